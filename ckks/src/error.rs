@@ -1,0 +1,61 @@
+//! Errors of the scheme. Messages say what was being done, what was found and what was expected; they must never
+//! contain a key, a plaintext or randomness.
+
+/// What can be wrong with parameters, operands or keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Parameters that are malformed.
+    #[error("parameters: found {found}, expected {expected}")]
+    Parameters {
+        /// What was given.
+        found: String,
+        /// What is possible.
+        expected: String,
+    },
+    /// Parameters below the promised security.
+    #[error(
+        "parameters: log2(QP) = {log_qp} bits at degree {degree} is less than {security}-bit security, which allows {allowed}; use fewer or smaller primes, or a larger degree"
+    )]
+    Insecure {
+        /// Bits of the whole modulus, special primes included.
+        log_qp: u32,
+        /// Ring degree.
+        degree: usize,
+        /// Promised bits.
+        security: u32,
+        /// Most bits allowed.
+        allowed: u32,
+    },
+    /// An operand that does not fit the operation.
+    #[error("{operation}: found {found}, expected {expected}")]
+    Operand {
+        /// The operation.
+        operation: &'static str,
+        /// What was given.
+        found: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// A value too large for the modulus or for exact encoding.
+    #[error(
+        "{operation}: a value of 2^{found_bits} does not fit, at most 2^{allowed_bits} does; use a smaller scale or check the input's range"
+    )]
+    Overflow {
+        /// The operation.
+        operation: &'static str,
+        /// Bits of the offending value.
+        found_bits: i32,
+        /// Bits that fit.
+        allowed_bits: i32,
+    },
+    /// The operating system gave no randomness.
+    #[error("the operating system's random generator failed: {0}")]
+    Randomness(String),
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+pub(crate) fn operand(operation: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
+    Error::Operand { operation, found: found.into(), expected: expected.into() }
+}

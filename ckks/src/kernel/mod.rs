@@ -1,0 +1,93 @@
+//! The arithmetic of tiles: integer-matrix products and squares of residues. Each path gives the same canonical
+//! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate.
+
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+mod panels;
+mod portable;
+
+pub use panels::Panels;
+
+use crate::modulus::Modulus;
+
+/// Slots in a tile: the unit in which batches are stored and worked on. Four 512-bit vectors.
+pub const TILE: usize = 32;
+
+/// An arithmetic path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// Plain integers, on any processor.
+    Portable,
+    /// AVX-512 with 52-bit multiply-and-add.
+    Ifma,
+}
+
+impl Kernel {
+    /// Every path, the slowest first.
+    pub const ALL: [Self; 2] = [Self::Portable, Self::Ifma];
+
+    /// The fastest path that this processor has.
+    pub fn detect() -> Self {
+        if Self::Ifma.available() { Self::Ifma } else { Self::Portable }
+    }
+
+    /// Whether this processor has the path.
+    pub fn available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma => std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512ifma"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Ifma => false,
+        }
+    }
+}
+
+/// How the rows of one product start and end.
+pub(crate) struct Rows<'a> {
+    /// Components of the input's ciphertexts; element `e`, component `c` is at `(e * components + c) * TILE`.
+    pub(crate) input_components: usize,
+    /// The same of the output's.
+    pub(crate) output_components: usize,
+    /// Residue added to component 0 of each row.
+    pub(crate) bias: &'a [u64],
+    /// Whether the product is added to what the output holds.
+    pub(crate) accumulate: bool,
+}
+
+/// One tile of `output = panels * input (+ bias) (+ output)` modulo `q`; all residues canonical.
+pub(crate) fn multiply(
+    kernel: Kernel,
+    q: Modulus,
+    panels: &Panels,
+    input: &[u64],
+    rows: &Rows<'_>,
+    output: &mut [u64],
+) {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma if panels.fits_52_bits(q) => ifma::multiply(q, panels, input, rows, output),
+        _ => portable::multiply(q, panels, input, rows, output),
+    }
+}
+
+/// One tile of squares: two components in, three out; all residues canonical.
+pub(crate) fn square(kernel: Kernel, q: Modulus, input: &[u64], output: &mut [u64]) {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma => ifma::square(q, input, output),
+        _ => portable::square(q, input, output),
+    }
+}
+
+/// `accumulator += a * b`, element by element; all residues canonical.
+pub(crate) fn multiply_add(kernel: Kernel, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma if accumulator.len().is_multiple_of(8) => ifma::multiply_add(q, accumulator, a, b),
+        _ => portable::multiply_add(q, accumulator, a, b),
+    }
+}
+
+#[cfg(test)]
+mod tests;

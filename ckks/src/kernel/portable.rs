@@ -1,0 +1,98 @@
+//! The path for any processor, and the definition of what the others compute. Must never use an instruction that the
+//! target does not guarantee.
+
+use super::{Panels, Rows, TILE};
+use crate::modulus::Modulus;
+
+pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
+    write_empty_rows(panels, rows, output);
+    let offset = i64::from_ne_bytes(panels.offset().to_ne_bytes());
+    for group in &panels.groups {
+        for panel in &group.panels {
+            for (lane, &row) in panel.rows.iter().enumerate() {
+                let weights =
+                    panel.weights.iter().skip(lane).step_by(panel.rows.len()).map(|w| w.cast_signed() - offset);
+                let products = || weights.clone().zip(&group.columns);
+                for component in 0..rows.input_components {
+                    let tile = |column: u32| {
+                        let start = (column as usize * rows.input_components + component) * TILE;
+                        input.get(start..start + TILE).unwrap_or_default()
+                    };
+                    let start = (row as usize * rows.output_components + component) * TILE;
+                    let Some(out) = output.get_mut(start..start + TILE) else { continue };
+                    let base = if component == 0 && !group.continues { bias(rows, row) } else { 0 };
+                    let keep = rows.accumulate || group.continues;
+                    if panels.fits_64_bits(q) {
+                        let mut sums = [0_i64; TILE];
+                        for (w, &column) in products() {
+                            for (s, &x) in sums.iter_mut().zip(tile(column)) {
+                                *s += w * x.cast_signed();
+                            }
+                        }
+                        finish(q, &sums, base, keep, out, |s| q.reduce_i64(s));
+                    } else {
+                        let mut sums = [0_i128; TILE];
+                        for (w, &column) in products() {
+                            for (s, &x) in sums.iter_mut().zip(tile(column)) {
+                                *s += i128::from(w) * i128::from(x);
+                            }
+                        }
+                        finish(q, &sums, base, keep, out, |s| q.reduce_i128(s));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows without weights hold their bias alone; components that an input lacks are zero. Shared by all paths.
+pub(super) fn write_empty_rows(panels: &Panels, rows: &Rows<'_>, output: &mut [u64]) {
+    if rows.accumulate {
+        return;
+    }
+    for &row in &panels.empty_rows {
+        for component in 0..rows.output_components {
+            let start = (row as usize * rows.output_components + component) * TILE;
+            if let Some(out) = output.get_mut(start..start + TILE) {
+                out.fill(if component == 0 { bias(rows, row) } else { 0 });
+            }
+        }
+    }
+    for component in rows.input_components..rows.output_components {
+        for row in 0..panels.rows() {
+            let start = (row * rows.output_components + component) * TILE;
+            if let Some(out) = output.get_mut(start..start + TILE) {
+                out.fill(0);
+            }
+        }
+    }
+}
+
+pub(super) fn bias(rows: &Rows<'_>, row: u32) -> u64 {
+    rows.bias.get(row as usize).copied().unwrap_or(0)
+}
+
+fn finish<S: Copy>(q: Modulus, sums: &[S; TILE], base: u64, keep: bool, out: &mut [u64], reduce: impl Fn(S) -> u64) {
+    for (o, &s) in out.iter_mut().zip(sums) {
+        let start = if keep { q.add(base, *o) } else { base };
+        *o = q.add(reduce(s), start);
+    }
+}
+
+pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
+    for (x, y) in input.chunks_exact(2 * TILE).zip(output.chunks_exact_mut(3 * TILE)) {
+        let (x0, x1) = x.split_at(TILE);
+        let (y0, rest) = y.split_at_mut(TILE);
+        let (y1, y2) = rest.split_at_mut(TILE);
+        for ((((&a, &b), y0), y1), y2) in x0.iter().zip(x1).zip(y0).zip(y1).zip(y2) {
+            let cross = q.mul(a, b);
+            (*y0, *y1, *y2) = (q.mul(a, a), q.add(cross, cross), q.mul(b, b));
+        }
+    }
+}
+
+pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
+    for ((s, &x), &y) in accumulator.iter_mut().zip(a).zip(b) {
+        *s = q.reduce_u128(u128::from(x) * u128::from(y) + u128::from(*s));
+    }
+}

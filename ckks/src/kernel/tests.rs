@@ -1,0 +1,162 @@
+//! Every path against sums of big integers, and against each other to the last bit.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::primes::ntt_primes;
+
+struct Case {
+    q: Modulus,
+    rows: Vec<(Vec<u32>, Vec<i32>)>,
+    columns: usize,
+    input_components: usize,
+    output_components: usize,
+    accumulate: bool,
+}
+
+fn check(case: &Case, seed: u64) {
+    let Case { q, rows, columns, input_components: ic, output_components: oc, accumulate } = case;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Extreme residues often, where carries and corrections go wrong.
+    let mut residue = || if rng.random_bool(0.3) { q.value() - 1 } else { rng.random_range(0..q.value()) };
+    let input: Vec<u64> = (0..columns * ic * TILE).map(|_| residue()).collect();
+    let bias: Vec<u64> = rows.iter().map(|_| residue()).collect();
+    let before: Vec<u64> = (0..rows.len() * oc * TILE).map(|_| residue()).collect();
+    let panels = Panels::new(rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
+    let mut expected = before.clone();
+    for (r, (cols, weights)) in rows.iter().enumerate() {
+        for c in 0..*oc {
+            for t in 0..TILE {
+                let at = (r * oc + c) * TILE + t;
+                let mut sum = if c == 0 { i128::from(bias[r]) } else { 0 };
+                if c < *ic {
+                    sum += cols
+                        .iter()
+                        .zip(weights)
+                        .map(|(&k, &w)| i128::from(w) * i128::from(input[(k as usize * ic + c) * TILE + t]))
+                        .sum::<i128>();
+                }
+                if *accumulate {
+                    sum += i128::from(before[at]);
+                }
+                expected[at] = q.reduce_i128(sum);
+            }
+        }
+    }
+    if *accumulate {
+        // Accumulating products leave rows without weights, and components without input, as they are.
+        for (r, (cols, _)) in rows.iter().enumerate() {
+            for c in 0..*oc {
+                if cols.is_empty() || c >= *ic {
+                    let at = (r * oc + c) * TILE;
+                    expected[at..at + TILE].copy_from_slice(&before[at..at + TILE]);
+                }
+            }
+        }
+    }
+    for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+        let mut output = before.clone();
+        let spec = Rows { input_components: *ic, output_components: *oc, bias: &bias, accumulate: *accumulate };
+        multiply(kernel, *q, &panels, &input, &spec, &mut output);
+        assert!(output == expected, "{kernel:?}, q of {} bits, {} rows", q.bits(), rows.len());
+    }
+}
+
+fn modulus(bits: u32) -> Modulus {
+    Modulus::new(ntt_primes(64, bits, 1, &[]).unwrap()[0])
+}
+
+fn dense(rows: usize, columns: usize, weight: i32, seed: u64) -> Vec<(Vec<u32>, Vec<i32>)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pick = || match rng.random_range(-weight..=weight) {
+        0 => weight,
+        w => w,
+    };
+    (0..rows).map(|_| ((0..columns as u32).collect(), (0..columns).map(|_| pick()).collect())).collect()
+}
+
+#[test]
+fn dense_products_are_exact_at_the_limits() {
+    // (bits of the prime, largest weight): the widest that 52-bit products allow, and beyond.
+    for (bits, weight) in [(40, 2047), (44, 127), (37, 16_383), (50, 1), (20, 1 << 20), (50, 1 << 30), (45, 4095)] {
+        for rows in [1, 2, 3, 4, 5, 6, 7, 13] {
+            let rows = dense(rows, 70, weight, 1);
+            check(
+                &Case {
+                    q: modulus(bits),
+                    rows,
+                    columns: 70,
+                    input_components: 3,
+                    output_components: 3,
+                    accumulate: false,
+                },
+                2,
+            );
+        }
+    }
+}
+
+#[test]
+fn more_columns_than_one_accumulation_holds() {
+    let rows = dense(7, 5000, 2047, 3);
+    check(
+        &Case {
+            q: modulus(40),
+            rows: rows.clone(),
+            columns: 5000,
+            input_components: 2,
+            output_components: 2,
+            accumulate: false,
+        },
+        4,
+    );
+    check(
+        &Case { q: modulus(40), rows, columns: 5000, input_components: 2, output_components: 2, accumulate: true },
+        4,
+    );
+}
+
+#[test]
+fn sparse_rows_empty_rows_and_missing_components() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for accumulate in [false, true] {
+        let rows: Vec<_> = (0..40)
+            .map(|r| {
+                let columns: Vec<u32> = (0..50).filter(|_| r % 7 != 3 && rng.random_bool(0.2)).collect();
+                let weights = columns.iter().map(|_| if rng.random_bool(0.5) { -2048 } else { 2047 }).collect();
+                (columns, weights)
+            })
+            .collect();
+        check(&Case { q: modulus(39), rows, columns: 50, input_components: 2, output_components: 3, accumulate }, 6);
+    }
+}
+
+#[test]
+fn squares_and_products_are_exact() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for bits in [16, 30, 36, 45, 50] {
+        let q = modulus(bits);
+        let mut residue = || if rng.random_bool(0.3) { q.value() - 1 } else { rng.random_range(0..q.value()) };
+        let input: Vec<u64> = (0..5 * 2 * TILE).map(|_| residue()).collect();
+        for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+            let mut output = vec![0; 5 * 3 * TILE];
+            square(kernel, q, &input, &mut output);
+            for e in 0..5 {
+                for t in 0..TILE {
+                    let (a, b) = (input[e * 2 * TILE + t], input[e * 2 * TILE + TILE + t]);
+                    let got: [u64; 3] = std::array::from_fn(|c| output[(e * 3 + c) * TILE + t]);
+                    let cross = q.mul(a, b);
+                    assert_eq!(got, [q.mul(a, a), q.add(cross, cross), q.mul(b, b)], "{kernel:?} {bits}");
+                }
+            }
+            let (a, rest) = input.split_at(TILE);
+            let (b, rest) = rest.split_at(TILE);
+            let mut sum = rest[..TILE].to_vec();
+            multiply_add(kernel, q, &mut sum, a, b);
+            for t in 0..TILE {
+                assert_eq!(sum[t], q.add(rest[t], q.mul(a[t], b[t])), "{kernel:?} {bits}");
+            }
+        }
+    }
+}

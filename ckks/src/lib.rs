@@ -1,0 +1,43 @@
+//! Conjugate-invariant RNS-CKKS for batches: N real slots at ring degree N, no rotations, integer-matrix products on
+//! whole vectors of ciphertexts. Must never know what a neural network is.
+//!
+//! Scheme: Cheon, Kim, Kim, Song 2017; full-RNS form: Cheon et al. 2018; ring of conjugate-invariant elements: Kim and
+//! Song 2018. A decrypted result is approximate: publishing it can leak the key (Li and Micciancio 2021).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod batch;
+mod encode;
+mod encrypt;
+mod error;
+mod kernel;
+mod keys;
+mod modulus;
+pub mod noise;
+mod ntt;
+mod params;
+pub mod pointwise;
+pub mod primes;
+mod sample;
+pub mod security;
+mod switch;
+
+pub use batch::Batch;
+pub use encode::Encoder;
+pub use encrypt::{decrypt, encrypt, expand};
+pub use error::{Error, Result};
+pub use kernel::{Kernel, Panels, TILE};
+pub use keys::{EvaluationKey, SecretKey};
+pub use modulus::Modulus;
+pub use params::{Parameters, ParametersLiteral};
+pub use sample::{ERROR_VARIANCE, PublicSeed, SECRET_VARIANCE, SecretRng};
+pub use switch::{relinearise, rescale};
+
+const fn assert_shared<T: Send + Sync>() {}
+const _: () = {
+    assert_shared::<Parameters>();
+    assert_shared::<Encoder>();
+    assert_shared::<EvaluationKey>();
+    assert_shared::<SecretKey>();
+    assert_shared::<Batch>();
+};

@@ -1,0 +1,161 @@
+//! Arithmetic modulo one prime below 2^50: canonical residues in, canonical residues out. Must never be used on the
+//! hot paths, which have kernels of their own.
+
+use zeroize::Zeroize;
+
+/// A prime modulus below 2^50.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modulus {
+    q: u64,
+    /// `floor(2^64 / q)`.
+    barrett: u64,
+}
+
+impl Zeroize for Modulus {
+    fn zeroize(&mut self) {}
+}
+
+impl Modulus {
+    /// `q` must be an odd number between 3 and 2^50.
+    pub(crate) fn new(q: u64) -> Self {
+        debug_assert!(q > 2 && q < 1 << 50 && q % 2 == 1);
+        Self { q, barrett: (u64::MAX) / q }
+    }
+
+    /// The prime.
+    pub fn value(self) -> u64 {
+        self.q
+    }
+
+    /// Number of bits of the prime.
+    pub fn bits(self) -> u32 {
+        64 - self.q.leading_zeros()
+    }
+
+    /// `x mod q` for any `x`.
+    #[inline]
+    pub fn reduce(self, x: u64) -> u64 {
+        let quotient = ((u128::from(x) * u128::from(self.barrett)) >> 64) as u64;
+        let r = x.wrapping_sub(quotient.wrapping_mul(self.q));
+        // The quotient is at most one too small.
+        if r >= self.q { r - self.q } else { r }
+    }
+
+    /// `x mod q` for any `x`.
+    pub fn reduce_u128(self, x: u128) -> u64 {
+        (x % u128::from(self.q)) as u64
+    }
+
+    /// The residue of a signed integer.
+    pub fn reduce_i128(self, x: i128) -> u64 {
+        x.rem_euclid(i128::from(self.q)) as u64
+    }
+
+    /// The residue of a signed integer.
+    #[inline]
+    pub fn reduce_i64(self, x: i64) -> u64 {
+        let r = self.reduce(x.unsigned_abs());
+        if x < 0 { self.neg(r) } else { r }
+    }
+
+    /// `a + b`.
+    #[inline]
+    pub fn add(self, a: u64, b: u64) -> u64 {
+        let s = a + b;
+        if s >= self.q { s - self.q } else { s }
+    }
+
+    /// `a - b`.
+    #[inline]
+    pub fn sub(self, a: u64, b: u64) -> u64 {
+        if a >= b { a - b } else { a + self.q - b }
+    }
+
+    /// `-a`.
+    #[inline]
+    pub fn neg(self, a: u64) -> u64 {
+        if a == 0 { 0 } else { self.q - a }
+    }
+
+    /// `a * b`.
+    #[inline]
+    pub fn mul(self, a: u64, b: u64) -> u64 {
+        self.reduce_u128(u128::from(a) * u128::from(b))
+    }
+
+    /// `a^exponent`.
+    pub fn pow(self, a: u64, mut exponent: u64) -> u64 {
+        let (mut base, mut result) = (a, 1 % self.q);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                result = self.mul(result, base);
+            }
+            base = self.mul(base, base);
+            exponent >>= 1;
+        }
+        result
+    }
+
+    /// The inverse of `a`, which must not be a multiple of the prime.
+    pub fn inverse(self, a: u64) -> u64 {
+        self.pow(a, self.q - 2)
+    }
+
+    /// A factor prepared for many products.
+    pub fn factor(self, w: u64) -> Factor {
+        let quotient = ((u128::from(w) << 64) / u128::from(self.q)) as u64;
+        Factor { w, quotient }
+    }
+
+    /// `a * factor` by Shoup's method, for any `a`.
+    #[inline]
+    pub fn mul_factor(self, a: u64, factor: Factor) -> u64 {
+        let quotient = ((u128::from(a) * u128::from(factor.quotient)) >> 64) as u64;
+        let r = a.wrapping_mul(factor.w).wrapping_sub(quotient.wrapping_mul(self.q));
+        r.min(r.wrapping_sub(self.q))
+    }
+
+    /// The residue as a signed integer of least absolute value.
+    #[inline]
+    pub fn centre(self, a: u64) -> i64 {
+        if a > self.q / 2 { a.cast_signed() - self.q.cast_signed() } else { a.cast_signed() }
+    }
+}
+
+/// A residue with its quotient by the modulus, prepared for multiplication by Shoup's method.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Factor {
+    w: u64,
+    quotient: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PRIMES: [u64; 3] = [65_537, 1_099_511_480_321, 1_125_899_906_826_241];
+
+    proptest! {
+        #[test]
+        fn arithmetic_agrees_with_remainders(a in any::<u64>(), b in any::<u64>(), x in any::<i64>(), y in any::<i128>(), k in 0_usize..3) {
+            let m = Modulus::new(PRIMES[k]);
+            let q = m.value();
+            let (s, t) = (a % q, b % q);
+            prop_assert_eq!(m.reduce(a), s);
+            prop_assert_eq!(m.add(s, t), (s + t) % q);
+            prop_assert_eq!(m.sub(s, t), (s + q - t) % q);
+            let product = (u128::from(s) * u128::from(t) % u128::from(q)) as u64;
+            prop_assert_eq!(m.mul(s, t), product);
+            prop_assert_eq!(m.mul_factor(a, m.factor(t)), (u128::from(a) * u128::from(t) % u128::from(q)) as u64);
+            prop_assert_eq!(i128::from(m.reduce_i64(x)), i128::from(x).rem_euclid(i128::from(q)));
+            prop_assert_eq!(i128::from(m.reduce_i128(y)), y.rem_euclid(i128::from(q)));
+            prop_assert_eq!(m.reduce_i64(m.centre(s)), s);
+            prop_assert!(m.centre(s).unsigned_abs() <= q / 2);
+            if s != 0 {
+                prop_assert_eq!(m.mul(s, m.inverse(s)), 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The scheme from outside: what is encrypted, computed and decrypted is right, and the noise is what is predicted.
+
+use beaa_ckks::pointwise::{self, Op, Operand};
+use beaa_ckks::{
+    Batch, Encoder, EvaluationKey, Kernel, Panels, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt,
+    encrypt, expand, noise, primes, relinearise, rescale,
+};
+
+struct Setup {
+    parameters: Parameters,
+    encoder: Encoder,
+    secret: SecretKey,
+    key: EvaluationKey,
+    rng: SecretRng,
+}
+
+fn setup(degree: usize, bits: &[u32], special: Option<u32>, kernel: Kernel) -> Setup {
+    let mut moduli = Vec::new();
+    for &b in bits {
+        moduli.extend(primes::ntt_primes(degree, b, 1, &moduli).unwrap());
+    }
+    let special = special.map(|b| primes::ntt_primes(degree, b, 1, &moduli).unwrap()).unwrap_or_default();
+    let literal = ParametersLiteral { degree, moduli, special, security: 128 };
+    let parameters = Parameters::with_kernel(literal, kernel).unwrap();
+    let mut rng = SecretRng::insecure(7);
+    let secret = SecretKey::generate(&parameters, &mut rng);
+    let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
+    Setup { encoder: Encoder::new(degree), parameters, secret, key, rng }
+}
+
+impl Setup {
+    fn encrypt(&mut self, rows: &[Vec<f64>], scale: f64, limbs: usize) -> Batch {
+        let seed = self.rng.public_seed();
+        let n = self.parameters.degree();
+        let masked: Vec<Vec<u64>> = rows
+            .iter()
+            .enumerate()
+            .map(|(i, row)| {
+                encrypt(
+                    &self.parameters,
+                    &self.encoder,
+                    &self.secret,
+                    row,
+                    scale,
+                    limbs,
+                    (&seed, i as u64),
+                    &mut self.rng,
+                )
+                .unwrap()
+            })
+            .collect();
+        Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
+            let (b, a) = out.split_at_mut(limbs * n);
+            b.copy_from_slice(&masked[i]);
+            expand(&self.parameters, &seed, i as u64, a);
+            Ok(())
+        })
+        .unwrap()
+    }
+
+    fn decrypt(&self, batch: &Batch, scale: f64) -> Vec<Vec<f64>> {
+        (0..batch.len())
+            .map(|i| decrypt(&self.parameters, &self.encoder, &self.secret, batch, i, scale).unwrap())
+            .collect()
+    }
+}
+
+fn values(rows: usize, n: usize) -> Vec<Vec<f64>> {
+    (0..rows).map(|r| (0..n).map(|i| ((r * 31 + i * 17) as f64 * 0.37).sin()).collect()).collect()
+}
+
+fn deviation(got: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
+    let count = got.iter().map(Vec::len).sum::<usize>() as f64;
+    let squares: f64 = got.iter().flatten().zip(expected.iter().flatten()).map(|(g, e)| (g - e).powi(2)).sum();
+    (squares / count).sqrt()
+}
+
+/// Within 10 %: the estimate itself, over at least 8 x 4096 correlated samples, is good to a few percent.
+fn assert_close(measured: f64, predicted: f64, what: &str) {
+    let ratio = measured / predicted;
+    assert!((0.9..1.1).contains(&ratio), "{what}: measured {measured:e}, predicted {predicted:e}, ratio {ratio:.3}");
+}
+
+#[test]
+fn fresh_noise_is_as_predicted() {
+    let n = 4096;
+    let mut s = setup(n, &[36, 36], None, Kernel::detect());
+    let rows = values(8, n);
+    let scale = 2_f64.powi(24);
+    let batch = s.encrypt(&rows, scale, 2);
+    let error = deviation(&s.decrypt(&batch, scale), &rows);
+    assert_close(error * scale, noise::fresh(n), "fresh");
+}
+
+#[test]
+fn rescale_divides_the_value_and_adds_what_is_predicted() {
+    let n = 4096;
+    let mut s = setup(n, &[40, 30], None, Kernel::detect());
+    let q = s.parameters.literal().moduli[1] as f64;
+    let rows = values(8, n);
+    // A scale so large that the fresh noise vanishes beside that of rescaling once divided.
+    let scale = 2_f64.powi(56);
+    let batch = s.encrypt(&rows, scale, 2);
+    let after = rescale(&s.parameters, &batch).unwrap();
+    assert_eq!((after.limbs(), after.components(), after.len()), (1, 2, 8));
+    let error = deviation(&s.decrypt(&after, scale / q), &rows);
+    assert_close(error * scale / q, noise::rescale(n, 2), "rescale, two components");
+
+    let fresh = s.encrypt(&rows, 2_f64.powi(28), 2);
+    let squared = pointwise::run(&s.parameters, &[&fresh], &[Op::Square(Operand::Input(0))]).unwrap();
+    let exact = s.decrypt(&squared, 2_f64.powi(56));
+    let after = rescale(&s.parameters, &squared).unwrap();
+    let error = deviation(&s.decrypt(&after, 2_f64.powi(56) / q), &exact);
+    assert_close(error * 2_f64.powi(56) / q, noise::rescale(n, 3), "rescale, three components");
+}
+
+#[test]
+fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
+    let n = 4096;
+    for (special, scale_bits) in [(None, 33), (Some(45), 20)] {
+        let mut s = setup(n, &[36, 36, 36], special, Kernel::detect());
+        let rows = values(4, n);
+        let scale = 2_f64.powi(scale_bits);
+        let fresh = s.encrypt(&rows, scale, 3);
+        let squared = pointwise::run(&s.parameters, &[&fresh], &[Op::Square(Operand::Input(0))]).unwrap();
+        let before = s.decrypt(&squared, scale * scale);
+        let after = relinearise(&s.parameters, &s.key, &squared).unwrap();
+        assert_eq!((after.limbs(), after.components()), (3, 2));
+        let error = deviation(&s.decrypt(&after, scale * scale), &before);
+        let literal = s.parameters.literal();
+        let predicted = noise::relinearise(n, &literal.moduli, literal.special.first().copied());
+        assert_close(
+            error * scale * scale,
+            predicted,
+            if special.is_some() { "special prime" } else { "no special prime" },
+        );
+    }
+}
+
+/// The whole of a two-layer network: linear, square, linear, relinearise, rescale, square, linear; late
+/// relinearisation, three components at the end; on every arithmetic path, which must agree to the last bit.
+#[test]
+fn a_small_network_is_computed_right_and_alike_on_every_path() {
+    let n = 1024;
+    let (inputs, hidden, outputs) = (6, 5, 3);
+    let weight = |r: usize, c: usize| ((r * 7 + c * 5) % 13) as i32 - 6;
+    let matrix = |rows: usize, columns: usize| -> Vec<(Vec<u32>, Vec<i32>)> {
+        (0..rows)
+            .map(|r| {
+                let kept: Vec<u32> = (0..columns as u32).filter(|&c| weight(r, c as usize) != 0).collect();
+                let weights = kept.iter().map(|&c| weight(r, c as usize)).collect();
+                (kept, weights)
+            })
+            .collect()
+    };
+    let (w1, w2, w3) = (matrix(hidden, inputs), matrix(hidden, hidden), matrix(outputs, hidden));
+    let panels = |w: &[(Vec<u32>, Vec<i32>)], columns| Panels::new(w.len(), columns, |r| (&w[r].0, &w[r].1)).unwrap();
+    let (p1, p2, p3) = (panels(&w1, inputs), panels(&w2, hidden), panels(&w3, hidden));
+    let rows = values(inputs, n);
+    let apply = |w: &[(Vec<u32>, Vec<i32>)], x: &[f64]| -> Vec<f64> {
+        w.iter()
+            .map(|(cols, ws)| {
+                cols.iter().zip(ws).map(|(&c, &w)| f64::from(w) / 8.0 * x[c as usize]).sum::<f64>() + 0.25
+            })
+            .collect()
+    };
+    let square = |x: Vec<f64>| -> Vec<f64> { x.iter().map(|v| v * v).collect() };
+    let mut expected = vec![vec![0.0; n]; outputs];
+    for i in 0..n {
+        let x: Vec<f64> = rows.iter().map(|r| r[i]).collect();
+        for (o, v) in apply(&w3, &square(apply(&w2, &square(apply(&w1, &x))))).into_iter().enumerate() {
+            expected[o][i] = v;
+        }
+    }
+    let mut answers = Vec::new();
+    for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+        let mut s = setup(n, &[38, 38, 38], None, kernel);
+        let scale = 2_f64.powi(30);
+        let x = s.encrypt(&rows, scale, 3);
+        let scale1 = scale * 8.0;
+        let scale2 = scale1 * scale1 * 8.0;
+        let bias = |scale: f64, len: usize| vec![(0.25 * scale).round() as i128; len];
+        let (b1, b2) = (bias(scale1, hidden), bias(scale2, hidden));
+        let y = pointwise::run(
+            &s.parameters,
+            &[&x],
+            &[
+                Op::Linear { terms: vec![(Operand::Input(0), &p1)], bias: &b1 },
+                Op::Square(Operand::Result(0)),
+                Op::Linear { terms: vec![(Operand::Result(1), &p2)], bias: &b2 },
+            ],
+        )
+        .unwrap();
+        let y = rescale(&s.parameters, &relinearise(&s.parameters, &s.key, &y).unwrap()).unwrap();
+        let scale3 = scale2 / s.parameters.literal().moduli[2] as f64;
+        let scale4 = scale3 * scale3 * 8.0;
+        let b3 = bias(scale4, outputs);
+        let z = pointwise::run(
+            &s.parameters,
+            &[&y],
+            &[Op::Square(Operand::Input(0)), Op::Linear { terms: vec![(Operand::Result(0), &p3)], bias: &b3 }],
+        )
+        .unwrap();
+        assert_eq!((z.limbs(), z.components(), z.len()), (2, 3, outputs));
+        let got = s.decrypt(&z, scale4);
+        let largest = expected.iter().flatten().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let error = got.iter().flatten().zip(expected.iter().flatten()).fold(0.0_f64, |m, (g, e)| m.max((g - e).abs()));
+        assert!(error < largest * 1e-3, "error {error:e} of {largest}");
+        answers.push(z);
+    }
+    assert!(answers.windows(2).all(|w| w[0] == w[1]));
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let run = |threads: usize| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            let mut s = setup(256, &[36, 36], None, Kernel::detect());
+            let x = s.encrypt(&values(40, 256), 2_f64.powi(20), 2);
+            let y = pointwise::run(&s.parameters, &[&x], &[Op::Square(Operand::Input(0))]).unwrap();
+            rescale(&s.parameters, &relinearise(&s.parameters, &s.key, &y).unwrap()).unwrap()
+        })
+    };
+    assert!(run(1) == run(3));
+}
+
+#[test]
+fn sums_of_two_terms_scaling_and_fewer_limbs() {
+    let n = 256;
+    let mut s = setup(n, &[36, 36], None, Kernel::detect());
+    let rows = values(2, n);
+    let scale = 2_f64.powi(12);
+    let mut x = s.encrypt(&rows, scale, 2);
+    let identity = Panels::new(2, 2, |r| ([&[0_u32][..], &[1]][r], &[1][..])).unwrap();
+    let ops = [
+        Op::Square(Operand::Input(0)),
+        Op::Scale(Operand::Input(0), 1 << 12),
+        Op::Linear { terms: vec![(Operand::Result(0), &identity), (Operand::Result(1), &identity)], bias: &[0, 0] },
+    ];
+    let sum = pointwise::run(&s.parameters, &[&x], &ops).unwrap();
+    let expected: Vec<Vec<f64>> = rows.iter().map(|r| r.iter().map(|v| v * v + v).collect()).collect();
+    assert!(deviation(&s.decrypt(&sum, scale * scale), &expected) < 4.0 * noise::fresh(n) / scale);
+    x.drop_limbs(1).unwrap();
+    assert!(deviation(&s.decrypt(&x, scale), &rows) < 2.0 * noise::fresh(n) / scale);
+}
+
+#[test]
+fn operands_that_do_not_fit_are_errors() {
+    let mut s = setup(256, &[36, 36], None, Kernel::detect());
+    let x = s.encrypt(&values(2, 256), 2_f64.powi(20), 2);
+    let short = s.encrypt(&values(2, 256), 2_f64.powi(20), 1);
+    let panels = Panels::new(1, 3, |_| (&[0_u32, 2][..], &[1, 1][..])).unwrap();
+    assert!(relinearise(&s.parameters, &s.key, &x).is_err(), "two components");
+    assert!(rescale(&s.parameters, &short).is_err(), "one limb");
+    assert!(pointwise::run(&s.parameters, &[&x, &short], &[Op::Square(Operand::Input(0))]).is_err(), "different limbs");
+    assert!(pointwise::run(&s.parameters, &[], &[]).is_err(), "nothing");
+    assert!(pointwise::run(&s.parameters, &[&x], &[Op::Square(Operand::Result(0))]).is_err(), "its own result");
+    let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &[0] };
+    assert!(pointwise::run(&s.parameters, &[&x], &[op]).is_err(), "three columns for two inputs");
+    assert!(Panels::new(1, 2, |_| (&[2_u32][..], &[1][..])).is_err(), "column out of range");
+    assert!(decrypt(&s.parameters, &s.encoder, &s.secret, &x, 2, 1.0).is_err(), "no such element");
+    let seed = s.rng.public_seed();
+    let too_large =
+        encrypt(&s.parameters, &s.encoder, &s.secret, &[1.0; 256], 2_f64.powi(60), 1, (&seed, 0), &mut s.rng);
+    assert!(too_large.is_err(), "larger than the modulus");
+}
+
+#[test]
+fn keys_survive_their_parts_and_refuse_others() {
+    let mut s = setup(256, &[36, 36], Some(40), Kernel::detect());
+    let bytes = s.secret.to_bytes();
+    let secret = SecretKey::from_bytes(&s.parameters, &bytes).unwrap();
+    let key = EvaluationKey::from_parts(&s.parameters, *s.key.seed(), s.key.masked().to_vec()).unwrap();
+    let rows = values(1, 256);
+    let x = s.encrypt(&rows, 2_f64.powi(22), 2);
+    let squared = pointwise::run(&s.parameters, &[&x], &[Op::Square(Operand::Input(0))]).unwrap();
+    let y = relinearise(&s.parameters, &key, &squared).unwrap();
+    let got = decrypt(&s.parameters, &s.encoder, &secret, &y, 0, 2_f64.powi(44)).unwrap();
+    assert!(got.iter().zip(&rows[0]).all(|(g, v)| (g - v * v).abs() < 1e-2));
+    assert!(SecretKey::from_bytes(&s.parameters, &bytes[1..]).is_err());
+    assert!(SecretKey::from_bytes(&s.parameters, &[2; 256]).is_err());
+    let mut masked = s.key.masked().to_vec();
+    masked[0][0] = u64::MAX;
+    assert!(EvaluationKey::from_parts(&s.parameters, *s.key.seed(), masked).is_err());
+    assert_eq!(format!("{:?}", s.secret), "SecretKey(..)");
+}

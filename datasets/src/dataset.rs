@@ -1,0 +1,201 @@
+//! A whole data set: names of classes, three splits, statistics of training. It never mixes shapes or unknown labels.
+
+use std::path::PathBuf;
+
+use crate::{Error, Images, Split};
+
+/// Smallest standard deviation reported: one grey level, so that dividing by it is always safe.
+const SMALLEST_STD: f64 = 1.0 / 255.0;
+
+/// An immutable data set. Every label is below the number of classes, and every class occurs in training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    name: String,
+    classes: Vec<String>,
+    train: Images,
+    validation: Images,
+    test: Images,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Dataset {
+    /// A data set of three splits. Validation and test may be empty.
+    ///
+    /// # Errors
+    /// No training image, splits of several shapes, a label without a class, a class without a training image, more than 256 classes.
+    pub fn new(
+        name: impl Into<String>,
+        classes: Vec<String>,
+        train: Images,
+        validation: Images,
+        test: Images,
+    ) -> Result<Self, Error> {
+        let name = name.into();
+        let file = || PathBuf::from(&name);
+        if train.is_empty() {
+            return Err(Error::NoImages { file: file() });
+        }
+        if classes.len() > 256 {
+            return Err(Error::TooManyClasses { file: file(), found: classes.len() });
+        }
+        for images in [&validation, &test] {
+            if images.shape() != train.shape() {
+                return Err(Error::MixedSizes { file: file(), found: images.shape(), expected: train.shape() });
+            }
+        }
+        for images in [&train, &validation, &test] {
+            check_labels(file(), images.labels(), classes.len())?;
+        }
+        let counts = count(train.labels());
+        if let Some((class, _)) = classes.iter().zip(counts).find(|(_, count)| *count == 0) {
+            return Err(Error::MissingClass { file: file(), class: class.clone(), split: Split::Train });
+        }
+        let (mean, std) = statistics(&train);
+        Ok(Self { name, classes, train, validation, test, mean, std })
+    }
+
+    /// Name of the set.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Names of the classes; label `i` is class `i`.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Channels, height, width of every image.
+    pub fn shape(&self) -> [usize; 3] {
+        self.train.shape()
+    }
+
+    /// The images of one split.
+    pub fn split(&self, split: Split) -> &Images {
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// Mean of pixel / 255 over the training images, per channel.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
+    /// Standard deviation of pixel / 255 over the training images, per channel; at least 1/255.
+    pub fn std(&self) -> &[f32] {
+        &self.std
+    }
+
+    /// BLAKE3 in hexadecimal of the shape and, for training, validation and test in turn, the count, pixels and labels.
+    ///
+    /// Depends on content only, not on the files it came from, nor on the names. Integers are hashed as 64-bit little-endian.
+    pub fn checksum(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for side in self.shape() {
+            hasher.update(&(side as u64).to_le_bytes());
+        }
+        for split in Split::ALL {
+            let images = self.split(split);
+            hasher.update(&(images.len() as u64).to_le_bytes());
+            hasher.update(images.pixels());
+            hasher.update(images.labels());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// The first label that is no class is an error.
+pub(crate) fn check_labels(file: PathBuf, labels: &[u8], classes: usize) -> Result<(), Error> {
+    match labels.iter().position(|&label| usize::from(label) >= classes) {
+        Some(index) => Err(Error::LabelOutOfRange { file, index, label: labels[index], classes }),
+        None => Ok(()),
+    }
+}
+
+/// How often each of the 256 values occurs.
+pub(crate) fn count(values: &[u8]) -> [u64; 256] {
+    let mut counts = [0; 256];
+    for &value in values {
+        counts[usize::from(value)] += 1;
+    }
+    counts
+}
+
+/// Mean and deviation per channel, from exact histograms, so that no order of summation matters.
+fn statistics(images: &Images) -> (Vec<f32>, Vec<f32>) {
+    let [channels, height, width] = images.shape();
+    let plane = height * width;
+    let mut histograms = vec![[0_u64; 256]; channels];
+    for (i, pixels) in images.pixels().chunks_exact(plane).enumerate() {
+        let histogram = &mut histograms[i % channels];
+        for &pixel in pixels {
+            histogram[usize::from(pixel)] += 1;
+        }
+    }
+    histograms
+        .iter()
+        .map(|histogram| {
+            let moment = |power: i32| -> f64 {
+                let terms =
+                    histogram.iter().enumerate().map(|(value, &n)| (value as f64 / 255.0).powi(power) * n as f64);
+                terms.sum::<f64>() / histogram.iter().sum::<u64>() as f64
+            };
+            let mean = moment(1);
+            let variance = (moment(2) - mean * mean).max(0.0);
+            (mean as f32, variance.sqrt().max(SMALLEST_STD) as f32)
+        })
+        .unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images(pixels: &[u8], labels: &[u8]) -> Images {
+        Images::new("t", [2, 1, 2], pixels.to_vec(), labels.to_vec()).unwrap()
+    }
+
+    fn names(n: usize) -> Vec<String> {
+        (0..n).map(|i| i.to_string()).collect()
+    }
+
+    #[test]
+    fn statistics_are_per_channel_and_of_training_only() {
+        let train = images(&[0, 255, 7, 7, 255, 0, 7, 7], &[0, 1]);
+        let other = images(&[9; 4], &[0]);
+        let set = Dataset::new("t", names(2), train, other.clone(), other).unwrap();
+        assert_eq!(set.mean(), [0.5, 7.0 / 255.0]);
+        assert!((set.std()[0] - 0.5).abs() < 1e-7);
+        assert_eq!(set.std()[1], 1.0 / 255.0, "a constant channel has the smallest deviation, not zero");
+    }
+
+    #[test]
+    fn checksum_follows_pixels_labels_and_splits() {
+        let (a, b) = (images(&[1; 4], &[0]), images(&[2; 4], &[0]));
+        let sum = |train: &Images, validation: &Images, test: &Images, name: &str| {
+            Dataset::new(name, names(1), train.clone(), validation.clone(), test.clone()).unwrap().checksum()
+        };
+        let none = Images::none([2, 1, 2]);
+        let reference = sum(&a, &b, &none, "x");
+        assert_eq!(reference, sum(&a, &b, &none, "y"));
+        assert_ne!(reference, sum(&b, &b, &none, "x"));
+        assert_ne!(reference, sum(&a, &none, &b, "x"));
+    }
+
+    #[test]
+    fn refuses_inconsistent_splits() {
+        let good = images(&[0; 4], &[0]);
+        let make = |classes, train: &Images, test: &Images| {
+            Dataset::new("t", names(classes), train.clone(), Images::none([2, 1, 2]), test.clone()).unwrap_err()
+        };
+        let wide = Images::none([1, 2, 2]);
+        assert!(matches!(make(1, &good, &wide), Error::MixedSizes { .. }));
+        assert!(matches!(make(1, &Images::none([2, 1, 2]), &good), Error::NoImages { .. }));
+        assert!(matches!(make(2, &good, &good), Error::MissingClass { .. }));
+        assert!(matches!(make(1, &good, &images(&[0; 4], &[1])), Error::LabelOutOfRange { label: 1, .. }));
+        assert!(matches!(make(257, &good, &good), Error::TooManyClasses { found: 257, .. }));
+    }
+}

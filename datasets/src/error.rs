@@ -1,0 +1,267 @@
+//! Every way a data set can be wrong, each with the file, what was found, what was expected and what to do.
+//! It never hides a cause behind a generic message.
+
+use std::path::{Path, PathBuf};
+
+use crate::Split;
+
+/// Why a data set could not be read. `file` is the file at fault (or the name of the data set when it was built in memory).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("reading {}: {source}", file.display())]
+    Io {
+        /// The file at fault.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The path does not exist.
+    #[error("reading {}: there is no such file or folder; give the path of an existing one", file.display())]
+    Absent {
+        /// The path that was tried.
+        file: PathBuf,
+    },
+    /// A named set is in none of the folders searched.
+    #[error("looking for data set {name:?}: missing {}; searched {}; {remedy}", missing.join(", "), list(searched))]
+    NotFound {
+        /// Name of the set.
+        name: String,
+        /// Names of the missing files.
+        missing: Vec<String>,
+        /// Folders searched, in order.
+        searched: Vec<PathBuf>,
+        /// Where to get the files.
+        remedy: String,
+    },
+    /// A name that is not in the catalogue.
+    #[error("unknown data set {name:?}; known: {}", known.join(", "))]
+    UnknownSet {
+        /// The name given.
+        name: String,
+        /// The names that exist.
+        known: Vec<&'static str>,
+    },
+    /// A file lies where a named set is expected, but is not that set.
+    #[error("reading data set {name:?}: {what} is {found}, expected {expected}; is this another data set?")]
+    NotTheSet {
+        /// Name of the set.
+        name: String,
+        /// What differs.
+        what: &'static str,
+        /// Value found.
+        found: String,
+        /// Value in the catalogue.
+        expected: String,
+    },
+    /// The first bytes are not those of the format.
+    #[error("reading {}: starts with {found:02x?}, expected {expected}; is it another kind of file?", file.display())]
+    WrongMagic {
+        /// The file at fault.
+        file: PathBuf,
+        /// The bytes found.
+        found: Vec<u8>,
+        /// What they should be.
+        expected: &'static str,
+    },
+    /// The file ends too early.
+    #[error("reading {}: ends after {found} bytes, expected {expected}; the file is truncated, fetch it again", file.display())]
+    Truncated {
+        /// The file (and entry) at fault.
+        file: PathBuf,
+        /// Bytes present (decompressed).
+        found: u64,
+        /// Bytes expected (decompressed).
+        expected: u64,
+    },
+    /// The file goes on after its content.
+    #[error("reading {}: more than the expected {expected} bytes; the header and the content disagree, fetch the file again", file.display())]
+    TooLong {
+        /// The file (and entry) at fault.
+        file: PathBuf,
+        /// Bytes expected (decompressed).
+        expected: u64,
+    },
+    /// The header claims a size that the file cannot hold, or that this crate refuses.
+    #[error("reading {}: the header claims {claimed}, more than {limit}; the file is damaged or not of this kind", file.display())]
+    AbsurdSize {
+        /// The file at fault.
+        file: PathBuf,
+        /// What the header claims.
+        claimed: String,
+        /// What can be there at most.
+        limit: String,
+    },
+    /// A compressed file cannot be decompressed, or its own check fails.
+    #[error("decompressing {}: {reason}; the file is damaged, fetch it again", file.display())]
+    Corrupt {
+        /// The file (and entry) at fault.
+        file: PathBuf,
+        /// What the decompressor said.
+        reason: String,
+    },
+    /// Different numbers of images and labels.
+    #[error("reading {}: {labels} labels for {images} images; give the labels that belong to these images", file.display())]
+    CountMismatch {
+        /// The file of the labels.
+        file: PathBuf,
+        /// Number of images.
+        images: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// A label has no class.
+    #[error("reading {}: label {label} at position {index}, but there are {classes} classes (0 to {}); correct the labels or the class names", file.display(), classes.saturating_sub(1))]
+    LabelOutOfRange {
+        /// The file of the labels.
+        file: PathBuf,
+        /// Position of the label.
+        index: usize,
+        /// The label.
+        label: u8,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// Images of several sizes where one is required.
+    #[error("reading {}: {} (channels x height x width), expected {} as in the rest; resize the images or configure a shape", file.display(), shape_text(found), shape_text(expected))]
+    MixedSizes {
+        /// The file at fault.
+        file: PathBuf,
+        /// Shape found.
+        found: [usize; 3],
+        /// Shape of the others.
+        expected: [usize; 3],
+    },
+    /// A shape this crate does not read.
+    #[error("reading {}: shape {found:?}, expected {expected}", file.display())]
+    WrongShape {
+        /// The file (and entry) at fault.
+        file: PathBuf,
+        /// Shape found.
+        found: Vec<u64>,
+        /// Shapes that are read.
+        expected: &'static str,
+    },
+    /// A file among the images cannot be decoded as one.
+    #[error("reading {}: not a PNG or JPEG image ({reason}); convert or remove it", file.display())]
+    NotAnImage {
+        /// The file at fault.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A class of the set has no image in a split.
+    #[error("reading {}: class {class:?} has no image in the {split} split; every class needs at least one", file.display())]
+    MissingClass {
+        /// The folder or data set at fault.
+        file: PathBuf,
+        /// Name of the class.
+        class: String,
+        /// The split without it.
+        split: Split,
+    },
+    /// A split has a class that training does not know.
+    #[error("reading {}: class {class:?} is not among the classes of the training folder; rename or remove it", file.display())]
+    UnknownClass {
+        /// The folder at fault.
+        file: PathBuf,
+        /// Name of the class.
+        class: String,
+    },
+    /// A folder without images or without sub-folders.
+    #[error("reading {}: the folder is empty, expected {expected}", file.display())]
+    EmptyFolder {
+        /// The folder at fault.
+        file: PathBuf,
+        /// What should be in it.
+        expected: &'static str,
+    },
+    /// A file or split without any image.
+    #[error("reading {}: holds no image; at least one is needed", file.display())]
+    NoImages {
+        /// The file or data set at fault.
+        file: PathBuf,
+    },
+    /// An entry of a `.npz` archive is not there.
+    #[error("reading {}: no entry {entry:?} among [{}]; is it a MedMNIST file?", file.display(), found.join(", "))]
+    MissingEntry {
+        /// The archive.
+        file: PathBuf,
+        /// The entry looked for.
+        entry: String,
+        /// The entries that are there.
+        found: Vec<String>,
+    },
+    /// An array of another element type.
+    #[error("reading {}: elements of type {found}, expected |u1 (unsigned bytes); convert with .astype('uint8')", file.display())]
+    WrongDtype {
+        /// The archive and entry.
+        file: PathBuf,
+        /// The type found.
+        found: String,
+    },
+    /// An array stored column by column.
+    #[error("reading {}: the array is in Fortran order, expected C order; convert with numpy.ascontiguousarray", file.display())]
+    FortranOrder {
+        /// The archive and entry.
+        file: PathBuf,
+    },
+    /// More classes than an 8-bit label can tell apart.
+    #[error("reading {}: {found} classes, at most 256 can be told apart", file.display())]
+    TooManyClasses {
+        /// The file, folder or data set at fault.
+        file: PathBuf,
+        /// Number of classes.
+        found: usize,
+    },
+    /// A name (of a file or class) that is not UTF-8 or is empty.
+    #[error("reading {}: the name is empty or not valid UTF-8; rename it", file.display())]
+    BadName {
+        /// The path at fault.
+        file: PathBuf,
+    },
+    /// The part to hold out of training does not fit.
+    #[error("splitting {}: cannot hold out {asked} of {available} images; ask for less, at least one must stay for training", file.display())]
+    HoldOut {
+        /// The data set.
+        file: PathBuf,
+        /// What was asked.
+        asked: String,
+        /// Images there are.
+        available: usize,
+    },
+    /// A split was asked to be carved out that the set already has.
+    #[error("splitting {}: the set has its own {split} split; remove the {split} setting from the configuration", file.display())]
+    HasSplit {
+        /// The data set.
+        file: PathBuf,
+        /// The split in question.
+        split: Split,
+    },
+    /// The description of a data set makes no sense.
+    #[error("data set description: {0}")]
+    Spec(String),
+}
+
+impl Error {
+    /// Sorts an error of the operating system met at `file`.
+    pub(crate) fn io(file: &Path, source: std::io::Error) -> Self {
+        let file = file.to_owned();
+        match source.kind() {
+            std::io::ErrorKind::NotFound => Self::Absent { file },
+            _ => Self::Io { file, source },
+        }
+    }
+}
+
+fn shape_text(shape: &[usize; 3]) -> String {
+    format!("{} x {} x {}", shape[0], shape[1], shape[2])
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    if paths.is_empty() {
+        return "no folder at all".to_owned();
+    }
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}

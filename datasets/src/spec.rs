@@ -1,0 +1,221 @@
+//! What a configuration says about a data set, as JSON. It never opens a file.
+//!
+//! A plain string is a named set. Otherwise an object with `name` for a named set, or exactly one of `idx`, `cifar`, `medmnist` and
+//! `folder`; beside it `validation` and `test` (what to hold out of training: an integer is a count, a decimal number a
+//! fraction) and `seed` where they apply.
+
+use std::fmt;
+
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Amount, CifarFiles, Error, FolderFiles, HoldOut, IdxFiles, MedMnistFile};
+
+/// Which data set to read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceSpec {
+    /// A set of the catalogue: `"mnist"` or `{"name": "mnist", "validation": 5000, "seed": 1}`.
+    Named {
+        /// Its name.
+        name: String,
+        /// What to carve out of training, for sets without such files.
+        hold_out: HoldOut,
+    },
+    /// `{"idx": {"train": {"images": "a", "labels": "b"}, "test": {...}, "classes": "classes.txt"}}`.
+    Idx {
+        /// Name to give the set; that of the folder otherwise.
+        name: Option<String>,
+        /// Its files.
+        files: IdxFiles,
+        /// What to carve out of training.
+        hold_out: HoldOut,
+    },
+    /// `{"cifar": {"train": ["data_batch_1.bin"], "test": ["test_batch.bin"], "classes": ["airplane", ...]}}`.
+    Cifar {
+        /// Name to give the set; that of the folder otherwise.
+        name: Option<String>,
+        /// Its files.
+        files: CifarFiles,
+        /// What to carve out of training.
+        hold_out: HoldOut,
+    },
+    /// `{"medmnist": {"file": "pathmnist.npz"}}`.
+    MedMnist {
+        /// Name to give the set; that of the file otherwise.
+        name: Option<String>,
+        /// Its file.
+        file: MedMnistFile,
+    },
+    /// `{"folder": {"path": "pictures", "shape": [1, 64, 64]}, "validation": 0.1, "test": 0.2, "seed": 1}`.
+    Folder {
+        /// Name to give the set; that of the folder otherwise.
+        name: Option<String>,
+        /// Where it is.
+        files: FolderFiles,
+        /// What to carve out of training.
+        hold_out: HoldOut,
+    },
+}
+
+impl SourceSpec {
+    /// A set of the catalogue, with the usual tenth for validation where it has no such files.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self::Named { name: name.into(), hold_out: HoldOut::default() }
+    }
+}
+
+/// All keys of the JSON object; which go together is checked afterwards.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Table {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idx: Option<IdxFiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cifar: Option<CifarFiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    medmnist: Option<MedMnistFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<FolderFiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+}
+
+impl TryFrom<Table> for SourceSpec {
+    type Error = Error;
+
+    fn try_from(table: Table) -> Result<Self, Error> {
+        let Table { name, idx, cifar, medmnist, folder, validation, test, seed } = table;
+        let hold_out = HoldOut { validation, test, seed: seed.unwrap_or(0) };
+        if test.is_some() && folder.is_none() {
+            return Err(Error::Spec("\"test\" goes with \"folder\" only; other sets have their own test files".into()));
+        }
+        if medmnist.is_some() && (validation.is_some() || seed.is_some()) {
+            return Err(Error::Spec(
+                "\"validation\" and \"seed\" do not go with \"medmnist\": the file has its own splits".into(),
+            ));
+        }
+        match (idx, cifar, medmnist, folder, name) {
+            (Some(files), None, None, None, name) => Ok(Self::Idx { name, files, hold_out }),
+            (None, Some(files), None, None, name) => Ok(Self::Cifar { name, files, hold_out }),
+            (None, None, Some(file), None, name) => Ok(Self::MedMnist { name, file }),
+            (None, None, None, Some(files), name) => Ok(Self::Folder { name, files, hold_out }),
+            (None, None, None, None, Some(name)) => Ok(Self::Named { name, hold_out }),
+            (None, None, None, None, None) => Err(Error::Spec(
+                "nothing to read; give \"name\" or one of \"idx\", \"cifar\", \"medmnist\", \"folder\"".into(),
+            )),
+            _ => Err(Error::Spec(
+                "several formats at once; give one of \"idx\", \"cifar\", \"medmnist\", \"folder\"".into(),
+            )),
+        }
+    }
+}
+
+impl From<SourceSpec> for Table {
+    fn from(spec: SourceSpec) -> Self {
+        let held = |name, hold_out: HoldOut| Self {
+            name,
+            validation: hold_out.validation,
+            test: hold_out.test,
+            seed: Some(hold_out.seed).filter(|&seed| seed != 0),
+            ..Self::default()
+        };
+        match spec {
+            SourceSpec::Named { name, hold_out } => held(Some(name), hold_out),
+            SourceSpec::Idx { name, files, hold_out } => Self { idx: Some(files), ..held(name, hold_out) },
+            SourceSpec::Cifar { name, files, hold_out } => Self { cifar: Some(files), ..held(name, hold_out) },
+            SourceSpec::MedMnist { name, file } => Self { name, medmnist: Some(file), ..Self::default() },
+            SourceSpec::Folder { name, files, hold_out } => Self { folder: Some(files), ..held(name, hold_out) },
+        }
+    }
+}
+
+impl Serialize for SourceSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Named { name, hold_out } if *hold_out == HoldOut::default() => serializer.serialize_str(name),
+            other => Table::from(other.clone()).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SourceSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SpecVisitor)
+    }
+}
+
+/// By hand rather than `untagged`, so that a wrong key is named in the error.
+struct SpecVisitor;
+
+impl<'de> Visitor<'de> for SpecVisitor {
+    type Value = SourceSpec;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a data set or an object that describes one")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<SourceSpec, E> {
+        Ok(SourceSpec::named(name))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SourceSpec, A::Error> {
+        let table = Table::deserialize(MapAccessDeserializer::new(map))?;
+        SourceSpec::try_from(table).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Classes;
+
+    fn read(text: &str) -> Result<SourceSpec, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_form_is_read_and_written() {
+        for text in [
+            r#""mnist""#,
+            r#"{"name":"mnist","validation":5000,"seed":1}"#,
+            r#"{"idx":{"train":{"images":"a","labels":"b"},"test":{"images":"c","labels":"d"},"classes":"e"},"validation":0.25}"#,
+            r#"{"name":"n","cifar":{"train":["a","b"],"test":["c"],"classes":["x","y"]}}"#,
+            r#"{"medmnist":{"file":"a.npz"}}"#,
+            r#"{"folder":{"path":"p","shape":[1,64,64]},"validation":0.5,"test":7}"#,
+        ] {
+            let spec = read(text).unwrap();
+            assert_eq!(serde_json::to_string(&spec).unwrap(), text);
+        }
+        assert_eq!(read(r#"{"name":"mnist"}"#).unwrap(), SourceSpec::named("mnist"));
+        let SourceSpec::Idx { files, .. } =
+            read(r#"{"idx":{"train":{"images":"a","labels":"b"},"test":{"images":"c","labels":"d"},"classes":["x"]}}"#)
+                .unwrap()
+        else {
+            panic!("another form")
+        };
+        assert_eq!(files.classes, Some(Classes::Names(vec!["x".into()])));
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        for (text, part) in [
+            ("7", "the name of a data set"),
+            ("{}", "nothing to read"),
+            (r#"{"nmae":"mnist"}"#, "nmae"),
+            (r#"{"folder":{"path":"p"},"medmnist":{"file":"a"}}"#, "several formats"),
+            (r#"{"name":"mnist","test":0.1}"#, "\"test\" goes with"),
+            (r#"{"medmnist":{"file":"a"},"validation":0.1}"#, "own splits"),
+            (r#"{"name":"mnist","validation":2.5}"#, "a count of images"),
+            (r#"{"folder":{"path":"p","size":[1,2,3]}}"#, "size"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

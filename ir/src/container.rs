@@ -1,0 +1,264 @@
+//! The frame of every binary file of the toolchain: magic, version, kind, JSON header, payload, BLAKE3 checksum.
+//! Files are written under a temporary name and renamed; what is read is hostile until its length and checksum agree.
+//! Must never allocate by a length that the file itself does not back.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 4] = b"BEAA";
+/// The newest format version that this build writes and reads.
+pub const VERSION: u32 = 1;
+const FIXED: usize = 4 + 4 + 4 + 8 + 8;
+const CHECKSUM: usize = 32;
+/// No header needs more; a larger one is damage or malice.
+const MAX_HEADER: u64 = 1 << 28;
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A compiled program.
+    Program,
+    /// A client's secret key.
+    SecretKey,
+    /// Keys that a server needs.
+    EvaluationKey,
+    /// Encrypted images or encrypted results.
+    Ciphertexts,
+}
+
+impl Kind {
+    fn code(self) -> u32 {
+        match self {
+            Self::Program => 1,
+            Self::SecretKey => 2,
+            Self::EvaluationKey => 3,
+            Self::Ciphertexts => 4,
+        }
+    }
+
+    fn from_code(code: u32) -> Option<Self> {
+        [Self::Program, Self::SecretKey, Self::EvaluationKey, Self::Ciphertexts].into_iter().find(|k| k.code() == code)
+    }
+
+    /// The name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::SecretKey => "secret key",
+            Self::EvaluationKey => "evaluation key",
+            Self::Ciphertexts => "ciphertext",
+        }
+    }
+
+    /// Secrets are written so that only their owner can read them.
+    fn secret(self) -> bool {
+        self == Self::SecretKey
+    }
+}
+
+/// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the checksum. The file
+/// appears under its name only when it is whole; secret keys get mode 0600.
+pub fn write<H: Serialize>(
+    path: &Path,
+    kind: Kind,
+    header: &H,
+    payload_len: u64,
+    payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
+    let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
+    let header = serde_json::to_vec(header)
+        .map_err(|e| Error::malformed("writing a file header", e.to_string(), "a header that is JSON"))?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The temporary file is created with mode 0600; only what is not secret is opened up below.
+    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    let mut sink = Hashing {
+        inner: BufWriter::with_capacity(1 << 20, temporary.as_file()),
+        hash: blake3::Hasher::new(),
+        written: 0,
+    };
+    sink.write_all(MAGIC).map_err(io)?;
+    sink.write_all(&VERSION.to_le_bytes()).map_err(io)?;
+    sink.write_all(&kind.code().to_le_bytes()).map_err(io)?;
+    sink.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
+    sink.write_all(&payload_len.to_le_bytes()).map_err(io)?;
+    sink.write_all(&header).map_err(io)?;
+    let before = sink.written;
+    payload(&mut sink).map_err(io)?;
+    if sink.written - before != payload_len {
+        return Err(Error::malformed(
+            "writing a file",
+            format!("{} payload bytes", sink.written - before),
+            format!("{payload_len}"),
+        ));
+    }
+    let checksum = sink.hash.finalize();
+    sink.inner.write_all(checksum.as_bytes()).map_err(io)?;
+    sink.inner.flush().map_err(io)?;
+    drop(sink);
+    if !kind.secret() {
+        open_permissions(temporary.as_file()).map_err(io)?;
+    }
+    temporary.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
+}
+
+/// A checked file: its header and its payload, mapped into memory.
+pub struct Opened<H> {
+    /// The header.
+    pub header: H,
+    map: memmap2::Mmap,
+    start: usize,
+    end: usize,
+}
+
+impl<H> Opened<H> {
+    /// The bytes after the header.
+    pub fn payload(&self) -> &[u8] {
+        self.map.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// Opens a file of the given kind, checking magic, version, kind, lengths and checksum before anything is interpreted.
+pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
+    let io = |source| Error::Io { operation: "reading", path: path.to_path_buf(), source };
+    let bad = |found: String, expected: String| Error::Malformed {
+        operation: "reading a file",
+        found: format!("{found} in {}", path.display()),
+        expected,
+        remedy: "check that the file is the right one and was copied whole",
+    };
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    if length < (FIXED + CHECKSUM) as u64 {
+        return Err(bad(format!("{length} bytes"), format!("a beaa {} file", kind.name())));
+    }
+    // SAFETY: the map is private to this process and read only. Another process that shortens the file while it is
+    // mapped can stop this one, as with every mapped file; it cannot break memory safety here beyond changed bytes, and
+    // nothing below relies on the bytes staying the same.
+    #[allow(unsafe_code)]
+    let map = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) }.map_err(io)?;
+    let u32_at = |i: usize| map.get(i..i + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let u64_at = |i: usize| map.get(i..i + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+    if map.get(..4) != Some(MAGIC) {
+        return Err(bad("other first bytes than BEAA".into(), format!("a beaa {} file", kind.name())));
+    }
+    if u32_at(4) == 0 || u32_at(4) > VERSION {
+        return Err(Error::Version { kind: kind.name().into(), found: u32_at(4), supported: VERSION });
+    }
+    if u32_at(8) != kind.code() {
+        let found = Kind::from_code(u32_at(8)).map_or("an unknown kind of file", Kind::name);
+        return Err(bad(format!("a {found} file"), format!("a {} file", kind.name())));
+    }
+    let (header_len, payload_len) = (u64_at(12), u64_at(20));
+    let expected = (FIXED as u64 + CHECKSUM as u64).checked_add(header_len).and_then(|n| n.checked_add(payload_len));
+    if expected != Some(length) || header_len > MAX_HEADER {
+        return Err(bad(
+            format!("{length} bytes"),
+            format!("{} bytes of header and {payload_len} of payload; the file is cut short or damaged", header_len),
+        ));
+    }
+    let (start, end) = (FIXED + header_len as usize, FIXED + (header_len + payload_len) as usize);
+    let hash = blake3::hash(map.get(..end).unwrap_or_default());
+    if map.get(end..) != Some(hash.as_bytes().as_slice()) {
+        return Err(bad("a wrong checksum".into(), "the checksum of the bytes before it; the file is damaged".into()));
+    }
+    let header = serde_json::from_slice(map.get(FIXED..start).unwrap_or_default()).map_err(|e| {
+        bad(format!("a header that does not fit ({e})"), format!("the header of a {} file", kind.name()))
+    })?;
+    Ok(Opened { header, map, start, end })
+}
+
+struct Hashing<W> {
+    inner: W,
+    hash: blake3::Hasher,
+    written: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.hash.update(bytes.get(..n).unwrap_or_default());
+        self.written += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(unix)]
+fn open_permissions(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn open_permissions(_file: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(folder: &Path, kind: Kind) -> std::path::PathBuf {
+        let path = folder.join("file");
+        write(&path, kind, &vec![1, 2, 3], 5, |w| w.write_all(b"hello")).unwrap();
+        path
+    }
+
+    #[test]
+    fn round_trip() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open::<Vec<i32>>(&sample(folder.path(), Kind::Program), Kind::Program).unwrap();
+        assert_eq!((opened.header.as_slice(), opened.payload()), (&[1, 2, 3][..], &b"hello"[..]));
+    }
+
+    #[test]
+    fn every_flipped_byte_and_every_cut_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = sample(folder.path(), Kind::Program);
+        let good = std::fs::read(&path).unwrap();
+        for i in 0..good.len() {
+            let mut bytes = good.clone();
+            bytes[i] ^= 0x10;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(open::<Vec<i32>>(&path, Kind::Program).is_err(), "byte {i} flipped");
+            std::fs::write(&path, &good[..i]).unwrap();
+            assert!(open::<Vec<i32>>(&path, Kind::Program).is_err(), "cut at {i}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error =
+            open::<Vec<i32>>(&sample(folder.path(), Kind::Ciphertexts), Kind::Program).err().unwrap().to_string();
+        assert!(error.contains("a ciphertext file") && error.contains("a program file"), "{error}");
+    }
+
+    #[test]
+    fn a_payload_of_another_length_than_announced_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert!(write(&path, Kind::Program, &0, 4, |w| w.write_all(b"hello")).is_err());
+        assert!(!path.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_secret_keys_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, mode) in [(Kind::SecretKey, 0o600), (Kind::EvaluationKey, 0o644)] {
+            let path = sample(folder.path(), kind);
+            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+}

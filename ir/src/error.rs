@@ -1,0 +1,88 @@
+//! Errors of models, programs and their files. Every message says what was being done, what was found, what was
+//! expected and what to do; it must never contain image data.
+
+use std::path::PathBuf;
+
+/// What can be wrong with a model, a program or a file of either.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read or written.
+    #[error("{operation} {path}: {source}")]
+    Io {
+        /// What was being done, for example "reading model".
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The bytes are not a file of ours, or are damaged.
+    #[error("{operation}: found {found}, expected {expected}; {remedy}")]
+    Malformed {
+        /// What was being done.
+        operation: &'static str,
+        /// What was there.
+        found: String,
+        /// What should have been there.
+        expected: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// The file is of a version that this build does not read.
+    #[error("{kind} file has format version {found}, this build reads up to {supported}; use beaa of a newer release")]
+    Version {
+        /// The kind of file.
+        kind: String,
+        /// The version in the file.
+        found: u32,
+        /// The newest version that is understood.
+        supported: u32,
+    },
+    /// A model contradicts itself.
+    #[error("layer `{layer}`: found {found}, expected {expected}")]
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// What was there.
+        found: String,
+        /// What should have been there.
+        expected: String,
+    },
+    /// A program contradicts itself.
+    #[error(
+        "step {step} ({op}): found {found}, expected {expected}; the program is damaged or was made by another version, compile it again"
+    )]
+    Step {
+        /// Index of the step.
+        step: usize,
+        /// Name of its operation.
+        op: &'static str,
+        /// What was there.
+        found: String,
+        /// What should have been there.
+        expected: String,
+    },
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A [`Error::Malformed`] with the usual remedy for a damaged file.
+    pub fn malformed(operation: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Malformed {
+            operation,
+            found: found.into(),
+            expected: expected.into(),
+            remedy: "check that the file is the right one and was copied whole",
+        }
+    }
+
+    pub(crate) fn layer(layer: &str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Layer { layer: layer.into(), found: found.into(), expected: expected.into() }
+    }
+
+    pub(crate) fn step(step: usize, op: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Step { step, op, found: found.into(), expected: expected.into() }
+    }
+}
