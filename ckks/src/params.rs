@@ -105,6 +105,11 @@ impl Parameters {
         self.transforms(limbs).iter().map(Transform::modulus)
     }
 
+    /// All moduli, then the special prime.
+    pub fn all_moduli(&self) -> impl ExactSizeIterator<Item = Modulus> + '_ {
+        self.all_transforms().iter().map(Transform::modulus)
+    }
+
     /// Bits of all primes together, rounded up.
     pub fn log_qp(&self) -> u32 {
         log2_ceil(self.0.literal.moduli.iter().chain(&self.0.literal.special))

@@ -34,9 +34,20 @@ impl SecretRng {
         Ok(Self(ChaCha20Rng::from_seed(*seed)))
     }
 
-    /// INSECURE: the same seed gives the same keys and the same noise. For tests and for reproducing figures.
-    pub fn insecure(seed: u64) -> Self {
-        Self(ChaCha20Rng::seed_from_u64(seed))
+    /// INSECURE: the same seed gives the same keys and the same noise. For tests and for reproducing figures. Sources
+    /// for different purposes (the first 24 bytes count) are independent.
+    pub fn insecure(seed: u64, purpose: &str) -> Self {
+        let mut full = [0; 32];
+        for (to, from) in full.iter_mut().zip(seed.to_le_bytes().into_iter().chain(purpose.bytes())) {
+            *to = from;
+        }
+        Self(ChaCha20Rng::from_seed(full))
+    }
+
+    /// A number uniform between -1 and 1.
+    pub fn symmetric(&mut self) -> f64 {
+        // 53 bits fill the mantissa.
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 
     /// A seed that may be published.
@@ -115,7 +126,7 @@ mod tests {
     #[test]
     fn errors_have_the_stated_variance_and_no_bias() {
         let mut samples = vec![0; 1 << 16];
-        SecretRng::insecure(1).add_error(&mut samples);
+        SecretRng::insecure(1, "test").add_error(&mut samples);
         let n = samples.len() as f64;
         let mean = samples.iter().sum::<i64>() as f64 / n;
         let variance = samples.iter().map(|v| (v * v) as f64).sum::<f64>() / n;
@@ -127,7 +138,7 @@ mod tests {
 
     #[test]
     fn secrets_are_ternary_and_balanced() {
-        let s = SecretRng::insecure(2).ternary(30_000);
+        let s = SecretRng::insecure(2, "test").ternary(30_000);
         for value in -1..=1 {
             let count = s.iter().filter(|&&v| v == value).count() as f64;
             assert!((count - 10_000.0).abs() < 5.0 * (30_000.0 * 2.0 / 9.0_f64).sqrt());
@@ -152,6 +163,6 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        assert_eq!(format!("{:?}", SecretRng::insecure(3)), "SecretRng(..)");
+        assert_eq!(format!("{:?}", SecretRng::insecure(3, "test")), "SecretRng(..)");
     }
 }

@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn relinearising_with_a_special_prime_keeps_the_phase_but_for_rounding() {
         let p = parameters(true);
-        let mut rng = SecretRng::insecure(1);
+        let mut rng = SecretRng::insecure(1, "test");
         let secret = SecretKey::generate(&p, &mut rng);
         let key = EvaluationKey::generate(&p, &secret, &mut rng);
         for limbs in 1..=3 {

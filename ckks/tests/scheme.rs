@@ -1,5 +1,7 @@
 //! The scheme from outside: what is encrypted, computed and decrypted is right, and the noise is what is predicted.
 
+#![allow(clippy::unwrap_used)]
+
 use beaa_ckks::pointwise::{self, Op, Operand};
 use beaa_ckks::{
     Batch, Encoder, EvaluationKey, Kernel, Panels, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt,
@@ -22,7 +24,7 @@ fn setup(degree: usize, bits: &[u32], special: Option<u32>, kernel: Kernel) -> S
     let special = special.map(|b| primes::ntt_primes(degree, b, 1, &moduli).unwrap()).unwrap_or_default();
     let literal = ParametersLiteral { degree, moduli, special, security: 128 };
     let parameters = Parameters::with_kernel(literal, kernel).unwrap();
-    let mut rng = SecretRng::insecure(7);
+    let mut rng = SecretRng::insecure(7, "test");
     let secret = SecretKey::generate(&parameters, &mut rng);
     let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
     Setup { encoder: Encoder::new(degree), parameters, secret, key, rng }

@@ -153,8 +153,9 @@ fn linear(
     let Some(first) = terms.first() else {
         return Err(fail("no term".into(), "at least one".into()));
     };
-    if !valid_scale(weight_scale) {
-        return Err(fail(format!("weight scale {weight_scale}"), "finite, at least 1".into()));
+    // Below 1 where a weight of 1 makes up for a prime a little below a power of two.
+    if !weight_scale.is_finite() || weight_scale <= 0.0 {
+        return Err(fail(format!("weight scale {weight_scale}"), "finite, positive".into()));
     }
     let head = get(first.input)?;
     let mut components = 2;
@@ -194,4 +195,37 @@ fn same_scale(a: f64, b: f64) -> bool {
 
 fn valid_scale(scale: f64) -> bool {
     scale.is_finite() && scale >= 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InputSpec, ParameterSet, Signature, SparseMatrix};
+
+    fn doubling(weight_scale: f64) -> ProgramLiteral {
+        let parameters = ParameterSet { degree: 4096, moduli: vec![1 << 40], special: vec![], security: 128 };
+        let signature = Signature {
+            model: "test".into(),
+            input: InputSpec { shape: [1, 1, 1], mean: vec![0.0], std: vec![1.0] },
+            classes: vec![],
+            outputs: 1,
+            parameters,
+            input_limbs: 1,
+            input_scale: 1024.0,
+            output_limbs: 1,
+            output_scale: 1024.0 * weight_scale,
+            output_components: 2,
+        };
+        let weights = SparseMatrix::from_rows(1, vec![vec![(0, 1)]]).unwrap();
+        let op = StepOp::Linear { terms: vec![LinearTerm { input: 0, weights }], weight_scale, bias: vec![0] };
+        ProgramLiteral { signature, steps: vec![Step { layer: "double".into(), op }], output: 1, notes: vec![] }
+    }
+
+    #[test]
+    fn a_weight_scale_may_be_below_1_as_long_as_the_result_s_scale_is_not() {
+        assert_eq!(infer(&doubling(0.5)).unwrap()[1].scale, 512.0);
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1.0 / 2048.0] {
+            assert!(infer(&doubling(bad)).is_err(), "{bad}");
+        }
+    }
 }

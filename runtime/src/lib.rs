@@ -1,1 +1,28 @@
-//! Runs programs on encrypted batches.
+//! Runs a compiled program on encrypted batches: keys and ciphertexts on disk, what a client does, what a server does,
+//! and both side by side for verification. Must never let a secret key reach [`run`], and knows no trainer, no compiler.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod backend;
+mod ciphertexts;
+mod clear;
+mod client;
+mod error;
+mod execute;
+mod keys;
+mod packing;
+mod progress;
+mod schedule;
+mod server;
+mod verify;
+
+pub use ciphertexts::{EncryptedInput, EncryptedOutput};
+pub use clear::run_clear;
+pub use client::{decrypt, encrypt};
+pub use error::{Error, Result};
+pub use execute::LayerTime;
+pub use keys::{ClientKey, ServerKey, keygen};
+pub use progress::{Progress, Silent};
+pub use schedule::{Schedule, plan};
+pub use server::{RunReport, run};
+pub use verify::{LayerError, Verification, verify};

@@ -1,0 +1,228 @@
+//! Ciphertexts on their way between client and server, and their files. Held packed; a file is mapped, not copied.
+//! Must never be accepted for another program or key than they name.
+
+use std::path::Path;
+
+use beaa_ckks::{Batch, Parameters, PublicSeed, expand};
+use beaa_ir::container::{self, Kind, Opened};
+use serde::{Deserialize, Serialize};
+
+use crate::error::input;
+use crate::packing::{pack, packed_len, unpack};
+use crate::{Error, Result};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Header {
+    /// Fingerprint of the program that these are for or from.
+    pub(crate) program: String,
+    /// Whose key they are under.
+    pub(crate) key: String,
+    /// Images in the batch: slots in use.
+    pub(crate) images: usize,
+    pub(crate) ciphertexts: usize,
+    pub(crate) limbs: usize,
+    /// 1 with a seed: only the masked half is there.
+    pub(crate) stored_components: usize,
+    pub(crate) seed: Option<PublicSeed>,
+}
+
+enum Bytes {
+    Owned(Vec<u8>),
+    Mapped(Opened<Header>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Owned(b) => b,
+            Self::Mapped(o) => o.payload(),
+        }
+    }
+}
+
+struct Ciphertexts {
+    header: Header,
+    bytes: Bytes,
+}
+
+/// Encrypted images: seeded, so that half of each ciphertext is implied.
+pub struct EncryptedInput(Ciphertexts);
+
+/// Encrypted results.
+pub struct EncryptedOutput(Ciphertexts);
+
+impl EncryptedInput {
+    pub(crate) fn new(header: Header, bytes: Vec<u8>) -> Self {
+        Self(Ciphertexts { header, bytes: Bytes::Owned(bytes) })
+    }
+
+    /// Images in the batch.
+    pub fn images(&self) -> usize {
+        self.0.header.images
+    }
+
+    /// Bytes to send, without the header.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.as_slice().len() as u64
+    }
+
+    /// Writes the ciphertexts; returns the size of the file.
+    pub fn save(&self, path: &Path) -> Result<u64> {
+        self.0.save(path)
+    }
+
+    /// Maps ciphertexts that a client wrote; whether they fit is checked when they are used.
+    pub fn load(path: &Path) -> Result<Self> {
+        Ok(Self(Ciphertexts::load(path, true)?))
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.0.header
+    }
+
+    /// The whole ciphertexts, the uniform halves expanded.
+    pub(crate) fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
+        self.0.unpack(parameters)
+    }
+}
+
+impl EncryptedOutput {
+    pub(crate) fn pack(header: Header, parameters: &Parameters, batch: &Batch) -> Self {
+        let n = parameters.degree();
+        let mut bytes = Vec::new();
+        let mut limb = vec![0; n];
+        for element in 0..batch.len() {
+            for component in 0..batch.components() {
+                for (i, q) in parameters.moduli(batch.limbs()).enumerate() {
+                    batch.read(element, component, i, &mut limb);
+                    pack(&limb, q, &mut bytes);
+                }
+            }
+        }
+        Self(Ciphertexts { header, bytes: Bytes::Owned(bytes) })
+    }
+
+    /// Images in the batch.
+    pub fn images(&self) -> usize {
+        self.0.header.images
+    }
+
+    /// Bytes to send, without the header.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.as_slice().len() as u64
+    }
+
+    /// Writes the ciphertexts; returns the size of the file.
+    pub fn save(&self, path: &Path) -> Result<u64> {
+        self.0.save(path)
+    }
+
+    /// Maps ciphertexts that a server wrote; whether they fit is checked when they are used.
+    pub fn load(path: &Path) -> Result<Self> {
+        Ok(Self(Ciphertexts::load(path, false)?))
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.0.header
+    }
+
+    pub(crate) fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
+        self.0.unpack(parameters)
+    }
+}
+
+impl Ciphertexts {
+    fn save(&self, path: &Path) -> Result<u64> {
+        let bytes = self.bytes.as_slice();
+        container::write(path, Kind::Ciphertexts, &self.header, bytes.len() as u64, |w| w.write_all(bytes))?;
+        let size = std::fs::metadata(path).map(|m| m.len());
+        size.map_err(|source| {
+            Error::File(beaa_ir::Error::Io { operation: "reading", path: path.to_path_buf(), source })
+        })
+    }
+
+    fn load(path: &Path, fresh: bool) -> Result<Self> {
+        let opened = container::open::<Header>(path, Kind::Ciphertexts)?;
+        let header = opened.header.clone();
+        if header.seed.is_some() != fresh {
+            let names = ["encrypted results", "encrypted images"];
+            let (found, expected) = if fresh { (names[0], names[1]) } else { (names[1], names[0]) };
+            return Err(input("reading ciphertexts", format!("{found} in {}", path.display()), expected));
+        }
+        Ok(Self { header, bytes: Bytes::Mapped(opened) })
+    }
+
+    fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
+        let h = &self.header;
+        let n = parameters.degree();
+        let fits = (1..=parameters.max_limbs()).contains(&h.limbs)
+            && (1..=3).contains(&h.stored_components)
+            && (h.stored_components == 1) == h.seed.is_some();
+        if !fits {
+            return Err(input(
+                "reading ciphertexts",
+                format!("{} limbs, {} components", h.limbs, h.stored_components),
+                "what the parameters allow",
+            ));
+        }
+        let limb_lens: Vec<usize> = parameters.moduli(h.limbs).map(|q| packed_len(n, q)).collect();
+        let size = limb_lens.iter().sum::<usize>() * h.stored_components;
+        let bytes = self.bytes.as_slice();
+        if h.ciphertexts.checked_mul(size) != Some(bytes.len()) {
+            return Err(input(
+                "reading ciphertexts",
+                format!("{} bytes", bytes.len()),
+                format!("{} ciphertexts of {size} bytes", h.ciphertexts),
+            ));
+        }
+        let components = if h.seed.is_some() { 2 } else { h.stored_components };
+        Ok(Batch::build(parameters, h.limbs, components, h.ciphertexts, |element, out| {
+            let mut rest = bytes.get(element * size..).unwrap_or_default();
+            let (stored, implied) = out.split_at_mut(h.stored_components * h.limbs * n);
+            let moduli = std::iter::repeat_with(|| parameters.moduli(h.limbs)).flatten();
+            for ((limb, q), len) in stored.chunks_mut(n).zip(moduli).zip(limb_lens.iter().cycle()) {
+                let (head, tail) = rest.split_at_checked(*len).unwrap_or_default();
+                unpack(head, q, limb).map_err(|e| beaa_ckks::Error::Operand {
+                    operation: "reading ciphertexts",
+                    found: e.to_string(),
+                    expected: "canonical residues".into(),
+                })?;
+                rest = tail;
+            }
+            if let Some(seed) = &h.seed {
+                expand(parameters, seed, element as u64, implied);
+            }
+            Ok(())
+        })?)
+    }
+}
+
+/// Refuses ciphertexts of another program.
+pub(crate) fn expect_program(operation: &'static str, header: &Header, program: &str) -> Result<()> {
+    let short = |s: &str| format!("program {}", s.get(..16).unwrap_or(s));
+    if header.program == program {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        operation,
+        what: "the ciphertext file",
+        found: short(&header.program),
+        expected: short(program),
+        remedy: "encrypt the images for this program",
+    })
+}
+
+/// Refuses ciphertexts under another key.
+pub(crate) fn expect_key(operation: &'static str, header: &Header, key: &str) -> Result<()> {
+    if header.key == key {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        operation,
+        what: "the ciphertext file",
+        found: format!("key {}", header.key),
+        expected: format!("key {key}"),
+        remedy: "use the key pair under which the images were encrypted",
+    })
+}

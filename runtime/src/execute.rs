@@ -1,0 +1,123 @@
+//! Walks a schedule on any backend, times it, and checks after every part that the backend agrees with the program's
+//! own account. Must never know which backend it drives.
+
+use std::time::Instant;
+
+use beaa_ir::{Program, StepOp, ValueId};
+use serde::Serialize;
+
+use crate::backend::{Backend, FusedOp, Operand};
+use crate::error::input;
+use crate::schedule::{Part, Schedule};
+use crate::{Progress, Result};
+
+/// The time of one part of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerTime {
+    /// The model's layers that took part, joined by `+`.
+    pub layer: String,
+    /// The operations, joined by `+`.
+    pub operation: String,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Ciphertexts that resulted.
+    pub ciphertexts: usize,
+}
+
+/// Runs `program` from `first`; `look` sees every value that is stored.
+pub(crate) fn execute<B: Backend>(
+    backend: &B,
+    program: &Program,
+    schedule: &Schedule,
+    first: B::Value,
+    progress: &dyn Progress,
+    mut look: impl FnMut(ValueId, &B::Value) -> Result<()>,
+) -> Result<(B::Value, Vec<LayerTime>)> {
+    let mut values: Vec<Option<B::Value>> = (0..program.values().len()).map(|_| None).collect();
+    check(backend, program, 0, &first)?;
+    look(0, &first)?;
+    if let Some(slot) = values.first_mut() {
+        *slot = Some(first);
+    }
+    let mut times = Vec::with_capacity(schedule.parts.len());
+    progress.begin("run", schedule.parts.len() as u64);
+    for part in &schedule.parts {
+        let started = Instant::now();
+        let result = run_part(backend, program, part, &values)?;
+        let id = part.last + 1;
+        check(backend, program, id, &result)?;
+        times.push(describe(program, part, started.elapsed().as_secs_f64(), backend.info(&result).len));
+        look(id, &result)?;
+        if let Some(slot) = values.get_mut(id) {
+            *slot = Some(result);
+        }
+        for &dead in &part.frees {
+            if let Some(slot) = values.get_mut(dead) {
+                *slot = None;
+            }
+        }
+        progress.advance(1);
+    }
+    progress.end();
+    let output = values.get_mut(program.output()).and_then(Option::take);
+    let output = output.ok_or_else(|| input("running a program", "a freed output", "the output kept to the end"))?;
+    Ok((output, times))
+}
+
+fn run_part<B: Backend>(backend: &B, program: &Program, part: &Part, values: &[Option<B::Value>]) -> Result<B::Value> {
+    let get = |v: ValueId| {
+        values
+            .get(v)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| input("running a program", format!("value {v} gone"), "a live value"))
+    };
+    let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
+    let mut inputs: Vec<ValueId> = Vec::new();
+    let mut ops = Vec::with_capacity(steps.len());
+    for step in steps {
+        let mut operand = |v: ValueId| {
+            if v > part.first {
+                return Operand::Result(v - part.first - 1);
+            }
+            let position = inputs.iter().position(|&i| i == v).unwrap_or(inputs.len());
+            if position == inputs.len() {
+                inputs.push(v);
+            }
+            Operand::Input(position)
+        };
+        ops.push(match &step.op {
+            StepOp::Linear { terms, weight_scale, bias } => FusedOp::Linear {
+                terms: terms.iter().map(|t| (operand(t.input), &t.weights)).collect(),
+                weight_scale: *weight_scale,
+                bias,
+            },
+            StepOp::Square { input } => FusedOp::Square(operand(*input)),
+            StepOp::ScaleUp { input, factor } => FusedOp::ScaleUp(operand(*input), *factor),
+            StepOp::Relinearise { input } => return backend.relinearise(get(*input)?),
+            StepOp::Rescale { input } => return backend.rescale(get(*input)?),
+            StepOp::DropLimbs { input, limbs } => return backend.drop_limbs(get(*input)?, *limbs),
+        });
+    }
+    let inputs = inputs.into_iter().map(get).collect::<Result<Vec<_>>>()?;
+    backend.fused(&inputs, &ops)
+}
+
+fn check<B: Backend>(backend: &B, program: &Program, id: ValueId, value: &B::Value) -> Result<()> {
+    let got = backend.info(value);
+    let fits = program.values().get(id).is_some_and(|want| {
+        (got.len, got.limbs, got.components) == (want.len, want.limbs, want.components)
+            && (got.scale / want.scale - 1.0).abs() < 1e-9
+    });
+    if fits {
+        return Ok(());
+    }
+    Err(input("running a program", format!("{got:?} for value {id}"), format!("{:?}", program.values().get(id))))
+}
+
+fn describe(program: &Program, part: &Part, seconds: f64, ciphertexts: usize) -> LayerTime {
+    let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
+    let mut layers: Vec<&str> = steps.iter().map(|s| s.layer.as_str()).collect();
+    layers.dedup();
+    let operations: Vec<&str> = steps.iter().map(|s| s.op.name()).collect();
+    LayerTime { layer: layers.join(" + "), operation: operations.join(" + "), seconds, ciphertexts }
+}

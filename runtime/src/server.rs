@@ -1,0 +1,65 @@
+//! What a server does: run a program on ciphertexts with the evaluation key. There is no way to hand it a secret, and
+//! there must never be one.
+
+use std::time::Instant;
+
+use beaa_ir::{Program, program_hash};
+use serde::Serialize;
+
+use crate::backend::{CkksBackend, CkksValue};
+use crate::ciphertexts::{Header, expect_key, expect_program};
+use crate::execute::{LayerTime, execute};
+use crate::schedule::plan;
+use crate::{EncryptedInput, EncryptedOutput, Progress, Result, ServerKey};
+
+/// What a run took.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Part by part; the first is the expansion of the input.
+    pub layers: Vec<LayerTime>,
+    /// Wall-clock seconds in all.
+    pub seconds: f64,
+    /// Bytes of ciphertexts at the worst moment, as planned.
+    pub peak_bytes_planned: u64,
+}
+
+/// Runs `program` on encrypted images.
+pub fn run(
+    program: &Program,
+    key: &ServerKey,
+    input: &EncryptedInput,
+    progress: &dyn Progress,
+) -> Result<(EncryptedOutput, RunReport)> {
+    let started = Instant::now();
+    let signature = program.signature();
+    key.expect_parameters("running a program", &signature.parameters)?;
+    let fingerprint = program_hash(program);
+    expect_program("running a program", input.header(), &fingerprint)?;
+    expect_key("running a program", input.header(), key.id())?;
+    let schedule = plan(program, true);
+    tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
+    let batch = input.unpack(&key.parameters)?;
+    let expansion = LayerTime {
+        layer: "input".into(),
+        operation: "expand".into(),
+        seconds: started.elapsed().as_secs_f64(),
+        ciphertexts: batch.len(),
+    };
+    let first = CkksValue { batch, scale: signature.input_scale };
+    let backend = CkksBackend::new(&key.parameters, &key.key);
+    let (output, mut layers) = execute(&backend, program, &schedule, first, progress, |_, _| Ok(()))?;
+    layers.insert(0, expansion);
+    let header = Header {
+        program: fingerprint,
+        key: key.id().into(),
+        images: input.images(),
+        ciphertexts: output.batch.len(),
+        limbs: output.batch.limbs(),
+        stored_components: output.batch.components(),
+        seed: None,
+    };
+    let output = EncryptedOutput::pack(header, &key.parameters, &output.batch);
+    let report =
+        RunReport { layers, seconds: started.elapsed().as_secs_f64(), peak_bytes_planned: schedule.peak_bytes };
+    Ok((output, report))
+}

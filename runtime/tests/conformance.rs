@@ -1,0 +1,227 @@
+//! One suite for all backends: every operation gives the right values, and says the right length, limbs, scale and
+//! components. A new backend adds a harness and a line at the end.
+
+#![allow(clippy::unwrap_used)]
+
+use beaa_ckks::{
+    Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt, encrypt, expand,
+    noise, primes,
+};
+use beaa_ir::{SparseMatrix, ValueInfo};
+use beaa_runtime::backend::{Backend, CkksBackend, CkksValue, ClearBackend, ClearValue, FusedOp, Operand};
+
+const SLOTS: usize = 4096;
+const BITS: [u32; 3] = [38, 36, 34];
+
+/// What the suite needs of a backend beyond its trait: a way in and a way out.
+trait Harness {
+    type B: Backend;
+    fn backend(&self) -> Self::B;
+    fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> <Self::B as Backend>::Value
+    where
+        Self: Sized;
+    fn get(&self, value: &<Self::B as Backend>::Value) -> Vec<Vec<f64>>;
+    /// Whether there is noise: the most that `slots` of standard deviation `noise` may deviate.
+    fn allowed(&self, noise: f64) -> f64;
+}
+
+fn moduli() -> Vec<u64> {
+    let mut moduli = Vec::new();
+    for bits in BITS {
+        moduli.extend(primes::ntt_primes(SLOTS, bits, 1, &moduli).unwrap());
+    }
+    moduli
+}
+
+struct Clear(Vec<u64>);
+
+impl Harness for Clear {
+    type B = ClearBackend;
+
+    fn backend(&self) -> ClearBackend {
+        ClearBackend::new(&self.0)
+    }
+
+    fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> ClearValue {
+        let images: Vec<Vec<f32>> = (0..SLOTS).map(|i| rows.iter().map(|r| r[i] as f32).collect()).collect();
+        self.backend().input(ValueInfo { len: rows.len(), limbs, scale, components: 2 }, &images).unwrap()
+    }
+
+    fn get(&self, value: &ClearValue) -> Vec<Vec<f64>> {
+        value.rows.clone()
+    }
+
+    fn allowed(&self, _noise: f64) -> f64 {
+        1e-9
+    }
+}
+
+struct Ckks {
+    parameters: Parameters,
+    encoder: Encoder,
+    secret: SecretKey,
+    key: &'static EvaluationKey,
+    lent: &'static Parameters,
+}
+
+impl Ckks {
+    fn new() -> Self {
+        let literal = ParametersLiteral { degree: SLOTS, moduli: moduli(), special: vec![], security: 128 };
+        let parameters = Parameters::try_from(literal).unwrap();
+        let mut rng = SecretRng::insecure(3, "conformance");
+        let secret = SecretKey::generate(&parameters, &mut rng);
+        let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
+        let lent = Box::leak(Box::new(parameters.clone()));
+        Self { encoder: Encoder::new(SLOTS), secret, key: Box::leak(Box::new(key)), lent, parameters }
+    }
+}
+
+impl Harness for Ckks {
+    type B = CkksBackend<'static>;
+
+    fn backend(&self) -> CkksBackend<'static> {
+        CkksBackend::new(self.lent, self.key)
+    }
+
+    fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> CkksValue {
+        let batch = Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
+            let mut rng = SecretRng::insecure(i as u64, "put");
+            let (b, a) = out.split_at_mut(limbs * SLOTS);
+            let seed = [9; 32];
+            let masked = encrypt(
+                &self.parameters,
+                &self.encoder,
+                &self.secret,
+                &rows[i],
+                scale,
+                limbs,
+                (&seed, i as u64),
+                &mut rng,
+            )?;
+            b.copy_from_slice(&masked);
+            expand(&self.parameters, &seed, i as u64, a);
+            Ok(())
+        });
+        CkksValue { batch: batch.unwrap(), scale }
+    }
+
+    fn get(&self, value: &CkksValue) -> Vec<Vec<f64>> {
+        (0..value.batch.len())
+            .map(|i| decrypt(&self.parameters, &self.encoder, &self.secret, &value.batch, i, value.scale).unwrap())
+            .collect()
+    }
+
+    /// Twelve standard deviations: the noise of key switching is a sum of products of two normal numbers, whose tails
+    /// fall only exponentially; with three limbs one slot in 1e9 goes beyond.
+    fn allowed(&self, noise: f64) -> f64 {
+        12.0 * noise
+    }
+}
+
+fn rows(count: usize) -> Vec<Vec<f64>> {
+    // Values that f32 holds exactly, as images are f32.
+    (0..count)
+        .map(|r| (0..SLOTS).map(|i| f64::from((((r * 37 + i * 11) % 101) as f32 - 50.0) / 64.0)).collect())
+        .collect()
+}
+
+fn check<H: Harness>(
+    h: &H,
+    what: &str,
+    value: &<H::B as Backend>::Value,
+    expected: &[Vec<f64>],
+    noise: f64,
+    info: ValueInfo,
+) {
+    assert_eq!(h.backend().info(value), info, "{what}");
+    let got = h.get(value);
+    let largest = got.iter().flatten().zip(expected.iter().flatten()).fold(0.0_f64, |m, (g, e)| m.max((g - e).abs()));
+    let allowed = h.allowed(noise).max(1e-9);
+    assert!(largest <= allowed, "{what}: off by {largest:e}, at most {allowed:e}");
+}
+
+fn map(rows: &[Vec<f64>], f: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
+    rows.iter().map(|r| r.iter().map(|&v| f(v)).collect()).collect()
+}
+
+fn suite<H: Harness>(h: &H) {
+    let moduli = moduli();
+    let b = h.backend();
+    let scale = 2_f64.powi(24);
+    let x = rows(4);
+    let fresh = noise::fresh(SLOTS) / scale;
+    let value = h.put(&x, 3, scale);
+    let info = ValueInfo { len: 4, limbs: 3, scale, components: 2 };
+    check(h, "input", &value, &x, fresh, info);
+
+    // Linear: an ordinary row, an empty one, one with all columns.
+    let entries = vec![vec![(0, 64), (2, -32)], vec![], vec![(0, 1), (1, -2), (2, 3), (3, -4)]];
+    let matrix = SparseMatrix::from_rows(4, entries.clone()).unwrap();
+    let bias = [1.5, -0.25, 0.0];
+    let out_scale = scale * 64.0;
+    let integers: Vec<i128> = bias.iter().map(|b| (b * out_scale) as i128).collect();
+    let linear = FusedOp::Linear { terms: vec![(Operand::Input(0), &matrix)], weight_scale: 64.0, bias: &integers };
+    let expected: Vec<Vec<f64>> = entries
+        .iter()
+        .zip(bias)
+        .map(|(row, b)| {
+            (0..SLOTS)
+                .map(|i| b + row.iter().map(|&(c, w)| f64::from(w) / 64.0 * x[c as usize][i]).sum::<f64>())
+                .collect()
+        })
+        .collect();
+    let y = b.fused(&[&value], std::slice::from_ref(&linear)).unwrap();
+    check(h, "linear", &y, &expected, 1.2 * fresh, ValueInfo { len: 3, scale: out_scale, ..info });
+
+    // Square, then back to two components, then rescaled: values stay, the scale follows.
+    let squares = map(&x, |v| v * v);
+    let large = h.put(&x, 3, 2_f64.powi(33));
+    let squared = b.fused(&[&large], &[FusedOp::Square(Operand::Input(0))]).unwrap();
+    let mut at = ValueInfo { scale: 2_f64.powi(66), components: 3, ..info };
+    let mut noise = 2.0 * noise::fresh(SLOTS) / 2_f64.powi(33);
+    check(h, "square", &squared, &squares, noise, at);
+    let relinearised = b.relinearise(&squared).unwrap();
+    at.components = 2;
+    noise += noise::relinearise(SLOTS, &moduli, None) / at.scale;
+    check(h, "relinearise", &relinearised, &squares, noise, at);
+    let rescaled = b.rescale(&relinearised).unwrap();
+    at = ValueInfo { scale: at.scale / moduli[2] as f64, limbs: 2, ..at };
+    noise += noise::rescale(SLOTS, 2) / at.scale;
+    check(h, "rescale", &rescaled, &squares, noise, at);
+    at.limbs = 1;
+    check(h, "drop limbs", &b.drop_limbs(&rescaled, 1).unwrap(), &squares, noise, at);
+
+    // A fused sequence with two terms of different components: x^2 + x, the scales made equal.
+    let identity = SparseMatrix::from_rows(4, (0..4).map(|i| vec![(i, 1)]).collect()).unwrap();
+    let zeros = [0; 4];
+    let ops = [
+        FusedOp::Square(Operand::Input(0)),
+        FusedOp::ScaleUp(Operand::Input(0), 1 << 24),
+        FusedOp::Linear {
+            terms: vec![(Operand::Result(0), &identity), (Operand::Result(1), &identity)],
+            weight_scale: 1.0,
+            bias: &zeros,
+        },
+    ];
+    let sum = b.fused(&[&value], &ops).unwrap();
+    let info = ValueInfo { scale: scale * scale, components: 3, ..info };
+    check(h, "fused", &sum, &map(&x, |v| v * v + v), 3.0 * fresh, info);
+
+    // What does not fit is an error, never a wrong answer or a panic.
+    let narrow = SparseMatrix::from_rows(3, vec![vec![(0, 1)]]).unwrap();
+    let wrong = FusedOp::Linear { terms: vec![(Operand::Input(0), &narrow)], weight_scale: 1.0, bias: &[0] };
+    assert!(b.fused(&[&value], &[wrong]).is_err());
+    assert!(b.fused(&[&value], &[]).is_err());
+    assert!(b.fused(&[&value], &[FusedOp::Square(Operand::Input(1))]).is_err());
+    assert!(b.rescale(&h.put(&x, 1, scale)).is_err());
+}
+
+#[test]
+fn clear_conforms() {
+    suite(&Clear(moduli()));
+}
+
+#[test]
+fn ckks_conforms() {
+    suite(&Ckks::new());
+}
