@@ -1,0 +1,157 @@
+//! The training loop of one network. Must never step on numbers that are not finite, and must be able to stop after any
+//! step and go on from there with the same result.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use beaa_datasets::shuffled;
+use beaa_ir::Model;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Bytes;
+
+use crate::checkpoint::{Position, newest};
+use crate::config::OptimiserConfig;
+use crate::data;
+use crate::error::{Error, Result};
+use crate::measure::measure;
+use crate::network::Network;
+use crate::objective::{Objective, gradients, snapshot};
+use crate::observe::{EpochMetrics, Event, Phase};
+use crate::optim::{gradient_norm, learning_rate, optimiser, scale_gradients};
+use crate::random::{Purpose, order, stream};
+use crate::run::Run;
+
+/// One network to be trained.
+pub(crate) struct Job {
+    pub(crate) phase: Phase,
+    pub(crate) epochs: usize,
+    pub(crate) batch: usize,
+    pub(crate) optimiser: OptimiserConfig,
+    pub(crate) coefficient_factor: f64,
+    /// Whether coefficients of polynomials learn.
+    pub(crate) train_polynomials: bool,
+    /// Per activation, `(bound, floor)` for [`Network::bounded`]; empty for none.
+    pub(crate) limits: Vec<(f32, f32)>,
+    pub(crate) objective: Objective,
+}
+
+/// How a loop ended.
+pub(crate) struct Ended {
+    /// The network as it is now.
+    pub(crate) model: Model,
+    /// Where it stopped; none if it is done.
+    pub(crate) interrupted: Option<Position>,
+}
+
+/// Writes a checkpoint: the model, the optimiser's record, the position.
+type Save<'a> = dyn FnMut(&Run<'_>, &Model, Vec<u8>, Position) -> Result<()> + 'a;
+
+/// Trains `model` from `position` on; `state` is the optimiser's record, empty at the start. Calls `save` at the end of each
+/// epoch and when interrupted.
+pub(crate) fn learn(
+    run: &mut Run<'_>,
+    job: &Job,
+    model: &Model,
+    mut position: Position,
+    state: Vec<u8>,
+    save: &mut Save<'_>,
+) -> Result<Ended> {
+    let device = run.device.clone().autodiff();
+    let mut network = Network::new(model, &device, job.train_polynomials)?;
+    let mut optim = optimiser(&job.optimiser, job.coefficient_factor, &network);
+    if !state.is_empty() {
+        optim = optim.from_bytes(Bytes::from_bytes_vec(state)).map_err(Error::device("restoring the optimiser"))?;
+    }
+    let images = run.splits.train.len();
+    let steps = (images / job.batch).max(1);
+    run.observer.event(&Event::PhaseStart { phase: job.phase, epochs: job.epochs, steps_per_epoch: steps });
+    while position.epoch < job.epochs {
+        let epoch = position.epoch;
+        let (shuffle, purpose) = match job.phase {
+            Phase::Teacher => (order::teacher(epoch), Purpose::AugmentTeacher),
+            Phase::Student => (order::student(epoch), Purpose::AugmentStudent),
+        };
+        let indices = shuffled(images, run.seed(), shuffle);
+        let replaced = job.objective.replaced(epoch, job.epochs);
+        let mut rate = 0.0;
+        let mut clock = Instant::now();
+        while position.step < steps {
+            let step = position.step;
+            let chosen = indices.get(step * job.batch..((step + 1) * job.batch).min(images)).unwrap_or(&[]);
+            let mut rng = stream(run.seed(), purpose, epoch, step);
+            let settings = run.augmentation();
+            let augmentation = (!settings.is_off()).then_some((settings, &mut rng));
+            let batch = data::batch(&run.splits.train, chosen, &run.splits.input, augmentation, &run.device);
+            let seen = batch.labels.len();
+            let evaluated = job.objective.evaluate(&network, batch, replaced, run.splits.classes.len(), &device)?;
+            let loss = f64::from(evaluated.loss.clone().into_scalar::<f32>());
+            finite(run, job.phase, epoch, step, "the loss", loss)?;
+            let mut grads = gradients(&evaluated.loss, &network);
+            let norm = gradient_norm(&network, &grads);
+            finite(run, job.phase, epoch, step, "the norm of the gradients", norm)?;
+            if let Some(limit) = job.optimiser.clip_norm
+                && norm > limit
+            {
+                scale_gradients(&network, &mut grads, limit / norm);
+            }
+            rate = learning_rate(&job.optimiser, epoch * steps + step, steps, job.epochs * steps);
+            network = optim.step(rate, network, grads);
+            if !job.limits.is_empty() {
+                network = network.bounded(&job.limits);
+            }
+            let seconds = clock.elapsed().as_secs_f64();
+            clock = Instant::now();
+            position = Position {
+                epoch,
+                step: step + 1,
+                loss: position.loss + loss,
+                correct: position.correct + evaluated.correct,
+                seen: position.seen + seen,
+                seconds: position.seconds + seconds,
+            };
+            let images_per_second = seen as f64 / seconds.max(1e-9);
+            run.observer.event(&Event::Step {
+                phase: job.phase,
+                epoch: epoch + 1,
+                step: step + 1,
+                loss,
+                images_per_second,
+            });
+            if run.stop.load(Ordering::Relaxed) {
+                let model = network.export(model)?;
+                save(run, &model, record(&optim)?, position)?;
+                return Ok(Ended { model, interrupted: Some(position) });
+            }
+        }
+        let validation = measure(&snapshot(&network), model, &run.splits.validation, &run.device)?;
+        if let Some(v) = validation {
+            finite(run, job.phase, epoch, steps - 1, "the validation loss", v.loss)?;
+        }
+        run.observer.event(&Event::EpochEnd(EpochMetrics {
+            phase: job.phase,
+            epoch: epoch + 1,
+            train_loss: position.loss / steps as f64,
+            train_accuracy: position.correct as f64 / position.seen.max(1) as f64,
+            validation_loss: validation.map(|v| v.loss),
+            validation_accuracy: validation.map(|v| v.accuracy),
+            learning_rate: rate,
+            seconds: position.seconds + clock.elapsed().as_secs_f64(),
+        }));
+        position = Position { epoch: epoch + 1, ..Position::default() };
+        save(run, &network.export(model)?, record(&optim)?, position)?;
+    }
+    run.observer.event(&Event::PhaseEnd { phase: job.phase });
+    Ok(Ended { model: network.export(model)?, interrupted: None })
+}
+
+fn record(optim: &ModuleOptimizer) -> Result<Vec<u8>> {
+    Ok(optim.into_bytes().map_err(Error::device("recording the optimiser"))?.to_vec())
+}
+
+fn finite(run: &Run<'_>, phase: Phase, epoch: usize, step: usize, what: &'static str, value: f64) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    let checkpoint = newest(run.folder)?;
+    Err(Error::Diverged { phase, epoch: epoch + 1, step: step + 1, what, value, checkpoint })
+}

@@ -1,0 +1,38 @@
+//! Trains a ReLU teacher and distils it into a student whose activations are quadratics, with Burn, and writes both in the
+//! model language. It must never know a ciphertext: no crate of homomorphic encryption is a dependency.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod augment;
+mod check;
+mod checkpoint;
+mod config;
+mod data;
+mod error;
+mod fit;
+mod initial;
+mod inputs;
+mod learn;
+mod loss;
+mod measure;
+mod network;
+mod objective;
+mod observe;
+mod optim;
+mod polynomial;
+mod predict;
+mod random;
+mod run;
+mod student;
+
+pub use check::TrainConfig;
+pub use config::{
+    AddConfig, Augmentation, AvgPoolConfig, BatchNormConfig, CoefficientInit, Conv2dConfig, DataConfig, DeviceKind,
+    LayerConfig, LinearConfig, OptimiserConfig, OptimiserKind, Outputs, Pair, Replacement, StudentActivation,
+    StudentConfig, TeacherConfig, Text, TrainLiteral,
+};
+pub use error::{Error, Problem, Result};
+pub use inputs::PolynomialSample;
+pub use observe::{EpochMetrics, Event, Observer, Phase, Silent};
+pub use polynomial::Polynomial;
+pub use predict::predict;
+pub use run::{Outcome, Trained, train};

@@ -1,0 +1,487 @@
+//! A model as Burn modules, built from the model language and read back into it. Must never hold anything that the model
+//! language cannot say, so that a network can be saved, resumed and exported through one path.
+
+use beaa_ir::{Activation, LayerOp, Model, Shape, Tensor as Values};
+use burn::module::{Module, Param, ParamId, RunningState};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d, Relu};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::{Error, Result};
+use crate::polynomial::Polynomial;
+
+/// Share of the newest batch in batch normalisation's running statistics.
+const NORM_MOMENTUM: f64 = 0.1;
+
+/// A network of Burn modules, one block per layer of the model.
+#[derive(Module, Debug)]
+pub(crate) struct Network {
+    blocks: Vec<Block>,
+}
+
+#[derive(Module, Debug)]
+enum Block {
+    Conv(Conv2d),
+    Linear(Linear),
+    Norm(BatchNorm),
+    Pool(AvgPool2d),
+    Flatten(Nothing),
+    Add(Residual),
+    Relu(Relu),
+    Square(Nothing),
+    Polynomial(Polynomial),
+}
+
+#[derive(Module, Debug, Default)]
+struct Nothing;
+
+/// Adds the output of block `from`.
+#[derive(Module, Debug)]
+struct Residual {
+    from: usize,
+}
+
+/// A batch between two layers.
+#[derive(Debug, Clone)]
+enum Batch {
+    Map(Tensor<4>),
+    Flat(Tensor<2>),
+}
+
+/// What a forward pass leaves behind.
+pub(crate) struct Pass {
+    /// `[N, classes]`.
+    pub(crate) logits: Tensor<2>,
+    /// The input of each activation layer, `[N, elements]`; empty unless asked for.
+    pub(crate) inputs: Vec<Tensor<2>>,
+    /// The output of each activation layer, `[N, elements]`; empty unless asked for.
+    pub(crate) outputs: Vec<Tensor<2>>,
+}
+
+impl Network {
+    /// Builds the modules for `model` on `device`; with `train_polynomials` off, their coefficients stay as they are.
+    pub(crate) fn new(model: &Model, device: &Device, train_polynomials: bool) -> Result<Self> {
+        let mut input = model.input().shape();
+        let mut blocks = Vec::with_capacity(model.layers().len());
+        for (i, (layer, &output)) in model.layers().iter().zip(model.shapes()).enumerate() {
+            // Fixed identities: a resumed run finds its optimiser state by them.
+            let id = |k: u64| ParamId::from((i as u64 + 1) * 16 + k);
+            blocks.push(block(model, i, &layer.op, input, id, device, train_polynomials)?);
+            input = output;
+        }
+        Ok(Self { blocks })
+    }
+
+    /// Runs a batch `[N, C, H, W]`. Activations from the `replaced`-th on act as ReLU instead of what they are.
+    pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: bool) -> Pass {
+        let mut x = Batch::Map(images);
+        let (mut inputs, mut outputs, mut activations) = (Vec::new(), Vec::new(), 0);
+        let sources: Vec<usize> =
+            self.blocks.iter().filter_map(|b| if let Block::Add(r) = b { Some(r.from) } else { None }).collect();
+        let mut kept: Vec<(usize, Batch)> = Vec::new();
+        for (i, block) in self.blocks.iter().enumerate() {
+            let activation = matches!(block, Block::Relu(_) | Block::Square(_) | Block::Polynomial(_));
+            if activation && keep {
+                inputs.push(x.clone().flat());
+            }
+            x = match (block, x) {
+                (Block::Conv(c), Batch::Map(x)) => Batch::Map(c.forward(x)),
+                (Block::Pool(p), Batch::Map(x)) => Batch::Map(p.forward(x)),
+                (Block::Linear(l), x) => Batch::Flat(l.forward(x.flat())),
+                (Block::Norm(n), Batch::Map(x)) => Batch::Map(n.forward(x)),
+                (Block::Norm(n), Batch::Flat(x)) => Batch::Flat(n.forward(x)),
+                (Block::Flatten(_), x) => Batch::Flat(x.flat()),
+                (Block::Add(r), x) => match kept.iter().find(|(k, _)| *k == r.from) {
+                    Some((_, other)) => x.plus(other.clone()),
+                    None => x,
+                },
+                (Block::Square(_) | Block::Polynomial(_), x) if activations >= replaced => x.relu(),
+                (Block::Relu(_), x) => x.relu(),
+                (Block::Square(_), Batch::Map(x)) => Batch::Map(x.square()),
+                (Block::Square(_), Batch::Flat(x)) => Batch::Flat(x.square()),
+                (Block::Polynomial(p), Batch::Map(x)) => Batch::Map(p.forward_map(x)),
+                (Block::Polynomial(p), Batch::Flat(x)) => Batch::Flat(p.forward_flat(x)),
+                // The model's shapes are checked: a convolution or pooling never sees a vector.
+                (Block::Conv(_) | Block::Pool(_), x) => x,
+            };
+            if activation {
+                activations += 1;
+                if keep {
+                    outputs.push(x.clone().flat());
+                }
+            }
+            if sources.contains(&i) {
+                kept.push((i, x.clone()));
+            }
+        }
+        Pass { logits: x.flat(), inputs, outputs }
+    }
+
+    /// The logits of a batch with every activation as it is.
+    pub(crate) fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward(images, usize::MAX, false).logits
+    }
+
+    /// Identities of the coefficients of polynomials.
+    pub(crate) fn coefficient_ids(&self) -> Vec<ParamId> {
+        let polynomials = self.blocks.iter().filter_map(|b| if let Block::Polynomial(p) = b { Some(p) } else { None });
+        polynomials.flat_map(|p| [p.a.id, p.b.id, p.c.id]).collect()
+    }
+
+    /// Identities of convolution and linear weights, which alone decay.
+    pub(crate) fn weight_ids(&self) -> Vec<ParamId> {
+        self.blocks
+            .iter()
+            .filter_map(|b| match b {
+                Block::Conv(c) => Some(c.weight.id),
+                Block::Linear(l) => Some(l.weight.id),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Applies [`Polynomial::bounded`] to each polynomial; `limits` holds `(bound, floor)` per activation layer.
+    pub(crate) fn bounded(mut self, limits: &[(f32, f32)]) -> Self {
+        let mut limits = limits.iter();
+        let bound = |block: Block| match block {
+            Block::Polynomial(p) => Block::Polynomial(match limits.next() {
+                Some(&(bound, floor)) => p.bounded(bound, floor),
+                None => p,
+            }),
+            block @ (Block::Relu(_) | Block::Square(_)) => {
+                limits.next();
+                block
+            }
+            block => block,
+        };
+        self.blocks = self.blocks.into_iter().map(bound).collect();
+        self
+    }
+
+    /// The numbers of this network in the form of `template`, the model it was built from.
+    pub(crate) fn export(&self, template: &Model) -> Result<Model> {
+        let mut literal = template.clone().into_literal();
+        for (layer, block) in literal.layers.iter_mut().zip(&self.blocks) {
+            match (&mut layer.op, block) {
+                (LayerOp::Conv2d(c), Block::Conv(b)) => {
+                    c.weight = read(&b.weight, c.weight.shape())?;
+                    c.bias = b.bias.as_ref().map(|p| read(p, &p.dims())).transpose()?;
+                }
+                (LayerOp::Linear(l), Block::Linear(b)) => {
+                    // Burn keeps [in, out].
+                    let weight = b.weight.val().inner().transpose();
+                    l.weight = values(weight, l.weight.shape())?;
+                    l.bias = b.bias.as_ref().map(|p| read(p, &p.dims())).transpose()?;
+                }
+                (LayerOp::BatchNorm { gamma, beta, mean, var, .. }, Block::Norm(b)) => {
+                    *gamma = read(&b.gamma, gamma.shape())?;
+                    *beta = read(&b.beta, beta.shape())?;
+                    *mean = values(b.running_mean.value_sync(), mean.shape())?;
+                    *var = values(b.running_var.value_sync(), var.shape())?;
+                }
+                (LayerOp::Activation { function: Activation::Polynomial(p), .. }, Block::Polynomial(b)) => {
+                    // All three at the finest granularity of any, as they were built.
+                    let shapes = [&p.a, &p.b, &p.c].map(|t| t.shape().to_vec());
+                    let shape = shapes.into_iter().max_by_key(|s| s.iter().product::<usize>()).unwrap_or_default();
+                    p.a = read(&b.a, &shape)?;
+                    p.b = read(&b.b, &shape)?;
+                    p.c = read(&b.c, &shape)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(literal.try_into()?)
+    }
+}
+
+impl Batch {
+    fn flat(self) -> Tensor<2> {
+        match self {
+            Self::Flat(x) => x,
+            Self::Map(x) => {
+                let [n, c, h, w] = x.dims();
+                x.reshape([n, c * h * w])
+            }
+        }
+    }
+
+    fn relu(self) -> Self {
+        match self {
+            Self::Map(x) => Self::Map(burn::tensor::activation::relu(x)),
+            Self::Flat(x) => Self::Flat(burn::tensor::activation::relu(x)),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Map(x), Self::Map(y)) => Self::Map(x + y),
+            (x, y) => Self::Flat(x.flat() + y.flat()),
+        }
+    }
+}
+
+fn block(
+    model: &Model,
+    index: usize,
+    op: &LayerOp,
+    input: Shape,
+    id: impl Fn(u64) -> ParamId,
+    device: &Device,
+    train_polynomials: bool,
+) -> Result<Block> {
+    Ok(match op {
+        LayerOp::Conv2d(c) => {
+            let &[out, per_group, kh, kw] = c.weight.shape() else {
+                return Err(unexpected(format!("a convolution weight of shape {:?}", c.weight.shape())));
+            };
+            let config = Conv2dConfig::new([per_group * c.groups, out], [kh, kw])
+                .with_stride(c.stride)
+                .with_dilation(c.dilation)
+                .with_groups(c.groups)
+                .with_padding(PaddingConfig2d::Explicit(c.padding[0], c.padding[1], c.padding[0], c.padding[1]))
+                .with_bias(false)
+                .with_initializer(Initializer::Zeros);
+            let mut conv = config.init(device);
+            conv.weight = param(id(0), tensor(&c.weight, [out, per_group, kh, kw], device));
+            conv.bias = c.bias.as_ref().map(|b| param(id(1), tensor(b, [out], device)));
+            Block::Conv(conv)
+        }
+        LayerOp::Linear(l) => {
+            let &[out, inputs] = l.weight.shape() else {
+                return Err(unexpected(format!("a linear weight of shape {:?}", l.weight.shape())));
+            };
+            let weight = transposed(l.weight.data(), out, inputs);
+            let weight = Tensor::<2>::from_data(TensorData::new(weight, [inputs, out]), device);
+            Block::Linear(Linear {
+                weight: param(id(0), weight),
+                bias: l.bias.as_ref().map(|b| param(id(1), tensor(b, [out], device))),
+            })
+        }
+        LayerOp::BatchNorm { gamma, beta, mean, var, eps } => {
+            let n = gamma.data().len();
+            let mut norm = BatchNormConfig::new(n)
+                .with_epsilon(f64::from(*eps).max(f64::MIN_POSITIVE))
+                .with_momentum(NORM_MOMENTUM)
+                .init(device);
+            norm.gamma = param(id(0), tensor(gamma, [n], device));
+            norm.beta = param(id(1), tensor(beta, [n], device));
+            norm.running_mean = RunningState::with_id(id(2), tensor(mean, [n], device));
+            norm.running_var = RunningState::with_id(id(3), tensor(var, [n], device));
+            Block::Norm(norm)
+        }
+        LayerOp::AvgPool(p) => Block::Pool(AvgPool2dConfig::new(p.kernel).with_strides(p.stride).init()),
+        LayerOp::Flatten => Block::Flatten(Nothing),
+        LayerOp::Add { with } => {
+            let earlier = model.layers().iter().take(index).position(|l| l.name == *with);
+            Block::Add(Residual {
+                from: earlier.ok_or_else(|| unexpected(format!("`{with}`, which is no earlier layer")))?,
+            })
+        }
+        LayerOp::Activation { function, .. } => match function {
+            Activation::Relu => Block::Relu(Relu::new()),
+            Activation::Square => Block::Square(Nothing),
+            Activation::Polynomial(p) => {
+                let parts = [&p.a, &p.b, &p.c];
+                let count = parts.iter().map(|t| t.data().len()).max().unwrap_or(1);
+                let [a, b, c] = parts.map(|t| spread(t, input, count));
+                Block::Polynomial(Polynomial::new([&a, &b, &c], [id(0), id(1), id(2)], device, train_polynomials))
+            }
+        },
+    })
+}
+
+/// The coefficients at the finest granularity that any of the three has.
+fn spread(coefficient: &Values, input: Shape, count: usize) -> Vec<f32> {
+    let stride = input.len() / count.max(1);
+    (0..count).map(|k| coefficient.broadcast(input, k * stride)).collect()
+}
+
+fn transposed(data: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| data.iter().skip(c).step_by(columns.max(1)).take(rows).copied()).collect()
+}
+
+fn param<const D: usize>(id: ParamId, tensor: Tensor<D>) -> Param<Tensor<D>> {
+    Param::initialized(id, tensor).set_require_grad(true)
+}
+
+fn tensor<const D: usize>(values: &Values, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values.data().to_vec(), shape), device)
+}
+
+fn read<const D: usize>(param: &Param<Tensor<D>>, shape: &[usize]) -> Result<Values> {
+    values(param.val(), shape)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>, shape: &[usize]) -> Result<Values> {
+    Ok(Values::new(shape.to_vec(), host(tensor)?)?)
+}
+
+/// Copies a tensor to the host, row-major.
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    tensor.inner().try_into_vec_as::<f32>().map_err(Error::device("reading a tensor"))
+}
+
+fn unexpected(found: String) -> Error {
+    Error::Data {
+        operation: "building a network",
+        found,
+        expected: "a checked model".to_owned(),
+        remedy: "report this as a bug, with the configuration",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beaa_ir::{Conv2d, InputSpec, Layer, Linear, ModelLiteral, Polynomial, Pool2d, Range, evaluate};
+
+    use super::*;
+
+    fn numbers(shape: &[usize], salt: usize) -> Values {
+        let n: usize = shape.iter().product();
+        let data = (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 2003.0 - 0.45).collect();
+        Values::new(shape.to_vec(), data).unwrap()
+    }
+
+    /// Every kind of layer, with stride, padding, dilation and groups that differ by direction.
+    fn model() -> Model {
+        let layer = |name: &str, op| Layer { name: name.to_owned(), op };
+        let activation = |function| LayerOp::Activation { function, range: Some(Range { min: -1.0, max: 1.0 }) };
+        let polynomial = |shape: &[usize], salt| {
+            Activation::Polynomial(Polynomial {
+                a: numbers(shape, salt),
+                b: numbers(shape, salt + 1),
+                c: numbers(shape, salt + 2),
+            })
+        };
+        let positive = |n| Values::new(vec![n], (0..n).map(|i| 0.5 + i as f32).collect()).unwrap();
+        let literal = ModelLiteral {
+            name: "all".to_owned(),
+            input: InputSpec { shape: [2, 9, 8], mean: vec![0.4, 0.5], std: vec![0.3, 0.2] },
+            classes: Vec::new(),
+            layers: vec![
+                layer(
+                    "conv",
+                    LayerOp::Conv2d(Conv2d {
+                        weight: numbers(&[4, 1, 3, 2], 1),
+                        bias: Some(numbers(&[4], 2)),
+                        stride: [2, 1],
+                        padding: [1, 0],
+                        dilation: [1, 2],
+                        groups: 2,
+                    }),
+                ),
+                layer(
+                    "norm",
+                    LayerOp::BatchNorm {
+                        gamma: numbers(&[4], 3),
+                        beta: numbers(&[4], 4),
+                        mean: numbers(&[4], 5),
+                        var: positive(4),
+                        eps: 1e-3,
+                    },
+                ),
+                layer("channel", activation(polynomial(&[4, 1, 1], 6))),
+                layer(
+                    "same",
+                    LayerOp::Conv2d(Conv2d {
+                        weight: numbers(&[4, 4, 3, 3], 9),
+                        bias: None,
+                        stride: [1, 1],
+                        padding: [1, 1],
+                        dilation: [1, 1],
+                        groups: 1,
+                    }),
+                ),
+                layer("relu", activation(Activation::Relu)),
+                layer("add", LayerOp::Add { with: "channel".to_owned() }),
+                layer("pool", LayerOp::AvgPool(Pool2d { kernel: [2, 3], stride: [1, 2] })),
+                layer("element", activation(polynomial(&[4, 4, 2], 10))),
+                layer("flatten", LayerOp::Flatten),
+                layer(
+                    "linear",
+                    LayerOp::Linear(Linear { weight: numbers(&[5, 32], 13), bias: Some(numbers(&[5], 14)) }),
+                ),
+                layer("square", activation(Activation::Square)),
+                layer("last", LayerOp::Linear(Linear { weight: numbers(&[3, 5], 15), bias: None })),
+            ],
+            accuracy: None,
+            training: serde_json::Value::Null,
+        };
+        literal.try_into().unwrap()
+    }
+
+    #[test]
+    #[allow(deprecated)]
+    fn forward_equals_the_reference_on_both_devices() {
+        let model = model();
+        let image = numbers(&[144], 20);
+        let expected = evaluate(&model, image.data()).unwrap();
+        for device in [Device::flex(), Device::ndarray(), Device::flex().autodiff().inner()] {
+            let network = Network::new(&model, &device, true).unwrap();
+            let x = Tensor::from_data(TensorData::new(image.data().to_vec(), [1, 2, 9, 8]), &device);
+            let logits = host(network.logits(x)).unwrap();
+            for (y, e) in logits.iter().zip(&expected) {
+                assert!((f64::from(*y) - e).abs() < 1e-4 * (1.0 + e.abs()), "{logits:?} {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let model = model();
+        let network = Network::new(&model, &Device::flex().autodiff(), true).unwrap();
+        assert_eq!(network.export(&model).unwrap(), model);
+    }
+
+    #[test]
+    fn coefficients_of_several_granularities_become_one() {
+        let mut literal = model().into_literal();
+        for layer in &mut literal.layers {
+            if let LayerOp::Activation { function: Activation::Polynomial(p), .. } = &mut layer.op {
+                p.c = numbers(&[], 30);
+            }
+        }
+        let model: Model = literal.try_into().unwrap();
+        let back = Network::new(&model, &Device::flex(), true).unwrap().export(&model).unwrap();
+        assert_ne!(back, model);
+        let image = numbers(&[144], 20);
+        assert_eq!(evaluate(&back, image.data()).unwrap(), evaluate(&model, image.data()).unwrap());
+    }
+
+    #[test]
+    fn identities_are_unique_and_fixed() {
+        let of = || {
+            let network = Network::new(&model(), &Device::flex().autodiff(), true).unwrap();
+            let mut ids = network.weight_ids();
+            ids.extend(network.coefficient_ids());
+            ids
+        };
+        let mut ids = of();
+        assert_eq!(ids, of());
+        assert_eq!(ids.len(), 4 + 6);
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 4 + 6);
+    }
+
+    #[test]
+    fn activations_not_yet_replaced_act_as_relu() {
+        let model = model();
+        let mut literal = model.clone().into_literal();
+        for (k, layer) in literal.layers.iter_mut().enumerate() {
+            if let LayerOp::Activation { function, .. } = &mut layer.op
+                && k > 2
+            {
+                *function = Activation::Relu;
+            }
+        }
+        let relu: Model = literal.try_into().unwrap();
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data(TensorData::new(numbers(&[144], 21).data().to_vec(), [1, 2, 9, 8]), &device);
+        let partly = Network::new(&model, &device, true).unwrap().forward(x.clone(), 1, true);
+        let expected = Network::new(&relu, &device, true).unwrap().logits(x);
+        assert_eq!(host(partly.logits).unwrap(), host(expected).unwrap());
+        assert_eq!((partly.inputs.len(), partly.outputs.len()), (4, 4));
+    }
+}

@@ -1,0 +1,154 @@
+//! The optimiser: parameter groups, global-norm clipping, learning-rate schedule. Must never keep state that a checkpoint
+//! does not: the rate is a function of the step alone.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, Optimizer, SgdConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::config::{OptimiserConfig, OptimiserKind};
+use crate::network::Network;
+
+/// An optimiser for `network`: weights decay, everything else does not, and coefficients of polynomials learn at
+/// `coefficient_factor` times the rate.
+pub(crate) fn optimiser(config: &OptimiserConfig, coefficient_factor: f64, network: &Network) -> ModuleOptimizer {
+    let weights = ParamGroup::from_ids(network.weight_ids());
+    let coefficients = ParamGroup::from_ids(network.coefficient_ids());
+    match config.kind {
+        OptimiserKind::Adamw => {
+            let adamw = |decay: f32| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
+            ModuleOptimizer::from(adamw(0.0)).with_group(weights, adamw(config.weight_decay), None).with_group(
+                coefficients,
+                Scaled { inner: adamw(0.0), factor: coefficient_factor },
+                None,
+            )
+        }
+        OptimiserKind::Sgd => {
+            let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
+            let sgd = |decay: f32| {
+                let decay = (decay > 0.0).then(|| WeightDecayConfig::new(decay));
+                SgdConfig::new().with_momentum(Some(momentum.clone())).with_weight_decay(decay).build()
+            };
+            ModuleOptimizer::from(sgd(0.0)).with_group(weights, sgd(config.weight_decay), None).with_group(
+                coefficients,
+                Scaled { inner: sgd(0.0), factor: coefficient_factor },
+                None,
+            )
+        }
+    }
+}
+
+/// The learning rate at `step` of `total` (from 0): linear warm-up, then half a cosine down to the final fraction.
+pub(crate) fn learning_rate(config: &OptimiserConfig, step: usize, steps_per_epoch: usize, total: usize) -> f64 {
+    let warm_up = (config.warm_up * steps_per_epoch as f64).floor().min(total as f64 / 2.0);
+    let step = step as f64;
+    if step < warm_up {
+        return config.learning_rate * (step + 1.0) / (warm_up + 1.0);
+    }
+    let done = (step - warm_up) / (total as f64 - warm_up).max(1.0);
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos());
+    config.learning_rate * (config.final_fraction + (1.0 - config.final_fraction) * cosine)
+}
+
+/// The Euclidean norm of all gradients together.
+pub(crate) fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
+    let mut visitor = SumOfSquares { gradients, sum: 0.0 };
+    module.visit(&mut visitor);
+    visitor.sum.sqrt()
+}
+
+/// Scales all gradients by `factor`.
+pub(crate) fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
+    module.visit(&mut Scale { gradients, factor });
+}
+
+/// An optimiser at a multiple of the learning rate.
+#[derive(Clone)]
+struct Scaled<O> {
+    inner: O,
+    factor: f64,
+}
+
+impl<O: Optimizer> Optimizer for Scaled<O> {
+    type State<const D: usize> = O::State<D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        self.inner.step(lr * self.factor, tensor, grad, state)
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        O::to_device(state, device)
+    }
+}
+
+struct SumOfSquares<'a> {
+    gradients: &'a GradientsParams,
+    sum: f64,
+}
+
+impl ModuleVisitor for SumOfSquares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.sum += f64::from(gradient.square().sum().into_scalar::<f32>());
+        }
+    }
+}
+
+struct Scale<'a> {
+    gradients: &'a mut GradientsParams,
+    factor: f64,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient.mul_scalar(self.factor));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::ParamId;
+
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_then_falls_to_its_final_fraction() {
+        let config =
+            OptimiserConfig { learning_rate: 2.0, warm_up: 1.0, final_fraction: 0.1, ..OptimiserConfig::default() };
+        let rates: Vec<f64> = (0..100).map(|s| learning_rate(&config, s, 10, 100)).collect();
+        assert!(rates[..10].windows(2).all(|w| w[0] < w[1]) && rates[0] > 0.0);
+        assert!(rates[10..].windows(2).all(|w| w[0] > w[1]));
+        assert!((rates[10] - 2.0).abs() < 1e-12);
+        assert!((learning_rate(&config, 100, 10, 100) - 0.2).abs() < 1e-12);
+        assert!((learning_rate(&config, 55, 10, 100) - 1.1).abs() < 1e-12, "half way is the mean");
+    }
+
+    #[test]
+    fn a_warm_up_longer_than_the_run_is_shortened() {
+        let config = OptimiserConfig { warm_up: 50.0, ..OptimiserConfig::default() };
+        assert!((learning_rate(&config, 5, 2, 10) - config.learning_rate).abs() < 1e-15);
+    }
+
+    #[test]
+    fn clipping_is_by_the_norm_of_all_gradients_together() {
+        let device = Device::flex().autodiff();
+        let p = crate::Polynomial::new([&[1.0], &[1.0], &[1.0]], [1, 2, 3].map(ParamId::from), &device, true);
+        let x = Tensor::<2>::from_data([[3.0_f32], [1.0]], &device);
+        let mut gradients = GradientsParams::from_grads(p.forward_flat(x).sum().backward(), &p);
+        // 9 + 1, 3 + 1, 1 + 1
+        assert!((gradient_norm(&p, &gradients) - 120.0_f64.sqrt()).abs() < 1e-5);
+        scale_gradients(&p, &mut gradients, 0.5);
+        assert!((gradient_norm(&p, &gradients) - 30.0_f64.sqrt()).abs() < 1e-5);
+        let a = gradients.get::<1>(ParamId::from(1)).unwrap();
+        assert_eq!(a.into_scalar::<f32>(), 5.0);
+    }
+}

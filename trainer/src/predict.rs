@@ -1,0 +1,32 @@
+//! Logits of an exported model by Burn, batch by batch. Must give what [`beaa_ir::evaluate`] gives, up to rounding.
+
+use beaa_datasets::Images;
+use beaa_ir::Model;
+
+use crate::config::DeviceKind;
+use crate::data;
+use crate::error::{Error, Result};
+use crate::network::{Network, host};
+
+/// The logits of every image, in order.
+///
+/// # Errors
+/// [`Error::Data`] if the images are not of the model's shape.
+pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Vec<Vec<f32>>> {
+    if images.shape() != model.input().shape {
+        return Err(Error::Data {
+            operation: "predicting",
+            found: format!("images of {:?}", images.shape()),
+            expected: format!("{:?} (channels, rows, columns), as `{}` wants", model.input().shape, model.name()),
+            remedy: "use the data set that the model was trained on",
+        });
+    }
+    let device = data::device(device);
+    let network = Network::new(model, &device, false)?;
+    let mut all = Vec::with_capacity(images.len());
+    for batch in data::batches(images, model.input(), &device) {
+        let logits = host(network.logits(batch.images))?;
+        all.extend(logits.chunks(model.outputs().max(1)).map(<[f32]>::to_vec));
+    }
+    Ok(all)
+}

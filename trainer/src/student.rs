@@ -1,0 +1,75 @@
+//! From the trained teacher to the untrained student: every ReLU becomes a quadratic. Must never change a weight.
+
+use beaa_datasets::Images;
+use beaa_ir::{Activation, LayerOp, Model, Polynomial, Shape, Tensor};
+use burn::tensor::Device;
+
+use crate::config::{CoefficientInit, StudentActivation, StudentConfig};
+use crate::error::Result;
+use crate::fit::{CURVATURE_FLOOR, LayerStatistics, Quadratic};
+use crate::inputs::{activations, moments};
+use crate::network::Network;
+
+/// The student at its start, and what the teacher's activations saw.
+pub(crate) struct Start {
+    pub(crate) student: Model,
+    pub(crate) statistics: Vec<LayerStatistics>,
+}
+
+/// Replaces the activations of `teacher`, fitting over its pre-activations on `images` as configured.
+pub(crate) fn start(
+    teacher: &Model,
+    name: String,
+    config: &StudentConfig,
+    images: &Images,
+    device: &Device,
+) -> Result<Start> {
+    let network = Network::new(teacher, device, false)?;
+    let shapes: Vec<Shape> = activations(teacher).into_iter().map(|(_, s)| s).collect();
+    let layouts: Vec<Vec<usize>> = shapes.iter().map(|&s| layout(config.activation, s)).collect();
+    let counts: Vec<usize> = layouts.iter().map(|l| l.iter().product()).collect();
+    let moments = moments(&network, teacher, images, device, &counts)?;
+    let mut literal = teacher.clone().into_literal();
+    literal.name = name;
+    literal.accuracy = None;
+    let mut found = moments.iter().zip(&layouts);
+    for layer in &mut literal.layers {
+        let LayerOp::Activation { function, .. } = &mut layer.op else { continue };
+        let Some((m, layout)) = found.next() else { continue };
+        *function = match config.activation {
+            StudentActivation::Relu => Activation::Relu,
+            StudentActivation::Square => Activation::Square,
+            _ => {
+                let (bound, floor) = limits(config, &m.statistics);
+                let fit = |group: &crate::fit::Moments| match config.init {
+                    CoefficientInit::LeastSquares => group.fit(&m.layer, f64::from(bound), f64::from(floor)),
+                    CoefficientInit::Constant { a, b, c } => Quadratic { a: a.into(), b: b.into(), c: c.into() },
+                };
+                polynomial(layout, &m.groups.iter().map(fit).collect::<Vec<_>>())?
+            }
+        };
+    }
+    Ok(Start { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
+}
+
+/// The largest `|b/2a|` and the least `|a|` of a layer's polynomials; the former 0 for no bound.
+pub(crate) fn limits(config: &StudentConfig, statistics: &LayerStatistics) -> (f32, f32) {
+    let rms = statistics.rms.max(1e-6);
+    (config.vertex_bound * rms, CURVATURE_FLOOR / rms)
+}
+
+/// The shape of the coefficients for a feature map.
+fn layout(activation: StudentActivation, shape: Shape) -> Vec<usize> {
+    match (activation, shape) {
+        (StudentActivation::Channel, Shape::Map { channels, .. }) => vec![channels, 1, 1],
+        (StudentActivation::Element, Shape::Map { channels, height, width }) => vec![channels, height, width],
+        (StudentActivation::Channel | StudentActivation::Element, Shape::Flat { features }) => vec![features],
+        _ => Vec::new(),
+    }
+}
+
+fn polynomial(layout: &[usize], fits: &[Quadratic]) -> Result<Activation> {
+    let tensor =
+        |part: fn(&Quadratic) -> f64| Tensor::new(layout.to_vec(), fits.iter().map(|q| part(q) as f32).collect());
+    Ok(Activation::Polynomial(Polynomial { a: tensor(|q| q.a)?, b: tensor(|q| q.b)?, c: tensor(|q| q.c)? }))
+}

@@ -1,0 +1,294 @@
+//! Whole runs on small synthetic images: what they learn, that they repeat and resume bit for bit, stop, and say what is
+//! wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use beaa_datasets::{Dataset, Images, Split};
+use beaa_ir::{Activation, LayerOp, Model, evaluate};
+use beaa_trainer::{
+    DeviceKind, Error, Event, Observer, Outcome, Phase, Replacement, Silent, StudentActivation, TrainConfig,
+    TrainLiteral, Trained, predict, train,
+};
+
+/// Three classes of 1x8x8 images: a bright blob in one of three places, and noise.
+fn data() -> Dataset {
+    let images = |n: usize, salt: usize| {
+        let mut state = 12_345 + salt as u64;
+        let mut random = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        for _ in 0..n {
+            let class = random() % 3;
+            let (row, column) = (1 + random() % 3 + (class / 2) * 3, random() % 3 + (class % 2) * 4);
+            for i in 0..64_usize {
+                let inside = (i / 8).abs_diff(row) <= 1 && (i % 8).abs_diff(column) <= 1;
+                pixels.push((random() % 90 + if inside { 140 } else { 0 }) as u8);
+            }
+            labels.push(class as u8);
+        }
+        Images::new("synthetic", [1, 8, 8], pixels, labels).unwrap()
+    };
+    let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+    Dataset::new("synthetic", classes, images(256, 0), images(64, 1), images(96, 2)).unwrap()
+}
+
+fn literal() -> TrainLiteral {
+    serde_json::from_str(
+        r#"{
+            "name": "small", "seed": 7,
+            "network": [
+                {"conv2d": {"out": 4, "kernel": 3, "padding": 1, "bias": false}}, {"batch_norm": {}}, "activation",
+                {"conv2d": {"out": 4, "kernel": 3, "padding": 1}}, {"add": {"with": "activation1"}}, "activation",
+                {"avg_pool": {"kernel": 2}}, "flatten", {"linear": {"out": "classes"}}
+            ],
+            "augmentation": {"shift": 1},
+            "teacher": {"epochs": 3, "batch": 32, "optimiser": {"learning_rate": 0.01}},
+            "student": {"epochs": 3, "batch": 32, "optimiser": {"learning_rate": 0.005}, "feature_matching": 0.1}
+        }"#,
+    )
+    .unwrap()
+}
+
+fn config(change: impl FnOnce(&mut TrainLiteral)) -> TrainConfig {
+    let mut literal = literal();
+    change(&mut literal);
+    literal.try_into().unwrap()
+}
+
+fn folder(name: &str) -> tempfile::TempDir {
+    tempfile::Builder::new().prefix(name).tempdir().unwrap()
+}
+
+fn done(config: &TrainConfig, folder: &Path, resume: bool) -> Trained {
+    match train(config, &data(), folder, resume, &AtomicBool::new(false), &mut Silent).unwrap() {
+        Outcome::Done(trained) => *trained,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Raises the flag after a number of steps, counted over both phases.
+struct StopAfter<'a> {
+    steps: usize,
+    stop: &'a AtomicBool,
+}
+
+impl Observer for StopAfter<'_> {
+    fn event(&mut self, event: &Event) {
+        if let Event::Step { .. } = event {
+            self.steps -= 1;
+            self.stop.store(self.steps == 0, Ordering::Relaxed);
+        }
+    }
+}
+
+fn interrupt(config: &TrainConfig, folder: &Path, resume: bool, steps: usize) -> (Phase, usize, usize) {
+    let stop = AtomicBool::new(false);
+    let mut observer = StopAfter { steps, stop: &stop };
+    match train(config, &data(), folder, resume, &stop, &mut observer).unwrap() {
+        Outcome::Interrupted { phase, epochs_done, steps_done, checkpoint } => {
+            assert!(checkpoint.join("state.json").exists());
+            (phase, epochs_done, steps_done)
+        }
+        Outcome::Done(_) => panic!("not interrupted"),
+    }
+}
+
+fn polynomials(model: &Model) -> Vec<Vec<usize>> {
+    let functions = model.layers().iter().filter_map(|l| match &l.op {
+        LayerOp::Activation { function: Activation::Polynomial(p), range } => {
+            assert!(range.unwrap().min < range.unwrap().max);
+            Some(p.a.shape().to_vec())
+        }
+        _ => None,
+    });
+    functions.collect()
+}
+
+#[test]
+fn teacher_and_student_learn_and_are_exported_whole() {
+    let run = folder("learn");
+    let trained = done(&config(|c| c.teacher.epochs = 6), run.path(), false);
+    assert!(trained.teacher_accuracy.test.unwrap() > 0.9, "{:?}", trained.teacher_accuracy);
+    assert!(trained.student_accuracy.test.unwrap() > 0.9, "{:?}", trained.student_accuracy);
+    assert_eq!(trained.student.accuracy(), Some(trained.student_accuracy));
+    assert_eq!((trained.teacher.name(), trained.student.name()), ("small-teacher", "small-student"));
+    assert_eq!(polynomials(&trained.student), [vec![4, 8, 8], vec![4, 8, 8]]);
+    assert_eq!(trained.student.training()["seed"], 7);
+    assert_eq!(trained.student.training()["configuration"]["student"]["lambda"], 0.7f32 as f64);
+    assert_eq!(trained.polynomials.len(), 8);
+    for sample in &trained.polynomials {
+        assert_eq!(sample.histogram.iter().sum::<u32>(), 256);
+        assert!(sample.min < sample.max && sample.a != 0.0);
+    }
+}
+
+#[test]
+fn predictions_equal_the_reference_evaluation() {
+    let run = folder("predict");
+    let trained = done(&config(|c| c.teacher.epochs = 2), run.path(), false);
+    let data = data();
+    let images = data.split(Split::Test);
+    for (model, accuracy) in
+        [(&trained.teacher, trained.teacher_accuracy), (&trained.student, trained.student_accuracy)]
+    {
+        let logits = predict(model, images, DeviceKind::Flex).unwrap();
+        let mut right = 0;
+        for (i, row) in logits.iter().enumerate() {
+            let expected = evaluate(model, &model.input().normalise(images.image(i).unwrap())).unwrap();
+            assert!(row.iter().zip(&expected).all(|(y, e)| (f64::from(*y) - e).abs() < 1e-4), "{row:?} {expected:?}");
+            let best = (0..3).max_by(|&a, &b| expected[a].total_cmp(&expected[b])).unwrap();
+            right += usize::from(best == usize::from(images.label(i).unwrap()));
+        }
+        assert_eq!(accuracy.test, Some(right as f64 / images.len() as f64));
+    }
+    assert!(matches!(
+        predict(&trained.student, &Images::new("x", [1, 2, 2], vec![], vec![]).unwrap(), DeviceKind::Flex),
+        Err(Error::Data { .. })
+    ));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_model_and_another_seed_another() {
+    let (one, two, three) = (folder("one"), folder("two"), folder("three"));
+    let first = done(&config(|_| ()), one.path(), false);
+    let second = done(&config(|_| ()), two.path(), false);
+    assert_eq!((&first.teacher, &first.student), (&second.teacher, &second.student));
+    let other = done(&config(|c| c.seed = 8), three.path(), false);
+    assert_ne!(first.student.layers(), other.student.layers());
+}
+
+#[test]
+fn an_interrupted_run_resumes_to_the_same_model() {
+    let (whole, parts) = (folder("whole"), folder("parts"));
+    let config = config(|_| ());
+    let expected = done(&config, whole.path(), false);
+    // 8 steps per epoch, 3 + 3 epochs: within the teacher, at the end of its last epoch, within the student.
+    assert_eq!(interrupt(&config, parts.path(), false, 11), (Phase::Teacher, 1, 3));
+    assert_eq!(interrupt(&config, parts.path(), true, 13), (Phase::Teacher, 2, 8));
+    assert_eq!(interrupt(&config, parts.path(), true, 10), (Phase::Student, 1, 2));
+    let resumed = done(&config, parts.path(), true);
+    assert_eq!((&resumed.teacher, &resumed.student), (&expected.teacher, &expected.student));
+    // A finished run resumes to its end at once.
+    assert_eq!(done(&config, parts.path(), true).student, expected.student);
+    let left: Vec<_> = std::fs::read_dir(parts.path().join("checkpoints")).unwrap().collect();
+    assert_eq!(left.len(), 1, "only the newest checkpoint is kept");
+}
+
+#[test]
+fn the_other_device_trains_and_resumes_too() {
+    let (whole, parts) = (folder("whole"), folder("parts"));
+    let config = config(|c| {
+        c.device = DeviceKind::Ndarray;
+        (c.teacher.epochs, c.student.epochs) = (1, 1);
+        c.data.train = Some(128);
+    });
+    let expected = done(&config, whole.path(), false);
+    assert_eq!(interrupt(&config, parts.path(), false, 6), (Phase::Student, 0, 2));
+    assert_eq!(done(&config, parts.path(), true).student, expected.student);
+}
+
+#[test]
+fn every_activation_trains() {
+    for (activation, shapes) in [
+        (StudentActivation::Relu, vec![]),
+        (StudentActivation::Square, vec![]),
+        (StudentActivation::Fixed, vec![vec![], vec![]]),
+        (StudentActivation::Layer, vec![vec![], vec![]]),
+        (StudentActivation::Channel, vec![vec![4, 1, 1], vec![4, 1, 1]]),
+    ] {
+        let run = folder("activation");
+        let config = config(|c| {
+            c.student.activation = activation;
+            c.student.replacement = Replacement::Progressive;
+            c.student.epochs = 2;
+        });
+        let trained = done(&config, run.path(), false);
+        assert_eq!(polynomials(&trained.student), shapes, "{activation:?}");
+        let accuracy = trained.student_accuracy.test.unwrap();
+        assert!(accuracy > 0.5, "{activation:?}: {accuracy}");
+    }
+}
+
+#[test]
+fn divergence_is_an_error_that_names_the_last_good_checkpoint() {
+    let run = folder("diverged");
+    let config = config(|c| {
+        c.student.optimiser.kind = beaa_trainer::OptimiserKind::Sgd;
+        c.student.optimiser.learning_rate = 100.0;
+        c.student.optimiser.clip_norm = None;
+        c.student.activation = StudentActivation::Square;
+    });
+    match train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut Silent) {
+        Err(Error::Diverged { phase: Phase::Student, epoch, step, checkpoint, .. }) => {
+            assert!(epoch >= 1 && step >= 1);
+            assert!(checkpoint.unwrap().join("student.safetensors").exists());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn resuming_with_other_settings_or_a_damaged_file_is_refused() {
+    let run = folder("refused");
+    interrupt(&config(|_| ()), run.path(), false, 2);
+    let go = |config: &TrainConfig| match train(config, &data(), run.path(), true, &AtomicBool::new(false), &mut Silent)
+    {
+        Err(e) => e.to_string(),
+        Ok(o) => panic!("{o:?}"),
+    };
+    let message = go(&config(|c| c.student.epochs = 9));
+    assert!(message.contains("student") && message.contains("the same settings"), "{message}");
+    let message = go(&config(|c| c.data.train = Some(100)));
+    assert!(message.contains("data"), "{message}");
+    let optimiser = run.path().join("checkpoints/000001/optimiser.bpk");
+    let mut bytes = std::fs::read(&optimiser).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&optimiser, bytes).unwrap();
+    assert!(go(&config(|_| ())).contains("damaged optimiser.bpk"));
+}
+
+#[test]
+fn events_tell_the_whole_story() {
+    struct Log(Vec<serde_json::Value>);
+    impl Observer for Log {
+        fn event(&mut self, event: &Event) {
+            self.0.push(serde_json::to_value(event).unwrap());
+        }
+    }
+    let run = folder("events");
+    let mut log = Log(Vec::new());
+    let config = config(|c| (c.teacher.epochs, c.student.epochs) = (1, 1));
+    train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut log).unwrap();
+    let kinds: Vec<&str> = log.0.iter().map(|e| e["event"].as_str().unwrap()).collect();
+    let of = |kind| kinds.iter().filter(|k| **k == kind).count();
+    assert_eq!((of("phase_start"), of("step"), of("epoch_end"), of("phase_end")), (2, 16, 2, 2));
+    let end = log.0.iter().find(|e| e["event"] == "epoch_end").unwrap();
+    assert_eq!((&end["phase"], &end["epoch"]), (&"teacher".into(), &1.into()));
+    assert!(end["validation_accuracy"].is_number() && end["train_loss"].is_number());
+}
+
+#[test]
+fn a_network_that_does_not_fit_the_images_is_an_error() {
+    for (network, part) in [
+        (r#"[{"linear": {"out": 4}}]"#, "one per class"),
+        (r#"["flatten", {"conv2d": {"out": 2, "kernel": 3}}]"#, "feature map"),
+        (r#"[{"conv2d": {"out": 2, "kernel": 30}}]"#, "fits"),
+        (r#"[{"conv2d": {"out": 4, "kernel": 1, "groups": 2}}]"#, "divisor"),
+        (
+            r#"[{"conv2d": {"out": 4, "kernel": 3}}, "activation", {"conv2d": {"out": 4, "kernel": 3}}, {"add": {"with": "conv1"}}, {"linear": {"out": "classes"}}]"#,
+            "add1",
+        ),
+    ] {
+        let run = folder("misfit");
+        let config = config(|c| {
+            c.network = serde_json::from_str(network).unwrap();
+            c.student.activation = StudentActivation::Relu;
+        });
+        let error = train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut Silent).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
