@@ -1,0 +1,100 @@
+//! Pass `balance`: every hidden element may be multiplied by any positive constant if what follows undoes it. Chosen so
+//! that all rows of a layer use the bits of their weights and of the scale alike: rows with small weights are enlarged
+//! until their weights or their values are as large as the layer's typical ones. After it, the largest weight of every
+//! hidden affine map is 1. Must never touch the output's units.
+
+use crate::bounds::{Stats, analyse_node};
+use crate::graph::{Graph, NodeId, Op};
+
+/// A row is enlarged or reduced by at most this much relative to the layer's typical row.
+const SPREAD: f64 = 16.0;
+
+/// Balances all hidden affine maps.
+pub(crate) fn balance(graph: &mut Graph, safety: f64) {
+    let mut stats: Vec<Stats> = Vec::with_capacity(graph.nodes.len());
+    for id in 0..graph.nodes.len() {
+        let mut own = analyse_node(graph, id, &stats, safety);
+        if id != graph.output && matches!(graph.nodes[id].op, Op::Affine { .. }) {
+            let weights = largest_weights(graph, id);
+            let mut factors = match uniform(graph, id) {
+                Some(_) => vec![1.0; weights.len()],
+                None => row_factors(&weights, &own),
+            };
+            let largest = weights.iter().zip(&factors).map(|(w, f)| w * f).fold(0.0, f64::max);
+            if largest > 0.0 {
+                factors.iter_mut().for_each(|f| *f /= largest);
+            }
+            graph.rescale(id, &factors);
+            own = analyse_node(graph, id, &stats, safety);
+        }
+        stats.push(own);
+    }
+}
+
+/// The absolute weight, when all weights of an affine map have the same one (pooling, residuals, copies): such a map is
+/// exact in integers of one bit.
+pub(crate) fn uniform(graph: &Graph, id: NodeId) -> Option<f64> {
+    let Op::Affine { terms, .. } = &graph.nodes[id].op else { return None };
+    let mut all = terms.iter().flat_map(|t| t.weights.values()).map(|w| w.abs());
+    let first = all.next()?;
+    all.all(|w| (w / first - 1.0).abs() < 1e-12).then_some(first)
+}
+
+fn largest_weights(graph: &Graph, id: NodeId) -> Vec<f64> {
+    let mut largest = vec![0.0_f64; graph.len(id)];
+    if let Op::Affine { terms, .. } = &graph.nodes[id].op {
+        for term in terms {
+            for (r, l) in largest.iter_mut().enumerate() {
+                *l = term.weights.row(r).map(|(_, w)| w.abs()).fold(*l, f64::max);
+            }
+        }
+    }
+    largest
+}
+
+fn row_factors(weights: &[f64], stats: &Stats) -> Vec<f64> {
+    let bounds: Vec<f64> = (0..weights.len()).map(|j| stats.element_bound(j)).collect();
+    let (typical_weight, typical_bound) = (median(weights), median(&bounds));
+    weights
+        .iter()
+        .zip(&bounds)
+        .map(|(w, b)| 1.0 / (w / typical_weight).max(b / typical_bound).clamp(1.0 / SPREAD, SPREAD))
+        .collect()
+}
+
+/// The median of the positive ones; 1 if there are none.
+fn median(values: &[f64]) -> f64 {
+    let mut positive: Vec<f64> = values.iter().copied().filter(|v| *v > 0.0 && v.is_finite()).collect();
+    positive.sort_unstable_by(f64::total_cmp);
+    positive.get(positive.len() / 2).copied().unwrap_or(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{check, evaluate};
+    use crate::import::import;
+    use crate::merge::merge;
+    use crate::testing::{close, images, random_model};
+    use crate::vertex::complete_squares;
+
+    #[test]
+    fn balancing_preserves_meaning_and_normalises_weights() {
+        for seed in 0..60 {
+            let model = random_model(seed);
+            let before = complete_squares(&merge(import(&model, 2.0).unwrap()), 4.0, 2.0).unwrap();
+            let mut after = before.clone();
+            balance(&mut after, 2.0);
+            check(&after, "balance").unwrap();
+            for id in (1..after.nodes.len()).filter(|&id| id != after.output) {
+                let largest = largest_weights(&after, id).into_iter().fold(0.0, f64::max);
+                assert!(largest == 0.0 || (largest - 1.0).abs() < 1e-12, "seed {seed}, node {id}: {largest}");
+            }
+            for image in images(&model, seed, 2) {
+                let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
+                let expected = evaluate(&before, &wide).swap_remove(before.output);
+                close(&evaluate(&after, &wide)[after.output], &expected, 1e-7, seed);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Pass `emit`: the plan and the rounded maps become a checked program with its signature and notes. Must never decide
+//! anything: all decisions were made before.
+
+use beaa_ir::{LayerNote, LinearTerm, Model, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
+
+use crate::bounds::Stats;
+use crate::error::{Result, internal};
+use crate::graph::{Graph, NodeId, Op};
+use crate::integers::Rounded;
+use crate::levels::{Choice, Plan, Planned};
+use crate::predict::Deviation;
+
+/// All that the passes have found out.
+pub(crate) struct Lowered<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) stats: &'a [Stats],
+    pub(crate) rounded: Vec<Option<Rounded>>,
+    pub(crate) choice: &'a Choice,
+    pub(crate) plan: &'a Plan,
+    pub(crate) deviations: &'a [Deviation],
+}
+
+/// The program.
+pub(crate) fn emit(model: &Model, security: u32, mut lowered: Lowered<'_>) -> Result<Program> {
+    let notes = (1..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
+    let steps = lowered.plan.steps.iter().map(|s| {
+        let op = match &s.op {
+            Planned::Linear { inputs, .. } => {
+                let rounded = lowered.rounded.get_mut(s.node).and_then(Option::take);
+                let r = rounded.ok_or_else(|| internal("emit", format!("no weights for node {}", s.node)))?;
+                let terms = inputs.iter().zip(r.terms).map(|(&input, weights)| LinearTerm { input, weights }).collect();
+                StepOp::Linear { terms, weight_scale: r.weight_scale, bias: r.bias }
+            }
+            Planned::ScaleUp { input, log_factor } => {
+                let factor = 1_u64.checked_shl(*log_factor).ok_or_else(|| internal("emit", "a factor of more than 64 bits"))?;
+                StepOp::ScaleUp { input: *input, factor }
+            }
+            Planned::Square { input } => StepOp::Square { input: *input },
+            Planned::Relinearise { input } => StepOp::Relinearise { input: *input },
+            Planned::Rescale { input } => StepOp::Rescale { input: *input },
+            Planned::DropLimbs { input, limbs } => StepOp::DropLimbs { input: *input, limbs: *limbs },
+        };
+        Ok(Step { layer: lowered.graph.nodes[s.node].label.clone(), op })
+    });
+    let steps = steps.collect::<Result<Vec<_>>>()?;
+    let plan = lowered.plan;
+    let output = plan.values.get(lowered.graph.output).copied().unwrap_or(0);
+    let parameters =
+        ParameterSet { degree: plan.degree, moduli: plan.moduli.clone(), special: plan.special.clone(), security };
+    let signature = Signature {
+        model: model.name().into(),
+        input: model.input().clone(),
+        classes: model.classes().to_vec(),
+        outputs: model.outputs(),
+        input_limbs: parameters.moduli.len(),
+        input_scale: f64::from(lowered.choice.input_bits).exp2(),
+        output_limbs: parameters.moduli.len(),
+        output_scale: f64::from(lowered.choice.input_bits).exp2(),
+        output_components: 2,
+        parameters,
+    };
+    let mut literal = ProgramLiteral { signature, steps, output: 0, notes: Vec::new() };
+    // The checker's own account of the output, rather than ours, goes into the signature.
+    literal.signature.outputs = lowered.graph.len(0);
+    let classes = std::mem::take(&mut literal.signature.classes);
+    let values = beaa_ir::infer(&literal)?;
+    if let Some(value) = values.get(output) {
+        literal.signature.outputs = value.len;
+        literal.signature.output_limbs = value.limbs;
+        literal.signature.output_scale = value.scale;
+        literal.signature.output_components = value.components;
+    }
+    literal.signature.classes = classes;
+    literal.output = output;
+    literal.notes = notes;
+    Ok(Program::try_from(literal)?)
+}
+
+fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
+    let node = &lowered.graph.nodes[id];
+    let value = lowered.plan.values[id];
+    let deviation = lowered.deviations.get(value).copied().unwrap_or_default();
+    let mut remarks = Vec::new();
+    match &node.op {
+        Op::Affine { .. } => {
+            if crate::balance::uniform(lowered.graph, id).is_some() {
+                remarks.push("exact weights".into());
+            } else {
+                remarks.push(format!("{}-bit weights", lowered.choice.weight_bits[id]));
+            }
+            if !node.folded.is_empty() {
+                remarks.push(format!("with {}", node.folded.join(", ")));
+            }
+        }
+        _ if lowered.choice.early[id] => remarks.push("relinearised at once".into()),
+        _ => {}
+    }
+    let split = split_elements(lowered.graph, id);
+    if split > 0 {
+        remarks.push(format!("{split} elements in split form"));
+    }
+    remarks.push(format!("rounding {:.1e}", deviation.rounding));
+    LayerNote {
+        layer: node.label.clone(),
+        value,
+        bound: lowered.stats[id].bound(),
+        error: deviation.encryption,
+        remark: remarks.join("; "),
+    }
+}
+
+/// Elements of a square whose input is read beside it.
+fn split_elements(graph: &Graph, id: NodeId) -> usize {
+    let Op::Square { input } = graph.nodes[id].op else { return 0 };
+    let mut read = vec![false; graph.len(id)];
+    for node in &graph.nodes {
+        let Op::Affine { terms, .. } = &node.op else { continue };
+        // A map that reads both reads the split elements' x; one that reads x alone is a residual.
+        if !terms.iter().any(|t| t.input == id) {
+            continue;
+        }
+        for term in terms.iter().filter(|t| t.input == input) {
+            (0..term.weights.rows()).flat_map(|r| term.weights.row(r)).for_each(|(c, _)| read[c] = true);
+        }
+    }
+    read.into_iter().filter(|r| *r).count()
+}
+
+/// Refuses a program in which some value could outgrow the modulus that is left.
+pub(crate) fn check_overflow(program: &Program) -> Result<()> {
+    let moduli = &program.signature().parameters.moduli;
+    for note in program.notes() {
+        let Some(value) = program.values().get(note.value) else { continue };
+        let log_modulus: f64 = moduli.iter().take(value.limbs).map(|&q| (q as f64).log2()).sum();
+        let needed = value.scale.log2() + note.bound.max(f64::MIN_POSITIVE).log2() + 1.0;
+        if needed > log_modulus {
+            return Err(internal("emit", format!("`{}` needs {needed:.1} bits of {log_modulus:.1}", note.layer)));
+        }
+    }
+    Ok(())
+}

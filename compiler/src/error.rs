@@ -1,0 +1,95 @@
+//! What can stop a compilation. The user's fault and our own bug are different variants; no message may end without
+//! saying what to do.
+
+use std::fmt;
+
+/// Why a model could not be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Layers that have no homomorphic form; all of them, not just the first.
+    #[error("compiling `{model}`: {} of its layers cannot be evaluated under encryption:\n{}", layers.len(), list(layers))]
+    Unsupported {
+        /// The model's name.
+        model: String,
+        /// Every such layer.
+        layers: Vec<UnsupportedLayer>,
+    },
+    /// An option out of range.
+    #[error("option `{option}`: found {found}, expected {expected}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// What was given.
+        found: String,
+        /// What is possible.
+        expected: String,
+    },
+    /// No parameters carry the network at the security and batch asked for.
+    #[error(
+        "choosing parameters: the network needs log2(QP) = {needed} bits, but degree {degree} allows {allowed} at \
+         {security}-bit security; {remedy}"
+    )]
+    Parameters {
+        /// Bits that the cheapest plan needs.
+        needed: u32,
+        /// The largest degree tried.
+        degree: usize,
+        /// Bits that it allows.
+        allowed: u32,
+        /// The security asked for.
+        security: u32,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// The precision asked for is out of reach.
+    #[error(
+        "choosing scales: the predicted error of an output is at best {best:.3e}, {asked:.3e} was asked for; {remedy}"
+    )]
+    Precision {
+        /// The smallest standard deviation found.
+        best: f64,
+        /// The one asked for.
+        asked: f64,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// The compiler contradicted itself.
+    #[error("pass `{pass}`: {found}; this is a bug of the compiler, please report it with the model")]
+    Internal {
+        /// The pass after which it was noticed.
+        pass: &'static str,
+        /// What is wrong.
+        found: String,
+    },
+    /// The program that was built does not check.
+    #[error("building the program: {0}")]
+    Program(#[from] beaa_ir::Error),
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A layer that cannot be compiled, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsupportedLayer {
+    /// Its name in the model.
+    pub layer: String,
+    /// What it is.
+    pub found: String,
+    /// What the user can do.
+    pub remedy: &'static str,
+}
+
+impl fmt::Display for UnsupportedLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  `{}` ({}): {}", self.layer, self.found, self.remedy)
+    }
+}
+
+fn list(layers: &[UnsupportedLayer]) -> String {
+    layers.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+pub(crate) fn internal(pass: &'static str, found: impl Into<String>) -> Error {
+    Error::Internal { pass, found: found.into() }
+}

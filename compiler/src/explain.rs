@@ -1,0 +1,83 @@
+//! A report as an aligned table, for people. Must never say anything that the report does not hold.
+
+use std::fmt::Write;
+
+use crate::report::{LayerCost, Report};
+
+const HEAD: [&str; 13] = [
+    "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error", "ms", "remark",
+];
+
+/// The report as text: one line for each layer, then the totals.
+pub fn explain(report: &Report) -> String {
+    let mut rows = vec![HEAD.map(String::from)];
+    rows.extend(report.layers.iter().map(row));
+    let widths: Vec<usize> =
+        (0..HEAD.len()).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0)).collect();
+    let t = &report.totals;
+    let mut out = format!(
+        "{}: N = {} slots, {} limbs, log2 Q = {:.1}, log2 QP = {:.1}, {} bits security\n",
+        report.model, t.degree, t.limbs, t.log_q, t.log_qp, t.security
+    );
+    // Writing to a string cannot fail.
+    for row in &rows {
+        let mut line = String::new();
+        for (i, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            let _ = if i == 0 || i + 1 == row.len() { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    let error = |e: Option<f64>| e.map_or_else(|| "unknown".into(), |e| format!("{e:.1e}"));
+    let _ = writeln!(
+        out,
+        "total: {} products per image, {} relinearisations, {:.1} ms predicted on one core for {} images ({:.4} ms each, not calibrated)",
+        t.products,
+        t.relinearisations,
+        t.seconds * 1e3,
+        t.degree,
+        t.seconds * 1e3 / t.degree as f64
+    );
+    let _ = writeln!(out, "output error: {} from encryption, {} from rounding weights", error(t.output_error), error(t.output_rounding));
+    let _ = writeln!(
+        out,
+        "sizes: key {}, upload {} per image, answer {} per image, peak memory {}",
+        bytes(t.key_bytes as f64),
+        bytes(t.input_bytes_per_image),
+        bytes(t.output_bytes_per_image),
+        bytes(t.peak_bytes as f64)
+    );
+    if !report.passes.is_empty() {
+        let passes: Vec<String> = report.passes.iter().map(|p| format!("{} {:.1}", p.pass, p.seconds * 1e3)).collect();
+        let _ = writeln!(out, "passes (ms): {}", passes.join(", "));
+    }
+    out
+}
+
+fn row(l: &LayerCost) -> [String; 13] {
+    let count = |n: u64| if n == 0 { "-".into() } else { n.to_string() };
+    let real = |v: Option<f64>| v.map_or_else(|| "-".into(), |v| format!("{v:.1e}"));
+    [
+        l.layer.clone(),
+        count(l.entries as u64),
+        count(l.products),
+        count(l.squares as u64),
+        count(l.relinearisations as u64),
+        count(l.rescales as u64),
+        l.limbs.to_string(),
+        format!("2^{:.1}", l.log_scale),
+        format!("2^{:.1}", l.log_modulus),
+        real(l.bound),
+        real(l.error),
+        format!("{:.1}", l.seconds * 1e3),
+        l.remark.clone(),
+    ]
+}
+
+fn bytes(n: f64) -> String {
+    match n {
+        n if n < 1e3 => format!("{n:.0} B"),
+        n if n < 1e6 => format!("{:.1} kB", n / 1e3),
+        n if n < 1e9 => format!("{:.1} MB", n / 1e6),
+        n => format!("{:.2} GB", n / 1e9),
+    }
+}

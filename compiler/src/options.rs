@@ -1,0 +1,114 @@
+//! What the user may ask of the compiler. Must never reach a pass before [`Options::check`] has accepted it.
+
+use beaa_ckks::security;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Fewest bits of a signed integer weight; below, a weight is hardly more than its sign.
+pub(crate) const MIN_WEIGHT_BITS: u32 = 4;
+/// Most bits of a signed integer weight: with more, primes become too narrow to be worth it.
+pub(crate) const MAX_WEIGHT_BITS: u32 = 18;
+
+/// What to compile for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Bits of security: 128, 192 or 256.
+    pub security: u32,
+    /// Images that one run must hold; the ring has at least as many slots.
+    pub batch: usize,
+    /// log2 of the scale of a fresh ciphertext; chosen when absent.
+    pub input_bits: Option<u32>,
+    /// Bits of a signed integer weight, the same in every layer; chosen per layer when absent.
+    pub weight_bits: Option<u32>,
+    /// Largest predicted standard deviation of an output's error: encryption and rounding of weights together.
+    pub logit_error: f64,
+    /// An activation whose vertex `|b / 2a|` is farther out than this, in units of its input's bound, is evaluated from
+    /// `x^2` and `x` instead of from one shifted square.
+    pub vertex_limit: f64,
+    /// How much wider than the range seen in training a value may get before it can overflow.
+    pub range_safety: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            security: 128,
+            batch: 4096,
+            input_bits: None,
+            weight_bits: None,
+            logit_error: 1.0 / 128.0,
+            vertex_limit: 4.0,
+            range_safety: 2.0,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what no program can satisfy.
+    pub fn check(&self) -> Result<()> {
+        let largest = security::DEGREES.iter().copied().max().unwrap_or(0);
+        if security::max_log_qp(largest, self.security).is_none() {
+            return Err(refuse("security", self.security, "128, 192 or 256"));
+        }
+        if !(1..=largest).contains(&self.batch) {
+            return Err(refuse("batch", self.batch, format!("between 1 and {largest} images")));
+        }
+        if self.input_bits.is_some_and(|b| !(10..=45).contains(&b)) {
+            return Err(refuse("input_bits", self.input_bits.unwrap_or(0), "between 10 and 45"));
+        }
+        if self.weight_bits.is_some_and(|b| !(MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS).contains(&b)) {
+            let expected = format!("between {MIN_WEIGHT_BITS} and {MAX_WEIGHT_BITS}");
+            return Err(refuse("weight_bits", self.weight_bits.unwrap_or(0), expected));
+        }
+        for (option, value, low) in [
+            ("logit_error", self.logit_error, f64::MIN_POSITIVE),
+            ("vertex_limit", self.vertex_limit, 0.0),
+            ("range_safety", self.range_safety, 1.0),
+        ] {
+            if !value.is_finite() || value < low {
+                return Err(refuse(option, value, format!("a finite number of at least {low:e}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse(option: &'static str, found: impl ToString, expected: impl Into<String>) -> Error {
+    Error::Option { option, found: found.to_string(), expected: expected.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_round_trip_and_missing_ones_take_their_default() {
+        let options = Options { batch: 100, weight_bits: Some(9), ..Options::default() };
+        let json = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<Options>(&json).unwrap(), options);
+        assert_eq!(serde_json::from_str::<Options>("{}").unwrap(), Options::default());
+        assert!(serde_json::from_str::<Options>(r#"{"securitee": 128}"#).is_err());
+    }
+
+    #[test]
+    fn options_out_of_range_are_refused_by_name() {
+        let good = Options::default();
+        assert!(good.check().is_ok());
+        for (bad, name) in [
+            (Options { security: 100, ..good.clone() }, "security"),
+            (Options { batch: 0, ..good.clone() }, "batch"),
+            (Options { batch: 40_000, ..good.clone() }, "batch"),
+            (Options { input_bits: Some(3), ..good.clone() }, "input_bits"),
+            (Options { weight_bits: Some(33), ..good.clone() }, "weight_bits"),
+            (Options { logit_error: f64::NAN, ..good.clone() }, "logit_error"),
+            (Options { logit_error: 0.0, ..good.clone() }, "logit_error"),
+            (Options { vertex_limit: -1.0, ..good.clone() }, "vertex_limit"),
+            (Options { range_safety: 0.5, ..good.clone() }, "range_safety"),
+        ] {
+            let message = bad.check().unwrap_err().to_string();
+            assert!(message.contains(&format!("`{name}`")), "{message}");
+        }
+    }
+}

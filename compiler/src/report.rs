@@ -1,0 +1,224 @@
+//! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file. Must
+//! never depend on anything but the program.
+
+use beaa_ir::{Program, StepOp, ValueId, ValueInfo};
+use serde::Serialize;
+
+use crate::cost::{Place, Work, seconds};
+
+/// What a program costs and how precise it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Name of the model.
+    pub model: String,
+    /// In order of evaluation.
+    pub layers: Vec<LayerCost>,
+    /// Of the whole program.
+    pub totals: Totals,
+    /// How long each pass took; empty for a program that was read from a file.
+    pub passes: Vec<PassTime>,
+}
+
+/// One layer. Errors and bounds are in the units of the program's values (integer over scale); hidden values are the
+/// model's up to a shift and a positive factor for each element, outputs are the model's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerCost {
+    /// Name of the model's layer.
+    pub layer: String,
+    /// Entries of its weights, over all terms.
+    pub entries: usize,
+    /// Residue products for one slot: entries times components times limbs.
+    pub products: u64,
+    /// Ciphertexts squared.
+    pub squares: usize,
+    /// Ciphertexts relinearised.
+    pub relinearisations: usize,
+    /// Ciphertexts from which one prime was dropped, counted once for each prime.
+    pub rescales: usize,
+    /// Ciphertexts of the result.
+    pub ciphertexts: usize,
+    /// Limbs of the result.
+    pub limbs: usize,
+    /// Components of the result.
+    pub components: usize,
+    /// log2 of the result's scale.
+    pub log_scale: f64,
+    /// log2 of the modulus that is left.
+    pub log_modulus: f64,
+    /// Largest absolute value expected.
+    pub bound: Option<f64>,
+    /// Predicted standard deviation of the encrypted value's error, worst element.
+    pub error: Option<f64>,
+    /// Predicted seconds of one core, for all slots, at rates that are not calibrated to this machine.
+    pub seconds: f64,
+    /// How the choice for this layer was made.
+    pub remark: String,
+}
+
+/// The whole program.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Totals {
+    /// Ring degree, which is the number of slots.
+    pub degree: usize,
+    /// Bits of security.
+    pub security: u32,
+    /// Limbs of a fresh ciphertext.
+    pub limbs: usize,
+    /// log2 of the ciphertext modulus.
+    pub log_q: f64,
+    /// The same with the special prime.
+    pub log_qp: f64,
+    /// Residue products for one slot.
+    pub products: u64,
+    /// Relinearisations.
+    pub relinearisations: usize,
+    /// Bytes of the key that the server needs, its uniform half as a seed, packed to the primes' width.
+    pub key_bytes: u64,
+    /// Bytes that a client uploads for each image when all slots are used, uniform half as a seed, packed.
+    pub input_bytes_per_image: f64,
+    /// Bytes of an answer for each image when all slots are used, packed.
+    pub output_bytes_per_image: f64,
+    /// Most memory for values alive at once, as 64-bit residues.
+    pub peak_bytes: u64,
+    /// Predicted standard deviation of an output's encryption error, worst output.
+    pub output_error: Option<f64>,
+    /// Predicted standard deviation of an output's error from rounding weights, against the model; known right after
+    /// compilation.
+    pub output_rounding: Option<f64>,
+    /// Predicted seconds of one core for all slots.
+    pub seconds: f64,
+}
+
+/// How long a pass took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PassTime {
+    /// Its name.
+    pub pass: &'static str,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// Walks a program and adds up.
+pub fn cost(program: &Program) -> Report {
+    let signature = program.signature();
+    let parameters = &signature.parameters;
+    let special = parameters.special.len();
+    let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
+    let mut layers: Vec<LayerCost> = Vec::new();
+    for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
+        let of = |id: ValueId| program.values().get(id).copied().unwrap_or(*result);
+        let before = step.op.inputs().first().map_or(*result, |&id| of(id));
+        // Layers whose steps are not adjacent (a value rescued for a residual) stay one line.
+        let at = layers.iter().position(|l| l.layer == step.layer).unwrap_or_else(|| {
+            layers.push(empty(&step.layer));
+            layers.len() - 1
+        });
+        let Some(layer) = layers.get_mut(at) else { continue };
+        let work = match &step.op {
+            StepOp::Linear { terms, .. } => {
+                let products: usize = terms.iter().map(|t| t.weights.entries() * of(t.input).components).sum();
+                layer.entries += terms.iter().map(|t| t.weights.entries()).sum::<usize>();
+                layer.products += (products * result.limbs) as u64;
+                Work::Linear { products }
+            }
+            StepOp::Square { .. } => {
+                layer.squares += result.len;
+                Work::Square { len: result.len }
+            }
+            StepOp::Relinearise { .. } => {
+                layer.relinearisations += result.len;
+                Work::Relinearise { len: result.len }
+            }
+            StepOp::Rescale { .. } => {
+                layer.rescales += result.len;
+                Work::Rescale { len: result.len, components: result.components }
+            }
+            StepOp::ScaleUp { .. } => Work::ScaleUp { len: result.len, components: result.components },
+            StepOp::DropLimbs { .. } => Work::DropLimbs,
+        };
+        layer.seconds += seconds(work, Place { degree: parameters.degree, limbs: before.limbs, special });
+        if !matches!(step.op, StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. }) || layer.ciphertexts == 0 {
+            layer.ciphertexts = result.len;
+            layer.limbs = result.limbs;
+            layer.components = result.components;
+            layer.log_scale = result.scale.log2();
+            layer.log_modulus = log_modulus(result.limbs);
+        }
+        if let Some(note) = program.notes().iter().find(|n| n.value == i + 1) {
+            layer.bound = Some(note.bound);
+            layer.error = Some(note.error);
+            layer.remark.clone_from(&note.remark);
+        }
+    }
+    let totals = totals(program, &layers);
+    Report { model: signature.model.clone(), layers, totals, passes: Vec::new() }
+}
+
+fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
+    let signature = program.signature();
+    let parameters = &signature.parameters;
+    let width = |q: &u64| f64::from(64 - q.leading_zeros());
+    let bits = |limbs: usize| parameters.moduli.iter().take(limbs).map(width).sum::<f64>();
+    let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
+    let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
+    let elements: usize = signature.input.shape.iter().product();
+    let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
+    let key_bits = if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
+    let output_bits = bits(signature.output_limbs) * (signature.outputs * signature.output_components) as f64;
+    Totals {
+        degree: parameters.degree,
+        security: parameters.security,
+        limbs: parameters.moduli.len(),
+        log_q: log(&parameters.moduli),
+        log_qp: log(&parameters.moduli) + log(&parameters.special),
+        products: layers.iter().map(|l| l.products).sum(),
+        relinearisations,
+        key_bytes: (key_bits / 8.0).ceil() as u64,
+        input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
+        output_bytes_per_image: output_bits / 8.0,
+        peak_bytes: peak(program),
+        output_error: program.notes().iter().find(|n| n.value == program.output()).map(|n| n.error),
+        output_rounding: None,
+        seconds: layers.iter().map(|l| l.seconds).sum(),
+    }
+}
+
+/// Bytes of the values alive at the worst step, each kept until its last reader has run.
+fn peak(program: &Program) -> u64 {
+    let size = |v: &ValueInfo| (v.len * v.components * v.limbs * program.signature().parameters.degree * 8) as u64;
+    let mut last_use = vec![0; program.values().len()];
+    for (i, step) in program.steps().iter().enumerate() {
+        for input in step.op.inputs() {
+            if let Some(last) = last_use.get_mut(input) {
+                *last = i;
+            }
+        }
+    }
+    if let Some(last) = last_use.get_mut(program.output()) {
+        *last = program.steps().len();
+    }
+    let alive_at = |step: usize| -> u64 {
+        program.values().iter().enumerate().filter(|(id, _)| *id <= step + 1 && last_use.get(*id).is_some_and(|l| *l >= step)).map(|(_, v)| size(v)).sum()
+    };
+    (0..program.steps().len().max(1)).map(alive_at).max().unwrap_or(0)
+}
+
+fn empty(layer: &str) -> LayerCost {
+    LayerCost {
+        layer: layer.into(),
+        entries: 0,
+        products: 0,
+        squares: 0,
+        relinearisations: 0,
+        rescales: 0,
+        ciphertexts: 0,
+        limbs: 0,
+        components: 0,
+        log_scale: 0.0,
+        log_modulus: 0.0,
+        bound: None,
+        error: None,
+        seconds: 0.0,
+        remark: String::new(),
+    }
+}

@@ -1,0 +1,105 @@
+//! `beaa encrypt`: images of a data set, or picture files, into one encrypted batch. Must never write pixels or the key.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use beaa_datasets::{Images, SourceSpec};
+use beaa_ir::{Signature, load_program, program_hash};
+use beaa_runtime::ClientKey;
+use clap::Args;
+use serde_json::json;
+
+use super::labels::Labels;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::progress::Work;
+use crate::selection::{Part, Roots, normalise, parse_set};
+use crate::{files, pictures};
+
+/// Options of `beaa encrypt`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Compiled program for which to encrypt.
+    #[arg(value_name = "PROGRAM")]
+    program: PathBuf,
+    /// The client's secret key.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Name of a data set, or its description in JSON.
+    #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data", required_unless_present = "images")]
+    data_set: Option<SourceSpec>,
+    /// Picture files (PNG, JPEG) or folders of them instead, resized to what the program wants.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["data_set", "labels"], help_heading = "Data")]
+    images: Vec<PathBuf>,
+    #[command(flatten)]
+    part: Part,
+    #[command(flatten)]
+    roots: Roots,
+    /// The ciphertexts to write.
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// Also write the true labels, for `beaa decrypt --labels`; they stay with the client.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// INSECURE: derive the encryption from a number. For tests and papers only.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    context.warn_of_seed(arguments.seed, "ciphertexts are");
+    let program =
+        load_program(&arguments.program).with_context(|| format!("reading program {}", arguments.program.display()))?;
+    let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
+    let signature = program.signature();
+    let (images, data_set) = images(arguments, signature, context)?;
+    let inputs = normalise(&images, &signature.input)?;
+    let work = Work::new(&context.console);
+    let encrypted = beaa_runtime::encrypt(signature, &program_hash(&program), &key, &inputs, arguments.seed, &work)?;
+    context.go_on("encrypting; nothing was written")?;
+    files::parent(&arguments.out)?;
+    let size = encrypted.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;
+    if let Some(path) = &arguments.labels {
+        let labels = Labels { data_set, split: arguments.part.split.clone(), labels: images.labels().to_vec() };
+        files::write_json(path, &labels)?;
+    }
+    let slots = signature.parameters.degree;
+    let result = json!({
+        "file": arguments.out, "images": images.len(), "slots": slots, "bytes": size,
+        "bytes_per_image": size as f64 / images.len() as f64, "insecure_seed": arguments.seed,
+    });
+    context.print(&result, || {
+        format!(
+            "{} images in a batch of {slots} slots: {}, {} ({} for each image; a full batch: {})\n",
+            images.len(),
+            arguments.out.display(),
+            files::bytes(size as f64),
+            files::bytes(size as f64 / images.len() as f64),
+            files::bytes(size as f64 / slots as f64)
+        )
+    })
+}
+
+/// The images and the name of their set.
+fn images(arguments: &Arguments, signature: &Signature, context: &Context) -> Result<(Images, String)> {
+    let slots = signature.parameters.degree;
+    let (images, name) = match &arguments.data_set {
+        None => (pictures::read(&arguments.images, signature.input.shape)?.0, String::new()),
+        Some(spec) => {
+            let dataset = arguments.roots.open(spec)?;
+            let images = arguments.part.of(&dataset)?;
+            let unasked = arguments.part.limit.is_none() && images.len() > slots;
+            if unasked {
+                context.console.note(format_args!("the first {slots} of {} images fill the batch", images.len()));
+            }
+            (if unasked { images.take(slots) } else { images }, dataset.name().to_owned())
+        }
+    };
+    match images.len() > slots {
+        true => Err(Exit::Usage.because(format!(
+            "encrypting: found {} images, expected at most {slots}, the slots of the program; lower --limit, or compile with a larger --batch",
+            images.len()
+        ))),
+        false => Ok((images, name)),
+    }
+}

@@ -1,0 +1,51 @@
+//! The file of true labels that `encrypt` may leave for `decrypt`. Stays with the client; must never reach a server.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+
+/// True labels of a batch, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Labels {
+    /// Where the images are from.
+    #[serde(default)]
+    pub(super) data_set: String,
+    /// Which part of it.
+    #[serde(default)]
+    pub(super) split: String,
+    /// One for each image.
+    pub(super) labels: Vec<u8>,
+}
+
+impl Labels {
+    /// Reads an object with `labels`, or a plain array.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bad = |what: String| Exit::BadInput.because(format!("reading labels {}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
+        parse(&text).map_err(|e| bad(format!("{e}; expected {{\"labels\": [7, 2, ...]}} or [7, 2, ...]")))
+    }
+}
+
+fn parse(text: &str) -> Result<Labels, serde_json::Error> {
+    if text.trim_start().starts_with('[') {
+        let labels = serde_json::from_str(text)?;
+        return Ok(Labels { data_set: String::new(), split: String::new(), labels });
+    }
+    serde_json::from_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_and_arrays() {
+        assert_eq!(parse("[1, 2]").unwrap().labels, [1, 2]);
+        assert_eq!(parse(r#"{"labels": [3], "split": "test"}"#).unwrap().split, "test");
+        assert!(parse("[1000]").is_err() && parse("{}").is_err() && parse("x").is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! `beaa train`: one experiment into one run folder. Must never overwrite a finished run unasked.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use beaa_trainer::{DeviceKind, TrainLiteral};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::experiment::{Assignment, Experiment, Overrides};
+use crate::score::percent;
+use crate::selection::Roots;
+use crate::training::{self, RunFolder};
+
+/// Options of `beaa train`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Experiment (JSON), see configs/; without it, the default configuration.
+    #[arg(value_name = "CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder for everything the run writes; default runs/<name of the experiment>.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on from the newest checkpoint in the folder.
+    #[arg(long)]
+    resume: bool,
+    /// Replace a run that is in the folder already.
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+    #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
+    roots: Roots,
+}
+
+/// What the command line changes in an experiment.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Changes {
+    /// Seed of everything random in training.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where to compute; ndarray is Burn's older CPU backend, and slower.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<Device>,
+    /// Change one setting, as `student.epochs=5` or `network[0].conv2d.out=8`; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    assignments: Vec<Assignment>,
+}
+
+/// A compute device by name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Device {
+    /// burn-flex.
+    Flex,
+    /// burn-ndarray.
+    Ndarray,
+}
+
+impl From<Device> for DeviceKind {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Flex => Self::Flex,
+            Device::Ndarray => Self::Ndarray,
+        }
+    }
+}
+
+impl Changes {
+    /// The seed, for those that need it elsewhere too.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// In the form that an experiment takes.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides { assignments: self.assignments.clone(), seed: self.seed, device: self.device.map(DeviceKind::from) }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let overrides = arguments.changes.overrides();
+    let experiment = match &arguments.config {
+        Some(path) => Experiment::read(path, &overrides)?,
+        None => Experiment::parse(&serde_json::to_string(&TrainLiteral::default())?, &overrides)?,
+    };
+    let literal = experiment.train.literal();
+    let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&literal.name));
+    let folder = RunFolder::new(&path);
+    if folder.config().exists() && !arguments.resume && !arguments.force {
+        return Err(Exit::Usage.because(format!(
+            "training: found a run in {}, expected an empty folder; give --resume to go on with it, --force to replace it, or another --out",
+            path.display()
+        )));
+    }
+    let dataset = arguments.roots.open(&literal.data.source)?;
+    context.console.note(format_args!("training on {} into {}", dataset.name(), path.display()));
+    let trained = training::run(&experiment, &dataset, &folder, arguments.resume, context)?.trained;
+    let result = json!({
+        "folder": path,
+        "teacher": trained.teacher_accuracy,
+        "student": trained.student_accuracy,
+        "seconds": trained.seconds,
+    });
+    context.print(&result, || {
+        let line =
+            |name, a: beaa_ir::Accuracy| format!("{name:8} {:>12} {:>12}\n", percent(a.validation), percent(a.test));
+        format!(
+            "{:8} {:>12} {:>12}\n{}{}",
+            "accuracy",
+            "validation",
+            "test",
+            line("teacher", trained.teacher_accuracy),
+            line("student", trained.student_accuracy)
+        )
+    })
+}

@@ -1,0 +1,94 @@
+//! Where words go: results to stdout, everything else to stderr, above the progress bars if there are any. Must never mix
+//! the two.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::{Context, Result};
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// A handle; clones write to the same place.
+#[derive(Debug, Clone)]
+pub(crate) struct Console {
+    bars: MultiProgress,
+    quiet: bool,
+    terminal: bool,
+}
+
+impl Console {
+    /// Bars only if stderr is a terminal, notes only if not `quiet`.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { bars: MultiProgress::new(), quiet, terminal: io::stderr().is_terminal() }
+    }
+
+    /// One line to stderr, unless quiet.
+    pub(crate) fn note(&self, text: impl Display) {
+        if !self.quiet {
+            self.say(text);
+        }
+    }
+
+    /// One line to stderr, always.
+    pub(crate) fn warn(&self, text: impl Display) {
+        self.say(format_args!("warning: {text}"));
+    }
+
+    /// Where to draw bars; none when quiet or not on a terminal.
+    pub(crate) fn bars(&self) -> Option<&MultiProgress> {
+        (self.terminal && !self.quiet).then_some(&self.bars)
+    }
+
+    /// Sends the libraries' log to stderr: warnings, with `verbose` 1 also information, with 2 everything.
+    pub(crate) fn log(&self, verbose: u8) {
+        let level = match verbose {
+            0 => "warn",
+            1 => "info",
+            _ => "debug",
+        };
+        let filter = EnvFilter::new(format!(
+            "warn,beaa={level},beaa_datasets={level},beaa_trainer={level},beaa_compiler={level},beaa_ckks={level},beaa_runtime={level}"
+        ));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone()).with_target(false);
+        // Only fails when a log is installed already, as in tests; that one is as good.
+        let _ = log.without_time().try_init();
+    }
+
+    fn say(&self, text: impl Display) {
+        // A closed stderr is no reason to stop.
+        let _ = self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}"));
+    }
+}
+
+/// Prints results. A reader that has gone away (`| head`) is not an error.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("writing the result to stdout"),
+    }
+}
+
+impl<'a> MakeWriter<'a> for Console {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { console: self }
+    }
+}
+
+/// Writes one log record above the bars.
+pub(crate) struct Line<'a> {
+    console: &'a Console,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.console.bars.suspend(|| io::stderr().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}

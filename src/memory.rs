@@ -1,0 +1,31 @@
+//! The peak of resident memory, where the system tells. Must never guess: what is not told is `None`.
+
+/// Largest resident size in bytes since the start or the last [`reset_peak`].
+pub(crate) fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_in(&status)
+}
+
+/// Starts measuring anew; whether the system could do that.
+pub(crate) fn reset_peak() -> bool {
+    // Documented in proc(5): 5 resets the peak resident set size to the current value.
+    cfg!(target_os = "linux") && std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+fn peak_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_kernels_line() {
+        assert_eq!(peak_in("Name:\tbeaa\nVmHWM:\t    2048 kB\nThreads:\t1\n"), Some(2048 * 1024));
+        assert_eq!(peak_in("Name:\tbeaa\n"), None);
+        assert_eq!(peak_in("VmHWM:\t99999999999999999999 kB"), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! One training run in one folder, for `train` and `demo`: the resolved configuration beside the metrics, the models and the
+//! sampled polynomials. Must never overwrite a finished run unasked.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use beaa_datasets::Dataset;
+use beaa_trainer::{EpochMetrics, Event, Observer, Outcome, Trained};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::experiment::Experiment;
+use crate::files;
+use crate::progress::Training;
+
+/// The files of a run.
+pub(crate) struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// In this folder.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The resolved configuration; its presence tells a run folder.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.file("config.json")
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.file("metrics.jsonl")
+    }
+}
+
+/// What a finished run leaves, beside the files.
+pub(crate) struct Finished {
+    /// Models and polynomials.
+    pub(crate) trained: Trained,
+    /// All epochs of both networks, those before an interruption too.
+    pub(crate) epochs: Vec<EpochMetrics>,
+}
+
+/// Trains and writes everything. After Ctrl-C an error with exit code 130 names the command that goes on.
+pub(crate) fn run(
+    experiment: &Experiment,
+    dataset: &Dataset,
+    folder: &RunFolder,
+    resume: bool,
+    context: &Context,
+) -> Result<Finished> {
+    files::folder(folder.path())?;
+    files::write_json(&folder.config(), &experiment.resolved()?)?;
+    let mut recorder = Recorder::open(&folder.metrics(), resume, Training::new(&context.console))?;
+    let stop = Arc::clone(&context.stop);
+    let outcome = beaa_trainer::train(&experiment.train, dataset, folder.path(), resume, &stop, &mut recorder);
+    let written = recorder.close();
+    let trained = match outcome.context("training")? {
+        Outcome::Done(trained) => *trained,
+        Outcome::Interrupted { phase, epochs_done, checkpoint, .. } => {
+            return Err(Exit::Interrupted.because(format!(
+                "training the {phase}, {epochs_done} epochs complete; the state is in {}, go on with the same command and --resume",
+                checkpoint.display()
+            )));
+        }
+    };
+    written.with_context(|| format!("writing {}", folder.metrics().display()))?;
+    beaa_ir::save_model(&trained.teacher, &folder.file("teacher.safetensors"))?;
+    beaa_ir::save_model(&trained.student, &folder.file("student.safetensors"))?;
+    files::write_json(&folder.file("polynomials.json"), &trained.polynomials)?;
+    Ok(Finished { trained, epochs: read_metrics(&folder.metrics())? })
+}
+
+/// Passes events on and writes one line of JSON for each epoch.
+struct Recorder {
+    shown: Training,
+    file: File,
+    failed: Option<std::io::Error>,
+}
+
+impl Recorder {
+    fn open(path: &Path, append: bool, shown: Training) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).append(append).truncate(!append);
+        let file = options.open(path).with_context(|| format!("opening {}", path.display()))?;
+        Ok(Self { shown, file, failed: None })
+    }
+
+    /// Whether every line was written.
+    fn close(self) -> std::io::Result<()> {
+        self.failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Observer for Recorder {
+    fn event(&mut self, event: &Event) {
+        self.shown.event(event);
+        if let Event::EpochEnd(metrics) = event {
+            let line = serde_json::to_string(metrics).map_err(std::io::Error::other);
+            let written = line.and_then(|line| writeln!(self.file, "{line}"));
+            if let Err(error) = written {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// The epochs in order. One that was repeated after an interruption counts once, as it was the last time; a line cut off by
+/// a crash is left out.
+fn read_metrics(path: &Path) -> Result<Vec<EpochMetrics>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(in_order(text.lines().filter_map(|line| serde_json::from_str(line).ok())))
+}
+
+fn in_order(lines: impl Iterator<Item = EpochMetrics>) -> Vec<EpochMetrics> {
+    let mut epochs: Vec<EpochMetrics> = Vec::new();
+    for metrics in lines {
+        epochs.retain(|m| (m.phase, m.epoch) != (metrics.phase, metrics.epoch));
+        epochs.push(metrics);
+    }
+    epochs
+}
+
+#[cfg(test)]
+mod tests {
+    use beaa_trainer::Phase;
+
+    use super::*;
+
+    #[test]
+    fn repeated_epochs_count_once() {
+        let metrics = |phase, epoch, train_loss| EpochMetrics {
+            phase,
+            epoch,
+            train_loss,
+            train_accuracy: 0.5,
+            validation_loss: None,
+            validation_accuracy: None,
+            learning_rate: 0.1,
+            seconds: 1.0,
+        };
+        let lines =
+            [(Phase::Teacher, 1, 0.9), (Phase::Teacher, 2, 0.8), (Phase::Teacher, 2, 0.7), (Phase::Student, 1, 0.6)];
+        let epochs = in_order(lines.into_iter().map(|(p, e, l)| metrics(p, e, l)));
+        assert_eq!(epochs.iter().map(|m| m.train_loss).collect::<Vec<_>>(), [0.9, 0.7, 0.6]);
+    }
+}

@@ -1,0 +1,136 @@
+//! Holds the arrows between the crates, and a few habits of the house, as ARCHITECTURE.md states them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Which of our crates each of our crates may use, outside tests.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("beaa", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
+    ("beaa-trainer", &["beaa-datasets", "beaa-ir"]),
+    ("beaa-compiler", &["beaa-ckks", "beaa-ir"]),
+    ("beaa-runtime", &["beaa-ckks", "beaa-ir"]),
+    ("beaa-datasets", &[]),
+    ("beaa-ir", &[]),
+    ("beaa-ckks", &[]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// For each package of the resolved graph, the packages that it uses outside tests.
+fn graph(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let name_of: BTreeMap<&str, &str> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap()))
+        .collect();
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
+        let uses = node["deps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|d| d["dep_kinds"].as_array().unwrap().iter().any(|k| k["kind"].is_null()));
+        let uses = uses.map(|d| name_of[d["pkg"].as_str().unwrap()].to_string());
+        graph.entry(name_of[node["id"].as_str().unwrap()].to_string()).or_default().extend(uses);
+    }
+    graph
+}
+
+fn everything_below(graph: &BTreeMap<String, BTreeSet<String>>, start: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![start.to_string()];
+    while let Some(name) = open.pop() {
+        for next in graph.get(&name).into_iter().flatten() {
+            if seen.insert(next.clone()) {
+                open.push(next.clone());
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn arrows_between_crates_only_go_down() {
+    let graph = graph(&metadata());
+    for (name, allowed) in ARROWS {
+        let ours: Vec<&String> = graph[name].iter().filter(|n| *n == "beaa" || n.starts_with("beaa-")).collect();
+        assert!(ours.iter().all(|n| allowed.contains(&n.as_str())), "{name} uses {ours:?}, may use {allowed:?}");
+    }
+    assert_eq!(
+        graph.keys().filter(|n| *n == "beaa" || n.starts_with("beaa-")).count(),
+        ARROWS.len(),
+        "a crate without arrows"
+    );
+}
+
+#[test]
+fn trainer_and_runtime_do_not_share_their_heavy_halves() {
+    let graph = graph(&metadata());
+    let burn = |n: &String| n == "burn" || n.starts_with("burn-");
+    let fhe = |n: &String| n == "tfhe" || n.starts_with("tfhe-") || n == "beaa-ckks";
+    for name in ["beaa-runtime", "beaa-compiler", "beaa-ckks", "beaa-ir", "beaa-datasets"] {
+        assert!(!everything_below(&graph, name).iter().any(burn), "{name} needs Burn");
+    }
+    for name in ["beaa-trainer", "beaa-datasets", "beaa-ir"] {
+        assert!(!everything_below(&graph, name).iter().any(fhe), "{name} needs encryption");
+    }
+    assert!(everything_below(&graph, "beaa-trainer").iter().any(burn), "the check itself sees Burn");
+    assert!(everything_below(&graph, "beaa-runtime").iter().any(fhe), "the check itself sees the scheme");
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = ["src", "tests", "ir", "datasets", "trainer", "compiler", "ckks", "runtime"]
+        .iter()
+        .map(|d| root().join(d))
+        .collect();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()) {
+            if entry.is_dir() {
+                open.push(entry);
+            } else if entry.extension().is_some_and(|e| e == "rs") {
+                found.push(entry);
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources are found");
+    found
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+#[test]
+fn every_module_says_what_it_is_and_stays_small() {
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//!"), "{} does not start with what it is", shown(&path));
+        let lines = text.lines().count();
+        assert!(lines <= 500, "{} has {lines} lines; look for the seam", shown(&path));
+    }
+}
+
+#[test]
+fn the_command_that_runs_on_a_server_knows_no_secret_key() {
+    let text = std::fs::read_to_string(root().join("src/commands/run.rs")).unwrap();
+    assert!(!text.contains("ClientKey"), "`run` must have no way to a secret key");
+}
