@@ -4,17 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::carve::carve;
+use crate::picture::{Target, check_shape, own_shape, pixels};
 use crate::{Dataset, Error, HoldOut, Images, Source, Split};
-
-/// Larger pictures are refused; a decoder may not allocate more than their pixels.
-const LARGEST_SIDE: u32 = 1 << 14;
-const MOST_MEMORY: u64 = 512 << 20;
 
 /// Where the images are and what they become.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +50,7 @@ impl Source for FolderSource {
         let classes = classes(training)?;
         let target = match *shape {
             Some(shape) => Target { shape, resize: true },
-            None => Target { shape: shape_of(&decode(&first(training, &classes)?)?), resize: false },
+            None => Target { shape: own_shape(&first(training, &classes)?)?, resize: false },
         };
         let train = read(training, &classes, &target, Split::Train)?;
         let other =
@@ -86,14 +81,6 @@ impl FolderSource {
             }
         }
     }
-}
-
-fn check_shape(path: &Path, shape: [usize; 3]) -> Result<(), Error> {
-    let side = 1..=LARGEST_SIDE as usize;
-    let fine = matches!(shape[0], 1 | 3) && side.contains(&shape[1]) && side.contains(&shape[2]);
-    let found = || shape.iter().map(|&side| side as u64).collect();
-    let expected = "1 (grey) or 3 (colour) channels and sides of 1 to 16384 in the configured shape";
-    if fine { Ok(()) } else { Err(Error::WrongShape { file: path.to_owned(), found: found(), expected }) }
 }
 
 /// The visible entries of a folder, sorted by name.
@@ -164,60 +151,6 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 fn first(folder: &Path, classes: &[String]) -> Result<PathBuf, Error> {
     let path = classes.first().map_or_else(|| folder.to_owned(), |class| folder.join(class));
     files_of(&path)?.into_iter().next().ok_or(Error::NoImages { file: path })
-}
-
-/// What every image becomes; without `resize` it must have that shape already.
-struct Target {
-    shape: [usize; 3],
-    resize: bool,
-}
-
-fn pixels(file: &Path, target: &Target) -> Result<Vec<u8>, Error> {
-    let image = decode(file)?;
-    let found = shape_of(&image);
-    if !target.resize && found != target.shape {
-        return Err(Error::MixedSizes { file: file.to_owned(), found, expected: target.shape });
-    }
-    let [channels, height, width] = target.shape;
-    let sized = match found[1..] == target.shape[1..] {
-        true => image,
-        false => image.resize_exact(width as u32, height as u32, FilterType::Triangle),
-    };
-    if channels == 1 {
-        return Ok(sized.into_luma8().into_raw());
-    }
-    let colour = sized.into_rgb8().into_raw();
-    let mut planes = Vec::with_capacity(colour.len());
-    for channel in 0..channels {
-        planes.extend(colour.iter().skip(channel).step_by(channels));
-    }
-    Ok(planes)
-}
-
-/// Decodes a PNG or JPEG, recognised by its first bytes; depth and transparency are dropped later.
-fn decode(file: &Path) -> Result<DynamicImage, Error> {
-    let bad = |reason: String| Error::NotAnImage { file: file.to_owned(), reason };
-    if file.is_dir() {
-        return Err(bad("a folder inside the folder of a class".to_owned()));
-    }
-    let error = |error| Error::io(file, error);
-    let mut reader = ImageReader::open(file).map_err(error)?.with_guessed_format().map_err(error)?;
-    match reader.format() {
-        Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
-        Some(other) => return Err(bad(format!("looks like {other:?}"))),
-        None => return Err(bad("its first bytes are of no known format".to_owned())),
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LARGEST_SIDE);
-    limits.max_image_height = Some(LARGEST_SIDE);
-    limits.max_alloc = Some(MOST_MEMORY);
-    reader.limits(limits);
-    reader.decode().map_err(|error| bad(error.to_string()))
-}
-
-fn shape_of(image: &DynamicImage) -> [usize; 3] {
-    let channels = if image.color().has_color() { 3 } else { 1 };
-    [channels, image.height() as usize, image.width() as usize]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Must never allocate by a length that the file itself does not back.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -105,6 +105,25 @@ pub fn write<H: Serialize>(
     }
     temporary.persist(path).map_err(|e| io(e.error))?;
     Ok(())
+}
+
+/// Which kind of file this says it is; `None` when it is none of this toolchain's.
+pub fn kind(path: &Path) -> Result<Option<Kind>> {
+    let io = |source| Error::Io { operation: "reading", path: path.to_path_buf(), source };
+    let mut first = [0; 12];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut first)) {
+        Ok(()) => {}
+        // Too short for any kind.
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(e) => return Err(io(e)),
+    }
+    let code = first.last_chunk::<4>().map_or(0, |b| u32::from_le_bytes(*b));
+    if !first.starts_with(MAGIC) {
+        return Ok(None);
+    }
+    let unknown =
+        || Error::malformed("reading a file", format!("an unknown kind, {code}"), "a kind that this release knows");
+    Kind::from_code(code).map(Some).ok_or_else(unknown)
 }
 
 /// A checked file: its header and its payload, mapped into memory.
@@ -216,7 +235,9 @@ mod tests {
     #[test]
     fn round_trip() {
         let folder = tempfile::tempdir().unwrap();
-        let opened = open::<Vec<i32>>(&sample(folder.path(), Kind::Program), Kind::Program).unwrap();
+        let path = sample(folder.path(), Kind::Program);
+        assert_eq!(kind(&path).unwrap(), Some(Kind::Program));
+        let opened = open::<Vec<i32>>(&path, Kind::Program).unwrap();
         assert_eq!((opened.header.as_slice(), opened.payload()), (&[1, 2, 3][..], &b"hello"[..]));
     }
 

@@ -1,7 +1,6 @@
 //! `beaa inspect`: what a file holds. Must never show a secret: of keys and ciphertexts only the header is read out.
 
 use std::fmt::Write;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -19,9 +18,6 @@ use crate::report::tables::{Align, table};
 use crate::score::percent;
 use crate::{console, files};
 
-/// The first bytes of every file that is not a model.
-const MAGIC: &[u8; 4] = b"BEAA";
-
 /// Options of `beaa inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -36,20 +32,22 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let path = &arguments.file;
     let doing = || format!("reading {}", path.display());
-    if is_model(path)? {
-        let model = load_model(path).with_context(doing)?;
-        refuse_dump(arguments, "a model")?;
-        return context.print(&describe_model(&model), || model_text(&model));
-    }
-    match header(path).with_context(doing)? {
-        (Kind::Program, _) => {
+    match container::kind(path).with_context(doing)? {
+        // Whatever has no kind of ours can only be a model.
+        None => {
+            let model = load_model(path).with_context(doing)?;
+            refuse_dump(arguments, "a model")?;
+            context.print(&describe_model(&model), || model_text(&model))
+        }
+        Some(Kind::Program) => {
             let program = load_program(path).with_context(doing)?;
             match arguments.dump {
                 true => console::print(&dump(&program)),
                 false => context.print(&describe_program(&program), || program_text(&program)),
             }
         }
-        (kind, header) => {
+        Some(kind) => {
+            let header = container::open::<Value>(path, kind).with_context(doing)?.header;
             refuse_dump(arguments, kind.name())?;
             let bytes = std::fs::metadata(path).map(|m| m.len()).with_context(doing)?;
             let value = json!({"kind": kind.name(), "bytes": bytes, "header": header});
@@ -63,34 +61,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 text
             })
         }
-    }
-}
-
-/// Whether the file is not one of the binary kinds, and so can only be a model.
-pub(crate) fn is_model(path: &Path) -> Result<bool> {
-    let mut first = [0; 4];
-    let mut file = std::fs::File::open(path).map_err(|e| {
-        Exit::BadInput.because(format!("reading {}: {e}; give the path of an existing file", path.display()))
-    })?;
-    let read = file.read(&mut first).with_context(|| format!("reading {}", path.display()))?;
-    Ok(read < MAGIC.len() || &first != MAGIC)
-}
-
-/// The kind of a binary file and its header; the error of the kind that it claims to be.
-fn header(path: &Path) -> Result<(Kind, Value)> {
-    let mut claimed = None;
-    for kind in [Kind::Program, Kind::SecretKey, Kind::EvaluationKey, Kind::Ciphertexts] {
-        match container::open::<Value>(path, kind) {
-            Ok(opened) => return Ok((kind, opened.header)),
-            Err(error) if error.to_string().contains(&format!("expected a {} file", kind.name())) => {
-                claimed.get_or_insert(error);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    match claimed {
-        Some(error) => Err(error.into()),
-        None => Err(Exit::BadInput.because("found an unknown kind of file")),
     }
 }
 

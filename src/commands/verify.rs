@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use beaa_compiler::compile;
 use beaa_datasets::SourceSpec;
-use beaa_ir::{Model, Program, load_model, load_program};
+use beaa_ir::{Model, Program, container, load_model, load_program};
 use beaa_runtime::Verification;
 use beaa_trainer::DeviceKind;
 use clap::Args;
@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use super::compile::Target;
 use super::eval::trained_on;
-use super::inspect::is_model;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::progress::Work;
@@ -97,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 
 fn load(arguments: &Arguments) -> Result<(Option<Model>, Program)> {
     let path = &arguments.file;
-    if is_model(path)? {
+    if container::kind(path)?.is_none() {
         let model = load_model(path).with_context(|| format!("reading model {}", path.display()))?;
         let program = compile(&model, &arguments.target.options()?)?.program;
         return Ok((Some(model), program));

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{GrayImage, Luma, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 
 use super::*;
 use crate::Amount;

@@ -1,0 +1,123 @@
+//! Files of earlier format versions load for ever, or say which version is needed. One small file of every kind lies
+//! under `tests/data/v1`; they are never rewritten.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use beaa_ir::{
+    Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Range, Tensor, evaluate,
+    load_model, load_program, save_model,
+};
+use serde_json::Value;
+
+fn v1(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1").join(name)
+}
+
+fn beaa(arguments: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_beaa")).args(arguments).output().unwrap()
+}
+
+fn succeed(arguments: &[&Path]) -> String {
+    let output = beaa(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn logits(program: &Path, answers: &Path) -> Vec<Vec<f64>> {
+    let key = v1("secret.key");
+    let [command, key_flag, input_flag, json] = ["decrypt", "--key", "--input", "--json"].map(Path::new);
+    let text = succeed(&[command, program, key_flag, &key, input_flag, answers, json]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let images = value["images"].as_array().unwrap();
+    images.iter().map(|i| i["logits"].as_array().unwrap().iter().map(|l| l.as_f64().unwrap()).collect()).collect()
+}
+
+#[test]
+fn version_1_files_are_read() {
+    let model = load_model(&v1("model.safetensors")).unwrap();
+    let program = load_program(&v1("program.beaa")).unwrap();
+    assert_eq!(program.signature().model, model.name());
+    // Picture i is a plane of grey level 50 i.
+    let expected = |i: usize| evaluate(&model, &model.input().normalise(&[50 * i as u8; 4])).unwrap();
+    let kept = logits(&v1("program.beaa"), &v1("answers.ct"));
+    let folder = tempfile::tempdir().unwrap();
+    let fresh = folder.path().join("answers.ct");
+    let [run, keys, input, out] = ["run", "--keys", "--input", "-o"].map(Path::new);
+    succeed(&[run, &v1("program.beaa"), keys, &v1("evaluation.key"), input, &v1("images.ct"), out, &fresh]);
+    let now = logits(&v1("program.beaa"), &fresh);
+    assert_eq!((kept.len(), now.len()), (3, 3));
+    for i in 0..3 {
+        for ((k, n), e) in kept[i].iter().zip(&now[i]).zip(expected(i)) {
+            assert_eq!(k, n, "the same ciphertexts give the same answer as when the files were written");
+            assert!((k - e).abs() < 0.05, "image {i}: {k} for {e}");
+        }
+    }
+}
+
+#[test]
+fn a_newer_version_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["program.beaa", "secret.key", "evaluation.key", "images.ct"] {
+        let mut bytes = std::fs::read(v1(name)).unwrap();
+        bytes[4] = 2;
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let output = beaa(&[Path::new("inspect"), &path]);
+        let text = String::from_utf8_lossy(&output.stderr).to_string();
+        assert_eq!(output.status.code(), Some(3), "{name}");
+        assert!(text.contains("version 2") && text.contains("newer release"), "{name}: {text}");
+    }
+}
+
+/// Writes the files, once for every format version:
+/// `cargo test --release --test compatibility -- --ignored`. Refuses to replace what is there.
+#[test]
+#[ignore = "writes the files that the other tests read"]
+fn write_the_files_of_this_version() {
+    let folder = v1("");
+    assert!(!folder.exists(), "{} is there already", folder.display());
+    std::fs::create_dir_all(&folder).unwrap();
+    let tensor = |shape: &[usize], data: &[f32]| Tensor::new(shape.to_vec(), data.to_vec()).unwrap();
+    let linear = |weight, bias| LayerOp::Linear(Linear { weight, bias: Some(bias) });
+    let polynomial =
+        Polynomial { a: tensor(&[2], &[0.5, -0.25]), b: tensor(&[2], &[1.0, 0.5]), c: tensor(&[2], &[0.0, 0.125]) };
+    let function = Activation::Polynomial(polynomial);
+    let layer = |name: &str, op| Layer { name: name.into(), op };
+    let model = Model::try_from(ModelLiteral {
+        name: "version-1".into(),
+        input: InputSpec { shape: [1, 2, 2], mean: vec![0.5], std: vec![0.5] },
+        classes: vec!["no".into(), "yes".into()],
+        layers: vec![
+            layer("flat", LayerOp::Flatten),
+            layer(
+                "fc1",
+                linear(tensor(&[2, 4], &[0.5, -0.25, 0.125, 1.0, -0.5, 0.25, 0.75, -1.0]), tensor(&[2], &[0.1, -0.1])),
+            ),
+            layer("act", LayerOp::Activation { function, range: Some(Range { min: -3.0, max: 3.0 }) }),
+            layer("fc2", linear(tensor(&[2, 2], &[1.0, -0.5, 0.25, 0.75]), tensor(&[2], &[0.0, 0.5]))),
+        ],
+        accuracy: None,
+        training: Value::Null,
+    });
+    save_model(&model.unwrap(), &v1("model.safetensors")).unwrap();
+    let mut pictures = Vec::new();
+    for i in 0..3_u8 {
+        let path = std::env::temp_dir().join(format!("beaa-v1-{i}.png"));
+        image::GrayImage::from_pixel(2, 2, image::Luma([50 * i])).save(&path).unwrap();
+        pictures.push(path);
+    }
+    let word = Path::new;
+    let (program, key) = (v1("program.beaa"), v1("secret.key"));
+    succeed(&[word("compile"), &v1("model.safetensors"), word("-o"), &program, word("--batch"), word("1")]);
+    succeed(&[word("keygen"), &program, word("--out"), &folder, word("--seed"), word("1")]);
+    let mut encrypt = vec![word("encrypt"), &program, word("--key"), &key, word("--seed"), word("1"), word("-o")];
+    let images = v1("images.ct");
+    encrypt.extend([images.as_path(), word("--images")]);
+    encrypt.extend(pictures.iter().map(PathBuf::as_path));
+    succeed(&encrypt);
+    let (keys, answers) = (v1("evaluation.key"), v1("answers.ct"));
+    succeed(&[word("run"), &program, word("--keys"), &keys, word("--input"), &images, word("-o"), &answers]);
+}
