@@ -1,7 +1,7 @@
 //! Pass `balance`: every hidden element may be multiplied by any positive constant if what follows undoes it. Chosen so
 //! that all rows of a layer use the bits of their weights and of the scale alike: rows with small weights are enlarged
-//! until their weights or their values are as large as the layer's typical ones. After it, the largest weight of every
-//! hidden affine map is 1. Must never touch the output's units.
+//! until their weights or their values are as large as the layer's typical ones. After it, hidden values are bounded by about
+//! 1, and the largest weight of every hidden affine map is a power of two. Must never touch the output's units.
 
 use crate::bounds::{Stats, analyse_node};
 use crate::graph::{Graph, NodeId, Op};
@@ -16,13 +16,13 @@ pub(crate) fn balance(graph: &mut Graph, safety: f64) {
         let mut own = analyse_node(graph, id, &stats, safety);
         if id != graph.output && matches!(graph.nodes[id].op, Op::Affine { .. }) {
             let weights = largest_weights(graph, id);
-            let mut factors = match uniform(graph, id) {
-                Some(_) => vec![1.0; weights.len()],
-                None => row_factors(&weights, &own),
-            };
+            let mut factors = if uniform(graph, id) { vec![1.0; weights.len()] } else { row_factors(&weights, &own) };
             let largest = weights.iter().zip(&factors).map(|(w, f)| w * f).fold(0.0, f64::max);
+            let bound = factors.iter().enumerate().map(|(j, f)| f * own.element_bound(j)).fold(0.0, f64::max);
             if largest > 0.0 {
-                factors.iter_mut().for_each(|f| *f /= largest);
+                // Values of at most 1 would have a largest weight of largest / bound.
+                let target = (largest / bound.max(f64::MIN_POSITIVE)).log2().round().exp2();
+                factors.iter_mut().for_each(|f| *f *= target / largest);
             }
             graph.rescale(id, &factors);
             own = analyse_node(graph, id, &stats, safety);
@@ -31,13 +31,13 @@ pub(crate) fn balance(graph: &mut Graph, safety: f64) {
     }
 }
 
-/// The absolute weight, when all weights of an affine map have the same one (pooling, residuals, copies): such a map is
-/// exact in integers of one bit.
-pub(crate) fn uniform(graph: &Graph, id: NodeId) -> Option<f64> {
-    let Op::Affine { terms, .. } = &graph.nodes[id].op else { return None };
-    let mut all = terms.iter().flat_map(|t| t.weights.values()).map(|w| w.abs());
-    let first = all.next()?;
-    all.all(|w| (w / first - 1.0).abs() < 1e-12).then_some(first)
+/// Whether all weights of an affine map of one term have the same absolute value (pooling, copies), or there are none: such
+/// a map is exact in integers of one bit.
+pub(crate) fn uniform(graph: &Graph, id: NodeId) -> bool {
+    let Op::Affine { terms, .. } = &graph.nodes[id].op else { return false };
+    let [term] = terms.as_slice() else { return terms.is_empty() };
+    let first = term.weights.values().first().copied().unwrap_or(1.0).abs();
+    term.weights.values().iter().all(|w| (w.abs() / first - 1.0).abs() < 1e-12)
 }
 
 fn largest_weights(graph: &Graph, id: NodeId) -> Vec<f64> {
@@ -72,6 +72,7 @@ fn median(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounds::analyse;
     use crate::graph::{check, evaluate};
     use crate::import::import;
     use crate::merge::merge;
@@ -88,7 +89,12 @@ mod tests {
             check(&after, "balance").unwrap();
             for id in (1..after.nodes.len()).filter(|&id| id != after.output) {
                 let largest = largest_weights(&after, id).into_iter().fold(0.0, f64::max);
-                assert!(largest == 0.0 || (largest - 1.0).abs() < 1e-12, "seed {seed}, node {id}: {largest}");
+                let off = (largest.log2() - largest.log2().round()).abs();
+                assert!(largest == 0.0 || off < 1e-12, "seed {seed}, node {id}: {largest}");
+                if matches!(after.nodes[id].op, Op::Affine { .. }) {
+                    let bound = analyse(&after, 2.0).swap_remove(id).bound();
+                    assert!(largest == 0.0 || (0.7..1.5).contains(&bound), "seed {seed}, node {id}: {bound}");
+                }
             }
             for image in images(&model, seed, 2) {
                 let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();

@@ -32,7 +32,8 @@ pub(crate) fn emit(model: &Model, security: u32, mut lowered: Lowered<'_>) -> Re
                 StepOp::Linear { terms, weight_scale: r.weight_scale, bias: r.bias }
             }
             Planned::ScaleUp { input, log_factor } => {
-                let factor = 1_u64.checked_shl(*log_factor).ok_or_else(|| internal("emit", "a factor of more than 64 bits"))?;
+                let factor =
+                    1_u64.checked_shl(*log_factor).ok_or_else(|| internal("emit", "a factor of more than 64 bits"))?;
                 StepOp::ScaleUp { input: *input, factor }
             }
             Planned::Square { input } => StepOp::Square { input: *input },
@@ -83,7 +84,7 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let mut remarks = Vec::new();
     match &node.op {
         Op::Affine { .. } => {
-            if crate::balance::uniform(lowered.graph, id).is_some() {
+            if crate::balance::uniform(lowered.graph, id) {
                 remarks.push("exact weights".into());
             } else {
                 remarks.push(format!("{}-bit weights", lowered.choice.weight_bits[id]));
@@ -95,9 +96,9 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
         _ if lowered.choice.early[id] => remarks.push("relinearised at once".into()),
         _ => {}
     }
-    let split = split_elements(lowered.graph, id);
+    let split = read_beside(lowered.graph, id);
     if split > 0 {
-        remarks.push(format!("{split} elements in split form"));
+        remarks.push(format!("{split} elements read beside their squares"));
     }
     remarks.push(format!("rounding {:.1e}", deviation.rounding));
     LayerNote {
@@ -109,13 +110,12 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     }
 }
 
-/// Elements of a square whose input is read beside it.
-fn split_elements(graph: &Graph, id: NodeId) -> usize {
+/// Elements of a square whose input some map reads beside it: split form, or a residual that joins there.
+fn read_beside(graph: &Graph, id: NodeId) -> usize {
     let Op::Square { input } = graph.nodes[id].op else { return 0 };
     let mut read = vec![false; graph.len(id)];
     for node in &graph.nodes {
         let Op::Affine { terms, .. } = &node.op else { continue };
-        // A map that reads both reads the split elements' x; one that reads x alone is a residual.
         if !terms.iter().any(|t| t.input == id) {
             continue;
         }

@@ -5,15 +5,17 @@ use std::fmt::Write;
 use crate::report::{LayerCost, Report};
 
 const HEAD: [&str; 13] = [
-    "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error", "ms", "remark",
+    "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error", "ms",
+    "remark",
 ];
 
 /// The report as text: one line for each layer, then the totals.
 pub fn explain(report: &Report) -> String {
     let mut rows = vec![HEAD.map(String::from)];
     rows.extend(report.layers.iter().map(row));
-    let widths: Vec<usize> =
-        (0..HEAD.len()).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
+        .collect();
     let t = &report.totals;
     let mut out = format!(
         "{}: N = {} slots, {} limbs, log2 Q = {:.1}, log2 QP = {:.1}, {} bits security\n",
@@ -23,7 +25,11 @@ pub fn explain(report: &Report) -> String {
     for row in &rows {
         let mut line = String::new();
         for (i, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            let _ = if i == 0 || i + 1 == row.len() { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
+            let _ = if i == 0 || i + 1 == row.len() {
+                write!(line, "{cell:<width$}  ")
+            } else {
+                write!(line, "{cell:>width$}  ")
+            };
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }
@@ -37,7 +43,12 @@ pub fn explain(report: &Report) -> String {
         t.degree,
         t.seconds * 1e3 / t.degree as f64
     );
-    let _ = writeln!(out, "output error: {} from encryption, {} from rounding weights", error(t.output_error), error(t.output_rounding));
+    let _ = writeln!(
+        out,
+        "output error: {} from encryption, {} from rounding weights",
+        error(t.output_error),
+        error(t.output_rounding)
+    );
     let _ = writeln!(
         out,
         "sizes: key {}, upload {} per image, answer {} per image, peak memory {}",

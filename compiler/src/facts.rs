@@ -23,19 +23,25 @@ pub(crate) struct NodeFacts {
     pub(crate) gain: f64,
 }
 
+/// One product of an affine map.
+#[derive(Debug, Clone)]
+pub(crate) struct TermFacts {
+    pub(crate) input: NodeId,
+    pub(crate) entries: usize,
+    /// The largest absolute weight.
+    pub(crate) largest: f64,
+}
+
 /// What the planner distinguishes.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     Input,
     Affine {
-        /// Input and entries of each term.
-        terms: Vec<(NodeId, usize)>,
+        terms: Vec<TermFacts>,
         /// Whether a square reads it: it then has two components and its scale is brought to the waterline.
         squared: bool,
-        /// All weights have the same absolute value: exact in integers.
+        /// All weights have the same absolute value, or there are none: exact in integers.
         uniform: bool,
-        /// The largest absolute weight; 1 for hidden maps, which are balanced.
-        largest: f64,
         /// Variance of an output for each unit of variance in every weight.
         rounding: f64,
     },
@@ -55,20 +61,25 @@ pub(crate) fn gather(graph: &Graph, stats: &[Stats]) -> Facts {
     }
     let nodes = (0..graph.nodes.len()).map(|id| {
         let kind = match &graph.nodes[id].op {
-            Op::Affine { terms, bias } => {
+            Op::Affine { terms, .. } => {
                 let mut rounding = 0.0;
-                let mut largest = 0.0_f64;
                 for term in terms {
                     let from = &stats[term.input];
-                    for r in 0..bias.len() {
-                        rounding += gains[id][r] * term.weights.row(r).map(|(c, _)| from.power(c)).sum::<f64>();
+                    for (r, gain) in gains[id].iter().enumerate() {
+                        rounding += gain * term.weights.row(r).map(|(c, _)| from.power(c)).sum::<f64>();
                     }
-                    largest = term.weights.values().iter().fold(largest, |l, w| l.max(w.abs()));
                 }
-                let uniform = uniform(graph, id).is_some() || largest == 0.0;
-                let largest = if largest == 0.0 { 1.0 } else { largest };
-                let terms = terms.iter().map(|t| (t.input, t.weights.entries())).collect();
-                Kind::Affine { terms, squared: squared[id], uniform, largest, rounding: if uniform { 0.0 } else { rounding } }
+                let terms = terms.iter().map(|t| TermFacts {
+                    input: t.input,
+                    entries: t.weights.entries(),
+                    largest: t.weights.values().iter().fold(0.0, |l, w| l.max(w.abs())),
+                });
+                Kind::Affine {
+                    terms: terms.collect(),
+                    squared: squared[id],
+                    uniform: uniform(graph, id),
+                    rounding: if uniform(graph, id) { 0.0 } else { rounding },
+                }
             }
             Op::Square { input } | Op::Quadratic { input, .. } => Kind::Square { input: *input },
             Op::Input(_) => Kind::Input,

@@ -99,8 +99,9 @@ impl Graph {
         }
         let undo: Vec<f64> = factors.iter().map(|f| 1.0 / f).collect();
         let undo_square: Vec<f64> = undo.iter().map(|f| f * f).collect();
-        let squares: Vec<NodeId> =
-            (0..self.nodes.len()).filter(|&k| matches!(self.nodes[k].op, Op::Square { input } if input == id)).collect();
+        let squares: Vec<NodeId> = (0..self.nodes.len())
+            .filter(|&k| matches!(self.nodes[k].op, Op::Square { input } if input == id))
+            .collect();
         for later in self.nodes.iter_mut().skip(id + 1) {
             let Op::Affine { terms, .. } = &mut later.op else { continue };
             for term in terms {

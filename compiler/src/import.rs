@@ -78,7 +78,11 @@ fn lower(op: &LayerOp, x: NodeId, shape: Shape, out: Shape, by_name: &HashMap<&s
                 }
                 Activation::Square | Activation::Relu => (vec![1.0; n], vec![0.0; n], vec![0.0; n]),
             };
-            if a.iter().all(|v| *v == 0.0) { affine(Matrix::diagonal(b), c) } else { Some(Op::Quadratic { input: x, a, b, c }) }
+            if a.iter().all(|v| *v == 0.0) {
+                affine(Matrix::diagonal(b), c)
+            } else {
+                Some(Op::Quadratic { input: x, a, b, c })
+            }
         }
     }
 }
@@ -125,7 +129,8 @@ fn dense(linear: &Linear, inputs: usize) -> Matrix {
 
 fn convolution(conv: &Conv2d, input: Shape, output: Shape) -> Matrix {
     let mut m = Matrix::with_columns(input.len());
-    let (Shape::Map { height, width, .. }, Shape::Map { channels: outs, height: oh, width: ow }) = (input, output) else {
+    let (Shape::Map { height, width, .. }, Shape::Map { channels: outs, height: oh, width: ow }) = (input, output)
+    else {
         return m;
     };
     let &[_, per_group, kh, kw] = conv.weight.shape() else {
@@ -202,11 +207,15 @@ mod tests {
             name: name.into(),
             op: LayerOp::Activation { function: Activation::Relu, range: None },
         };
-        let square = Layer { name: "fine".into(), op: LayerOp::Activation { function: Activation::Square, range: None } };
+        let square =
+            Layer { name: "fine".into(), op: LayerOp::Activation { function: Activation::Square, range: None } };
         let error = import(&model_with(vec![relu("first"), square, relu("second")]), 2.0).unwrap_err();
         let Error::Unsupported { layers, .. } = &error else { panic!("{error}") };
         assert_eq!(layers.iter().map(|l| l.layer.as_str()).collect::<Vec<_>>(), ["first", "second"]);
         let message = error.to_string();
-        assert!(message.contains("`first` (activation relu): train a student") && message.contains("`second`"), "{message}");
+        assert!(
+            message.contains("`first` (activation relu): train a student") && message.contains("`second`"),
+            "{message}"
+        );
     }
 }

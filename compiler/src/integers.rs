@@ -25,24 +25,20 @@ pub(crate) struct Rounded {
 
 /// Rounds every affine map of `graph`, whose hidden rows it rescales on the way; returns them by node, with the statistics
 /// of the rescaled graph.
-pub(crate) fn round(graph: &mut Graph, choice: &Choice, plan: &Plan, safety: f64) -> Result<(Vec<Option<Rounded>>, Vec<Stats>)> {
-    let mut rounded = vec![None; graph.nodes.len()];
+pub(crate) fn round(
+    graph: &mut Graph,
+    choice: &Choice,
+    plan: &Plan,
+    safety: f64,
+) -> Result<(Vec<Option<Rounded>>, Vec<Stats>)> {
+    let mut rounded = Vec::with_capacity(graph.nodes.len());
     let mut stats: Vec<Stats> = Vec::with_capacity(graph.nodes.len());
     for id in 0..graph.nodes.len() {
-        if matches!(graph.nodes[id].op, Op::Affine { .. }) {
-            let exact = uniform(graph, id).is_some();
-            let weight_scale = fit(graph, id, exact, choice.weight_bits[id], plan)?;
-            let Op::Affine { terms, bias } = &graph.nodes[id].op else { continue };
-            let scale = input_scale(plan, terms).exp2() * weight_scale;
-            let integers: Vec<i128> = bias.iter().map(|b| (b * scale).round() as i128).collect();
-            rounded[id] = Some(Rounded {
-                error: errors(terms, bias, &integers, scale, weight_scale, &stats),
-                // An `f64` has 53 bits, far more than the noise leaves of a bias; the integer is exact from there on.
-                bias: integers,
-                terms: terms.iter().map(|t| matrix(t, weight_scale)).collect::<Result<_>>()?,
-                weight_scale,
-            });
-        }
+        let scale = fit(graph, id, choice.weight_bits[id], plan)?;
+        rounded.push(match &graph.nodes[id].op {
+            Op::Affine { terms, bias } => Some(integers_of(terms, bias, scale, plan, &stats)?),
+            _ => None,
+        });
         let own = analyse_node(graph, id, &stats, safety);
         stats.push(own);
     }
@@ -51,7 +47,8 @@ pub(crate) fn round(graph: &mut Graph, choice: &Choice, plan: &Plan, safety: f64
 
 /// Makes the largest weight of a node the largest integer, by its rows' units if it is hidden, by the weight scale if it is
 /// the output. Returns the weight scale.
-fn fit(graph: &mut Graph, id: NodeId, exact: bool, bits: u32, plan: &Plan) -> Result<f64> {
+fn fit(graph: &mut Graph, id: NodeId, bits: u32, plan: &Plan) -> Result<f64> {
+    let exact = uniform(graph, id);
     let Op::Affine { terms, bias } = &graph.nodes[id].op else { return Ok(1.0) };
     let largest = terms.iter().flat_map(|t| t.weights.values()).map(|w| w.abs()).fold(0.0, f64::max);
     let rows = bias.len();
@@ -70,6 +67,18 @@ fn fit(graph: &mut Graph, id: NodeId, exact: bool, bits: u32, plan: &Plan) -> Re
     Ok(weight_scale)
 }
 
+fn integers_of(terms: &[Term], bias: &[f64], weight_scale: f64, plan: &Plan, stats: &[Stats]) -> Result<Rounded> {
+    let scale = input_scale(plan, terms).exp2() * weight_scale;
+    // An `f64` has 53 bits, far more than the noise leaves of a bias; the integer is exact from there on.
+    let integers: Vec<i128> = bias.iter().map(|b| (b * scale).round() as i128).collect();
+    Ok(Rounded {
+        error: errors(terms, bias, &integers, scale, weight_scale, stats),
+        terms: terms.iter().map(|t| matrix(t, weight_scale)).collect::<Result<_>>()?,
+        bias: integers,
+        weight_scale,
+    })
+}
+
 /// log2 of the scale at which a sum's inputs meet.
 fn input_scale(plan: &Plan, terms: &[Term]) -> f64 {
     terms.iter().map(|t| plan.log_scales[t.input]).fold(0.0, f64::max)
@@ -83,14 +92,7 @@ fn matrix(term: &Term, weight_scale: f64) -> Result<SparseMatrix> {
     Ok(SparseMatrix::from_rows(term.weights.columns(), rows.collect())?)
 }
 
-fn errors(
-    terms: &[Term],
-    bias: &[f64],
-    integers: &[i128],
-    scale: f64,
-    weight_scale: f64,
-    stats: &[Stats],
-) -> Vec<f64> {
+fn errors(terms: &[Term], bias: &[f64], integers: &[i128], scale: f64, weight_scale: f64, stats: &[Stats]) -> Vec<f64> {
     let mut errors: Vec<f64> = bias.iter().zip(integers).map(|(b, &i)| (i as f64 / scale - b).powi(2)).collect();
     for term in terms {
         let from = &stats[term.input];

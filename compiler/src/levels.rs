@@ -8,7 +8,7 @@
 use beaa_ckks::primes::MAX_BITS;
 
 use crate::cost::{Place, Work, seconds};
-use crate::facts::{Facts, Kind};
+use crate::facts::{Facts, Kind, TermFacts};
 use crate::graph::NodeId;
 use crate::noise;
 use crate::primes::{Picker, PrimeTable, min_bits, split};
@@ -37,12 +37,27 @@ pub(crate) struct Choice {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Planned {
     /// Terms in the node's order. `weight_scale` of the output is chosen when its weights are rounded.
-    Linear { inputs: Vec<usize>, weight_scale: f64 },
-    ScaleUp { input: usize, log_factor: u32 },
-    Square { input: usize },
-    Relinearise { input: usize },
-    Rescale { input: usize },
-    DropLimbs { input: usize, limbs: usize },
+    Linear {
+        inputs: Vec<usize>,
+        weight_scale: f64,
+    },
+    ScaleUp {
+        input: usize,
+        log_factor: u32,
+    },
+    Square {
+        input: usize,
+    },
+    Relinearise {
+        input: usize,
+    },
+    Rescale {
+        input: usize,
+    },
+    DropLimbs {
+        input: usize,
+        limbs: usize,
+    },
 }
 
 /// One planned step.
@@ -74,11 +89,6 @@ pub(crate) struct Plan {
 /// The largest integer weight of so many signed bits.
 pub(crate) fn largest_weight(bits: u32) -> f64 {
     ((1_u64 << (bits.clamp(2, 31) - 1)) - 1) as f64
-}
-
-/// Bits of a weight scale: hidden maps reach 1, uniform ones are 1 throughout.
-fn weight_scale_bits(weight_bits: u32, uniform: bool) -> u32 {
-    if uniform { 0 } else { weight_bits - 1 }
 }
 
 /// The widest primes that the fast kernel takes with these weights.
@@ -119,7 +129,8 @@ struct Walk<'a> {
     events: Vec<Event>,
     /// Primes in the order in which they are dropped.
     dropped: Vec<u64>,
-    /// By how much rounding will enlarge a node's values, log2, because its primes are not powers of two.
+    /// By how much rounding will enlarge a node's values, log2, so that its largest weight is the largest integer although
+    /// scales are powers of two and primes are not.
     enlarged: Vec<f64>,
     /// `(node, primes dropped, log2 of the scale)` of every value that must fit.
     needs: Vec<(NodeId, usize, f64)>,
@@ -146,7 +157,7 @@ pub(crate) fn plan(facts: &Facts, choice: &Choice, primes: &PrimeTable, allowed:
     }
     let moduli = walk.moduli()?;
     let special = walk.special(&moduli, allowed)?;
-    let Walk { mut steps, events, .. } = walk;
+    let Walk { mut steps, events, enlarged, .. } = walk;
     for step in &mut steps {
         if let Planned::DropLimbs { limbs, .. } = &mut step.op {
             *limbs = moduli.len() - *limbs;
@@ -156,7 +167,7 @@ pub(crate) fn plan(facts: &Facts, choice: &Choice, primes: &PrimeTable, allowed:
     Some(Plan {
         degree: primes.degree,
         seconds: events.iter().map(|e| seconds(e.work, place(e.dropped))).sum(),
-        variance: variance(facts, choice, &events, &moduli, &special, primes.degree),
+        variance: variance(facts, choice, &events, &enlarged, &moduli, &special, primes.degree),
         log_qp: moduli.iter().chain(&special).map(|&q| (q as f64).log2()).sum(),
         values: states.iter().map(|s| s.value).collect(),
         log_scales: states.iter().map(|s| s.log_scale).collect(),
@@ -186,8 +197,8 @@ impl Walk<'_> {
                 }
                 Some(state)
             }
-            Kind::Affine { terms, squared, uniform, largest, .. } => {
-                let mut state = self.linear(id, terms, states, *uniform, *largest);
+            Kind::Affine { terms, squared, uniform, .. } => {
+                let mut state = self.linear(id, terms, states, *uniform);
                 if *squared {
                     if state.components == 3 {
                         self.relinearise(id, &mut state);
@@ -199,27 +210,26 @@ impl Walk<'_> {
         }
     }
 
-    fn linear(&mut self, id: NodeId, terms: &[(NodeId, usize)], states: &[State], uniform: bool, largest: f64) -> State {
-        let dropped = terms.iter().map(|t| states[t.0].dropped).max().unwrap_or(0);
-        let target = terms.iter().map(|t| states[t.0].log_scale).fold(0.0, f64::max);
-        let (mut inputs, mut products, mut components) = (Vec::with_capacity(terms.len()), 0, 2);
-        for &(input, entries) in terms {
-            let from = self.align(input, states[input], dropped, target);
+    fn linear(&mut self, id: NodeId, terms: &[TermFacts], states: &[State], uniform: bool) -> State {
+        let dropped = terms.iter().map(|t| states[t.input].dropped).max().unwrap_or(0);
+        let target = terms.iter().map(|t| states[t.input].log_scale).fold(0.0, f64::max);
+        let (mut inputs, mut products, mut components, mut largest) = (Vec::with_capacity(terms.len()), 0, 2, 0.0_f64);
+        for term in terms {
+            let from = self.align(term.input, states[term.input], dropped, target);
             inputs.push(from.value);
-            products += entries * from.components;
+            products += term.entries * from.components;
             components = components.max(from.components);
+            largest = largest.max(term.largest * (-self.enlarged[term.input]).exp2());
         }
-        let bits = weight_scale_bits(self.choice.weight_bits[id], uniform);
-        let weight_bits = if id == self.facts.output {
-            // The output's units are given: the largest weight takes all bits.
-            let top = if uniform { 1.0 } else { largest_weight(self.choice.weight_bits[id]) };
-            (top / largest).log2()
-        } else {
-            f64::from(bits)
-        };
-        let mut state = State { value: 0, dropped, log_scale: target + weight_bits, components };
-        let op = Planned::Linear { inputs, weight_scale: f64::from(bits).exp2() };
-        self.push(id, &mut state, op, Work::Linear { products });
+        let top = if uniform { 1.0 } else { largest_weight(self.choice.weight_bits[id]) };
+        let mut bits = if largest > 0.0 { (top / largest).log2() } else { 0.0 };
+        if id != self.facts.output {
+            // The output's units are given. Hidden ones are free, so that the scale can be a power of two.
+            self.enlarged[id] = bits - bits.round();
+            bits = bits.round();
+        }
+        let mut state = State { value: 0, dropped, log_scale: target + bits, components };
+        self.push(id, &mut state, Planned::Linear { inputs, weight_scale: bits.exp2() }, Work::Linear { products });
         state
     }
 
@@ -268,7 +278,7 @@ impl Walk<'_> {
         if let Some(PlannedStep { op: Planned::Linear { weight_scale, .. }, .. }) = linear {
             *weight_scale *= correction;
         }
-        self.enlarged[id] = -correction.log2();
+        self.enlarged[id] -= correction.log2();
         Some(())
     }
 
@@ -326,24 +336,32 @@ impl Walk<'_> {
 }
 
 /// Every source of error times what the rest of the network makes of it.
-fn variance(facts: &Facts, choice: &Choice, events: &[Event], moduli: &[u64], special: &[u64], degree: usize) -> f64 {
+fn variance(
+    facts: &Facts,
+    choice: &Choice,
+    events: &[Event],
+    enlarged: &[f64],
+    moduli: &[u64],
+    special: &[u64],
+    degree: usize,
+) -> f64 {
     let real = |variance: f64, log_scale: f64| variance * (-2.0 * log_scale).exp2();
     let input = facts.nodes.first().map_or(0.0, |n| n.gain) * real(noise::fresh(degree), f64::from(choice.input_bits));
     let mut sum = input;
     for event in events {
-        let gain = facts.nodes[event.node].gain;
-        let limbs = moduli.len() - event.dropped;
+        let (gain, log_scale) = (facts.nodes[event.node].gain, event.log_scale + enlarged[event.node]);
         sum += match event.work {
             Work::Relinearise { .. } => {
-                let present = moduli.get(..limbs).unwrap_or_default();
-                gain * real(noise::relinearise(degree, present, special.first().copied()), event.log_scale)
+                let present = moduli.get(..moduli.len() - event.dropped).unwrap_or_default();
+                gain * real(noise::relinearise(degree, present, special.first().copied()), log_scale)
             }
-            Work::Rescale { components, .. } => gain * real(noise::rescale(degree, components), event.log_scale),
+            Work::Rescale { components, .. } => gain * real(noise::rescale(degree, components), log_scale),
             _ => 0.0,
         };
     }
     for (id, node) in facts.nodes.iter().enumerate() {
-        if let Kind::Affine { uniform: false, largest, rounding, .. } = node.kind {
+        if let Kind::Affine { uniform: false, terms, rounding, .. } = &node.kind {
+            let largest = terms.iter().map(|t| t.largest).fold(0.0, f64::max);
             let step = largest / largest_weight(choice.weight_bits[id]);
             sum += rounding * step * step / 12.0;
         }

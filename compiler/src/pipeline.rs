@@ -32,20 +32,23 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
     check(&graph, "balance")?;
     let facts = clock.time("facts", || gather(&graph, &analyse(&graph, safety)));
 
-    let (mut allowed, mut tables) = (options.logit_error, search::Tables::new());
+    let (mut allowed, mut best, mut tables) = (options.logit_error, f64::INFINITY, search::Tables::new());
     for attempt in 1.. {
-        let (choice, plan) = clock.time("search", || search::search(&facts, options, allowed, &mut tables))?;
+        let found = clock.time("search", || search::search(&facts, options, allowed, &mut tables));
+        let (choice, plan) = found.map_err(|e| predict::as_asked(e, best, options))?;
         let mut graph = graph.clone();
         let (rounded, stats) = clock.time("integers", || integers::round(&mut graph, &choice, &plan, safety))?;
         check(&graph, "integers")?;
         let deviations = clock.time("predict", || predict::predict(&graph, &rounded, &stats, &choice, &plan));
         let output = deviations.get(plan.values[graph.output]).copied().unwrap_or_default();
+        best = best.min(output.total());
         if output.total() > options.logit_error && attempt < ATTEMPTS {
             allowed *= 0.9 * options.logit_error / output.total();
             continue;
         }
         predict::check_target(output, options)?;
-        let lowered = Lowered { graph: &graph, stats: &stats, rounded, choice: &choice, plan: &plan, deviations: &deviations };
+        let lowered =
+            Lowered { graph: &graph, stats: &stats, rounded, choice: &choice, plan: &plan, deviations: &deviations };
         let program = clock.time("emit", || emit(model, options.security, lowered))?;
         check_overflow(&program)?;
         let mut report = cost(&program);

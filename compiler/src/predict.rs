@@ -33,7 +33,13 @@ struct Variances {
 }
 
 /// The deviation of every value of the plan, the input first.
-pub(crate) fn predict(graph: &Graph, rounded: &[Option<Rounded>], stats: &[Stats], choice: &Choice, plan: &Plan) -> Vec<Deviation> {
+pub(crate) fn predict(
+    graph: &Graph,
+    rounded: &[Option<Rounded>],
+    stats: &[Stats],
+    choice: &Choice,
+    plan: &Plan,
+) -> Vec<Deviation> {
     let input = graph.len(0);
     let fresh = noise::fresh(plan.degree) * (-2.0 * f64::from(choice.input_bits)).exp2();
     let mut values = vec![Variances { encryption: vec![fresh; input], rounding: vec![0.0; input] }];
@@ -59,7 +65,11 @@ pub(crate) fn predict(graph: &Graph, rounded: &[Option<Rounded>], stats: &[Stats
             }
             Planned::Relinearise { input } => {
                 let present = plan.moduli.get(..limbs).unwrap_or_default();
-                added(&values[*input], noise::relinearise(plan.degree, present, plan.special.first().copied()), log_scale)
+                added(
+                    &values[*input],
+                    noise::relinearise(plan.degree, present, plan.special.first().copied()),
+                    log_scale,
+                )
             }
             Planned::Rescale { input } => {
                 limbs = limbs.saturating_sub(1);
@@ -125,6 +135,17 @@ fn squared(from: &Variances, stats: &Stats) -> Variances {
 fn added(from: &Variances, variance: f64, log_scale: f64) -> Variances {
     let more = variance * (-2.0 * log_scale).exp2();
     Variances { encryption: from.encryption.iter().map(|v| v + more).collect(), rounding: from.rounding.clone() }
+}
+
+/// A search that failed after its target was tightened is reported with the error that the user asked for, and the best one
+/// predicted so far.
+pub(crate) fn as_asked(error: Error, best: f64, options: &Options) -> Error {
+    match error {
+        Error::Precision { remedy, best: found, .. } => {
+            Error::Precision { best: if best.is_finite() { best } else { found }, asked: options.logit_error, remedy }
+        }
+        other => other,
+    }
 }
 
 /// Refuses a prediction beyond what was asked for.

@@ -24,7 +24,10 @@ impl PrimeTable {
     pub(crate) fn new(degree: usize) -> Self {
         let of = |bits: u32| {
             let tries = std::iter::successors(Some(MOST), |n| Some(n / 2).filter(|n| *n > 0));
-            tries.filter(|_| bits >= min_bits(degree)).find_map(|n| ntt_primes(degree, bits, n, &[]).ok()).unwrap_or_default()
+            tries
+                .filter(|_| bits >= min_bits(degree))
+                .find_map(|n| ntt_primes(degree, bits, n, &[]).ok())
+                .unwrap_or_default()
         };
         Self { degree, by_bits: (0..=MAX_BITS).map(of).collect() }
     }

@@ -163,7 +163,8 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
     let elements: usize = signature.input.shape.iter().product();
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
-    let key_bits = if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
+    let key_bits =
+        if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
     let output_bits = bits(signature.output_limbs) * (signature.outputs * signature.output_components) as f64;
     Totals {
         degree: parameters.degree,
@@ -198,7 +199,13 @@ fn peak(program: &Program) -> u64 {
         *last = program.steps().len();
     }
     let alive_at = |step: usize| -> u64 {
-        program.values().iter().enumerate().filter(|(id, _)| *id <= step + 1 && last_use.get(*id).is_some_and(|l| *l >= step)).map(|(_, v)| size(v)).sum()
+        program
+            .values()
+            .iter()
+            .enumerate()
+            .filter(|(id, _)| *id <= step + 1 && last_use.get(*id).is_some_and(|l| *l >= step))
+            .map(|(_, v)| size(v))
+            .sum()
     };
     (0..program.steps().len().max(1)).map(alive_at).max().unwrap_or(0)
 }

@@ -15,12 +15,21 @@ use crate::{Error, Result};
 
 /// Scales tried, log2.
 const SCALE_BITS: std::ops::RangeInclusive<u32> = 10..=45;
-/// Steps of the coarse grid from which the descent starts.
-const GRID: usize = 3;
-/// The descent starts from a plan this much more precise than asked, to have something to trade.
-const HEAD_START: f64 = 4.0;
+/// Steps of the coarse grid from which descents start: input scale, waterline.
+const GRID: (usize, usize) = (3, 2);
+/// Descents start from plans so much more precise than asked (in variance), to have something to trade; several, because
+/// the number of primes makes the landscape rugged.
+const HEAD_STARTS: [f64; 8] = [1.5, 3.0, 8.0, 20.0, 1.1, 2.0, 5.0, 12.0];
+/// Descents that are improved further.
+const FINALISTS: usize = 24;
+/// Networks with more knobs than this are searched with half the starts, and one knob at a time.
+const MANY_KNOBS: usize = 12;
+/// A start that needs this much more than a degree allows is left to the next degree: descents save far less.
+const HOPELESS: f64 = 1.8;
+/// Knobs that save nearly as much as the best one are turned with it.
+const NEARLY: f64 = 0.5;
 /// More rounds of improvement than any network has needed.
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 40;
 
 /// Tables of primes by degree, kept from one search to the next.
 pub(crate) type Tables = BTreeMap<usize, PrimeTable>;
@@ -49,28 +58,28 @@ pub(crate) fn search(facts: &Facts, options: &Options, deviation: f64, tables: &
     for degree in security::DEGREES.into_iter().filter(|d| *d >= options.batch) {
         let Some(allowed) = security::max_log_qp(degree, options.security) else { continue };
         let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
-        let mut best: Option<(Choice, Plan)> = None;
-        for special in [false, true] {
-            for cap in space.caps() {
-                let found = space.start(cap, special, primes, allowed);
-                let Some((choice, start)) = found else { continue };
-                most_precise = most_precise.min(start.variance);
-                if start.variance > space.target {
-                    continue;
-                }
-                let (choice, found) = space.descend(choice, start, primes, allowed);
-                if found.log_qp > f64::from(allowed) {
-                    let bits = found.log_qp.ceil() as u32;
-                    least_modulus = least_modulus.filter(|&(d, b, _)| d == degree && b <= bits).or(Some((degree, bits, allowed)));
-                    continue;
-                }
-                let found = space.improve(choice, found, primes, allowed);
-                if best.as_ref().is_none_or(|b| better(&found.1, &b.1)) {
-                    best = Some(found);
-                }
+        let mut descended: Vec<(Choice, Plan)> = Vec::new();
+        for (choice, start) in space.starts(primes, allowed) {
+            most_precise = most_precise.min(start.variance);
+            let hopeless = start.log_qp > HOPELESS * f64::from(allowed) && Some(&degree) != security::DEGREES.last();
+            if start.variance > space.target || hopeless {
+                continue;
+            }
+            let (choice, found) = space.descend(choice, start, primes, allowed);
+            if found.log_qp <= f64::from(allowed) {
+                descended.push((choice, found));
+            } else {
+                let bits = found.log_qp.ceil() as u32;
+                let least = least_modulus.filter(|&(d, b, _)| d == degree && b <= bits);
+                least_modulus = least.or(Some((degree, bits, allowed)));
             }
         }
-        if let Some(found) = best {
+        descended.sort_by(|a, b| a.1.seconds.total_cmp(&b.1.seconds).then(a.1.log_qp.total_cmp(&b.1.log_qp)));
+        // Knobs without effect differ between descents that have met.
+        descended.dedup_by(|a, b| !better(&a.1, &b.1) && !better(&b.1, &a.1));
+        descended.truncate(if space.large() { FINALISTS / 3 } else { FINALISTS });
+        let improved = descended.into_iter().map(|(choice, plan)| space.improve(choice, plan, primes, allowed));
+        if let Some(found) = improved.reduce(|best, next| if better(&next.1, &best.1) { next } else { best }) {
             return Ok(found);
         }
     }
@@ -126,17 +135,28 @@ impl Space<'_> {
     fn caps(&self) -> Vec<u32> {
         match self.options.weight_bits {
             Some(bits) => vec![bits],
-            None => (MIN_WEIGHT_BITS + 2..=MAX_WEIGHT_BITS).rev().collect(),
+            None => (MIN_WEIGHT_BITS + 2..=MAX_WEIGHT_BITS).rev().step_by(if self.large() { 2 } else { 1 }).collect(),
         }
     }
 
-    /// The shortest modulus on a coarse grid, the same bits everywhere, that is more precise than asked; if there is none, the
-    /// most precise plan.
-    fn start(&self, cap: u32, special: bool, primes: &PrimeTable, allowed: u32) -> Option<(Choice, Plan)> {
-        let mut best: Option<(Choice, Plan)> = None;
-        for scale in SCALE_BITS.step_by(GRID) {
-            for waterline in SCALE_BITS.step_by(GRID) {
-                let n = self.facts.nodes.len();
+    fn large(&self) -> bool {
+        self.knobs.len() > MANY_KNOBS
+    }
+
+    /// Where descents start, with and without a special prime, for every cap on the weights.
+    fn starts(&self, primes: &PrimeTable, allowed: u32) -> Vec<(Choice, Plan)> {
+        let caps = self.caps();
+        let both = [false, true].into_iter().flat_map(|special| caps.iter().map(move |&cap| (cap, special)));
+        both.flat_map(|(cap, special)| self.starts_for(cap, special, primes, allowed)).collect()
+    }
+
+    /// The shortest moduli on a coarse grid, the same bits everywhere, one for each head start; where no plan is precise
+    /// enough, the most precise one.
+    fn starts_for(&self, cap: u32, special: bool, primes: &PrimeTable, allowed: u32) -> Vec<(Choice, Plan)> {
+        let n = self.facts.nodes.len();
+        let mut tried: Vec<(f64, f64, Choice)> = Vec::new();
+        for scale in SCALE_BITS.step_by(GRID.0) {
+            for waterline in SCALE_BITS.step_by(GRID.1) {
                 let choice = Choice {
                     input_bits: self.options.input_bits.unwrap_or(scale),
                     weight_bits: vec![cap; n],
@@ -144,55 +164,55 @@ impl Space<'_> {
                     early: vec![false; n],
                     special,
                 };
-                let Some(found) = plan(self.facts, &choice, primes, allowed) else { continue };
-                let key = |p: &Plan| {
-                    let enough = p.variance * HEAD_START <= self.target;
-                    (!enough, if enough { p.log_qp } else { p.variance })
-                };
-                if best.as_ref().is_none_or(|b| key(&found) < key(&b.1)) {
-                    best = Some((choice, found));
+                if let Some(found) = plan(self.facts, &choice, primes, allowed) {
+                    tried.push((found.variance, found.log_qp, choice));
                 }
             }
         }
-        best
+        let heads = if self.large() { HEAD_STARTS.len() / 2 } else { HEAD_STARTS.len() };
+        let mut starts: Vec<&Choice> = Vec::new();
+        for head in HEAD_STARTS.into_iter().take(heads) {
+            let enough = tried.iter().filter(|t| t.0 * head <= self.target).min_by(|a, b| a.1.total_cmp(&b.1));
+            let found = enough.or_else(|| tried.iter().min_by(|a, b| a.0.total_cmp(&b.0)));
+            starts.extend(found.map(|t| &t.2).filter(|c| !starts.contains(c)));
+        }
+        starts.into_iter().filter_map(|c| plan(self.facts, c, primes, allowed).map(|p| (c.clone(), p))).collect()
     }
 
     /// Takes away one bit at a time, where it saves the most modulus for the least error, until the error asked for is
-    /// spent.
+    /// spent. Knobs that save nearly as much as the best are turned in the same step, if the error allows it.
     fn descend(&self, mut choice: Choice, mut at: Plan, primes: &PrimeTable, allowed: u32) -> (Choice, Plan) {
+        let fits = |found: &Plan, at: &Plan| found.variance <= self.target && modulus(at) - modulus(found) >= 0.5;
         loop {
-            let mut best: Option<(f64, Choice, Plan)> = None;
+            let mut rates: Vec<(f64, Knob)> = Vec::new();
             for &knob in &self.knobs {
                 let Some(next) = turned(&choice, knob, -1) else { continue };
                 let Some(found) = plan(self.facts, &next, primes, allowed) else { continue };
-                let saved = modulus(&at) - modulus(&found);
-                if found.variance > self.target || saved < 0.5 {
-                    continue;
-                }
-                let rate = saved / (found.variance - at.variance).max(1e-12 * self.target);
-                if best.as_ref().is_none_or(|b| rate > b.0) {
-                    best = Some((rate, next, found));
+                if fits(&found, &at) {
+                    let lost = (found.variance - at.variance).max(1e-12 * self.target);
+                    rates.push(((modulus(&at) - modulus(&found)) / lost, knob));
                 }
             }
-            let Some((_, next, found)) = best else { return (choice, at) };
-            (choice, at) = (next, found);
+            rates.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let Some(&(best, _)) = rates.first() else { return (choice, at) };
+            rates.retain(|(rate, _)| *rate >= NEARLY * best);
+            // All of them, or half as many until the error allows it; one alone always fits.
+            while !rates.is_empty() {
+                let together = rates.iter().try_fold(choice.clone(), |c, &(_, knob)| turned(&c, knob, -1));
+                let found = together.and_then(|c| plan(self.facts, &c, primes, allowed).map(|p| (c, p)));
+                if let Some((next, found)) = found.filter(|(_, p)| fits(p, &at)) {
+                    (choice, at) = (next, found);
+                    break;
+                }
+                rates.truncate(rates.len() / 2);
+            }
         }
     }
 
     /// Small changes in any direction, as long as they make the plan better and keep it within error and security.
     fn improve(&self, mut choice: Choice, mut at: Plan, primes: &PrimeTable, allowed: u32) -> (Choice, Plan) {
         for _ in 0..ROUNDS {
-            let mut moves: Vec<Choice> = Vec::new();
-            for &knob in &self.knobs {
-                moves.extend([-3, -2, -1, 1, 2, 3].iter().filter_map(|&by| turned(&choice, knob, by)));
-            }
-            for (id, node) in self.facts.nodes.iter().enumerate() {
-                if matches!(node.kind, Kind::Square { .. }) {
-                    let mut next = choice.clone();
-                    next.early[id] = !next.early[id];
-                    moves.push(next);
-                }
-            }
+            let moves = self.moves(&choice);
             let mut improved = false;
             for next in moves {
                 let Some(found) = plan(self.facts, &next, primes, allowed) else { continue };
@@ -206,6 +226,28 @@ impl Space<'_> {
             }
         }
         (choice, at)
+    }
+}
+
+impl Space<'_> {
+    /// Neighbours of a choice: one knob turned a little, two turned against each other, one relinearisation moved.
+    fn moves(&self, choice: &Choice) -> Vec<Choice> {
+        let mut moves: Vec<Choice> = Vec::new();
+        for &knob in &self.knobs {
+            moves.extend([-3, -2, -1, 1, 2, 3].iter().filter_map(|&by| turned(choice, knob, by)));
+            for &other in self.knobs.iter().filter(|_| !self.large()) {
+                let pairs = [(1, -1), (1, -2), (2, -1), (2, -2), (1, 1), (3, -3)];
+                moves.extend(pairs.iter().filter_map(|&(a, b)| turned(&turned(choice, knob, a)?, other, b)));
+            }
+        }
+        for (id, node) in self.facts.nodes.iter().enumerate() {
+            if matches!(node.kind, Kind::Square { .. }) {
+                let mut next = choice.clone();
+                next.early[id] = !next.early[id];
+                moves.push(next);
+            }
+        }
+        moves
     }
 }
 

@@ -1,8 +1,8 @@
 //! Models for tests: small fixed ones by layer, and random ones by seed.
 
 use beaa_ir::{
-    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range, Shape, Tensor,
-    evaluate_traced,
+    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range, Shape,
+    Tensor, evaluate_traced,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -24,7 +24,9 @@ pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64, seed: u64) 
 pub(crate) fn images(model: &Model, seed: u64, count: usize) -> Vec<Vec<f32>> {
     let mut rng = rng(seed ^ 0x1000);
     let n: usize = model.input().shape.iter().product();
-    (0..count).map(|_| model.input().normalise(&(0..n).map(|_| rng.random_range(0..=255_u8)).collect::<Vec<_>>())).collect()
+    (0..count)
+        .map(|_| model.input().normalise(&(0..n).map(|_| rng.random_range(0..=255_u8)).collect::<Vec<_>>()))
+        .collect()
 }
 
 /// A model of these layers on 1 x 6 x 6 images with values in -1..1.
@@ -186,7 +188,8 @@ impl Builder {
                 (Shape::Map { channels, height, width }, _) => vec![channels, height, width],
                 (Shape::Flat { features }, _) => vec![features],
             };
-            let (mut a, b, c) = (self.tensor(&dims, 0.2, 0.15), self.tensor(&dims, 0.4, 0.3), self.tensor(&dims, 0.0, 0.5));
+            let (mut a, b, c) =
+                (self.tensor(&dims, 0.2, 0.15), self.tensor(&dims, 0.4, 0.3), self.tensor(&dims, 0.0, 0.5));
             if self.rng.random_bool(0.4) {
                 // Some elements without a square, some with a far vertex.
                 let rng = &mut self.rng;
@@ -274,9 +277,8 @@ impl Builder {
 /// The CryptoNets network of the source paper's field, with random weights and element-wise quadratics: 106,625 products.
 pub(crate) fn cryptonets(seed: u64) -> Model {
     let mut rng = rng(seed);
-    let mut uniform = |shape: &[usize], spread: f64, centre: f64| {
-        tensor(shape, |_| centre + spread * rng.random_range(-1.0..1.0))
-    };
+    let mut uniform =
+        |shape: &[usize], spread: f64, centre: f64| tensor(shape, |_| centre + spread * rng.random_range(-1.0..1.0));
     let conv = Conv2d {
         weight: uniform(&[5, 1, 5, 5], 0.35, 0.0),
         bias: Some(uniform(&[5], 0.1, 0.0)),
@@ -285,9 +287,14 @@ pub(crate) fn cryptonets(seed: u64) -> Model {
         dilation: [1; 2],
         groups: 1,
     };
-    let first = Polynomial { a: uniform(&[5, 13, 13], 0.05, 0.15), b: uniform(&[5, 13, 13], 0.1, 0.5), c: uniform(&[5, 13, 13], 0.1, 0.2) };
+    let first = Polynomial {
+        a: uniform(&[5, 13, 13], 0.05, 0.15),
+        b: uniform(&[5, 13, 13], 0.1, 0.5),
+        c: uniform(&[5, 13, 13], 0.1, 0.2),
+    };
     let dense = Linear { weight: uniform(&[100, 845], 0.06, 0.0), bias: Some(uniform(&[100], 0.1, 0.0)) };
-    let second = Polynomial { a: uniform(&[100], 0.05, 0.15), b: uniform(&[100], 0.1, 0.5), c: uniform(&[100], 0.1, 0.2) };
+    let second =
+        Polynomial { a: uniform(&[100], 0.05, 0.15), b: uniform(&[100], 0.1, 0.5), c: uniform(&[100], 0.1, 0.2) };
     let last = Linear { weight: uniform(&[10, 100], 0.17, 0.0), bias: Some(uniform(&[10], 0.1, 0.0)) };
     let activation = |p| LayerOp::Activation { function: Activation::Polynomial(p), range: None };
     let layers = vec![

@@ -23,7 +23,9 @@ impl View {
     /// The node itself, if the view is nothing more.
     fn plain(&self) -> Option<NodeId> {
         match self.parts.as_slice() {
-            [(node, factors)] if factors.iter().all(|f| *f == 1.0) && self.constant.iter().all(|c| *c == 0.0) => Some(*node),
+            [(node, factors)] if factors.iter().all(|f| *f == 1.0) && self.constant.iter().all(|c| *c == 0.0) => {
+                Some(*node)
+            }
             _ => None,
         }
     }
@@ -60,7 +62,11 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64, safety: f64) -> Result
                 let shift = vertex_shift(&stats[*input], a, b, limit);
                 let before = if matches!(graph.nodes[*input].op, Op::Affine { .. }) {
                     // The affine map already carries the shift.
-                    views[*input].parts.first().map(|p| p.0).ok_or_else(|| internal("vertex", "an affine map without a view"))?
+                    views[*input]
+                        .parts
+                        .first()
+                        .map(|p| p.0)
+                        .ok_or_else(|| internal("vertex", "an affine map without a view"))?
                 } else {
                     shifted_copy(&mut nodes, &views[*input], &graph.nodes[*input], &shift, &node.label)
                 };
@@ -75,7 +81,10 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64, safety: f64) -> Result
     let output = match view.plain() {
         Some(node) if !matches!(nodes[node].op, Op::Square { .. }) => node,
         _ => {
-            let terms = view.parts.iter().map(|(input, f)| Term { input: *input, weights: Matrix::diagonal(f.iter().copied()) });
+            let terms = view
+                .parts
+                .iter()
+                .map(|(input, f)| Term { input: *input, weights: Matrix::diagonal(f.iter().copied()) });
             let op = Op::Affine { terms: terms.collect(), bias: view.constant.clone() };
             nodes.push(Node { op, clip: None, ..graph.nodes[graph.output].clone() });
             nodes.len() - 1
@@ -126,7 +135,11 @@ fn shifted_copy(nodes: &mut Vec<Node>, view: &View, old: &Node, shift: &[f64], l
     {
         return node;
     }
-    let terms = view.parts.iter().map(|(input, f)| Term { input: *input, weights: Matrix::diagonal(f.iter().copied()) }).collect();
+    let terms = view
+        .parts
+        .iter()
+        .map(|(input, f)| Term { input: *input, weights: Matrix::diagonal(f.iter().copied()) })
+        .collect();
     let bias = view.constant.iter().zip(shift).map(|(c, s)| c + s).collect();
     let clip = moved(old.clip.as_deref(), shift);
     nodes.push(Node { label: label.into(), folded: Vec::new(), op: Op::Affine { terms, bias }, clip });
@@ -196,7 +209,8 @@ mod tests {
     fn far_vertices_are_split_and_near_ones_are_not() {
         // Input in -1..1: the vertices b/2a are 0.5, 50 and (a = 0) infinitely far.
         let act = polynomial("act", &[36], |j| [[1.0, 1.0, 0.0], [0.01, 1.0, 2.0], [0.0, 3.0, 1.0]][j % 3]);
-        let layers = vec![beaa_ir::Layer { name: "flat".into(), op: beaa_ir::LayerOp::Flatten }, act, linear("fc", 2, 36)];
+        let layers =
+            vec![beaa_ir::Layer { name: "flat".into(), op: beaa_ir::LayerOp::Flatten }, act, linear("fc", 2, 36)];
         let graph = complete_squares(&merge(import(&model_with(layers), 2.0).unwrap()), 4.0, 2.0).unwrap();
         let Op::Affine { terms, .. } = &graph.nodes[graph.output].op else { panic!() };
         assert_eq!(terms.len(), 2);
