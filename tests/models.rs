@@ -1,0 +1,50 @@
+//! The committed models compile to the promised security, and answer encrypted as they do in clear.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use beaa_compiler::{Options, compile};
+use beaa_ir::{evaluate, load_model, program_hash};
+use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear};
+
+/// Blots of random place and size: the values and the shape of MNIST, without its files.
+fn image(seed: usize) -> Vec<u8> {
+    let next = |k: usize| (seed * 7919 + k * 104_729 + 13) % 997;
+    let blots: Vec<[usize; 3]> =
+        (0..6).map(|b| [next(3 * b) % 28, next(3 * b + 1) % 28, 2 + next(3 * b + 2) % 4]).collect();
+    let inside = |r: usize, c: usize| blots.iter().any(|&[y, x, size]| r.abs_diff(y) < size && c.abs_diff(x) < size);
+    (0..784).map(|i| if inside(i / 28, i % 28) { 255 } else { 0 }).collect()
+}
+
+fn largest(row: &[f64]) -> usize {
+    (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()
+}
+
+#[test]
+fn the_mnist_student_answers_encrypted_as_in_clear() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mnist/student.safetensors");
+    let model = load_model(&path).unwrap();
+    assert!(model.accuracy().unwrap().test.unwrap() >= 0.989);
+    let program = compile(&model, &Options::default()).unwrap().program;
+    let signature = program.signature();
+    assert_eq!((signature.parameters.security, signature.outputs), (128, 10));
+    assert!(signature.parameters.moduli.len() <= 4, "{:?}", signature.parameters);
+    let images: Vec<Vec<f32>> = (0..200).map(|i| model.input().normalise(&image(i))).collect();
+    let (client, server) = keygen(&signature.parameters, None).unwrap();
+    let hash = program_hash(&program);
+    let input = encrypt(signature, &hash, &client, &images, None, &Silent).unwrap();
+    let (output, _) = run(&program, &server, &input, &Silent).unwrap();
+    let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
+    let clear = run_clear(&program, &images).unwrap();
+    let mut agreeing = 0;
+    for ((answer, clear), image) in answers.iter().zip(&clear).zip(&images) {
+        let exact = evaluate(&model, image).unwrap();
+        agreeing += usize::from(largest(answer) == largest(&exact));
+        for ((a, c), e) in answer.iter().zip(clear).zip(&exact) {
+            // The error asked for is 2^-7 as a standard deviation; these images are not the ones it was predicted for.
+            assert!((a - c).abs() < 0.1 && (a - e).abs() < 0.2, "{a} encrypted, {c} compiled, {e} exact");
+        }
+    }
+    assert!(agreeing >= 199, "{agreeing} of 200");
+}
