@@ -1,6 +1,7 @@
 //! Ciphertexts on their way between client and server, and their files. Held packed; a file is mapped, not copied.
 //! Must never be accepted for another program or key than they name.
 
+use std::marker::PhantomData;
 use std::path::Path;
 
 use beaa_ckks::{Batch, Parameters, PublicSeed, expand};
@@ -41,57 +42,53 @@ impl Bytes {
     }
 }
 
-struct Ciphertexts {
+/// Ciphertexts of a batch of images. The role keeps images and results apart.
+pub struct Ciphertexts<R> {
     header: Header,
     bytes: Bytes,
+    role: PhantomData<R>,
 }
 
-/// Encrypted images: seeded, so that half of each ciphertext is implied.
-pub struct EncryptedInput(Ciphertexts);
+/// Images, as a client sends them: seeded, so that half of each ciphertext is implied.
+pub enum Images {}
+
+/// Results, as a server answers them.
+pub enum Results {}
+
+/// Encrypted images.
+pub type EncryptedInput = Ciphertexts<Images>;
 
 /// Encrypted results.
-pub struct EncryptedOutput(Ciphertexts);
+pub type EncryptedOutput = Ciphertexts<Results>;
+
+/// What tells images from results in a file.
+pub trait Role {
+    /// Whether the uniform halves come from a seed.
+    const SEEDED: bool;
+    /// The name in messages.
+    const NAME: &'static str;
+}
+
+impl Role for Images {
+    const SEEDED: bool = true;
+    const NAME: &'static str = "encrypted images";
+}
+
+impl Role for Results {
+    const SEEDED: bool = false;
+    const NAME: &'static str = "encrypted results";
+}
 
 impl EncryptedInput {
     pub(crate) fn new(header: Header, bytes: Vec<u8>) -> Self {
-        Self(Ciphertexts { header, bytes: Bytes::Owned(bytes) })
-    }
-
-    /// Images in the batch.
-    pub fn images(&self) -> usize {
-        self.0.header.images
-    }
-
-    /// Bytes to send, without the header.
-    pub fn bytes(&self) -> u64 {
-        self.0.bytes.as_slice().len() as u64
-    }
-
-    /// Writes the ciphertexts; returns the size of the file.
-    pub fn save(&self, path: &Path) -> Result<u64> {
-        self.0.save(path)
-    }
-
-    /// Maps ciphertexts that a client wrote; whether they fit is checked when they are used.
-    pub fn load(path: &Path) -> Result<Self> {
-        Ok(Self(Ciphertexts::load(path, true)?))
-    }
-
-    pub(crate) fn header(&self) -> &Header {
-        &self.0.header
-    }
-
-    /// The whole ciphertexts, the uniform halves expanded.
-    pub(crate) fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
-        self.0.unpack(parameters)
+        Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
     }
 }
 
 impl EncryptedOutput {
     pub(crate) fn pack(header: Header, parameters: &Parameters, batch: &Batch) -> Self {
-        let n = parameters.degree();
         let mut bytes = Vec::new();
-        let mut limb = vec![0; n];
+        let mut limb = vec![0; parameters.degree()];
         for element in 0..batch.len() {
             for component in 0..batch.components() {
                 for (i, q) in parameters.moduli(batch.limbs()).enumerate() {
@@ -100,40 +97,23 @@ impl EncryptedOutput {
                 }
             }
         }
-        Self(Ciphertexts { header, bytes: Bytes::Owned(bytes) })
+        Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
     }
+}
 
+impl<R: Role> Ciphertexts<R> {
     /// Images in the batch.
     pub fn images(&self) -> usize {
-        self.0.header.images
+        self.header.images
     }
 
     /// Bytes to send, without the header.
     pub fn bytes(&self) -> u64 {
-        self.0.bytes.as_slice().len() as u64
+        self.bytes.as_slice().len() as u64
     }
 
     /// Writes the ciphertexts; returns the size of the file.
     pub fn save(&self, path: &Path) -> Result<u64> {
-        self.0.save(path)
-    }
-
-    /// Maps ciphertexts that a server wrote; whether they fit is checked when they are used.
-    pub fn load(path: &Path) -> Result<Self> {
-        Ok(Self(Ciphertexts::load(path, false)?))
-    }
-
-    pub(crate) fn header(&self) -> &Header {
-        &self.0.header
-    }
-
-    pub(crate) fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
-        self.0.unpack(parameters)
-    }
-}
-
-impl Ciphertexts {
-    fn save(&self, path: &Path) -> Result<u64> {
         let bytes = self.bytes.as_slice();
         container::write(path, Kind::Ciphertexts, &self.header, bytes.len() as u64, |w| w.write_all(bytes))?;
         let size = std::fs::metadata(path).map(|m| m.len());
@@ -142,18 +122,23 @@ impl Ciphertexts {
         })
     }
 
-    fn load(path: &Path, fresh: bool) -> Result<Self> {
+    /// Maps ciphertexts from a file; whether they fit a program and a key is checked when they are used.
+    pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<Header>(path, Kind::Ciphertexts)?;
         let header = opened.header.clone();
-        if header.seed.is_some() != fresh {
-            let names = ["encrypted results", "encrypted images"];
-            let (found, expected) = if fresh { (names[0], names[1]) } else { (names[1], names[0]) };
-            return Err(input("reading ciphertexts", format!("{found} in {}", path.display()), expected));
+        if header.seed.is_some() != R::SEEDED {
+            let found = if header.seed.is_some() { Images::NAME } else { Results::NAME };
+            return Err(input("reading ciphertexts", format!("{found} in {}", path.display()), R::NAME));
         }
-        Ok(Self { header, bytes: Bytes::Mapped(opened) })
+        Ok(Self { header, bytes: Bytes::Mapped(opened), role: PhantomData })
     }
 
-    fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The whole ciphertexts, the implied halves expanded.
+    pub(crate) fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
         let h = &self.header;
         let n = parameters.degree();
         let fits = (1..=parameters.max_limbs()).contains(&h.limbs)

@@ -16,7 +16,7 @@ mod schedule;
 mod server;
 mod verify;
 
-pub use ciphertexts::{EncryptedInput, EncryptedOutput};
+pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use clear::run_clear;
 pub use client::{decrypt, encrypt};
 pub use error::{Error, Result};
