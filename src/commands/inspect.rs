@@ -1,7 +1,7 @@
 //! `beaa inspect`: what a file holds. Must never show a secret: of keys and ciphertexts only the header is read out.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::{cost, explain};
