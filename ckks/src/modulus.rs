@@ -129,6 +129,32 @@ pub struct Factor {
     quotient: u64,
 }
 
+/// Many prepared factors, as the kernels read them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Factors {
+    pub(crate) values: Vec<u64>,
+    pub(crate) quotients: Vec<u64>,
+}
+
+impl Factors {
+    pub(crate) fn push(&mut self, factor: Factor) {
+        self.values.push(factor.w);
+        self.quotients.push(factor.quotient);
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Factor {
+        let at = |v: &[u64]| v.get(index).copied().unwrap_or(0);
+        Factor { w: at(&self.values), quotient: at(&self.quotients) }
+    }
+}
+
+impl Factor {
+    /// The factor and `floor(2^64 factor / q)`.
+    pub(crate) fn parts(self) -> (u64, u64) {
+        (self.w, self.quotient)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rand::{RngExt, SeedableRng};

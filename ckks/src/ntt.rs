@@ -9,47 +9,52 @@
 
 use tfhe_ntt::prime64::Plan;
 
-use crate::modulus::{Factor, Modulus};
+use crate::kernel::{self, Kernel, Mirror};
+use crate::modulus::Modulus;
 
 /// The transform for one degree and one prime.
 pub(crate) struct Transform {
     modulus: Modulus,
+    kernel: Kernel,
+    degree: usize,
     plan: Plan,
-    /// `z^-j` and `i z^-j`.
-    forward: Vec<(Factor, Factor)>,
+    /// `z^-j` for the coefficient itself, `-i z^-j` for its mirror image.
+    forward: Mirror,
     /// `z^j / 2N` and `-z^-j / 2N`; the first is `1 / N` and zero.
-    inverse: Vec<(Factor, Factor)>,
+    inverse: Mirror,
 }
 
 impl std::fmt::Debug for Transform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Transform(N = {}, q = {})", self.forward.len(), self.modulus.value())
+        write!(f, "Transform(N = {}, q = {})", self.degree, self.modulus.value())
     }
 }
 
 impl Transform {
     /// `None` when the prime is not 1 modulo 4N.
-    pub(crate) fn try_new(degree: usize, modulus: Modulus) -> Option<Self> {
+    pub(crate) fn try_new(degree: usize, modulus: Modulus, kernel: Kernel) -> Option<Self> {
         let plan = Plan::try_new(degree, modulus.value())?;
         let z = primitive_root(modulus, 4 * degree as u64)?;
         let z_inverse = modulus.inverse(z);
-        let i = modulus.pow(z, degree as u64);
+        let minus_i = modulus.neg(modulus.pow(z, degree as u64));
         let half = modulus.inverse(modulus.reduce(2 * degree as u64));
-        let (mut forward, mut inverse) = (Vec::with_capacity(degree), Vec::with_capacity(degree));
+        let (mut forward, mut inverse) = (Mirror::default(), Mirror::default());
         let (mut power, mut power_inverse) = (1, 1);
         for j in 0..degree {
-            let scaled_inverse = modulus.mul(power_inverse, half);
-            if j == 0 {
-                forward.push((modulus.factor(1), modulus.factor(0)));
-                inverse.push((modulus.factor(modulus.add(half, half)), modulus.factor(0)));
+            let pairs = if j == 0 {
+                [(1, 0), (modulus.add(half, half), 0)]
             } else {
-                forward.push((modulus.factor(power_inverse), modulus.factor(modulus.mul(i, power_inverse))));
-                inverse.push((modulus.factor(modulus.mul(power, half)), modulus.factor(modulus.neg(scaled_inverse))));
+                let back = modulus.neg(modulus.mul(power_inverse, half));
+                [(power_inverse, modulus.mul(minus_i, power_inverse)), (modulus.mul(power, half), back)]
+            };
+            for (table, (own, mirrored)) in [&mut forward, &mut inverse].into_iter().zip(pairs) {
+                table.own.push(modulus.factor(own));
+                table.mirrored.push(modulus.factor(mirrored));
             }
             power = modulus.mul(power, z);
             power_inverse = modulus.mul(power_inverse, z_inverse);
         }
-        Some(Self { modulus, plan, forward, inverse })
+        Some(Self { modulus, kernel, degree, plan, forward, inverse })
     }
 
     pub(crate) fn modulus(&self) -> Modulus {
@@ -58,31 +63,14 @@ impl Transform {
 
     /// Coefficients to values, in place; both canonical.
     pub(crate) fn forward(&self, a: &mut [u64]) {
-        let q = self.modulus;
-        twist(a, &self.forward, |x, y, (w, iw)| q.sub(q.mul_factor(x, w), q.mul_factor(y, iw)));
+        kernel::twist(self.kernel, self.modulus, &self.forward, a);
         self.plan.fwd(a);
     }
 
     /// Values to coefficients, in place; both canonical.
     pub(crate) fn inverse(&self, a: &mut [u64]) {
-        let q = self.modulus;
         self.plan.inv(a);
-        twist(a, &self.inverse, |x, y, (w, v)| q.add(q.mul_factor(x, w), q.mul_factor(y, v)));
-    }
-}
-
-/// Replaces each `a_j` by a function of itself and its mirror image `a_(N-j)`.
-fn twist(a: &mut [u64], table: &[(Factor, Factor)], f: impl Fn(u64, u64, (Factor, Factor)) -> u64) {
-    let Some(((first, a), (w0, table))) = a.split_first_mut().zip(table.split_first()) else { return };
-    *first = f(*first, 0, *w0);
-    let half = a.len() / 2;
-    let (low, high) = a.split_at_mut(half);
-    let (low_table, high_table) = table.split_at(half);
-    // What is left after index 0 has an odd length: the middle is its own mirror image.
-    let Some(((middle, high), (wm, high_table))) = high.split_first_mut().zip(high_table.split_first()) else { return };
-    *middle = f(*middle, *middle, *wm);
-    for (((x, wx), y), wy) in low.iter_mut().zip(low_table).zip(high.iter_mut().rev()).zip(high_table.iter().rev()) {
-        (*x, *y) = (f(*x, *y, *wx), f(*y, *x, *wy));
+        kernel::twist(self.kernel, self.modulus, &self.inverse, a);
     }
 }
 
@@ -136,11 +124,17 @@ mod tests {
         (0..n).map(|_| rng.random_range(0..q)).collect()
     }
 
+    fn kernels() -> impl Iterator<Item = Kernel> {
+        Kernel::ALL.into_iter().filter(|k| k.available())
+    }
+
     #[test]
     fn products_equal_the_schoolbook() {
-        for (n, bits) in [(32, 20), (64, 33), (128, 50)] {
+        for (n, bits, kernel) in
+            [(32, 20), (64, 33), (128, 50)].into_iter().flat_map(|(n, b)| kernels().map(move |k| (n, b, k)))
+        {
             let q = Modulus::new(ntt_primes(n, bits, 1, &[]).unwrap()[0]);
-            let t = Transform::try_new(n, q).unwrap();
+            let t = Transform::try_new(n, q, kernel).unwrap();
             let (a, b) = (random(n, q.value(), 1), random(n, q.value(), 2));
             let expected = schoolbook(q, &a, &b);
             let (mut x, mut y) = (a, b);
@@ -156,13 +150,18 @@ mod tests {
     fn inverse_undoes_forward_at_full_size() {
         let n = 8192;
         let q = Modulus::new(ntt_primes(n, 40, 1, &[]).unwrap()[0]);
-        let t = Transform::try_new(n, q).unwrap();
         let a = random(n, q.value(), 3);
-        let mut b = a.clone();
-        t.forward(&mut b);
-        assert!(b.iter().all(|&v| v < q.value()));
-        t.inverse(&mut b);
-        assert_eq!(a, b);
+        let mut images = Vec::new();
+        for kernel in kernels() {
+            let t = Transform::try_new(n, q, kernel).unwrap();
+            let mut b = a.clone();
+            t.forward(&mut b);
+            assert!(b.iter().all(|&v| v < q.value()));
+            images.push(b.clone());
+            t.inverse(&mut b);
+            assert_eq!(a, b);
+        }
+        assert!(images.windows(2).all(|w| w[0] == w[1]), "every path gives the same bits");
     }
 
     #[test]
@@ -171,7 +170,7 @@ mod tests {
         let q = Modulus::new(ntt_primes(n, 30, 1, &[]).unwrap()[0]);
         let mut a = vec![0; n];
         a[0] = 12_345;
-        Transform::try_new(n, q).unwrap().forward(&mut a);
+        Transform::try_new(n, q, Kernel::Portable).unwrap().forward(&mut a);
         assert_eq!(a, vec![12_345; n]);
     }
 }

@@ -74,7 +74,9 @@ impl Parameters {
         let transforms = all
             .iter()
             .map(|&q| {
-                is_ntt_prime(q, literal.degree).then(|| Transform::try_new(literal.degree, Modulus::new(q))).flatten()
+                is_ntt_prime(q, literal.degree)
+                    .then(|| Transform::try_new(literal.degree, Modulus::new(q), kernel))
+                    .flatten()
             })
             .collect::<Option<Vec<_>>>();
         all.sort_unstable();

@@ -2,7 +2,7 @@
 //! Must never run on residues of another level than they say.
 
 use crate::error::operand;
-use crate::{Batch, EvaluationKey, Parameters, Result};
+use crate::{Batch, EvaluationKey, Parameters, Result, kernel};
 
 /// Three components back to two. Adds noise of variance about `limbs * q^2 / 12 * sigma^2 * (2N)^2 / P^2` per slot, where
 /// P is the special prime, or 1 without one: then relinearise only at a scale far above q.
@@ -24,7 +24,7 @@ pub fn relinearise(parameters: &Parameters, key: &EvaluationKey, batch: &Batch) 
                 let operand = if prime == i {
                     &values
                 } else {
-                    lift(t, target, &digit, &mut lifted);
+                    lift(parameters, t, target, &digit, &mut lifted);
                     &lifted
                 };
                 let [s0, s1] = &mut sums;
@@ -84,19 +84,20 @@ fn divide(
     for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_mut(top.len())) {
         let q = t.modulus();
         let inverse = q.factor(q.inverse(q.reduce(p.modulus().value())));
-        lift(p, t, top, lifted);
-        for (x, &y) in limb.iter_mut().zip(lifted.iter()) {
-            *x = q.mul_factor(q.sub(*x, y), inverse);
-        }
+        lift(parameters, p, t, top, lifted);
+        kernel::subtract_scale(parameters.kernel(), q, limb, lifted, inverse);
     }
 }
 
 /// Coefficients modulo one prime, taken as integers of least absolute value, as values modulo another.
-fn lift(from: &crate::ntt::Transform, to: &crate::ntt::Transform, coefficients: &[u64], out: &mut [u64]) {
-    let (p, q) = (from.modulus(), to.modulus());
-    for (o, &c) in out.iter_mut().zip(coefficients) {
-        *o = q.reduce_i64(p.centre(c));
-    }
+fn lift(
+    parameters: &Parameters,
+    from: &crate::ntt::Transform,
+    to: &crate::ntt::Transform,
+    coefficients: &[u64],
+    out: &mut [u64],
+) {
+    kernel::lift(parameters.kernel(), from.modulus(), to.modulus(), coefficients, out);
     to.forward(out);
 }
 

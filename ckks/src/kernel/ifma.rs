@@ -7,15 +7,16 @@
 #![allow(unsafe_code, reason = "intrinsics; every pointer is covered by a length check in the same function")]
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
-    _mm512_min_epu64, _mm512_or_si512, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sllv_epi64, _mm512_srlv_epi64,
+    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpgt_epu64_mask, _mm512_loadu_si512, _mm512_madd52hi_epu64,
+    _mm512_madd52lo_epu64, _mm512_maskz_mov_epi64, _mm512_min_epu64, _mm512_or_si512, _mm512_permutexvar_epi64,
+    _mm512_set_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sllv_epi64, _mm512_srlv_epi64,
     _mm512_storeu_si512, _mm512_sub_epi64,
 };
 
 use super::panels::{PANEL_ROWS, Panel};
-use super::portable::{bias, write_empty_rows};
-use super::{Panels, Rows, TILE};
-use crate::modulus::Modulus;
+use super::portable::{self, bias, write_empty_rows};
+use super::{Mirror, Panels, Rows, TILE};
+use crate::modulus::{Factor, Factors, Modulus};
 
 const VECTORS: usize = TILE / 8;
 type TileVectors = [__m512i; VECTORS];
@@ -164,6 +165,83 @@ fn multiply_add_checked(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64
     }
 }
 
+pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
+    // SAFETY: the instructions are available (module invariant).
+    unsafe { twist_checked(q, table, a) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn twist_checked(q: Modulus, table: &Mirror, a: &mut [u64]) {
+    let r = Reducer::new(q);
+    let n = a.len();
+    // Eight coefficients from `j` and their mirror images, which end at `n - j`, as long as they do not meet.
+    let mut j = 1;
+    while j + 8 <= n / 2 {
+        let k = n - j - 7;
+        let (Some(x), Some(y)) = (eight(a, j), eight(a, k)) else { break };
+        let (x, y) = (load(x), reverse(load(y)));
+        let (Some(low), Some(high)) = (combine(&r, table, j, x, y), combine(&r, table, k, reverse(y), reverse(x)))
+        else {
+            break;
+        };
+        for (at, result) in [(j, low), (k, high)] {
+            if let Some(out) = a.get_mut(at..).and_then(<[u64]>::first_chunk_mut) {
+                store(out, result);
+            }
+        }
+        j += 8;
+    }
+    portable::twist(q, table, a, j);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn combine(r: &Reducer, table: &Mirror, j: usize, x: __m512i, y: __m512i) -> Option<__m512i> {
+    let sum = _mm512_add_epi64(r.multiply_factors(x, &table.own, j)?, r.multiply_factors(y, &table.mirrored, j)?);
+    Some(r.subtract_once(sum))
+}
+
+fn eight(a: &[u64], at: usize) -> Option<&[u64; 8]> {
+    a.get(at..)?.first_chunk()
+}
+
+#[target_feature(enable = "avx512f")]
+fn reverse(x: __m512i) -> __m512i {
+    _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), x)
+}
+
+pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    // SAFETY: the instructions are available (module invariant).
+    unsafe { lift_checked(p, q, from, to) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn lift_checked(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    let r = Reducer::new(q);
+    let half = _mm512_set1_epi64((p.value() / 2).cast_signed());
+    let shift = _mm512_set1_epi64(q.reduce(p.value()).cast_signed());
+    for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+        let x = load(from);
+        // The upper half stands for negative numbers: x - p.
+        let negative = _mm512_cmpgt_epu64_mask(x, half);
+        store(to, r.subtract(r.reduce(x), _mm512_maskz_mov_epi64(negative, shift)));
+    }
+}
+
+pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+    // SAFETY: the instructions are available (module invariant).
+    unsafe { subtract_scale_checked(q, x, y, factor) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn subtract_scale_checked(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+    let r = Reducer::new(q);
+    let (w, quotient) = factor.parts();
+    let (w, quotient) = (_mm512_set1_epi64(w.cast_signed()), _mm512_set1_epi64((quotient >> 12).cast_signed()));
+    for (x, y) in x.as_chunks_mut::<8>().0.iter_mut().zip(y.as_chunks::<8>().0) {
+        store(x, r.shoup(r.subtract(load(x), load(y)), w, quotient));
+    }
+}
+
 /// Barrett reduction with 52-bit products.
 struct Reducer {
     modulus: u64,
@@ -224,6 +302,30 @@ impl Reducer {
         let r = _mm512_and_si512(_mm512_sub_epi64(x, product), self.mask);
         let r = _mm512_min_epu64(r, _mm512_sub_epi64(r, self.twice_q));
         self.subtract_once(r)
+    }
+
+    /// `x - y` for canonical x, y.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn subtract(&self, x: __m512i, y: __m512i) -> __m512i {
+        let d = _mm512_sub_epi64(x, y);
+        _mm512_min_epu64(d, _mm512_add_epi64(d, self.q))
+    }
+
+    /// `x w mod q` for `x < 2^52`, with `quotient = floor(2^52 w / q)` (Shoup): one quotient at most one too small.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn shoup(&self, x: __m512i, w: __m512i, quotient: __m512i) -> __m512i {
+        let estimate = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, quotient);
+        let low = _mm512_madd52lo_epu64(_mm512_setzero_si512(), x, w);
+        let product = _mm512_madd52lo_epu64(_mm512_setzero_si512(), estimate, self.q);
+        self.subtract_once(_mm512_and_si512(_mm512_sub_epi64(low, product), self.mask))
+    }
+
+    /// [`Self::shoup`] with eight factors from number `at` on.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn multiply_factors(&self, x: __m512i, factors: &Factors, at: usize) -> Option<__m512i> {
+        let w = load(eight(&factors.values, at)?);
+        let quotient = _mm512_srlv_epi64(load(eight(&factors.quotients, at)?), _mm512_set1_epi64(12));
+        Some(self.shoup(x, w, quotient))
     }
 
     /// `x` or `x - q`, whichever is canonical, for `x < 2 q`.

@@ -8,7 +8,7 @@ mod portable;
 
 pub use panels::Panels;
 
-use crate::modulus::Modulus;
+use crate::modulus::{Factor, Factors, Modulus};
 
 /// Slots in a tile: the unit in which batches are stored and worked on. Four 512-bit vectors.
 pub const TILE: usize = 32;
@@ -86,6 +86,42 @@ pub(crate) fn multiply_add(kernel: Kernel, q: Modulus, accumulator: &mut [u64], 
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if accumulator.len().is_multiple_of(8) => ifma::multiply_add(q, accumulator, a, b),
         _ => portable::multiply_add(q, accumulator, a, b),
+    }
+}
+
+/// Factors for each coefficient and for its mirror image, the coefficient N - j.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mirror {
+    pub(crate) own: Factors,
+    pub(crate) mirrored: Factors,
+}
+
+/// `a_j = own_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = own_0 a_0`; all residues canonical.
+pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &Mirror, a: &mut [u64]) {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma => ifma::twist(q, table, a),
+        Kernel::Portable => portable::twist(q, table, a, 1),
+        #[cfg(not(target_arch = "x86_64"))]
+        Kernel::Ifma => portable::twist(q, table, a, 1),
+    }
+}
+
+/// Residues modulo `p`, taken as integers of least absolute value, modulo `q`.
+pub(crate) fn lift(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma if to.len().is_multiple_of(8) => ifma::lift(p, q, from, to),
+        _ => portable::lift(p, q, from, to),
+    }
+}
+
+/// `x = (x - y) factor`; all residues canonical.
+pub(crate) fn subtract_scale(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::subtract_scale(q, x, y, factor),
+        _ => portable::subtract_scale(q, x, y, factor),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The path for any processor, and the definition of what the others compute. Must never use an instruction that the
 //! target does not guarantee.
 
-use super::{Panels, Rows, TILE};
-use crate::modulus::Modulus;
+use super::{Mirror, Panels, Rows, TILE};
+use crate::modulus::{Factor, Modulus};
 
 pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
     write_empty_rows(panels, rows, output);
@@ -94,5 +94,37 @@ pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
 pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
     for ((s, &x), &y) in accumulator.iter_mut().zip(a).zip(b) {
         *s = q.reduce_u128(u128::from(x) * u128::from(y) + u128::from(*s));
+    }
+}
+
+/// From coefficient `first` (1 for all) up to its mirror image; coefficient 0 always.
+pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64], first: usize) {
+    let value = |a: &[u64], j: usize| a.get(j).copied().unwrap_or(0);
+    let n = a.len();
+    let combine =
+        |j: usize, x: u64, y: u64| q.add(q.mul_factor(x, table.own.get(j)), q.mul_factor(y, table.mirrored.get(j)));
+    if let Some(constant) = a.first_mut() {
+        *constant = combine(0, *constant, 0);
+    }
+    for j in first..=n / 2 {
+        let (x, y) = (value(a, j), value(a, n - j));
+        let results = [(j, combine(j, x, y)), (n - j, combine(n - j, y, x))];
+        for (at, result) in results {
+            if let Some(slot) = a.get_mut(at) {
+                *slot = result;
+            }
+        }
+    }
+}
+
+pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    for (o, &c) in to.iter_mut().zip(from) {
+        *o = q.reduce_i64(p.centre(c));
+    }
+}
+
+pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+    for (x, &y) in x.iter_mut().zip(y) {
+        *x = q.mul_factor(q.sub(*x, y), factor);
     }
 }

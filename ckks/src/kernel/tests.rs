@@ -160,3 +160,27 @@ fn squares_and_products_are_exact() {
         }
     }
 }
+
+#[test]
+fn lifting_and_dividing_are_exact() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for (from, to) in [(50, 20), (20, 50), (37, 36), (36, 37), (50, 49)] {
+        let (p, q) = (modulus(from), modulus(to));
+        let ends = [0, 1, p.value() / 2, p.value() / 2 + 1, p.value() - 1];
+        let x: Vec<u64> = (0..64).map(|i| if i < 5 { ends[i] } else { rng.random_range(0..p.value()) }).collect();
+        let y: Vec<u64> = (0..64).map(|_| rng.random_range(0..q.value())).collect();
+        let factor = q.inverse(q.reduce(p.value()));
+        for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+            let mut lifted = vec![0; 64];
+            lift(kernel, p, q, &x, &mut lifted);
+            let mut divided = y.clone();
+            subtract_scale(kernel, q, &mut divided, &lifted, q.factor(factor));
+            for i in 0..64 {
+                let integer =
+                    if x[i] > p.value() / 2 { i128::from(x[i]) - i128::from(p.value()) } else { i128::from(x[i]) };
+                assert_eq!(lifted[i], q.reduce_i128(integer), "{kernel:?} {from} {to}");
+                assert_eq!(divided[i], q.mul(q.sub(y[i], lifted[i]), factor), "{kernel:?} {from} {to}");
+            }
+        }
+    }
+}
