@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use beaa_ir::{
-    Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Range, Tensor, evaluate,
-    load_model, load_program, save_model,
+    Activation, InputSpec, Interface, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Range, Tensor, evaluate,
+    load_interface, load_model, load_program, save_model,
 };
 use serde_json::Value;
 
@@ -40,9 +40,10 @@ fn version_1_files_are_read() {
     let model = load_model(&v1("model.safetensors")).unwrap();
     let program = load_program(&v1("program.beaa")).unwrap();
     assert_eq!(program.signature().model, model.name());
+    assert_eq!(load_interface(&v1("program.beaa.signature")).unwrap(), Interface::from(&program));
     // Picture i is a plane of grey level 50 i.
     let expected = |i: usize| evaluate(&model, &model.input().normalise(&[50 * i as u8; 4])).unwrap();
-    let kept = logits(&v1("program.beaa"), &v1("answers.ct"));
+    let kept = logits(&v1("program.beaa.signature"), &v1("answers.ct"));
     let folder = tempfile::tempdir().unwrap();
     let fresh = folder.path().join("answers.ct");
     let [run, keys, input, out] = ["run", "--keys", "--input", "-o"].map(Path::new);
@@ -60,7 +61,7 @@ fn version_1_files_are_read() {
 #[test]
 fn a_newer_version_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["program.beaa", "secret.key", "evaluation.key", "images.ct"] {
+    for name in ["program.beaa", "program.beaa.signature", "secret.key", "evaluation.key", "images.ct"] {
         let mut bytes = std::fs::read(v1(name)).unwrap();
         bytes[4] = 2;
         let path = folder.path().join(name);

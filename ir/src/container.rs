@@ -29,6 +29,8 @@ pub enum Kind {
     EvaluationKey,
     /// Encrypted images or encrypted results.
     Ciphertexts,
+    /// The client's side of a program.
+    Signature,
 }
 
 impl Kind {
@@ -38,11 +40,14 @@ impl Kind {
             Self::SecretKey => 2,
             Self::EvaluationKey => 3,
             Self::Ciphertexts => 4,
+            Self::Signature => 5,
         }
     }
 
     fn from_code(code: u32) -> Option<Self> {
-        [Self::Program, Self::SecretKey, Self::EvaluationKey, Self::Ciphertexts].into_iter().find(|k| k.code() == code)
+        [Self::Program, Self::SecretKey, Self::EvaluationKey, Self::Ciphertexts, Self::Signature]
+            .into_iter()
+            .find(|k| k.code() == code)
     }
 
     /// The name in messages.
@@ -52,6 +57,7 @@ impl Kind {
             Self::SecretKey => "secret key",
             Self::EvaluationKey => "evaluation key",
             Self::Ciphertexts => "ciphertext",
+            Self::Signature => "signature",
         }
     }
 

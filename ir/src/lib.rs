@@ -6,6 +6,7 @@
 pub mod container;
 mod error;
 mod evaluate;
+mod interface;
 mod model;
 mod model_file;
 mod program;
@@ -18,13 +19,14 @@ mod tensor;
 
 pub use error::{Error, Result};
 pub use evaluate::{Trace, evaluate, evaluate_traced};
+pub use interface::{Interface, load_interface, save_interface};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
 };
 pub use model_file::{load_model, save_model};
 pub use program::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
 pub use program_check::{ValueInfo, infer};
-pub use program_file::{load_program, load_signature, program_hash, save_program};
+pub use program_file::{load_program, program_hash, save_program};
 pub use program_text::dump;
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

@@ -1,7 +1,7 @@
 //! Walks a program with shapes in place of ciphertexts: the single account of length, limbs, scale and components,
 //! used by the compiler to plan and by everybody to check. Must never accept a step that a backend could not run.
 
-use crate::program::{LinearTerm, ProgramLiteral, Step, StepOp, ValueId};
+use crate::program::{LinearTerm, ProgramLiteral, Signature, Step, StepOp, ValueId};
 use crate::{Error, Result};
 
 /// Scales may differ by this much, relatively, and still count as the same: far below any noise, far above rounding of `f64`.
@@ -20,9 +20,8 @@ pub struct ValueInfo {
     pub components: usize,
 }
 
-/// The description of every value, or the first step that does not fit.
-pub fn infer(program: &ProgramLiteral) -> Result<Vec<ValueInfo>> {
-    let signature = &program.signature;
+/// Refuses a signature that contradicts itself.
+pub(crate) fn check_signature(signature: &Signature) -> Result<()> {
     let moduli = &signature.parameters.moduli;
     let start =
         |found: String, expected: &str| Err(Error::malformed("checking a program's signature", found, expected));
@@ -50,7 +49,20 @@ pub fn infer(program: &ProgramLiteral) -> Result<Vec<ValueInfo>> {
     if elements == 0 || elements > 1 << 28 {
         return start(format!("input shape {:?}", input.shape), "between 1 and 2^28 elements");
     }
-    let first = ValueInfo { len: elements, limbs: signature.input_limbs, scale: signature.input_scale, components: 2 };
+    Ok(())
+}
+
+/// The description of every value, or the first step that does not fit.
+pub fn infer(program: &ProgramLiteral) -> Result<Vec<ValueInfo>> {
+    let signature = &program.signature;
+    check_signature(signature)?;
+    let moduli = &signature.parameters.moduli;
+    let first = ValueInfo {
+        len: signature.input.shape().len(),
+        limbs: signature.input_limbs,
+        scale: signature.input_scale,
+        components: 2,
+    };
     let mut values = vec![first];
     for (i, step) in program.steps.iter().enumerate() {
         let next = apply(i, step, &values, moduli)?;

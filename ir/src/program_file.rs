@@ -36,11 +36,6 @@ pub fn load_program(path: &Path) -> Result<Program> {
     })
 }
 
-/// Reads the signature alone: all that a client needs.
-pub fn load_signature(path: &Path) -> Result<Signature> {
-    Ok(load_program(path)?.signature().clone())
-}
-
 /// A fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so that none is used with another.
 pub fn program_hash(program: &Program) -> String {
     let (header, payload) = encode(program);

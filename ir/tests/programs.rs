@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use beaa_ir::{
-    InputSpec, LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SparseMatrix, Step, StepOp,
-    dump, load_program, program_hash, save_program,
+    InputSpec, Interface, LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SparseMatrix, Step,
+    StepOp, dump, load_interface, load_program, program_hash, save_interface, save_program,
 };
 
 const Q: [u64; 3] = [1_000_003, 1_000_033, 1_000_037];
@@ -120,4 +120,25 @@ program m: N 4096, 3 primes of 20+20+20 bits, 0 special, 128 bits security
 output %7
 ";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn a_client_needs_no_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, part) = (folder.path().join("p"), folder.path().join("p.signature"));
+    // The output has a note, so that its error is known.
+    let mut literal = literal();
+    literal.notes[0].value = literal.output;
+    let program = Program::try_from(literal).unwrap();
+    save_program(&program, &whole).unwrap();
+    let interface = Interface::from(&program);
+    assert_eq!((interface.program.clone(), interface.output_error), (program_hash(&program), Some(1e-3)));
+    save_interface(&interface, &part).unwrap();
+    assert_eq!(load_interface(&part).unwrap(), interface);
+    assert_eq!(load_interface(&whole).unwrap(), interface);
+    assert!(load_program(&part).unwrap_err().to_string().contains("a signature file"));
+    let mut broken = interface;
+    broken.signature.input.std.clear();
+    save_interface(&broken, &part).unwrap();
+    assert!(load_interface(&part).is_err());
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::{Options, compile, explain};
-use beaa_ir::{load_model, save_program};
+use beaa_ir::{Interface, load_model, save_interface, save_program};
 use clap::Args;
 use serde_json::json;
 
@@ -17,7 +17,8 @@ pub(crate) struct Arguments {
     /// Model file (.safetensors).
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The program to write; `<PROGRAM>.json` beside it gets the options and the report.
+    /// The program to write. Beside it, `<PROGRAM>.signature` is all that a client needs of it, without the model's
+    /// weights, and `<PROGRAM>.json` gets the options and the report.
     #[arg(short, long, value_name = "PROGRAM")]
     out: PathBuf,
     #[command(flatten)]
@@ -76,16 +77,19 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files::parent(&arguments.out)?;
     save_program(&compiled.program, &arguments.out)
         .with_context(|| format!("writing program {}", arguments.out.display()))?;
+    let signature = beside(&arguments.out, ".signature");
+    save_interface(&Interface::from(&compiled.program), &signature)
+        .with_context(|| format!("writing signature {}", signature.display()))?;
     let record = json!({"model": arguments.model, "options": options, "report": compiled.report});
-    files::write_json(&beside(&arguments.out), &record)?;
+    files::write_json(&beside(&arguments.out, ".json"), &record)?;
     context.console.note(format_args!("program written to {}", arguments.out.display()));
     context.print(&record, || explain(&compiled.report))
 }
 
-/// `program.beaa` -> `program.beaa.json`.
-fn beside(program: &Path) -> PathBuf {
+/// `program.beaa` -> `program.beaa.json` and the like.
+fn beside(program: &Path, ending: &str) -> PathBuf {
     let mut name = program.as_os_str().to_owned();
-    name.push(".json");
+    name.push(ending);
     PathBuf::from(name)
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::{Program, load_program, program_hash};
+use beaa_ir::{Interface, load_interface};
 use beaa_runtime::{ClientKey, EncryptedOutput};
 use clap::Args;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::score::{accuracy, percent, predictions};
 /// Options of `beaa decrypt`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Compiled program.
+    /// Compiled program, or its signature: a client needs no more.
     #[arg(value_name = "PROGRAM")]
     program: PathBuf,
     /// The client's secret key.
@@ -54,8 +54,8 @@ struct Answers {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let program =
-        load_program(&arguments.program).with_context(|| format!("reading program {}", arguments.program.display()))?;
+    let interface = load_interface(&arguments.program)
+        .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let output =
         EncryptedOutput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
@@ -67,12 +67,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             output.images()
         )));
     }
-    let flooding = arguments.share.map(|bits| width(&program, bits)).transpose()?;
+    let flooding = arguments.share.map(|bits| width(&interface, bits)).transpose()?;
     if let Some(width) = flooding {
         context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
     }
-    let signature = program.signature();
-    let logits = beaa_runtime::decrypt(signature, &program_hash(&program), &key, &output, flooding)?;
+    let signature = &interface.signature;
+    let logits = beaa_runtime::decrypt(signature, &interface.program, &key, &output, flooding)?;
     let predicted = predictions(&logits);
     let answers = Answers {
         accuracy: labels.as_ref().and_then(|labels| accuracy(&predicted, labels)),
@@ -98,12 +98,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 }
 
 /// Half the width of the noise that hides errors of the predicted size by a factor of `2^bits`.
-fn width(program: &Program, bits: f64) -> Result<f64> {
+fn width(interface: &Interface, bits: f64) -> Result<f64> {
     if !(0.0..=60.0).contains(&bits) {
         return Err(Exit::Usage.because(format!("--share: found {bits}, expected a number of bits from 0 to 60")));
     }
-    let note = program.notes().iter().find(|n| n.value == program.output());
-    let error = note.map(|n| n.error).filter(|e| e.is_finite() && *e > 0.0).ok_or_else(|| {
+    let error = interface.output_error.ok_or_else(|| {
         Exit::BadInput.because("--share: the program does not say how large its output's error is; compile it again")
     })?;
     Ok(error * bits.exp2())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::{Images, SourceSpec};
-use beaa_ir::{Signature, load_program, program_hash};
+use beaa_ir::{Signature, load_interface};
 use beaa_runtime::ClientKey;
 use clap::Args;
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::{files, pictures};
 /// Options of `beaa encrypt`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Compiled program for which to encrypt.
+    /// Compiled program, or its signature: a client needs no more.
     #[arg(value_name = "PROGRAM")]
     program: PathBuf,
     /// The client's secret key.
@@ -48,14 +48,14 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     context.warn_of_seed(arguments.seed, "ciphertexts are");
-    let program =
-        load_program(&arguments.program).with_context(|| format!("reading program {}", arguments.program.display()))?;
+    let interface = load_interface(&arguments.program)
+        .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
-    let signature = program.signature();
+    let signature = &interface.signature;
     let (images, data_set) = images(arguments, signature, context)?;
     let inputs = normalise(&images, &signature.input)?;
     let work = Work::new(&context.console);
-    let encrypted = beaa_runtime::encrypt(signature, &program_hash(&program), &key, &inputs, arguments.seed, &work)?;
+    let encrypted = beaa_runtime::encrypt(signature, &interface.program, &key, &inputs, arguments.seed, &work)?;
     context.go_on("encrypting; nothing was written")?;
     files::parent(&arguments.out)?;
     let size = encrypted.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;

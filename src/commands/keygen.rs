@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::load_signature;
+use beaa_ir::load_interface;
 use clap::Args;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::files;
 /// Options of `beaa keygen`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Compiled program; its parameters decide the keys.
+    /// Compiled program, or its signature; its parameters decide the keys.
     #[arg(value_name = "PROGRAM")]
     program: PathBuf,
     /// Folder for secret.key (keep it) and evaluation.key (give it to the server).
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     context.warn_of_seed(arguments.seed, "keys are");
-    let signature = load_signature(&arguments.program)
+    let interface = load_interface(&arguments.program)
         .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let (secret, evaluation) = (arguments.out.join("secret.key"), arguments.out.join("evaluation.key"));
     if secret.exists() && !arguments.force {
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         )));
     }
     files::folder(&arguments.out)?;
-    let (client, server) = beaa_runtime::keygen(&signature.parameters, arguments.seed)?;
+    let (client, server) = beaa_runtime::keygen(&interface.signature.parameters, arguments.seed)?;
     client.save(&secret).with_context(|| format!("writing {}", secret.display()))?;
     server.save(&evaluation).with_context(|| format!("writing {}", evaluation.display()))?;
     let result = json!({
