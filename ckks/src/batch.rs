@@ -101,11 +101,6 @@ impl Batch {
         self.components
     }
 
-    /// Bytes of residues held.
-    pub fn bytes(&self) -> usize {
-        self.data.len() * 8
-    }
-
     /// Keeps the first `limbs` limbs.
     pub fn drop_limbs(&mut self, limbs: usize) -> Result<()> {
         if limbs == 0 || limbs > self.limbs {

@@ -1,18 +1,12 @@
 //! Arithmetic modulo one prime below 2^50: canonical residues in, canonical residues out. Must never be used on the
 //! hot paths, which have kernels of their own.
 
-use zeroize::Zeroize;
-
 /// A prime modulus below 2^50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Modulus {
     q: u64,
     /// `floor(2^64 / q)`.
     barrett: u64,
-}
-
-impl Zeroize for Modulus {
-    fn zeroize(&mut self) {}
 }
 
 impl Modulus {

@@ -20,7 +20,6 @@ pub struct Panels {
     pub(crate) empty_rows: Vec<u32>,
     rows: usize,
     columns: usize,
-    entries: usize,
     weight_bits: u32,
     norm: u64,
 }
@@ -50,7 +49,7 @@ impl Panels {
         };
         let mut by_columns: HashMap<&[u32], Vec<u32>> = HashMap::new();
         let mut order: Vec<&[u32]> = Vec::new();
-        let (mut empty_rows, mut norm, mut largest, mut entries) = (Vec::new(), 0_u64, 0_u32, 0);
+        let (mut empty_rows, mut norm, mut largest) = (Vec::new(), 0_u64, 0_u32);
         for r in 0..rows {
             let (indices, weights) = row(r);
             if indices.len() != weights.len() || indices.iter().any(|&c| c as usize >= columns) {
@@ -61,7 +60,6 @@ impl Panels {
                 empty_rows.push(id);
                 continue;
             }
-            entries += weights.len();
             norm = norm.max(weights.iter().map(|w| u64::from(w.unsigned_abs())).sum());
             largest = largest.max(weights.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0));
             by_columns
@@ -94,7 +92,7 @@ impl Panels {
                 groups.push(Group { columns: chunk.to_vec(), panels: panels.collect(), continues: part > 0 });
             }
         }
-        Ok(Self { groups, empty_rows, rows, columns, entries, weight_bits, norm })
+        Ok(Self { groups, empty_rows, rows, columns, weight_bits, norm })
     }
 
     /// Number of outputs.
@@ -105,11 +103,6 @@ impl Panels {
     /// Number of inputs.
     pub fn columns(&self) -> usize {
         self.columns
-    }
-
-    /// Number of weights.
-    pub fn entries(&self) -> usize {
-        self.entries
     }
 
     /// What is added to each stored weight.
