@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use crate::error::operand;
-use crate::kernel::{self, Panels, Rows, TILE};
+use crate::kernel::{self, Panels, Rows, Scratch, TILE};
 use crate::modulus::Modulus;
 use crate::{Batch, Parameters, Result};
 
@@ -63,8 +63,11 @@ pub fn run(parameters: &Parameters, inputs: &[&Batch], ops: &[Op<'_>]) -> Result
     let mut result = Batch::zeros(parameters, limbs, components, len)?;
     let block_len = result.block_len();
     result.data_mut().par_chunks_mut(block_len).enumerate().for_each_init(
-        || scratch_sizes.iter().map(|(len, components)| vec![0; len * components * TILE]).collect::<Vec<Vec<u64>>>(),
-        |scratch, (block, out)| {
+        || {
+            let scratch = scratch_sizes.iter().map(|(len, components)| vec![0; len * components * TILE]);
+            (scratch.collect::<Vec<Vec<u64>>>(), Scratch::default())
+        },
+        |(scratch, room), (block, out)| {
             let limb = block / tiles;
             let (Some(&q), Some(constants)) = (moduli.get(limb), constants.get(limb)) else { return };
             for (i, (op, constants)) in ops.iter().zip(constants).enumerate() {
@@ -86,7 +89,7 @@ pub fn run(parameters: &Parameters, inputs: &[&Batch], ops: &[Op<'_>]) -> Result
                                 accumulate: t > 0,
                             };
                             let rows = if t > 0 { Rows { bias: &[], ..rows } } else { rows };
-                            kernel::multiply(parameters.kernel(), q, panels, read(*source), &rows, target);
+                            kernel::multiply(parameters.kernel(), q, panels, read(*source), &rows, room, target);
                         }
                     }
                     Op::Square(source) => kernel::square(parameters.kernel(), q, read(*source), target),

@@ -156,7 +156,9 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
             .collect()
     };
     let (w1, w2, w3) = (matrix(hidden, inputs), matrix(hidden, hidden), matrix(outputs, hidden));
-    let panels = |w: &[(Vec<u32>, Vec<i32>)], columns| Panels::new(w.len(), columns, |r| (&w[r].0, &w[r].1)).unwrap();
+    let panels = |w: &[(Vec<u32>, Vec<i32>)], columns| {
+        Panels::new(Kernel::detect(), w.len(), columns, |r| (&w[r].0, &w[r].1)).unwrap()
+    };
     let (p1, p2, p3) = (panels(&w1, inputs), panels(&w2, hidden), panels(&w3, hidden));
     let rows = values(inputs, n);
     let apply = |w: &[(Vec<u32>, Vec<i32>)], x: &[f64]| -> Vec<f64> {
@@ -233,7 +235,7 @@ fn sums_of_two_terms_scaling_and_fewer_limbs() {
     let rows = values(2, n);
     let scale = 2_f64.powi(12);
     let mut x = s.encrypt(&rows, scale, 2);
-    let identity = Panels::new(2, 2, |r| ([&[0_u32][..], &[1]][r], &[1][..])).unwrap();
+    let identity = Panels::new(Kernel::detect(), 2, 2, |r| ([&[0_u32][..], &[1]][r], &[1][..])).unwrap();
     let ops = [
         Op::Square(Operand::Input(0)),
         Op::Scale(Operand::Input(0), 1 << 12),
@@ -251,7 +253,7 @@ fn operands_that_do_not_fit_are_errors() {
     let mut s = setup(256, &[36, 36], None, Kernel::detect());
     let x = s.encrypt(&values(2, 256), 2_f64.powi(20), 2);
     let short = s.encrypt(&values(2, 256), 2_f64.powi(20), 1);
-    let panels = Panels::new(1, 3, |_| (&[0_u32, 2][..], &[1, 1][..])).unwrap();
+    let panels = Panels::new(Kernel::detect(), 1, 3, |_| (&[0_u32, 2][..], &[1, 1][..])).unwrap();
     assert!(relinearise(&s.parameters, &s.key, &x).is_err(), "two components");
     assert!(rescale(&s.parameters, &short).is_err(), "one limb");
     assert!(pointwise::run(&s.parameters, &[&x, &short], &[Op::Square(Operand::Input(0))]).is_err(), "different limbs");
@@ -259,7 +261,7 @@ fn operands_that_do_not_fit_are_errors() {
     assert!(pointwise::run(&s.parameters, &[&x], &[Op::Square(Operand::Result(0))]).is_err(), "its own result");
     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &[0] };
     assert!(pointwise::run(&s.parameters, &[&x], &[op]).is_err(), "three columns for two inputs");
-    assert!(Panels::new(1, 2, |_| (&[2_u32][..], &[1][..])).is_err(), "column out of range");
+    assert!(Panels::new(Kernel::detect(), 1, 2, |_| (&[2_u32][..], &[1][..])).is_err(), "column out of range");
     assert!(decrypt(&s.parameters, &s.encoder, &s.secret, &x, 2, 1.0).is_err(), "no such element");
     let seed = s.rng.public_seed();
     let too_large =

@@ -1,6 +1,8 @@
 //! The arithmetic of tiles: integer-matrix products and squares of residues. Each path gives the same canonical
 //! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate.
 
+mod cluster;
+mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod panels;
@@ -18,27 +20,48 @@ pub const TILE: usize = 32;
 pub enum Kernel {
     /// Plain integers, on any processor.
     Portable,
+    /// Fused multiply-and-add of doubles: AVX2 with FMA, or NEON.
+    Fma,
     /// AVX-512 with 52-bit multiply-and-add.
     Ifma,
 }
 
 impl Kernel {
     /// Every path, the slowest first.
-    pub const ALL: [Self; 2] = [Self::Portable, Self::Ifma];
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Fma, Self::Ifma];
 
     /// The fastest path that this processor has.
     pub fn detect() -> Self {
-        if Self::Ifma.available() { Self::Ifma } else { Self::Portable }
+        Self::ALL.into_iter().rfind(|k| k.available()).unwrap_or(Self::Portable)
     }
 
     /// Whether this processor has the path.
     pub fn available(self) -> bool {
         match self {
             Self::Portable => true,
+            Self::Fma => float::available(),
             #[cfg(target_arch = "x86_64")]
             Self::Ifma => std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512ifma"),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Ifma => false,
+        }
+    }
+}
+
+/// Room for what one product needs while it is made; kept by a thread from tile to tile.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    x: Vec<f64>,
+    sums: Vec<f64>,
+    cursors: Vec<usize>,
+}
+
+impl Scratch {
+    fn reserve(&mut self, x: usize, sums: usize) {
+        for (room, len) in [(&mut self.x, x), (&mut self.sums, sums)] {
+            if room.len() < len {
+                room.resize(len, 0.0);
+            }
         }
     }
 }
@@ -62,9 +85,11 @@ pub(crate) fn multiply(
     panels: &Panels,
     input: &[u64],
     rows: &Rows<'_>,
+    scratch: &mut Scratch,
     output: &mut [u64],
 ) {
     match kernel {
+        Kernel::Fma if panels.run(q).is_some() => float::multiply(q, panels, input, rows, scratch, output),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if panels.fits_52_bits(q) => ifma::multiply(q, panels, input, rows, output),
         _ => portable::multiply(q, panels, input, rows, output),
@@ -74,6 +99,7 @@ pub(crate) fn multiply(
 /// One tile of squares: two components in, three out; all residues canonical.
 pub(crate) fn square(kernel: Kernel, q: Modulus, input: &[u64], output: &mut [u64]) {
     match kernel {
+        Kernel::Fma => float::square(q, input, output),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma => ifma::square(q, input, output),
         _ => portable::square(q, input, output),
@@ -83,6 +109,7 @@ pub(crate) fn square(kernel: Kernel, q: Modulus, input: &[u64], output: &mut [u6
 /// `accumulator += a * b`, element by element; all residues canonical.
 pub(crate) fn multiply_add(kernel: Kernel, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
     match kernel {
+        Kernel::Fma if accumulator.len().is_multiple_of(8) => float::multiply_add(q, accumulator, a, b),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if accumulator.len().is_multiple_of(8) => ifma::multiply_add(q, accumulator, a, b),
         _ => portable::multiply_add(q, accumulator, a, b),
@@ -99,17 +126,17 @@ pub(crate) struct Mirror {
 /// `a_j = own_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = own_0 a_0`; all residues canonical.
 pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &Mirror, a: &mut [u64]) {
     match kernel {
+        Kernel::Fma => float::twist(q, table, a),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma => ifma::twist(q, table, a),
-        Kernel::Portable => portable::twist(q, table, a, 1),
-        #[cfg(not(target_arch = "x86_64"))]
-        Kernel::Ifma => portable::twist(q, table, a, 1),
+        _ => portable::twist(q, table, a, 1),
     }
 }
 
 /// Residues modulo `p`, taken as integers of least absolute value, modulo `q`.
 pub(crate) fn lift(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     match kernel {
+        Kernel::Fma if to.len().is_multiple_of(8) => float::lift(p, q, from, to),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if to.len().is_multiple_of(8) => ifma::lift(p, q, from, to),
         _ => portable::lift(p, q, from, to),
@@ -119,6 +146,7 @@ pub(crate) fn lift(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mu
 /// `x = (x - y) factor`; all residues canonical.
 pub(crate) fn subtract_scale(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     match kernel {
+        Kernel::Fma if x.len().is_multiple_of(8) => float::subtract_scale(q, x, y, factor),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if x.len().is_multiple_of(8) => ifma::subtract_scale(q, x, y, factor),
         _ => portable::subtract_scale(q, x, y, factor),

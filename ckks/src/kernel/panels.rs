@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use super::Kernel;
+use super::cluster::{Cluster, clusters};
 use crate::error::operand;
 use crate::modulus::Modulus;
 use crate::{Error, Result};
@@ -11,6 +13,10 @@ use crate::{Error, Result};
 pub(crate) const PANEL_ROWS: usize = 6;
 /// Columns summed before a reduction: products of 52 bits leave 12 bits of headroom in 64.
 const MAX_COLUMNS: usize = 2048;
+/// Fewest columns worth summing as doubles between two reductions.
+const SHORTEST_RUN: usize = 4;
+/// A sum of doubles stays exact below this.
+const EXACT: u128 = 1 << 53;
 
 /// A sparse integer matrix in the order in which the kernels read it.
 #[derive(Debug, Clone)]
@@ -22,6 +28,18 @@ pub struct Panels {
     columns: usize,
     weight_bits: u32,
     norm: u64,
+    /// Largest sum of absolute weights over aligned windows of 4, 8, 16, ... columns of a group.
+    norms: Vec<u64>,
+    form: Form,
+}
+
+/// How a weight is stored in 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Plus [`Panels::offset`], and so never negative.
+    Offset,
+    /// The bits of a double.
+    Double,
 }
 
 /// Rows with the same columns.
@@ -33,26 +51,37 @@ pub(crate) struct Group {
     pub(crate) continues: bool,
 }
 
+impl Group {
+    /// The panel of a group that is one row alone.
+    pub(crate) fn single(&self) -> Option<&Panel> {
+        self.panels.first().filter(|p| self.panels.len() == 1 && p.rows.len() == 1)
+    }
+}
+
 /// A few rows of a group.
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
     pub(crate) rows: Vec<u32>,
-    /// Column by column, one weight per row, each plus [`Panels::offset`] and so never negative.
+    /// Column by column, one weight per row, in the kernel's own form.
     pub(crate) weights: Vec<u64>,
 }
 
 impl Panels {
-    /// `row(r)` gives the columns (ascending, below `columns`) and weights of row `r`.
-    pub fn new<'a>(rows: usize, columns: usize, row: impl Fn(usize) -> (&'a [u32], &'a [i32])) -> Result<Self> {
+    /// For one arithmetic path. `row(r)` gives the columns (ascending, below `columns`) and weights of row `r`.
+    pub fn new<'a>(
+        kernel: Kernel,
+        rows: usize,
+        columns: usize,
+        row: impl Fn(usize) -> (&'a [u32], &'a [i32]),
+    ) -> Result<Self> {
         let wrong = |found: String| -> Error {
-            operand("preparing weights", found, "columns within the matrix, one weight each")
+            operand("preparing weights", found, "ascending columns within the matrix, one weight each")
         };
-        let mut by_columns: HashMap<&[u32], Vec<u32>> = HashMap::new();
-        let mut order: Vec<&[u32]> = Vec::new();
         let (mut empty_rows, mut norm, mut largest) = (Vec::new(), 0_u64, 0_u32);
         for r in 0..rows {
             let (indices, weights) = row(r);
-            if indices.len() != weights.len() || indices.iter().any(|&c| c as usize >= columns) {
+            let ascending = indices.is_sorted_by(|a, b| a < b);
+            if indices.len() != weights.len() || !ascending || indices.last().is_some_and(|&c| c as usize >= columns) {
                 return Err(wrong(format!("row {r} of {rows}")));
             }
             let id = u32::try_from(r).map_err(|_| wrong(format!("{rows} rows")))?;
@@ -62,37 +91,42 @@ impl Panels {
             }
             norm = norm.max(weights.iter().map(|w| u64::from(w.unsigned_abs())).sum());
             largest = largest.max(weights.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0));
-            by_columns
-                .entry(indices)
-                .or_insert_with(|| {
-                    order.push(indices);
-                    Vec::new()
-                })
-                .push(id);
         }
         let weight_bits = 33 - largest.leading_zeros();
         let offset = 1_i64 << (weight_bits - 1);
+        let form = if kernel == Kernel::Fma { Form::Double } else { Form::Offset };
+        let store = |w: i32| match form {
+            Form::Offset => (i64::from(w) + offset).cast_unsigned(),
+            Form::Double => f64::from(w).to_bits(),
+        };
+        let mut norms = vec![0; (MAX_COLUMNS / SHORTEST_RUN).ilog2() as usize + 1];
+        // Panels with the same columns make one group.
+        let mut order: Vec<Vec<u32>> = Vec::new();
+        let mut members: HashMap<Vec<u32>, Vec<Vec<u32>>> = HashMap::new();
+        for Cluster { rows, columns } in clusters(rows, columns, &|r| row(r).0) {
+            if !members.contains_key(&columns) {
+                order.push(columns.clone());
+            }
+            members.entry(columns).or_default().push(rows);
+        }
         let mut groups = Vec::new();
-        for indices in order {
-            let members = by_columns.get(indices).map_or(&[][..], Vec::as_slice);
-            for (part, chunk) in indices.chunks(MAX_COLUMNS).enumerate() {
-                let first = part * MAX_COLUMNS;
-                let panels = members.chunks(PANEL_ROWS).map(|ids| {
-                    let slices: Vec<&[i32]> = ids
-                        .iter()
-                        .map(|&r| row(r as usize).1.get(first..first + chunk.len()).unwrap_or_default())
-                        .collect();
+        for columns in order {
+            let ids = members.remove(&columns).unwrap_or_default();
+            for (part, chunk) in columns.chunks(MAX_COLUMNS).enumerate() {
+                let panels = ids.iter().map(|ids| {
+                    let rows: Vec<Vec<i32>> = ids.iter().map(|&r| spread(row(r as usize), chunk)).collect();
+                    for weights in &rows {
+                        raise(&mut norms, weights);
+                    }
                     let weights = (0..chunk.len())
-                        .flat_map(|k| {
-                            slices.iter().map(move |s| s.get(k).map_or(0, |&w| (i64::from(w) + offset).cast_unsigned()))
-                        })
+                        .flat_map(|k| rows.iter().map(move |s| store(s.get(k).copied().unwrap_or(0))))
                         .collect();
-                    Panel { rows: ids.to_vec(), weights }
+                    Panel { rows: ids.clone(), weights }
                 });
-                groups.push(Group { columns: chunk.to_vec(), panels: panels.collect(), continues: part > 0 });
+                groups.push(Group { panels: panels.collect(), columns: chunk.to_vec(), continues: part > 0 });
             }
         }
-        Ok(Self { groups, empty_rows, rows, columns, weight_bits, norm })
+        Ok(Self { groups, empty_rows, rows, columns, weight_bits, norm, norms, form })
     }
 
     /// Number of outputs.
@@ -105,18 +139,59 @@ impl Panels {
         self.columns
     }
 
-    /// What is added to each stored weight.
+    /// A stored weight as an integer.
+    pub(crate) fn weight(&self, stored: u64) -> i64 {
+        match self.form {
+            Form::Offset => stored.cast_signed() - self.offset().cast_signed(),
+            Form::Double => f64::from_bits(stored) as i64,
+        }
+    }
+
+    /// What is added to each stored weight of the first form.
     pub(crate) fn offset(&self) -> u64 {
         1 << (self.weight_bits - 1)
     }
 
+    /// How many columns, counted from a group's first, can be summed as doubles before a reduction: all of them, or a
+    /// power of two. `None` when the modulus and the weights are too large, or stored in the other form.
+    pub(crate) fn run(&self, q: Modulus) -> Option<usize> {
+        let fits = |norm: u64| (u128::from(norm) + 1) * u128::from(q.value() / 2 + 1) < EXACT;
+        if self.form != Form::Double {
+            return None;
+        }
+        if fits(self.norm) {
+            return Some(usize::MAX);
+        }
+        self.norms.iter().rposition(|&n| fits(n)).map(|i| SHORTEST_RUN << i)
+    }
+
     /// Whether products of stored weights and residues stay below 2^52 and sums below 2^61.
     pub(crate) fn fits_52_bits(&self, q: Modulus) -> bool {
-        q.bits() + self.weight_bits <= 52 && self.fits_64_bits(q)
+        self.form == Form::Offset && q.bits() + self.weight_bits <= 52 && self.fits_64_bits(q)
     }
 
     /// Whether every signed sum of a row stays below 2^61.
     pub(crate) fn fits_64_bits(&self, q: Modulus) -> bool {
         self.norm.checked_mul(q.value()).is_some_and(|m| m < 1 << 61)
+    }
+}
+
+/// A row's weights at the given columns, both ascending: zero where it has none.
+fn spread((columns, weights): (&[u32], &[i32]), at: &[u32]) -> Vec<i32> {
+    let mut own = columns.iter().zip(weights).peekable();
+    let mut result = Vec::with_capacity(at.len());
+    for &column in at {
+        while own.next_if(|(c, _)| **c < column).is_some() {}
+        result.push(own.next_if(|(c, _)| **c == column).map_or(0, |(_, &w)| w));
+    }
+    result
+}
+
+/// Raises the norms of windows to those of one row's weights.
+fn raise(norms: &mut [u64], weights: &[i32]) {
+    for (i, norm) in norms.iter_mut().enumerate() {
+        let windows = weights.chunks(SHORTEST_RUN << i);
+        let sums = windows.map(|w| w.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>());
+        *norm = sums.fold(*norm, u64::max);
     }
 }

@@ -6,12 +6,10 @@ use crate::modulus::{Factor, Modulus};
 
 pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
     write_empty_rows(panels, rows, output);
-    let offset = i64::from_ne_bytes(panels.offset().to_ne_bytes());
     for group in &panels.groups {
         for panel in &group.panels {
             for (lane, &row) in panel.rows.iter().enumerate() {
-                let weights =
-                    panel.weights.iter().skip(lane).step_by(panel.rows.len()).map(|w| w.cast_signed() - offset);
+                let weights = panel.weights.iter().skip(lane).step_by(panel.rows.len()).map(|&w| panels.weight(w));
                 let products = || weights.clone().zip(&group.columns);
                 for component in 0..rows.input_components {
                     let tile = |column: u32| {

@@ -23,7 +23,6 @@ fn check(case: &Case, seed: u64) {
     let input: Vec<u64> = (0..columns * ic * TILE).map(|_| residue()).collect();
     let bias: Vec<u64> = rows.iter().map(|_| residue()).collect();
     let before: Vec<u64> = (0..rows.len() * oc * TILE).map(|_| residue()).collect();
-    let panels = Panels::new(rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
     let mut expected = before.clone();
     for (r, (cols, weights)) in rows.iter().enumerate() {
         for c in 0..*oc {
@@ -58,7 +57,8 @@ fn check(case: &Case, seed: u64) {
     for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
         let mut output = before.clone();
         let spec = Rows { input_components: *ic, output_components: *oc, bias: &bias, accumulate: *accumulate };
-        multiply(kernel, *q, &panels, &input, &spec, &mut output);
+        let panels = Panels::new(kernel, rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
+        multiply(kernel, *q, &panels, &input, &spec, &mut Scratch::default(), &mut output);
         assert!(output == expected, "{kernel:?}, q of {} bits, {} rows", q.bits(), rows.len());
     }
 }

@@ -2,7 +2,7 @@
 //! must never be handed a secret.
 
 use beaa_ckks::pointwise::{self, Op};
-use beaa_ckks::{Batch, EvaluationKey, Panels, Parameters};
+use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters};
 use beaa_ir::ValueInfo;
 
 use super::{Backend, FusedOp};
@@ -40,7 +40,7 @@ impl Backend for CkksBackend<'_> {
     }
 
     fn fused(&self, inputs: &[&CkksValue], ops: &[FusedOp<'_>]) -> Result<CkksValue> {
-        let panels = ops.iter().map(prepare).collect::<Result<Vec<_>>>()?;
+        let panels = ops.iter().map(|op| prepare(self.parameters.kernel(), op)).collect::<Result<Vec<_>>>()?;
         let mut scales: Vec<f64> = Vec::with_capacity(ops.len());
         let mut lowered = Vec::with_capacity(ops.len());
         for (op, panels) in ops.iter().zip(&panels) {
@@ -81,7 +81,7 @@ impl Backend for CkksBackend<'_> {
     }
 }
 
-fn prepare(op: &FusedOp<'_>) -> Result<Vec<Panels>> {
+fn prepare(kernel: Kernel, op: &FusedOp<'_>) -> Result<Vec<Panels>> {
     let FusedOp::Linear { terms, .. } = op else { return Ok(Vec::new()) };
-    terms.iter().map(|(_, m)| Ok(Panels::new(m.rows(), m.columns(), |r| m.row(r))?)).collect()
+    terms.iter().map(|(_, m)| Ok(Panels::new(kernel, m.rows(), m.columns(), |r| m.row(r))?)).collect()
 }

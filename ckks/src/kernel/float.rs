@@ -1,0 +1,532 @@
+//! The path for processors with fused multiply-and-add of doubles (AVX2 with FMA, NEON). Residues are held as doubles of
+//! least absolute value, weights are small, so every sum is an exact integer. Must never let one reach 2^53.
+//!
+//! Exactness. An integer below 2^53 in absolute value is a double, and a fused multiply-and-add whose exact result is
+//! such an integer returns it. Sums start from a residue of at most q / 2 and run over so many columns that
+//! `q / 2 (1 + sum |w|) < 2^53` ([`Panels::run`]); then they are reduced. Products of two residues are reduced as
+//! `h = a b` rounded, `l = a b - h` exact, `t = round(h / q)`, `(h - t q) + l`, exact for q < 2^50 (Shoup's NTL; van der
+//! Hoeven, Lecerf, Quintin 2016, "Modular SIMD arithmetic in Mathemagix").
+
+use pulp::{Simd, WithSimd};
+
+use super::panels::{Group, PANEL_ROWS, Panel};
+use super::portable::{bias, write_empty_rows};
+use super::{Mirror, Panels, Rows, Scratch, TILE};
+use crate::modulus::{Factor, Modulus};
+
+/// Slots worked on together: two vectors of AVX2, four of NEON, so that six rows fill the registers.
+const GROUP: usize = 8;
+const GROUPS: usize = TILE / GROUP;
+/// Columns of a group that stay in the first-level cache while all panels read them.
+const BLOCK: usize = 256;
+/// Columns of a window for rows that are worked on alone; all slots of so many fill half the first-level cache.
+const WINDOW: usize = 64;
+/// Fewest entries of such a row in a window on average, for windows to be worth it.
+const SCATTERED: usize = 3;
+/// Added to and subtracted from a double below 2^51, rounds it to an integer.
+const ROUND: f64 = 6_755_399_441_055_744.0;
+/// 2^52: the bits of 2^52 + x are those of 2^52 plus x.
+const TWO_52: f64 = 4_503_599_627_370_496.0;
+
+/// Whether this processor has such a unit.
+pub(super) fn available() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return pulp::x86::V3::try_new().is_some();
+    #[cfg(target_arch = "aarch64")]
+    return pulp::aarch64::Neon::try_new().is_some();
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
+}
+
+/// Runs `op` with the processor's vectors; with plain numbers, and the same result, where it has none.
+fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return Simd::vectorize(simd, op);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if let Some(simd) = pulp::aarch64::Neon::try_new() {
+        return Simd::vectorize(simd, op);
+    }
+    Simd::vectorize(pulp::Scalar256b, op)
+}
+
+/// Arithmetic modulo q on vectors of doubles.
+#[derive(Clone, Copy)]
+struct Field<S: Simd> {
+    simd: S,
+    q: S::f64s,
+    half: S::f64s,
+    inverse: S::f64s,
+    round: S::f64s,
+    two_52: S::f64s,
+    zero: S::f64s,
+}
+
+impl<S: Simd> Field<S> {
+    #[inline(always)]
+    fn new(simd: S, q: Modulus) -> Self {
+        let q = q.value() as f64;
+        let splat = |x| simd.splat_f64s(x);
+        Self {
+            simd,
+            q: splat(q),
+            half: splat((q / 2.0).floor()),
+            inverse: splat(1.0 / q),
+            round: splat(ROUND),
+            two_52: splat(TWO_52),
+            zero: splat(0.0),
+        }
+    }
+
+    /// An integer below 2^52 as a double.
+    #[inline(always)]
+    fn double(&self, x: S::u64s) -> S::f64s {
+        let bits = self.simd.or_u64s(x, self.simd.transmute_u64s_f64s(self.two_52));
+        self.simd.sub_f64s(self.simd.transmute_f64s_u64s(bits), self.two_52)
+    }
+
+    /// A canonical residue as a double of least absolute value.
+    #[inline(always)]
+    fn centred(&self, x: S::u64s) -> S::f64s {
+        let x = self.double(x);
+        let over = self.simd.less_than_f64s(self.half, x);
+        self.simd.sub_f64s(x, self.simd.select_f64s(over, self.q, self.zero))
+    }
+
+    /// A double above -q and below q as a canonical residue.
+    #[inline(always)]
+    fn canonical(&self, x: S::f64s) -> S::u64s {
+        let negative = self.simd.less_than_f64s(x, self.zero);
+        let x = self.simd.add_f64s(x, self.simd.select_f64s(negative, self.q, self.zero));
+        let bits = self.simd.transmute_u64s_f64s(self.simd.add_f64s(x, self.two_52));
+        self.simd.xor_u64s(bits, self.simd.transmute_u64s_f64s(self.two_52))
+    }
+
+    /// The nearest integer of a double below 2^51.
+    #[inline(always)]
+    fn nearest(&self, x: S::f64s) -> S::f64s {
+        self.simd.sub_f64s(self.simd.add_f64s(x, self.round), self.round)
+    }
+
+    /// An integer below 2^53, modulo q, to about q / 2 in absolute value.
+    #[inline(always)]
+    fn reduce(&self, x: S::f64s) -> S::f64s {
+        let quotient = self.simd.mul_add_f64s(x, self.inverse, self.round);
+        let quotient = self.simd.sub_f64s(quotient, self.round);
+        self.simd.negate_mul_add_f64s(quotient, self.q, x)
+    }
+
+    /// The product of |a| < q and |b| <= q / 2, to below q in absolute value.
+    #[inline(always)]
+    fn multiply(&self, a: S::f64s, b: S::f64s) -> S::f64s {
+        let high = self.simd.mul_f64s(a, b);
+        let low = self.simd.mul_add_f64s(a, b, self.simd.neg_f64s(high));
+        let quotient = self.nearest(self.simd.mul_f64s(high, self.inverse));
+        self.simd.add_f64s(self.simd.negate_mul_add_f64s(quotient, self.q, high), low)
+    }
+}
+
+/// One tile of a product; see [`super::multiply`].
+pub(super) fn multiply(
+    q: Modulus,
+    panels: &Panels,
+    input: &[u64],
+    rows: &Rows<'_>,
+    scratch: &mut Scratch,
+    output: &mut [u64],
+) {
+    write_empty_rows(panels, rows, output);
+    let Some(run) = panels.run(q) else { return };
+    scratch.reserve(panels.columns() * TILE, panels.rows() * TILE);
+    dispatch(Multiply { q, panels, input, rows, scratch, output, run });
+}
+
+struct Multiply<'a> {
+    q: Modulus,
+    panels: &'a Panels,
+    input: &'a [u64],
+    rows: &'a Rows<'a>,
+    scratch: &'a mut Scratch,
+    output: &'a mut [u64],
+    /// Columns that may be summed before a reduction.
+    run: usize,
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { q, panels, input, rows, scratch, output, run } = self;
+        let field = Field::new(simd, q);
+        let block = BLOCK.min(run);
+        for component in 0..rows.input_components {
+            let x = scratch.x.get_mut(..panels.columns() * TILE).unwrap_or_default();
+            arrange(&field, panels.columns(), rows.input_components, component, input, x);
+            let sums = scratch.sums.get_mut(..panels.rows() * TILE).unwrap_or_default();
+            let (alone, together): (Vec<_>, Vec<_>) = panels.groups.iter().partition(|g| g.single().is_some());
+            for group in together {
+                let parts = group.columns.len().div_ceil(block).max(1);
+                for part in 0..parts {
+                    let first = part * block;
+                    let columns =
+                        group.columns.get(first..(first + block).min(group.columns.len())).unwrap_or_default();
+                    let fresh = part == 0 && !group.continues;
+                    // Sums of several blocks are reduced in between when not all of them fit.
+                    let reduce = !fresh && run < panels.columns();
+                    for (g, x) in x.chunks_exact(panels.columns() * GROUP).enumerate() {
+                        for panel in &group.panels {
+                            let place = Place { first, fresh, reduce, group: g };
+                            dot(&field, panel, columns, x, sums, place);
+                        }
+                    }
+                }
+            }
+            single_rows(&field, &alone, panels.columns(), x, run, (sums, &mut scratch.cursors));
+            let touched = panels.groups.iter().filter(|g| !g.continues).flat_map(|g| &g.panels).flat_map(|p| &p.rows);
+            for &row in touched {
+                let start = (row as usize * rows.output_components + component) * TILE;
+                let Some(out) = output.get_mut(start..start + TILE) else { continue };
+                let Some(sums) = sums.get(row as usize * TILE..(row as usize + 1) * TILE) else { continue };
+                let constant = if component == 0 { bias(rows, row) } else { 0 };
+                finish(&field, sums, constant, rows.accumulate, out);
+            }
+        }
+    }
+}
+
+/// The tiles of one component as doubles, group of slots by group of slots: `x[group][column][slot]`.
+#[inline(always)]
+fn arrange<S: Simd>(f: &Field<S>, columns: usize, components: usize, component: usize, input: &[u64], x: &mut [f64]) {
+    let tiles = input.chunks_exact(TILE).skip(component).step_by(components);
+    for (column, tile) in tiles.enumerate().take(columns) {
+        for (g, from) in tile.as_chunks::<GROUP>().0.iter().enumerate() {
+            let start = (g * columns + column) * GROUP;
+            let Some(to) = x.get_mut(start..start + GROUP) else { continue };
+            let (from, to) = (S::as_simd_u64s(from).0, S::as_mut_simd_f64s(to).0);
+            for (to, &from) in to.iter_mut().zip(from) {
+                *to = f.centred(from);
+            }
+        }
+    }
+}
+
+/// Where in the product a panel is worked on.
+#[derive(Clone, Copy)]
+struct Place {
+    /// First column of the block within the panel's group.
+    first: usize,
+    /// Whether nothing has been summed yet.
+    fresh: bool,
+    /// Whether what has been summed is reduced first.
+    reduce: bool,
+    /// Group of slots.
+    group: usize,
+}
+
+#[inline(always)]
+fn dot<S: Simd>(f: &Field<S>, panel: &Panel, columns: &[u32], x: &[f64], sums: &mut [f64], place: Place) {
+    match panel.rows.len() {
+        1 => dot_rows::<S, 1>(f, panel, columns, x, sums, place),
+        2 => dot_rows::<S, 2>(f, panel, columns, x, sums, place),
+        3 => dot_rows::<S, 3>(f, panel, columns, x, sums, place),
+        4 => dot_rows::<S, 4>(f, panel, columns, x, sums, place),
+        5 => dot_rows::<S, 5>(f, panel, columns, x, sums, place),
+        _ => dot_rows::<S, PANEL_ROWS>(f, panel, columns, x, sums, place),
+    }
+}
+
+#[inline(always)]
+fn dot_rows<S: Simd, const R: usize>(
+    f: &Field<S>,
+    panel: &Panel,
+    columns: &[u32],
+    x: &[f64],
+    sums: &mut [f64],
+    place: Place,
+) {
+    if GROUP == 2 * S::F64_LANES {
+        dot_vectors::<S, R, 2>(f, panel, columns, x, sums, place);
+    } else {
+        dot_vectors::<S, R, 4>(f, panel, columns, x, sums, place);
+    }
+}
+
+#[inline(always)]
+fn dot_vectors<S: Simd, const R: usize, const V: usize>(
+    f: &Field<S>,
+    panel: &Panel,
+    columns: &[u32],
+    x: &[f64],
+    sums: &mut [f64],
+    place: Place,
+) {
+    let mut local = [[f.zero; V]; R];
+    let at = |row: u32| row as usize * TILE + place.group * GROUP;
+    if !place.fresh {
+        for (local, &row) in local.iter_mut().zip(&panel.rows) {
+            let from = S::as_simd_f64s(sums.get(at(row)..at(row) + GROUP).unwrap_or_default()).0;
+            for (l, &s) in local.iter_mut().zip(from) {
+                *l = if place.reduce { f.reduce(s) } else { s };
+            }
+        }
+    }
+    let x = x.as_chunks::<GROUP>().0;
+    let weights = panel.weights.as_chunks::<R>().0.get(place.first..).unwrap_or_default();
+    for (&column, weights) in columns.iter().zip(weights) {
+        let Some(x) = x.get(column as usize) else { continue };
+        let x: &[S::f64s] = S::as_simd_f64s(x).0;
+        let Some(x) = x.first_chunk::<V>() else { continue };
+        for (row, &w) in local.iter_mut().zip(weights) {
+            let w = f.simd.splat_f64s(f64::from_bits(w));
+            for (s, &x) in row.iter_mut().zip(x) {
+                *s = f.simd.mul_add_e_f64s(x, w, *s);
+            }
+        }
+    }
+    for (local, &row) in local.iter().zip(&panel.rows) {
+        let to = S::as_mut_simd_f64s(sums.get_mut(at(row)..at(row) + GROUP).unwrap_or_default()).0;
+        for (to, &l) in to.iter_mut().zip(local) {
+            *to = l;
+        }
+    }
+}
+
+/// Rows that share their columns with no other: all slots at once, so that a weight is read once.
+#[inline(always)]
+fn single_rows<S: Simd>(
+    f: &Field<S>,
+    groups: &[&Group],
+    columns: usize,
+    x: &[f64],
+    run: usize,
+    (sums, cursors): (&mut [f64], &mut Vec<usize>),
+) {
+    let entries: usize = groups.iter().map(|g| g.columns.len()).sum();
+    // Rows that jump about the whole input are taken a window of columns at a time, which then stays in the cache.
+    let scattered = entries * WINDOW >= groups.len() * columns * SCATTERED;
+    let window = if scattered { WINDOW } else { columns };
+    cursors.clear();
+    cursors.resize(groups.len(), 0);
+    for end in (0..columns).step_by(window.max(1)).map(|first| first + window) {
+        for (group, cursor) in groups.iter().zip(cursors.iter_mut()) {
+            let Some(panel) = group.single() else { continue };
+            let ahead = group.columns.get(*cursor..).unwrap_or_default();
+            let count = if scattered { ahead.partition_point(|&c| (c as usize) < end) } else { ahead.len() };
+            if count > 0 {
+                let entries = *cursor..*cursor + count;
+                if GROUP == 2 * S::F64_LANES {
+                    single_row::<S, 2>(f, group, panel, entries, columns, x, run, sums);
+                } else {
+                    single_row::<S, 4>(f, group, panel, entries, columns, x, run, sums);
+                }
+                *cursor += count;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "inlined; a struct would only rename the call")]
+fn single_row<S: Simd, const V: usize>(
+    f: &Field<S>,
+    group: &Group,
+    panel: &Panel,
+    entries: std::ops::Range<usize>,
+    columns: usize,
+    x: &[f64],
+    run: usize,
+    sums: &mut [f64],
+) {
+    let row = panel.rows.first().copied().unwrap_or(0) as usize;
+    let Some(sums) = sums.get_mut(row * TILE..(row + 1) * TILE) else { return };
+    let sums = S::as_mut_simd_f64s(sums).0;
+    let mut local = [[f.zero; V]; GROUPS];
+    if entries.start > 0 || group.continues {
+        for (l, s) in local.as_flattened_mut().iter_mut().zip(&*sums) {
+            *l = *s;
+        }
+    }
+    let x = x.as_chunks::<GROUP>().0;
+    let parts: [&[[f64; GROUP]]; GROUPS] =
+        std::array::from_fn(|g| x.get(g * columns..(g + 1) * columns).unwrap_or_default());
+    let mut start = entries.start;
+    while start < entries.end {
+        if start.is_multiple_of(run) && (start > 0 || group.continues) {
+            for l in local.as_flattened_mut() {
+                *l = f.reduce(*l);
+            }
+        }
+        let end = entries.end.min((start / run + 1).saturating_mul(run));
+        let pairs = group.columns.get(start..end).into_iter().flatten();
+        for (&column, &w) in pairs.zip(panel.weights.get(start..end).into_iter().flatten()) {
+            let w = f.simd.splat_f64s(f64::from_bits(w));
+            for (local, part) in local.iter_mut().zip(&parts) {
+                let Some(x) = part.get(column as usize) else { continue };
+                for (l, &x) in local.iter_mut().zip(S::as_simd_f64s(x).0) {
+                    *l = f.simd.mul_add_e_f64s(x, w, *l);
+                }
+            }
+        }
+        start = end;
+    }
+    for (s, l) in sums.iter_mut().zip(local.as_flattened()) {
+        *s = *l;
+    }
+}
+
+#[inline(always)]
+fn finish<S: Simd>(f: &Field<S>, sums: &[f64], constant: u64, keep: bool, out: &mut [u64]) {
+    let constant = f.centred(f.simd.splat_u64s(constant));
+    for (out, &sum) in S::as_mut_simd_u64s(out).0.iter_mut().zip(S::as_simd_f64s(sums).0) {
+        let mut x = f.simd.add_f64s(f.reduce(sum), constant);
+        if keep {
+            x = f.simd.add_f64s(x, f.centred(*out));
+        }
+        *out = f.canonical(f.reduce(x));
+    }
+}
+
+/// Two components in, three out; see [`super::square`].
+pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
+    dispatch(Square { q, input, output });
+}
+
+struct Square<'a> {
+    q: Modulus,
+    input: &'a [u64],
+    output: &'a mut [u64],
+}
+
+impl WithSimd for Square<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let f = Field::new(simd, self.q);
+        for (x, y) in self.input.chunks_exact(2 * TILE).zip(self.output.chunks_exact_mut(3 * TILE)) {
+            let (a, b) = x.split_at(TILE);
+            let (y0, rest) = y.split_at_mut(TILE);
+            let (y1, y2) = rest.split_at_mut(TILE);
+            let [y0, y1, y2] = [y0, y1, y2].map(|y| S::as_mut_simd_u64s(y).0);
+            let operands = S::as_simd_u64s(a).0.iter().zip(S::as_simd_u64s(b).0);
+            for (((&a, &b), y0), (y1, y2)) in operands.zip(y0).zip(y1.iter_mut().zip(y2)) {
+                let (a, b) = (f.centred(a), f.centred(b));
+                *y0 = f.canonical(f.multiply(a, a));
+                let cross = f.multiply(a, b);
+                *y1 = f.canonical(f.reduce(f.simd.add_f64s(cross, cross)));
+                *y2 = f.canonical(f.multiply(b, b));
+            }
+        }
+    }
+}
+
+/// See [`super::multiply_add`].
+pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
+    dispatch(MultiplyAdd { q, accumulator, a, b });
+}
+
+struct MultiplyAdd<'a> {
+    q: Modulus,
+    accumulator: &'a mut [u64],
+    a: &'a [u64],
+    b: &'a [u64],
+}
+
+impl WithSimd for MultiplyAdd<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let f = Field::new(simd, self.q);
+        let operands = S::as_simd_u64s(self.a).0.iter().zip(S::as_simd_u64s(self.b).0);
+        for (s, (&a, &b)) in S::as_mut_simd_u64s(self.accumulator).0.iter_mut().zip(operands) {
+            let product = f.multiply(f.centred(a), f.centred(b));
+            *s = f.canonical(f.reduce(f.simd.add_f64s(product, f.double(*s))));
+        }
+    }
+}
+
+/// See [`super::twist`].
+pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
+    // The mirror images in order, so that the pass below reads everything forwards.
+    let Some((first, rest)) = a.split_first() else { return };
+    let mirror: Vec<u64> = std::iter::once(*first).chain(rest.iter().rev().copied()).collect();
+    dispatch(Twist { q, table, a, mirror: &mirror });
+}
+
+struct Twist<'a> {
+    q: Modulus,
+    table: &'a Mirror,
+    a: &'a mut [u64],
+    mirror: &'a [u64],
+}
+
+impl WithSimd for Twist<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let f = Field::new(simd, self.q);
+        let factors = S::as_simd_u64s(&self.table.own.values).0.iter();
+        let factors = factors.zip(S::as_simd_u64s(&self.table.mirrored.values).0);
+        let values = S::as_mut_simd_u64s(self.a).0.iter_mut().zip(S::as_simd_u64s(self.mirror).0);
+        for ((a, &back), (&own, &mirrored)) in values.zip(factors) {
+            let sum = f
+                .simd
+                .add_f64s(f.multiply(f.centred(*a), f.centred(own)), f.multiply(f.centred(back), f.centred(mirrored)));
+            *a = f.canonical(f.reduce(sum));
+        }
+    }
+}
+
+/// See [`super::lift`].
+pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    dispatch(Lift { p, q, from, to });
+}
+
+struct Lift<'a> {
+    p: Modulus,
+    q: Modulus,
+    from: &'a [u64],
+    to: &'a mut [u64],
+}
+
+impl WithSimd for Lift<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (p, q) = (Field::new(simd, self.p), Field::new(simd, self.q));
+        for (to, &from) in S::as_mut_simd_u64s(self.to).0.iter_mut().zip(S::as_simd_u64s(self.from).0) {
+            *to = q.canonical(q.reduce(p.centred(from)));
+        }
+    }
+}
+
+/// See [`super::subtract_scale`].
+pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+    dispatch(SubtractScale { q, x, y, factor: factor.parts().0 });
+}
+
+struct SubtractScale<'a> {
+    q: Modulus,
+    x: &'a mut [u64],
+    y: &'a [u64],
+    factor: u64,
+}
+
+impl WithSimd for SubtractScale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let f = Field::new(simd, self.q);
+        let factor = f.centred(simd.splat_u64s(self.factor));
+        for (x, &y) in S::as_mut_simd_u64s(self.x).0.iter_mut().zip(S::as_simd_u64s(self.y).0) {
+            let difference = simd.sub_f64s(f.double(*x), f.double(y));
+            *x = f.canonical(f.multiply(difference, factor));
+        }
+    }
+}
