@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::encode::Joiner;
 use crate::error::operand;
-use crate::sample::{PublicSeed, SecretRng, uniform};
+use crate::sample::{PublicSeed, SecretRng, Uniform};
 use crate::{Batch, Encoder, Error, Parameters, Result, SecretKey, kernel};
 
 /// Encrypts `slots` (at most N, the rest are zero) at `scale` with `limbs` limbs: returns `b = m + e - a s`, as
@@ -52,8 +52,10 @@ pub fn encrypt(
 /// The uniform half of fresh ciphertext `index`: fills `out`, `[limb][N]` values for as many limbs as it has room for.
 pub fn expand(parameters: &Parameters, seed: &PublicSeed, index: u64, out: &mut [u64]) {
     let n = parameters.degree();
-    let limbs = out.len() / n;
-    uniform(seed, index, parameters.moduli(limbs).zip(out.chunks_mut(n)));
+    let uniform = Uniform::new(seed);
+    for ((limb, q), out) in parameters.moduli(out.len() / n).enumerate().zip(out.chunks_mut(n)) {
+        uniform.fill(q, (index, limb), 0, out);
+    }
 }
 
 /// Decrypts ciphertext `element`: the N slots, divided by `scale`. Takes two components or, with the square of the

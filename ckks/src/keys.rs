@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use crate::error::operand;
-use crate::sample::{PublicSeed, SecretRng, uniform};
+use crate::sample::{PublicSeed, SecretRng, Uniform};
 use crate::{Parameters, Result, kernel};
 
 /// The secret key: N coefficients of -1, 0, 1.
@@ -164,15 +164,12 @@ impl EvaluationKey {
 }
 
 fn expand(parameters: &Parameters, seed: &PublicSeed) -> Vec<Vec<u64>> {
-    let n = parameters.degree();
+    let (n, uniform) = (parameters.degree(), Uniform::new(seed));
     (0..parameters.max_limbs())
         .map(|digit| {
             let mut a = vec![0; parameters.all_transforms().len() * n];
-            uniform(
-                seed,
-                digit as u64,
-                parameters.all_transforms().iter().map(crate::ntt::Transform::modulus).zip(a.chunks_mut(n)),
-            );
+            let limbs = parameters.all_transforms().iter().zip(a.chunks_mut(n)).enumerate();
+            limbs.for_each(|(limb, (t, out))| uniform.fill(t.modulus(), (digit as u64, limb), 0, out));
             a
         })
         .collect()

@@ -15,6 +15,7 @@ mod keys;
 mod modulus;
 pub mod noise;
 mod ntt;
+mod packed;
 mod params;
 pub mod pointwise;
 pub mod primes;
@@ -29,8 +30,9 @@ pub use error::{Error, Result};
 pub use kernel::{Kernel, Panels, TILE};
 pub use keys::{EvaluationKey, SecretKey};
 pub use modulus::Modulus;
+pub use packed::{Packed, pack_batch, pack_halves, pack_residues, packed_bytes, unpack_residues};
 pub use params::{Parameters, ParametersLiteral};
-pub use sample::{ERROR_VARIANCE, PublicSeed, SECRET_VARIANCE, SecretRng};
+pub use sample::{ERROR_VARIANCE, PublicSeed, SECRET_VARIANCE, SecretRng, SecretRngs};
 pub use switch::{relinearise, rescale};
 
 const fn assert_shared<T: Send + Sync>() {}

@@ -2,12 +2,15 @@
 //! squares run tile by tile, so that what lies between them never leaves the cache. Must never store an
 //! intermediate value whole.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
 use rayon::prelude::*;
 
 use crate::error::operand;
 use crate::kernel::{self, Panels, Rows, Scratch, TILE};
 use crate::modulus::Modulus;
-use crate::{Batch, Parameters, Result};
+use crate::{Batch, Packed, Parameters, Result, packed};
 
 /// What an operation reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,83 +40,226 @@ pub enum Op<'a> {
 /// Length and components of an operand.
 type Size = (usize, usize);
 
-/// Runs the operations in order and returns the last one's result. All inputs have the same limbs.
-pub fn run(parameters: &Parameters, inputs: &[&Batch], ops: &[Op<'_>]) -> Result<Batch> {
+/// A vector of ciphertexts to read from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// In memory.
+    Stored(&'a Batch),
+    /// Packed, and unpacked tile by tile.
+    Packed(&'a Packed<'a>),
+}
+
+impl Source<'_> {
+    fn size(&self) -> Size {
+        match self {
+            Self::Stored(b) => (b.len(), b.components()),
+            Self::Packed(p) => (p.len(), p.components()),
+        }
+    }
+
+    fn limbs(&self) -> usize {
+        match self {
+            Self::Stored(b) => b.limbs(),
+            Self::Packed(p) => p.limbs(),
+        }
+    }
+}
+
+/// What a sequence came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The last operation's result.
+    pub batch: Batch,
+    /// Seconds of each operation, summed over threads.
+    pub seconds: Vec<f64>,
+    /// Seconds of unpacking, summed over threads.
+    pub unpacking: f64,
+}
+
+/// Runs the operations in order. All inputs have the same limbs.
+pub fn run(parameters: &Parameters, inputs: &[Source<'_>], ops: &[Op<'_>]) -> Result<Outcome> {
     let wrong = |found: String, expected: &str| operand("evaluating", found, expected);
-    let Some(first) = inputs.first() else { return Err(wrong("no input".into(), "at least one")) };
-    for batch in inputs {
-        batch.expect("evaluating", parameters, batch.components())?;
-        if batch.limbs() != first.limbs() {
-            return Err(wrong(format!("{} and {} limbs", first.limbs(), batch.limbs()), "inputs of the same limbs"));
+    let Some(limbs) = inputs.first().map(Source::limbs) else { return Err(wrong("no input".into(), "at least one")) };
+    for source in inputs {
+        if let Source::Stored(batch) = source {
+            batch.expect("evaluating", parameters, batch.components())?;
+        }
+        if source.limbs() != limbs {
+            return Err(wrong(format!("{limbs} and {} limbs", source.limbs()), "inputs of the same limbs"));
         }
     }
     let mut sizes: Vec<Size> = Vec::with_capacity(ops.len());
     for (i, op) in ops.iter().enumerate() {
         sizes.push(result_size(i, op, inputs, &sizes)?);
     }
-    let Some((&(len, components), scratch_sizes)) = sizes.split_last() else {
-        return Err(wrong("no operation".into(), "at least one"));
+    let Some(&(len, components)) = sizes.last() else { return Err(wrong("no operation".into(), "at least one")) };
+    let plan = Plan {
+        parameters,
+        inputs,
+        ops,
+        sizes: &sizes,
+        wanted: inputs.iter().enumerate().map(|(i, source)| wanted(ops, i, source)).collect(),
+        // The residues of biases and factors do not depend on the tile.
+        constants: parameters.moduli(limbs).map(|q| ops.iter().map(|op| residues(q, op)).collect()).collect(),
+        moduli: parameters.moduli(limbs).collect(),
     };
-    let limbs = first.limbs();
-    // The residues of biases and factors do not depend on the tile.
-    let constants: Vec<Vec<Vec<u64>>> =
-        parameters.moduli(limbs).map(|q| ops.iter().map(|op| residues(q, op)).collect()).collect();
-    let moduli: Vec<Modulus> = parameters.moduli(limbs).collect();
-    let tiles = parameters.degree() / TILE;
-    let mut result = Batch::zeros(parameters, limbs, components, len)?;
-    let block_len = result.block_len();
-    result.data_mut().par_chunks_mut(block_len).enumerate().for_each_init(
-        || {
-            let scratch = scratch_sizes.iter().map(|(len, components)| vec![0; len * components * TILE]);
-            (scratch.collect::<Vec<Vec<u64>>>(), Scratch::default())
-        },
-        |(scratch, room), (block, out)| {
-            let limb = block / tiles;
-            let (Some(&q), Some(constants)) = (moduli.get(limb), constants.get(limb)) else { return };
-            for (i, (op, constants)) in ops.iter().zip(constants).enumerate() {
-                let (before, rest) = scratch.split_at_mut(i);
-                let target = rest.first_mut().map_or(&mut *out, Vec::as_mut_slice);
-                let read = |o: Operand| match o {
-                    Operand::Input(k) => inputs.get(k).map_or(&[][..], |b| b.block(block)),
-                    Operand::Result(k) => before.get(k).map_or(&[][..], Vec::as_slice),
-                };
-                let size = |o: Operand| operand_size(o, inputs, &sizes).unwrap_or((0, 0));
-                let output_components = sizes.get(i).map_or(0, |s| s.1);
-                match op {
-                    Op::Linear { terms, .. } => {
-                        for (t, (source, panels)) in terms.iter().enumerate() {
-                            let rows = Rows {
-                                input_components: size(*source).1,
-                                output_components,
-                                bias: constants,
-                                accumulate: t > 0,
-                            };
-                            let rows = if t > 0 { Rows { bias: &[], ..rows } } else { rows };
-                            kernel::multiply(parameters.kernel(), q, panels, read(*source), &rows, room, target);
-                        }
-                    }
-                    Op::Square(source) => kernel::square(parameters.kernel(), q, read(*source), target),
-                    Op::Scale(source, _) => {
-                        let factor = q.factor(constants.first().copied().unwrap_or(0));
-                        for (to, &from) in target.iter_mut().zip(read(*source)) {
-                            *to = q.mul_factor(from, factor);
-                        }
+    let clock = Clock { ops: ops.iter().map(|_| AtomicU64::new(0)).collect(), unpacking: AtomicU64::new(0) };
+    let mut batch = Batch::zeros(parameters, limbs, components, len)?;
+    let block_len = batch.block_len();
+    let tiles = batch.data_mut().par_chunks_mut(block_len).enumerate();
+    let canonical = tiles.map_init(|| Room::new(&plan), |room, (block, out)| plan.tile(room, block, out, &clock));
+    if !canonical.all(|fine| fine) {
+        return Err(packed::refused());
+    }
+    let seconds = |nanoseconds: &AtomicU64| nanoseconds.load(Relaxed) as f64 / 1e9;
+    Ok(Outcome { batch, seconds: clock.ops.iter().map(seconds).collect(), unpacking: seconds(&clock.unpacking) })
+}
+
+/// Nanoseconds, summed over threads.
+struct Clock {
+    ops: Vec<AtomicU64>,
+    unpacking: AtomicU64,
+}
+
+/// A sequence with all that its tiles have in common.
+struct Plan<'a> {
+    parameters: &'a Parameters,
+    inputs: &'a [Source<'a>],
+    ops: &'a [Op<'a>],
+    sizes: &'a [Size],
+    /// Per input the elements that the operations read, when not all.
+    wanted: Vec<Option<Vec<u32>>>,
+    /// Per limb, per operation.
+    constants: Vec<Vec<Vec<u64>>>,
+    moduli: Vec<Modulus>,
+}
+
+/// What a thread keeps from tile to tile.
+struct Room {
+    unpacked: Vec<Vec<u64>>,
+    results: Vec<Vec<u64>>,
+    scratch: Scratch,
+}
+
+impl Room {
+    fn new(plan: &Plan<'_>) -> Self {
+        let tile = |(len, components): Size| vec![0; len * components * TILE];
+        let before_last = plan.sizes.len().saturating_sub(1);
+        Self {
+            unpacked: plan
+                .inputs
+                .iter()
+                .map(|s| if let Source::Packed(_) = s { tile(s.size()) } else { vec![] })
+                .collect(),
+            results: plan.sizes.iter().take(before_last).map(|&s| tile(s)).collect(),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// One tile of the result; false when an input holds what is no residue.
+    fn tile(&self, room: &mut Room, block: usize, out: &mut [u64], clock: &Clock) -> bool {
+        let limb = block / (self.parameters.degree() / TILE);
+        let (Some(&q), Some(constants)) = (self.moduli.get(limb), self.constants.get(limb)) else { return false };
+        let mut last = Instant::now();
+        let mut lap = |to: Option<&AtomicU64>| {
+            let now = Instant::now();
+            if let Some(to) = to {
+                to.fetch_add(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX), Relaxed);
+            }
+            last = now;
+        };
+        let mut canonical = true;
+        for ((source, room), wanted) in self.inputs.iter().zip(&mut room.unpacked).zip(&self.wanted) {
+            if let Source::Packed(packed) = source {
+                canonical &= packed.read(block, wanted.as_deref(), room);
+            }
+        }
+        lap(Some(&clock.unpacking));
+        let unpacked = &room.unpacked;
+        for (i, (op, constants)) in self.ops.iter().zip(constants).enumerate() {
+            let stored = i.min(room.results.len());
+            let (before, rest) = room.results.split_at_mut(stored);
+            let target = rest.first_mut().map_or(&mut *out, Vec::as_mut_slice);
+            let read = |o: Operand| match o {
+                Operand::Input(k) => match self.inputs.get(k) {
+                    Some(Source::Stored(b)) => b.block(block),
+                    _ => unpacked.get(k).map_or(&[][..], Vec::as_slice),
+                },
+                Operand::Result(k) => before.get(k).map_or(&[][..], Vec::as_slice),
+            };
+            self.apply(op, q, (i, constants), read, &mut room.scratch, target);
+            lap(clock.ops.get(i));
+        }
+        canonical
+    }
+
+    fn apply<'d>(
+        &self,
+        op: &Op<'_>,
+        q: Modulus,
+        (index, constants): (usize, &[u64]),
+        read: impl Fn(Operand) -> &'d [u64],
+        scratch: &mut Scratch,
+        target: &mut [u64],
+    ) {
+        let kernel = self.parameters.kernel();
+        match op {
+            Op::Linear { terms, .. } => {
+                for (t, (source, panels)) in terms.iter().enumerate() {
+                    let rows = Rows {
+                        input_components: operand_size(*source, self.inputs, self.sizes).map_or(0, |s| s.1),
+                        output_components: self.sizes.get(index).map_or(0, |s| s.1),
+                        bias: if t == 0 { constants } else { &[] },
+                        accumulate: t > 0,
+                    };
+                    kernel::multiply(kernel, q, panels, read(*source), &rows, scratch, target);
+                }
+            }
+            Op::Square(source) => kernel::square(kernel, q, read(*source), target),
+            Op::Scale(source, _) => {
+                let factor = q.factor(constants.first().copied().unwrap_or(0));
+                for (to, &from) in target.iter_mut().zip(read(*source)) {
+                    *to = q.mul_factor(from, factor);
+                }
+            }
+        }
+    }
+}
+
+/// The elements of input `index` that the operations read; `None` when all, or when there is nothing to unpack.
+fn wanted(ops: &[Op<'_>], index: usize, source: &Source<'_>) -> Option<Vec<u32>> {
+    let Source::Packed(packed) = source else { return None };
+    let mut read = vec![false; packed.len()];
+    for op in ops {
+        match op {
+            Op::Linear { terms, .. } => {
+                let columns = terms.iter().filter(|(o, _)| *o == Operand::Input(index)).flat_map(|(_, p)| p.read());
+                for c in columns {
+                    if let Some(r) = read.get_mut(c as usize) {
+                        *r = true;
                     }
                 }
             }
-        },
-    );
-    Ok(result)
+            Op::Square(o) | Op::Scale(o, _) if *o == Operand::Input(index) => return None,
+            Op::Square(_) | Op::Scale(..) => {}
+        }
+    }
+    if read.iter().all(|&r| r) {
+        return None;
+    }
+    Some((0_u32..).zip(read).filter(|(_, r)| *r).map(|(c, _)| c).collect())
 }
 
-fn operand_size(operand: Operand, inputs: &[&Batch], sizes: &[Size]) -> Option<Size> {
+fn operand_size(operand: Operand, inputs: &[Source<'_>], sizes: &[Size]) -> Option<Size> {
     match operand {
-        Operand::Input(k) => inputs.get(k).map(|b| (b.len(), b.components())),
+        Operand::Input(k) => inputs.get(k).map(Source::size),
         Operand::Result(k) => sizes.get(k).copied(),
     }
 }
 
-fn result_size(index: usize, op: &Op<'_>, inputs: &[&Batch], sizes: &[Size]) -> Result<Size> {
+fn result_size(index: usize, op: &Op<'_>, inputs: &[Source<'_>], sizes: &[Size]) -> Result<Size> {
     let size = |o: Operand| {
         operand_size(o, inputs, sizes).ok_or_else(|| {
             operand("evaluating", format!("operand {o:?} of operation {index}"), "an input or an earlier result")

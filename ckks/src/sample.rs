@@ -1,6 +1,8 @@
-//! Random ring elements: uniform, ternary, and centred binomial, all from ChaCha20. Must never draw a secret and a
-//! public element from the same stream.
+//! Random ring elements: ternary and centred binomial from ChaCha20, public uniform ones from AES in counter mode. Must
+//! never draw a secret and a public element from the same stream.
 
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::{Aes256, Block};
 use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
@@ -57,11 +59,11 @@ impl SecretRng {
         seed
     }
 
-    /// An independent source for one of many parallel tasks.
-    pub fn fork(&mut self) -> Self {
+    /// Independent sources for many parallel tasks.
+    pub fn split(&mut self) -> SecretRngs {
         let mut seed = Zeroizing::new([0; 32]);
         self.0.fill_bytes(seed.as_mut());
-        Self(ChaCha20Rng::from_seed(*seed))
+        SecretRngs(seed)
     }
 
     /// Adds one error sample to every coefficient.
@@ -94,29 +96,82 @@ impl SecretRng {
     }
 }
 
-/// Fills `out`, one slice per limb, with the uniform element number `index` of a seed's family. The same on every
-/// machine: part of the file format.
-pub(crate) fn uniform<'a>(seed: &PublicSeed, index: u64, limbs: impl Iterator<Item = (Modulus, &'a mut [u64])>) {
-    let mut rng = ChaCha20Rng::from_seed(*seed);
-    rng.set_stream(index);
-    let mut bytes = vec![0_u8; 8 * 1024];
-    for (q, limb) in limbs {
+/// Sources of secret randomness by number; the same number gives the same source.
+pub struct SecretRngs(Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for SecretRngs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretRngs(..)")
+    }
+}
+
+impl SecretRngs {
+    /// Source number `index`: a stream of its own under the common key.
+    pub fn get(&self, index: u64) -> SecretRng {
+        let mut rng = ChaCha20Rng::from_seed(*self.0);
+        rng.set_stream(index);
+        SecretRng(rng)
+    }
+}
+
+/// The uniform elements that a public seed stands for: AES-256 in counter mode with the seed as its key, as FrodoKEM
+/// expands its matrix. Any slot can be had without those before it. The same on every machine: part of the file format.
+pub(crate) struct Uniform(Aes256);
+
+impl Uniform {
+    pub(crate) fn new(seed: &PublicSeed) -> Self {
+        Self(Aes256::new(seed.into()))
+    }
+
+    /// Fills `out` with slots `first..` (an even number) of element `index`, limb `limb`.
+    pub(crate) fn fill(&self, q: Modulus, (index, limb): (u64, usize), first: usize, out: &mut [u64]) {
         let mask = (1_u64 << q.bits()) - 1;
-        let mut filled = 0;
-        while filled < limb.len() {
-            rng.fill_bytes(&mut bytes);
-            for word in bytes.as_chunks::<8>().0 {
-                let value = u64::from_le_bytes(*word) & mask;
-                // Rejection keeps it exactly uniform.
-                if value < q.value()
-                    && let Some(slot) = limb.get_mut(filled)
-                {
-                    *slot = value;
-                    filled += 1;
+        for (part, out) in out.chunks_mut(PARALLEL).enumerate() {
+            let first = first + part * PARALLEL;
+            let mut blocks: [Block; PARALLEL / 2] = std::array::from_fn(|i| counter(index, limb, first / 2 + i, 0));
+            self.0.encrypt_blocks(&mut blocks);
+            let mut largest = 0;
+            for (pair, block) in out.chunks_mut(2).zip(&blocks) {
+                for (v, word) in pair.iter_mut().zip(words(block)) {
+                    *v = word & mask;
+                    largest = largest.max(*v);
                 }
+            }
+            if largest >= q.value() {
+                self.replace(q, (index, limb), first, out);
             }
         }
     }
+
+    /// Draws again what is not below q, which keeps it exactly uniform.
+    #[cold]
+    fn replace(&self, q: Modulus, (index, limb): (u64, usize), first: usize, out: &mut [u64]) {
+        let mask = (1_u64 << q.bits()) - 1;
+        for (slot, v) in (first..).zip(out) {
+            let mut attempt = 0;
+            while *v >= q.value() {
+                attempt += 1;
+                let mut block = counter(index, limb, slot / 2, attempt);
+                self.0.encrypt_block(&mut block);
+                let [even, odd] = words(&block);
+                *v = if slot % 2 == 0 { even } else { odd } & mask;
+            }
+        }
+    }
+}
+
+/// Slots drawn at once: sixteen blocks keep the processor's AES units busy.
+const PARALLEL: usize = 32;
+
+/// Index, limb, attempt, and the number of the pair of slots: no two draws share one.
+fn counter(index: u64, limb: usize, pair: usize, attempt: u16) -> Block {
+    let place = (limb as u128) << 64 | u128::from(attempt) << 80 | (pair as u128) << 96;
+    (u128::from(index) | place).to_le_bytes().into()
+}
+
+fn words(block: &Block) -> [u64; 2] {
+    let both = u128::from_le_bytes((*block).into());
+    [both as u64, (both >> 64) as u64]
 }
 
 #[cfg(test)]
@@ -151,14 +206,43 @@ mod tests {
         let q = Modulus::new(1_099_511_480_321);
         let draw = |seed: u8, index| {
             let mut out = vec![0; 2000];
-            uniform(&[seed; 32], index, std::iter::once((q, out.as_mut_slice())));
+            Uniform::new(&[seed; 32]).fill(q, (index, 0), 0, &mut out);
             out
         };
+        let mut later = vec![0; 40];
+        Uniform::new(&[1; 32]).fill(q, (5, 0), 96, &mut later);
+        assert_eq!(later, draw(1, 5)[96..136], "any slot can be had alone");
+        let mut other = vec![0; 2000];
+        Uniform::new(&[1; 32]).fill(q, (5, 1), 0, &mut other);
+        assert_ne!(other, draw(1, 5), "limbs differ");
         assert_eq!(draw(1, 5), draw(1, 5));
         assert_ne!(draw(1, 5), draw(1, 6));
         assert_ne!(draw(1, 5), draw(2, 5));
         let mean = draw(1, 5).iter().map(|&v| v as f64).sum::<f64>() / 2000.0 / q.value() as f64;
         assert!((mean - 0.5).abs() < 5.0 / (12.0 * 2000.0_f64).sqrt());
+    }
+
+    /// A prime little above a power of two refuses nearly half of what is drawn.
+    #[test]
+    fn refused_draws_leave_it_uniform() {
+        let q = Modulus::new(1_048_583);
+        let mut out = vec![0; 20_000];
+        Uniform::new(&[3; 32]).fill(q, (0, 0), 0, &mut out);
+        assert!(out.iter().all(|&v| v < q.value()));
+        let below = out.iter().filter(|&&v| v < q.value() / 2).count() as f64;
+        assert!((below - 10_000.0).abs() < 5.0 * 5_000.0_f64.sqrt(), "{below}");
+    }
+
+    /// Counter 0 under an all-zero key: the first block of AES-256, as published with the cipher's test vectors.
+    #[test]
+    fn the_stream_is_the_standard_cipher() {
+        let q = Modulus::new((1 << 50) - 27);
+        let mut out = vec![0; 2];
+        Uniform::new(&[0; 32]).fill(q, (0, 0), 0, &mut out);
+        let block = 0xdc95_c078_a240_8989_ad48_a214_9284_2087_u128.to_be_bytes();
+        let mask = (1 << 50) - 1;
+        let expected: Vec<u64> = block.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b) & mask).collect();
+        assert_eq!(out, expected);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use beaa_ckks::pointwise::{self, Op, Operand};
+use beaa_ckks::pointwise::{self, Op, Operand, Source};
 use beaa_ckks::{
     Batch, Encoder, EvaluationKey, Kernel, Panels, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt,
     encrypt, expand, noise, primes, relinearise, rescale,
@@ -109,7 +109,8 @@ fn rescale_divides_the_value_and_adds_what_is_predicted() {
     assert_close(error * scale / q, noise::rescale(n, 2), "rescale, two components");
 
     let fresh = s.encrypt(&rows, 2_f64.powi(28), 2);
-    let squared = pointwise::run(&s.parameters, &[&fresh], &[Op::Square(Operand::Input(0))]).unwrap();
+    let squared =
+        pointwise::run(&s.parameters, &[Source::Stored(&fresh)], &[Op::Square(Operand::Input(0))]).unwrap().batch;
     let exact = s.decrypt(&squared, 2_f64.powi(56));
     let after = rescale(&s.parameters, &squared).unwrap();
     let error = deviation(&s.decrypt(&after, 2_f64.powi(56) / q), &exact);
@@ -124,7 +125,8 @@ fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
         let rows = values(4, n);
         let scale = 2_f64.powi(scale_bits);
         let fresh = s.encrypt(&rows, scale, 3);
-        let squared = pointwise::run(&s.parameters, &[&fresh], &[Op::Square(Operand::Input(0))]).unwrap();
+        let squared =
+            pointwise::run(&s.parameters, &[Source::Stored(&fresh)], &[Op::Square(Operand::Input(0))]).unwrap().batch;
         let before = s.decrypt(&squared, scale * scale);
         let after = relinearise(&s.parameters, &s.key, &squared).unwrap();
         assert_eq!((after.limbs(), after.components()), (3, 2));
@@ -187,24 +189,26 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
         let (b1, b2) = (bias(scale1, hidden), bias(scale2, hidden));
         let y = pointwise::run(
             &s.parameters,
-            &[&x],
+            &[Source::Stored(&x)],
             &[
                 Op::Linear { terms: vec![(Operand::Input(0), &p1)], bias: &b1 },
                 Op::Square(Operand::Result(0)),
                 Op::Linear { terms: vec![(Operand::Result(1), &p2)], bias: &b2 },
             ],
         )
-        .unwrap();
+        .unwrap()
+        .batch;
         let y = rescale(&s.parameters, &relinearise(&s.parameters, &s.key, &y).unwrap()).unwrap();
         let scale3 = scale2 / s.parameters.literal().moduli[2] as f64;
         let scale4 = scale3 * scale3 * 8.0;
         let b3 = bias(scale4, outputs);
         let z = pointwise::run(
             &s.parameters,
-            &[&y],
+            &[Source::Stored(&y)],
             &[Op::Square(Operand::Input(0)), Op::Linear { terms: vec![(Operand::Result(0), &p3)], bias: &b3 }],
         )
-        .unwrap();
+        .unwrap()
+        .batch;
         assert_eq!((z.limbs(), z.components(), z.len()), (2, 3, outputs));
         let got = s.decrypt(&z, scale4);
         let largest = expected.iter().flatten().fold(0.0_f64, |m, v| m.max(v.abs()));
@@ -221,7 +225,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
             let mut s = setup(256, &[36, 36], None, Kernel::detect());
             let x = s.encrypt(&values(40, 256), 2_f64.powi(20), 2);
-            let y = pointwise::run(&s.parameters, &[&x], &[Op::Square(Operand::Input(0))]).unwrap();
+            let y =
+                pointwise::run(&s.parameters, &[Source::Stored(&x)], &[Op::Square(Operand::Input(0))]).unwrap().batch;
             rescale(&s.parameters, &relinearise(&s.parameters, &s.key, &y).unwrap()).unwrap()
         })
     };
@@ -241,7 +246,7 @@ fn sums_of_two_terms_scaling_and_fewer_limbs() {
         Op::Scale(Operand::Input(0), 1 << 12),
         Op::Linear { terms: vec![(Operand::Result(0), &identity), (Operand::Result(1), &identity)], bias: &[0, 0] },
     ];
-    let sum = pointwise::run(&s.parameters, &[&x], &ops).unwrap();
+    let sum = pointwise::run(&s.parameters, &[Source::Stored(&x)], &ops).unwrap().batch;
     let expected: Vec<Vec<f64>> = rows.iter().map(|r| r.iter().map(|v| v * v + v).collect()).collect();
     assert!(deviation(&s.decrypt(&sum, scale * scale), &expected) < 4.0 * noise::fresh(n) / scale);
     x.drop_limbs(1).unwrap();
@@ -256,11 +261,18 @@ fn operands_that_do_not_fit_are_errors() {
     let panels = Panels::new(Kernel::detect(), 1, 3, |_| (&[0_u32, 2][..], &[1, 1][..])).unwrap();
     assert!(relinearise(&s.parameters, &s.key, &x).is_err(), "two components");
     assert!(rescale(&s.parameters, &short).is_err(), "one limb");
-    assert!(pointwise::run(&s.parameters, &[&x, &short], &[Op::Square(Operand::Input(0))]).is_err(), "different limbs");
+    assert!(
+        pointwise::run(&s.parameters, &[Source::Stored(&x), Source::Stored(&short)], &[Op::Square(Operand::Input(0))])
+            .is_err(),
+        "different limbs"
+    );
     assert!(pointwise::run(&s.parameters, &[], &[]).is_err(), "nothing");
-    assert!(pointwise::run(&s.parameters, &[&x], &[Op::Square(Operand::Result(0))]).is_err(), "its own result");
+    assert!(
+        pointwise::run(&s.parameters, &[Source::Stored(&x)], &[Op::Square(Operand::Result(0))]).is_err(),
+        "its own result"
+    );
     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &[0] };
-    assert!(pointwise::run(&s.parameters, &[&x], &[op]).is_err(), "three columns for two inputs");
+    assert!(pointwise::run(&s.parameters, &[Source::Stored(&x)], &[op]).is_err(), "three columns for two inputs");
     assert!(Panels::new(Kernel::detect(), 1, 2, |_| (&[2_u32][..], &[1][..])).is_err(), "column out of range");
     assert!(decrypt(&s.parameters, &s.encoder, &s.secret, &x, 2, 1.0).is_err(), "no such element");
     let seed = s.rng.public_seed();
@@ -277,7 +289,7 @@ fn keys_survive_their_parts_and_refuse_others() {
     let key = EvaluationKey::from_parts(&s.parameters, *s.key.seed(), s.key.masked().to_vec()).unwrap();
     let rows = values(1, 256);
     let x = s.encrypt(&rows, 2_f64.powi(22), 2);
-    let squared = pointwise::run(&s.parameters, &[&x], &[Op::Square(Operand::Input(0))]).unwrap();
+    let squared = pointwise::run(&s.parameters, &[Source::Stored(&x)], &[Op::Square(Operand::Input(0))]).unwrap().batch;
     let y = relinearise(&s.parameters, &key, &squared).unwrap();
     let got = decrypt(&s.parameters, &s.encoder, &secret, &y, 0, 2_f64.powi(44)).unwrap();
     assert!(got.iter().zip(&rows[0]).all(|(g, v)| (g - v * v).abs() < 1e-2));

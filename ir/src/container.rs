@@ -11,8 +11,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 4] = b"BEAA";
-/// The newest format version that this build writes and reads.
-pub const VERSION: u32 = 1;
 const FIXED: usize = 4 + 4 + 4 + 8 + 8;
 const CHECKSUM: usize = 32;
 /// No header needs more; a larger one is damage or malice.
@@ -48,6 +46,32 @@ impl Kind {
         [Self::Program, Self::SecretKey, Self::EvaluationKey, Self::Ciphertexts, Self::Signature]
             .into_iter()
             .find(|k| k.code() == code)
+    }
+
+    /// The format version that this build writes; it reads no newer one.
+    pub fn version(self) -> u32 {
+        match self {
+            Self::Program | Self::SecretKey | Self::Signature => 1,
+            // 2: residues lie in tiles, and seeds are expanded by AES.
+            Self::EvaluationKey | Self::Ciphertexts => 2,
+        }
+    }
+
+    /// The oldest version that this build reads.
+    fn oldest(self) -> u32 {
+        match self {
+            Self::Program | Self::SecretKey | Self::Signature => 1,
+            Self::EvaluationKey | Self::Ciphertexts => 2,
+        }
+    }
+
+    /// How to make such a file anew.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Program | Self::Signature => "compile the model again with `beaa compile`",
+            Self::SecretKey | Self::EvaluationKey => "make keys again with `beaa keygen`",
+            Self::Ciphertexts => "encrypt the images again with `beaa encrypt`, and run again",
+        }
     }
 
     /// The name in messages.
@@ -88,7 +112,7 @@ pub fn write<H: Serialize>(
         written: 0,
     };
     sink.write_all(MAGIC).map_err(io)?;
-    sink.write_all(&VERSION.to_le_bytes()).map_err(io)?;
+    sink.write_all(&kind.version().to_le_bytes()).map_err(io)?;
     sink.write_all(&kind.code().to_le_bytes()).map_err(io)?;
     sink.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
     sink.write_all(&payload_len.to_le_bytes()).map_err(io)?;
@@ -172,12 +196,17 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
     if map.get(..4) != Some(MAGIC) {
         return Err(bad("other first bytes than BEAA".into(), format!("a beaa {} file", kind.name())));
     }
-    if u32_at(4) == 0 || u32_at(4) > VERSION {
-        return Err(Error::Version { kind: kind.name().into(), found: u32_at(4), supported: VERSION });
-    }
     if u32_at(8) != kind.code() {
         let found = Kind::from_code(u32_at(8)).map_or("an unknown kind of file", Kind::name);
         return Err(bad(format!("a {found} file"), format!("a {} file", kind.name())));
+    }
+    let version = u32_at(4);
+    if version > kind.version() {
+        return Err(Error::Version { kind: kind.name().into(), found: version, supported: kind.version() });
+    }
+    if version < kind.oldest() {
+        let (kind, oldest, remedy) = (kind.name().into(), kind.oldest(), kind.remedy());
+        return Err(Error::Outdated { kind, found: version, oldest, remedy });
     }
     let (header_len, payload_len) = (u64_at(12), u64_at(20));
     let expected = (FIXED as u64 + CHECKSUM as u64).checked_add(header_len).and_then(|n| n.checked_add(payload_len));

@@ -38,6 +38,18 @@ pub enum Error {
         /// The newest version that is understood.
         supported: u32,
     },
+    /// The file is of a version that this build no longer reads.
+    #[error("{kind} file has format version {found}, this build reads from {oldest} on; {remedy}")]
+    Outdated {
+        /// The kind of file.
+        kind: String,
+        /// The version in the file.
+        found: u32,
+        /// The oldest version that is understood.
+        oldest: u32,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A model contradicts itself.
     #[error("layer `{layer}`: found {found}, expected {expected}")]
     Layer {

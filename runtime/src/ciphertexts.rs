@@ -4,12 +4,11 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
-use beaa_ckks::{Batch, Parameters, PublicSeed, expand};
+use beaa_ckks::{Batch, Packed, Parameters, PublicSeed, pack_batch};
 use beaa_ir::container::{self, Kind, Opened};
 use serde::{Deserialize, Serialize};
 
 use crate::error::input;
-use crate::packing::{pack, packed_len, unpack};
 use crate::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,16 +86,7 @@ impl EncryptedInput {
 
 impl EncryptedOutput {
     pub(crate) fn pack(header: Header, parameters: &Parameters, batch: &Batch) -> Self {
-        let mut bytes = Vec::new();
-        let mut limb = vec![0; parameters.degree()];
-        for element in 0..batch.len() {
-            for component in 0..batch.components() {
-                for (i, q) in parameters.moduli(batch.limbs()).enumerate() {
-                    batch.read(element, component, i, &mut limb);
-                    pack(&limb, q, &mut bytes);
-                }
-            }
-        }
+        let bytes = pack_batch(parameters, batch);
         Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
     }
 }
@@ -137,49 +127,12 @@ impl<R: Role> Ciphertexts<R> {
         &self.header
     }
 
-    /// The whole ciphertexts, the implied halves expanded.
-    pub(crate) fn unpack(&self, parameters: &Parameters) -> Result<Batch> {
+    /// The ciphertexts in place, to be unpacked where they are read.
+    pub(crate) fn packed(&self, parameters: &Parameters) -> Result<Packed<'_>> {
         let h = &self.header;
-        let n = parameters.degree();
-        let fits = (1..=parameters.max_limbs()).contains(&h.limbs)
-            && (1..=3).contains(&h.stored_components)
-            && (h.stored_components == 1) == h.seed.is_some();
-        if !fits {
-            return Err(input(
-                "reading ciphertexts",
-                format!("{} limbs, {} components", h.limbs, h.stored_components),
-                "what the parameters allow",
-            ));
-        }
-        let limb_lens: Vec<usize> = parameters.moduli(h.limbs).map(|q| packed_len(n, q)).collect();
-        let size = limb_lens.iter().sum::<usize>() * h.stored_components;
-        let bytes = self.bytes.as_slice();
-        if h.ciphertexts.checked_mul(size) != Some(bytes.len()) {
-            return Err(input(
-                "reading ciphertexts",
-                format!("{} bytes", bytes.len()),
-                format!("{} ciphertexts of {size} bytes", h.ciphertexts),
-            ));
-        }
-        let components = if h.seed.is_some() { 2 } else { h.stored_components };
-        Ok(Batch::build(parameters, h.limbs, components, h.ciphertexts, |element, out| {
-            let mut rest = bytes.get(element * size..).unwrap_or_default();
-            let (stored, implied) = out.split_at_mut(h.stored_components * h.limbs * n);
-            let moduli = std::iter::repeat_with(|| parameters.moduli(h.limbs)).flatten();
-            for ((limb, q), len) in stored.chunks_mut(n).zip(moduli).zip(limb_lens.iter().cycle()) {
-                let (head, tail) = rest.split_at_checked(*len).unwrap_or_default();
-                unpack(head, q, limb).map_err(|e| beaa_ckks::Error::Operand {
-                    operation: "reading ciphertexts",
-                    found: e.to_string(),
-                    expected: "canonical residues".into(),
-                })?;
-                rest = tail;
-            }
-            if let Some(seed) = &h.seed {
-                expand(parameters, seed, element as u64, implied);
-            }
-            Ok(())
-        })?)
+        let components = if h.seed.is_some() { 2 * h.stored_components } else { h.stored_components };
+        let shape = (components, h.seed.as_ref());
+        Ok(Packed::new(parameters, h.limbs, h.ciphertexts, shape, self.bytes.as_slice())?)
     }
 }
 

@@ -1,14 +1,13 @@
 //! What a client does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
 //! model. Must never write a plaintext anywhere.
 
-use beaa_ckks::{Encoder, encrypt as encrypt_slots};
+use beaa_ckks::{Encoder, encrypt as encrypt_slots, pack_halves};
 use beaa_ir::Signature;
 use rayon::prelude::*;
 
 use crate::ciphertexts::{Header, expect_key, expect_program};
 use crate::error::input;
 use crate::keys::source;
-use crate::packing::{pack, packed_len};
 use crate::{ClientKey, EncryptedInput, EncryptedOutput, Progress, Result};
 
 /// Encrypts a batch of normalised images (channels, rows, columns): ciphertext `i` holds element `i` of every image.
@@ -45,31 +44,23 @@ pub fn encrypt(
     let mut rng = source(seed, "encryption")?;
     let public = rng.public_seed();
     let encoder = Encoder::new(p.degree());
-    let sources: Vec<_> = (0..len).map(|e| (e, rng.fork())).collect();
+    let sources = rng.split();
     progress.begin("encrypt", len as u64);
-    let size: usize = p.moduli(limbs).map(|q| packed_len(p.degree(), q)).sum();
-    let packed = sources
-        .into_par_iter()
-        .map(|(element, mut rng)| {
-            let slots: Vec<f64> = images.iter().map(|i| i.get(element).copied().map_or(0.0, f64::from)).collect();
-            let masked = encrypt_slots(
-                p,
-                &encoder,
-                &key.secret,
-                &slots,
-                signature.input_scale,
-                limbs,
-                (&public, element as u64),
-                &mut rng,
-            )?;
-            let mut bytes = Vec::with_capacity(size);
-            for (q, limb) in p.moduli(limbs).zip(masked.chunks(p.degree())) {
-                pack(limb, q, &mut bytes);
-            }
-            progress.advance(1);
-            Ok(bytes)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let bytes = pack_halves(p, limbs, len, |element| {
+        let slots: Vec<f64> = images.iter().map(|i| i.get(element).copied().map_or(0.0, f64::from)).collect();
+        let masked = encrypt_slots(
+            p,
+            &encoder,
+            &key.secret,
+            &slots,
+            signature.input_scale,
+            limbs,
+            (&public, element as u64),
+            &mut sources.get(element as u64),
+        );
+        progress.advance(1);
+        masked
+    })?;
     progress.end();
     let header = Header {
         program: program.into(),
@@ -80,7 +71,7 @@ pub fn encrypt(
         stored_components: 1,
         seed: Some(public),
     };
-    Ok(EncryptedInput::new(header, packed.concat()))
+    Ok(EncryptedInput::new(header, bytes))
 }
 
 /// Decrypts results: for each image its outputs. With `flood`, adds noise uniform within plus or minus that much, so
@@ -96,7 +87,7 @@ pub fn decrypt(
     expect_program("decrypting results", output.header(), program)?;
     expect_key("decrypting results", output.header(), key.id())?;
     let p = &key.parameters;
-    let batch = output.unpack(p)?;
+    let batch = output.packed(p)?.expand(p)?;
     let found = (batch.len(), batch.limbs(), batch.components());
     let expected = (signature.outputs, signature.output_limbs, signature.output_components);
     if found != expected || output.images() > p.degree() {

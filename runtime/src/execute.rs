@@ -22,6 +22,19 @@ pub struct LayerTime {
     pub seconds: f64,
     /// Ciphertexts that resulted.
     pub ciphertexts: usize,
+    /// The operations one by one, when several ran as one.
+    pub operations: Vec<OperationTime>,
+}
+
+/// The time of one operation of a fused part.
+#[derive(Debug, Clone, Serialize)]
+pub struct OperationTime {
+    /// The model's layer; `input` for the unpacking of what is read in place.
+    pub layer: String,
+    /// What was done.
+    pub operation: String,
+    /// Seconds, summed over threads.
+    pub thread_seconds: f64,
 }
 
 /// Runs `program` from `first`; `look` sees every value that is stored.
@@ -43,10 +56,11 @@ pub(crate) fn execute<B: Backend>(
     progress.begin("run", schedule.parts.len() as u64);
     for part in &schedule.parts {
         let started = Instant::now();
-        let result = run_part(backend, program, part, &values)?;
+        let (result, operations) = run_part(backend, program, part, &values)?;
         let id = part.last + 1;
         check(backend, program, id, &result)?;
-        times.push(describe(program, part, started.elapsed().as_secs_f64(), backend.info(&result).len));
+        let seconds = started.elapsed().as_secs_f64();
+        times.push(LayerTime { operations, ..describe(program, part, seconds, backend.info(&result).len) });
         look(id, &result)?;
         if let Some(slot) = values.get_mut(id) {
             *slot = Some(result);
@@ -64,7 +78,12 @@ pub(crate) fn execute<B: Backend>(
     Ok((output, times))
 }
 
-fn run_part<B: Backend>(backend: &B, program: &Program, part: &Part, values: &[Option<B::Value>]) -> Result<B::Value> {
+fn run_part<B: Backend>(
+    backend: &B,
+    program: &Program,
+    part: &Part,
+    values: &[Option<B::Value>],
+) -> Result<(B::Value, Vec<OperationTime>)> {
     let get = |v: ValueId| {
         values
             .get(v)
@@ -93,13 +112,26 @@ fn run_part<B: Backend>(backend: &B, program: &Program, part: &Part, values: &[O
             },
             StepOp::Square { input } => FusedOp::Square(operand(*input)),
             StepOp::ScaleUp { input, factor } => FusedOp::ScaleUp(operand(*input), *factor),
-            StepOp::Relinearise { input } => return backend.relinearise(get(*input)?),
-            StepOp::Rescale { input } => return backend.rescale(get(*input)?),
-            StepOp::DropLimbs { input, limbs } => return backend.drop_limbs(get(*input)?, *limbs),
+            StepOp::Relinearise { input } => return Ok((backend.relinearise(get(*input)?)?, Vec::new())),
+            StepOp::Rescale { input } => return Ok((backend.rescale(get(*input)?)?, Vec::new())),
+            StepOp::DropLimbs { input, limbs } => {
+                return Ok((backend.drop_limbs(get(*input)?, *limbs)?, Vec::new()));
+            }
         });
     }
     let inputs = inputs.into_iter().map(get).collect::<Result<Vec<_>>>()?;
-    backend.fused(&inputs, &ops)
+    let done = backend.fused(&inputs, &ops)?;
+    let time = |layer: &str, operation: &str, thread_seconds| OperationTime {
+        layer: layer.into(),
+        operation: operation.into(),
+        thread_seconds,
+    };
+    let mut operations: Vec<OperationTime> =
+        steps.iter().zip(done.seconds).map(|(s, seconds)| time(&s.layer, s.op.name(), seconds)).collect();
+    if done.unpacking > 0.0 {
+        operations.insert(0, time("input", "unpack", done.unpacking));
+    }
+    Ok((done.value, operations))
 }
 
 fn check<B: Backend>(backend: &B, program: &Program, id: ValueId, value: &B::Value) -> Result<()> {
@@ -119,5 +151,11 @@ fn describe(program: &Program, part: &Part, seconds: f64, ciphertexts: usize) ->
     let mut layers: Vec<&str> = steps.iter().map(|s| s.layer.as_str()).collect();
     layers.dedup();
     let operations: Vec<&str> = steps.iter().map(|s| s.op.name()).collect();
-    LayerTime { layer: layers.join(" + "), operation: operations.join(" + "), seconds, ciphertexts }
+    LayerTime {
+        layer: layers.join(" + "),
+        operation: operations.join(" + "),
+        seconds,
+        ciphertexts,
+        operations: Vec::new(),
+    }
 }

@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng};
+use beaa_ckks::{
+    EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng, pack_residues, unpack_residues,
+};
 use beaa_ir::ParameterSet;
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 
 use crate::error::input;
-use crate::packing::{pack, packed_len, unpack};
 use crate::{Error, Result};
 
 /// The client's secret key, with its parameters.
@@ -125,8 +126,8 @@ impl ServerKey {
 
     /// Size of the key's file, without its header.
     pub fn bytes(&self) -> u64 {
-        let n = self.parameters.degree();
-        (self.key.masked().len() * self.parameters.all_moduli().map(|q| packed_len(n, q)).sum::<usize>()) as u64
+        let bits: u32 = self.parameters.all_moduli().map(|q| q.bits()).sum();
+        (self.key.masked().len() * self.parameters.degree() / 8) as u64 * u64::from(bits)
     }
 
     /// Writes the key: the uniform half as its seed, the other packed.
@@ -138,7 +139,7 @@ impl ServerKey {
             for digit in self.key.masked() {
                 let mut packed = Vec::new();
                 for (q, limb) in self.parameters.all_moduli().zip(digit.chunks(n)) {
-                    pack(limb, q, &mut packed);
+                    pack_residues(limb, q, &mut packed);
                 }
                 w.write_all(&packed)?;
             }
@@ -154,12 +155,10 @@ impl ServerKey {
         let mut rest = opened.payload();
         let mut masked = Vec::with_capacity(parameters.max_limbs());
         for _ in 0..parameters.max_limbs() {
-            let mut digit = vec![0; parameters.all_moduli().count() * n];
-            for (q, limb) in parameters.all_moduli().zip(digit.chunks_mut(n)) {
-                let Some((head, tail)) = rest.split_at_checked(packed_len(n, q)) else {
-                    return Err(input("reading an evaluation key", "too few bytes", "every digit's residues"));
-                };
-                unpack(head, q, limb)?;
+            let mut digit = Vec::with_capacity(parameters.all_moduli().len() * n);
+            for q in parameters.all_moduli() {
+                let (limb, tail) = unpack_residues(rest, q, n)?;
+                digit.extend(limb);
                 rest = tail;
             }
             masked.push(digit);

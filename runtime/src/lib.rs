@@ -10,7 +10,6 @@ mod client;
 mod error;
 mod execute;
 mod keys;
-mod packing;
 mod progress;
 mod schedule;
 mod server;
@@ -20,7 +19,7 @@ pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Resu
 pub use clear::run_clear;
 pub use client::{decrypt, encrypt};
 pub use error::{Error, Result};
-pub use execute::LayerTime;
+pub use execute::{LayerTime, OperationTime};
 pub use keys::{ClientKey, ServerKey, keygen};
 pub use progress::{Progress, Silent};
 pub use schedule::{Schedule, plan};

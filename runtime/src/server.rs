@@ -15,7 +15,7 @@ use crate::{EncryptedInput, EncryptedOutput, Progress, Result, ServerKey};
 /// What a run took.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
-    /// Part by part; the first is the expansion of the input.
+    /// Part by part.
     pub layers: Vec<LayerTime>,
     /// Wall-clock seconds in all.
     pub seconds: f64,
@@ -38,27 +38,20 @@ pub fn run(
     expect_key("running a program", input.header(), key.id())?;
     let schedule = plan(program, true);
     tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
-    let batch = input.unpack(&key.parameters)?;
-    let expansion = LayerTime {
-        layer: "input".into(),
-        operation: "expand".into(),
-        seconds: started.elapsed().as_secs_f64(),
-        ciphertexts: batch.len(),
-    };
-    let first = CkksValue { batch, scale: signature.input_scale };
+    let first = CkksValue::packed(input.packed(&key.parameters)?, signature.input_scale);
     let backend = CkksBackend::new(&key.parameters, &key.key);
-    let (output, mut layers) = execute(&backend, program, &schedule, first, progress, |_, _| Ok(()))?;
-    layers.insert(0, expansion);
+    let (output, layers) = execute(&backend, program, &schedule, first, progress, |_, _| Ok(()))?;
+    let output = output.batch(&key.parameters)?;
     let header = Header {
         program: fingerprint,
         key: key.id().into(),
         images: input.images(),
-        ciphertexts: output.batch.len(),
-        limbs: output.batch.limbs(),
-        stored_components: output.batch.components(),
+        ciphertexts: output.len(),
+        limbs: output.limbs(),
+        stored_components: output.components(),
         seed: None,
     };
-    let output = EncryptedOutput::pack(header, &key.parameters, &output.batch);
+    let output = EncryptedOutput::pack(header, &key.parameters, &output);
     let report =
         RunReport { layers, seconds: started.elapsed().as_secs_f64(), peak_bytes_planned: schedule.peak_bytes };
     Ok((output, report))

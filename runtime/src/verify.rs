@@ -71,17 +71,18 @@ pub fn verify(
         Ok(())
     })?;
     let encrypted = encrypt(signature, &program_hash(program), client, images, seed, progress)?;
-    let first = CkksValue { batch: encrypted.unpack(&server.parameters)?, scale: signature.input_scale };
+    let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
     let backend = CkksBackend::new(&server.parameters, &server.key);
     let encoder = Encoder::new(server.parameters.degree());
     let mut layers = Vec::new();
     let mut agreeing = 0;
     execute(&backend, program, &schedule, first, progress, |id, value| {
         let Some(expected) = clear.get(id).and_then(Option::as_ref) else { return Ok(()) };
-        let decrypted = (0..value.batch.len())
+        let batch = value.batch(&server.parameters)?;
+        let decrypted = (0..batch.len())
             .into_par_iter()
             .map(|i| {
-                let mut slots = decrypt(&client.parameters, &encoder, &client.secret, &value.batch, i, value.scale)?;
+                let mut slots = decrypt(&client.parameters, &encoder, &client.secret, &batch, i, value.scale())?;
                 slots.truncate(images.len());
                 Ok(slots)
             })

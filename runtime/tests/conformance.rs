@@ -83,7 +83,7 @@ impl Harness for Ckks {
         CkksBackend::new(self.lent, self.key)
     }
 
-    fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> CkksValue {
+    fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> CkksValue<'static> {
         let batch = Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
             let mut rng = SecretRng::insecure(i as u64, "put");
             let (b, a) = out.split_at_mut(limbs * SLOTS);
@@ -102,12 +102,13 @@ impl Harness for Ckks {
             expand(&self.parameters, &seed, i as u64, a);
             Ok(())
         });
-        CkksValue { batch: batch.unwrap(), scale }
+        CkksValue::new(batch.unwrap(), scale)
     }
 
-    fn get(&self, value: &CkksValue) -> Vec<Vec<f64>> {
-        (0..value.batch.len())
-            .map(|i| decrypt(&self.parameters, &self.encoder, &self.secret, &value.batch, i, value.scale).unwrap())
+    fn get(&self, value: &CkksValue<'static>) -> Vec<Vec<f64>> {
+        let batch = value.batch(&self.parameters).unwrap();
+        (0..batch.len())
+            .map(|i| decrypt(&self.parameters, &self.encoder, &self.secret, &batch, i, value.scale()).unwrap())
             .collect()
     }
 
@@ -170,13 +171,13 @@ fn suite<H: Harness>(h: &H) {
                 .collect()
         })
         .collect();
-    let y = b.fused(&[&value], std::slice::from_ref(&linear)).unwrap();
+    let y = b.fused(&[&value], std::slice::from_ref(&linear)).unwrap().value;
     check(h, "linear", &y, &expected, 1.2 * fresh, ValueInfo { len: 3, scale: out_scale, ..info });
 
     // Square, then back to two components, then rescaled: values stay, the scale follows.
     let squares = map(&x, |v| v * v);
     let large = h.put(&x, 3, 2_f64.powi(33));
-    let squared = b.fused(&[&large], &[FusedOp::Square(Operand::Input(0))]).unwrap();
+    let squared = b.fused(&[&large], &[FusedOp::Square(Operand::Input(0))]).unwrap().value;
     let mut at = ValueInfo { scale: 2_f64.powi(66), components: 3, ..info };
     let mut noise = 2.0 * noise::fresh(SLOTS) / 2_f64.powi(33);
     check(h, "square", &squared, &squares, noise, at);
@@ -203,7 +204,7 @@ fn suite<H: Harness>(h: &H) {
             bias: &zeros,
         },
     ];
-    let sum = b.fused(&[&value], &ops).unwrap();
+    let sum = b.fused(&[&value], &ops).unwrap().value;
     let info = ValueInfo { scale: scale * scale, components: 3, ..info };
     check(h, "fused", &sum, &map(&x, |v| v * v + v), 3.0 * fresh, info);
 

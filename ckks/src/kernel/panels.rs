@@ -139,6 +139,11 @@ impl Panels {
         self.columns
     }
 
+    /// The columns that any row reads, some of them more than once.
+    pub(crate) fn read(&self) -> impl Iterator<Item = u32> + '_ {
+        self.groups.iter().flat_map(|g| g.columns.iter().copied())
+    }
+
     /// A stored weight as an integer.
     pub(crate) fn weight(&self, stored: u64) -> i64 {
         match self.form {

@@ -1,20 +1,52 @@
 //! The batch backend: one feature element of all images per ciphertext. Sees ciphertexts and the evaluation key; it
 //! must never be handed a secret.
 
-use beaa_ckks::pointwise::{self, Op};
-use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters};
+use std::borrow::Cow;
+
+use beaa_ckks::pointwise::{self, Op, Source};
+use beaa_ckks::{Batch, EvaluationKey, Kernel, Packed, Panels, Parameters};
 use beaa_ir::ValueInfo;
 
-use super::{Backend, FusedOp};
+use super::{Backend, Fused, FusedOp};
 use crate::Result;
 
 /// Ciphertexts with what the scheme itself does not keep: their scale.
-#[derive(Debug, Clone)]
-pub struct CkksValue {
-    /// The ciphertexts.
-    pub batch: Batch,
+#[derive(Debug)]
+pub struct CkksValue<'a> {
+    held: Held<'a>,
+    scale: f64,
+}
+
+#[derive(Debug)]
+enum Held<'a> {
+    Stored(Batch),
+    /// An input in its file, unpacked where it is read.
+    Packed(Packed<'a>),
+}
+
+impl<'a> CkksValue<'a> {
+    /// Ciphertexts in memory; `scale` is what a value of 1.0 is encoded as.
+    pub fn new(batch: Batch, scale: f64) -> Self {
+        Self { held: Held::Stored(batch), scale }
+    }
+
+    /// Ciphertexts in packed form.
+    pub fn packed(packed: Packed<'a>, scale: f64) -> Self {
+        Self { held: Held::Packed(packed), scale }
+    }
+
     /// What a value of 1.0 is encoded as.
-    pub scale: f64,
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// The ciphertexts, expanded when they are packed.
+    pub fn batch(&self, parameters: &Parameters) -> Result<Cow<'_, Batch>> {
+        Ok(match &self.held {
+            Held::Stored(batch) => Cow::Borrowed(batch),
+            Held::Packed(packed) => Cow::Owned(packed.expand(parameters)?),
+        })
+    }
 }
 
 /// Runs on ciphertexts.
@@ -31,15 +63,18 @@ impl<'k> CkksBackend<'k> {
     }
 }
 
-impl Backend for CkksBackend<'_> {
-    type Value = CkksValue;
+impl<'k> Backend for CkksBackend<'k> {
+    type Value = CkksValue<'k>;
 
-    fn info(&self, value: &CkksValue) -> ValueInfo {
-        let b = &value.batch;
-        ValueInfo { len: b.len(), limbs: b.limbs(), scale: value.scale, components: b.components() }
+    fn info(&self, value: &CkksValue<'k>) -> ValueInfo {
+        let (len, limbs, components) = match &value.held {
+            Held::Stored(b) => (b.len(), b.limbs(), b.components()),
+            Held::Packed(p) => (p.len(), p.limbs(), p.components()),
+        };
+        ValueInfo { len, limbs, scale: value.scale, components }
     }
 
-    fn fused(&self, inputs: &[&CkksValue], ops: &[FusedOp<'_>]) -> Result<CkksValue> {
+    fn fused(&self, inputs: &[&CkksValue<'k>], ops: &[FusedOp<'_>]) -> Result<Fused<CkksValue<'k>>> {
         let panels = ops.iter().map(|op| prepare(self.parameters.kernel(), op)).collect::<Result<Vec<_>>>()?;
         let mut scales: Vec<f64> = Vec::with_capacity(ops.len());
         let mut lowered = Vec::with_capacity(ops.len());
@@ -59,25 +94,33 @@ impl Backend for CkksBackend<'_> {
             scales.push(scale);
             lowered.push(op);
         }
-        let batches: Vec<&Batch> = inputs.iter().map(|v| &v.batch).collect();
-        let batch = pointwise::run(self.parameters, &batches, &lowered)?;
-        Ok(CkksValue { batch, scale: scales.last().copied().unwrap_or(1.0) })
+        let sources: Vec<Source<'_>> = inputs
+            .iter()
+            .map(|v| match &v.held {
+                Held::Stored(batch) => Source::Stored(batch),
+                Held::Packed(packed) => Source::Packed(packed),
+            })
+            .collect();
+        let outcome = pointwise::run(self.parameters, &sources, &lowered)?;
+        let value = CkksValue::new(outcome.batch, scales.last().copied().unwrap_or(1.0));
+        Ok(Fused { value, seconds: outcome.seconds, unpacking: outcome.unpacking })
     }
 
-    fn relinearise(&self, value: &CkksValue) -> Result<CkksValue> {
-        Ok(CkksValue { batch: beaa_ckks::relinearise(self.parameters, self.key, &value.batch)?, scale: value.scale })
+    fn relinearise(&self, value: &CkksValue<'k>) -> Result<CkksValue<'k>> {
+        let batch = value.batch(self.parameters)?;
+        Ok(CkksValue::new(beaa_ckks::relinearise(self.parameters, self.key, &batch)?, value.scale))
     }
 
-    fn rescale(&self, value: &CkksValue) -> Result<CkksValue> {
-        let batch = beaa_ckks::rescale(self.parameters, &value.batch)?;
+    fn rescale(&self, value: &CkksValue<'k>) -> Result<CkksValue<'k>> {
+        let batch = beaa_ckks::rescale(self.parameters, &*value.batch(self.parameters)?)?;
         let dropped = self.parameters.literal().moduli.get(batch.limbs()).copied().unwrap_or(1);
-        Ok(CkksValue { batch, scale: value.scale / dropped as f64 })
+        Ok(CkksValue::new(batch, value.scale / dropped as f64))
     }
 
-    fn drop_limbs(&self, value: &CkksValue, limbs: usize) -> Result<CkksValue> {
-        let mut batch = value.batch.clone();
+    fn drop_limbs(&self, value: &CkksValue<'k>, limbs: usize) -> Result<CkksValue<'k>> {
+        let mut batch = value.batch(self.parameters)?.into_owned();
         batch.drop_limbs(limbs)?;
-        Ok(CkksValue { batch, scale: value.scale })
+        Ok(CkksValue::new(batch, value.scale))
     }
 }
 

@@ -4,7 +4,7 @@
 use beaa_ir::{SparseMatrix, ValueInfo};
 use rayon::prelude::*;
 
-use super::{Backend, FusedOp, Operand};
+use super::{Backend, Fused, FusedOp, Operand};
 use crate::Result;
 use crate::error::input;
 
@@ -52,7 +52,7 @@ impl Backend for ClearBackend {
         ValueInfo { len: value.rows.len(), limbs: value.limbs, scale: value.scale, components: value.components }
     }
 
-    fn fused(&self, inputs: &[&ClearValue], ops: &[FusedOp<'_>]) -> Result<ClearValue> {
+    fn fused(&self, inputs: &[&ClearValue], ops: &[FusedOp<'_>]) -> Result<Fused<ClearValue>> {
         let mut results: Vec<ClearValue> = Vec::with_capacity(ops.len());
         for op in ops {
             let get = |o: Operand| {
@@ -79,7 +79,8 @@ impl Backend for ClearBackend {
             };
             results.push(next);
         }
-        results.pop().ok_or_else(|| input("running in clear", "no operation", "at least one"))
+        let value = results.pop().ok_or_else(|| input("running in clear", "no operation", "at least one"))?;
+        Ok(Fused { value, seconds: Vec::new(), unpacking: 0.0 })
     }
 
     fn relinearise(&self, value: &ClearValue) -> Result<ClearValue> {

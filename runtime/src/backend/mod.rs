@@ -32,6 +32,17 @@ pub enum FusedOp<'a> {
     ScaleUp(Operand, u64),
 }
 
+/// What a fused sequence came to, and where the time went, summed over threads.
+#[derive(Debug)]
+pub struct Fused<V> {
+    /// The last operation's result.
+    pub value: V,
+    /// Seconds of each operation; empty when the backend does not tell.
+    pub seconds: Vec<f64>,
+    /// Seconds of unpacking inputs that are read where they lie.
+    pub unpacking: f64,
+}
+
 /// Runs operations on vectors of values, each over a whole batch of images.
 pub trait Backend: Sync {
     /// A vector of values, in the backend's own form.
@@ -41,7 +52,7 @@ pub trait Backend: Sync {
     fn info(&self, value: &Self::Value) -> ValueInfo;
 
     /// Runs pointwise operations in order and returns the last one's result; nothing in between is kept.
-    fn fused(&self, inputs: &[&Self::Value], ops: &[FusedOp<'_>]) -> Result<Self::Value>;
+    fn fused(&self, inputs: &[&Self::Value], ops: &[FusedOp<'_>]) -> Result<Fused<Self::Value>>;
 
     /// Three components back to two.
     fn relinearise(&self, value: &Self::Value) -> Result<Self::Value>;
