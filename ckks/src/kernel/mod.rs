@@ -51,18 +51,15 @@ impl Kernel {
 /// Room for what one product needs while it is made; kept by a thread from tile to tile.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    x: Vec<f64>,
-    sums: Vec<f64>,
+    x: Vec<[f64; TILE]>,
+    sums: Vec<[f64; float::GROUP]>,
     cursors: Vec<usize>,
 }
 
 impl Scratch {
     fn reserve(&mut self, x: usize, sums: usize) {
-        for (room, len) in [(&mut self.x, x), (&mut self.sums, sums)] {
-            if room.len() < len {
-                room.resize(len, 0.0);
-            }
-        }
+        self.x.resize(self.x.len().max(x), [0.0; TILE]);
+        self.sums.resize(self.sums.len().max(sums), [0.0; float::GROUP]);
     }
 }
 

@@ -62,6 +62,8 @@ impl Group {
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
     pub(crate) rows: Vec<u32>,
+    /// Rows in panels before this one.
+    pub(crate) start: usize,
     /// Column by column, one weight per row, in the kernel's own form.
     pub(crate) weights: Vec<u64>,
 }
@@ -110,10 +112,16 @@ impl Panels {
             members.entry(columns).or_default().push(rows);
         }
         let mut groups = Vec::new();
+        let mut done = 0;
         for columns in order {
             let ids = members.remove(&columns).unwrap_or_default();
+            let mut starts = Vec::with_capacity(ids.len());
+            for rows in &ids {
+                starts.push(done);
+                done += rows.len();
+            }
             for (part, chunk) in columns.chunks(MAX_COLUMNS).enumerate() {
-                let panels = ids.iter().map(|ids| {
+                let panels = ids.iter().zip(&starts).map(|(ids, &start)| {
                     let rows: Vec<Vec<i32>> = ids.iter().map(|&r| spread(row(r as usize), chunk)).collect();
                     for weights in &rows {
                         raise(&mut norms, weights);
@@ -121,7 +129,7 @@ impl Panels {
                     let weights = (0..chunk.len())
                         .flat_map(|k| rows.iter().map(move |s| store(s.get(k).copied().unwrap_or(0))))
                         .collect();
-                    Panel { rows: ids.clone(), weights }
+                    Panel { rows: ids.clone(), start, weights }
                 });
                 groups.push(Group { panels: panels.collect(), columns: chunk.to_vec(), continues: part > 0 });
             }
