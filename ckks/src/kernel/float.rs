@@ -2,8 +2,9 @@
 //! least absolute value, weights are small, so every sum is an exact integer. Must never let one reach 2^53.
 //!
 //! Exactness. An integer below 2^53 in absolute value is a double, and a fused multiply-and-add whose exact result is
-//! such an integer returns it. Sums start from a residue of at most q / 2 and run over so many columns that
-//! `q / 2 (1 + sum |w|) < 2^53` ([`Panels::run`]); then they are reduced. Products of two residues are reduced as
+//! such an integer returns it. Sums start from a reduced one and run over so many columns that with the bias they stay
+//! below 2^53 ([`Panels::run`]); then they are reduced. Residues are shifted by `h = (q - 1) / 2` rather than centred one by
+//! one; the sum then lacks `h sum w`, which is `-sum w / 2` modulo q or, for an odd sum, `h - (sum w - 1) / 2`. Products of two residues are reduced as
 //! `h = a b` rounded, `l = a b - h` exact, `t = round(h / q)`, `(h - t q) + l`, exact for q < 2^50 (Shoup's NTL; van der
 //! Hoeven, Lecerf, Quintin 2016, "Modular SIMD arithmetic in Mathemagix").
 
@@ -11,7 +12,7 @@ use pulp::{Simd, WithSimd};
 
 use super::panels::{Group, PANEL_ROWS, Panel};
 use super::portable::{bias, write_empty_rows};
-use super::{Mirror, Panels, Rows, Scratch, TILE};
+use super::{Input, Mirror, Panels, Rows, Scratch, TILE};
 use crate::modulus::{Factor, Modulus};
 
 /// Slots worked on together: two vectors of AVX2, four of NEON, so that six rows fill the registers.
@@ -58,6 +59,8 @@ struct Field<S: Simd> {
     simd: S,
     q: S::f64s,
     half: S::f64s,
+    /// 2^52 + (q - 1) / 2.
+    shift: S::f64s,
     inverse: S::f64s,
     round: S::f64s,
     two_52: S::f64s,
@@ -73,6 +76,7 @@ impl<S: Simd> Field<S> {
             simd,
             q: splat(q),
             half: splat((q / 2.0).floor()),
+            shift: splat(TWO_52 + (q / 2.0).floor()),
             inverse: splat(1.0 / q),
             round: splat(ROUND),
             two_52: splat(TWO_52),
@@ -93,6 +97,13 @@ impl<S: Simd> Field<S> {
         let x = self.double(x);
         let over = self.simd.less_than_f64s(self.half, x);
         self.simd.sub_f64s(x, self.simd.select_f64s(over, self.q, self.zero))
+    }
+
+    /// A canonical residue less (q - 1) / 2.
+    #[inline(always)]
+    fn shifted(&self, x: S::u64s) -> S::f64s {
+        let bits = self.simd.or_u64s(x, self.simd.transmute_u64s_f64s(self.two_52));
+        self.simd.sub_f64s(self.simd.transmute_f64s_u64s(bits), self.shift)
     }
 
     /// A double above -q and below q as a canonical residue.
@@ -126,13 +137,24 @@ impl<S: Simd> Field<S> {
         let quotient = self.nearest(self.simd.mul_f64s(high, self.inverse));
         self.simd.add_f64s(self.simd.negate_mul_add_f64s(quotient, self.q, high), low)
     }
+
+    #[inline(always)]
+    fn square(&self, a: S::f64s) -> S::f64s {
+        self.multiply(a, a)
+    }
+
+    /// Twice a double below q.
+    #[inline(always)]
+    fn twice(&self, a: S::f64s) -> S::f64s {
+        self.reduce(self.simd.add_f64s(a, a))
+    }
 }
 
 /// One tile of a product; see [`super::multiply`].
 pub(super) fn multiply(
     q: Modulus,
     panels: &Panels,
-    input: &[u64],
+    input: Input<'_>,
     rows: &Rows<'_>,
     scratch: &mut Scratch,
     output: &mut [u64],
@@ -146,7 +168,7 @@ pub(super) fn multiply(
 struct Multiply<'a> {
     q: Modulus,
     panels: &'a Panels,
-    input: &'a [u64],
+    input: Input<'a>,
     rows: &'a Rows<'a>,
     scratch: &'a mut Scratch,
     output: &'a mut [u64],
@@ -161,11 +183,20 @@ impl WithSimd for Multiply<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { q, panels, input, rows, scratch, output, run } = self;
         let f = Field::new(simd, q);
-        let Scratch { x, sums, cursors } = scratch;
+        let Scratch { x, sums, cursors, .. } = scratch;
         let x = x.get_mut(..panels.columns()).unwrap_or_default();
         let (alone, together): (Vec<&Group>, Vec<&Group>) = panels.groups.iter().partition(|g| g.single().is_some());
         for component in 0..rows.input_components {
-            arrange(&f, (rows.input_components, component), input, x);
+            let shifted = match input {
+                Input::Plain(input) => {
+                    arrange(&f, (rows.input_components, component), input, x);
+                    true
+                }
+                Input::Square(input) => {
+                    arrange_squares(&f, component, input, x);
+                    false
+                }
+            };
             // Sums of several blocks are reduced in between when not all of them fit.
             let several = run < panels.columns();
             for group in &together {
@@ -180,10 +211,11 @@ impl WithSimd for Multiply<'_> {
             }
             single_rows(&f, &alone, x, run, (sums, cursors));
             for panel in panels.groups.iter().filter(|g| !g.continues).flat_map(|g| &g.panels) {
-                for (lane, &row) in panel.rows.iter().enumerate() {
+                for (lane, (&row, &total)) in panel.rows.iter().zip(&panel.totals).enumerate() {
                     let start = (row as usize * rows.output_components + component) * TILE;
                     let Some(out) = output.get_mut(start..start + TILE) else { continue };
-                    let constant = if component == 0 { bias(rows, row) } else { 0 };
+                    let bias = if component == 0 { q.centre(bias(rows, row)) } else { 0 };
+                    let constant = bias + if shifted { shortfall(q, total) } else { 0 };
                     let own = sums.get(panel.start * GROUPS..).unwrap_or_default().iter().skip(lane);
                     finish(&f, own.step_by(panel.rows.len()), constant, rows.accumulate, out);
                 }
@@ -192,13 +224,34 @@ impl WithSimd for Multiply<'_> {
     }
 }
 
-/// The tiles of one component as doubles.
+/// What a sum over residues shifted by h lacks, modulo q.
+fn shortfall(q: Modulus, total: i64) -> i64 {
+    if total % 2 == 0 { -total / 2 } else { (q.value() / 2).cast_signed() - (total - 1) / 2 }
+}
+
+/// The tiles of one component as doubles, each less by h.
 #[inline(always)]
 fn arrange<S: Simd>(f: &Field<S>, (components, component): (usize, usize), input: &[u64], x: &mut [[f64; TILE]]) {
     let tiles = input.as_chunks::<TILE>().0.iter().skip(component).step_by(components);
     for (from, to) in tiles.zip(x) {
         for (to, &from) in S::as_mut_simd_f64s(to).0.iter_mut().zip(S::as_simd_u64s(from).0) {
-            *to = f.centred(from);
+            *to = f.shifted(from);
+        }
+    }
+}
+
+/// One component of the squares of ciphertexts of two.
+#[inline(always)]
+fn arrange_squares<S: Simd>(f: &Field<S>, component: usize, input: &[u64], x: &mut [[f64; TILE]]) {
+    for (pair, to) in input.as_chunks::<{ 2 * TILE }>().0.iter().zip(x) {
+        let (a, b) = pair.split_at(TILE);
+        let (a, b) = (S::as_simd_u64s(a).0, S::as_simd_u64s(b).0);
+        for ((&a, &b), to) in a.iter().zip(b).zip(S::as_mut_simd_f64s(to).0) {
+            *to = match component {
+                0 => f.square(f.centred(a)),
+                1 => f.twice(f.multiply(f.centred(a), f.centred(b))),
+                _ => f.square(f.centred(b)),
+            };
         }
     }
 }
@@ -368,14 +421,14 @@ fn single_row<S: Simd, const V: usize>(
 fn finish<'a, S: Simd>(
     f: &Field<S>,
     sums: impl Iterator<Item = &'a [f64; GROUP]>,
-    constant: u64,
+    constant: i64,
     keep: bool,
     out: &mut [u64],
 ) {
-    let constant = f.centred(f.simd.splat_u64s(constant));
+    let constant = f.simd.splat_f64s(constant as f64);
     for (out, sums) in out.as_chunks_mut::<GROUP>().0.iter_mut().zip(sums) {
         for (out, &sum) in S::as_mut_simd_u64s(out).0.iter_mut().zip(S::as_simd_f64s(sums).0) {
-            let mut x = f.simd.add_f64s(f.reduce(sum), constant);
+            let mut x = f.simd.add_f64s(sum, constant);
             if keep {
                 x = f.simd.add_f64s(x, f.centred(*out));
             }
@@ -409,10 +462,9 @@ impl WithSimd for Square<'_> {
             let operands = S::as_simd_u64s(a).0.iter().zip(S::as_simd_u64s(b).0);
             for (((&a, &b), y0), (y1, y2)) in operands.zip(y0).zip(y1.iter_mut().zip(y2)) {
                 let (a, b) = (f.centred(a), f.centred(b));
-                *y0 = f.canonical(f.multiply(a, a));
-                let cross = f.multiply(a, b);
-                *y1 = f.canonical(f.reduce(f.simd.add_f64s(cross, cross)));
-                *y2 = f.canonical(f.multiply(b, b));
+                *y0 = f.canonical(f.square(a));
+                *y1 = f.canonical(f.twice(f.multiply(a, b)));
+                *y2 = f.canonical(f.square(b));
             }
         }
     }

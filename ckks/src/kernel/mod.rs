@@ -54,6 +54,15 @@ pub(crate) struct Scratch {
     x: Vec<[f64; TILE]>,
     sums: Vec<[f64; float::GROUP]>,
     cursors: Vec<usize>,
+    squares: Vec<u64>,
+}
+
+/// What a product reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a> {
+    Plain(&'a [u64]),
+    /// The squares of these ciphertexts of two components.
+    Square(&'a [u64]),
 }
 
 impl Scratch {
@@ -80,13 +89,23 @@ pub(crate) fn multiply(
     kernel: Kernel,
     q: Modulus,
     panels: &Panels,
-    input: &[u64],
+    input: Input<'_>,
     rows: &Rows<'_>,
     scratch: &mut Scratch,
     output: &mut [u64],
 ) {
+    if kernel == Kernel::Fma && panels.run(q).is_some() {
+        return float::multiply(q, panels, input, rows, scratch, output);
+    }
+    let input = match input {
+        Input::Plain(input) => input,
+        Input::Square(input) => {
+            scratch.squares.resize(input.len() / 2 * 3, 0);
+            square(kernel, q, input, &mut scratch.squares);
+            &scratch.squares
+        }
+    };
     match kernel {
-        Kernel::Fma if panels.run(q).is_some() => float::multiply(q, panels, input, rows, scratch, output),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if panels.fits_52_bits(q) => ifma::multiply(q, panels, input, rows, output),
         _ => portable::multiply(q, panels, input, rows, output),
