@@ -8,6 +8,8 @@
 //! `h = a b` rounded, `l = a b - h` exact, `t = round(h / q)`, `(h - t q) + l`, exact for q < 2^50 (Shoup's NTL; van der
 //! Hoeven, Lecerf, Quintin 2016, "Modular SIMD arithmetic in Mathemagix").
 
+use std::slice::Chunks;
+
 use pulp::{Simd, WithSimd};
 
 use super::panels::{Group, PANEL_ROWS, Panel};
@@ -197,15 +199,16 @@ impl WithSimd for Multiply<'_> {
                     false
                 }
             };
-            // Sums of several blocks are reduced in between when not all of them fit.
+            // Sums of several runs are reduced in between when not all of them fit.
             let several = run < panels.columns();
+            let run = run.min(BLOCK);
             for group in &together {
-                for (part, columns) in group.columns.chunks(BLOCK.min(run)).enumerate() {
+                for (part, columns) in group.columns.chunks(BLOCK).enumerate() {
                     let start =
                         if part == 0 && !group.continues { Start::Zero } else { Start::Sum { reduce: several } };
-                    let first = part * BLOCK.min(run);
+                    let first = part * BLOCK;
                     for panel in &group.panels {
-                        dot(&f, panel, first, columns, x, sums, start);
+                        dot(&f, panel, first, columns.chunks(run), x, sums, start);
                     }
                 }
             }
@@ -268,18 +271,18 @@ fn dot<S: Simd>(
     f: &Field<S>,
     panel: &Panel,
     first: usize,
-    columns: &[u32],
+    runs: Chunks<'_, u32>,
     x: &[[f64; TILE]],
     sums: &mut [[f64; GROUP]],
     start: Start,
 ) {
     match panel.rows.len() {
-        1 => dot_rows::<S, 1>(f, panel, first, columns, x, sums, start),
-        2 => dot_rows::<S, 2>(f, panel, first, columns, x, sums, start),
-        3 => dot_rows::<S, 3>(f, panel, first, columns, x, sums, start),
-        4 => dot_rows::<S, 4>(f, panel, first, columns, x, sums, start),
-        5 => dot_rows::<S, 5>(f, panel, first, columns, x, sums, start),
-        _ => dot_rows::<S, PANEL_ROWS>(f, panel, first, columns, x, sums, start),
+        1 => dot_rows::<S, 1>(f, panel, first, runs, x, sums, start),
+        2 => dot_rows::<S, 2>(f, panel, first, runs, x, sums, start),
+        3 => dot_rows::<S, 3>(f, panel, first, runs, x, sums, start),
+        4 => dot_rows::<S, 4>(f, panel, first, runs, x, sums, start),
+        5 => dot_rows::<S, 5>(f, panel, first, runs, x, sums, start),
+        _ => dot_rows::<S, PANEL_ROWS>(f, panel, first, runs, x, sums, start),
     }
 }
 
@@ -288,18 +291,18 @@ fn dot_rows<S: Simd, const R: usize>(
     f: &Field<S>,
     panel: &Panel,
     first: usize,
-    columns: &[u32],
+    runs: Chunks<'_, u32>,
     x: &[[f64; TILE]],
     sums: &mut [[f64; GROUP]],
     start: Start,
 ) {
-    let weights = panel.weights.as_chunks::<R>().0.get(first..first + columns.len()).unwrap_or_default();
+    let weights = panel.weights.as_chunks::<R>().0.get(first..).unwrap_or_default();
     let sums = sums.get_mut(panel.start * GROUPS..).unwrap_or_default();
     for (group, sums) in sums.as_chunks_mut::<R>().0.iter_mut().take(GROUPS).enumerate() {
         if GROUP == 2 * S::F64_LANES {
-            dot_vectors::<S, R, 2>(f, weights, columns, (x, group), sums, start);
+            dot_vectors::<S, R, 2>(f, weights, runs.clone(), (x, group), sums, start);
         } else {
-            dot_vectors::<S, R, 4>(f, weights, columns, (x, group), sums, start);
+            dot_vectors::<S, R, 4>(f, weights, runs.clone(), (x, group), sums, start);
         }
     }
 }
@@ -308,7 +311,7 @@ fn dot_rows<S: Simd, const R: usize>(
 fn dot_vectors<S: Simd, const R: usize, const V: usize>(
     f: &Field<S>,
     weights: &[[u64; R]],
-    columns: &[u32],
+    runs: Chunks<'_, u32>,
     (x, group): (&[[f64; TILE]], usize),
     sums: &mut [[f64; GROUP]; R],
     start: Start,
@@ -322,13 +325,21 @@ fn dot_vectors<S: Simd, const R: usize, const V: usize>(
         }
     }
     let x = x.as_flattened().get(group * GROUP..).unwrap_or_default();
-    for (&column, weights) in columns.iter().zip(weights) {
-        let Some(x) = x.get(column as usize * TILE..).and_then(<[f64]>::first_chunk::<GROUP>) else { continue };
-        let Some(x) = S::as_simd_f64s(x).0.first_chunk::<V>() else { continue };
-        for (row, &w) in local.iter_mut().zip(weights) {
-            let w = f.simd.splat_f64s(f64::from_bits(w));
-            for (s, &x) in row.iter_mut().zip(x) {
-                *s = f.simd.mul_add_e_f64s(x, w, *s);
+    let mut weights = weights.iter();
+    for (number, columns) in runs.enumerate() {
+        if number > 0 {
+            for l in local.as_flattened_mut() {
+                *l = f.reduce(*l);
+            }
+        }
+        for (&column, weights) in columns.iter().zip(&mut weights) {
+            let Some(x) = x.get(column as usize * TILE..).and_then(<[f64]>::first_chunk::<GROUP>) else { continue };
+            let Some(x) = S::as_simd_f64s(x).0.first_chunk::<V>() else { continue };
+            for (row, &w) in local.iter_mut().zip(weights) {
+                let w = f.simd.splat_f64s(f64::from_bits(w));
+                for (s, &x) in row.iter_mut().zip(x) {
+                    *s = f.simd.mul_add_e_f64s(x, w, *s);
+                }
             }
         }
     }
