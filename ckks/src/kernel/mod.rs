@@ -4,9 +4,11 @@
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod panels;
+mod peak;
 mod portable;
 
 pub use panels::Panels;
+pub use peak::Instruction;
 
 use crate::modulus::{Factor, Factors, Modulus};
 
