@@ -3,6 +3,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod loads;
 mod panels;
 mod peak;
 mod portable;
