@@ -39,15 +39,18 @@ pub(crate) struct Work {
 }
 
 /// The parts of a run with what they did. `forecast` is the compiler's.
-pub(crate) fn parts(program: &Program, schedule: &Schedule, times: &[LayerTime], forecast: &Forecast) -> Vec<PartFigures> {
+pub(crate) fn parts(
+    program: &Program,
+    schedule: &Schedule,
+    times: &[LayerTime],
+    forecast: &Forecast,
+) -> Vec<PartFigures> {
     let total: f64 = times.iter().map(|t| t.seconds).sum();
     let of_step = |step: usize| forecast.steps.get(step).copied().unwrap_or(0.0);
     // The first entry of the report is the expansion of the input, the rest are the schedule's parts.
     let expansion = (input_work(program), forecast.input);
-    let scheduled = schedule
-        .parts
-        .iter()
-        .map(|p| (part_work(program, p.first, p.last), (p.first..=p.last).map(of_step).sum()));
+    let scheduled =
+        schedule.parts.iter().map(|p| (part_work(program, p.first, p.last), (p.first..=p.last).map(of_step).sum()));
     let works = std::iter::once(expansion).chain(scheduled);
     let row = |(time, (work, predicted_seconds)): (&LayerTime, (Work, f64))| PartFigures {
         layer: time.layer.clone(),
@@ -100,10 +103,10 @@ pub(crate) fn step_products(program: &Program, step: usize) -> u64 {
         StepOp::Square { input } => residues(of(*input), 3),
         StepOp::ScaleUp { input, .. } => residues(of(*input), of(*input).components),
         // Each digit with both halves of its key, modulo every prime.
-        StepOp::Relinearise { input } => {
-            residues(of(*input), 2 * (of(*input).limbs + parameters.special.len()))
+        StepOp::Relinearise { input } => residues(of(*input), 2 * (of(*input).limbs + parameters.special.len())),
+        StepOp::Rescale { input } => {
+            residues(ValueInfo { limbs: of(*input).limbs - 1, ..of(*input) }, of(*input).components)
         }
-        StepOp::Rescale { input } => residues(ValueInfo { limbs: of(*input).limbs - 1, ..of(*input) }, of(*input).components),
         StepOp::DropLimbs { .. } => 0,
     }
 }

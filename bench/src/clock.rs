@@ -1,5 +1,6 @@
 //! Repeated timing on a chosen number of threads. Must never report one run where several were possible: machines are
 //! shared, and the least of several runs is what the code costs.
+#![allow(unsafe_code, reason = "one system call that fills a structure of ours")]
 
 use std::time::Instant;
 
@@ -29,7 +30,7 @@ impl Effort {
     }
 }
 
-/// Wall-clock seconds of the same work, several times.
+/// Seconds of the same work, several times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sample {
     /// The least.
@@ -56,28 +57,42 @@ pub(crate) fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (result, started.elapsed().as_secs_f64())
 }
 
-/// Repeats all of `works` in turn, so that a slow spell of the machine hits each alike.
-pub(crate) fn alternate<const K: usize>(
-    effort: Effort,
-    mut works: [&mut dyn FnMut() -> Result<()>; K],
-) -> Result<[Sample; K]> {
-    let mut times: [Vec<f64>; K] = std::array::from_fn(|_| Vec::new());
+/// Processor seconds of this thread so far: what work on one thread takes, however many others want the core. Where the
+/// system does not tell, the seconds since the first call.
+pub(crate) fn processor() -> f64 {
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    #[cfg(unix)]
+    {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call fills the structure that it is given.
+        if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) } == 0 {
+            return now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9;
+        }
+    }
+    FIRST.get_or_init(Instant::now).elapsed().as_secs_f64()
+}
+
+/// Repeats all of `works` in turn, so that a slow spell of the machine hits each alike. Processor time of this thread: the
+/// works must not use others.
+pub(crate) fn alternate(effort: Effort, works: &mut [&mut dyn FnMut() -> Result<()>]) -> Result<Vec<Sample>> {
+    let mut times = vec![Vec::new(); works.len()];
     let started = Instant::now();
     let mut round = 0;
     while round < effort.least.max(1) || started.elapsed().as_secs_f64() < effort.seconds {
         for (work, times) in works.iter_mut().zip(&mut times) {
-            let (result, seconds) = time(work);
-            result?;
-            times.push(seconds);
+            let before = processor();
+            work()?;
+            times.push(processor() - before);
         }
         round += 1;
     }
-    Ok(times.map(Sample::of))
+    Ok(times.into_iter().map(Sample::of).collect())
 }
 
-/// Repeats `work`.
+/// Repeats `work`, on this thread.
 pub(crate) fn sample(effort: Effort, mut work: impl FnMut() -> Result<()>) -> Result<Sample> {
-    alternate(effort, [&mut work]).map(|[sample]| sample)
+    let samples = alternate(effort, &mut [&mut work])?;
+    Ok(samples.into_iter().next().unwrap_or_else(|| Sample::of(Vec::new())))
 }
 
 /// Runs `work` on a pool of its own.
@@ -107,8 +122,11 @@ mod tests {
             order.borrow_mut().push('b');
             Ok(())
         };
-        let [first, second] = alternate(Effort { seconds: 0.0, least: 2 }, [&mut a, &mut b]).unwrap();
-        assert_eq!((first.runs, second.runs, order.borrow().as_str()), (2, 2, "abab"));
+        let samples = alternate(Effort { seconds: 0.0, least: 2 }, &mut [&mut a, &mut b]).unwrap();
+        assert_eq!((samples[0].runs, samples[1].runs, order.borrow().as_str()), (2, 2, "abab"));
+        let before = processor();
+        let busy = (0..2_000_000_u64).fold(1_u64, |a, b| std::hint::black_box(a.wrapping_mul(b | 1)));
+        assert!(processor() > before, "{busy}");
         assert_eq!(on_threads(3, || Ok(rayon::current_num_threads())).unwrap(), 3);
     }
 }

@@ -15,6 +15,9 @@ pub enum Error {
     /// From encrypting, running or decrypting.
     #[error(transparent)]
     Runtime(#[from] beaa_runtime::Error),
+    /// Rates that no machine has.
+    #[error(transparent)]
+    Machine(#[from] beaa_compiler::MachineError),
     /// Something cannot be measured as asked.
     #[error("{operation}: found {found}, expected {expected}")]
     Setting {

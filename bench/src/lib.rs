@@ -5,16 +5,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod account;
+mod calibrate;
 mod clock;
 mod error;
+mod kernels;
 mod network;
 mod operations;
 mod plain;
+mod prepared;
 mod run;
 
 pub use account::PartFigures;
+pub use calibrate::calibrate;
 pub use clock::{Effort, Sample};
 pub use error::{Error, Result};
+pub use kernels::{KernelFigures, PassFigures, kernels};
 pub use network::{Recipe, images, random};
 pub use operations::OperationFigures;
 pub use plain::Plain;

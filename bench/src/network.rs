@@ -98,9 +98,7 @@ pub fn random(recipe: Recipe) -> Result<Model> {
 pub fn images(model: &Model, count: usize, seed: u64) -> Vec<Vec<f32>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
     let size = model.input().shape().len();
-    (0..count)
-        .map(|_| model.input().normalise(&(0..size).map(|_| rng.random::<u8>()).collect::<Vec<_>>()))
-        .collect()
+    (0..count).map(|_| model.input().normalise(&(0..size).map(|_| rng.random::<u8>()).collect::<Vec<_>>())).collect()
 }
 
 /// Scales every layer so that what goes into an activation has deviation 1 and outputs have 4, and notes the ranges.
@@ -111,11 +109,12 @@ fn scaled(literal: ModelLiteral, seed: u64) -> Result<Model> {
         let last = at + 1 == model.layers().len();
         let values = outputs_of(&model, &sample, at)?;
         let mut literal = model.into_literal();
-        let next_is_activation =
-            literal.layers.get(at + 1).is_some_and(|l| matches!(l.op, LayerOp::Activation { .. }));
+        let next_is_activation = literal.layers.get(at + 1).is_some_and(|l| matches!(l.op, LayerOp::Activation { .. }));
         let mut factor = 1.0;
-        if let Some(Layer { op: LayerOp::Conv2d(Conv2d { weight, bias, .. }) | LayerOp::Linear(Linear { weight, bias }), .. }) =
-            literal.layers.get_mut(at)
+        if let Some(Layer {
+            op: LayerOp::Conv2d(Conv2d { weight, bias, .. }) | LayerOp::Linear(Linear { weight, bias }),
+            ..
+        }) = literal.layers.get_mut(at)
         {
             let square: f64 = values.iter().map(|v| v * v).sum::<f64>() / values.len().max(1) as f64;
             factor = if last { 4.0 } else { 1.0 } / square.sqrt().max(1e-9);

@@ -7,10 +7,10 @@ use beaa_ir::{Program, StepOp, ValueId};
 use beaa_runtime::Schedule;
 use serde::Serialize;
 
-use crate::account::step_products;
-use crate::clock::{Effort, Sample, alternate};
-use crate::error::setting;
 use crate::Result;
+use crate::account::step_products;
+use crate::clock::{Effort, alternate};
+use crate::error::setting;
 
 /// Slots of a cut: enough tiles that starting is not what is measured.
 const SLOTS: usize = 1024;
@@ -95,19 +95,25 @@ fn cuts(program: &Program, first: usize, last: usize, parameters: &Parameters, e
             other => Op::Square(operand(other.inputs().first().copied().unwrap_or(0))),
         })
         .collect();
+    let one = |len: usize| Ok(Panels::new(1, len, |_| (&[0], &[1]))?);
+    let readers = (1..=ops.len()).map(|cut| one(info(first + cut)?.len)).collect::<Result<Vec<_>>>()?;
+    let parts = readers.iter().enumerate().map(|(cut, reader)| {
+        let mut part = ops.get(..=cut).unwrap_or_default().to_vec();
+        part.push(Op::Linear { terms: vec![(Operand::Result(cut), reader)], bias: &[0] });
+        part
+    });
+    let parts: Vec<Vec<Op<'_>>> = parts.collect();
+    let mut runs: Vec<_> = parts.iter().map(|part| || Ok(pointwise::run(&small, &batches, part).map(drop)?)).collect();
+    let mut works: Vec<&mut dyn FnMut() -> Result<()>> = Vec::new();
+    works.extend(runs.iter_mut().map(|r| r as &mut dyn FnMut() -> Result<()>));
+    let whole = limbs as f64 * (literal.degree / slots) as f64;
     let mut before = 0.0;
-    let mut added = Vec::with_capacity(ops.len());
-    for cut in 1..=ops.len() {
-        let len = info(first + cut)?.len;
-        let one = Panels::new(1, len, |_| (&[0], &[1]))?;
-        let mut part = ops.get(..cut).unwrap_or_default().to_vec();
-        part.push(Op::Linear { terms: vec![(Operand::Result(cut - 1), &one)], bias: &[0] });
-        let mut run = || Ok(pointwise::run(&small, &batches, &part).map(drop)?);
-        let [Sample { minimum, .. }] = alternate(effort, [&mut run])?;
-        added.push((minimum - before).max(0.0) * limbs as f64 * (literal.degree / slots) as f64);
-        before = minimum;
-    }
-    Ok(added)
+    let added = alternate(effort, &mut works)?.into_iter().map(|sample| {
+        let own = (sample.minimum - before).max(0.0) * whole;
+        before = sample.minimum;
+        own
+    });
+    Ok(added.collect())
 }
 
 /// Ciphertexts of residues that look random.

@@ -1,17 +1,20 @@
 //! The whole way of one network: compile, keys, encrypt, run on one thread and on all, decrypt; beside it the same network
 //! in plain `f32` on one core. Must never report a run whose answers are wrong.
 
+use std::time::Instant;
+
 use beaa_ckks::{Parameters, ParametersLiteral};
-use beaa_compiler::{Machine, Options, compile, forecast};
-use beaa_ir::{Model, Program, program_hash};
-use beaa_runtime::{Progress, RunReport, plan};
+use beaa_compiler::{Machine, Options, forecast};
+use beaa_ir::{Model, Program};
+use beaa_runtime::{Progress, plan};
 use serde::Serialize;
 
 use crate::account::{PartFigures, parts};
 use crate::clock::{Effort, Sample, on_threads, time};
 use crate::operations::{OperationFigures, operations};
 use crate::plain::by_element;
-use crate::{Error, Plain, Result, images};
+use crate::prepared::Prepared;
+use crate::{Error, Plain, Result, error, images};
 
 /// Blocks of images that the baseline is tried with; the best counts.
 const BLOCKS: [usize; 5] = [32, 64, 128, 256, 512];
@@ -68,13 +71,15 @@ pub struct NetworkFigures {
     pub encrypt: Sample,
     /// The same on all threads.
     pub encrypt_threads: Sample,
-    /// Seconds of the run, one thread.
+    /// Wall-clock seconds of the run, one thread.
     pub run: Sample,
-    /// The same on all threads.
+    /// Processor seconds of the same: less where other programs want the core.
+    pub run_processor: Sample,
+    /// Wall-clock seconds on all threads.
     pub run_threads: Sample,
     /// Seconds of decryption, one thread.
     pub decrypt: Sample,
-    /// Part by part: the fastest run on one thread.
+    /// Part by part: the fastest run on one thread, in processor seconds.
     pub parts: Vec<PartFigures>,
     /// What is fused, operation by operation, one thread.
     pub operations: Vec<OperationFigures>,
@@ -125,9 +130,9 @@ impl NetworkFigures {
         1e3 * sample.minimum / self.degree as f64
     }
 
-    /// How much longer an image takes encrypted, both on one core.
+    /// How much longer an image takes encrypted, both in processor seconds of one core.
     pub fn ratio(&self) -> f64 {
-        self.run.minimum / self.degree as f64 / self.plain.seconds_per_image
+        self.run_processor.minimum / self.degree as f64 / self.plain.seconds_per_image
     }
 
     /// How much faster all threads are than one.
@@ -138,59 +143,54 @@ impl NetworkFigures {
 
 /// Measures `model` with all slots in use.
 pub fn network(model: &Model, setting: &Setting<'_>) -> Result<NetworkFigures> {
-    let (compiled, compile_seconds) = time(|| on_threads(1, || Ok(compile(model, &setting.options)?)));
-    let program = compiled?.program;
+    let prepared = Prepared::new(model, &setting.options, setting.seed)?;
+    let Prepared { program, hash, client, server, .. } = &prepared;
     let signature = program.signature();
-    let slots = signature.parameters.degree;
+    let slots = prepared.slots();
     let inputs = images(model, slots, setting.seed);
-    let (keys, keygen_seconds) = time(|| beaa_runtime::keygen(&signature.parameters, Some(setting.seed)));
-    let (client, server) = keys?;
-    let hash = program_hash(&program);
     let effort = Effort::large(setting.quick);
-
-    let encrypt = || Ok(beaa_runtime::encrypt(signature, &hash, &client, &inputs, Some(setting.seed), setting.progress)?);
-    let (input, [one, all]) = in_turn(effort, [1, setting.threads], encrypt)?;
-    let (encrypt_one, encrypt_threads) = (one, all);
+    let (input, samples) = in_turn(effort, &[1, setting.threads], || prepared.encrypt(&inputs))?;
+    let (encrypt, encrypt_threads) = pair(&samples);
 
     let before_bytes = (setting.memory.reset)().then(setting.memory.peak).flatten();
-    let mut fastest: Option<RunReport> = None;
-    let run = || Ok(beaa_runtime::run(&program, &server, &input, setting.progress)?);
-    // The first run on one thread also says how much memory one takes.
-    let (output, first) = on_threads(1, run)?;
+    // The first run also says how much memory one takes.
+    let mut fastest = prepared.lap(&input)?;
     let peak_bytes = before_bytes.and_then(|_| (setting.memory.peak)());
-    let mut times = [vec![first.seconds], Vec::new()];
-    keep(&mut fastest, first);
-    let started = std::time::Instant::now();
-    let mut round = 0;
-    while round < effort.least || started.elapsed().as_secs_f64() < effort.seconds {
-        let (_, all) = on_threads(setting.threads, run)?;
-        let (_, one) = on_threads(1, run)?;
-        let [ones, alls] = &mut times;
-        ones.push(one.seconds);
-        alls.push(all.seconds);
-        keep(&mut fastest, one);
-        round += 1;
+    let (mut ones, mut processor, mut alls) = (Vec::new(), vec![fastest.seconds], Vec::new());
+    let started = Instant::now();
+    while ones.len() < effort.least || started.elapsed().as_secs_f64() < effort.seconds {
+        alls.push(prepared.run(&input, setting.threads)?.seconds);
+        let (lap, seconds) = time(|| prepared.lap(&input));
+        let lap = lap?;
+        ones.push(seconds);
+        processor.push(lap.seconds);
+        if lap.seconds < fastest.seconds {
+            fastest = lap;
+        }
+        setting.progress.advance(1);
     }
-    let [run_one, run_threads] = times.map(Sample::of);
 
-    let decrypt = || Ok(beaa_runtime::decrypt(signature, &hash, &client, &output, None)?);
-    let (answers, [decrypt_one]) = in_turn(effort, [1], decrypt)?;
+    let decrypt = || Ok(beaa_runtime::decrypt(signature, hash, client, &fastest.output, None)?);
+    let (answers, samples) = in_turn(effort, &[1], decrypt)?;
+    let (decrypt, _) = pair(&samples);
 
     let (plain, expected) = baseline(model, &inputs, setting.quick)?;
     let allowed_error = DEVIATIONS * setting.options.logit_error;
     let largest_error = difference(&answers, &expected, slots);
     // Not a number is wrong, too.
     if largest_error.is_nan() || largest_error > allowed_error {
-        return Err(Error::Wrong { operation: "comparing encrypted and plain", found: largest_error, allowed: allowed_error });
+        return Err(Error::Wrong {
+            operation: "comparing encrypted and plain",
+            found: largest_error,
+            allowed: allowed_error,
+        });
     }
 
-    let schedule = plan(&program, true);
-    let predicted = forecast(&program, setting.machine);
-    let report = fastest.ok_or_else(|| crate::error::setting("measuring a network", "no run", "at least one"))?;
-    let parts = parts(&program, &schedule, &report.layers, &predicted);
-    let parameters = Parameters::try_from(literal(&program))?;
-    let operations =
-        on_threads(1, || operations(&program, &schedule, &parameters, Effort::small(setting.quick)))?;
+    let schedule = plan(program, true);
+    let predicted = forecast(program, setting.machine);
+    let parts = parts(program, &schedule, &fastest.layers, &predicted);
+    let parameters = Parameters::try_from(literal(program))?;
+    let operations = on_threads(1, || operations(program, &schedule, &parameters, Effort::small(setting.quick)))?;
     let primes = || signature.parameters.moduli.iter().chain(&signature.parameters.special);
     Ok(NetworkFigures {
         model: signature.model.clone(),
@@ -199,21 +199,22 @@ pub fn network(model: &Model, setting: &Setting<'_>) -> Result<NetworkFigures> {
         prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
         security: signature.parameters.security,
         threads: setting.threads,
-        compile_seconds,
-        keygen_seconds,
-        encrypt: encrypt_one,
+        compile_seconds: prepared.compile_seconds,
+        keygen_seconds: prepared.keygen_seconds,
+        encrypt,
         encrypt_threads,
-        run: run_one,
-        run_threads,
-        decrypt: decrypt_one,
-        rest_seconds: report.seconds - report.layers.iter().map(|l| l.seconds).sum::<f64>(),
+        run: Sample::of(ones),
+        run_processor: Sample::of(processor),
+        run_threads: Sample::of(alls),
+        decrypt,
+        rest_seconds: fastest.seconds - parts.iter().map(|p| p.seconds).sum::<f64>(),
         parts,
         operations,
         predicted_seconds: predicted.seconds(),
         predicted_rest_seconds: predicted.output,
         calibrated: setting.machine.calibrated(),
         upload_bytes: input.bytes(),
-        answer_bytes: output.bytes(),
+        answer_bytes: fastest.output.bytes(),
         key_bytes: server.bytes(),
         planned_bytes: schedule.peak_bytes,
         peak_bytes,
@@ -226,27 +227,16 @@ pub fn network(model: &Model, setting: &Setting<'_>) -> Result<NetworkFigures> {
 
 pub(crate) fn literal(program: &Program) -> ParametersLiteral {
     let p = &program.signature().parameters;
-    ParametersLiteral {
-        degree: p.degree,
-        moduli: p.moduli.clone(),
-        special: p.special.clone(),
-        security: p.security,
-    }
+    ParametersLiteral { degree: p.degree, moduli: p.moduli.clone(), special: p.special.clone(), security: p.security }
 }
 
-fn keep(fastest: &mut Option<RunReport>, report: RunReport) {
-    if fastest.as_ref().is_none_or(|f| report.seconds < f.seconds) {
-        *fastest = Some(report);
-    }
-}
-
-/// The same work on each number of threads in turn; the last result.
-fn in_turn<T: Send, const K: usize>(
+/// The same work on each number of threads in turn, wall-clock; the last result.
+fn in_turn<T: Send>(
     effort: Effort,
-    threads: [usize; K],
+    threads: &[usize],
     work: impl Fn() -> Result<T> + Sync,
-) -> Result<(T, [Sample; K])> {
-    let mut times: [Vec<f64>; K] = std::array::from_fn(|_| Vec::new());
+) -> Result<(T, Vec<Sample>)> {
+    let mut times = vec![Vec::new(); threads.len()];
     let mut last = None;
     for _ in 0..effort.least.max(1) {
         for (&threads, times) in threads.iter().zip(&mut times) {
@@ -258,8 +248,13 @@ fn in_turn<T: Send, const K: usize>(
             last = Some(result);
         }
     }
-    let none = || crate::error::setting("measuring", "no run", "at least one number of threads");
-    Ok((last.ok_or_else(none)?, times.map(Sample::of)))
+    let none = || error::setting("measuring", "no run", "at least one number of threads");
+    Ok((last.ok_or_else(none)?, times.into_iter().map(Sample::of).collect()))
+}
+
+fn pair(samples: &[Sample]) -> (Sample, Sample) {
+    let at = |i: usize| samples.get(i).copied().unwrap_or_else(|| Sample::of(Vec::new()));
+    (at(0), at(1))
 }
 
 /// The network in plain f32 at the best block size, and its outputs, `[output][image]`.
@@ -274,7 +269,7 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(PlainFig
             outputs = plain.run(&input, count, block)?;
             Ok(())
         };
-        let [sample] = crate::clock::alternate(Effort::small(quick), [&mut run])?;
+        let sample = crate::clock::sample(Effort::small(quick), &mut run)?;
         let seconds_per_image = sample.minimum / count as f64;
         if best.as_ref().is_none_or(|b| seconds_per_image < b.seconds_per_image) {
             let products = plain.products();
@@ -282,7 +277,7 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(PlainFig
             best = Some(PlainFigures { seconds_per_image, block, products_per_second, products });
         }
     }
-    let none = || crate::error::setting("measuring plain f32", "no images", "at least one");
+    let none = || error::setting("measuring plain f32", "no images", "at least one");
     Ok((best.ok_or_else(none)?, outputs))
 }
 
