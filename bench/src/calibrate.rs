@@ -25,12 +25,20 @@ const LEAST: f64 = 1e-13;
 const SLOTS: usize = 512;
 
 /// Measures the rates of this machine; `setting`'s threads are the larger number for the speed-up.
-pub fn calibrate(name: String, setting: &Setting<'_>) -> Result<Machine> {
+pub fn calibrate(setting: &Setting) -> Result<Machine> {
     let effort = Effort::small(setting.quick);
     let mut rates = on_threads(1, || pointwise_rates(effort))?;
     on_threads(1, || switching_rates(effort, &mut rates))?;
     let speed_up = end_rates(setting, &mut rates)?;
+    let name = format!("{}, {:?} path", processor_name(), Kernel::detect());
     Ok(Machine::try_from(MachineLiteral { name, rates, speed_up: (setting.threads, speed_up) })?)
+}
+
+/// As the system tells.
+fn processor_name() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|l| l.strip_prefix("model name")).and_then(|l| l.split_once(':'));
+    model.map_or_else(|| std::env::consts::ARCH.into(), |(_, name)| name.trim().to_owned())
 }
 
 /// What one run of the operations takes for one residue position, on one thread.
@@ -171,7 +179,7 @@ fn switching_rates(effort: Effort, rates: &mut Rates) -> Result<()> {
 }
 
 /// Unpacking, packing and the speed-up of threads, from a run of a small random network.
-fn end_rates(setting: &Setting<'_>, rates: &mut Rates) -> Result<f64> {
+fn end_rates(setting: &Setting, rates: &mut Rates) -> Result<f64> {
     let model = random(Recipe { squares: 1, ..Recipe::default() })?;
     let options = beaa_compiler::Options { batch: 4096, ..Default::default() };
     let prepared = Prepared::new(&model, &options, 1)?;

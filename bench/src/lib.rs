@@ -6,21 +6,31 @@
 
 mod account;
 mod calibrate;
+mod check;
 mod clock;
+mod docs;
 mod error;
 mod kernels;
 mod network;
 mod operations;
 mod plain;
+mod plots;
 mod prepared;
 mod run;
+mod sweep;
+mod text;
 
 pub use account::PartFigures;
 pub use calibrate::calibrate;
+pub use check::{Check, checks};
 pub use clock::{Effort, Sample};
+pub use docs::fill;
 pub use error::{Error, Result};
 pub use kernels::{KernelFigures, PassFigures, kernels};
 pub use network::{Recipe, images, random};
 pub use operations::OperationFigures;
 pub use plain::Plain;
+pub use plots::plots;
 pub use run::{Memory, NetworkFigures, PlainFigures, Setting, network};
+pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, batch, depth, ring, sparsity, sweep};
+pub use text::{Table, check_table, kernel_tables, network_tables, sweep_tables};

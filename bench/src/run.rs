@@ -6,7 +6,7 @@ use std::time::Instant;
 use beaa_ckks::{Parameters, ParametersLiteral};
 use beaa_compiler::{Machine, Options, forecast};
 use beaa_ir::{Model, Program};
-use beaa_runtime::{Progress, plan};
+use beaa_runtime::plan;
 use serde::Serialize;
 
 use crate::account::{PartFigures, parts};
@@ -31,11 +31,9 @@ pub struct Memory {
 }
 
 /// How to measure a network.
-pub struct Setting<'a> {
+pub struct Setting {
     /// Of the compiler.
     pub options: Options,
-    /// Rates that predictions are made with.
-    pub machine: &'a Machine,
     /// The larger of the two numbers of threads.
     pub threads: usize,
     /// Repeats less.
@@ -44,8 +42,6 @@ pub struct Setting<'a> {
     pub seed: u64,
     /// Of resident memory.
     pub memory: Memory,
-    /// Is told of the steps.
-    pub progress: &'a dyn Progress,
 }
 
 /// All figures of one network.
@@ -141,8 +137,8 @@ impl NetworkFigures {
     }
 }
 
-/// Measures `model` with all slots in use.
-pub fn network(model: &Model, setting: &Setting<'_>) -> Result<NetworkFigures> {
+/// Measures `model` with all slots in use; forecasts use the rates of `machine`.
+pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<NetworkFigures> {
     let prepared = Prepared::new(model, &setting.options, setting.seed)?;
     let Prepared { program, hash, client, server, .. } = &prepared;
     let signature = program.signature();
@@ -167,7 +163,6 @@ pub fn network(model: &Model, setting: &Setting<'_>) -> Result<NetworkFigures> {
         if lap.seconds < fastest.seconds {
             fastest = lap;
         }
-        setting.progress.advance(1);
     }
 
     let decrypt = || Ok(beaa_runtime::decrypt(signature, hash, client, &fastest.output, None)?);
@@ -187,7 +182,7 @@ pub fn network(model: &Model, setting: &Setting<'_>) -> Result<NetworkFigures> {
     }
 
     let schedule = plan(program, true);
-    let predicted = forecast(program, setting.machine);
+    let predicted = forecast(program, machine);
     let parts = parts(program, &schedule, &fastest.layers, &predicted);
     let parameters = Parameters::try_from(literal(program))?;
     let operations = on_threads(1, || operations(program, &schedule, &parameters, Effort::small(setting.quick)))?;
@@ -212,7 +207,7 @@ pub fn network(model: &Model, setting: &Setting<'_>) -> Result<NetworkFigures> {
         operations,
         predicted_seconds: predicted.seconds(),
         predicted_rest_seconds: predicted.output,
-        calibrated: setting.machine.calibrated(),
+        calibrated: machine.calibrated(),
         upload_bytes: input.bytes(),
         answer_bytes: fastest.output.bytes(),
         key_bytes: server.bytes(),
