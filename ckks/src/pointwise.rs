@@ -37,14 +37,17 @@ pub enum Op<'a> {
 /// Length and components of an operand.
 type Size = (usize, usize);
 
-/// Runs the operations in order and returns the last one's result. All inputs have the same limbs.
-pub fn run(parameters: &Parameters, inputs: &[&Batch], ops: &[Op<'_>]) -> Result<Batch> {
+/// Runs the operations in order on the first `limbs` limbs of the inputs and returns the last one's result.
+pub fn run(parameters: &Parameters, limbs: usize, inputs: &[&Batch], ops: &[Op<'_>]) -> Result<Batch> {
     let wrong = |found: String, expected: &str| operand("evaluating", found, expected);
-    let Some(first) = inputs.first() else { return Err(wrong("no input".into(), "at least one")) };
+    parameters.check_limbs("evaluating", limbs)?;
+    if inputs.is_empty() {
+        return Err(wrong("no input".into(), "at least one"));
+    }
     for batch in inputs {
         batch.expect("evaluating", parameters, batch.components())?;
-        if batch.limbs() != first.limbs() {
-            return Err(wrong(format!("{} and {} limbs", first.limbs(), batch.limbs()), "inputs of the same limbs"));
+        if batch.limbs() < limbs {
+            return Err(wrong(format!("{} limbs", batch.limbs()), "inputs of at least the result's limbs"));
         }
     }
     let mut sizes: Vec<Size> = Vec::with_capacity(ops.len());
@@ -54,7 +57,7 @@ pub fn run(parameters: &Parameters, inputs: &[&Batch], ops: &[Op<'_>]) -> Result
     let Some((&(len, components), scratch_sizes)) = sizes.split_last() else {
         return Err(wrong("no operation".into(), "at least one"));
     };
-    let limbs = first.limbs();
+    // Limbs are outermost in a batch: a tile has the same number whatever limbs follow.
     // The residues of biases and factors do not depend on the tile.
     let constants: Vec<Vec<Vec<u64>>> =
         parameters.moduli(limbs).map(|q| ops.iter().map(|op| residues(q, op)).collect()).collect();

@@ -3,12 +3,11 @@
 
 use std::time::Instant;
 
-use beaa_ir::{Program, StepOp, ValueId};
+use beaa_ir::{Part, Program, Schedule, StepOp, ValueId};
 use serde::Serialize;
 
 use crate::backend::{Backend, FusedOp, Operand};
 use crate::error::input;
-use crate::schedule::{Part, Schedule};
 use crate::{Progress, Result};
 
 /// The time of one part of a run.
@@ -95,7 +94,10 @@ fn run_part<B: Backend>(backend: &B, program: &Program, part: &Part, values: &[O
             StepOp::ScaleUp { input, factor } => FusedOp::ScaleUp(operand(*input), *factor),
             StepOp::Relinearise { input } => return backend.relinearise(get(*input)?),
             StepOp::Rescale { input } => return backend.rescale(get(*input)?),
-            StepOp::DropLimbs { input, limbs } => return backend.drop_limbs(get(*input)?, *limbs),
+            StepOp::DropLimbs { input, limbs } if part.first == part.last => {
+                return backend.drop_limbs(get(*input)?, *limbs);
+            }
+            StepOp::DropLimbs { input, limbs } => FusedOp::DropLimbs(operand(*input), *limbs),
         });
     }
     let inputs = inputs.into_iter().map(get).collect::<Result<Vec<_>>>()?;

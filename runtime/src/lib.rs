@@ -23,6 +23,7 @@ pub use error::{Error, Result};
 pub use execute::LayerTime;
 pub use keys::{ClientKey, ServerKey, keygen};
 pub use progress::{Progress, Silent};
-pub use schedule::{Schedule, plan};
+pub use beaa_ir::Schedule;
+pub use schedule::plan;
 pub use server::{RunReport, run};
 pub use verify::{LayerError, Verification, verify};

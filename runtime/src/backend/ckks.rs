@@ -7,6 +7,7 @@ use beaa_ir::ValueInfo;
 
 use super::{Backend, FusedOp};
 use crate::Result;
+use crate::error::input;
 
 /// Ciphertexts with what the scheme itself does not keep: their scale.
 #[derive(Debug, Clone)]
@@ -41,27 +42,44 @@ impl Backend for CkksBackend<'_> {
 
     fn fused(&self, inputs: &[&CkksValue], ops: &[FusedOp<'_>]) -> Result<CkksValue> {
         let panels = ops.iter().map(prepare).collect::<Result<Vec<_>>>()?;
-        let mut scales: Vec<f64> = Vec::with_capacity(ops.len());
+        // By operation: scale and limbs of its result, and where it is; fewer limbs of something are in the same place.
+        let mut results: Vec<(f64, usize, pointwise::Operand)> = Vec::with_capacity(ops.len());
         let mut lowered = Vec::with_capacity(ops.len());
         for (op, panels) in ops.iter().zip(&panels) {
-            let scale_of = |o: &pointwise::Operand| match o {
-                pointwise::Operand::Input(k) => inputs.get(*k).map_or(1.0, |v| v.scale),
-                pointwise::Operand::Result(k) => scales.get(*k).copied().unwrap_or(1.0),
+            let read = |o: &pointwise::Operand| match o {
+                pointwise::Operand::Input(k) => inputs.get(*k).map_or((1.0, 0, *o), |v| (v.scale, v.batch.limbs(), *o)),
+                // What does not exist yet is refused where the operations run.
+                pointwise::Operand::Result(k) => results.get(*k).copied().unwrap_or((1.0, 0, *o)),
             };
-            let (scale, op) = match op {
+            let place = pointwise::Operand::Result(lowered.len());
+            let (scale, limbs, place) = match op {
                 FusedOp::Linear { terms, weight_scale, bias } => {
-                    let scale = terms.first().map_or(1.0, |(o, _)| scale_of(o)) * weight_scale;
-                    (scale, Op::Linear { terms: terms.iter().map(|(o, _)| *o).zip(panels).collect(), bias })
+                    let (scale, limbs, _) = terms.first().map_or((1.0, 0, place), |(o, _)| read(o));
+                    let terms = terms.iter().map(|(o, _)| read(o).2).zip(panels).collect();
+                    lowered.push(Op::Linear { terms, bias });
+                    (scale * weight_scale, limbs, place)
                 }
-                FusedOp::Square(o) => (scale_of(o).powi(2), Op::Square(*o)),
-                FusedOp::ScaleUp(o, factor) => (scale_of(o) * *factor as f64, Op::Scale(*o, *factor)),
+                FusedOp::Square(o) => {
+                    let (scale, limbs, from) = read(o);
+                    lowered.push(Op::Square(from));
+                    (scale.powi(2), limbs, place)
+                }
+                FusedOp::ScaleUp(o, factor) => {
+                    let (scale, limbs, from) = read(o);
+                    lowered.push(Op::Scale(from, *factor));
+                    (scale * *factor as f64, limbs, place)
+                }
+                FusedOp::DropLimbs(o, limbs) => (read(o).0, *limbs, read(o).2),
             };
-            scales.push(scale);
-            lowered.push(op);
+            results.push((scale, limbs, place));
+        }
+        let &(scale, limbs, place) = results.last().unwrap_or(&(1.0, 0, pointwise::Operand::Result(0)));
+        if Some(place) != lowered.len().checked_sub(1).map(pointwise::Operand::Result) {
+            return Err(input("evaluating", "a sequence that ends in dropped limbs", "one that ends in an operation"));
         }
         let batches: Vec<&Batch> = inputs.iter().map(|v| &v.batch).collect();
-        let batch = pointwise::run(self.parameters, &batches, &lowered)?;
-        Ok(CkksValue { batch, scale: scales.last().copied().unwrap_or(1.0) })
+        let batch = pointwise::run(self.parameters, limbs, &batches, &lowered)?;
+        Ok(CkksValue { batch, scale })
     }
 
     fn relinearise(&self, value: &CkksValue) -> Result<CkksValue> {
@@ -75,9 +93,7 @@ impl Backend for CkksBackend<'_> {
     }
 
     fn drop_limbs(&self, value: &CkksValue, limbs: usize) -> Result<CkksValue> {
-        let mut batch = value.batch.clone();
-        batch.drop_limbs(limbs)?;
-        Ok(CkksValue { batch, scale: value.scale })
+        Ok(CkksValue { batch: value.batch.first_limbs(limbs)?, scale: value.scale })
     }
 }
 
