@@ -1,7 +1,7 @@
 //! Writes two deep networks with random weights, `vgg7.safetensors` and `resnet8.safetensors`, into the folder given: what
-//! memory is measured with. `cargo run --release -p beaa-compiler --example deep_networks -- FOLDER`.
+//! memory is measured with. `cargo run --release -p beaa-compiler --example deep_networks -- FOLDER [IMAGE CHANNELS]`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 #[path = "../tests/networks/mod.rs"]
 mod networks;
@@ -9,12 +9,13 @@ mod networks;
 use networks::{Size, resnet8, vgg7};
 
 fn main() {
-    let folder = std::path::PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".into()));
-    for (name, model) in [
-        ("vgg7", vgg7(Size { image: 32, channels: 16 }, 1)),
-        // As many products as the other.
-        ("resnet8", resnet8(Size { image: 32, channels: 14 }, 1)),
-    ] {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let folder = std::path::PathBuf::from(arguments.first().map_or(".", |a| a.as_str()));
+    let number = |i: usize, default: usize| arguments.get(i).map_or(default, |a| a.parse().unwrap());
+    let size = Size { image: number(1, 32), channels: number(2, 16) };
+    // Two channels fewer: as many products as the other.
+    let narrower = Size { channels: size.channels - 2, ..size };
+    for (name, model) in [("vgg7", vgg7(size, 1)), ("resnet8", resnet8(narrower, 1))] {
         let path = folder.join(format!("{name}.safetensors"));
         beaa_ir::save_model(&model, &path).unwrap();
         println!("{}", path.display());
