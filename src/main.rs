@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod score;
 mod selection;
+mod size;
 mod training;
 
 use std::process::ExitCode;

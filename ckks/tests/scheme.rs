@@ -124,7 +124,8 @@ fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
         let rows = values(4, n);
         let scale = 2_f64.powi(scale_bits);
         let fresh = s.encrypt(&rows, scale, 3);
-        let squared = pointwise::run(&s.parameters, fresh.limbs(), &[&fresh], &[Op::Square(Operand::Input(0))]).unwrap();
+        let squared =
+            pointwise::run(&s.parameters, fresh.limbs(), &[&fresh], &[Op::Square(Operand::Input(0))]).unwrap();
         let before = s.decrypt(&squared, scale * scale);
         let after = relinearise(&s.parameters, &s.key, &squared).unwrap();
         assert_eq!((after.limbs(), after.components()), (3, 2));
@@ -260,9 +261,15 @@ fn operands_that_do_not_fit_are_errors() {
     let panels = Panels::new(1, 3, |_| (&[0_u32, 2][..], &[1, 1][..])).unwrap();
     assert!(relinearise(&s.parameters, &s.key, &x).is_err(), "two components");
     assert!(rescale(&s.parameters, &short).is_err(), "one limb");
-    assert!(pointwise::run(&s.parameters, 2, &[&x, &short], &[Op::Square(Operand::Input(0))]).is_err(), "too few limbs");
+    assert!(
+        pointwise::run(&s.parameters, 2, &[&x, &short], &[Op::Square(Operand::Input(0))]).is_err(),
+        "too few limbs"
+    );
     assert!(pointwise::run(&s.parameters, 1, &[], &[]).is_err(), "nothing");
-    assert!(pointwise::run(&s.parameters, x.limbs(), &[&x], &[Op::Square(Operand::Result(0))]).is_err(), "its own result");
+    assert!(
+        pointwise::run(&s.parameters, x.limbs(), &[&x], &[Op::Square(Operand::Result(0))]).is_err(),
+        "its own result"
+    );
     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &[0] };
     assert!(pointwise::run(&s.parameters, x.limbs(), &[&x], &[op]).is_err(), "three columns for two inputs");
     assert!(Panels::new(1, 2, |_| (&[2_u32][..], &[1][..])).is_err(), "column out of range");

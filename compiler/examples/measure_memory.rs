@@ -46,8 +46,14 @@ fn main() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = status("VmRSS:");
     let (output, report) = run(&program, &server, &input, &Silent).unwrap();
-    println!("before {:.2} GiB, resident at most {:.2} GiB, of which files {:.2} GiB now; planned {:.2} GiB; {:.1} s",
-        before, status("VmHWM:"), status("RssFile:"), report.peak_bytes_planned as f64 / GIB, report.seconds);
+    println!(
+        "before {:.2} GiB, resident at most {:.2} GiB, of which files {:.2} GiB now; planned {:.2} GiB; {:.1} s",
+        before,
+        status("VmHWM:"),
+        status("RssFile:"),
+        report.peak_bytes_planned as f64 / GIB,
+        report.seconds
+    );
     for layer in &report.layers {
         println!("{:10.2} s {:30} {}", layer.seconds, layer.layer, layer.operation);
     }

@@ -106,6 +106,7 @@ pub fn cost(program: &Program) -> Report {
     let special = parameters.special.len();
     let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
     let mut layers: Vec<LayerCost> = Vec::new();
+    let mut results: Vec<usize> = Vec::new();
     for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
         let of = |id: ValueId| program.values().get(id).copied().unwrap_or(*result);
         let before = step.op.inputs().first().map_or(*result, |&id| of(id));
@@ -146,10 +147,20 @@ pub fn cost(program: &Program) -> Report {
             layer.log_modulus = log_modulus(result.limbs);
         }
         if let Some(note) = program.notes().iter().find(|n| n.value == i + 1) {
+            let same = layer.bound == Some(note.bound) && layer.remark == note.remark;
+            // Bands of one value are noted one by one.
+            let before = results.get(at).filter(|_| same).copied().unwrap_or(0);
+            results.resize(results.len().max(at + 1), 0);
+            if let Some(r) = results.get_mut(at) {
+                *r = before + result.len;
+            }
             layer.bound = Some(note.bound);
             layer.error = Some(note.error);
             layer.remark.clone_from(&note.remark);
         }
+    }
+    for (layer, noted) in layers.iter_mut().zip(results).filter(|(_, n)| *n > 0) {
+        layer.ciphertexts = noted;
     }
     let totals = totals(program, &layers);
     Report { model: signature.model.clone(), layers, totals, passes: Vec::new() }

@@ -10,7 +10,7 @@ use crate::backend::{Backend, FusedOp, Operand};
 use crate::error::input;
 use crate::{Progress, Result};
 
-/// The time of one part of a run.
+/// The time of one part of a run, or of all bands of one.
 #[derive(Debug, Clone, Serialize)]
 pub struct LayerTime {
     /// The model's layers that took part, joined by `+`.
@@ -38,14 +38,14 @@ pub(crate) fn execute<B: Backend>(
     if let Some(slot) = values.first_mut() {
         *slot = Some(first);
     }
-    let mut times = Vec::with_capacity(schedule.parts.len());
+    let mut times = Vec::new();
     progress.begin("run", schedule.parts.len() as u64);
     for part in &schedule.parts {
         let started = Instant::now();
         let result = run_part(backend, program, part, &values)?;
         let id = part.last + 1;
         check(backend, program, id, &result)?;
-        times.push(describe(program, part, started.elapsed().as_secs_f64(), backend.info(&result).len));
+        add(&mut times, describe(program, part, started.elapsed().as_secs_f64(), backend.info(&result).len));
         look(id, &result)?;
         if let Some(slot) = values.get_mut(id) {
             *slot = Some(result);
@@ -118,8 +118,27 @@ fn check<B: Backend>(backend: &B, program: &Program, id: ValueId, value: &B::Val
 
 fn describe(program: &Program, part: &Part, seconds: f64, ciphertexts: usize) -> LayerTime {
     let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
-    let mut layers: Vec<&str> = steps.iter().map(|s| s.layer.as_str()).collect();
+    // A band repeats what its neighbours do: each operation of a layer is named once.
+    let mut named: Vec<(&str, &str)> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let name = (step.layer.as_str(), step.op.name());
+        if !named.contains(&name) {
+            named.push(name);
+        }
+    }
+    let mut layers: Vec<&str> = named.iter().map(|n| n.0).collect();
     layers.dedup();
-    let operations: Vec<&str> = steps.iter().map(|s| s.op.name()).collect();
+    let operations: Vec<&str> = named.iter().map(|n| n.1).collect();
     LayerTime { layer: layers.join(" + "), operation: operations.join(" + "), seconds, ciphertexts }
+}
+
+/// Adds what the bands of a layer took.
+fn add(times: &mut Vec<LayerTime>, part: LayerTime) {
+    match times.iter_mut().find(|t| t.layer == part.layer && t.operation == part.operation) {
+        Some(same) => {
+            same.seconds += part.seconds;
+            same.ciphertexts += part.ciphertexts;
+        }
+        None => times.push(part),
+    }
 }

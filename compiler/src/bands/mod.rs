@@ -16,21 +16,18 @@ use order::{Banded, Cuts, Frame};
 const THREADS: usize = 16;
 
 /// The machine that programs are planned for.
-pub(crate) const MACHINE: Machine = Machine {
-    threads: THREADS,
-    tile: beaa_ckks::TILE,
-    chunk: beaa_ckks::CHUNK,
-    input_in_place: false,
-};
+pub(crate) const MACHINE: Machine =
+    Machine { threads: THREADS, tile: beaa_ckks::TILE, chunk: beaa_ckks::CHUNK, input_in_place: false };
 
 /// The program in bands so large that it takes at most `memory` bytes.
 pub(crate) fn bands(program: Program, model: &Model, memory: Option<u64>) -> Result<Program> {
     let Some(memory) = memory else { return Ok(program) };
-    if plan(&Outline::from(&program)).peak_bytes <= memory {
+    let whole = plan(&Outline::from(&program)).peak_bytes;
+    if whole <= memory {
         return Ok(program);
     }
     let frame = Frame::new(&program, model);
-    let (cuts, banded) = choose(&frame, memory)?;
+    let (cuts, banded) = choose(&frame, memory, whole)?;
     rewrite::rewrite(&frame, &cuts, &banded)
 }
 
@@ -54,10 +51,9 @@ fn candidate(frame: &Frame<'_>, levels: HashMap<ValueId, u32>) -> Candidate {
 }
 
 /// The largest bands that fit: of the same share of every map first, then each map's as large as the others leave room for.
-fn choose(frame: &Frame<'_>, memory: u64) -> Result<(Cuts, Banded)> {
+fn choose(frame: &Frame<'_>, memory: u64, whole: u64) -> Result<(Cuts, Banded)> {
     let roots = frame.cuttable();
-    let finest: Vec<u32> =
-        roots.iter().map(|&r| frame.layouts[r].as_ref().map_or(0, layout::Layout::finest)).collect();
+    let finest: Vec<u32> = roots.iter().map(|&r| frame.layouts[r].as_ref().map_or(0, layout::Layout::finest)).collect();
     let shares = (0..=finest.iter().copied().max().unwrap_or(0))
         .map(|level| candidate(frame, roots.iter().zip(&finest).map(|(&r, &f)| (r, f.min(level))).collect()));
     let fits = |c: &Candidate| c.schedule.peak_bytes <= memory;
@@ -78,7 +74,7 @@ fn choose(frame: &Frame<'_>, memory: u64) -> Result<(Cuts, Banded)> {
     if !fits(&best) {
         let part = best.schedule.worst().map_or(0, |p| p.last);
         let step = best.banded.instances.get(part).and_then(|i| frame.program.steps().get(i.step));
-        let least = best.schedule.peak_bytes;
+        let least = best.schedule.peak_bytes.min(whole);
         let layer = step.map_or_else(String::new, |s| s.layer.clone());
         let degree = frame.program.signature().parameters.degree;
         return Err(Error::Memory { asked: memory, least, layer, degree });

@@ -52,7 +52,8 @@ impl<'a> Frame<'a> {
         let base = Outline::from(program);
         let count = base.values.len();
         let mut roots = vec![0];
-        let mut layouts = vec![Some(Layout::new(base.values.first().map_or(0, |v| v.len), Some(model.input().shape())))];
+        let mut layouts =
+            vec![Some(Layout::new(base.values.first().map_or(0, |v| v.len), Some(model.input().shape())))];
         for (step, info) in program.steps().iter().zip(base.values.iter().skip(1)) {
             let linear = matches!(step.op, StepOp::Linear { .. });
             let root = step.op.inputs().first().and_then(|&v| roots.get(v)).copied().unwrap_or(0);
@@ -116,7 +117,8 @@ impl<'a> Frame<'a> {
             atoms().enumerate().map(read).collect()
         });
         let reads = reads.collect();
-        let weights = |elements: &[u32]| (0..terms.len()).map(|t| elements.iter().map(|&e| row(t, e).len()).sum::<usize>()).sum();
+        let weights =
+            |elements: &[u32]| (0..terms.len()).map(|t| elements.iter().map(|&e| row(t, e).len()).sum::<usize>()).sum();
         self.entries[v] = atoms().map(weights).collect();
         self.reads[v] = reads;
     }
@@ -188,7 +190,8 @@ impl<'a> Frame<'a> {
 
     fn open(&self, cuts: &Cuts, band: Band) -> Open {
         let reads = if band.0 == 0 { Vec::new() } else { self.band_reads(cuts, band) };
-        let needs: Vec<Band> = reads.iter().map(|&(t, b)| (self.stored(self.base.steps[band.0 - 1].inputs[t]), b)).collect();
+        let needs: Vec<Band> =
+            reads.iter().map(|&(t, b)| (self.stored(self.base.steps[band.0 - 1].inputs[t]), b)).collect();
         Open { band, reads, needs: needs.into_iter() }
     }
 

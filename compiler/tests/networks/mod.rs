@@ -61,7 +61,8 @@ pub fn images(model: &Model, seed: u64, count: usize) -> Vec<Vec<f32>> {
         .collect()
 }
 
-struct Network {
+/// A network that grows layer by layer.
+pub struct Network {
     input: InputSpec,
     shape: Shape,
     layers: Vec<Layer>,
@@ -69,12 +70,19 @@ struct Network {
 }
 
 impl Network {
-    fn new(size: Size, seed: u64) -> Self {
+    /// Colour images of this size.
+    pub fn new(size: Size, seed: u64) -> Self {
         let input = InputSpec { shape: [3, size.image, size.image], mean: vec![0.5; 3], std: vec![0.289; 3] };
         Self { shape: input.shape(), input, layers: Vec::new(), rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    fn push(&mut self, name: &str, op: LayerOp, shape: Shape) {
+    /// The shape of the last layer's result.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Adds any layer.
+    pub fn push(&mut self, name: &str, op: LayerOp, shape: Shape) {
         self.layers.push(Layer { name: name.into(), op });
         self.shape = shape;
     }
@@ -86,7 +94,7 @@ impl Network {
     }
 
     /// A convolution whose results have variance 1 on a random image: values keep their size however deep the network.
-    fn convolution(&mut self, name: &str, out: usize, stride: usize) {
+    pub fn convolution(&mut self, name: &str, out: usize, stride: usize) {
         let Shape::Map { channels, height, width } = self.shape else { return };
         let conv = Conv2d {
             weight: self.tensor(&[out, channels, 3, 3], 0.0, 1.0),
@@ -109,23 +117,29 @@ impl Network {
     }
 
     /// Element-wise, near `0.2 x^2 + 0.8 x`: what students learn.
-    fn activation(&mut self, name: &str) {
-        let Shape::Map { channels, height, width } = self.shape else { return };
-        let map = [channels, height, width];
+    pub fn activation(&mut self, name: &str) {
+        let map = match self.shape {
+            Shape::Map { channels, height, width } => vec![channels, height, width],
+            Shape::Flat { features } => vec![features],
+        };
         let [a, b, c] = [(0.2, 0.05), (0.8, 0.1), (0.0, 0.1)].map(|(centre, spread)| self.tensor(&map, centre, spread));
         let function = Activation::Polynomial(Polynomial { a, b, c });
         self.push(name, LayerOp::Activation { function, range: None }, self.shape);
     }
 
-    fn pool(&mut self, name: &str) {
+    /// Averages of 2 x 2 pixels.
+    pub fn pool(&mut self, name: &str) {
         let Shape::Map { channels, height, width } = self.shape else { return };
         let shape = Shape::Map { channels, height: height / 2, width: width / 2 };
         self.push(name, LayerOp::AvgPool(Pool2d { kernel: [2; 2], stride: [2; 2] }), shape);
     }
 
-    fn linear(&mut self, name: &str, out: usize) {
+    /// All of the last layer's results, each with a weight.
+    pub fn linear(&mut self, name: &str, out: usize) {
         let inputs = self.shape.len();
-        self.push("flatten", LayerOp::Flatten, Shape::Flat { features: inputs });
+        if let Shape::Map { .. } = self.shape {
+            self.push("flatten", LayerOp::Flatten, Shape::Flat { features: inputs });
+        }
         let weight = self.tensor(&[out, inputs], 0.0, (3.0 / inputs as f64).sqrt());
         let bias = self.tensor(&[out], 0.0, 0.2);
         self.push(name, LayerOp::Linear(Linear { weight, bias: Some(bias) }), Shape::Flat { features: out });
@@ -150,7 +164,7 @@ impl Network {
     }
 
     /// The model, every activation with the range that a few random images show.
-    fn finish(mut self, name: &str) -> Model {
+    pub fn finish(mut self, name: &str) -> Model {
         let traces = self.trace(3);
         for i in 1..self.layers.len() {
             if let LayerOp::Activation { range, .. } = &mut self.layers[i].op {
