@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 #[path = "../tests/networks/mod.rs"]
+#[allow(dead_code)]
 mod networks;
 
 use networks::{Size, resnet8, vgg7};

@@ -4,6 +4,8 @@
 mod layout;
 mod order;
 mod rewrite;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
