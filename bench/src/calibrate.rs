@@ -44,7 +44,8 @@ fn processor_name() -> String {
 /// What one run of the operations takes for one residue position, on one thread.
 fn seconds(effort: Effort, batch: &Batch, p: &Parameters, ops: &[Op<'_>]) -> Result<f64> {
     let positions = (p.degree() * batch.limbs()) as f64;
-    Ok(sample(effort, || Ok(pointwise::run(p, &[Source::Stored(batch)], ops).map(drop)?))?.minimum / positions)
+    Ok(sample(effort, || Ok(pointwise::run(p, batch.limbs(), &[Source::Stored(batch)], ops).map(drop)?))?.minimum
+        / positions)
 }
 
 fn linear<'a>(from: Operand, panels: &'a Panels, bias: &'a [i128]) -> Op<'a> {

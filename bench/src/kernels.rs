@@ -70,7 +70,7 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let bias = vec![0; rows];
     let linear = |panels: &Panels| {
         let op = Op::Linear { terms: vec![(Operand::Input(0), panels)], bias: &bias };
-        Ok(pointwise::run(&parameters, &[Source::Stored(&batch)], &[op]).map(drop)?)
+        Ok(pointwise::run(&parameters, batch.limbs(), &[Source::Stored(&batch)], &[op]).map(drop)?)
     };
     let mut count = 0;
     let mut peak = || {
@@ -78,8 +78,10 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
         Ok(())
     };
     let (mut run_dense, mut run_sparse) = (|| linear(&dense), || linear(&sparse));
-    let mut run_square =
-        || Ok(pointwise::run(&parameters, &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?);
+    let mut run_square = || {
+        Ok(pointwise::run(&parameters, pairs.limbs(), &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))])
+            .map(drop)?)
+    };
     let effort = Effort::small(quick);
     let effort = Effort { seconds: 4.0 * effort.seconds, ..effort };
     let times = alternate(effort, &mut [&mut peak, &mut run_dense, &mut run_sparse, &mut run_square])?;

@@ -1,19 +1,12 @@
-//! Each operation of a fused part alone: the part is cut short after every operation in turn, and what one more operation
-//! adds to the time is its own. Must never store what the run would not: a last row reads one element of what is cut off.
+//! Each operation of a fused part by the run's own account of where its time went. Must never measure anything anew.
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
-use beaa_ckks::{Batch, Kernel, Panels, Parameters};
-use beaa_ir::{Program, StepOp, ValueId};
-use beaa_runtime::Schedule;
+use beaa_ckks::{Batch, Parameters};
+use beaa_ir::Program;
+use beaa_runtime::LayerTime;
 use serde::Serialize;
 
 use crate::Result;
 use crate::account::step_products;
-use crate::clock::{Effort, alternate};
-use crate::error::setting;
-
-/// Slots of a cut: enough tiles that starting is not what is measured.
-const SLOTS: usize = 1024;
 
 /// One kind of operation in a whole run, one thread.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,88 +25,26 @@ pub struct OperationFigures {
     pub products_per_second: f64,
 }
 
-/// All operations of the parts in which several are fused.
-pub(crate) fn operations(
-    program: &Program,
-    schedule: &Schedule,
-    parameters: &Parameters,
-    effort: Effort,
-) -> Result<Vec<OperationFigures>> {
-    let mut figures = Vec::new();
-    for part in schedule.parts.iter().filter(|p| p.last > p.first) {
-        let seconds = cuts(program, part.first, part.last, parameters, effort)?;
-        for (step, seconds) in (part.first..=part.last).zip(seconds) {
-            let products = step_products(program, step);
-            let Some(s) = program.steps().get(step) else { continue };
-            figures.push(OperationFigures {
-                layer: s.layer.clone(),
-                operation: s.op.name().into(),
-                calls: program.values().get(step + 1).map_or(0, |v| v.len),
-                seconds,
-                products,
-                products_per_second: products as f64 / seconds,
-            });
+/// All operations of the parts in which several are fused, from a run on one thread. A square that its only reader makes
+/// on the way has no time of its own.
+pub(crate) fn operations(program: &Program, layers: &[LayerTime]) -> Vec<OperationFigures> {
+    let fused = layers.iter().filter(|l| l.operations.len() > 1).flat_map(|l| &l.operations);
+    let figures = fused.map(|o| {
+        let steps = || {
+            let steps = program.steps().iter().enumerate();
+            steps.filter(|(_, s)| s.layer == o.layer && s.op.name() == o.operation).map(|(i, _)| i)
+        };
+        let products = steps().map(|i| step_products(program, i)).sum();
+        OperationFigures {
+            layer: o.layer.clone(),
+            operation: o.operation.clone(),
+            calls: steps().filter_map(|i| program.values().get(i + 1)).map(|v| v.len).sum(),
+            seconds: o.thread_seconds,
+            products,
+            products_per_second: products as f64 / o.thread_seconds,
         }
-    }
-    Ok(figures)
-}
-
-/// Seconds that each operation adds, scaled up to the whole run.
-fn cuts(program: &Program, first: usize, last: usize, parameters: &Parameters, effort: Effort) -> Result<Vec<f64>> {
-    let literal = parameters.literal();
-    let slots = SLOTS.min(literal.degree);
-    // Primes that are 1 modulo four times a degree are so for every smaller degree, too.
-    let small = beaa_ckks::ParametersLiteral { degree: slots, ..literal.clone() };
-    let small = Parameters::with_kernel(small, parameters.kernel())?;
-    let steps = program.steps().get(first..=last).unwrap_or_default();
-    let mut inputs: Vec<ValueId> = steps.iter().flat_map(|s| s.op.inputs()).filter(|&v| v <= first).collect();
-    inputs.sort_unstable();
-    inputs.dedup();
-    let info = |v: ValueId| {
-        let none = || setting("measuring operations", format!("value {v}"), "a value of the program");
-        program.values().get(v).copied().ok_or_else(none)
-    };
-    let limbs = inputs.first().map_or(Ok(1), |&v| info(v).map(|i| i.limbs))?;
-    let batches = inputs
-        .iter()
-        .map(|&v| info(v).and_then(|i| residues(&small, 1, i.components, i.len)))
-        .collect::<Result<Vec<_>>>()?;
-    let batches: Vec<Source<'_>> = batches.iter().map(Source::Stored).collect();
-    let panels = steps.iter().map(|s| panels(&s.op)).collect::<Result<Vec<_>>>()?;
-    let operand = |v: ValueId| match v > first {
-        true => Operand::Result(v - first - 1),
-        false => Operand::Input(inputs.iter().position(|&i| i == v).unwrap_or(0)),
-    };
-    let ops: Vec<Op<'_>> = steps
-        .iter()
-        .zip(&panels)
-        .map(|(s, panels)| match &s.op {
-            StepOp::Linear { terms, bias, .. } => {
-                Op::Linear { terms: terms.iter().map(|t| operand(t.input)).zip(panels).collect(), bias }
-            }
-            StepOp::ScaleUp { input, factor } => Op::Scale(operand(*input), *factor),
-            other => Op::Square(operand(other.inputs().first().copied().unwrap_or(0))),
-        })
-        .collect();
-    let one = |len: usize| Ok(Panels::new(Kernel::detect(), 1, len, |_| (&[0], &[1]))?);
-    let readers = (1..=ops.len()).map(|cut| one(info(first + cut)?.len)).collect::<Result<Vec<_>>>()?;
-    let parts = readers.iter().enumerate().map(|(cut, reader)| {
-        let mut part = ops.get(..=cut).unwrap_or_default().to_vec();
-        part.push(Op::Linear { terms: vec![(Operand::Result(cut), reader)], bias: &[0] });
-        part
     });
-    let parts: Vec<Vec<Op<'_>>> = parts.collect();
-    let mut runs: Vec<_> = parts.iter().map(|part| || Ok(pointwise::run(&small, &batches, part).map(drop)?)).collect();
-    let mut works: Vec<&mut dyn FnMut() -> Result<()>> = Vec::new();
-    works.extend(runs.iter_mut().map(|r| r as &mut dyn FnMut() -> Result<()>));
-    let whole = limbs as f64 * (literal.degree / slots) as f64;
-    let mut before = 0.0;
-    let added = alternate(effort, &mut works)?.into_iter().map(|sample| {
-        let own = (sample.minimum - before).max(0.0) * whole;
-        before = sample.minimum;
-        own
-    });
-    Ok(added.collect())
+    figures.collect()
 }
 
 /// Ciphertexts of residues that look random.
@@ -126,12 +57,4 @@ pub(crate) fn residues(parameters: &Parameters, limbs: usize, components: usize,
         }
         Ok(())
     })?)
-}
-
-fn panels(op: &StepOp) -> Result<Vec<Panels>> {
-    let StepOp::Linear { terms, .. } = op else { return Ok(Vec::new()) };
-    terms
-        .iter()
-        .map(|t| Ok(Panels::new(Kernel::detect(), t.weights.rows(), t.weights.columns(), |r| t.weights.row(r))?))
-        .collect()
 }

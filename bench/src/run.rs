@@ -3,9 +3,8 @@
 
 use std::time::Instant;
 
-use beaa_ckks::{Parameters, ParametersLiteral};
 use beaa_compiler::{Machine, Options, forecast};
-use beaa_ir::{Model, Program};
+use beaa_ir::Model;
 use beaa_runtime::plan;
 use serde::Serialize;
 
@@ -184,8 +183,7 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
     let schedule = plan(program, true);
     let predicted = forecast(program, machine);
     let parts = parts(program, &schedule, &fastest.layers, &predicted);
-    let parameters = Parameters::try_from(literal(program))?;
-    let operations = on_threads(1, || operations(program, &schedule, &parameters, Effort::small(setting.quick)))?;
+    let operations = operations(program, &fastest.layers);
     let primes = || signature.parameters.moduli.iter().chain(&signature.parameters.special);
     Ok(NetworkFigures {
         model: signature.model.clone(),
@@ -218,11 +216,6 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
         largest_error,
         allowed_error,
     })
-}
-
-pub(crate) fn literal(program: &Program) -> ParametersLiteral {
-    let p = &program.signature().parameters;
-    ParametersLiteral { degree: p.degree, moduli: p.moduli.clone(), special: p.special.clone(), security: p.security }
 }
 
 /// The same work on each number of threads in turn, wall-clock; the last result.

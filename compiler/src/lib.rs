@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod balance;
+mod bands;
 mod bounds;
 mod clock;
 mod cost;

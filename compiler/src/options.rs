@@ -29,6 +29,8 @@ pub struct Options {
     pub vertex_limit: f64,
     /// How much wider than the range seen in training a value may get before it can overflow.
     pub range_safety: f64,
+    /// Bytes of memory that a run may take: feature maps are cut into bands where it would take more. No limit when absent.
+    pub memory: Option<u64>,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             logit_error: 1.0 / 128.0,
             vertex_limit: 4.0,
             range_safety: 2.0,
+            memory: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::facts::gather;
 use crate::graph::check;
 use crate::options::Options;
 use crate::report::cost;
-use crate::{Compiled, balance, import, integers, merge, predict, search, vertex};
+use crate::{Compiled, balance, bands, import, integers, merge, predict, search, vertex};
 
 /// Attempts at a plan whose prediction for the worst output also meets the target: the search knows the mean only.
 const ATTEMPTS: usize = 12;
@@ -51,6 +51,7 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
             Lowered { graph: &graph, stats: &stats, rounded, choice: &choice, plan: &plan, deviations: &deviations };
         let program = clock.time("emit", || emit(model, options.security, lowered))?;
         check_overflow(&program)?;
+        let program = clock.time("bands", || bands::bands(program, model, options.memory))?;
         let mut report = cost(&program);
         report.totals.output_rounding = Some(output.rounding);
         report.passes = clock.passes;

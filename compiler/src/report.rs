@@ -1,9 +1,10 @@
 //! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file. Must
 //! never depend on anything but the program.
 
-use beaa_ir::{Program, StepOp, ValueId, ValueInfo};
+use beaa_ir::{Outline, Program, StepOp, ValueId, schedule};
 use serde::Serialize;
 
+use crate::bands::MACHINE;
 use crate::machine::Machine;
 
 /// What a program costs and how precise it is.
@@ -78,7 +79,7 @@ pub struct Totals {
     pub input_bytes_per_image: f64,
     /// Bytes of an answer for each image when all slots are used, packed.
     pub output_bytes_per_image: f64,
-    /// Most memory for values alive at once, as 64-bit residues.
+    /// Most memory that a run takes at once: live values as 64-bit residues, working memory, weights and key.
     pub peak_bytes: u64,
     /// Predicted standard deviation of an output's encryption error, worst output.
     pub output_error: Option<f64>,
@@ -112,6 +113,7 @@ pub fn cost(program: &Program) -> Report {
     let parameters = &signature.parameters;
     let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
     let mut layers: Vec<LayerCost> = Vec::new();
+    let mut results: Vec<usize> = Vec::new();
     for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
         let of = |id: ValueId| program.values().get(id).copied().unwrap_or(*result);
         // Layers whose steps are not adjacent (a value rescued for a residual) stay one line.
@@ -139,10 +141,20 @@ pub fn cost(program: &Program) -> Report {
             layer.log_modulus = log_modulus(result.limbs);
         }
         if let Some(note) = program.notes().iter().find(|n| n.value == i + 1) {
+            let same = layer.bound == Some(note.bound) && layer.remark == note.remark;
+            // Bands of one value are noted one by one.
+            let before = results.get(at).filter(|_| same).copied().unwrap_or(0);
+            results.resize(results.len().max(at + 1), 0);
+            if let Some(r) = results.get_mut(at) {
+                *r = before + result.len;
+            }
             layer.bound = Some(note.bound);
             layer.error = Some(note.error);
             layer.remark.clone_from(&note.remark);
         }
+    }
+    for (layer, noted) in layers.iter_mut().zip(results).filter(|(_, n)| *n > 0) {
+        layer.ciphertexts = noted;
     }
     let totals = totals(program, &layers);
     Report { model: signature.model.clone(), layers, totals, passes: Vec::new() }.on(program, &Machine::reference())
@@ -171,7 +183,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         key_bytes: (key_bits / 8.0).ceil() as u64,
         input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
         output_bytes_per_image: output_bits / 8.0,
-        peak_bytes: peak(program),
+        peak_bytes: schedule(&Outline::from(program), &MACHINE, true).peak_bytes,
         output_error: program.notes().iter().find(|n| n.value == program.output()).map(|n| n.error),
         output_rounding: None,
         input_seconds: 0.0,
@@ -180,32 +192,6 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         machine: String::new(),
         calibrated: false,
     }
-}
-
-/// Bytes of the values alive at the worst step, each kept until its last reader has run.
-fn peak(program: &Program) -> u64 {
-    let size = |v: &ValueInfo| (v.len * v.components * v.limbs * program.signature().parameters.degree * 8) as u64;
-    let mut last_use = vec![0; program.values().len()];
-    for (i, step) in program.steps().iter().enumerate() {
-        for input in step.op.inputs() {
-            if let Some(last) = last_use.get_mut(input) {
-                *last = i;
-            }
-        }
-    }
-    if let Some(last) = last_use.get_mut(program.output()) {
-        *last = program.steps().len();
-    }
-    let alive_at = |step: usize| -> u64 {
-        program
-            .values()
-            .iter()
-            .enumerate()
-            .filter(|(id, _)| *id <= step + 1 && last_use.get(*id).is_some_and(|l| *l >= step))
-            .map(|(_, v)| size(v))
-            .sum()
-    };
-    (0..program.steps().len().max(1)).map(alive_at).max().unwrap_or(0)
 }
 
 fn empty(layer: &str) -> LayerCost {

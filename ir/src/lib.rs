@@ -13,6 +13,7 @@ mod program;
 mod program_check;
 mod program_file;
 mod program_text;
+mod schedule;
 mod shapes;
 mod sparse;
 mod tensor;
@@ -28,5 +29,6 @@ pub use program::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, 
 pub use program_check::{ValueInfo, infer};
 pub use program_file::{load_program, program_hash, save_program};
 pub use program_text::dump;
+pub use schedule::{Machine, Outline, OutlineStep, Part, Schedule, StepKind, schedule};
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

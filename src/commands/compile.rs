@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::machine::Rates;
-use crate::{experiment, files};
+use crate::{experiment, files, size};
 
 /// Options of `beaa compile`.
 #[derive(Debug, Args)]
@@ -50,6 +50,10 @@ pub(crate) struct Target {
     /// Bits of the integer weights; chosen per layer by default.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     weight_bits: Option<u32>,
+    /// Most memory that a run may take, like 8GiB: feature maps are cut into bands where it would take more [default: no
+    /// limit].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Compiler")]
+    memory: Option<u64>,
 }
 
 impl Target {
@@ -67,6 +71,7 @@ impl Target {
             logit_error: self.logit_error.unwrap_or(base.logit_error),
             input_bits: self.input_bits.or(base.input_bits),
             weight_bits: self.weight_bits.or(base.weight_bits),
+            memory: self.memory.or(base.memory),
             ..base
         };
         options.check()?;
