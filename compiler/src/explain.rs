@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use crate::report::{LayerCost, Report};
 
-const HEAD: [&str; 13] = [
-    "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error", "ms",
-    "remark",
+const HEAD: [&str; 14] = [
+    "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error",
+    "rounding", "ms", "remark",
 ];
 
 /// The report as text: one line for each layer, then the totals.
@@ -49,6 +49,14 @@ pub fn explain(report: &Report) -> String {
         error(t.output_error),
         error(t.output_rounding)
     );
+    if let Some(agreement) = t.agreement {
+        let _ =
+            writeln!(out, "agreement: {:.3} % of images keep the class that the model gives them", agreement * 100.0);
+    }
+    if t.made_up_images {
+        let _ =
+            writeln!(out, "errors were predicted on made-up images; give some that the program will see (--samples)");
+    }
     let _ = writeln!(
         out,
         "sizes: key {}, upload {} per image, answer {} per image, peak memory {}",
@@ -64,7 +72,7 @@ pub fn explain(report: &Report) -> String {
     out
 }
 
-fn row(l: &LayerCost) -> [String; 13] {
+fn row(l: &LayerCost) -> [String; 14] {
     let count = |n: u64| if n == 0 { "-".into() } else { n.to_string() };
     let real = |v: Option<f64>| v.map_or_else(|| "-".into(), |v| format!("{v:.1e}"));
     [
@@ -79,6 +87,7 @@ fn row(l: &LayerCost) -> [String; 13] {
         format!("2^{:.1}", l.log_modulus),
         real(l.bound),
         real(l.error),
+        real(l.rounding),
         format!("{:.1}", l.seconds * 1e3),
         l.remark.clone(),
     ]

@@ -101,9 +101,7 @@ fn pixels(model: &Model) -> Vec<Interval> {
 }
 
 fn widen(range: Range, safety: f64) -> Interval {
-    let (lo, hi) = (f64::from(range.min), f64::from(range.max));
-    let (middle, half) = ((lo + hi) / 2.0, (hi - lo) / 2.0);
-    Interval { lo: middle - safety * half, hi: middle + safety * half }
+    Interval { lo: f64::from(range.min), hi: f64::from(range.max) }.widened(safety)
 }
 
 fn at(tensor: &Tensor, index: usize) -> f64 {

@@ -22,18 +22,26 @@ mod options;
 mod pipeline;
 mod predict;
 mod primes;
+#[cfg(test)]
+mod random;
 mod report;
+mod samples;
 mod search;
+mod settle;
+mod target;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod vertex;
 
 pub use error::{Error, Result, UnsupportedLayer};
 pub use explain::explain;
 pub use options::Options;
-pub use pipeline::compile;
+#[doc(hidden)]
+pub use pipeline::compile_without_security;
+pub use pipeline::{compile, compile_for};
 pub use report::{LayerCost, PassTime, Report, Totals, cost};
 
 /// What a compilation makes.

@@ -50,18 +50,39 @@ struct Space<'a> {
     target: f64,
 }
 
+/// A ring degree, and the most bits of modulus that it may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ring {
+    pub(crate) degree: usize,
+    pub(crate) allowed: u32,
+}
+
+/// The degrees that hold the batch, with what the security asked for allows them.
+pub(crate) fn rings(options: &Options) -> Vec<Ring> {
+    let enough = security::DEGREES.into_iter().filter(|d| *d >= options.batch);
+    enough
+        .filter_map(|degree| Some(Ring { degree, allowed: security::max_log_qp(degree, options.security)? }))
+        .collect()
+}
+
 /// The cheapest choice and its plan. `deviation` is the standard deviation allowed for an output.
-pub(crate) fn search(facts: &Facts, options: &Options, deviation: f64, tables: &mut Tables) -> Result<(Choice, Plan)> {
+pub(crate) fn search(
+    facts: &Facts,
+    options: &Options,
+    rings: &[Ring],
+    deviation: f64,
+    tables: &mut Tables,
+) -> Result<(Choice, Plan)> {
     let space = Space { facts, options, knobs: knobs(facts, options), target: deviation * deviation };
     let mut most_precise = f64::INFINITY;
     let mut least_modulus = None;
-    for degree in security::DEGREES.into_iter().filter(|d| *d >= options.batch) {
-        let Some(allowed) = security::max_log_qp(degree, options.security) else { continue };
+    for &Ring { degree, allowed } in rings {
         let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
         let mut descended: Vec<(Choice, Plan)> = Vec::new();
         for (choice, start) in space.starts(primes, allowed) {
             most_precise = most_precise.min(start.variance);
-            let hopeless = start.log_qp > HOPELESS * f64::from(allowed) && Some(&degree) != security::DEGREES.last();
+            let hopeless =
+                start.log_qp > HOPELESS * f64::from(allowed) && Some(degree) != rings.last().map(|r| r.degree);
             if start.variance > space.target || hopeless {
                 continue;
             }
@@ -119,7 +140,7 @@ fn knobs(facts: &Facts, options: &Options) -> Vec<Knob> {
 }
 
 /// Less time, then a shorter modulus (which is what images are uploaded in), then less error.
-fn better(a: &Plan, b: &Plan) -> bool {
+pub(crate) fn better(a: &Plan, b: &Plan) -> bool {
     let close = |x: f64, y: f64| (x - y).abs() <= 1e-9 * y.abs();
     if !close(a.seconds, b.seconds) {
         return a.seconds < b.seconds;
@@ -135,7 +156,7 @@ impl Space<'_> {
     fn caps(&self) -> Vec<u32> {
         match self.options.weight_bits {
             Some(bits) => vec![bits],
-            None => (MIN_WEIGHT_BITS + 2..=MAX_WEIGHT_BITS).rev().step_by(if self.large() { 2 } else { 1 }).collect(),
+            None => (MIN_WEIGHT_BITS + 2..=MAX_WEIGHT_BITS).rev().step_by(if self.large() { 4 } else { 2 }).collect(),
         }
     }
 
@@ -155,8 +176,11 @@ impl Space<'_> {
     fn starts_for(&self, cap: u32, special: bool, primes: &PrimeTable, allowed: u32) -> Vec<(Choice, Plan)> {
         let n = self.facts.nodes.len();
         let mut tried: Vec<(f64, f64, Choice)> = Vec::new();
-        for scale in SCALE_BITS.step_by(GRID.0) {
-            for waterline in SCALE_BITS.step_by(GRID.1) {
+        let squares = self.knobs.iter().any(|k| matches!(k, Knob::Waterline(_)));
+        let scales = if self.options.input_bits.is_some() { 1 } else { usize::MAX };
+        let waterlines = if squares { usize::MAX } else { 1 };
+        for scale in SCALE_BITS.step_by(GRID.0).take(scales) {
+            for waterline in SCALE_BITS.step_by(GRID.1).take(waterlines) {
                 let choice = Choice {
                     input_bits: self.options.input_bits.unwrap_or(scale),
                     weight_bits: vec![cap; n],

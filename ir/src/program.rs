@@ -209,8 +209,12 @@ pub struct LayerNote {
     pub value: ValueId,
     /// The largest absolute value expected, in real units.
     pub bound: f64,
-    /// Predicted standard deviation of the encrypted value's error against the same program in exact arithmetic, real units.
+    /// Predicted error of the encrypted value against the same program in exact arithmetic, real units: root mean square
+    /// over elements and images.
     pub error: f64,
+    /// Likewise what rounding of weights adds, against the model; files of older compilers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<f64>,
     /// How the choice for this layer was made, for `inspect`.
     pub remark: String,
 }
