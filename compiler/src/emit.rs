@@ -109,6 +109,7 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
         error: deviation.encryption,
         rounding: Some(deviation.rounding),
         remark: remarks.join("; "),
+        alternatives: if id == 0 { lowered.settled.alternatives.clone() } else { Vec::new() },
     }
 }
 

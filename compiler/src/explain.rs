@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use beaa_ir::{Alternative, Outcome, Program};
+
 use crate::report::{LayerCost, Report};
 
 const HEAD: [&str; 14] = [
@@ -13,26 +15,12 @@ const HEAD: [&str; 14] = [
 pub fn explain(report: &Report) -> String {
     let mut rows = vec![HEAD.map(String::from)];
     rows.extend(report.layers.iter().map(row));
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
-        .collect();
     let t = &report.totals;
     let mut out = format!(
         "{}: N = {} slots, {} limbs, log2 Q = {:.1}, log2 QP = {:.1}, {} bits security\n",
         report.model, t.degree, t.limbs, t.log_q, t.log_qp, t.security
     );
-    // Writing to a string cannot fail.
-    for row in &rows {
-        let mut line = String::new();
-        for (i, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            let _ = if i == 0 || i + 1 == row.len() {
-                write!(line, "{cell:<width$}  ")
-            } else {
-                write!(line, "{cell:>width$}  ")
-            };
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
+    out.push_str(&aligned(&rows, &[0, HEAD.len() - 1]));
     let error = |e: Option<f64>| e.map_or_else(|| "unknown".into(), |e| format!("{e:.1e}"));
     let _ = writeln!(
         out,
@@ -68,6 +56,46 @@ pub fn explain(report: &Report) -> String {
     if !report.passes.is_empty() {
         let passes: Vec<String> = report.passes.iter().map(|p| format!("{} {:.1}", p.pass, p.seconds * 1e3)).collect();
         let _ = writeln!(out, "passes (ms): {}", passes.join(", "));
+    }
+    out
+}
+
+/// Every choice of the compiler and what else could have been chosen, as text; nothing if the file does not say.
+pub fn explain_choices(program: &Program) -> String {
+    let alternatives: Vec<&Alternative> = program.notes().iter().flat_map(|n| &n.alternatives).collect();
+    if alternatives.is_empty() {
+        return "the program does not say why: it was compiled by an older compiler; compile the model again\n".into();
+    }
+    let head = ["layer", "chosen", "instead", "ms", "limbs", "log2 QP", "error", "why not"];
+    let mut rows = vec![head.map(String::from)];
+    rows.extend(alternatives.into_iter().map(|a| {
+        let number = |f: fn(&Outcome) -> String| a.outcome.as_ref().map_or_else(|| "-".into(), f);
+        [
+            a.layer.clone(),
+            a.chosen.clone(),
+            a.instead.clone(),
+            number(|o| format!("{:.1}", o.seconds * 1e3)),
+            number(|o| o.limbs.to_string()),
+            number(|o| format!("{:.1}", o.log_qp)),
+            number(|o| format!("{:.1e}", o.error)),
+            a.verdict.clone(),
+        ]
+    }));
+    format!("one choice changed, all else being equal:\n{}", aligned(&rows, &[0, 1, 2, 7]))
+}
+
+/// Columns aligned: those named to the left, the rest to the right.
+fn aligned<const N: usize>(rows: &[[String; N]], left: &[usize]) -> String {
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (i, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            // Writing to a string cannot fail.
+            let _ = if left.contains(&i) { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
     }
     out
 }

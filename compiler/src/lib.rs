@@ -11,6 +11,8 @@ mod emit;
 mod error;
 mod explain;
 mod facts;
+#[cfg(test)]
+mod golden;
 mod graph;
 mod import;
 mod integers;
@@ -35,9 +37,10 @@ mod testing;
 mod tests;
 mod trace;
 mod vertex;
+mod why;
 
 pub use error::{Error, Result, UnsupportedLayer};
-pub use explain::explain;
+pub use explain::{explain, explain_choices};
 pub use options::Options;
 #[doc(hidden)]
 pub use pipeline::compile_without_security;

@@ -1,6 +1,8 @@
 //! Searches, rounds and simulates until the cheapest plan is found whose simulated error is within what was asked for: the
 //! search knows the error of a typical rounding only. Must never return a plan that was not simulated.
 
+use beaa_ir::Alternative;
+
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::facts::Facts;
@@ -12,6 +14,7 @@ use crate::predict::{Prediction, predict};
 use crate::search::{Ring, Tables, better, search};
 use crate::target::Target;
 use crate::trace::Values;
+use crate::why::Why;
 
 /// Attempts at a plan.
 const ATTEMPTS: usize = 12;
@@ -26,6 +29,7 @@ pub(crate) struct Settled {
     pub(crate) plan: Plan,
     pub(crate) integers: Integers,
     pub(crate) prediction: Prediction,
+    pub(crate) alternatives: Vec<Alternative>,
 }
 
 /// The cheapest plan found.
@@ -60,7 +64,7 @@ pub(crate) fn settle(
             if best.as_ref().is_some_and(|b| !better(&plan, &b.plan)) {
                 break;
             }
-            best = Some(Settled { choice, plan, integers, prediction });
+            best = Some(Settled { choice, plan, integers, prediction, alternatives: Vec::new() });
         }
         more += usize::from(best.is_some());
         if more > MORE || (meets && ratio >= TRUE_ENOUGH) {
@@ -68,6 +72,13 @@ pub(crate) fn settle(
         }
         let next = 0.98 * target.deviation / ratio;
         allowed = if meets { next } else { next.min(0.97 * allowed) };
+    }
+    if let Some(best) = &mut best {
+        let simulated = target.spent(&best.prediction) * target.deviation;
+        best.alternatives = clock.time("why", || {
+            let why = Why { graph, facts, options, rings, choice: &best.choice, plan: &best.plan };
+            why.alternatives(simulated, target.deviation, &mut tables)
+        });
     }
     best.ok_or_else(|| {
         let remedy =

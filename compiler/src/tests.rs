@@ -1,11 +1,11 @@
 //! The whole compiler: what a compiled program computes, how wrong it gets, what it costs, and what it refuses.
 
-use beaa_ir::{Model, Program, StepOp, dump, evaluate};
+use beaa_ir::{Model, Program, StepOp, evaluate};
 
 use crate::testing::{
     conv, cryptonets, images, linear, model_with, polynomial, pool, random_model, square, with_ranges,
 };
-use crate::{Error, Options, compile, compile_for, cost, explain};
+use crate::{Error, Options, compile, compile_for, cost};
 
 /// Runs a program in `f64`, exact integers over scales.
 fn interpret(program: &Program, image: &[f32]) -> Vec<f64> {
@@ -174,29 +174,4 @@ fn compilation_is_deterministic() {
     let model = random_model(11);
     let twice = [(), ()].map(|()| compile(&model, &options_for(&model, 11)).unwrap().program);
     assert_eq!(beaa_ir::program_hash(&twice[0]), beaa_ir::program_hash(&twice[1]));
-}
-
-/// Convolution, element-wise polynomials of which some are split, residual, pooling, dense layer.
-fn small() -> Model {
-    let coefficients = |j: usize| if j % 8 == 3 { [0.0, 0.7, 0.1] } else { [0.2 + 0.01 * (j % 5) as f64, 0.5, 0.1] };
-    let residual = beaa_ir::Layer { name: "add".into(), op: beaa_ir::LayerOp::Add { with: "conv".into() } };
-    let layers = vec![
-        conv("conv", 2, 1, 3, 1),
-        polynomial("act1", &[2, 4, 4], coefficients),
-        residual,
-        conv("conv2", 2, 2, 3, 1),
-        polynomial("act2", &[2, 2, 2], coefficients),
-        pool("pool", 2),
-        linear("fc", 3, 2),
-    ];
-    with_ranges(model_with(layers), 1)
-}
-
-#[test]
-fn golden_program_of_a_small_network() {
-    let compiled = compile(&small(), &Options::default()).unwrap();
-    insta::assert_snapshot!("small_program", dump(&compiled.program));
-    let mut report = compiled.report;
-    report.passes.clear();
-    insta::assert_snapshot!("small_report", explain(&report));
 }

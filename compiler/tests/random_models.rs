@@ -1,7 +1,7 @@
 //! A thousand random networks: the compiled program in clear is the model within the predicted rounding error, encrypted it
 //! is the program in clear within the predicted noise, layer by layer. Reproducible by seed; nothing here is secure.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[allow(dead_code, reason = "shared with the crate's own tests")]
 #[path = "../src/random.rs"]
