@@ -2,6 +2,7 @@
 //! activations stay within the widened ranges. Must never rest on an estimate.
 
 use crate::graph::{Graph, Interval, NodeId, Op, Term};
+use crate::trace::Values;
 
 /// The intervals of one node's elements.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,21 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
         }
     }
     Bounds(intervals)
+}
+
+/// The share of images of which some value leaves its bounds: what a run would answer for them is worth nothing if the
+/// modulus has no room to spare.
+pub(crate) fn left(bounds: &[Bounds], traces: &[Values]) -> f64 {
+    let images = traces.first().map_or(0, Values::images);
+    let mut outside = vec![false; images];
+    for (bounds, values) in bounds.iter().zip(traces) {
+        for (j, row) in values.rows().enumerate() {
+            // Ranges are stored in single precision.
+            let limit = bounds.element(j) * (1.0 + 1e-6) + 1e-9;
+            outside.iter_mut().zip(row).for_each(|(o, v)| *o |= v.abs() > limit);
+        }
+    }
+    outside.iter().filter(|o| **o).count() as f64 / images.max(1) as f64
 }
 
 fn of_affine(terms: &[Term], bias: &[f64], before: &[Bounds]) -> Vec<Interval> {
@@ -99,6 +115,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn images_that_leave_the_bounds_are_counted() {
+        let within = Interval { lo: -1.0, hi: 2.0 };
+        let bounds = [Bounds(vec![within; 2])];
+        let images: [&[f32]; 4] = [&[0.0, 1.0], &[2.5, 0.0], &[-1.5, 2.0], &[0.0, -3.0]];
+        assert_eq!(left(&bounds, &[Values::from_images(2, &images)]), 0.5);
     }
 
     #[test]

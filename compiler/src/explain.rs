@@ -41,6 +41,13 @@ pub fn explain(report: &Report) -> String {
         let _ =
             writeln!(out, "agreement: {:.3} % of images keep the class that the model gives them", agreement * 100.0);
     }
+    if let Some(share) = t.out_of_range.filter(|s| *s > 0.0) {
+        let _ = writeln!(
+            out,
+            "CAUTION: {:.2} % of the images given leave the ranges that the model promises; their answers may be garbage",
+            share * 100.0
+        );
+    }
     if t.made_up_images {
         let _ =
             writeln!(out, "errors were predicted on made-up images; give some that the program will see (--samples)");

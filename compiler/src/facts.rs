@@ -59,8 +59,9 @@ pub(crate) enum Kind {
     },
 }
 
-/// Gathers the facts of a balanced graph. `traces` are its values for some images.
-pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values]) -> Facts {
+/// Gathers the facts of a balanced graph. `traces` are its values for some images; rounding errors are taken `caution`
+/// times.
+pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values], caution: f64) -> Facts {
     let slopes = backward(graph, traces, 1);
     let outputs = graph.len(graph.output).max(1) as f64;
     let mut squared = vec![false; graph.nodes.len()];
@@ -82,7 +83,11 @@ pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values]) -> Fac
                     terms: facts.collect(),
                     squared: squared[id],
                     uniform: exact,
-                    rounding: if exact { Vec::new() } else { rounding(terms, traces, &slopes[id], outputs) },
+                    rounding: if exact {
+                        Vec::new()
+                    } else {
+                        rounding(terms, traces, &slopes[id], outputs / (caution * caution))
+                    },
                 }
             }
             Op::Square { input } | Op::Quadratic { input, .. } => Kind::Square { input: *input },

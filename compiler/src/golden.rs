@@ -98,7 +98,7 @@ fn golden_passes_of_a_small_network() {
     insta::assert_snapshot!("pass_4_vertex", text(&graph));
     balance::balance(&mut graph);
     insta::assert_snapshot!("pass_5_balance", text(&graph));
-    let facts = gather(&graph, &analyse(&graph), &forward(&graph, input));
+    let facts = gather(&graph, &analyse(&graph), &forward(&graph, input), 1.0);
     insta::assert_snapshot!("pass_6_facts", text_of_facts(&facts));
     let (choice, plan) =
         search(&facts, &options, &rings(&options), options.logit_error, &mut Default::default()).unwrap();

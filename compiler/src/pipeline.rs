@@ -2,7 +2,7 @@
 
 use beaa_ir::Model;
 
-use crate::bounds::analyse;
+use crate::bounds::{self, analyse};
 use crate::clock::Clock;
 use crate::emit::{Lowered, check_overflow, emit};
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::integers::means;
 use crate::options::Options;
 use crate::report::cost;
 use crate::search::{Ring, rings};
-use crate::settle::settle;
+use crate::settle::{Task, settle};
 use crate::target::Target;
 use crate::trace::forward;
 use crate::{Compiled, balance, import, merge, samples, vertex};
@@ -43,7 +43,7 @@ pub fn compile_without_security(
 }
 
 fn compile_in(model: &Model, options: &Options, images: &[Vec<f32>], rings: &[Ring]) -> Result<Compiled> {
-    let safety = options.range_safety;
+    let (safety, caution) = (options.range_safety, samples::caution(images));
     let mut clock = Clock::default();
 
     let graph = clock.time("import", || import::import(model, safety))?;
@@ -62,15 +62,18 @@ fn compile_in(model: &Model, options: &Options, images: &[Vec<f32>], rings: &[Ri
     check(&graph, "balance")?;
     let traces = clock.time("trace", || forward(&graph, input));
     let bounds = analyse(&graph);
-    let facts = clock.time("facts", || gather(&graph, &bounds, &traces));
+    let facts = clock.time("facts", || gather(&graph, &bounds, &traces, caution));
     let means = means(&traces);
-    let settled = settle(&graph, &facts, &traces, &means, options, &target, rings, &mut clock)?;
+    let task =
+        Task { graph: &graph, facts: &facts, traces: &traces, means: &means, options, target: &target, rings, caution };
+    let settled = settle(task, &mut clock)?;
     let lowered = Lowered { graph: &graph, bounds: &bounds, settled, security: options.security };
     let (program, prediction) = clock.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
     let mut report = cost(&program);
     report.totals.made_up_images = images.is_empty();
     report.totals.agreement = target.agreement(&prediction);
+    report.totals.out_of_range = (!images.is_empty()).then(|| bounds::left(&bounds, &traces));
     report.passes = clock.passes;
     Ok(Compiled { program, report })
 }

@@ -42,13 +42,14 @@ struct Simulated {
     limbs: usize,
 }
 
-/// Simulates a plan on the images whose exact values are `traces`.
+/// Simulates a plan on the images whose exact values are `traces`. Rounding errors are taken `caution` times.
 pub(crate) fn predict(
     graph: &Graph,
     integers: &Integers,
     choice: &Choice,
     plan: &Plan,
     traces: &[Values],
+    caution: f64,
 ) -> Prediction {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let mut prediction = Prediction { nodes: vec![Deviation::default(); traces.len()], output: 0.0, difference: 0.0 };
@@ -80,10 +81,13 @@ pub(crate) fn predict(
         }
         let Some(value) = values[made].as_ref() else { continue };
         for id in (0..traces.len()).filter(|&id| plan.values[id] == made) {
-            prediction.nodes[id] = compare(value, &traces[id], integers.units[id]);
+            let mut found = compare(value, &traces[id], integers.units[id]);
+            found.rounding *= caution;
             if id == graph.output {
-                (prediction.output, prediction.difference) = outputs(value, &traces[id]);
+                prediction.output = found.encryption.hypot(found.rounding);
+                prediction.difference = difference(value, &traces[id]);
             }
+            prediction.nodes[id] = found;
         }
     }
     prediction
@@ -206,12 +210,11 @@ fn compare(value: &Simulated, exact: &Values, unit: f64) -> Deviation {
     }
 }
 
-/// The error of the outputs, and that of the difference of two of them.
-fn outputs(value: &Simulated, exact: &Values) -> (f64, f64) {
+/// The error of the difference of two outputs.
+fn difference(value: &Simulated, exact: &Values) -> f64 {
     let (images, count) = (exact.images().max(1) as f64, exact.len() as f64);
     let errors: Vec<Vec<f64>> =
         value.noisy.rows().zip(exact.rows()).map(|(n, e)| n.iter().zip(e).map(|(n, e)| n - e).collect()).collect();
-    let all = errors.iter().flatten().map(|e| e * e).sum::<f64>() / (images * count.max(1.0));
     // Mean of (e_i - e_j)^2 over pairs: twice the variance within an image, without the common part.
     let mut within = 0.0;
     for s in 0..exact.images() {
@@ -220,5 +223,5 @@ fn outputs(value: &Simulated, exact: &Values) -> (f64, f64) {
         within += column().map(|e| (e - mean).powi(2)).sum::<f64>();
     }
     let pairs = images * (count - 1.0).max(1.0);
-    (all.sqrt(), (2.0 * within / pairs).sqrt())
+    (2.0 * within / pairs).sqrt()
 }

@@ -88,6 +88,9 @@ pub struct Totals {
     pub output_rounding: Option<f64>,
     /// Predicted share of images whose class is the model's; known right after compiling with images.
     pub agreement: Option<f64>,
+    /// Share of the images given that leave the ranges which the program is made for, the safety factor included; known right
+    /// after compiling with images.
+    pub out_of_range: Option<f64>,
     /// Whether errors were predicted on made-up images, for want of real ones; false where it is not known.
     pub made_up_images: bool,
     /// Predicted seconds of one core for all slots.
@@ -188,6 +191,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         output_error: note.map(|n| n.error),
         output_rounding: note.and_then(|n| n.rounding),
         agreement: None,
+        out_of_range: None,
         made_up_images: false,
         seconds: layers.iter().map(|l| l.seconds).sum(),
     }

@@ -8,10 +8,11 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::integers::{Integers, round};
-use crate::levels::{Choice, Plan};
+use crate::levels::{Choice, Plan, plan};
 use crate::options::Options;
 use crate::predict::{Prediction, predict};
-use crate::search::{Ring, Tables, better, search};
+use crate::primes::PrimeTable;
+use crate::search::{Ring, Tables, better, knobs, search, turned};
 use crate::target::Target;
 use crate::trace::Values;
 use crate::why::Why;
@@ -22,6 +23,8 @@ const ATTEMPTS: usize = 12;
 const MORE: usize = 3;
 /// No such attempt where the simulated error is at least so much of what the search took it for.
 const TRUE_ENOUGH: f64 = 0.9;
+/// Single bits that are taken away afterwards, at most.
+const POLISH: usize = 6;
 
 /// A plan that meets the target, in integers, and what it leads to.
 pub(crate) struct Settled {
@@ -32,59 +35,114 @@ pub(crate) struct Settled {
     pub(crate) alternatives: Vec<Alternative>,
 }
 
+/// What the passes before have found out, and what is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Task<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) facts: &'a Facts,
+    pub(crate) traces: &'a [Values],
+    pub(crate) means: &'a [Vec<f64>],
+    pub(crate) options: &'a Options,
+    pub(crate) target: &'a Target,
+    pub(crate) rings: &'a [Ring],
+    pub(crate) caution: f64,
+}
+
 /// The cheapest plan found.
-#[expect(clippy::too_many_arguments, reason = "what the passes before have found out, each a different thing")]
-pub(crate) fn settle(
-    graph: &Graph,
-    facts: &Facts,
-    traces: &[Values],
-    means: &[Vec<f64>],
-    options: &Options,
-    target: &Target,
-    rings: &[Ring],
-    clock: &mut Clock,
-) -> Result<Settled> {
-    let (mut allowed, mut closest, mut tables) = (target.deviation, f64::INFINITY, Tables::new());
-    let mut best: Option<Settled> = None;
-    let mut more = 0;
-    for _ in 0..ATTEMPTS {
-        let (choice, plan) = match clock.time("search", || search(facts, options, rings, allowed, &mut tables)) {
-            Ok(found) => found,
-            Err(_) if best.is_some() => break,
-            Err(e) => return Err(as_asked(e, closest, target)),
-        };
-        let integers = clock.time("integers", || round(graph, &choice, &plan, means))?;
-        let prediction = clock.time("predict", || predict(graph, &integers, &choice, &plan, traces));
-        let spent = target.spent(&prediction);
-        closest = closest.min(spent * target.deviation);
-        // What the search takes the error for, and what it is.
-        let ratio = spent * target.deviation / plan.variance.sqrt().max(f64::MIN_POSITIVE);
-        let meets = spent <= 1.0;
-        if meets {
-            if best.as_ref().is_some_and(|b| !better(&plan, &b.plan)) {
+pub(crate) fn settle(task: Task<'_>, clock: &mut Clock) -> Result<Settled> {
+    let mut tables = Tables::new();
+    let mut best = task.search(&mut tables, clock)?;
+    let rejected = task.polish(&mut best, &mut tables, clock)?;
+    let Task { graph, facts, options, rings, target, .. } = task;
+    let simulated = target.spent(&best.prediction) * target.deviation;
+    best.alternatives = clock.time("why", || {
+        let why = Why { graph, facts, options, rings, choice: &best.choice, plan: &best.plan, rejected: &rejected };
+        why.alternatives(simulated, target.deviation, &mut tables)
+    });
+    Ok(best)
+}
+
+impl Task<'_> {
+    /// Rounds and simulates. Also returns what the plan spends of the error.
+    fn simulate(&self, choice: Choice, plan: Plan, clock: &mut Clock) -> Result<(Settled, f64)> {
+        let integers = clock.time("integers", || round(self.graph, &choice, &plan, self.means))?;
+        let prediction =
+            clock.time("predict", || predict(self.graph, &integers, &choice, &plan, self.traces, self.caution));
+        let spent = self.target.spent(&prediction);
+        Ok((Settled { choice, plan, integers, prediction, alternatives: Vec::new() }, spent))
+    }
+
+    /// Searches again with more or less of the error as long as the simulation says something else than the search.
+    fn search(&self, tables: &mut Tables, clock: &mut Clock) -> Result<Settled> {
+        let target = self.target;
+        let (mut allowed, mut closest) = (target.deviation, f64::INFINITY);
+        let mut best: Option<Settled> = None;
+        let mut more = 0;
+        for _ in 0..ATTEMPTS {
+            let found = clock.time("search", || search(self.facts, self.options, self.rings, allowed, tables));
+            let (choice, plan) = match found {
+                Ok(found) => found,
+                Err(_) if best.is_some() => break,
+                Err(e) => return Err(as_asked(e, closest, target)),
+            };
+            let (next, spent) = self.simulate(choice, plan, clock)?;
+            closest = closest.min(spent * target.deviation);
+            let ratio = ratio(&next, target);
+            let meets = spent <= 1.0;
+            if meets {
+                if best.as_ref().is_some_and(|b| !better(&next.plan, &b.plan)) {
+                    break;
+                }
+                best = Some(next);
+            }
+            more += usize::from(best.is_some());
+            if more > MORE || (meets && ratio >= TRUE_ENOUGH) {
                 break;
             }
-            best = Some(Settled { choice, plan, integers, prediction, alternatives: Vec::new() });
+            let next = 0.98 * target.deviation / ratio;
+            allowed = if meets { next } else { next.min(0.97 * allowed) };
         }
-        more += usize::from(best.is_some());
-        if more > MORE || (meets && ratio >= TRUE_ENOUGH) {
-            break;
+        best.ok_or_else(|| {
+            let remedy = "accept a larger error, leave `input_bits` and `weight_bits` to the compiler, or train for \
+                          smaller outputs";
+            Error::Precision { best: closest, asked: target.deviation, remedy }
+        })
+    }
+
+    /// Takes away single bits where the simulation leaves room that the search did not see; returns the choices that were
+    /// simulated in vain.
+    fn polish(&self, best: &mut Settled, tables: &mut Tables, clock: &mut Clock) -> Result<Vec<Choice>> {
+        let mut rejected = Vec::new();
+        let knobs = knobs(self.facts, self.options);
+        let Some(&Ring { degree, allowed }) = self.rings.iter().find(|r| r.degree == best.plan.degree) else {
+            return Ok(rejected);
+        };
+        let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
+        for _ in 0..POLISH {
+            let ratio = ratio(best, self.target);
+            let next = knobs.iter().find_map(|&knob| {
+                let choice = turned(&best.choice, knob, -1).filter(|c| !rejected.contains(c))?;
+                let plan = plan(self.facts, &choice, primes, allowed)?;
+                let fits = plan.log_qp <= f64::from(allowed)
+                    && plan.variance.sqrt() * ratio <= self.target.deviation
+                    && better(&plan, &best.plan);
+                fits.then_some((choice, plan))
+            });
+            let Some((choice, plan)) = next else { break };
+            let (next, spent) = self.simulate(choice, plan, clock)?;
+            if spent > 1.0 {
+                rejected.push(next.choice);
+            } else {
+                *best = next;
+            }
         }
-        let next = 0.98 * target.deviation / ratio;
-        allowed = if meets { next } else { next.min(0.97 * allowed) };
+        Ok(rejected)
     }
-    if let Some(best) = &mut best {
-        let simulated = target.spent(&best.prediction) * target.deviation;
-        best.alternatives = clock.time("why", || {
-            let why = Why { graph, facts, options, rings, choice: &best.choice, plan: &best.plan };
-            why.alternatives(simulated, target.deviation, &mut tables)
-        });
-    }
-    best.ok_or_else(|| {
-        let remedy =
-            "accept a larger error, leave `input_bits` and `weight_bits` to the compiler, or train for smaller outputs";
-        Error::Precision { best: closest, asked: target.deviation, remedy }
-    })
+}
+
+/// What an error is to what the search takes it for.
+fn ratio(settled: &Settled, target: &Target) -> f64 {
+    target.spent(&settled.prediction) * target.deviation / settled.plan.variance.sqrt().max(f64::MIN_POSITIVE)
 }
 
 /// A search that failed after its target was tightened is reported with the error that was asked for, and the best one

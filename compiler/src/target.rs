@@ -46,6 +46,13 @@ impl Target {
                         .into(),
             });
         }
+        let reachable = agreement(&margins, 0.0);
+        if reachable < asked {
+            let expected = format!(
+                "at most {reachable}: the two largest outputs of the other images are equal, any error decides"
+            );
+            return Err(Error::Option { option: "agreement", found: asked.to_string(), expected });
+        }
         let difference = largest_difference(&margins, asked);
         Ok(Self { deviation: difference / std::f64::consts::SQRT_2, difference: Some(difference), margins })
     }
@@ -124,6 +131,11 @@ mod tests {
         }
         // Uniform margins of density 0.1: the share that flips is 0.1 E|e| / 2 = 0.1 * 0.4 * deviation.
         assert!((1.0 - agreement(&margins, 0.25) - 0.1 * 0.25 * 0.398_942).abs() < 6e-4);
+    }
+
+    #[test]
+    fn ties_are_lost_half_the_time_at_any_error() {
+        assert!((agreement(&[0.0, 0.0, 1.0, 1.0], 0.0) - 0.75).abs() < 1e-6);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Why<'a> {
     pub(crate) rings: &'a [Ring],
     pub(crate) choice: &'a Choice,
     pub(crate) plan: &'a Plan,
+    /// Choices whose error, simulated, is more than asked for although the planner thinks otherwise.
+    pub(crate) rejected: &'a [Choice],
 }
 
 impl Why<'_> {
@@ -42,7 +44,11 @@ impl Why<'_> {
     fn neighbours(&self, judge: &Judge<'_>, primes: &PrimeTable, allowed: u32, all: &mut Vec<Alternative>) {
         let mut add = |layer: &str, chosen: String, instead: String, next: &Choice| {
             let found = plan(self.facts, next, primes, allowed);
-            all.push(judge.alternative(layer, chosen, instead, found, allowed));
+            let mut alternative = judge.alternative(layer, chosen, instead, found, allowed);
+            if self.rejected.contains(next) {
+                alternative.verdict = "its error, simulated, is more than asked for".into();
+            }
+            all.push(alternative);
         };
         let special = |has: bool| if has { "a special prime" } else { "no special prime" }.to_owned();
         let other = Choice { special: !self.choice.special, ..self.choice.clone() };

@@ -8,7 +8,7 @@
 mod random;
 mod walk;
 
-use beaa_compiler::{Compiled, Options, compile_without_security};
+use beaa_compiler::{Compiled, Error, Options, compile_without_security};
 use beaa_ir::{Model, evaluate};
 use random::{images, random_model};
 use walk::{encrypted, in_clear};
@@ -99,4 +99,38 @@ fn a_thousand_random_models_are_as_precise_as_predicted() {
     let (rounding, noise): (Vec<Ratio>, Vec<Vec<Ratio>>) = all.into_iter().unzip();
     check("rounding", rounding, 100);
     check("noise", noise.into_iter().flatten().collect(), 200);
+}
+
+/// Over many models, as many images keep their class as predicted; for each, at least as many as asked for are predicted to.
+#[test]
+fn as_many_images_keep_their_class_as_predicted() {
+    const ASKED: f64 = 0.95;
+    let (mut predicted, mut kept, mut count) = (0.0, 0, 0_u32);
+    for seed in 0..60 {
+        let model = random_model(seed);
+        if model.outputs() < 2 {
+            continue;
+        }
+        let options = Options { agreement: Some(ASKED), batch: 1, ..Options::default() };
+        let compiled = compile_without_security(&model, &options, &images(&model, seed ^ SEEN, 1000), DEGREE);
+        if let Err(Error::Option { option: "agreement", expected, .. }) = &compiled {
+            assert!(expected.contains("are equal"), "seed {seed}: {expected}");
+            continue;
+        }
+        let compiled = compiled.unwrap();
+        let share = compiled.report.totals.agreement.unwrap();
+        assert!(share >= ASKED - 1e-9, "seed {seed}: {share}");
+        let unseen = images(&model, seed ^ UNSEEN, DEGREE);
+        let answers = encrypted(&compiled.program, &unseen, seed).swap_remove(compiled.program.output());
+        let largest = |v: &[f64]| (0..v.len()).max_by(|&a, &b| v[a].total_cmp(&v[b]));
+        for (i, image) in unseen.iter().enumerate() {
+            let answer: Vec<f64> = answers.iter().map(|row| row[i]).collect();
+            kept += u32::from(largest(&answer) == largest(&evaluate(&model, image).unwrap()));
+            count += 1;
+        }
+        predicted += share * unseen.len() as f64;
+    }
+    assert!(count > 1500);
+    let (predicted, kept) = (predicted / f64::from(count), f64::from(kept) / f64::from(count));
+    assert!((predicted - kept).abs() < 0.015, "{predicted} predicted, {kept} measured over {count} images");
 }
