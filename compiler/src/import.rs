@@ -95,7 +95,8 @@ fn pixels(model: &Model) -> Vec<Interval> {
         .zip(&spec.std)
         .flat_map(|(&m, &s)| {
             let value = |pixel: f64| (pixel - f64::from(m)) / f64::from(s);
-            std::iter::repeat_n(Interval { lo: value(0.0), hi: value(1.0) }, plane)
+            // Clients normalise in single precision.
+            std::iter::repeat_n(Interval { lo: value(0.0), hi: value(1.0) }.widened(1.0 + 1e-6), plane)
         })
         .collect()
 }
