@@ -48,8 +48,10 @@ pub struct LayerCost {
     pub log_modulus: f64,
     /// Largest absolute value expected.
     pub bound: Option<f64>,
-    /// Predicted standard deviation of the encrypted value's error, worst element.
+    /// Predicted error of the encrypted value, root mean square over elements and images.
     pub error: Option<f64>,
+    /// Likewise what rounding of weights adds.
+    pub rounding: Option<f64>,
     /// Predicted seconds of one core, for all slots, at the rates of [`Totals::machine`].
     pub seconds: f64,
     /// How the choice for this layer was made.
@@ -81,15 +83,21 @@ pub struct Totals {
     pub output_bytes_per_image: f64,
     /// Most memory that a run takes at once: live values as 64-bit residues, working memory, weights and key.
     pub peak_bytes: u64,
-    /// Predicted standard deviation of an output's encryption error, worst output.
+    /// Predicted error of the outputs from encryption, root mean square.
     pub output_error: Option<f64>,
-    /// Predicted standard deviation of an output's error from rounding weights, against the model; known right after
-    /// compilation.
+    /// Likewise from rounding weights, against the model.
     pub output_rounding: Option<f64>,
     /// Predicted seconds of one core for unpacking the input; part of [`Self::seconds`], of no layer.
     pub input_seconds: f64,
     /// The same for packing the output.
     pub output_seconds: f64,
+    /// Predicted share of images whose class is the model's; known right after compiling with images.
+    pub agreement: Option<f64>,
+    /// Share of the images given that leave the ranges which the program is made for, the safety factor included; known right
+    /// after compiling with images.
+    pub out_of_range: Option<f64>,
+    /// Whether errors were predicted on made-up images, for want of real ones; false where it is not known.
+    pub made_up_images: bool,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
     /// Whose rates these are.
@@ -150,6 +158,7 @@ pub fn cost(program: &Program) -> Report {
             }
             layer.bound = Some(note.bound);
             layer.error = Some(note.error);
+            layer.rounding = note.rounding;
             layer.remark.clone_from(&note.remark);
         }
     }
@@ -168,6 +177,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
     let elements: usize = signature.input.shape.iter().product();
+    let note = program.notes().iter().find(|n| n.value == program.output());
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
     let key_bits =
         if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
@@ -184,8 +194,11 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
         output_bytes_per_image: output_bits / 8.0,
         peak_bytes: schedule(&Outline::from(program), &MACHINE, true).peak_bytes,
-        output_error: program.notes().iter().find(|n| n.value == program.output()).map(|n| n.error),
-        output_rounding: None,
+        output_error: note.map(|n| n.error),
+        output_rounding: note.and_then(|n| n.rounding),
+        agreement: None,
+        out_of_range: None,
+        made_up_images: false,
         input_seconds: 0.0,
         output_seconds: 0.0,
         seconds: 0.0,
@@ -209,6 +222,7 @@ fn empty(layer: &str) -> LayerCost {
         log_modulus: 0.0,
         bound: None,
         error: None,
+        rounding: None,
         seconds: 0.0,
         remark: String::new(),
     }

@@ -25,7 +25,10 @@ pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
 };
 pub use model_file::{load_model, save_model};
-pub use program::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
+pub use program::{
+    Alternative, LayerNote, LinearTerm, Outcome, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp,
+    ValueId,
+};
 pub use program_check::{ValueInfo, infer};
 pub use program_file::{load_program, program_hash, save_program};
 pub use program_text::dump;
