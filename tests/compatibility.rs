@@ -47,7 +47,8 @@ fn version_1_files_are_read_or_say_what_to_do() {
     assert_eq!(program.signature().model, model.name());
     assert_eq!(load_interface(&v1("program.beaa.signature")).unwrap(), Interface::from(&program));
     succeed(&[Path::new("inspect"), &v1("secret.key")]);
-    for (name, remedy) in [("evaluation.key", "beaa keygen"), ("images.ct", "beaa encrypt"), ("answers.ct", "encrypt")] {
+    for (name, remedy) in [("evaluation.key", "beaa keygen"), ("images.ct", "beaa encrypt"), ("answers.ct", "encrypt")]
+    {
         let output = beaa(&[Path::new("inspect"), &v1(name)]);
         let text = String::from_utf8_lossy(&output.stderr).to_string();
         assert_eq!(output.status.code(), Some(3), "{name}");
@@ -132,7 +133,16 @@ fn write_the_files_of_this_version() {
     }
     let word = Path::new;
     let (program, key) = (v2("program.beaa"), v2("secret.key"));
-    succeed(&[word("compile"), &v2("model.safetensors"), word("-o"), &program, word("--batch"), word("1"), word("--logit-error"), word("0.01")]);
+    succeed(&[
+        word("compile"),
+        &v2("model.safetensors"),
+        word("-o"),
+        &program,
+        word("--batch"),
+        word("1"),
+        word("--logit-error"),
+        word("0.01"),
+    ]);
     succeed(&[word("keygen"), &program, word("--out"), &folder, word("--seed"), word("1")]);
     let mut encrypt = vec![word("encrypt"), &program, word("--key"), &key, word("--seed"), word("1"), word("-o")];
     let images = v2("images.ct");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::{Compiled, Options, compile_for, explain};
-use beaa_datasets::{SourceSpec, Split};
+use beaa_datasets::{Dataset, SourceSpec, Split};
 use beaa_ir::{Interface, Model, load_model, save_interface, save_program};
 use clap::Args;
 use serde_json::json;
@@ -108,9 +108,12 @@ impl Target {
     }
 }
 
-/// Training images, evenly spread over all.
 fn samples(spec: &SourceSpec, model: &Model, roots: &Roots) -> Result<Vec<Vec<f32>>> {
-    let dataset = roots.open(spec)?;
+    training_images(&roots.open(spec)?, model)
+}
+
+/// Images of the training split, evenly spread over all and normalised: what errors and margins are predicted on.
+pub(crate) fn training_images(dataset: &Dataset, model: &Model) -> Result<Vec<Vec<f32>>> {
     let images = dataset.split(Split::Train);
     // Refuses images of another shape.
     normalise(&images.take(1), model.input())?;

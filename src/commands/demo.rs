@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{compile, explain};
+use beaa_compiler::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_ir::{Program, program_hash, save_program};
 use beaa_runtime::{EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 use clap::Args;
 
+use super::compile::training_images;
 use super::train::Changes;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -65,7 +66,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let finished = steps.time("train teacher and student", || {
         training::run(&experiment, &dataset, &folder, arguments.resume, context)
     })?;
-    let compiled = steps.time("compile", || Ok(compile(&finished.trained.student, &experiment.compile)?))?;
+    let student = &finished.trained.student;
+    let samples = training_images(&dataset, student)?;
+    let compiled = steps.time("compile", || Ok(compile_for(student, &experiment.compile, &samples)?))?;
     context.console.note(explain(&compiled.report));
     let program = compiled.program;
     save_program(&program, &folder.file("program.beaa"))?;

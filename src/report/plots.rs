@@ -306,7 +306,13 @@ mod tests {
         };
         let verification = Verification { layers: vec![layer], images: 3, agreeing: 3, holds: true };
         sound(&errors(&verification).unwrap());
-        let time = LayerTime { layer: "conv1".into(), operation: "linear".into(), seconds: 0.25, ciphertexts: 3 };
+        let time = LayerTime {
+            layer: "conv1".into(),
+            operation: "linear".into(),
+            seconds: 0.25,
+            ciphertexts: 3,
+            operations: vec![],
+        };
         sound(&times(&[time.clone(), time]).unwrap());
     }
 
