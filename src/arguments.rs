@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Decrypt(commands::decrypt::Arguments),
     /// Run in clear and encrypted side by side and compare, layer by layer.
     Verify(commands::verify::Arguments),
+    /// Measure kernels, a network and sweeps on this machine; calibrate predictions.
+    Bench(commands::bench::Arguments),
     /// Print the completion script of a shell.
     Completions(commands::completions::Arguments),
 }
@@ -77,5 +79,5 @@ Exit codes:
   4    the verification did not hold
   130  interrupted (Ctrl-C: the current step is finished and saved; a second Ctrl-C stops at once)
 
-Environment: BEAA_DATA (folder of data sets), BEAA_THREADS. A flag wins over the environment, the environment over the
+Environment: BEAA_DATA (folder of data sets), BEAA_THREADS, BEAA_MACHINE (rates for predictions). A flag wins over the environment, the environment over the
 configuration file, the file over the default. Results go to stdout, everything else to stderr.";

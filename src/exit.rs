@@ -73,7 +73,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(stopped) = cause.downcast_ref::<Stopped>() {
         return Some(stopped.exit);
     }
-    if cause.is::<beaa_datasets::Error>() {
+    if cause.is::<beaa_datasets::Error>() || cause.is::<beaa_compiler::MachineError>() {
         return Some(Exit::BadInput);
     }
     if let Some(error) = cause.downcast_ref::<beaa_ir::Error>() {
@@ -84,6 +84,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if let Some(error) = cause.downcast_ref::<beaa_runtime::Error>() {
         return of_runtime(error);
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_bench::Error>() {
+        return of_bench(error);
     }
     cause.downcast_ref::<beaa_compiler::Error>().and_then(of_compiler)
 }
@@ -113,6 +116,18 @@ fn of_runtime(error: &beaa_runtime::Error) -> Option<Exit> {
         Error::File(error) => Some(of_file(error)),
         // The scheme refuses operands and parameters that came from files.
         Error::Mismatch { .. } | Error::Input { .. } | Error::Scheme(_) => Some(Exit::BadInput),
+    }
+}
+
+/// What is measured fails as it would anywhere else.
+fn of_bench(error: &beaa_bench::Error) -> Option<Exit> {
+    use beaa_bench::Error;
+    match error {
+        Error::Compiler(error) => of_compiler(error),
+        Error::Runtime(error) => of_runtime(error),
+        Error::File(error) => Some(of_file(error)),
+        Error::Wrong { .. } => Some(Exit::NotVerified),
+        _ => None,
     }
 }
 

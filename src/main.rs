@@ -9,6 +9,7 @@ mod exit;
 mod experiment;
 mod files;
 mod interrupt;
+mod machine;
 mod memory;
 mod pictures;
 mod progress;

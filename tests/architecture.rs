@@ -9,8 +9,9 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 7] = [
-    ("beaa", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
+const ARROWS: [(&str, &[&str]); 8] = [
+    ("beaa", &["beaa-bench", "beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
+    ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
     ("beaa-trainer", &["beaa-datasets", "beaa-ir"]),
     ("beaa-compiler", &["beaa-ckks", "beaa-ir"]),
     ("beaa-runtime", &["beaa-ckks", "beaa-ir"]),
@@ -90,7 +91,7 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
     let graph = graph(&metadata());
     let burn = |n: &String| n == "burn" || n.starts_with("burn-");
     let fhe = |n: &String| n == "tfhe" || n.starts_with("tfhe-") || n == "beaa-ckks";
-    for name in ["beaa-runtime", "beaa-compiler", "beaa-ckks", "beaa-ir", "beaa-datasets"] {
+    for name in ["beaa-bench", "beaa-runtime", "beaa-compiler", "beaa-ckks", "beaa-ir", "beaa-datasets"] {
         assert!(!everything_below(&graph, name).iter().any(burn), "{name} needs Burn");
     }
     for name in ["beaa-trainer", "beaa-datasets", "beaa-ir"] {
@@ -102,10 +103,11 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open: Vec<PathBuf> = ["src", "tests", "ir", "datasets", "trainer", "compiler", "ckks", "runtime"]
-        .iter()
-        .map(|d| root().join(d))
-        .collect();
+    let mut open: Vec<PathBuf> =
+        ["src", "tests", "ir", "datasets", "trainer", "compiler", "ckks", "runtime", "bench", "benches"]
+            .iter()
+            .map(|d| root().join(d))
+            .collect();
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()) {
             if entry.is_dir() {

@@ -1,19 +1,16 @@
-//! What one operation costs, in products, transforms and predicted seconds of one core. The planner compares with it and
-//! the report prints it: they must never count differently.
+//! What one operation costs in predicted seconds of one core: a pure function of the operation, where it runs, and the rates
+//! of a machine. The planner compares with it and the report prints it: they must never count differently.
 
-/// Integer products a core makes in a second with the blocked kernel, as measured within whole runs of a CryptoNets-size
-/// network at N = 8192 on one core of a 2.3 GHz Sapphire Rapids; other machines differ, mostly alike for all constants.
-const PRODUCTS_PER_SECOND: f64 = 8.0e9;
-/// Seconds of a transform, divided by `N log2 N`, with the gathering, lifting and scattering around it: measured likewise.
-const TRANSFORM: f64 = 7.0e-10;
-/// Seconds of a modular multiplication of two residues.
-const RESIDUE: f64 = 1.0e-9;
+use crate::machine::Machine;
 
 /// One operation on a vector of ciphertexts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Work {
-    /// `products`: sum over the terms of entries times components.
+    /// `products`: sum over the terms of entries times components. What the planner knows of a map.
     Linear { products: usize },
+    /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows that share them, and
+    /// `results` sums reduced.
+    Matrix { products: usize, loads: usize, results: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many.
@@ -24,6 +21,12 @@ pub(crate) enum Work {
     ScaleUp { len: usize, components: usize },
     /// A copy without the last limbs.
     DropLimbs,
+    /// Fresh ciphertexts unpacked, their uniform halves expanded.
+    Expand { len: usize },
+    /// Results packed.
+    Pack { len: usize, components: usize },
+    /// Ciphertexts read from memory or written to it by a pointwise part.
+    Stream { len: usize, components: usize },
 }
 
 /// Where an operation runs: limbs are those of its input.
@@ -34,24 +37,43 @@ pub(crate) struct Place {
     pub(crate) special: usize,
 }
 
-/// Predicted seconds on one core, for all slots.
+/// Predicted seconds on one core of the reference machine, for all slots: what plans are compared by, so that a model
+/// compiles to the same program everywhere.
 pub(crate) fn seconds(work: Work, place: Place) -> f64 {
+    seconds_on(&Machine::reference(), work, place)
+}
+
+/// Predicted seconds on one core of `machine`, for all slots.
+pub(crate) fn seconds_on(machine: &Machine, work: Work, place: Place) -> f64 {
+    let m = machine.rates();
     let (n, limbs, special) = (place.degree as f64, place.limbs as f64, place.special as f64);
-    let transform = TRANSFORM * n * n.log2();
+    let transform = m.transform * n * n.log2();
+    // One pass over the residues of so many polynomials of one limb each.
+    let passes = |count: f64, rate: f64| count * n * rate;
     match work {
-        Work::Linear { products } => products as f64 * limbs * n / PRODUCTS_PER_SECOND,
-        Work::Square { len } => len as f64 * 3.0 * limbs * n * RESIDUE,
+        Work::Linear { products } => passes(products as f64 * limbs, m.product),
+        Work::Matrix { products, loads, results } => {
+            let of = |count: usize, rate: f64| passes(count as f64 * limbs, rate);
+            of(products, m.product) + of(loads, m.load) + of(results, m.result)
+        }
+        Work::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         Work::Relinearise { len } => {
             // Every limb of the third component is a digit, carried to all other limbs; a special prime is divided out again.
             let transforms = limbs + limbs * (limbs - 1.0 + special) + 2.0 * special * (1.0 + limbs);
-            let inner = 2.0 * limbs * (limbs + special) * n * RESIDUE;
-            len as f64 * (transforms * transform + inner)
+            let inner = passes(2.0 * limbs * (limbs + special), m.key);
+            // Three components are read, two written.
+            let moved = passes(5.0 * limbs, m.gather);
+            len as f64 * (transforms * transform + inner + moved)
         }
         Work::Rescale { len, components } => {
-            (len * components) as f64 * (limbs * transform + (limbs - 1.0) * n * RESIDUE)
+            let moved = passes(2.0 * limbs - 1.0, m.gather);
+            (len * components) as f64 * (limbs * transform + moved)
         }
-        Work::ScaleUp { len, components } => (len * components) as f64 * limbs * n * RESIDUE,
+        Work::ScaleUp { len, components } => passes((len * components) as f64 * limbs, m.square),
         Work::DropLimbs => 0.0,
+        Work::Expand { len } => passes(len as f64 * limbs, m.expand),
+        Work::Pack { len, components } => passes((len * components) as f64 * limbs, m.pack),
+        Work::Stream { len, components } => passes((len * components) as f64 * limbs, m.stream),
     }
 }
 
@@ -65,10 +87,14 @@ mod tests {
         let more = [Place { limbs: 4, ..place }, Place { degree: 16384, ..place }];
         for work in [
             Work::Linear { products: 100 },
+            Work::Matrix { products: 100, loads: 20, results: 10 },
             Work::Square { len: 10 },
             Work::Relinearise { len: 10 },
             Work::Rescale { len: 10, components: 2 },
             Work::ScaleUp { len: 10, components: 2 },
+            Work::Expand { len: 10 },
+            Work::Pack { len: 10, components: 2 },
+            Work::Stream { len: 10, components: 2 },
         ] {
             assert!(more.iter().all(|&m| seconds(work, m) > seconds(work, place)), "{work:?}");
         }

@@ -36,12 +36,13 @@ pub fn explain(report: &Report) -> String {
     let error = |e: Option<f64>| e.map_or_else(|| "unknown".into(), |e| format!("{e:.1e}"));
     let _ = writeln!(
         out,
-        "total: {} products per image, {} relinearisations, {:.1} ms predicted on one core for {} images ({:.4} ms each, not calibrated)",
+        "total: {} products per image, {} relinearisations, {:.1} ms predicted on one core for {} images ({:.4} ms each; {})",
         t.products,
         t.relinearisations,
         t.seconds * 1e3,
         t.degree,
-        t.seconds * 1e3 / t.degree as f64
+        t.seconds * 1e3 / t.degree as f64,
+        if t.calibrated { t.machine.as_str() } else { "not calibrated" }
     );
     let _ = writeln!(
         out,

@@ -4,7 +4,7 @@
 use beaa_ir::{Program, StepOp, ValueId, ValueInfo};
 use serde::Serialize;
 
-use crate::cost::{Place, Work, seconds};
+use crate::machine::Machine;
 
 /// What a program costs and how precise it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,7 +49,7 @@ pub struct LayerCost {
     pub bound: Option<f64>,
     /// Predicted standard deviation of the encrypted value's error, worst element.
     pub error: Option<f64>,
-    /// Predicted seconds of one core, for all slots, at rates that are not calibrated to this machine.
+    /// Predicted seconds of one core, for all slots, at the rates of [`Totals::machine`].
     pub seconds: f64,
     /// How the choice for this layer was made.
     pub remark: String,
@@ -85,8 +85,16 @@ pub struct Totals {
     /// Predicted standard deviation of an output's error from rounding weights, against the model; known right after
     /// compilation.
     pub output_rounding: Option<f64>,
+    /// Predicted seconds of one core for unpacking the input; part of [`Self::seconds`], of no layer.
+    pub input_seconds: f64,
+    /// The same for packing the output.
+    pub output_seconds: f64,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
+    /// Whose rates these are.
+    pub machine: String,
+    /// Whether they were measured, rather than built in.
+    pub calibrated: bool,
 }
 
 /// How long a pass took.
@@ -98,45 +106,31 @@ pub struct PassTime {
     pub seconds: f64,
 }
 
-/// Walks a program and adds up.
+/// Walks a program and adds up, with the seconds of the reference machine; [`Report::on`] has those of another.
 pub fn cost(program: &Program) -> Report {
     let signature = program.signature();
     let parameters = &signature.parameters;
-    let special = parameters.special.len();
     let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
     let mut layers: Vec<LayerCost> = Vec::new();
     for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
         let of = |id: ValueId| program.values().get(id).copied().unwrap_or(*result);
-        let before = step.op.inputs().first().map_or(*result, |&id| of(id));
         // Layers whose steps are not adjacent (a value rescued for a residual) stay one line.
         let at = layers.iter().position(|l| l.layer == step.layer).unwrap_or_else(|| {
             layers.push(empty(&step.layer));
             layers.len() - 1
         });
         let Some(layer) = layers.get_mut(at) else { continue };
-        let work = match &step.op {
+        match &step.op {
             StepOp::Linear { terms, .. } => {
                 let products: usize = terms.iter().map(|t| t.weights.entries() * of(t.input).components).sum();
                 layer.entries += terms.iter().map(|t| t.weights.entries()).sum::<usize>();
                 layer.products += (products * result.limbs) as u64;
-                Work::Linear { products }
             }
-            StepOp::Square { .. } => {
-                layer.squares += result.len;
-                Work::Square { len: result.len }
-            }
-            StepOp::Relinearise { .. } => {
-                layer.relinearisations += result.len;
-                Work::Relinearise { len: result.len }
-            }
-            StepOp::Rescale { .. } => {
-                layer.rescales += result.len;
-                Work::Rescale { len: result.len, components: result.components }
-            }
-            StepOp::ScaleUp { .. } => Work::ScaleUp { len: result.len, components: result.components },
-            StepOp::DropLimbs { .. } => Work::DropLimbs,
-        };
-        layer.seconds += seconds(work, Place { degree: parameters.degree, limbs: before.limbs, special });
+            StepOp::Square { .. } => layer.squares += result.len,
+            StepOp::Relinearise { .. } => layer.relinearisations += result.len,
+            StepOp::Rescale { .. } => layer.rescales += result.len,
+            StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. } => {}
+        }
         if !matches!(step.op, StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. }) || layer.ciphertexts == 0 {
             layer.ciphertexts = result.len;
             layer.limbs = result.limbs;
@@ -151,7 +145,7 @@ pub fn cost(program: &Program) -> Report {
         }
     }
     let totals = totals(program, &layers);
-    Report { model: signature.model.clone(), layers, totals, passes: Vec::new() }
+    Report { model: signature.model.clone(), layers, totals, passes: Vec::new() }.on(program, &Machine::reference())
 }
 
 fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
@@ -180,7 +174,11 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         peak_bytes: peak(program),
         output_error: program.notes().iter().find(|n| n.value == program.output()).map(|n| n.error),
         output_rounding: None,
-        seconds: layers.iter().map(|l| l.seconds).sum(),
+        input_seconds: 0.0,
+        output_seconds: 0.0,
+        seconds: 0.0,
+        machine: String::new(),
+        calibrated: false,
     }
 }
 

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::context::Context;
+use crate::machine::Rates;
 use crate::{experiment, files};
 
 /// Options of `beaa compile`.
@@ -23,6 +24,8 @@ pub(crate) struct Arguments {
     out: PathBuf,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    rates: Rates,
 }
 
 /// What to compile for.
@@ -73,17 +76,19 @@ impl Target {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let options = arguments.target.options()?;
     let model = load_model(&arguments.model).with_context(|| format!("reading model {}", arguments.model.display()))?;
+    let machine = arguments.rates.load()?;
     let compiled = compile(&model, &options)?;
+    let report = compiled.report.on(&compiled.program, &machine);
     files::parent(&arguments.out)?;
     save_program(&compiled.program, &arguments.out)
         .with_context(|| format!("writing program {}", arguments.out.display()))?;
     let signature = beside(&arguments.out, ".signature");
     save_interface(&Interface::from(&compiled.program), &signature)
         .with_context(|| format!("writing signature {}", signature.display()))?;
-    let record = json!({"model": arguments.model, "options": options, "report": compiled.report});
+    let record = json!({"model": arguments.model, "options": options, "report": report});
     files::write_json(&beside(&arguments.out, ".json"), &record)?;
     context.console.note(format_args!("program written to {}", arguments.out.display()));
-    context.print(&record, || explain(&compiled.report))
+    context.print(&record, || explain(&report))
 }
 
 /// `program.beaa` -> `program.beaa.json` and the like.

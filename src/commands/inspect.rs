@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{cost, explain};
+use beaa_compiler::{Report, cost, explain};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::{
     Activation, LayerOp, Model, Program, Range, Shape, Tensor, dump, load_model, load_program, program_hash,
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::machine::Rates;
 use crate::report::tables::{Align, table};
 use crate::score::percent;
 use crate::{console, files};
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
     /// Of a program: print every step, in the compiler's stable text form.
     #[arg(long, conflicts_with = "json")]
     dump: bool,
+    #[command(flatten)]
+    rates: Rates,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
@@ -43,7 +46,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             let program = load_program(path).with_context(doing)?;
             match arguments.dump {
                 true => console::print(&dump(&program)),
-                false => context.print(&describe_program(&program), || program_text(&program)),
+                false => {
+                    let report = cost(&program).on(&program, &arguments.rates.load()?);
+                    context.print(&describe_program(&program, &report), || program_text(&program, &report))
+                }
             }
         }
         Some(kind) => {
@@ -163,14 +169,14 @@ fn dimensions(shape: Shape) -> Vec<usize> {
     }
 }
 
-fn describe_program(program: &Program) -> Value {
+fn describe_program(program: &Program, report: &Report) -> Value {
     json!({
         "kind": "program", "hash": program_hash(program), "signature": program.signature(),
-        "steps": program.steps().len(), "report": cost(program), "notes": program.notes(),
+        "steps": program.steps().len(), "report": report, "notes": program.notes(),
     })
 }
 
-fn program_text(program: &Program) -> String {
+fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
@@ -180,6 +186,6 @@ fn program_text(program: &Program) -> String {
         signature.outputs,
         signature.output_scale.log2(),
         signature.output_components,
-        explain(&cost(program))
+        explain(report)
     )
 }

@@ -1,6 +1,7 @@
 //! One file for each subcommand: its arguments and a short function that calls the crates. Must never hold logic that
 //! another program might want.
 
+pub(crate) mod bench;
 pub(crate) mod compile;
 pub(crate) mod completions;
 pub(crate) mod data;
@@ -34,6 +35,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> Result<()> {
         Command::Run(arguments) => run::run(&arguments, context),
         Command::Decrypt(arguments) => decrypt::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Bench(arguments) => bench::run(&arguments, context),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

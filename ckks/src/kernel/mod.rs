@@ -5,10 +5,13 @@ mod cluster;
 mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod loads;
 mod panels;
+mod peak;
 mod portable;
 
 pub use panels::Panels;
+pub use peak::Instruction;
 
 use crate::modulus::{Factor, Factors, Modulus};
 

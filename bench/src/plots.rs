@@ -1,0 +1,157 @@
+//! The sweeps as small SVG plots, readable on light and dark pages. Must never refer to anything outside the file.
+
+use plotters::prelude::*;
+
+use crate::{Error, Result, SweepFigures};
+
+/// Readable on white and on black.
+const INK: RGBColor = RGBColor(120, 120, 120);
+const GRID: RGBColor = RGBColor(190, 190, 190);
+const FIRST: RGBColor = RGBColor(31, 119, 180);
+const SECOND: RGBColor = RGBColor(214, 96, 39);
+
+type Points = Vec<(f64, f64)>;
+
+/// A curve with its colour, and whether it is drawn dashed.
+struct Curve {
+    points: Points,
+    colour: RGBColor,
+    dashed: bool,
+}
+
+/// `(file name, SVG)` of every plot that the figures allow.
+pub fn plots(s: &SweepFigures) -> Result<Vec<(&'static str, String)>> {
+    let mut all = Vec::new();
+    let solid = |points: Points| Curve { points, colour: FIRST, dashed: false };
+    if s.batch.len() > 1 {
+        let points = s.batch.iter().map(|p| ((p.images as f64).log2(), p.milliseconds_per_image.log10())).collect();
+        let labels = Labels {
+            x: "images sent in one batch",
+            y: "ms per image",
+            xf: &|v| format!("{:.0}", v.exp2()),
+            yf: &power,
+        };
+        all.push(("performance-batch.svg", draw("performance-batch.svg", &[solid(points)], &labels)?));
+    }
+    if s.depth.len() > 1 {
+        let points = s.depth.iter().map(|p| (p.squares as f64, p.milliseconds_per_image)).collect();
+        let yf = |v: &f64| format!("{v:.2}");
+        let labels = Labels { x: "quadratic activations", y: "ms per image", xf: &|v| format!("{v:.0}"), yf: &yf };
+        all.push(("performance-depth.svg", draw("performance-depth.svg", &[solid(points)], &labels)?));
+    }
+    if s.sparsity.len() > 1 {
+        let points = s.sparsity.iter().map(|p| (100.0 * p.products_left, 100.0 * p.time_left)).collect();
+        let ideal = Curve { points: vec![(0.0, 0.0), (100.0, 100.0)], colour: SECOND, dashed: true };
+        let percent = |v: &f64| format!("{v:.0} %");
+        let labels = Labels { x: "products left", y: "linear time left", xf: &percent, yf: &percent };
+        all.push(("performance-sparsity.svg", draw("performance-sparsity.svg", &[ideal, solid(points)], &labels)?));
+    }
+    Ok(all)
+}
+
+fn power(v: &f64) -> String {
+    let value = 10_f64.powf(*v);
+    if value >= 1.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+}
+
+struct Labels<'a> {
+    x: &'a str,
+    y: &'a str,
+    xf: &'a dyn Fn(&f64) -> String,
+    yf: &'a dyn Fn(&f64) -> String,
+}
+
+fn draw(name: &'static str, curves: &[Curve], labels: &Labels<'_>) -> Result<String> {
+    let failed = |cause: String| Error::Plot { plot: name, cause };
+    let mut svg = String::new();
+    paint(&mut svg, curves, labels).map_err(failed)?;
+    Ok(svg)
+}
+
+fn paint(svg: &mut String, curves: &[Curve], labels: &Labels<'_>) -> std::result::Result<(), String> {
+    let all = || curves.iter().flat_map(|c| &c.points);
+    let span = |of: fn(&(f64, f64)) -> f64| {
+        let (low, high) = all().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        if low < high { (low, high) } else { (low - 1.0, low + 1.0) }
+    };
+    let ((x0, x1), (y0, y1)) = (span(|p| p.0), span(|p| p.1));
+    let y0 = if y0 > 0.0 { 0.0 } else { y0 - 0.05 * (y1 - y0) };
+    let canvas = SVGBackend::with_string(svg, (560, 320)).into_drawing_area();
+    let style = |size: i32| ("sans-serif", size).into_font().color(&INK);
+    let mut chart = ChartBuilder::on(&canvas)
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(60)
+        .build_cartesian_2d(x0..x1, y0..y1 + 0.05 * (y1 - y0))
+        .map_err(|e| e.to_string())?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(INK)
+        .x_labels(8)
+        .y_labels(6)
+        .x_desc(labels.x)
+        .y_desc(labels.y)
+        .x_label_formatter(&labels.xf)
+        .y_label_formatter(&labels.yf)
+        .label_style(style(13))
+        .axis_desc_style(style(13))
+        .draw()
+        .map_err(|e| e.to_string())?;
+    for curve in curves {
+        let line = curve.colour.stroke_width(2);
+        let drawn = match curve.dashed {
+            true => chart.draw_series(DashedLineSeries::new(curve.points.clone(), 5, 5, line)).map(drop),
+            false => chart.draw_series(LineSeries::new(curve.points.clone(), line)).map(drop),
+        };
+        drawn.map_err(|e| e.to_string())?;
+        if !curve.dashed {
+            let marks = curve.points.iter().map(|p| Circle::new(*p, 4, curve.colour.filled()));
+            chart.draw_series(marks).map_err(|e| e.to_string())?;
+        }
+    }
+    drop(chart);
+    canvas.present().map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::{BatchPoint, DepthPoint, SparsityPoint};
+
+    #[test]
+    fn plots_are_whole_and_finite() {
+        let batch = |images: usize| BatchPoint { images, seconds: 1.0, milliseconds_per_image: 1e3 / images as f64 };
+        let depth = |squares: usize| DepthPoint {
+            squares,
+            degree: 8192,
+            limbs: 3,
+            log_qp: 100.0,
+            seconds: 1.0,
+            milliseconds_per_image: squares as f64,
+        };
+        let sparsity = |left: f64| SparsityPoint {
+            sparsity: 1.0 - left,
+            products: 1,
+            linear_seconds: left,
+            products_left: left,
+            time_left: left,
+            seconds: 1.0,
+        };
+        let figures = SweepFigures {
+            batch: vec![batch(1), batch(64), batch(8192)],
+            depth: vec![depth(1), depth(2)],
+            ring: vec![],
+            sparsity: vec![sparsity(1.0), sparsity(0.1)],
+        };
+        let all = plots(&figures).unwrap();
+        assert_eq!(all.len(), 3);
+        for (name, svg) in all {
+            assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{name}");
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+        }
+        let none = SweepFigures { batch: vec![], depth: vec![], ring: vec![], sparsity: vec![] };
+        assert!(plots(&none).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,227 @@
+//! How times grow: with the batch, the depth of the network, the ring and its limbs, and the weights that are left. All on
+//! one thread, in processor seconds. Must never interpolate: every point is a run.
+
+use beaa_ckks::pointwise::{self, Op, Operand};
+use beaa_ckks::primes::ntt_primes;
+use beaa_ckks::{
+    EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
+};
+use beaa_compiler::Options;
+use beaa_ir::{Model, StepOp};
+use serde::Serialize;
+
+use crate::clock::{Effort, on_threads, sample};
+use crate::kernels::matrix;
+use crate::operations::residues;
+use crate::prepared::Prepared;
+use crate::{Recipe, Result, random};
+
+/// The run time of one program at one number of images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BatchPoint {
+    /// Images sent.
+    pub images: usize,
+    /// Of the run.
+    pub seconds: f64,
+    /// The run's milliseconds for each image sent.
+    pub milliseconds_per_image: f64,
+}
+
+/// One depth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DepthPoint {
+    /// Quadratic activations, one after the other.
+    pub squares: usize,
+    /// Ring degree chosen.
+    pub degree: usize,
+    /// Limbs of a fresh ciphertext.
+    pub limbs: usize,
+    /// Bits of all primes together.
+    pub log_qp: f64,
+    /// Of the run.
+    pub seconds: f64,
+    /// For each of N slots.
+    pub milliseconds_per_image: f64,
+}
+
+/// One ring.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RingPoint {
+    /// Ring degree.
+    pub degree: usize,
+    /// Limbs.
+    pub limbs: usize,
+    /// Whether primes of 30 bits keep to 128 bits of security here.
+    pub secure: bool,
+    /// Products of a dense layer in a second.
+    pub products_per_second: f64,
+    /// Residues of squares in a second.
+    pub square_per_second: f64,
+    /// Milliseconds of relinearising one ciphertext.
+    pub relinearise: f64,
+    /// Milliseconds of rescaling one ciphertext of two components.
+    pub rescale: f64,
+}
+
+/// One share of weights left.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SparsityPoint {
+    /// Part of the weights that is zero.
+    pub sparsity: f64,
+    /// Products of residues in linear layers.
+    pub products: u64,
+    /// Of the parts with linear layers.
+    pub linear_seconds: f64,
+    /// Products over those of the dense network.
+    pub products_left: f64,
+    /// Linear time over that of the dense network.
+    pub time_left: f64,
+    /// Of the whole run.
+    pub seconds: f64,
+}
+
+/// All sweeps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SweepFigures {
+    /// Over the images sent.
+    pub batch: Vec<BatchPoint>,
+    /// Over the number of activations.
+    pub depth: Vec<DepthPoint>,
+    /// Over ring degree and limbs.
+    pub ring: Vec<RingPoint>,
+    /// Over the weights left out.
+    pub sparsity: Vec<SparsityPoint>,
+}
+
+/// Images sent: 1, 8, 64, ... and all slots.
+pub fn batch(model: &Model, quick: bool) -> Result<Vec<BatchPoint>> {
+    let prepared = Prepared::new(model, &Options::default(), 1)?;
+    let slots = prepared.slots();
+    let step = if quick { 64 } else { 4 };
+    let counts = std::iter::successors(Some(1), |n| Some(n * step)).take_while(|n| *n < slots).chain([slots]);
+    let point = |images: usize| {
+        let input = prepared.input(model, images)?;
+        let seconds = best(&prepared, &input, quick)?.0;
+        Ok(BatchPoint { images, seconds, milliseconds_per_image: 1e3 * seconds / images as f64 })
+    };
+    counts.map(point).collect()
+}
+
+/// One to six squares.
+pub fn depth(quick: bool) -> Result<Vec<DepthPoint>> {
+    let point = |squares: usize| {
+        let model = random(Recipe { squares, ..Recipe::default() })?;
+        let prepared = Prepared::new(&model, &Options::default(), 1)?;
+        let seconds = best(&prepared, &prepared.input(&model, 1)?, quick)?.0;
+        let p = &prepared.program.signature().parameters;
+        Ok(DepthPoint {
+            squares,
+            degree: p.degree,
+            limbs: p.moduli.len(),
+            log_qp: p.moduli.iter().chain(&p.special).map(|&q| (q as f64).log2()).sum(),
+            seconds,
+            milliseconds_per_image: 1e3 * seconds / p.degree as f64,
+        })
+    };
+    (1..=if quick { 2 } else { 6 }).map(point).collect()
+}
+
+/// No weights left out, then half, four fifths and nine tenths.
+pub fn sparsity(quick: bool) -> Result<Vec<SparsityPoint>> {
+    let mut points: Vec<SparsityPoint> = Vec::new();
+    for density in [1.0, 0.5, 0.2, 0.1] {
+        let model = random(Recipe { density, ..Recipe::default() })?;
+        let prepared = Prepared::new(&model, &Options::default(), 1)?;
+        let (seconds, linear_seconds) = best(&prepared, &prepared.input(&model, 1)?, quick)?;
+        let products = linear_products(&prepared);
+        let (first_products, first_seconds) =
+            points.first().map_or((products, linear_seconds), |p| (p.products, p.linear_seconds));
+        points.push(SparsityPoint {
+            sparsity: 1.0 - density,
+            products,
+            linear_seconds,
+            products_left: products as f64 / first_products as f64,
+            time_left: linear_seconds / first_seconds,
+            seconds,
+        });
+    }
+    Ok(points)
+}
+
+/// Every degree with 1 to 12 limbs.
+pub fn ring(quick: bool) -> Result<Vec<RingPoint>> {
+    let limbs: &[usize] = if quick { &[1, 3] } else { &[1, 2, 3, 4, 6, 8, 12] };
+    let degrees = if quick { &security::DEGREES[..2] } else { &security::DEGREES[..] };
+    on_threads(1, || {
+        degrees.iter().flat_map(|&n| limbs.iter().map(move |&l| (n, l))).map(|(n, l)| ring_point(n, l, quick)).collect()
+    })
+}
+
+/// Everything.
+pub fn sweep(model: &Model, quick: bool) -> Result<SweepFigures> {
+    Ok(SweepFigures {
+        batch: batch(model, quick)?,
+        depth: depth(quick)?,
+        ring: ring(quick)?,
+        sparsity: sparsity(quick)?,
+    })
+}
+
+/// Least processor seconds of a run, and of its parts with linear layers.
+fn best(prepared: &Prepared, input: &beaa_runtime::EncryptedInput, quick: bool) -> Result<(f64, f64)> {
+    let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..if quick { 1 } else { 3 } {
+        let lap = prepared.lap(input)?;
+        whole = whole.min(lap.seconds);
+        let parts = lap.layers.iter().filter(|l| l.operation.contains("linear"));
+        linear = linear.min(parts.map(|l| l.seconds).sum());
+    }
+    Ok((whole, linear))
+}
+
+fn linear_products(prepared: &Prepared) -> u64 {
+    let steps = prepared.program.steps().iter().enumerate();
+    let linear = steps.filter(|(_, s)| matches!(s.op, StepOp::Linear { .. }));
+    linear.map(|(i, _)| crate::account::step_products(&prepared.program, i)).sum()
+}
+
+/// Inputs and outputs of the dense layer of a ring point.
+const DENSE: (usize, usize) = (96, 64);
+
+fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
+    const BITS: u32 = 30;
+    let moduli = ntt_primes(degree, BITS, limbs, &[])?;
+    let p = Parameters::with_kernel(
+        ParametersLiteral { degree, moduli, special: vec![], security: 128 },
+        Kernel::detect(),
+    )?;
+    let mut rng = SecretRng::insecure(1, "measuring");
+    let secret = SecretKey::generate(&p, &mut rng);
+    let key = EvaluationKey::generate(&p, &secret, &mut rng);
+    let effort = Effort { least: 2, ..Effort::small(quick) };
+    let (rows, columns) = DENSE;
+    let panels = matrix(rows, columns, 1)?;
+    let bias = vec![0; rows];
+    let pairs = residues(&p, limbs, 2, columns)?;
+    let run = |op: &Op<'_>| Ok(pointwise::run(&p, &[&pairs], std::slice::from_ref(op)).map(drop)?);
+    let linear = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
+    let linear = sample(effort, || run(&linear))?.minimum;
+    let square = sample(effort, || run(&Op::Square(Operand::Input(0))))?.minimum;
+    let few = 2;
+    let squares = residues(&p, limbs, 3, few)?;
+    let switch = sample(effort, || Ok(relinearise(&p, &key, &squares).map(drop)?))?.minimum;
+    let pairs = residues(&p, limbs, 2, few)?;
+    // One limb cannot be dropped.
+    let drop_last = || if limbs > 1 { Ok(rescale(&p, &pairs).map(drop)?) } else { Ok(()) };
+    let divided = sample(effort, drop_last)?.minimum;
+    let positions = (degree * limbs) as f64;
+    Ok(RingPoint {
+        degree,
+        limbs,
+        secure: security::max_log_qp(degree, 128).is_some_and(|most| BITS * limbs as u32 <= most),
+        products_per_second: (rows * columns * 2) as f64 * positions / linear,
+        square_per_second: (columns * 3) as f64 * positions / square,
+        relinearise: 1e3 * switch / few as f64,
+        rescale: if limbs > 1 { 1e3 * divided / few as f64 } else { 0.0 },
+    })
+}

@@ -1,0 +1,116 @@
+//! How long a program will take: the predicted seconds of every step, of unpacking the input and of packing the output.
+//! Must never depend on anything but the program and the machine.
+
+use beaa_ckks::Panels;
+use beaa_ir::{LinearTerm, Program, Step, StepOp, ValueId, ValueInfo};
+
+use crate::cost::{Place, Work, seconds_on};
+use crate::machine::Machine;
+use crate::report::Report;
+
+/// Seconds of one core, for all slots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast {
+    /// Unpacking the encrypted images.
+    pub input: f64,
+    /// Step by step; what a step reads from memory, and what is written for another part, counts as its own.
+    pub steps: Vec<f64>,
+    /// Packing the answer.
+    pub output: f64,
+}
+
+impl Forecast {
+    /// Of the whole run on one core.
+    pub fn seconds(&self) -> f64 {
+        self.input + self.steps.iter().sum::<f64>() + self.output
+    }
+}
+
+/// Predicts a run on one core of `machine`.
+pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
+    let signature = program.signature();
+    let none = ValueInfo { len: 0, limbs: 0, scale: 1.0, components: 0 };
+    let of = |id: ValueId| program.values().get(id).copied().unwrap_or(none);
+    let place = |limbs: usize| Place {
+        degree: signature.parameters.degree,
+        limbs,
+        special: signature.parameters.special.len(),
+    };
+    let cost = |work: Work, limbs: usize| seconds_on(machine, work, place(limbs));
+    let stream = |v: ValueInfo| cost(Work::Stream { len: v.len, components: v.components }, v.limbs);
+    let (input, output) = (of(0), of(program.output()));
+    let steps = program.steps().iter().enumerate().map(|(i, step)| {
+        let result = of(i + 1);
+        let first = step.op.inputs().first().map_or(result, |&id| of(id));
+        let work = cost(work(step, result, &of), first.limbs);
+        if !pointwise(step) {
+            return work;
+        }
+        // A value passes through memory unless it was made by the pointwise step right before, for this step alone.
+        let read: f64 = step.op.inputs().into_iter().filter(|&v| !fused(program, v)).map(|v| stream(of(v))).sum();
+        let written = if fused(program, i + 1) { 0.0 } else { stream(result) };
+        work + read + written
+    });
+    Forecast {
+        input: cost(Work::Expand { len: input.len }, input.limbs),
+        steps: steps.collect(),
+        output: cost(Work::Pack { len: output.len, components: output.components }, output.limbs),
+    }
+}
+
+impl Report {
+    /// The same report with the seconds of `machine`.
+    pub fn on(mut self, program: &Program, machine: &Machine) -> Self {
+        let forecast = forecast(program, machine);
+        for layer in &mut self.layers {
+            let own = program.steps().iter().zip(&forecast.steps).filter(|(s, _)| s.layer == layer.layer);
+            layer.seconds = own.map(|(_, seconds)| seconds).sum();
+        }
+        self.totals.input_seconds = forecast.input;
+        self.totals.output_seconds = forecast.output;
+        self.totals.seconds = forecast.seconds();
+        self.totals.machine = machine.literal().name.clone();
+        self.totals.calibrated = machine.calibrated();
+        self
+    }
+}
+
+fn pointwise(step: &Step) -> bool {
+    matches!(step.op, StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. })
+}
+
+/// Whether a value never leaves the cache: the result of a pointwise step that only the next step reads, pointwise, too.
+fn fused(program: &Program, value: ValueId) -> bool {
+    let steps = program.steps();
+    let Some(maker) = value.checked_sub(1) else { return false };
+    let read = |s: &Step| s.op.inputs().contains(&value);
+    value != program.output()
+        && steps.get(maker).is_some_and(pointwise)
+        && steps.get(value).is_some_and(|next| pointwise(next) && read(next))
+        && !steps.iter().skip(value + 1).any(read)
+}
+
+fn work(step: &Step, result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
+    match &step.op {
+        StepOp::Linear { terms, .. } => matrix(terms, result, of),
+        StepOp::Square { .. } => Work::Square { len: result.len },
+        StepOp::Relinearise { .. } => Work::Relinearise { len: result.len },
+        StepOp::Rescale { .. } => Work::Rescale { len: result.len, components: result.components },
+        StepOp::ScaleUp { .. } => Work::ScaleUp { len: result.len, components: result.components },
+        StepOp::DropLimbs { .. } => Work::DropLimbs,
+    }
+}
+
+/// As the kernel will arrange the rows.
+fn matrix(terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
+    let (mut products, mut loads, mut results) = (0, 0, 0);
+    for term in terms {
+        let components = of(term.input).components;
+        products += term.weights.entries() * components;
+        results += result.len * components;
+        // Checked matrices always have panels.
+        let panels = Panels::new(term.weights.rows(), term.weights.columns(), |r| term.weights.row(r));
+        loads += components * panels.map_or(term.weights.entries(), |p| p.loads());
+    }
+    Work::Matrix { products, loads, results }
+}

@@ -1,0 +1,169 @@
+//! The rates of a machine, from which times are predicted: built-in ones, or those that `beaa bench calibrate` measured
+//! and wrote to a file. Must never be believed unchecked: [`Machine`] holds positive, finite rates only.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A machine file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the rates of a machine{}: found {found}, expected {expected}; measure them anew with `beaa bench calibrate`", at(path.as_deref()))]
+pub struct MachineError {
+    /// The file, if they came from one.
+    pub path: Option<PathBuf>,
+    /// What is wrong.
+    pub found: String,
+    /// What was expected.
+    pub expected: &'static str,
+}
+
+fn at(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |p| format!(" from {}", p.display()))
+}
+
+/// Seconds of one core for one of each; rates are those inside whole runs, not of loops alone.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rates {
+    /// A product of a residue and a weight, rows sharing their inputs.
+    pub product: f64,
+    /// A residue read by a group of rows of a matrix that share it.
+    pub load: f64,
+    /// A residue of a linear layer's result reduced and written.
+    pub result: f64,
+    /// A residue of a square, or scaled.
+    pub square: f64,
+    /// A residue of a pointwise part read from memory or written to it.
+    pub stream: f64,
+    /// A transform with the lifting around it, divided by `N log2 N`.
+    pub transform: f64,
+    /// A residue multiplied by the evaluation key's and added up.
+    pub key: f64,
+    /// A residue moved between tiles and polynomials.
+    pub gather: f64,
+    /// A residue position of a fresh ciphertext: one residue unpacked, one drawn from the seed.
+    pub expand: f64,
+    /// A residue of a result packed.
+    pub pack: f64,
+}
+
+/// The rates as anybody may write them, with what they are of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineLiteral {
+    /// Processor and arithmetic path, for people.
+    pub name: String,
+    /// Of one core.
+    pub rates: Rates,
+    /// How much faster so many threads are than one, in whole runs: `(threads, factor)`.
+    pub speed_up: (usize, f64),
+}
+
+/// Checked rates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Machine {
+    literal: MachineLiteral,
+    calibrated: bool,
+}
+
+impl TryFrom<MachineLiteral> for Machine {
+    type Error = MachineError;
+
+    fn try_from(literal: MachineLiteral) -> Result<Self, MachineError> {
+        let r = &literal.rates;
+        let positive = [r.product, r.stream, r.transform, r.key, r.gather, r.expand, r.pack, r.square];
+        // These may be lost in the noise of the others.
+        let not_negative = [r.load, r.result];
+        let sane = |v: &f64, least: f64| (least..1.0).contains(v);
+        let (threads, factor) = literal.speed_up;
+        let fits = positive.iter().all(|v| sane(v, 1e-15))
+            && not_negative.iter().all(|v| sane(v, 0.0))
+            && threads > 0
+            && (0.1..=1.5 * threads as f64).contains(&factor);
+        match fits {
+            true => Ok(Self { literal, calibrated: true }),
+            false => Err(MachineError {
+                path: None,
+                found: format!("{:?}, speed-up {factor} with {threads} threads", literal.rates),
+                expected: "positive seconds below 1",
+            }),
+        }
+    }
+}
+
+impl Machine {
+    /// What plans are made with, and predictions where nothing was measured: one core of a 3.2 GHz Zen 3 (AVX2), measured by
+    /// `beaa bench calibrate`. Other machines differ, mostly alike for all rates.
+    pub fn reference() -> Self {
+        let rates = Rates {
+            product: 1.25e-10,
+            load: 5.0e-11,
+            result: 1.0e-9,
+            square: 1.0e-9,
+            stream: 5.0e-10,
+            transform: 7.0e-10,
+            key: 1.0e-9,
+            gather: 1.0e-9,
+            expand: 5.0e-9,
+            pack: 1.0e-9,
+        };
+        let literal = MachineLiteral { name: "built-in rates".into(), rates, speed_up: (2, 1.8) };
+        Self { literal, calibrated: false }
+    }
+
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Self, MachineError> {
+        let wrong = |found: String| MachineError {
+            path: Some(path.to_path_buf()),
+            found,
+            expected: "rates as `beaa bench calibrate` writes them",
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let literal: MachineLiteral = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        Self::try_from(literal).map_err(|e| MachineError { path: Some(path.to_path_buf()), ..e })
+    }
+
+    /// The literal that these came from.
+    pub fn literal(&self) -> &MachineLiteral {
+        &self.literal
+    }
+
+    /// Seconds of one core.
+    pub fn rates(&self) -> &Rates {
+        &self.literal.rates
+    }
+
+    /// Whether the rates were measured, rather than built in.
+    pub fn calibrated(&self) -> bool {
+        self.calibrated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_round_trip_and_nonsense_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("machine.json");
+        let literal = Machine::reference().literal().clone();
+        std::fs::write(&path, serde_json::to_string(&literal).unwrap()).unwrap();
+        let machine = Machine::load(&path).unwrap();
+        assert_eq!(machine.literal(), &literal);
+        assert!(machine.calibrated() && !Machine::reference().calibrated());
+        for text in ["", "{}", r#"{"name": "x"}"#] {
+            std::fs::write(&path, text).unwrap();
+            let message = Machine::load(&path).unwrap_err().to_string();
+            assert!(message.contains("machine.json") && message.contains("calibrate"), "{message}");
+        }
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 2.0] {
+            let mut literal = literal.clone();
+            literal.rates.product = bad;
+            assert!(Machine::try_from(literal.clone()).is_err(), "{bad}");
+        }
+        for bad in [(0, 1.0), (2, 0.0), (2, 9.0), (2, f64::NAN)] {
+            assert!(Machine::try_from(MachineLiteral { speed_up: bad, ..literal.clone() }).is_err(), "{bad:?}");
+        }
+    }
+}
