@@ -23,7 +23,7 @@ pub fn residues(parameters: &Parameters, components: usize, len: usize) -> Resul
 }
 
 /// A matrix of 12-bit weights of which one in `every` is left.
-pub fn matrix(rows: usize, columns: usize, every: u64) -> Result<Panels> {
+pub fn matrix(kernel: Kernel, rows: usize, columns: usize, every: u64) -> Result<Panels> {
     let noise = |r: usize, c: u32| ((r * columns) as u64 + u64::from(c) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
     let all: Vec<(Vec<u32>, Vec<i32>)> = (0..rows)
         .map(|r| {
@@ -33,5 +33,5 @@ pub fn matrix(rows: usize, columns: usize, every: u64) -> Result<Panels> {
             (kept, weights)
         })
         .collect();
-    Panels::new(rows, columns, |r| all.get(r).map_or((&[], &[]), |(c, w)| (c, w)))
+    Panels::new(kernel, rows, columns, |r| all.get(r).map_or((&[], &[]), |(c, w)| (c, w)))
 }

@@ -2,7 +2,7 @@
 //! each degree, whole relinearisations and rescalings. `beaa bench` sets the same in relation to the processor's peak.
 
 use beaa_benches::{matrix, parameters, residues};
-use beaa_ckks::pointwise::{Op, Operand, run};
+use beaa_ckks::pointwise::{Op, Operand, Source, run};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{
     EvaluationKey, Instruction, Kernel, Result, SecretKey, SecretRng, TILE, relinearise, rescale, security::DEGREES,
@@ -20,20 +20,20 @@ fn linear(c: &mut Criterion) -> Result<()> {
         for (name, rows, columns, components, every) in
             [("dense", 100, 845, 3, 1), ("pruned", 100, 845, 3, 10), ("short", 845, 25, 2, 1)]
         {
-            let (panels, batch) = (matrix(rows, columns, every)?, residues(&p, components, columns)?);
+            let (panels, batch) = (matrix(kernel, rows, columns, every)?, residues(&p, components, columns)?);
             let bias = vec![0; rows];
             group.throughput(Throughput::Elements((rows * columns * components * TILE) as u64 / every));
             group.bench_function(BenchmarkId::new(name, format!("{kernel:?}")), |b| {
                 b.iter(|| {
                     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
-                    run(&p, &[&batch], &[op])
+                    run(&p, &[Source::Stored(&batch)], &[op])
                 });
             });
         }
         let pairs = residues(&p, 2, 845)?;
         group.throughput(Throughput::Elements((845 * 3 * TILE) as u64));
         group.bench_function(BenchmarkId::new("square", format!("{kernel:?}")), |b| {
-            b.iter(|| run(&p, &[&pairs], &[Op::Square(Operand::Input(0))]));
+            b.iter(|| run(&p, &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]));
         });
     }
     group.finish();

@@ -85,9 +85,7 @@ pub struct Totals {
     /// Predicted standard deviation of an output's error from rounding weights, against the model; known right after
     /// compilation.
     pub output_rounding: Option<f64>,
-    /// Predicted seconds of one core for unpacking the input; part of [`Self::seconds`], of no layer.
-    pub input_seconds: f64,
-    /// The same for packing the output.
+    /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no layer.
     pub output_seconds: f64,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
@@ -174,7 +172,6 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         peak_bytes: peak(program),
         output_error: program.notes().iter().find(|n| n.value == program.output()).map(|n| n.error),
         output_rounding: None,
-        input_seconds: 0.0,
         output_seconds: 0.0,
         seconds: 0.0,
         machine: String::new(),

@@ -22,6 +22,6 @@ pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
 pub use keys::{ClientKey, ServerKey, keygen};
 pub use progress::{Progress, Silent};
-pub use schedule::{Schedule, plan};
+pub use schedule::{Part, Schedule, plan};
 pub use server::{RunReport, run};
 pub use verify::{LayerError, Verification, verify};
