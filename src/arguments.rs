@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Train(commands::train::Arguments),
     /// Measure the accuracy of a model, and of a compiled program, in clear.
     Eval(commands::eval::Arguments),
+    /// Make a model of a network trained elsewhere: ONNX, or a PyTorch state dictionary.
+    Import(commands::import::Arguments),
     /// Compile a model into a program of homomorphic operations.
     Compile(commands::compile::Arguments),
     /// Show what a file holds: model, program, key or ciphertexts.

@@ -79,6 +79,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<beaa_ir::Error>() {
         return Some(of_file(error));
     }
+    if let Some(error) = cause.downcast_ref::<beaa_import::Error>() {
+        return Some(of_import(error));
+    }
     if let Some(error) = cause.downcast_ref::<beaa_trainer::Error>() {
         return of_training(error);
     }
@@ -94,6 +97,13 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 fn of_file(error: &beaa_ir::Error) -> Exit {
     match error {
         beaa_ir::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
+        _ => Exit::BadInput,
+    }
+}
+
+fn of_import(error: &beaa_import::Error) -> Exit {
+    match error {
+        beaa_import::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
         _ => Exit::BadInput,
     }
 }

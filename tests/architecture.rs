@@ -9,10 +9,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 8] = [
-    ("beaa", &["beaa-bench", "beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
+const ARROWS: [(&str, &[&str]); 9] = [
+    (
+        "beaa",
+        &["beaa-bench", "beaa-compiler", "beaa-datasets", "beaa-import", "beaa-ir", "beaa-runtime", "beaa-trainer"],
+    ),
     ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
     ("beaa-trainer", &["beaa-datasets", "beaa-ir"]),
+    ("beaa-import", &["beaa-ir"]),
     ("beaa-compiler", &["beaa-ckks", "beaa-ir"]),
     ("beaa-runtime", &["beaa-ckks", "beaa-ir"]),
     ("beaa-datasets", &[]),
@@ -91,10 +95,11 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
     let graph = graph(&metadata());
     let burn = |n: &String| n == "burn" || n.starts_with("burn-");
     let fhe = |n: &String| n == "tfhe" || n.starts_with("tfhe-") || n == "beaa-ckks";
-    for name in ["beaa-bench", "beaa-runtime", "beaa-compiler", "beaa-ckks", "beaa-ir", "beaa-datasets"] {
+    for name in ["beaa-bench", "beaa-runtime", "beaa-compiler", "beaa-ckks", "beaa-ir", "beaa-import", "beaa-datasets"]
+    {
         assert!(!everything_below(&graph, name).iter().any(burn), "{name} needs Burn");
     }
-    for name in ["beaa-trainer", "beaa-datasets", "beaa-ir"] {
+    for name in ["beaa-trainer", "beaa-import", "beaa-datasets", "beaa-ir"] {
         assert!(!everything_below(&graph, name).iter().any(fhe), "{name} needs encryption");
     }
     assert!(everything_below(&graph, "beaa-trainer").iter().any(burn), "the check itself sees Burn");
@@ -104,7 +109,7 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> =
-        ["src", "tests", "ir", "datasets", "trainer", "compiler", "ckks", "runtime", "bench", "benches"]
+        ["src", "tests", "ir", "import", "datasets", "trainer", "compiler", "ckks", "runtime", "bench", "benches"]
             .iter()
             .map(|d| root().join(d))
             .collect();

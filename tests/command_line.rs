@@ -110,6 +110,7 @@ fn help_names_every_subcommand_and_exit_code() {
         "data",
         "train",
         "eval",
+        "import",
         "compile",
         "inspect",
         "keygen",

@@ -85,15 +85,20 @@ fn pointwise_rates(effort: Effort) -> Result<Rates> {
         equation(&thin, layer(&thin)?),
         equation(&short, seconds(effort, &batch, &p, &squares, 0)? / 2.0),
     ]);
-    let square = seconds(effort, &batch, &p, &squares, 1)? / (WIDE * 3) as f64;
+    let known = |panels: &Panels| {
+        let ([products, loads, edges], _) = equation(panels, 0.0);
+        products * product + loads * load + edges * edge
+    };
+    // A path may make squares where the product reads them.
+    let squared = seconds(effort, &batch, &p, &squares, 1)? + seconds(effort, &batch, &p, &squares, 2)?;
+    let square = (squared - 3.0 * known(&one)) / (WIDE * 3) as f64;
 
     let large = parameters(kernel, DEGREE, 1)?;
     let wide = residues(&large, 1, 2, WIDE)?;
     let sum = [linear(Operand::Input(0), &one)];
     let whole = sample(effort, || Ok(pointwise::run(&large, &[Source::Stored(&wide)], &sum).map(drop)?))?;
     let streamed = whole.minimum / (2 * DEGREE) as f64;
-    let known = one.products() as f64 * product + one.loads() as f64 * load + (1 + WIDE) as f64 * edge;
-    let stream = (streamed - known) / WIDE as f64;
+    let stream = (streamed - known(&one)) / WIDE as f64;
     Ok(Rates {
         product,
         load,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use crate::error::operand;
-use crate::kernel::{self, Panels, Rows, Scratch, TILE};
+use crate::kernel::{self, Input, Panels, Rows, Scratch, TILE};
 use crate::modulus::Modulus;
 use crate::{Batch, Packed, Parameters, Result, packed};
 
@@ -151,7 +151,11 @@ impl Room {
                 .iter()
                 .map(|s| if let Source::Packed(_) = s { tile(s.size()) } else { vec![] })
                 .collect(),
-            results: plan.sizes.iter().take(before_last).map(|&s| tile(s)).collect(),
+            results: (0..before_last)
+                .map(
+                    |i| if plan.squared(i).is_some() { vec![] } else { plan.sizes.get(i).map_or(vec![], |&s| tile(s)) },
+                )
+                .collect(),
             scratch: Scratch::default(),
         }
     }
@@ -189,10 +193,24 @@ impl Plan<'_> {
                 },
                 Operand::Result(k) => before.get(k).map_or(&[][..], Vec::as_slice),
             };
-            self.apply(op, q, (i, constants), read, &mut room.scratch, target);
+            if self.squared(i).is_none() {
+                self.apply(op, q, (i, constants), read, &mut room.scratch, target);
+            }
             lap(clock.ops.get(i));
         }
         canonical
+    }
+
+    /// What operation `index` squares, when its result need not be stored: one product reads it, once.
+    fn squared(&self, index: usize) -> Option<Operand> {
+        let Some(Op::Square(source)) = self.ops.get(index) else { return None };
+        let result = Operand::Result(index);
+        let reads = self.ops.iter().map(|op| match op {
+            Op::Linear { terms, .. } => terms.iter().filter(|(o, _)| *o == result).count(),
+            // Twice, which is once too often.
+            Op::Square(o) | Op::Scale(o, _) => 2 * usize::from(*o == result),
+        });
+        (reads.sum::<usize>() == 1).then_some(*source)
     }
 
     fn apply<'d>(
@@ -214,7 +232,13 @@ impl Plan<'_> {
                         bias: if t == 0 { constants } else { &[] },
                         accumulate: t > 0,
                     };
-                    kernel::multiply(kernel, q, panels, read(*source), &rows, scratch, target);
+                    let input = match source {
+                        Operand::Result(k) if self.squared(*k).is_some() => {
+                            Input::Square(self.squared(*k).map_or(&[], &read))
+                        }
+                        _ => Input::Plain(read(*source)),
+                    };
+                    kernel::multiply(kernel, q, panels, input, &rows, scratch, target);
                 }
             }
             Op::Square(source) => kernel::square(kernel, q, read(*source), target),

@@ -25,7 +25,10 @@ pub(crate) fn import(model: &Model, safety: f64) -> Result<Graph> {
         if let LayerOp::Activation { range: Some(range), .. } = &layer.op {
             graph.nodes[x].clip = Some(vec![widen(*range, safety); shape.len()]);
         }
-        if let Some(op) = lower(&layer.op, x, shape, out_shape, &by_name) {
+        if let LayerOp::Branch { from } = &layer.op {
+            // The model's own check has made sure that the name exists; the image is node 0.
+            graph.output = by_name.get(from.as_str()).copied().unwrap_or(0);
+        } else if let Some(op) = lower(&layer.op, x, shape, out_shape, &by_name) {
             graph.nodes.push(Node { label: layer.name.clone(), folded: Vec::new(), op, clip: None });
             graph.output = graph.nodes.len() - 1;
         }
@@ -62,7 +65,7 @@ fn lower(op: &LayerOp, x: NodeId, shape: Shape, out: Shape, by_name: &HashMap<&s
             )
         }
         LayerOp::AvgPool(pool) => affine(average(pool, shape, out), vec![0.0; out.len()]),
-        LayerOp::Flatten => None,
+        LayerOp::Flatten | LayerOp::Branch { .. } => None,
         LayerOp::Add { with } => {
             let one = |input| Term { input, weights: Matrix::diagonal(vec![1.0; out.len()]) };
             // The model's own check has made sure that the name exists.

@@ -134,7 +134,8 @@ pub(crate) fn random_model(seed: u64) -> Model {
         mean: (0..channels).map(|_| rng.random_range(0.45..0.55)).collect(),
         std: (0..channels).map(|_| rng.random_range(0.27..0.31)).collect(),
     };
-    let mut builder = Builder { shape: input.shape(), layers: Vec::new(), shapes: Vec::new(), activations: 0, rng };
+    let image = input.shape();
+    let mut builder = Builder { image, shape: image, layers: Vec::new(), shapes: Vec::new(), activations: 0, rng };
     let steps = builder.rng.random_range(1..=9);
     for _ in 0..steps {
         builder.step();
@@ -143,6 +144,7 @@ pub(crate) fn random_model(seed: u64) -> Model {
 }
 
 struct Builder {
+    image: Shape,
     shape: Shape,
     layers: Vec<Layer>,
     shapes: Vec<Shape>,
@@ -152,12 +154,13 @@ struct Builder {
 
 impl Builder {
     fn step(&mut self) {
-        match self.rng.random_range(0..8) {
+        match self.rng.random_range(0..9) {
             0 | 1 => self.activation(),
             2 => self.batch_norm(),
             3 => self.residual(),
             4 => self.pool(),
             5 => self.dense(),
+            6 => self.branch(),
             _ => self.convolution(),
         }
     }
@@ -226,6 +229,22 @@ impl Builder {
         if !candidates.is_empty() {
             let with = self.layers[candidates[self.rng.random_range(0..candidates.len())]].name.clone();
             self.push(LayerOp::Add { with }, self.shape);
+        }
+    }
+
+    /// Two affine maps of the same earlier layer (or of the image), added.
+    fn branch(&mut self) {
+        let from = self.rng.random_range(0..=self.layers.len());
+        let (name, shape) = match from.checked_sub(1) {
+            Some(i) => (self.layers[i].name.clone(), self.shapes[i]),
+            None => ("input".to_owned(), self.image),
+        };
+        self.batch_norm();
+        let (with, joined) = (self.layers[self.layers.len() - 1].name.clone(), self.shape);
+        self.push(LayerOp::Branch { from: name }, shape);
+        self.batch_norm();
+        if self.shape == joined {
+            self.push(LayerOp::Add { with }, joined);
         }
     }
 

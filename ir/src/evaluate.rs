@@ -49,6 +49,9 @@ pub fn evaluate_traced(model: &Model, image: &[f32]) -> Result<Trace> {
                 let other = by_name.get(with.as_str()).and_then(|&k| trace.get(k));
                 x.iter().zip(other.into_iter().flatten()).map(|(a, b)| a + b).collect()
             }
+            LayerOp::Branch { from } => {
+                by_name.get(from.as_str()).and_then(|&k| trace.get(k)).unwrap_or(&input).clone()
+            }
             LayerOp::Activation { function, .. } => activate(function, x, shape),
         };
         by_name.insert(&layer.name, i);

@@ -171,6 +171,12 @@ pub enum LayerOp {
         /// Name of the other layer.
         with: String,
     },
+    /// Goes on from the output of the named earlier layer, or from the image (`input`), instead of from the layer before:
+    /// the start of a second branch, which an `Add` later joins.
+    Branch {
+        /// Name of that layer, or `input`.
+        from: String,
+    },
     /// A function of each element.
     Activation {
         /// Which function.
@@ -256,6 +262,7 @@ impl LayerOp {
             Self::AvgPool(_) => "avg_pool",
             Self::Flatten => "flatten",
             Self::Add { .. } => "add",
+            Self::Branch { .. } => "branch",
             Self::Activation { .. } => "activation",
         }
     }

@@ -95,6 +95,9 @@ enum OpEntry {
     Add {
         with: String,
     },
+    Branch {
+        from: String,
+    },
     Activation {
         function: FunctionEntry,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -150,6 +153,7 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
             LayerOp::AvgPool(p) => OpEntry::AvgPool(p.clone()),
             LayerOp::Flatten => OpEntry::Flatten,
             LayerOp::Add { with } => OpEntry::Add { with: with.clone() },
+            LayerOp::Branch { from } => OpEntry::Branch { from: from.clone() },
             LayerOp::Activation { function, range } => {
                 let function = match function {
                     Activation::Relu => FunctionEntry::Relu,
@@ -252,6 +256,7 @@ fn decode_layer(entry: LayerEntry, tensors: &SafeTensors<'_>) -> Result<Layer> {
         OpEntry::AvgPool(pool) => LayerOp::AvgPool(pool),
         OpEntry::Flatten => LayerOp::Flatten,
         OpEntry::Add { with } => LayerOp::Add { with },
+        OpEntry::Branch { from } => LayerOp::Branch { from },
         OpEntry::Activation { function, range } => {
             let function = match function {
                 FunctionEntry::Relu => Activation::Relu,

@@ -20,7 +20,7 @@ pub(crate) fn infer(model: &ModelLiteral) -> Result<Vec<Shape>> {
         if name.is_empty() || name == "input" || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
             return Err(Error::layer(name, "this name", "letters, digits, `.`, `_` or `-`, and not `input`"));
         }
-        current = output_shape(layer, current, &seen)?;
+        current = output_shape(layer, current, &seen, model.input.shape())?;
         if current.is_empty() || current.len() > MAX_ELEMENTS {
             return Err(Error::layer(name, format!("an output of {current}"), "between 1 and 2^28 elements"));
         }
@@ -64,7 +64,7 @@ fn check_input(model: &ModelLiteral) -> Result<()> {
     Ok(())
 }
 
-fn output_shape(layer: &Layer, input: Shape, seen: &HashMap<&str, Shape>) -> Result<Shape> {
+fn output_shape(layer: &Layer, input: Shape, seen: &HashMap<&str, Shape>, image: Shape) -> Result<Shape> {
     let name = layer.name.as_str();
     match &layer.op {
         LayerOp::Conv2d(conv) => conv_shape(name, conv, input),
@@ -88,6 +88,11 @@ fn output_shape(layer: &Layer, input: Shape, seen: &HashMap<&str, Shape>) -> Res
             Some(other) if *other == input => Ok(input),
             Some(other) => Err(Error::layer(name, format!("`{with}` of shape {other}"), format!("shape {input}"))),
             None => Err(Error::layer(name, format!("`{with}`"), "the name of an earlier layer")),
+        },
+        LayerOp::Branch { from } => match seen.get(from.as_str()) {
+            Some(shape) => Ok(*shape),
+            None if from == "input" => Ok(image),
+            None => Err(Error::layer(name, format!("`{from}`"), "the name of an earlier layer, or `input`")),
         },
         LayerOp::Activation { function, range } => {
             if let Some(r) = range

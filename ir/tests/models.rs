@@ -60,6 +60,7 @@ fn everything() -> ModelLiteral {
             ),
             layer("conv2", LayerOp::Conv2d(conv(4, 4, 3, 1))),
             layer("sum", LayerOp::Add { with: "act".into() }),
+            layer("branch", LayerOp::Branch { from: "sum".into() }),
             layer("square", LayerOp::Activation { function: Activation::Square, range: None }),
             layer("relu", LayerOp::Activation { function: Activation::Relu, range: None }),
             layer("pool", LayerOp::AvgPool(Pool2d { kernel: [2, 2], stride: [2, 2] })),
@@ -113,7 +114,19 @@ fn shapes_are_known() {
     let flat = |features| Shape::Flat { features };
     assert_eq!(
         model.shapes(),
-        [map(4, 4), map(4, 4), map(4, 4), map(4, 4), map(4, 4), map(4, 4), map(4, 4), map(4, 2), flat(16), flat(3)]
+        [
+            map(4, 4),
+            map(4, 4),
+            map(4, 4),
+            map(4, 4),
+            map(4, 4),
+            map(4, 4),
+            map(4, 4),
+            map(4, 4),
+            map(4, 2),
+            flat(16),
+            flat(3)
+        ]
     );
     assert_eq!(model.outputs(), 3);
 }
@@ -127,15 +140,15 @@ fn what_does_not_fit_is_named() {
     };
     let weight = |shape: &[usize]| LayerOp::Linear(Linear { weight: tensor(shape, |_| 0.0), bias: None });
     let cases: Vec<(String, &str)> = vec![
-        (change(&|m| m.layers[9].op = weight(&[3, 15])), "`fc`"),
-        (change(&|m| m.layers[9].op = weight(&[4, 16])), "4 outputs"),
+        (change(&|m| m.layers[10].op = weight(&[3, 15])), "`fc`"),
+        (change(&|m| m.layers[10].op = weight(&[4, 16])), "4 outputs"),
         (change(&|m| m.layers[4].op = LayerOp::Add { with: "fc".into() }), "earlier layer"),
         (change(&|m| m.layers[1].name = "conv".into()), "unique"),
         (change(&|m| m.layers[0].name = "a b".into()), "letters"),
         (change(&|m| m.layers[0].op = LayerOp::Conv2d(conv(4, 1, 3, 3))), "groups"),
         (change(&|m| m.layers[0].op = LayerOp::Conv2d(conv(4, 1, 9, 2))), "window"),
         (change(&|m| m.layers[0].op = LayerOp::Conv2d(Conv2d { stride: [0, 1], ..conv(4, 1, 3, 2) })), "positive"),
-        (change(&|m| m.layers.swap(7, 8)), "feature map"),
+        (change(&|m| m.layers.swap(8, 9)), "feature map"),
         (change(&|m| m.input.std = vec![1.0, 0.0]), "positive deviations"),
         (change(&|m| m.input.shape = [usize::MAX, 2, 2]), "2^28"),
     ];
@@ -166,13 +179,36 @@ fn layers_mean_what_they_say() {
     let activated = 0.5 * normal * normal + normal + at as f64;
     assert_eq!(trace[2][at], activated);
     assert_eq!(trace[4][at], trace[3][at] + activated);
-    assert_eq!(trace[5][at], trace[4][at] * trace[4][at]);
-    let pooled = [0, 1, 4, 5].iter().map(|o| trace[6][16 + o]).sum::<f64>() / 4.0;
-    assert_eq!(trace[7][4], pooled);
-    let last: f64 = (0..16).map(|i| (16 + i) as f64 / 16.0 * trace[8][i]).sum();
-    assert!((trace[9][1] - last).abs() < 1e-9 * last.abs());
-    assert_eq!(evaluate(&model, &image).unwrap(), trace[9]);
+    assert_eq!(trace[5], trace[4]);
+    assert_eq!(trace[6][at], trace[4][at] * trace[4][at]);
+    let pooled = [0, 1, 4, 5].iter().map(|o| trace[7][16 + o]).sum::<f64>() / 4.0;
+    assert_eq!(trace[8][4], pooled);
+    let last: f64 = (0..16).map(|i| (16 + i) as f64 / 16.0 * trace[9][i]).sum();
+    assert!((trace[10][1] - last).abs() < 1e-9 * last.abs());
+    assert_eq!(evaluate(&model, &image).unwrap(), trace[10]);
     assert!(evaluate(&model, &image[1..]).is_err());
+}
+
+#[test]
+fn a_branch_goes_on_from_an_earlier_layer_or_from_the_image() {
+    let branched = |from: &str| {
+        let mut literal = everything();
+        literal.input.shape = [1, 4, 4];
+        (literal.input.mean, literal.input.std) = (vec![0.0], vec![1.0]);
+        literal.classes.clear();
+        literal.layers = vec![
+            layer("main", LayerOp::Conv2d(conv(2, 1, 3, 1))),
+            layer("again", LayerOp::Branch { from: from.into() }),
+            layer("side", LayerOp::Conv2d(conv(2, 1, 3, 1))),
+            layer("sum", LayerOp::Add { with: "main".into() }),
+        ];
+        Model::try_from(literal)
+    };
+    let image: Vec<f32> = (0..16).map(|i| i as f32).collect();
+    let trace = evaluate_traced(&branched("input").unwrap(), &image).unwrap();
+    assert!(trace[3].iter().zip(&trace[0]).all(|(sum, main)| *sum == 2.0 * main));
+    assert!(branched("main").unwrap_err().to_string().contains("`side`"), "two channels do not fit");
+    assert!(branched("sum").unwrap_err().to_string().contains("`input`"), "a later layer");
 }
 
 #[test]

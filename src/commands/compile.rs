@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::context::Context;
+use crate::exit::Exit;
 use crate::machine::Rates;
 use crate::{experiment, files};
 
@@ -75,6 +76,11 @@ impl Target {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let options = arguments.target.options()?;
+    if arguments.model.extension().is_some_and(|e| e == "onnx") {
+        let path = arguments.model.display();
+        let remedy = format!("make a model of it first: `beaa import {path} -o MODEL`");
+        return Err(Exit::BadInput.because(format!("reading model {path}: found an ONNX file; {remedy}")));
+    }
     let model = load_model(&arguments.model).with_context(|| format!("reading model {}", arguments.model.display()))?;
     let machine = arguments.rates.load()?;
     let compiled = compile(&model, &options)?;

@@ -151,6 +151,7 @@ fn details(op: &LayerOp) -> (String, usize, Option<Range>) {
         LayerOp::AvgPool(p) => (format!("kernel {:?}, stride {:?}", p.kernel, p.stride), 0, None),
         LayerOp::Flatten => (String::new(), 0, None),
         LayerOp::Add { with } => (format!("with {with}"), 0, None),
+        LayerOp::Branch { from } => (format!("from {from}"), 0, None),
         LayerOp::Activation { function, range } => match function {
             Activation::Relu => ("relu".to_owned(), 0, *range),
             Activation::Square => ("square".to_owned(), 0, *range),

@@ -9,6 +9,7 @@ pub(crate) mod decrypt;
 pub(crate) mod demo;
 pub(crate) mod encrypt;
 pub(crate) mod eval;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 mod labels;
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> Result<()> {
         Command::Data(arguments) => data::run(&arguments, context),
         Command::Train(arguments) => train::run(&arguments, context),
         Command::Eval(arguments) => eval::run(&arguments, context),
+        Command::Import(arguments) => import::run(&arguments, context),
         Command::Compile(arguments) => compile::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Keygen(arguments) => keygen::run(&arguments, context),

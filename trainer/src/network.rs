@@ -13,6 +13,8 @@ use crate::polynomial::Polynomial;
 
 /// Share of the newest batch in batch normalisation's running statistics.
 const NORM_MOMENTUM: f64 = 0.1;
+/// What a [`Residual`] calls the image, which no block makes.
+const IMAGE: usize = usize::MAX;
 
 /// A network of Burn modules, one block per layer of the model.
 #[derive(Module, Debug)]
@@ -31,15 +33,22 @@ enum Block {
     Relu(Relu),
     Square(Nothing),
     Polynomial(Polynomial),
+    Branch(Residual),
 }
 
 #[derive(Module, Debug, Default)]
 struct Nothing;
 
-/// Adds the output of block `from`.
+/// Adds the output of block `from`, or goes on from it. Block `IMAGE` stands for the image.
 #[derive(Module, Debug)]
 struct Residual {
     from: usize,
+}
+
+impl Residual {
+    fn output(&self, kept: &[(usize, Batch)]) -> Option<Batch> {
+        kept.iter().find(|(k, _)| *k == self.from).map(|(_, batch)| batch.clone())
+    }
 }
 
 /// A batch between two layers.
@@ -77,9 +86,9 @@ impl Network {
     pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: bool) -> Pass {
         let mut x = Batch::Map(images);
         let (mut inputs, mut outputs, mut activations) = (Vec::new(), Vec::new(), 0);
-        let sources: Vec<usize> =
-            self.blocks.iter().filter_map(|b| if let Block::Add(r) = b { Some(r.from) } else { None }).collect();
-        let mut kept: Vec<(usize, Batch)> = Vec::new();
+        let source = |b: &Block| if let Block::Add(r) | Block::Branch(r) = b { Some(r.from) } else { None };
+        let sources: Vec<usize> = self.blocks.iter().filter_map(source).collect();
+        let mut kept: Vec<(usize, Batch)> = vec![(IMAGE, x.clone())];
         for (i, block) in self.blocks.iter().enumerate() {
             let activation = matches!(block, Block::Relu(_) | Block::Square(_) | Block::Polynomial(_));
             if activation && keep {
@@ -92,10 +101,8 @@ impl Network {
                 (Block::Norm(n), Batch::Map(x)) => Batch::Map(n.forward(x)),
                 (Block::Norm(n), Batch::Flat(x)) => Batch::Flat(n.forward(x)),
                 (Block::Flatten(_), x) => Batch::Flat(x.flat()),
-                (Block::Add(r), x) => match kept.iter().find(|(k, _)| *k == r.from) {
-                    Some((_, other)) => x.plus(other.clone()),
-                    None => x,
-                },
+                (Block::Add(r), x) => r.output(&kept).into_iter().fold(x, Batch::plus),
+                (Block::Branch(r), x) => r.output(&kept).unwrap_or(x),
                 (Block::Square(_) | Block::Polynomial(_), x) if activations >= replaced => x.relu(),
                 (Block::Relu(_), x) => x.relu(),
                 (Block::Square(_), Batch::Map(x)) => Batch::Map(x.square()),
@@ -272,12 +279,9 @@ fn block(
         }
         LayerOp::AvgPool(p) => Block::Pool(AvgPool2dConfig::new(p.kernel).with_strides(p.stride).init()),
         LayerOp::Flatten => Block::Flatten(Nothing),
-        LayerOp::Add { with } => {
-            let earlier = model.layers().iter().take(index).position(|l| l.name == *with);
-            Block::Add(Residual {
-                from: earlier.ok_or_else(|| unexpected(format!("`{with}`, which is no earlier layer")))?,
-            })
-        }
+        LayerOp::Add { with } => Block::Add(Residual { from: earlier(model, index, with)? }),
+        LayerOp::Branch { from } if from == "input" => Block::Branch(Residual { from: IMAGE }),
+        LayerOp::Branch { from } => Block::Branch(Residual { from: earlier(model, index, from)? }),
         LayerOp::Activation { function, .. } => match function {
             Activation::Relu => Block::Relu(Relu::new()),
             Activation::Square => Block::Square(Nothing),
@@ -289,6 +293,12 @@ fn block(
             }
         },
     })
+}
+
+/// The index of the layer called `name` among the first `index`.
+fn earlier(model: &Model, index: usize, name: &str) -> Result<usize> {
+    let found = model.layers().iter().take(index).position(|l| l.name == name);
+    found.ok_or_else(|| unexpected(format!("`{name}`, which is no earlier layer")))
 }
 
 /// The coefficients at the finest granularity that any of the three has.
@@ -394,7 +404,8 @@ mod tests {
                     }),
                 ),
                 layer("relu", activation(Activation::Relu)),
-                layer("add", LayerOp::Add { with: "channel".to_owned() }),
+                layer("branch", LayerOp::Branch { from: "channel".to_owned() }),
+                layer("add", LayerOp::Add { with: "relu".to_owned() }),
                 layer("pool", LayerOp::AvgPool(Pool2d { kernel: [2, 3], stride: [1, 2] })),
                 layer("element", activation(polynomial(&[4, 4, 2], 10))),
                 layer("flatten", LayerOp::Flatten),

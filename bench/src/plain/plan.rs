@@ -99,7 +99,14 @@ pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
     let kept: Vec<usize> = model
         .layers()
         .iter()
-        .filter_map(|l| if let LayerOp::Add { with } = &l.op { position(with) } else { None })
+        .enumerate()
+        .flat_map(|(i, l)| match &l.op {
+            LayerOp::Add { with } => [position(with), None],
+            // A branch is the same value as the layer it starts from.
+            LayerOp::Branch { from } => [position(from), Some(i)],
+            _ => [None, None],
+        })
+        .flatten()
         .collect();
     let mut shape = model.input().shape();
     for (i, (layer, &output)) in model.layers().iter().zip(model.shapes()).enumerate() {
@@ -136,6 +143,7 @@ pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
                 let other = position(with).and_then(|p| value_of.get(p)).copied().unwrap_or(0);
                 push(Op::Add(other), None)
             }
+            LayerOp::Branch { from } => position(from).and_then(|p| value_of.get(p)).copied().unwrap_or(0),
             LayerOp::BatchNorm { .. } | LayerOp::Activation { .. } => {
                 let next = element_wise(&layer.op, output)?;
                 let next = |e: usize| next.get(e).copied().unwrap_or([0.0, 1.0, 0.0]);

@@ -2,23 +2,26 @@
 //! least absolute value, weights are small, so every sum is an exact integer. Must never let one reach 2^53.
 //!
 //! Exactness. An integer below 2^53 in absolute value is a double, and a fused multiply-and-add whose exact result is
-//! such an integer returns it. Sums start from a residue of at most q / 2 and run over so many columns that
-//! `q / 2 (1 + sum |w|) < 2^53` ([`Panels::run`]); then they are reduced. Products of two residues are reduced as
+//! such an integer returns it. Sums start from a reduced one and run over so many columns that with the bias they stay
+//! below 2^53 ([`Panels::run`]); then they are reduced. Residues are shifted by `h = (q - 1) / 2` rather than centred one by
+//! one; the sum then lacks `h sum w`, which is `-sum w / 2` modulo q or, for an odd sum, `h - (sum w - 1) / 2`. Products of two residues are reduced as
 //! `h = a b` rounded, `l = a b - h` exact, `t = round(h / q)`, `(h - t q) + l`, exact for q < 2^50 (Shoup's NTL; van der
 //! Hoeven, Lecerf, Quintin 2016, "Modular SIMD arithmetic in Mathemagix").
+
+use std::slice::Chunks;
 
 use pulp::{Simd, WithSimd};
 
 use super::panels::{Group, PANEL_ROWS, Panel};
 use super::portable::{bias, write_empty_rows};
-use super::{Mirror, Panels, Rows, Scratch, TILE};
+use super::{Input, Mirror, Panels, Rows, Scratch, TILE};
 use crate::modulus::{Factor, Modulus};
 
 /// Slots worked on together: two vectors of AVX2, four of NEON, so that six rows fill the registers.
-const GROUP: usize = 8;
+pub(super) const GROUP: usize = 8;
 const GROUPS: usize = TILE / GROUP;
-/// Columns of a group that stay in the first-level cache while all panels read them.
-const BLOCK: usize = 256;
+/// Columns of a group whose slots stay in the first-level cache while all panels read them.
+const BLOCK: usize = 64;
 /// Columns of a window for rows that are worked on alone; all slots of so many fill half the first-level cache.
 const WINDOW: usize = 64;
 /// Fewest entries of such a row in a window on average, for windows to be worth it.
@@ -38,17 +41,18 @@ pub(super) fn available() -> bool {
     false
 }
 
-/// Runs `op` with the processor's vectors; with plain numbers, and the same result, where it has none.
-fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+/// Runs `op` with the processor's vectors. [`super::Kernel::available`] has seen to it that it has them.
+fn dispatch<Op: WithSimd<Output = ()>>(op: Op) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return Simd::vectorize(simd, op);
-    }
+    let simd = pulp::x86::V3::try_new();
     #[cfg(target_arch = "aarch64")]
-    if let Some(simd) = pulp::aarch64::Neon::try_new() {
-        return Simd::vectorize(simd, op);
+    let simd = pulp::aarch64::Neon::try_new();
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    if let Some(simd) = simd {
+        Simd::vectorize(simd, op);
     }
-    Simd::vectorize(pulp::Scalar256b, op)
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = op;
 }
 
 /// Arithmetic modulo q on vectors of doubles.
@@ -57,6 +61,8 @@ struct Field<S: Simd> {
     simd: S,
     q: S::f64s,
     half: S::f64s,
+    /// 2^52 + (q - 1) / 2.
+    shift: S::f64s,
     inverse: S::f64s,
     round: S::f64s,
     two_52: S::f64s,
@@ -72,6 +78,7 @@ impl<S: Simd> Field<S> {
             simd,
             q: splat(q),
             half: splat((q / 2.0).floor()),
+            shift: splat(TWO_52 + (q / 2.0).floor()),
             inverse: splat(1.0 / q),
             round: splat(ROUND),
             two_52: splat(TWO_52),
@@ -92,6 +99,13 @@ impl<S: Simd> Field<S> {
         let x = self.double(x);
         let over = self.simd.less_than_f64s(self.half, x);
         self.simd.sub_f64s(x, self.simd.select_f64s(over, self.q, self.zero))
+    }
+
+    /// A canonical residue less (q - 1) / 2.
+    #[inline(always)]
+    fn shifted(&self, x: S::u64s) -> S::f64s {
+        let bits = self.simd.or_u64s(x, self.simd.transmute_u64s_f64s(self.two_52));
+        self.simd.sub_f64s(self.simd.transmute_f64s_u64s(bits), self.shift)
     }
 
     /// A double above -q and below q as a canonical residue.
@@ -125,27 +139,38 @@ impl<S: Simd> Field<S> {
         let quotient = self.nearest(self.simd.mul_f64s(high, self.inverse));
         self.simd.add_f64s(self.simd.negate_mul_add_f64s(quotient, self.q, high), low)
     }
+
+    #[inline(always)]
+    fn square(&self, a: S::f64s) -> S::f64s {
+        self.multiply(a, a)
+    }
+
+    /// Twice a double below q.
+    #[inline(always)]
+    fn twice(&self, a: S::f64s) -> S::f64s {
+        self.reduce(self.simd.add_f64s(a, a))
+    }
 }
 
 /// One tile of a product; see [`super::multiply`].
 pub(super) fn multiply(
     q: Modulus,
     panels: &Panels,
-    input: &[u64],
+    input: Input<'_>,
     rows: &Rows<'_>,
     scratch: &mut Scratch,
     output: &mut [u64],
 ) {
     write_empty_rows(panels, rows, output);
     let Some(run) = panels.run(q) else { return };
-    scratch.reserve(panels.columns() * TILE, panels.rows() * TILE);
+    scratch.reserve(panels.columns(), panels.rows() * GROUPS);
     dispatch(Multiply { q, panels, input, rows, scratch, output, run });
 }
 
 struct Multiply<'a> {
     q: Modulus,
     panels: &'a Panels,
-    input: &'a [u64],
+    input: Input<'a>,
     rows: &'a Rows<'a>,
     scratch: &'a mut Scratch,
     output: &'a mut [u64],
@@ -159,81 +184,105 @@ impl WithSimd for Multiply<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { q, panels, input, rows, scratch, output, run } = self;
-        let field = Field::new(simd, q);
-        let block = BLOCK.min(run);
+        let f = Field::new(simd, q);
+        let Scratch { x, sums, cursors, .. } = scratch;
+        let x = x.get_mut(..panels.columns()).unwrap_or_default();
+        let (alone, together): (Vec<&Group>, Vec<&Group>) = panels.groups.iter().partition(|g| g.single().is_some());
         for component in 0..rows.input_components {
-            let x = scratch.x.get_mut(..panels.columns() * TILE).unwrap_or_default();
-            arrange(&field, panels.columns(), rows.input_components, component, input, x);
-            let sums = scratch.sums.get_mut(..panels.rows() * TILE).unwrap_or_default();
-            let (alone, together): (Vec<_>, Vec<_>) = panels.groups.iter().partition(|g| g.single().is_some());
-            for group in together {
-                let parts = group.columns.len().div_ceil(block).max(1);
-                for part in 0..parts {
-                    let first = part * block;
-                    let columns =
-                        group.columns.get(first..(first + block).min(group.columns.len())).unwrap_or_default();
-                    let fresh = part == 0 && !group.continues;
-                    // Sums of several blocks are reduced in between when not all of them fit.
-                    let reduce = !fresh && run < panels.columns();
-                    for (g, x) in x.chunks_exact(panels.columns() * GROUP).enumerate() {
-                        for panel in &group.panels {
-                            let place = Place { first, fresh, reduce, group: g };
-                            dot(&field, panel, columns, x, sums, place);
-                        }
+            let shifted = match input {
+                Input::Plain(input) => {
+                    arrange(&f, (rows.input_components, component), input, x);
+                    true
+                }
+                Input::Square(input) => {
+                    arrange_squares(&f, component, input, x);
+                    false
+                }
+            };
+            // Sums of several runs are reduced in between when not all of them fit.
+            let several = run < panels.columns();
+            let run = run.min(BLOCK);
+            for group in &together {
+                for (part, columns) in group.columns.chunks(BLOCK).enumerate() {
+                    let start =
+                        if part == 0 && !group.continues { Start::Zero } else { Start::Sum { reduce: several } };
+                    let first = part * BLOCK;
+                    for panel in &group.panels {
+                        dot(&f, panel, first, columns.chunks(run), x, sums, start);
                     }
                 }
             }
-            single_rows(&field, &alone, panels.columns(), x, run, (sums, &mut scratch.cursors));
-            let touched = panels.groups.iter().filter(|g| !g.continues).flat_map(|g| &g.panels).flat_map(|p| &p.rows);
-            for &row in touched {
-                let start = (row as usize * rows.output_components + component) * TILE;
-                let Some(out) = output.get_mut(start..start + TILE) else { continue };
-                let Some(sums) = sums.get(row as usize * TILE..(row as usize + 1) * TILE) else { continue };
-                let constant = if component == 0 { bias(rows, row) } else { 0 };
-                finish(&field, sums, constant, rows.accumulate, out);
+            single_rows(&f, &alone, x, run, (sums, cursors));
+            for panel in panels.groups.iter().filter(|g| !g.continues).flat_map(|g| &g.panels) {
+                for (lane, (&row, &total)) in panel.rows.iter().zip(&panel.totals).enumerate() {
+                    let start = (row as usize * rows.output_components + component) * TILE;
+                    let Some(out) = output.get_mut(start..start + TILE) else { continue };
+                    let bias = if component == 0 { q.centre(bias(rows, row)) } else { 0 };
+                    let constant = bias + if shifted { shortfall(q, total) } else { 0 };
+                    let own = sums.get(panel.start * GROUPS..).unwrap_or_default().iter().skip(lane);
+                    finish(&f, own.step_by(panel.rows.len()), constant, rows.accumulate, out);
+                }
             }
         }
     }
 }
 
-/// The tiles of one component as doubles, group of slots by group of slots: `x[group][column][slot]`.
+/// What a sum over residues shifted by h lacks, modulo q.
+fn shortfall(q: Modulus, total: i64) -> i64 {
+    if total % 2 == 0 { -total / 2 } else { (q.value() / 2).cast_signed() - (total - 1) / 2 }
+}
+
+/// The tiles of one component as doubles, each less by h.
 #[inline(always)]
-fn arrange<S: Simd>(f: &Field<S>, columns: usize, components: usize, component: usize, input: &[u64], x: &mut [f64]) {
-    let tiles = input.chunks_exact(TILE).skip(component).step_by(components);
-    for (column, tile) in tiles.enumerate().take(columns) {
-        for (g, from) in tile.as_chunks::<GROUP>().0.iter().enumerate() {
-            let start = (g * columns + column) * GROUP;
-            let Some(to) = x.get_mut(start..start + GROUP) else { continue };
-            let (from, to) = (S::as_simd_u64s(from).0, S::as_mut_simd_f64s(to).0);
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = f.centred(from);
-            }
+fn arrange<S: Simd>(f: &Field<S>, (components, component): (usize, usize), input: &[u64], x: &mut [[f64; TILE]]) {
+    let tiles = input.as_chunks::<TILE>().0.iter().skip(component).step_by(components);
+    for (from, to) in tiles.zip(x) {
+        for (to, &from) in S::as_mut_simd_f64s(to).0.iter_mut().zip(S::as_simd_u64s(from).0) {
+            *to = f.shifted(from);
         }
     }
 }
 
-/// Where in the product a panel is worked on.
+/// One component of the squares of ciphertexts of two.
+#[inline(always)]
+fn arrange_squares<S: Simd>(f: &Field<S>, component: usize, input: &[u64], x: &mut [[f64; TILE]]) {
+    for (pair, to) in input.as_chunks::<{ 2 * TILE }>().0.iter().zip(x) {
+        let (a, b) = pair.split_at(TILE);
+        let (a, b) = (S::as_simd_u64s(a).0, S::as_simd_u64s(b).0);
+        for ((&a, &b), to) in a.iter().zip(b).zip(S::as_mut_simd_f64s(to).0) {
+            *to = match component {
+                0 => f.square(f.centred(a)),
+                1 => f.twice(f.multiply(f.centred(a), f.centred(b))),
+                _ => f.square(f.centred(b)),
+            };
+        }
+    }
+}
+
+/// What a block's sums start from.
 #[derive(Clone, Copy)]
-struct Place {
-    /// First column of the block within the panel's group.
-    first: usize,
-    /// Whether nothing has been summed yet.
-    fresh: bool,
-    /// Whether what has been summed is reduced first.
-    reduce: bool,
-    /// Group of slots.
-    group: usize,
+enum Start {
+    Zero,
+    Sum { reduce: bool },
 }
 
 #[inline(always)]
-fn dot<S: Simd>(f: &Field<S>, panel: &Panel, columns: &[u32], x: &[f64], sums: &mut [f64], place: Place) {
+fn dot<S: Simd>(
+    f: &Field<S>,
+    panel: &Panel,
+    first: usize,
+    runs: Chunks<'_, u32>,
+    x: &[[f64; TILE]],
+    sums: &mut [[f64; GROUP]],
+    start: Start,
+) {
     match panel.rows.len() {
-        1 => dot_rows::<S, 1>(f, panel, columns, x, sums, place),
-        2 => dot_rows::<S, 2>(f, panel, columns, x, sums, place),
-        3 => dot_rows::<S, 3>(f, panel, columns, x, sums, place),
-        4 => dot_rows::<S, 4>(f, panel, columns, x, sums, place),
-        5 => dot_rows::<S, 5>(f, panel, columns, x, sums, place),
-        _ => dot_rows::<S, PANEL_ROWS>(f, panel, columns, x, sums, place),
+        1 => dot_rows::<S, 1>(f, panel, first, runs, x, sums, start),
+        2 => dot_rows::<S, 2>(f, panel, first, runs, x, sums, start),
+        3 => dot_rows::<S, 3>(f, panel, first, runs, x, sums, start),
+        4 => dot_rows::<S, 4>(f, panel, first, runs, x, sums, start),
+        5 => dot_rows::<S, 5>(f, panel, first, runs, x, sums, start),
+        _ => dot_rows::<S, PANEL_ROWS>(f, panel, first, runs, x, sums, start),
     }
 }
 
@@ -241,54 +290,62 @@ fn dot<S: Simd>(f: &Field<S>, panel: &Panel, columns: &[u32], x: &[f64], sums: &
 fn dot_rows<S: Simd, const R: usize>(
     f: &Field<S>,
     panel: &Panel,
-    columns: &[u32],
-    x: &[f64],
-    sums: &mut [f64],
-    place: Place,
+    first: usize,
+    runs: Chunks<'_, u32>,
+    x: &[[f64; TILE]],
+    sums: &mut [[f64; GROUP]],
+    start: Start,
 ) {
-    if GROUP == 2 * S::F64_LANES {
-        dot_vectors::<S, R, 2>(f, panel, columns, x, sums, place);
-    } else {
-        dot_vectors::<S, R, 4>(f, panel, columns, x, sums, place);
+    let weights = panel.weights.as_chunks::<R>().0.get(first..).unwrap_or_default();
+    let sums = sums.get_mut(panel.start * GROUPS..).unwrap_or_default();
+    for (group, sums) in sums.as_chunks_mut::<R>().0.iter_mut().take(GROUPS).enumerate() {
+        if GROUP == 2 * S::F64_LANES {
+            dot_vectors::<S, R, 2>(f, weights, runs.clone(), (x, group), sums, start);
+        } else {
+            dot_vectors::<S, R, 4>(f, weights, runs.clone(), (x, group), sums, start);
+        }
     }
 }
 
 #[inline(always)]
 fn dot_vectors<S: Simd, const R: usize, const V: usize>(
     f: &Field<S>,
-    panel: &Panel,
-    columns: &[u32],
-    x: &[f64],
-    sums: &mut [f64],
-    place: Place,
+    weights: &[[u64; R]],
+    runs: Chunks<'_, u32>,
+    (x, group): (&[[f64; TILE]], usize),
+    sums: &mut [[f64; GROUP]; R],
+    start: Start,
 ) {
     let mut local = [[f.zero; V]; R];
-    let at = |row: u32| row as usize * TILE + place.group * GROUP;
-    if !place.fresh {
-        for (local, &row) in local.iter_mut().zip(&panel.rows) {
-            let from = S::as_simd_f64s(sums.get(at(row)..at(row) + GROUP).unwrap_or_default()).0;
-            for (l, &s) in local.iter_mut().zip(from) {
-                *l = if place.reduce { f.reduce(s) } else { s };
+    if let Start::Sum { reduce } = start {
+        for (local, sums) in local.iter_mut().zip(&*sums) {
+            for (l, &s) in local.iter_mut().zip(S::as_simd_f64s(sums).0) {
+                *l = if reduce { f.reduce(s) } else { s };
             }
         }
     }
-    let x = x.as_chunks::<GROUP>().0;
-    let weights = panel.weights.as_chunks::<R>().0.get(place.first..).unwrap_or_default();
-    for (&column, weights) in columns.iter().zip(weights) {
-        let Some(x) = x.get(column as usize) else { continue };
-        let x: &[S::f64s] = S::as_simd_f64s(x).0;
-        let Some(x) = x.first_chunk::<V>() else { continue };
-        for (row, &w) in local.iter_mut().zip(weights) {
-            let w = f.simd.splat_f64s(f64::from_bits(w));
-            for (s, &x) in row.iter_mut().zip(x) {
-                *s = f.simd.mul_add_e_f64s(x, w, *s);
+    let x = x.as_flattened().get(group * GROUP..).unwrap_or_default();
+    let mut weights = weights.iter();
+    for (number, columns) in runs.enumerate() {
+        if number > 0 {
+            for l in local.as_flattened_mut() {
+                *l = f.reduce(*l);
+            }
+        }
+        for (&column, weights) in columns.iter().zip(&mut weights) {
+            let Some(x) = x.get(column as usize * TILE..).and_then(<[f64]>::first_chunk::<GROUP>) else { continue };
+            let Some(x) = S::as_simd_f64s(x).0.first_chunk::<V>() else { continue };
+            for (row, &w) in local.iter_mut().zip(weights) {
+                let w = f.simd.splat_f64s(f64::from_bits(w));
+                for (s, &x) in row.iter_mut().zip(x) {
+                    *s = f.simd.mul_add_e_f64s(x, w, *s);
+                }
             }
         }
     }
-    for (local, &row) in local.iter().zip(&panel.rows) {
-        let to = S::as_mut_simd_f64s(sums.get_mut(at(row)..at(row) + GROUP).unwrap_or_default()).0;
-        for (to, &l) in to.iter_mut().zip(local) {
-            *to = l;
+    for (local, sums) in local.iter().zip(sums) {
+        for (s, &l) in S::as_mut_simd_f64s(sums).0.iter_mut().zip(local) {
+            *s = l;
         }
     }
 }
@@ -298,93 +355,96 @@ fn dot_vectors<S: Simd, const R: usize, const V: usize>(
 fn single_rows<S: Simd>(
     f: &Field<S>,
     groups: &[&Group],
-    columns: usize,
-    x: &[f64],
+    x: &[[f64; TILE]],
     run: usize,
-    (sums, cursors): (&mut [f64], &mut Vec<usize>),
+    (sums, cursors): (&mut [[f64; GROUP]], &mut Vec<usize>),
 ) {
     let entries: usize = groups.iter().map(|g| g.columns.len()).sum();
     // Rows that jump about the whole input are taken a window of columns at a time, which then stays in the cache.
-    let scattered = entries * WINDOW >= groups.len() * columns * SCATTERED;
-    let window = if scattered { WINDOW } else { columns };
+    let scattered = entries * WINDOW >= groups.len() * x.len() * SCATTERED;
+    let window = if scattered { WINDOW } else { x.len() };
     cursors.clear();
     cursors.resize(groups.len(), 0);
-    for end in (0..columns).step_by(window.max(1)).map(|first| first + window) {
+    for end in (0..x.len()).step_by(window.max(1)).map(|first| first + window) {
         for (group, cursor) in groups.iter().zip(cursors.iter_mut()) {
-            let Some(panel) = group.single() else { continue };
-            let ahead = group.columns.get(*cursor..).unwrap_or_default();
-            let count = if scattered { ahead.partition_point(|&c| (c as usize) < end) } else { ahead.len() };
-            if count > 0 {
-                let entries = *cursor..*cursor + count;
-                if GROUP == 2 * S::F64_LANES {
-                    single_row::<S, 2>(f, group, panel, entries, columns, x, run, sums);
-                } else {
-                    single_row::<S, 4>(f, group, panel, entries, columns, x, run, sums);
-                }
-                *cursor += count;
-            }
+            let ahead = group.columns.get(*cursor).is_some_and(|&c| (c as usize) < end);
+            let Some(panel) = group.single().filter(|_| ahead) else { continue };
+            let Some(sums) = sums.get_mut(panel.start * GROUPS..(panel.start + 1) * GROUPS) else { continue };
+            *cursor = if GROUP == 2 * S::F64_LANES {
+                single_row::<S, { TILE / 4 }>(f, (group, panel), *cursor, end, x, run, sums)
+            } else {
+                single_row::<S, { TILE / 2 }>(f, (group, panel), *cursor, end, x, run, sums)
+            };
         }
     }
 }
 
+/// Adds the entries from `cursor` on whose columns lie before `end`; returns the next one's number.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "inlined; a struct would only rename the call")]
 fn single_row<S: Simd, const V: usize>(
     f: &Field<S>,
-    group: &Group,
-    panel: &Panel,
-    entries: std::ops::Range<usize>,
-    columns: usize,
-    x: &[f64],
+    (group, panel): (&Group, &Panel),
+    mut cursor: usize,
+    end: usize,
+    x: &[[f64; TILE]],
     run: usize,
-    sums: &mut [f64],
-) {
-    let row = panel.rows.first().copied().unwrap_or(0) as usize;
-    let Some(sums) = sums.get_mut(row * TILE..(row + 1) * TILE) else { return };
-    let sums = S::as_mut_simd_f64s(sums).0;
-    let mut local = [[f.zero; V]; GROUPS];
-    if entries.start > 0 || group.continues {
-        for (l, s) in local.as_flattened_mut().iter_mut().zip(&*sums) {
+    sums: &mut [[f64; GROUP]],
+) -> usize {
+    let mut local = [f.zero; V];
+    let sums = S::as_mut_simd_f64s(sums.as_flattened_mut()).0;
+    if cursor > 0 || group.continues {
+        for (l, s) in local.iter_mut().zip(&*sums) {
             *l = *s;
         }
     }
-    let x = x.as_chunks::<GROUP>().0;
-    let parts: [&[[f64; GROUP]]; GROUPS] =
-        std::array::from_fn(|g| x.get(g * columns..(g + 1) * columns).unwrap_or_default());
-    let mut start = entries.start;
-    while start < entries.end {
-        if start.is_multiple_of(run) && (start > 0 || group.continues) {
-            for l in local.as_flattened_mut() {
+    loop {
+        if cursor.is_multiple_of(run) && (cursor > 0 || group.continues) {
+            for l in &mut local {
                 *l = f.reduce(*l);
             }
         }
-        let end = entries.end.min((start / run + 1).saturating_mul(run));
-        let pairs = group.columns.get(start..end).into_iter().flatten();
-        for (&column, &w) in pairs.zip(panel.weights.get(start..end).into_iter().flatten()) {
+        let limit = (cursor / run + 1).saturating_mul(run).min(group.columns.len());
+        let pairs = group.columns.get(cursor..limit).unwrap_or_default();
+        let pairs = pairs.iter().zip(panel.weights.get(cursor..limit).unwrap_or_default());
+        for (&column, &w) in pairs {
+            if column as usize >= end {
+                break;
+            }
+            cursor += 1;
+            let Some(x) = x.get(column as usize) else { continue };
             let w = f.simd.splat_f64s(f64::from_bits(w));
-            for (local, part) in local.iter_mut().zip(&parts) {
-                let Some(x) = part.get(column as usize) else { continue };
-                for (l, &x) in local.iter_mut().zip(S::as_simd_f64s(x).0) {
-                    *l = f.simd.mul_add_e_f64s(x, w, *l);
-                }
+            for (l, &x) in local.iter_mut().zip(S::as_simd_f64s(x).0) {
+                *l = f.simd.mul_add_e_f64s(x, w, *l);
             }
         }
-        start = end;
+        if cursor < limit || limit == group.columns.len() {
+            break;
+        }
     }
-    for (s, l) in sums.iter_mut().zip(local.as_flattened()) {
+    for (s, l) in sums.iter_mut().zip(&local) {
         *s = *l;
     }
+    cursor
 }
 
+/// One row's sums, group of slots by group of slots, as residues.
 #[inline(always)]
-fn finish<S: Simd>(f: &Field<S>, sums: &[f64], constant: u64, keep: bool, out: &mut [u64]) {
-    let constant = f.centred(f.simd.splat_u64s(constant));
-    for (out, &sum) in S::as_mut_simd_u64s(out).0.iter_mut().zip(S::as_simd_f64s(sums).0) {
-        let mut x = f.simd.add_f64s(f.reduce(sum), constant);
-        if keep {
-            x = f.simd.add_f64s(x, f.centred(*out));
+fn finish<'a, S: Simd>(
+    f: &Field<S>,
+    sums: impl Iterator<Item = &'a [f64; GROUP]>,
+    constant: i64,
+    keep: bool,
+    out: &mut [u64],
+) {
+    let constant = f.simd.splat_f64s(constant as f64);
+    for (out, sums) in out.as_chunks_mut::<GROUP>().0.iter_mut().zip(sums) {
+        for (out, &sum) in S::as_mut_simd_u64s(out).0.iter_mut().zip(S::as_simd_f64s(sums).0) {
+            let mut x = f.simd.add_f64s(sum, constant);
+            if keep {
+                x = f.simd.add_f64s(x, f.centred(*out));
+            }
+            *out = f.canonical(f.reduce(x));
         }
-        *out = f.canonical(f.reduce(x));
     }
 }
 
@@ -413,10 +473,9 @@ impl WithSimd for Square<'_> {
             let operands = S::as_simd_u64s(a).0.iter().zip(S::as_simd_u64s(b).0);
             for (((&a, &b), y0), (y1, y2)) in operands.zip(y0).zip(y1.iter_mut().zip(y2)) {
                 let (a, b) = (f.centred(a), f.centred(b));
-                *y0 = f.canonical(f.multiply(a, a));
-                let cross = f.multiply(a, b);
-                *y1 = f.canonical(f.reduce(f.simd.add_f64s(cross, cross)));
-                *y2 = f.canonical(f.multiply(b, b));
+                *y0 = f.canonical(f.square(a));
+                *y1 = f.canonical(f.twice(f.multiply(a, b)));
+                *y2 = f.canonical(f.square(b));
             }
         }
     }

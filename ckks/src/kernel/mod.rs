@@ -54,18 +54,24 @@ impl Kernel {
 /// Room for what one product needs while it is made; kept by a thread from tile to tile.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    x: Vec<f64>,
-    sums: Vec<f64>,
+    x: Vec<[f64; TILE]>,
+    sums: Vec<[f64; float::GROUP]>,
     cursors: Vec<usize>,
+    squares: Vec<u64>,
+}
+
+/// What a product reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a> {
+    Plain(&'a [u64]),
+    /// The squares of these ciphertexts of two components.
+    Square(&'a [u64]),
 }
 
 impl Scratch {
     fn reserve(&mut self, x: usize, sums: usize) {
-        for (room, len) in [(&mut self.x, x), (&mut self.sums, sums)] {
-            if room.len() < len {
-                room.resize(len, 0.0);
-            }
-        }
+        self.x.resize(self.x.len().max(x), [0.0; TILE]);
+        self.sums.resize(self.sums.len().max(sums), [0.0; float::GROUP]);
     }
 }
 
@@ -86,13 +92,23 @@ pub(crate) fn multiply(
     kernel: Kernel,
     q: Modulus,
     panels: &Panels,
-    input: &[u64],
+    input: Input<'_>,
     rows: &Rows<'_>,
     scratch: &mut Scratch,
     output: &mut [u64],
 ) {
+    if kernel == Kernel::Fma && panels.run(q).is_some() {
+        return float::multiply(q, panels, input, rows, scratch, output);
+    }
+    let input = match input {
+        Input::Plain(input) => input,
+        Input::Square(input) => {
+            scratch.squares.resize(input.len() / 2 * 3, 0);
+            square(kernel, q, input, &mut scratch.squares);
+            &scratch.squares
+        }
+    };
     match kernel {
-        Kernel::Fma if panels.run(q).is_some() => float::multiply(q, panels, input, rows, scratch, output),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if panels.fits_52_bits(q) => ifma::multiply(q, panels, input, rows, output),
         _ => portable::multiply(q, panels, input, rows, output),

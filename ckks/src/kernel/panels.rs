@@ -62,6 +62,10 @@ impl Group {
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
     pub(crate) rows: Vec<u32>,
+    /// Rows in panels before this one.
+    pub(crate) start: usize,
+    /// Per row the sum of all its weights, in this panel and in those that continue it.
+    pub(crate) totals: Vec<i64>,
     /// Column by column, one weight per row, in the kernel's own form.
     pub(crate) weights: Vec<u64>,
 }
@@ -110,10 +114,16 @@ impl Panels {
             members.entry(columns).or_default().push(rows);
         }
         let mut groups = Vec::new();
+        let mut done = 0;
         for columns in order {
             let ids = members.remove(&columns).unwrap_or_default();
+            let mut starts = Vec::with_capacity(ids.len());
+            for rows in &ids {
+                starts.push(done);
+                done += rows.len();
+            }
             for (part, chunk) in columns.chunks(MAX_COLUMNS).enumerate() {
-                let panels = ids.iter().map(|ids| {
+                let panels = ids.iter().zip(&starts).map(|(ids, &start)| {
                     let rows: Vec<Vec<i32>> = ids.iter().map(|&r| spread(row(r as usize), chunk)).collect();
                     for weights in &rows {
                         raise(&mut norms, weights);
@@ -121,7 +131,12 @@ impl Panels {
                     let weights = (0..chunk.len())
                         .flat_map(|k| rows.iter().map(move |s| store(s.get(k).copied().unwrap_or(0))))
                         .collect();
-                    Panel { rows: ids.clone(), weights }
+                    Panel {
+                        rows: ids.clone(),
+                        start,
+                        totals: ids.iter().map(|&r| total(row(r as usize).1)).collect(),
+                        weights,
+                    }
                 });
                 groups.push(Group { panels: panels.collect(), columns: chunk.to_vec(), continues: part > 0 });
             }
@@ -160,7 +175,11 @@ impl Panels {
     /// How many columns, counted from a group's first, can be summed as doubles before a reduction: all of them, or a
     /// power of two. `None` when the modulus and the weights are too large, or stored in the other form.
     pub(crate) fn run(&self, q: Modulus) -> Option<usize> {
-        let fits = |norm: u64| (u128::from(norm) + 1) * u128::from(q.value() / 2 + 1) < EXACT;
+        // A product of residues, reduced with a rounded quotient, exceeds q / 2 by at most q^2 / 2^53 (1.5 units in the
+        // last place of a quotient below q / 4, times q, and one more for what it started from).
+        let largest = u128::from(q.value() / 2) + (u128::from(q.value()).pow(2) >> 53) + 2;
+        // Besides the products: what the sum starts from, the bias, half the weights' sum, and what is added to.
+        let fits = |norm: u64| (2 * u128::from(norm) + 4) * largest < 2 * EXACT;
         if self.form != Form::Double {
             return None;
         }
@@ -179,6 +198,10 @@ impl Panels {
     pub(crate) fn fits_64_bits(&self, q: Modulus) -> bool {
         self.norm.checked_mul(q.value()).is_some_and(|m| m < 1 << 61)
     }
+}
+
+fn total(weights: &[i32]) -> i64 {
+    weights.iter().map(|&w| i64::from(w)).sum()
 }
 
 /// A row's weights at the given columns, both ascending: zero where it has none.

@@ -13,26 +13,22 @@ pub enum Instruction {
     Integer,
     /// `vpmuludq` with `vpaddq`: four 32-bit products, added up in 64 bits. AVX2.
     Muludq256,
-    /// `vfmadd` on four f64. AVX2 with FMA.
+    /// `vfmadd` on four f64: AVX2 with FMA; on two, NEON.
     Fma256,
     /// `vfmadd` on eight f64. AVX-512.
     Fma512,
-    /// `fmla` on two f64. NEON.
-    FmaNeon,
     /// `vpmadd52luq` on eight 52-bit integers. AVX-512 IFMA.
     Madd52,
 }
 
 impl Instruction {
     /// Every instruction, the slowest first.
-    pub const ALL: [Self; 6] =
-        [Self::Integer, Self::FmaNeon, Self::Muludq256, Self::Fma256, Self::Fma512, Self::Madd52];
+    pub const ALL: [Self; 5] = [Self::Integer, Self::Muludq256, Self::Fma256, Self::Fma512, Self::Madd52];
 
     /// The one in the inner loop of a kernel's integer-matrix product.
     pub fn of(kernel: Kernel) -> Self {
         match kernel {
             Kernel::Portable => Self::Integer,
-            Kernel::Fma if cfg!(target_arch = "aarch64") => Self::FmaNeon,
             Kernel::Fma => Self::Fma256,
             Kernel::Ifma => Self::Madd52,
         }
@@ -43,9 +39,9 @@ impl Instruction {
         match self {
             Self::Integer => "64-bit integer",
             Self::Muludq256 => "vpmuludq + vpaddq, 256 bits",
+            Self::Fma256 if cfg!(target_arch = "aarch64") => "fmla f64, 128 bits",
             Self::Fma256 => "vfmadd f64, 256 bits",
             Self::Fma512 => "vfmadd f64, 512 bits",
-            Self::FmaNeon => "fmla f64, 128 bits",
             Self::Madd52 => "vpmadd52luq, 512 bits",
         }
     }
@@ -55,16 +51,13 @@ impl Instruction {
         #[cfg(target_arch = "x86_64")]
         return match self {
             Self::Integer => true,
-            Self::FmaNeon => false,
             Self::Muludq256 => std::is_x86_feature_detected!("avx2"),
             Self::Fma256 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
             Self::Fma512 => std::is_x86_feature_detected!("avx512f"),
             Self::Madd52 => std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512ifma"),
         };
-        #[cfg(target_arch = "aarch64")]
-        return matches!(self, Self::Integer | Self::FmaNeon);
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        return self == Self::Integer;
+        #[cfg(not(target_arch = "x86_64"))]
+        return self == Self::Integer || (self == Self::Fma256 && Kernel::Fma.available());
     }
 
     /// Runs `rounds` rounds of the loop and says how many products that were; `None` where the processor lacks the
@@ -77,17 +70,15 @@ impl Instruction {
         // SAFETY: the processor has the instructions.
         return Some(unsafe {
             match self {
-                Self::Integer | Self::FmaNeon => integer(rounds),
+                Self::Integer => integer(rounds),
                 Self::Muludq256 => x86::muludq256(rounds),
                 Self::Fma256 => x86::fma256(rounds),
                 Self::Fma512 => x86::fma512(rounds),
                 Self::Madd52 => x86::madd52(rounds),
             }
         });
-        #[cfg(target_arch = "aarch64")]
-        return Some(if self == Self::FmaNeon { neon(rounds) } else { integer(rounds) });
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        return Some(integer(rounds));
+        #[cfg(not(target_arch = "x86_64"))]
+        return Some(if self == Self::Fma256 { doubles(rounds) } else { integer(rounds) });
     }
 }
 
@@ -113,26 +104,21 @@ fn integer(rounds: u64) -> u64 {
     outer * UNROLL * CHAINS as u64
 }
 
-#[cfg(target_arch = "aarch64")]
-fn neon(rounds: u64) -> u64 {
-    use std::arch::aarch64::{vdupq_n_f64, vfmaq_f64};
-    /// Two more than the four pipes of the widest cores times a latency of four cycles.
-    const SUMS: usize = 18;
+/// Pairs of doubles, which a processor with NEON multiplies and adds together.
+#[cfg(not(target_arch = "x86_64"))]
+fn doubles(rounds: u64) -> u64 {
     let outer = rounds.div_ceil(UNROLL);
-    // SAFETY: every processor of this architecture has the instructions.
-    unsafe {
-        let mut sums = [vdupq_n_f64(0.5); SUMS];
-        for _ in 0..outer {
-            let (x, w) = (black_box(vdupq_n_f64(0.5)), black_box(vdupq_n_f64(0.5)));
-            for _ in 0..UNROLL {
-                for s in &mut sums {
-                    *s = vfmaq_f64(*s, x, w);
-                }
+    let mut sums = [[0.5_f64; 2]; CHAINS];
+    for _ in 0..outer {
+        let (x, w) = (black_box(0.5_f64), black_box(0.5_f64));
+        for _ in 0..UNROLL {
+            for s in sums.as_flattened_mut() {
+                *s = x.mul_add(w, *s);
             }
         }
-        black_box(sums);
     }
-    outer * UNROLL * SUMS as u64 * 2
+    black_box(sums);
+    outer * UNROLL * 2 * CHAINS as u64
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -58,7 +58,7 @@ fn check(case: &Case, seed: u64) {
         let mut output = before.clone();
         let spec = Rows { input_components: *ic, output_components: *oc, bias: &bias, accumulate: *accumulate };
         let panels = Panels::new(kernel, rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
-        multiply(kernel, *q, &panels, &input, &spec, &mut Scratch::default(), &mut output);
+        multiply(kernel, *q, &panels, Input::Plain(&input), &spec, &mut Scratch::default(), &mut output);
         assert!(output == expected, "{kernel:?}, q of {} bits, {} rows", q.bits(), rows.len());
     }
 }

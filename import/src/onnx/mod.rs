@@ -1,0 +1,78 @@
+//! ONNX files: reading, checking what a graph is before anything is made of it, and lowering node by node. Must never
+//! panic or allocate out of proportion on a hostile file.
+
+mod attributes;
+mod constant;
+mod dense;
+mod elementwise;
+mod fold;
+mod graph;
+mod lower;
+mod names;
+mod network;
+mod proto;
+mod quadratic;
+mod reshape;
+mod windows;
+
+use std::path::Path;
+
+use beaa_ir::{InputSpec, Model, ModelLiteral};
+use prost::Message;
+use prost::bytes::Bytes;
+
+use constant::External;
+use graph::Graph;
+use lower::lower;
+
+use crate::{Error, Imported, Options, Result, per_channel};
+
+const READING: &str = "reading an ONNX file";
+/// What a protobuf message can hold.
+const MAX_BYTES: u64 = 1 << 31;
+
+/// Imports an ONNX file; weights in files beside it are found.
+pub fn import_onnx(path: &Path, options: &Options) -> Result<Imported> {
+    let io = |source| Error::Io { operation: READING, path: path.to_path_buf(), source };
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    if length > MAX_BYTES {
+        let remedy = "keep the weights in a file beside it: export with external_data=True";
+        return Err(Error::malformed(READING, format!("{length} bytes"), "at most 2^31", remedy));
+    }
+    let bytes = std::fs::read(path).map_err(io)?;
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let options = Options { name: options.name.clone().or(stem), ..options.clone() };
+    import(bytes.into(), External::new(path.parent()), &options)
+}
+
+/// Imports an ONNX file that is in memory; all weights must be in it.
+pub fn import_onnx_bytes(bytes: &[u8], options: &Options) -> Result<Imported> {
+    import(Bytes::copy_from_slice(bytes), External::default(), options)
+}
+
+fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imported> {
+    let copied = "check that the file is the right one and was copied whole";
+    let file = proto::ModelProto::decode(bytes)
+        .map_err(|e| Error::malformed(READING, e.to_string(), "a protobuf message of ONNX", copied))?;
+    let graph = Graph::of(&file, options.shape)?;
+    let name = options.name.clone().unwrap_or_else(|| "network".to_owned());
+    let lowered =
+        lower(&graph, &mut external).map_err(|problems| Error::Unsupported { network: name.clone(), problems })?;
+    let [channels, ..] = graph.image;
+    let input = InputSpec {
+        shape: graph.image,
+        mean: per_channel(options.mean.as_deref(), 0.0, channels),
+        std: per_channel(options.std.as_deref(), 1.0, channels),
+    };
+    let literal = ModelLiteral {
+        name,
+        input,
+        classes: options.classes.clone().unwrap_or_default(),
+        layers: lowered.layers,
+        accuracy: None,
+        training: serde_json::json!({
+            "imported": {"format": "onnx", "producer": format!("{} {}", file.producer_name, file.producer_version)},
+        }),
+    };
+    Ok(Imported { model: Model::try_from(literal)?, notes: lowered.notes })
+}

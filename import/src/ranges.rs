@@ -1,0 +1,48 @@
+//! The range of each activation's input over sample images. Must never look at anything but the images it is given.
+
+use beaa_ir::{LayerOp, Model, Range, evaluate_traced};
+use rayon::prelude::*;
+
+use crate::Result;
+
+/// `model` with the smallest and the largest input that each activation sees over `images`, normalised ones. Without
+/// images nothing changes.
+pub fn measure_ranges(model: Model, images: &[Vec<f32>]) -> Result<Model> {
+    let none = || vec![None; model.layers().len()];
+    let ranges = images
+        .par_iter()
+        .map(|image| of_image(&model, image))
+        .try_reduce(none, |a, b| Ok(a.into_iter().zip(b).map(|(a, b)| join(a, b)).collect()))?;
+    if images.is_empty() {
+        return Ok(model);
+    }
+    let mut literal = model.into_literal();
+    for (layer, seen) in literal.layers.iter_mut().zip(ranges) {
+        if let LayerOp::Activation { range, .. } = &mut layer.op {
+            *range = seen;
+        }
+    }
+    Ok(Model::try_from(literal)?)
+}
+
+/// The range of each layer's input, `None` for layers that are no activations.
+fn of_image(model: &Model, image: &[f32]) -> Result<Vec<Option<Range>>> {
+    let trace = evaluate_traced(model, image)?;
+    let input: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
+    let inputs = std::iter::once(&input).chain(&trace);
+    let of = |(layer, values): (&beaa_ir::Layer, &Vec<f64>)| match layer.op {
+        LayerOp::Activation { .. } => {
+            let start = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
+            Some(values.iter().fold(start, |r, &v| Range { min: r.min.min(v as f32), max: r.max.max(v as f32) }))
+        }
+        _ => None,
+    };
+    Ok(model.layers().iter().zip(inputs).map(of).collect())
+}
+
+fn join(a: Option<Range>, b: Option<Range>) -> Option<Range> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(Range { min: a.min.min(b.min), max: a.max.max(b.max) }),
+        (a, b) => a.or(b),
+    }
+}

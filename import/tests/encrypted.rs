@@ -1,0 +1,59 @@
+//! Networks that PyTorch exported compile and run encrypted: the answers are PyTorch's, within the error that the compiler
+//! predicts.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use beaa_compiler::{Compiled, compile};
+use beaa_import::{Options, import_onnx, measure_ranges};
+use beaa_ir::{Model, program_hash};
+use beaa_runtime::{Silent, decrypt, encrypt, keygen, run};
+use safetensors::SafeTensors;
+
+fn rows(tensors: &SafeTensors<'_>, name: &str) -> Vec<Vec<f32>> {
+    let view = tensors.tensor(name).unwrap();
+    let numbers: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    numbers.chunks(numbers.len() / view.shape()[0]).map(<[f32]>::to_vec).collect()
+}
+
+/// The network with pixels wide enough for PyTorch's normally distributed test images, those images, and PyTorch's answers.
+fn imported(network: &str) -> (Model, Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/import");
+    let options = Options { mean: Some(vec![0.5]), std: Some(vec![0.1]), ..Options::default() };
+    let model = import_onnx(&folder.join(format!("{network}.dynamo.onnx")), &options).unwrap().model;
+    let bytes = std::fs::read(folder.join(format!("{network}.answers.safetensors"))).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let images = rows(&tensors, "images");
+    assert!(images.iter().flatten().all(|v| v.abs() <= 5.0), "within what pixels can be");
+    (measure_ranges(model, &images).unwrap(), images, rows(&tensors, "logits"))
+}
+
+fn answers_as_predicted(network: &str) {
+    let (model, images, expected) = imported(network);
+    let options = beaa_compiler::Options { batch: 4, ..beaa_compiler::Options::default() };
+    let Compiled { program, report } = compile(&model, &options).unwrap();
+    let deviation = report.totals.output_error.unwrap().hypot(report.totals.output_rounding.unwrap());
+    assert!(deviation <= 1.5 * options.logit_error, "{deviation}");
+    let (signature, hash) = (program.signature(), program_hash(&program));
+    let (client, server) = keygen(&signature.parameters, Some(1)).unwrap();
+    let input = encrypt(signature, &hash, &client, &images, Some(2), &Silent).unwrap();
+    let (output, _) = run(&program, &server, &input, &Silent).unwrap();
+    let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
+    let errors: Vec<f64> =
+        answers.iter().flatten().zip(expected.iter().flatten()).map(|(a, e)| a - f64::from(*e)).collect();
+    assert_eq!(errors.len(), images.len() * model.outputs());
+    // Five standard deviations: one in two million for each of some dozens of answers.
+    let largest = errors.iter().fold(0.0_f64, |m, e| m.max(e.abs()));
+    assert!(largest <= 5.0 * deviation, "{network}: off by {largest}, predicted deviation {deviation}");
+}
+
+#[test]
+fn element_wise_quadratics_run_encrypted() {
+    answers_as_predicted("cryptonets");
+}
+
+#[test]
+fn a_residual_network_runs_encrypted() {
+    answers_as_predicted("residual");
+}

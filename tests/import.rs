@@ -1,0 +1,85 @@
+//! `beaa import` as a user sees it: a network exported by PyTorch becomes a model, a program, an answer; what cannot be
+//! imported is listed.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const DATA: &str = "tests/data/import";
+
+fn beaa(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_beaa"));
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("BEAA_DATA").output().unwrap()
+}
+
+fn good(arguments: &[&str]) -> Value {
+    let output = beaa(&[&["--json"], arguments].concat());
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn bad(code: i32, words: &[&str], arguments: &[&str]) {
+    let output = beaa(arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    for word in words {
+        assert!(said.contains(word), "{arguments:?}: no {word:?} in {said}");
+    }
+}
+
+fn place(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("import");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+#[test]
+fn an_onnx_file_becomes_a_program_that_verifies() {
+    let (model, program) = (place("cryptonets.safetensors"), place("cryptonets.beaa"));
+    let (model, program) = (model.to_str().unwrap(), program.to_str().unwrap());
+    let network = format!("{DATA}/cryptonets.dynamo.onnx");
+    let normalised = ["--mean", "0.5", "--std", "0.25", "--name", "imported"];
+    let samples = ["--samples", "pneumoniamnist", "--limit", "200"];
+    let record = good(&[&["import", &network, "-o", model][..], &normalised, &samples].concat());
+    assert_eq!((&record["outputs"], &record["ranges"], &record["activations"]), (&10.into(), &2.into(), &2.into()));
+    assert!(record["notes"].as_array().unwrap().iter().any(|n| n.as_str().unwrap().contains("LogSoftmax")));
+    assert_eq!(good(&["inspect", model])["name"], "imported");
+    good(&["compile", model, "-o", program, "--batch", "64"]);
+    let data = ["--data-set", "pneumoniamnist", "--limit", "16"];
+    good(&[&["verify", program][..], &data].concat());
+}
+
+#[test]
+fn without_samples_the_command_says_what_follows() {
+    let model = place("plain.safetensors");
+    let record = good(&["import", &format!("{DATA}/grouped.classic.onnx"), "-o", model.to_str().unwrap()]);
+    let notes = record["notes"].to_string();
+    assert!(notes.contains("interval arithmetic") && notes.contains("--mean"), "{notes}");
+    assert_eq!(record["ranges"], 0);
+}
+
+#[test]
+fn a_state_dictionary_needs_its_architecture() {
+    let (network, model) = (format!("{DATA}/residual.state.safetensors"), place("residual.safetensors"));
+    let import = ["import", &network, "-o", model.to_str().unwrap()];
+    bad(2, &["--architecture"], &import);
+    let record = good(&[&import[..], &["--architecture", &format!("{DATA}/residual.architecture.json")]].concat());
+    assert_eq!(record["outputs"], 5);
+    bad(3, &["no architecture"], &["compile", &network, "-o", "/dev/null"]);
+}
+
+#[test]
+fn what_cannot_be_imported_is_listed_with_remedies() {
+    let out = place("never.safetensors");
+    let out = out.to_str().unwrap();
+    let network = format!("{DATA}/unsupported.classic.onnx");
+    let words = ["3 of its parts", "`/Sigmoid` (Sigmoid)", "`/MaxPool` (MaxPool)", "`/Tanh` (Tanh)", "average pooling"];
+    bad(3, &words, &["import", &network, "-o", out]);
+    bad(3, &["beaa import"], &["compile", &network, "-o", out]);
+    bad(3, &["nowhere.onnx"], &["import", "nowhere.onnx", "-o", out]);
+    bad(3, &["as many numbers"], &["import", &format!("{DATA}/operators/vector.onnx"), "-o", out, "--shape", "1x2x4"]);
+    assert!(!Path::new(out).exists());
+}
