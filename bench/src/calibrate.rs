@@ -91,7 +91,9 @@ fn pointwise_rates(effort: Effort) -> Result<Rates> {
     };
     // A path may make squares where the product reads them.
     let squared = seconds(effort, &batch, &p, &squares, 1)? + seconds(effort, &batch, &p, &squares, 2)?;
-    let square = (squared - 3.0 * known(&one)) / (WIDE * 3) as f64;
+    let plain = [spread.clone(), linear(Operand::Result(0), &one)];
+    let read = seconds(effort, &batch, &p, &plain, 1)? / 2.0;
+    let square = (squared - 3.0 * read) / (WIDE * 3) as f64;
 
     let large = parameters(kernel, DEGREE, 1)?;
     let wide = residues(&large, 1, 2, WIDE)?;
