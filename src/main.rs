@@ -16,6 +16,7 @@ mod progress;
 mod report;
 mod score;
 mod selection;
+mod size;
 mod training;
 
 use std::process::ExitCode;

@@ -152,6 +152,8 @@ fn wrong_use_is_exit_code_2() {
     bad(2, &["--threads"], &["data", "--threads", "0"]);
     bad(2, &["epoks", "epochs"], &["train", "--set", "student.epoks.x=1"]);
     bad(2, &["security", "192"], &["compile", text(&files().model), "-o", "/dev/null", "--security", "100"]);
+    bad(2, &["8GiB", "lots"], &["compile", text(&files().model), "-o", "/dev/null", "--memory", "lots"]);
+    bad(1, &["at least", "allow as much"], &["compile", text(&files().model), "-o", "/dev/null", "--memory", "1kB"]);
     bad(2, &["resume", "force"], &["train", "configs/tiny.json", "--out", text(&files().run)]);
     bad(2, &["--force"], &["keygen", text(&files().program), "--out", text(&files().keys)]);
     bad(2, &["--data-set"], &["verify", text(&files().program)]);

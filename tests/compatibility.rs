@@ -1,5 +1,5 @@
 //! Files of earlier format versions load for ever, or say which version is needed. One small file of every kind lies
-//! under `tests/data/v1`; they are never rewritten.
+//! under `tests/data/v1` and `tests/data/v2`; they are never rewritten. Version 2 changed keys' and ciphertexts' residues.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,6 +16,10 @@ fn v1(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1").join(name)
 }
 
+fn v2(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v2").join(name)
+}
+
 fn beaa(arguments: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_beaa")).args(arguments).output().unwrap()
 }
@@ -26,8 +30,9 @@ fn succeed(arguments: &[&Path]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// With the key that lies beside the answers.
 fn logits(program: &Path, answers: &Path) -> Vec<Vec<f64>> {
-    let key = v1("secret.key");
+    let key = answers.with_file_name("secret.key");
     let [command, key_flag, input_flag, json] = ["decrypt", "--key", "--input", "--json"].map(Path::new);
     let text = succeed(&[command, program, key_flag, &key, input_flag, answers, json]);
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -36,19 +41,35 @@ fn logits(program: &Path, answers: &Path) -> Vec<Vec<f64>> {
 }
 
 #[test]
-fn version_1_files_are_read() {
+fn version_1_files_are_read_or_say_what_to_do() {
     let model = load_model(&v1("model.safetensors")).unwrap();
     let program = load_program(&v1("program.beaa")).unwrap();
     assert_eq!(program.signature().model, model.name());
     assert_eq!(load_interface(&v1("program.beaa.signature")).unwrap(), Interface::from(&program));
+    succeed(&[Path::new("inspect"), &v1("secret.key")]);
+    for (name, remedy) in [("evaluation.key", "beaa keygen"), ("images.ct", "beaa encrypt"), ("answers.ct", "encrypt")]
+    {
+        let output = beaa(&[Path::new("inspect"), &v1(name)]);
+        let text = String::from_utf8_lossy(&output.stderr).to_string();
+        assert_eq!(output.status.code(), Some(3), "{name}");
+        assert!(text.contains("version 1") && text.contains("from 2 on") && text.contains(remedy), "{name}: {text}");
+    }
+}
+
+#[test]
+fn version_2_files_are_read() {
+    let model = load_model(&v2("model.safetensors")).unwrap();
+    let program = load_program(&v2("program.beaa")).unwrap();
+    assert_eq!(load_interface(&v2("program.beaa.signature")).unwrap(), Interface::from(&program));
     // Picture i is a plane of grey level 50 i.
     let expected = |i: usize| evaluate(&model, &model.input().normalise(&[50 * i as u8; 4])).unwrap();
-    let kept = logits(&v1("program.beaa.signature"), &v1("answers.ct"));
+    let kept = logits(&v2("program.beaa.signature"), &v2("answers.ct"));
     let folder = tempfile::tempdir().unwrap();
     let fresh = folder.path().join("answers.ct");
+    std::fs::copy(v2("secret.key"), folder.path().join("secret.key")).unwrap();
     let [run, keys, input, out] = ["run", "--keys", "--input", "-o"].map(Path::new);
-    succeed(&[run, &v1("program.beaa"), keys, &v1("evaluation.key"), input, &v1("images.ct"), out, &fresh]);
-    let now = logits(&v1("program.beaa"), &fresh);
+    succeed(&[run, &v2("program.beaa"), keys, &v2("evaluation.key"), input, &v2("images.ct"), out, &fresh]);
+    let now = logits(&v2("program.beaa"), &fresh);
     assert_eq!((kept.len(), now.len()), (3, 3));
     for i in 0..3 {
         for ((k, n), e) in kept[i].iter().zip(&now[i]).zip(expected(i)) {
@@ -62,14 +83,14 @@ fn version_1_files_are_read() {
 fn a_newer_version_says_so() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["program.beaa", "program.beaa.signature", "secret.key", "evaluation.key", "images.ct"] {
-        let mut bytes = std::fs::read(v1(name)).unwrap();
-        bytes[4] = 2;
+        let mut bytes = std::fs::read(v2(name)).unwrap();
+        bytes[4] = 3;
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         let output = beaa(&[Path::new("inspect"), &path]);
         let text = String::from_utf8_lossy(&output.stderr).to_string();
         assert_eq!(output.status.code(), Some(3), "{name}");
-        assert!(text.contains("version 2") && text.contains("newer release"), "{name}: {text}");
+        assert!(text.contains("version 3") && text.contains("newer release"), "{name}: {text}");
     }
 }
 
@@ -78,7 +99,7 @@ fn a_newer_version_says_so() {
 #[test]
 #[ignore = "writes the files that the other tests read"]
 fn write_the_files_of_this_version() {
-    let folder = v1("");
+    let folder = v2("");
     assert!(!folder.exists(), "{} is there already", folder.display());
     std::fs::create_dir_all(&folder).unwrap();
     let tensor = |shape: &[usize], data: &[f32]| Tensor::new(shape.to_vec(), data.to_vec()).unwrap();
@@ -88,7 +109,7 @@ fn write_the_files_of_this_version() {
     let function = Activation::Polynomial(polynomial);
     let layer = |name: &str, op| Layer { name: name.into(), op };
     let model = Model::try_from(ModelLiteral {
-        name: "version-1".into(),
+        name: "version-2".into(),
         input: InputSpec { shape: [1, 2, 2], mean: vec![0.5], std: vec![0.5] },
         classes: vec!["no".into(), "yes".into()],
         layers: vec![
@@ -103,22 +124,31 @@ fn write_the_files_of_this_version() {
         accuracy: None,
         training: Value::Null,
     });
-    save_model(&model.unwrap(), &v1("model.safetensors")).unwrap();
+    save_model(&model.unwrap(), &v2("model.safetensors")).unwrap();
     let mut pictures = Vec::new();
     for i in 0..3_u8 {
-        let path = std::env::temp_dir().join(format!("beaa-v1-{i}.png"));
+        let path = std::env::temp_dir().join(format!("beaa-v2-{i}.png"));
         image::GrayImage::from_pixel(2, 2, image::Luma([50 * i])).save(&path).unwrap();
         pictures.push(path);
     }
     let word = Path::new;
-    let (program, key) = (v1("program.beaa"), v1("secret.key"));
-    succeed(&[word("compile"), &v1("model.safetensors"), word("-o"), &program, word("--batch"), word("1")]);
+    let (program, key) = (v2("program.beaa"), v2("secret.key"));
+    succeed(&[
+        word("compile"),
+        &v2("model.safetensors"),
+        word("-o"),
+        &program,
+        word("--batch"),
+        word("1"),
+        word("--logit-error"),
+        word("0.01"),
+    ]);
     succeed(&[word("keygen"), &program, word("--out"), &folder, word("--seed"), word("1")]);
     let mut encrypt = vec![word("encrypt"), &program, word("--key"), &key, word("--seed"), word("1"), word("-o")];
-    let images = v1("images.ct");
+    let images = v2("images.ct");
     encrypt.extend([images.as_path(), word("--images")]);
     encrypt.extend(pictures.iter().map(PathBuf::as_path));
     succeed(&encrypt);
-    let (keys, answers) = (v1("evaluation.key"), v1("answers.ct"));
+    let (keys, answers) = (v2("evaluation.key"), v2("answers.ct"));
     succeed(&[word("run"), &program, word("--keys"), &keys, word("--input"), &images, word("-o"), &answers]);
 }

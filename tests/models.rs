@@ -22,7 +22,8 @@ fn the_mnist_student_answers_encrypted_as_in_clear() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mnist/student.safetensors");
     let model = load_model(&path).unwrap();
     assert!(model.accuracy().unwrap().test.unwrap() >= 0.989);
-    let program = compile(&model, &Options::default()).unwrap().program;
+    let options = Options { logit_error: 1.0 / 128.0, ..Options::default() };
+    let program = compile(&model, &options).unwrap().program;
     let signature = program.signature();
     assert_eq!((signature.parameters.security, signature.outputs), (128, 10));
     assert!(signature.parameters.moduli.len() <= 4, "{:?}", signature.parameters);

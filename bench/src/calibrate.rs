@@ -51,7 +51,7 @@ fn processor_name() -> String {
 fn seconds(effort: Effort, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     sample(effort, || {
-        let outcome = pointwise::run(p, &[Source::Stored(batch)], ops)?;
+        let outcome = pointwise::run(p, batch.limbs(), &[Source::Stored(batch)], ops)?;
         least = outcome.seconds.get(index).copied().unwrap_or(least).min(least);
         Ok(())
     })?;
@@ -98,7 +98,7 @@ fn pointwise_rates(effort: Effort) -> Result<Rates> {
     let large = parameters(kernel, DEGREE, 1)?;
     let wide = residues(&large, 1, 2, WIDE)?;
     let sum = [linear(Operand::Input(0), &one)];
-    let whole = sample(effort, || Ok(pointwise::run(&large, &[Source::Stored(&wide)], &sum).map(drop)?))?;
+    let whole = sample(effort, || Ok(pointwise::run(&large, 1, &[Source::Stored(&wide)], &sum).map(drop)?))?;
     let streamed = whole.minimum / (2 * DEGREE) as f64;
     let stream = (streamed - known(&one)) / WIDE as f64;
     Ok(Rates {

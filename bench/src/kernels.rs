@@ -73,7 +73,7 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let bias = vec![0; rows];
     let linear = |p: &Parameters, batch: &Batch, panels: &Panels| {
         let op = Op::Linear { terms: vec![(Operand::Input(0), panels)], bias: &bias };
-        Ok(pointwise::run(p, &[Source::Stored(batch)], &[op]).map(drop)?)
+        Ok(pointwise::run(p, 1, &[Source::Stored(batch)], &[op]).map(drop)?)
     };
     let mut count = 0;
     let mut peak = || {
@@ -84,7 +84,7 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
         (|| linear(&parameters, &batch, &dense), || linear(&parameters, &batch, &sparse));
     let mut run_wide = || linear(&wider, &wide_batch, &dense);
     let mut run_square =
-        || Ok(pointwise::run(&parameters, &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?);
+        || Ok(pointwise::run(&parameters, 1, &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?);
     let effort = Effort::small(quick);
     let effort = Effort { seconds: 4.0 * effort.seconds, ..effort };
     let times = alternate(effort, &mut [&mut peak, &mut run_dense, &mut run_sparse, &mut run_square, &mut run_wide])?;

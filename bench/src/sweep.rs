@@ -209,7 +209,9 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     let panels = matrix(p.kernel(), rows, columns, 1)?;
     let bias = vec![0; rows];
     let pairs = residues(&p, limbs, 2, columns)?;
-    let run = |op: &Op<'_>| Ok(pointwise::run(&p, &[Source::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?);
+    let run = |op: &Op<'_>| {
+        Ok(pointwise::run(&p, pairs.limbs(), &[Source::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
+    };
     let linear = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
     let linear = sample(effort, || run(&linear))?.minimum;
     let square = sample(effort, || run(&Op::Square(Operand::Input(0))))?.minimum;

@@ -26,14 +26,14 @@ fn linear(c: &mut Criterion) -> Result<()> {
             group.bench_function(BenchmarkId::new(name, format!("{kernel:?}")), |b| {
                 b.iter(|| {
                     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
-                    run(&p, &[Source::Stored(&batch)], &[op])
+                    run(&p, batch.limbs(), &[Source::Stored(&batch)], &[op])
                 });
             });
         }
         let pairs = residues(&p, 2, 845)?;
         group.throughput(Throughput::Elements((845 * 3 * TILE) as u64));
         group.bench_function(BenchmarkId::new("square", format!("{kernel:?}")), |b| {
-            b.iter(|| run(&p, &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]));
+            b.iter(|| run(&p, pairs.limbs(), &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]));
         });
     }
     group.finish();

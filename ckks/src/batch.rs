@@ -8,7 +8,7 @@ use crate::kernel::TILE;
 use crate::{Parameters, Result};
 
 /// Elements converted at once between whole polynomials and tiles: bounds the extra memory.
-const CHUNK: usize = 32;
+pub const CHUNK: usize = 32;
 
 /// `len` ciphertexts of the same limbs and components.
 #[derive(Clone, PartialEq, Eq)]
@@ -101,15 +101,13 @@ impl Batch {
         self.components
     }
 
-    /// Keeps the first `limbs` limbs.
-    pub fn drop_limbs(&mut self, limbs: usize) -> Result<()> {
+    /// A copy of the first `limbs` limbs.
+    pub fn first_limbs(&self, limbs: usize) -> Result<Self> {
         if limbs == 0 || limbs > self.limbs {
             return Err(operand("dropping limbs", format!("{limbs} limbs"), format!("1 to {}", self.limbs)));
         }
-        self.data.truncate(self.data.len() / self.limbs * limbs);
-        self.data.shrink_to_fit();
-        self.limbs = limbs;
-        Ok(())
+        let data = self.data.get(..self.data.len() / self.limbs * limbs).unwrap_or_default().to_vec();
+        Ok(Self { limbs, data, ..*self })
     }
 
     /// Copies one polynomial's values to `out`, which has N places.

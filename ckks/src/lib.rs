@@ -24,7 +24,7 @@ mod sample;
 pub mod security;
 mod switch;
 
-pub use batch::Batch;
+pub use batch::{Batch, CHUNK};
 pub use encode::Encoder;
 pub use encrypt::{decrypt, encrypt, expand};
 pub use error::{Error, Result};

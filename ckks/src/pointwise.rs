@@ -76,16 +76,19 @@ pub struct Outcome {
     pub unpacking: f64,
 }
 
-/// Runs the operations in order. All inputs have the same limbs.
-pub fn run(parameters: &Parameters, inputs: &[Source<'_>], ops: &[Op<'_>]) -> Result<Outcome> {
+/// Runs the operations in order on the first `limbs` limbs of the inputs.
+pub fn run(parameters: &Parameters, limbs: usize, inputs: &[Source<'_>], ops: &[Op<'_>]) -> Result<Outcome> {
     let wrong = |found: String, expected: &str| operand("evaluating", found, expected);
-    let Some(limbs) = inputs.first().map(Source::limbs) else { return Err(wrong("no input".into(), "at least one")) };
+    parameters.check_limbs("evaluating", limbs)?;
+    if inputs.is_empty() {
+        return Err(wrong("no input".into(), "at least one"));
+    }
     for source in inputs {
         if let Source::Stored(batch) = source {
             batch.expect("evaluating", parameters, batch.components())?;
         }
-        if source.limbs() != limbs {
-            return Err(wrong(format!("{limbs} and {} limbs", source.limbs()), "inputs of the same limbs"));
+        if source.limbs() < limbs {
+            return Err(wrong(format!("{} limbs", source.limbs()), "inputs of at least the result's limbs"));
         }
     }
     let mut sizes: Vec<Size> = Vec::with_capacity(ops.len());
@@ -103,6 +106,7 @@ pub fn run(parameters: &Parameters, inputs: &[Source<'_>], ops: &[Op<'_>]) -> Re
         constants: parameters.moduli(limbs).map(|q| ops.iter().map(|op| residues(q, op)).collect()).collect(),
         moduli: parameters.moduli(limbs).collect(),
     };
+    // Limbs are outermost in a batch: a tile has the same number whatever limbs follow.
     let clock = Clock { ops: ops.iter().map(|_| AtomicU64::new(0)).collect(), unpacking: AtomicU64::new(0) };
     let mut batch = Batch::zeros(parameters, limbs, components, len)?;
     let block_len = batch.block_len();

@@ -3,31 +3,31 @@
 //! until their weights or their values are as large as the layer's typical ones. After it, hidden values are bounded by about
 //! 1, and the largest weight of every hidden affine map is a power of two. Must never touch the output's units.
 
-use crate::bounds::{Stats, analyse_node};
+use crate::bounds::{Bounds, analyse_node};
 use crate::graph::{Graph, NodeId, Op};
 
 /// A row is enlarged or reduced by at most this much relative to the layer's typical row.
 const SPREAD: f64 = 16.0;
 
 /// Balances all hidden affine maps.
-pub(crate) fn balance(graph: &mut Graph, safety: f64) {
-    let mut stats: Vec<Stats> = Vec::with_capacity(graph.nodes.len());
+pub(crate) fn balance(graph: &mut Graph) {
+    let mut bounds: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
     for id in 0..graph.nodes.len() {
-        let mut own = analyse_node(graph, id, &stats, safety);
+        let mut own = analyse_node(graph, id, &bounds);
         if id != graph.output && matches!(graph.nodes[id].op, Op::Affine { .. }) {
             let weights = largest_weights(graph, id);
             let mut factors = if uniform(graph, id) { vec![1.0; weights.len()] } else { row_factors(&weights, &own) };
             let largest = weights.iter().zip(&factors).map(|(w, f)| w * f).fold(0.0, f64::max);
-            let bound = factors.iter().enumerate().map(|(j, f)| f * own.element_bound(j)).fold(0.0, f64::max);
+            let bound = factors.iter().enumerate().map(|(j, f)| f * own.element(j)).fold(0.0, f64::max);
             if largest > 0.0 {
                 // Values of at most 1 would have a largest weight of largest / bound.
                 let target = (largest / bound.max(f64::MIN_POSITIVE)).log2().round().exp2();
                 factors.iter_mut().for_each(|f| *f *= target / largest);
             }
             graph.rescale(id, &factors);
-            own = analyse_node(graph, id, &stats, safety);
+            own = analyse_node(graph, id, &bounds);
         }
-        stats.push(own);
+        bounds.push(own);
     }
 }
 
@@ -52,12 +52,12 @@ fn largest_weights(graph: &Graph, id: NodeId) -> Vec<f64> {
     largest
 }
 
-fn row_factors(weights: &[f64], stats: &Stats) -> Vec<f64> {
-    let bounds: Vec<f64> = (0..weights.len()).map(|j| stats.element_bound(j)).collect();
-    let (typical_weight, typical_bound) = (median(weights), median(&bounds));
+fn row_factors(weights: &[f64], bounds: &Bounds) -> Vec<f64> {
+    let largest: Vec<f64> = (0..weights.len()).map(|j| bounds.element(j)).collect();
+    let (typical_weight, typical_bound) = (median(weights), median(&largest));
     weights
         .iter()
-        .zip(&bounds)
+        .zip(&largest)
         .map(|(w, b)| 1.0 / (w / typical_weight).max(b / typical_bound).clamp(1.0 / SPREAD, SPREAD))
         .collect()
 }
@@ -83,16 +83,16 @@ mod tests {
     fn balancing_preserves_meaning_and_normalises_weights() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = complete_squares(&merge(import(&model, 2.0).unwrap()), 4.0, 2.0).unwrap();
+            let before = complete_squares(&merge(import(&model, 2.0).unwrap()), 4.0).unwrap();
             let mut after = before.clone();
-            balance(&mut after, 2.0);
+            balance(&mut after);
             check(&after, "balance").unwrap();
             for id in (1..after.nodes.len()).filter(|&id| id != after.output) {
                 let largest = largest_weights(&after, id).into_iter().fold(0.0, f64::max);
                 let off = (largest.log2() - largest.log2().round()).abs();
                 assert!(largest == 0.0 || off < 1e-12, "seed {seed}, node {id}: {largest}");
                 if matches!(after.nodes[id].op, Op::Affine { .. }) {
-                    let bound = analyse(&after, 2.0).swap_remove(id).bound();
+                    let bound = analyse(&after).swap_remove(id).largest();
                     assert!(largest == 0.0 || (0.7..1.5).contains(&bound), "seed {seed}, node {id}: {bound}");
                 }
             }

@@ -3,30 +3,29 @@
 
 use beaa_ir::{LayerNote, LinearTerm, Model, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
 
-use crate::bounds::Stats;
+use crate::bounds::Bounds;
 use crate::error::{Result, internal};
 use crate::graph::{Graph, NodeId, Op};
-use crate::integers::Rounded;
-use crate::levels::{Choice, Plan, Planned};
-use crate::predict::Deviation;
+use crate::levels::Planned;
+use crate::predict::Prediction;
+use crate::settle::Settled;
 
 /// All that the passes have found out.
 pub(crate) struct Lowered<'a> {
     pub(crate) graph: &'a Graph,
-    pub(crate) stats: &'a [Stats],
-    pub(crate) rounded: Vec<Option<Rounded>>,
-    pub(crate) choice: &'a Choice,
-    pub(crate) plan: &'a Plan,
-    pub(crate) deviations: &'a [Deviation],
+    pub(crate) bounds: &'a [Bounds],
+    pub(crate) settled: Settled,
+    pub(crate) security: u32,
 }
 
-/// The program.
-pub(crate) fn emit(model: &Model, security: u32, mut lowered: Lowered<'_>) -> Result<Program> {
-    let notes = (1..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
-    let steps = lowered.plan.steps.iter().map(|s| {
+/// The program, and what was predicted of it.
+pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, Prediction)> {
+    let notes = (0..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
+    let maps = &mut lowered.settled.integers.maps;
+    let steps = lowered.settled.plan.steps.iter().map(|s| {
         let op = match &s.op {
             Planned::Linear { inputs, .. } => {
-                let rounded = lowered.rounded.get_mut(s.node).and_then(Option::take);
+                let rounded = maps.get_mut(s.node).and_then(Option::take);
                 let r = rounded.ok_or_else(|| internal("emit", format!("no weights for node {}", s.node)))?;
                 let terms = inputs.iter().zip(r.terms).map(|(&input, weights)| LinearTerm { input, weights }).collect();
                 StepOp::Linear { terms, weight_scale: r.weight_scale, bias: r.bias }
@@ -44,19 +43,23 @@ pub(crate) fn emit(model: &Model, security: u32, mut lowered: Lowered<'_>) -> Re
         Ok(Step { layer: lowered.graph.nodes[s.node].label.clone(), op })
     });
     let steps = steps.collect::<Result<Vec<_>>>()?;
-    let plan = lowered.plan;
+    let plan = &lowered.settled.plan;
     let output = plan.values.get(lowered.graph.output).copied().unwrap_or(0);
-    let parameters =
-        ParameterSet { degree: plan.degree, moduli: plan.moduli.clone(), special: plan.special.clone(), security };
+    let parameters = ParameterSet {
+        degree: plan.degree,
+        moduli: plan.moduli.clone(),
+        special: plan.special.clone(),
+        security: lowered.security,
+    };
     let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
         classes: model.classes().to_vec(),
         outputs: model.outputs(),
         input_limbs: parameters.moduli.len(),
-        input_scale: f64::from(lowered.choice.input_bits).exp2(),
+        input_scale: f64::from(lowered.settled.choice.input_bits).exp2(),
         output_limbs: parameters.moduli.len(),
-        output_scale: f64::from(lowered.choice.input_bits).exp2(),
+        output_scale: f64::from(lowered.settled.choice.input_bits).exp2(),
         output_components: 2,
         parameters,
     };
@@ -74,39 +77,39 @@ pub(crate) fn emit(model: &Model, security: u32, mut lowered: Lowered<'_>) -> Re
     literal.signature.classes = classes;
     literal.output = output;
     literal.notes = notes;
-    Ok(Program::try_from(literal)?)
+    Ok((Program::try_from(literal)?, lowered.settled.prediction))
 }
 
 fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let node = &lowered.graph.nodes[id];
-    let value = lowered.plan.values[id];
-    let deviation = lowered.deviations.get(value).copied().unwrap_or_default();
+    let deviation = lowered.settled.prediction.nodes.get(id).copied().unwrap_or_default();
     let mut remarks = Vec::new();
     match &node.op {
         Op::Affine { .. } => {
             if crate::balance::uniform(lowered.graph, id) {
                 remarks.push("exact weights".into());
             } else {
-                remarks.push(format!("{}-bit weights", lowered.choice.weight_bits[id]));
+                remarks.push(format!("{}-bit weights", lowered.settled.choice.weight_bits[id]));
             }
             if !node.folded.is_empty() {
                 remarks.push(format!("with {}", node.folded.join(", ")));
             }
         }
-        _ if lowered.choice.early[id] => remarks.push("relinearised at once".into()),
+        _ if lowered.settled.choice.early[id] => remarks.push("relinearised at once".into()),
         _ => {}
     }
     let split = read_beside(lowered.graph, id);
     if split > 0 {
         remarks.push(format!("{split} elements read beside their squares"));
     }
-    remarks.push(format!("rounding {:.1e}", deviation.rounding));
     LayerNote {
         layer: node.label.clone(),
-        value,
-        bound: lowered.stats[id].bound(),
+        value: lowered.settled.plan.values[id],
+        bound: lowered.bounds[id].largest() * lowered.settled.integers.units[id],
         error: deviation.encryption,
+        rounding: Some(deviation.rounding),
         remark: remarks.join("; "),
+        alternatives: if id == 0 { lowered.settled.alternatives.clone() } else { Vec::new() },
     }
 }
 

@@ -53,6 +53,22 @@ pub enum Error {
         /// What the user can do.
         remedy: &'static str,
     },
+    /// No schedule takes as little memory as asked.
+    #[error(
+        "choosing bands: running needs at least {} at this batch and precision (most of it for layer `{layer}`), {} was \
+         asked for; allow as much, or shorten the modulus: a larger error, lower security, a smaller batch where the ring \
+         degree {degree} is more than it takes, or narrower layers", gib(*least), gib(*asked)
+    )]
+    Memory {
+        /// The bytes asked for.
+        asked: u64,
+        /// The bytes of the least schedule found.
+        least: u64,
+        /// The layer at its worst moment.
+        layer: String,
+        /// The ring degree.
+        degree: usize,
+    },
     /// The compiler contradicted itself.
     #[error("pass `{pass}`: {found}; this is a bug of the compiler, please report it with the model")]
     Internal {
@@ -88,6 +104,10 @@ impl fmt::Display for UnsupportedLayer {
 
 fn list(layers: &[UnsupportedLayer]) -> String {
     layers.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / (1_u64 << 30) as f64)
 }
 
 pub(crate) fn internal(pass: &'static str, found: impl Into<String>) -> Error {

@@ -2,8 +2,17 @@
 //! depend on scales, primes or degrees.
 
 use crate::balance::uniform;
-use crate::bounds::Stats;
-use crate::graph::{Graph, NodeId, Op};
+use crate::bounds::Bounds;
+use crate::graph::{Graph, NodeId, Op, Term};
+use crate::levels::largest_weight;
+use crate::options::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
+use crate::trace::{Values, backward};
+
+/// Bits at which the rounding of weights is tried out where trying all would take long: there are then so many weights that
+/// what rounding does at others follows by its step.
+const REFERENCE_BITS: u32 = 8;
+/// Products times images up to which all bits are tried.
+const CHEAP: usize = 1 << 22;
 
 /// A graph without its weights.
 #[derive(Debug, Clone)]
@@ -19,7 +28,7 @@ pub(crate) struct NodeFacts {
     pub(crate) len: usize,
     /// log2 of the largest absolute value.
     pub(crate) log_bound: f64,
-    /// Variance of an output (mean over outputs) for each unit of variance put into every element of this node.
+    /// Mean square of an output (mean over outputs) for each unit of variance put into every element of this node.
     pub(crate) gain: f64,
 }
 
@@ -42,17 +51,19 @@ pub(crate) enum Kind {
         squared: bool,
         /// All weights have the same absolute value, or there are none: exact in integers.
         uniform: bool,
-        /// Variance of an output for each unit of variance in every weight.
-        rounding: f64,
+        /// What rounding to so many bits, from the fewest on, does to an output, mean square.
+        rounding: Vec<f64>,
     },
     Square {
         input: NodeId,
     },
 }
 
-/// Gathers the facts of a balanced graph.
-pub(crate) fn gather(graph: &Graph, stats: &[Stats]) -> Facts {
-    let gains = gains(graph, stats);
+/// Gathers the facts of a balanced graph. `traces` are its values for some images; rounding errors are taken `caution`
+/// times.
+pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values], caution: f64) -> Facts {
+    let slopes = backward(graph, traces, 1);
+    let outputs = graph.len(graph.output).max(1) as f64;
     let mut squared = vec![false; graph.nodes.len()];
     for node in &graph.nodes {
         if let Op::Square { input } = node.op {
@@ -62,64 +73,65 @@ pub(crate) fn gather(graph: &Graph, stats: &[Stats]) -> Facts {
     let nodes = (0..graph.nodes.len()).map(|id| {
         let kind = match &graph.nodes[id].op {
             Op::Affine { terms, .. } => {
-                let mut rounding = 0.0;
-                for term in terms {
-                    let from = &stats[term.input];
-                    for (r, gain) in gains[id].iter().enumerate() {
-                        rounding += gain * term.weights.row(r).map(|(c, _)| from.power(c)).sum::<f64>();
-                    }
-                }
-                let terms = terms.iter().map(|t| TermFacts {
+                let exact = uniform(graph, id);
+                let facts = terms.iter().map(|t| TermFacts {
                     input: t.input,
                     entries: t.weights.entries(),
                     largest: t.weights.values().iter().fold(0.0, |l, w| l.max(w.abs())),
                 });
                 Kind::Affine {
-                    terms: terms.collect(),
+                    terms: facts.collect(),
                     squared: squared[id],
-                    uniform: uniform(graph, id),
-                    rounding: if uniform(graph, id) { 0.0 } else { rounding },
+                    uniform: exact,
+                    rounding: if exact {
+                        Vec::new()
+                    } else {
+                        rounding(terms, traces, &slopes[id], outputs / (caution * caution))
+                    },
                 }
             }
             Op::Square { input } | Op::Quadratic { input, .. } => Kind::Square { input: *input },
             Op::Input(_) => Kind::Input,
         };
+        let images = slopes[id].images().max(1) as f64;
         NodeFacts {
             kind,
             len: graph.len(id),
-            log_bound: stats[id].bound().max(f64::MIN_POSITIVE).log2(),
-            gain: gains[id].iter().sum(),
+            log_bound: bounds[id].largest().max(f64::MIN_POSITIVE).log2(),
+            gain: slopes[id].all().iter().map(|v| v * v).sum::<f64>() / (images * outputs),
         }
     });
     Facts { nodes: nodes.collect(), output: graph.output }
 }
 
-/// Backwards through the graph: how the variance of every element's error reaches the outputs, averaged over them. Errors
-/// that meet again after different paths are taken as independent.
-fn gains(graph: &Graph, stats: &[Stats]) -> Vec<Vec<f64>> {
-    let mut gains: Vec<Vec<f64>> = (0..graph.nodes.len()).map(|id| vec![0.0; graph.len(id)]).collect();
-    let outputs = graph.len(graph.output).max(1) as f64;
-    gains[graph.output].iter_mut().for_each(|g| *g = 1.0 / outputs);
-    for id in (1..graph.nodes.len()).rev() {
-        let own = std::mem::take(&mut gains[id]);
-        match &graph.nodes[id].op {
-            Op::Affine { terms, .. } => {
-                for term in terms {
-                    let into = &mut gains[term.input];
-                    for (r, g) in own.iter().enumerate() {
-                        term.weights.row(r).for_each(|(c, w)| into[c] += w * w * g);
-                    }
-                }
-            }
-            Op::Square { input } | Op::Quadratic { input, .. } => {
-                for (j, g) in own.iter().enumerate() {
-                    // Linear in the variance: its square is far below, and the final prediction has it.
-                    gains[*input][j] += g * 4.0 * stats[*input].power(j);
-                }
-            }
-            Op::Input(_) => {}
+/// What rounding all weights to so many bits does to the signed sum of the outputs, mean square over them. Tried out rather
+/// than derived: equal weights (a convolution's) have equal errors, which meet inputs that go together, and a few weights may
+/// be lucky.
+fn rounding(terms: &[Term], traces: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
+    let largest = terms.iter().flat_map(|t| t.weights.values()).fold(0.0_f64, |l, w| l.max(w.abs()));
+    let products: usize = terms.iter().map(|t| t.weights.entries()).sum();
+    let images = slopes.images();
+    let inputs: Vec<Values> = terms.iter().map(|t| traces[t.input].centred()).collect();
+    let step = |bits: u32| largest / largest_weight(bits);
+    let mean_square = |bits: u32| {
+        let step = step(bits);
+        let mut errors = Values::zeros(slopes.len(), images);
+        for (term, input) in terms.iter().zip(&inputs) {
+            errors.add_product(|r| term.weights.row(r).map(|(c, w)| (c, (w / step).round() * step - w)), input);
         }
-        gains[id] = own;
+        let mut sums = vec![0.0; images];
+        for (slopes, errors) in slopes.rows().zip(errors.rows()) {
+            sums.iter_mut().zip(slopes).zip(errors).for_each(|((sum, v), e)| *sum += v * e);
+        }
+        sums.iter().map(|s| s * s).sum::<f64>() / (images as f64 * outputs)
+    };
+    let bits = MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS;
+    if largest == 0.0 || images == 0 {
+        return bits.map(|_| 0.0).collect();
     }
-    gains
+    if products * images <= CHEAP {
+        return bits.map(mean_square).collect();
+    }
+    let reference = mean_square(REFERENCE_BITS);
+    bits.map(|b| reference * (step(b) / step(REFERENCE_BITS)).powi(2)).collect()
 }

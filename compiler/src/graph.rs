@@ -14,6 +14,14 @@ pub(crate) struct Interval {
     pub(crate) hi: f64,
 }
 
+impl Interval {
+    /// The interval of the same middle, `factor` times as wide.
+    pub(crate) fn widened(self, factor: f64) -> Self {
+        let (middle, half) = ((self.lo + self.hi) / 2.0, (self.hi - self.lo) / 2.0);
+        Self { lo: middle - factor * half, hi: middle + factor * half }
+    }
+}
+
 /// A network in topological order; node 0 is the input, and the only one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Graph {

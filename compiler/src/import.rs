@@ -98,15 +98,14 @@ fn pixels(model: &Model) -> Vec<Interval> {
         .zip(&spec.std)
         .flat_map(|(&m, &s)| {
             let value = |pixel: f64| (pixel - f64::from(m)) / f64::from(s);
-            std::iter::repeat_n(Interval { lo: value(0.0), hi: value(1.0) }, plane)
+            // Clients normalise in single precision.
+            std::iter::repeat_n(Interval { lo: value(0.0), hi: value(1.0) }.widened(1.0 + 1e-6), plane)
         })
         .collect()
 }
 
 fn widen(range: Range, safety: f64) -> Interval {
-    let (lo, hi) = (f64::from(range.min), f64::from(range.max));
-    let (middle, half) = ((lo + hi) / 2.0, (hi - lo) / 2.0);
-    Interval { lo: middle - safety * half, hi: middle + safety * half }
+    Interval { lo: f64::from(range.min), hi: f64::from(range.max) }.widened(safety)
 }
 
 fn at(tensor: &Tensor, index: usize) -> f64 {

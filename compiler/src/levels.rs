@@ -11,6 +11,7 @@ use crate::cost::{Place, Work, seconds};
 use crate::facts::{Facts, Kind, TermFacts};
 use crate::graph::NodeId;
 use crate::noise;
+use crate::options::MIN_WEIGHT_BITS;
 use crate::primes::{Picker, PrimeTable, min_bits, split};
 
 /// A residue's and a weight's bits must fit a product of the fast kernel together.
@@ -356,14 +357,14 @@ fn variance(
                 gain * real(noise::relinearise(degree, present, special.first().copied()), log_scale)
             }
             Work::Rescale { components, .. } => gain * real(noise::rescale(degree, components), log_scale),
+            // Biases are whole numbers at the result's scale.
+            Work::Linear { .. } => gain * real(1.0 / 12.0, log_scale),
             _ => 0.0,
         };
     }
-    for (id, node) in facts.nodes.iter().enumerate() {
-        if let Kind::Affine { uniform: false, terms, rounding, .. } = &node.kind {
-            let largest = terms.iter().map(|t| t.largest).fold(0.0, f64::max);
-            let step = largest / largest_weight(choice.weight_bits[id]);
-            sum += rounding * step * step / 12.0;
+    for (node, &bits) in facts.nodes.iter().zip(&choice.weight_bits) {
+        if let Kind::Affine { rounding, .. } = &node.kind {
+            sum += rounding.get((bits - MIN_WEIGHT_BITS) as usize).copied().unwrap_or(0.0);
         }
     }
     sum

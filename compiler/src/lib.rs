@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod balance;
+mod bands;
 mod bounds;
 mod clock;
 mod cost;
@@ -12,6 +13,8 @@ mod error;
 mod explain;
 mod facts;
 mod forecast;
+#[cfg(test)]
+mod golden;
 mod graph;
 mod import;
 mod integers;
@@ -24,20 +27,29 @@ mod options;
 mod pipeline;
 mod predict;
 mod primes;
+#[cfg(test)]
+mod random;
 mod report;
+mod samples;
 mod search;
+mod settle;
+mod target;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod vertex;
+mod why;
 
 pub use error::{Error, Result, UnsupportedLayer};
-pub use explain::explain;
+pub use explain::{explain, explain_choices};
 pub use forecast::{Forecast, forecast};
 pub use machine::{Machine, MachineError, MachineLiteral, Rates};
 pub use options::Options;
-pub use pipeline::compile;
+#[doc(hidden)]
+pub use pipeline::compile_without_security;
+pub use pipeline::{compile, compile_for};
 pub use report::{LayerCost, PassTime, Report, Totals, cost};
 
 /// What a compilation makes.

@@ -2,59 +2,79 @@
 
 use beaa_ir::Model;
 
-use crate::bounds::analyse;
+use crate::bounds::{self, analyse};
 use crate::clock::Clock;
 use crate::emit::{Lowered, check_overflow, emit};
 use crate::error::Result;
 use crate::facts::gather;
 use crate::graph::check;
+use crate::integers::means;
 use crate::options::Options;
 use crate::report::cost;
-use crate::{Compiled, balance, import, integers, merge, predict, search, vertex};
+use crate::search::{Ring, rings};
+use crate::settle::{Task, settle};
+use crate::target::Target;
+use crate::trace::forward;
+use crate::{Compiled, balance, bands, import, merge, samples, vertex};
 
-/// Attempts at a plan whose prediction for the worst output also meets the target: the search knows the mean only.
-const ATTEMPTS: usize = 12;
-
-/// Lowers `model` to a program.
+/// Lowers `model` to a program. Errors are predicted on made-up images; better give real ones to [`compile_for`].
 pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
+    compile_for(model, options, &[])
+}
+
+/// Lowers `model` to a program, with errors predicted on `images`: some hundreds of those that the program will see,
+/// normalised as the model wants them.
+pub fn compile_for(model: &Model, options: &Options, images: &[Vec<f32>]) -> Result<Compiled> {
     options.check()?;
-    let safety = options.range_safety;
+    compile_in(model, options, images, &rings(options))
+}
+
+/// For tests and experiments, at any degree from 32 up: nothing encrypted under the program's parameters need be secret,
+/// and what checks parameters refuses them.
+#[doc(hidden)]
+pub fn compile_without_security(
+    model: &Model,
+    options: &Options,
+    images: &[Vec<f32>],
+    degree: usize,
+) -> Result<Compiled> {
+    options.check()?;
+    compile_in(model, options, images, &[Ring { degree, allowed: u32::MAX }])
+}
+
+fn compile_in(model: &Model, options: &Options, images: &[Vec<f32>], rings: &[Ring]) -> Result<Compiled> {
+    let (safety, caution) = (options.range_safety, samples::caution(images));
     let mut clock = Clock::default();
 
     let graph = clock.time("import", || import::import(model, safety))?;
     check(&graph, "import")?;
-    let graph = clock.time("merge", || merge::merge(graph));
+    let mut graph = clock.time("merge", || merge::merge(graph));
     check(&graph, "merge")?;
-    let mut graph = clock.time("vertex", || vertex::complete_squares(&graph, options.vertex_limit, safety))?;
+    let target = clock.time("target", || Target::new(&graph, options, images))?;
+    let input = clock.time("samples", || samples::choose(model, images, samples::count(&graph)))?;
+    if !images.is_empty() {
+        clock.time("samples", || samples::give_ranges(&mut graph, &input, safety));
+    }
+    let mut graph = clock.time("vertex", || vertex::complete_squares(&graph, options.vertex_limit))?;
     check(&graph, "vertex")?;
     vertex::check_squares(&graph)?;
-    clock.time("balance", || balance::balance(&mut graph, safety));
+    clock.time("balance", || balance::balance(&mut graph));
     check(&graph, "balance")?;
-    let facts = clock.time("facts", || gather(&graph, &analyse(&graph, safety)));
-
-    let (mut allowed, mut best, mut tables) = (options.logit_error, f64::INFINITY, search::Tables::new());
-    for attempt in 1.. {
-        let found = clock.time("search", || search::search(&facts, options, allowed, &mut tables));
-        let (choice, plan) = found.map_err(|e| predict::as_asked(e, best, options))?;
-        let mut graph = graph.clone();
-        let (rounded, stats) = clock.time("integers", || integers::round(&mut graph, &choice, &plan, safety))?;
-        check(&graph, "integers")?;
-        let deviations = clock.time("predict", || predict::predict(&graph, &rounded, &stats, &choice, &plan));
-        let output = deviations.get(plan.values[graph.output]).copied().unwrap_or_default();
-        best = best.min(output.total());
-        if output.total() > options.logit_error && attempt < ATTEMPTS {
-            allowed *= 0.9 * options.logit_error / output.total();
-            continue;
-        }
-        predict::check_target(output, options)?;
-        let lowered =
-            Lowered { graph: &graph, stats: &stats, rounded, choice: &choice, plan: &plan, deviations: &deviations };
-        let program = clock.time("emit", || emit(model, options.security, lowered))?;
-        check_overflow(&program)?;
-        let mut report = cost(&program);
-        report.totals.output_rounding = Some(output.rounding);
-        report.passes = clock.passes;
-        return Ok(Compiled { program, report });
-    }
-    Err(crate::error::internal("search", "no attempt was made"))
+    let traces = clock.time("trace", || forward(&graph, input));
+    let bounds = analyse(&graph);
+    let facts = clock.time("facts", || gather(&graph, &bounds, &traces, caution));
+    let means = means(&traces);
+    let task =
+        Task { graph: &graph, facts: &facts, traces: &traces, means: &means, options, target: &target, rings, caution };
+    let settled = settle(task, &mut clock)?;
+    let lowered = Lowered { graph: &graph, bounds: &bounds, settled, security: options.security };
+    let (program, prediction) = clock.time("emit", || emit(model, lowered))?;
+    check_overflow(&program)?;
+    let program = clock.time("bands", || bands::bands(program, model, options.memory))?;
+    let mut report = cost(&program);
+    report.totals.made_up_images = images.is_empty();
+    report.totals.agreement = target.agreement(&prediction);
+    report.totals.out_of_range = (!images.is_empty()).then(|| bounds::left(&bounds, &traces));
+    report.passes = clock.passes;
+    Ok(Compiled { program, report })
 }

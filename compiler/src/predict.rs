@@ -1,16 +1,17 @@
-//! Pass `predict`: carries the variance of every element's error through the rounded network, encryption and rounding of
-//! weights apart. Errors are taken as independent wherever they meet, and a square's input as independent of its error.
-//! Must never be optimistic about magnitudes: powers come from the statistics, which are not.
+//! Pass `predict`: runs the rounded network on the sample, without noise and with noise of the size that the scheme makes at
+//! every step, and compares: what rounding and what encryption do to every layer, all dependences included. Must never
+//! add a noise that the program's steps do not make, nor leave one out.
 
-use crate::bounds::Stats;
-use crate::graph::{Graph, NodeId, Op};
-use crate::integers::Rounded;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::graph::Graph;
+use crate::integers::{Integers, Rounded};
 use crate::levels::{Choice, Plan, Planned};
 use crate::noise;
-use crate::options::Options;
-use crate::{Error, Result};
+use crate::trace::{Values, squared};
 
-/// Standard deviations of the worst element of a value, in the value's own units (integer over scale).
+/// Root mean squares over the elements of a value and over images, in the value's own units (integer over scale).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Deviation {
     /// Encryption, rescaling, key switching.
@@ -19,143 +20,208 @@ pub(crate) struct Deviation {
     pub(crate) rounding: f64,
 }
 
-impl Deviation {
-    /// Both together.
-    pub(crate) fn total(self) -> f64 {
-        self.encryption.hypot(self.rounding)
-    }
+/// What is predicted of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Prediction {
+    /// Of every node's value.
+    pub(crate) nodes: Vec<Deviation>,
+    /// Of the outputs, against the model.
+    pub(crate) output: f64,
+    /// Root mean square of the error in the difference of two outputs.
+    pub(crate) difference: f64,
 }
 
-#[derive(Clone, Default)]
-struct Variances {
-    encryption: Vec<f64>,
-    rounding: Vec<f64>,
+/// A value as it is on the way: without and with noise, log2 of its scale, and its limbs.
+#[derive(Clone)]
+struct Simulated {
+    clean: Values,
+    noisy: Values,
+    /// Elements that depend on the input: a constant is encrypted as itself, and stays it.
+    secret: Vec<bool>,
+    log_scale: f64,
+    limbs: usize,
 }
 
-/// The deviation of every value of the plan, the input first.
+/// Simulates a plan on the images whose exact values are `traces`. Rounding errors are taken `caution` times.
 pub(crate) fn predict(
     graph: &Graph,
-    rounded: &[Option<Rounded>],
-    stats: &[Stats],
+    integers: &Integers,
     choice: &Choice,
     plan: &Plan,
-) -> Vec<Deviation> {
-    let input = graph.len(0);
-    let fresh = noise::fresh(plan.degree) * (-2.0 * f64::from(choice.input_bits)).exp2();
-    let mut values = vec![Variances { encryption: vec![fresh; input], rounding: vec![0.0; input] }];
-    // log2 of scale, and limbs, of every value.
-    let mut places = vec![(f64::from(choice.input_bits), plan.moduli.len())];
-    for step in &plan.steps {
-        let (mut log_scale, mut limbs) = places[read(&step.op)];
-        let value = match &step.op {
-            Planned::Linear { inputs, .. } => {
-                limbs = inputs.iter().map(|&i| places[i].1).min().unwrap_or(limbs);
-                log_scale = inputs.iter().map(|&i| places[i].0).fold(log_scale, f64::max);
-                match rounded.get(step.node).and_then(Option::as_ref) {
-                    Some(r) => {
-                        log_scale += r.weight_scale.log2();
-                        linear(graph, step.node, inputs, r, &values)
-                    }
-                    None => Variances::default(),
-                }
+    traces: &[Values],
+    caution: f64,
+) -> Prediction {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut prediction = Prediction { nodes: vec![Deviation::default(); traces.len()], output: 0.0, difference: 0.0 };
+    let Some(input) = traces.first() else { return prediction };
+    let log_scale = f64::from(choice.input_bits);
+    let mut first = Simulated {
+        clean: input.clone(),
+        noisy: input.clone(),
+        secret: vec![true; input.len()],
+        log_scale,
+        limbs: plan.moduli.len(),
+    };
+    add_noise(&mut first, noise::fresh(plan.degree), &mut rng);
+    let mut values: Vec<Option<Simulated>> = vec![None; plan.steps.len() + 1];
+    values[0] = Some(first);
+    let last_use = last_uses(plan);
+    for made in 0..values.len() {
+        if made > 0 {
+            let value = step(
+                &plan.steps[made - 1].op,
+                integers.maps[plan.steps[made - 1].node].as_ref(),
+                plan,
+                &mut values,
+                &last_use,
+                &mut rng,
+                made,
+            );
+            values[made] = value;
+        }
+        let Some(value) = values[made].as_ref() else { continue };
+        for id in (0..traces.len()).filter(|&id| plan.values[id] == made) {
+            let mut found = compare(value, &traces[id], integers.units[id]);
+            found.rounding *= caution;
+            if id == graph.output {
+                prediction.output = found.encryption.hypot(found.rounding);
+                prediction.difference = difference(value, &traces[id]);
             }
-            Planned::Square { input } => {
-                log_scale *= 2.0;
-                squared(&values[*input], &stats[square_input(graph, step.node)])
-            }
-            Planned::Relinearise { input } => {
-                let present = plan.moduli.get(..limbs).unwrap_or_default();
-                added(
-                    &values[*input],
-                    noise::relinearise(plan.degree, present, plan.special.first().copied()),
-                    log_scale,
-                )
-            }
-            Planned::Rescale { input } => {
-                limbs = limbs.saturating_sub(1);
-                log_scale -= plan.moduli.get(limbs).map_or(0.0, |&q| (q as f64).log2());
-                added(&values[*input], noise::rescale(plan.degree, 2), log_scale)
-            }
-            Planned::ScaleUp { input, log_factor } => {
-                log_scale += f64::from(*log_factor);
-                values[*input].clone()
-            }
-            Planned::DropLimbs { input, limbs: left } => {
-                limbs = *left;
-                values[*input].clone()
-            }
-        };
-        values.push(value);
-        places.push((log_scale, limbs));
+            prediction.nodes[id] = found;
+        }
     }
-    let worst = |v: &[f64]| v.iter().copied().fold(0.0, f64::max).sqrt();
-    values.iter().map(|v| Deviation { encryption: worst(&v.encryption), rounding: worst(&v.rounding) }).collect()
+    prediction
 }
 
-fn read(op: &Planned) -> usize {
+/// The last step that reads each value.
+fn last_uses(plan: &Plan) -> Vec<usize> {
+    let mut last = vec![0; plan.steps.len() + 1];
+    for (i, step) in plan.steps.iter().enumerate() {
+        reads(&step.op).into_iter().for_each(|v| last[v] = i + 1);
+    }
+    last
+}
+
+fn reads(op: &Planned) -> Vec<usize> {
     match op {
-        Planned::Linear { inputs, .. } => inputs.first().copied().unwrap_or(0),
+        Planned::Linear { inputs, .. } => inputs.clone(),
         Planned::ScaleUp { input, .. }
         | Planned::Square { input }
         | Planned::Relinearise { input }
         | Planned::Rescale { input }
-        | Planned::DropLimbs { input, .. } => *input,
+        | Planned::DropLimbs { input, .. } => vec![*input],
     }
 }
 
-fn square_input(graph: &Graph, id: NodeId) -> NodeId {
-    match graph.nodes[id].op {
-        Op::Square { input } => input,
-        _ => id,
+fn step(
+    op: &Planned,
+    map: Option<&Rounded>,
+    plan: &Plan,
+    values: &mut [Option<Simulated>],
+    last_use: &[usize],
+    rng: &mut ChaCha8Rng,
+    made: usize,
+) -> Option<Simulated> {
+    let inputs = reads(op);
+    let mut value = match op {
+        Planned::Linear { .. } => linear(map?, &inputs, values)?,
+        // A value that nobody reads later is changed in place.
+        _ if last_use[inputs[0]] == made => values[inputs[0]].take()?,
+        _ => values[inputs[0]].clone()?,
+    };
+    match op {
+        Planned::Linear { .. } => {}
+        Planned::Square { .. } => {
+            value.clean = squared(&value.clean);
+            value.noisy = squared(&value.noisy);
+            value.log_scale *= 2.0;
+        }
+        Planned::Relinearise { .. } => {
+            let present = plan.moduli.get(..value.limbs).unwrap_or_default();
+            let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
+            add_noise(&mut value, variance, rng);
+        }
+        Planned::Rescale { .. } => {
+            value.limbs = value.limbs.saturating_sub(1);
+            value.log_scale -= plan.moduli.get(value.limbs).map_or(0.0, |&q| (q as f64).log2());
+            add_noise(&mut value, noise::rescale(plan.degree, 2), rng);
+            round_constants(&mut value);
+        }
+        Planned::ScaleUp { log_factor, .. } => value.log_scale += f64::from(*log_factor),
+        Planned::DropLimbs { limbs, .. } => value.limbs = *limbs,
     }
+    for input in inputs.into_iter().filter(|&i| last_use[i] == made) {
+        values[input] = None;
+    }
+    Some(value)
 }
 
-fn linear(graph: &Graph, id: NodeId, inputs: &[usize], rounded: &Rounded, values: &[Variances]) -> Variances {
-    let mut out = Variances { encryption: vec![0.0; graph.len(id)], rounding: rounded.error.clone() };
-    let unit = 1.0 / (rounded.weight_scale * rounded.weight_scale);
-    for (matrix, &input) in rounded.terms.iter().zip(inputs) {
-        let from = &values[input];
-        for r in 0..matrix.rows() {
+fn linear(map: &Rounded, inputs: &[usize], values: &[Option<Simulated>]) -> Option<Simulated> {
+    let head = values[*inputs.first()?].as_ref()?;
+    let log_scale = head.log_scale + map.weight_scale.log2();
+    let unit = (-log_scale).exp2();
+    let bias: Vec<f64> = map.bias.iter().map(|&b| b as f64 * unit).collect();
+    let mut clean = Values::constant(&bias, head.clean.images());
+    let mut noisy = clean.clone();
+    let mut secret = vec![false; bias.len()];
+    for (matrix, &input) in map.terms.iter().zip(inputs) {
+        let from = values[input].as_ref()?;
+        let row = |r: usize| {
             let (columns, weights) = matrix.row(r);
-            for (&c, &w) in columns.iter().zip(weights) {
-                let gain = f64::from(w) * f64::from(w) * unit;
-                out.encryption[r] += gain * from.encryption[c as usize];
-                out.rounding[r] += gain * from.rounding[c as usize];
-            }
+            columns.iter().zip(weights).map(|(&c, &w)| (c as usize, f64::from(w) / map.weight_scale))
+        };
+        for (r, secret) in secret.iter_mut().enumerate() {
+            *secret |= matrix.row(r).0.iter().any(|&c| from.secret[c as usize]);
         }
+        clean.add_product(row, &from.clean);
+        noisy.add_product(row, &from.noisy);
     }
-    out
+    Some(Simulated { clean, noisy, secret, log_scale, limbs: head.limbs })
 }
 
-fn squared(from: &Variances, stats: &Stats) -> Variances {
-    let map = |v: &[f64]| v.iter().enumerate().map(|(j, &v)| noise::square(stats.power(j), v)).collect();
-    Variances { encryption: map(&from.encryption), rounding: map(&from.rounding) }
+fn add_noise(value: &mut Simulated, variance: f64, rng: &mut ChaCha8Rng) {
+    let deviation = variance.sqrt() * (-value.log_scale).exp2();
+    let images = value.noisy.images().max(1);
+    let rows = value.noisy.all_mut().chunks_mut(images).zip(&value.secret).filter(|(_, secret)| **secret);
+    rows.flat_map(|(row, _)| row).for_each(|v| *v += deviation * normal(rng));
 }
 
-fn added(from: &Variances, variance: f64, log_scale: f64) -> Variances {
-    let more = variance * (-2.0 * log_scale).exp2();
-    Variances { encryption: from.encryption.iter().map(|v| v + more).collect(), rounding: from.rounding.clone() }
+/// Dividing a constant by a prime leaves a whole number, too.
+fn round_constants(value: &mut Simulated) {
+    let scale = value.log_scale.exp2();
+    let images = value.noisy.images().max(1);
+    let rows = value.noisy.all_mut().chunks_mut(images).zip(&value.secret).filter(|(_, secret)| !**secret);
+    rows.flat_map(|(row, _)| row).for_each(|v| *v = (*v * scale).round() / scale);
 }
 
-/// A search that failed after its target was tightened is reported with the error that the user asked for, and the best one
-/// predicted so far.
-pub(crate) fn as_asked(error: Error, best: f64, options: &Options) -> Error {
-    match error {
-        Error::Precision { remedy, best: found, .. } => {
-            Error::Precision { best: if best.is_finite() { best } else { found }, asked: options.logit_error, remedy }
-        }
-        other => other,
+/// Nearly normal, of variance 1: the sum of four uniform numbers.
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let bits = rng.next_u64();
+    let sum: u64 = (0..4).map(|k| (bits >> (16 * k)) & 0xffff).sum();
+    (sum as f64 - 2.0 * 65535.0) / (65536.0 * (1.0_f64 / 3.0).sqrt())
+}
+
+fn compare(value: &Simulated, exact: &Values, unit: f64) -> Deviation {
+    let rms = |squares: f64| (squares / exact.all().len().max(1) as f64).sqrt();
+    let (clean, noisy) = (value.clean.all(), value.noisy.all());
+    Deviation {
+        encryption: rms(noisy.iter().zip(clean).map(|(n, c)| (n - c).powi(2)).sum()),
+        rounding: rms(clean.iter().zip(exact.all()).map(|(c, e)| (c - e * unit).powi(2)).sum()),
     }
 }
 
-/// Refuses a prediction beyond what was asked for.
-pub(crate) fn check_target(output: Deviation, options: &Options) -> Result<()> {
-    if output.total() <= options.logit_error {
-        return Ok(());
+/// The error of the difference of two outputs.
+fn difference(value: &Simulated, exact: &Values) -> f64 {
+    let (images, count) = (exact.images().max(1) as f64, exact.len() as f64);
+    let errors: Vec<Vec<f64>> =
+        value.noisy.rows().zip(exact.rows()).map(|(n, e)| n.iter().zip(e).map(|(n, e)| n - e).collect()).collect();
+    // Mean of (e_i - e_j)^2 over pairs: twice the variance within an image, without the common part.
+    let mut within = 0.0;
+    for s in 0..exact.images() {
+        let column = || errors.iter().filter_map(|row| row.get(s));
+        let mean = column().sum::<f64>() / count.max(1.0);
+        within += column().map(|e| (e - mean).powi(2)).sum::<f64>();
     }
-    Err(Error::Precision {
-        best: output.total(),
-        asked: options.logit_error,
-        remedy: "accept a larger error, leave `input_bits` and `weight_bits` to the compiler, or train for smaller outputs",
-    })
+    let pairs = images * (count - 1.0).max(1.0);
+    (2.0 * within / pairs).sqrt()
 }

@@ -1,9 +1,10 @@
 //! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file. Must
 //! never depend on anything but the program.
 
-use beaa_ir::{Program, StepOp, ValueId, ValueInfo};
+use beaa_ir::{Outline, Program, StepOp, ValueId, schedule};
 use serde::Serialize;
 
+use crate::bands::MACHINE;
 use crate::machine::Machine;
 
 /// What a program costs and how precise it is.
@@ -47,8 +48,10 @@ pub struct LayerCost {
     pub log_modulus: f64,
     /// Largest absolute value expected.
     pub bound: Option<f64>,
-    /// Predicted standard deviation of the encrypted value's error, worst element.
+    /// Predicted error of the encrypted value, root mean square over elements and images.
     pub error: Option<f64>,
+    /// Likewise what rounding of weights adds.
+    pub rounding: Option<f64>,
     /// Predicted seconds of one core, for all slots, at the rates of [`Totals::machine`].
     pub seconds: f64,
     /// How the choice for this layer was made.
@@ -78,15 +81,21 @@ pub struct Totals {
     pub input_bytes_per_image: f64,
     /// Bytes of an answer for each image when all slots are used, packed.
     pub output_bytes_per_image: f64,
-    /// Most memory for values alive at once, as 64-bit residues.
+    /// Most memory that a run takes at once: live values as 64-bit residues, working memory, weights and key.
     pub peak_bytes: u64,
-    /// Predicted standard deviation of an output's encryption error, worst output.
+    /// Predicted error of the outputs from encryption, root mean square.
     pub output_error: Option<f64>,
-    /// Predicted standard deviation of an output's error from rounding weights, against the model; known right after
-    /// compilation.
+    /// Likewise from rounding weights, against the model.
     pub output_rounding: Option<f64>,
     /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no layer.
     pub output_seconds: f64,
+    /// Predicted share of images whose class is the model's; known right after compiling with images.
+    pub agreement: Option<f64>,
+    /// Share of the images given that leave the ranges which the program is made for, the safety factor included; known right
+    /// after compiling with images.
+    pub out_of_range: Option<f64>,
+    /// Whether errors were predicted on made-up images, for want of real ones; false where it is not known.
+    pub made_up_images: bool,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
     /// Whose rates these are.
@@ -110,6 +119,7 @@ pub fn cost(program: &Program) -> Report {
     let parameters = &signature.parameters;
     let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
     let mut layers: Vec<LayerCost> = Vec::new();
+    let mut results: Vec<usize> = Vec::new();
     for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
         let of = |id: ValueId| program.values().get(id).copied().unwrap_or(*result);
         // Layers whose steps are not adjacent (a value rescued for a residual) stay one line.
@@ -137,10 +147,21 @@ pub fn cost(program: &Program) -> Report {
             layer.log_modulus = log_modulus(result.limbs);
         }
         if let Some(note) = program.notes().iter().find(|n| n.value == i + 1) {
+            let same = layer.bound == Some(note.bound) && layer.remark == note.remark;
+            // Bands of one value are noted one by one.
+            let before = results.get(at).filter(|_| same).copied().unwrap_or(0);
+            results.resize(results.len().max(at + 1), 0);
+            if let Some(r) = results.get_mut(at) {
+                *r = before + result.len;
+            }
             layer.bound = Some(note.bound);
             layer.error = Some(note.error);
+            layer.rounding = note.rounding;
             layer.remark.clone_from(&note.remark);
         }
+    }
+    for (layer, noted) in layers.iter_mut().zip(results).filter(|(_, n)| *n > 0) {
+        layer.ciphertexts = noted;
     }
     let totals = totals(program, &layers);
     Report { model: signature.model.clone(), layers, totals, passes: Vec::new() }.on(program, &Machine::reference())
@@ -154,6 +175,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
     let elements: usize = signature.input.shape.iter().product();
+    let note = program.notes().iter().find(|n| n.value == program.output());
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
     let key_bits =
         if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
@@ -169,40 +191,17 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         key_bytes: (key_bits / 8.0).ceil() as u64,
         input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
         output_bytes_per_image: output_bits / 8.0,
-        peak_bytes: peak(program),
-        output_error: program.notes().iter().find(|n| n.value == program.output()).map(|n| n.error),
-        output_rounding: None,
+        peak_bytes: schedule(&Outline::from(program), &MACHINE, true).peak_bytes,
+        output_error: note.map(|n| n.error),
+        output_rounding: note.and_then(|n| n.rounding),
+        agreement: None,
+        out_of_range: None,
+        made_up_images: false,
         output_seconds: 0.0,
         seconds: 0.0,
         machine: String::new(),
         calibrated: false,
     }
-}
-
-/// Bytes of the values alive at the worst step, each kept until its last reader has run.
-fn peak(program: &Program) -> u64 {
-    let size = |v: &ValueInfo| (v.len * v.components * v.limbs * program.signature().parameters.degree * 8) as u64;
-    let mut last_use = vec![0; program.values().len()];
-    for (i, step) in program.steps().iter().enumerate() {
-        for input in step.op.inputs() {
-            if let Some(last) = last_use.get_mut(input) {
-                *last = i;
-            }
-        }
-    }
-    if let Some(last) = last_use.get_mut(program.output()) {
-        *last = program.steps().len();
-    }
-    let alive_at = |step: usize| -> u64 {
-        program
-            .values()
-            .iter()
-            .enumerate()
-            .filter(|(id, _)| *id <= step + 1 && last_use.get(*id).is_some_and(|l| *l >= step))
-            .map(|(_, v)| size(v))
-            .sum()
-    };
-    (0..program.steps().len().max(1)).map(alive_at).max().unwrap_or(0)
 }
 
 fn empty(layer: &str) -> LayerCost {
@@ -220,6 +219,7 @@ fn empty(layer: &str) -> LayerCost {
         log_modulus: 0.0,
         bound: None,
         error: None,
+        rounding: None,
         seconds: 0.0,
         remark: String::new(),
     }

@@ -36,7 +36,7 @@ pub(crate) type Tables = BTreeMap<usize, PrimeTable>;
 
 /// One number that may be changed.
 #[derive(Debug, Clone, Copy)]
-enum Knob {
+pub(crate) enum Knob {
     Input,
     Weight(NodeId),
     Waterline(NodeId),
@@ -50,18 +50,39 @@ struct Space<'a> {
     target: f64,
 }
 
+/// A ring degree, and the most bits of modulus that it may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ring {
+    pub(crate) degree: usize,
+    pub(crate) allowed: u32,
+}
+
+/// The degrees that hold the batch, with what the security asked for allows them.
+pub(crate) fn rings(options: &Options) -> Vec<Ring> {
+    let enough = security::DEGREES.into_iter().filter(|d| *d >= options.batch);
+    enough
+        .filter_map(|degree| Some(Ring { degree, allowed: security::max_log_qp(degree, options.security)? }))
+        .collect()
+}
+
 /// The cheapest choice and its plan. `deviation` is the standard deviation allowed for an output.
-pub(crate) fn search(facts: &Facts, options: &Options, deviation: f64, tables: &mut Tables) -> Result<(Choice, Plan)> {
+pub(crate) fn search(
+    facts: &Facts,
+    options: &Options,
+    rings: &[Ring],
+    deviation: f64,
+    tables: &mut Tables,
+) -> Result<(Choice, Plan)> {
     let space = Space { facts, options, knobs: knobs(facts, options), target: deviation * deviation };
     let mut most_precise = f64::INFINITY;
     let mut least_modulus = None;
-    for degree in security::DEGREES.into_iter().filter(|d| *d >= options.batch) {
-        let Some(allowed) = security::max_log_qp(degree, options.security) else { continue };
+    for &Ring { degree, allowed } in rings {
         let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
         let mut descended: Vec<(Choice, Plan)> = Vec::new();
         for (choice, start) in space.starts(primes, allowed) {
             most_precise = most_precise.min(start.variance);
-            let hopeless = start.log_qp > HOPELESS * f64::from(allowed) && Some(&degree) != security::DEGREES.last();
+            let hopeless =
+                start.log_qp > HOPELESS * f64::from(allowed) && Some(degree) != rings.last().map(|r| r.degree);
             if start.variance > space.target || hopeless {
                 continue;
             }
@@ -100,7 +121,7 @@ pub(crate) fn search(facts: &Facts, options: &Options, deviation: f64, tables: &
     })
 }
 
-fn knobs(facts: &Facts, options: &Options) -> Vec<Knob> {
+pub(crate) fn knobs(facts: &Facts, options: &Options) -> Vec<Knob> {
     let mut knobs = Vec::new();
     if options.input_bits.is_none() {
         knobs.push(Knob::Input);
@@ -119,7 +140,7 @@ fn knobs(facts: &Facts, options: &Options) -> Vec<Knob> {
 }
 
 /// Less time, then a shorter modulus (which is what images are uploaded in), then less error.
-fn better(a: &Plan, b: &Plan) -> bool {
+pub(crate) fn better(a: &Plan, b: &Plan) -> bool {
     let close = |x: f64, y: f64| (x - y).abs() <= 1e-9 * y.abs();
     if !close(a.seconds, b.seconds) {
         return a.seconds < b.seconds;
@@ -135,7 +156,7 @@ impl Space<'_> {
     fn caps(&self) -> Vec<u32> {
         match self.options.weight_bits {
             Some(bits) => vec![bits],
-            None => (MIN_WEIGHT_BITS + 2..=MAX_WEIGHT_BITS).rev().step_by(if self.large() { 2 } else { 1 }).collect(),
+            None => (MIN_WEIGHT_BITS + 2..=MAX_WEIGHT_BITS).rev().step_by(if self.large() { 4 } else { 2 }).collect(),
         }
     }
 
@@ -150,13 +171,16 @@ impl Space<'_> {
         both.flat_map(|(cap, special)| self.starts_for(cap, special, primes, allowed)).collect()
     }
 
-    /// The shortest moduli on a coarse grid, the same bits everywhere, one for each head start; where no plan is precise
-    /// enough, the most precise one.
+    /// The shortest moduli and the fastest plans on a coarse grid, the same bits everywhere, for each head start; where no
+    /// plan is precise enough, the most precise one.
     fn starts_for(&self, cap: u32, special: bool, primes: &PrimeTable, allowed: u32) -> Vec<(Choice, Plan)> {
         let n = self.facts.nodes.len();
-        let mut tried: Vec<(f64, f64, Choice)> = Vec::new();
-        for scale in SCALE_BITS.step_by(GRID.0) {
-            for waterline in SCALE_BITS.step_by(GRID.1) {
+        let mut tried: Vec<(f64, [f64; 2], Choice)> = Vec::new();
+        let squares = self.knobs.iter().any(|k| matches!(k, Knob::Waterline(_)));
+        let scales = if self.options.input_bits.is_some() { 1 } else { usize::MAX };
+        let waterlines = if squares { usize::MAX } else { 1 };
+        for scale in SCALE_BITS.step_by(GRID.0).take(scales) {
+            for waterline in SCALE_BITS.step_by(GRID.1).take(waterlines) {
                 let choice = Choice {
                     input_bits: self.options.input_bits.unwrap_or(scale),
                     weight_bits: vec![cap; n],
@@ -165,24 +189,30 @@ impl Space<'_> {
                     special,
                 };
                 if let Some(found) = plan(self.facts, &choice, primes, allowed) {
-                    tried.push((found.variance, found.log_qp, choice));
+                    tried.push((found.variance, [found.log_qp, found.seconds], choice));
                 }
             }
         }
         let heads = if self.large() { HEAD_STARTS.len() / 2 } else { HEAD_STARTS.len() };
         let mut starts: Vec<&Choice> = Vec::new();
         for head in HEAD_STARTS.into_iter().take(heads) {
-            let enough = tried.iter().filter(|t| t.0 * head <= self.target).min_by(|a, b| a.1.total_cmp(&b.1));
-            let found = enough.or_else(|| tried.iter().min_by(|a, b| a.0.total_cmp(&b.0)));
-            starts.extend(found.map(|t| &t.2).filter(|c| !starts.contains(c)));
+            for by in [0, 1] {
+                let enough = tried.iter().filter(|t| t.0 * head <= self.target);
+                let found = enough.min_by(|a, b| a.1[by].total_cmp(&b.1[by]).then(a.1[0].total_cmp(&b.1[0])));
+                let found = found.or_else(|| tried.iter().min_by(|a, b| a.0.total_cmp(&b.0)));
+                starts.extend(found.map(|t| &t.2).filter(|c| !starts.contains(c)));
+            }
         }
         starts.into_iter().filter_map(|c| plan(self.facts, c, primes, allowed).map(|p| (c.clone(), p))).collect()
     }
 
-    /// Takes away one bit at a time, where it saves the most modulus for the least error, until the error asked for is
-    /// spent. Knobs that save nearly as much as the best are turned in the same step, if the error allows it.
+    /// Takes away one bit at a time, where it saves the most modulus for the least error and costs no time, until the error
+    /// asked for is spent. Knobs that save nearly as much as the best are turned in the same step, if the error allows it.
     fn descend(&self, mut choice: Choice, mut at: Plan, primes: &PrimeTable, allowed: u32) -> (Choice, Plan) {
-        let fits = |found: &Plan, at: &Plan| found.variance <= self.target && modulus(at) - modulus(found) >= 0.5;
+        let fits = |found: &Plan, at: &Plan| {
+            let slower = found.seconds > at.seconds * (1.0 + 1e-9);
+            found.variance <= self.target && !slower && modulus(at) - modulus(found) >= 0.5
+        };
         loop {
             let mut rates: Vec<(f64, Knob)> = Vec::new();
             for &knob in &self.knobs {
@@ -257,7 +287,7 @@ fn modulus(plan: &Plan) -> f64 {
 }
 
 /// The choice with one knob turned, unless that leaves its range.
-fn turned(choice: &Choice, knob: Knob, by: i32) -> Option<Choice> {
+pub(crate) fn turned(choice: &Choice, knob: Knob, by: i32) -> Option<Choice> {
     let mut next = choice.clone();
     let (value, range) = match knob {
         Knob::Input => (&mut next.input_bits, SCALE_BITS),

@@ -3,7 +3,7 @@
 //! what follows reads `x^2` and `x`. Must never leave a quadratic, nor a square that anything but the input or an affine
 //! map feeds.
 
-use crate::bounds::{Stats, analyse};
+use crate::bounds::{Bounds, analyse};
 use crate::error::{Result, internal};
 use crate::graph::{Graph, Interval, Node, NodeId, Op, Term, collect_terms};
 use crate::matrix::Matrix;
@@ -31,10 +31,10 @@ impl View {
     }
 }
 
-/// Rewrites all activations. `limit` bounds the shift, in units of the input's bound; `safety` widened the ranges.
-pub(crate) fn complete_squares(graph: &Graph, limit: f64, safety: f64) -> Result<Graph> {
-    let stats = analyse(graph, safety);
-    let shifts = shifts(graph, &stats, limit);
+/// Rewrites all activations. `limit` bounds the shift, in units of the input's bound.
+pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
+    let bounds = analyse(graph);
+    let shifts = shifts(graph, &bounds, limit);
     let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes.len());
     let mut views: Vec<View> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
@@ -59,7 +59,7 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64, safety: f64) -> Result
                 View { constant: shift.iter().map(|s| 0.0 - s).collect(), ..View::of(nodes.len() - 1, n) }
             }
             Op::Quadratic { input, a, b, c } => {
-                let shift = vertex_shift(&stats[*input], a, b, limit);
+                let shift = vertex_shift(&bounds[*input], a, b, limit);
                 let before = if matches!(graph.nodes[*input].op, Op::Affine { .. }) {
                     // The affine map already carries the shift.
                     views[*input]
@@ -94,23 +94,23 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64, safety: f64) -> Result
 }
 
 /// For every affine node that a quadratic reads: by how much it is shifted.
-fn shifts(graph: &Graph, stats: &[Stats], limit: f64) -> Vec<Option<Vec<f64>>> {
+fn shifts(graph: &Graph, bounds: &[Bounds], limit: f64) -> Vec<Option<Vec<f64>>> {
     let mut shifts = vec![None; graph.nodes.len()];
     for node in &graph.nodes {
         if let Op::Quadratic { input, a, b, .. } = &node.op
             && matches!(graph.nodes[*input].op, Op::Affine { .. })
         {
-            shifts[*input] = Some(vertex_shift(&stats[*input], a, b, limit));
+            shifts[*input] = Some(vertex_shift(&bounds[*input], a, b, limit));
         }
     }
     shifts
 }
 
 /// `b / 2a` where the vertex is near enough, else 0: the element stays split (`b` remains).
-fn vertex_shift(x: &Stats, a: &[f64], b: &[f64], limit: f64) -> Vec<f64> {
+fn vertex_shift(x: &Bounds, a: &[f64], b: &[f64], limit: f64) -> Vec<f64> {
     let shift = |j: usize, a: f64, b: f64| {
         let s = b / (2.0 * a);
-        if a != 0.0 && s.is_finite() && s.abs() <= limit * x.element_bound(j) { s } else { 0.0 }
+        if a != 0.0 && s.is_finite() && s.abs() <= limit * x.element(j) { s } else { 0.0 }
     };
     a.iter().zip(b).enumerate().map(|(j, (&a, &b))| shift(j, a, b)).collect()
 }
@@ -152,7 +152,12 @@ fn through(weights: &Matrix, view: &View) -> Vec<Term> {
         weights.scale_columns(factors);
         Term { input: *input, weights }
     };
-    view.parts.iter().map(term).filter(|t| t.weights.entries() > 0 || view.parts.len() == 1).collect()
+    let mut terms: Vec<Term> = view.parts.iter().map(term).collect();
+    // A map of constants still reads something.
+    let first = terms.iter().position(|t| t.weights.entries() > 0).unwrap_or(0);
+    let mut at = 0..;
+    terms.retain(|t| at.next() == Some(first) || t.weights.entries() > 0);
+    terms
 }
 
 fn moved(clip: Option<&[Interval]>, shift: &[f64]) -> Option<Vec<Interval>> {
@@ -195,7 +200,7 @@ mod tests {
             let model = random_model(seed);
             let before = merge(import(&model, 2.0).unwrap());
             for limit in [0.0, 0.5, 1e9] {
-                let after = complete_squares(&before, limit, 2.0).unwrap();
+                let after = complete_squares(&before, limit).unwrap();
                 check(&after, "vertex").unwrap();
                 check_squares(&after).unwrap();
                 for image in images(&model, seed, 2) {
@@ -211,7 +216,7 @@ mod tests {
         let act = polynomial("act", &[36], |j| [[1.0, 1.0, 0.0], [0.01, 1.0, 2.0], [0.0, 3.0, 1.0]][j % 3]);
         let layers =
             vec![beaa_ir::Layer { name: "flat".into(), op: beaa_ir::LayerOp::Flatten }, act, linear("fc", 2, 36)];
-        let graph = complete_squares(&merge(import(&model_with(layers), 2.0).unwrap()), 4.0, 2.0).unwrap();
+        let graph = complete_squares(&merge(import(&model_with(layers), 2.0).unwrap()), 4.0).unwrap();
         let Op::Affine { terms, .. } = &graph.nodes[graph.output].op else { panic!() };
         assert_eq!(terms.len(), 2);
         let columns = |t: &Term| t.weights.row(0).map(|(c, _)| c % 3).collect::<std::collections::BTreeSet<_>>();
@@ -223,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_trailing_activation_gets_a_diagonal_map_and_a_leading_square_needs_none() {
-        let graph = complete_squares(&import(&model_with(vec![square("act")]), 2.0).unwrap(), 4.0, 2.0).unwrap();
+        let graph = complete_squares(&import(&model_with(vec![square("act")]), 2.0).unwrap(), 4.0).unwrap();
         check_squares(&graph).unwrap();
         let kinds: Vec<bool> = graph.nodes.iter().map(|n| matches!(n.op, Op::Affine { .. })).collect();
         assert_eq!(kinds, [false, false, true], "input, square, and the map that carries the coefficients");

@@ -13,6 +13,7 @@ mod program;
 mod program_check;
 mod program_file;
 mod program_text;
+mod schedule;
 mod shapes;
 mod sparse;
 mod tensor;
@@ -24,9 +25,13 @@ pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
 };
 pub use model_file::{load_model, save_model};
-pub use program::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
+pub use program::{
+    Alternative, LayerNote, LinearTerm, Outcome, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp,
+    ValueId,
+};
 pub use program_check::{ValueInfo, infer};
 pub use program_file::{load_program, program_hash, save_program};
 pub use program_text::dump;
+pub use schedule::{Machine, Outline, OutlineStep, Part, Schedule, StepKind, schedule};
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

@@ -209,8 +209,45 @@ pub struct LayerNote {
     pub value: ValueId,
     /// The largest absolute value expected, in real units.
     pub bound: f64,
-    /// Predicted standard deviation of the encrypted value's error against the same program in exact arithmetic, real units.
+    /// Predicted error of the encrypted value against the same program in exact arithmetic, real units: root mean square
+    /// over elements and images.
     pub error: f64,
+    /// Likewise what rounding of weights adds, against the model; files of older compilers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<f64>,
     /// How the choice for this layer was made, for `inspect`.
     pub remark: String,
+    /// On the note of the input: every choice that the compiler made, against what else could have been chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
+}
+
+/// A choice of the compiler, and what another in its place would have led to, all else being equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alternative {
+    /// The layer that it is about; `program` for the whole.
+    pub layer: String,
+    /// What was chosen.
+    pub chosen: String,
+    /// What was not.
+    pub instead: String,
+    /// Why it was not.
+    pub verdict: String,
+    /// What it would have led to, where it is possible at all.
+    pub outcome: Option<Outcome>,
+}
+
+/// What a choice leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// Predicted seconds of one core, for all slots.
+    pub seconds: f64,
+    /// Limbs of a fresh ciphertext.
+    pub limbs: usize,
+    /// log2 of all primes together.
+    pub log_qp: f64,
+    /// Predicted error of the outputs.
+    pub error: f64,
 }

@@ -3,15 +3,14 @@
 
 use std::time::Instant;
 
-use beaa_ir::{Program, StepOp, ValueId};
+use beaa_ir::{Part, Program, Schedule, StepOp, ValueId};
 use serde::Serialize;
 
 use crate::backend::{Backend, FusedOp, Operand};
 use crate::error::input;
-use crate::schedule::{Part, Schedule};
 use crate::{Progress, Result};
 
-/// The time of one part of a run.
+/// The time of one part of a run, or of all bands of one.
 #[derive(Debug, Clone, Serialize)]
 pub struct LayerTime {
     /// The model's layers that took part, joined by `+`.
@@ -52,7 +51,7 @@ pub(crate) fn execute<B: Backend>(
     if let Some(slot) = values.first_mut() {
         *slot = Some(first);
     }
-    let mut times = Vec::with_capacity(schedule.parts.len());
+    let mut times = Vec::new();
     progress.begin("run", schedule.parts.len() as u64);
     for part in &schedule.parts {
         let started = Instant::now();
@@ -60,7 +59,8 @@ pub(crate) fn execute<B: Backend>(
         let id = part.last + 1;
         check(backend, program, id, &result)?;
         let seconds = started.elapsed().as_secs_f64();
-        times.push(LayerTime { operations, ..describe(program, part, seconds, backend.info(&result).len) });
+        let time = describe(program, part, seconds, backend.info(&result).len);
+        add(&mut times, LayerTime { operations, ..time });
         look(id, &result)?;
         if let Some(slot) = values.get_mut(id) {
             *slot = Some(result);
@@ -114,9 +114,10 @@ fn run_part<B: Backend>(
             StepOp::ScaleUp { input, factor } => FusedOp::ScaleUp(operand(*input), *factor),
             StepOp::Relinearise { input } => return Ok((backend.relinearise(get(*input)?)?, Vec::new())),
             StepOp::Rescale { input } => return Ok((backend.rescale(get(*input)?)?, Vec::new())),
-            StepOp::DropLimbs { input, limbs } => {
+            StepOp::DropLimbs { input, limbs } if part.first == part.last => {
                 return Ok((backend.drop_limbs(get(*input)?, *limbs)?, Vec::new()));
             }
+            StepOp::DropLimbs { input, limbs } => FusedOp::DropLimbs(operand(*input), *limbs),
         });
     }
     let inputs = inputs.into_iter().map(get).collect::<Result<Vec<_>>>()?;
@@ -148,14 +149,40 @@ fn check<B: Backend>(backend: &B, program: &Program, id: ValueId, value: &B::Val
 
 fn describe(program: &Program, part: &Part, seconds: f64, ciphertexts: usize) -> LayerTime {
     let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
-    let mut layers: Vec<&str> = steps.iter().map(|s| s.layer.as_str()).collect();
+    // A band repeats what its neighbours do: each operation of a layer is named once.
+    let mut named: Vec<(&str, &str)> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let name = (step.layer.as_str(), step.op.name());
+        if !named.contains(&name) {
+            named.push(name);
+        }
+    }
+    let mut layers: Vec<&str> = named.iter().map(|n| n.0).collect();
     layers.dedup();
-    let operations: Vec<&str> = steps.iter().map(|s| s.op.name()).collect();
+    let operations: Vec<&str> = named.iter().map(|n| n.1).collect();
     LayerTime {
         layer: layers.join(" + "),
         operation: operations.join(" + "),
         seconds,
         ciphertexts,
         operations: Vec::new(),
+    }
+}
+
+/// Adds what the bands of a layer took.
+fn add(times: &mut Vec<LayerTime>, part: LayerTime) {
+    match times.iter_mut().find(|t| t.layer == part.layer && t.operation == part.operation) {
+        Some(same) => {
+            same.seconds += part.seconds;
+            same.ciphertexts += part.ciphertexts;
+            for operation in part.operations {
+                let alike = |o: &&mut OperationTime| o.layer == operation.layer && o.operation == operation.operation;
+                match same.operations.iter_mut().find(alike) {
+                    Some(o) => o.thread_seconds += operation.thread_seconds,
+                    None => same.operations.push(operation),
+                }
+            }
+        }
+        None => times.push(part),
     }
 }

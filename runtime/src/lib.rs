@@ -15,6 +15,7 @@ mod schedule;
 mod server;
 mod verify;
 
+pub use beaa_ir::Schedule;
 pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use clear::run_clear;
 pub use client::{decrypt, encrypt};
@@ -22,6 +23,6 @@ pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
 pub use keys::{ClientKey, ServerKey, keygen};
 pub use progress::{Progress, Silent};
-pub use schedule::{Part, Schedule, plan};
+pub use schedule::plan;
 pub use server::{RunReport, run};
 pub use verify::{LayerError, Verification, verify};

@@ -74,7 +74,7 @@ pub fn verify(
     let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
     let backend = CkksBackend::new(&server.parameters, &server.key);
     let encoder = Encoder::new(server.parameters.degree());
-    let mut layers = Vec::new();
+    let mut layers: Vec<Comparison<'_>> = Vec::new();
     let mut agreeing = 0;
     execute(&backend, program, &schedule, first, progress, |id, value| {
         let Some(expected) = clear.get(id).and_then(Option::as_ref) else { return Ok(()) };
@@ -87,33 +87,65 @@ pub fn verify(
                 Ok(slots)
             })
             .collect::<Result<Vec<_>>>()?;
-        layers.extend(
-            program.notes().iter().filter(|n| n.value == id).map(|note| compare(note, &decrypted, &expected.rows)),
-        );
+        for note in program.notes().iter().filter(|n| n.value == id) {
+            let same = layers.iter().position(|l| l.is_of(note)).unwrap_or(layers.len());
+            if same == layers.len() {
+                layers.push(Comparison::new(note));
+            }
+            if let Some(layer) = layers.get_mut(same) {
+                layer.add(&decrypted, &expected.rows);
+            }
+        }
         if id == program.output() {
             agreeing =
                 (0..images.len()).filter(|&i| largest_row(&decrypted, i) == largest_row(&expected.rows, i)).count();
         }
         Ok(())
     })?;
-    let holds = layers.iter().all(|l: &LayerError| l.holds);
+    let layers: Vec<LayerError> = layers.into_iter().map(Comparison::finish).collect();
+    let holds = layers.iter().all(|l| l.holds);
     Ok(Verification { layers, images: images.len(), agreeing, holds })
 }
 
-fn compare(note: &LayerNote, got: &[Vec<f64>], expected: &[Vec<f64>]) -> LayerError {
-    let pairs = || got.iter().flatten().zip(expected.iter().flatten());
-    let count = pairs().count().max(1) as f64;
-    let measured = (pairs().map(|(g, e)| (g - e).powi(2)).sum::<f64>() / count).sqrt();
-    let largest = pairs().map(|(g, e)| (g - e).abs()).fold(0.0, f64::max);
-    let largest_value = expected.iter().flatten().map(|v| v.abs()).fold(0.0, f64::max);
-    LayerError {
-        layer: note.layer.clone(),
-        predicted: note.error,
-        measured,
-        largest,
-        bound: note.bound,
-        largest_value,
-        holds: measured <= TOLERANCE * note.error && largest_value <= note.bound,
+/// What was found for one layer, over all its bands.
+struct Comparison<'a> {
+    note: &'a LayerNote,
+    count: usize,
+    squares: f64,
+    largest: f64,
+    largest_value: f64,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(note: &'a LayerNote) -> Self {
+        Self { note, count: 0, squares: 0.0, largest: 0.0, largest_value: 0.0 }
+    }
+
+    /// Whether the note says the same, of another band.
+    fn is_of(&self, note: &LayerNote) -> bool {
+        *self.note == LayerNote { value: self.note.value, ..note.clone() }
+    }
+
+    fn add(&mut self, got: &[Vec<f64>], expected: &[Vec<f64>]) {
+        for (g, e) in got.iter().flatten().zip(expected.iter().flatten()) {
+            self.count += 1;
+            self.squares += (g - e).powi(2);
+            self.largest = self.largest.max((g - e).abs());
+            self.largest_value = self.largest_value.max(e.abs());
+        }
+    }
+
+    fn finish(self) -> LayerError {
+        let measured = (self.squares / self.count.max(1) as f64).sqrt();
+        LayerError {
+            layer: self.note.layer.clone(),
+            predicted: self.note.error,
+            measured,
+            largest: self.largest,
+            bound: self.note.bound,
+            largest_value: self.largest_value,
+            holds: measured <= TOLERANCE * self.note.error && self.largest_value <= self.note.bound,
+        }
     }
 }
 

@@ -3,15 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{Options, compile, explain};
-use beaa_ir::{Interface, load_model, save_interface, save_program};
+use beaa_compiler::{Compiled, Options, compile_for, explain};
+use beaa_datasets::{SourceSpec, Split};
+use beaa_ir::{Interface, Model, load_model, save_interface, save_program};
 use clap::Args;
 use serde_json::json;
 
+use super::eval::trained_on;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::machine::Rates;
-use crate::{experiment, files};
+use crate::selection::{Roots, normalise, parse_set};
+use crate::{experiment, files, size};
+
+/// Images that errors and margins are predicted on, at most.
+const SAMPLES: usize = 4096;
 
 /// Options of `beaa compile`.
 #[derive(Debug, Args)]
@@ -25,6 +31,8 @@ pub(crate) struct Arguments {
     out: PathBuf,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    roots: Roots,
     #[command(flatten)]
     rates: Rates,
 }
@@ -41,15 +49,27 @@ pub(crate) struct Target {
     /// Images that one run must hold at least [default: 4096].
     #[arg(long, value_name = "N", help_heading = "Compiler")]
     batch: Option<usize>,
-    /// Largest standard deviation of an output's error [default: 1/128].
-    #[arg(long, value_name = "E", help_heading = "Compiler")]
+    /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-4].
+    #[arg(long, value_name = "E", help_heading = "Compiler", value_parser = parse_number)]
     logit_error: Option<f64>,
+    /// Instead of an error: the share of images that must keep the class that the model gives them, as `0.999`. Margins are
+    /// measured on --samples, by default the data set that the model was trained on.
+    #[arg(long, value_name = "SHARE", help_heading = "Compiler", conflicts_with = "logit_error")]
+    agreement: Option<f64>,
+    /// Predict errors on the training images of this data set (name or JSON description) instead of on made-up ones, and
+    /// choose with them: better predictions, a shorter modulus.
+    #[arg(long, value_name = "NAME", help_heading = "Compiler", value_parser = parse_set)]
+    samples: Option<SourceSpec>,
     /// log2 of the scale of a fresh ciphertext; chosen by default.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     input_bits: Option<u32>,
     /// Bits of the integer weights; chosen per layer by default.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     weight_bits: Option<u32>,
+    /// Most memory that a run may take, like 8GiB: feature maps are cut into bands where it would take more [default: no
+    /// limit].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Compiler")]
+    memory: Option<u64>,
 }
 
 impl Target {
@@ -65,12 +85,47 @@ impl Target {
             security: self.security.unwrap_or(base.security),
             batch: self.batch.unwrap_or(base.batch),
             logit_error: self.logit_error.unwrap_or(base.logit_error),
+            // An error on the command line replaces an agreement in the file.
+            agreement: self.agreement.or(base.agreement.filter(|_| self.logit_error.is_none())),
             input_bits: self.input_bits.or(base.input_bits),
             weight_bits: self.weight_bits.or(base.weight_bits),
+            memory: self.memory.or(base.memory),
             ..base
         };
         options.check()?;
         Ok(options)
+    }
+
+    /// Compiles `model` with these options and samples.
+    pub(crate) fn compile(&self, model: &Model, options: &Options, roots: &Roots) -> Result<Compiled> {
+        let spec = match (&self.samples, options.agreement) {
+            (Some(spec), _) => Some(spec.clone()),
+            (None, Some(_)) => Some(trained_on(model).context("looking for images to measure margins on")?),
+            (None, None) => None,
+        };
+        let images = spec.map(|spec| samples(&spec, model, roots)).transpose()?.unwrap_or_default();
+        Ok(compile_for(model, options, &images)?)
+    }
+}
+
+/// Training images, evenly spread over all.
+fn samples(spec: &SourceSpec, model: &Model, roots: &Roots) -> Result<Vec<Vec<f32>>> {
+    let dataset = roots.open(spec)?;
+    let images = dataset.split(Split::Train);
+    // Refuses images of another shape.
+    normalise(&images.take(1), model.input())?;
+    let step = images.len().div_ceil(SAMPLES).max(1);
+    let pixels = (0..images.len()).step_by(step).filter_map(|i| images.image(i));
+    Ok(pixels.map(|p| model.input().normalise(p)).collect())
+}
+
+/// A number, or a power such as `2^-6`.
+fn parse_number(text: &str) -> Result<f64, String> {
+    let number =
+        |t: &str| t.trim().parse::<f64>().map_err(|e| format!("{e}; expected a number or a power such as 2^-6"));
+    match text.split_once('^') {
+        Some((base, exponent)) => Ok(number(base)?.powf(number(exponent)?)),
+        None => number(text),
     }
 }
 
@@ -83,7 +138,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let model = load_model(&arguments.model).with_context(|| format!("reading model {}", arguments.model.display()))?;
     let machine = arguments.rates.load()?;
-    let compiled = compile(&model, &options)?;
+    let compiled = arguments.target.compile(&model, &options, &arguments.roots)?;
     let report = compiled.report.on(&compiled.program, &machine);
     files::parent(&arguments.out)?;
     save_program(&compiled.program, &arguments.out)
@@ -116,5 +171,15 @@ mod tests {
         let expected = Options { batch: 100, weight_bits: Some(9), ..base };
         assert_eq!(options, expected);
         assert!(Target { security: Some(100), ..Target::default() }.options().is_err());
+        let base = Options { agreement: Some(0.99), ..Options::default() };
+        assert_eq!(Target::default().over(base.clone()).unwrap().agreement, Some(0.99));
+        assert_eq!(Target { logit_error: Some(0.1), ..Target::default() }.over(base).unwrap().agreement, None);
+    }
+
+    #[test]
+    fn errors_may_be_given_as_powers() {
+        assert_eq!(parse_number("2^-6"), Ok(1.0 / 64.0));
+        assert_eq!(parse_number("0.25"), Ok(0.25));
+        assert!(parse_number("2^x").is_err() && parse_number("").is_err());
     }
 }

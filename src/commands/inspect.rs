@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{Report, cost, explain};
+use beaa_compiler::{Report, cost, explain, explain_choices};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::{
     Activation, LayerOp, Model, Program, Range, Shape, Tensor, dump, load_model, load_program, program_hash,
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Of a program: print every step, in the compiler's stable text form.
     #[arg(long, conflicts_with = "json")]
     dump: bool,
+    /// Of a program: for each choice of the compiler, what others would have cost.
+    #[arg(long, conflicts_with_all = ["dump", "json"])]
+    why: bool,
     #[command(flatten)]
     rates: Rates,
 }
@@ -48,6 +51,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 true => console::print(&dump(&program)),
                 false => {
                     let report = cost(&program).on(&program, &arguments.rates.load()?);
+                    if arguments.why {
+                        let text = format!("{}\n{}", program_text(&program, &report), explain_choices(&program));
+                        return console::print(&text);
+                    }
                     context.print(&describe_program(&program, &report), || program_text(&program, &report))
                 }
             }
@@ -71,9 +78,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 }
 
 fn refuse_dump(arguments: &Arguments, what: &str) -> Result<()> {
-    match arguments.dump {
-        true => Err(Exit::Usage.because(format!("--dump: found {what}, expected a program"))),
-        false => Ok(()),
+    match (arguments.dump, arguments.why) {
+        (true, _) => Err(Exit::Usage.because(format!("--dump: found {what}, expected a program"))),
+        (_, true) => Err(Exit::Usage.because(format!("--why: found {what}, expected a program"))),
+        _ => Ok(()),
     }
 }
 

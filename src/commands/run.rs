@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_ir::load_program;
-use beaa_runtime::{EncryptedInput, ServerKey};
+use beaa_runtime::{EncryptedInput, ServerKey, plan};
 use clap::Args;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::files;
 use crate::progress::Work;
+use crate::{files, memory};
 
 /// Options of `beaa run`.
 #[derive(Debug, Args)]
@@ -40,6 +40,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         .with_context(|| format!("reading evaluation key {}", arguments.keys.display()))?;
     let input =
         EncryptedInput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
+    let planned = plan(&program, true).peak_bytes;
+    if let Some(available) = memory::available().filter(|a| *a < planned) {
+        context.console.warn(format_args!(
+            "running takes {} of memory, {} are available; a program compiled with --memory takes less",
+            files::bytes(planned as f64),
+            files::bytes(available as f64)
+        ));
+    }
     let work = Work::new(&context.console);
     let (output, report) = beaa_runtime::run(&program, &key, &input, &work)?;
     context.go_on("running; nothing was written")?;

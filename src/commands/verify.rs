@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::compile;
 use beaa_datasets::SourceSpec;
 use beaa_ir::{Model, Program, container, load_model, load_program};
 use beaa_runtime::Verification;
@@ -98,7 +97,8 @@ fn load(arguments: &Arguments) -> Result<(Option<Model>, Program)> {
     let path = &arguments.file;
     if container::kind(path)?.is_none() {
         let model = load_model(path).with_context(|| format!("reading model {}", path.display()))?;
-        let program = compile(&model, &arguments.target.options()?)?.program;
+        let options = arguments.target.options()?;
+        let program = arguments.target.compile(&model, &options, &arguments.roots)?.program;
         return Ok((Some(model), program));
     }
     Ok((None, load_program(path).with_context(|| format!("reading program {}", path.display()))?))

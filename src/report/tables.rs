@@ -178,11 +178,7 @@ fn memory(s: &Summary) -> Vec<Row> {
     let m = &s.memory;
     vec![
         row("peak, whole demo", known(m.peak), "resident, training included"),
-        row(
-            "peak, encrypted run",
-            known(m.peak_run),
-            format!("resident; {} of ciphertexts as planned", bytes(m.planned_run as f64)),
-        ),
+        row("peak, encrypted run", known(m.peak_run), format!("resident; {} as planned", bytes(m.planned_run as f64))),
     ]
 }
 

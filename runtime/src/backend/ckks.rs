@@ -9,6 +9,7 @@ use beaa_ir::ValueInfo;
 
 use super::{Backend, Fused, FusedOp};
 use crate::Result;
+use crate::error::input;
 
 /// Ciphertexts with what the scheme itself does not keep: their scale.
 #[derive(Debug)]
@@ -38,6 +39,13 @@ impl<'a> CkksValue<'a> {
     /// What a value of 1.0 is encoded as.
     pub fn scale(&self) -> f64 {
         self.scale
+    }
+
+    fn limbs(&self) -> usize {
+        match &self.held {
+            Held::Stored(b) => b.limbs(),
+            Held::Packed(p) => p.limbs(),
+        }
     }
 
     /// The ciphertexts, expanded when they are packed.
@@ -76,23 +84,40 @@ impl<'k> Backend for CkksBackend<'k> {
 
     fn fused(&self, inputs: &[&CkksValue<'k>], ops: &[FusedOp<'_>]) -> Result<Fused<CkksValue<'k>>> {
         let panels = ops.iter().map(|op| prepare(self.parameters.kernel(), op)).collect::<Result<Vec<_>>>()?;
-        let mut scales: Vec<f64> = Vec::with_capacity(ops.len());
+        // By operation: scale and limbs of its result, and where it is; fewer limbs of something are in the same place.
+        let mut results: Vec<(f64, usize, pointwise::Operand)> = Vec::with_capacity(ops.len());
         let mut lowered = Vec::with_capacity(ops.len());
         for (op, panels) in ops.iter().zip(&panels) {
-            let scale_of = |o: &pointwise::Operand| match o {
-                pointwise::Operand::Input(k) => inputs.get(*k).map_or(1.0, |v| v.scale),
-                pointwise::Operand::Result(k) => scales.get(*k).copied().unwrap_or(1.0),
+            let read = |o: &pointwise::Operand| match o {
+                pointwise::Operand::Input(k) => inputs.get(*k).map_or((1.0, 0, *o), |v| (v.scale, v.limbs(), *o)),
+                // What does not exist yet is refused where the operations run.
+                pointwise::Operand::Result(k) => results.get(*k).copied().unwrap_or((1.0, 0, *o)),
             };
-            let (scale, op) = match op {
+            let place = pointwise::Operand::Result(lowered.len());
+            let (scale, limbs, place) = match op {
                 FusedOp::Linear { terms, weight_scale, bias } => {
-                    let scale = terms.first().map_or(1.0, |(o, _)| scale_of(o)) * weight_scale;
-                    (scale, Op::Linear { terms: terms.iter().map(|(o, _)| *o).zip(panels).collect(), bias })
+                    let (scale, limbs, _) = terms.first().map_or((1.0, 0, place), |(o, _)| read(o));
+                    let terms = terms.iter().map(|(o, _)| read(o).2).zip(panels).collect();
+                    lowered.push(Op::Linear { terms, bias });
+                    (scale * weight_scale, limbs, place)
                 }
-                FusedOp::Square(o) => (scale_of(o).powi(2), Op::Square(*o)),
-                FusedOp::ScaleUp(o, factor) => (scale_of(o) * *factor as f64, Op::Scale(*o, *factor)),
+                FusedOp::Square(o) => {
+                    let (scale, limbs, from) = read(o);
+                    lowered.push(Op::Square(from));
+                    (scale.powi(2), limbs, place)
+                }
+                FusedOp::ScaleUp(o, factor) => {
+                    let (scale, limbs, from) = read(o);
+                    lowered.push(Op::Scale(from, *factor));
+                    (scale * *factor as f64, limbs, place)
+                }
+                FusedOp::DropLimbs(o, limbs) => (read(o).0, *limbs, read(o).2),
             };
-            scales.push(scale);
-            lowered.push(op);
+            results.push((scale, limbs, place));
+        }
+        let &(scale, limbs, place) = results.last().unwrap_or(&(1.0, 0, pointwise::Operand::Result(0)));
+        if Some(place) != lowered.len().checked_sub(1).map(pointwise::Operand::Result) {
+            return Err(input("evaluating", "a sequence that ends in dropped limbs", "one that ends in an operation"));
         }
         let sources: Vec<Source<'_>> = inputs
             .iter()
@@ -101,9 +126,15 @@ impl<'k> Backend for CkksBackend<'k> {
                 Held::Packed(packed) => Source::Packed(packed),
             })
             .collect();
-        let outcome = pointwise::run(self.parameters, &sources, &lowered)?;
-        let value = CkksValue::new(outcome.batch, scales.last().copied().unwrap_or(1.0));
-        Ok(Fused { value, seconds: outcome.seconds, unpacking: outcome.unpacking })
+        let outcome = pointwise::run(self.parameters, limbs, &sources, &lowered)?;
+        // Dropping limbs is none of the operations that ran, and takes no time.
+        let mut seconds = outcome.seconds.into_iter();
+        let took = |op: &FusedOp<'_>| match op {
+            FusedOp::DropLimbs(..) => 0.0,
+            _ => seconds.next().unwrap_or(0.0),
+        };
+        let seconds = ops.iter().map(took).collect();
+        Ok(Fused { value: CkksValue::new(outcome.batch, scale), seconds, unpacking: outcome.unpacking })
     }
 
     fn relinearise(&self, value: &CkksValue<'k>) -> Result<CkksValue<'k>> {
@@ -118,9 +149,7 @@ impl<'k> Backend for CkksBackend<'k> {
     }
 
     fn drop_limbs(&self, value: &CkksValue<'k>, limbs: usize) -> Result<CkksValue<'k>> {
-        let mut batch = value.batch(self.parameters)?.into_owned();
-        batch.drop_limbs(limbs)?;
-        Ok(CkksValue::new(batch, value.scale))
+        Ok(CkksValue::new(value.batch(self.parameters)?.first_limbs(limbs)?, value.scale))
     }
 }
 

@@ -76,6 +76,7 @@ impl Backend for ClearBackend {
                     let v = get(*o)?;
                     ClearValue { scale: v.scale * *factor as f64, ..v.clone() }
                 }
+                FusedOp::DropLimbs(o, limbs) => ClearValue { limbs: *limbs, ..get(*o)?.clone() },
             };
             results.push(next);
         }

@@ -30,6 +30,8 @@ pub enum FusedOp<'a> {
     Square(Operand),
     /// Exact multiplication by an integer, the scale with it.
     ScaleUp(Operand, u64),
+    /// Keeps the first so many limbs. Never the last operation of a sequence: those after it have no more limbs.
+    DropLimbs(Operand, usize),
 }
 
 /// What a fused sequence came to, and where the time went, summed over threads.

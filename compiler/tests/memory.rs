@@ -1,0 +1,88 @@
+//! What a run allocates is what its schedule says, counted by the allocator itself.
+
+#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub, unsafe_code)]
+
+#[allow(dead_code)]
+mod networks;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use beaa_compiler::{Error, Options, compile};
+use beaa_ir::{LayerOp, Model, program_hash};
+use beaa_runtime::{EncryptedInput, Silent, encrypt, keygen, run};
+use networks::{Network, Size, images};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn grow(bytes: usize) {
+    let live = LIVE.fetch_add(bytes, SeqCst) + bytes;
+    PEAK.fetch_max(live, SeqCst);
+}
+
+// SAFETY: every call is handed on unchanged; counting touches nothing that is allocated.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), SeqCst);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A residual network of two activations: its skip branch stays alive.
+fn model() -> Model {
+    let mut net = Network::new(Size { image: 16, channels: 4 }, 2);
+    net.convolution("conv1", 4, 1);
+    net.activation("act1");
+    net.convolution("conv2", 4, 1);
+    net.push("add", LayerOp::Add { with: "act1".into() }, net.shape());
+    net.activation("act2");
+    net.pool("pool");
+    net.linear("fc", 10);
+    net.finish("memory")
+}
+
+#[test]
+fn a_run_allocates_what_was_planned() {
+    let model = model();
+    let options = |memory| Options { logit_error: 0.1, memory, ..Options::default() };
+    let Err(Error::Memory { least, .. }) = compile(&model, &options(Some(1))) else { panic!("a byte is not enough") };
+    let folder = tempfile::tempdir().unwrap();
+    let mut planned = Vec::new();
+    for memory in [None, Some(least)] {
+        let program = compile(&model, &options(memory)).unwrap().program;
+        let (client, server) = keygen(&program.signature().parameters, Some(1)).unwrap();
+        let path = folder.path().join("images");
+        let images = images(&model, 1, 2);
+        let hash = program_hash(&program);
+        encrypt(program.signature(), &hash, &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
+        let input = EncryptedInput::load(&path).unwrap();
+        PEAK.store(LIVE.load(SeqCst), SeqCst);
+        let (_, report) = run(&program, &server, &input, &Silent).unwrap();
+        let ratio = PEAK.load(SeqCst) as f64 / report.peak_bytes_planned as f64;
+        assert!((0.9..1.1).contains(&ratio), "{memory:?}: {ratio} of {} bytes", report.peak_bytes_planned);
+        // Programs are planned for more threads than most machines have.
+        assert!(memory.is_none_or(|m| report.peak_bytes_planned <= m));
+        planned.push(report.peak_bytes_planned);
+    }
+    assert!(planned.is_sorted_by(|a, b| a > b), "smaller budgets, smaller peaks: {planned:?}");
+}

@@ -1,0 +1,71 @@
+//! Walks a program step by step on either backend, keeping every value: at parameters that no command would accept.
+
+use beaa_ckks::{Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
+use beaa_ckks::{decrypt, encrypt, expand};
+use beaa_ir::{Program, StepOp};
+use beaa_runtime::backend::{Backend, CkksBackend, CkksValue, ClearBackend, ClearValue, FusedOp, Operand};
+
+/// Every value of the program in clear.
+pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<ClearValue> {
+    let backend = ClearBackend::new(&program.signature().parameters.moduli);
+    let first = backend.input(program.values()[0], images).unwrap();
+    values(&backend, program, first)
+}
+
+/// Every value of the program encrypted, then decrypted: `[value][element][image]`. INSECURE, by seed.
+pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Vec<Vec<Vec<f64>>> {
+    let signature = program.signature();
+    let set = &signature.parameters;
+    let literal = ParametersLiteral {
+        degree: set.degree,
+        moduli: set.moduli.clone(),
+        special: set.special.clone(),
+        security: set.security,
+    };
+    let p = Parameters::without_security(literal).unwrap();
+    let mut rng = SecretRng::insecure(seed, "random models");
+    let secret = SecretKey::generate(&p, &mut rng);
+    let key = EvaluationKey::generate(&p, &secret, &mut rng);
+    let encoder = Encoder::new(p.degree());
+    let (n, limbs, scale) = (p.degree(), signature.input_limbs, signature.input_scale);
+    let batch = Batch::build(&p, limbs, 2, program.values()[0].len, |i, out| {
+        let mut rng = SecretRng::insecure(seed.wrapping_mul(1_000_003).wrapping_add(i as u64), "images");
+        let slots: Vec<f64> = images.iter().map(|image| f64::from(image[i])).collect();
+        let public = [seed as u8; 32];
+        let (b, a) = out.split_at_mut(limbs * n);
+        b.copy_from_slice(&encrypt(&p, &encoder, &secret, &slots, scale, limbs, (&public, i as u64), &mut rng)?);
+        expand(&p, &public, i as u64, a);
+        Ok(())
+    });
+    let first = CkksValue::new(batch.unwrap(), scale);
+    let open = |v: &CkksValue<'_>| {
+        let batch = v.batch(&p).unwrap();
+        let slots = |i| decrypt(&p, &encoder, &secret, &batch, i, v.scale()).unwrap();
+        (0..batch.len()).map(|i| slots(i)[..images.len()].to_vec()).collect()
+    };
+    values(&CkksBackend::new(&p, &key), program, first).iter().map(open).collect()
+}
+
+fn values<B: Backend>(backend: &B, program: &Program, first: B::Value) -> Vec<B::Value> {
+    let mut all = vec![first];
+    for step in program.steps() {
+        let next = match &step.op {
+            StepOp::Linear { terms, weight_scale, bias } => {
+                let inputs: Vec<&B::Value> = terms.iter().map(|t| &all[t.input]).collect();
+                let terms = terms.iter().enumerate().map(|(k, t)| (Operand::Input(k), &t.weights)).collect();
+                backend.fused(&inputs, &[FusedOp::Linear { terms, weight_scale: *weight_scale, bias }]).map(|f| f.value)
+            }
+            StepOp::Square { input } => {
+                backend.fused(&[&all[*input]], &[FusedOp::Square(Operand::Input(0))]).map(|f| f.value)
+            }
+            StepOp::ScaleUp { input, factor } => {
+                backend.fused(&[&all[*input]], &[FusedOp::ScaleUp(Operand::Input(0), *factor)]).map(|f| f.value)
+            }
+            StepOp::Relinearise { input } => backend.relinearise(&all[*input]),
+            StepOp::Rescale { input } => backend.rescale(&all[*input]),
+            StepOp::DropLimbs { input, limbs } => backend.drop_limbs(&all[*input], *limbs),
+        };
+        all.push(next.unwrap());
+    }
+    all
+}

@@ -1,0 +1,258 @@
+//! The order of work: which steps run fused, when values die, and how much memory that takes, all known before anything
+//! is allocated. The one account of it: the compiler chooses bands by it, the runtime runs by it. Must never change what a
+//! program computes.
+
+use crate::program::{Program, StepOp, ValueId};
+use crate::program_check::ValueInfo;
+
+/// Bytes of a residue.
+const WORD: u64 = 8;
+/// Bytes that a weight takes in a program, and again in the form that kernels read while its step runs.
+const WEIGHT: (u64, u64) = (8, 12);
+
+/// What the memory of a run depends on beside the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Threads that work at once.
+    pub threads: usize,
+    /// Slots of one limb that a fused part works on at a time.
+    pub tile: usize,
+    /// Ciphertexts that key switching and rescaling hold as whole polynomials at a time.
+    pub chunk: usize,
+    /// Whether fused parts read the input where it lies, a tile at a time; otherwise it is expanded whole.
+    pub input_in_place: bool,
+}
+
+/// Steps `first..=last`, run as one; a value is freed after the part that reads it last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// First step.
+    pub first: usize,
+    /// Last step; its result is the only one kept.
+    pub last: usize,
+    /// Values that no later part reads.
+    pub frees: Vec<ValueId>,
+    /// Bytes of all stored values while this part runs, its result included.
+    pub live_bytes: u64,
+    /// Bytes that running it takes beside these.
+    pub working_bytes: u64,
+}
+
+/// The parts of a program and the most memory that they take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// In order.
+    pub parts: Vec<Part>,
+    /// Bytes of the weights and of the evaluation key, which stay throughout.
+    pub fixed_bytes: u64,
+    /// Bytes at the worst moment: fixed, live and working.
+    pub peak_bytes: u64,
+}
+
+impl Schedule {
+    /// The part that takes the most memory, and the one to change in order to take less.
+    pub fn worst(&self) -> Option<&Part> {
+        self.parts.iter().max_by_key(|p| p.live_bytes + p.working_bytes)
+    }
+}
+
+/// What kind of operation a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// Integer-matrix products.
+    Linear,
+    /// Squares.
+    Square,
+    /// Multiplication by an integer.
+    ScaleUp,
+    /// Three components to two.
+    Relinearise,
+    /// Drops a prime, dividing.
+    Rescale,
+    /// Drops limbs.
+    DropLimbs,
+}
+
+impl StepKind {
+    /// Whether it works on each slot of each limb alone, and so can be part of a fused sequence. Dropping limbs is so only
+    /// before others, which then leave these limbs alone.
+    pub fn is_pointwise(self) -> bool {
+        matches!(self, Self::Linear | Self::Square | Self::ScaleUp | Self::DropLimbs)
+    }
+}
+
+impl From<&StepOp> for StepKind {
+    fn from(op: &StepOp) -> Self {
+        match op {
+            StepOp::Linear { .. } => Self::Linear,
+            StepOp::ScaleUp { .. } => Self::ScaleUp,
+            StepOp::Square { .. } => Self::Square,
+            StepOp::Relinearise { .. } => Self::Relinearise,
+            StepOp::Rescale { .. } => Self::Rescale,
+            StepOp::DropLimbs { .. } => Self::DropLimbs,
+        }
+    }
+}
+
+/// A program without its numbers: all that scheduling looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// In order.
+    pub steps: Vec<OutlineStep>,
+    /// The input, then every step's result.
+    pub values: Vec<ValueInfo>,
+    /// Which value is the result.
+    pub output: ValueId,
+    /// Ring degree.
+    pub degree: usize,
+    /// Primes of the evaluation key: all moduli, and the special one.
+    pub key_primes: usize,
+}
+
+/// A step without its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutlineStep {
+    /// What is done.
+    pub kind: StepKind,
+    /// The values read.
+    pub inputs: Vec<ValueId>,
+    /// Weights, over all terms.
+    pub entries: usize,
+}
+
+impl From<&Program> for Outline {
+    fn from(program: &Program) -> Self {
+        let steps = program.steps().iter().map(|s| {
+            let entries = match &s.op {
+                StepOp::Linear { terms, .. } => terms.iter().map(|t| t.weights.entries()).sum(),
+                _ => 0,
+            };
+            OutlineStep { kind: (&s.op).into(), inputs: s.op.inputs(), entries }
+        });
+        let parameters = &program.signature().parameters;
+        Self {
+            steps: steps.collect(),
+            values: program.values().to_vec(),
+            output: program.output(),
+            degree: parameters.degree,
+            key_primes: parameters.moduli.len() + parameters.special.len(),
+        }
+    }
+}
+
+/// The schedule; without `fuse` every step is a part of its own, so that each value can be looked at.
+pub fn schedule(outline: &Outline, machine: &Machine, fuse: bool) -> Schedule {
+    let last_use = last_uses(outline);
+    let mut parts: Vec<Part> = Vec::new();
+    let mut part_of = Vec::with_capacity(outline.steps.len());
+    let mut first = 0;
+    while first < outline.steps.len() {
+        let last = if fuse { longest(outline, &last_use, first) } else { first };
+        part_of.resize(last + 1, parts.len());
+        parts.push(Part { first, last, frees: Vec::new(), live_bytes: 0, working_bytes: 0 });
+        first = last + 1;
+    }
+    for (value, &user) in last_use.iter().enumerate() {
+        if let Some(part) = part_of.get(user).and_then(|&p| parts.get_mut(p)) {
+            part.frees.push(value);
+        }
+    }
+    account(outline, machine, parts)
+}
+
+/// The last step that reads each value; the output is read after all steps, what nobody reads right where it is made.
+fn last_uses(outline: &Outline) -> Vec<usize> {
+    let mut last: Vec<usize> = (0..outline.values.len()).map(|v| v.saturating_sub(1)).collect();
+    for (i, step) in outline.steps.iter().enumerate() {
+        for &v in &step.inputs {
+            if let Some(l) = last.get_mut(v) {
+                *l = i;
+            }
+        }
+    }
+    if let Some(l) = last.get_mut(outline.output) {
+        *l = usize::MAX;
+    }
+    last
+}
+
+/// The furthest step up to which a fused part from `first` can reach: all pointwise, on inputs that have the limbs of the
+/// last result, which alone is needed later.
+fn longest(outline: &Outline, last_use: &[usize], first: usize) -> usize {
+    let (mut best, mut needed_until, mut limbs) = (first, 0, usize::MAX);
+    for (i, step) in outline.steps.iter().enumerate().skip(first).take_while(|(_, s)| s.kind.is_pointwise()) {
+        let outside = step.inputs.iter().filter(|&&v| v <= first).filter_map(|&v| outline.values.get(v));
+        limbs = outside.map(|v| v.limbs).fold(limbs, usize::min);
+        let fits = outline.values.get(i + 1).is_some_and(|v| v.limbs <= limbs) && step.kind != StepKind::DropLimbs;
+        if needed_until <= i && fits {
+            best = i;
+        }
+        // Whatever follows this step has its result inside.
+        needed_until = needed_until.max(last_use.get(i + 1).copied().unwrap_or(usize::MAX));
+        if needed_until >= outline.steps.len() {
+            break;
+        }
+    }
+    best
+}
+
+/// Fills in the bytes.
+fn account(outline: &Outline, machine: &Machine, mut parts: Vec<Part>) -> Schedule {
+    let pointwise = |v: ValueId| {
+        outline.steps.iter().filter(|s| s.inputs.contains(&v)).all(|s| s.kind.is_pointwise()) && outline.output != v
+    };
+    let in_place = machine.input_in_place && pointwise(0);
+    let stored = |v: ValueId| match outline.values.get(v) {
+        Some(info) if v > 0 || !in_place => bytes(outline, info.len * info.limbs * info.components),
+        _ => 0,
+    };
+    let key = outline.key_primes.saturating_sub(1).max(1) * outline.key_primes * 2;
+    let uses_key = outline.steps.iter().any(|s| s.kind == StepKind::Relinearise);
+    let entries: usize = outline.steps.iter().map(|s| s.entries).sum();
+    let fixed_bytes = entries as u64 * WEIGHT.0 + if uses_key { bytes(outline, key) } else { 0 };
+    let mut live = stored(0);
+    let mut peak = live;
+    for part in &mut parts {
+        live += stored(part.last + 1);
+        part.live_bytes = live;
+        part.working_bytes = working(outline, machine, part, in_place);
+        peak = peak.max(live + part.working_bytes);
+        // Values inside a fused part were never stored.
+        let kept = |v: &&ValueId| **v <= part.first || **v == part.last + 1;
+        live = live.saturating_sub(part.frees.iter().filter(kept).map(|&v| stored(v)).sum::<u64>());
+    }
+    Schedule { parts, fixed_bytes, peak_bytes: fixed_bytes + peak }
+}
+
+/// Bytes of so many polynomials of one limb.
+fn bytes(outline: &Outline, limbs: usize) -> u64 {
+    (limbs * outline.degree) as u64 * WORD
+}
+
+fn working(outline: &Outline, machine: &Machine, part: &Part, in_place: bool) -> u64 {
+    let (Some(step), Some(result)) = (outline.steps.get(part.last), outline.values.get(part.last + 1)) else {
+        return 0;
+    };
+    let whole = |limbs: usize| machine.chunk.min(result.len) * result.components * limbs;
+    match step.kind {
+        // Sums over all primes for two components, and three polynomials for each thread; results as whole polynomials.
+        StepKind::Relinearise => {
+            let special = 1;
+            bytes(outline, whole(result.limbs) + machine.threads * (2 * (result.limbs + special) + 3))
+        }
+        StepKind::Rescale => bytes(outline, whole(result.limbs) + machine.threads * 2),
+        StepKind::DropLimbs => 0,
+        StepKind::Linear | StepKind::Square | StepKind::ScaleUp => {
+            let steps = outline.steps.get(part.first..=part.last).unwrap_or_default();
+            let results = outline.values.get(part.first + 1..=part.last).unwrap_or_default();
+            let inner = results.iter().zip(steps).filter(|(_, s)| s.kind != StepKind::DropLimbs).map(|(v, _)| v);
+            let reads_input = in_place && steps.iter().any(|s| s.inputs.contains(&0));
+            let input = outline.values.first().filter(|_| reads_input);
+            let tile: usize = inner.chain(input).map(|v| v.len * v.components).sum();
+            let scratch = (machine.threads * tile * machine.tile) as u64 * WORD;
+            // Biases as residues of every limb; weights as kernels read them.
+            let biases = (result.len * result.limbs) as u64 * WORD;
+            scratch + biases + steps.iter().map(|s| s.entries as u64 * WEIGHT.1).sum::<u64>()
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Schedules by hand: what is fused, when values die, and how many bytes that comes to.
+
+use beaa_ir::{Machine, Outline, OutlineStep, StepKind, ValueInfo, schedule};
+
+const DEGREE: usize = 64;
+const MACHINE: Machine = Machine { threads: 2, tile: 32, chunk: 4, input_in_place: false };
+
+fn value(len: usize, limbs: usize, components: usize) -> ValueInfo {
+    ValueInfo { len, limbs, scale: 1024.0, components }
+}
+
+fn step(kind: StepKind, inputs: &[usize], entries: usize) -> OutlineStep {
+    OutlineStep { kind, inputs: inputs.to_vec(), entries }
+}
+
+/// linear, square, linear, relinearise, rescale, then a sum with the first linear's result at fewer limbs.
+fn outline() -> Outline {
+    use StepKind::{DropLimbs, Linear, Relinearise, Rescale, Square};
+    Outline {
+        steps: vec![
+            step(Linear, &[0], 12),
+            step(Square, &[1], 0),
+            step(Linear, &[2], 20),
+            step(Relinearise, &[3], 0),
+            step(Rescale, &[4], 0),
+            step(DropLimbs, &[1], 0),
+            step(Linear, &[5, 6], 9),
+        ],
+        values: vec![
+            value(6, 3, 2),
+            value(4, 3, 2),
+            value(4, 3, 3),
+            value(5, 3, 3),
+            value(5, 3, 2),
+            value(5, 2, 2),
+            value(4, 2, 2),
+            value(2, 2, 2),
+        ],
+        output: 7,
+        degree: DEGREE,
+        key_primes: 3,
+    }
+}
+
+fn bytes(v: ValueInfo) -> u64 {
+    (v.len * v.limbs * v.components * DEGREE * 8) as u64
+}
+
+#[test]
+fn pointwise_steps_are_fused_as_far_as_their_results_have_one_reader() {
+    let plan = schedule(&outline(), &MACHINE, true);
+    let parts: Vec<(usize, usize)> = plan.parts.iter().map(|p| (p.first, p.last)).collect();
+    // The first result is read again by the last step; dropping limbs takes part in what follows it.
+    assert_eq!(parts, [(0, 0), (1, 2), (3, 3), (4, 4), (5, 6)]);
+    let frees: Vec<&[usize]> = plan.parts.iter().map(|p| p.frees.as_slice()).collect();
+    assert_eq!(frees, [&[0][..], &[2], &[3], &[4], &[1, 5, 6]]);
+    let single = schedule(&outline(), &MACHINE, false);
+    assert!(single.parts.iter().enumerate().all(|(i, p)| (p.first, p.last) == (i, i)));
+}
+
+#[test]
+fn bytes_are_those_of_live_values_and_of_the_part_that_runs() {
+    let outline = outline();
+    let of = |ids: &[usize]| ids.iter().map(|&v| bytes(outline.values[v])).sum::<u64>();
+    let plan = schedule(&outline, &MACHINE, true);
+    let live: Vec<u64> = plan.parts.iter().map(|p| p.live_bytes).collect();
+    assert_eq!(live, [of(&[0, 1]), of(&[1, 3]), of(&[1, 3, 4]), of(&[1, 4, 5]), of(&[1, 5, 7])]);
+    let polynomial = (DEGREE * 8) as u64;
+    // Four whole results of two components and three limbs; per thread two sums over four primes and three polynomials.
+    assert_eq!(plan.parts[2].working_bytes, (4 * 2 * 3 + 2 * (2 * 4 + 3)) * polynomial);
+    // Per thread the squares of one tile; five biases of three limbs; twenty weights.
+    assert_eq!(plan.parts[1].working_bytes, 2 * 4 * 3 * 32 * 8 + 5 * 3 * 8 + 20 * 12);
+    // Limbs that are dropped are not copied.
+    assert_eq!(plan.parts[4].working_bytes, 2 * 2 * 8 + 9 * 12);
+    // Two digits of two polynomials for each of three primes, and the weights.
+    assert_eq!(plan.fixed_bytes, 2 * 2 * 3 * polynomial + 41 * 8);
+    let worst = plan.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
+    assert_eq!(Some(plan.peak_bytes), worst.map(|w| w + plan.fixed_bytes));
+    assert_eq!(plan.worst().map(|p| p.first), Some(2));
+}
+
+#[test]
+fn an_input_that_is_read_in_place_takes_a_tile_for_each_thread() {
+    let outline = outline();
+    let machine = Machine { input_in_place: true, ..MACHINE };
+    let (stored, in_place) = (schedule(&outline, &MACHINE, true), schedule(&outline, &machine, true));
+    assert_eq!(stored.parts[0].live_bytes - in_place.parts[0].live_bytes, bytes(outline.values[0]));
+    assert_eq!(in_place.parts[0].working_bytes - stored.parts[0].working_bytes, 2 * 6 * 2 * 32 * 8);
+    // What is not pointwise needs it whole.
+    let mut other = outline;
+    other.steps[0] = step(StepKind::Rescale, &[0], 0);
+    other.values[1] = value(6, 3, 2);
+    assert!(schedule(&other, &machine, true).parts[0].live_bytes >= bytes(other.values[0]));
+}
