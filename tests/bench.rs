@@ -53,7 +53,7 @@ fn measured_rates_are_kept_and_used() {
     let named = ["--machine", file.to_str().unwrap()];
     let output = beaa(&home, &[&["inspect", "tests/data/v1/program.beaa"][..], &named].concat());
     assert_eq!(output.status.code(), Some(3), "a named file must be there");
-    json(&home, &[&["bench", "calibrate", "--quick", "--json"][..], &named].concat());
+    json(&home, &[&["bench", "calibrate", "kernels", "--quick", "--json"][..], &named].concat());
     let rates: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert!(rates["rates"]["product"].as_f64().unwrap() > 0.0);
     let inspected =

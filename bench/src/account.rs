@@ -2,6 +2,7 @@
 //! Must never count what the run keeps in the cache: a fused part reads its inputs and writes its last result.
 
 use beaa_compiler::Forecast;
+use beaa_ir::Part;
 use beaa_ir::{Program, StepOp, ValueId, ValueInfo};
 use beaa_runtime::{LayerTime, Schedule};
 use serde::Serialize;
@@ -31,61 +32,108 @@ pub struct PartFigures {
     pub predicted_seconds: f64,
 }
 
-/// Products and bytes of an operation or a part.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Work {
-    pub(crate) products: u64,
-    pub(crate) bytes: u64,
+/// One operation of a part.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OperationFigures {
+    /// The model's layer; `input` for unpacking the images.
+    pub layer: String,
+    /// Its name.
+    pub operation: String,
+    /// Ciphertexts that resulted.
+    pub calls: usize,
+    /// Measured, one thread.
+    pub seconds: f64,
+    /// Part of the whole run.
+    pub share: f64,
+    /// Products of residues.
+    pub products: u64,
+    /// The same in a second.
+    pub products_per_second: f64,
 }
 
-/// The parts of a run with what they did. `forecast` is the compiler's.
+/// The parts of a run that took `total` seconds, with what they did.
 pub(crate) fn parts(
     program: &Program,
     schedule: &Schedule,
     times: &[LayerTime],
     forecast: &Forecast,
+    total: f64,
 ) -> Vec<PartFigures> {
-    let total: f64 = times.iter().map(|t| t.seconds).sum();
-    let of_step = |step: usize| forecast.steps.get(step).copied().unwrap_or(0.0);
-    // The first entry of the report is the expansion of the input, the rest are the schedule's parts.
-    let expansion = (input_work(program), forecast.input);
-    let scheduled =
-        schedule.parts.iter().map(|p| (part_work(program, p.first, p.last), (p.first..=p.last).map(of_step).sum()));
-    let works = std::iter::once(expansion).chain(scheduled);
-    let row = |(time, (work, predicted_seconds)): (&LayerTime, (Work, f64))| PartFigures {
-        layer: time.layer.clone(),
-        operation: time.operation.clone(),
-        calls: time.ciphertexts,
-        seconds: time.seconds,
-        share: time.seconds / total,
-        products: work.products,
-        products_per_second: work.products as f64 / time.seconds,
-        bytes: work.bytes,
-        bytes_per_second: work.bytes as f64 / time.seconds,
-        predicted_seconds,
+    let row = |(time, part): (&LayerTime, &Part)| {
+        let products: u64 = (part.first..=part.last).map(|i| step_products(program, i)).sum();
+        let bytes = moved(program, part);
+        PartFigures {
+            layer: time.layer.clone(),
+            operation: time.operation.clone(),
+            calls: time.ciphertexts,
+            seconds: time.seconds,
+            share: time.seconds / total,
+            products,
+            products_per_second: products as f64 / time.seconds,
+            bytes,
+            bytes_per_second: bytes as f64 / time.seconds,
+            predicted_seconds: forecast.steps.get(part.first..=part.last).unwrap_or_default().iter().sum(),
+        }
     };
-    times.iter().zip(works).map(row).collect()
+    times.iter().zip(&schedule.parts).map(row).collect()
 }
 
-/// Bytes of a value as the run stores it.
-pub(crate) fn bytes(program: &Program, value: ValueId) -> u64 {
-    let degree = program.signature().parameters.degree;
-    program.values().get(value).map_or(0, |v: &ValueInfo| (v.len * v.limbs * v.components * degree * 8) as u64)
+/// The operations of a run that took `total` seconds.
+pub(crate) fn operations(
+    program: &Program,
+    schedule: &Schedule,
+    times: &[LayerTime],
+    total: f64,
+) -> Vec<OperationFigures> {
+    let mut figures = Vec::new();
+    for (time, part) in times.iter().zip(&schedule.parts) {
+        let mut push = |layer: &str, operation: &str, calls: usize, seconds: f64, products: u64| {
+            figures.push(OperationFigures {
+                layer: layer.into(),
+                operation: operation.into(),
+                calls,
+                seconds,
+                share: seconds / total,
+                products,
+                products_per_second: products as f64 / seconds,
+            });
+        };
+        let made = |step: usize| program.values().get(step + 1).map_or(0, |v| v.len);
+        // What is unpacked comes before the part's own steps.
+        let unpacked = time.operations.len().saturating_sub(part.last + 1 - part.first);
+        for (i, operation) in time.operations.iter().enumerate() {
+            let step = (part.first + i).checked_sub(unpacked).filter(|_| i >= unpacked);
+            let calls = step.map_or_else(|| program.values().first().map_or(0, |v| v.len), made);
+            let products = step.map_or(0, |s| step_products(program, s));
+            push(&operation.layer, &operation.operation, calls, operation.thread_seconds, products);
+        }
+        if time.operations.is_empty() {
+            let products = (part.first..=part.last).map(|i| step_products(program, i)).sum();
+            push(&time.layer, &time.operation, time.ciphertexts, time.seconds, products);
+        }
+    }
+    figures
 }
 
-fn input_work(program: &Program) -> Work {
-    // Half of it is read, packed; all of it is written.
-    Work { products: 0, bytes: bytes(program, 0) }
+/// Bytes of a value as the run stores it; the images stay packed, their uniform halves are drawn when they are read.
+fn bytes(program: &Program, value: ValueId) -> u64 {
+    let p = &program.signature().parameters;
+    let Some(v) = program.values().get(value) else { return 0 };
+    match value {
+        0 => {
+            let bits: u64 = p.moduli.iter().take(v.limbs).map(|q| u64::from(u64::BITS - q.leading_zeros())).sum();
+            (v.len * p.degree) as u64 * bits / 8
+        }
+        _ => (v.len * v.limbs * v.components * p.degree * 8) as u64,
+    }
 }
 
-fn part_work(program: &Program, first: usize, last: usize) -> Work {
-    let steps = program.steps().get(first..=last).unwrap_or_default();
-    let mut read: Vec<ValueId> = steps.iter().flat_map(|s| s.op.inputs()).filter(|&v| v <= first).collect();
+fn moved(program: &Program, part: &Part) -> u64 {
+    let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
+    let mut read: Vec<ValueId> = steps.iter().flat_map(|s| s.op.inputs()).filter(|&v| v <= part.first).collect();
     read.sort_unstable();
     read.dedup();
-    let moved: u64 = read.into_iter().chain([last + 1]).map(|v| bytes(program, v)).sum();
-    let products = (first..=last).map(|i| step_products(program, i)).sum();
-    Work { products, bytes: moved }
+    read.into_iter().chain([part.last + 1]).map(|v| bytes(program, v)).sum()
 }
 
 /// Products of residues in one step, those inside transforms not counted.
@@ -105,7 +153,8 @@ pub(crate) fn step_products(program: &Program, step: usize) -> u64 {
         // Each digit with both halves of its key, modulo every prime.
         StepOp::Relinearise { input } => residues(of(*input), 2 * (of(*input).limbs + parameters.special.len())),
         StepOp::Rescale { input } => {
-            residues(ValueInfo { limbs: of(*input).limbs - 1, ..of(*input) }, of(*input).components)
+            let v = of(*input);
+            residues(ValueInfo { limbs: v.limbs.saturating_sub(1), ..v }, v.components)
         }
         StepOp::DropLimbs { .. } => 0,
     }

@@ -61,20 +61,27 @@ impl Prepared {
     /// One run on one thread, in processor seconds.
     pub(crate) fn lap(&self, input: &EncryptedInput) -> Result<Lap> {
         on_threads(1, || {
-            let watch = Watch(Mutex::new(vec![processor()]));
+            let watch = Watch(Mutex::new(Vec::new()));
+            let started = processor();
             let (output, report) = beaa_runtime::run(&self.program, &self.server, input, &watch)?;
-            let last = processor();
+            let seconds = processor() - started;
             let marks = watch.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let seconds = last - marks.first().copied().unwrap_or(last);
             let mut layers = report.layers;
             let laps: Vec<f64> = marks.iter().zip(marks.iter().skip(1)).map(|(a, b)| b - a).collect();
-            // One mark when the input is expanded, and one for each part.
+            // One mark at the beginning, and one for each part.
             if laps.len() == layers.len() {
-                layers.iter_mut().zip(laps).for_each(|(layer, seconds)| layer.seconds = seconds);
+                layers.iter_mut().zip(laps).for_each(|(layer, seconds)| retime(layer, seconds));
             }
             Ok(Lap { seconds, layers, output })
         })
     }
+}
+
+/// Puts processor seconds in place of the wall-clock ones, the operations in proportion.
+fn retime(layer: &mut LayerTime, seconds: f64) {
+    let factor = seconds / layer.seconds;
+    layer.seconds = seconds;
+    layer.operations.iter_mut().for_each(|o| o.thread_seconds *= factor);
 }
 
 /// Notes the processor time whenever a part is done.

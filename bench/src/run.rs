@@ -8,9 +8,8 @@ use beaa_ir::Model;
 use beaa_runtime::plan;
 use serde::Serialize;
 
-use crate::account::{PartFigures, parts};
+use crate::account::{OperationFigures, PartFigures, operations, parts};
 use crate::clock::{Effort, Sample, on_threads, time};
-use crate::operations::{OperationFigures, operations};
 use crate::plain::by_element;
 use crate::prepared::Prepared;
 use crate::{Error, Plain, Result, error, images};
@@ -76,7 +75,7 @@ pub struct NetworkFigures {
     pub decrypt: Sample,
     /// Part by part: the fastest run on one thread, in processor seconds.
     pub parts: Vec<PartFigures>,
-    /// What is fused, operation by operation, one thread.
+    /// The same operation by operation.
     pub operations: Vec<OperationFigures>,
     /// Seconds of the fastest run on one thread that no part accounts for: packing the answer.
     pub rest_seconds: f64,
@@ -182,8 +181,9 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
 
     let schedule = plan(program, true);
     let predicted = forecast(program, machine);
-    let parts = parts(program, &schedule, &fastest.layers, &predicted);
-    let operations = operations(program, &fastest.layers);
+    let total = fastest.seconds;
+    let parts = parts(program, &schedule, &fastest.layers, &predicted, total);
+    let operations = operations(program, &schedule, &fastest.layers, total);
     let primes = || signature.parameters.moduli.iter().chain(&signature.parameters.special);
     Ok(NetworkFigures {
         model: signature.model.clone(),

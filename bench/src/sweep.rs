@@ -8,11 +8,11 @@ use beaa_ckks::{
 };
 use beaa_compiler::Options;
 use beaa_ir::{Model, StepOp};
+use beaa_runtime::LayerTime;
 use serde::Serialize;
 
 use crate::clock::{Effort, on_threads, sample};
-use crate::kernels::matrix;
-use crate::operations::residues;
+use crate::operands::{matrix, residues};
 use crate::prepared::Prepared;
 use crate::{Recipe, Result, random};
 
@@ -70,7 +70,7 @@ pub struct SparsityPoint {
     pub sparsity: f64,
     /// Products of residues in linear layers.
     pub products: u64,
-    /// Of the parts with linear layers.
+    /// Of the linear layers.
     pub linear_seconds: f64,
     /// Products over those of the dense network.
     pub products_left: f64,
@@ -107,11 +107,14 @@ pub fn batch(model: &Model, quick: bool) -> Result<Vec<BatchPoint>> {
     counts.map(point).collect()
 }
 
+/// Error of an output allowed at every depth, where outputs have deviation 4: a random network of six squares allows no less.
+const LOGIT_ERROR: f64 = 0.25;
+
 /// One to six squares.
 pub fn depth(quick: bool) -> Result<Vec<DepthPoint>> {
     let point = |squares: usize| {
         let model = random(Recipe { squares, ..Recipe::default() })?;
-        let prepared = Prepared::new(&model, &Options::default(), 1)?;
+        let prepared = Prepared::new(&model, &Options { logit_error: LOGIT_ERROR, ..Options::default() }, 1)?;
         let seconds = best(&prepared, &prepared.input(&model, 1)?, quick)?.0;
         let p = &prepared.program.signature().parameters;
         Ok(DepthPoint {
@@ -167,14 +170,17 @@ pub fn sweep(model: &Model, quick: bool) -> Result<SweepFigures> {
     })
 }
 
-/// Least processor seconds of a run, and of its parts with linear layers.
+/// Least processor seconds of a run, and of its linear layers.
 fn best(prepared: &Prepared, input: &beaa_runtime::EncryptedInput, quick: bool) -> Result<(f64, f64)> {
     let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
-    for _ in 0..if quick { 1 } else { 3 } {
+    let operations = |l: &LayerTime| -> f64 {
+        let own = l.operations.iter().filter(|o| o.operation == "linear");
+        if l.operation == "linear" { l.seconds } else { own.map(|o| o.thread_seconds).sum() }
+    };
+    for _ in 0..if quick { 1 } else { 2 } {
         let lap = prepared.lap(input)?;
         whole = whole.min(lap.seconds);
-        let parts = lap.layers.iter().filter(|l| l.operation.contains("linear"));
-        linear = linear.min(parts.map(|l| l.seconds).sum());
+        linear = linear.min(lap.layers.iter().map(operations).sum());
     }
     Ok((whole, linear))
 }
@@ -198,9 +204,9 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     let mut rng = SecretRng::insecure(1, "measuring");
     let secret = SecretKey::generate(&p, &mut rng);
     let key = EvaluationKey::generate(&p, &secret, &mut rng);
-    let effort = Effort { least: 2, ..Effort::small(quick) };
+    let effort = Effort { seconds: 0.3 * Effort::small(quick).seconds, least: 2 };
     let (rows, columns) = DENSE;
-    let panels = matrix(Kernel::detect(), rows, columns, 1)?;
+    let panels = matrix(p.kernel(), rows, columns, 1)?;
     let bias = vec![0; rows];
     let pairs = residues(&p, limbs, 2, columns)?;
     let run = |op: &Op<'_>| {

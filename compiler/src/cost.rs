@@ -9,8 +9,8 @@ pub(crate) enum Work {
     /// `products`: sum over the terms of entries times components. What the planner knows of a map.
     Linear { products: usize },
     /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows that share them, and
-    /// `results` sums reduced.
-    Matrix { products: usize, loads: usize, results: usize },
+    /// `edges` residues converted, inputs and results.
+    Matrix { products: usize, loads: usize, edges: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many.
@@ -52,9 +52,9 @@ pub(crate) fn seconds_on(machine: &Machine, work: Work, place: Place) -> f64 {
     let passes = |count: f64, rate: f64| count * n * rate;
     match work {
         Work::Linear { products } => passes(products as f64 * limbs, m.product),
-        Work::Matrix { products, loads, results } => {
+        Work::Matrix { products, loads, edges } => {
             let of = |count: usize, rate: f64| passes(count as f64 * limbs, rate);
-            of(products, m.product) + of(loads, m.load) + of(results, m.result)
+            of(products, m.product) + of(loads, m.load) + of(edges, m.edge)
         }
         Work::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         Work::Relinearise { len } => {
@@ -87,7 +87,7 @@ mod tests {
         let more = [Place { limbs: 4, ..place }, Place { degree: 16384, ..place }];
         for work in [
             Work::Linear { products: 100 },
-            Work::Matrix { products: 100, loads: 20, results: 10 },
+            Work::Matrix { products: 100, loads: 20, edges: 10 },
             Work::Square { len: 10 },
             Work::Relinearise { len: 10 },
             Work::Rescale { len: 10, components: 2 },

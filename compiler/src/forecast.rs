@@ -1,4 +1,4 @@
-//! How long a program will take: the predicted seconds of every step, of unpacking the input and of packing the output.
+//! How long a program will take: the predicted seconds of every step and of packing the output.
 //! Must never depend on anything but the program and the machine.
 
 use beaa_ckks::{Kernel, Panels};
@@ -11,9 +11,7 @@ use crate::report::Report;
 /// Seconds of one core, for all slots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// Unpacking the encrypted images.
-    pub input: f64,
-    /// Step by step; what a step reads from memory, and what is written for another part, counts as its own.
+    /// Step by step; what a step unpacks or reads from memory, and what is written for another part, counts as its own.
     pub steps: Vec<f64>,
     /// Packing the answer.
     pub output: f64,
@@ -22,7 +20,7 @@ pub struct Forecast {
 impl Forecast {
     /// Of the whole run on one core.
     pub fn seconds(&self) -> f64 {
-        self.input + self.steps.iter().sum::<f64>() + self.output
+        self.steps.iter().sum::<f64>() + self.output
     }
 }
 
@@ -38,7 +36,12 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     };
     let cost = |work: Work, limbs: usize| seconds_on(machine, work, place(limbs));
     let stream = |v: ValueInfo| cost(Work::Stream { len: v.len, components: v.components }, v.limbs);
-    let (input, output) = (of(0), of(program.output()));
+    // The encrypted images are unpacked where they are read.
+    let fetch = |id: ValueId| match id {
+        0 => cost(Work::Expand { len: of(0).len }, of(0).limbs),
+        id => stream(of(id)),
+    };
+    let output = of(program.output());
     let steps = program.steps().iter().enumerate().map(|(i, step)| {
         let result = of(i + 1);
         let first = step.op.inputs().first().map_or(result, |&id| of(id));
@@ -47,12 +50,11 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
             return work;
         }
         // A value passes through memory unless it was made by the pointwise step right before, for this step alone.
-        let read: f64 = step.op.inputs().into_iter().filter(|&v| !fused(program, v)).map(|v| stream(of(v))).sum();
+        let read: f64 = step.op.inputs().into_iter().filter(|&v| !fused(program, v)).map(fetch).sum();
         let written = if fused(program, i + 1) { 0.0 } else { stream(result) };
         work + read + written
     });
     Forecast {
-        input: cost(Work::Expand { len: input.len }, input.limbs),
         steps: steps.collect(),
         output: cost(Work::Pack { len: output.len, components: output.components }, output.limbs),
     }
@@ -66,7 +68,6 @@ impl Report {
             let own = program.steps().iter().zip(&forecast.steps).filter(|(s, _)| s.layer == layer.layer);
             layer.seconds = own.map(|(_, seconds)| seconds).sum();
         }
-        self.totals.input_seconds = forecast.input;
         self.totals.output_seconds = forecast.output;
         self.totals.seconds = forecast.seconds();
         self.totals.machine = machine.literal().name.clone();
@@ -103,15 +104,16 @@ fn work(step: &Step, result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> W
 
 /// As the kernel will arrange the rows.
 fn matrix(terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
-    let (mut products, mut loads, mut results) = (0, 0, 0);
+    let (mut products, mut loads, mut edges) = (0, 0, 0);
     for term in terms {
         let components = of(term.input).components;
-        products += term.weights.entries() * components;
-        results += result.len * components;
-        // Checked matrices always have panels.
-        let panels =
-            Panels::new(Kernel::Portable, term.weights.rows(), term.weights.columns(), |r| term.weights.row(r));
-        loads += components * panels.map_or(term.weights.entries(), |p| p.loads());
+        edges += (result.len + of(term.input).len) * components;
+        let (rows, columns) = (term.weights.rows(), term.weights.columns());
+        // Panels are the same for every path; checked matrices always have them.
+        let panels = Panels::new(Kernel::Portable, rows, columns, |r| term.weights.row(r));
+        let work = panels.map_or((term.weights.entries(), term.weights.entries()), |p| (p.products(), p.loads()));
+        products += components * work.0;
+        loads += components * work.1;
     }
-    Work::Matrix { products, loads, results }
+    Work::Matrix { products, loads, edges }
 }

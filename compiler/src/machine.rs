@@ -29,8 +29,8 @@ pub struct Rates {
     pub product: f64,
     /// A residue read by a group of rows of a matrix that share it.
     pub load: f64,
-    /// A residue of a linear layer's result reduced and written.
-    pub result: f64,
+    /// A residue of a linear layer's input arranged for the kernel, or of its result reduced and written.
+    pub edge: f64,
     /// A residue of a square, or scaled.
     pub square: f64,
     /// A residue of a pointwise part read from memory or written to it.
@@ -73,7 +73,7 @@ impl TryFrom<MachineLiteral> for Machine {
         let r = &literal.rates;
         let positive = [r.product, r.stream, r.transform, r.key, r.gather, r.expand, r.pack, r.square];
         // These may be lost in the noise of the others.
-        let not_negative = [r.load, r.result];
+        let not_negative = [r.load, r.edge];
         let sane = |v: &f64, least: f64| (least..1.0).contains(v);
         let (threads, factor) = literal.speed_up;
         let fits = positive.iter().all(|v| sane(v, 1e-15))
@@ -98,7 +98,7 @@ impl Machine {
         let rates = Rates {
             product: 1.25e-10,
             load: 5.0e-11,
-            result: 1.0e-9,
+            edge: 1.0e-9,
             square: 1.0e-9,
             stream: 5.0e-10,
             transform: 7.0e-10,

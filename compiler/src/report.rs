@@ -87,9 +87,7 @@ pub struct Totals {
     pub output_error: Option<f64>,
     /// Likewise from rounding weights, against the model.
     pub output_rounding: Option<f64>,
-    /// Predicted seconds of one core for unpacking the input; part of [`Self::seconds`], of no layer.
-    pub input_seconds: f64,
-    /// The same for packing the output.
+    /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no layer.
     pub output_seconds: f64,
     /// Predicted share of images whose class is the model's; known right after compiling with images.
     pub agreement: Option<f64>,
@@ -199,7 +197,6 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         agreement: None,
         out_of_range: None,
         made_up_images: false,
-        input_seconds: 0.0,
         output_seconds: 0.0,
         seconds: 0.0,
         machine: String::new(),

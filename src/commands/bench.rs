@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => random(Recipe { seed: arguments.seed, ..Recipe::default() })?,
     };
     let mut machine =
-        if arguments.what == [What::Calibrate] { Machine::reference() } else { arguments.rates.load()? };
+        if arguments.what.contains(&What::Calibrate) { Machine::reference() } else { arguments.rates.load()? };
     let setting = Setting {
         options,
         threads: rayon::current_num_threads(),

@@ -1,10 +1,16 @@
-//! How often a product reads its inputs: what predictions of its time need beside the number of weights. Must never be
-//! more than the kernels really read.
+//! How much work a product is: what predictions of its time need beside the number of weights. Must never count other
+//! panels than the kernels work on.
 
 use super::Panels;
 
 impl Panels {
-    /// Inputs read for one slot: each group of rows that is worked on together reads each of its columns once.
+    /// Products made for one slot: one for every row and column of a panel, zeros that rows share panels for included.
+    pub fn products(&self) -> usize {
+        let panels = self.groups.iter().flat_map(|g| g.panels.iter().map(move |p| g.columns.len() * p.rows.len()));
+        panels.sum()
+    }
+
+    /// Inputs read for one slot: each panel reads each of its columns once.
     pub fn loads(&self) -> usize {
         self.groups.iter().map(|g| g.columns.len() * g.panels.len()).sum()
     }
@@ -20,9 +26,9 @@ mod tests {
     fn rows_that_share_columns_share_loads() {
         let (columns, weights) = ([0, 2, 5], [1, 2, 3]);
         let shared = Panels::new(Kernel::Portable, PANEL_ROWS, 6, |_| (&columns, &weights)).unwrap();
-        assert_eq!(shared.loads(), 3);
-        let own: Vec<[u32; 2]> = (0..4).map(|r| [r, r + 1]).collect();
-        let apart = Panels::new(Kernel::Portable, 4, 6, |r| (&own[r], &[7, 7])).unwrap();
-        assert_eq!(apart.loads(), 8);
+        assert_eq!((shared.products(), shared.loads()), (3 * PANEL_ROWS, 3));
+        let own: Vec<[u32; 2]> = (0..3).map(|r| [2 * r, 2 * r + 1]).collect();
+        let apart = Panels::new(Kernel::Portable, 3, 6, |r| (&own[r], &[7, 7])).unwrap();
+        assert_eq!((apart.products(), apart.loads()), (6, 6));
     }
 }
