@@ -48,11 +48,16 @@ fn worst_rms(errors: &[Vec<f64>]) -> f64 {
     (0..outputs).map(rms).fold(0.0, f64::max)
 }
 
+/// What the figures below were worked out for: an error of 2^-7.
+fn precise() -> Options {
+    Options { logit_error: 1.0 / 128.0, ..Options::default() }
+}
+
 #[test]
 fn plan_of_a_cryptonets_network() {
     let model = cryptonets(1);
     let start = std::time::Instant::now();
-    let compiled = compile_for(&model, &Options::default(), &images(&model, 1, 300)).unwrap();
+    let compiled = compile_for(&model, &precise(), &images(&model, 1, 300)).unwrap();
     assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
     let report = &compiled.report;
     let totals = &report.totals;
@@ -62,7 +67,7 @@ fn plan_of_a_cryptonets_network() {
     assert_eq!(totals.relinearisations, 100);
     assert_eq!(compiled.program.signature().output_components, 3);
     let combined = totals.output_error.unwrap().hypot(totals.output_rounding.unwrap());
-    assert!(combined <= Options::default().logit_error, "{combined}");
+    assert!(combined <= precise().logit_error, "{combined}");
     let errors: Vec<Vec<f64>> = images(&model, 3, 4)
         .iter()
         .map(|i| interpret(&compiled.program, i).iter().zip(evaluate(&model, i).unwrap()).map(|(f, e)| f - e).collect())
@@ -74,7 +79,7 @@ fn plan_of_a_cryptonets_network() {
 fn batch_security_and_bits_are_obeyed() {
     let model = cryptonets(1);
     let of = |o: Options| compile(&model, &o).unwrap();
-    let wide = of(Options { batch: 8192, ..Options::default() });
+    let wide = of(Options { batch: 8192, ..precise() });
     assert_eq!((wide.report.totals.degree, wide.report.totals.limbs), (8192, 3));
     let strong = of(Options { security: 256, ..Options::default() });
     let t = &strong.report.totals;
@@ -127,7 +132,7 @@ fn eight_activations_in_a_row_keep_their_units_and_their_precision() {
     let gentle = |i: usize| polynomial(&format!("act{i}"), &[], |_| [0.05, 0.8, 0.0]);
     let layers = (0..8).flat_map(|i| [linear(&format!("fc{i}"), 36, 36), gentle(i)]).collect();
     let model = with_ranges(model_with(layers), 1);
-    let compiled = compile(&model, &Options::default()).unwrap();
+    let compiled = compile(&model, &precise()).unwrap();
     // One prime for each of seven rescalings, and two for the last segment.
     assert_eq!(compiled.report.totals.limbs, 9);
     // Hidden values stay near 1: neither their units nor what rounding does to them may compound from square to square.
@@ -146,7 +151,7 @@ fn models_without_activation_or_without_anything_compile() {
         [vec![], vec![linear("fc", 3, 36)], vec![conv("conv", 2, 1, 3, 1), pool("pool", 2)], vec![square("act")]]
     {
         let model = model_with(layers);
-        let compiled = compile(&model, &Options::default()).unwrap();
+        let compiled = compile(&model, &precise()).unwrap();
         for image in images(&model, 5, 2) {
             let found = interpret(&compiled.program, &image);
             let expected = evaluate(&model, &image).unwrap();

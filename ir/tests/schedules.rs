@@ -76,7 +76,8 @@ fn bytes_are_those_of_live_values_and_of_the_part_that_runs() {
     assert_eq!(plan.fixed_bytes, 2 * 2 * 3 * polynomial + 41 * 8);
     let worst = plan.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
     assert_eq!(Some(plan.peak_bytes), worst.map(|w| w + plan.fixed_bytes));
-    assert_eq!(plan.worst().map(|p| p.first), Some(2));
+    // The relinearisation, step 3.
+    assert_eq!(plan.worst().map(|p| p.first), Some(3));
 }
 
 #[test]

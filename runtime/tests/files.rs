@@ -199,7 +199,10 @@ fn the_schedule_fuses_what_is_pointwise_and_frees_what_is_dead() {
     let parts: Vec<(usize, usize)> = schedule.parts.iter().map(|p| (p.first, p.last)).collect();
     assert_eq!(parts, [(0, 2), (3, 3), (4, 4)]);
     assert_eq!(schedule.parts.iter().map(|p| p.frees.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3], vec![4]]);
-    // Input: 4 ciphertexts x 2 components x 3 limbs; result of the first part: 1 x 3 x 3.
-    assert_eq!(schedule.peak_bytes, (4 * 2 * 3 + 3 * 3) * 4096 * 8);
+    // The input is read where it lies; the result of the first part is 1 ciphertext x 3 components x 3 limbs.
+    let live: Vec<u64> = schedule.parts.iter().map(|p| p.live_bytes).collect();
+    assert_eq!(live[0], 3 * 3 * 4096 * 8);
+    let worst = schedule.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
+    assert_eq!(Some(schedule.peak_bytes - schedule.fixed_bytes), worst);
     assert_eq!(plan(&program, false).parts.len(), 5);
 }

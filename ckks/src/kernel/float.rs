@@ -1,21 +1,20 @@
-//! The path for processors with fused multiply-and-add of doubles (AVX2 with FMA, NEON). Residues are held as doubles of
-//! least absolute value, weights are small, so every sum is an exact integer. Must never let one reach 2^53.
+//! Integer-matrix products with fused multiply-and-add of doubles. Weights are small, so every sum is an exact integer.
+//! Must never let one reach 2^53.
 //!
 //! Exactness. An integer below 2^53 in absolute value is a double, and a fused multiply-and-add whose exact result is
 //! such an integer returns it. Sums start from a reduced one and run over so many columns that with the bias they stay
 //! below 2^53 ([`Panels::run`]); then they are reduced. Residues are shifted by `h = (q - 1) / 2` rather than centred one by
-//! one; the sum then lacks `h sum w`, which is `-sum w / 2` modulo q or, for an odd sum, `h - (sum w - 1) / 2`. Products of two residues are reduced as
-//! `h = a b` rounded, `l = a b - h` exact, `t = round(h / q)`, `(h - t q) + l`, exact for q < 2^50 (Shoup's NTL; van der
-//! Hoeven, Lecerf, Quintin 2016, "Modular SIMD arithmetic in Mathemagix").
+//! one; the sum then lacks `h sum w`, which is `-sum w / 2` modulo q or, for an odd sum, `h - (sum w - 1) / 2`.
 
 use std::slice::Chunks;
 
 use pulp::{Simd, WithSimd};
 
+use super::field::{Field, dispatch};
 use super::panels::{Group, PANEL_ROWS, Panel};
 use super::portable::{bias, write_empty_rows};
-use super::{Input, Mirror, Panels, Rows, Scratch, TILE};
-use crate::modulus::{Factor, Modulus};
+use super::{Input, Panels, Rows, Scratch, TILE};
+use crate::modulus::Modulus;
 
 /// Slots worked on together: two vectors of AVX2, four of NEON, so that six rows fill the registers.
 pub(super) const GROUP: usize = 8;
@@ -26,132 +25,6 @@ const BLOCK: usize = 64;
 const WINDOW: usize = 64;
 /// Fewest entries of such a row in a window on average, for windows to be worth it.
 const SCATTERED: usize = 3;
-/// Added to and subtracted from a double below 2^51, rounds it to an integer.
-const ROUND: f64 = 6_755_399_441_055_744.0;
-/// 2^52: the bits of 2^52 + x are those of 2^52 plus x.
-const TWO_52: f64 = 4_503_599_627_370_496.0;
-
-/// Whether this processor has such a unit.
-pub(super) fn available() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return pulp::x86::V3::try_new().is_some();
-    #[cfg(target_arch = "aarch64")]
-    return pulp::aarch64::Neon::try_new().is_some();
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    false
-}
-
-/// Runs `op` with the processor's vectors. [`super::Kernel::available`] has seen to it that it has them.
-fn dispatch<Op: WithSimd<Output = ()>>(op: Op) {
-    #[cfg(target_arch = "x86_64")]
-    let simd = pulp::x86::V3::try_new();
-    #[cfg(target_arch = "aarch64")]
-    let simd = pulp::aarch64::Neon::try_new();
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    if let Some(simd) = simd {
-        Simd::vectorize(simd, op);
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = op;
-}
-
-/// Arithmetic modulo q on vectors of doubles.
-#[derive(Clone, Copy)]
-struct Field<S: Simd> {
-    simd: S,
-    q: S::f64s,
-    half: S::f64s,
-    /// 2^52 + (q - 1) / 2.
-    shift: S::f64s,
-    inverse: S::f64s,
-    round: S::f64s,
-    two_52: S::f64s,
-    zero: S::f64s,
-}
-
-impl<S: Simd> Field<S> {
-    #[inline(always)]
-    fn new(simd: S, q: Modulus) -> Self {
-        let q = q.value() as f64;
-        let splat = |x| simd.splat_f64s(x);
-        Self {
-            simd,
-            q: splat(q),
-            half: splat((q / 2.0).floor()),
-            shift: splat(TWO_52 + (q / 2.0).floor()),
-            inverse: splat(1.0 / q),
-            round: splat(ROUND),
-            two_52: splat(TWO_52),
-            zero: splat(0.0),
-        }
-    }
-
-    /// An integer below 2^52 as a double.
-    #[inline(always)]
-    fn double(&self, x: S::u64s) -> S::f64s {
-        let bits = self.simd.or_u64s(x, self.simd.transmute_u64s_f64s(self.two_52));
-        self.simd.sub_f64s(self.simd.transmute_f64s_u64s(bits), self.two_52)
-    }
-
-    /// A canonical residue as a double of least absolute value.
-    #[inline(always)]
-    fn centred(&self, x: S::u64s) -> S::f64s {
-        let x = self.double(x);
-        let over = self.simd.less_than_f64s(self.half, x);
-        self.simd.sub_f64s(x, self.simd.select_f64s(over, self.q, self.zero))
-    }
-
-    /// A canonical residue less (q - 1) / 2.
-    #[inline(always)]
-    fn shifted(&self, x: S::u64s) -> S::f64s {
-        let bits = self.simd.or_u64s(x, self.simd.transmute_u64s_f64s(self.two_52));
-        self.simd.sub_f64s(self.simd.transmute_f64s_u64s(bits), self.shift)
-    }
-
-    /// A double above -q and below q as a canonical residue.
-    #[inline(always)]
-    fn canonical(&self, x: S::f64s) -> S::u64s {
-        let negative = self.simd.less_than_f64s(x, self.zero);
-        let x = self.simd.add_f64s(x, self.simd.select_f64s(negative, self.q, self.zero));
-        let bits = self.simd.transmute_u64s_f64s(self.simd.add_f64s(x, self.two_52));
-        self.simd.xor_u64s(bits, self.simd.transmute_u64s_f64s(self.two_52))
-    }
-
-    /// The nearest integer of a double below 2^51.
-    #[inline(always)]
-    fn nearest(&self, x: S::f64s) -> S::f64s {
-        self.simd.sub_f64s(self.simd.add_f64s(x, self.round), self.round)
-    }
-
-    /// An integer below 2^53, modulo q, to about q / 2 in absolute value.
-    #[inline(always)]
-    fn reduce(&self, x: S::f64s) -> S::f64s {
-        let quotient = self.simd.mul_add_f64s(x, self.inverse, self.round);
-        let quotient = self.simd.sub_f64s(quotient, self.round);
-        self.simd.negate_mul_add_f64s(quotient, self.q, x)
-    }
-
-    /// The product of |a| < q and |b| <= q / 2, to below q in absolute value.
-    #[inline(always)]
-    fn multiply(&self, a: S::f64s, b: S::f64s) -> S::f64s {
-        let high = self.simd.mul_f64s(a, b);
-        let low = self.simd.mul_add_f64s(a, b, self.simd.neg_f64s(high));
-        let quotient = self.nearest(self.simd.mul_f64s(high, self.inverse));
-        self.simd.add_f64s(self.simd.negate_mul_add_f64s(quotient, self.q, high), low)
-    }
-
-    #[inline(always)]
-    fn square(&self, a: S::f64s) -> S::f64s {
-        self.multiply(a, a)
-    }
-
-    /// Twice a double below q.
-    #[inline(always)]
-    fn twice(&self, a: S::f64s) -> S::f64s {
-        self.reduce(self.simd.add_f64s(a, a))
-    }
-}
-
 /// One tile of a product; see [`super::multiply`].
 pub(super) fn multiply(
     q: Modulus,
@@ -444,148 +317,6 @@ fn finish<'a, S: Simd>(
                 x = f.simd.add_f64s(x, f.centred(*out));
             }
             *out = f.canonical(f.reduce(x));
-        }
-    }
-}
-
-/// Two components in, three out; see [`super::square`].
-pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
-    dispatch(Square { q, input, output });
-}
-
-struct Square<'a> {
-    q: Modulus,
-    input: &'a [u64],
-    output: &'a mut [u64],
-}
-
-impl WithSimd for Square<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let f = Field::new(simd, self.q);
-        for (x, y) in self.input.chunks_exact(2 * TILE).zip(self.output.chunks_exact_mut(3 * TILE)) {
-            let (a, b) = x.split_at(TILE);
-            let (y0, rest) = y.split_at_mut(TILE);
-            let (y1, y2) = rest.split_at_mut(TILE);
-            let [y0, y1, y2] = [y0, y1, y2].map(|y| S::as_mut_simd_u64s(y).0);
-            let operands = S::as_simd_u64s(a).0.iter().zip(S::as_simd_u64s(b).0);
-            for (((&a, &b), y0), (y1, y2)) in operands.zip(y0).zip(y1.iter_mut().zip(y2)) {
-                let (a, b) = (f.centred(a), f.centred(b));
-                *y0 = f.canonical(f.square(a));
-                *y1 = f.canonical(f.twice(f.multiply(a, b)));
-                *y2 = f.canonical(f.square(b));
-            }
-        }
-    }
-}
-
-/// See [`super::multiply_add`].
-pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
-    dispatch(MultiplyAdd { q, accumulator, a, b });
-}
-
-struct MultiplyAdd<'a> {
-    q: Modulus,
-    accumulator: &'a mut [u64],
-    a: &'a [u64],
-    b: &'a [u64],
-}
-
-impl WithSimd for MultiplyAdd<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let f = Field::new(simd, self.q);
-        let operands = S::as_simd_u64s(self.a).0.iter().zip(S::as_simd_u64s(self.b).0);
-        for (s, (&a, &b)) in S::as_mut_simd_u64s(self.accumulator).0.iter_mut().zip(operands) {
-            let product = f.multiply(f.centred(a), f.centred(b));
-            *s = f.canonical(f.reduce(f.simd.add_f64s(product, f.double(*s))));
-        }
-    }
-}
-
-/// See [`super::twist`].
-pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
-    // The mirror images in order, so that the pass below reads everything forwards.
-    let Some((first, rest)) = a.split_first() else { return };
-    let mirror: Vec<u64> = std::iter::once(*first).chain(rest.iter().rev().copied()).collect();
-    dispatch(Twist { q, table, a, mirror: &mirror });
-}
-
-struct Twist<'a> {
-    q: Modulus,
-    table: &'a Mirror,
-    a: &'a mut [u64],
-    mirror: &'a [u64],
-}
-
-impl WithSimd for Twist<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let f = Field::new(simd, self.q);
-        let factors = S::as_simd_u64s(&self.table.own.values).0.iter();
-        let factors = factors.zip(S::as_simd_u64s(&self.table.mirrored.values).0);
-        let values = S::as_mut_simd_u64s(self.a).0.iter_mut().zip(S::as_simd_u64s(self.mirror).0);
-        for ((a, &back), (&own, &mirrored)) in values.zip(factors) {
-            let sum = f
-                .simd
-                .add_f64s(f.multiply(f.centred(*a), f.centred(own)), f.multiply(f.centred(back), f.centred(mirrored)));
-            *a = f.canonical(f.reduce(sum));
-        }
-    }
-}
-
-/// See [`super::lift`].
-pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
-    dispatch(Lift { p, q, from, to });
-}
-
-struct Lift<'a> {
-    p: Modulus,
-    q: Modulus,
-    from: &'a [u64],
-    to: &'a mut [u64],
-}
-
-impl WithSimd for Lift<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (p, q) = (Field::new(simd, self.p), Field::new(simd, self.q));
-        for (to, &from) in S::as_mut_simd_u64s(self.to).0.iter_mut().zip(S::as_simd_u64s(self.from).0) {
-            *to = q.canonical(q.reduce(p.centred(from)));
-        }
-    }
-}
-
-/// See [`super::subtract_scale`].
-pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
-    dispatch(SubtractScale { q, x, y, factor: factor.parts().0 });
-}
-
-struct SubtractScale<'a> {
-    q: Modulus,
-    x: &'a mut [u64],
-    y: &'a [u64],
-    factor: u64,
-}
-
-impl WithSimd for SubtractScale<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let f = Field::new(simd, self.q);
-        let factor = f.centred(simd.splat_u64s(self.factor));
-        for (x, &y) in S::as_mut_simd_u64s(self.x).0.iter_mut().zip(S::as_simd_u64s(self.y).0) {
-            let difference = simd.sub_f64s(f.double(*x), f.double(y));
-            *x = f.canonical(f.multiply(difference, factor));
         }
     }
 }

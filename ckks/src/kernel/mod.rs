@@ -2,11 +2,13 @@
 //! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate.
 
 mod cluster;
+mod field;
 mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod loads;
 mod panels;
+mod passes;
 mod peak;
 mod portable;
 
@@ -42,7 +44,7 @@ impl Kernel {
     pub fn available(self) -> bool {
         match self {
             Self::Portable => true,
-            Self::Fma => float::available(),
+            Self::Fma => field::available(),
             #[cfg(target_arch = "x86_64")]
             Self::Ifma => std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512ifma"),
             #[cfg(not(target_arch = "x86_64"))]
@@ -118,7 +120,7 @@ pub(crate) fn multiply(
 /// One tile of squares: two components in, three out; all residues canonical.
 pub(crate) fn square(kernel: Kernel, q: Modulus, input: &[u64], output: &mut [u64]) {
     match kernel {
-        Kernel::Fma => float::square(q, input, output),
+        Kernel::Fma => passes::square(q, input, output),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma => ifma::square(q, input, output),
         _ => portable::square(q, input, output),
@@ -128,7 +130,7 @@ pub(crate) fn square(kernel: Kernel, q: Modulus, input: &[u64], output: &mut [u6
 /// `accumulator += a * b`, element by element; all residues canonical.
 pub(crate) fn multiply_add(kernel: Kernel, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
     match kernel {
-        Kernel::Fma if accumulator.len().is_multiple_of(8) => float::multiply_add(q, accumulator, a, b),
+        Kernel::Fma if accumulator.len().is_multiple_of(8) => passes::multiply_add(q, accumulator, a, b),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if accumulator.len().is_multiple_of(8) => ifma::multiply_add(q, accumulator, a, b),
         _ => portable::multiply_add(q, accumulator, a, b),
@@ -145,7 +147,7 @@ pub(crate) struct Mirror {
 /// `a_j = own_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = own_0 a_0`; all residues canonical.
 pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &Mirror, a: &mut [u64]) {
     match kernel {
-        Kernel::Fma => float::twist(q, table, a),
+        Kernel::Fma => passes::twist(q, table, a),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma => ifma::twist(q, table, a),
         _ => portable::twist(q, table, a, 1),
@@ -155,7 +157,7 @@ pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &Mirror, a: &mut [u64]) {
 /// Residues modulo `p`, taken as integers of least absolute value, modulo `q`.
 pub(crate) fn lift(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     match kernel {
-        Kernel::Fma if to.len().is_multiple_of(8) => float::lift(p, q, from, to),
+        Kernel::Fma if to.len().is_multiple_of(8) => passes::lift(p, q, from, to),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if to.len().is_multiple_of(8) => ifma::lift(p, q, from, to),
         _ => portable::lift(p, q, from, to),
@@ -165,7 +167,7 @@ pub(crate) fn lift(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mu
 /// `x = (x - y) factor`; all residues canonical.
 pub(crate) fn subtract_scale(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     match kernel {
-        Kernel::Fma if x.len().is_multiple_of(8) => float::subtract_scale(q, x, y, factor),
+        Kernel::Fma if x.len().is_multiple_of(8) => passes::subtract_scale(q, x, y, factor),
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if x.len().is_multiple_of(8) => ifma::subtract_scale(q, x, y, factor),
         _ => portable::subtract_scale(q, x, y, factor),
