@@ -43,8 +43,7 @@ impl Default for Options {
             batch: 4096,
             input_bits: None,
             weight_bits: None,
-            // Of the MNIST test images 9999 of 10,000 keep their class at this error, predicted; a limb less than at 2^-7.
-            logit_error: 1.0 / 16.0,
+            logit_error: 1.0 / 128.0,
             agreement: None,
             vertex_limit: 4.0,
             range_safety: 2.0,

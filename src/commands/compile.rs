@@ -49,7 +49,7 @@ pub(crate) struct Target {
     /// Images that one run must hold at least [default: 4096].
     #[arg(long, value_name = "N", help_heading = "Compiler")]
     batch: Option<usize>,
-    /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-4].
+    /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-7].
     #[arg(long, value_name = "E", help_heading = "Compiler", value_parser = parse_number)]
     logit_error: Option<f64>,
     /// Instead of an error: the share of images that must keep the class that the model gives them, as `0.999`. Margins are

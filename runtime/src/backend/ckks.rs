@@ -22,7 +22,7 @@ pub struct CkksValue<'a> {
 enum Held<'a> {
     Stored(Batch),
     /// An input in its file, unpacked where it is read.
-    Packed(Packed<'a>),
+    Packed(Box<Packed<'a>>),
 }
 
 impl<'a> CkksValue<'a> {
@@ -33,7 +33,7 @@ impl<'a> CkksValue<'a> {
 
     /// Ciphertexts in packed form.
     pub fn packed(packed: Packed<'a>, scale: f64) -> Self {
-        Self { held: Held::Packed(packed), scale }
+        Self { held: Held::Packed(Box::new(packed)), scale }
     }
 
     /// What a value of 1.0 is encoded as.
