@@ -33,8 +33,8 @@ mod tests {
             once.starts_with("before\n<!-- bench some -->\n\n| a | b |") && once.ends_with("<!-- end -->\nafter\n")
         );
         assert!(!once.contains("old"));
-        assert_eq!(fill(&once, &[table.clone()]).unwrap(), once);
-        assert_eq!(fill("nothing here", &[table.clone()]).unwrap(), "nothing here");
+        assert_eq!(fill(&once, std::slice::from_ref(&table)).unwrap(), once);
+        assert_eq!(fill("nothing here", std::slice::from_ref(&table)).unwrap(), "nothing here");
         assert!(fill("<!-- bench some --> no end", &[table]).is_err());
     }
 }

@@ -268,7 +268,7 @@ mod tests {
                 let q = moduli[i % 2];
                 for (j, v) in limb.iter_mut().enumerate() {
                     let x = (element * 1000 + i * 100 + j) as u64;
-                    *v = if x % 3 == 0 { q - 1 - x % 7 } else { x.wrapping_mul(0x9E37_79B9_7F4A_7C15) % q };
+                    *v = if x.is_multiple_of(3) { q - 1 - x % 7 } else { x.wrapping_mul(0x9E37_79B9_7F4A_7C15) % q };
                 }
             }
             Ok(())

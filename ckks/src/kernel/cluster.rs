@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn rows_of_a_pruned_layer_stay_alone() {
         let rows: Vec<Vec<u32>> =
-            (0..20_u32).map(|r| (0..200).filter(|c| (c * 31 + r * 17 + c * r) % 10 == 0).collect()).collect();
+            (0..20_u32).map(|r| (0..200).filter(|c| (c * 31 + r * 17 + c * r).is_multiple_of(10)).collect()).collect();
         assert!(cluster(&rows, 200).iter().all(|c| c.rows.len() == 1));
     }
 
