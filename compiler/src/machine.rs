@@ -92,8 +92,8 @@ impl TryFrom<MachineLiteral> for Machine {
 }
 
 impl Machine {
-    /// What plans are made with, and predictions where nothing was measured: one core of a 3.2 GHz Zen 3 (AVX2), measured by
-    /// `beaa bench calibrate`. Other machines differ, mostly alike for all rates.
+    /// What plans are made with, and predictions where nothing was measured: estimates for a core with AVX2, not
+    /// measurements. Machines differ, mostly alike for all rates; `beaa bench calibrate` measures one.
     pub fn reference() -> Self {
         let rates = Rates {
             product: 1.25e-10,

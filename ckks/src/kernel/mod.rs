@@ -1,5 +1,6 @@
 //! The arithmetic of tiles: integer-matrix products and squares of residues. Each path gives the same canonical
-//! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate.
+//! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate for a
+//! tile; what a thread needs it keeps in [`Scratch`].
 
 mod cluster;
 mod field;
