@@ -2,17 +2,22 @@
 //! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate for a
 //! tile; what a thread needs it keeps in [`Scratch`].
 
+mod aligned;
+mod alone;
 mod cluster;
 mod field;
 mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod ifma_product;
 mod loads;
 mod panels;
 mod passes;
 mod peak;
 mod portable;
 
+pub(crate) use aligned::Aligned;
 pub use panels::Panels;
 pub use peak::Instruction;
 
@@ -59,8 +64,10 @@ impl Kernel {
 pub(crate) struct Scratch {
     x: Vec<[f64; TILE]>,
     sums: Vec<[f64; float::GROUP]>,
-    cursors: Vec<usize>,
     squares: Vec<u64>,
+    /// One component of a product's inputs, and rows' sums, of paths on integers.
+    tiles: Aligned,
+    row_sums: Aligned,
 }
 
 /// What a product reads.
@@ -103,6 +110,12 @@ pub(crate) fn multiply(
     if kernel == Kernel::Fma && panels.run(q).is_some() {
         return float::multiply(q, panels, input, rows, scratch, output);
     }
+    #[cfg(target_arch = "x86_64")]
+    if kernel == Kernel::Ifma
+        && let Some(run) = panels.signed_run(q)
+    {
+        return ifma_product::multiply(q, panels, input, rows, (scratch, run), output);
+    }
     let input = match input {
         Input::Plain(input) => input,
         Input::Square(input) => {
@@ -111,11 +124,7 @@ pub(crate) fn multiply(
             &scratch.squares
         }
     };
-    match kernel {
-        #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if panels.fits_52_bits(q) => ifma::multiply(q, panels, input, rows, output),
-        _ => portable::multiply(q, panels, input, rows, output),
-    }
+    portable::multiply(q, panels, input, rows, output);
 }
 
 /// One tile of squares: two components in, three out; all residues canonical.
