@@ -125,21 +125,50 @@ impl Uniform {
 
     /// Fills `out` with slots `first..` (an even number) of element `index`, limb `limb`.
     pub(crate) fn fill(&self, q: Modulus, (index, limb): (u64, usize), first: usize, out: &mut [u64]) {
-        let mask = (1_u64 << q.bits()) - 1;
-        for (part, out) in out.chunks_mut(PARALLEL).enumerate() {
-            let first = first + part * PARALLEL;
-            let mut blocks: [Block; PARALLEL / 2] = std::array::from_fn(|i| counter(index, limb, first / 2 + i, 0));
+        for (part, out) in out.chunks_mut(2 * PARALLEL).enumerate() {
+            let first = first + part * 2 * PARALLEL;
+            let mut blocks = [Block::default(); PARALLEL];
+            let blocks = blocks.get_mut(..out.len().div_ceil(2)).unwrap_or_default();
+            count(index, limb, first, blocks);
+            self.0.encrypt_blocks(blocks);
+            self.take(q, (index, limb), first, blocks, out);
+        }
+    }
+
+    /// The same tile of slots `first..` of several elements: fills `tiles`, one after the other.
+    pub(crate) fn fill_tiles<const SLOTS: usize>(
+        &self,
+        q: Modulus,
+        (indices, limb): (&[u64], usize),
+        first: usize,
+        tiles: &mut [[u64; SLOTS]],
+    ) {
+        let each = SLOTS / 2;
+        let at_once = (PARALLEL / each).max(1);
+        for (indices, tiles) in indices.chunks(at_once).zip(tiles.chunks_mut(at_once)) {
+            let mut blocks = [Block::default(); PARALLEL];
+            for (&index, blocks) in indices.iter().zip(blocks.chunks_exact_mut(each)) {
+                count(index, limb, first, blocks);
+            }
             self.0.encrypt_blocks(&mut blocks);
-            let mut largest = 0;
-            for (pair, block) in out.chunks_mut(2).zip(&blocks) {
-                for (v, word) in pair.iter_mut().zip(words(block)) {
-                    *v = word & mask;
-                    largest = largest.max(*v);
-                }
+            for ((&index, blocks), tile) in indices.iter().zip(blocks.chunks_exact(each)).zip(tiles) {
+                self.take(q, (index, limb), first, blocks, tile);
             }
-            if largest >= q.value() {
-                self.replace(q, (index, limb), first, out);
+        }
+    }
+
+    /// As many bits of each word as q has.
+    fn take(&self, q: Modulus, place: (u64, usize), first: usize, blocks: &[Block], out: &mut [u64]) {
+        let mask = (1_u64 << q.bits()) - 1;
+        let mut largest = 0;
+        for (pair, block) in out.chunks_mut(2).zip(blocks) {
+            for (v, word) in pair.iter_mut().zip(words(block)) {
+                *v = word & mask;
+                largest = largest.max(*v);
             }
+        }
+        if largest >= q.value() {
+            self.replace(q, place, first, out);
         }
     }
 
@@ -160,8 +189,15 @@ impl Uniform {
     }
 }
 
-/// Slots drawn at once: sixteen blocks keep the processor's AES units busy.
-const PARALLEL: usize = 32;
+/// Blocks encrypted at once: as many as the widest AES units take together.
+const PARALLEL: usize = 64;
+
+/// The first draws of the slots from `first` on.
+fn count(index: u64, limb: usize, first: usize, blocks: &mut [Block]) {
+    for (block, pair) in blocks.iter_mut().zip(first / 2..) {
+        *block = counter(index, limb, pair, 0);
+    }
+}
 
 /// Index, limb, attempt, and the number of the pair of slots: no two draws share one.
 fn counter(index: u64, limb: usize, pair: usize, attempt: u16) -> Block {

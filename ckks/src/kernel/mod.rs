@@ -4,11 +4,14 @@
 
 mod aligned;
 mod alone;
+pub(crate) mod bits;
 mod cluster;
 mod field;
 mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod ifma_bits;
 #[cfg(target_arch = "x86_64")]
 mod ifma_product;
 mod loads;
