@@ -106,14 +106,50 @@ pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
 
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn lift_checked(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
-    let r = Reducer::new(q);
-    let half = _mm512_set1_epi64((p.value() / 2).cast_signed());
-    let shift = _mm512_set1_epi64(q.reduce(p.value()).cast_signed());
+    let lift = Lift::new(p, q);
     for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
-        let x = load(from);
+        store(to, lift.apply(load(from)));
+    }
+}
+
+/// From one prime to another.
+struct Lift {
+    r: Reducer,
+    half: __m512i,
+    shift: __m512i,
+}
+
+impl Lift {
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn new(p: Modulus, q: Modulus) -> Self {
+        Self {
+            r: Reducer::new(q),
+            half: _mm512_set1_epi64((p.value() / 2).cast_signed()),
+            shift: _mm512_set1_epi64(q.reduce(p.value()).cast_signed()),
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn apply(&self, x: __m512i) -> __m512i {
         // The upper half stands for negative numbers: x - p.
-        let negative = _mm512_cmpgt_epu64_mask(x, half);
-        store(to, r.subtract(r.reduce(x), _mm512_maskz_mov_epi64(negative, shift)));
+        let negative = _mm512_cmpgt_epu64_mask(x, self.half);
+        self.r.subtract(self.r.reduce(x), _mm512_maskz_mov_epi64(negative, self.shift))
+    }
+}
+
+pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    // SAFETY: the instructions are available (module invariant).
+    unsafe { scale_add_lifted_checked((p, q), x, factor, y) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn scale_add_lifted_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    let lift = Lift::new(p, q);
+    let (w, quotient) = factor.parts();
+    let (w, quotient) = (_mm512_set1_epi64(w.cast_signed()), _mm512_set1_epi64((quotient >> 12).cast_signed()));
+    for (x, y) in x.as_chunks_mut::<8>().0.iter_mut().zip(y.as_chunks::<8>().0) {
+        let sum = _mm512_add_epi64(lift.r.shoup(load(x), w, quotient), lift.apply(load(y)));
+        store(x, lift.r.subtract_once(sum));
     }
 }
 

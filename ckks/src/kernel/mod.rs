@@ -187,5 +187,15 @@ pub(crate) fn subtract_scale(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64
     }
 }
 
+/// `x = x factor + y`, where `y` are residues modulo `p` taken as integers of least absolute value; all canonical.
+pub(crate) fn scale_add_lifted(kernel: Kernel, (p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    match kernel {
+        Kernel::Fma if x.len().is_multiple_of(8) => passes::scale_add_lifted((p, q), x, factor, y),
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::scale_add_lifted((p, q), x, factor, y),
+        _ => portable::scale_add_lifted((p, q), x, factor, y),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -145,3 +145,9 @@ pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Facto
         *x = q.mul_factor(q.sub(*x, y), factor);
     }
 }
+
+pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    for (x, &y) in x.iter_mut().zip(y) {
+        *x = q.add(q.mul_factor(*x, factor), q.reduce_i64(p.centre(y)));
+    }
+}
