@@ -42,12 +42,7 @@ pub fn rescale(parameters: &Parameters, batch: &Batch) -> Result<Batch> {
 }
 
 /// Relinearises and rescales. The same bits as one operation after the other.
-pub fn switch(
-    parameters: &Parameters,
-    key: Option<&EvaluationKey>,
-    batch: &Batch,
-    what: Switch,
-) -> Result<Switched> {
+pub fn switch(parameters: &Parameters, key: Option<&EvaluationKey>, batch: &Batch, what: Switch) -> Result<Switched> {
     let key = match (what.relinearise, key) {
         (false, _) => None,
         (true, Some(key)) => {
@@ -222,13 +217,7 @@ fn divide(parameters: &Parameters, values: &mut [u64], limbs: usize, lifted: &mu
 }
 
 /// Coefficients modulo one prime, taken as integers of least absolute value, as values modulo another.
-fn lift(
-    parameters: &Parameters,
-    from: &Transform,
-    to: &Transform,
-    coefficients: &[u64],
-    out: &mut [u64],
-) {
+fn lift(parameters: &Parameters, from: &Transform, to: &Transform, coefficients: &[u64], out: &mut [u64]) {
     kernel::lift(parameters.kernel(), from.modulus(), to.modulus(), coefficients, out);
     to.forward(out);
 }
@@ -303,7 +292,8 @@ mod tests {
             let key = EvaluationKey::generate(&p, &secret, &mut rng);
             let before = random(&p, 3, 3);
             let one = relinearise(&p, &key, &before).unwrap();
-            let both = |rescales| switch(&p, Some(&key), &before, Switch { relinearise: true, rescales }).unwrap().batch;
+            let both =
+                |rescales| switch(&p, Some(&key), &before, Switch { relinearise: true, rescales }).unwrap().batch;
             assert!(both(0) == one);
             let two = rescale(&p, &one).unwrap();
             assert!(both(1) == two);

@@ -4,7 +4,7 @@
 use beaa_ckks::{Kernel, Panels};
 use beaa_ir::{LinearTerm, Program, Step, StepOp, ValueId, ValueInfo};
 
-use crate::cost::{Place, Work, seconds_on};
+use crate::cost::{Ends, Place, Work, seconds_on};
 use crate::machine::Machine;
 use crate::report::Report;
 
@@ -45,7 +45,8 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     let steps = program.steps().iter().enumerate().map(|(i, step)| {
         let result = of(i + 1);
         let first = step.op.inputs().first().map_or(result, |&id| of(id));
-        let work = cost(work(step, result, &of), first.limbs);
+        let ends = Ends { reads: !chained(program, i), writes: !chained(program, i + 1) };
+        let work = cost(work(step, result, ends, &of), first.limbs);
         if !pointwise(step) {
             return work;
         }
@@ -91,12 +92,24 @@ fn fused(program: &Program, value: ValueId) -> bool {
         && !steps.iter().skip(value + 1).any(read)
 }
 
-fn work(step: &Step, result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
+/// Whether step `index` is a rescaling that takes its ciphertexts one by one from the step before.
+fn chained(program: &Program, index: usize) -> bool {
+    let steps = program.steps();
+    let read = |s: &Step| s.op.inputs().contains(&index);
+    let switches = |s: &Step| matches!(s.op, StepOp::Relinearise { .. } | StepOp::Rescale { .. });
+    index > 0
+        && index != program.output()
+        && steps.get(index).is_some_and(|s| matches!(s.op, StepOp::Rescale { input } if input == index))
+        && steps.get(index - 1).is_some_and(switches)
+        && !steps.iter().skip(index + 1).any(read)
+}
+
+fn work(step: &Step, result: ValueInfo, ends: Ends, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
     match &step.op {
         StepOp::Linear { terms, .. } => matrix(terms, result, of),
         StepOp::Square { .. } => Work::Square { len: result.len },
-        StepOp::Relinearise { .. } => Work::Relinearise { len: result.len },
-        StepOp::Rescale { .. } => Work::Rescale { len: result.len, components: result.components },
+        StepOp::Relinearise { .. } => Work::Relinearise { len: result.len, ends },
+        StepOp::Rescale { .. } => Work::Rescale { len: result.len, components: result.components, ends },
         StepOp::ScaleUp { .. } => Work::ScaleUp { len: result.len, components: result.components },
         StepOp::DropLimbs { .. } => Work::DropLimbs,
     }
