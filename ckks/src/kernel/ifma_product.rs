@@ -144,6 +144,12 @@ impl Component<'_> {
         if group.offset > 0 {
             // SAFETY: handed on, here and below.
             unsafe { self.dot(block.columns, weights, &mut local) };
+        } else if block.first == 0 && block.columns.len() <= self.run {
+            // The usual case, without a second set of sums that would not fit the registers.
+            unsafe { self.dot(block.columns, weights, &mut local) };
+            for l in local.as_flattened_mut() {
+                *l = sign_extended(*l);
+            }
         } else {
             for (columns, weights) in block.columns.chunks(self.run).zip(weights.chunks(self.run)) {
                 let mut part = [[_mm512_setzero_si512(); VECTORS]; R];
