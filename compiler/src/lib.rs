@@ -8,6 +8,7 @@ mod bands;
 mod bounds;
 mod clock;
 mod cost;
+mod dead;
 mod emit;
 mod error;
 mod explain;

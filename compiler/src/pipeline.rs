@@ -15,7 +15,7 @@ use crate::search::{Ring, rings};
 use crate::settle::{Task, settle};
 use crate::target::Target;
 use crate::trace::forward;
-use crate::{Compiled, balance, bands, import, merge, samples, vertex};
+use crate::{Compiled, balance, bands, dead, import, merge, samples, vertex};
 
 /// Lowers `model` to a program. Errors are predicted on made-up images; better give real ones to [`compile_for`].
 pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
@@ -48,8 +48,10 @@ fn compile_in(model: &Model, options: &Options, images: &[Vec<f32>], rings: &[Ri
 
     let graph = clock.time("import", || import::import(model, safety))?;
     check(&graph, "import")?;
-    let mut graph = clock.time("merge", || merge::merge(graph));
+    let graph = clock.time("merge", || merge::merge(graph));
     check(&graph, "merge")?;
+    let mut graph = clock.time("dead", || dead::drop_dead(graph));
+    check(&graph, "dead")?;
     let target = clock.time("target", || Target::new(&graph, options, images))?;
     let input = clock.time("samples", || samples::choose(model, images, samples::count(&graph)))?;
     if !images.is_empty() {

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::codesign::PruneConfig;
 use crate::config::{
     Augmentation, CoefficientInit, LayerConfig, OptimiserConfig, Outputs, Replacement, StudentActivation, TrainLiteral,
 };
@@ -192,6 +193,13 @@ fn check_student(literal: &TrainLiteral, p: &mut Problems) {
         "student.vertex_bound",
         format!("{}; expected 0 (no bound) or a number from 0.5 to 1000000", s.vertex_bound),
     );
+    if let Some(prune) = &s.prune {
+        check_pruning(prune, p);
+    }
+    if let Some(q) = &s.quantise {
+        p.require((2..=16).contains(&q.bits), "student.quantise.bits", format!("{}; expected 2 to 16", q.bits));
+        p.within(q.from, 0.0, 1.0, "student.quantise.from");
+    }
     if let CoefficientInit::Constant { a, b, c } = s.init {
         p.require(
             a.is_finite() && b.is_finite() && c.is_finite() && a != 0.0,
@@ -210,6 +218,17 @@ fn check_student(literal: &TrainLiteral, p: &mut Problems) {
         "student.replacement",
         "progressive with fewer than 2 epochs; expected at least 2, or \"at_once\"",
     );
+}
+
+fn check_pruning(prune: &PruneConfig, p: &mut Problems) {
+    p.within(prune.sparsity, 0.0, 0.999, "student.prune.sparsity");
+    p.within(prune.from, 0.0, 1.0, "student.prune.from");
+    p.within(prune.to, prune.from.clamp(0.0, 1.0), 1.0, "student.prune.to");
+    p.require((1..=1024).contains(&prune.block), "student.prune.block", format!("{}; expected 1 to 1024", prune.block));
+    for (name, layer) in &prune.layers {
+        p.within(layer.sparsity.unwrap_or(0.0), 0.0, 0.999, format!("student.prune.layers.{name}.sparsity"));
+        p.within(layer.inputs, 0.0, 0.999, format!("student.prune.layers.{name}.inputs"));
+    }
 }
 
 fn check_passes(phase: &str, epochs: usize, batch: usize, p: &mut Problems) {

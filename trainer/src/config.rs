@@ -1,8 +1,12 @@
 //! The configuration as anybody may write it (JSON), every field with a default. Must never be trusted: [`crate::check`]
 //! turns it into a [`crate::TrainConfig`].
 
+use std::path::PathBuf;
+
 use beaa_datasets::SourceSpec;
 use serde::{Deserialize, Serialize};
+
+use crate::codesign::{PruneConfig, QuantiseConfig};
 
 /// One experiment, not yet checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -337,11 +341,14 @@ pub struct TeacherConfig {
     pub optimiser: OptimiserConfig,
     /// Share of the target spread evenly over all classes, 0..1; default 0.
     pub label_smoothing: f32,
+    /// A trained model file to take instead of training one. The student has its layers then, not those of `network`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
 }
 
 impl Default for TeacherConfig {
     fn default() -> Self {
-        Self { epochs: 10, batch: 128, optimiser: OptimiserConfig::default(), label_smoothing: 0.0 }
+        Self { epochs: 10, batch: 128, optimiser: OptimiserConfig::default(), label_smoothing: 0.0, model: None }
     }
 }
 
@@ -377,6 +384,15 @@ pub struct StudentConfig {
     pub vertex_bound: f32,
     /// Share of the target spread evenly over all classes, 0..1; default 0.
     pub label_smoothing: f32,
+    /// A trained student's file to go on from, with its coefficients, instead of the teacher's weights and `init`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<PathBuf>,
+    /// Weights dropped on the way; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prune: Option<PruneConfig>,
+    /// Weights rounded on the way to integers as the compiler will; not by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantise: Option<QuantiseConfig>,
 }
 
 impl Default for StudentConfig {
@@ -395,6 +411,9 @@ impl Default for StudentConfig {
             range_penalty: 0.01,
             vertex_bound: 8.0,
             label_smoothing: 0.0,
+            start: None,
+            prune: None,
+            quantise: None,
         }
     }
 }

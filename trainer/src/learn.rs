@@ -10,14 +10,17 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
 
 use crate::checkpoint::{Position, newest};
+use crate::codesign::QuantiseConfig;
 use crate::config::OptimiserConfig;
 use crate::data;
 use crate::error::{Error, Result};
+use crate::masks::{self, Pruner};
 use crate::measure::measure;
 use crate::network::Network;
 use crate::objective::{Objective, gradients, snapshot};
 use crate::observe::{EpochMetrics, Event, Phase};
 use crate::optim::{gradient_norm, learning_rate, optimiser, scale_gradients};
+use crate::quantise;
 use crate::random::{Purpose, order, stream};
 use crate::run::Run;
 
@@ -33,6 +36,18 @@ pub(crate) struct Job {
     /// Per activation, `(bound, floor)` for [`Network::bounded`]; empty for none.
     pub(crate) limits: Vec<(f32, f32)>,
     pub(crate) objective: Objective,
+    /// What is dropped on the way.
+    pub(crate) pruner: Option<Pruner>,
+    /// How weights are rounded on the way.
+    pub(crate) quantise: Option<QuantiseConfig>,
+}
+
+impl Job {
+    /// The network that computes at `step`: what learns, or that rounded.
+    fn computing(&self, network: &Network, step: usize, total: usize) -> Result<Option<Network>> {
+        let due = self.quantise.as_ref().filter(|q| quantise::active(q, step, total));
+        due.map(|q| quantise::rounded(network, q)).transpose()
+    }
 }
 
 /// How a loop ended.
@@ -62,8 +77,11 @@ pub(crate) fn learn(
     if !state.is_empty() {
         optim = optim.from_bytes(Bytes::from_bytes_vec(state)).map_err(Error::device("restoring the optimiser"))?;
     }
+    // What a network does not use when it starts, it never will.
+    let mut masks = masks::zeros(&network)?;
     let images = run.splits.train.len();
     let steps = (images / job.batch).max(1);
+    let total = job.epochs * steps;
     run.observer.event(&Event::PhaseStart { phase: job.phase, epochs: job.epochs, steps_per_epoch: steps });
     while position.epoch < job.epochs {
         let epoch = position.epoch;
@@ -83,7 +101,10 @@ pub(crate) fn learn(
             let augmentation = (!settings.is_off()).then_some((settings, &mut rng));
             let batch = data::batch(&run.splits.train, chosen, &run.splits.input, augmentation, &run.device);
             let seen = batch.labels.len();
-            let evaluated = job.objective.evaluate(&network, batch, replaced, run.splits.classes.len(), &device)?;
+            let at = epoch * steps + step;
+            let rounded = job.computing(&network, at, total)?;
+            let computing = rounded.as_ref().unwrap_or(&network);
+            let evaluated = job.objective.evaluate(computing, batch, replaced, run.splits.classes.len(), &device)?;
             let loss = f64::from(evaluated.loss.clone().into_scalar::<f32>());
             finite(run, job.phase, epoch, step, "the loss", loss)?;
             let mut grads = gradients(&evaluated.loss, &network);
@@ -94,10 +115,14 @@ pub(crate) fn learn(
             {
                 scale_gradients(&network, &mut grads, limit / norm);
             }
-            rate = learning_rate(&job.optimiser, epoch * steps + step, steps, job.epochs * steps);
+            rate = learning_rate(&job.optimiser, at, steps, total);
             network = optim.step(rate, network, grads);
             if !job.limits.is_empty() {
                 network = network.bounded(&job.limits);
+            }
+            network = masks::masked(network, &masks);
+            if let Some(pruner) = &job.pruner {
+                network = masks::masked(pruner.drop_due(network, &mut masks, at + 1, total)?, &masks);
             }
             let seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
@@ -123,7 +148,9 @@ pub(crate) fn learn(
                 return Ok(Ended { model, interrupted: Some(position) });
             }
         }
-        let validation = measure(&snapshot(&network), model, &run.splits.validation, &run.device)?;
+        let rounded = job.computing(&network, (epoch + 1) * steps, total)?;
+        let computing = snapshot(rounded.as_ref().unwrap_or(&network));
+        let validation = measure(&computing, model, &run.splits.validation, &run.device)?;
         if let Some(v) = validation {
             finite(run, job.phase, epoch, steps - 1, "the validation loss", v.loss)?;
         }
@@ -141,7 +168,8 @@ pub(crate) fn learn(
         save(run, &network.export(model)?, record(&optim)?, position)?;
     }
     run.observer.event(&Event::PhaseEnd { phase: job.phase });
-    Ok(Ended { model: network.export(model)?, interrupted: None })
+    let rounded = job.computing(&network, total, total)?;
+    Ok(Ended { model: rounded.as_ref().unwrap_or(&network).export(model)?, interrupted: None })
 }
 
 fn record(optim: &ModuleOptimizer) -> Result<Vec<u8>> {

@@ -5,6 +5,7 @@
 mod augment;
 mod check;
 mod checkpoint;
+mod codesign;
 mod config;
 mod data;
 mod error;
@@ -13,6 +14,7 @@ mod initial;
 mod inputs;
 mod learn;
 mod loss;
+mod masks;
 mod measure;
 mod network;
 mod objective;
@@ -20,11 +22,14 @@ mod observe;
 mod optim;
 mod polynomial;
 mod predict;
+mod prune;
+mod quantise;
 mod random;
 mod run;
 mod student;
 
 pub use check::TrainConfig;
+pub use codesign::{LayerPruning, PruneConfig, PruneScope, PruneScore, QuantiseConfig};
 pub use config::{
     AddConfig, Augmentation, AvgPoolConfig, BatchNormConfig, CoefficientInit, Conv2dConfig, DataConfig, DeviceKind,
     LayerConfig, LinearConfig, OptimiserConfig, OptimiserKind, Outputs, Pair, Replacement, StudentActivation,

@@ -19,11 +19,11 @@ const IMAGE: usize = usize::MAX;
 /// A network of Burn modules, one block per layer of the model.
 #[derive(Module, Debug)]
 pub(crate) struct Network {
-    blocks: Vec<Block>,
+    pub(crate) blocks: Vec<Block>,
 }
 
 #[derive(Module, Debug)]
-enum Block {
+pub(crate) enum Block {
     Conv(Conv2d),
     Linear(Linear),
     Norm(BatchNorm),
@@ -37,11 +37,11 @@ enum Block {
 }
 
 #[derive(Module, Debug, Default)]
-struct Nothing;
+pub(crate) struct Nothing;
 
 /// Adds the output of block `from`, or goes on from it. Block `IMAGE` stands for the image.
 #[derive(Module, Debug)]
-struct Residual {
+pub(crate) struct Residual {
     from: usize,
 }
 
@@ -53,7 +53,7 @@ impl Residual {
 
 /// A batch between two layers.
 #[derive(Debug, Clone)]
-enum Batch {
+pub(crate) enum Batch {
     Map(Tensor<4>),
     Flat(Tensor<2>),
 }
@@ -66,6 +66,8 @@ pub(crate) struct Pass {
     pub(crate) inputs: Vec<Tensor<2>>,
     /// The output of each activation layer, `[N, elements]`; empty unless asked for.
     pub(crate) outputs: Vec<Tensor<2>>,
+    /// What each layer with weights is fed; empty unless asked for.
+    pub(crate) fed: Vec<Batch>,
 }
 
 impl Network {
@@ -85,7 +87,7 @@ impl Network {
     /// Runs a batch `[N, C, H, W]`. Activations from the `replaced`-th on act as ReLU instead of what they are.
     pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: bool) -> Pass {
         let mut x = Batch::Map(images);
-        let (mut inputs, mut outputs, mut activations) = (Vec::new(), Vec::new(), 0);
+        let (mut inputs, mut outputs, mut fed, mut activations) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let source = |b: &Block| if let Block::Add(r) | Block::Branch(r) = b { Some(r.from) } else { None };
         let sources: Vec<usize> = self.blocks.iter().filter_map(source).collect();
         let mut kept: Vec<(usize, Batch)> = vec![(IMAGE, x.clone())];
@@ -93,6 +95,9 @@ impl Network {
             let activation = matches!(block, Block::Relu(_) | Block::Square(_) | Block::Polynomial(_));
             if activation && keep {
                 inputs.push(x.clone().flat());
+            }
+            if keep && matches!(block, Block::Conv(_) | Block::Linear(_)) {
+                fed.push(x.clone());
             }
             x = match (block, x) {
                 (Block::Conv(c), Batch::Map(x)) => Batch::Map(c.forward(x)),
@@ -122,7 +127,7 @@ impl Network {
                 kept.push((i, x.clone()));
             }
         }
-        Pass { logits: x.flat(), inputs, outputs }
+        Pass { logits: x.flat(), inputs, outputs, fed }
     }
 
     /// The logits of a batch with every activation as it is.
@@ -203,7 +208,7 @@ impl Network {
 }
 
 impl Batch {
-    fn flat(self) -> Tensor<2> {
+    pub(crate) fn flat(self) -> Tensor<2> {
         match self {
             Self::Flat(x) => x,
             Self::Map(x) => {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use beaa_datasets::Dataset;
-use beaa_ir::{Accuracy, Model};
+use beaa_ir::{Accuracy, Model, load_model};
 use burn::tensor::Device;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use crate::fit::LayerStatistics;
 use crate::initial;
 use crate::inputs::{PolynomialSample, samples, set_ranges, with_ranges};
 use crate::learn::{Job, learn};
+use crate::masks::Pruner;
 use crate::measure::measure;
 use crate::network::Network;
 use crate::objective::{Distillation, Objective};
@@ -205,6 +206,10 @@ fn open(run: &mut Run<'_>, resume: bool) -> Result<Option<Checkpoint>> {
 /// The trained teacher, or where it was interrupted.
 fn train_teacher(run: &mut Run<'_>, resumed: Option<Checkpoint>) -> Result<std::result::Result<Model, Position>> {
     let t = &run.config.literal().teacher;
+    if let (Some(path), None) = (&t.model, &resumed) {
+        run.note(format!("the teacher is {}", path.display()));
+        return given(run, path).map(Ok);
+    }
     let (model, position, optimiser) = match resumed {
         Some(c) => (c.teacher, c.state.position, c.optimiser),
         None => {
@@ -223,6 +228,8 @@ fn train_teacher(run: &mut Run<'_>, resumed: Option<Checkpoint>) -> Result<std::
         train_polynomials: false,
         limits: Vec::new(),
         objective: Objective::Teacher { smoothing: t.label_smoothing },
+        pruner: None,
+        quantise: None,
     };
     let ended = learn(run, &job, &model, position, optimiser, &mut |run, model, optimiser, position| {
         run.save(Phase::Teacher, position, &[], model, None, optimiser)
@@ -242,9 +249,12 @@ fn train_teacher(run: &mut Run<'_>, resumed: Option<Checkpoint>) -> Result<std::
 fn begin_student(run: &mut Run<'_>, teacher: Model) -> Result<Checkpoint> {
     let literal = run.config.literal();
     let name = format!("{}-student", literal.name);
-    let start = student::start(&teacher, name, &literal.student, &run.splits.train, &run.device)?;
+    let start = match &literal.student.start {
+        Some(path) => student::resume(given(run, path)?, name, &run.splits.train, &run.device)?,
+        None => student::start(&teacher, name, &literal.student, &run.splits.train, &run.device)?,
+    };
     let ranges: Vec<_> = start.statistics.iter().map(|s| s.range).collect();
-    let teacher = set_ranges(teacher, &ranges)?;
+    let teacher = if literal.student.start.is_none() { set_ranges(teacher, &ranges)? } else { teacher };
     let mut student = start.student.into_literal();
     student.training = training(run, Phase::Student);
     let student: Model = student.try_into()?;
@@ -270,6 +280,8 @@ fn train_student(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<std::result
         coefficient_factor: s.coefficient_factor,
         train_polynomials: trained,
         limits,
+        pruner: s.prune.as_ref().map(|p| Pruner::new(p, &model, &run.splits.train, &run.device)).transpose()?,
+        quantise: s.quantise.clone(),
         objective: Objective::Student(Box::new(Distillation {
             teacher: Network::new(&from.teacher, &run.device, false)?,
             config: s,
@@ -284,6 +296,37 @@ fn train_student(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<std::result
     Ok(match ended.interrupted {
         Some(position) => Err(position),
         None => Ok(ended.model),
+    })
+}
+
+/// A trained model from a file, if it is one for the images of this run.
+fn given(run: &Run<'_>, path: &Path) -> Result<Model> {
+    let model = load_model(path)?;
+    let (input, classes) = (&run.splits.input, run.splits.classes.len());
+    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
+    let alike = model.input().shape == input.shape
+        && close(&model.input().mean, &input.mean)
+        && close(&model.input().std, &input.std)
+        && model.outputs() == classes;
+    if alike {
+        return Ok(model);
+    }
+    let spec = model.input();
+    Err(Error::Data {
+        operation: "taking a trained model",
+        found: format!(
+            "{} for images {:?} of mean {:?} and deviation {:?} and {} classes",
+            path.display(),
+            spec.shape,
+            spec.mean,
+            spec.std,
+            model.outputs()
+        ),
+        expected: format!(
+            "images {:?} of mean {:?} and deviation {:?}, {classes} classes",
+            input.shape, input.mean, input.std
+        ),
+        remedy: "give a model that was trained on this data set",
     })
 }
 

@@ -52,6 +52,16 @@ pub(crate) fn start(
     Ok(Start { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
 }
 
+/// Goes on from a trained student; what its own activations see takes the place of what the teacher's did.
+pub(crate) fn resume(student: Model, name: String, images: &Images, device: &Device) -> Result<Start> {
+    let network = Network::new(&student, device, false)?;
+    let whole = vec![1; activations(&student).len()];
+    let moments = moments(&network, &student, images, device, &whole)?;
+    let mut literal = student.into_literal();
+    (literal.name, literal.accuracy) = (name, None);
+    Ok(Start { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
+}
+
 /// The largest `|b/2a|` and the least `|a|` of a layer's polynomials; the former 0 for no bound.
 pub(crate) fn limits(config: &StudentConfig, statistics: &LayerStatistics) -> (f32, f32) {
     let rms = statistics.rms.max(1e-6);
