@@ -19,6 +19,7 @@ mod measure;
 mod network;
 mod objective;
 mod observe;
+mod ops;
 mod optim;
 mod polynomial;
 mod predict;
