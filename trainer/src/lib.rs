@@ -8,6 +8,7 @@ mod checkpoint;
 mod config;
 mod data;
 mod error;
+mod feed;
 mod fit;
 mod initial;
 mod inputs;

@@ -8,15 +8,15 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata};
+use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
 use super::conv::{self, Framed};
-use super::extension::{self, CpuOperations, read, write};
+use super::extension::{self, CpuOperations, Host, read, write};
 use super::norm;
 use super::quadratic;
 use super::shape::ConvShape;
 
-impl<B: Backend + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
+impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -83,7 +83,7 @@ impl<B: Backend + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodi
 #[derive(Debug)]
 struct ConvolutionBackward;
 
-impl<B: Backend> Backward<B, 3> for ConvolutionBackward {
+impl<B: Host> Backward<B, 3> for ConvolutionBackward {
     type State = (Arc<Framed>, FloatTensor<B>, ConvShape);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -91,7 +91,7 @@ impl<B: Backend> Backward<B, 3> for ConvolutionBackward {
         let dy = grads.consume::<B>(&ops.node);
         let device = dy.device();
         let (x, weight, shape) = ops.state;
-        let found = conv::backward(&shape, &x, &read::<B>(weight), &read::<B>(dy), of_x.is_some());
+        let found = B::see(&dy, |dy| B::see(&weight, |weight| conv::backward(&shape, &x, weight, dy, of_x.is_some())));
         if let (Some(node), Some(dx)) = (of_x, found.input) {
             grads.register::<B>(node.id, write::<B>(dx, shape.input_dims().to_vec(), &device));
         }
@@ -108,7 +108,7 @@ impl<B: Backend> Backward<B, 3> for ConvolutionBackward {
 #[derive(Debug)]
 struct QuadraticBackward;
 
-impl<B: Backend> Backward<B, 4> for QuadraticBackward {
+impl<B: Host> Backward<B, 4> for QuadraticBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -117,8 +117,8 @@ impl<B: Backend> Backward<B, 4> for QuadraticBackward {
         let (device, dims) = (dy.device(), dy.shape().to_vec());
         let (x, a, b) = ops.state;
         let elements = dims.iter().skip(1).product();
-        let (x, a, b, mut dx) = (read::<B>(x), read::<B>(a), read::<B>(b), read::<B>(dy));
-        let coefficients = quadratic::backward(&x, &mut dx, elements, [&a, &b, &[]]);
+        let (a, b, mut dx) = (read::<B>(a), read::<B>(b), read::<B>(dy));
+        let coefficients = B::see(&x, |x| quadratic::backward(x, &mut dx, elements, [&a, &b, &[]]));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }
@@ -134,7 +134,7 @@ impl<B: Backend> Backward<B, 4> for QuadraticBackward {
 #[derive(Debug)]
 struct NormaliseBackward;
 
-impl<B: Backend> Backward<B, 3> for NormaliseBackward {
+impl<B: Host> Backward<B, 3> for NormaliseBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -142,9 +142,9 @@ impl<B: Backend> Backward<B, 3> for NormaliseBackward {
         let dy = grads.consume::<B>(&ops.node);
         let (device, dims) = (dy.device(), dy.shape().to_vec());
         let (x, moments, gamma, epsilon) = ops.state;
-        let (x, moments, gamma, mut dx) = (read::<B>(x), read::<B>(moments), read::<B>(gamma), read::<B>(dy));
+        let (moments, gamma, mut dx) = (read::<B>(moments), read::<B>(gamma), read::<B>(dy));
         let moments = norm::Moments::new(&moments, epsilon);
-        let affine = norm::backward(&x, &mut dx, extension::extent(&dims), &moments, &gamma);
+        let affine = B::see(&x, |x| norm::backward(x, &mut dx, extension::extent(&dims), &moments, &gamma));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }

@@ -39,16 +39,19 @@ pub(super) fn moments(x: &[f32], extent: Extent) -> Vec<f32> {
     found.iter().map(|f| f[0]).chain(found.iter().map(|f| f[1])).collect()
 }
 
-/// `gamma (x - mean) scale + beta`, in place.
-pub(super) fn forward(x: &mut [f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) {
+/// `gamma (x - mean) scale + beta`.
+pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) -> Vec<f32> {
     let positions = extent.positions.max(1);
-    x.par_chunks_mut((extent.channels * positions).max(1)).for_each(|image| {
+    let size = (extent.channels * positions).max(1);
+    let mut y = vec![0.0; x.len()];
+    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
         let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(beta);
-        for (plane, (((mean, scale), gamma), beta)) in image.chunks_mut(positions).zip(channels) {
+        for ((y, x), (((mean, scale), gamma), beta)) in y.chunks_mut(positions).zip(x.chunks(positions)).zip(channels) {
             let factor = scale * gamma;
-            plane.iter_mut().for_each(|x| *x = (*x - mean) * factor + beta);
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * factor + beta);
         }
     });
+    y
 }
 
 /// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of `gamma` and `beta`.
