@@ -6,13 +6,14 @@ use std::sync::Arc;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
 use super::conv::{self, Framed};
 use super::extension::{self, CpuOperations, Host, read, write};
 use super::norm;
+use super::pool::{self, PoolShape};
 use super::quadratic;
 use super::shape::ConvShape;
 
@@ -76,6 +77,15 @@ impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<
                 prepared.finish(state, B::normalise(x, moments, gamma, beta, epsilon))
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::normalise(x, moments, gamma, beta, epsilon)),
+        }
+    }
+
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
+        let prepared = AverageBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let y = B::average(x.into_primitive(), shape);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(shape, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }
 }
@@ -154,5 +164,20 @@ impl<B: Host> Backward<B, 3> for NormaliseBackward {
                 grads.register::<B>(node.id, write::<B>(gradient, dims, &device));
             }
         }
+    }
+}
+
+#[derive(Debug)]
+struct AverageBackward;
+
+impl<B: Host> Backward<B, 1> for AverageBackward {
+    type State = PoolShape;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let shape = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            let (device, dims) = (dy.device(), extension::resized(&dy.shape().to_vec(), shape.input));
+            write::<B>(B::see(&dy, |dy| pool::backward(&shape, dy)), dims, &device)
+        });
     }
 }

@@ -6,6 +6,7 @@ use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, Flex, NdArray, TensorMetadata, backend_extension, try_read_sync};
 use burn::tensor::TensorData;
 
+use super::pool::{self, PoolShape};
 use super::shape::ConvShape;
 use super::{conv, norm, quadratic};
 
@@ -39,6 +40,9 @@ pub(super) trait CpuOperations: Backend {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self>;
+
+    /// The means of the windows of `[N, C, H, W]`.
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self>;
 }
 
 impl CpuOperations for Flex {
@@ -73,6 +77,10 @@ impl CpuOperations for Flex {
     ) -> FloatTensor<Self> {
         normalised::<Self>(x, moments, [gamma, beta], epsilon)
     }
+
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
+        averages::<Self>(x, &shape)
+    }
 }
 
 impl CpuOperations for NdArray {
@@ -106,6 +114,10 @@ impl CpuOperations for NdArray {
         epsilon: f32,
     ) -> FloatTensor<Self> {
         normalised::<Self>(x, moments, [gamma, beta], epsilon)
+    }
+
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
+        averages::<Self>(x, &shape)
     }
 }
 
@@ -168,6 +180,17 @@ fn normalised<B: Host>(
     let moments = norm::Moments::new(&moments, epsilon);
     let y = B::see(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
     write::<B>(y, dims, &device)
+}
+
+fn averages<B: Host>(x: FloatTensor<B>, shape: &PoolShape) -> FloatTensor<B> {
+    let (device, dims) = (x.device(), x.shape().to_vec());
+    let y = B::see(&x, |x| pool::forward(shape, x));
+    write::<B>(y, resized(&dims, shape.output()), &device)
+}
+
+/// The dimensions of a batch with other rows and columns.
+pub(super) fn resized(dims: &[usize], extent: [usize; 2]) -> Vec<usize> {
+    dims.iter().take(2).copied().chain(extent).collect()
 }
 
 /// Of a batch `[N, C, ...]`.
