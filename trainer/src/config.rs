@@ -95,7 +95,7 @@ pub enum DeviceKind {
     /// `burn-flex`: fast on CPUs, the default.
     #[default]
     Flex,
-    /// `burn-ndarray`: deprecated by Burn, its convolution's backward pass is 10 to 45 times slower.
+    /// `burn-ndarray`: deprecated by Burn, and slower where the trainer has no operation of its own.
     Ndarray,
 }
 

@@ -9,6 +9,7 @@ mod codesign;
 mod config;
 mod data;
 mod error;
+mod feed;
 mod fit;
 mod given;
 mod initial;

@@ -9,7 +9,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d,
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
-use crate::ops::{batch_norm, convolution};
+use crate::ops::{average_pool, batch_norm, convolution};
 use crate::polynomial::Polynomial;
 
 /// Share of the newest batch in batch normalisation's running statistics.
@@ -102,7 +102,7 @@ impl Network {
             }
             x = match (block, x) {
                 (Block::Conv(c), Batch::Map(x)) => Batch::Map(convolution(c, x)),
-                (Block::Pool(p), Batch::Map(x)) => Batch::Map(p.forward(x)),
+                (Block::Pool(p), Batch::Map(x)) => Batch::Map(average_pool(p, x)),
                 (Block::Linear(l), x) => Batch::Flat(l.forward(x.flat())),
                 (Block::Norm(n), Batch::Map(x)) => Batch::Map(batch_norm(n, x)),
                 (Block::Norm(n), Batch::Flat(x)) => Batch::Flat(batch_norm(n, x)),

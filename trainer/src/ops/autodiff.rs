@@ -6,17 +6,18 @@ use std::sync::Arc;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata};
+use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
 use super::conv::{self, Framed};
-use super::extension::{self, CpuOperations, read, write};
+use super::extension::{self, CpuOperations, Host, read, write};
 use super::norm;
+use super::pool::{self, PoolShape};
 use super::quadratic;
 use super::shape::ConvShape;
 
-impl<B: Backend + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
+impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -78,12 +79,21 @@ impl<B: Backend + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodi
             OpsKind::UnTracked(prepared) => prepared.finish(B::normalise(x, moments, gamma, beta, epsilon)),
         }
     }
+
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
+        let prepared = AverageBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let y = B::average(x.into_primitive(), shape);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(shape, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct ConvolutionBackward;
 
-impl<B: Backend> Backward<B, 3> for ConvolutionBackward {
+impl<B: Host> Backward<B, 3> for ConvolutionBackward {
     type State = (Arc<Framed>, FloatTensor<B>, ConvShape);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -91,7 +101,7 @@ impl<B: Backend> Backward<B, 3> for ConvolutionBackward {
         let dy = grads.consume::<B>(&ops.node);
         let device = dy.device();
         let (x, weight, shape) = ops.state;
-        let found = conv::backward(&shape, &x, &read::<B>(weight), &read::<B>(dy), of_x.is_some());
+        let found = B::see(&dy, |dy| B::see(&weight, |weight| conv::backward(&shape, &x, weight, dy, of_x.is_some())));
         if let (Some(node), Some(dx)) = (of_x, found.input) {
             grads.register::<B>(node.id, write::<B>(dx, shape.input_dims().to_vec(), &device));
         }
@@ -108,7 +118,7 @@ impl<B: Backend> Backward<B, 3> for ConvolutionBackward {
 #[derive(Debug)]
 struct QuadraticBackward;
 
-impl<B: Backend> Backward<B, 4> for QuadraticBackward {
+impl<B: Host> Backward<B, 4> for QuadraticBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -117,8 +127,8 @@ impl<B: Backend> Backward<B, 4> for QuadraticBackward {
         let (device, dims) = (dy.device(), dy.shape().to_vec());
         let (x, a, b) = ops.state;
         let elements = dims.iter().skip(1).product();
-        let (x, a, b, mut dx) = (read::<B>(x), read::<B>(a), read::<B>(b), read::<B>(dy));
-        let coefficients = quadratic::backward(&x, &mut dx, elements, [&a, &b, &[]]);
+        let (a, b, mut dx) = (read::<B>(a), read::<B>(b), read::<B>(dy));
+        let coefficients = B::see(&x, |x| quadratic::backward(x, &mut dx, elements, [&a, &b, &[]]));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }
@@ -134,7 +144,7 @@ impl<B: Backend> Backward<B, 4> for QuadraticBackward {
 #[derive(Debug)]
 struct NormaliseBackward;
 
-impl<B: Backend> Backward<B, 3> for NormaliseBackward {
+impl<B: Host> Backward<B, 3> for NormaliseBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -142,9 +152,9 @@ impl<B: Backend> Backward<B, 3> for NormaliseBackward {
         let dy = grads.consume::<B>(&ops.node);
         let (device, dims) = (dy.device(), dy.shape().to_vec());
         let (x, moments, gamma, epsilon) = ops.state;
-        let (x, moments, gamma, mut dx) = (read::<B>(x), read::<B>(moments), read::<B>(gamma), read::<B>(dy));
+        let (moments, gamma, mut dx) = (read::<B>(moments), read::<B>(gamma), read::<B>(dy));
         let moments = norm::Moments::new(&moments, epsilon);
-        let affine = norm::backward(&x, &mut dx, extension::extent(&dims), &moments, &gamma);
+        let affine = B::see(&x, |x| norm::backward(x, &mut dx, extension::extent(&dims), &moments, &gamma));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }
@@ -154,5 +164,20 @@ impl<B: Backend> Backward<B, 3> for NormaliseBackward {
                 grads.register::<B>(node.id, write::<B>(gradient, dims, &device));
             }
         }
+    }
+}
+
+#[derive(Debug)]
+struct AverageBackward;
+
+impl<B: Host> Backward<B, 1> for AverageBackward {
+    type State = PoolShape;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let shape = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            let (device, dims) = (dy.device(), extension::resized(&dy.shape().to_vec(), shape.input));
+            write::<B>(B::see(&dy, |dy| pool::backward(&shape, dy)), dims, &device)
+        });
     }
 }

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::kernel::{ROWS, Tile, WIDTH, dot, outer};
+use super::kernel::{Offsets, ROWS, Tile, WIDTH, dot, outer};
 use super::layout::{Frame, panels, phases, tiles};
 use super::shape::ConvShape;
 
@@ -160,6 +160,7 @@ fn weight_gradient(shape: &ConvShape, [(frame_in, x), (frame, dy)]: [(&Frame, &[
         let pixels = (0..oh * ow).map(|p| (p / ow * frame.width + p % ow) * frame.channels);
         of.extend(pixels.map(|c| (image * frame.len() + inside + c) as u32));
     }
+    let (at, of) = (Offsets::new(at), Offsets::new(of));
     let mut sums = vec![0.0; shape.out * frame_in.channels * kh * kw];
     let mut tile = ZERO;
     for (first, width) in tiles(shape.out) {

@@ -6,6 +6,7 @@ use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, Flex, NdArray, TensorMetadata, backend_extension, try_read_sync};
 use burn::tensor::TensorData;
 
+use super::pool::{self, PoolShape};
 use super::shape::ConvShape;
 use super::{conv, norm, quadratic};
 
@@ -39,6 +40,9 @@ pub(super) trait CpuOperations: Backend {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self>;
+
+    /// The means of the windows of `[N, C, H, W]`.
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self>;
 }
 
 impl CpuOperations for Flex {
@@ -72,6 +76,10 @@ impl CpuOperations for Flex {
         epsilon: f32,
     ) -> FloatTensor<Self> {
         normalised::<Self>(x, moments, [gamma, beta], epsilon)
+    }
+
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
+        averages::<Self>(x, &shape)
     }
 }
 
@@ -107,38 +115,60 @@ impl CpuOperations for NdArray {
     ) -> FloatTensor<Self> {
         normalised::<Self>(x, moments, [gamma, beta], epsilon)
     }
+
+    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
+        averages::<Self>(x, &shape)
+    }
+}
+
+/// A backend whose numbers can be looked at.
+pub(super) trait Host: Backend {
+    /// Calls `look` with the numbers of `tensor`, row-major; copies them only where it must.
+    fn see<R>(tensor: &FloatTensor<Self>, look: impl FnOnce(&[f32]) -> R) -> R {
+        look(&read::<Self>(tensor.clone()))
+    }
+}
+
+impl Host for NdArray {}
+
+impl Host for Flex {
+    fn see<R>(tensor: &FloatTensor<Self>, look: impl FnOnce(&[f32]) -> R) -> R {
+        match tensor.as_slice::<f32>() {
+            Some(numbers) => look(numbers),
+            None => look(&read::<Self>(tensor.clone())),
+        }
+    }
 }
 
 /// The convolution, and the input as its backward pass wants it.
-pub(super) fn convolution<B: Backend>(
+pub(super) fn convolution<B: Host>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     shape: &ConvShape,
 ) -> (FloatTensor<B>, conv::Framed) {
     let device = x.device();
-    let (x, weight, bias) = (read::<B>(x), read::<B>(weight), read::<B>(bias));
-    let (y, framed) = conv::forward(shape, &x, &weight, &bias);
+    let (weight, bias) = (read::<B>(weight), read::<B>(bias));
+    let (y, framed) = B::see(&x, |x| conv::forward(shape, x, &weight, &bias));
     (write::<B>(y, shape.output_dims().to_vec(), &device), framed)
 }
 
-fn polynomials<B: Backend>(x: FloatTensor<B>, coefficients: [FloatTensor<B>; 3]) -> FloatTensor<B> {
+fn polynomials<B: Host>(x: FloatTensor<B>, coefficients: [FloatTensor<B>; 3]) -> FloatTensor<B> {
     let (device, dims) = (x.device(), x.shape().to_vec());
     let elements = dims.iter().skip(1).product();
     let [a, b, c] = coefficients.map(read::<B>);
-    let mut x = read::<B>(x);
-    quadratic::forward(&mut x, elements, [&a, &b, &c]);
-    write::<B>(x, dims, &device)
+    let y = B::see(&x, |x| quadratic::forward(x, elements, [&a, &b, &c]));
+    write::<B>(y, dims, &device)
 }
 
-fn channel_moments<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+fn channel_moments<B: Host>(x: FloatTensor<B>) -> FloatTensor<B> {
     let (device, extent) = (x.device(), extent(&x.shape().to_vec()));
-    let moments = norm::moments(&read::<B>(x), extent);
+    let moments = B::see(&x, |x| norm::moments(x, extent));
     let dims = vec![moments.len()];
     write::<B>(moments, dims, &device)
 }
 
-fn normalised<B: Backend>(
+fn normalised<B: Host>(
     x: FloatTensor<B>,
     moments: FloatTensor<B>,
     affine: [FloatTensor<B>; 2],
@@ -146,9 +176,21 @@ fn normalised<B: Backend>(
 ) -> FloatTensor<B> {
     let (device, dims) = (x.device(), x.shape().to_vec());
     let [gamma, beta] = affine.map(read::<B>);
-    let (moments, mut x) = (read::<B>(moments), read::<B>(x));
-    norm::forward(&mut x, extent(&dims), &norm::Moments::new(&moments, epsilon), &gamma, &beta);
-    write::<B>(x, dims, &device)
+    let moments = read::<B>(moments);
+    let moments = norm::Moments::new(&moments, epsilon);
+    let y = B::see(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
+    write::<B>(y, dims, &device)
+}
+
+fn averages<B: Host>(x: FloatTensor<B>, shape: &PoolShape) -> FloatTensor<B> {
+    let (device, dims) = (x.device(), x.shape().to_vec());
+    let y = B::see(&x, |x| pool::forward(shape, x));
+    write::<B>(y, resized(&dims, shape.output()), &device)
+}
+
+/// The dimensions of a batch with other rows and columns.
+pub(super) fn resized(dims: &[usize], extent: [usize; 2]) -> Vec<usize> {
+    dims.iter().take(2).copied().chain(extent).collect()
 }
 
 /// Of a batch `[N, C, ...]`.

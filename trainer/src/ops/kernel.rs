@@ -55,21 +55,36 @@ pub(super) fn dot(
     portable::dot(source, rows, segments, run, panel, width, tile);
 }
 
-/// Sets `tile[i][j]` to the sum over `p` of `source[at[p] + i] * values[of[p] + j]`, for `i < 8` and `j < width`.
+/// Offsets into a slice, and the largest of them.
+#[derive(Debug)]
+pub(super) struct Offsets {
+    all: Vec<u32>,
+    furthest: usize,
+}
+
+impl Offsets {
+    pub(super) fn new(all: Vec<u32>) -> Self {
+        let furthest = all.iter().max().map_or(0, |&o| o as usize);
+        Self { all, furthest }
+    }
+}
+
+/// Sets `tile[i][j]` to the sum over `p` of `source[from + at[p] + i] * values[to + of[p] + j]`, for `i < 8`, `j < width` and
+/// `[from, to] = shift`.
 ///
 /// Nothing is computed if an offset leads outside `source` or `values`; that would be a fault of the caller.
 pub(super) fn outer(
     source: &[f32],
-    at: &[u32],
+    at: &Offsets,
     values: &[f32],
-    of: &[u32],
+    of: &Offsets,
     shift: [usize; 2],
     width: usize,
     tile: &mut Tile,
 ) {
-    let furthest = |offsets: &[u32]| offsets.iter().max().map_or(0, |&o| o as usize);
     let [from, to] = shift;
-    let inside = furthest(at) + from + ROWS <= source.len() && furthest(of) + to + width <= values.len();
+    let inside = at.furthest + from + ROWS <= source.len() && of.furthest + to + width <= values.len();
+    let (at, of) = (at.all.as_slice(), of.all.as_slice());
     debug_assert!(inside && at.len() == of.len() && (width == LANES || width == WIDTH));
     if !inside || at.len() != of.len() || !(width == LANES || width == WIDTH) {
         return;
@@ -259,7 +274,8 @@ mod tests {
             near(&found, &expected, width);
 
             let (at, of) = ([3_u32, 0, 250, 17], [11_u32, 60, 2, 0]);
-            outer(&source, &at, &panel, &of, [5, 3], width, &mut found);
+            let offsets = [at, of].map(|o| Offsets::new(o.to_vec()));
+            outer(&source, &offsets[0], &panel, &offsets[1], [5, 3], width, &mut found);
             portable::outer(&source, &at, &panel, &of, [5, 3], width, &mut expected);
             near(&found, &expected, width);
         }

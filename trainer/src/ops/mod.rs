@@ -1,5 +1,5 @@
-//! Operations that Burn's CPU backends are slow at, written out: convolution, batch normalisation and the quadratic
-//! activation, each with its backward pass. Must never change what a network computes: where an operation does not apply, Burn's own is used.
+//! Operations that Burn's CPU backends are slow at, written out: convolution, batch normalisation, average pooling and
+//! the quadratic activation, each with its backward pass. Must never change what a network computes: where an operation does not apply, Burn's own is used.
 
 mod autodiff;
 mod conv;
@@ -7,6 +7,7 @@ mod extension;
 mod kernel;
 mod layout;
 mod norm;
+mod pool;
 mod quadratic;
 mod shape;
 #[cfg(test)]
@@ -14,10 +15,12 @@ mod tests;
 
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::nn::conv::Conv2d;
+use burn::nn::pool::AvgPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{DType, Device, Tensor};
 
 use extension::CpuOperations;
+use pool::PoolShape;
 use shape::ConvShape;
 
 /// The convolution of `x`, `[N, C, H, W]`, as Burn's module describes it.
@@ -76,6 +79,17 @@ pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tens
     };
     let (moments, gamma, beta) = (moments.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
     Tensor::from_dispatch(Dispatch::normalise(x.into_dispatch(), moments, gamma, beta, norm.epsilon as f32))
+}
+
+/// Average pooling of `x`, `[N, C, H, W]`, as Burn's module describes it; its padding must be none.
+pub(crate) fn average_pool(pool: &AvgPool2d, x: Tensor<4>) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    let own = on_cpu(&x.device()) && x.dtype() == DType::F32 && !pool.ceil_mode;
+    let unpadded = matches!(pool.padding, PaddingConfig2d::Valid | PaddingConfig2d::Explicit(0, 0, 0, 0));
+    match PoolShape::new([h, w], pool.kernel_size, pool.stride).filter(|_| own && unpadded) {
+        Some(shape) => Tensor::from_dispatch(Dispatch::average(x.into_dispatch(), shape)),
+        None => pool.forward(x),
+    }
 }
 
 trait IntoSame {

@@ -31,24 +31,27 @@ pub(super) fn moments(x: &[f32], extent: Extent) -> Vec<f32> {
         .map(|channel| {
             let planes = || planes(x, extent, channel);
             let count = planes().map(<[f32]>::len).sum::<usize>().max(1) as f32;
-            let mean = planes().map(|p| sum(p.len(), |i| p[i])).sum::<f32>() / count;
-            let squares = planes().map(|p| sum(p.len(), |i| (p[i] - mean) * (p[i] - mean)));
+            let mean = planes().map(|p| sum(p, p, |x, _| x)).sum::<f32>() / count;
+            let squares = planes().map(|p| sum(p, p, |x, _| (x - mean) * (x - mean)));
             [mean, squares.sum::<f32>() / count]
         })
         .collect();
     found.iter().map(|f| f[0]).chain(found.iter().map(|f| f[1])).collect()
 }
 
-/// `gamma (x - mean) scale + beta`, in place.
-pub(super) fn forward(x: &mut [f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) {
+/// `gamma (x - mean) scale + beta`.
+pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) -> Vec<f32> {
     let positions = extent.positions.max(1);
-    x.par_chunks_mut((extent.channels * positions).max(1)).for_each(|image| {
+    let size = (extent.channels * positions).max(1);
+    let mut y = vec![0.0; x.len()];
+    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
         let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(beta);
-        for (plane, (((mean, scale), gamma), beta)) in image.chunks_mut(positions).zip(channels) {
+        for ((y, x), (((mean, scale), gamma), beta)) in y.chunks_mut(positions).zip(x.chunks(positions)).zip(channels) {
             let factor = scale * gamma;
-            plane.iter_mut().for_each(|x| *x = (*x - mean) * factor + beta);
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * factor + beta);
         }
     });
+    y
 }
 
 /// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of `gamma` and `beta`.
@@ -65,8 +68,8 @@ pub(super) fn backward(
         let of = |((channel, &mean), &scale): ((usize, &f32), &f32)| {
             let (mut centred, mut plain) = (0.0, 0.0);
             for (x, d) in planes(x, extent, channel).zip(planes(dy, extent, channel)) {
-                centred += sum(d.len().min(x.len()), |i| d[i] * (x[i] - mean));
-                plain += sum(d.len(), |i| d[i]);
+                centred += sum(d, x, |d, x| d * (x - mean));
+                plain += sum(d, x, |d, _| d);
             }
             [centred * scale, plain]
         };
@@ -91,14 +94,15 @@ fn planes(x: &[f32], extent: Extent, channel: usize) -> impl Iterator<Item = &[f
     x.chunks(extent.positions.max(1)).skip(channel).step_by(extent.channels.max(1))
 }
 
-/// A sum in sixteen strands, so that it can go through vector registers.
-fn sum(n: usize, value: impl Fn(usize) -> f32) -> f32 {
+/// A sum over pairs in sixteen strands, so that it can go through vector registers.
+fn sum(x: &[f32], y: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
     let mut strands = [0.0; 16];
-    let whole = n / 16 * 16;
-    for first in (0..whole).step_by(16) {
-        for (i, strand) in strands.iter_mut().enumerate() {
-            *strand += value(first + i);
+    let (whole_x, rest_x) = x.as_chunks::<16>();
+    let (whole_y, rest_y) = y.as_chunks::<16>();
+    for (x, y) in whole_x.iter().zip(whole_y) {
+        for ((strand, &x), &y) in strands.iter_mut().zip(x).zip(y) {
+            *strand += value(x, y);
         }
     }
-    strands.iter().sum::<f32>() + (whole..n).map(value).sum::<f32>()
+    strands.iter().sum::<f32>() + rest_x.iter().zip(rest_y).map(|(&x, &y)| value(x, y)).sum::<f32>()
 }

@@ -8,22 +8,25 @@ use super::conv::CHUNK;
 /// The coefficients `a`, `b` and `c`; each stands for `elements / len` adjacent elements of an image.
 pub(super) type Coefficients<'a> = [&'a [f32]; 3];
 
-/// Applies the polynomials to images of `elements`, in place.
-pub(super) fn forward(x: &mut [f32], elements: usize, [a, b, c]: Coefficients<'_>) {
-    let repeat = elements / a.len().max(1);
-    x.par_chunks_mut(elements.max(1) * CHUNK).for_each(|images| {
-        for image in images.chunks_mut(elements.max(1)) {
+/// The polynomials of images of `elements`.
+pub(super) fn forward(x: &[f32], elements: usize, [a, b, c]: Coefficients<'_>) -> Vec<f32> {
+    let repeat = (elements / a.len().max(1)).max(1);
+    let size = elements.max(1) * CHUNK;
+    let mut y = vec![0.0; x.len()];
+    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
+        for (y, x) in y.chunks_mut(elements.max(1)).zip(x.chunks(elements.max(1))) {
             if repeat == 1 {
-                for (((x, a), b), c) in image.iter_mut().zip(a).zip(b).zip(c) {
-                    *x = (*x * a + b) * *x + c;
+                for ((((y, x), a), b), c) in y.iter_mut().zip(x).zip(a).zip(b).zip(c) {
+                    *y = (x * a + b) * x + c;
                 }
             } else {
-                for (((part, a), b), c) in image.chunks_mut(repeat.max(1)).zip(a).zip(b).zip(c) {
-                    part.iter_mut().for_each(|x| *x = (*x * a + b) * *x + c);
+                for ((((y, x), a), b), c) in y.chunks_mut(repeat).zip(x.chunks(repeat)).zip(a).zip(b).zip(c) {
+                    y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * a + b) * x + c);
                 }
             }
         }
     });
+    y
 }
 
 /// Given `dy`, makes it the gradient of `x`; returns those of the coefficients.

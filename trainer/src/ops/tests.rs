@@ -2,10 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::AvgPool2dConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{batch_norm, convolution, polynomial};
+use super::{average_pool, batch_norm, convolution, polynomial};
 
 fn numbers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
@@ -177,6 +178,29 @@ fn batch_normalisation_equals_burns_learning_and_not() {
         for (k, (f, e)) in found.iter().zip(&expected).enumerate() {
             assert_eq!(f.len(), e.len());
             assert!(f.iter().zip(e).all(|(f, e)| (f - e).abs() < 2e-5 * (1.0 + e.abs())), "{k}: {f:?} {e:?}");
+        }
+    }
+}
+
+#[test]
+#[allow(deprecated)]
+fn average_pooling_equals_burns_on_both_devices() {
+    let cases =
+        [([2, 2], [2, 2], [6, 8]), ([2, 2], [2, 2], [5, 7]), ([3, 2], [1, 3], [7, 9]), ([4, 4], [4, 4], [4, 4])];
+    for (kernel, stride, [h, w]) in cases {
+        let pool = AvgPool2dConfig::new(kernel).with_strides(stride).init();
+        for device in [Device::flex(), Device::ndarray()].map(Device::autodiff) {
+            let of = |own: bool| {
+                let x = tensor([3, 20, h, w], 1, &device).require_grad();
+                let y = if own { average_pool(&pool, x.clone()) } else { pool.forward(x.clone()) };
+                let gradients = (y.clone() * tensor(y.dims(), 2, &device)).sum().backward();
+                (y.dims(), host(y), host(x.grad(&gradients).unwrap()))
+            };
+            let (found, expected) = (of(true), of(false));
+            assert_eq!(found.0, expected.0);
+            for (f, e) in [(&found.1, &expected.1), (&found.2, &expected.2)] {
+                assert!(f.len() == e.len() && f.iter().zip(e).all(|(f, e)| (f - e).abs() < 1e-5));
+            }
         }
     }
 }
