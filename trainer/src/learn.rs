@@ -1,6 +1,7 @@
 //! The training loop of one network. Must never step on numbers that are not finite, and must be able to stop after any
 //! step and go on from there with the same result.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -11,14 +12,14 @@ use burn::tensor::Bytes;
 
 use crate::checkpoint::{Position, newest};
 use crate::config::OptimiserConfig;
-use crate::data;
 use crate::error::{Error, Result};
+use crate::feed::Plan;
 use crate::measure::measure;
 use crate::network::Network;
 use crate::objective::{Objective, gradients, snapshot};
 use crate::observe::{EpochMetrics, Event, Phase};
 use crate::optim::{gradient_norm, learning_rate, optimiser, scale_gradients};
-use crate::random::{Purpose, order, stream};
+use crate::random::{Purpose, order};
 use crate::run::Run;
 
 /// One network to be trained.
@@ -71,17 +72,23 @@ pub(crate) fn learn(
             Phase::Teacher => (order::teacher(epoch), Purpose::AugmentTeacher),
             Phase::Student => (order::student(epoch), Purpose::AugmentStudent),
         };
-        let indices = shuffled(images, run.seed(), shuffle);
+        let plan = Plan {
+            splits: Arc::clone(&run.splits),
+            augmentation: run.augmentation().clone(),
+            device: run.device.clone(),
+            seed: run.seed(),
+            purpose,
+            epoch,
+            order: shuffled(images, run.seed(), shuffle),
+            size: job.batch,
+        };
+        let feed = plan.start(position.step..steps)?;
         let replaced = job.objective.replaced(epoch, job.epochs);
         let mut rate = 0.0;
         let mut clock = Instant::now();
         while position.step < steps {
             let step = position.step;
-            let chosen = indices.get(step * job.batch..((step + 1) * job.batch).min(images)).unwrap_or(&[]);
-            let mut rng = stream(run.seed(), purpose, epoch, step);
-            let settings = run.augmentation();
-            let augmentation = (!settings.is_off()).then_some((settings, &mut rng));
-            let batch = data::batch(&run.splits.train, chosen, &run.splits.input, augmentation, &run.device);
+            let batch = feed.next()?;
             let seen = batch.labels.len();
             let evaluated = job.objective.evaluate(&network, batch, replaced, run.splits.classes.len(), &device)?;
             let loss = f64::from(evaluated.loss.clone().into_scalar::<f32>());

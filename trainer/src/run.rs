@@ -2,6 +2,7 @@
 //! checkpoint.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -68,7 +69,7 @@ pub struct Trained {
 /// What the parts of a run share.
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a TrainConfig,
-    pub(crate) splits: Splits,
+    pub(crate) splits: Arc<Splits>,
     /// Without autodiff.
     pub(crate) device: Device,
     pub(crate) folder: &'a Path,
@@ -231,7 +232,7 @@ fn begin<'a>(
     }
     Ok(Run {
         config,
-        splits: Splits::new(dataset, &literal.data, literal.seed),
+        splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed)),
         device: data::device(literal.device),
         folder,
         stop,
