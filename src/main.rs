@@ -11,6 +11,7 @@ mod files;
 mod interrupt;
 mod machine;
 mod memory;
+mod own;
 mod pictures;
 mod progress;
 mod report;

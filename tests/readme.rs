@@ -25,6 +25,9 @@ fn workplace() -> tempfile::TempDir {
             std::fs::copy(entry.path(), folder.path().join("configs").join(entry.file_name())).unwrap();
         }
     }
+    let matrix = "configs/experiments/tiny.json";
+    std::fs::create_dir(folder.path().join("configs/experiments")).unwrap();
+    std::fs::copy(root().join(matrix), folder.path().join(matrix)).unwrap();
     folder
 }
 
@@ -76,9 +79,15 @@ fn accuracy(output: &str) -> f64 {
 
 #[test]
 fn every_page_that_is_pointed_to_exists() {
-    for page in
-        ["README.md", "ARCHITECTURE.md", "docs/security.md", "docs/model-format.md", "docs/import.md", "docs/mnist.md"]
-    {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/security.md",
+        "docs/model-format.md",
+        "docs/import.md",
+        "docs/mnist.md",
+        "docs/experiments.md",
+    ] {
         let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|_| panic!("{page} is missing"));
         let folder = root().join(page).parent().unwrap().to_path_buf();
         for target in text.split("](").skip(1).filter_map(|t| t.split(')').next()).filter(|t| !t.starts_with("http")) {

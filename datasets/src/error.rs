@@ -177,6 +177,22 @@ pub enum Error {
         /// What should be in it.
         expected: &'static str,
     },
+    /// A folder of images with a single class.
+    #[error("reading {}: found one class ({class:?}), expected at least two sub-folders of images, one per class", file.display())]
+    OneClass {
+        /// The folder at fault.
+        file: PathBuf,
+        /// Its class.
+        class: String,
+    },
+    /// Images that belong to no class.
+    #[error("reading {}: found {found} images beside the folders of the classes, expected all in such folders; move or remove them", file.display())]
+    LooseImages {
+        /// The folder at fault.
+        file: PathBuf,
+        /// How many.
+        found: usize,
+    },
     /// A file or split without any image.
     #[error("reading {}: holds no image; at least one is needed", file.display())]
     NoImages {

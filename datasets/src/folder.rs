@@ -153,5 +153,9 @@ fn first(folder: &Path, classes: &[String]) -> Result<PathBuf, Error> {
     files_of(&path)?.into_iter().next().ok_or(Error::NoImages { file: path })
 }
 
+mod survey;
+
+pub use survey::{Survey, survey};
+
 #[cfg(test)]
 mod tests;

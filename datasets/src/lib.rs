@@ -33,7 +33,7 @@ pub use classes::Classes;
 pub use dataset::Dataset;
 pub use embedded::{embedded, embedded_bytes};
 pub use error::Error;
-pub use folder::{FolderFiles, FolderSource};
+pub use folder::{FolderFiles, FolderSource, Survey, survey};
 pub use idx::{IdxFiles, IdxPair, IdxSource};
 pub use images::Images;
 pub use locate::{FileStatus, Located, locate};

@@ -35,6 +35,14 @@ pub(crate) fn own_shape(file: &Path) -> Result<[usize; 3], Error> {
     Ok(shape_of(&decode(file)?))
 }
 
+/// Height and width of a picture, and whether any pixel is not grey (many grey pictures are saved in colour).
+pub(crate) fn look(file: &Path) -> Result<([usize; 2], bool), Error> {
+    let image = decode(file)?;
+    let [channels, height, width] = shape_of(&image);
+    let grey = |pixel: &image::Rgb<u8>| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2];
+    Ok(([height, width], channels == 3 && !image.into_rgb8().pixels().all(grey)))
+}
+
 /// What every image becomes; without `resize` it must have that shape already.
 pub(crate) struct Target {
     pub(crate) shape: [usize; 3],

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::experiment::{Assignment, Experiment, Overrides};
+use crate::own;
 use crate::score::percent;
 use crate::selection::Roots;
 use crate::training::{self, RunFolder};
@@ -17,8 +18,9 @@ use crate::training::{self, RunFolder};
 /// Options of `beaa train`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Experiment (JSON), see configs/; without it, the default configuration.
-    #[arg(value_name = "CONFIG")]
+    /// Experiment (JSON), see configs/; or a folder of your own images, one sub-folder per class, for which everything is
+    /// chosen; without it, the default configuration.
+    #[arg(value_name = "CONFIG|FOLDER")]
     config: Option<PathBuf>,
     /// Folder for everything the run writes; default runs/<name of the experiment>.
     #[arg(long, value_name = "DIR")]
@@ -81,9 +83,12 @@ impl Changes {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let overrides = arguments.changes.overrides();
-    let experiment = match &arguments.config {
-        Some(path) => Experiment::read(path, &overrides)?,
-        None => Experiment::parse(&serde_json::to_string(&TrainLiteral::default())?, &overrides)?,
+    let own = arguments.config.as_deref().filter(|path| path.is_dir());
+    let chosen = own.map(|folder| own::choose(folder, arguments.changes.seed().unwrap_or(1))).transpose()?;
+    let experiment = match (&arguments.config, &chosen) {
+        (_, Some(chosen)) => Experiment::parse(&chosen.configuration.to_string(), &overrides)?,
+        (Some(path), _) => Experiment::read(path, &overrides)?,
+        (None, _) => Experiment::parse(&serde_json::to_string(&TrainLiteral::default())?, &overrides)?,
     };
     let literal = experiment.train.literal();
     let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&literal.name));
@@ -94,9 +99,19 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             path.display()
         )));
     }
+    for line in chosen.iter().flat_map(|c| &c.said) {
+        context.console.note(line);
+    }
     let dataset = arguments.roots.open(&literal.data.source)?;
     context.console.note(format_args!("training on {} into {}", dataset.name(), path.display()));
     let trained = training::run(&experiment, &dataset, &folder, arguments.resume, context)?.trained;
+    if chosen.is_some() {
+        let configuration = folder.config();
+        let again = format_args!("beaa train {} --force", configuration.display());
+        context
+            .console
+            .note(format_args!("all of it is in {}; `{again}` does the same again", configuration.display()));
+    }
     let result = json!({
         "folder": path,
         "teacher": trained.teacher_accuracy,

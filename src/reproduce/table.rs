@@ -13,6 +13,11 @@ use super::store::{Outcome, Row};
 /// The axis that is averaged over.
 pub(super) const SEED: &str = "seed";
 
+/// Axis and variation.
+type Labels = Vec<(String, String)>;
+/// Runs that differ along one axis.
+type Pair<'a> = (&'a Row, &'a Row);
+
 /// Everything that the table says, for `table.json`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
@@ -64,7 +69,7 @@ pub(crate) struct Difference {
 
 /// Sums up the rows of `matrix`; those of other matrices must be left out already.
 pub(crate) fn summarise(matrix: &Matrix, rows: &[&Row]) -> Summary {
-    let mut groups: Vec<(Vec<(String, String)>, Vec<&Row>)> = Vec::new();
+    let mut groups: Vec<(Labels, Vec<&Row>)> = Vec::new();
     for run in &matrix.runs {
         let labels: Vec<_> = run.labels.iter().filter(|l| l.0 != SEED).cloned().collect();
         let row = rows.iter().find(|r| r.key == run.key).copied();
@@ -109,7 +114,7 @@ fn compare(c: &Comparison, matrix: &Matrix, rows: &[&Row]) -> Vec<Difference> {
         here.map(|r| (matrix_labels(matrix, &rest(r)), *r)).collect()
     };
     let (of, against) = (side(&c.of), side(&c.against));
-    let mut groups: Vec<(Vec<(String, String)>, Vec<(&Row, &Row)>)> = Vec::new();
+    let mut groups: Vec<(Labels, Vec<Pair<'_>>)> = Vec::new();
     for run in &matrix.runs {
         let rest: Vec<_> = run.labels.iter().filter(|l| l.0 != c.axis).cloned().collect();
         let key = matrix_labels(matrix, &rest);
@@ -122,7 +127,7 @@ fn compare(c: &Comparison, matrix: &Matrix, rows: &[&Row]) -> Vec<Difference> {
             None => groups.push((labels, vec![(a, b)])),
         }
     }
-    let difference = |(labels, pairs): (Vec<(String, String)>, Vec<(&Row, &Row)>)| {
+    let difference = |(labels, pairs): (Labels, Vec<Pair<'_>>)| {
         let by = |pick: fn(&Row) -> Option<f64>| {
             figures(&pairs.iter().filter_map(|(a, b)| Some(pick(a)? - pick(b)?)).collect::<Vec<_>>())
         };
@@ -192,8 +197,8 @@ pub(crate) fn markdown(s: &Summary) -> String {
             c.images.map_or_else(|| "–".to_owned(), |n| n.to_string()),
             plain(c.milliseconds_per_image, 3),
             plain(c.log2_qp, 0),
-            plain(c.degree, 0),
-            plain(c.limbs, 1),
+            whole(c.degree),
+            whole(c.limbs),
             unfinished(c),
         ];
         line(&mut text, c.labels.iter().map(|l| l.1.clone()).chain(values));
@@ -210,6 +215,15 @@ pub(crate) fn markdown(s: &Summary) -> String {
         }
     }
     text
+}
+
+/// What has no mean: the value, or the least and the most.
+fn whole(f: Option<Figures>) -> String {
+    match f {
+        None => "–".to_owned(),
+        Some(f) if f.least == f.most => format!("{:.0}", f.most),
+        Some(f) => format!("{:.0} to {:.0}", f.least, f.most),
+    }
 }
 
 fn unfinished(c: &Cell) -> String {
@@ -299,7 +313,7 @@ pub(super) mod tests {
         let (matrix, rows) = example();
         let text = markdown(&summarise(&matrix, &rows.iter().collect::<Vec<_>>()));
         assert!(text.contains("8 of 8 runs"), "{text}");
-        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3.0 | – |";
+        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3 | – |";
         assert!(text.contains(cell), "{text}");
         assert!(text.contains("| 1 diverged |"), "{text}");
         assert!(

@@ -292,3 +292,23 @@ fn a_network_that_does_not_fit_the_images_is_an_error() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+#[test]
+fn a_student_of_a_given_teacher_is_the_same() {
+    let run = folder("given");
+    let config = config(|c| (c.teacher.epochs, c.student.epochs) = (1, 1));
+    let whole = done(&config, run.path(), false);
+    let stop = AtomicBool::new(false);
+    let apart = folder("apart");
+    let teacher = match beaa_trainer::teach(&config, &data(), apart.path(), false, &stop, &mut Silent).unwrap() {
+        beaa_trainer::Taught::Done(teacher) => *teacher,
+        other => panic!("{other:?}"),
+    };
+    let student = |teacher: &Model| {
+        beaa_trainer::distil(&config, &data(), teacher, folder("student").path(), false, &stop, &mut Silent)
+    };
+    let Outcome::Done(trained) = student(&teacher).unwrap() else { panic!("interrupted") };
+    assert_eq!((&trained.student, &trained.teacher), (&whole.student, &whole.teacher));
+    let error = student(&whole.student).unwrap_err().to_string();
+    assert!(error.contains("given teacher") && error.contains("ReLU"), "{error}");
+}

@@ -173,3 +173,28 @@ fn empty_and_absent_folders() {
     source.files.path = many.path().to_owned();
     assert!(matches!(source.load(), Err(Error::TooManyClasses { found: 257, .. })));
 }
+
+#[test]
+fn a_survey_counts_sizes_classes_and_colour() {
+    let folder = flat();
+    folder.write("dog/x.png", &grey(5, 4, 9));
+    folder.write("dog/y.png", &colour([7, 7, 7], ImageFormat::Png));
+    let found = survey(folder.path()).unwrap();
+    assert_eq!(found.classes, [("cat".to_owned(), 10), ("dog".to_owned(), 12)]);
+    assert_eq!(found.sizes, [([2, 3], 21), ([5, 4], 1)]);
+    assert_eq!((found.colour, found.images(), found.test), (0, 22, false), "grey saved in colour is grey");
+    folder.write("dog/z.png", &colour([7, 8, 7], ImageFormat::Png));
+    assert_eq!(survey(folder.path()).unwrap().colour, 1);
+}
+
+#[test]
+fn a_survey_says_what_is_wrong_with_a_folder() {
+    let folder = Folder::new();
+    folder.write("cat/0.png", &grey(2, 3, 1));
+    assert!(matches!(survey(folder.path()), Err(Error::OneClass { class, .. }) if class == "cat"));
+    folder.write("dog/0.png", b"no image");
+    assert!(matches!(survey(folder.path()), Err(Error::NotAnImage { .. })));
+    folder.write("loose.JPG", b"");
+    assert!(matches!(survey(folder.path()), Err(Error::LooseImages { found: 1, .. })));
+    assert!(matches!(survey(Folder::new().path()), Err(Error::EmptyFolder { .. })));
+}
