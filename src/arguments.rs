@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Decrypt(commands::decrypt::Arguments),
     /// Run in clear and encrypted side by side and compare, layer by layer.
     Verify(commands::verify::Arguments),
+    /// Run a matrix of experiments: tables and plots of accuracy, in clear and encrypted.
+    Reproduce(commands::reproduce::Arguments),
     /// Measure kernels, a network and sweeps on this machine; calibrate predictions.
     Bench(commands::bench::Arguments),
     /// Print the completion script of a shell.

@@ -39,6 +39,13 @@ pub(crate) struct Assignment {
     value: Value,
 }
 
+impl Assignment {
+    /// The same as the text `path=value`.
+    pub(crate) fn new(path: &str, value: &Value) -> Self {
+        Self { path: path.to_owned(), value: value.clone() }
+    }
+}
+
 impl FromStr for Assignment {
     type Err = String;
 

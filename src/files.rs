@@ -35,6 +35,16 @@ pub(crate) fn folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("creating folder {}", path.display()))
 }
 
+/// Removes a folder with everything in it, if it is there.
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes sure that the folder of a file exists.
 pub(crate) fn parent(path: &Path) -> Result<()> {
     match path.parent() {

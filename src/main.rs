@@ -14,6 +14,7 @@ mod memory;
 mod pictures;
 mod progress;
 mod report;
+mod reproduce;
 mod score;
 mod selection;
 mod size;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::Dataset;
-use beaa_trainer::{EpochMetrics, Event, Observer, Outcome, Trained};
+use beaa_ir::Model;
+use beaa_trainer::{EpochMetrics, Event, Observer, Outcome, Taught, Trained};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -63,26 +64,84 @@ pub(crate) fn run(
     resume: bool,
     context: &Context,
 ) -> Result<Finished> {
+    let stop = Arc::clone(&context.stop);
+    let finished = finish(experiment, folder, resume, context, |recorder| {
+        beaa_trainer::train(&experiment.train, dataset, folder.path(), resume, &stop, recorder)
+    })?;
+    beaa_ir::save_model(&finished.trained.teacher, &folder.file("teacher.safetensors"))?;
+    Ok(finished)
+}
+
+/// The same for a student of a teacher that is trained already; the teacher is not written again.
+pub(crate) fn distil(
+    experiment: &Experiment,
+    dataset: &Dataset,
+    teacher: &Model,
+    folder: &RunFolder,
+    resume: bool,
+    context: &Context,
+) -> Result<Finished> {
+    let stop = Arc::clone(&context.stop);
+    finish(experiment, folder, resume, context, |recorder| {
+        beaa_trainer::distil(&experiment.train, dataset, teacher, folder.path(), resume, &stop, recorder)
+    })
+}
+
+/// Trains a teacher alone and writes `teacher.safetensors`.
+pub(crate) fn teach(
+    experiment: &Experiment,
+    dataset: &Dataset,
+    folder: &RunFolder,
+    resume: bool,
+    context: &Context,
+) -> Result<Model> {
+    let mut recorder = begin(experiment, folder, resume, context)?;
+    let stop = Arc::clone(&context.stop);
+    let ended = beaa_trainer::teach(&experiment.train, dataset, folder.path(), resume, &stop, &mut recorder);
+    let written = recorder.close();
+    let teacher = match ended.context("training")? {
+        Taught::Done(teacher) => *teacher,
+        Taught::Interrupted(outcome) => return Err(interrupted(&outcome)),
+    };
+    written.with_context(|| format!("writing {}", folder.metrics().display()))?;
+    beaa_ir::save_model(&teacher, &folder.file("teacher.safetensors"))?;
+    Ok(teacher)
+}
+
+fn begin(experiment: &Experiment, folder: &RunFolder, resume: bool, context: &Context) -> Result<Recorder> {
     files::folder(folder.path())?;
     files::write_json(&folder.config(), &experiment.resolved()?)?;
-    let mut recorder = Recorder::open(&folder.metrics(), resume, Training::new(&context.console))?;
-    let stop = Arc::clone(&context.stop);
-    let outcome = beaa_trainer::train(&experiment.train, dataset, folder.path(), resume, &stop, &mut recorder);
+    Recorder::open(&folder.metrics(), resume, Training::new(&context.console))
+}
+
+fn finish(
+    experiment: &Experiment,
+    folder: &RunFolder,
+    resume: bool,
+    context: &Context,
+    train: impl FnOnce(&mut Recorder) -> beaa_trainer::Result<Outcome>,
+) -> Result<Finished> {
+    let mut recorder = begin(experiment, folder, resume, context)?;
+    let outcome = train(&mut recorder);
     let written = recorder.close();
     let trained = match outcome.context("training")? {
         Outcome::Done(trained) => *trained,
-        Outcome::Interrupted { phase, epochs_done, checkpoint, .. } => {
-            return Err(Exit::Interrupted.because(format!(
-                "training the {phase}, {epochs_done} epochs complete; the state is in {}, go on with the same command and --resume",
-                checkpoint.display()
-            )));
-        }
+        stopped @ Outcome::Interrupted { .. } => return Err(interrupted(&stopped)),
     };
     written.with_context(|| format!("writing {}", folder.metrics().display()))?;
-    beaa_ir::save_model(&trained.teacher, &folder.file("teacher.safetensors"))?;
     beaa_ir::save_model(&trained.student, &folder.file("student.safetensors"))?;
     files::write_json(&folder.file("polynomials.json"), &trained.polynomials)?;
     Ok(Finished { trained, epochs: read_metrics(&folder.metrics())? })
+}
+
+fn interrupted(outcome: &Outcome) -> anyhow::Error {
+    let state = match outcome {
+        Outcome::Interrupted { phase, epochs_done, checkpoint, .. } => {
+            format!("training the {phase}, {epochs_done} epochs complete; the state is in {}", checkpoint.display())
+        }
+        Outcome::Done(_) => "training, complete".to_owned(),
+    };
+    Exit::Interrupted.because(format!("{state}, go on with the same command and --resume"))
 }
 
 /// Passes events on and writes one line of JSON for each epoch.

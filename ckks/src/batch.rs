@@ -1,6 +1,8 @@
 //! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then ciphertext, then
 //! component. All residues are values of the transform, canonical. Must never mix vectors of different parameters.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::error::operand;
@@ -40,14 +42,34 @@ impl Batch {
         len: usize,
         fill: impl Fn(usize, &mut [u64]) -> Result<()> + Sync,
     ) -> Result<Self> {
+        Self::build_with(parameters, limbs, components, len, || (), |(), element, out| fill(element, out))
+    }
+
+    /// The same with room that `fill` may use, made anew only when all that there is is in use.
+    pub(crate) fn build_with<R: Send>(
+        parameters: &Parameters,
+        limbs: usize,
+        components: usize,
+        len: usize,
+        room: impl Fn() -> R + Sync,
+        fill: impl Fn(&mut R, usize, &mut [u64]) -> Result<()> + Sync,
+    ) -> Result<Self> {
         parameters.check_limbs("building a batch", limbs)?;
+        let rooms: Mutex<Vec<R>> = Mutex::new(Vec::new());
+        let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Self::zeros(parameters, limbs, components, len)?;
         let degree = parameters.degree();
         let mut flats = vec![vec![0; components * limbs * degree]; CHUNK.min(len)];
         for first in (0..len).step_by(CHUNK) {
             let count = CHUNK.min(len - first);
             let flats = flats.get_mut(..count).unwrap_or_default();
-            flats.par_iter_mut().enumerate().try_for_each(|(i, flat)| fill(first + i, flat))?;
+            flats.par_iter_mut().enumerate().try_for_each(|(i, flat)| {
+                let kept = free().pop();
+                let mut own = kept.unwrap_or_else(&room);
+                fill(&mut own, first + i, flat)?;
+                free().push(own);
+                Ok(())
+            })?;
             batch.scatter(first, flats);
         }
         Ok(batch)

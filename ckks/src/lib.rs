@@ -34,7 +34,7 @@ pub use modulus::Modulus;
 pub use packed::{Packed, pack_batch, pack_halves, pack_residues, packed_bytes, unpack_residues};
 pub use params::{Parameters, ParametersLiteral};
 pub use sample::{ERROR_VARIANCE, PublicSeed, SECRET_VARIANCE, SecretRng, SecretRngs};
-pub use switch::{relinearise, rescale};
+pub use switch::{Switch, Switched, relinearise, rescale, switch};
 
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {

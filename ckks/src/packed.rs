@@ -5,11 +5,14 @@
 use rayon::prelude::*;
 
 use crate::error::operand;
-use crate::kernel::TILE;
+use crate::kernel::bits::{Unpacker, pack, tile_bytes};
+use crate::kernel::{Kernel, TILE};
 use crate::modulus::Modulus;
 use crate::sample::{PublicSeed, Uniform};
 use crate::{Batch, Parameters, Result};
 
+/// Elements of which a tile is read at once.
+const TOGETHER: usize = 4;
 /// Elements packed at once when a vector is built: bounds the extra memory.
 const CHUNK: usize = 32;
 
@@ -17,6 +20,7 @@ const CHUNK: usize = 32;
 pub struct Packed<'a> {
     degree: usize,
     moduli: Vec<Modulus>,
+    unpackers: Vec<Unpacker>,
     len: usize,
     stored: usize,
     uniform: Option<Uniform>,
@@ -57,8 +61,9 @@ impl<'a> Packed<'a> {
                 format!("{expected:?} bytes for {len} ciphertexts"),
             ));
         }
-        let moduli = parameters.moduli(limbs).collect();
-        Ok(Self { degree: parameters.degree(), moduli, len, stored, uniform: seed.map(Uniform::new), bytes })
+        let moduli: Vec<Modulus> = parameters.moduli(limbs).collect();
+        let unpackers = moduli.iter().map(|&q| Unpacker::new(parameters.kernel(), q)).collect();
+        Ok(Self { degree: parameters.degree(), moduli, unpackers, len, stored, uniform: seed.map(Uniform::new), bytes })
     }
 
     /// Number of ciphertexts.
@@ -94,31 +99,35 @@ impl<'a> Packed<'a> {
     pub(crate) fn read(&self, block: usize, wanted: Option<&[u32]>, out: &mut [u64]) -> bool {
         let tiles = self.degree / TILE;
         let (limb, tile) = (block / tiles, block % tiles);
-        let Some(&q) = self.moduli.get(limb) else { return false };
+        let (Some(&q), Some(unpacker)) = (self.moduli.get(limb), self.unpackers.get(limb)) else { return false };
         let before: usize = self.moduli.iter().take(limb).map(|&q| tile_bytes(q) * tiles).sum();
         let size = tile_bytes(q);
         let start = (before + tile * size) * self.len * self.stored;
         let bytes = self.bytes.get(start..start + size * self.len * self.stored).unwrap_or_default();
-        let read_one = |element: usize, out: &mut [u64]| {
-            let (stored, implied) = out.split_at_mut(self.stored * TILE);
-            let mut fine = true;
-            let sources = bytes.get(element * self.stored * size..).unwrap_or_default().chunks_exact(size);
-            for (to, from) in stored.as_chunks_mut::<TILE>().0.iter_mut().zip(sources) {
-                fine &= unpack(from, q, to);
-            }
-            if let Some(uniform) = &self.uniform {
-                uniform.fill(q, (element as u64, limb), tile * TILE, implied);
-            }
-            fine
-        };
         let stride = self.components() * TILE;
-        match wanted {
-            None => out.chunks_exact_mut(stride).enumerate().fold(true, |fine, (e, out)| read_one(e, out) & fine),
-            Some(wanted) => wanted.iter().fold(true, |fine, &e| {
-                let start = e as usize * stride;
-                out.get_mut(start..start + stride).is_some_and(|out| read_one(e as usize, out)) & fine
-            }),
-        }
+        let mut read_some = |elements: &[u64]| {
+            let mut implied = [[0; TILE]; TOGETHER];
+            if let Some(uniform) = &self.uniform {
+                uniform.fill_tiles(q, (elements, limb), tile * TILE, &mut implied);
+            }
+            elements.iter().zip(&implied).fold(true, |fine, (&element, implied)| {
+                let element = element as usize;
+                let Some(out) = out.get_mut(element * stride..(element + 1) * stride) else { return false };
+                let sources = bytes.get(element * self.stored * size..).unwrap_or_default().chunks_exact(size);
+                let (stored, rest) = out.as_chunks_mut::<TILE>().0.split_at_mut(self.stored);
+                rest.fill(*implied);
+                stored.iter_mut().zip(sources).fold(fine, |fine, (to, from)| unpacker.unpack(from, to) & fine)
+            })
+        };
+        let count = wanted.map_or(self.len, <[u32]>::len);
+        (0..count).step_by(TOGETHER).fold(true, |fine, first| {
+            let mut elements = [0; TOGETHER];
+            let elements = elements.get_mut(..TOGETHER.min(count - first)).unwrap_or_default();
+            for (number, e) in (first..).zip(elements.iter_mut()) {
+                *e = wanted.map_or(number as u64, |w| w.get(number).map_or(u64::MAX, |&e| u64::from(e)));
+            }
+            read_some(elements) & fine
+        })
     }
 }
 
@@ -186,7 +195,8 @@ pub fn unpack_residues(bytes: &[u8], q: Modulus, count: usize) -> Result<(Vec<u6
     };
     let mut values = vec![0; count / TILE * TILE];
     let tiles = values.as_chunks_mut::<TILE>().0.iter_mut().zip(front.chunks_exact(tile_bytes(q)));
-    let canonical = tiles.fold(true, |fine, (to, from)| unpack(from, q, to) & fine);
+    let unpacker = Unpacker::new(Kernel::detect(), q);
+    let canonical = tiles.fold(true, |fine, (to, from)| unpacker.unpack(from, to) & fine);
     if canonical { Ok((values, rest)) } else { Err(refused()) }
 }
 
@@ -206,47 +216,6 @@ fn for_each_tile(
         let parts = part.par_chunks_mut(per_tile * tile_bytes(q)).enumerate();
         parts.for_each(|(tile, out)| work(limb * tiles + tile, q, out));
     }
-}
-
-/// Bytes of a tile of residues.
-fn tile_bytes(q: Modulus) -> usize {
-    TILE / 8 * q.bits() as usize
-}
-
-/// Writes a tile, little-endian bits without gaps, to exactly [`tile_bytes`] bytes.
-fn pack(values: &[u64; TILE], q: Modulus, out: &mut [u8]) {
-    let bits = q.bits();
-    let (mut word, mut filled) = (0_u128, 0);
-    let mut words = out.chunks_exact_mut(4);
-    for &v in values {
-        word |= u128::from(v) << filled;
-        filled += bits;
-        while filled >= 32 {
-            if let Some(to) = words.next() {
-                to.copy_from_slice(&(word as u32).to_le_bytes());
-            }
-            word >>= 32;
-            filled -= 32;
-        }
-    }
-}
-
-/// Reads a tile from exactly [`tile_bytes`] bytes. False when a residue is not canonical.
-fn unpack(bytes: &[u8], q: Modulus, values: &mut [u64; TILE]) -> bool {
-    // Residues have at most 50 bits: with up to 7 bits of offset, the eight bytes from any residue's first hold it.
-    let mut padded = [0; TILE * 50 / 8 + 8];
-    let Some(room) = padded.get_mut(..bytes.len()) else { return false };
-    room.copy_from_slice(bytes);
-    let bits = q.bits() as usize;
-    let mask = (1_u64 << bits) - 1;
-    let mut largest = 0;
-    for (i, v) in values.iter_mut().enumerate() {
-        let at = i * bits;
-        let word = padded.get(at / 8..).and_then(<[u8]>::first_chunk).map_or(u64::MAX, |b| u64::from_le_bytes(*b));
-        *v = word >> (at % 8) & mask;
-        largest = largest.max(*v);
-    }
-    largest < q.value()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use crate::error::operand;
-use crate::kernel::{self, Input, Panels, Rows, Scratch, TILE};
+use crate::kernel::{self, Aligned, Input, Panels, Rows, Scratch, TILE};
 use crate::modulus::Modulus;
 use crate::{Batch, Packed, Parameters, Result, packed};
 
@@ -140,25 +140,25 @@ struct Plan<'a> {
 
 /// What a thread keeps from tile to tile.
 struct Room {
-    unpacked: Vec<Vec<u64>>,
-    results: Vec<Vec<u64>>,
+    unpacked: Vec<Aligned>,
+    results: Vec<Aligned>,
     scratch: Scratch,
 }
 
 impl Room {
     fn new(plan: &Plan<'_>) -> Self {
-        let tile = |(len, components): Size| vec![0; len * components * TILE];
+        let tile = |(len, components): Size| Aligned::zeros(len * components * TILE);
         let before_last = plan.sizes.len().saturating_sub(1);
         Self {
             unpacked: plan
                 .inputs
                 .iter()
-                .map(|s| if let Source::Packed(_) = s { tile(s.size()) } else { vec![] })
+                .map(|s| if let Source::Packed(_) = s { tile(s.size()) } else { Aligned::default() })
                 .collect(),
             results: (0..before_last)
-                .map(
-                    |i| if plan.squared(i).is_some() { vec![] } else { plan.sizes.get(i).map_or(vec![], |&s| tile(s)) },
-                )
+                .map(|i| {
+                    plan.sizes.get(i).filter(|_| plan.squared(i).is_none()).map_or(Aligned::default(), |&s| tile(s))
+                })
                 .collect(),
             scratch: Scratch::default(),
         }
@@ -181,7 +181,7 @@ impl Plan<'_> {
         let mut canonical = true;
         for ((source, room), wanted) in self.inputs.iter().zip(&mut room.unpacked).zip(&self.wanted) {
             if let Source::Packed(packed) = source {
-                canonical &= packed.read(block, wanted.as_deref(), room);
+                canonical &= packed.read(block, wanted.as_deref(), room.words_mut());
             }
         }
         lap(Some(&clock.unpacking));
@@ -189,13 +189,13 @@ impl Plan<'_> {
         for (i, (op, constants)) in self.ops.iter().zip(constants).enumerate() {
             let stored = i.min(room.results.len());
             let (before, rest) = room.results.split_at_mut(stored);
-            let target = rest.first_mut().map_or(&mut *out, Vec::as_mut_slice);
+            let target = rest.first_mut().map_or(&mut *out, Aligned::words_mut);
             let read = |o: Operand| match o {
                 Operand::Input(k) => match self.inputs.get(k) {
                     Some(Source::Stored(b)) => b.block(block),
-                    _ => unpacked.get(k).map_or(&[][..], Vec::as_slice),
+                    _ => unpacked.get(k).map_or(&[][..], Aligned::words),
                 },
-                Operand::Result(k) => before.get(k).map_or(&[][..], Vec::as_slice),
+                Operand::Result(k) => before.get(k).map_or(&[][..], Aligned::words),
             };
             if self.squared(i).is_none() {
                 self.apply(op, q, (i, constants), read, &mut room.scratch, target);

@@ -125,21 +125,49 @@ impl Uniform {
 
     /// Fills `out` with slots `first..` (an even number) of element `index`, limb `limb`.
     pub(crate) fn fill(&self, q: Modulus, (index, limb): (u64, usize), first: usize, out: &mut [u64]) {
-        let mask = (1_u64 << q.bits()) - 1;
-        for (part, out) in out.chunks_mut(PARALLEL).enumerate() {
-            let first = first + part * PARALLEL;
-            let mut blocks: [Block; PARALLEL / 2] = std::array::from_fn(|i| counter(index, limb, first / 2 + i, 0));
-            self.0.encrypt_blocks(&mut blocks);
-            let mut largest = 0;
-            for (pair, block) in out.chunks_mut(2).zip(&blocks) {
-                for (v, word) in pair.iter_mut().zip(words(block)) {
-                    *v = word & mask;
-                    largest = largest.max(*v);
-                }
+        for (part, out) in out.chunks_mut(2 * PARALLEL).enumerate() {
+            let first = first + part * 2 * PARALLEL;
+            let mut blocks = [[0; BLOCK]; PARALLEL];
+            let blocks = blocks.get_mut(..out.len().div_ceil(2)).unwrap_or_default();
+            count(index, limb, first, blocks);
+            self.0.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
+            self.take(q, (index, limb), first, blocks, out);
+        }
+    }
+
+    /// The same tile of slots `first..` of several elements: fills `tiles`, one after the other.
+    pub(crate) fn fill_tiles<const SLOTS: usize>(
+        &self,
+        q: Modulus,
+        (indices, limb): (&[u64], usize),
+        first: usize,
+        tiles: &mut [[u64; SLOTS]],
+    ) {
+        let each = SLOTS / 2;
+        let at_once = (PARALLEL / each).max(1);
+        for (indices, tiles) in indices.chunks(at_once).zip(tiles.chunks_mut(at_once)) {
+            let mut blocks = [[0; BLOCK]; PARALLEL];
+            for (&index, blocks) in indices.iter().zip(blocks.chunks_exact_mut(each)) {
+                count(index, limb, first, blocks);
             }
-            if largest >= q.value() {
-                self.replace(q, (index, limb), first, out);
+            self.0.encrypt_blocks(Block::cast_slice_from_core_mut(&mut blocks));
+            for ((&index, blocks), tile) in indices.iter().zip(blocks.chunks_exact(each)).zip(tiles) {
+                self.take(q, (index, limb), first, blocks, tile);
             }
+        }
+    }
+
+    /// As many bits of each word as q has.
+    fn take(&self, q: Modulus, place: (u64, usize), first: usize, blocks: &[[u8; BLOCK]], out: &mut [u64]) {
+        let (mask, last) = ((1_u64 << q.bits()) - 1, q.value() - 1);
+        let mut beyond = 0;
+        for (v, word) in out.iter_mut().zip(blocks.as_flattened().as_chunks().0) {
+            *v = u64::from_le_bytes(*word) & mask;
+            // The top bit tells whether q is reached; comparing takes longer on vectors.
+            beyond |= last.wrapping_sub(*v);
+        }
+        if beyond >> 63 != 0 {
+            self.replace(q, place, first, out);
         }
     }
 
@@ -151,7 +179,7 @@ impl Uniform {
             let mut attempt = 0;
             while *v >= q.value() {
                 attempt += 1;
-                let mut block = counter(index, limb, slot / 2, attempt);
+                let mut block = counter(index, limb, slot / 2, attempt).into();
                 self.0.encrypt_block(&mut block);
                 let [even, odd] = words(&block);
                 *v = if slot % 2 == 0 { even } else { odd } & mask;
@@ -160,13 +188,22 @@ impl Uniform {
     }
 }
 
-/// Slots drawn at once: sixteen blocks keep the processor's AES units busy.
-const PARALLEL: usize = 32;
+/// Bytes of a block.
+const BLOCK: usize = 16;
+/// Blocks encrypted at once: as many as the widest AES units take together.
+const PARALLEL: usize = 64;
+
+/// The first draws of the slots from `first` on.
+fn count(index: u64, limb: usize, first: usize, blocks: &mut [[u8; BLOCK]]) {
+    for (block, pair) in blocks.iter_mut().zip(first / 2..) {
+        *block = counter(index, limb, pair, 0);
+    }
+}
 
 /// Index, limb, attempt, and the number of the pair of slots: no two draws share one.
-fn counter(index: u64, limb: usize, pair: usize, attempt: u16) -> Block {
+fn counter(index: u64, limb: usize, pair: usize, attempt: u16) -> [u8; BLOCK] {
     let place = (limb as u128) << 64 | u128::from(attempt) << 80 | (pair as u128) << 96;
-    (u128::from(index) | place).to_le_bytes().into()
+    (u128::from(index) | place).to_le_bytes()
 }
 
 fn words(block: &Block) -> [u64; 2] {

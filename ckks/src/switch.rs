@@ -1,87 +1,177 @@
-//! Relinearisation and rescaling: the operations that leave the pointwise world for coefficients and come back.
-//! Must never run on residues of another level than they say.
+//! Relinearisation and rescaling: the operations that leave the pointwise world for coefficients and come back. Several in
+//! a row are done ciphertext by ciphertext, so that nothing between them is stored. Must never run on residues of another
+//! level than they say.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use crate::error::operand;
+use crate::kernel::Aligned;
+use crate::ntt::Transform;
 use crate::{Batch, EvaluationKey, Parameters, Result, kernel};
+
+/// What to do to each ciphertext, in this order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Switch {
+    /// Three components back to two.
+    pub relinearise: bool,
+    /// So many divisions by the last prime.
+    pub rescales: usize,
+}
+
+/// What it came to.
+#[derive(Debug)]
+pub struct Switched {
+    /// The result.
+    pub batch: Batch,
+    /// Seconds of relinearising, summed over threads.
+    pub relinearising: f64,
+    /// Seconds of rescaling, all divisions together, summed over threads.
+    pub rescaling: f64,
+}
 
 /// Three components back to two. Adds noise of variance about `limbs * q^2 / 12 * sigma^2 * (2N)^2 / P^2` per slot, where
 /// P is the special prime, or 1 without one: then relinearise only at a scale far above q.
 pub fn relinearise(parameters: &Parameters, key: &EvaluationKey, batch: &Batch) -> Result<Batch> {
-    batch.expect("relinearising", parameters, 3)?;
-    let (n, limbs) = (parameters.degree(), batch.limbs());
-    // The primes that take part: the batch's, and the special one, which is stored after all moduli.
-    let mut primes: Vec<usize> = (0..limbs).collect();
-    primes.extend(parameters.special().map(|_| parameters.max_limbs()));
-    Batch::build(parameters, limbs, 2, batch.len(), |element, out| {
-        let mut sums = [vec![0; primes.len() * n], vec![0; primes.len() * n]];
-        let (mut values, mut digit, mut lifted) = (vec![0; n], vec![0; n], vec![0; n]);
-        for (i, t) in parameters.transforms(limbs).iter().enumerate() {
-            batch.read(element, 2, i, &mut values);
-            digit.copy_from_slice(&values);
-            t.inverse(&mut digit);
-            for (k, &prime) in primes.iter().enumerate() {
-                let Some(target) = parameters.all_transforms().get(prime) else { continue };
-                let operand = if prime == i {
-                    &values
-                } else {
-                    lift(parameters, t, target, &digit, &mut lifted);
-                    &lifted
-                };
-                let [s0, s1] = &mut sums;
-                let at = k * n..(k + 1) * n;
-                let (Some(s0), Some(s1)) = (s0.get_mut(at.clone()), s1.get_mut(at)) else { continue };
-                key.accumulate(parameters, i, prime, operand, [s0, s1]);
-            }
-        }
-        for (component, (sum, out)) in sums.iter_mut().zip(out.chunks_mut(limbs * n)).enumerate() {
-            let (sum, top) = sum.split_at_mut(limbs * n);
-            if let Some(special) = parameters.special() {
-                divide(parameters, limbs, special, top, sum, &mut lifted);
-            }
-            for ((i, t), (out, sum)) in
-                parameters.transforms(limbs).iter().enumerate().zip(out.chunks_mut(n).zip(sum.chunks(n)))
-            {
-                batch.read(element, component, i, out);
-                for (o, &s) in out.iter_mut().zip(sum) {
-                    *o = t.modulus().add(*o, s);
-                }
-            }
-        }
-        Ok(())
-    })
+    Ok(switch(parameters, Some(key), batch, Switch { relinearise: true, rescales: 0 })?.batch)
 }
 
 /// Divides by the last prime, with rounding, and drops its limb.
 pub fn rescale(parameters: &Parameters, batch: &Batch) -> Result<Batch> {
-    batch.expect("rescaling", parameters, batch.components())?;
-    let (n, limbs) = (parameters.degree(), batch.limbs().saturating_sub(1));
-    let Some(last) = parameters.transforms(limbs + 1).last().filter(|_| limbs > 0) else {
-        return Err(operand("rescaling", "1 limb", "at least 2"));
-    };
-    Batch::build(parameters, limbs, batch.components(), batch.len(), |element, out| {
-        let (mut top, mut lifted) = (vec![0; n], vec![0; n]);
-        for (component, out) in out.chunks_mut(limbs * n).enumerate() {
-            for (i, limb) in out.chunks_mut(n).enumerate() {
-                batch.read(element, component, i, limb);
-            }
-            batch.read(element, component, limbs, &mut top);
-            divide(parameters, limbs, last, &mut top, out, &mut lifted);
-        }
-        Ok(())
-    })
+    Ok(switch(parameters, None, batch, Switch { relinearise: false, rescales: 1 })?.batch)
 }
 
-/// `rest = (rest - top) / p` for every limb of `rest`, where `top` holds the values modulo `p` of the same element.
-fn divide(
+/// Relinearises and rescales. The same bits as one operation after the other.
+pub fn switch(parameters: &Parameters, key: Option<&EvaluationKey>, batch: &Batch, what: Switch) -> Result<Switched> {
+    let key = match (what.relinearise, key) {
+        (false, _) => None,
+        (true, Some(key)) => {
+            batch.expect("relinearising", parameters, 3)?;
+            Some(key)
+        }
+        (true, None) => return Err(operand("relinearising", "no key", "an evaluation key")),
+    };
+    batch.expect("rescaling", parameters, batch.components())?;
+    let (n, before) = (parameters.degree(), batch.limbs());
+    let Some(limbs) = before.checked_sub(what.rescales).filter(|&l| l > 0) else {
+        let found = format!("{before} limbs for {} divisions", what.rescales);
+        return Err(operand("rescaling", found, "at least one limb more than divisions"));
+    };
+    let components = if what.relinearise { 2 } else { batch.components() };
+    let (relinearising, rescaling) = (AtomicU64::new(0), AtomicU64::new(0));
+    let room = || Room::new(parameters, batch);
+    let result = Batch::build_with(parameters, limbs, components, batch.len(), room, |room, element, out| {
+        let mut last = Instant::now();
+        let mut lap = |to: &AtomicU64| {
+            let now = Instant::now();
+            to.fetch_add(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX), Relaxed);
+            last = now;
+        };
+        room.read(batch, element);
+        let Room { values, digit, lifted, sums } = room;
+        let values = values.words_mut();
+        if let Some(key) = key {
+            relinearise_one(parameters, key, values, [digit, lifted, sums]);
+            lap(&relinearising);
+        }
+        for (values, out) in values.chunks_exact_mut(before * n).zip(out.chunks_exact_mut(limbs * n)) {
+            divide(parameters, values, limbs, lifted.words_mut());
+            out.copy_from_slice(values.get(..limbs * n).unwrap_or_default());
+        }
+        lap(if what.rescales > 0 { &rescaling } else { &relinearising });
+        Ok(())
+    })?;
+    let seconds = |nanoseconds: AtomicU64| nanoseconds.into_inner() as f64 / 1e9;
+    Ok(Switched { batch: result, relinearising: seconds(relinearising), rescaling: seconds(rescaling) })
+}
+
+/// What a thread keeps from ciphertext to ciphertext.
+struct Room {
+    /// A whole ciphertext, `[component][limb][N]`.
+    values: Aligned,
+    digit: Aligned,
+    lifted: Aligned,
+    /// With a special prime, what is to be divided by it: `[half][prime][N]`.
+    sums: Aligned,
+}
+
+impl Room {
+    fn new(parameters: &Parameters, batch: &Batch) -> Self {
+        let n = parameters.degree();
+        let primes = parameters.special().map_or(0, |_| batch.limbs() + 1);
+        Self {
+            values: Aligned::zeros(batch.components() * batch.limbs() * n),
+            digit: Aligned::zeros(n),
+            lifted: Aligned::zeros(n),
+            sums: Aligned::zeros(2 * primes * n),
+        }
+    }
+
+    fn read(&mut self, batch: &Batch, element: usize) {
+        let n = self.digit.words().len();
+        for (place, out) in self.values.words_mut().chunks_exact_mut(n).enumerate() {
+            batch.read(element, place / batch.limbs(), place % batch.limbs(), out);
+        }
+    }
+}
+
+/// Adds to the first two components what the third one stands for.
+fn relinearise_one(parameters: &Parameters, key: &EvaluationKey, values: &mut [u64], room: [&mut Aligned; 3]) {
+    let n = parameters.degree();
+    let limbs = values.len() / (3 * n);
+    let [digit, lifted, sums] = room.map(Aligned::words_mut);
+    let (pair, third) = values.split_at_mut(2 * limbs * n);
+    let Some(special) = parameters.special() else {
+        return add_digits(parameters, key, third, pair, [digit, lifted]);
+    };
+    sums.fill(0);
+    add_digits(parameters, key, third, sums, [digit, lifted]);
+    let half = sums.len() / 2;
+    for (sums, values) in sums.chunks_exact_mut(half).zip(pair.chunks_exact_mut(limbs * n)) {
+        divide_by(parameters, special, sums, limbs, lifted);
+        let limbs = values.chunks_exact_mut(n).zip(sums.chunks_exact(n));
+        for (t, (values, sums)) in parameters.transforms(limbs.len()).iter().zip(limbs) {
+            for (v, &s) in values.iter_mut().zip(sums) {
+                *v = t.modulus().add(*v, s);
+            }
+        }
+    }
+}
+
+/// `sums += digit * key` over the digits of the third component, for both halves and all primes that take part: the
+/// batch's, and the special one, which is stored after all moduli.
+fn add_digits(
     parameters: &Parameters,
-    limbs: usize,
-    p: &crate::ntt::Transform,
-    top: &mut [u64],
-    rest: &mut [u64],
-    lifted: &mut [u64],
+    key: &EvaluationKey,
+    third: &[u64],
+    sums: &mut [u64],
+    [digit, lifted]: [&mut [u64]; 2],
 ) {
+    let n = digit.len();
+    let transforms = parameters.transforms(third.len() / n);
+    let special = parameters.special().map(|t| (parameters.max_limbs(), t));
+    let (first, second) = sums.split_at_mut(sums.len() / 2);
+    for ((i, t), third) in transforms.iter().enumerate().zip(third.chunks_exact(n)) {
+        digit.copy_from_slice(third);
+        t.inverse(digit);
+        let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
+        for ((prime, to), (first, second)) in transforms.iter().enumerate().chain(special).zip(sums) {
+            if prime == i {
+                key.accumulate(parameters, i, prime, third, [first, second]);
+            } else {
+                lift(parameters, t, to, digit, lifted);
+                key.accumulate(parameters, i, prime, lifted, [first, second]);
+            }
+        }
+    }
+}
+
+/// The first `limbs` limbs become `rest = (rest - top) / p`, where the limb after them holds the values modulo `p`.
+fn divide_by(parameters: &Parameters, p: &Transform, values: &mut [u64], limbs: usize, lifted: &mut [u64]) {
+    let n = lifted.len();
+    let (rest, top) = values.split_at_mut(limbs * n);
     p.inverse(top);
-    for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_mut(top.len())) {
+    for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_exact_mut(n)) {
         let q = t.modulus();
         let inverse = q.factor(q.inverse(q.reduce(p.modulus().value())));
         lift(parameters, p, t, top, lifted);
@@ -89,14 +179,45 @@ fn divide(
     }
 }
 
+/// Divides by all primes from number `limbs` on, the last one first, rounding each time. What the primes to be dropped
+/// have in common is worked out on coefficients, as digits to the base of these primes, and carried to each of the others
+/// once: `d_m + ...` stands for `d_last + p_last (d_(last-1) + p_(last-1) (...))`.
+fn divide(parameters: &Parameters, values: &mut [u64], limbs: usize, lifted: &mut [u64]) {
+    let n = lifted.len();
+    let kernel = parameters.kernel();
+    let (rest, tops) = values.split_at_mut(limbs * n);
+    let dropped = parameters.transforms(limbs + tops.len() / n).get(limbs..).unwrap_or_default();
+    for (t, top) in dropped.iter().zip(tops.chunks_exact_mut(n)) {
+        t.inverse(top);
+    }
+    for last in (1..dropped.len()).rev() {
+        let (below, digits) = tops.split_at_mut(last * n);
+        let (Some(p), Some(digit)) = (dropped.get(last), digits.get(..n)) else { continue };
+        for (t, top) in dropped.iter().zip(below.chunks_exact_mut(n)) {
+            let q = t.modulus();
+            kernel::lift(kernel, p.modulus(), q, digit, lifted);
+            kernel::subtract_scale(kernel, q, top, lifted, q.factor(q.inverse(q.reduce(p.modulus().value()))));
+        }
+    }
+    let Some((first, others)) = dropped.split_first() else { return };
+    let (lowest, digits) = tops.split_at(n);
+    // One more polynomial would do as well; the digit's lift is added while it is made.
+    for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_exact_mut(n)) {
+        let q = t.modulus();
+        kernel::lift(kernel, first.modulus(), q, lowest, lifted);
+        let mut product = q.reduce(first.modulus().value());
+        for (p, digit) in others.iter().zip(digits.chunks_exact(n)) {
+            let p_in_q = q.reduce(p.modulus().value());
+            kernel::scale_add_lifted(kernel, (p.modulus(), q), lifted, q.factor(p_in_q), digit);
+            product = q.mul(product, p_in_q);
+        }
+        t.forward(lifted);
+        kernel::subtract_scale(kernel, q, limb, lifted, q.factor(q.inverse(product)));
+    }
+}
+
 /// Coefficients modulo one prime, taken as integers of least absolute value, as values modulo another.
-fn lift(
-    parameters: &Parameters,
-    from: &crate::ntt::Transform,
-    to: &crate::ntt::Transform,
-    coefficients: &[u64],
-    out: &mut [u64],
-) {
+fn lift(parameters: &Parameters, from: &Transform, to: &Transform, coefficients: &[u64], out: &mut [u64]) {
     kernel::lift(parameters.kernel(), from.modulus(), to.modulus(), coefficients, out);
     to.forward(out);
 }
@@ -160,6 +281,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn several_at_once_are_one_after_the_other_to_the_last_bit() {
+        for special in [false, true] {
+            let p = parameters(special);
+            let mut rng = SecretRng::insecure(2, "test");
+            let secret = SecretKey::generate(&p, &mut rng);
+            let key = EvaluationKey::generate(&p, &secret, &mut rng);
+            let before = random(&p, 3, 3);
+            let one = relinearise(&p, &key, &before).unwrap();
+            let both =
+                |rescales| switch(&p, Some(&key), &before, Switch { relinearise: true, rescales }).unwrap().batch;
+            assert!(both(0) == one);
+            let two = rescale(&p, &one).unwrap();
+            assert!(both(1) == two);
+            assert!(both(2) == rescale(&p, &two).unwrap());
+            let twice = switch(&p, None, &before, Switch { relinearise: false, rescales: 2 }).unwrap().batch;
+            assert!(twice == rescale(&p, &rescale(&p, &before).unwrap()).unwrap());
+        }
+    }
+
+    #[test]
+    fn too_few_limbs_or_no_key_are_refused() {
+        let p = parameters(false);
+        let batch = random(&p, 2, 3);
+        assert!(switch(&p, None, &batch, Switch { relinearise: false, rescales: 2 }).is_err());
+        assert!(switch(&p, None, &batch, Switch { relinearise: true, rescales: 0 }).is_err());
     }
 
     /// Decrypts to coefficients by schoolbook products: `c_0 + c_1 s + c_2 s^2`.

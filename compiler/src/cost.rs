@@ -14,9 +14,9 @@ pub(crate) enum Work {
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many.
-    Relinearise { len: usize },
+    Relinearise { len: usize, ends: Ends },
     /// Rescaled ciphertexts, of so many components.
-    Rescale { len: usize, components: usize },
+    Rescale { len: usize, components: usize, ends: Ends },
     /// Multiplications by one integer.
     ScaleUp { len: usize, components: usize },
     /// A copy without the last limbs.
@@ -27,6 +27,15 @@ pub(crate) enum Work {
     Pack { len: usize, components: usize },
     /// Ciphertexts read from memory or written to it by a pointwise part.
     Stream { len: usize, components: usize },
+}
+
+/// What a relinearisation or a rescaling does beside its own work: several in a row pass ciphertexts on as they are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ends {
+    /// Gathers ciphertexts from tiles.
+    pub(crate) reads: bool,
+    /// Is the last one: carries what was dropped to the limbs that stay, and scatters these into tiles.
+    pub(crate) writes: bool,
 }
 
 /// Where an operation runs: limbs are those of its input.
@@ -50,6 +59,7 @@ pub(crate) fn seconds_on(machine: &Machine, work: Work, place: Place) -> f64 {
     let transform = m.transform * n * n.log2();
     // One pass over the residues of so many polynomials of one limb each.
     let passes = |count: f64, rate: f64| count * n * rate;
+    let on = |flag: bool| if flag { 1.0 } else { 0.0 };
     match work {
         Work::Linear { products } => passes(products as f64 * limbs, m.product),
         Work::Matrix { products, loads, edges } => {
@@ -57,17 +67,17 @@ pub(crate) fn seconds_on(machine: &Machine, work: Work, place: Place) -> f64 {
             of(products, m.product) + of(loads, m.load) + of(edges, m.edge)
         }
         Work::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
-        Work::Relinearise { len } => {
+        Work::Relinearise { len, ends } => {
             // Every limb of the third component is a digit, carried to all other limbs; a special prime is divided out again.
             let transforms = limbs + limbs * (limbs - 1.0 + special) + 2.0 * special * (1.0 + limbs);
             let inner = passes(2.0 * limbs * (limbs + special), m.key);
-            // Three components are read, two written.
-            let moved = passes(5.0 * limbs, m.gather);
+            let moved = passes(limbs * (3.0 * on(ends.reads) + 2.0 * on(ends.writes)), m.gather);
             len as f64 * (transforms * transform + inner + moved)
         }
-        Work::Rescale { len, components } => {
-            let moved = passes(2.0 * limbs - 1.0, m.gather);
-            (len * components) as f64 * (limbs * transform + moved)
+        Work::Rescale { len, components, ends } => {
+            let moved = passes(limbs * on(ends.reads) + (limbs - 1.0) * on(ends.writes), m.gather);
+            let transforms = 1.0 + (limbs - 1.0) * on(ends.writes);
+            (len * components) as f64 * (transforms * transform + moved)
         }
         Work::ScaleUp { len, components } => passes((len * components) as f64 * limbs, m.square),
         Work::DropLimbs => 0.0,
@@ -81,6 +91,8 @@ pub(crate) fn seconds_on(machine: &Machine, work: Work, place: Place) -> f64 {
 mod tests {
     use super::*;
 
+    const BOTH: Ends = Ends { reads: true, writes: true };
+
     #[test]
     fn cost_grows_with_everything() {
         let place = Place { degree: 8192, limbs: 3, special: 0 };
@@ -89,8 +101,8 @@ mod tests {
             Work::Linear { products: 100 },
             Work::Matrix { products: 100, loads: 20, edges: 10 },
             Work::Square { len: 10 },
-            Work::Relinearise { len: 10 },
-            Work::Rescale { len: 10, components: 2 },
+            Work::Relinearise { len: 10, ends: BOTH },
+            Work::Rescale { len: 10, components: 2, ends: BOTH },
             Work::ScaleUp { len: 10, components: 2 },
             Work::Expand { len: 10 },
             Work::Pack { len: 10, components: 2 },
@@ -98,7 +110,7 @@ mod tests {
         ] {
             assert!(more.iter().all(|&m| seconds(work, m) > seconds(work, place)), "{work:?}");
         }
-        let relin = Work::Relinearise { len: 1 };
+        let relin = Work::Relinearise { len: 1, ends: BOTH };
         assert!(seconds(relin, Place { special: 1, ..place }) > seconds(relin, place));
     }
 }

@@ -4,7 +4,7 @@
 use beaa_ckks::{Kernel, Panels};
 use beaa_ir::{LinearTerm, Program, Step, StepOp, ValueId, ValueInfo};
 
-use crate::cost::{Place, Work, seconds_on};
+use crate::cost::{Ends, Place, Work, seconds_on};
 use crate::machine::Machine;
 use crate::report::Report;
 
@@ -29,6 +29,8 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     let signature = program.signature();
     let none = ValueInfo { len: 0, limbs: 0, scale: 1.0, components: 0 };
     let of = |id: ValueId| program.values().get(id).copied().unwrap_or(none);
+    // Rows are arranged as the measured path has it; built-in rates are those of no path in particular.
+    let kernel = if machine.calibrated() { Kernel::detect() } else { Kernel::Portable };
     let place = |limbs: usize| Place {
         degree: signature.parameters.degree,
         limbs,
@@ -45,7 +47,8 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     let steps = program.steps().iter().enumerate().map(|(i, step)| {
         let result = of(i + 1);
         let first = step.op.inputs().first().map_or(result, |&id| of(id));
-        let work = cost(work(step, result, &of), first.limbs);
+        let ends = Ends { reads: !chained(program, i), writes: !chained(program, i + 1) };
+        let work = cost(work(step, result, (ends, kernel), &of), first.limbs);
         if !pointwise(step) {
             return work;
         }
@@ -91,26 +94,38 @@ fn fused(program: &Program, value: ValueId) -> bool {
         && !steps.iter().skip(value + 1).any(read)
 }
 
-fn work(step: &Step, result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
+/// Whether step `index` is a rescaling that takes its ciphertexts one by one from the step before.
+fn chained(program: &Program, index: usize) -> bool {
+    let steps = program.steps();
+    let read = |s: &Step| s.op.inputs().contains(&index);
+    let switches = |s: &Step| matches!(s.op, StepOp::Relinearise { .. } | StepOp::Rescale { .. });
+    index > 0
+        && index != program.output()
+        && steps.get(index).is_some_and(|s| matches!(s.op, StepOp::Rescale { input } if input == index))
+        && steps.get(index - 1).is_some_and(switches)
+        && !steps.iter().skip(index + 1).any(read)
+}
+
+fn work(step: &Step, result: ValueInfo, (ends, kernel): (Ends, Kernel), of: &impl Fn(ValueId) -> ValueInfo) -> Work {
     match &step.op {
-        StepOp::Linear { terms, .. } => matrix(terms, result, of),
+        StepOp::Linear { terms, .. } => matrix(kernel, terms, result, of),
         StepOp::Square { .. } => Work::Square { len: result.len },
-        StepOp::Relinearise { .. } => Work::Relinearise { len: result.len },
-        StepOp::Rescale { .. } => Work::Rescale { len: result.len, components: result.components },
+        StepOp::Relinearise { .. } => Work::Relinearise { len: result.len, ends },
+        StepOp::Rescale { .. } => Work::Rescale { len: result.len, components: result.components, ends },
         StepOp::ScaleUp { .. } => Work::ScaleUp { len: result.len, components: result.components },
         StepOp::DropLimbs { .. } => Work::DropLimbs,
     }
 }
 
 /// As the kernel will arrange the rows.
-fn matrix(terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
+fn matrix(kernel: Kernel, terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
     let (mut products, mut loads, mut edges) = (0, 0, 0);
     for term in terms {
         let components = of(term.input).components;
         edges += (result.len + of(term.input).len) * components;
         let (rows, columns) = (term.weights.rows(), term.weights.columns());
-        // Panels are the same for every path; checked matrices always have them.
-        let panels = Panels::new(Kernel::Portable, rows, columns, |r| term.weights.row(r));
+        // Checked matrices always have panels.
+        let panels = Panels::new(kernel, rows, columns, |r| term.weights.row(r));
         let work = panels.map_or((term.weights.entries(), term.weights.entries()), |p| (p.products(), p.loads()));
         products += components * work.0;
         loads += components * work.1;

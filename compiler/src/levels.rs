@@ -7,7 +7,7 @@
 
 use beaa_ckks::primes::MAX_BITS;
 
-use crate::cost::{Place, Work, seconds};
+use crate::cost::{Ends, Place, Work, seconds};
 use crate::facts::{Facts, Kind, TermFacts};
 use crate::graph::NodeId;
 use crate::noise;
@@ -255,7 +255,9 @@ impl Walk<'_> {
     fn relinearise(&mut self, id: NodeId, state: &mut State) {
         state.components = 2;
         let op = Planned::Relinearise { input: state.value };
-        self.push(id, state, op, Work::Relinearise { len: self.facts.nodes[id].len });
+        // What follows is nearly always a rescaling, which then writes.
+        let ends = Ends { reads: true, writes: false };
+        self.push(id, state, op, Work::Relinearise { len: self.facts.nodes[id].len, ends });
     }
 
     /// Drops as many primes as fit between the scale and the waterline, and lets the weight scale before absorb the
@@ -263,12 +265,15 @@ impl Walk<'_> {
     fn rescale(&mut self, id: NodeId, state: &mut State) -> Option<()> {
         let excess = state.log_scale - f64::from(self.choice.waterline[id]);
         let mut correction = 1.0;
-        for bits in split(excess.max(0.0) as u32, self.narrowest, self.widest) {
+        let primes = split(excess.max(0.0) as u32, self.narrowest, self.widest);
+        let count = primes.len();
+        for (number, bits) in (1..).zip(primes) {
             let q = self.picker.next(bits)?;
             self.dropped.push(q);
             correction *= q as f64 / f64::from(bits).exp2();
             state.log_scale -= f64::from(bits);
-            let work = Work::Rescale { len: self.facts.nodes[id].len, components: state.components };
+            let ends = Ends { reads: number == 1 && state.components == 3, writes: number == count };
+            let work = Work::Rescale { len: self.facts.nodes[id].len, components: state.components, ends };
             let op = Planned::Rescale { input: state.value };
             // The event's limbs are those before the drop, the state's those after it.
             self.push(id, state, op, work);

@@ -79,6 +79,11 @@ impl StepKind {
     pub fn is_pointwise(self) -> bool {
         matches!(self, Self::Linear | Self::Square | Self::ScaleUp | Self::DropLimbs)
     }
+
+    /// Whether it goes from values to coefficients and back, ciphertext by ciphertext.
+    pub fn switches(self) -> bool {
+        matches!(self, Self::Relinearise | Self::Rescale)
+    }
 }
 
 impl From<&StepOp> for StepKind {
@@ -176,9 +181,16 @@ fn last_uses(outline: &Outline) -> Vec<usize> {
     last
 }
 
-/// The furthest step up to which a fused part from `first` can reach: all pointwise, on inputs that have the limbs of the
-/// last result, which alone is needed later.
+/// The furthest step up to which a fused part from `first` can reach: a relinearisation and rescalings in a row; or all
+/// pointwise, on inputs that have the limbs of the last result, which alone is needed later.
 fn longest(outline: &Outline, last_use: &[usize], first: usize) -> usize {
+    if outline.steps.get(first).is_some_and(|s| s.kind.switches()) {
+        let follows = |&i: &usize| {
+            outline.steps.get(i).is_some_and(|s| s.kind == StepKind::Rescale && s.inputs == [i])
+                && last_use.get(i) == Some(&i)
+        };
+        return (first + 1..outline.steps.len()).take_while(follows).last().unwrap_or(first);
+    }
     let (mut best, mut needed_until, mut limbs) = (first, 0, usize::MAX);
     for (i, step) in outline.steps.iter().enumerate().skip(first).take_while(|(_, s)| s.kind.is_pointwise()) {
         let outside = step.inputs.iter().filter(|&&v| v <= first).filter_map(|&v| outline.values.get(v));
@@ -235,12 +247,14 @@ fn working(outline: &Outline, machine: &Machine, part: &Part, in_place: bool) ->
     };
     let whole = |limbs: usize| machine.chunk.min(result.len) * result.components * limbs;
     match step.kind {
-        // Sums over all primes for two components, and three polynomials for each thread; results as whole polynomials.
-        StepKind::Relinearise => {
+        // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are whole polynomials.
+        StepKind::Relinearise | StepKind::Rescale => {
+            let from = outline.steps.get(part.first).and_then(|s| s.inputs.first());
+            let from = from.and_then(|&v| outline.values.get(v)).unwrap_or(result);
             let special = 1;
-            bytes(outline, whole(result.limbs) + machine.threads * (2 * (result.limbs + special) + 3))
+            let room = from.components * from.limbs + 2 + 2 * (from.limbs + special);
+            bytes(outline, whole(result.limbs) + machine.threads * room)
         }
-        StepKind::Rescale => bytes(outline, whole(result.limbs) + machine.threads * 2),
         StepKind::DropLimbs => 0,
         StepKind::Linear | StepKind::Square | StepKind::ScaleUp => {
             let steps = outline.steps.get(part.first..=part.last).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use beaa_ir::{Part, Program, Schedule, StepOp, ValueId};
+use beaa_ir::{Part, Program, Schedule, Step, StepOp, ValueId};
 use serde::Serialize;
 
 use crate::backend::{Backend, FusedOp, Operand};
@@ -91,6 +91,20 @@ fn run_part<B: Backend>(
             .ok_or_else(|| input("running a program", format!("value {v} gone"), "a live value"))
     };
     let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
+    let time = |layer: &str, operation: &str, thread_seconds| OperationTime {
+        layer: layer.into(),
+        operation: operation.into(),
+        thread_seconds,
+    };
+    let timed = |seconds: Vec<f64>| -> Vec<OperationTime> {
+        steps.iter().zip(seconds).map(|(s, seconds)| time(&s.layer, s.op.name(), seconds)).collect()
+    };
+    if let Some(Step { op: op @ (StepOp::Relinearise { input } | StepOp::Rescale { input }), .. }) = steps.first() {
+        let relinearise = matches!(op, StepOp::Relinearise { .. });
+        let done = backend.switch(get(*input)?, relinearise, steps.len() - usize::from(relinearise))?;
+        let operations = if steps.len() > 1 { timed(done.seconds) } else { Vec::new() };
+        return Ok((done.value, operations));
+    }
     let mut inputs: Vec<ValueId> = Vec::new();
     let mut ops = Vec::with_capacity(steps.len());
     for step in steps {
@@ -112,8 +126,9 @@ fn run_part<B: Backend>(
             },
             StepOp::Square { input } => FusedOp::Square(operand(*input)),
             StepOp::ScaleUp { input, factor } => FusedOp::ScaleUp(operand(*input), *factor),
-            StepOp::Relinearise { input } => return Ok((backend.relinearise(get(*input)?)?, Vec::new())),
-            StepOp::Rescale { input } => return Ok((backend.rescale(get(*input)?)?, Vec::new())),
+            StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
+                return Err(input("running a program", "key switching amid pointwise steps", "a part of its own"));
+            }
             StepOp::DropLimbs { input, limbs } if part.first == part.last => {
                 return Ok((backend.drop_limbs(get(*input)?, *limbs)?, Vec::new()));
             }
@@ -122,13 +137,7 @@ fn run_part<B: Backend>(
     }
     let inputs = inputs.into_iter().map(get).collect::<Result<Vec<_>>>()?;
     let done = backend.fused(&inputs, &ops)?;
-    let time = |layer: &str, operation: &str, thread_seconds| OperationTime {
-        layer: layer.into(),
-        operation: operation.into(),
-        thread_seconds,
-    };
-    let mut operations: Vec<OperationTime> =
-        steps.iter().zip(done.seconds).map(|(s, seconds)| time(&s.layer, s.op.name(), seconds)).collect();
+    let mut operations = timed(done.seconds);
     if done.unpacking > 0.0 {
         operations.insert(0, time("input", "unpack", done.unpacking));
     }

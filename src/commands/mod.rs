@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 mod labels;
+pub(crate) mod reproduce;
 pub(crate) mod run;
 pub(crate) mod train;
 pub(crate) mod verify;
@@ -37,6 +38,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> Result<()> {
         Command::Run(arguments) => run::run(&arguments, context),
         Command::Decrypt(arguments) => decrypt::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Reproduce(arguments) => reproduce::run(&arguments, context),
         Command::Bench(arguments) => bench::run(&arguments, context),
         Command::Completions(arguments) => completions::run(&arguments),
     }

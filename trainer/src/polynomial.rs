@@ -4,6 +4,8 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::ops::polynomial;
+
 /// Quadratic activation with trainable coefficients.
 ///
 /// There are 1 (layer), `C` (channel) or `C H W` (element; `F` after flatten) coefficients of each kind, in index order.
@@ -33,6 +35,9 @@ impl Polynomial {
     pub fn forward_map(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, c, h, w] = x.dims();
         let count = self.a.dims()[0];
+        if let Some(y) = polynomial(&x, [&self.a, &self.b, &self.c].map(Param::val)) {
+            return y;
+        }
         if count == c * h * w {
             // A view as vectors: broadcasting over one leading dimension is the cheapest.
             self.forward_flat(x.reshape([n, count])).reshape([n, c, h, w])
@@ -45,6 +50,9 @@ impl Polynomial {
     /// Of a batch of vectors, `[N, F]`. The number of coefficients must be 1 or `F`.
     pub fn forward_flat(&self, x: Tensor<2>) -> Tensor<2> {
         let count = self.a.dims()[0];
+        if let Some(y) = polynomial(&x, [&self.a, &self.b, &self.c].map(Param::val)) {
+            return y;
+        }
         let as_row = |p: &Param<Tensor<1>>| p.val().reshape([1, count]);
         x.clone() * (x * as_row(&self.a) + as_row(&self.b)) + as_row(&self.c)
     }

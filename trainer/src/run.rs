@@ -17,6 +17,7 @@ use crate::config::{Augmentation, StudentActivation};
 use crate::data::{self, Splits};
 use crate::error::{Error, Result};
 use crate::fit::LayerStatistics;
+use crate::given::check_given;
 use crate::initial;
 use crate::inputs::{PolynomialSample, samples, set_ranges, with_ranges};
 use crate::learn::{Job, learn};
@@ -154,12 +155,82 @@ pub fn train(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
+    let mut run = begin(config, dataset, folder, stop, observer)?;
+    let mut from = match open(&mut run, resume)? {
+        Some(checkpoint) if checkpoint.state.phase == Phase::Student => checkpoint,
+        teacher => match train_teacher(&mut run, teacher)? {
+            Ok(teacher) => begin_student(&mut run, teacher)?,
+            Err(position) => return run.interrupted(Phase::Teacher, position),
+        },
+    };
+    to_the_end(&mut run, &mut from)
+}
+
+/// How the training of a teacher alone ended.
+#[derive(Debug)]
+pub enum Taught {
+    /// The trained teacher, its accuracy measured.
+    Done(Box<Model>),
+    /// Stopped as asked; as [`Outcome::Interrupted`].
+    Interrupted(Outcome),
+}
+
+/// Trains the teacher alone, so that several students can learn from it by [`distil`]; otherwise as [`train`].
+///
+/// # Errors
+/// As [`train`].
+pub fn teach(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    folder: &Path,
+    resume: bool,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Taught> {
+    let mut run = begin(config, dataset, folder, stop, observer)?;
+    let resumed = open(&mut run, resume)?;
+    match train_teacher(&mut run, resumed)? {
+        Ok(teacher) => Ok(Taught::Done(Box::new(teacher))),
+        Err(position) => run.interrupted(Phase::Teacher, position).map(Taught::Interrupted),
+    }
+}
+
+/// Trains a student of `teacher`, which [`teach`] gave for the same data, network and seed: the student is bit for bit the one
+/// that [`train`] makes. Otherwise as [`train`].
+///
+/// # Errors
+/// As [`train`], and [`Error::Data`] if `teacher` is not of the configured network, classes and images.
+pub fn distil(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    teacher: &Model,
+    folder: &Path,
+    resume: bool,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let mut run = begin(config, dataset, folder, stop, observer)?;
+    check_given(teacher, &initial::teacher(config, run.splits.input.clone(), &run.splits.classes)?)?;
+    let mut from = match open(&mut run, resume)? {
+        Some(checkpoint) if checkpoint.state.phase == Phase::Student => checkpoint,
+        _ => begin_student(&mut run, teacher.clone())?,
+    };
+    to_the_end(&mut run, &mut from)
+}
+
+fn begin<'a>(
+    config: &'a TrainConfig,
+    dataset: &Dataset,
+    folder: &'a Path,
+    stop: &'a AtomicBool,
+    observer: &'a mut dyn Observer,
+) -> Result<Run<'a>> {
     let literal = config.literal();
     let mut settings = serde_json::to_value(literal)?;
     if let Some(fields) = settings.as_object_mut() {
         fields.remove("description");
     }
-    let mut run = Run {
+    Ok(Run {
         config,
         splits: Splits::new(dataset, &literal.data, literal.seed),
         device: data::device(literal.device),
@@ -170,20 +241,12 @@ pub fn train(
         data: Provenance { name: dataset.name().to_owned(), checksum: dataset.checksum() },
         started: Instant::now(),
         earlier: 0.0,
-    };
-    let resumed = open(&mut run, resume)?;
-    if let Some(c) = &resumed {
-        run.earlier = c.state.seconds;
-    }
-    let mut from = match resumed {
-        Some(checkpoint) if checkpoint.state.phase == Phase::Student => checkpoint,
-        teacher => match train_teacher(&mut run, teacher)? {
-            Ok(teacher) => begin_student(&mut run, teacher)?,
-            Err(position) => return run.interrupted(Phase::Teacher, position),
-        },
-    };
-    match train_student(&mut run, &mut from)? {
-        Ok(student) => finish(&run, from.teacher, student).map(|t| Outcome::Done(Box::new(t))),
+    })
+}
+
+fn to_the_end(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<Outcome> {
+    match train_student(run, from)? {
+        Ok(student) => finish(run, from.teacher.clone(), student).map(|t| Outcome::Done(Box::new(t))),
         Err(position) => run.interrupted(Phase::Student, position),
     }
 }
@@ -198,6 +261,7 @@ fn open(run: &mut Run<'_>, resume: bool) -> Result<Option<Checkpoint>> {
         return Ok(None);
     };
     let found = checkpoint::load(&path, &run.settings, &run.data.checksum)?;
+    run.earlier = found.state.seconds;
     let at = found.state.position;
     run.note(format!("resuming the {} after {} epochs and {} steps", found.state.phase, at.epoch, at.step));
     Ok(Some(found))

@@ -1,11 +1,13 @@
 //! Which rows of a sparse matrix are worked on together: those that read nearly the same columns share loads, and pay
 //! for a zero weight where they differ. Must never put a row into two panels or leave one out.
 
+use super::Kernel;
 use super::panels::PANEL_ROWS;
 
-/// Cycles that a column of a panel of 1, 2, ... rows takes, about: few rows wait for their own sums, many fill the
-/// multipliers. Only ratios matter; measured with doubles on AVX2, and alike elsewhere.
+/// Cycles that a column of a panel of 1, 2, ... rows takes, about: few rows wait for loads or for their own sums, many fill
+/// the multipliers. Only ratios matter; measured with doubles on AVX2, and with AVX-512 IFMA.
 const COLUMN_COST: [f64; PANEL_ROWS] = [5.5, 16.0, 16.0, 17.0, 20.5, 24.0];
+const COLUMN_COST_IFMA: [f64; PANEL_ROWS] = [4.5, 5.5, 7.0, 9.0, 11.0, 13.0];
 /// Columns of a row by which its relatives are found.
 const SAMPLE: usize = 16;
 
@@ -18,7 +20,13 @@ pub(super) struct Cluster {
 
 /// Every row that has columns, in exactly one cluster of at most [`PANEL_ROWS`]. `row(r)` gives the ascending columns of
 /// row `r`, all below `columns`.
-pub(super) fn clusters<'a>(rows: usize, columns: usize, row: &impl Fn(usize) -> &'a [u32]) -> Vec<Cluster> {
+pub(super) fn clusters<'a>(
+    kernel: Kernel,
+    rows: usize,
+    columns: usize,
+    row: &impl Fn(usize) -> &'a [u32],
+) -> Vec<Cluster> {
+    let cost = if kernel == Kernel::Ifma { COLUMN_COST_IFMA } else { COLUMN_COST };
     let readers = Readers::new(rows, columns, row);
     let mut taken = vec![false; rows];
     let mut votes = vec![0_u32; rows];
@@ -56,7 +64,7 @@ pub(super) fn clusters<'a>(rows: usize, columns: usize, row: &impl Fn(usize) -> 
                 *v = 0;
             }
         }
-        let cluster = best(u32::try_from(leader).unwrap_or(u32::MAX), &chosen, row);
+        let cluster = best(&cost, u32::try_from(leader).unwrap_or(u32::MAX), &chosen, row);
         for &r in &cluster.rows {
             if let Some(t) = taken.get_mut(r as usize) {
                 *t = true;
@@ -68,11 +76,11 @@ pub(super) fn clusters<'a>(rows: usize, columns: usize, row: &impl Fn(usize) -> 
 }
 
 /// The leader with as many of its relatives, taken in order, as make a product cheapest.
-fn best<'a>(leader: u32, relatives: &[u32], row: &impl Fn(usize) -> &'a [u32]) -> Cluster {
+fn best<'a>(costs: &[f64], leader: u32, relatives: &[u32], row: &impl Fn(usize) -> &'a [u32]) -> Cluster {
     let mut union = row(leader as usize).to_vec();
     let mut products = union.len();
     let mut best = Cluster { rows: vec![leader], columns: union.clone() };
-    let alone = COLUMN_COST.first().copied().unwrap_or(1.0);
+    let alone = costs.first().copied().unwrap_or(1.0);
     let mut least = alone;
     for (count, &relative) in relatives.iter().enumerate() {
         let columns = row(relative as usize);
@@ -80,7 +88,7 @@ fn best<'a>(leader: u32, relatives: &[u32], row: &impl Fn(usize) -> &'a [u32]) -
         if union != columns {
             union = merge(&union, columns);
         }
-        let cost = COLUMN_COST.get(count + 1).copied().unwrap_or(f64::MAX);
+        let cost = costs.get(count + 1).copied().unwrap_or(f64::MAX);
         let per_product = cost * union.len() as f64 / products as f64;
         if per_product < least {
             least = per_product;
@@ -146,7 +154,7 @@ mod tests {
     use super::*;
 
     fn cluster(rows: &[Vec<u32>], columns: usize) -> Vec<Cluster> {
-        let found = clusters(rows.len(), columns, &|r| &rows[r]);
+        let found = clusters(Kernel::Fma, rows.len(), columns, &|r| &rows[r]);
         let mut seen: Vec<u32> = found.iter().flat_map(|c| c.rows.clone()).collect();
         seen.sort_unstable();
         let expected: Vec<u32> = (0..rows.len() as u32).filter(|&r| !rows[r as usize].is_empty()).collect();

@@ -10,8 +10,9 @@ use std::slice::Chunks;
 
 use pulp::{Simd, WithSimd};
 
+use super::alone::Alone;
 use super::field::{Field, dispatch};
-use super::panels::{Group, PANEL_ROWS, Panel};
+use super::panels::{PANEL_ROWS, Panel};
 use super::portable::{bias, write_empty_rows};
 use super::{Input, Panels, Rows, Scratch, TILE};
 use crate::modulus::Modulus;
@@ -21,10 +22,6 @@ pub(super) const GROUP: usize = 8;
 const GROUPS: usize = TILE / GROUP;
 /// Columns of a group whose slots stay in the first-level cache while all panels read them.
 const BLOCK: usize = 64;
-/// Columns of a window for rows that are worked on alone; all slots of so many fill half the first-level cache.
-const WINDOW: usize = 64;
-/// Fewest entries of such a row in a window on average, for windows to be worth it.
-const SCATTERED: usize = 3;
 /// One tile of a product; see [`super::multiply`].
 pub(super) fn multiply(
     q: Modulus,
@@ -58,9 +55,8 @@ impl WithSimd for Multiply<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { q, panels, input, rows, scratch, output, run } = self;
         let f = Field::new(simd, q);
-        let Scratch { x, sums, cursors, .. } = scratch;
+        let Scratch { x, sums, .. } = scratch;
         let x = x.get_mut(..panels.columns()).unwrap_or_default();
-        let (alone, together): (Vec<&Group>, Vec<&Group>) = panels.groups.iter().partition(|g| g.single().is_some());
         for component in 0..rows.input_components {
             let shifted = match input {
                 Input::Plain(input) => {
@@ -75,7 +71,7 @@ impl WithSimd for Multiply<'_> {
             // Sums of several runs are reduced in between when not all of them fit.
             let several = run < panels.columns();
             let run = run.min(BLOCK);
-            for group in &together {
+            for group in &panels.groups {
                 for (part, columns) in group.columns.chunks(BLOCK).enumerate() {
                     let start =
                         if part == 0 && !group.continues { Start::Zero } else { Start::Sum { reduce: several } };
@@ -85,16 +81,30 @@ impl WithSimd for Multiply<'_> {
                     }
                 }
             }
-            single_rows(&f, &alone, x, run, (sums, cursors));
+            if GROUP == 2 * S::F64_LANES {
+                single_rows::<S, { TILE / 4 }>(&f, &panels.alone, x, (run, several), sums);
+            } else {
+                single_rows::<S, { TILE / 2 }>(&f, &panels.alone, x, (run, several), sums);
+            }
+            let constant = |row: u32, total: i64| {
+                let bias = if component == 0 { q.centre(bias(rows, row)) } else { 0 };
+                bias + if shifted { shortfall(q, total) } else { 0 }
+            };
+            let place = |row: u32| {
+                let start = (row as usize * rows.output_components + component) * TILE;
+                start..start + TILE
+            };
             for panel in panels.groups.iter().filter(|g| !g.continues).flat_map(|g| &g.panels) {
                 for (lane, (&row, &total)) in panel.rows.iter().zip(&panel.totals).enumerate() {
-                    let start = (row as usize * rows.output_components + component) * TILE;
-                    let Some(out) = output.get_mut(start..start + TILE) else { continue };
-                    let bias = if component == 0 { q.centre(bias(rows, row)) } else { 0 };
-                    let constant = bias + if shifted { shortfall(q, total) } else { 0 };
                     let own = sums.get(panel.start * GROUPS..).unwrap_or_default().iter().skip(lane);
-                    finish(&f, own.step_by(panel.rows.len()), constant, rows.accumulate, out);
+                    let Some(out) = output.get_mut(place(row)) else { continue };
+                    finish(&f, own.step_by(panel.rows.len()), constant(row, total), rows.accumulate, out);
                 }
+            }
+            for row in &panels.alone.rows {
+                let own = sums.get(row.place * GROUPS..(row.place + 1) * GROUPS).unwrap_or_default();
+                let Some(out) = output.get_mut(place(row.row)) else { continue };
+                finish(&f, own.iter(), constant(row.row, row.total), rows.accumulate, out);
             }
         }
     }
@@ -225,79 +235,41 @@ fn dot_vectors<S: Simd, const R: usize, const V: usize>(
 
 /// Rows that share their columns with no other: all slots at once, so that a weight is read once.
 #[inline(always)]
-fn single_rows<S: Simd>(
+fn single_rows<S: Simd, const V: usize>(
     f: &Field<S>,
-    groups: &[&Group],
+    alone: &Alone,
     x: &[[f64; TILE]],
-    run: usize,
-    (sums, cursors): (&mut [[f64; GROUP]], &mut Vec<usize>),
-) {
-    let entries: usize = groups.iter().map(|g| g.columns.len()).sum();
-    // Rows that jump about the whole input are taken a window of columns at a time, which then stays in the cache.
-    let scattered = entries * WINDOW >= groups.len() * x.len() * SCATTERED;
-    let window = if scattered { WINDOW } else { x.len() };
-    cursors.clear();
-    cursors.resize(groups.len(), 0);
-    for end in (0..x.len()).step_by(window.max(1)).map(|first| first + window) {
-        for (group, cursor) in groups.iter().zip(cursors.iter_mut()) {
-            let ahead = group.columns.get(*cursor).is_some_and(|&c| (c as usize) < end);
-            let Some(panel) = group.single().filter(|_| ahead) else { continue };
-            let Some(sums) = sums.get_mut(panel.start * GROUPS..(panel.start + 1) * GROUPS) else { continue };
-            *cursor = if GROUP == 2 * S::F64_LANES {
-                single_row::<S, { TILE / 4 }>(f, (group, panel), *cursor, end, x, run, sums)
-            } else {
-                single_row::<S, { TILE / 2 }>(f, (group, panel), *cursor, end, x, run, sums)
-            };
-        }
-    }
-}
-
-/// Adds the entries from `cursor` on whose columns lie before `end`; returns the next one's number.
-#[inline(always)]
-fn single_row<S: Simd, const V: usize>(
-    f: &Field<S>,
-    (group, panel): (&Group, &Panel),
-    mut cursor: usize,
-    end: usize,
-    x: &[[f64; TILE]],
-    run: usize,
+    (run, several): (usize, bool),
     sums: &mut [[f64; GROUP]],
-) -> usize {
-    let mut local = [f.zero; V];
-    let sums = S::as_mut_simd_f64s(sums.as_flattened_mut()).0;
-    if cursor > 0 || group.continues {
-        for (l, s) in local.iter_mut().zip(&*sums) {
-            *l = *s;
-        }
-    }
-    loop {
-        if cursor.is_multiple_of(run) && (cursor > 0 || group.continues) {
-            for l in &mut local {
-                *l = f.reduce(*l);
+) {
+    for (segment, weights) in alone.segments() {
+        let Some(sums) = sums.get_mut(segment.place * GROUPS..(segment.place + 1) * GROUPS) else { continue };
+        let sums = S::as_mut_simd_f64s(sums.as_flattened_mut()).0;
+        let mut local = [f.zero; V];
+        if segment.continues {
+            for (l, s) in local.iter_mut().zip(&*sums) {
+                *l = if several { f.reduce(*s) } else { *s };
             }
         }
-        let limit = (cursor / run + 1).saturating_mul(run).min(group.columns.len());
-        let pairs = group.columns.get(cursor..limit).unwrap_or_default();
-        let pairs = pairs.iter().zip(panel.weights.get(cursor..limit).unwrap_or_default());
-        for (&column, &w) in pairs {
-            if column as usize >= end {
-                break;
+        let columns = alone.columns_of(segment);
+        for (part, (columns, weights)) in columns.chunks(run).zip(weights.chunks(run)).enumerate() {
+            if part > 0 && several {
+                for l in &mut local {
+                    *l = f.reduce(*l);
+                }
             }
-            cursor += 1;
-            let Some(x) = x.get(column as usize) else { continue };
-            let w = f.simd.splat_f64s(f64::from_bits(w));
-            for (l, &x) in local.iter_mut().zip(S::as_simd_f64s(x).0) {
-                *l = f.simd.mul_add_e_f64s(x, w, *l);
+            for (&column, &w) in columns.iter().zip(weights) {
+                let Some(x) = x.get(column as usize) else { continue };
+                let w = f.simd.splat_f64s(f64::from_bits(w));
+                for (l, &x) in local.iter_mut().zip(S::as_simd_f64s(x).0) {
+                    *l = f.simd.mul_add_e_f64s(x, w, *l);
+                }
             }
         }
-        if cursor < limit || limit == group.columns.len() {
-            break;
+        for (s, l) in sums.iter_mut().zip(&local) {
+            *s = *l;
         }
     }
-    for (s, l) in sums.iter_mut().zip(&local) {
-        *s = *l;
-    }
-    cursor
 }
 
 /// One row's sums, group of slots by group of slots, as residues.

@@ -1,9 +1,5 @@
-//! The AVX-512 IFMA path. Lazy: 52-bit products are summed in 64-bit lanes and reduced once. Must never run on a
+//! The AVX-512 IFMA path: arithmetic modulo one prime on vectors, and the passes over polynomials. Must never run on a
 //! processor without the instructions, which [`super::Kernel::available`] guarantees.
-//!
-//! Exactness. Stored weights are `w + 2^(b-1)` with b bits and residues have k bits, k + b <= 52, so the low product
-//! is the whole product, and up to 4096 of them fit 64 bits. The offset's share, `2^(b-1)` times the sum of the
-//! inputs, is subtracted before reducing; what remains is the signed sum, below 2^61 in absolute value.
 #![allow(unsafe_code, reason = "intrinsics; every pointer is covered by a length check in the same function")]
 
 use std::arch::x86_64::{
@@ -13,117 +9,11 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_sub_epi64,
 };
 
-use super::panels::{PANEL_ROWS, Panel};
-use super::portable::{self, bias, write_empty_rows};
-use super::{Mirror, Panels, Rows, TILE};
+use super::portable;
+use super::{Mirror, TILE};
 use crate::modulus::{Factor, Factors, Modulus};
 
 const VECTORS: usize = TILE / 8;
-type TileVectors = [__m512i; VECTORS];
-
-pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
-    assert!(input.len() >= panels.columns() * rows.input_components * TILE, "input tile too short");
-    assert!(output.len() >= panels.rows() * rows.output_components * TILE, "output tile too short");
-    assert!(rows.input_components <= rows.output_components, "components must not be lost");
-    write_empty_rows(panels, rows, output);
-    // SAFETY: the instructions are available (module invariant); columns and rows of `panels` are below its sizes, and
-    // the slices are long enough for those.
-    unsafe { multiply_checked(q, panels, input, rows, output) }
-}
-
-#[target_feature(enable = "avx512f,avx512ifma")]
-unsafe fn multiply_checked(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
-    let reducer = Reducer::new(q);
-    let stride = rows.input_components * TILE;
-    for group in &panels.groups {
-        for component in 0..rows.input_components {
-            // SAFETY: every column is below `panels.columns()`.
-            let base = unsafe { input.as_ptr().add(component * TILE) };
-            let correction = unsafe { scaled_column_sums(&group.columns, base, stride, panels.offset()) };
-            for panel in &group.panels {
-                let mut sums = [[_mm512_setzero_si512(); VECTORS]; PANEL_ROWS];
-                // SAFETY: as above; a panel holds as many weights per column as it has rows.
-                unsafe { dot(panel, &group.columns, base, stride, &mut sums) };
-                for (&row, sums) in panel.rows.iter().zip(&sums) {
-                    let start = (row as usize * rows.output_components + component) * TILE;
-                    let Some(out) = output.get_mut(start..start + TILE) else { continue };
-                    let keep = rows.accumulate || group.continues;
-                    let constant = if component == 0 && !group.continues { bias(rows, row) } else { 0 };
-                    write_row(&reducer, sums, &correction, constant, keep, out);
-                }
-            }
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512ifma")]
-unsafe fn dot(panel: &Panel, columns: &[u32], base: *const u64, stride: usize, sums: &mut [TileVectors; PANEL_ROWS]) {
-    // SAFETY: handed on.
-    unsafe {
-        match panel.rows.len() {
-            1 => dot_rows::<1>(panel, columns, base, stride, sums),
-            2 => dot_rows::<2>(panel, columns, base, stride, sums),
-            3 => dot_rows::<3>(panel, columns, base, stride, sums),
-            4 => dot_rows::<4>(panel, columns, base, stride, sums),
-            5 => dot_rows::<5>(panel, columns, base, stride, sums),
-            _ => dot_rows::<6>(panel, columns, base, stride, sums),
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512ifma")]
-unsafe fn dot_rows<const R: usize>(
-    panel: &Panel,
-    columns: &[u32],
-    base: *const u64,
-    stride: usize,
-    sums: &mut [TileVectors; PANEL_ROWS],
-) {
-    let mut local = [[_mm512_setzero_si512(); VECTORS]; R];
-    for (&column, weights) in columns.iter().zip(panel.weights.as_chunks::<R>().0) {
-        // SAFETY: the caller vouches for `column * stride + TILE` readable words.
-        let x: TileVectors =
-            std::array::from_fn(|v| unsafe { _mm512_loadu_si512(base.add(column as usize * stride + 8 * v).cast()) });
-        for (row, &w) in local.iter_mut().zip(weights) {
-            let w = _mm512_set1_epi64(w.cast_signed());
-            for (s, &x) in row.iter_mut().zip(&x) {
-                *s = _mm512_madd52lo_epu64(*s, x, w);
-            }
-        }
-    }
-    for (to, from) in sums.iter_mut().zip(&local) {
-        *to = *from;
-    }
-}
-
-/// The inputs' sums over the columns, times the weights' offset (a power of two).
-#[target_feature(enable = "avx512f,avx512ifma")]
-unsafe fn scaled_column_sums(columns: &[u32], base: *const u64, stride: usize, offset: u64) -> TileVectors {
-    let mut sums = [_mm512_setzero_si512(); VECTORS];
-    for &column in columns {
-        for (v, s) in sums.iter_mut().enumerate() {
-            // SAFETY: as in `dot_rows`.
-            let x = unsafe { _mm512_loadu_si512(base.add(column as usize * stride + 8 * v).cast()) };
-            *s = _mm512_add_epi64(*s, x);
-        }
-    }
-    let shift = _mm512_set1_epi64(i64::from(offset.trailing_zeros()));
-    sums.map(|s| _mm512_sllv_epi64(s, shift))
-}
-
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn write_row(r: &Reducer, sums: &TileVectors, correction: &TileVectors, constant: u64, keep: bool, out: &mut [u64]) {
-    // A multiple of q above 2^61 makes the signed sum positive; with it all stays below 2^63.
-    let lift = (1_u64 << 61).div_ceil(r.modulus) * r.modulus;
-    let constant = _mm512_set1_epi64((constant + lift).cast_signed());
-    for ((out, &sum), &correction) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums).zip(correction) {
-        let mut x = _mm512_add_epi64(_mm512_sub_epi64(sum, correction), constant);
-        if keep {
-            x = _mm512_add_epi64(x, load(out));
-        }
-        store(out, r.reduce(x));
-    }
-}
 
 pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
     // SAFETY: the instructions are available (module invariant).
@@ -216,14 +106,50 @@ pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
 
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn lift_checked(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
-    let r = Reducer::new(q);
-    let half = _mm512_set1_epi64((p.value() / 2).cast_signed());
-    let shift = _mm512_set1_epi64(q.reduce(p.value()).cast_signed());
+    let lift = Lift::new(p, q);
     for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
-        let x = load(from);
+        store(to, lift.apply(load(from)));
+    }
+}
+
+/// From one prime to another.
+struct Lift {
+    r: Reducer,
+    half: __m512i,
+    shift: __m512i,
+}
+
+impl Lift {
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn new(p: Modulus, q: Modulus) -> Self {
+        Self {
+            r: Reducer::new(q),
+            half: _mm512_set1_epi64((p.value() / 2).cast_signed()),
+            shift: _mm512_set1_epi64(q.reduce(p.value()).cast_signed()),
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn apply(&self, x: __m512i) -> __m512i {
         // The upper half stands for negative numbers: x - p.
-        let negative = _mm512_cmpgt_epu64_mask(x, half);
-        store(to, r.subtract(r.reduce(x), _mm512_maskz_mov_epi64(negative, shift)));
+        let negative = _mm512_cmpgt_epu64_mask(x, self.half);
+        self.r.subtract(self.r.reduce(x), _mm512_maskz_mov_epi64(negative, self.shift))
+    }
+}
+
+pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    // SAFETY: the instructions are available (module invariant).
+    unsafe { scale_add_lifted_checked((p, q), x, factor, y) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn scale_add_lifted_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    let lift = Lift::new(p, q);
+    let (w, quotient) = factor.parts();
+    let (w, quotient) = (_mm512_set1_epi64(w.cast_signed()), _mm512_set1_epi64((quotient >> 12).cast_signed()));
+    for (x, y) in x.as_chunks_mut::<8>().0.iter_mut().zip(y.as_chunks::<8>().0) {
+        let sum = _mm512_add_epi64(lift.r.shoup(load(x), w, quotient), lift.apply(load(y)));
+        store(x, lift.r.subtract_once(sum));
     }
 }
 
@@ -243,8 +169,9 @@ fn subtract_scale_checked(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) 
 }
 
 /// Barrett reduction with 52-bit products.
-struct Reducer {
-    modulus: u64,
+pub(super) struct Reducer {
+    /// The least multiple of q that is not below 2^61.
+    pub(super) lift: __m512i,
     q: __m512i,
     twice_q: __m512i,
     mask: __m512i,
@@ -259,11 +186,11 @@ struct Reducer {
 
 impl Reducer {
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn new(modulus: Modulus) -> Self {
+    pub(super) fn new(modulus: Modulus) -> Self {
         let (q, k) = (modulus.value(), modulus.bits());
         let ratio = |power: u32| ((1_u128 << power) / u128::from(q)) as i64;
         Self {
-            modulus: q,
+            lift: _mm512_set1_epi64(((1_u64 << 61).div_ceil(q) * q).cast_signed()),
             q: _mm512_set1_epi64(q.cast_signed()),
             twice_q: _mm512_set1_epi64(2 * q.cast_signed()),
             mask: _mm512_set1_epi64((1 << 52) - 1),
@@ -278,10 +205,30 @@ impl Reducer {
     /// `x mod q` for `x < 2^63`. The estimated quotient is at most 3 too small: one for each of the two truncated
     /// factors and one for the truncated product.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn reduce(&self, x: __m512i) -> __m512i {
+    pub(super) fn reduce(&self, x: __m512i) -> __m512i {
         let high = _mm512_srlv_epi64(x, self.sum_shift);
         let quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), high, self.sum_factor);
         self.remainder(x, quotient)
+    }
+
+    /// One component of the squares of ciphertexts of two, tile by tile.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn squares(&self, component: usize, input: &[u64], output: &mut [u64]) {
+        for (x, y) in input.as_chunks::<{ 2 * TILE }>().0.iter().zip(output.as_chunks_mut::<TILE>().0) {
+            let (a, b) = x.split_at(TILE);
+            let vectors = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+            for ((a, b), out) in vectors.zip(y.as_chunks_mut::<8>().0) {
+                let square = match component {
+                    0 => self.multiply(load(a), load(a)),
+                    1 => {
+                        let cross = self.multiply(load(a), load(b));
+                        self.subtract_once(_mm512_add_epi64(cross, cross))
+                    }
+                    _ => self.multiply(load(b), load(b)),
+                };
+                store(out, square);
+            }
+        }
     }
 
     /// `a b mod q` for canonical a, b.
@@ -336,13 +283,13 @@ impl Reducer {
 }
 
 #[target_feature(enable = "avx512f")]
-fn load(x: &[u64; 8]) -> __m512i {
+pub(super) fn load(x: &[u64; 8]) -> __m512i {
     // SAFETY: eight readable words; the load needs no alignment.
     unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx512f")]
-fn store(to: &mut [u64; 8], x: __m512i) {
+pub(super) fn store(to: &mut [u64; 8], x: __m512i) {
     // SAFETY: eight writable words; the store needs no alignment.
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), x) }
 }

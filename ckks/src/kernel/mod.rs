@@ -2,17 +2,25 @@
 //! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate for a
 //! tile; what a thread needs it keeps in [`Scratch`].
 
+mod aligned;
+mod alone;
+pub(crate) mod bits;
 mod cluster;
 mod field;
 mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod ifma_bits;
+#[cfg(target_arch = "x86_64")]
+mod ifma_product;
 mod loads;
 mod panels;
 mod passes;
 mod peak;
 mod portable;
 
+pub(crate) use aligned::Aligned;
 pub use panels::Panels;
 pub use peak::Instruction;
 
@@ -59,8 +67,10 @@ impl Kernel {
 pub(crate) struct Scratch {
     x: Vec<[f64; TILE]>,
     sums: Vec<[f64; float::GROUP]>,
-    cursors: Vec<usize>,
     squares: Vec<u64>,
+    /// One component of a product's inputs, and rows' sums, of paths on integers.
+    tiles: Aligned,
+    row_sums: Aligned,
 }
 
 /// What a product reads.
@@ -103,6 +113,12 @@ pub(crate) fn multiply(
     if kernel == Kernel::Fma && panels.run(q).is_some() {
         return float::multiply(q, panels, input, rows, scratch, output);
     }
+    #[cfg(target_arch = "x86_64")]
+    if kernel == Kernel::Ifma
+        && let Some(run) = panels.signed_run(q)
+    {
+        return ifma_product::multiply(q, panels, input, rows, (scratch, run), output);
+    }
     let input = match input {
         Input::Plain(input) => input,
         Input::Square(input) => {
@@ -111,11 +127,7 @@ pub(crate) fn multiply(
             &scratch.squares
         }
     };
-    match kernel {
-        #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if panels.fits_52_bits(q) => ifma::multiply(q, panels, input, rows, output),
-        _ => portable::multiply(q, panels, input, rows, output),
-    }
+    portable::multiply(q, panels, input, rows, output);
 }
 
 /// One tile of squares: two components in, three out; all residues canonical.
@@ -172,6 +184,16 @@ pub(crate) fn subtract_scale(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64
         #[cfg(target_arch = "x86_64")]
         Kernel::Ifma if x.len().is_multiple_of(8) => ifma::subtract_scale(q, x, y, factor),
         _ => portable::subtract_scale(q, x, y, factor),
+    }
+}
+
+/// `x = x factor + y`, where `y` are residues modulo `p` taken as integers of least absolute value; all canonical.
+pub(crate) fn scale_add_lifted(kernel: Kernel, (p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    match kernel {
+        Kernel::Fma if x.len().is_multiple_of(8) => passes::scale_add_lifted((p, q), x, factor, y),
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::scale_add_lifted((p, q), x, factor, y),
+        _ => portable::scale_add_lifted((p, q), x, factor, y),
     }
 }
 

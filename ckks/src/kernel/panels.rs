@@ -1,9 +1,10 @@
-//! Integer weights arranged for the kernels: rows that read the same columns are worked on together, a few at a time.
-//! Must never change what the matrix says.
+//! Integer weights arranged for the kernels: rows that read the same columns are worked on together, a few at a time, the
+//! others one by one, a window of columns at a time. Must never change what the matrix says.
 
 use std::collections::HashMap;
 
 use super::Kernel;
+use super::alone::Alone;
 use super::cluster::{Cluster, clusters};
 use crate::error::operand;
 use crate::modulus::Modulus;
@@ -17,29 +18,41 @@ const MAX_COLUMNS: usize = 2048;
 const SHORTEST_RUN: usize = 4;
 /// A sum of doubles stays exact below this.
 const EXACT: u128 = 1 << 53;
+/// Panels in a group from which on an offset, which makes weights positive, costs less than sums with signs.
+const OFFSET_PANELS: usize = 3;
 
 /// A sparse integer matrix in the order in which the kernels read it.
 #[derive(Debug, Clone)]
 pub struct Panels {
     pub(crate) groups: Vec<Group>,
+    pub(crate) alone: Alone,
     /// Rows that have no weight at all.
     pub(crate) empty_rows: Vec<u32>,
     rows: usize,
     columns: usize,
     weight_bits: u32,
     norm: u64,
-    /// Largest sum of absolute weights over aligned windows of 4, 8, 16, ... columns of a group.
+    /// Largest sum of absolute weights over aligned windows of 1, 2, 4, ... columns of a group.
     norms: Vec<u64>,
     form: Form,
 }
 
 /// How a weight is stored in 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// Plus [`Panels::offset`], and so never negative.
-    Offset,
+pub(super) enum Form {
+    /// An integer, to which a group may have added its offset.
+    Integer,
     /// The bits of a double.
     Double,
+}
+
+impl Form {
+    pub(super) fn store(self, w: i64) -> u64 {
+        match self {
+            Self::Integer => w.cast_unsigned(),
+            Self::Double => (w as f64).to_bits(),
+        }
+    }
 }
 
 /// Rows with the same columns.
@@ -49,13 +62,8 @@ pub(crate) struct Group {
     pub(crate) panels: Vec<Panel>,
     /// Whether an earlier group has already written these rows.
     pub(crate) continues: bool,
-}
-
-impl Group {
-    /// The panel of a group that is one row alone.
-    pub(crate) fn single(&self) -> Option<&Panel> {
-        self.panels.first().filter(|p| self.panels.len() == 1 && p.rows.len() == 1)
-    }
+    /// Added to each weight so that none is negative, or 0.
+    pub(crate) offset: u64,
 }
 
 /// A few rows of a group.
@@ -97,26 +105,28 @@ impl Panels {
             largest = largest.max(weights.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0));
         }
         let weight_bits = 33 - largest.leading_zeros();
-        let offset = 1_i64 << (weight_bits - 1);
-        let form = if kernel == Kernel::Fma { Form::Double } else { Form::Offset };
-        let store = |w: i32| match form {
-            Form::Offset => (i64::from(w) + offset).cast_unsigned(),
-            Form::Double => f64::from(w).to_bits(),
-        };
-        let mut norms = vec![0; (MAX_COLUMNS / SHORTEST_RUN).ilog2() as usize + 1];
+        let form = if kernel == Kernel::Fma { Form::Double } else { Form::Integer };
+        let mut norms = vec![0; MAX_COLUMNS.ilog2() as usize + 1];
         // Panels with the same columns make one group.
         let mut order: Vec<Vec<u32>> = Vec::new();
         let mut members: HashMap<Vec<u32>, Vec<Vec<u32>>> = HashMap::new();
-        for Cluster { rows, columns } in clusters(rows, columns, &|r| row(r).0) {
+        for Cluster { rows, columns } in clusters(kernel, rows, columns, &|r| row(r).0) {
             if !members.contains_key(&columns) {
                 order.push(columns.clone());
             }
             members.entry(columns).or_default().push(rows);
         }
-        let mut groups = Vec::new();
+        let (mut groups, mut alone) = (Vec::new(), Vec::new());
         let mut done = 0;
         for columns in order {
             let ids = members.remove(&columns).unwrap_or_default();
+            if let [single] = ids.as_slice()
+                && let [single] = single.as_slice()
+            {
+                alone.push(*single);
+                continue;
+            }
+            let offset = if ids.len() >= OFFSET_PANELS && form == Form::Integer { 1 << (weight_bits - 1) } else { 0 };
             let mut starts = Vec::with_capacity(ids.len());
             for rows in &ids {
                 starts.push(done);
@@ -128,8 +138,9 @@ impl Panels {
                     for weights in &rows {
                         raise(&mut norms, weights);
                     }
+                    let stored = |w: i32| form.store(i64::from(w) + offset);
                     let weights = (0..chunk.len())
-                        .flat_map(|k| rows.iter().map(move |s| store(s.get(k).copied().unwrap_or(0))))
+                        .flat_map(|k| rows.iter().map(move |s| stored(s.get(k).copied().unwrap_or(0))))
                         .collect();
                     Panel {
                         rows: ids.clone(),
@@ -138,10 +149,20 @@ impl Panels {
                         weights,
                     }
                 });
-                groups.push(Group { panels: panels.collect(), columns: chunk.to_vec(), continues: part > 0 });
+                groups.push(Group {
+                    panels: panels.collect(),
+                    columns: chunk.to_vec(),
+                    continues: part > 0,
+                    offset: offset.cast_unsigned(),
+                });
             }
         }
-        Ok(Self { groups, empty_rows, rows, columns, weight_bits, norm, norms, form })
+        let alone = Alone::new(&alone, done, columns, form, &row);
+        for (_, weights) in alone.segments() {
+            let weights: Vec<i32> = weights.iter().map(|&w| weight(form, w) as i32).collect();
+            raise(&mut norms, &weights);
+        }
+        Ok(Self { groups, alone, empty_rows, rows, columns, weight_bits, norm, norms, form })
     }
 
     /// Number of outputs.
@@ -156,20 +177,12 @@ impl Panels {
 
     /// The columns that any row reads, some of them more than once.
     pub(crate) fn read(&self) -> impl Iterator<Item = u32> + '_ {
-        self.groups.iter().flat_map(|g| g.columns.iter().copied())
+        self.groups.iter().flat_map(|g| &g.columns).chain(&self.alone.columns).copied()
     }
 
-    /// A stored weight as an integer.
+    /// A stored weight as an integer, the group's offset included.
     pub(crate) fn weight(&self, stored: u64) -> i64 {
-        match self.form {
-            Form::Offset => stored.cast_signed() - self.offset().cast_signed(),
-            Form::Double => f64::from_bits(stored) as i64,
-        }
-    }
-
-    /// What is added to each stored weight of the first form.
-    pub(crate) fn offset(&self) -> u64 {
-        1 << (self.weight_bits - 1)
+        weight(self.form, stored)
     }
 
     /// How many columns, counted from a group's first, can be summed as doubles before a reduction: all of them, or a
@@ -186,17 +199,34 @@ impl Panels {
         if fits(self.norm) {
             return Some(usize::MAX);
         }
-        self.norms.iter().rposition(|&n| fits(n)).map(|i| SHORTEST_RUN << i)
+        self.longest(fits).filter(|&n| n >= SHORTEST_RUN)
     }
 
-    /// Whether products of stored weights and residues stay below 2^52 and sums below 2^61.
-    pub(crate) fn fits_52_bits(&self, q: Modulus) -> bool {
-        self.form == Form::Offset && q.bits() + self.weight_bits <= 52 && self.fits_64_bits(q)
+    /// How many columns, counted from a group's first, can be summed modulo 2^52 so that the low 52 bits with their sign
+    /// are the sum: all of them, or a power of two. `None` when not even one product is as small, or products with
+    /// offsets do not fit 52 bits, or sums of rows not 62, or weights are stored in the other form.
+    pub(crate) fn signed_run(&self, q: Modulus) -> Option<usize> {
+        let fits = |norm: u64| u128::from(norm) * u128::from(q.value()) < 1 << 51;
+        if self.form != Form::Integer || q.bits() + self.weight_bits > 52 || !self.fits_64_bits(q) {
+            return None;
+        }
+        if fits(self.norm) { Some(usize::MAX) } else { self.longest(fits) }
+    }
+
+    fn longest(&self, fits: impl Fn(u64) -> bool) -> Option<usize> {
+        self.norms.iter().rposition(|&n| fits(n)).map(|i| 1 << i)
     }
 
     /// Whether every signed sum of a row stays below 2^61.
     pub(crate) fn fits_64_bits(&self, q: Modulus) -> bool {
         self.norm.checked_mul(q.value()).is_some_and(|m| m < 1 << 61)
+    }
+}
+
+fn weight(form: Form, stored: u64) -> i64 {
+    match form {
+        Form::Integer => stored.cast_signed(),
+        Form::Double => f64::from_bits(stored) as i64,
     }
 }
 
@@ -218,7 +248,7 @@ fn spread((columns, weights): (&[u32], &[i32]), at: &[u32]) -> Vec<i32> {
 /// Raises the norms of windows to those of one row's weights.
 fn raise(norms: &mut [u64], weights: &[i32]) {
     for (i, norm) in norms.iter_mut().enumerate() {
-        let windows = weights.chunks(SHORTEST_RUN << i);
+        let windows = weights.chunks(1 << i);
         let sums = windows.map(|w| w.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>());
         *norm = sums.fold(*norm, u64::max);
     }

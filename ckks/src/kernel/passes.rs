@@ -148,3 +148,30 @@ impl WithSimd for SubtractScale<'_> {
         }
     }
 }
+
+/// See [`super::scale_add_lifted`].
+pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    dispatch(ScaleAddLifted { p, q, x, y, factor: factor.parts().0 });
+}
+
+struct ScaleAddLifted<'a> {
+    p: Modulus,
+    q: Modulus,
+    x: &'a mut [u64],
+    y: &'a [u64],
+    factor: u64,
+}
+
+impl WithSimd for ScaleAddLifted<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (p, q) = (Field::new(simd, self.p), Field::new(simd, self.q));
+        let factor = q.centred(simd.splat_u64s(self.factor));
+        for (x, &y) in S::as_mut_simd_u64s(self.x).0.iter_mut().zip(S::as_simd_u64s(self.y).0) {
+            let product = q.multiply(q.double(*x), factor);
+            *x = q.canonical(q.reduce(simd.add_f64s(product, q.reduce(p.centred(y)))));
+        }
+    }
+}

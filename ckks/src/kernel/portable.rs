@@ -7,38 +7,57 @@ use crate::modulus::{Factor, Modulus};
 pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
     write_empty_rows(panels, rows, output);
     for group in &panels.groups {
+        let offset = group.offset.cast_signed();
         for panel in &group.panels {
             for (lane, &row) in panel.rows.iter().enumerate() {
-                let weights = panel.weights.iter().skip(lane).step_by(panel.rows.len()).map(|&w| panels.weight(w));
-                let products = || weights.clone().zip(&group.columns);
-                for component in 0..rows.input_components {
-                    let tile = |column: u32| {
-                        let start = (column as usize * rows.input_components + component) * TILE;
-                        input.get(start..start + TILE).unwrap_or_default()
-                    };
-                    let start = (row as usize * rows.output_components + component) * TILE;
-                    let Some(out) = output.get_mut(start..start + TILE) else { continue };
-                    let base = if component == 0 && !group.continues { bias(rows, row) } else { 0 };
-                    let keep = rows.accumulate || group.continues;
-                    if panels.fits_64_bits(q) {
-                        let mut sums = [0_i64; TILE];
-                        for (w, &column) in products() {
-                            for (s, &x) in sums.iter_mut().zip(tile(column)) {
-                                *s += w * x.cast_signed();
-                            }
-                        }
-                        finish(q, &sums, base, keep, out, |s| q.reduce_i64(s));
-                    } else {
-                        let mut sums = [0_i128; TILE];
-                        for (w, &column) in products() {
-                            for (s, &x) in sums.iter_mut().zip(tile(column)) {
-                                *s += i128::from(w) * i128::from(x);
-                            }
-                        }
-                        finish(q, &sums, base, keep, out, |s| q.reduce_i128(s));
-                    }
+                let weights = panel.weights.iter().skip(lane).step_by(panel.rows.len());
+                let products = weights.map(|&w| panels.weight(w) - offset).zip(&group.columns);
+                multiply_row(q, panels, input, rows, (row, group.continues), products, output);
+            }
+        }
+    }
+    for (segment, weights) in panels.alone.segments() {
+        let columns = panels.alone.columns_of(segment);
+        let products = weights.iter().map(|&w| panels.weight(w)).zip(columns);
+        multiply_row(q, panels, input, rows, (segment.row, segment.continues), products, output);
+    }
+}
+
+/// Some of one row's products, the first ones or added to what earlier ones have left.
+fn multiply_row<'a>(
+    q: Modulus,
+    panels: &Panels,
+    input: &[u64],
+    rows: &Rows<'_>,
+    (row, continues): (u32, bool),
+    products: impl Iterator<Item = (i64, &'a u32)> + Clone,
+    output: &mut [u64],
+) {
+    for component in 0..rows.input_components {
+        let tile = |column: u32| {
+            let start = (column as usize * rows.input_components + component) * TILE;
+            input.get(start..start + TILE).unwrap_or_default()
+        };
+        let start = (row as usize * rows.output_components + component) * TILE;
+        let Some(out) = output.get_mut(start..start + TILE) else { continue };
+        let base = if component == 0 && !continues { bias(rows, row) } else { 0 };
+        let keep = rows.accumulate || continues;
+        if panels.fits_64_bits(q) {
+            let mut sums = [0_i64; TILE];
+            for (w, &column) in products.clone() {
+                for (s, &x) in sums.iter_mut().zip(tile(column)) {
+                    *s += w * x.cast_signed();
                 }
             }
+            finish(q, &sums, base, keep, out, |s| q.reduce_i64(s));
+        } else {
+            let mut sums = [0_i128; TILE];
+            for (w, &column) in products.clone() {
+                for (s, &x) in sums.iter_mut().zip(tile(column)) {
+                    *s += i128::from(w) * i128::from(x);
+                }
+            }
+            finish(q, &sums, base, keep, out, |s| q.reduce_i128(s));
         }
     }
 }
@@ -124,5 +143,11 @@ pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
 pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     for (x, &y) in x.iter_mut().zip(y) {
         *x = q.mul_factor(q.sub(*x, y), factor);
+    }
+}
+
+pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    for (x, &y) in x.iter_mut().zip(y) {
+        *x = q.add(q.mul_factor(*x, factor), q.reduce_i64(p.centre(y)));
     }
 }

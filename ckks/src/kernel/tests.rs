@@ -175,11 +175,14 @@ fn lifting_and_dividing_are_exact() {
             lift(kernel, p, q, &x, &mut lifted);
             let mut divided = y.clone();
             subtract_scale(kernel, q, &mut divided, &lifted, q.factor(factor));
+            let mut summed = y.clone();
+            scale_add_lifted(kernel, (p, q), &mut summed, q.factor(factor), &x);
             for i in 0..64 {
                 let integer =
                     if x[i] > p.value() / 2 { i128::from(x[i]) - i128::from(p.value()) } else { i128::from(x[i]) };
                 assert_eq!(lifted[i], q.reduce_i128(integer), "{kernel:?} {from} {to}");
                 assert_eq!(divided[i], q.mul(q.sub(y[i], lifted[i]), factor), "{kernel:?} {from} {to}");
+                assert_eq!(summed[i], q.add(q.mul(y[i], factor), lifted[i]), "{kernel:?} {from} {to}");
             }
         }
     }

@@ -46,6 +46,7 @@ fn smaller_bands_take_less_memory() {
     let frame = Frame::new(&compiled.program, &model);
     let roots = frame.cuttable();
     let peak = |level| candidate(&frame, roots.iter().map(|&r| (r, level)).collect()).schedule.peak_bytes;
-    let peaks: Vec<u64> = [0, 2, 4].map(peak).to_vec();
-    assert!(peaks.is_sorted_by(|a, b| a > b), "{peaks:?}");
+    // A few large bands can take more than none, since neighbours overlap.
+    let (whole, cut) = (peak(0), peak(4));
+    assert!(cut < whole, "{cut} of {whole}");
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, Op, Source};
-use beaa_ckks::{Batch, EvaluationKey, Kernel, Packed, Panels, Parameters};
+use beaa_ckks::{Batch, EvaluationKey, Kernel, Packed, Panels, Parameters, Switch, switch};
 use beaa_ir::ValueInfo;
 
 use super::{Backend, Fused, FusedOp};
@@ -137,15 +137,14 @@ impl<'k> Backend for CkksBackend<'k> {
         Ok(Fused { value: CkksValue::new(outcome.batch, scale), seconds, unpacking: outcome.unpacking })
     }
 
-    fn relinearise(&self, value: &CkksValue<'k>) -> Result<CkksValue<'k>> {
+    fn switch(&self, value: &CkksValue<'k>, relinearise: bool, rescales: usize) -> Result<Fused<CkksValue<'k>>> {
         let batch = value.batch(self.parameters)?;
-        Ok(CkksValue::new(beaa_ckks::relinearise(self.parameters, self.key, &batch)?, value.scale))
-    }
-
-    fn rescale(&self, value: &CkksValue<'k>) -> Result<CkksValue<'k>> {
-        let batch = beaa_ckks::rescale(self.parameters, &*value.batch(self.parameters)?)?;
-        let dropped = self.parameters.literal().moduli.get(batch.limbs()).copied().unwrap_or(1);
-        Ok(CkksValue::new(batch, value.scale / dropped as f64))
+        let done = switch(self.parameters, Some(self.key), &batch, Switch { relinearise, rescales })?;
+        let dropped = self.parameters.literal().moduli.get(done.batch.limbs()..batch.limbs()).unwrap_or_default();
+        let scale = dropped.iter().rev().fold(value.scale, |scale, &q| scale / q as f64);
+        let seconds = relinearise.then_some(done.relinearising).into_iter();
+        let seconds = seconds.chain((0..rescales).map(|_| done.rescaling / rescales as f64)).collect();
+        Ok(Fused { value: CkksValue::new(done.batch, scale), seconds, unpacking: 0.0 })
     }
 
     fn drop_limbs(&self, value: &CkksValue<'k>, limbs: usize) -> Result<CkksValue<'k>> {

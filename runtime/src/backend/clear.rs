@@ -84,16 +84,17 @@ impl Backend for ClearBackend {
         Ok(Fused { value, seconds: Vec::new(), unpacking: 0.0 })
     }
 
-    fn relinearise(&self, value: &ClearValue) -> Result<ClearValue> {
-        Ok(ClearValue { components: 2, ..value.clone() })
-    }
-
-    fn rescale(&self, value: &ClearValue) -> Result<ClearValue> {
-        let limbs = value.limbs.saturating_sub(1);
-        let Some(&q) = self.moduli.get(limbs).filter(|_| limbs > 0) else {
-            return Err(input("rescaling", format!("{} limbs", value.limbs), "at least 2"));
+    fn switch(&self, value: &ClearValue, relinearise: bool, rescales: usize) -> Result<Fused<ClearValue>> {
+        let limbs = value.limbs.checked_sub(rescales).filter(|&l| l > 0);
+        let dropped = limbs.and_then(|l| Some((l, self.moduli.get(l..value.limbs)?)));
+        let Some((limbs, dropped)) = dropped else {
+            let found = format!("{} limbs for {rescales} divisions", value.limbs);
+            return Err(input("rescaling", found, "at least one limb more than divisions"));
         };
-        Ok(ClearValue { limbs, scale: value.scale / q as f64, ..value.clone() })
+        let scale = dropped.iter().rev().fold(value.scale, |scale, &q| scale / q as f64);
+        let components = if relinearise { 2 } else { value.components };
+        let value = ClearValue { limbs, scale, components, ..value.clone() };
+        Ok(Fused { value, seconds: Vec::new(), unpacking: 0.0 })
     }
 
     fn drop_limbs(&self, value: &ClearValue, limbs: usize) -> Result<ClearValue> {

@@ -39,7 +39,7 @@ pub enum FusedOp<'a> {
 pub struct Fused<V> {
     /// The last operation's result.
     pub value: V,
-    /// Seconds of each operation; empty when the backend does not tell.
+    /// Seconds of each operation, in order; empty when the backend does not tell.
     pub seconds: Vec<f64>,
     /// Seconds of unpacking inputs that are read where they lie.
     pub unpacking: f64,
@@ -57,10 +57,17 @@ pub trait Backend: Sync {
     fn fused(&self, inputs: &[&Self::Value], ops: &[FusedOp<'_>]) -> Result<Fused<Self::Value>>;
 
     /// Three components back to two.
-    fn relinearise(&self, value: &Self::Value) -> Result<Self::Value>;
+    fn relinearise(&self, value: &Self::Value) -> Result<Self::Value> {
+        Ok(self.switch(value, true, 0)?.value)
+    }
 
     /// Divides by the last prime present and drops it.
-    fn rescale(&self, value: &Self::Value) -> Result<Self::Value>;
+    fn rescale(&self, value: &Self::Value) -> Result<Self::Value> {
+        Ok(self.switch(value, false, 1)?.value)
+    }
+
+    /// Relinearises, if asked to, and rescales so many times; the seconds are those of each.
+    fn switch(&self, value: &Self::Value, relinearise: bool, rescales: usize) -> Result<Fused<Self::Value>>;
 
     /// Keeps the first `limbs` limbs.
     fn drop_limbs(&self, value: &Self::Value, limbs: usize) -> Result<Self::Value>;

@@ -1,0 +1,58 @@
+//! Room for residues that begins with a cache line, so that no vector straddles two. Must never move while it is borrowed,
+//! which Rust sees to.
+
+/// Bytes of a cache line, and of the widest vector.
+const LINE: usize = 64;
+const WORDS: usize = LINE / size_of::<u64>();
+
+/// Words, the first at the beginning of a cache line.
+#[derive(Debug, Default)]
+pub(crate) struct Aligned {
+    data: Vec<u64>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    pub(crate) fn zeros(len: usize) -> Self {
+        let mut result = Self::default();
+        result.reserve(len);
+        result
+    }
+
+    /// At least `len` words; what they hold afterwards is unspecified.
+    pub(crate) fn reserve(&mut self, len: usize) {
+        if len > self.len {
+            self.data = vec![0; len + WORDS - 1];
+            // An offset that cannot be found costs time, not correctness.
+            self.start = Some(self.data.as_ptr().align_offset(LINE)).filter(|&s| s < WORDS).unwrap_or(0);
+            self.len = len;
+        }
+    }
+
+    pub(crate) fn words(&self) -> &[u64] {
+        self.data.get(self.start..self.start + self.len).unwrap_or_default()
+    }
+
+    pub(crate) fn words_mut(&mut self) -> &mut [u64] {
+        self.data.get_mut(self.start..self.start + self.len).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_of_every_size_begin_with_a_line() {
+        let mut room = Aligned::default();
+        assert!(room.words().is_empty());
+        for len in [1, 31, 32, 1000, 200_000] {
+            room.reserve(len);
+            assert_eq!(room.words_mut().len(), len);
+            assert_eq!(room.words().as_ptr() as usize % LINE, 0);
+        }
+        room.reserve(5);
+        assert_eq!(room.words().len(), 200_000, "room is kept");
+    }
+}

@@ -1,0 +1,158 @@
+//! The backward passes of the operations, registered with Burn's autodiff. Must never compute a gradient that nobody asked
+//! for: that of the images, above all.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata};
+
+use super::conv::{self, Framed};
+use super::extension::{self, CpuOperations, read, write};
+use super::norm;
+use super::quadratic;
+use super::shape::ConvShape;
+
+impl<B: Backend + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
+    fn convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shape: ConvShape,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        match ConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+                let (y, framed) = extension::convolution::<B>(x, weight.clone(), bias, &shape);
+                prepared.finish((Arc::new(framed), weight, shape), y)
+            }
+            OpsKind::UnTracked(prepared) => {
+                let y = B::convolution(x.into_primitive(), weight.into_primitive(), bias.into_primitive(), shape);
+                prepared.finish(y)
+            }
+        }
+    }
+
+    fn quadratic(
+        x: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), a.node(), b.node(), c.node()];
+        let prepared = QuadraticBackward.prepare::<C>(nodes).compute_bound().stateful();
+        let (x, a, b, c) = (x.into_primitive(), a.into_primitive(), b.into_primitive(), c.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prepared) => {
+                let state = (x.clone(), a.clone(), b.clone());
+                prepared.finish(state, B::quadratic(x, a, b, c))
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::quadratic(x, a, b, c)),
+        }
+    }
+
+    fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::from_inner(B::moments(x.into_primitive()))
+    }
+
+    fn normalise(
+        x: FloatTensor<Self>,
+        moments: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), gamma.node(), beta.node()];
+        let prepared = NormaliseBackward.prepare::<C>(nodes).compute_bound().stateful();
+        let (x, moments) = (x.into_primitive(), moments.into_primitive());
+        let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prepared) => {
+                let state = (x.clone(), moments.clone(), gamma.clone(), epsilon);
+                prepared.finish(state, B::normalise(x, moments, gamma, beta, epsilon))
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::normalise(x, moments, gamma, beta, epsilon)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ConvolutionBackward;
+
+impl<B: Backend> Backward<B, 3> for ConvolutionBackward {
+    type State = (Arc<Framed>, FloatTensor<B>, ConvShape);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [of_x, of_weight, of_bias] = ops.parents;
+        let dy = grads.consume::<B>(&ops.node);
+        let device = dy.device();
+        let (x, weight, shape) = ops.state;
+        let found = conv::backward(&shape, &x, &read::<B>(weight), &read::<B>(dy), of_x.is_some());
+        if let (Some(node), Some(dx)) = (of_x, found.input) {
+            grads.register::<B>(node.id, write::<B>(dx, shape.input_dims().to_vec(), &device));
+        }
+        if let Some(node) = of_weight {
+            grads.register::<B>(node.id, write::<B>(found.weight, shape.weight_dims().to_vec(), &device));
+        }
+        if let Some(node) = of_bias {
+            let dims = vec![found.bias.len()];
+            grads.register::<B>(node.id, write::<B>(found.bias, dims, &device));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct QuadraticBackward;
+
+impl<B: Backend> Backward<B, 4> for QuadraticBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [of_x, of_a, of_b, of_c] = ops.parents;
+        let dy = grads.consume::<B>(&ops.node);
+        let (device, dims) = (dy.device(), dy.shape().to_vec());
+        let (x, a, b) = ops.state;
+        let elements = dims.iter().skip(1).product();
+        let (x, a, b, mut dx) = (read::<B>(x), read::<B>(a), read::<B>(b), read::<B>(dy));
+        let coefficients = quadratic::backward(&x, &mut dx, elements, [&a, &b, &[]]);
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, write::<B>(dx, dims, &device));
+        }
+        for (node, gradient) in [of_a, of_b, of_c].into_iter().zip(coefficients) {
+            if let Some(node) = node {
+                let dims = vec![gradient.len()];
+                grads.register::<B>(node.id, write::<B>(gradient, dims, &device));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormaliseBackward;
+
+impl<B: Backend> Backward<B, 3> for NormaliseBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [of_x, of_gamma, of_beta] = ops.parents;
+        let dy = grads.consume::<B>(&ops.node);
+        let (device, dims) = (dy.device(), dy.shape().to_vec());
+        let (x, moments, gamma, epsilon) = ops.state;
+        let (x, moments, gamma, mut dx) = (read::<B>(x), read::<B>(moments), read::<B>(gamma), read::<B>(dy));
+        let moments = norm::Moments::new(&moments, epsilon);
+        let affine = norm::backward(&x, &mut dx, extension::extent(&dims), &moments, &gamma);
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, write::<B>(dx, dims, &device));
+        }
+        for (node, gradient) in [of_gamma, of_beta].into_iter().zip(affine) {
+            if let Some(node) = node {
+                let dims = vec![gradient.len()];
+                grads.register::<B>(node.id, write::<B>(gradient, dims, &device));
+            }
+        }
+    }
+}

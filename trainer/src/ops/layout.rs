@@ -1,0 +1,129 @@
+//! Images with channels last and zeros around them, and weights in panels: the order in which the kernel reads. Must never
+//! change a value.
+
+use super::kernel::{LANES, WIDTH};
+use super::shape::ConvShape;
+
+/// A feature map with channels last and room around it: element `(y, x, c)` is at `((y + top) * width + x + left) * channels + c`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) channels: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) top: usize,
+    pub(super) left: usize,
+}
+
+impl Frame {
+    /// The input of a convolution with its zeros.
+    pub(super) fn input(shape: &ConvShape) -> Self {
+        let [[h, w], [top, left]] = [shape.input, shape.padding];
+        Self { channels: shape.channels, height: h + 2 * top, width: w + 2 * left, top, left }
+    }
+
+    /// The output of a convolution with the zeros that the gradient of its input asks for: [`Phases`] reads up to
+    /// `reach - 1` elements before the first and as many as there are input positions.
+    pub(super) fn output(shape: &ConvShape) -> Self {
+        let [h, w] = shape.output();
+        let reach: [usize; 2] = std::array::from_fn(|d| shape.kernel[d].div_ceil(shape.stride[d]));
+        let last = |d: usize| (shape.input[d] - 1 + shape.padding[d]) / shape.stride[d] + 1;
+        let [top, left] = reach.map(|r| r - 1);
+        Self { channels: shape.out, height: top + h.max(last(0)), width: left + w.max(last(1)), top, left }
+    }
+
+    /// Elements of one image.
+    pub(super) fn len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Elements of one row.
+    pub(super) fn row(&self) -> usize {
+        self.width * self.channels
+    }
+
+    /// Copies one image `[C, H, W]` of `extent` into its place; the rest of `frame` stays as it is.
+    pub(super) fn fill(&self, image: &[f32], extent: [usize; 2], frame: &mut [f32]) {
+        let [h, w] = extent;
+        for (y, line) in frame.chunks_mut(self.row().max(1)).skip(self.top).take(h).enumerate() {
+            for c in 0..self.channels {
+                let from = image.get((c * h + y) * w..(c * h + y + 1) * w).unwrap_or(&[]);
+                let places = line.get_mut(self.left * self.channels + c..).unwrap_or(&mut []);
+                places.iter_mut().step_by(self.channels).zip(from).for_each(|(to, v)| *to = *v);
+            }
+        }
+    }
+}
+
+/// `(first column, width)` of tiles that cover `columns`.
+pub(super) fn tiles(columns: usize) -> Vec<(usize, usize)> {
+    let width = |first: usize| if columns - first > LANES { WIDTH } else { LANES };
+    (0..columns).step_by(WIDTH).map(|first| (first, width(first))).collect()
+}
+
+/// A matrix of `lines` lines as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the last.
+pub(super) fn panels(lines: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Vec<Vec<f32>> {
+    let panel = |(first, width): (usize, usize)| {
+        let mut panel = Vec::with_capacity(lines * width);
+        for line in 0..lines {
+            panel.extend((first..first + width).map(|c| if c < columns { value(line, c) } else { 0.0 }));
+        }
+        panel
+    };
+    tiles(columns).into_iter().map(panel).collect()
+}
+
+/// Along one direction, input positions that meet the same elements of the window.
+#[derive(Debug, Clone)]
+pub(super) struct Phase {
+    /// Elements of the window, in the order in which the output is read.
+    pub(super) window: Vec<usize>,
+    /// `(input position, first position of the output's frame)`.
+    pub(super) positions: Vec<(usize, usize)>,
+}
+
+/// The phases of direction `d`: input position `i` meets window element `k` at output position `(i + padding - k) / stride`
+/// where that is a whole number.
+pub(super) fn phases(shape: &ConvShape, d: usize) -> Vec<Phase> {
+    let (stride, kernel) = (shape.stride[d], shape.kernel[d]);
+    let reach = kernel.div_ceil(stride);
+    (0..stride)
+        .map(|r| {
+            let window: Vec<usize> = (r..kernel).step_by(stride).rev().collect();
+            // The frame begins `reach - 1` before the output, and the first read is `window.len() - 1` before the last.
+            let skip = reach - window.len().min(reach);
+            let place = |i: usize| (i, (i + shape.padding[d] - r) / stride + skip);
+            let meets = |i: &usize| (i + shape.padding[d]) % stride == r;
+            Phase { window, positions: (0..shape.input[d]).filter(meets).map(place).collect() }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_every_column_once() {
+        for columns in 1..100 {
+            let tiles = tiles(columns);
+            assert_eq!(tiles[0].0, 0);
+            assert!(tiles.windows(2).all(|t| t[0].0 + t[0].1 == t[1].0));
+            let (first, width) = tiles[tiles.len() - 1];
+            assert!(first < columns && columns <= first + width && (width == LANES || width == WIDTH));
+        }
+    }
+
+    #[test]
+    fn a_frame_puts_channels_last() {
+        let frame = Frame { channels: 2, height: 4, width: 5, top: 1, left: 2 };
+        let image: Vec<f32> = (1..=8).map(|i| i as f32).collect();
+        let mut found = vec![0.0; frame.len()];
+        frame.fill(&image, [2, 2], &mut found);
+        for (i, v) in found.iter().enumerate() {
+            let (c, x, y) = (i % 2, i / 2 % 5, i / 10);
+            let inside = (1..3).contains(&y) && (2..4).contains(&x);
+            let expected = if inside { image[c * 4 + (y - 1) * 2 + x - 2] } else { 0.0 };
+            assert_eq!(*v, expected, "{y} {x} {c}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Operations that Burn's CPU backends are slow at, written out: convolution, batch normalisation and the quadratic
+//! activation, each with its backward pass. Must never change what a network computes: where an operation does not apply, Burn's own is used.
+
+mod autodiff;
+mod conv;
+mod extension;
+mod kernel;
+mod layout;
+mod norm;
+mod quadratic;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use burn::backend::{Dispatch, DispatchDevice};
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, PaddingConfig2d};
+use burn::tensor::{DType, Device, Tensor};
+
+use extension::CpuOperations;
+use shape::ConvShape;
+
+/// The convolution of `x`, `[N, C, H, W]`, as Burn's module describes it.
+///
+/// Dilation, groups, uneven padding, other devices and other numbers than `f32` are Burn's.
+pub(crate) fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    let weight = conv.weight.val();
+    let shape = match conv.padding {
+        PaddingConfig2d::Explicit(top, left, bottom, right) if top == bottom && left == right => {
+            ConvShape::new(x.dims(), weight.dims(), conv.stride, [top, left], conv.dilation, conv.groups)
+        }
+        _ => None,
+    };
+    let Some(shape) = shape.filter(|_| on_cpu(&x.device()) && x.dtype() == DType::F32 && weight.dtype() == DType::F32)
+    else {
+        return conv.forward(x);
+    };
+    let bias = match &conv.bias {
+        Some(bias) => bias.val(),
+        None => Tensor::zeros([weight.dims()[0]], &x.device().inner()).into_same(&x),
+    };
+    Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), shape))
+}
+
+/// `a x² + b x + c` for a batch `x`, `[N, ...]`; each of `k` coefficients of a kind stands for adjacent elements of an image.
+/// None where Burn's own operations must do it.
+pub(crate) fn polynomial<const D: usize>(x: &Tensor<D>, coefficients: [Tensor<1>; 3]) -> Option<Tensor<D>> {
+    let count = coefficients[0].dims()[0];
+    let elements: usize = x.dims().iter().skip(1).product();
+    let alike = coefficients.iter().all(|k| k.dims()[0] == count && k.dtype() == DType::F32);
+    let own = on_cpu(&x.device()) && x.dtype() == DType::F32 && alike && count > 0 && elements % count == 0;
+    own.then(|| {
+        let [a, b, c] = coefficients.map(Tensor::into_dispatch);
+        Tensor::from_dispatch(Dispatch::quadratic(x.clone().into_dispatch(), a, b, c))
+    })
+}
+
+/// Batch normalisation of `x`, `[N, C, ...]`, as Burn's module does it: while learning by the batch's own moments, which join
+/// the running ones; otherwise by the running ones.
+pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
+    if !on_cpu(&x.device()) || x.dtype() != DType::F32 {
+        return norm.forward(x);
+    }
+    let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
+    let moments: Tensor<1> = if x.is_autodiff() && norm.training.is_enabled() {
+        let moments: Tensor<1> = Tensor::from_dispatch(Dispatch::moments(x.clone().into_dispatch()));
+        let channels = gamma.dims()[0];
+        let parts = [(0, &norm.running_mean), (channels, &norm.running_var)];
+        for (first, running) in parts {
+            let newest = moments.clone().slice([first..first + channels]).mul_scalar(norm.momentum);
+            running.update((running.value_sync().mul_scalar(1.0 - norm.momentum) + newest).detach());
+        }
+        moments
+    } else {
+        Tensor::cat(vec![norm.running_mean.value(), norm.running_var.value()], 0)
+    };
+    let (moments, gamma, beta) = (moments.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+    Tensor::from_dispatch(Dispatch::normalise(x.into_dispatch(), moments, gamma, beta, norm.epsilon as f32))
+}
+
+trait IntoSame {
+    fn into_same(self, other: &Tensor<4>) -> Self;
+}
+
+impl IntoSame for Tensor<1> {
+    fn into_same(self, other: &Tensor<4>) -> Self {
+        if other.is_autodiff() { Self::from_inner(self) } else { self }
+    }
+}
+
+/// Whether the operations are implemented for `device`.
+fn on_cpu(device: &Device) -> bool {
+    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_) | DispatchDevice::NdArray(_))
+}

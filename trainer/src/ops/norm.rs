@@ -1,0 +1,104 @@
+//! Batch normalisation (Ioffe & Szegedy, 2015) and its gradients, on plain slices `[images, channels, positions]`. Must never
+//! let the number of threads decide an order of summation: a channel is summed by one thread, image by image.
+
+use rayon::prelude::*;
+
+/// Extent of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) channels: usize,
+    pub(super) positions: usize,
+}
+
+/// What normalises a channel: subtract `mean`, multiply by `scale` = one over the standard deviation.
+pub(super) struct Moments<'a> {
+    pub(super) mean: &'a [f32],
+    pub(super) scale: Vec<f32>,
+}
+
+impl<'a> Moments<'a> {
+    /// From means and variances, the former first.
+    pub(super) fn new(values: &'a [f32], epsilon: f32) -> Self {
+        let (mean, variance) = values.split_at(values.len() / 2);
+        Self { mean, scale: variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect() }
+    }
+}
+
+/// Per channel the mean, then per channel the variance (mean squared deviation).
+pub(super) fn moments(x: &[f32], extent: Extent) -> Vec<f32> {
+    let found: Vec<[f32; 2]> = (0..extent.channels)
+        .into_par_iter()
+        .map(|channel| {
+            let planes = || planes(x, extent, channel);
+            let count = planes().map(<[f32]>::len).sum::<usize>().max(1) as f32;
+            let mean = planes().map(|p| sum(p.len(), |i| p[i])).sum::<f32>() / count;
+            let squares = planes().map(|p| sum(p.len(), |i| (p[i] - mean) * (p[i] - mean)));
+            [mean, squares.sum::<f32>() / count]
+        })
+        .collect();
+    found.iter().map(|f| f[0]).chain(found.iter().map(|f| f[1])).collect()
+}
+
+/// `gamma (x - mean) scale + beta`, in place.
+pub(super) fn forward(x: &mut [f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) {
+    let positions = extent.positions.max(1);
+    x.par_chunks_mut((extent.channels * positions).max(1)).for_each(|image| {
+        let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(beta);
+        for (plane, (((mean, scale), gamma), beta)) in image.chunks_mut(positions).zip(channels) {
+            let factor = scale * gamma;
+            plane.iter_mut().for_each(|x| *x = (*x - mean) * factor + beta);
+        }
+    });
+}
+
+/// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of `gamma` and `beta`.
+pub(super) fn backward(
+    x: &[f32],
+    dy: &mut [f32],
+    extent: Extent,
+    moments: &Moments<'_>,
+    gamma: &[f32],
+) -> [Vec<f32>; 2] {
+    let sums: Vec<[f32; 2]> = {
+        let dy: &[f32] = dy;
+        let channels = (0..extent.channels).into_par_iter().zip(moments.mean).zip(&moments.scale);
+        let of = |((channel, &mean), &scale): ((usize, &f32), &f32)| {
+            let (mut centred, mut plain) = (0.0, 0.0);
+            for (x, d) in planes(x, extent, channel).zip(planes(dy, extent, channel)) {
+                centred += sum(d.len().min(x.len()), |i| d[i] * (x[i] - mean));
+                plain += sum(d.len(), |i| d[i]);
+            }
+            [centred * scale, plain]
+        };
+        channels.map(of).collect()
+    };
+    let positions = extent.positions.max(1);
+    let size = (extent.channels * positions).max(1);
+    let count = (dy.len() / extent.channels.max(1)).max(1) as f32;
+    dy.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(dy, x)| {
+        let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(&sums);
+        let planes = dy.chunks_mut(positions).zip(x.chunks(positions));
+        for ((dy, x), (((mean, scale), gamma), [of_gamma, of_beta])) in planes.zip(channels) {
+            let (factor, slope, shift) = (scale * gamma, of_gamma * scale / count, of_beta / count);
+            dy.iter_mut().zip(x).for_each(|(d, x)| *d = (*d - shift - (x - mean) * slope) * factor);
+        }
+    });
+    [sums.iter().map(|s| s[0]).collect(), sums.iter().map(|s| s[1]).collect()]
+}
+
+/// The planes of a channel, image by image.
+fn planes(x: &[f32], extent: Extent, channel: usize) -> impl Iterator<Item = &[f32]> {
+    x.chunks(extent.positions.max(1)).skip(channel).step_by(extent.channels.max(1))
+}
+
+/// A sum in sixteen strands, so that it can go through vector registers.
+fn sum(n: usize, value: impl Fn(usize) -> f32) -> f32 {
+    let mut strands = [0.0; 16];
+    let whole = n / 16 * 16;
+    for first in (0..whole).step_by(16) {
+        for (i, strand) in strands.iter_mut().enumerate() {
+            *strand += value(first + i);
+        }
+    }
+    strands.iter().sum::<f32>() + (whole..n).map(value).sum::<f32>()
+}

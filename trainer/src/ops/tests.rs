@@ -1,0 +1,202 @@
+//! The operations against Burn's own, and the independence of threads. Must never compare an operation with itself.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{batch_norm, convolution, polynomial};
+
+fn numbers(n: usize, salt: usize) -> Vec<f32> {
+    (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
+}
+
+fn tensor<const D: usize>(dims: [usize; D], salt: usize, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(numbers(dims.iter().product(), salt), dims), device)
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.inner().try_into_vec_as::<f32>().unwrap()
+}
+
+/// `[input, out, kernel, stride, padding]` in short.
+struct Case {
+    input: [usize; 4],
+    out: usize,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+}
+
+impl Case {
+    fn conv(&self, dilation: usize, groups: usize, bias: bool, device: &Device) -> Conv2d {
+        let [py, px] = self.padding;
+        let mut conv = Conv2dConfig::new([self.input[1], self.out], self.kernel)
+            .with_stride(self.stride)
+            .with_padding(PaddingConfig2d::Explicit(py, px, py, px))
+            .with_dilation([dilation; 2])
+            .with_groups(groups)
+            .with_bias(bias)
+            .init(device);
+        let learns = device.is_autodiff();
+        conv.weight = conv.weight.map(|w| tensor(w.dims(), 3, device).set_require_grad(learns));
+        conv.bias = conv.bias.map(|b| b.map(|b| tensor(b.dims(), 4, device).set_require_grad(learns)));
+        conv
+    }
+
+    /// Output and the gradients of input, weight and bias, for fixed weights of the outputs.
+    fn gradients(&self, device: &Device, forward: impl Fn(&Conv2d, Tensor<4>) -> Tensor<4>) -> Vec<Vec<f32>> {
+        let conv = self.conv(1, 1, true, device);
+        let x = tensor(self.input, 5, device).require_grad();
+        let y = forward(&conv, x.clone());
+        let gradients = (y.clone() * tensor(y.dims(), 6, device)).sum().backward();
+        let of = |t: Option<Tensor<4>>| host(t.unwrap());
+        let bias = conv.bias.as_ref().unwrap().val().grad(&gradients).unwrap();
+        vec![host(y), of(x.grad(&gradients)), of(conv.weight.val().grad(&gradients)), host(bias)]
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |input, out, kernel, stride, padding| Case { input, out, kernel, stride, padding };
+    vec![
+        case([3, 1, 28, 28], 5, [5, 5], [2, 2], [1, 1]),
+        case([2, 3, 12, 12], 32, [5, 5], [2, 2], [2, 2]),
+        case([17, 4, 6, 6], 40, [3, 3], [1, 1], [1, 1]),
+        case([9, 33, 5, 4], 7, [3, 3], [2, 2], [1, 1]),
+        case([2, 3, 9, 8], 17, [3, 2], [2, 1], [1, 0]),
+        case([2, 5, 7, 7], 64, [1, 1], [1, 1], [0, 0]),
+        case([2, 5, 7, 7], 6, [1, 1], [3, 3], [0, 0]),
+        case([2, 2, 11, 10], 3, [2, 3], [3, 5], [1, 2]),
+        case([1, 3, 4, 4], 50, [4, 4], [4, 4], [0, 0]),
+        case([2, 2, 6, 7], 4, [4, 4], [2, 2], [1, 1]),
+        case([2, 2, 3, 3], 4, [5, 5], [1, 1], [4, 3]),
+    ]
+}
+
+/// Sums of up to a few thousand products of numbers in -1..1 in another order: a few units in the last place of the sum of
+/// magnitudes.
+#[test]
+#[allow(deprecated)]
+fn convolution_and_its_gradients_equal_burns_on_both_devices() {
+    for (k, case) in cases().iter().enumerate() {
+        let expected = case.gradients(&Device::flex().autodiff(), |c, x| c.forward(x));
+        for device in [Device::flex(), Device::ndarray()] {
+            let found = case.gradients(&device.autodiff(), convolution);
+            for (part, (f, e)) in found.iter().zip(&expected).enumerate() {
+                assert_eq!(f.len(), e.len());
+                let largest = e.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
+                let off = f.iter().zip(e).fold(0.0_f32, |m, (f, e)| m.max((f - e).abs()));
+                assert!(off <= 1e-5 * largest, "case {k}, part {part}: {off} of {largest}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_bias_and_without_gradients() {
+    let case = &cases()[1];
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        let conv = case.conv(1, 1, false, &device);
+        let x = tensor(case.input, 5, &device);
+        let (found, expected) = (host(convolution(&conv, x.clone())), host(conv.forward(x)));
+        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-4));
+    }
+}
+
+#[test]
+fn dilation_and_groups_are_left_to_burn() {
+    let device = Device::flex();
+    let case = Case { input: [2, 4, 9, 9], out: 6, kernel: [3, 3], stride: [1, 1], padding: [1, 1] };
+    for (dilation, groups) in [(2, 1), (1, 2)] {
+        let conv = case.conv(dilation, groups, true, &device);
+        let x = tensor(case.input, 5, &device);
+        assert_eq!(host(convolution(&conv, x.clone())), host(conv.forward(x)));
+    }
+}
+
+#[test]
+fn quadratics_equal_burns_with_any_granularity() {
+    let device = Device::flex().autodiff();
+    for (dims, counts) in [([19, 3, 4, 2], [1, 3, 24]), ([5, 2, 1, 1], [1, 2, 2])] {
+        for count in counts {
+            let of = |own: bool| {
+                let x = tensor(dims, 1, &device).require_grad();
+                let k: [Tensor<1>; 3] = [2, 3, 4].map(|salt| tensor([count], salt, &device).require_grad());
+                let y = if own {
+                    polynomial(&x, k.clone()).unwrap()
+                } else {
+                    let per = dims[1] * dims[2] * dims[3] / count;
+                    let flat = x.clone().reshape([dims[0], count, per]);
+                    let [a, b, c] = k.clone().map(|k| k.reshape([1, count, 1]));
+                    (flat.clone().square() * a + flat * b + c).reshape(dims)
+                };
+                let gradients = (y.clone() * tensor(dims, 6, &device)).sum().backward();
+                let mut all = vec![host(y), host(x.grad(&gradients).unwrap())];
+                all.extend(k.map(|k| host(k.grad(&gradients).unwrap())));
+                all
+            };
+            for (found, expected) in of(true).iter().zip(of(false)) {
+                assert_eq!(found.len(), expected.len());
+                assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-4), "{count}");
+            }
+        }
+    }
+}
+
+fn norm(device: &Device) -> BatchNorm {
+    let mut norm = BatchNormConfig::new(6).with_epsilon(1e-3).init(device);
+    let learns = device.is_autodiff();
+    norm.gamma = norm.gamma.map(|g| tensor(g.dims(), 11, device).set_require_grad(learns));
+    norm.beta = norm.beta.map(|g| tensor(g.dims(), 12, device).set_require_grad(learns));
+    norm
+}
+
+/// Output, gradients and running moments after two batches, then the output without learning.
+fn normalised(device: &Device, forward: impl Fn(&BatchNorm, Tensor<4>) -> Tensor<4>) -> Vec<Vec<f32>> {
+    let norm = norm(device);
+    let mut all = Vec::new();
+    for salt in [1, 2] {
+        let x = (tensor([7, 6, 3, 7], salt, device) + tensor([1, 6, 1, 1], 5, device).mul_scalar(3)).require_grad();
+        let y = forward(&norm, x.clone());
+        let gradients = (y.clone() * tensor([7, 6, 3, 7], 9, device)).sum().backward();
+        all.extend([host(y), host(x.grad(&gradients).unwrap())]);
+        all.extend([&norm.gamma, &norm.beta].map(|p| host(p.val().grad(&gradients).unwrap())));
+        all.extend([&norm.running_mean, &norm.running_var].map(|r| host(r.value_sync())));
+    }
+    all.push(host(forward(&norm.valid(), tensor([2, 6, 3, 7], 3, &device.clone().inner()))));
+    all
+}
+
+#[test]
+#[allow(deprecated)]
+fn batch_normalisation_equals_burns_learning_and_not() {
+    let expected = normalised(&Device::flex().autodiff(), BatchNorm::forward);
+    for device in [Device::flex(), Device::ndarray()] {
+        let found = normalised(&device.autodiff(), batch_norm);
+        assert_eq!(found.len(), expected.len());
+        for (k, (f, e)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(f.len(), e.len());
+            assert!(f.iter().zip(e).all(|(f, e)| (f - e).abs() < 2e-5 * (1.0 + e.abs())), "{k}: {f:?} {e:?}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let device = Device::flex().autodiff();
+    let case = Case { input: [37, 3, 10, 10], out: 20, kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
+    let all = || {
+        let mut all = case.gradients(&device, convolution);
+        all.extend(normalised(&device, batch_norm));
+        let x = tensor([37, 3, 10, 10], 8, &device).require_grad();
+        let k: [Tensor<1>; 3] = [2, 3, 4].map(|salt| tensor([3], salt, &device).require_grad());
+        let gradients = (polynomial(&x, k.clone()).unwrap() * x).sum().backward();
+        all.extend(k.map(|k| host(k.grad(&gradients).unwrap())));
+        all
+    };
+    let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);
+    let one = with(1);
+    assert!(one.iter().flatten().any(|v| *v != 0.0));
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(5));
+}
