@@ -1,11 +1,10 @@
-//! Fully connected layers with weights as the compiler's integers will have them; gradients pass straight through to the
-//! weights that learn. Must never round what the compiler would not: its integers are those of `sqrt|a| w`, with `a` the
-//! curvature of the quadratic that reads the row.
+//! Fully connected layers that learn with weights of a few bits; gradients pass straight through to the weights that learn.
+//! Must never round convolutions: their rows share weights, but each element has a curvature of its own.
 //!
-//! Why that product: the compiler turns `a x² + b x + c` into one square, `±(sqrt|a| (x + b/2a))² + const`. The root
-//! multiplies the weights before, and only a sign is left for those after. Rows of a convolution share their weights but
-//! each element has its own `a`, so no common grid exists there; convolutions stay as they are, their rounding is the
-//! compiler's choice.
+//! What is rounded is `sqrt|a| w`, with `a` the curvature of the quadratic that reads the row: the compiler turns
+//! `a x² + b x + c` into one square, `±(sqrt|a| (x + b/2a))² + const`, so that this product is what its integers stand for
+//! when rows keep their units. Its pass `balance` gives rows other units, and then rounds once more: training makes the network
+//! used to few bits, the integers are not the same.
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};

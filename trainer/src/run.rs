@@ -211,7 +211,10 @@ pub fn distil(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let mut run = begin(config, dataset, folder, stop, observer)?;
-    check_given(teacher, &initial::teacher(config, run.splits.input.clone(), &run.splits.classes)?)?;
+    // One that the configuration names was checked when it was read, and may be any network.
+    if config.literal().teacher.model.is_none() {
+        check_given(teacher, &initial::teacher(config, run.splits.input.clone(), &run.splits.classes)?)?;
+    }
     let mut from = match open(&mut run, resume)? {
         Some(checkpoint) if checkpoint.state.phase == Phase::Student => checkpoint,
         _ => begin_student(&mut run, teacher.clone())?,

@@ -312,3 +312,61 @@ fn a_student_of_a_given_teacher_is_the_same() {
     let error = student(&whole.student).unwrap_err().to_string();
     assert!(error.contains("given teacher") && error.contains("ReLU"), "{error}");
 }
+
+/// Zero weights of each layer with weights, and how many there are.
+fn zeros(model: &Model) -> Vec<(String, usize, usize)> {
+    let of =
+        |name: &str, weights: &[f32]| (name.to_owned(), weights.iter().filter(|w| **w == 0.0).count(), weights.len());
+    let found = model.layers().iter().filter_map(|l| match &l.op {
+        LayerOp::Conv2d(c) => Some(of(&l.name, c.weight.data())),
+        LayerOp::Linear(f) => Some(of(&l.name, f.weight.data())),
+        _ => None,
+    });
+    found.collect()
+}
+
+#[test]
+fn pruned_weights_are_exactly_zero_and_stay_so_when_training_goes_on() {
+    let (run, parts, again) = (folder("pruned"), folder("parts"), folder("again"));
+    let pruned = config(|c| {
+        c.student.prune = serde_json::from_str(
+            r#"{"sparsity": 0.6, "from": 0.1, "to": 0.6, "layers": {"conv2": {}, "linear1": {"sparsity": 0.5, "inputs": 0.25}}}"#,
+        )
+        .unwrap();
+    });
+    let trained = done(&pruned, run.path(), false);
+    let layers = zeros(&trained.student);
+    assert_eq!(layers.iter().map(|l| l.1).collect::<Vec<_>>(), [0, 86, 96], "60 % of 144, half of 192: {layers:?}");
+    assert!(trained.student_accuracy.test.unwrap() > 0.6, "{:?}", trained.student_accuracy);
+    // 24 steps of the teacher, then stopped while weights are being dropped.
+    assert_eq!(interrupt(&pruned, parts.path(), false, 24 + 9).0, Phase::Student);
+    assert_eq!(done(&pruned, parts.path(), true).student, trained.student);
+    // Another run starts from the file, rounds, and prunes nothing: its zeros are these.
+    let files = [run.path().join("teacher.safetensors"), run.path().join("student.safetensors")];
+    beaa_ir::save_model(&trained.teacher, &files[0]).unwrap();
+    beaa_ir::save_model(&trained.student, &files[1]).unwrap();
+    let tuned = done(
+        &config(|c| {
+            (c.teacher.model, c.student.start) = (Some(files[0].clone()), Some(files[1].clone()));
+            c.student.quantise = serde_json::from_str(r#"{"bits": 4, "from": 0.0}"#).unwrap();
+        }),
+        again.path(),
+        false,
+    );
+    for (before, after) in zeros(&trained.student).iter().zip(zeros(&tuned.student)) {
+        assert!(after.1 >= before.1 && (before.0 != "conv2" || after.1 == before.1), "{before:?} {after:?}");
+    }
+    let LayerOp::Linear(last) = &tuned.student.layers().last().unwrap().op else { panic!() };
+    let unit = last.weight.data().iter().fold(0.0_f32, |l, w| l.max(w.abs())) / 7.0;
+    for w in last.weight.data() {
+        assert!((w / unit - (w / unit).round()).abs() < 1e-3, "{w} in units of {unit}");
+    }
+}
+
+#[test]
+fn a_layer_to_prune_that_does_not_exist_is_named() {
+    let run = folder("unknown");
+    let config = config(|c| c.student.prune = serde_json::from_str(r#"{"layers": {"linear9": {}}}"#).unwrap());
+    let error = train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("linear9") && error.to_string().contains("linear1"), "{error}");
+}
