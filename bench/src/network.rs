@@ -60,7 +60,9 @@ pub fn random(recipe: Recipe) -> Result<Model> {
         let mut around = |low: f32, high: f32| -> Result<Tensor> {
             Ok(Tensor::new(shape.clone(), (0..count).map(|_| rng.random_range(low..high)).collect())?)
         };
-        let p = Polynomial { a: around(0.1, 0.3)?, b: around(0.3, 0.7)?, c: around(-0.1, 0.1)? };
+        // In a long chain of strong quadratics one large value grows beyond all bounds.
+        let (a, b) = if recipe.squares > 2 { ((0.02, 0.06), (0.8, 1.0)) } else { ((0.1, 0.3), (0.3, 0.7)) };
+        let p = Polynomial { a: around(a.0, a.1)?, b: around(b.0, b.1)?, c: around(-0.1, 0.1)? };
         Ok(LayerOp::Activation { function: Activation::Polynomial(p), range: None })
     };
     let layer = |name: String, op: LayerOp| Layer { name, op };
