@@ -7,7 +7,7 @@ use super::panels::PANEL_ROWS;
 /// Cycles that a column of a panel of 1, 2, ... rows takes, about: few rows wait for loads or for their own sums, many fill
 /// the multipliers. Only ratios matter; measured with doubles on AVX2, and with AVX-512 IFMA.
 const COLUMN_COST: [f64; PANEL_ROWS] = [5.5, 16.0, 16.0, 17.0, 20.5, 24.0];
-const COLUMN_COST_IFMA: [f64; PANEL_ROWS] = [4.5, 5.5, 7.0, 9.0, 11.0, 13.0];
+const COLUMN_COST_IFMA: [f64; PANEL_ROWS] = [2.9, 4.5, 6.5, 8.5, 10.5, 12.5];
 /// Columns of a row by which its relatives are found.
 const SAMPLE: usize = 16;
 
