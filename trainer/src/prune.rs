@@ -200,13 +200,13 @@ mod tests {
         let half = stages.iter().find(|s| s.0 >= 500).unwrap();
         assert!((half.1 - 0.875).abs() < 1e-9, "{half:?}");
         let late = PruneConfig { from: 0.9, to: 1.0, ..PruneConfig::default() };
-        assert_eq!((1..=10).filter_map(|s| due(&late, s, 10)).last(), Some(1.0), "a short end still arrives");
+        assert_eq!((1..=10).filter_map(|s| due(&late, s, 10)).next_back(), Some(1.0), "a short end still arrives");
     }
 
     #[test]
     fn the_smallest_go_first_up_to_the_share_asked_for() {
         let one = Layer { sparsity: 0.9, ..layer(10, 20, 1) };
-        let kept = choose(&PruneConfig::default(), &[one.clone()], 1.0).remove(0);
+        let kept = choose(&PruneConfig::default(), std::slice::from_ref(&one), 1.0).remove(0);
         assert_eq!(zeros(&kept), 180);
         let of = |keep: bool| one.weights.iter().zip(&kept).filter(move |(_, k)| **k == keep).map(|(w, _)| w.abs());
         assert!(of(true).fold(f32::MAX, f32::min) >= of(false).fold(0.0, f32::max));

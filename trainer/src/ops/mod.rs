@@ -51,7 +51,7 @@ pub(crate) fn polynomial<const D: usize>(x: &Tensor<D>, coefficients: [Tensor<1>
     let count = coefficients[0].dims()[0];
     let elements: usize = x.dims().iter().skip(1).product();
     let alike = coefficients.iter().all(|k| k.dims()[0] == count && k.dtype() == DType::F32);
-    let own = on_cpu(&x.device()) && x.dtype() == DType::F32 && alike && count > 0 && elements % count == 0;
+    let own = on_cpu(&x.device()) && x.dtype() == DType::F32 && alike && count > 0 && elements.is_multiple_of(count);
     own.then(|| {
         let [a, b, c] = coefficients.map(Tensor::into_dispatch);
         Tensor::from_dispatch(Dispatch::quadratic(x.clone().into_dispatch(), a, b, c))
@@ -70,7 +70,7 @@ pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tens
         let channels = gamma.dims()[0];
         let parts = [(0, &norm.running_mean), (channels, &norm.running_var)];
         for (first, running) in parts {
-            let newest = moments.clone().slice([first..first + channels]).mul_scalar(norm.momentum);
+            let newest = moments.clone().narrow(0, first, channels).mul_scalar(norm.momentum);
             running.update((running.value_sync().mul_scalar(1.0 - norm.momentum) + newest).detach());
         }
         moments
