@@ -1,7 +1,7 @@
 //! What noise allows: how many levels a table may have, how many bits an output, and how likely a wrong integer is. Must never
 //! count on a noise smaller than the parameters' own formulas say.
 
-use beaa_ir::{LookupParameters, SET};
+use beaa_ir::{LookupParameters, SET, Stage};
 
 /// log2 of the probability that a normal number is farther than `margin` from zero, on either side (the usual tail bound for large
 /// arguments, from above).
@@ -23,43 +23,58 @@ pub(crate) fn log2_add(a: f64, b: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Pixels, encrypted under the small key: no key switching.
-    Fresh,
+    Small,
+    /// Pixels, encrypted under the large key, which taking off bits asks for.
+    Large,
     /// Results of bootstrapping.
     Bootstrapped,
+}
+
+impl Source {
+    /// Of stage `k` that takes off `drop` bits.
+    pub(crate) fn of(k: usize, drop: u32) -> Self {
+        match (k, drop) {
+            (0, 0) => Self::Small,
+            (0, _) => Self::Large,
+            _ => Self::Bootstrapped,
+        }
+    }
 }
 
 /// Variance of a sum of products with weights of squared norm `norm`, before switching and rounding.
 pub(crate) fn sum_variance(source: Source, norm: f64, parameters: &LookupParameters) -> f64 {
     match source {
-        Source::Fresh => norm * SET.lwe_std.powi(2),
+        Source::Small => norm * SET.lwe_std.powi(2),
+        Source::Large => norm * SET.glwe_std.powi(2),
         Source::Bootstrapped => norm * parameters.bootstrap_variance(),
     }
 }
 
 /// Variance at the blind rotation of a sum with variance `sum`.
 fn at_look_up(source: Source, sum: f64) -> f64 {
-    let switch = if source == Source::Bootstrapped { SET.switch_variance() } else { 0.0 };
+    let switch = if source == Source::Small { 0.0 } else { SET.switch_variance() };
     sum + switch + SET.rounding_variance()
 }
 
-/// log2 of the probability that one element of a stage comes out wrong.
-pub(crate) fn element_failure(source: Source, norm: f64, levels: u32, drop: u32, parameters: &LookupParameters) -> f64 {
+/// log2 of the probability that one element of a stage comes out wrong, for weights of squared norm `norm`.
+pub(crate) fn element_failure(source: Source, norm: f64, stage: &Stage, parameters: &LookupParameters) -> f64 {
     let mut sum = sum_variance(source, norm, parameters);
-    let mut failure = f64::NEG_INFINITY;
-    for bit in 0..drop {
-        // The sum is multiplied so that this bit is half a turn.
-        let factor = f64::from(levels) * f64::from(drop - bit).exp2();
-        failure = log2_add(failure, log2_tail(0.25, at_look_up(source, sum * factor * factor)));
-        // What is taken off comes from a bootstrapping; under the large key, so the rest is switched from then on.
-        sum += parameters.bootstrap_variance();
+    let (mut failure, mut done) = (f64::NEG_INFINITY, 0);
+    let bootstrap = parameters.bootstrap_variance();
+    for digit in stage.removals() {
+        // The sum is multiplied so that the digit, and the bit above it unless it is a bit itself, fill one turn.
+        let places = if digit == 1 { 0 } else { digit };
+        let factor = f64::from(stage.levels) * (f64::from(stage.drop - done) - f64::from(places)).exp2();
+        let margin = (-f64::from(places) - 2.0).exp2();
+        let tail = |variance: f64| log2_tail(margin, at_look_up(source, variance * factor * factor));
+        failure = log2_add(failure, tail(sum));
+        if digit > 1 {
+            failure = log2_add(failure, tail(sum + bootstrap));
+        }
+        sum += bootstrap;
+        done += digit;
     }
-    let box_half = 1.0 / (4.0 * f64::from(levels));
-    log2_add(failure, log2_tail(box_half, at_look_up(source, sum)))
-}
-
-/// The most levels of a table whose look-up fails with at most this probability.
-pub(crate) fn most_levels(source: Source, norm: f64, log2_failure: f64, parameters: &LookupParameters) -> Option<u32> {
-    (4..=64).rev().find(|&levels| element_failure(source, norm, levels, 0, parameters) <= log2_failure)
+    log2_add(failure, log2_tail(1.0 / (4.0 * f64::from(stage.levels)), at_look_up(source, sum)))
 }
 
 /// log2 of the probability that one output is decrypted wrongly.
@@ -85,7 +100,16 @@ mod tests {
     fn four_bits_have_the_failure_that_the_set_promises() {
         // The crate states 2^-128.6 for 16 levels with a norm of 5 and its own decomposition, with key switching.
         let own = LookupParameters::new(beaa_ir::DECOMPOSITIONS[0]);
-        let found = element_failure(Source::Bootstrapped, 25.0, 16, 0, &own);
+        let stage = Stage {
+            layer: String::new(),
+            weights: beaa_ir::SparseMatrix::from_rows(1, vec![vec![(0, 5)]]).unwrap(),
+            bias: vec![0],
+            drop: 0,
+            levels: 16,
+            tables: vec![0; 16],
+            proven: true,
+        };
+        let found = element_failure(Source::Bootstrapped, 25.0, &stage, &own);
         assert!((-140.0..-115.0).contains(&found), "{found}");
     }
 }

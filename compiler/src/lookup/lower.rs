@@ -10,6 +10,15 @@ use super::stage::{self, Row, Target};
 use super::{Choice, LookupOptions};
 use crate::{Error, Result};
 
+/// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve better.
+const MIN_LEVELS: u32 = 12;
+
+/// A stage of that shape without elements.
+fn bare(levels: u32, drop: u32) -> Stage {
+    let weights = SparseMatrix::default();
+    Stage { layer: String::new(), weights, bias: Vec::new(), drop, levels, tables: Vec::new(), proven: false }
+}
+
 /// Sums of every linear map on every sample in real arithmetic: `[map][output][sample]`.
 pub(crate) fn real_sums(chain: &Chain, samples: &[Vec<f64>]) -> Vec<Vec<Vec<f64>>> {
     let mut out: Vec<Vec<Vec<f64>>> =
@@ -76,18 +85,19 @@ pub(crate) fn lower(
     let mut values: Vec<Vec<f64>> = integers.iter().map(|s| s.iter().map(|&v| v as f64).collect()).collect();
     let mut stages = Vec::new();
     for (k, function) in chain.functions.iter().enumerate() {
-        let (source, drop) =
-            if k == 0 { (Source::Fresh, choice.first_drop) } else { (Source::Bootstrapped, choice.drop) };
+        let drop = if k == 0 { choice.first_drop } else { choice.drop };
+        let source = Source::of(k, drop);
         let map = on_integers(&chain.maps[k], &meaning);
         let fail = |what: String| Err(Error::Lookup { layer: map.layer.clone(), found: what });
         // Levels are found for a norm and the norm for levels; the norm hardly matters here, so two rounds do.
         let (mut norm, mut found) = (64.0, None);
         for _ in 0..3 {
-            let Some(levels) =
-                (4..=64).rev().find(|&l| budget::element_failure(source, norm, l, drop, &parameters) <= per_element)
+            let Some(levels) = (MIN_LEVELS..=64)
+                .rev()
+                .find(|&l| budget::element_failure(source, norm, &bare(l, drop), &parameters) <= per_element)
             else {
                 return fail(format!(
-                    "noise that leaves no table of 4 levels after dropping {drop} bits (weights of norm {:.0})",
+                    "noise that leaves no table of {MIN_LEVELS} levels after dropping {drop} bits (weights of norm {:.0})",
                     norm.sqrt()
                 ));
             };
@@ -103,7 +113,7 @@ pub(crate) fn lower(
             };
             let rows = stage::rows(&target);
             norm = rows.iter().map(Row::norm).fold(1.0, f64::max);
-            let fits = budget::element_failure(source, norm, levels, drop, &parameters) <= per_element;
+            let fits = budget::element_failure(source, norm, &bare(levels, drop), &parameters) <= per_element;
             found = Some((levels, rows, fits));
             if fits {
                 break;
@@ -155,6 +165,7 @@ pub(crate) fn lower(
         classes: model.classes().to_vec(),
         pixel_steps: choice.pixel_steps,
         input_slots: first.slots(),
+        input_large_key: first.drop > 0,
         output_bits: bits,
         output_scale: rows.iter().map(|r| r.scale).collect(),
         output_offset: lines.collect(),

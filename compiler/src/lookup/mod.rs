@@ -25,7 +25,7 @@ pub struct LookupOptions {
     pub agreement: f64,
     /// Bits of what a table hands on: 3 to 6.
     pub activation_bits: u32,
-    /// Bits of a pixel; searched when absent.
+    /// Bits of a pixel, for a model that was trained on such; searched when absent.
     pub pixel_bits: Option<u32>,
     /// log2 of the largest probability that any integer of one image comes out wrong.
     pub log2_failure: f64,
@@ -75,8 +75,8 @@ pub(crate) struct Choice {
 }
 
 /// From cheap to dear, roughly: bits of a pixel, bits dropped in the first stage, and later.
-const LADDER: [(u32, u32, u32); 10] =
-    [(1, 0, 3), (1, 0, 4), (1, 0, 5), (1, 1, 5), (2, 1, 5), (2, 2, 5), (2, 2, 6), (3, 3, 6), (4, 4, 6), (6, 6, 7)];
+const LADDER: [(u32, u32, u32); 8] =
+    [(1, 0, 4), (1, 0, 5), (1, 0, 6), (2, 1, 6), (2, 2, 6), (3, 4, 6), (4, 4, 8), (6, 6, 8)];
 
 /// A lowered program and what it costs.
 #[derive(Debug, Clone)]
@@ -98,7 +98,9 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
     // Every fourth image is kept apart, to judge by.
     let (judges, calibration): (Vec<_>, Vec<_>) = images.iter().enumerate().partition(|(i, _)| i % 4 == 3);
     let real = |set: &[(usize, &Vec<u8>)]| -> Vec<Vec<f64>> {
-        set.iter().map(|(_, p)| model.input().normalise(p).into_iter().map(f64::from).collect()).collect()
+        set.iter()
+            .map(|(_, p)| model.input().normalise(&meant(p, options)).into_iter().map(f64::from).collect())
+            .collect()
     };
     let wanted = lower::real_sums(&chain, &real(&calibration));
     let judged = lower::real_sums(&chain, &real(&judges));
@@ -106,9 +108,6 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
     let mut best: Option<LookupCompiled> = None;
     let mut refused = None;
     for (pixel_bits, first_drop, drop) in LADDER {
-        if options.pixel_bits.is_some_and(|b| b != pixel_bits) && options.pixel_bits.is_none_or(|_| pixel_bits != 6) {
-            continue;
-        }
         let pixel_bits = options.pixel_bits.unwrap_or(pixel_bits);
         let found = DECOMPOSITIONS.iter().find_map(|&decomposition| {
             let choice = Choice { pixel_steps: (1 << pixel_bits) - 1, first_drop, drop, decomposition };
@@ -116,6 +115,7 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
             match lower::lower(model, &chain, &wanted, &integers, &choice, options) {
                 Ok(program) => Some(program),
                 Err(e) => {
+                    eprintln!("{e}");
                     refused = Some(e);
                     None
                 }
@@ -124,6 +124,12 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
         let Some(program) = found else { continue };
         let program = with_failure(program)?;
         let report = report::report(model, &program, judges.iter().map(|(_, p)| p.as_slice()), &classes);
+        eprintln!(
+            "{pixel_bits} {first_drop} {drop} {:?} agree {} pbs {}",
+            program.signature().parameters,
+            report.agreement,
+            program.bootstrappings()
+        );
         tracing::info!(pixel_bits, first_drop, drop, agreement = report.agreement, "look-up program");
         let good = report.agreement >= options.agreement;
         if best.as_ref().is_none_or(|b| report.agreement > b.report.agreement) {
@@ -142,6 +148,13 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
 
 fn steps(pixels: &[u8], steps: u32) -> Vec<i64> {
     quantise_pixels(steps, pixels)
+}
+
+/// The pixels on which the model is meant: of fewer bits, where these were given.
+fn meant(pixels: &[u8], options: &LookupOptions) -> Vec<u8> {
+    let Some(bits) = options.pixel_bits else { return pixels.to_vec() };
+    let steps = (1_u32 << bits) - 1;
+    quantise_pixels(steps, pixels).iter().map(|v| (v * 255 / i64::from(steps)) as u8).collect()
 }
 
 /// The most likely class of each sample: `outputs[class][sample]`.

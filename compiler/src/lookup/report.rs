@@ -86,9 +86,9 @@ fn norm(weights: &[i32]) -> f64 {
 
 fn stage_failure(program: &LookupProgram, k: usize) -> f64 {
     let stage = &program.stages()[k];
-    let source = if k == 0 { Source::Fresh } else { Source::Bootstrapped };
+    let source = Source::of(k, stage.drop);
     let parameters = &program.signature().parameters;
-    let element = |r| element_failure(source, norm(stage.weights.row(r).1), stage.levels, stage.drop, parameters);
+    let element = |r| element_failure(source, norm(stage.weights.row(r).1), stage, parameters);
     (0..stage.bias.len()).map(element).fold(-1000.0, log2_add)
 }
 
@@ -114,7 +114,7 @@ pub(super) fn report<'a>(
                 layer: s.layer.clone(),
                 elements: s.bias.len(),
                 products: s.weights.entries(),
-                bootstrappings: s.bias.len() * (1 + s.drop as usize),
+                bootstrappings: s.bias.len() * s.bootstrappings(),
                 levels: s.levels,
                 drop: s.drop,
                 bits_for_any_input: any,

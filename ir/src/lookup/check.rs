@@ -20,13 +20,16 @@ pub(super) fn check(literal: &LookupLiteral) -> Result<()> {
     let signature = &literal.signature;
     check_signature(signature)?;
     let Some(first) = literal.stages.first() else { return fail("no stage", "one at least") };
-    if first.slots() != signature.input_slots {
-        return fail(format!("{} slots of the input", signature.input_slots), "those of the first stage");
+    if first.slots() != signature.input_slots || signature.input_large_key != (first.drop > 0) {
+        return fail(format!("{} slots of the input", signature.input_slots), "those of the first stage, and its key");
     }
     let mut width = signature.input.shape().len();
     for stage in &literal.stages {
         check_stage(stage, width)?;
         width = stage.bias.len();
+    }
+    if literal.last_bias.iter().any(|b| b.unsigned_abs() > 1 << 60) {
+        return fail("a bias of the outputs that is too large", "at most 2^60");
     }
     let outputs = signature.output_scale.len();
     if literal.last.columns() != width || literal.last.rows() != outputs || literal.last_bias.len() != outputs {
@@ -45,6 +48,10 @@ fn check_stage(stage: &Stage, inputs: usize) -> Result<()> {
             format!("{rows} x {} weights in `{}`", stage.weights.columns(), stage.layer),
             "a matrix that fits its input",
         );
+    }
+    let largest = stage.bias.iter().map(|b| b.unsigned_abs()).max().unwrap_or(0);
+    if largest > 1 << 60 {
+        return fail(format!("a bias of {largest} in `{}`", stage.layer), "at most 2^60");
     }
     if !(2..=MAX_LEVELS).contains(&stage.levels) || stage.drop > MAX_DROP {
         return fail(

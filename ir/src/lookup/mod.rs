@@ -63,7 +63,7 @@ impl LookupProgram {
 
     /// Programmable bootstrappings that one image takes.
     pub fn bootstrappings(&self) -> usize {
-        self.stages().iter().map(|s| s.bias.len() * (1 + s.drop as usize)).sum()
+        self.stages().iter().map(|s| s.bias.len() * s.bootstrappings()).sum()
     }
 
     /// Products of a ciphertext and an integer that one image takes.
@@ -91,6 +91,8 @@ pub struct LookupSignature {
     pub pixel_steps: u32,
     /// Numbers that an accumulator of the first stage can take: a pixel of 1 is encrypted as `1 / (2 input_slots)` of the torus.
     pub input_slots: u64,
+    /// Whether pixels are encrypted under the large key: taking off bits in the first stage asks for that.
+    pub input_large_key: bool,
     /// Outputs are integers modulo `2^output_bits`, centred around zero.
     pub output_bits: u32,
     /// Output `k` means `output_scale[k] * integer + output_offset[k]`.
@@ -140,6 +142,24 @@ impl Stage {
     /// Numbers that a sum may take: `levels * 2^drop`.
     pub fn slots(&self) -> u64 {
         u64::from(self.levels) << self.drop
+    }
+
+    /// How low bits are taken off, from the lowest: one at a time takes one bootstrapping, three or four together take two, one
+    /// for the bit above them and one for the digit (Liu, Micciancio and Polyakov, "Large-precision homomorphic sign evaluation using
+    /// FHEW/TFHE bootstrapping", Asiacrypt 2022).
+    pub fn removals(&self) -> Vec<u32> {
+        let (mut left, mut out) = (self.drop, Vec::new());
+        while left > 0 {
+            let digit = if left >= 3 { left.min(4) } else { 1 };
+            out.push(digit);
+            left -= digit;
+        }
+        out
+    }
+
+    /// Bootstrappings of one element.
+    pub fn bootstrappings(&self) -> usize {
+        1 + self.removals().iter().map(|&d| if d == 1 { 1 } else { 2 }).sum::<usize>()
     }
 
     /// The table of element `j`.
