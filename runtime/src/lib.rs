@@ -26,8 +26,8 @@ pub use execute::{LayerTime, OperationTime};
 pub use keys::{ClientKey, ServerKey, keygen};
 #[cfg(feature = "tfhe")]
 pub use lookup::{
-    LookupClientKey, LookupInput, LookupOutput, LookupRunReport, LookupServerKey, StageTime, decrypt_lookup,
-    encrypt_lookup, keygen_lookup, run_lookup, run_lookup_traced,
+    LookupClientKey, LookupInput, LookupOutput, LookupRunReport, LookupServerKey, LookupVerification, StageTime,
+    decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup, verify_lookup,
 };
 pub use progress::{Progress, Silent};
 pub use schedule::plan;

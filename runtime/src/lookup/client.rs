@@ -2,6 +2,7 @@
 //! model. Must never write a plaintext anywhere.
 
 use beaa_ir::{LookupSignature, SET, quantise_pixels};
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use super::ciphertexts::{self, Header, LookupInput, LookupOutput};

@@ -6,6 +6,7 @@ use std::path::Path;
 use beaa_ir::container::{self, Kind};
 use beaa_ir::{LookupParameters, SET};
 use serde::{Deserialize, Serialize};
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroize;
 

@@ -7,8 +7,10 @@ mod engine;
 mod keys;
 mod scheme;
 mod server;
+mod verify;
 
 pub use ciphertexts::{LookupInput, LookupOutput};
 pub use client::{decrypt_lookup, encrypt_lookup};
 pub use keys::{LookupClientKey, LookupServerKey, keygen_lookup};
-pub use server::{LookupRunReport, StageTime, run_lookup, run_lookup_traced};
+pub use server::{LookupRunReport, StageTime, run_lookup};
+pub use verify::{LookupVerification, verify_lookup};

@@ -2,6 +2,8 @@
 //! randomness; must never draw it from a given seed unless the caller asked for that.
 
 use beaa_ir::{LookupParameters, SET};
+use tfhe::core_crypto::commons::generators::DeterministicSeeder;
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 use tfhe::core_crypto::seeders::new_seeder;
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use beaa_ir::{LookupProgram, SET, SparseMatrix, lookup_hash};
 use rayon::prelude::*;
 use serde::Serialize;
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use super::ciphertexts::{self, Header, LookupInput, LookupOutput};
@@ -47,10 +48,10 @@ pub fn run_lookup(
 }
 
 /// What sees the results of each stage of each image: image, stage, whole ciphertexts under the large key.
-pub type Observer<'a> = dyn FnMut(usize, usize, &[Vec<u64>]) + 'a;
+pub(super) type Observer<'a> = dyn FnMut(usize, usize, &[Vec<u64>]) + 'a;
 
 /// Likewise; `observe` sees what every stage hands on, still encrypted.
-pub fn run_lookup_traced(
+pub(super) fn run_lookup_traced(
     program: &LookupProgram,
     key: &LookupServerKey,
     input: &LookupInput,
