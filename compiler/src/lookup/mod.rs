@@ -35,7 +35,7 @@ pub struct LookupOptions {
 
 impl Default for LookupOptions {
     fn default() -> Self {
-        Self { agreement: 0.98, activation_bits: 4, pixel_bits: None, log2_failure: -40.0, margin: 1.25 }
+        Self { agreement: 0.985, activation_bits: 5, pixel_bits: None, log2_failure: -40.0, margin: 1.25 }
     }
 }
 
@@ -75,8 +75,7 @@ pub(crate) struct Choice {
 }
 
 /// From cheap to dear, roughly: bits of a pixel, bits dropped in the first stage, and later.
-const LADDER: [(u32, u32, u32); 8] =
-    [(1, 0, 4), (1, 0, 5), (1, 0, 6), (2, 1, 6), (2, 2, 6), (3, 4, 6), (4, 4, 8), (6, 6, 8)];
+const LADDER: [(u32, u32, u32); 7] = [(1, 0, 5), (1, 0, 6), (2, 1, 6), (2, 2, 6), (3, 4, 6), (4, 4, 8), (6, 6, 8)];
 
 /// A lowered program and what it costs.
 #[derive(Debug, Clone)]
@@ -115,7 +114,6 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
             match lower::lower(model, &chain, &wanted, &integers, &choice, options) {
                 Ok(program) => Some(program),
                 Err(e) => {
-                    eprintln!("{e}");
                     refused = Some(e);
                     None
                 }
@@ -124,12 +122,6 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
         let Some(program) = found else { continue };
         let program = with_failure(program)?;
         let report = report::report(model, &program, judges.iter().map(|(_, p)| p.as_slice()), &classes);
-        eprintln!(
-            "{pixel_bits} {first_drop} {drop} {:?} agree {} pbs {}",
-            program.signature().parameters,
-            report.agreement,
-            program.bootstrappings()
-        );
         tracing::info!(pixel_bits, first_drop, drop, agreement = report.agreement, "look-up program");
         let good = report.agreement >= options.agreement;
         if best.as_ref().is_none_or(|b| report.agreement > b.report.agreement) {
