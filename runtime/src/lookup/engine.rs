@@ -14,11 +14,15 @@ pub(super) struct Engine {
     fft: Fft,
 }
 
+/// Elements that one thread works on together: the bootstrapping key is read once for all of them, and they still fit the cache.
+pub(super) const TOGETHER: usize = 8;
+
 /// Room of one thread.
 pub(super) struct Room {
     buffers: ComputationBuffers,
-    accumulator: GlweCiphertextOwned<u64>,
-    switched: Ciphertext,
+    accumulators: Vec<u64>,
+    inputs: Vec<u64>,
+    outputs: Vec<u64>,
 }
 
 impl Engine {
@@ -33,75 +37,137 @@ impl Engine {
     }
 
     pub(super) fn room(&self) -> Room {
-        let size = GlweDimension(1).to_glwe_size();
         let mut buffers = ComputationBuffers::new();
-        let need = blind_rotate_assign_mem_optimized_requirement::<u64>(size, scheme::degree(), self.fft.as_view());
+        let need = batch_programmable_bootstrap_lwe_ciphertext_mem_optimized_requirement::<u64>(
+            GlweDimension(1).to_glwe_size(),
+            scheme::degree(),
+            CiphertextCount(TOGETHER),
+            self.fft.as_view(),
+        );
         buffers.resize(need.unaligned_bytes_required());
         Room {
             buffers,
-            accumulator: GlweCiphertext::new(0, size, scheme::degree(), scheme::modulus()),
-            switched: LweCiphertext::new(0, scheme::small().to_lwe_size(), scheme::modulus()),
+            accumulators: vec![0; TOGETHER * 2 * SET.polynomial_size],
+            inputs: vec![0; TOGETHER * (SET.lwe_dimension + 1)],
+            outputs: vec![0; TOGETHER * (SET.polynomial_size + 1)],
         }
     }
 
-    /// Element `j` of `stage`: from its sum to what its table says, of `2 * slots` of the next sums.
-    pub(super) fn element(
+    /// Elements from `first` on of `stage`, one for each of `sums`, [`TOGETHER`] at most: from their sums to what their tables say, of
+    /// `2 * slots` of the next sums.
+    pub(super) fn elements(
         &self,
         room: &mut Room,
         stage: &Stage,
-        j: usize,
-        mut sum: Ciphertext,
+        first: usize,
+        mut sums: Vec<Ciphertext>,
         slots: u64,
-    ) -> Ciphertext {
+    ) -> Vec<Ciphertext> {
         let mut done = 0;
         for digit in stage.removals() {
-            self.take_off(room, stage, &mut sum, done, digit);
+            self.take_off(room, stage, &mut sums, done, digit);
             done += digit;
         }
-        let table: Vec<u64> = stage.table(j).iter().map(|&v| point(i64::from(v), slots)).collect();
-        self.look_up(room, &sum, &table)
+        let entries = |j: usize| stage.table(j).iter().map(|&v| point(i64::from(v), slots)).collect();
+        let tables: Vec<Vec<u64>> = (first..first + sums.len()).map(entries).collect();
+        self.look_up(room, &sums, |j| tables.get(j).map_or(&[][..], Vec::as_slice))
     }
 
-    /// Subtracts the `digit` bits of `sum` that lie above the lowest `done`, which are zero.
-    fn take_off(&self, room: &mut Room, stage: &Stage, sum: &mut Ciphertext, done: u32, digit: u32) {
+    /// Subtracts the `digit` bits of each sum that lie above the lowest `done`, which are zero.
+    fn take_off(&self, room: &mut Room, stage: &Stage, sums: &mut [Ciphertext], done: u32, digit: u32) {
         let places = if digit == 1 { 0 } else { digit };
         // After this, the digit and the bit above it fill one turn; a bit by itself is half a turn.
         let factor = u64::from(stage.levels) << (stage.drop - done - places);
         let unit = |power: u32| point(1_i64 << power, stage.slots());
         // The bit that lies at half a turn, as half its value with one sign or the other.
         let half = unit(done + places) / 2;
-        let mut turned = scaled(sum, factor);
-        lwe_ciphertext_plaintext_add_assign(&mut turned, Plaintext(1 << (62 - places)));
-        let mut bit = self.look_up(room, &turned, &[half.wrapping_neg()]);
-        lwe_ciphertext_plaintext_add_assign(&mut bit, Plaintext(half));
+        let turned: Vec<Ciphertext> = sums
+            .iter()
+            .map(|sum| {
+                let mut turned = scaled(sum, factor);
+                lwe_ciphertext_plaintext_add_assign(&mut turned, Plaintext(1 << (62 - places)));
+                turned
+            })
+            .collect();
+        let sign = [half.wrapping_neg()];
+        let mut bits = self.look_up(room, &turned, |_| &sign);
+        bits.iter_mut().for_each(|b| lwe_ciphertext_plaintext_add_assign(b, Plaintext(half)));
         if places == 0 {
-            lwe_ciphertext_sub_assign(sum, &bit);
+            sums.iter_mut().zip(&bits).for_each(|(sum, bit)| lwe_ciphertext_sub_assign(sum, bit));
             return;
         }
-        let mut below = sum.clone();
-        lwe_ciphertext_sub_assign(&mut below, &bit);
+        let below: Vec<Ciphertext> = sums
+            .iter()
+            .zip(&bits)
+            .map(|(sum, bit)| {
+                let mut below = sum.clone();
+                lwe_ciphertext_sub_assign(&mut below, bit);
+                scaled(&below, factor)
+            })
+            .collect();
         let table: Vec<u64> = (0..1_i64 << digit).map(|d| point(d << done, stage.slots())).collect();
-        let value = self.look_up(room, &scaled(&below, factor), &table);
-        lwe_ciphertext_sub_assign(sum, &value);
+        let values = self.look_up(room, &below, |_| &table);
+        sums.iter_mut().zip(&values).for_each(|(sum, value)| lwe_ciphertext_sub_assign(sum, value));
     }
 
-    /// The entry of `table` that the phase points at: entry `t` of `n` around the fraction `t / 2n`, negated in the upper half.
-    fn look_up(&self, room: &mut Room, input: &Ciphertext, table: &[u64]) -> Ciphertext {
-        let Room { buffers, accumulator, switched } = room;
-        fill(accumulator, table);
-        let small = if input.lwe_size() == scheme::small().to_lwe_size() {
-            input.as_view()
-        } else {
-            keyswitch_lwe_ciphertext(&self.switch, input, switched);
-            switched.as_view()
-        };
-        let log = scheme::degree().to_blind_rotation_input_modulus_log();
-        let rounded = lwe_ciphertext_centered_binary_modulus_switch::<u64, usize, _>(small, log);
-        blind_rotate_assign_mem_optimized(&rounded, accumulator, &self.bootstrap, self.fft.as_view(), buffers.stack());
-        let mut out = LweCiphertext::new(0, scheme::large().to_lwe_size(), scheme::modulus());
-        extract_lwe_sample_from_glwe_ciphertext(accumulator, &mut out, MonomialDegree(0));
-        out
+    /// The entry of each one's table that its phase points at: entry `t` of `n` around the fraction `t / 2n`, negated in the upper half.
+    fn look_up<'t>(
+        &self,
+        room: &mut Room,
+        inputs: &[Ciphertext],
+        table: impl Fn(usize) -> &'t [u64],
+    ) -> Vec<Ciphertext> {
+        let (count, size) = (inputs.len(), SET.lwe_dimension + 1);
+        let ring = 2 * SET.polynomial_size;
+        for (j, (input, (small, accumulator))) in
+            inputs.iter().zip(room.inputs.chunks_mut(size).zip(room.accumulators.chunks_mut(ring))).enumerate()
+        {
+            if input.lwe_size().0 == size {
+                small.copy_from_slice(input.as_ref());
+            } else {
+                keyswitch_lwe_ciphertext(
+                    &self.switch,
+                    input,
+                    &mut LweCiphertext::from_container(&mut *small, scheme::modulus()),
+                );
+            }
+            centre(small);
+            fill(accumulator, table(j));
+        }
+        let out = SET.polynomial_size + 1;
+        batch_programmable_bootstrap_lwe_ciphertext_mem_optimized(
+            &LweCiphertextList::from_container(&room.inputs[..count * size], LweSize(size), scheme::modulus()),
+            &mut LweCiphertextList::from_container(&mut room.outputs[..count * out], LweSize(out), scheme::modulus()),
+            &GlweCiphertextList::from_container(
+                &room.accumulators[..count * ring],
+                GlweDimension(1).to_glwe_size(),
+                scheme::degree(),
+                scheme::modulus(),
+            ),
+            &self.bootstrap,
+            self.fft.as_view(),
+            room.buffers.stack(),
+        );
+        room.outputs[..count * out]
+            .chunks(out)
+            .map(|c| LweCiphertext::from_container(c.to_vec(), scheme::modulus()))
+            .collect()
     }
+}
+
+/// Takes the expected error of rounding the mask to multiples of 1/2N, and half such a step, off the body: bits of the key are one half on
+/// average (Bernard et al., "Drifting towards better error probabilities", 2024).
+fn centre(ciphertext: &mut [u64]) {
+    let Some((body, mask)) = ciphertext.split_last_mut() else { return };
+    let step = 64 - (2 * SET.polynomial_size).ilog2();
+    let errors: i128 = mask
+        .iter()
+        .map(|&a| {
+            let rounded = a.wrapping_add(1 << (step - 1)) >> step << step;
+            i128::from(rounded.wrapping_sub(a) as i64)
+        })
+        .sum();
+    *body = body.wrapping_add((errors / 2) as u64).wrapping_sub(1 << (step - 1));
 }
 
 fn scaled(ciphertext: &Ciphertext, factor: u64) -> Ciphertext {
@@ -110,20 +176,17 @@ fn scaled(ciphertext: &Ciphertext, factor: u64) -> Ciphertext {
     out
 }
 
-/// The table as a polynomial. The centred modulus switch puts a phase of `u` between coefficients `u - 1` and `u`.
-fn fill(accumulator: &mut GlweCiphertextOwned<u64>, table: &[u64]) {
+/// The table as a polynomial, the mask zero. What is centred lies between coefficients `u` and `u + 1`.
+fn fill(accumulator: &mut [u64], table: &[u64]) {
     let (n, entries) = (SET.polynomial_size, table.len());
-    accumulator.as_mut().fill(0);
-    for (u, coefficient) in accumulator.get_mut_body().as_mut().iter_mut().enumerate() {
-        // Nearest entry to (u + 1/2) / n * entries, in whole numbers.
-        let place = ((2 * u + 1) * entries + n) / (2 * n);
+    let (mask, body) = accumulator.split_at_mut(n);
+    mask.fill(0);
+    for (u, coefficient) in body.iter_mut().enumerate() {
+        // Nearest entry to (u + 1/2) / n * entries, in whole numbers; a sign is the same in the whole half.
+        let place = if entries == 1 { 0 } else { ((2 * u + 1) * entries + n) / (2 * n) };
         *coefficient = match table.get(place) {
             Some(&v) => v,
             None => table.first().map_or(0, |v| v.wrapping_neg()),
         };
-    }
-    if entries == 1 {
-        // A sign: the same in the whole lower half, wherever in it.
-        accumulator.get_mut_body().as_mut().fill(table[0]);
     }
 }

@@ -10,7 +10,7 @@ use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use super::ciphertexts::{self, Header, LookupInput, LookupOutput};
-use super::engine::Engine;
+use super::engine::{Engine, Room, TOGETHER};
 use super::keys::{self, LookupServerKey};
 use super::scheme::{self, Ciphertext, point};
 use crate::{Progress, Result};
@@ -93,13 +93,16 @@ pub(super) fn run_lookup_traced(
             let began = Instant::now();
             // What an integer of the next sums is as a point: of the next stage, or of the outputs.
             let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::Stage::slots);
-            let one = |room: &mut super::engine::Room, j: usize| {
-                let bias = point(stage.bias[j], stage.slots());
-                let out = engine.element(room, stage, j, sum(&stage.weights, j, &values, bias), slots);
-                progress.advance(1);
-                out.into_container()
+            let some = |room: &mut Room, chunk: usize| {
+                let rows = chunk * TOGETHER..((chunk + 1) * TOGETHER).min(stage.bias.len());
+                let (first, count) = (rows.start, rows.len());
+                let sums = rows.map(|j| sum(&stage.weights, j, &values, point(stage.bias[j], stage.slots()))).collect();
+                let out = engine.elements(room, stage, first, sums, slots);
+                progress.advance(count as u64);
+                out.into_iter().map(LweCiphertext::into_container).collect::<Vec<_>>()
             };
-            values = (0..stage.bias.len()).into_par_iter().map_init(|| engine.room(), one).collect();
+            let chunks = (0..stage.bias.len().div_ceil(TOGETHER)).into_par_iter().with_max_len(1);
+            values = chunks.map_init(|| engine.room(), some).collect::<Vec<_>>().concat();
             stages[k].seconds += began.elapsed().as_secs_f64();
             observe(image, k, &values);
         }
