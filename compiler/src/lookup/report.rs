@@ -9,8 +9,10 @@ use serde::Serialize;
 use super::budget::{Source, element_failure, log2_add, output_failure};
 use super::predict;
 
-/// Seconds of one bootstrapping with key switching, on one core of the machine that docs/tfhe.md names, by levels of the decomposition.
-const BOOTSTRAP_SECONDS: [f64; 3] = [0.0115, 0.0165, 0.0225];
+/// Seconds of one blind rotation on one core of the machine that docs/tfhe.md names, by digits of the decomposition.
+const ROTATION_SECONDS: [f64; 3] = [0.0177, 0.0267, 0.0354];
+/// Seconds of one key switching.
+const SWITCH_SECONDS: f64 = 0.0047;
 /// Seconds of one product of a ciphertext under the large key with an integer.
 const PRODUCT_SECONDS: f64 = 0.5e-6;
 
@@ -125,7 +127,10 @@ pub(super) fn report<'a>(
         })
         .collect();
     let digits = signature.parameters.levels;
-    let bootstrap = BOOTSTRAP_SECONDS.get(digits.wrapping_sub(1)).copied().unwrap_or(f64::NAN);
+    let rotation = ROTATION_SECONDS.get(digits.wrapping_sub(1)).copied().unwrap_or(f64::NAN);
+    // Sums of pixels under the small key are not switched.
+    let fresh = program.stages().first().filter(|s| s.drop == 0).map_or(0, |s| s.bias.len());
+    let switches = program.bootstrappings() - fresh;
     let (n, big) = (SET.lwe_dimension as u64, SET.polynomial_size as u64);
     LookupReport {
         model: model.name().into(),
@@ -133,7 +138,9 @@ pub(super) fn report<'a>(
         products: program.products(),
         pixel_bits: (signature.pixel_steps + 1).ilog2(),
         output_bits: signature.output_bits,
-        seconds: program.bootstrappings() as f64 * bootstrap + program.products() as f64 * PRODUCT_SECONDS,
+        seconds: program.bootstrappings() as f64 * rotation
+            + switches as f64 * SWITCH_SECONDS
+            + program.products() as f64 * PRODUCT_SECONDS,
         key_bytes: 8 * (n * digits as u64 * 2 * big + big * SET.switch_levels as u64),
         image_bytes: 8 * signature.input.shape().len() as u64,
         log2_failure: signature.log2_failure,
