@@ -18,7 +18,7 @@ use crate::selection::{Roots, normalise, parse_set};
 use crate::{experiment, files, size};
 
 /// Images that errors and margins are predicted on, at most.
-pub(crate) const SAMPLES: usize = 4096;
+const SAMPLES: usize = 4096;
 
 /// Options of `beaa compile`.
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// What the program is for.
     #[arg(long, value_name = "NAME", value_enum, default_value = "ckks")]
     backend: Backend,
-    /// With `--backend tfhe`: bits of what a table hands on, 2 to 6 [default: 5].
+    /// With `--backend tfhe`: bits of what a table hands on, 2 to 6; searched by default.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     pub(crate) activation_bits: Option<u32>,
     /// With `--backend tfhe`: bits of a pixel, and the model is meant on such pixels; by default as it was trained, or searched.

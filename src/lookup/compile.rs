@@ -6,11 +6,14 @@ use beaa_datasets::Split;
 use beaa_ir::{LookupInterface, Model, save_lookup, save_lookup_interface};
 use serde_json::json;
 
-use crate::commands::compile::{Arguments, SAMPLES, beside};
+use crate::commands::compile::{Arguments, beside};
 use crate::commands::eval::trained_on;
 use crate::context::Context;
 use crate::files;
 use crate::selection::normalise;
+
+/// Images to calibrate on and to judge by, at most.
+const CALIBRATION: usize = 12_000;
 
 /// What runs the program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,7 +28,7 @@ pub(crate) enum Backend {
 pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -> Result<()> {
     let mut options = LookupOptions::default();
     options.agreement = arguments.target.agreement.unwrap_or(options.agreement);
-    options.activation_bits = arguments.activation_bits.unwrap_or(options.activation_bits);
+    options.activation_bits = arguments.activation_bits;
     let trained = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
     options.pixel_bits = arguments.pixel_bits.or(trained.and_then(|b| u32::try_from(b).ok()));
     let spec = match &arguments.target.samples {
@@ -36,7 +39,7 @@ pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -
     let all = dataset.split(Split::Train);
     // Refuses images of another shape.
     normalise(&all.take(1), model.input())?;
-    let step = all.len().div_ceil(SAMPLES).max(1);
+    let step = all.len().div_ceil(CALIBRATION).max(1);
     let pixels: Vec<Vec<u8>> = (0..all.len()).step_by(step).filter_map(|i| all.image(i)).map(<[u8]>::to_vec).collect();
     let compiled = compile_lookup(model, &options, &pixels)?;
     files::parent(&arguments.out)?;

@@ -77,7 +77,7 @@ pub(crate) fn lower(
     options: &LookupOptions,
 ) -> Result<LookupProgram> {
     let parameters = LookupParameters::new(choice.decomposition);
-    let steps = (1_u32 << options.activation_bits) - 1;
+    let steps = choice.steps;
     let bootstrappings: usize = chain.maps.iter().map(|m| m.bias.len() * 8).sum();
     let per_element = options.log2_failure - (bootstrappings.max(2) as f64).log2();
     let mut meaning = pixels(model.input(), choice.pixel_steps);

@@ -23,8 +23,8 @@ use crate::{Error, Result};
 pub struct LookupOptions {
     /// The share of samples, other than those calibrated on, that must keep the class that the model gives them.
     pub agreement: f64,
-    /// Bits of what a table hands on: 3 to 6.
-    pub activation_bits: u32,
+    /// Bits of what a table hands on, 2 to 6; searched when absent.
+    pub activation_bits: Option<u32>,
     /// Bits of a pixel, for a model that was trained on such; searched when absent.
     pub pixel_bits: Option<u32>,
     /// log2 of the largest probability that any integer of one image comes out wrong.
@@ -35,7 +35,7 @@ pub struct LookupOptions {
 
 impl Default for LookupOptions {
     fn default() -> Self {
-        Self { agreement: 0.985, activation_bits: 5, pixel_bits: None, log2_failure: -40.0, margin: 1.25 }
+        Self { agreement: 0.985, activation_bits: None, pixel_bits: None, log2_failure: -40.0, margin: 1.25 }
     }
 }
 
@@ -47,8 +47,8 @@ impl LookupOptions {
         if !(0.0..1.0).contains(&self.agreement) {
             return refuse("agreement", self.agreement.to_string(), "at least 0, and below 1");
         }
-        if !(2..=6).contains(&self.activation_bits) {
-            return refuse("activation_bits", self.activation_bits.to_string(), "2 to 6");
+        if self.activation_bits.is_some_and(|b| !(2..=6).contains(&b)) {
+            return refuse("activation_bits", format!("{:?}", self.activation_bits), "2 to 6");
         }
         if self.pixel_bits.is_some_and(|b| !(1..=8).contains(&b)) {
             return refuse("pixel_bits", format!("{:?}", self.pixel_bits), "1 to 8");
@@ -67,6 +67,8 @@ impl LookupOptions {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) pixel_steps: u32,
+    /// What a table hands on is `0..=steps`.
+    pub(crate) steps: u32,
     /// Bits taken off the sums of the first stage, one bootstrapping each.
     pub(crate) first_drop: u32,
     /// Likewise of later stages.
@@ -74,8 +76,9 @@ pub(crate) struct Choice {
     pub(crate) decomposition: (usize, usize),
 }
 
-/// From cheap to dear, roughly: bits of a pixel, bits dropped in the first stage, and later.
-const LADDER: [(u32, u32, u32); 7] = [(1, 0, 5), (1, 0, 6), (2, 1, 6), (2, 2, 6), (3, 4, 6), (4, 4, 8), (6, 6, 8)];
+/// From cheap to dear: bits of a pixel, bits dropped in the first stage, and later, bits of what tables hand on.
+const LADDER: [(u32, u32, u32, u32); 7] =
+    [(1, 0, 5, 4), (1, 0, 6, 5), (2, 1, 6, 5), (2, 2, 6, 5), (3, 4, 6, 5), (4, 4, 8, 5), (6, 6, 8, 6)];
 
 /// A lowered program and what it costs.
 #[derive(Debug, Clone)]
@@ -106,10 +109,16 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
     let classes = judged.last().map(|outputs| classes(outputs)).unwrap_or_default();
     let mut best: Option<LookupCompiled> = None;
     let mut refused = None;
-    for (pixel_bits, first_drop, drop) in LADDER {
+    for (pixel_bits, first_drop, drop, activation_bits) in LADDER {
         let pixel_bits = options.pixel_bits.unwrap_or(pixel_bits);
         let found = DECOMPOSITIONS.iter().find_map(|&decomposition| {
-            let choice = Choice { pixel_steps: (1 << pixel_bits) - 1, first_drop, drop, decomposition };
+            let choice = Choice {
+                pixel_steps: (1 << pixel_bits) - 1,
+                steps: (1 << options.activation_bits.unwrap_or(activation_bits)) - 1,
+                first_drop,
+                drop,
+                decomposition,
+            };
             let integers: Vec<Vec<i64>> = calibration.iter().map(|(_, p)| steps(p, choice.pixel_steps)).collect();
             match lower::lower(model, &chain, &wanted, &integers, &choice, options) {
                 Ok(program) => Some(program),
