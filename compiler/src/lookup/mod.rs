@@ -9,6 +9,8 @@ mod prune;
 mod report;
 mod rounding;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use beaa_ir::{DECOMPOSITIONS, LookupLiteral, LookupProgram, Model, evaluate_lookup, quantise_pixels};
 use serde::{Deserialize, Serialize};
