@@ -42,7 +42,7 @@ pub fn load_lookup(path: &Path) -> Result<LookupProgram> {
     let mut stages = Vec::new();
     for h in &opened.header.stages {
         let (weights, bias) = matrix(&mut rest, h.rows, columns)?;
-        let entries = h.rows.checked_mul(h.levels as usize).unwrap_or(usize::MAX);
+        let entries = h.rows.saturating_mul(h.levels as usize);
         let tables = numbers::<2>(&mut rest, entries)?.map(i16::from_le_bytes).collect();
         columns = h.rows;
         stages.push(Stage {
