@@ -14,8 +14,11 @@ fn image(seed: usize, [channels, height, width]: [usize; 3]) -> Vec<u8> {
     let blots: Vec<[usize; 3]> =
         (0..6).map(|b| [next(3 * b) % height, next(3 * b + 1) % width, 2 + next(3 * b + 2) % 4]).collect();
     let inside = |r: usize, c: usize| blots.iter().any(|&[y, x, size]| r.abs_diff(y) < size && c.abs_diff(x) < size);
-    let plane =
-        |c: usize| (0..height * width).map(move |i| if inside(i / width, i % width) { 255 - 40 * c as u8 } else { 0 });
+    // Quadratics grow fast outside of what they have seen: colour pictures are kept close to grey.
+    let (dark, light) = if channels == 1 { (0, 255) } else { (100, 140) };
+    let plane = |c: usize| {
+        (0..height * width).map(move |i| if inside(i / width, i % width) { light - 5 * c as u8 } else { dark })
+    };
     (0..channels).flat_map(plane).collect()
 }
 

@@ -34,7 +34,7 @@ fn bad(folder: &Path, arguments: &str, words: &[&str]) {
 fn one_image_the_whole_way() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let report = good(at, "compile MODEL --backend tfhe --samples pneumoniamnist --agreement 0 -o p.tfhe");
+    let report = good(at, "compile MODEL --backend tfhe --samples pneumoniamnist --agreement 0.5 -o p.tfhe");
     assert!(report.contains("bootstrappings") && report.contains("no sum can wrap"), "{report}");
     good(at, "keygen p.tfhe.signature --out keys");
     good(
