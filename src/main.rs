@@ -9,6 +9,7 @@ mod exit;
 mod experiment;
 mod files;
 mod interrupt;
+mod lookup;
 mod machine;
 mod memory;
 mod own;

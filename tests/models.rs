@@ -5,16 +5,21 @@
 use std::path::{Path, PathBuf};
 
 use beaa_compiler::{Options, compile};
-use beaa_ir::{evaluate, load_model, program_hash};
+use beaa_ir::{Model, Program, evaluate, load_model, program_hash};
 use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear};
 
-/// Blots of random place and size: the values and the shape of MNIST, without its files.
-fn image(seed: usize) -> Vec<u8> {
+/// Blots of random place and size: the values and the shape of the data sets, without their files.
+fn image(seed: usize, [channels, height, width]: [usize; 3]) -> Vec<u8> {
     let next = |k: usize| (seed * 7919 + k * 104_729 + 13) % 997;
     let blots: Vec<[usize; 3]> =
-        (0..6).map(|b| [next(3 * b) % 28, next(3 * b + 1) % 28, 2 + next(3 * b + 2) % 4]).collect();
+        (0..6).map(|b| [next(3 * b) % height, next(3 * b + 1) % width, 2 + next(3 * b + 2) % 4]).collect();
     let inside = |r: usize, c: usize| blots.iter().any(|&[y, x, size]| r.abs_diff(y) < size && c.abs_diff(x) < size);
-    (0..784).map(|i| if inside(i / 28, i % 28) { 255 } else { 0 }).collect()
+    // Quadratics grow fast outside of what they have seen: colour pictures are kept close to grey.
+    let (dark, light) = if channels == 1 { (0, 255) } else { (100, 140) };
+    let plane = |c: usize| {
+        (0..height * width).map(move |i| if inside(i / width, i % width) { light - 5 * c as u8 } else { dark })
+    };
+    (0..channels).flat_map(plane).collect()
 }
 
 /// Every folder under `models/` with a student in it.
@@ -41,31 +46,70 @@ fn committed_students_are_small_and_come_with_their_configuration_and_log() {
     }
 }
 
-/// For each model of 28 x 28 pixels: made-up images through keys, encryption, the run and decryption.
+fn made_up(model: &Model, count: usize) -> Vec<Vec<f32>> {
+    (0..count).map(|i| model.input().normalise(&image(i, model.input().shape))).collect()
+}
+
+/// Large students take a minute and gigabytes under encryption: they have a test of their own.
+fn is_small(model: &Model) -> bool {
+    model.input().shape == [1, 28, 28]
+}
+
+fn compiled(model: &Model, logit_error: f64) -> Program {
+    let program = compile(model, &Options { logit_error, ..Options::default() }).unwrap().program;
+    assert_eq!((program.signature().parameters.security, program.signature().outputs), (128, 10));
+    program
+}
+
+/// Made-up images through keys, encryption, the run and decryption: against the program and against the model, both in clear.
+fn answers_encrypted_as_in_clear(model: &Model, program: &Program, count: usize, [scheme, rounding]: [f64; 2]) {
+    let signature = program.signature();
+    let images = made_up(model, count);
+    let (client, server) = keygen(&signature.parameters, None).unwrap();
+    let hash = program_hash(program);
+    let input = encrypt(signature, &hash, &client, &images, None, &Silent).unwrap();
+    let (output, _) = run(program, &server, &input, &Silent).unwrap();
+    let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
+    let clear = run_clear(program, &images).unwrap();
+    for ((answer, clear), image) in answers.iter().zip(&clear).zip(&images) {
+        let exact = evaluate(model, image).unwrap();
+        for ((a, c), e) in answer.iter().zip(clear).zip(&exact) {
+            assert!((a - c).abs() < scheme && (a - e).abs() < rounding, "{a} encrypted, {c} compiled, {e} exact");
+        }
+    }
+}
+
 #[test]
 fn committed_students_answer_encrypted_as_in_clear() {
-    for path in students() {
-        let model = load_model(&path).unwrap();
-        assert_eq!(model.input().shape, [1, 28, 28], "{}: write an image of this shape", path.display());
-        assert!(model.accuracy().unwrap().test.unwrap() >= 0.989);
-        let options = Options { logit_error: 1.0 / 128.0, ..Options::default() };
-        let program = compile(&model, &options).unwrap().program;
-        let signature = program.signature();
-        assert_eq!((signature.parameters.security, signature.outputs), (128, 10));
-        assert!(signature.parameters.moduli.len() <= 4, "{:?}", signature.parameters);
-        let images: Vec<Vec<f32>> = (0..200).map(|i| model.input().normalise(&image(i))).collect();
-        let (client, server) = keygen(&signature.parameters, None).unwrap();
-        let hash = program_hash(&program);
-        let input = encrypt(signature, &hash, &client, &images, None, &Silent).unwrap();
-        let (output, _) = run(&program, &server, &input, &Silent).unwrap();
-        let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
-        let clear = run_clear(&program, &images).unwrap();
-        for ((answer, clear), image) in answers.iter().zip(&clear).zip(&images) {
-            let exact = evaluate(&model, image).unwrap();
-            for ((a, c), e) in answer.iter().zip(clear).zip(&exact) {
-                // The error asked for is 2^-7 as a standard deviation; these images are not the ones it was predicted for.
-                assert!((a - c).abs() < 0.1 && (a - e).abs() < 0.2, "{a} encrypted, {c} compiled, {e} exact");
+    let models: Vec<Model> = students().iter().map(|p| load_model(p).unwrap()).filter(is_small).collect();
+    assert!(models.len() >= 2);
+    for model in models {
+        assert!(model.accuracy().unwrap().test.unwrap() >= 0.98);
+        let program = compiled(&model, 1.0 / 128.0);
+        assert!(program.signature().parameters.moduli.len() <= 4, "{:?}", program.signature().parameters);
+        // The error asked for is 2^-7 as a standard deviation; these images are not the ones it was predicted for.
+        answers_encrypted_as_in_clear(&model, &program, 200, [0.1, 0.2]);
+    }
+}
+
+#[test]
+fn large_students_compile_and_answer_in_clear() {
+    for model in students().iter().map(|p| load_model(p).unwrap()).filter(|m| !is_small(m)) {
+        assert!(model.accuracy().unwrap().test.unwrap() >= 0.82);
+        let program = compiled(&model, 1.0 / 16.0);
+        let images = made_up(&model, 4);
+        for (clear, image) in run_clear(&program, &images).unwrap().iter().zip(&images) {
+            for (c, e) in clear.iter().zip(&evaluate(&model, image).unwrap()) {
+                assert!((c - e).abs() < 1.0, "{c} compiled, {e} exact");
             }
         }
+    }
+}
+
+#[test]
+#[ignore = "two minutes and 8 GB; `cargo test --release --test models -- --ignored`"]
+fn large_students_answer_encrypted_as_in_clear() {
+    for model in students().iter().map(|p| load_model(p).unwrap()).filter(|m| !is_small(m)) {
+        answers_encrypted_as_in_clear(&model, &compiled(&model, 1.0 / 16.0), 100, [0.5, 1.0]);
     }
 }

@@ -69,6 +69,16 @@ pub enum Error {
         /// The ring degree.
         degree: usize,
     },
+    /// A layer that the `tfhe` backend's noise or range cannot carry.
+    #[error(
+        "lowering to look-ups: layer `{layer}` has {found}; ask for fewer bits or a larger probability of failure, or compile for ckks"
+    )]
+    Lookup {
+        /// The layer.
+        layer: String,
+        /// What is wrong with it.
+        found: String,
+    },
     /// The compiler contradicted itself.
     #[error("pass `{pass}`: {found}; this is a bug of the compiler, please report it with the model")]
     Internal {

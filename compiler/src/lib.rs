@@ -20,6 +20,7 @@ mod graph;
 mod import;
 mod integers;
 mod levels;
+mod lookup;
 mod machine;
 mod matrix;
 mod merge;
@@ -46,6 +47,7 @@ mod why;
 pub use error::{Error, Result, UnsupportedLayer};
 pub use explain::{explain, explain_choices};
 pub use forecast::{Forecast, forecast};
+pub use lookup::{LookupCompiled, LookupOptions, LookupReport, StageReport, compile_lookup, explain_lookup};
 pub use machine::{Machine, MachineError, MachineLiteral, Rates};
 pub use options::Options;
 #[doc(hidden)]

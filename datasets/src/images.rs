@@ -13,6 +13,14 @@ pub struct Images {
 }
 
 impl Images {
+    /// The same images with pixels rounded to `2^bits` equidistant values; 8 bits change nothing.
+    #[must_use]
+    pub fn rounded(&self, bits: u32) -> Self {
+        let steps = f64::from((1_u32 << bits.clamp(1, 8)) - 1);
+        let round = |v: u8| ((f64::from(v) / 255.0 * steps).round() / steps * 255.0).round() as u8;
+        Self { shape: self.shape, pixels: self.pixels.iter().map(|&v| round(v)).collect(), labels: self.labels.clone() }
+    }
+
     /// Images of `shape` (channels, height, width) one after the other in `pixels`, and one label each.
     ///
     /// `origin` names the source in errors: a file, or the name of a data set made in memory.

@@ -29,9 +29,37 @@ pub enum Kind {
     Ciphertexts,
     /// The client's side of a program.
     Signature,
+    /// A program of table look-ups, for the `tfhe` backend.
+    LookupProgram,
+    /// The client's side of such a program.
+    LookupSignature,
+    /// A client's secret key for such programs.
+    LookupSecretKey,
+    /// The keys that a server needs for such programs.
+    LookupServerKey,
+    /// Encrypted images or results of such programs.
+    LookupCiphertexts,
 }
 
 impl Kind {
+    const ALL: [Self; 10] = [
+        Self::Program,
+        Self::SecretKey,
+        Self::EvaluationKey,
+        Self::Ciphertexts,
+        Self::Signature,
+        Self::LookupProgram,
+        Self::LookupSignature,
+        Self::LookupSecretKey,
+        Self::LookupServerKey,
+        Self::LookupCiphertexts,
+    ];
+
+    /// Whether this belongs to the `tfhe` backend.
+    pub fn is_lookup(self) -> bool {
+        self.code() >= Self::LookupProgram.code()
+    }
+
     fn code(self) -> u32 {
         match self {
             Self::Program => 1,
@@ -39,38 +67,47 @@ impl Kind {
             Self::EvaluationKey => 3,
             Self::Ciphertexts => 4,
             Self::Signature => 5,
+            Self::LookupProgram => 6,
+            Self::LookupSignature => 7,
+            Self::LookupSecretKey => 8,
+            Self::LookupServerKey => 9,
+            Self::LookupCiphertexts => 10,
         }
     }
 
     fn from_code(code: u32) -> Option<Self> {
-        [Self::Program, Self::SecretKey, Self::EvaluationKey, Self::Ciphertexts, Self::Signature]
-            .into_iter()
-            .find(|k| k.code() == code)
+        Self::ALL.into_iter().find(|k| k.code() == code)
     }
 
     /// The format version that this build writes; it reads no newer one.
     pub fn version(self) -> u32 {
         match self {
-            Self::Program | Self::SecretKey | Self::Signature => 1,
             // 2: residues lie in tiles, and seeds are expanded by AES.
             Self::EvaluationKey | Self::Ciphertexts => 2,
+            _ => 1,
         }
     }
 
     /// The oldest version that this build reads.
     fn oldest(self) -> u32 {
         match self {
-            Self::Program | Self::SecretKey | Self::Signature => 1,
             Self::EvaluationKey | Self::Ciphertexts => 2,
+            _ => 1,
         }
     }
 
     /// How to make such a file anew.
     fn remedy(self) -> &'static str {
         match self {
-            Self::Program | Self::Signature => "compile the model again with `beaa compile`",
-            Self::SecretKey | Self::EvaluationKey => "make keys again with `beaa keygen`",
-            Self::Ciphertexts => "encrypt the images again with `beaa encrypt`, and run again",
+            Self::Program | Self::Signature | Self::LookupProgram | Self::LookupSignature => {
+                "compile the model again with `beaa compile`"
+            }
+            Self::SecretKey | Self::EvaluationKey | Self::LookupSecretKey | Self::LookupServerKey => {
+                "make keys again with `beaa keygen`"
+            }
+            Self::Ciphertexts | Self::LookupCiphertexts => {
+                "encrypt the images again with `beaa encrypt`, and run again"
+            }
         }
     }
 
@@ -82,12 +119,17 @@ impl Kind {
             Self::EvaluationKey => "evaluation key",
             Self::Ciphertexts => "ciphertext",
             Self::Signature => "signature",
+            Self::LookupProgram => "tfhe program",
+            Self::LookupSignature => "tfhe signature",
+            Self::LookupSecretKey => "tfhe secret key",
+            Self::LookupServerKey => "tfhe evaluation key",
+            Self::LookupCiphertexts => "tfhe ciphertext",
         }
     }
 
     /// Secrets are written so that only their owner can read them.
     fn secret(self) -> bool {
-        self == Self::SecretKey
+        matches!(self, Self::SecretKey | Self::LookupSecretKey)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod container;
 mod error;
 mod evaluate;
 mod interface;
+mod lookup;
 mod model;
 mod model_file;
 mod program;
@@ -21,6 +22,11 @@ mod tensor;
 pub use error::{Error, Result};
 pub use evaluate::{Trace, evaluate, evaluate_traced};
 pub use interface::{Interface, load_interface, save_interface};
+pub use lookup::{
+    DECOMPOSITIONS, Levels, LookupInterface, LookupLiteral, LookupParameters, LookupProgram, LookupSet,
+    LookupSignature, SET, Stage, evaluate_lookup, load_lookup, load_lookup_interface, lookup_hash, quantise_pixels,
+    save_lookup, save_lookup_interface,
+};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
 };

@@ -11,6 +11,13 @@ pub struct SparseMatrix {
     weights: Vec<i32>,
 }
 
+impl Default for SparseMatrix {
+    /// No rows and no columns.
+    fn default() -> Self {
+        Self { columns_count: 0, row_starts: vec![0], columns: Vec::new(), weights: Vec::new() }
+    }
+}
+
 impl SparseMatrix {
     /// `row_starts` has one entry more than there are rows; row `r` holds entries `row_starts[r]..row_starts[r + 1]`.
     pub fn new(columns_count: usize, row_starts: Vec<usize>, columns: Vec<u32>, weights: Vec<i32>) -> Result<Self> {

@@ -10,6 +10,8 @@ mod client;
 mod error;
 mod execute;
 mod keys;
+#[cfg(feature = "tfhe")]
+mod lookup;
 mod progress;
 mod schedule;
 mod server;
@@ -22,6 +24,11 @@ pub use client::{decrypt, encrypt};
 pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
 pub use keys::{ClientKey, ServerKey, keygen};
+#[cfg(feature = "tfhe")]
+pub use lookup::{
+    LookupClientKey, LookupInput, LookupOutput, LookupRunReport, LookupServerKey, LookupVerification, StageTime,
+    decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup, verify_lookup,
+};
 pub use progress::{Progress, Silent};
 pub use schedule::plan;
 pub use server::{RunReport, run};

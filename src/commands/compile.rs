@@ -12,6 +12,7 @@ use serde_json::json;
 use super::eval::trained_on;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::lookup::{self, Backend};
 use crate::machine::Rates;
 use crate::selection::{Roots, normalise, parse_set};
 use crate::{experiment, files, size};
@@ -24,15 +25,24 @@ const SAMPLES: usize = 4096;
 pub(crate) struct Arguments {
     /// Model file (.safetensors).
     #[arg(value_name = "MODEL")]
-    model: PathBuf,
+    pub(crate) model: PathBuf,
     /// The program to write. Beside it, `<PROGRAM>.signature` is all that a client needs of it, without the model's
     /// weights, and `<PROGRAM>.json` gets the options and the report.
     #[arg(short, long, value_name = "PROGRAM")]
-    out: PathBuf,
+    pub(crate) out: PathBuf,
+    /// What the program is for.
+    #[arg(long, value_name = "NAME", value_enum, default_value = "ckks")]
+    backend: Backend,
+    /// With `--backend tfhe`: bits of what a table hands on, 2 to 6; searched by default.
+    #[arg(long, value_name = "BITS", help_heading = "Compiler")]
+    pub(crate) activation_bits: Option<u32>,
+    /// With `--backend tfhe`: bits of a pixel, and the model is meant on such pixels; by default as it was trained, or searched.
+    #[arg(long, value_name = "BITS", help_heading = "Compiler")]
+    pub(crate) pixel_bits: Option<u32>,
     #[command(flatten)]
-    target: Target,
+    pub(crate) target: Target,
     #[command(flatten)]
-    roots: Roots,
+    pub(crate) roots: Roots,
     #[command(flatten)]
     rates: Rates,
 }
@@ -55,11 +65,11 @@ pub(crate) struct Target {
     /// Instead of an error: the share of images that must keep the class that the model gives them, as `0.999`. Margins are
     /// measured on --samples, by default the data set that the model was trained on.
     #[arg(long, value_name = "SHARE", help_heading = "Compiler", conflicts_with = "logit_error")]
-    agreement: Option<f64>,
+    pub(crate) agreement: Option<f64>,
     /// Predict errors on the training images of this data set (name or JSON description) instead of on made-up ones, and
     /// choose with them: better predictions, a shorter modulus.
     #[arg(long, value_name = "NAME", help_heading = "Compiler", value_parser = parse_set)]
-    samples: Option<SourceSpec>,
+    pub(crate) samples: Option<SourceSpec>,
     /// log2 of the scale of a fresh ciphertext; chosen by default.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     input_bits: Option<u32>,
@@ -140,6 +150,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         return Err(Exit::BadInput.because(format!("reading model {path}: found an ONNX file; {remedy}")));
     }
     let model = load_model(&arguments.model).with_context(|| format!("reading model {}", arguments.model.display()))?;
+    if arguments.backend == Backend::Tfhe {
+        return lookup::compile(arguments, &model, context);
+    }
     let machine = arguments.rates.load()?;
     let compiled = arguments.target.compile(&model, &options, &arguments.roots)?;
     let report = compiled.report.on(&compiled.program, &machine);
@@ -156,7 +169,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 }
 
 /// `program.beaa` -> `program.beaa.json` and the like.
-fn beside(program: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(program: &Path, ending: &str) -> PathBuf {
     let mut name = program.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

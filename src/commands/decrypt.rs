@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::{Interface, load_interface};
+use beaa_ir::{Interface, load_interface, load_lookup_interface};
 use beaa_runtime::{ClientKey, EncryptedOutput};
 use clap::Args;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::labels::Labels;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::lookup;
 use crate::score::{accuracy, percent, predictions};
 
 /// Options of `beaa decrypt`.
@@ -19,20 +20,20 @@ use crate::score::{accuracy, percent, predictions};
 pub(crate) struct Arguments {
     /// Compiled program, or its signature: a client needs no more.
     #[arg(value_name = "PROGRAM")]
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     /// The client's secret key.
     #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    pub(crate) key: PathBuf,
     /// Encrypted results.
     #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    pub(crate) input: PathBuf,
     /// True labels, as `beaa encrypt --labels` wrote them: also say how many predictions are right.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Hide the encryption's own error under noise 2^BITS times as large, so that the logits may leave the client: exact
     /// decryptions can leak the secret key.
     #[arg(long, value_name = "BITS", num_args = 0..=1, default_missing_value = "8")]
-    share: Option<f64>,
+    pub(crate) share: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -54,25 +55,41 @@ struct Answers {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    if lookup::is(&arguments.program)? {
+        let logits = lookup::decrypt(arguments, context)?;
+        let classes = load_lookup_interface(&arguments.program)?.signature.classes;
+        return show(arguments, logits, &classes, None, context);
+    }
     let interface = load_interface(&arguments.program)
         .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let output =
         EncryptedOutput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
-    let labels = arguments.labels.as_deref().map(Labels::read).transpose()?.map(|l| l.labels);
-    if let Some(labels) = labels.as_ref().filter(|l| l.len() != output.images()) {
-        return Err(Exit::BadInput.because(format!(
-            "comparing with labels: found {} labels for {} images, expected one for each; give the labels written with this batch",
-            labels.len(),
-            output.images()
-        )));
-    }
     let flooding = arguments.share.map(|bits| width(&interface, bits)).transpose()?;
     if let Some(width) = flooding {
         context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
     }
     let signature = &interface.signature;
     let logits = beaa_runtime::decrypt(signature, &interface.program, &key, &output, flooding)?;
+    show(arguments, logits, &signature.classes, flooding, context)
+}
+
+/// Prints predictions, against labels if there are any.
+fn show(
+    arguments: &Arguments,
+    logits: Vec<Vec<f64>>,
+    classes: &[String],
+    flooding: Option<f64>,
+    context: &Context,
+) -> Result<()> {
+    let labels = arguments.labels.as_deref().map(Labels::read).transpose()?.map(|l| l.labels);
+    if let Some(labels) = labels.as_ref().filter(|l| l.len() != logits.len()) {
+        return Err(Exit::BadInput.because(format!(
+            "comparing with labels: found {} labels for {} images, expected one for each; give the labels written with this batch",
+            labels.len(),
+            logits.len()
+        )));
+    }
     let predicted = predictions(&logits);
     let answers = Answers {
         accuracy: labels.as_ref().and_then(|labels| accuracy(&predicted, labels)),
@@ -84,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .map(|(image, (logits, &prediction))| Answer {
                 image,
                 prediction,
-                class: signature.classes.get(prediction).cloned(),
+                class: classes.get(prediction).cloned(),
                 label: labels.as_ref().and_then(|l| l.get(image)).copied(),
                 logits,
             })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::{Images, SourceSpec};
-use beaa_ir::{Signature, load_interface};
+use beaa_ir::load_interface;
 use beaa_runtime::ClientKey;
 use clap::Args;
 use serde_json::json;
@@ -14,45 +14,48 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::progress::Work;
 use crate::selection::{Part, Roots, normalise, parse_set};
-use crate::{files, pictures};
+use crate::{files, lookup, pictures};
 
 /// Options of `beaa encrypt`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Compiled program, or its signature: a client needs no more.
     #[arg(value_name = "PROGRAM")]
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     /// The client's secret key.
     #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    pub(crate) key: PathBuf,
     /// Name of a data set, or its description in JSON.
     #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data", required_unless_present = "images")]
     data_set: Option<SourceSpec>,
     /// Picture files (PNG, JPEG) or folders of them instead, resized to what the program wants.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["data_set", "labels"], help_heading = "Data")]
-    images: Vec<PathBuf>,
+    pub(crate) images: Vec<PathBuf>,
     #[command(flatten)]
-    part: Part,
+    pub(crate) part: Part,
     #[command(flatten)]
     roots: Roots,
     /// The ciphertexts to write.
     #[arg(short, long, value_name = "FILE")]
-    out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Also write the true labels, for `beaa decrypt --labels`; they stay with the client.
     #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
+    pub(crate) labels: Option<PathBuf>,
     /// INSECURE: derive the encryption from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     context.warn_of_seed(arguments.seed, "ciphertexts are");
+    if lookup::is(&arguments.program)? {
+        return lookup::encrypt(arguments, context);
+    }
     let interface = load_interface(&arguments.program)
         .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let signature = &interface.signature;
-    let (images, data_set) = images(arguments, signature, context)?;
+    let (images, data_set) = images(arguments, signature.input.shape, signature.parameters.degree, context)?;
     let inputs = normalise(&images, &signature.input)?;
     let work = Work::new(&context.console);
     let encrypted = beaa_runtime::encrypt(signature, &interface.program, &key, &inputs, arguments.seed, &work)?;
@@ -80,11 +83,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     })
 }
 
-/// The images and the name of their set.
-fn images(arguments: &Arguments, signature: &Signature, context: &Context) -> Result<(Images, String)> {
-    let slots = signature.parameters.degree;
+/// The images, `slots` at most, and the name of their set.
+pub(crate) fn images(
+    arguments: &Arguments,
+    shape: [usize; 3],
+    slots: usize,
+    context: &Context,
+) -> Result<(Images, String)> {
     let (images, name) = match &arguments.data_set {
-        None => (pictures::read(&arguments.images, signature.input.shape)?.0, String::new()),
+        None => (pictures::read(&arguments.images, shape)?.0, String::new()),
         Some(spec) => {
             let dataset = arguments.roots.open(spec)?;
             let images = arguments.part.of(&dataset)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
-use beaa_ir::{Model, load_model, load_program};
+use beaa_ir::{Model, load_lookup, load_model, load_program};
 use beaa_trainer::DeviceKind;
 use clap::Args;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::train::Device;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::lookup;
 use crate::score::{accuracy, agreeing, fraction, largest_difference, percent, predictions};
 use crate::selection::{Part, Roots, normalise, parse_set};
 
@@ -67,9 +68,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let program = match &arguments.program {
         None => None,
         Some(path) => {
-            let program = load_program(path).with_context(|| format!("reading program {}", path.display()))?;
-            let inputs = normalise(&images, &program.signature().input)?;
-            let compiled = beaa_runtime::run_clear(&program, &inputs)?;
+            let doing = || format!("reading program {}", path.display());
+            let compiled = if lookup::is(path)? {
+                let program = load_lookup(path).with_context(doing)?;
+                normalise(&images.take(1), &program.signature().input)?;
+                lookup::evaluate(&program, &images)
+            } else {
+                let program = load_program(path).with_context(doing)?;
+                beaa_runtime::run_clear(&program, &normalise(&images, &program.signature().input)?)?
+            };
             let of_program = predictions(&compiled);
             Some(ProgramEvaluation {
                 accuracy: accuracy(&of_program, images.labels()),

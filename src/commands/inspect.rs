@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 let mut text = format!("{} file, {}\n", kind.name(), files::bytes(bytes as f64));
                 let fields = header.as_object().into_iter().flatten();
                 // Seeds are public and long; they say nothing to a reader.
-                fields.filter(|(name, _)| *name != "seed").for_each(|(name, value)| {
+                fields.filter(|(name, _)| !["seed", "seeds"].contains(&name.as_str())).for_each(|(name, value)| {
                     let _ = writeln!(text, "  {name}: {value}");
                 });
                 text

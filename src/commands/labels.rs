@@ -10,20 +10,20 @@ use crate::exit::Exit;
 /// True labels of a batch, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     /// Where the images are from.
     #[serde(default)]
-    pub(super) data_set: String,
+    pub(crate) data_set: String,
     /// Which part of it.
     #[serde(default)]
-    pub(super) split: String,
+    pub(crate) split: String,
     /// One for each image.
-    pub(super) labels: Vec<u8>,
+    pub(crate) labels: Vec<u8>,
 }
 
 impl Labels {
     /// Reads an object with `labels`, or a plain array.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let bad = |what: String| Exit::BadInput.because(format!("reading labels {}: {what}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
         parse(&text).map_err(|e| bad(format!("{e}; expected {{\"labels\": [7, 2, ...]}} or [7, 2, ...]")))

@@ -12,7 +12,7 @@ pub(crate) mod eval;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
-mod labels;
+pub(crate) mod labels;
 pub(crate) mod reproduce;
 pub(crate) mod run;
 pub(crate) mod train;

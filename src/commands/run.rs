@@ -11,29 +11,32 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::progress::Work;
-use crate::{files, memory};
+use crate::{files, lookup, memory};
 
 /// Options of `beaa run`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Compiled program.
     #[arg(value_name = "PROGRAM")]
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     /// The client's evaluation key.
     #[arg(long, value_name = "FILE")]
-    keys: PathBuf,
+    pub(crate) keys: PathBuf,
     /// Encrypted images.
     #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    pub(crate) input: PathBuf,
     /// The encrypted results to write.
     #[arg(short, long, value_name = "FILE")]
-    out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Also write what took how long (JSON).
     #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    if lookup::is(&arguments.program)? {
+        return lookup::run(arguments, context);
+    }
     let program =
         load_program(&arguments.program).with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = ServerKey::load(&arguments.keys)

@@ -15,6 +15,7 @@ use super::compile::Target;
 use super::eval::trained_on;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::lookup;
 use crate::progress::Work;
 use crate::report::tables;
 use crate::score::{agreeing, largest_difference, predictions};
@@ -25,19 +26,19 @@ use crate::selection::{Part, Roots, normalise, parse_set};
 pub(crate) struct Arguments {
     /// A model, which is compiled first, or a program.
     #[arg(value_name = "MODEL|PROGRAM")]
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Name of a data set, or its description in JSON; by default the one that the model was trained on.
     #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
-    data_set: Option<SourceSpec>,
+    pub(crate) data_set: Option<SourceSpec>,
     #[command(flatten)]
-    part: Part,
+    pub(crate) part: Part,
     #[command(flatten)]
-    roots: Roots,
+    pub(crate) roots: Roots,
     #[command(flatten)]
     target: Target,
     /// INSECURE: derive the throw-away keys from a number, to repeat a verification exactly.
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +56,9 @@ struct AgainstModel {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    if lookup::is(&arguments.file)? {
+        return lookup::verify(arguments, context);
+    }
     let (model, program) = load(arguments)?;
     let spec = match (&arguments.data_set, &model) {
         (Some(spec), _) => spec.clone(),

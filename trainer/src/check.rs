@@ -61,6 +61,9 @@ impl TryFrom<TrainLiteral> for TrainConfig {
             p.require(limit != Some(0), field, "0 images; expected at least 1, or leave it out for all");
         }
         check_network(&literal.network, &names, &mut p);
+        if let Some(bits) = literal.data.pixel_bits {
+            p.require((1..=8).contains(&bits), "data.pixel_bits", format!("{bits}; expected 1 to 8"));
+        }
         check_augmentation(&literal.augmentation, &mut p);
         check_teacher(&literal, &mut p);
         check_student(&literal, &mut p);

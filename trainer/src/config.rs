@@ -111,11 +111,13 @@ pub struct DataConfig {
     pub validation: Option<usize>,
     /// At most so many test images.
     pub test: Option<usize>,
+    /// Round pixels to so many bits, as the tfhe backend will; all eight if absent.
+    pub pixel_bits: Option<u32>,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { source: default_source(), train: None, validation: None, test: None }
+        Self { source: default_source(), train: None, validation: None, test: None, pixel_bits: None }
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct Splits {
     pub(crate) test: Images,
     pub(crate) input: InputSpec,
     pub(crate) classes: Vec<String>,
+    pub(crate) pixel_bits: Option<u32>,
 }
 
 impl Splits {
@@ -31,12 +32,17 @@ impl Splits {
             }
             _ => images.clone(),
         };
+        let limited = |images: &Images, limit: Option<usize>| match config.pixel_bits {
+            Some(bits) => limited(images, limit).rounded(bits),
+            None => limited(images, limit),
+        };
         Self {
             train: limited(dataset.split(Split::Train), config.train),
             validation: limited(dataset.split(Split::Validation), config.validation),
             test: limited(dataset.split(Split::Test), config.test),
             input: InputSpec { shape: dataset.shape(), mean: dataset.mean().to_vec(), std: dataset.std().to_vec() },
             classes: dataset.classes().to_vec(),
+            pixel_bits: config.pixel_bits,
         }
     }
 }
@@ -59,12 +65,15 @@ pub(crate) struct Batch {
     pub(crate) labels: Vec<u8>,
 }
 
+/// What changes a training image: settings, the bits that its pixels are rounded to afterwards, random numbers.
+pub(crate) type Changes<'a> = (&'a Augmentation, Option<u32>, &'a mut ChaCha8Rng);
+
 /// The images at `indices`, augmented with `augmentation` if given.
 pub(crate) fn batch(
     images: &Images,
     indices: &[usize],
     input: &InputSpec,
-    augmentation: Option<(&Augmentation, &mut ChaCha8Rng)>,
+    augmentation: Option<Changes<'_>>,
     device: &Device,
 ) -> Batch {
     let [c, h, w] = images.shape();
@@ -77,9 +86,13 @@ pub(crate) fn batch(
             labels.push(label);
         }
     }
-    if let Some((settings, rng)) = augmentation {
+    if let Some((settings, bits, rng)) = augmentation {
         for image in pixels.chunks_mut(size) {
             augment(image, [c, h, w], settings, rng);
+        }
+        if let Some(bits) = bits {
+            let unit = 255.0 / ((1_u32 << bits.clamp(1, 8)) - 1) as f32;
+            pixels.iter_mut().for_each(|v| *v = (*v / unit).round() * unit);
         }
     }
     for image in pixels.chunks_mut(size) {

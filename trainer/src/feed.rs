@@ -37,7 +37,8 @@ impl Plan {
         let last = ((step + 1) * self.size).min(self.order.len());
         let chosen = self.order.get(step * self.size..last).unwrap_or(&[]);
         let mut rng = stream(self.seed, self.purpose, self.epoch, step);
-        let augmentation = (!self.augmentation.is_off()).then_some((&self.augmentation, &mut rng));
+        let augmentation =
+            (!self.augmentation.is_off()).then_some((&self.augmentation, self.splits.pixel_bits, &mut rng));
         data::batch(&self.splits.train, chosen, &self.splits.input, augmentation, &self.device)
     }
 

@@ -1,0 +1,192 @@
+//! One element of a look-up program: low bits off, key switching, blind rotation through its table. Must do the same whatever thread it
+//! runs on.
+
+use beaa_ir::{SET, Stage};
+use tfhe::core_crypto::prelude::*;
+
+use super::keys::LookupServerKey;
+use super::scheme::{self, Ciphertext, point};
+
+/// Expanded keys, shared by all threads.
+pub(super) struct Engine {
+    bootstrap: FourierLweBootstrapKeyOwned,
+    switch: LweKeyswitchKeyOwned<u64>,
+    fft: Fft,
+}
+
+/// Elements that one thread works on together: the bootstrapping key is read once for all of them, and they still fit the cache.
+pub(super) const TOGETHER: usize = 8;
+
+/// Room of one thread.
+pub(super) struct Room {
+    buffers: ComputationBuffers,
+    accumulators: Vec<u64>,
+    inputs: Vec<u64>,
+    outputs: Vec<u64>,
+}
+
+impl Engine {
+    pub(super) fn new(key: &LookupServerKey) -> Self {
+        let standard = key.bootstrap.clone().par_decompress_into_lwe_bootstrap_key();
+        let (base, levels) = scheme::bootstrap_decomposition(&key.parameters);
+        let size = GlweDimension(1).to_glwe_size();
+        let mut bootstrap = FourierLweBootstrapKey::new(scheme::small(), size, scheme::degree(), base, levels);
+        par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut bootstrap);
+        let switch = key.switch.clone().par_decompress_into_lwe_keyswitch_key();
+        Self { bootstrap, switch, fft: Fft::new(scheme::degree()) }
+    }
+
+    pub(super) fn room(&self) -> Room {
+        let mut buffers = ComputationBuffers::new();
+        let need = batch_programmable_bootstrap_lwe_ciphertext_mem_optimized_requirement::<u64>(
+            GlweDimension(1).to_glwe_size(),
+            scheme::degree(),
+            CiphertextCount(TOGETHER),
+            self.fft.as_view(),
+        );
+        buffers.resize(need.unaligned_bytes_required());
+        Room {
+            buffers,
+            accumulators: vec![0; TOGETHER * 2 * SET.polynomial_size],
+            inputs: vec![0; TOGETHER * (SET.lwe_dimension + 1)],
+            outputs: vec![0; TOGETHER * (SET.polynomial_size + 1)],
+        }
+    }
+
+    /// Elements from `first` on of `stage`, one for each of `sums`, [`TOGETHER`] at most: from their sums to what their tables say, of
+    /// `2 * slots` of the next sums.
+    pub(super) fn elements(
+        &self,
+        room: &mut Room,
+        stage: &Stage,
+        first: usize,
+        mut sums: Vec<Ciphertext>,
+        slots: u64,
+    ) -> Vec<Ciphertext> {
+        let mut done = 0;
+        for digit in stage.removals() {
+            self.take_off(room, stage, &mut sums, done, digit);
+            done += digit;
+        }
+        let entries = |j: usize| stage.table(j).iter().map(|&v| point(i64::from(v), slots)).collect();
+        let tables: Vec<Vec<u64>> = (first..first + sums.len()).map(entries).collect();
+        self.look_up(room, &sums, |j| tables.get(j).map_or(&[][..], Vec::as_slice))
+    }
+
+    /// Subtracts the `digit` bits of each sum that lie above the lowest `done`, which are zero.
+    fn take_off(&self, room: &mut Room, stage: &Stage, sums: &mut [Ciphertext], done: u32, digit: u32) {
+        let places = if digit == 1 { 0 } else { digit };
+        // After this, the digit and the bit above it fill one turn; a bit by itself is half a turn.
+        let factor = u64::from(stage.levels) << (stage.drop - done - places);
+        let unit = |power: u32| point(1_i64 << power, stage.slots());
+        // The bit that lies at half a turn, as half its value with one sign or the other.
+        let half = unit(done + places) / 2;
+        let turned: Vec<Ciphertext> = sums
+            .iter()
+            .map(|sum| {
+                let mut turned = scaled(sum, factor);
+                lwe_ciphertext_plaintext_add_assign(&mut turned, Plaintext(1 << (62 - places)));
+                turned
+            })
+            .collect();
+        let sign = [half.wrapping_neg()];
+        let mut bits = self.look_up(room, &turned, |_| &sign);
+        bits.iter_mut().for_each(|b| lwe_ciphertext_plaintext_add_assign(b, Plaintext(half)));
+        if places == 0 {
+            sums.iter_mut().zip(&bits).for_each(|(sum, bit)| lwe_ciphertext_sub_assign(sum, bit));
+            return;
+        }
+        let below: Vec<Ciphertext> = sums
+            .iter()
+            .zip(&bits)
+            .map(|(sum, bit)| {
+                let mut below = sum.clone();
+                lwe_ciphertext_sub_assign(&mut below, bit);
+                scaled(&below, factor)
+            })
+            .collect();
+        let table: Vec<u64> = (0..1_i64 << digit).map(|d| point(d << done, stage.slots())).collect();
+        let values = self.look_up(room, &below, |_| &table);
+        sums.iter_mut().zip(&values).for_each(|(sum, value)| lwe_ciphertext_sub_assign(sum, value));
+    }
+
+    /// The entry of each one's table that its phase points at: entry `t` of `n` around the fraction `t / 2n`, negated in the upper half.
+    fn look_up<'t>(
+        &self,
+        room: &mut Room,
+        inputs: &[Ciphertext],
+        table: impl Fn(usize) -> &'t [u64],
+    ) -> Vec<Ciphertext> {
+        let (count, size) = (inputs.len(), SET.lwe_dimension + 1);
+        let ring = 2 * SET.polynomial_size;
+        for (j, (input, (small, accumulator))) in
+            inputs.iter().zip(room.inputs.chunks_mut(size).zip(room.accumulators.chunks_mut(ring))).enumerate()
+        {
+            if input.lwe_size().0 == size {
+                small.copy_from_slice(input.as_ref());
+            } else {
+                keyswitch_lwe_ciphertext(
+                    &self.switch,
+                    input,
+                    &mut LweCiphertext::from_container(&mut *small, scheme::modulus()),
+                );
+            }
+            centre(small);
+            fill(accumulator, table(j));
+        }
+        let out = SET.polynomial_size + 1;
+        batch_programmable_bootstrap_lwe_ciphertext_mem_optimized(
+            &LweCiphertextList::from_container(&room.inputs[..count * size], LweSize(size), scheme::modulus()),
+            &mut LweCiphertextList::from_container(&mut room.outputs[..count * out], LweSize(out), scheme::modulus()),
+            &GlweCiphertextList::from_container(
+                &room.accumulators[..count * ring],
+                GlweDimension(1).to_glwe_size(),
+                scheme::degree(),
+                scheme::modulus(),
+            ),
+            &self.bootstrap,
+            self.fft.as_view(),
+            room.buffers.stack(),
+        );
+        room.outputs[..count * out]
+            .chunks(out)
+            .map(|c| LweCiphertext::from_container(c.to_vec(), scheme::modulus()))
+            .collect()
+    }
+}
+
+/// Takes the expected error of rounding the mask to multiples of 1/2N, and half such a step, off the body: bits of the key are one half on
+/// average (Bernard et al., "Drifting towards better error probabilities", 2024).
+fn centre(ciphertext: &mut [u64]) {
+    let Some((body, mask)) = ciphertext.split_last_mut() else { return };
+    let step = 64 - (2 * SET.polynomial_size).ilog2();
+    let errors: i128 = mask
+        .iter()
+        .map(|&a| {
+            let rounded = a.wrapping_add(1 << (step - 1)) >> step << step;
+            i128::from(rounded.wrapping_sub(a) as i64)
+        })
+        .sum();
+    *body = body.wrapping_add((errors / 2) as u64).wrapping_sub(1 << (step - 1));
+}
+
+fn scaled(ciphertext: &Ciphertext, factor: u64) -> Ciphertext {
+    let mut out = ciphertext.clone();
+    lwe_ciphertext_cleartext_mul_assign(&mut out, Cleartext(factor));
+    out
+}
+
+/// The table as a polynomial, the mask zero. What is centred lies between coefficients `u` and `u + 1`.
+fn fill(accumulator: &mut [u64], table: &[u64]) {
+    let (n, entries) = (SET.polynomial_size, table.len());
+    let (mask, body) = accumulator.split_at_mut(n);
+    mask.fill(0);
+    for (u, coefficient) in body.iter_mut().enumerate() {
+        // Nearest entry to (u + 1/2) / n * entries, in whole numbers; a sign is the same in the whole half.
+        let place = if entries == 1 { 0 } else { ((2 * u + 1) * entries + n) / (2 * n) };
+        *coefficient = match table.get(place) {
+            Some(&v) => v,
+            None => table.first().map_or(0, |v| v.wrapping_neg()),
+        };
+    }
+}

@@ -1,0 +1,61 @@
+//! `beaa compile --backend tfhe`: calibrated on training images. Must never look at a test image.
+
+use anyhow::{Context as _, Result};
+use beaa_compiler::{LookupOptions, compile_lookup, explain_lookup};
+use beaa_datasets::Split;
+use beaa_ir::{LookupInterface, Model, save_lookup, save_lookup_interface};
+use serde_json::json;
+
+use crate::commands::compile::{Arguments, beside};
+use crate::commands::eval::trained_on;
+use crate::context::Context;
+use crate::files;
+use crate::selection::normalise;
+
+/// Images to calibrate on and to judge by, at most.
+const CALIBRATION: usize = 12_000;
+
+/// What runs the program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Backend {
+    /// Thousands of images in one batch, approximate numbers.
+    #[default]
+    Ckks,
+    /// One image at a time, exact integers, ReLU too; needs a build with the feature `tfhe` to run.
+    Tfhe,
+}
+
+pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -> Result<()> {
+    let mut options = LookupOptions::default();
+    options.agreement = arguments.target.agreement.unwrap_or(options.agreement);
+    options.activation_bits = arguments.activation_bits;
+    let trained = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
+    options.pixel_bits = arguments.pixel_bits.or(trained.and_then(|b| u32::try_from(b).ok()));
+    let spec = match &arguments.target.samples {
+        Some(spec) => spec.clone(),
+        None => trained_on(model).context("looking for images to calibrate on")?,
+    };
+    let dataset = arguments.roots.open(&spec)?;
+    let all = dataset.split(Split::Train);
+    // Refuses images of another shape.
+    normalise(&all.take(1), model.input())?;
+    let step = all.len().div_ceil(CALIBRATION).max(1);
+    let pixels: Vec<Vec<u8>> = (0..all.len()).step_by(step).filter_map(|i| all.image(i)).map(<[u8]>::to_vec).collect();
+    let compiled = compile_lookup(model, &options, &pixels)?;
+    files::parent(&arguments.out)?;
+    let doing = || format!("writing program {}", arguments.out.display());
+    save_lookup(&compiled.program, &arguments.out).with_context(doing)?;
+    save_lookup_interface(&LookupInterface::from(&compiled.program), &beside(&arguments.out, ".signature"))
+        .with_context(doing)?;
+    let record = json!({"model": arguments.model, "backend": "tfhe", "options": options, "report": compiled.report});
+    files::write_json(&beside(&arguments.out, ".json"), &record)?;
+    context.console.note(format_args!("program written to {}", arguments.out.display()));
+    if compiled.report.agreement < options.agreement {
+        context.console.warn(format_args!(
+            "{:.2} % of the samples keep their class, {:.2} % were asked for; nothing dearer was tried",
+            100.0 * compiled.report.agreement,
+            100.0 * options.agreement
+        ));
+    }
+    context.print(&record, || explain_lookup(&compiled.report))
+}

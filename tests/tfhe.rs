@@ -1,0 +1,70 @@
+//! The tfhe backend as a user sees it: compile, keys, encryption, run, decryption, verification in separate processes, and files of the two
+//! backends mixed up.
+#![cfg(feature = "tfhe")]
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn beaa(folder: &Path, arguments: &str) -> Output {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mnist-tfhe/student.safetensors");
+    let arguments = arguments.replace("MODEL", model.to_str().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_beaa"));
+    command.args(arguments.split_whitespace()).current_dir(folder);
+    command.env_remove("BEAA_DATA").env("HOME", folder).env("XDG_CACHE_HOME", folder).output().unwrap()
+}
+
+fn good(folder: &Path, arguments: &str) -> String {
+    let output = beaa(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`beaa {arguments}` failed:\n{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn bad(folder: &Path, arguments: &str, words: &[&str]) {
+    let output = beaa(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && words.iter().all(|w| errors.contains(w)), "`beaa {arguments}`:\n{errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+/// The committed student of MNIST, calibrated on the embedded images: what it says of them is nonsense, but must be the same nonsense
+/// encrypted as in clear.
+#[test]
+fn one_image_the_whole_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let report = good(at, "compile MODEL --backend tfhe --samples pneumoniamnist --agreement 0.5 -o p.tfhe");
+    assert!(report.contains("bootstrappings") && report.contains("no sum can wrap"), "{report}");
+    good(at, "keygen p.tfhe.signature --out keys");
+    good(
+        at,
+        "encrypt p.tfhe.signature --key keys/secret.key --data-set pneumoniamnist -o image.ct --labels labels.json",
+    );
+    good(at, "run p.tfhe --keys keys/evaluation.key --input image.ct -o answer.ct --report run.json");
+    let answer = good(at, "decrypt p.tfhe.signature --key keys/secret.key --input answer.ct --json");
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["images"].as_array().unwrap().len(), 1);
+    let run: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(at.join("run.json")).unwrap()).unwrap();
+    assert_eq!(run["images"], 1);
+    let verified = good(at, "verify p.tfhe --data-set pneumoniamnist --seed 5");
+    assert!(verified.contains("0 differ"), "{verified}");
+    assert!(good(at, "inspect p.tfhe").contains("tfhe program"));
+
+    // Files of the two backends, mixed up.
+    good(at, "compile MODEL --batch 1000 -o p.beaa");
+    good(at, "keygen p.beaa --out other");
+    bad(
+        at,
+        "run p.tfhe --keys other/evaluation.key --input image.ct -o x.ct",
+        &["evaluation key", "tfhe evaluation key"],
+    );
+    bad(at, "run p.beaa --keys keys/evaluation.key --input image.ct -o x.ct", &["tfhe evaluation key"]);
+    bad(at, "run p.tfhe --keys keys/secret.key --input image.ct -o x.ct", &["tfhe secret key"]);
+    bad(at, "encrypt p.tfhe --key other/secret.key --data-set pneumoniamnist -o x.ct", &["tfhe secret key"]);
+    bad(at, "decrypt p.tfhe --key keys/secret.key --input image.ct", &["encrypted results"]);
+    let whole = std::fs::read(at.join("image.ct")).unwrap();
+    std::fs::write(at.join("cut.ct"), &whole[..whole.len() - 9]).unwrap();
+    bad(at, "run p.tfhe --keys keys/evaluation.key --input cut.ct -o x.ct", &["cut short"]);
+    assert!(!at.join("x.ct").exists());
+}
