@@ -42,6 +42,8 @@ pub(crate) struct Cell {
     pub(crate) encrypted: Option<Figures>,
     /// Student minus teacher, paired.
     pub(crate) against_teacher: Option<Figures>,
+    /// What encryption costs: encrypted minus clear on the very images that were encrypted, paired.
+    pub(crate) against_clear: Option<Figures>,
     /// Share of images that the program and the student in clear classify alike.
     pub(crate) agreement: Option<Figures>,
     /// Fewest test images that a run encrypted.
@@ -94,6 +96,7 @@ fn cell(labels: Vec<(String, String)>, rows: &[&Row]) -> Cell {
         student: of(&|r| r.student()),
         encrypted: of(&|r| Some(r.encrypted()?.accuracy)),
         against_teacher: of(&|r| Some(r.student()? - r.teacher?)),
+        against_clear: of(&|r| r.encrypted().map(|e| e.accuracy - e.clear)),
         agreement: of(&|r| r.encrypted().map(|e| e.agreeing as f64 / e.images.max(1) as f64)),
         images: rows.iter().filter_map(|r| Some(r.encrypted()?.images)).min(),
         milliseconds_per_image: of(&|r| Some(r.encrypted()?.milliseconds_per_image)),
@@ -164,7 +167,8 @@ fn words(labels: &[(String, String)]) -> String {
 pub(crate) fn markdown(s: &Summary) -> String {
     let mut text = format!(
         "## {}\n\n{} of {} runs. Test images; mean ± sample standard deviation over the seeds. Points: student minus teacher, paired by \
-         seed, mean (least to most). Time: wall-clock of the encrypted run divided by all slots of the batch.\n\n",
+         seed, mean (least to most). Encrypted − clear: points between the decrypted results and the student in clear on the same \
+         images, those that were encrypted. Time: wall-clock of the encrypted run divided by all slots of the batch.\n\n",
         s.name, s.finished, s.planned
     );
     let axes: Vec<&str> = s.cells.first().map_or_else(Vec::new, |c| c.labels.iter().map(|l| l.0.as_str()).collect());
@@ -173,6 +177,7 @@ pub(crate) fn markdown(s: &Summary) -> String {
         "teacher",
         "student",
         "encrypted",
+        "encrypted − clear",
         "points",
         "agreement",
         "images",
@@ -192,6 +197,7 @@ pub(crate) fn markdown(s: &Summary) -> String {
             percent(c.teacher),
             percent(c.student),
             percent(c.encrypted),
+            points(c.against_clear),
             points(c.against_teacher),
             percent(c.agreement),
             c.images.map_or_else(|| "–".to_owned(), |n| n.to_string()),
@@ -263,7 +269,8 @@ pub(super) mod tests {
             let encrypted = Encrypted {
                 images: 100,
                 accuracy: student - 0.01,
-                clear: student,
+                // On the images that were encrypted, which are not all on which the student was measured.
+                clear: student + 0.02 + 0.01 * is("seed", "2"),
                 agreeing: 99,
                 largest_error: None,
                 run_seconds: 1.0,
@@ -309,12 +316,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn encrypted_is_set_against_clear_on_the_same_images() {
+        let (matrix, rows) = example();
+        let s = summarise(&matrix, &rows.iter().collect::<Vec<_>>());
+        let f = s.cells.iter().find(|c| c.diverged == 0).unwrap().against_clear.unwrap();
+        // Not the -0.01 to the student's accuracy on all test images.
+        assert_eq!((f.n, (100.0 * f.least).round(), (100.0 * f.most).round()), (2, -4.0, -3.0));
+        let diverged = s.cells.iter().find(|c| c.diverged == 1).unwrap();
+        assert_eq!(diverged.against_clear.unwrap().n, 1, "a diverged run has nothing to compare");
+    }
+
+    #[test]
     fn the_table_for_people() {
         let (matrix, rows) = example();
         let text = markdown(&summarise(&matrix, &rows.iter().collect::<Vec<_>>()));
         assert!(text.contains("8 of 8 runs"), "{text}");
-        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3 | – |";
+        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | -3.50 (-4.00 to -3.00) | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3 | – |";
         assert!(text.contains(cell), "{text}");
+        assert!(text.contains("| encrypted | encrypted − clear | points |"), "{text}");
         assert!(text.contains("| 1 diverged |"), "{text}");
         assert!(
             text.contains("| activation element − channel | distillation on | 2 | +2.00 (+2.00 to +2.00) |"),
