@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use crate::{Error, Result, SweepFigures};
+use crate::{BackendFigures, Error, Result, SweepFigures};
 
 /// Readable on white and on black.
 const INK: RGBColor = RGBColor(120, 120, 120);
@@ -47,6 +47,27 @@ pub fn plots(s: &SweepFigures) -> Result<Vec<(&'static str, String)>> {
         all.push(("performance-sparsity.svg", draw("performance-sparsity.svg", &[ideal, solid(points)], &labels)?));
     }
     Ok(all)
+}
+
+/// Seconds until all images are answered, against how many wait: one colour for each backend, dashed where a time is a multiple.
+pub fn backend_plot(all: &[BackendFigures]) -> Result<Option<(&'static str, String)>> {
+    const NAME: &str = "performance-backends.svg";
+    let curve = |f: &BackendFigures, of: fn(&crate::BackendPoint) -> f64, colour, dashed| {
+        let points = f.points.iter().map(|p| ((p.images as f64).log2(), of(p).log10())).collect();
+        Curve { points, colour, dashed }
+    };
+    let curves: Vec<Curve> =
+        all.iter().flat_map(|f| [curve(f, |p| p.tfhe, SECOND, true), curve(f, |p| p.ckks, FIRST, false)]).collect();
+    if curves.iter().all(|c| c.points.len() < 2) {
+        return Ok(None);
+    }
+    let labels = Labels {
+        x: "images that wait",
+        y: "s until all are answered",
+        xf: &|v| format!("{:.0}", v.exp2()),
+        yf: &power,
+    };
+    Ok(Some((NAME, draw(NAME, &curves, &labels)?)))
 }
 
 fn power(v: &f64) -> String {

@@ -17,7 +17,7 @@ use crate::{Error, Plain, Result, error, images};
 /// Blocks of images that the baseline is tried with; the best counts.
 const BLOCKS: [usize; 5] = [32, 64, 128, 256, 512];
 /// How many deviations off an output may be.
-const DEVIATIONS: f64 = 8.0;
+pub(crate) const DEVIATIONS: f64 = 8.0;
 
 /// Resident memory, as far as the system tells.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Figures as tables, for a terminal and for a page: the same cells in both. Must never say more in one than in the other.
 
 use crate::check::Check;
-use crate::{KernelFigures, NetworkFigures, SweepFigures};
+use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
 
 /// Rows of cells; the first is the head, the first column is text.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,6 +204,45 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
         ]);
     }
     vec![batch, depth, ring, sparsity]
+}
+
+/// Both backends: one row for each network, then one for each size of batch.
+pub fn backend_tables(all: &[BackendFigures]) -> Vec<Table> {
+    let head = [
+        "network",
+        "ckks, any batch",
+        "tfhe, each image",
+        "bootstrappings",
+        "same class in integers",
+        "same time at",
+        "same bytes at",
+    ];
+    let mut table = Table::new("backends", head);
+    let mut sizes = Table::new("backend sizes", ["network", "backend", "sent", "sent back", "server's keys, once"]);
+    let mut batches = Table::new("backend batches", ["images that wait", "network", "ckks s", "tfhe s"]);
+    let bytes =
+        |n: u64| if n < 1_000_000 { format!("{:.1} kB", n as f64 / 1e3) } else { format!("{:.1} MB", n as f64 / 1e6) };
+    for f in all {
+        table.push([
+            f.name.clone(),
+            format!("{:.2} s", f.ckks.seconds),
+            format!("{:.2} s", f.tfhe.seconds),
+            f.bootstrappings.to_string(),
+            format!("{:.1} %", 100.0 * f.agreement),
+            match f.same_time() {
+                n if n < 1.0 => "never: ckks is always sooner".into(),
+                n => format!("{n:.1} images"),
+            },
+            format!("{:.0} images", f.same_bytes()),
+        ]);
+        for (backend, side) in [("ckks, a batch", &f.ckks), ("tfhe, an image", &f.tfhe)] {
+            sizes.push([f.name.clone(), backend.into(), bytes(side.upload), bytes(side.answer), bytes(side.keys)]);
+        }
+        for p in &f.points {
+            batches.push([p.images.to_string(), f.name.clone(), short(p.ckks), short(p.tfhe)]);
+        }
+    }
+    vec![table, sizes, batches]
 }
 
 /// What was checked.

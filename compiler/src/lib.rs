@@ -48,7 +48,7 @@ pub use error::{Error, Result, UnsupportedLayer};
 pub use explain::{explain, explain_choices};
 pub use forecast::{Forecast, forecast};
 pub use lookup::{LookupCompiled, LookupOptions, LookupReport, StageReport, compile_lookup, explain_lookup};
-pub use machine::{Machine, MachineError, MachineLiteral, Rates};
+pub use machine::{LookupRates, Machine, MachineError, MachineLiteral, Rates};
 pub use options::Options;
 #[doc(hidden)]
 pub use pipeline::compile_without_security;

@@ -47,6 +47,21 @@ pub struct Rates {
     pub pack: f64,
 }
 
+/// The same for look-up programs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupRates {
+    /// A blind rotation, several sharing a pass over the key, by digits of the decomposition: 1, 2, 3.
+    pub rotation: [f64; 3],
+    /// A key switching, likewise.
+    pub switch: f64,
+}
+
+impl LookupRates {
+    /// Of the machine that docs/tfhe.md names.
+    pub const REFERENCE: Self = Self { rotation: [0.0177, 0.0267, 0.0354], switch: 0.0047 };
+}
+
 /// The rates as anybody may write them, with what they are of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +72,9 @@ pub struct MachineLiteral {
     pub rates: Rates,
     /// How much faster so many threads are than one, in whole runs: `(threads, factor)`.
     pub speed_up: (usize, f64),
+    /// Of one core, for the `tfhe` backend; absent where a build without it measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<LookupRates>,
 }
 
 /// Checked rates.
@@ -76,7 +94,9 @@ impl TryFrom<MachineLiteral> for Machine {
         let not_negative = [r.load, r.edge];
         let sane = |v: &f64, least: f64| (least..1.0).contains(v);
         let (threads, factor) = literal.speed_up;
-        let fits = positive.iter().all(|v| sane(v, 1e-15))
+        let lookups = literal.lookup.iter().flat_map(|l| l.rotation.into_iter().chain([l.switch]));
+        let fits = lookups.into_iter().all(|v| sane(&v, 1e-15))
+            && positive.iter().all(|v| sane(v, 1e-15))
             && not_negative.iter().all(|v| sane(v, 0.0))
             && threads > 0
             && (0.1..=1.5 * threads as f64).contains(&factor);
@@ -107,7 +127,7 @@ impl Machine {
             expand: 5.0e-9,
             pack: 1.0e-9,
         };
-        let literal = MachineLiteral { name: "built-in rates".into(), rates, speed_up: (2, 1.8) };
+        let literal = MachineLiteral { name: "built-in rates".into(), rates, speed_up: (2, 1.8), lookup: None };
         Self { literal, calibrated: false }
     }
 
@@ -131,6 +151,11 @@ impl Machine {
     /// Seconds of one core.
     pub fn rates(&self) -> &Rates {
         &self.literal.rates
+    }
+
+    /// Seconds of one core, of look-up programs: measured if they were.
+    pub fn lookup(&self) -> LookupRates {
+        self.literal.lookup.unwrap_or(LookupRates::REFERENCE)
     }
 
     /// Whether the rates were measured, rather than built in.
@@ -162,6 +187,8 @@ mod tests {
             literal.rates.product = bad;
             assert!(Machine::try_from(literal.clone()).is_err(), "{bad}");
         }
+        let lookup = Some(LookupRates { switch: 0.0, ..LookupRates::REFERENCE });
+        assert!(Machine::try_from(MachineLiteral { lookup, ..literal.clone() }).is_err());
         for bad in [(0, 1.0), (2, 0.0), (2, 9.0), (2, f64::NAN)] {
             assert!(Machine::try_from(MachineLiteral { speed_up: bad, ..literal.clone() }).is_err(), "{bad:?}");
         }

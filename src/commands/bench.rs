@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_bench::{
-    KernelFigures, Memory, NetworkFigures, Recipe, Setting, SweepFigures, Table, check_table, checks, fill,
-    kernel_tables, network_tables, plots, random, sweep_tables,
+    BackendFigures, KernelFigures, Memory, NetworkFigures, Recipe, Setting, SweepFigures, Table, backend_plot,
+    backend_tables, check_table, checks, fill, kernel_tables, network_tables, plots, random, sweep_tables,
 };
 use beaa_compiler::Machine;
 use beaa_ir::load_model;
@@ -17,12 +17,13 @@ use super::compile::Target;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::machine::Rates;
-use crate::{files, memory};
+use crate::selection::Roots;
+use crate::{files, lookup, memory};
 
 /// Options of `beaa bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// What to measure; all but `calibrate` by default.
+    /// What to measure; by default all but `calibrate` and `backends`.
     #[arg(value_name = "WHAT", value_enum)]
     what: Vec<What>,
     /// Measure this model (.safetensors) instead of a random CryptoNets network.
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
+    roots: Roots,
+    #[command(flatten)]
     rates: Rates,
 }
 
@@ -57,6 +60,8 @@ enum What {
     Network,
     /// Over batch size, depth, ring and limbs, and pruned weights.
     Sweep,
+    /// `ckks` and `tfhe` side by side, by the number of images that wait.
+    Backends,
 }
 
 /// What was measured.
@@ -65,6 +70,7 @@ struct Figures {
     kernels: Vec<KernelFigures>,
     network: Option<NetworkFigures>,
     sweep: Option<SweepFigures>,
+    backends: Vec<BackendFigures>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
@@ -83,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         memory: Memory { reset: memory::reset_peak, peak: memory::peak },
     };
     let wanted = |what: What| match arguments.what.is_empty() {
-        true => what != What::Calibrate,
+        true => !matches!(what, What::Calibrate | What::Backends),
         false => arguments.what.contains(&what),
     };
     let note = |text: &str| {
@@ -109,6 +115,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         note("sweeping over batch, depth, ring and pruned weights")?;
         figures.sweep = Some(beaa_bench::sweep(&model, arguments.quick)?);
     }
+    if wanted(What::Backends) {
+        note("measuring both backends side by side")?;
+        let case = (&model, arguments.model.is_some());
+        figures.backends = lookup::compare(case, (&arguments.target, &arguments.roots), &setting, &machine)?;
+    }
     finish(arguments, context, &machine, &figures)
 }
 
@@ -120,13 +131,18 @@ fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: 
     }
     tables.extend(figures.network.iter().flat_map(network_tables));
     tables.extend(figures.sweep.iter().flat_map(sweep_tables));
-    tables.push(check_table(&checks));
+    if !figures.backends.is_empty() {
+        tables.extend(backend_tables(&figures.backends));
+    }
+    if !checks.is_empty() {
+        tables.push(check_table(&checks));
+    }
     if let Some(page) = &arguments.docs {
-        write(page, &tables, figures.sweep.as_ref())?;
+        write(page, &tables, figures)?;
     }
     let value = json!({
         "machine": machine.literal(), "calibrated": machine.calibrated(), "kernels": figures.kernels,
-        "network": figures.network, "sweep": figures.sweep, "checks": checks,
+        "network": figures.network, "sweep": figures.sweep, "backends": figures.backends, "checks": checks,
     });
     context.print(&value, || {
         let mut texts = vec![machine_text(machine)];
@@ -148,10 +164,11 @@ fn machine_text(machine: &Machine) -> String {
 }
 
 /// Tables into the page, plots into its folder.
-fn write(page: &PathBuf, tables: &[Table], sweep: Option<&SweepFigures>) -> Result<()> {
+fn write(page: &PathBuf, tables: &[Table], figures: &Figures) -> Result<()> {
     let text = std::fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
     files::write(page, fill(&text, tables)?.as_bytes())?;
-    for (name, svg) in sweep.map(plots).transpose()?.into_iter().flatten() {
+    let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
+    for (name, svg) in sweeps.into_iter().chain(backend_plot(&figures.backends)?) {
         files::write(&page.with_file_name(name), svg.as_bytes())?;
     }
     Ok(())

@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) roots: Roots,
     #[command(flatten)]
-    rates: Rates,
+    pub(crate) rates: Rates,
 }
 
 /// What to compile for.

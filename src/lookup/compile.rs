@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::{LookupOptions, compile_lookup, explain_lookup};
-use beaa_datasets::Split;
+use beaa_datasets::{SourceSpec, Split};
 use beaa_ir::{LookupInterface, Model, save_lookup, save_lookup_interface};
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::commands::compile::{Arguments, beside};
 use crate::commands::eval::trained_on;
 use crate::context::Context;
 use crate::files;
-use crate::selection::normalise;
+use crate::selection::{Roots, normalise};
 
 /// Images to calibrate on and to judge by, at most.
 const CALIBRATION: usize = 12_000;
@@ -26,22 +26,12 @@ pub(crate) enum Backend {
 }
 
 pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -> Result<()> {
-    let mut options = LookupOptions::default();
-    options.agreement = arguments.target.agreement.unwrap_or(options.agreement);
+    let mut options = options(arguments.target.agreement, model);
     options.activation_bits = arguments.activation_bits;
-    let trained = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
-    options.pixel_bits = arguments.pixel_bits.or(trained.and_then(|b| u32::try_from(b).ok()));
-    let spec = match &arguments.target.samples {
-        Some(spec) => spec.clone(),
-        None => trained_on(model).context("looking for images to calibrate on")?,
-    };
-    let dataset = arguments.roots.open(&spec)?;
-    let all = dataset.split(Split::Train);
-    // Refuses images of another shape.
-    normalise(&all.take(1), model.input())?;
-    let step = all.len().div_ceil(CALIBRATION).max(1);
-    let pixels: Vec<Vec<u8>> = (0..all.len()).step_by(step).filter_map(|i| all.image(i)).map(<[u8]>::to_vec).collect();
-    let compiled = compile_lookup(model, &options, &pixels)?;
+    options.pixel_bits = arguments.pixel_bits.or(options.pixel_bits);
+    let pixels = calibration(arguments.target.samples.as_ref(), model, &arguments.roots)?;
+    let machine = arguments.rates.load()?;
+    let compiled = compile_lookup(model, &options, &machine, &pixels)?;
     files::parent(&arguments.out)?;
     let doing = || format!("writing program {}", arguments.out.display());
     save_lookup(&compiled.program, &arguments.out).with_context(doing)?;
@@ -58,4 +48,27 @@ pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -
         ));
     }
     context.print(&record, || explain_lookup(&compiled.report))
+}
+
+/// Those that the model asks for, with this agreement if one is given.
+pub(super) fn options(agreement: Option<f64>, model: &Model) -> LookupOptions {
+    let mut options = LookupOptions::default();
+    options.agreement = agreement.unwrap_or(options.agreement);
+    let trained = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
+    options.pixel_bits = trained.and_then(|b| u32::try_from(b).ok());
+    options
+}
+
+/// Training images of this data set, by default the one that the model was trained on, evenly spread.
+pub(super) fn calibration(samples: Option<&SourceSpec>, model: &Model, roots: &Roots) -> Result<Vec<Vec<u8>>> {
+    let spec = match samples {
+        Some(spec) => spec.clone(),
+        None => trained_on(model).context("looking for images to calibrate on")?,
+    };
+    let dataset = roots.open(&spec)?;
+    let all = dataset.split(Split::Train);
+    // Refuses images of another shape.
+    normalise(&all.take(1), model.input())?;
+    let step = all.len().div_ceil(CALIBRATION).max(1);
+    Ok((0..all.len()).step_by(step).filter_map(|i| all.image(i)).map(<[u8]>::to_vec).collect())
 }

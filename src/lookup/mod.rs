@@ -5,6 +5,8 @@ mod compile;
 mod evaluate;
 
 #[cfg(feature = "tfhe")]
+mod bench;
+#[cfg(feature = "tfhe")]
 mod client;
 #[cfg(feature = "tfhe")]
 mod server;
@@ -17,6 +19,8 @@ use beaa_ir::container;
 pub(crate) use compile::{Backend, compile};
 pub(crate) use evaluate::evaluate;
 
+#[cfg(feature = "tfhe")]
+pub(crate) use bench::compare;
 #[cfg(feature = "tfhe")]
 pub(crate) use client::{decrypt, encrypt, keygen};
 #[cfg(feature = "tfhe")]
@@ -31,15 +35,26 @@ pub(crate) fn is(path: &Path) -> Result<bool> {
 #[cfg(not(feature = "tfhe"))]
 mod absent {
     use anyhow::Result;
+    use beaa_bench::{BackendFigures, Setting};
+    use beaa_compiler::Machine;
+    use beaa_ir::Model;
 
     use crate::commands;
     use crate::context::Context;
     use crate::exit::Exit;
+    use crate::selection::Roots;
 
     fn absent<T>() -> Result<T> {
-        Err(Exit::Usage.because(
-            "the program is one of the tfhe backend, and this build is without it; build with `cargo build --release --features tfhe`",
-        ))
+        Err(Exit::Usage.because("this asks for the tfhe backend, and this build is without it; build with `cargo build --release --features tfhe`"))
+    }
+
+    pub(crate) fn compare(
+        _: (&Model, bool),
+        _: (&commands::compile::Target, &Roots),
+        _: &Setting,
+        _: &Machine,
+    ) -> Result<Vec<BackendFigures>> {
+        absent()
     }
 
     pub(crate) fn keygen(_: &commands::keygen::Arguments, _: &Context) -> Result<()> {
@@ -64,4 +79,4 @@ mod absent {
 }
 
 #[cfg(not(feature = "tfhe"))]
-pub(crate) use absent::{decrypt, encrypt, keygen, run, verify};
+pub(crate) use absent::{compare, decrypt, encrypt, keygen, run, verify};

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use report::{LookupReport, StageReport, explain_lookup};
 
-use crate::{Error, Result};
+use crate::{Error, Machine, Result};
 
 /// What the user may ask of the lowering.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,8 +91,14 @@ pub struct LookupCompiled {
     pub report: LookupReport,
 }
 
-/// Lowers `model`, calibrated on `images` (8-bit pixels). Takes the first rung of the ladder that meets the agreement, or the best.
-pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]) -> Result<LookupCompiled> {
+/// Lowers `model`, calibrated on `images` (8-bit pixels). Takes the first rung of the ladder that meets the agreement, or
+/// the best; times are predicted with the rates of `machine`.
+pub fn compile_lookup(
+    model: &Model,
+    options: &LookupOptions,
+    machine: &Machine,
+    images: &[Vec<u8>],
+) -> Result<LookupCompiled> {
     options.check()?;
     if images.len() < 64 {
         let found = format!("{} images to calibrate on", images.len());
@@ -132,7 +138,7 @@ pub fn compile_lookup(model: &Model, options: &LookupOptions, images: &[Vec<u8>]
         });
         let Some(program) = found else { continue };
         let program = with_failure(program)?;
-        let report = report::report(model, &program, judges.iter().map(|(_, p)| p.as_slice()), &classes);
+        let report = report::report(model, &program, machine, judges.iter().map(|(_, p)| p.as_slice()), &classes);
         tracing::info!(pixel_bits, first_drop, drop, agreement = report.agreement, "look-up program");
         let good = report.agreement >= options.agreement;
         if best.as_ref().is_none_or(|b| report.agreement > b.report.agreement) {

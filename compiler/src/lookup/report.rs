@@ -8,12 +8,9 @@ use serde::Serialize;
 
 use super::budget::{Source, element_failure, log2_add, output_failure};
 use super::predict;
+use crate::Machine;
 
-/// Seconds of one blind rotation on one core of the machine that docs/tfhe.md names, by digits of the decomposition.
-const ROTATION_SECONDS: [f64; 3] = [0.0177, 0.0267, 0.0354];
-/// Seconds of one key switching.
-const SWITCH_SECONDS: f64 = 0.0047;
-/// Seconds of one product of a ciphertext under the large key with an integer.
+/// Seconds of one product of a ciphertext under the large key with an integer; too few to matter.
 const PRODUCT_SECONDS: f64 = 0.5e-6;
 
 /// One stage.
@@ -56,8 +53,10 @@ pub struct LookupReport {
     pub pixel_bits: u32,
     /// Bits of an output.
     pub output_bits: u32,
-    /// Predicted seconds of one image on one core of the reference machine.
+    /// Predicted seconds of one image on one core.
     pub seconds: f64,
+    /// Likewise on so many threads.
+    pub seconds_threads: (usize, f64),
     /// Bytes of the server's keys on disk, seeded.
     pub key_bytes: u64,
     /// Bytes of one encrypted image, seeded.
@@ -97,6 +96,7 @@ fn stage_failure(program: &LookupProgram, k: usize) -> f64 {
 pub(super) fn report<'a>(
     model: &Model,
     program: &LookupProgram,
+    machine: &Machine,
     judges: impl Iterator<Item = &'a [u8]>,
     classes: &[usize],
 ) -> LookupReport {
@@ -127,10 +127,15 @@ pub(super) fn report<'a>(
         })
         .collect();
     let digits = signature.parameters.levels;
-    let rotation = ROTATION_SECONDS.get(digits.wrapping_sub(1)).copied().unwrap_or(f64::NAN);
+    let rates = machine.lookup();
+    let rotation = rates.rotation.get(digits.wrapping_sub(1)).copied().unwrap_or(f64::NAN);
     // Sums of pixels under the small key are not switched.
     let fresh = program.stages().first().filter(|s| s.drop == 0).map_or(0, |s| s.bias.len());
     let switches = program.bootstrappings() - fresh;
+    let seconds = program.bootstrappings() as f64 * rotation
+        + switches as f64 * rates.switch
+        + program.products() as f64 * PRODUCT_SECONDS;
+    let (threads, factor) = machine.literal().speed_up;
     let (n, big) = (SET.lwe_dimension as u64, SET.polynomial_size as u64);
     LookupReport {
         model: model.name().into(),
@@ -138,9 +143,8 @@ pub(super) fn report<'a>(
         products: program.products(),
         pixel_bits: (signature.pixel_steps + 1).ilog2(),
         output_bits: signature.output_bits,
-        seconds: program.bootstrappings() as f64 * rotation
-            + switches as f64 * SWITCH_SECONDS
-            + program.products() as f64 * PRODUCT_SECONDS,
+        seconds,
+        seconds_threads: (threads, seconds / factor),
         key_bytes: 8 * (n * digits as u64 * 2 * big + big * SET.switch_levels as u64),
         image_bytes: 8 * signature.input.shape().len() as u64,
         log2_failure: signature.log2_failure,
@@ -180,8 +184,13 @@ pub fn explain_lookup(report: &LookupReport) -> String {
     }
     let _ = writeln!(
         text,
-        "total: {} bootstrappings, {} products, {:.2} s predicted on one core for one image; outputs of {} bits",
-        report.bootstrappings, report.products, report.seconds, report.output_bits
+        "total: {} bootstrappings, {} products; one image predicted to take {:.2} s on one core, {:.2} s on {} threads; outputs of {} bits",
+        report.bootstrappings,
+        report.products,
+        report.seconds,
+        report.seconds_threads.1,
+        report.seconds_threads.0,
+        report.output_bits
     );
     let _ = writeln!(
         text,

@@ -40,6 +40,11 @@ impl LookupInput {
         self.header.images
     }
 
+    /// Size of its file, without its header.
+    pub fn bytes(&self) -> u64 {
+        8 * self.bodies.len() as u64
+    }
+
     /// The seed of the uniform halves.
     pub(super) fn seed(&self) -> Result<u128> {
         let found = self.header.seed.as_deref().and_then(|s| u128::from_str_radix(s, 16).ok());
@@ -69,6 +74,11 @@ impl LookupOutput {
     /// How many images.
     pub fn images(&self) -> usize {
         self.header.images
+    }
+
+    /// Size of its file, without its header.
+    pub fn bytes(&self) -> u64 {
+        8 * self.words.len() as u64
     }
 
     /// Writes the ciphertexts; returns the size of the file.

@@ -6,16 +6,14 @@ use tfhe::core_crypto::prelude::*;
 
 use super::keys::LookupServerKey;
 use super::scheme::{self, Ciphertext, point};
+use super::switch::{Switch, TOGETHER};
 
 /// Expanded keys, shared by all threads.
 pub(super) struct Engine {
     bootstrap: FourierLweBootstrapKeyOwned,
-    switch: LweKeyswitchKeyOwned<u64>,
+    switch: Switch,
     fft: Fft,
 }
-
-/// Elements that one thread works on together: the bootstrapping key is read once for all of them, and they still fit the cache.
-pub(super) const TOGETHER: usize = 8;
 
 /// Room of one thread.
 pub(super) struct Room {
@@ -32,7 +30,7 @@ impl Engine {
         let size = GlweDimension(1).to_glwe_size();
         let mut bootstrap = FourierLweBootstrapKey::new(scheme::small(), size, scheme::degree(), base, levels);
         par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut bootstrap);
-        let switch = key.switch.clone().par_decompress_into_lwe_keyswitch_key();
+        let switch = Switch::new(&key.switch.clone().par_decompress_into_lwe_keyswitch_key());
         Self { bootstrap, switch, fft: Fft::new(scheme::degree()) }
     }
 
@@ -119,21 +117,15 @@ impl Engine {
     ) -> Vec<Ciphertext> {
         let (count, size) = (inputs.len(), SET.lwe_dimension + 1);
         let ring = 2 * SET.polynomial_size;
-        for (j, (input, (small, accumulator))) in
-            inputs.iter().zip(room.inputs.chunks_mut(size).zip(room.accumulators.chunks_mut(ring))).enumerate()
-        {
-            if input.lwe_size().0 == size {
-                small.copy_from_slice(input.as_ref());
-            } else {
-                keyswitch_lwe_ciphertext(
-                    &self.switch,
-                    input,
-                    &mut LweCiphertext::from_container(&mut *small, scheme::modulus()),
-                );
-            }
-            centre(small);
-            fill(accumulator, table(j));
+        let smalls = &mut room.inputs[..count * size];
+        // Fresh ones may be under the small key already.
+        if inputs.iter().all(|input| input.lwe_size().0 == size) {
+            smalls.chunks_mut(size).zip(inputs).for_each(|(small, input)| small.copy_from_slice(input.as_ref()));
+        } else {
+            self.switch.run(inputs, smalls);
         }
+        smalls.chunks_mut(size).for_each(centre);
+        room.accumulators.chunks_mut(ring).take(count).enumerate().for_each(|(j, a)| fill(a, table(j)));
         let out = SET.polynomial_size + 1;
         batch_programmable_bootstrap_lwe_ciphertext_mem_optimized(
             &LweCiphertextList::from_container(&room.inputs[..count * size], LweSize(size), scheme::modulus()),

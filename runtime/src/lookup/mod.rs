@@ -7,6 +7,7 @@ mod engine;
 mod keys;
 mod scheme;
 mod server;
+mod switch;
 mod verify;
 
 pub use ciphertexts::{LookupInput, LookupOutput};

@@ -10,9 +10,10 @@ use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use super::ciphertexts::{self, Header, LookupInput, LookupOutput};
-use super::engine::{Engine, Room, TOGETHER};
+use super::engine::{Engine, Room};
 use super::keys::{self, LookupServerKey};
 use super::scheme::{self, Ciphertext, point};
+use super::switch::TOGETHER;
 use crate::{Progress, Result};
 
 /// What one stage took, over all images.
