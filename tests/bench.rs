@@ -56,6 +56,8 @@ fn measured_rates_are_kept_and_used() {
     json(&home, &[&["bench", "calibrate", "kernels", "--quick", "--json"][..], &named].concat());
     let rates: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert!(rates["rates"]["product"].as_f64().unwrap() > 0.0);
+    #[cfg(feature = "tfhe")]
+    assert!(rates["lookup"]["rotation"][2].as_f64().unwrap() > 0.0);
     let inspected =
         |more: &[&str]| json(&home, &[&["inspect", "tests/data/v1/program.beaa", "--json"][..], more].concat());
     let (before, after) = (inspected(&[]), inspected(&named));

@@ -68,3 +68,24 @@ fn one_image_the_whole_way() {
     bad(at, "run p.tfhe --keys keys/evaluation.key --input cut.ct -o x.ct", &["cut short"]);
     assert!(!at.join("x.ct").exists());
 }
+
+#[test]
+fn both_backends_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let page = "<!-- bench backends -->\n<!-- end -->\n<!-- bench backend batches -->\n<!-- end -->\n";
+    std::fs::write(at.join("page.md"), page).unwrap();
+    let options = "--samples pneumoniamnist --agreement 0.5 --quick --docs page.md --json";
+    let found = good(at, &format!("bench backends --model MODEL {options}"));
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    let backends = &found["backends"];
+    let points = backends["points"].as_array().unwrap();
+    assert_eq!(points[0]["images"], 1);
+    assert!(points.len() > 5 && points.iter().all(|p| p["ckks"].as_f64().unwrap() > 0.0));
+    assert!(backends["tfhe"]["seconds"].as_f64().unwrap() > 0.0 && backends["bootstrappings"].as_u64().unwrap() > 100);
+    // One image is sent in far fewer bytes than a batch, whatever the machine.
+    assert!(points[0]["tfhe_bytes"].as_u64() < points[0]["ckks_bytes"].as_u64());
+    let page = std::fs::read_to_string(at.join("page.md")).unwrap();
+    assert!(page.contains("| bootstrappings |") && page.contains("| images that wait |"), "{page}");
+    assert!(at.join("performance-backends.svg").exists() && at.join("performance-backend-bytes.svg").exists());
+}

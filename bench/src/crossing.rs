@@ -25,6 +25,10 @@ pub struct BackendPoint {
     pub ckks: f64,
     /// Likewise: as many times what one image takes.
     pub tfhe: f64,
+    /// Bytes to and fro, keys not counted.
+    pub ckks_bytes: u64,
+    /// Likewise.
+    pub tfhe_bytes: u64,
 }
 
 /// Both backends on one network.
@@ -67,7 +71,13 @@ mod tests {
     #[test]
     fn crossings_are_where_the_curves_meet() {
         let side = |seconds, upload| Side { seconds, upload, answer: 0, keys: 1 };
-        let point = |images: usize, ckks| BackendPoint { images, ckks, tfhe: 2.0 * images as f64 };
+        let point = |images: usize, ckks| BackendPoint {
+            images,
+            ckks,
+            tfhe: 2.0 * images as f64,
+            ckks_bytes: 1000,
+            tfhe_bytes: 10 * images as u64,
+        };
         let figures = BackendFigures {
             name: "x".into(),
             threads: 2,

@@ -33,9 +33,9 @@ pub use error::{Error, Result};
 pub use kernels::{KernelFigures, PassFigures, kernels};
 #[cfg(feature = "tfhe")]
 pub use lookup::{Case, backends};
-pub use network::{Recipe, Shape, images, pixels, random};
+pub use network::{Recipe, images, pixels, random};
 pub use plain::Plain;
-pub use plots::{backend_plot, plots};
+pub use plots::{backend_plots, plots};
 pub use run::{Memory, NetworkFigures, PlainFigures, Setting, network};
 pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, batch, depth, ring, sparsity, sweep};
 pub use text::{Table, backend_tables, check_table, kernel_tables, network_tables, sweep_tables};

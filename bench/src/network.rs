@@ -26,27 +26,16 @@ pub struct Recipe {
     pub squares: usize,
     /// Part of the weights that is left.
     pub density: f64,
-    /// What comes before the hidden vectors, and how wide these are.
-    pub shape: Shape,
-}
-
-/// How wide a random network is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Shape {
-    /// A convolution to 845 elements, then vectors of 100.
-    CryptoNets,
-    /// Vectors of this length from the pixels on.
-    Narrow(usize),
 }
 
 impl Default for Recipe {
     fn default() -> Self {
-        Self { seed: 1, squares: 2, density: 1.0, shape: Shape::CryptoNets }
+        Self { seed: 1, squares: 2, density: 1.0 }
     }
 }
 
-/// Of 28x28 pixels: by default a 5x5 convolution with stride 2 to 5x13x13, then vectors of 100, then 10; a quadratic of its own
-/// for every element in between.
+/// A 5x5 convolution of 28x28 pixels with stride 2 to 5x13x13, then vectors of 100, then 10; a quadratic of its own for
+/// every element in between.
 pub fn random(recipe: Recipe) -> Result<Model> {
     let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
     let input = InputSpec { shape: [1, 28, 28], mean: vec![0.5], std: vec![0.5] };
@@ -77,40 +66,28 @@ pub fn random(recipe: Recipe) -> Result<Model> {
         Ok(LayerOp::Activation { function: Activation::Polynomial(p), range: None })
     };
     let layer = |name: String, op: LayerOp| Layer { name, op };
-    let activations = recipe.squares.max(1);
-    let (mut layers, mut width, mut done, hidden) = match recipe.shape {
-        Shape::CryptoNets => {
-            let conv = Conv2d {
-                weight: weights(&mut rng, vec![5, 1, 5, 5])?,
-                bias: Some(Tensor::new(vec![5], vec![0.1; 5])?),
-                stride: [2, 2],
-                padding: [1, 1],
-                dilation: [1, 1],
-                groups: 1,
-            };
-            let first = quadratic(&mut rng, vec![5, 13, 13])?;
-            let layers = vec![
-                layer("conv1".into(), LayerOp::Conv2d(conv)),
-                layer("activation1".into(), first),
-                layer("flatten".into(), LayerOp::Flatten),
-            ];
-            (layers, 5 * 13 * 13, 1, HIDDEN)
-        }
-        Shape::Narrow(hidden) => {
-            (vec![layer("flatten".into(), LayerOp::Flatten)], input.shape.iter().product(), 0, hidden)
-        }
+    let conv = Conv2d {
+        weight: weights(&mut rng, vec![5, 1, 5, 5])?,
+        bias: Some(Tensor::new(vec![5], vec![0.1; 5])?),
+        stride: [2, 2],
+        padding: [1, 1],
+        dilation: [1, 1],
+        groups: 1,
     };
-    for i in 1.. {
-        let last = done == activations;
-        let out = if last { CLASSES } else { hidden };
+    let mut layers = vec![
+        layer("conv1".into(), LayerOp::Conv2d(conv)),
+        layer("activation1".into(), quadratic(&mut rng, vec![5, 13, 13])?),
+        layer("flatten".into(), LayerOp::Flatten),
+    ];
+    let mut width = 5 * 13 * 13;
+    for i in 1..=recipe.squares.max(1) {
+        let out = if i == recipe.squares.max(1) { CLASSES } else { HIDDEN };
         let weight = weights(&mut rng, vec![out, width])?;
         let bias = Some(Tensor::new(vec![out], vec![0.05; out])?);
         layers.push(layer(format!("fc{i}"), LayerOp::Linear(Linear { weight, bias })));
-        if last {
-            break;
+        if out == HIDDEN {
+            layers.push(layer(format!("activation{}", i + 1), quadratic(&mut rng, vec![out])?));
         }
-        done += 1;
-        layers.push(layer(format!("activation{done}"), quadratic(&mut rng, vec![out])?));
         width = out;
     }
     let name = format!("random, {} squares, seed {}", recipe.squares.max(1), recipe.seed);
@@ -199,8 +176,6 @@ mod tests {
             let found = model.layers().iter().filter(|l| matches!(l.op, LayerOp::Activation { .. })).count();
             assert_eq!(found, squares);
             let image = images(&model, 1, 3).remove(0);
-            let narrow = random(Recipe { squares, shape: Shape::Narrow(16), ..Recipe::default() }).unwrap();
-            assert_eq!(narrow.shapes().iter().filter(|s| s.len() == 16).count(), 2 * squares);
             assert!(evaluate(&model, &image).unwrap().iter().all(|v| v.abs() < 100.0));
         }
         let model = random(Recipe { density: 0.1, ..Recipe::default() }).unwrap();

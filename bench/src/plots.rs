@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use crate::{BackendFigures, Error, Result, SweepFigures};
+use crate::{BackendFigures, BackendPoint, Error, Result, SweepFigures};
 
 /// Readable on white and on black.
 const INK: RGBColor = RGBColor(120, 120, 120);
@@ -49,25 +49,31 @@ pub fn plots(s: &SweepFigures) -> Result<Vec<(&'static str, String)>> {
     Ok(all)
 }
 
-/// Seconds until all images are answered, against how many wait: one colour for each backend, dashed where a time is a multiple.
-pub fn backend_plot(all: &[BackendFigures]) -> Result<Option<(&'static str, String)>> {
-    const NAME: &str = "performance-backends.svg";
-    let curve = |f: &BackendFigures, of: fn(&crate::BackendPoint) -> f64, colour, dashed| {
-        let points = f.points.iter().map(|p| ((p.images as f64).log2(), of(p).log10())).collect();
-        Curve { points, colour, dashed }
-    };
-    let curves: Vec<Curve> =
-        all.iter().flat_map(|f| [curve(f, |p| p.tfhe, SECOND, true), curve(f, |p| p.ckks, FIRST, false)]).collect();
-    if curves.iter().all(|c| c.points.len() < 2) {
-        return Ok(None);
+/// Seconds until all images are answered, and bytes to and fro, against how many images wait: one colour for each backend, dashed where a
+/// figure is a multiple of one image's.
+pub fn backend_plots(f: &BackendFigures) -> Result<Vec<(&'static str, String)>> {
+    if f.points.len() < 2 {
+        return Ok(Vec::new());
     }
-    let labels = Labels {
-        x: "images that wait",
-        y: "s until all are answered",
-        xf: &|v| format!("{:.0}", v.exp2()),
-        yf: &power,
+    let plot = |name, y, ckks: fn(&BackendPoint) -> f64, tfhe: fn(&BackendPoint) -> f64| {
+        let points =
+            |of: fn(&BackendPoint) -> f64| f.points.iter().map(|p| ((p.images as f64).log2(), of(p).log10())).collect();
+        let curves = [
+            Curve { points: points(tfhe), colour: SECOND, dashed: true },
+            Curve { points: points(ckks), colour: FIRST, dashed: false },
+        ];
+        let labels = Labels { x: "images that wait", y, xf: &|v| format!("{:.0}", v.exp2()), yf: &power };
+        Ok::<_, Error>((name, draw(name, &curves, &labels)?))
     };
-    Ok(Some((NAME, draw(NAME, &curves, &labels)?)))
+    Ok(vec![
+        plot("performance-backends.svg", "s until all are answered", |p| p.ckks, |p| p.tfhe)?,
+        plot(
+            "performance-backend-bytes.svg",
+            "MB sent and sent back",
+            |p| p.ckks_bytes as f64 / 1e6,
+            |p| p.tfhe_bytes as f64 / 1e6,
+        )?,
+    ])
 }
 
 fn power(v: &f64) -> String {

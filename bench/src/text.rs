@@ -206,43 +206,42 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
     vec![batch, depth, ring, sparsity]
 }
 
-/// Both backends: one row for each network, then one for each size of batch.
-pub fn backend_tables(all: &[BackendFigures]) -> Vec<Table> {
-    let head = [
-        "network",
-        "ckks, any batch",
-        "tfhe, each image",
-        "bootstrappings",
-        "same class in integers",
-        "same time at",
-        "same bytes at",
-    ];
-    let mut table = Table::new("backends", head);
-    let mut sizes = Table::new("backend sizes", ["network", "backend", "sent", "sent back", "server's keys, once"]);
-    let mut batches = Table::new("backend batches", ["images that wait", "network", "ckks s", "tfhe s"]);
-    let bytes =
-        |n: u64| if n < 1_000_000 { format!("{:.1} kB", n as f64 / 1e3) } else { format!("{:.1} MB", n as f64 / 1e6) };
-    for f in all {
-        table.push([
-            f.name.clone(),
-            format!("{:.2} s", f.ckks.seconds),
-            format!("{:.2} s", f.tfhe.seconds),
-            f.bootstrappings.to_string(),
-            format!("{:.1} %", 100.0 * f.agreement),
-            match f.same_time() {
-                n if n < 1.0 => "never: ckks is always sooner".into(),
-                n => format!("{n:.1} images"),
-            },
-            format!("{:.0} images", f.same_bytes()),
-        ]);
-        for (backend, side) in [("ckks, a batch", &f.ckks), ("tfhe, an image", &f.tfhe)] {
-            sizes.push([f.name.clone(), backend.into(), bytes(side.upload), bytes(side.answer), bytes(side.keys)]);
-        }
-        for p in &f.points {
-            batches.push([p.images.to_string(), f.name.clone(), short(p.ckks), short(p.tfhe)]);
-        }
+/// Both backends: what each takes and moves, then one row for each size of batch.
+pub fn backend_tables(f: &BackendFigures) -> Vec<Table> {
+    let bytes = |n: u64| match n {
+        n if n < 1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
+        n => format!("{:.1} MB", n as f64 / 1e6),
+    };
+    let mut table = Table::new("backends", ["figure", "ckks, a full batch", "tfhe, an image"]);
+    let mut row = |what: &str, ckks: String, tfhe: String| table.push([what.into(), ckks, tfhe]);
+    let images = f.points.last().map_or(0, |p| p.images);
+    let (ckks, tfhe) = (&f.ckks, &f.tfhe);
+    row("network", f.name.clone(), f.name.clone());
+    row("images", images.to_string(), "1".into());
+    row("bootstrappings", "0".into(), f.bootstrappings.to_string());
+    row("samples that keep their class", "-".into(), format!("{:.1} %", 100.0 * f.agreement));
+    let threads = f.threads;
+    row(
+        &format!("encrypt, run, decrypt, {threads} threads"),
+        format!("{} s", short(ckks.seconds)),
+        format!("{} s", short(tfhe.seconds)),
+    );
+    row("sent", bytes(ckks.upload), bytes(tfhe.upload));
+    row("sent back", bytes(ckks.answer), bytes(tfhe.answer));
+    row("server's keys, once", bytes(ckks.keys), bytes(tfhe.keys));
+    let sooner = match f.same_time() {
+        n if n < 1.0 => "never".into(),
+        n => format!("up to {n:.1} images"),
+    };
+    row("sooner than ckks", "-".into(), sooner);
+    row("fewer bytes than ckks", "-".into(), format!("up to {:.0} images", f.same_bytes()));
+    let head = ["images that wait", "ckks s", "tfhe s", "ckks to and fro", "tfhe to and fro"];
+    let mut batches = Table::new("backend batches", head);
+    for p in &f.points {
+        let (ckks, tfhe) = (bytes(p.ckks_bytes), bytes(p.tfhe_bytes));
+        batches.push([p.images.to_string(), short(p.ckks), short(p.tfhe), ckks, tfhe]);
     }
-    vec![table, sizes, batches]
+    vec![table, batches]
 }
 
 /// What was checked.

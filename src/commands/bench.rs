@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_bench::{
-    BackendFigures, KernelFigures, Memory, NetworkFigures, Recipe, Setting, SweepFigures, Table, backend_plot,
+    BackendFigures, KernelFigures, Memory, NetworkFigures, Recipe, Setting, SweepFigures, Table, backend_plots,
     backend_tables, check_table, checks, fill, kernel_tables, network_tables, plots, random, sweep_tables,
 };
 use beaa_compiler::Machine;
@@ -70,7 +70,7 @@ struct Figures {
     kernels: Vec<KernelFigures>,
     network: Option<NetworkFigures>,
     sweep: Option<SweepFigures>,
-    backends: Vec<BackendFigures>,
+    backends: Option<BackendFigures>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
@@ -118,7 +118,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if wanted(What::Backends) {
         note("measuring both backends side by side")?;
         let case = (&model, arguments.model.is_some());
-        figures.backends = lookup::compare(case, (&arguments.target, &arguments.roots), &setting, &machine)?;
+        let places = (&arguments.target, &arguments.roots);
+        figures.backends = Some(lookup::compare(case, places, &setting, &machine)?);
     }
     finish(arguments, context, &machine, &figures)
 }
@@ -131,9 +132,7 @@ fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: 
     }
     tables.extend(figures.network.iter().flat_map(network_tables));
     tables.extend(figures.sweep.iter().flat_map(sweep_tables));
-    if !figures.backends.is_empty() {
-        tables.extend(backend_tables(&figures.backends));
-    }
+    tables.extend(figures.backends.iter().flat_map(backend_tables));
     if !checks.is_empty() {
         tables.push(check_table(&checks));
     }
@@ -168,7 +167,8 @@ fn write(page: &PathBuf, tables: &[Table], figures: &Figures) -> Result<()> {
     let text = std::fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
     files::write(page, fill(&text, tables)?.as_bytes())?;
     let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
-    for (name, svg) in sweeps.into_iter().chain(backend_plot(&figures.backends)?) {
+    let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();
+    for (name, svg) in sweeps.into_iter().chain(backends) {
         files::write(&page.with_file_name(name), svg.as_bytes())?;
     }
     Ok(())

@@ -53,7 +53,7 @@ mod absent {
         _: (&commands::compile::Target, &Roots),
         _: &Setting,
         _: &Machine,
-    ) -> Result<Vec<BackendFigures>> {
+    ) -> Result<BackendFigures> {
         absent()
     }
 

@@ -20,10 +20,8 @@ const CHECKED: usize = 16;
 /// Times that a batch is run; the best counts.
 const RUNS: usize = 3;
 
-/// A network to compare on.
+/// What to compare on.
 pub struct Case<'a> {
-    /// In one or two words.
-    pub name: String,
     /// The network.
     pub model: &'a Model,
     /// What the `tfhe` backend calibrates on, 8-bit pixels.
@@ -37,7 +35,7 @@ pub fn backends(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result
     let (tfhe, agreement, bootstrappings) = lookup(case, setting, machine)?;
     let (ckks, points) = batches(case, setting, &tfhe)?;
     Ok(BackendFigures {
-        name: case.name.clone(),
+        name: case.model.name().to_owned(),
         threads: setting.threads,
         ckks,
         tfhe,
@@ -53,7 +51,8 @@ fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = lookup_hash(program);
     let (client, server) = keygen_lookup(&signature.parameters, Some(setting.seed))?;
-    let images: Vec<&[u8]> = case.images.iter().take(IMAGES).map(Vec::as_slice).collect();
+    let images: Vec<&[u8]> =
+        case.images.iter().take(if setting.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
     let count = images.len().max(1) as f64;
     let ((answers, [encrypt, run, decrypt]), output) = on_threads(setting.threads, || {
         let (input, encrypt) = time(|| encrypt_lookup(signature, &hash, &client, &images, Some(setting.seed)));
@@ -89,7 +88,7 @@ fn batches(case: &Case<'_>, setting: &Setting, tfhe: &Side) -> Result<(Side, Vec
     let slots = prepared.slots();
     let mut whole = Side { seconds: f64::INFINITY, upload: 0, answer: 0, keys: prepared.server.bytes() };
     let counts = std::iter::successors(Some(1), |n| Some(n * STEP)).take_while(|n| *n < slots).chain([slots]);
-    let mut points = Vec::new();
+    let mut points: Vec<BackendPoint> = Vec::new();
     for images in counts {
         let sent: Vec<Vec<f32>> =
             case.images.iter().cycle().take(images).map(|p| case.model.input().normalise(p)).collect();
@@ -108,7 +107,13 @@ fn batches(case: &Case<'_>, setting: &Setting, tfhe: &Side) -> Result<(Side, Vec
             check(case.model, &sent, &answered.0, DEVIATIONS * setting.options.logit_error)?;
         }
         whole.seconds = seconds;
-        points.push(BackendPoint { images, ckks: seconds, tfhe: tfhe.seconds * images as f64 });
+        points.push(BackendPoint {
+            images,
+            ckks: seconds,
+            tfhe: tfhe.seconds * images as f64,
+            ckks_bytes: whole.upload + whole.answer,
+            tfhe_bytes: (tfhe.upload + tfhe.answer) * images as u64,
+        });
     }
     Ok((whole, points))
 }

@@ -19,14 +19,14 @@ const LEAST: f64 = 1e-6;
 
 /// Seconds of one core.
 pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
-    let mut rates = LookupRates::REFERENCE;
-    for (rate, decomposition) in rates.rotation.iter_mut().zip(DECOMPOSITIONS) {
+    let (mut rotation, mut switches) = ([0.0; DECOMPOSITIONS.len()], 0.0);
+    for (rate, decomposition) in rotation.iter_mut().zip(DECOMPOSITIONS) {
         // Fresh pixels need no key switching, what comes out of the first stage does.
         let [first, second] = stages(decomposition, quick)?;
         *rate = first / WIDTH as f64;
-        rates.switch = rates.switch.min(((second - first) / WIDTH as f64).max(LEAST));
+        switches += (second - first) / (WIDTH * DECOMPOSITIONS.len()) as f64;
     }
-    Ok(rates)
+    Ok(LookupRates { rotation, switch: switches.max(LEAST) })
 }
 
 /// Least seconds of each of two stages.

@@ -128,7 +128,7 @@ mod tests {
                 for (found, expected) in output.iter().zip(expected.as_ref()) {
                     let off = found.wrapping_sub(*expected).cast_signed().unsigned_abs();
                     // Rows times the largest digit times half of the last bit kept.
-                    assert!(off <= 70 * 5 * 4 << 31, "2^{}", off.ilog2());
+                    assert!(off <= (70 * 5 * 4) << 31, "2^{}", off.ilog2());
                 }
             }
         }
