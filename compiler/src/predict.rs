@@ -27,8 +27,17 @@ pub(crate) struct Prediction {
     pub(crate) nodes: Vec<Deviation>,
     /// Of the outputs, against the model.
     pub(crate) output: f64,
-    /// Root mean square of the error in the difference of two outputs.
-    pub(crate) difference: f64,
+    /// What each simulated image loses of its margin; empty for a single output.
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// What errors do to one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Lost {
+    /// Its exact class.
+    pub(crate) class: usize,
+    /// How much nearer the largest other output comes to that of its class.
+    pub(crate) margin: f64,
 }
 
 /// A value as it is on the way: without and with noise, log2 of its scale, and its limbs.
@@ -52,7 +61,7 @@ pub(crate) fn predict(
     caution: f64,
 ) -> Prediction {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let mut prediction = Prediction { nodes: vec![Deviation::default(); traces.len()], output: 0.0, difference: 0.0 };
+    let mut prediction = Prediction { nodes: vec![Deviation::default(); traces.len()], output: 0.0, lost: Vec::new() };
     let Some(input) = traces.first() else { return prediction };
     let log_scale = f64::from(choice.input_bits);
     let mut first = Simulated {
@@ -85,7 +94,7 @@ pub(crate) fn predict(
             found.rounding *= caution;
             if id == graph.output {
                 prediction.output = found.encryption.hypot(found.rounding);
-                prediction.difference = difference(value, &traces[id]);
+                prediction.lost = lost(&value.noisy, &traces[id]);
             }
             prediction.nodes[id] = found;
         }
@@ -210,18 +219,20 @@ fn compare(value: &Simulated, exact: &Values, unit: f64) -> Deviation {
     }
 }
 
-/// The error of the difference of two outputs.
-fn difference(value: &Simulated, exact: &Values) -> f64 {
-    let (images, count) = (exact.images().max(1) as f64, exact.len() as f64);
-    let errors: Vec<Vec<f64>> =
-        value.noisy.rows().zip(exact.rows()).map(|(n, e)| n.iter().zip(e).map(|(n, e)| n - e).collect()).collect();
-    // Mean of (e_i - e_j)^2 over pairs: twice the variance within an image, without the common part.
-    let mut within = 0.0;
-    for s in 0..exact.images() {
-        let column = || errors.iter().filter_map(|row| row.get(s));
-        let mean = column().sum::<f64>() / count.max(1.0);
-        within += column().map(|e| (e - mean).powi(2)).sum::<f64>();
-    }
-    let pairs = images * (count - 1.0).max(1.0);
-    (2.0 * within / pairs).sqrt()
+/// What every image loses of the distance of its class's output from the largest other: noise in a quadratic does not only spread it but
+/// shifts it, and for some classes more than for others.
+fn lost(noisy: &Values, exact: &Values) -> Vec<Lost> {
+    let column = |values: &Values, s: usize| values.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<f64>>();
+    let of = |s: usize| {
+        let (noisy, exact) = (column(noisy, s), column(exact, s));
+        let class = exact.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
+        Some(Lost { class, margin: margin(&exact, class)? - margin(&noisy, class)? })
+    };
+    (0..exact.images()).filter_map(of).collect()
+}
+
+/// The output of `class` minus the largest other; none if there is no other.
+pub(crate) fn margin(outputs: &[f64], class: usize) -> Option<f64> {
+    let others = outputs.iter().enumerate().filter(|(i, _)| *i != class).map(|(_, v)| *v);
+    Some(outputs.get(class)? - others.reduce(f64::max)?)
 }
