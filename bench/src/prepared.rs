@@ -53,15 +53,6 @@ impl Prepared {
         self.encrypt(&images(model, count, self.seed))
     }
 
-    /// What a run on the threads at hand gives.
-    pub(crate) fn output(&self, input: &EncryptedInput) -> Result<EncryptedOutput> {
-        Ok(beaa_runtime::run(&self.program, &self.server, input, &Silent)?.0)
-    }
-
-    pub(crate) fn decrypt(&self, output: &EncryptedOutput) -> Result<Vec<Vec<f64>>> {
-        Ok(beaa_runtime::decrypt(self.program.signature(), &self.hash, &self.client, output, None)?)
-    }
-
     /// One run on so many threads, wall-clock.
     pub(crate) fn run(&self, input: &EncryptedInput, threads: usize) -> Result<RunReport> {
         on_threads(threads, || Ok(beaa_runtime::run(&self.program, &self.server, input, &Silent)?.1))

@@ -97,8 +97,15 @@ fn batches(case: &Case<'_>, setting: &Setting, tfhe: &Side) -> Result<(Side, Vec
             let (answered, taken) = on_threads(setting.threads, || {
                 let (outcome, taken) = time(|| {
                     let input = prepared.encrypt(&sent)?;
-                    let output = prepared.output(&input)?;
-                    Ok::<_, Error>((prepared.decrypt(&output)?, input.bytes(), output.bytes()))
+                    let (output, _) = beaa_runtime::run(&prepared.program, &prepared.server, &input, &Silent)?;
+                    let answers = beaa_runtime::decrypt(
+                        prepared.program.signature(),
+                        &prepared.hash,
+                        &prepared.client,
+                        &output,
+                        None,
+                    )?;
+                    Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
                 Ok((outcome?, taken))
             })?;
