@@ -224,15 +224,20 @@ fn compare(value: &Simulated, exact: &Values, unit: f64) -> Deviation {
 fn lost(noisy: &Values, exact: &Values) -> Vec<Lost> {
     let column = |values: &Values, s: usize| values.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<f64>>();
     let of = |s: usize| {
-        let (noisy, exact) = (column(noisy, s), column(exact, s));
-        let class = exact.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
-        Some(Lost { class, margin: margin(&exact, class)? - margin(&noisy, class)? })
+        let (class, exact) = top(&column(exact, s))?;
+        Some(Lost { class, margin: exact - margin(&column(noisy, s), class)? })
     };
     (0..exact.images()).filter_map(of).collect()
 }
 
+/// The place of the largest output, and its distance from the next; none if there is no other.
+pub(crate) fn top(outputs: &[f64]) -> Option<(usize, f64)> {
+    let class = outputs.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
+    Some((class, margin(outputs, class)?))
+}
+
 /// The output of `class` minus the largest other; none if there is no other.
-pub(crate) fn margin(outputs: &[f64], class: usize) -> Option<f64> {
+fn margin(outputs: &[f64], class: usize) -> Option<f64> {
     let others = outputs.iter().enumerate().filter(|(i, _)| *i != class).map(|(_, v)| *v);
     Some(outputs.get(class)? - others.reduce(f64::max)?)
 }

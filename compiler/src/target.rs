@@ -2,7 +2,7 @@
 //! never promise a share without images to measure margins on.
 
 use crate::graph::Graph;
-use crate::predict::{Lost, Prediction, margin};
+use crate::predict::{Lost, Prediction, top};
 use crate::samples::products;
 use crate::trace::{Values, forward};
 use crate::{Error, Options, Result};
@@ -124,12 +124,6 @@ fn margins(graph: &Graph, images: &[&[f32]]) -> Vec<(usize, f64)> {
     let outputs = forward(graph, Values::from_images(graph.len(0), images)).swap_remove(graph.output);
     let of = |s: usize| top(&outputs.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<_>>());
     (0..images.len()).filter_map(of).collect()
-}
-
-/// The largest, and its distance from the next.
-fn top(outputs: &[f64]) -> Option<(usize, f64)> {
-    let class = outputs.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
-    Some((class, margin(outputs, class)?))
 }
 
 /// Mean probability that what is lost leaves a margin positive.

@@ -53,12 +53,13 @@ fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side
     let (client, server) = keygen_lookup(&signature.parameters, Some(setting.seed))?;
     let images: Vec<&[u8]> =
         case.images.iter().take(if setting.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
-    let count = images.len().max(1) as f64;
-    let ((answers, [encrypt, run, decrypt]), output) = on_threads(setting.threads, || {
+    let count = images.len().max(1);
+    let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(setting.threads, || {
         let (input, encrypt) = time(|| encrypt_lookup(signature, &hash, &client, &images, Some(setting.seed)));
-        let (output, report) = run_lookup(program, &server, &input?, &Silent)?;
+        let input = input?;
+        let (output, report) = run_lookup(program, &server, &input, &Silent)?;
         let (answers, decrypt) = time(|| decrypt_lookup(signature, &hash, &client, &output));
-        Ok(((answers?, [encrypt, report.seconds, decrypt]), output))
+        Ok(((answers?, [encrypt, report.seconds, decrypt]), [input.bytes(), output.bytes()]))
     })?;
     let wrong = images.iter().zip(&answers).filter(|(image, found)| {
         evaluate_lookup(program, &quantise_pixels(signature.pixel_steps, image)).outputs != **found
@@ -74,9 +75,9 @@ fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side
         }
     }
     let side = Side {
-        seconds: (encrypt + run + decrypt) / count,
-        upload: compiled.report.image_bytes,
-        answer: output.bytes() / images.len().max(1) as u64,
+        seconds: (encrypt + run + decrypt) / count as f64,
+        upload: upload / count as u64,
+        answer: answer / count as u64,
         keys: server.bytes(),
     };
     Ok((side, compiled.report.agreement, compiled.report.bootstrappings))
