@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Only list the runs, in their order.
     #[arg(long)]
     list: bool,
-    /// Where to compute; ndarray is Burn's older CPU backend, and slower.
+    /// Where to compute; ndarray is Burn's older CPU backend, and slower; wgpu and cuda are GPUs.
     #[arg(long, value_name = "DEVICE")]
     device: Option<Device>,
     #[command(flatten)]

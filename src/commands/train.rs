@@ -43,7 +43,7 @@ pub(crate) struct Changes {
     /// Seed of everything random in training.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Where to compute; ndarray is Burn's older CPU backend, and slower.
+    /// Where to compute; ndarray is Burn's older CPU backend, and slower; wgpu and cuda are GPUs.
     #[arg(long, value_name = "DEVICE")]
     device: Option<Device>,
     /// Change one setting, as `student.epochs=5` or `network[0].conv2d.out=8`; may be repeated.
@@ -58,6 +58,10 @@ pub(crate) enum Device {
     Flex,
     /// burn-ndarray.
     Ndarray,
+    /// burn-wgpu, in a build with that feature.
+    Wgpu,
+    /// burn-cuda, in a build with that feature.
+    Cuda,
 }
 
 impl From<Device> for DeviceKind {
@@ -65,6 +69,8 @@ impl From<Device> for DeviceKind {
         match device {
             Device::Flex => Self::Flex,
             Device::Ndarray => Self::Ndarray,
+            Device::Wgpu => Self::Wgpu,
+            Device::Cuda => Self::Cuda,
         }
     }
 }

@@ -97,6 +97,10 @@ pub enum DeviceKind {
     Flex,
     /// `burn-ndarray`: deprecated by Burn, and slower where the trainer has no operation of its own.
     Ndarray,
+    /// `burn-wgpu`: any GPU with Vulkan, Metal or DirectX; only with the cargo feature `wgpu`.
+    Wgpu,
+    /// `burn-cuda`: NVIDIA's GPUs; only with the cargo feature `cuda`.
+    Cuda,
 }
 
 /// Which images, and how many.
@@ -329,6 +333,9 @@ pub enum OptimiserKind {
     Adamw,
     /// Stochastic gradient descent with momentum 0.9.
     Sgd,
+    /// Orthogonalised momentum (Jordan et al., 2024) for convolution and linear weights, at steps as large as AdamW's (Liu et al.,
+    /// 2025); AdamW for everything else.
+    Muon,
 }
 
 /// Training of the teacher.

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::augment;
-use crate::config::{Augmentation, DataConfig, DeviceKind};
+use crate::config::{Augmentation, DataConfig};
 use crate::random::order;
 
 /// Images per batch where nothing is learnt; 64 to 128 is fastest on CPUs.
@@ -44,16 +44,6 @@ impl Splits {
             classes: dataset.classes().to_vec(),
             pixel_bits: config.pixel_bits,
         }
-    }
-}
-
-/// Opens a Burn device, without autodiff.
-pub(crate) fn device(kind: DeviceKind) -> Device {
-    match kind {
-        DeviceKind::Flex => Device::flex(),
-        // Deprecated by Burn, kept because users name it.
-        #[allow(deprecated)]
-        DeviceKind::Ndarray => Device::ndarray(),
     }
 }
 

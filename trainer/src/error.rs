@@ -99,6 +99,16 @@ pub enum Error {
     /// The data set could not be read.
     #[error(transparent)]
     Dataset(#[from] beaa_datasets::Error),
+    /// The compute device is not there.
+    #[error("opening the compute device `{name}`: found {found}, expected one; {remedy}")]
+    NoDevice {
+        /// As configurations call it.
+        name: &'static str,
+        /// What is there instead.
+        found: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The compute device failed.
     #[error("{operation} on the compute device: {message}; this is a bug or a lack of memory")]
     Device {

@@ -8,6 +8,7 @@ mod checkpoint;
 mod codesign;
 mod config;
 mod data;
+mod device;
 mod error;
 mod feed;
 mod fit;

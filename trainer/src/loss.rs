@@ -5,6 +5,8 @@ use beaa_ir::Range;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::ops::{Room, outside};
+
 /// Target distributions `[N, classes]`: one for the label, `smoothing` of it spread over all classes.
 pub(crate) fn targets(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
     let mut data = vec![smoothing / classes.max(1) as f32; labels.len() * classes];
@@ -39,10 +41,7 @@ pub(crate) fn feature_distance(student: Tensor<2>, teacher: Tensor<2>) -> Tensor
 
 /// Mean squared excursion of `inputs` beyond `range`, in units of `rms`.
 pub(crate) fn excursion(inputs: Tensor<2>, range: Range, rms: f32) -> Tensor<1> {
-    // The distance to the range: x - clamp(x). Its gradient is right through either branch.
-    let nearest = inputs.clone().inner().clamp(range.min, range.max);
-    let nearest = if inputs.is_autodiff() { Tensor::from_inner(nearest) } else { nearest };
-    (inputs - nearest).div_scalar(rms.max(1e-6)).square().mean()
+    outside(inputs, Room { min: range.min, max: range.max, unit: rms.max(1e-6) })
 }
 
 /// How many rows of `logits` (row-major) are largest at their label.

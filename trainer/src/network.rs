@@ -9,7 +9,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d,
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
-use crate::ops::{average_pool, batch_norm, convolution};
+use crate::ops::{average_pool, batch_norm, convolution, rectify};
 use crate::polynomial::Polynomial;
 
 /// Share of the newest batch in batch normalisation's running statistics.
@@ -221,8 +221,8 @@ impl Batch {
 
     fn relu(self) -> Self {
         match self {
-            Self::Map(x) => Self::Map(burn::tensor::activation::relu(x)),
-            Self::Flat(x) => Self::Flat(burn::tensor::activation::relu(x)),
+            Self::Map(x) => Self::Map(rectify(x)),
+            Self::Flat(x) => Self::Flat(rectify(x)),
         }
     }
 

@@ -4,7 +4,7 @@
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, Optimizer, SgdConfig};
+use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig, Optimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{OptimiserConfig, OptimiserKind};
@@ -15,15 +15,20 @@ use crate::network::Network;
 pub(crate) fn optimiser(config: &OptimiserConfig, coefficient_factor: f64, network: &Network) -> ModuleOptimizer {
     let weights = ParamGroup::from_ids(network.weight_ids());
     let coefficients = ParamGroup::from_ids(network.coefficient_ids());
+    let adamw = |decay: f32| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
     match config.kind {
-        OptimiserKind::Adamw => {
-            let adamw = |decay: f32| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
-            ModuleOptimizer::from(adamw(0.0)).with_group(weights, adamw(config.weight_decay), None).with_group(
+        OptimiserKind::Muon => {
+            let decay = (config.weight_decay > 0.0).then(|| WeightDecayConfig::new(config.weight_decay));
+            let muon = MuonConfig::new().with_weight_decay(decay).with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW).build();
+            ModuleOptimizer::from(adamw(0.0)).with_group(weights, Flattened { inner: muon }, None).with_group(
                 coefficients,
                 Scaled { inner: adamw(0.0), factor: coefficient_factor },
                 None,
             )
         }
+        OptimiserKind::Adamw => ModuleOptimizer::from(adamw(0.0))
+            .with_group(weights, adamw(config.weight_decay), None)
+            .with_group(coefficients, Scaled { inner: adamw(0.0), factor: coefficient_factor }, None),
         OptimiserKind::Sgd => {
             let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
             let sgd = |decay: f32| {
@@ -88,6 +93,34 @@ impl<O: Optimizer> Optimizer for Scaled<O> {
     }
 }
 
+/// An optimiser of matrices, for weights of convolutions too: one row per output channel.
+#[derive(Clone)]
+struct Flattened<O> {
+    inner: O,
+}
+
+impl<O: Optimizer> Optimizer for Flattened<O> {
+    type State<const D: usize> = O::State<2>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let shape = tensor.shape();
+        let rows = shape.dims::<D>()[0];
+        let matrix = |t: Tensor<D>| t.reshape([rows as i32, -1]);
+        let (next, state) = self.inner.step(lr, matrix(tensor), matrix(grad), state);
+        (next.reshape(shape), state)
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        O::to_device::<2>(state, device)
+    }
+}
+
 struct SumOfSquares<'a> {
     gradients: &'a GradientsParams,
     sum: f64,
@@ -136,6 +169,22 @@ mod tests {
     fn a_warm_up_longer_than_the_run_is_shortened() {
         let config = OptimiserConfig { warm_up: 50.0, ..OptimiserConfig::default() };
         assert!((learning_rate(&config, 5, 2, 10) - config.learning_rate).abs() < 1e-15);
+    }
+
+    #[test]
+    fn muon_takes_a_convolution_for_a_matrix_and_steps_by_its_orthogonal_part() {
+        let device = Device::flex();
+        let muon = MuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW).build();
+        // Two rows of three, orthogonal already: the step is their directions, up to what five iterations leave.
+        let grad = Tensor::<4>::from_data([[[[3.0_f32, 0.0, 0.0]]], [[[0.0, 0.5, 0.0]]]], &device);
+        let zero = Tensor::<4>::zeros([2, 1, 1, 3], &device);
+        let (next, state) = Flattened { inner: muon }.step(1.0, zero, grad, None);
+        let step: Vec<f32> = next.into_data().try_into_vec().unwrap();
+        let size = 0.2 * 3.0_f32.sqrt();
+        for (s, e) in step.iter().zip([-size, 0.0, 0.0, 0.0, -size, 0.0]) {
+            assert!((s - e).abs() < 0.4 * size, "{step:?}");
+        }
+        assert!(state.is_some());
     }
 
     #[test]

@@ -4,14 +4,14 @@ use beaa_datasets::Images;
 use beaa_ir::Model;
 
 use crate::config::DeviceKind;
-use crate::data;
 use crate::error::{Error, Result};
 use crate::network::{Network, host};
+use crate::{data, device};
 
 /// The logits of every image, in order.
 ///
 /// # Errors
-/// [`Error::Data`] if the images are not of the model's shape.
+/// [`Error::Data`] if the images are not of the model's shape, [`Error::NoDevice`] if there is no such device.
 pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Vec<Vec<f32>>> {
     if images.shape() != model.input().shape {
         return Err(Error::Data {
@@ -21,7 +21,7 @@ pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Vec
             remedy: "use the data set that the model was trained on",
         });
     }
-    let device = data::device(device);
+    let device = device::open(device)?;
     let network = Network::new(model, &device, false)?;
     let mut all = Vec::with_capacity(images.len());
     for batch in data::batches(images, model.input(), &device) {

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use crate::check::TrainConfig;
 use crate::checkpoint::{self, Checkpoint, Position, State};
 use crate::config::{Augmentation, StudentActivation};
-use crate::data::{self, Splits};
+use crate::data::Splits;
+use crate::device;
 use crate::error::{Error, Result};
 use crate::fit::LayerStatistics;
 use crate::given::check_given;
@@ -237,7 +238,7 @@ fn begin<'a>(
     Ok(Run {
         config,
         splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed)),
-        device: data::device(literal.device),
+        device: device::open(literal.device)?,
         folder,
         stop,
         observer,

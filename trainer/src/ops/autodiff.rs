@@ -11,11 +11,11 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
 use super::conv::{self, Framed};
+use super::excursion::{self, Room};
 use super::extension::{self, CpuOperations, Host, read, write};
-use super::norm;
 use super::pool::{self, PoolShape};
-use super::quadratic;
 use super::shape::ConvShape;
+use super::{norm, quadratic, relu};
 
 impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
     fn convolution(
@@ -88,6 +88,24 @@ impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }
+
+    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let prepared = RectifyBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let y = B::rectify(x.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(y.clone(), y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self> {
+        let prepared = OutsideBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let x = x.into_primitive();
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((x.clone(), room), B::outside(x, room)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::outside(x, room)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -101,7 +119,8 @@ impl<B: Host> Backward<B, 3> for ConvolutionBackward {
         let dy = grads.consume::<B>(&ops.node);
         let device = dy.device();
         let (x, weight, shape) = ops.state;
-        let found = B::see(&dy, |dy| B::see(&weight, |weight| conv::backward(&shape, &x, weight, dy, of_x.is_some())));
+        let asked = [of_x.is_some(), of_bias.is_some()];
+        let found = B::see(&dy, |dy| B::see(&weight, |weight| conv::backward(&shape, &x, weight, dy, asked)));
         if let (Some(node), Some(dx)) = (of_x, found.input) {
             grads.register::<B>(node.id, write::<B>(dx, shape.input_dims().to_vec(), &device));
         }
@@ -178,6 +197,39 @@ impl<B: Host> Backward<B, 1> for AverageBackward {
         unary::<B, _>(ops.parents, ops.node, grads, |dy| {
             let (device, dims) = (dy.device(), extension::resized(&dy.shape().to_vec(), shape.input));
             write::<B>(B::see(&dy, |dy| pool::backward(&shape, dy)), dims, &device)
+        });
+    }
+}
+
+#[derive(Debug)]
+struct RectifyBackward;
+
+impl<B: Host> Backward<B, 1> for RectifyBackward {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let y = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            let (device, dims) = (dy.device(), dy.shape().to_vec());
+            let mut dx = read::<B>(dy);
+            B::see(&y, |y| relu::backward(y, &mut dx));
+            write::<B>(dx, dims, &device)
+        });
+    }
+}
+
+#[derive(Debug)]
+struct OutsideBackward;
+
+impl<B: Host> Backward<B, 1> for OutsideBackward {
+    type State = (FloatTensor<B>, Room);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (x, room) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            let (device, dims) = (x.device(), x.shape().to_vec());
+            let dy = read::<B>(dy).first().copied().unwrap_or(0.0);
+            write::<B>(B::see(&x, |x| excursion::backward(x, &room, dy)), dims, &device)
         });
     }
 }

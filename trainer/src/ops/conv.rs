@@ -9,6 +9,8 @@ use rayon::prelude::*;
 
 use super::kernel::{Offsets, ROWS, Tile, WIDTH, dot, outer};
 use super::layout::{Frame, panels, phases, tiles};
+use super::norm::{self, Extent};
+use super::parallel::chunks;
 use super::shape::ConvShape;
 
 /// Images that are summed together.
@@ -26,17 +28,19 @@ pub(super) struct Gradients {
     pub(super) input: Option<Vec<f32>>,
     /// `[out, channels, rows, columns]`.
     pub(super) weight: Vec<f32>,
-    /// `[out]`.
+    /// `[out]`; empty unless asked for.
     pub(super) bias: Vec<f32>,
 }
 
 /// `images` in frames of `frame`, each of `extent`.
 fn framed(images: &[f32], frame: &Frame, extent: [usize; 2], count: usize) -> Framed {
-    // Vector loads and whole tiles may reach beyond the last element.
-    let mut all = vec![0.0; count * frame.len() + ROWS + WIDTH];
     let size = frame.channels * extent[0] * extent[1];
-    let places = all.par_chunks_mut(frame.len()).zip(images.par_chunks(size));
-    places.for_each(|(place, image)| frame.fill(image, extent, place));
+    // Vector loads and whole tiles may reach beyond the last element.
+    let all = chunks(count * frame.len() + ROWS + WIDTH, frame.len(), |k, place| {
+        if let Some(image) = images.get(k * size..(k + 1) * size) {
+            frame.fill(image, extent, place);
+        }
+    });
     Framed(all)
 }
 
@@ -46,15 +50,11 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]
     let framed = framed(x, &frame, shape.input, shape.images);
     let [kh, kw] = shape.kernel;
     let run = kw * frame.channels;
-    let panels = panels(kh * run, shape.out, |line, o| {
-        let (ky, kx, c) = (line / run, line % run / frame.channels, line % frame.channels);
-        weight.get(((o * frame.channels + c) * kh + ky) * kw + kx).copied().unwrap_or(0.0)
-    });
+    let panels = panels(weight, &window_lines(shape), frame.channels * kh * kw, shape.out);
     let segments: Vec<usize> = (0..kh).map(|ky| ky * frame.row()).collect();
     let pixels = window_corners(shape, &frame);
     let area = pixels.len();
-    let mut y = vec![0.0; shape.images * shape.elements()[1]];
-    y.par_chunks_mut(shape.elements()[1]).enumerate().for_each(|(image, y)| {
+    let y = chunks(shape.images * shape.elements()[1], shape.elements()[1], |image, y| {
         let source = framed.0.get(image * frame.len()..).unwrap_or(&[]);
         let mut tile = ZERO;
         for ((first, width), panel) in tiles(shape.out).into_iter().zip(&panels) {
@@ -74,28 +74,62 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]
 }
 
 /// The gradients given that of the output, `dy`.
-pub(super) fn backward(shape: &ConvShape, x: &Framed, weight: &[f32], dy: &[f32], of_input: bool) -> Gradients {
+pub(super) fn backward(
+    shape: &ConvShape,
+    x: &Framed,
+    weight: &[f32],
+    dy: &[f32],
+    [of_input, of_bias]: [bool; 2],
+) -> Gradients {
     let (frame_in, frame) = (Frame::input(shape), Frame::output(shape));
     let framed = framed(dy, &frame, shape.output(), shape.images);
     let input = of_input.then(|| input_gradient(shape, &frame, &framed, weight));
-    let size = shape.weight_dims().iter().product::<usize>();
-    let sums: Vec<(Vec<f32>, Vec<f32>)> = (0..shape.images.div_ceil(CHUNK))
+    let parts: Vec<Vec<f32>> = (0..shape.images.div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {
             let images = CHUNK.min(shape.images - chunk * CHUNK);
             let x = x.0.get(chunk * CHUNK * frame_in.len()..).unwrap_or(&[]);
             let d = framed.0.get(chunk * CHUNK * frame.len()..).unwrap_or(&[]);
-            let elements = shape.elements()[1];
-            let dy = dy.get(chunk * CHUNK * elements..(chunk * CHUNK + images) * elements).unwrap_or(&[]);
-            (weight_gradient(shape, [(&frame_in, x), (&frame, d)], images), bias_gradient(shape, dy))
+            weight_gradient(shape, [(&frame_in, x), (&frame, d)], images)
         })
         .collect();
-    let mut total = Gradients { input, weight: vec![0.0; size], bias: vec![0.0; shape.out] };
-    for (weight, bias) in sums {
-        total.weight.iter_mut().zip(weight).for_each(|(t, v)| *t += v);
-        total.bias.iter_mut().zip(bias).for_each(|(t, v)| *t += v);
-    }
-    total
+    let bias = if of_bias { bias_gradient(shape, dy) } else { Vec::new() };
+    Gradients { input, weight: from_panels(shape, &in_order(&parts)), bias }
+}
+
+/// The sum of lists of equal length, those of earlier chunks first.
+fn in_order(parts: &[Vec<f32>]) -> Vec<f32> {
+    const PIECE: usize = 4096;
+    chunks(parts.first().map_or(0, Vec::len), PIECE, |k, sums| {
+        for part in parts {
+            let values = part.get(k * PIECE..).unwrap_or(&[]);
+            sums.iter_mut().zip(values).for_each(|(s, v)| *s += v);
+        }
+    })
+}
+
+/// Panels, one after the other, as weights `[out, channels, rows, columns]`.
+fn from_panels(shape: &ConvShape, panels: &[f32]) -> Vec<f32> {
+    let lines = window_lines(shape);
+    let [kh, kw] = shape.kernel;
+    let size = shape.channels * kh * kw;
+    let tiles = tiles(shape.out);
+    chunks(shape.out * size, size, |o, weight| {
+        let Some(&(first, width)) = tiles.get(o / WIDTH) else { return };
+        let panel = panels.get(first * size..).unwrap_or(&[]);
+        let values = panel.iter().skip(o - first).step_by(width);
+        for (&line, v) in lines.iter().zip(values) {
+            if let Some(to) = weight.get_mut(line) {
+                *to = *v;
+            }
+        }
+    })
+}
+
+/// Where in an output's weights `[channels, rows, columns]` each line of its panel comes from: as the frame has it, channels last.
+fn window_lines(shape: &ConvShape) -> Vec<usize> {
+    let [kh, kw] = shape.kernel;
+    (0..kh * kw).flat_map(|k| (0..shape.channels).map(move |c| c * kh * kw + k)).collect()
 }
 
 fn input_gradient(shape: &ConvShape, frame: &Frame, dy: &Framed, weight: &[f32]) -> Vec<f32> {
@@ -110,12 +144,10 @@ fn input_gradient(shape: &ConvShape, frame: &Frame, dy: &Framed, weight: &[f32])
             if down.window.is_empty() || run == 0 {
                 continue;
             }
-            let panels = panels(down.window.len() * run, shape.channels, |line, c| {
-                let ky = down.window.get(line / run).copied().unwrap_or(0);
-                let kx = across.window.get(line % run / frame.channels).copied().unwrap_or(0);
-                let o = line % frame.channels;
-                weight.get(((o * shape.channels + c) * kh + ky) * kw + kx).copied().unwrap_or(0.0)
-            });
+            let windows = down.window.iter().flat_map(|ky| across.window.iter().map(move |kx| ky * kw + kx));
+            let lines: Vec<usize> =
+                windows.flat_map(|k| (0..frame.channels).map(move |o| o * shape.channels * kh * kw + k)).collect();
+            let panels = panels(weight, &lines, kh * kw, shape.channels);
             let segments: Vec<usize> = (0..down.window.len()).map(|k| k * frame.row()).collect();
             let pairs = down.positions.iter().flat_map(|&(y, fy)| {
                 across.positions.iter().map(move |&(x, fx)| (y * w + x, (fy * frame.width + fx) * frame.channels))
@@ -124,8 +156,7 @@ fn input_gradient(shape: &ConvShape, frame: &Frame, dy: &Framed, weight: &[f32])
             parts.push((segments, run, panels, places, corners));
         }
     }
-    let mut dx = vec![0.0; shape.images * shape.elements()[0]];
-    dx.par_chunks_mut(shape.elements()[0]).enumerate().for_each(|(image, dx)| {
+    chunks(shape.images * shape.elements()[0], shape.elements()[0], |image, dx| {
         let source = dy.0.get(image * frame.len()..).unwrap_or(&[]);
         let mut tile = ZERO;
         for (segments, run, panels, places, corners) in &parts {
@@ -142,11 +173,10 @@ fn input_gradient(shape: &ConvShape, frame: &Frame, dy: &Framed, weight: &[f32])
                 }
             }
         }
-    });
-    dx
+    })
 }
 
-/// Of a chunk of images, `[out, channels, rows, columns]`.
+/// Of a chunk of images, in panels.
 fn weight_gradient(shape: &ConvShape, [(frame_in, x), (frame, dy)]: [(&Frame, &[f32]); 2], images: usize) -> Vec<f32> {
     let [kh, kw] = shape.kernel;
     let run = kw * frame_in.channels;
@@ -161,36 +191,29 @@ fn weight_gradient(shape: &ConvShape, [(frame_in, x), (frame, dy)]: [(&Frame, &[
         of.extend(pixels.map(|c| (image * frame.len() + inside + c) as u32));
     }
     let (at, of) = (Offsets::new(at), Offsets::new(of));
-    let mut sums = vec![0.0; shape.out * frame_in.channels * kh * kw];
+    let tiles = tiles(shape.out);
+    let mut panels = Vec::with_capacity(kh * run * tiles.iter().map(|t| t.1).sum::<usize>());
     let mut tile = ZERO;
-    for (first, width) in tiles(shape.out) {
+    for (first, width) in tiles {
         for ky in 0..kh {
             for t in (0..run).step_by(ROWS) {
                 outer(x, &at, dy, &of, [ky * frame_in.row() + t, first], width, &mut tile);
-                for (t, sum) in (t..run).zip(&tile) {
-                    let (kx, c) = (t / frame_in.channels, t % frame_in.channels);
-                    for (o, sum) in (first..shape.out).zip(sum.iter().take(width)) {
-                        if let Some(to) = sums.get_mut(((o * frame_in.channels + c) * kh + ky) * kw + kx) {
-                            *to = *sum;
-                        }
-                    }
+                for line in tile.iter().take(run - t) {
+                    panels.extend_from_slice(line.get(..width).unwrap_or(line));
                 }
             }
         }
     }
-    sums
+    panels
 }
 
-/// Of a chunk of images, `[out]`.
+/// `[out]`, each channel summed by one thread, image by image.
 fn bias_gradient(shape: &ConvShape, dy: &[f32]) -> Vec<f32> {
-    let area = shape.output().iter().product::<usize>();
-    let mut sums = vec![0.0; shape.out];
-    for (k, plane) in dy.chunks(area).enumerate() {
-        if let Some(sum) = sums.get_mut(k % shape.out) {
-            *sum += plane.iter().sum::<f32>();
-        }
-    }
-    sums
+    let extent = Extent { channels: shape.out, positions: shape.output().iter().product() };
+    (0..shape.out)
+        .into_par_iter()
+        .map(|o| norm::planes(dy, extent, o).map(|p| norm::sum(p, p, |d, _| d)).sum())
+        .collect()
 }
 
 /// Where each output pixel's window begins in the frame.

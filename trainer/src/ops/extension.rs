@@ -6,9 +6,10 @@ use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, Flex, NdArray, TensorMetadata, backend_extension, try_read_sync};
 use burn::tensor::TensorData;
 
+use super::excursion::{self, Room};
 use super::pool::{self, PoolShape};
 use super::shape::ConvShape;
-use super::{conv, norm, quadratic};
+use super::{conv, norm, quadratic, relu};
 
 /// Operations beyond those of a backend, all on `f32`.
 #[backend_extension(Autodiff, Flex, NdArray)]
@@ -43,6 +44,12 @@ pub(super) trait CpuOperations: Backend {
 
     /// The means of the windows of `[N, C, H, W]`.
     fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self>;
+
+    /// The larger of 0 and `x`.
+    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The mean square of the distances of `x` to a range, `[1]`.
+    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self>;
 }
 
 impl CpuOperations for Flex {
@@ -81,6 +88,14 @@ impl CpuOperations for Flex {
     fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
         averages::<Self>(x, &shape)
     }
+
+    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        rectified::<Self>(x)
+    }
+
+    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self> {
+        excursions::<Self>(x, &room)
+    }
 }
 
 impl CpuOperations for NdArray {
@@ -118,6 +133,14 @@ impl CpuOperations for NdArray {
 
     fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
         averages::<Self>(x, &shape)
+    }
+
+    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        rectified::<Self>(x)
+    }
+
+    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self> {
+        excursions::<Self>(x, &room)
     }
 }
 
@@ -186,6 +209,18 @@ fn averages<B: Host>(x: FloatTensor<B>, shape: &PoolShape) -> FloatTensor<B> {
     let (device, dims) = (x.device(), x.shape().to_vec());
     let y = B::see(&x, |x| pool::forward(shape, x));
     write::<B>(y, resized(&dims, shape.output()), &device)
+}
+
+fn rectified<B: Host>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let (device, dims) = (x.device(), x.shape().to_vec());
+    let y = B::see(&x, relu::forward);
+    write::<B>(y, dims, &device)
+}
+
+fn excursions<B: Host>(x: FloatTensor<B>, room: &Room) -> FloatTensor<B> {
+    let device = x.device();
+    let mean = B::see(&x, |x| excursion::forward(x, room));
+    write::<B>(vec![mean], vec![1], &device)
 }
 
 /// The dimensions of a batch with other rows and columns.

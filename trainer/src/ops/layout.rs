@@ -1,6 +1,8 @@
 //! Images with channels last and zeros around them, and weights in panels: the order in which the kernel reads. Must never
 //! change a value.
 
+use rayon::prelude::*;
+
 use super::kernel::{LANES, WIDTH};
 use super::shape::ConvShape;
 
@@ -60,16 +62,18 @@ pub(super) fn tiles(columns: usize) -> Vec<(usize, usize)> {
     (0..columns).step_by(WIDTH).map(|first| (first, width(first))).collect()
 }
 
-/// A matrix of `lines` lines as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the last.
-pub(super) fn panels(lines: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Vec<Vec<f32>> {
+/// A matrix as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the last. Element `(line, c)` is
+/// `weight[lines[line] + c * stride]`.
+pub(super) fn panels(weight: &[f32], lines: &[usize], stride: usize, columns: usize) -> Vec<Vec<f32>> {
     let panel = |(first, width): (usize, usize)| {
-        let mut panel = Vec::with_capacity(lines * width);
-        for line in 0..lines {
-            panel.extend((first..first + width).map(|c| if c < columns { value(line, c) } else { 0.0 }));
+        let mut panel = vec![0.0; lines.len() * width];
+        for (places, &line) in panel.chunks_mut(width).zip(lines) {
+            let values = weight.get(line + first * stride..).unwrap_or(&[]).iter().step_by(stride.max(1));
+            places.iter_mut().zip(values).take(columns - first).for_each(|(to, v)| *to = *v);
         }
         panel
     };
-    tiles(columns).into_iter().map(panel).collect()
+    tiles(columns).into_par_iter().map(panel).collect()
 }
 
 /// Along one direction, input positions that meet the same elements of the window.
@@ -110,6 +114,21 @@ mod tests {
             assert!(tiles.windows(2).all(|t| t[0].0 + t[0].1 == t[1].0));
             let (first, width) = tiles[tiles.len() - 1];
             assert!(first < columns && columns <= first + width && (width == LANES || width == WIDTH));
+        }
+    }
+
+    #[test]
+    fn panels_hold_every_element_and_zeros_beyond() {
+        let weight: Vec<f32> = (0..50 * 6).map(|i| i as f32).collect();
+        for columns in [1, 16, 17, 50] {
+            let lines = [4, 0, 5];
+            for (panel, (first, width)) in panels(&weight, &lines, 6, columns).iter().zip(tiles(columns)) {
+                assert_eq!(panel.len(), lines.len() * width);
+                for (i, &v) in panel.iter().enumerate() {
+                    let (line, c) = (lines[i / width], first + i % width);
+                    assert_eq!(v, if c < columns { (c * 6 + line) as f32 } else { 0.0 });
+                }
+            }
         }
     }
 

@@ -1,14 +1,17 @@
-//! Operations that Burn's CPU backends are slow at, written out: convolution, batch normalisation, average pooling and
-//! the quadratic activation, each with its backward pass. Must never change what a network computes: where an operation does not apply, Burn's own is used.
+//! Operations that Burn's CPU backends are slow at, or do on one thread, written out: convolution, batch normalisation, average
+//! pooling, ReLU, the quadratic activation and the range penalty, each with its backward pass. Must never change what a network computes: where an operation does not apply, Burn's own is used.
 
 mod autodiff;
 mod conv;
+mod excursion;
 mod extension;
 mod kernel;
 mod layout;
 mod norm;
+mod parallel;
 mod pool;
 mod quadratic;
+mod relu;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -19,6 +22,7 @@ use burn::nn::pool::AvgPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{DType, Device, Tensor};
 
+pub(crate) use excursion::Room;
 use extension::CpuOperations;
 use pool::PoolShape;
 use shape::ConvShape;
@@ -90,6 +94,26 @@ pub(crate) fn average_pool(pool: &AvgPool2d, x: Tensor<4>) -> Tensor<4> {
         Some(shape) => Tensor::from_dispatch(Dispatch::average(x.into_dispatch(), shape)),
         None => pool.forward(x),
     }
+}
+
+/// The larger of 0 and `x`.
+pub(crate) fn rectify<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if on_cpu(&x.device()) && x.dtype() == DType::F32 {
+        Tensor::from_dispatch(Dispatch::rectify(x.into_dispatch()))
+    } else {
+        burn::tensor::activation::relu(x)
+    }
+}
+
+/// The mean square of the distances of `x` to a range, in its units.
+pub(crate) fn outside<const D: usize>(x: Tensor<D>, room: Room) -> Tensor<1> {
+    if on_cpu(&x.device()) && x.dtype() == DType::F32 {
+        return Tensor::from_dispatch(Dispatch::outside(x.into_dispatch(), room));
+    }
+    // The distance to the range: x - clamp(x). Its gradient is right through either branch.
+    let nearest = x.clone().inner().clamp(room.min, room.max);
+    let nearest = if x.is_autodiff() { Tensor::from_inner(nearest) } else { nearest };
+    (x - nearest).div_scalar(room.unit).square().mean()
 }
 
 trait IntoSame {

@@ -3,6 +3,8 @@
 
 use rayon::prelude::*;
 
+use super::parallel::chunks;
+
 /// Extent of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
@@ -43,15 +45,14 @@ pub(super) fn moments(x: &[f32], extent: Extent) -> Vec<f32> {
 pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) -> Vec<f32> {
     let positions = extent.positions.max(1);
     let size = (extent.channels * positions).max(1);
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
+    chunks(x.len(), size, |k, y| {
+        let x = x.get(k * size..).unwrap_or(&[]);
         let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(beta);
         for ((y, x), (((mean, scale), gamma), beta)) in y.chunks_mut(positions).zip(x.chunks(positions)).zip(channels) {
             let factor = scale * gamma;
             y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * factor + beta);
         }
-    });
-    y
+    })
 }
 
 /// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of `gamma` and `beta`.
@@ -90,12 +91,12 @@ pub(super) fn backward(
 }
 
 /// The planes of a channel, image by image.
-fn planes(x: &[f32], extent: Extent, channel: usize) -> impl Iterator<Item = &[f32]> {
+pub(super) fn planes(x: &[f32], extent: Extent, channel: usize) -> impl Iterator<Item = &[f32]> {
     x.chunks(extent.positions.max(1)).skip(channel).step_by(extent.channels.max(1))
 }
 
 /// A sum over pairs in sixteen strands, so that it can go through vector registers.
-fn sum(x: &[f32], y: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
+pub(super) fn sum(x: &[f32], y: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
     let mut strands = [0.0; 16];
     let (whole_x, rest_x) = x.as_chunks::<16>();
     let (whole_y, rest_y) = y.as_chunks::<16>();

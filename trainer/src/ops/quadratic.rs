@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::conv::CHUNK;
+use super::parallel::chunks;
 
 /// The coefficients `a`, `b` and `c`; each stands for `elements / len` adjacent elements of an image.
 pub(super) type Coefficients<'a> = [&'a [f32]; 3];
@@ -12,8 +13,8 @@ pub(super) type Coefficients<'a> = [&'a [f32]; 3];
 pub(super) fn forward(x: &[f32], elements: usize, [a, b, c]: Coefficients<'_>) -> Vec<f32> {
     let repeat = (elements / a.len().max(1)).max(1);
     let size = elements.max(1) * CHUNK;
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
+    chunks(x.len(), size, |k, y| {
+        let x = x.get(k * size..).unwrap_or(&[]);
         for (y, x) in y.chunks_mut(elements.max(1)).zip(x.chunks(elements.max(1))) {
             if repeat == 1 {
                 for ((((y, x), a), b), c) in y.iter_mut().zip(x).zip(a).zip(b).zip(c) {
@@ -25,8 +26,7 @@ pub(super) fn forward(x: &[f32], elements: usize, [a, b, c]: Coefficients<'_>) -
                 }
             }
         }
-    });
-    y
+    })
 }
 
 /// Given `dy`, makes it the gradient of `x`; returns those of the coefficients.

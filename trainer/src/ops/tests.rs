@@ -6,7 +6,7 @@ use burn::nn::pool::AvgPool2dConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{average_pool, batch_norm, convolution, polynomial};
+use super::{Room, average_pool, batch_norm, convolution, outside, polynomial, rectify};
 
 fn numbers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
@@ -206,6 +206,40 @@ fn average_pooling_equals_burns_on_both_devices() {
 }
 
 #[test]
+#[allow(deprecated)]
+fn relu_equals_burns_on_both_devices() {
+    for device in [Device::flex(), Device::ndarray()].map(Device::autodiff) {
+        let of = |forward: fn(Tensor<3>) -> Tensor<3>| {
+            let x = tensor([5, 70, 101], 1, &device).require_grad();
+            let y = forward(x.clone());
+            let gradients = (y.clone() * tensor(y.dims(), 2, &device)).sum().backward();
+            (host(y), host(x.grad(&gradients).unwrap()))
+        };
+        assert_eq!(of(rectify), of(burn::tensor::activation::relu));
+        let odd = Tensor::<1>::from_data([f32::NAN, f32::NEG_INFINITY, f32::INFINITY, -0.0], &device);
+        let y = host(rectify(odd));
+        assert!(y[0].is_nan() && y[1..] == [0.0, f32::INFINITY, 0.0], "{y:?}");
+    }
+}
+
+#[test]
+#[allow(deprecated)]
+fn excursions_and_their_gradient_equal_burns() {
+    let room = Room { min: -0.5, max: 0.75, unit: 1.5 };
+    for device in [Device::flex(), Device::ndarray()].map(Device::autodiff) {
+        let x = tensor([7, 5003], 1, &device).require_grad();
+        let mean = outside(x.clone(), room);
+        let gradient = host(x.grad(&mean.clone().mul_scalar(3.0).backward()).unwrap());
+        let distance = host(x.clone().inner() - x.inner().clamp(-0.5, 0.75));
+        let expected = distance.iter().map(|d| f64::from(d / 1.5).powi(2)).sum::<f64>() / distance.len() as f64;
+        assert!((f64::from(host(mean)[0]) - expected).abs() < 1e-6 * expected);
+        for (g, d) in gradient.iter().zip(&distance) {
+            assert!((g - 3.0 * 2.0 * d / (1.5 * 1.5 * distance.len() as f32)).abs() < 1e-9, "{g} {d}");
+        }
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let device = Device::flex().autodiff();
     let case = Case { input: [37, 3, 10, 10], out: 20, kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
@@ -216,6 +250,7 @@ fn the_number_of_threads_changes_no_bit() {
         let k: [Tensor<1>; 3] = [2, 3, 4].map(|salt| tensor([3], salt, &device).require_grad());
         let gradients = (polynomial(&x, k.clone()).unwrap() * x).sum().backward();
         all.extend(k.map(|k| host(k.grad(&gradients).unwrap())));
+        all.push(host(outside(tensor([37, 3001], 8, &device), Room { min: -0.5, max: 0.25, unit: 3.0 })));
         all
     };
     let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);

@@ -1,0 +1,39 @@
+//! New lists, written by all threads at once. Must never hand out a number that was not written.
+#![allow(unsafe_code, reason = "the length is set after every element has been written")]
+
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+/// `len` numbers in chunks of `size`, each chunk zeroed and then given to `fill` with its place, by whichever thread is free: the
+/// memory of large lists is touched by many threads, once.
+pub(super) fn chunks(len: usize, size: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let mut all: Vec<f32> = Vec::with_capacity(len);
+    let places = all.spare_capacity_mut().get_mut(..len).unwrap_or(&mut []);
+    places.par_chunks_mut(size.max(1)).enumerate().for_each(|(k, place)| {
+        place.fill(MaybeUninit::new(0.0));
+        // SAFETY: every element of the chunk has just been written.
+        fill(k, unsafe { place.assume_init_mut() });
+    });
+    // SAFETY: the capacity is at least `len`, and the chunks have covered all of it.
+    unsafe { all.set_len(len) };
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_is_zeroed_and_filled_in_its_place() {
+        for (len, size) in [(0, 4), (1, 4), (10, 4), (4096, 7), (5, 0)] {
+            let found = chunks(len, size, |k, place| {
+                assert!(place.iter().all(|v| *v == 0.0));
+                place[0] = k as f32 + 1.0;
+            });
+            let size = size.max(1);
+            let expected = |i: usize| if i.is_multiple_of(size) { (i / size + 1) as f32 } else { 0.0 };
+            assert!(found.len() == len && found.iter().enumerate().all(|(i, &v)| v == expected(i)));
+        }
+    }
+}
