@@ -115,6 +115,7 @@ fn of_training(error: &beaa_trainer::Error) -> Option<Exit> {
             Some(Exit::BadInput)
         }
         Error::Dataset(_) => Some(Exit::BadInput),
+        Error::NoDevice { .. } => Some(Exit::Usage),
         Error::Model(error) => Some(of_file(error)),
         _ => None,
     }

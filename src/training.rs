@@ -109,6 +109,7 @@ pub(crate) fn teach(
 }
 
 fn begin(experiment: &Experiment, folder: &RunFolder, resume: bool, context: &Context) -> Result<Recorder> {
+    beaa_trainer::find_device(experiment.train.literal().device)?;
     files::folder(folder.path())?;
     files::write_json(&folder.config(), &experiment.resolved()?)?;
     Recorder::open(&folder.metrics(), resume, Training::new(&context.console))

@@ -108,6 +108,22 @@ fn a_run_that_diverges_is_a_result() {
     assert!(all.iter().any(|r| r["outcome"]["message"].as_str().is_some_and(|m| m.contains("student, epoch"))));
 }
 
+#[test]
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+fn a_device_that_is_not_built_in_is_refused_before_anything_is_written() {
+    let out = folder("no_device");
+    let place = out.to_str().unwrap();
+    for device in ["wgpu", "cuda"] {
+        let remedy = format!("build with `--features {device}`");
+        bad(
+            2,
+            &["opening the compute device", &remedy],
+            &["train", "configs/tiny.json", "--device", device, "--out", place],
+        );
+    }
+    assert!(!out.exists());
+}
+
 /// Forty images of 12 x 12 in two classes: bright left, bright right.
 fn pictures(name: &str) -> PathBuf {
     let root = folder(name);

@@ -1,22 +1,29 @@
 //! Pass `balance`: every hidden element may be multiplied by any positive constant if what follows undoes it. Chosen so
 //! that all rows of a layer use the bits of their weights and of the scale alike: rows with small weights are enlarged
 //! until their weights or their values are as large as the layer's typical ones. After it, hidden values are bounded by about
-//! 1, and the largest weight of every hidden affine map is a power of two. Must never touch the output's units.
+//! 1, and the largest weight of every hidden affine map is a power of two. Weights that were trained as
+//! integers keep theirs ([`crate::grid`]). Must never touch the output's units.
 
 use crate::bounds::{Bounds, analyse_node};
 use crate::graph::{Graph, NodeId, Op};
+use crate::grid;
 
 /// A row is enlarged or reduced by at most this much relative to the layer's typical row.
 const SPREAD: f64 = 16.0;
 
 /// Balances all hidden affine maps.
 pub(crate) fn balance(graph: &mut Graph) {
+    let trained = grid::units(graph);
     let mut bounds: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
     for id in 0..graph.nodes.len() {
         let mut own = analyse_node(graph, id, &bounds);
         if id != graph.output && matches!(graph.nodes[id].op, Op::Affine { .. }) {
             let weights = largest_weights(graph, id);
-            let mut factors = if uniform(graph, id) { vec![1.0; weights.len()] } else { row_factors(&weights, &own) };
+            let mut factors = match trained.get(id).and_then(Option::as_ref) {
+                Some(units) => units.clone(),
+                None if uniform(graph, id) => vec![1.0; weights.len()],
+                None => row_factors(&weights, &own),
+            };
             let largest = weights.iter().zip(&factors).map(|(w, f)| w * f).fold(0.0, f64::max);
             let bound = factors.iter().enumerate().map(|(j, f)| f * own.element(j)).fold(0.0, f64::max);
             if largest > 0.0 {

@@ -39,7 +39,7 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
             let x = &before[*input].0;
             x.iter().enumerate().map(|(j, &i)| of_quadratic(i, a[j], b[j], c[j])).collect()
         }
-        Op::Square { input } => before[*input].0.iter().map(|&i| of_quadratic(i, 1.0, 0.0, 0.0)).collect(),
+        Op::Square { input, .. } => before[*input].0.iter().map(|&i| of_quadratic(i, 1.0, 0.0, 0.0)).collect(),
     };
     for (own, range) in intervals.iter_mut().zip(node.clip.iter().flatten()) {
         let narrowed = Interval { lo: own.lo.max(range.lo), hi: own.hi.min(range.hi) };

@@ -57,7 +57,7 @@ fn fold_constants(graph: &mut Graph) {
                 let at = |(j, x): (usize, &Option<f64>)| x.map(|x| (a[j] * x + b[j]) * x + c[j]);
                 known[*input].iter().enumerate().map(at).collect()
             }
-            Op::Square { input } => known[*input].iter().map(|x| x.map(|x| x * x)).collect(),
+            Op::Square { input, .. } => known[*input].iter().map(|x| x.map(|x| x * x)).collect(),
         };
         known.push(values);
     }
@@ -81,7 +81,7 @@ fn live(graph: &Graph) -> Vec<Vec<bool>> {
                     rows.flat_map(|(r, _)| weights.row(r)).for_each(|(c, _)| live[*input][c] = true);
                 }
             }
-            Op::Quadratic { input, .. } | Op::Square { input } => {
+            Op::Quadratic { input, .. } | Op::Square { input, .. } => {
                 live[*input].iter_mut().zip(&own).for_each(|(to, own)| *to |= *own);
             }
         }
@@ -89,7 +89,7 @@ fn live(graph: &Graph) -> Vec<Vec<bool>> {
     }
     // A quadratic is as long as what it reads, which something else may read more of.
     for (id, node) in graph.nodes.iter().enumerate() {
-        if let Op::Quadratic { input, .. } | Op::Square { input } = &node.op {
+        if let Op::Quadratic { input, .. } | Op::Square { input, .. } = &node.op {
             live[id] = live[*input].clone();
         }
     }

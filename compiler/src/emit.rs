@@ -115,7 +115,7 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
 
 /// Elements of a square whose input some map reads beside it: split form, or a residual that joins there.
 fn read_beside(graph: &Graph, id: NodeId) -> usize {
-    let Op::Square { input } = graph.nodes[id].op else { return 0 };
+    let Op::Square { input, .. } = graph.nodes[id].op else { return 0 };
     let mut read = vec![false; graph.len(id)];
     for node in &graph.nodes {
         let Op::Affine { terms, .. } = &node.op else { continue };

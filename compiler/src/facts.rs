@@ -66,7 +66,7 @@ pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values], cautio
     let outputs = graph.len(graph.output).max(1) as f64;
     let mut squared = vec![false; graph.nodes.len()];
     for node in &graph.nodes {
-        if let Op::Square { input } = node.op {
+        if let Op::Square { input, .. } = node.op {
             squared[input] = true;
         }
     }
@@ -90,7 +90,7 @@ pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values], cautio
                     },
                 }
             }
-            Op::Square { input } | Op::Quadratic { input, .. } => Kind::Square { input: *input },
+            Op::Square { input, .. } | Op::Quadratic { input, .. } => Kind::Square { input: *input },
             Op::Input(_) => Kind::Input,
         };
         let images = slopes[id].images().max(1) as f64;

@@ -51,7 +51,7 @@ fn text(graph: &Graph) -> String {
             Op::Quadratic { input, a, b, c } => {
                 write!(out, "a %{input}^2 + b %{input} + c of norms {:.4e}, {:.4e}, {:.4e}", sum(a), sum(b), sum(c))
             }
-            Op::Square { input } => write!(out, "%{input}^2"),
+            Op::Square { input, .. } => write!(out, "%{input}^2"),
         };
         if let Some(range) = node.clip.as_ref().and_then(|c| c.first()) {
             let _ = write!(out, "; first element within {:.4e} .. {:.4e}", range.lo, range.hi);

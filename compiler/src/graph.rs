@@ -50,8 +50,8 @@ pub(crate) enum Op {
     Affine { terms: Vec<Term>, bias: Vec<f64> },
     /// `a x^2 + b x + c`, element by element. Gone after the pass `vertex`.
     Quadratic { input: NodeId, a: Vec<f64>, b: Vec<f64>, c: Vec<f64> },
-    /// `x^2`, element by element.
-    Square { input: NodeId },
+    /// `x^2`, element by element. The weights of what reads it hold the quadratic's `a`, whose absolute values are kept here.
+    Square { input: NodeId, curvature: Vec<f64> },
 }
 
 /// One product of an affine map.
@@ -67,7 +67,7 @@ impl Op {
         match self {
             Self::Input(_) => Vec::new(),
             Self::Affine { terms, .. } => terms.iter().map(|t| t.input).collect(),
-            Self::Quadratic { input, .. } | Self::Square { input } => vec![*input],
+            Self::Quadratic { input, .. } | Self::Square { input, .. } => vec![*input],
         }
     }
 }
@@ -79,7 +79,7 @@ impl Graph {
             Op::Input(intervals) => intervals.len(),
             Op::Affine { bias, .. } => bias.len(),
             Op::Quadratic { a, .. } => a.len(),
-            Op::Square { input } => self.len(*input),
+            Op::Square { input, .. } => self.len(*input),
         }
     }
 
@@ -108,7 +108,7 @@ impl Graph {
         let undo: Vec<f64> = factors.iter().map(|f| 1.0 / f).collect();
         let undo_square: Vec<f64> = undo.iter().map(|f| f * f).collect();
         let squares: Vec<NodeId> = (0..self.nodes.len())
-            .filter(|&k| matches!(self.nodes[k].op, Op::Square { input } if input == id))
+            .filter(|&k| matches!(self.nodes[k].op, Op::Square { input, .. } if input == id))
             .collect();
         for later in self.nodes.iter_mut().skip(id + 1) {
             let Op::Affine { terms, .. } = &mut later.op else { continue };
@@ -173,7 +173,11 @@ pub(crate) fn check(graph: &Graph, pass: &'static str) -> Result<()> {
                     return fail(id, "has coefficients of the wrong length");
                 }
             }
-            Op::Square { .. } => {}
+            Op::Square { input, curvature } => {
+                if curvature.len() != graph.len(*input) {
+                    return fail(id, "has curvatures of the wrong length");
+                }
+            }
         }
         if node.clip.as_ref().is_some_and(|c| c.len() != graph.len(id)) {
             return fail(id, "has a range of the wrong length");
@@ -201,7 +205,7 @@ pub(crate) fn evaluate(graph: &Graph, image: &[f64]) -> Vec<Vec<f64>> {
             Op::Quadratic { input, a, b, c } => {
                 values[*input].iter().enumerate().map(|(j, x)| (a[j] * x + b[j]) * x + c[j]).collect()
             }
-            Op::Square { input } => values[*input].iter().map(|x| x * x).collect(),
+            Op::Square { input, .. } => values[*input].iter().map(|x| x * x).collect(),
         };
         values.push(value);
     }

@@ -40,7 +40,7 @@ pub(crate) fn round(graph: &Graph, choice: &Choice, plan: &Plan, means: &[Vec<f6
                 let map = Map { terms, bias, unit, weight_scale, units: &all.units };
                 (Some(map.round(plan, means)?), unit)
             }
-            Op::Square { input } | Op::Quadratic { input, .. } => (None, all.units[*input] * all.units[*input]),
+            Op::Square { input, .. } | Op::Quadratic { input, .. } => (None, all.units[*input] * all.units[*input]),
             Op::Input(_) => (None, 1.0),
         };
         all.maps.push(map);

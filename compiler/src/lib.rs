@@ -17,6 +17,7 @@ mod forecast;
 #[cfg(test)]
 mod golden;
 mod graph;
+mod grid;
 mod import;
 mod integers;
 mod levels;

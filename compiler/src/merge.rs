@@ -83,7 +83,7 @@ fn compact(graph: Graph) -> Graph {
         }
         match &mut node.op {
             Op::Affine { terms, .. } => terms.iter_mut().for_each(|t| t.input = number[t.input]),
-            Op::Quadratic { input, .. } | Op::Square { input } => *input = number[*input],
+            Op::Quadratic { input, .. } | Op::Square { input, .. } => *input = number[*input],
             Op::Input(_) => {}
         }
         number[id] = nodes.len();

@@ -115,7 +115,7 @@ pub(crate) fn forward(graph: &Graph, input: Values) -> Vec<Values> {
                 }
                 out
             }
-            Op::Square { input } => squared(&all[*input]),
+            Op::Square { input, .. } => squared(&all[*input]),
         };
         all.push(value);
     }
@@ -148,7 +148,7 @@ pub(crate) fn backward(graph: &Graph, traces: &[Values], seed: u64) -> Vec<Value
         let own = std::mem::replace(&mut all[id], Values::zeros(0, images));
         match &graph.nodes[id].op {
             Op::Affine { terms, .. } => terms.iter().for_each(|t| all[t.input].add_transposed(&t.weights, &own)),
-            Op::Square { input } => accumulate(&mut all, *input, &own, &traces[*input], |_, x| 2.0 * x),
+            Op::Square { input, .. } => accumulate(&mut all, *input, &own, &traces[*input], |_, x| 2.0 * x),
             Op::Quadratic { input, a, b, .. } => {
                 accumulate(&mut all, *input, &own, &traces[*input], |j, x| 2.0 * a[j] * x + b[j]);
             }

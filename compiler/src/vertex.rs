@@ -70,7 +70,8 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                 } else {
                     shifted_copy(&mut nodes, &views[*input], &graph.nodes[*input], &shift, &node.label)
                 };
-                nodes.push(Node { op: Op::Square { input: before }, clip: None, ..node.clone() });
+                let curvature = a.iter().map(|a| a.abs()).collect();
+                nodes.push(Node { op: Op::Square { input: before, curvature }, clip: None, ..node.clone() });
                 quadratic_view(nodes.len() - 1, before, [a, b, c], &shift)
             }
             Op::Square { .. } => return Err(internal("vertex", "a square before squares are made")),
@@ -169,7 +170,7 @@ pub(crate) fn check_squares(graph: &Graph) -> Result<()> {
     for node in &graph.nodes {
         match &node.op {
             Op::Quadratic { .. } => return Err(internal("vertex", format!("`{}` is still a quadratic", node.label))),
-            Op::Square { input } if !matches!(graph.nodes[*input].op, Op::Affine { .. } | Op::Input(_)) => {
+            Op::Square { input, .. } if !matches!(graph.nodes[*input].op, Op::Affine { .. } | Op::Input(_)) => {
                 return Err(internal("vertex", format!("`{}` squares a square", node.label)));
             }
             _ => {}

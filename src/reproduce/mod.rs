@@ -1,6 +1,7 @@
 //! Experiments as matrices: a base experiment, axes of named variations, one row of results for each combination. Must never
 //! print a figure that no run measured.
 
+mod cost;
 mod encrypted;
 mod figures;
 mod matrix;

@@ -1,17 +1,18 @@
-//! The cells of a matrix as standalone SVG: accuracy by activation, and what distillation adds. Must never refer to anything
+//! The cells of a matrix as standalone SVG: accuracy by activation, what distillation adds, accuracy against cost. Must never refer to anything
 //! outside the file.
 
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::cost::cost;
 use super::figures::Figures;
 use super::table::{Cell, Summary};
 
 /// Readable on white and on black.
-const INK: RGBColor = RGBColor(120, 120, 120);
-const GRID: RGBColor = RGBColor(190, 190, 190);
-const COLOURS: [RGBColor; 4] =
+pub(super) const INK: RGBColor = RGBColor(120, 120, 120);
+pub(super) const GRID: RGBColor = RGBColor(190, 190, 190);
+pub(super) const COLOURS: [RGBColor; 4] =
     [RGBColor(31, 119, 180), RGBColor(214, 96, 39), RGBColor(44, 140, 80), RGBColor(148, 103, 189)];
 
 /// One labelled row of a plot: marks with a colour's index, mean with least and most, in per cent.
@@ -46,6 +47,7 @@ pub(crate) fn plots(s: &Summary) -> Result<Vec<(&'static str, String)>> {
             draw(&differences, "points of accuracy, paired by seed: mean and range", &[], Some(0.0))?,
         ));
     }
+    all.extend(cost(s)?.map(|svg| ("cost.svg", svg)));
     Ok(all)
 }
 
@@ -54,10 +56,14 @@ fn side(axis: &str, name: &str) -> String {
     if matches!(name, "on" | "off") { format!("{axis} {name}") } else { name.to_owned() }
 }
 
+/// What a cell is.
+pub(super) fn words(cell: &Cell) -> String {
+    cell.labels.iter().map(|(a, v)| side(a, v)).collect::<Vec<_>>().join(", ")
+}
+
 fn accuracy(cell: &Cell) -> Line {
-    let words: Vec<String> = cell.labels.iter().map(|(a, v)| side(a, v)).collect();
     let marks = [cell.teacher, cell.student, cell.encrypted].into_iter().enumerate();
-    Line { label: words.join(", "), marks: marks.filter_map(|(i, f)| Some((i, f?))).collect() }
+    Line { label: words(cell), marks: marks.filter_map(|(i, f)| Some((i, f?))).collect() }
 }
 
 /// One row for each line, the first on top.
@@ -133,7 +139,7 @@ mod tests {
     fn plots_are_whole_and_finite() {
         let (matrix, rows) = example();
         let made = plots(&summarise(&matrix, &rows.iter().collect::<Vec<_>>())).unwrap();
-        assert_eq!(made.iter().map(|p| p.0).collect::<Vec<_>>(), ["accuracy.svg", "differences.svg"]);
+        assert_eq!(made.iter().map(|p| p.0).collect::<Vec<_>>(), ["accuracy.svg", "differences.svg", "cost.svg"]);
         for (_, svg) in &made {
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
             assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.contains("element"), "{svg}");

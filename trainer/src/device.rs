@@ -6,6 +6,14 @@ use burn::tensor::Device;
 use crate::config::DeviceKind;
 use crate::error::{Error, Result};
 
+/// Whether training can use a device here.
+///
+/// # Errors
+/// [`Error::NoDevice`] if it is not built in, or not on this machine.
+pub fn find_device(kind: DeviceKind) -> Result<()> {
+    open(kind).map(|_| ())
+}
+
 /// The device, without autodiff.
 ///
 /// # Errors

@@ -39,6 +39,7 @@ pub use config::{
     LayerConfig, LinearConfig, OptimiserConfig, OptimiserKind, Outputs, Pair, Replacement, StudentActivation,
     StudentConfig, TeacherConfig, Text, TrainLiteral,
 };
+pub use device::find_device;
 pub use error::{Error, Problem, Result};
 pub use inputs::PolynomialSample;
 pub use observe::{EpochMetrics, Event, Observer, Phase, Silent};
