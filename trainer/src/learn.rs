@@ -60,11 +60,25 @@ pub(crate) struct Ended {
 }
 
 /// Writes a checkpoint: the model, the optimiser's record, the position.
-type Save<'a> = dyn FnMut(&Run<'_>, &Model, Vec<u8>, Position) -> Result<()> + 'a;
+type Save<'a> = dyn FnMut(&Run<'_>, &Model, Vec<u8>, Position) -> Result<()> + Send + 'a;
 
 /// Trains `model` from `position` on; `state` is the optimiser's record, empty at the start. Calls `save` at the end of each
 /// epoch and when interrupted.
+///
+/// On a thread of the pool: from outside, each of the dozens of operations of a step that are shared out waits for a thread to
+/// wake up, together a third of a short step. Batches come from a thread outside of the pool.
 pub(crate) fn learn(
+    run: &mut Run<'_>,
+    job: &Job,
+    model: &Model,
+    position: Position,
+    state: Vec<u8>,
+    save: &mut Save<'_>,
+) -> Result<Ended> {
+    rayon::scope(|_| steps(run, job, model, position, state, save))
+}
+
+fn steps(
     run: &mut Run<'_>,
     job: &Job,
     model: &Model,

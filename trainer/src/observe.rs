@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Receives the events of a run, in order, on the training thread.
-pub trait Observer {
+pub trait Observer: Send {
     /// Something happened; must return quickly, training waits.
     fn event(&mut self, event: &Event);
 }
