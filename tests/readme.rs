@@ -97,10 +97,10 @@ fn every_page_that_is_pointed_to_exists() {
     }
 }
 
-/// Needs the MNIST files and about ten minutes:
+/// Needs the MNIST files and ten to fifteen minutes:
 /// `BEAA_DATA=folder cargo test --release --test readme -- --ignored`.
 #[test]
-#[ignore = "trains on MNIST for about ten minutes; needs BEAA_DATA"]
+#[ignore = "trains on MNIST for some minutes; needs BEAA_DATA"]
 fn every_command_of_the_mnist_page_runs_as_printed() {
     let data = std::env::var("BEAA_DATA").unwrap();
     let folder = workplace();
@@ -113,6 +113,6 @@ fn every_command_of_the_mnist_page_runs_as_printed() {
             accuracies.push(accuracy(&output));
         }
     }
-    assert_eq!(accuracies.len(), 2);
-    assert!(accuracies[1] >= 98.9, "{accuracies:?}");
+    assert_eq!(accuracies.len(), 3);
+    assert!(accuracies[1..].iter().all(|a| *a >= 99.2), "{accuracies:?}");
 }
