@@ -20,6 +20,8 @@ const SHORTEST_RUN: usize = 4;
 const EXACT: u128 = 1 << 53;
 /// Panels in a group from which on an offset, which makes weights positive, costs less than sums with signs.
 const OFFSET_PANELS: usize = 3;
+/// Fewer columns (log2) than this in a sum with signs cost more than an offset for a single panel.
+const SHORT_SIGNED_RUN: usize = 4;
 
 /// A sparse integer matrix in the order in which the kernels read it.
 #[derive(Debug, Clone)]
@@ -86,6 +88,17 @@ impl Panels {
         columns: usize,
         row: impl Fn(usize) -> (&'a [u32], &'a [i32]),
     ) -> Result<Self> {
+        Self::for_residues(kernel, 0, rows, columns, row)
+    }
+
+    /// The same, arranged for residues of up to `bits` bits. Others are multiplied as exactly, but maybe slower.
+    pub fn for_residues<'a>(
+        kernel: Kernel,
+        bits: u32,
+        rows: usize,
+        columns: usize,
+        row: impl Fn(usize) -> (&'a [u32], &'a [i32]),
+    ) -> Result<Self> {
         let wrong = |found: String| -> Error {
             operand("preparing weights", found, "ascending columns within the matrix, one weight each")
         };
@@ -126,7 +139,19 @@ impl Panels {
                 alone.push(*single);
                 continue;
             }
-            let offset = if ids.len() >= OFFSET_PANELS && form == Form::Integer { 1 << (weight_bits - 1) } else { 0 };
+            let mut own = vec![0; norms.len()];
+            for chunk in columns.chunks(MAX_COLUMNS) {
+                ids.iter().flatten().for_each(|&r| raise(&mut own, &spread(row(r as usize), chunk)));
+            }
+            let shortest = own.get(SHORT_SIGNED_RUN).copied().unwrap_or(u64::MAX);
+            let short = u128::from(shortest) << bits >= 1 << 51;
+            let offset = match form {
+                Form::Integer if ids.len() >= OFFSET_PANELS || short => 1 << (weight_bits - 1),
+                _ => 0,
+            };
+            if offset == 0 {
+                norms.iter_mut().zip(own).for_each(|(norm, own)| *norm = own.max(*norm));
+            }
             let mut starts = Vec::with_capacity(ids.len());
             for rows in &ids {
                 starts.push(done);
@@ -135,9 +160,6 @@ impl Panels {
             for (part, chunk) in columns.chunks(MAX_COLUMNS).enumerate() {
                 let panels = ids.iter().zip(&starts).map(|(ids, &start)| {
                     let rows: Vec<Vec<i32>> = ids.iter().map(|&r| spread(row(r as usize), chunk)).collect();
-                    for weights in &rows {
-                        raise(&mut norms, weights);
-                    }
                     let stored = |w: i32| form.store(i64::from(w) + offset);
                     let weights = (0..chunk.len())
                         .flat_map(|k| rows.iter().map(move |s| stored(s.get(k).copied().unwrap_or(0))))

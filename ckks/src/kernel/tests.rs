@@ -55,11 +55,14 @@ fn check(case: &Case, seed: u64) {
         }
     }
     for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
-        let mut output = before.clone();
         let spec = Rows { input_components: *ic, output_components: *oc, bias: &bias, accumulate: *accumulate };
-        let panels = Panels::new(kernel, rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
-        multiply(kernel, *q, &panels, Input::Plain(&input), &spec, &mut Scratch::default(), &mut output);
-        assert!(output == expected, "{kernel:?}, q of {} bits, {} rows", q.bits(), rows.len());
+        for bits in [0, q.bits()] {
+            let mut output = before.clone();
+            let panels =
+                Panels::for_residues(kernel, bits, rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
+            multiply(kernel, *q, &panels, Input::Plain(&input), &spec, &mut Scratch::default(), &mut output);
+            assert!(output == expected, "{kernel:?}, q of {} bits, arranged for {bits}, {} rows", q.bits(), rows.len());
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, Op, Source};
-use beaa_ckks::{Batch, EvaluationKey, Kernel, Packed, Panels, Parameters, Switch, switch};
-use beaa_ir::ValueInfo;
+use beaa_ckks::{Batch, EvaluationKey, Packed, Panels, Parameters, Switch, switch};
+use beaa_ir::{SparseMatrix, ValueInfo};
 
 use super::{Backend, Fused, FusedOp};
 use crate::Result;
@@ -83,7 +83,7 @@ impl<'k> Backend for CkksBackend<'k> {
     }
 
     fn fused(&self, inputs: &[&CkksValue<'k>], ops: &[FusedOp<'_>]) -> Result<Fused<CkksValue<'k>>> {
-        let panels = ops.iter().map(|op| prepare(self.parameters.kernel(), op)).collect::<Result<Vec<_>>>()?;
+        let panels = ops.iter().map(|op| prepare(self.parameters, op)).collect::<Result<Vec<_>>>()?;
         // By operation: scale and limbs of its result, and where it is; fewer limbs of something are in the same place.
         let mut results: Vec<(f64, usize, pointwise::Operand)> = Vec::with_capacity(ops.len());
         let mut lowered = Vec::with_capacity(ops.len());
@@ -152,7 +152,10 @@ impl<'k> Backend for CkksBackend<'k> {
     }
 }
 
-fn prepare(kernel: Kernel, op: &FusedOp<'_>) -> Result<Vec<Panels>> {
+fn prepare(parameters: &Parameters, op: &FusedOp<'_>) -> Result<Vec<Panels>> {
     let FusedOp::Linear { terms, .. } = op else { return Ok(Vec::new()) };
-    terms.iter().map(|(_, m)| Ok(Panels::new(kernel, m.rows(), m.columns(), |r| m.row(r))?)).collect()
+    let bits = parameters.moduli(parameters.max_limbs()).map(|q| q.bits()).max().unwrap_or(0);
+    let panels =
+        |m: &SparseMatrix| Panels::for_residues(parameters.kernel(), bits, m.rows(), m.columns(), |r| m.row(r));
+    terms.iter().map(|(_, m)| Ok(panels(m)?)).collect()
 }
