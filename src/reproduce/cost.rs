@@ -55,7 +55,7 @@ pub(super) fn cost(s: &Summary) -> Result<Option<String>> {
             canvas.draw(&Text::new((i + 1).to_string(), (x + 4, y - 3), number))?;
             let line = 24 + (LINE * i as u32) as i32;
             right.draw(&Circle::new((10, line + 6), 4, colour.filled()))?;
-            right.draw(&Text::new(format!("{} {label}", i + 1), (22, line), style(12)))?;
+            right.draw(&Text::new(format!("{}: {label}", i + 1), (22, line), style(12)))?;
         }
         canvas.present()?;
     }
