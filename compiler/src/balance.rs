@@ -1,8 +1,8 @@
 //! Pass `balance`: every hidden element may be multiplied by any positive constant if what follows undoes it. Chosen so
 //! that all rows of a layer use the bits of their weights and of the scale alike: rows with small weights are enlarged
 //! until their weights or their values are as large as the layer's typical ones. After it, hidden values are bounded by about
-//! 1, and the largest weight of every hidden affine map is a power of two. Weights that were trained as
-//! integers keep theirs ([`crate::grid`]). Must never touch the output's units.
+//! 1, and the largest weight of every hidden affine map is a power of two. Weights that were
+//! trained as integers keep theirs ([`crate::grid`]). Must never touch the output's units.
 
 use crate::bounds::{Bounds, analyse_node};
 use crate::graph::{Graph, NodeId, Op};

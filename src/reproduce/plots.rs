@@ -1,5 +1,5 @@
-//! The cells of a matrix as standalone SVG: accuracy by activation, what distillation adds, accuracy against cost. Must never refer to anything
-//! outside the file.
+//! The cells of a matrix as standalone SVG: accuracy by activation, what distillation adds, accuracy against cost. Must never
+//! refer to anything outside the file.
 
 use anyhow::Result;
 use plotters::prelude::*;
