@@ -1,13 +1,13 @@
 //! The `tfhe` backend: look-up programs on single images, exact integers by programmable bootstrapping. Must never let a secret key
 //! reach [`run_lookup`], nor use parameters that are not one of the `tfhe` crate's own 128-bit sets.
 
+mod bootstrap;
 mod ciphertexts;
 mod client;
-mod engine;
 mod keys;
-mod scheme;
+mod keyswitch;
+mod parameters;
 mod server;
-mod switch;
 mod verify;
 
 pub use ciphertexts::{LookupInput, LookupOutput};

@@ -9,11 +9,11 @@ use serde::Serialize;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
+use super::bootstrap::{Engine, Room};
 use super::ciphertexts::{self, Header, LookupInput, LookupOutput};
-use super::engine::{Engine, Room};
 use super::keys::{self, LookupServerKey};
-use super::scheme::{self, Ciphertext, point};
-use super::switch::TOGETHER;
+use super::keyswitch::TOGETHER;
+use super::parameters::{self, Ciphertext, point};
 use crate::{Progress, Result};
 
 /// What one stage took, over all images.
@@ -78,14 +78,14 @@ pub(super) fn run_lookup_traced(
         .collect();
     let elements: usize = program.stages().iter().map(|s| s.bias.len()).sum();
     progress.begin("run", (elements * input.images()) as u64);
-    let size = if signature.input_large_key { scheme::large() } else { scheme::small() }.to_lwe_size();
+    let size = if signature.input_large_key { parameters::large() } else { parameters::small() }.to_lwe_size();
     let list = SeededLweCiphertextList::from_container(
         input.bodies.as_slice(),
         size,
         Seed(input.seed()?).into(),
-        scheme::modulus(),
+        parameters::modulus(),
     );
-    let mut expanded = LweCiphertextList::new(0_u64, size, list.lwe_ciphertext_count(), scheme::modulus());
+    let mut expanded = LweCiphertextList::new(0_u64, size, list.lwe_ciphertext_count(), parameters::modulus());
     decompress_seeded_lwe_ciphertext_list::<u64, _, _, DefaultRandomGenerator>(&mut expanded, &list);
     let mut words = Vec::new();
     for (image, pixels) in expanded.as_ref().chunks(len * size.0).enumerate() {
@@ -133,5 +133,5 @@ fn sum(weights: &SparseMatrix, r: usize, values: &[Vec<u64>], bias: u64) -> Ciph
     if let Some(body) = out.last_mut() {
         *body = body.wrapping_add(bias);
     }
-    LweCiphertext::from_container(out, scheme::modulus())
+    LweCiphertext::from_container(out, parameters::modulus())
 }

@@ -6,9 +6,9 @@ use beaa_ir::{LayerNote, Program, program_hash};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::plan;
 use crate::backend::{CkksBackend, CkksValue, ClearBackend, ClearValue};
 use crate::execute::execute;
-use crate::schedule::plan;
 use crate::{ClientKey, Progress, Result, ServerKey, Silent, encrypt, error::input};
 
 /// A layer holds when its error is at most this many times what was predicted.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tfhe::core_crypto::prelude::*;
 
 use super::keys::{LookupClientKey, LookupServerKey};
-use super::{client, scheme, server};
+use super::{client, parameters, server};
 use crate::{Progress, Result};
 
 /// What was compared, and what was found.
@@ -48,12 +48,12 @@ pub fn verify_lookup(
         let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::Stage::slots);
         let expected = clear.get(image).and_then(|c| c.stages.get(k)).map_or(&[][..], Vec::as_slice);
         for (words, &expected) in values.iter().zip(expected) {
-            let ciphertext = LweCiphertext::from_container(words.as_slice(), scheme::modulus());
+            let ciphertext = LweCiphertext::from_container(words.as_slice(), parameters::modulus());
             let phase = decrypt_lwe_ciphertext(&client.large.lwe(), &ciphertext).0;
             // What is left of the expected point is noise, unless it is half a step away.
-            let error = phase.wrapping_sub(scheme::point(expected, slots)) as i64;
+            let error = phase.wrapping_sub(parameters::point(expected, slots)) as i64;
             integers += 1;
-            wrong += usize::from(error.unsigned_abs() > scheme::point(1, slots) / 2);
+            wrong += usize::from(error.unsigned_abs() > parameters::point(1, slots) / 2);
             squares += (error as f64 * (-64_f64).exp2()).powi(2);
         }
     };

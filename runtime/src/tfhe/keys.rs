@@ -10,7 +10,7 @@ use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroize;
 
-use super::scheme;
+use super::parameters;
 use crate::error::input;
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ impl Secret {
     }
 
     fn glwe(&self) -> GlweSecretKey<&[u64]> {
-        GlweSecretKey::from_container(self.0.as_slice(), scheme::degree())
+        GlweSecretKey::from_container(self.0.as_slice(), parameters::degree())
     }
 }
 
@@ -64,8 +64,8 @@ impl std::fmt::Debug for LookupServerKey {
 
 /// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
 pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result<(LookupClientKey, LookupServerKey)> {
-    scheme::check(parameters)?;
-    let mut seeder = scheme::seeder(seed, 1);
+    parameters::check(parameters)?;
+    let mut seeder = parameters::seeder(seed, 1);
     let id = format!("{:032x}", seeder.seed().0);
     let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed());
     let mut bits = |n: usize| {
@@ -80,18 +80,18 @@ pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result
         id: id.clone(),
     };
     let seeds = [seeder.seed().0, seeder.seed().0];
-    let (base, levels) = scheme::bootstrap_decomposition(parameters);
+    let (base, levels) = parameters::bootstrap_decomposition(parameters);
     let mut bootstrap = SeededLweBootstrapKeyOwned::new(
         0,
         GlweDimension(1).to_glwe_size(),
-        scheme::degree(),
+        parameters::degree(),
         base,
         levels,
-        scheme::small(),
+        parameters::small(),
         Seed(seeds[0]).into(),
-        scheme::modulus(),
+        parameters::modulus(),
     );
-    let noise = scheme::large_noise();
+    let noise = parameters::large_noise();
     par_generate_seeded_lwe_bootstrap_key(
         &client.small.lwe(),
         &client.large.glwe(),
@@ -99,17 +99,17 @@ pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result
         noise,
         seeder.as_mut(),
     );
-    let (base, levels) = scheme::switch_decomposition();
+    let (base, levels) = parameters::switch_decomposition();
     let mut switch = SeededLweKeyswitchKeyOwned::new(
         0,
         base,
         levels,
-        scheme::large(),
-        scheme::small(),
+        parameters::large(),
+        parameters::small(),
         Seed(seeds[1]).into(),
-        scheme::modulus(),
+        parameters::modulus(),
     );
-    let noise = scheme::small_noise();
+    let noise = parameters::small_noise();
     generate_seeded_lwe_keyswitch_key(&client.large.lwe(), &client.small.lwe(), &mut switch, noise, seeder.as_mut());
     let server = LookupServerKey { parameters: parameters.clone(), bootstrap, switch, seeds, id };
     Ok((client, server))
@@ -144,7 +144,7 @@ impl LookupClientKey {
     /// Reads and checks a key.
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<Header>(path, Kind::LookupSecretKey)?;
-        scheme::check(&opened.header.parameters)?;
+        parameters::check(&opened.header.parameters)?;
         let bytes = opened.payload();
         if bytes.len() != SET.lwe_dimension + SET.polynomial_size || bytes.iter().any(|b| *b > 1) {
             return Err(input("reading a secret key", format!("{} bytes", bytes.len()), "one bit for each dimension"));
@@ -186,7 +186,7 @@ impl LookupServerKey {
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<Header>(path, Kind::LookupServerKey)?;
         let Header { id, parameters, seeds } = &opened.header;
-        scheme::check(parameters)?;
+        parameters::check(parameters)?;
         let seeds: Vec<u128> = seeds.iter().filter_map(|s| u128::from_str_radix(s, 16).ok()).collect();
         let [first, second] = *seeds.as_slice() else {
             return Err(input("reading evaluation keys", format!("{} seeds", seeds.len()), "two seeds"));
@@ -199,25 +199,25 @@ impl LookupServerKey {
             return Err(input("reading evaluation keys", found, format!("{} numbers", lengths[0] + lengths[1])));
         }
         let (bootstrap, switch) = numbers.split_at(lengths[0]);
-        let (base, levels) = scheme::bootstrap_decomposition(parameters);
+        let (base, levels) = parameters::bootstrap_decomposition(parameters);
         let bootstrap = SeededLweBootstrapKey::from_container(
             bootstrap.to_vec(),
             GlweDimension(1).to_glwe_size(),
-            scheme::degree(),
+            parameters::degree(),
             base,
             levels,
             Seed(first).into(),
-            scheme::modulus(),
+            parameters::modulus(),
         );
-        let (base, levels) = scheme::switch_decomposition();
-        let size = scheme::small().to_lwe_size();
+        let (base, levels) = parameters::switch_decomposition();
+        let size = parameters::small().to_lwe_size();
         let switch = SeededLweKeyswitchKey::from_container(
             switch.to_vec(),
             base,
             levels,
             size,
             Seed(second).into(),
-            scheme::modulus(),
+            parameters::modulus(),
         );
         Ok(Self { parameters: parameters.clone(), bootstrap, switch, seeds: [first, second], id: id.clone() })
     }

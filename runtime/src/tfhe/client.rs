@@ -7,7 +7,7 @@ use tfhe::core_crypto::prelude::*;
 
 use super::ciphertexts::{self, Header, LookupInput, LookupOutput};
 use super::keys::{self, LookupClientKey};
-use super::scheme;
+use super::parameters;
 use crate::Result;
 use crate::error::input;
 
@@ -29,17 +29,17 @@ pub fn encrypt_lookup(
     let points: Vec<u64> = images
         .iter()
         .flat_map(|pixels| quantise_pixels(signature.pixel_steps, pixels))
-        .map(|v| scheme::point(v, signature.input_slots))
+        .map(|v| parameters::point(v, signature.input_slots))
         .collect();
-    let mut seeder = scheme::seeder(seed, 2);
+    let mut seeder = parameters::seeder(seed, 2);
     let public = seeder.seed().0;
     let (secret, size) = match signature.input_large_key {
-        true => (&key.large, scheme::large().to_lwe_size()),
-        false => (&key.small, scheme::small().to_lwe_size()),
+        true => (&key.large, parameters::large().to_lwe_size()),
+        false => (&key.small, parameters::small().to_lwe_size()),
     };
     let count = LweCiphertextCount(points.len());
-    let mut list = SeededLweCiphertextListOwned::new(0, size, count, Seed(public).into(), scheme::modulus());
-    let noise = if signature.input_large_key { scheme::large_noise() } else { scheme::small_noise() };
+    let mut list = SeededLweCiphertextListOwned::new(0, size, count, Seed(public).into(), parameters::modulus());
+    let noise = if signature.input_large_key { parameters::large_noise() } else { parameters::small_noise() };
     par_encrypt_seeded_lwe_ciphertext_list(
         &secret.lwe(),
         &mut list,
@@ -68,7 +68,7 @@ pub fn decrypt_lookup(
     ciphertexts::expect("decrypting results", &output.header, program, key.id(), (output.words.len(), outputs * size))?;
     let shift = 64 - signature.output_bits;
     let integer = |words: &[u64]| {
-        let ciphertext = LweCiphertext::from_container(words, scheme::modulus());
+        let ciphertext = LweCiphertext::from_container(words, parameters::modulus());
         let phase = decrypt_lwe_ciphertext(&key.large.lwe(), &ciphertext).0;
         // To the nearest multiple, then as a signed number.
         (phase.wrapping_add(1 << (shift - 1)) as i64) >> shift

@@ -7,8 +7,8 @@ use beaa_ckks::pointwise::{self, Op, Source};
 use beaa_ckks::{Batch, EvaluationKey, Packed, Panels, Parameters, Switch, switch};
 use beaa_ir::{SparseMatrix, ValueInfo};
 
-use super::{Backend, Fused, FusedOp};
 use crate::Result;
+use crate::backend::{Backend, Fused, FusedOp};
 use crate::error::input;
 
 /// Ciphertexts with what the scheme itself does not keep: their scale.

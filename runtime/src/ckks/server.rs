@@ -6,10 +6,10 @@ use std::time::Instant;
 use beaa_ir::{Program, program_hash};
 use serde::Serialize;
 
+use super::ciphertexts::{Header, expect_key, expect_program};
+use super::plan;
 use crate::backend::{CkksBackend, CkksValue};
-use crate::ciphertexts::{Header, expect_key, expect_program};
 use crate::execute::{LayerTime, execute};
-use crate::schedule::plan;
 use crate::{EncryptedInput, EncryptedOutput, Progress, Result, ServerKey};
 
 /// What a run took.

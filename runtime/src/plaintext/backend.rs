@@ -4,8 +4,8 @@
 use beaa_ir::{SparseMatrix, ValueInfo};
 use rayon::prelude::*;
 
-use super::{Backend, Fused, FusedOp, Operand};
 use crate::Result;
+use crate::backend::{Backend, Fused, FusedOp, Operand};
 use crate::error::input;
 
 /// Real values: one row per element, one column per image.

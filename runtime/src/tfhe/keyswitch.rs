@@ -5,7 +5,7 @@ use pulp::{Arch, NullaryFnOnce};
 use tfhe::core_crypto::commons::math::decomposition::SignedDecomposer;
 use tfhe::core_crypto::prelude::*;
 
-use super::scheme::Ciphertext;
+use super::parameters::Ciphertext;
 
 /// Ciphertexts that one pass serves.
 pub(super) const TOGETHER: usize = 8;
@@ -102,7 +102,7 @@ fn subtract(sum: &mut [u32], block: &[u32], digits: &[u32; BLOCK]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scheme;
+    use super::super::parameters;
     use super::*;
 
     #[test]
@@ -113,17 +113,17 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             state ^ state >> 29
         };
-        let (base, levels) = scheme::switch_decomposition();
-        let mut key = LweKeyswitchKeyOwned::new(0_u64, base, levels, large, small, scheme::modulus());
+        let (base, levels) = parameters::switch_decomposition();
+        let mut key = LweKeyswitchKeyOwned::new(0_u64, base, levels, large, small, parameters::modulus());
         key.as_mut().fill_with(&mut next);
         let switch = Switch::new(&key);
         for count in [1, 3, TOGETHER] {
-            let mut input = || LweCiphertext::from_container((0..71).map(|_| next()).collect(), scheme::modulus());
+            let mut input = || LweCiphertext::from_container((0..71).map(|_| next()).collect(), parameters::modulus());
             let inputs: Vec<Ciphertext> = (0..count).map(|_| input()).collect();
             let mut outputs = vec![7_u64; count * 38];
             switch.run(&inputs, &mut outputs);
             for (input, output) in inputs.iter().zip(outputs.chunks(38)) {
-                let mut expected = LweCiphertext::new(0_u64, small.to_lwe_size(), scheme::modulus());
+                let mut expected = LweCiphertext::new(0_u64, small.to_lwe_size(), parameters::modulus());
                 keyswitch_lwe_ciphertext(&key, input, &mut expected);
                 for (found, expected) in output.iter().zip(expected.as_ref()) {
                     let off = found.wrapping_sub(*expected).cast_signed().unsigned_abs();

@@ -1,11 +1,13 @@
 //! The compiled program on images in clear: what encryption would answer without noise. Must never be mistaken for
 //! the model itself, whose weights are not rounded.
 
+pub(crate) mod backend;
+
 use beaa_ir::Program;
 
 use crate::backend::ClearBackend;
 use crate::execute::execute;
-use crate::schedule::plan;
+use crate::plan;
 use crate::{Result, Silent, error::input};
 
 /// The outputs for each normalised image.

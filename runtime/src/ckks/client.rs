@@ -5,9 +5,9 @@ use beaa_ckks::{Encoder, encrypt as encrypt_slots, pack_halves};
 use beaa_ir::Signature;
 use rayon::prelude::*;
 
-use crate::ciphertexts::{Header, expect_key, expect_program};
+use super::ciphertexts::{Header, expect_key, expect_program};
+use super::keys::source;
 use crate::error::input;
-use crate::keys::source;
 use crate::{ClientKey, EncryptedInput, EncryptedOutput, Progress, Result};
 
 /// Encrypts a batch of normalised images (channels, rows, columns): ciphertext `i` holds element `i` of every image.

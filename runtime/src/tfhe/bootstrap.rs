@@ -5,8 +5,8 @@ use beaa_ir::{SET, Stage};
 use tfhe::core_crypto::prelude::*;
 
 use super::keys::LookupServerKey;
-use super::scheme::{self, Ciphertext, point};
-use super::switch::{Switch, TOGETHER};
+use super::keyswitch::{Switch, TOGETHER};
+use super::parameters::{self, Ciphertext, point};
 
 /// Expanded keys, shared by all threads.
 pub(super) struct Engine {
@@ -26,19 +26,19 @@ pub(super) struct Room {
 impl Engine {
     pub(super) fn new(key: &LookupServerKey) -> Self {
         let standard = key.bootstrap.clone().par_decompress_into_lwe_bootstrap_key();
-        let (base, levels) = scheme::bootstrap_decomposition(&key.parameters);
+        let (base, levels) = parameters::bootstrap_decomposition(&key.parameters);
         let size = GlweDimension(1).to_glwe_size();
-        let mut bootstrap = FourierLweBootstrapKey::new(scheme::small(), size, scheme::degree(), base, levels);
+        let mut bootstrap = FourierLweBootstrapKey::new(parameters::small(), size, parameters::degree(), base, levels);
         par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut bootstrap);
         let switch = Switch::new(&key.switch.clone().par_decompress_into_lwe_keyswitch_key());
-        Self { bootstrap, switch, fft: Fft::new(scheme::degree()) }
+        Self { bootstrap, switch, fft: Fft::new(parameters::degree()) }
     }
 
     pub(super) fn room(&self) -> Room {
         let mut buffers = ComputationBuffers::new();
         let need = batch_programmable_bootstrap_lwe_ciphertext_mem_optimized_requirement::<u64>(
             GlweDimension(1).to_glwe_size(),
-            scheme::degree(),
+            parameters::degree(),
             CiphertextCount(TOGETHER),
             self.fft.as_view(),
         );
@@ -128,13 +128,17 @@ impl Engine {
         room.accumulators.chunks_mut(ring).take(count).enumerate().for_each(|(j, a)| fill(a, table(j)));
         let out = SET.polynomial_size + 1;
         batch_programmable_bootstrap_lwe_ciphertext_mem_optimized(
-            &LweCiphertextList::from_container(&room.inputs[..count * size], LweSize(size), scheme::modulus()),
-            &mut LweCiphertextList::from_container(&mut room.outputs[..count * out], LweSize(out), scheme::modulus()),
+            &LweCiphertextList::from_container(&room.inputs[..count * size], LweSize(size), parameters::modulus()),
+            &mut LweCiphertextList::from_container(
+                &mut room.outputs[..count * out],
+                LweSize(out),
+                parameters::modulus(),
+            ),
             &GlweCiphertextList::from_container(
                 &room.accumulators[..count * ring],
                 GlweDimension(1).to_glwe_size(),
-                scheme::degree(),
-                scheme::modulus(),
+                parameters::degree(),
+                parameters::modulus(),
             ),
             &self.bootstrap,
             self.fft.as_view(),
@@ -142,7 +146,7 @@ impl Engine {
         );
         room.outputs[..count * out]
             .chunks(out)
-            .map(|c| LweCiphertext::from_container(c.to_vec(), scheme::modulus()))
+            .map(|c| LweCiphertext::from_container(c.to_vec(), parameters::modulus()))
             .collect()
     }
 }
