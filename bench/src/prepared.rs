@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use beaa_compiler::{Options, compile};
 use beaa_ir::{Model, Program, program_hash};
-use beaa_runtime::{ClientKey, EncryptedInput, EncryptedOutput, LayerTime, Progress, RunReport, ServerKey, Silent};
+use beaa_runtime::ckks::{self, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, RunReport, ServerKey};
+use beaa_runtime::{LayerTime, Progress, Silent};
 
 use crate::clock::{on_threads, processor, time};
 use crate::{Result, images};
@@ -34,8 +35,8 @@ impl Prepared {
     pub(crate) fn new(model: &Model, options: &Options, seed: u64) -> Result<Self> {
         let (compiled, compile_seconds) = time(|| on_threads(1, || Ok(compile(model, options)?)));
         let program = compiled?.program;
-        let (keys, keygen_seconds) = time(|| beaa_runtime::keygen(&program.signature().parameters, Some(seed)));
-        let (client, server) = keys?;
+        let (keys, keygen_seconds) = time(|| ckks::keygen(&program.signature().parameters, Some(seed)));
+        let KeyPair { client, server } = keys?;
         Ok(Self { hash: program_hash(&program), program, client, server, compile_seconds, keygen_seconds, seed })
     }
 
@@ -45,7 +46,7 @@ impl Prepared {
 
     pub(crate) fn encrypt(&self, inputs: &[Vec<f32>]) -> Result<EncryptedInput> {
         let signature = self.program.signature();
-        Ok(beaa_runtime::encrypt(signature, &self.hash, &self.client, inputs, Some(self.seed), &Silent)?)
+        Ok(ckks::encrypt(signature, &self.hash, &self.client, inputs, Some(self.seed), &Silent)?)
     }
 
     /// As many random images, encrypted.
@@ -55,7 +56,7 @@ impl Prepared {
 
     /// One run on so many threads, wall-clock.
     pub(crate) fn run(&self, input: &EncryptedInput, threads: usize) -> Result<RunReport> {
-        on_threads(threads, || Ok(beaa_runtime::run(&self.program, &self.server, input, &Silent)?.1))
+        on_threads(threads, || Ok(ckks::run(&self.program, &self.server, input, &Silent)?.1))
     }
 
     /// One run on one thread, in processor seconds.
@@ -63,7 +64,7 @@ impl Prepared {
         on_threads(1, || {
             let watch = Watch(Mutex::new(Vec::new()));
             let started = processor();
-            let (output, report) = beaa_runtime::run(&self.program, &self.server, input, &watch)?;
+            let (output, report) = ckks::run(&self.program, &self.server, input, &watch)?;
             let seconds = processor() - started;
             let marks = watch.0.into_inner().unwrap_or_else(PoisonError::into_inner);
             let mut layers = report.layers;

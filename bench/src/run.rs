@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use beaa_compiler::{Machine, Options, forecast};
 use beaa_ir::Model;
-use beaa_runtime::plan;
+use beaa_runtime::ckks;
 use serde::Serialize;
 
 use crate::account::{OperationFigures, PartFigures, operations, parts};
@@ -163,7 +163,7 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
         }
     }
 
-    let decrypt = || Ok(beaa_runtime::decrypt(signature, hash, client, &fastest.output, None)?);
+    let decrypt = || Ok(ckks::decrypt(signature, hash, client, &fastest.output, None)?);
     let (answers, samples) = in_turn(effort, &[1], decrypt)?;
     let (decrypt, _) = pair(&samples);
 
@@ -179,7 +179,7 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
         });
     }
 
-    let schedule = plan(program, true);
+    let schedule = ckks::schedule(program);
     let predicted = forecast(program, machine);
     let total = fastest.seconds;
     let parts = parts(program, &schedule, &fastest.layers, &predicted, total);

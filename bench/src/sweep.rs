@@ -9,6 +9,7 @@ use beaa_ckks::{
 use beaa_compiler::Options;
 use beaa_ir::{Model, StepOp};
 use beaa_runtime::LayerTime;
+use beaa_runtime::ckks::EncryptedInput;
 use serde::Serialize;
 
 use crate::clock::{Effort, on_threads, sample};
@@ -171,7 +172,7 @@ pub fn sweep(model: &Model, quick: bool) -> Result<SweepFigures> {
 }
 
 /// Least processor seconds of a run, and of its linear layers.
-fn best(prepared: &Prepared, input: &beaa_runtime::EncryptedInput, quick: bool) -> Result<(f64, f64)> {
+fn best(prepared: &Prepared, input: &EncryptedInput, quick: bool) -> Result<(f64, f64)> {
     let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
     let operations = |l: &LayerTime| -> f64 {
         let own = l.operations.iter().filter(|o| o.operation == "linear");

@@ -1,9 +1,6 @@
 //! What runs a program's operations. One trait, held to one conformance suite; adding a backend is one file here. An
 //! implementation must never report another scale, level or length than the program's own account.
 
-pub use crate::ckks::backend::{CkksBackend, CkksValue};
-pub use crate::plaintext::backend::{ClearBackend, ClearValue};
-
 use beaa_ir::{SparseMatrix, ValueInfo};
 
 use crate::Result;

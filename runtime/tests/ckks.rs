@@ -9,10 +9,10 @@ use beaa_ir::{
     InputSpec, LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SparseMatrix, Step, StepOp,
     program_hash,
 };
-use beaa_runtime::{
-    ClientKey, EncryptedInput, EncryptedOutput, ServerKey, Silent, decrypt, encrypt, keygen, plan, run, run_clear,
-    verify,
+use beaa_runtime::ckks::{
+    ClientKey, EncryptedInput, EncryptedOutput, KeyPair, ServerKey, decrypt, encrypt, keygen, run, schedule, verify,
 };
+use beaa_runtime::{Silent, plaintext};
 
 /// `y = (x_0 + 2 x_1 - x_2)^2 - 0.5 (x_3)^2`, relinearised late.
 fn program(weight: i32) -> Program {
@@ -72,7 +72,7 @@ struct Files {
 impl Files {
     fn new() -> Self {
         let files = Self { folder: tempfile::tempdir().unwrap(), program: program(4) };
-        let (client, server) = keygen(&files.program.signature().parameters, Some(1)).unwrap();
+        let KeyPair { client, server } = keygen(&files.program.signature().parameters, Some(1)).unwrap();
         client.save(&files.path("secret.key")).unwrap();
         server.save(&files.path("evaluation.key")).unwrap();
         let input = files.encrypt(&client, 50);
@@ -114,7 +114,7 @@ fn the_answer_survives_the_way_through_files() {
     let files = Files::new();
     files.run().unwrap().save(&files.path("output.ct")).unwrap();
     let got = files.decrypt(&EncryptedOutput::load(&files.path("output.ct")).unwrap()).unwrap();
-    let clear = run_clear(&files.program, &images(50)).unwrap();
+    let clear = plaintext::run(&files.program, &images(50)).unwrap();
     assert_eq!((got.len(), got[0].len()), (50, 1));
     for ((g, c), x) in got.iter().zip(&clear).zip(images(50)) {
         let [x0, x1, x2, x3] = [0, 1, 2, 3].map(|i| f64::from(x[i]));
@@ -127,8 +127,8 @@ fn the_answer_survives_the_way_through_files() {
 #[test]
 fn verification_tells_predicted_from_measured() {
     let files = Files::new();
-    let (client, server) = keygen(&files.program.signature().parameters, Some(1)).unwrap();
-    let v = verify(&files.program, &client, &server, &images(50), Some(2), &Silent).unwrap();
+    let keys = keygen(&files.program.signature().parameters, Some(1)).unwrap();
+    let v = verify(&files.program, &keys, &images(50), Some(2), &Silent).unwrap();
     assert_eq!((v.layers.len(), v.images, v.agreeing), (1, 50, 50));
     let layer = &v.layers[0];
     assert!(v.holds && layer.measured > 0.0 && layer.measured < layer.predicted * 2.0, "{layer:?}");
@@ -136,13 +136,14 @@ fn verification_tells_predicted_from_measured() {
     let mut literal = files.program.as_literal().clone();
     literal.notes[0].error = layer.measured / 10.0;
     let broken = Program::try_from(literal).unwrap();
-    assert!(!verify(&broken, &client, &server, &images(50), Some(2), &Silent).unwrap().holds);
+    assert!(!verify(&broken, &keys, &images(50), Some(2), &Silent).unwrap().holds);
 }
 
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let files = Files::new();
-    let (other_client, other_server) = keygen(&files.program.signature().parameters, Some(9)).unwrap();
+    let KeyPair { client: other_client, server: other_server } =
+        keygen(&files.program.signature().parameters, Some(9)).unwrap();
     let input = EncryptedInput::load(&files.path("input.ct")).unwrap();
     let text = |e: beaa_runtime::Error| e.to_string();
     assert!(text(run(&files.program, &other_server, &input, &Silent).err().unwrap()).contains("key pair"));
@@ -195,7 +196,7 @@ fn shared_results_are_flooded() {
 #[test]
 fn the_schedule_fuses_what_is_pointwise_and_frees_what_is_dead() {
     let program = program(4);
-    let schedule = plan(&program, true);
+    let schedule = schedule(&program);
     let parts: Vec<(usize, usize)> = schedule.parts.iter().map(|p| (p.first, p.last)).collect();
     assert_eq!(parts, [(0, 2), (3, 4)]);
     assert_eq!(schedule.parts.iter().map(|p| p.frees.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3, 4]]);
@@ -204,5 +205,4 @@ fn the_schedule_fuses_what_is_pointwise_and_frees_what_is_dead() {
     assert_eq!(live[0], 3 * 3 * 4096 * 8);
     let worst = schedule.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
     assert_eq!(Some(schedule.peak_bytes - schedule.fixed_bytes), worst);
-    assert_eq!(plan(&program, false).parts.len(), 5);
 }

@@ -8,9 +8,9 @@ use beaa_ir::{
     DECOMPOSITIONS, InputSpec, LookupLiteral, LookupParameters, LookupProgram, LookupSignature, SparseMatrix, Stage,
     lookup_hash,
 };
-use beaa_runtime::{
-    LookupClientKey, LookupInput, LookupOutput, LookupServerKey, Silent, decrypt_lookup, encrypt_lookup, keygen_lookup,
-    run_lookup, verify_lookup,
+use beaa_runtime::Silent;
+use beaa_runtime::tfhe::{
+    ClientKey, EncryptedInput, EncryptedOutput, KeyPair, ServerKey, decrypt, encrypt, keygen, run, verify,
 };
 
 const PIXELS: usize = 12;
@@ -77,7 +77,7 @@ fn views(images: &[Vec<u8>]) -> Vec<&[u8]> {
 
 #[test]
 fn every_integer_is_the_one_in_clear() {
-    let (client, server) = keygen_lookup(&LookupParameters::new(DECOMPOSITIONS[1]), None).unwrap();
+    let keys = keygen(&LookupParameters::new(DECOMPOSITIONS[1]), None).unwrap();
     let shapes = [
         ((25, 0), (25, 0)),
         ((16, 1), (25, 2)),
@@ -89,7 +89,7 @@ fn every_integer_is_the_one_in_clear() {
     for (seed, (first, second)) in shapes.into_iter().enumerate() {
         let program = program(seed as u64, first, second);
         let images = images(seed as u64 + 50, 2);
-        let found = verify_lookup(&program, &client, &server, &views(&images), None, &Silent).unwrap();
+        let found = verify(&program, &keys, &views(&images), None, &Silent).unwrap();
         assert_eq!((found.wrong, found.integers), (0, 2 * (7 + 6 + 3)), "{first:?} {second:?}");
         // 26 samples: the predicted noise within a factor of two, and never far above.
         let ratio = found.log2_noise - found.log2_noise_predicted;
@@ -107,38 +107,34 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let (program, other) = (program(1, (25, 0), (25, 1)), program(2, (25, 0), (25, 1)));
-    let (client, server) = keygen_lookup(&program.signature().parameters, Some(3)).unwrap();
+    let KeyPair { client, server } = keygen(&program.signature().parameters, Some(3)).unwrap();
     client.save(&at("secret")).unwrap();
     server.save(&at("server")).unwrap();
-    let (client, server) =
-        (LookupClientKey::load(&at("secret")).unwrap(), LookupServerKey::load(&at("server")).unwrap());
+    let (client, server) = (ClientKey::load(&at("secret")).unwrap(), ServerKey::load(&at("server")).unwrap());
     let images = images(9, 1);
     let hash = lookup_hash(&program);
-    encrypt_lookup(program.signature(), &hash, &client, &views(&images), None).unwrap().save(&at("input")).unwrap();
-    let input = LookupInput::load(&at("input")).unwrap();
-    let (output, _) = run_lookup(&program, &server, &input, &Silent).unwrap();
+    encrypt(program.signature(), &hash, &client, &views(&images), None, &Silent).unwrap().save(&at("input")).unwrap();
+    let input = EncryptedInput::load(&at("input")).unwrap();
+    let (output, _) = run(&program, &server, &input, &Silent).unwrap();
     output.save(&at("output")).unwrap();
-    let output = LookupOutput::load(&at("output")).unwrap();
-    assert_eq!(decrypt_lookup(program.signature(), &hash, &client, &output).unwrap().len(), 1);
+    let output = EncryptedOutput::load(&at("output")).unwrap();
+    assert_eq!(decrypt(program.signature(), &hash, &client, &output).unwrap().len(), 1);
 
     let refused = |result: Result<(), beaa_runtime::Error>, words: &[&str]| {
         let message = result.unwrap_err().to_string();
         assert!(words.iter().all(|w| message.contains(w)), "{message}");
     };
-    refused(
-        run_lookup(&other, &server, &input, &Silent).map(drop),
-        &["program", "encrypt the images for this program"],
-    );
-    let (_, foreign) = keygen_lookup(&program.signature().parameters, Some(4)).unwrap();
-    refused(run_lookup(&program, &foreign, &input, &Silent).map(drop), &["key pair"]);
-    let (_, own_decomposition) = keygen_lookup(&LookupParameters::new(DECOMPOSITIONS[0]), Some(4)).unwrap();
-    refused(run_lookup(&program, &own_decomposition, &input, &Silent).map(drop), &["other parameters", "beaa keygen"]);
-    refused(LookupOutput::load(&at("input")).map(drop), &["encrypted images", "encrypted results"]);
-    refused(LookupClientKey::load(&at("server")).map(drop), &["tfhe evaluation key", "tfhe secret key"]);
-    refused(LookupServerKey::load(&at("secret")).map(drop), &["tfhe secret key", "tfhe evaluation key"]);
+    refused(run(&other, &server, &input, &Silent).map(drop), &["program", "encrypt the images for this program"]);
+    let foreign = keygen(&program.signature().parameters, Some(4)).unwrap().server;
+    refused(run(&program, &foreign, &input, &Silent).map(drop), &["key pair"]);
+    let other_parameters = keygen(&LookupParameters::new(DECOMPOSITIONS[0]), Some(4)).unwrap().server;
+    refused(run(&program, &other_parameters, &input, &Silent).map(drop), &["other parameters", "beaa keygen"]);
+    refused(EncryptedOutput::load(&at("input")).map(drop), &["encrypted images", "encrypted results"]);
+    refused(ClientKey::load(&at("server")).map(drop), &["tfhe evaluation key", "tfhe secret key"]);
+    refused(ServerKey::load(&at("secret")).map(drop), &["tfhe secret key", "tfhe evaluation key"]);
     let bytes = std::fs::read(at("server")).unwrap();
     std::fs::write(at("cut"), &bytes[..bytes.len() / 2]).unwrap();
-    refused(LookupServerKey::load(&at("cut")).map(drop), &["cut short"]);
+    refused(ServerKey::load(&at("cut")).map(drop), &["cut short"]);
     assert!(!format!("{client:?}").contains("Secret"));
     #[cfg(unix)]
     {
@@ -151,6 +147,6 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
 fn parameters_that_nobody_vouches_for_are_refused() {
     let mut parameters = LookupParameters::new(DECOMPOSITIONS[0]);
     parameters.base_log = 30;
-    let message = keygen_lookup(&parameters, None).unwrap_err().to_string();
+    let message = keygen(&parameters, None).unwrap_err().to_string();
     assert!(message.contains("may not be secure"), "{message}");
 }

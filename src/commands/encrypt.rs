@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use beaa_datasets::{Images, SourceSpec};
 use beaa_ir::load_interface;
-use beaa_runtime::ClientKey;
+use beaa_runtime::ckks::{self, ClientKey};
 use clap::Args;
 use serde_json::json;
 
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let (images, data_set) = images(arguments, signature.input.shape, signature.parameters.degree, context)?;
     let inputs = normalise(&images, &signature.input)?;
     let work = Work::new(&context.console);
-    let encrypted = beaa_runtime::encrypt(signature, &interface.program, &key, &inputs, arguments.seed, &work)?;
+    let encrypted = ckks::encrypt(signature, &interface.program, &key, &inputs, arguments.seed, &work)?;
     context.go_on("encrypting; nothing was written")?;
     files::parent(&arguments.out)?;
     let size = encrypted.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;

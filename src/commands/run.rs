@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_ir::load_program;
-use beaa_runtime::{EncryptedInput, ServerKey, plan};
+use beaa_runtime::ckks::{self, EncryptedInput, ServerKey, schedule};
 use clap::Args;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         .with_context(|| format!("reading evaluation key {}", arguments.keys.display()))?;
     let input =
         EncryptedInput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
-    let planned = plan(&program, true).peak_bytes;
+    let planned = schedule(&program).peak_bytes;
     if let Some(available) = memory::available().filter(|a| *a < planned) {
         context.console.warn(format_args!(
             "running takes {} of memory, {} are available; a program compiled with --memory takes less",
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         ));
     }
     let work = Work::new(&context.console);
-    let (output, report) = beaa_runtime::run(&program, &key, &input, &work)?;
+    let (output, report) = ckks::run(&program, &key, &input, &work)?;
     context.go_on("running; nothing was written")?;
     files::parent(&arguments.out)?;
     let size = output.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;

@@ -3,7 +3,8 @@
 
 use beaa_compiler::{LookupOptions, Machine, compile_lookup};
 use beaa_ir::{Model, evaluate, evaluate_lookup, lookup_hash, quantise_pixels};
-use beaa_runtime::{Silent, decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup};
+use beaa_runtime::tfhe::KeyPair;
+use beaa_runtime::{Silent, ckks, tfhe};
 
 use crate::clock::{on_threads, time};
 use crate::crossing::{BackendFigures, BackendPoint, Side};
@@ -50,15 +51,15 @@ fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side
     let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = lookup_hash(program);
-    let (client, server) = keygen_lookup(&signature.parameters, Some(setting.seed))?;
+    let KeyPair { client, server } = tfhe::keygen(&signature.parameters, Some(setting.seed))?;
     let images: Vec<&[u8]> =
         case.images.iter().take(if setting.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
     let count = images.len().max(1);
     let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(setting.threads, || {
-        let (input, encrypt) = time(|| encrypt_lookup(signature, &hash, &client, &images, Some(setting.seed)));
+        let (input, encrypt) = time(|| tfhe::encrypt(signature, &hash, &client, &images, Some(setting.seed), &Silent));
         let input = input?;
-        let (output, report) = run_lookup(program, &server, &input, &Silent)?;
-        let (answers, decrypt) = time(|| decrypt_lookup(signature, &hash, &client, &output));
+        let (output, report) = tfhe::run(program, &server, &input, &Silent)?;
+        let (answers, decrypt) = time(|| tfhe::decrypt(signature, &hash, &client, &output));
         Ok(((answers?, [encrypt, report.seconds, decrypt]), [input.bytes(), output.bytes()]))
     })?;
     let wrong = images.iter().zip(&answers).filter(|(image, found)| {
@@ -98,14 +99,9 @@ fn batches(case: &Case<'_>, setting: &Setting, tfhe: &Side) -> Result<(Side, Vec
             let (answered, taken) = on_threads(setting.threads, || {
                 let (outcome, taken) = time(|| {
                     let input = prepared.encrypt(&sent)?;
-                    let (output, _) = beaa_runtime::run(&prepared.program, &prepared.server, &input, &Silent)?;
-                    let answers = beaa_runtime::decrypt(
-                        prepared.program.signature(),
-                        &prepared.hash,
-                        &prepared.client,
-                        &output,
-                        None,
-                    )?;
+                    let (output, _) = ckks::run(&prepared.program, &prepared.server, &input, &Silent)?;
+                    let answers =
+                        ckks::decrypt(prepared.program.signature(), &prepared.hash, &prepared.client, &output, None)?;
                     Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
                 Ok((outcome?, taken))

@@ -14,12 +14,12 @@ use crate::error::input;
 /// Ciphertexts with what the scheme itself does not keep: their scale.
 #[derive(Debug)]
 pub struct CkksValue<'a> {
-    held: Held<'a>,
+    storage: Storage<'a>,
     scale: f64,
 }
 
 #[derive(Debug)]
-enum Held<'a> {
+enum Storage<'a> {
     Stored(Batch),
     /// An input in its file, unpacked where it is read.
     Packed(Box<Packed<'a>>),
@@ -28,12 +28,12 @@ enum Held<'a> {
 impl<'a> CkksValue<'a> {
     /// Ciphertexts in memory; `scale` is what a value of 1.0 is encoded as.
     pub fn new(batch: Batch, scale: f64) -> Self {
-        Self { held: Held::Stored(batch), scale }
+        Self { storage: Storage::Stored(batch), scale }
     }
 
     /// Ciphertexts in packed form.
     pub fn packed(packed: Packed<'a>, scale: f64) -> Self {
-        Self { held: Held::Packed(Box::new(packed)), scale }
+        Self { storage: Storage::Packed(Box::new(packed)), scale }
     }
 
     /// What a value of 1.0 is encoded as.
@@ -42,17 +42,17 @@ impl<'a> CkksValue<'a> {
     }
 
     fn limbs(&self) -> usize {
-        match &self.held {
-            Held::Stored(b) => b.limbs(),
-            Held::Packed(p) => p.limbs(),
+        match &self.storage {
+            Storage::Stored(b) => b.limbs(),
+            Storage::Packed(p) => p.limbs(),
         }
     }
 
     /// The ciphertexts, expanded when they are packed.
     pub fn batch(&self, parameters: &Parameters) -> Result<Cow<'_, Batch>> {
-        Ok(match &self.held {
-            Held::Stored(batch) => Cow::Borrowed(batch),
-            Held::Packed(packed) => Cow::Owned(packed.expand(parameters)?),
+        Ok(match &self.storage {
+            Storage::Stored(batch) => Cow::Borrowed(batch),
+            Storage::Packed(packed) => Cow::Owned(packed.expand(parameters)?),
         })
     }
 }
@@ -75,9 +75,9 @@ impl<'k> Backend for CkksBackend<'k> {
     type Value = CkksValue<'k>;
 
     fn info(&self, value: &CkksValue<'k>) -> ValueInfo {
-        let (len, limbs, components) = match &value.held {
-            Held::Stored(b) => (b.len(), b.limbs(), b.components()),
-            Held::Packed(p) => (p.len(), p.limbs(), p.components()),
+        let (len, limbs, components) = match &value.storage {
+            Storage::Stored(b) => (b.len(), b.limbs(), b.components()),
+            Storage::Packed(p) => (p.len(), p.limbs(), p.components()),
         };
         ValueInfo { len, limbs, scale: value.scale, components }
     }
@@ -121,9 +121,9 @@ impl<'k> Backend for CkksBackend<'k> {
         }
         let sources: Vec<Source<'_>> = inputs
             .iter()
-            .map(|v| match &v.held {
-                Held::Stored(batch) => Source::Stored(batch),
-                Held::Packed(packed) => Source::Packed(packed),
+            .map(|v| match &v.storage {
+                Storage::Stored(batch) => Source::Stored(batch),
+                Storage::Packed(packed) => Source::Packed(packed),
             })
             .collect();
         let outcome = pointwise::run(self.parameters, limbs, &sources, &lowered)?;

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Header {
+pub(crate) struct CiphertextHeader {
     /// Fingerprint of the program that these are for or from.
     pub(crate) program: String,
     /// Whose key they are under.
@@ -29,7 +29,7 @@ pub(crate) struct Header {
 
 enum Bytes {
     Owned(Vec<u8>),
-    Mapped(Opened<Header>),
+    Mapped(Opened<CiphertextHeader>),
 }
 
 impl Bytes {
@@ -43,7 +43,7 @@ impl Bytes {
 
 /// Ciphertexts of a batch of images. The role keeps images and results apart.
 pub struct Ciphertexts<R> {
-    header: Header,
+    header: CiphertextHeader,
     bytes: Bytes,
     role: PhantomData<R>,
 }
@@ -79,13 +79,13 @@ impl Role for Results {
 }
 
 impl EncryptedInput {
-    pub(crate) fn new(header: Header, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(header: CiphertextHeader, bytes: Vec<u8>) -> Self {
         Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
     }
 }
 
 impl EncryptedOutput {
-    pub(crate) fn pack(header: Header, parameters: &Parameters, batch: &Batch) -> Self {
+    pub(crate) fn pack(header: CiphertextHeader, parameters: &Parameters, batch: &Batch) -> Self {
         let bytes = pack_batch(parameters, batch);
         Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
     }
@@ -114,7 +114,7 @@ impl<R: Role> Ciphertexts<R> {
 
     /// Maps ciphertexts from a file; whether they fit a program and a key is checked when they are used.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<Header>(path, Kind::Ciphertexts)?;
+        let opened = container::open::<CiphertextHeader>(path, Kind::Ciphertexts)?;
         let header = opened.header.clone();
         if header.seed.is_some() != R::SEEDED {
             let found = if header.seed.is_some() { Images::NAME } else { Results::NAME };
@@ -123,7 +123,7 @@ impl<R: Role> Ciphertexts<R> {
         Ok(Self { header, bytes: Bytes::Mapped(opened), role: PhantomData })
     }
 
-    pub(crate) fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &CiphertextHeader {
         &self.header
     }
 
@@ -137,7 +137,7 @@ impl<R: Role> Ciphertexts<R> {
 }
 
 /// Refuses ciphertexts of another program.
-pub(crate) fn expect_program(operation: &'static str, header: &Header, program: &str) -> Result<()> {
+pub(crate) fn expect_program(operation: &'static str, header: &CiphertextHeader, program: &str) -> Result<()> {
     let short = |s: &str| format!("program {}", s.get(..16).unwrap_or(s));
     if header.program == program {
         return Ok(());
@@ -152,7 +152,7 @@ pub(crate) fn expect_program(operation: &'static str, header: &Header, program: 
 }
 
 /// Refuses ciphertexts under another key.
-pub(crate) fn expect_key(operation: &'static str, header: &Header, key: &str) -> Result<()> {
+pub(crate) fn expect_key(operation: &'static str, header: &CiphertextHeader, key: &str) -> Result<()> {
     if header.key == key {
         return Ok(());
     }

@@ -5,10 +5,11 @@ use beaa_ckks::{Encoder, encrypt as encrypt_slots, pack_halves};
 use beaa_ir::Signature;
 use rayon::prelude::*;
 
-use super::ciphertexts::{Header, expect_key, expect_program};
+use super::ciphertexts::{CiphertextHeader, expect_key, expect_program};
 use super::keys::source;
+use super::{ClientKey, EncryptedInput, EncryptedOutput};
 use crate::error::input;
-use crate::{ClientKey, EncryptedInput, EncryptedOutput, Progress, Result};
+use crate::{Progress, Result};
 
 /// Encrypts a batch of normalised images (channels, rows, columns): ciphertext `i` holds element `i` of every image.
 /// `program` is the program's fingerprint. INSECURE with a `seed`.
@@ -62,7 +63,7 @@ pub fn encrypt(
         masked
     })?;
     progress.end();
-    let header = Header {
+    let header = CiphertextHeader {
         program: program.into(),
         key: key.id().into(),
         images: images.len(),

@@ -27,6 +27,15 @@ pub struct ServerKey {
     id: String,
 }
 
+/// The keys of client and server that belong together.
+#[derive(Debug)]
+pub struct KeyPair {
+    /// Holds the secret.
+    pub client: ClientKey,
+    /// Holds none.
+    pub server: ServerKey,
+}
+
 impl std::fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ClientKey({})", self.id)
@@ -40,16 +49,14 @@ impl std::fmt::Debug for ServerKey {
 }
 
 /// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
-pub fn keygen(parameters: &ParameterSet, seed: Option<u64>) -> Result<(ClientKey, ServerKey)> {
-    generate(check(parameters)?, seed)
-}
-
-fn generate(parameters: Parameters, seed: Option<u64>) -> Result<(ClientKey, ServerKey)> {
+pub fn keygen(parameters: &ParameterSet, seed: Option<u64>) -> Result<KeyPair> {
+    let parameters = check(parameters)?;
     let mut rng = source(seed, "key generation")?;
     let id: String = rng.public_seed().iter().take(16).map(|b| format!("{b:02x}")).collect();
     let secret = SecretKey::generate(&parameters, &mut rng);
     let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
-    Ok((ClientKey { parameters: parameters.clone(), secret, id: id.clone() }, ServerKey { parameters, key, id }))
+    let client = ClientKey { parameters: parameters.clone(), secret, id: id.clone() };
+    Ok(KeyPair { client, server: ServerKey { parameters, key, id } })
 }
 
 pub(crate) fn source(seed: Option<u64>, purpose: &str) -> Result<SecretRng> {

@@ -1,11 +1,11 @@
-//! What this machine's threads and the scheme's tiles make of a program's schedule. Must never decide anything itself: the
-//! compiler chose bands by the same account.
+//! The schedule of a program on this machine's threads, with the scheme's tiles: by the same account the compiler chose
+//! bands.
 
 use beaa_ckks::{CHUNK, TILE};
-use beaa_ir::{Machine, Outline, Program, Schedule, schedule};
+use beaa_ir::{Machine, Outline, Program, Schedule};
 
-/// The schedule; without `fuse` every step is a part of its own, so that each value can be looked at.
-pub fn plan(program: &Program, fuse: bool) -> Schedule {
-    let machine = Machine { threads: rayon::current_num_threads(), tile: TILE, chunk: CHUNK, input_in_place: fuse };
-    schedule(&Outline::from(program), &machine, fuse)
+/// The schedule by which [`run`](super::run) runs `program`.
+pub fn schedule(program: &Program) -> Schedule {
+    let machine = Machine { threads: rayon::current_num_threads(), tile: TILE, chunk: CHUNK, input_in_place: true };
+    beaa_ir::schedule(&Outline::from(program), &machine, true)
 }

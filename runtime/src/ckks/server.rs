@@ -6,11 +6,10 @@ use std::time::Instant;
 use beaa_ir::{Program, program_hash};
 use serde::Serialize;
 
-use super::ciphertexts::{Header, expect_key, expect_program};
-use super::plan;
-use crate::backend::{CkksBackend, CkksValue};
+use super::ciphertexts::{CiphertextHeader, expect_key, expect_program};
+use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, ServerKey, schedule};
 use crate::execute::{LayerTime, execute};
-use crate::{EncryptedInput, EncryptedOutput, Progress, Result, ServerKey};
+use crate::{Progress, Result};
 
 /// What a run took.
 #[derive(Debug, Clone, Serialize)]
@@ -36,13 +35,13 @@ pub fn run(
     let fingerprint = program_hash(program);
     expect_program("running a program", input.header(), &fingerprint)?;
     expect_key("running a program", input.header(), key.id())?;
-    let schedule = plan(program, true);
+    let schedule = schedule(program);
     tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
     let first = CkksValue::packed(input.packed(&key.parameters)?, signature.input_scale);
     let backend = CkksBackend::new(&key.parameters, &key.key);
     let (output, layers) = execute(&backend, program, &schedule, first, progress, |_, _| Ok(()))?;
     let output = output.batch(&key.parameters)?;
-    let header = Header {
+    let header = CiphertextHeader {
         program: fingerprint,
         key: key.id().into(),
         images: input.images(),

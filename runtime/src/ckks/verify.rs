@@ -6,10 +6,10 @@ use beaa_ir::{LayerNote, Program, program_hash};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::plan;
-use crate::backend::{CkksBackend, CkksValue, ClearBackend, ClearValue};
-use crate::execute::execute;
-use crate::{ClientKey, Progress, Result, ServerKey, Silent, encrypt, error::input};
+use super::{CkksBackend, CkksValue, KeyPair, encrypt};
+use crate::execute::{execute, step_by_step};
+use crate::plaintext::{PlaintextBackend, PlaintextValue};
+use crate::{Progress, Result, Silent, error::input};
 
 /// A layer holds when its error is at most this many times what was predicted.
 const TOLERANCE: f64 = 2.0;
@@ -49,20 +49,19 @@ pub struct Verification {
 /// Runs `program` on `images` in clear and encrypted, comparing after every layer.
 pub fn verify(
     program: &Program,
-    client: &ClientKey,
-    server: &ServerKey,
+    KeyPair { client, server }: &KeyPair,
     images: &[Vec<f32>],
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<Verification> {
     let signature = program.signature();
     server.expect_parameters("verifying a program", &signature.parameters)?;
-    let schedule = plan(program, false);
+    let schedule = step_by_step(program);
     let Some(&info) = program.values().first() else {
         return Err(input("verifying a program", "a program without values", "an input"));
     };
-    let clear_backend = ClearBackend::new(&signature.parameters.moduli);
-    let mut clear: Vec<Option<ClearValue>> = vec![None; program.values().len()];
+    let clear_backend = PlaintextBackend::new(&signature.parameters.moduli);
+    let mut clear: Vec<Option<PlaintextValue>> = vec![None; program.values().len()];
     let wanted = |id| program.notes().iter().any(|n| n.value == id) || id == program.output();
     execute(&clear_backend, program, &schedule, clear_backend.input(info, images)?, &Silent, |id, value| {
         if let Some(slot) = clear.get_mut(id).filter(|_| wanted(id)) {

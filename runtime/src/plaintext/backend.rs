@@ -10,7 +10,7 @@ use crate::error::input;
 
 /// Real values: one row per element, one column per image.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ClearValue {
+pub struct PlaintextValue {
     /// `[element][image]`.
     pub rows: Vec<Vec<f64>>,
     limbs: usize,
@@ -20,18 +20,18 @@ pub struct ClearValue {
 
 /// Runs in clear, for parameters with these moduli.
 #[derive(Debug, Clone)]
-pub struct ClearBackend {
+pub struct PlaintextBackend {
     moduli: Vec<u64>,
 }
 
-impl ClearBackend {
+impl PlaintextBackend {
     /// For a program's moduli.
     pub fn new(moduli: &[u64]) -> Self {
         Self { moduli: moduli.to_vec() }
     }
 
     /// The input value, from normalised images, one after the other.
-    pub fn input(&self, info: ValueInfo, images: &[Vec<f32>]) -> Result<ClearValue> {
+    pub fn input(&self, info: ValueInfo, images: &[Vec<f32>]) -> Result<PlaintextValue> {
         if let Some(image) = images.iter().find(|i| i.len() != info.len) {
             return Err(input(
                 "reading images",
@@ -41,19 +41,19 @@ impl ClearBackend {
         }
         let rows =
             (0..info.len).map(|e| images.iter().map(|i| i.get(e).copied().map_or(0.0, f64::from)).collect()).collect();
-        Ok(ClearValue { rows, limbs: info.limbs, scale: info.scale, components: info.components })
+        Ok(PlaintextValue { rows, limbs: info.limbs, scale: info.scale, components: info.components })
     }
 }
 
-impl Backend for ClearBackend {
-    type Value = ClearValue;
+impl Backend for PlaintextBackend {
+    type Value = PlaintextValue;
 
-    fn info(&self, value: &ClearValue) -> ValueInfo {
+    fn info(&self, value: &PlaintextValue) -> ValueInfo {
         ValueInfo { len: value.rows.len(), limbs: value.limbs, scale: value.scale, components: value.components }
     }
 
-    fn fused(&self, inputs: &[&ClearValue], ops: &[FusedOp<'_>]) -> Result<Fused<ClearValue>> {
-        let mut results: Vec<ClearValue> = Vec::with_capacity(ops.len());
+    fn fused(&self, inputs: &[&PlaintextValue], ops: &[FusedOp<'_>]) -> Result<Fused<PlaintextValue>> {
+        let mut results: Vec<PlaintextValue> = Vec::with_capacity(ops.len());
         for op in ops {
             let get = |o: Operand| {
                 match o {
@@ -70,13 +70,13 @@ impl Backend for ClearBackend {
                 FusedOp::Square(o) => {
                     let v = get(*o)?;
                     let rows = v.rows.par_iter().map(|r| r.iter().map(|x| x * x).collect()).collect();
-                    ClearValue { rows, scale: v.scale * v.scale, components: 3, limbs: v.limbs }
+                    PlaintextValue { rows, scale: v.scale * v.scale, components: 3, limbs: v.limbs }
                 }
                 FusedOp::ScaleUp(o, factor) => {
                     let v = get(*o)?;
-                    ClearValue { scale: v.scale * *factor as f64, ..v.clone() }
+                    PlaintextValue { scale: v.scale * *factor as f64, ..v.clone() }
                 }
-                FusedOp::DropLimbs(o, limbs) => ClearValue { limbs: *limbs, ..get(*o)?.clone() },
+                FusedOp::DropLimbs(o, limbs) => PlaintextValue { limbs: *limbs, ..get(*o)?.clone() },
             };
             results.push(next);
         }
@@ -84,7 +84,7 @@ impl Backend for ClearBackend {
         Ok(Fused { value, seconds: Vec::new(), unpacking: 0.0 })
     }
 
-    fn switch(&self, value: &ClearValue, relinearise: bool, rescales: usize) -> Result<Fused<ClearValue>> {
+    fn switch(&self, value: &PlaintextValue, relinearise: bool, rescales: usize) -> Result<Fused<PlaintextValue>> {
         let limbs = value.limbs.checked_sub(rescales).filter(|&l| l > 0);
         let dropped = limbs.and_then(|l| Some((l, self.moduli.get(l..value.limbs)?)));
         let Some((limbs, dropped)) = dropped else {
@@ -93,16 +93,16 @@ impl Backend for ClearBackend {
         };
         let scale = dropped.iter().rev().fold(value.scale, |scale, &q| scale / q as f64);
         let components = if relinearise { 2 } else { value.components };
-        let value = ClearValue { limbs, scale, components, ..value.clone() };
+        let value = PlaintextValue { limbs, scale, components, ..value.clone() };
         Ok(Fused { value, seconds: Vec::new(), unpacking: 0.0 })
     }
 
-    fn drop_limbs(&self, value: &ClearValue, limbs: usize) -> Result<ClearValue> {
-        Ok(ClearValue { limbs, ..value.clone() })
+    fn drop_limbs(&self, value: &PlaintextValue, limbs: usize) -> Result<PlaintextValue> {
+        Ok(PlaintextValue { limbs, ..value.clone() })
     }
 }
 
-fn linear(terms: &[(&ClearValue, &SparseMatrix)], weight_scale: f64, bias: &[i128]) -> Result<ClearValue> {
+fn linear(terms: &[(&PlaintextValue, &SparseMatrix)], weight_scale: f64, bias: &[i128]) -> Result<PlaintextValue> {
     let Some((first, _)) = terms.first() else {
         return Err(input("running a linear layer in clear", "no term", "at least one"));
     };
@@ -133,5 +133,5 @@ fn linear(terms: &[(&ClearValue, &SparseMatrix)], weight_scale: f64, bias: &[i12
         })
         .collect();
     let components = terms.iter().map(|(v, _)| v.components).max().unwrap_or(2);
-    Ok(ClearValue { rows, limbs: first.limbs, scale, components })
+    Ok(PlaintextValue { rows, limbs: first.limbs, scale, components })
 }

@@ -4,58 +4,58 @@
 use beaa_ir::{SET, Stage};
 use tfhe::core_crypto::prelude::*;
 
-use super::keys::LookupServerKey;
-use super::keyswitch::{Switch, TOGETHER};
+use super::keys::ServerKey;
+use super::keyswitch::{CIPHERTEXTS_PER_PASS, KeySwitch};
 use super::parameters::{self, Ciphertext, point};
 
 /// Expanded keys, shared by all threads.
-pub(super) struct Engine {
+pub(super) struct Bootstrapper {
     bootstrap: FourierLweBootstrapKeyOwned,
-    switch: Switch,
+    switch: KeySwitch,
     fft: Fft,
 }
 
-/// Room of one thread.
-pub(super) struct Room {
+/// Workspace of one thread.
+pub(super) struct Workspace {
     buffers: ComputationBuffers,
     accumulators: Vec<u64>,
     inputs: Vec<u64>,
     outputs: Vec<u64>,
 }
 
-impl Engine {
-    pub(super) fn new(key: &LookupServerKey) -> Self {
+impl Bootstrapper {
+    pub(super) fn new(key: &ServerKey) -> Self {
         let standard = key.bootstrap.clone().par_decompress_into_lwe_bootstrap_key();
         let (base, levels) = parameters::bootstrap_decomposition(&key.parameters);
         let size = GlweDimension(1).to_glwe_size();
         let mut bootstrap = FourierLweBootstrapKey::new(parameters::small(), size, parameters::degree(), base, levels);
         par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut bootstrap);
-        let switch = Switch::new(&key.switch.clone().par_decompress_into_lwe_keyswitch_key());
+        let switch = KeySwitch::new(&key.switch.clone().par_decompress_into_lwe_keyswitch_key());
         Self { bootstrap, switch, fft: Fft::new(parameters::degree()) }
     }
 
-    pub(super) fn room(&self) -> Room {
+    pub(super) fn workspace(&self) -> Workspace {
         let mut buffers = ComputationBuffers::new();
         let need = batch_programmable_bootstrap_lwe_ciphertext_mem_optimized_requirement::<u64>(
             GlweDimension(1).to_glwe_size(),
             parameters::degree(),
-            CiphertextCount(TOGETHER),
+            CiphertextCount(CIPHERTEXTS_PER_PASS),
             self.fft.as_view(),
         );
         buffers.resize(need.unaligned_bytes_required());
-        Room {
+        Workspace {
             buffers,
-            accumulators: vec![0; TOGETHER * 2 * SET.polynomial_size],
-            inputs: vec![0; TOGETHER * (SET.lwe_dimension + 1)],
-            outputs: vec![0; TOGETHER * (SET.polynomial_size + 1)],
+            accumulators: vec![0; CIPHERTEXTS_PER_PASS * 2 * SET.polynomial_size],
+            inputs: vec![0; CIPHERTEXTS_PER_PASS * (SET.lwe_dimension + 1)],
+            outputs: vec![0; CIPHERTEXTS_PER_PASS * (SET.polynomial_size + 1)],
         }
     }
 
-    /// Elements from `first` on of `stage`, one for each of `sums`, [`TOGETHER`] at most: from their sums to what their tables say, of
+    /// Elements from `first` on of `stage`, one for each of `sums`, [`CIPHERTEXTS_PER_PASS`] at most: from their sums to what their tables say, of
     /// `2 * slots` of the next sums.
     pub(super) fn elements(
         &self,
-        room: &mut Room,
+        workspace: &mut Workspace,
         stage: &Stage,
         first: usize,
         mut sums: Vec<Ciphertext>,
@@ -63,34 +63,34 @@ impl Engine {
     ) -> Vec<Ciphertext> {
         let mut done = 0;
         for digit in stage.removals() {
-            self.take_off(room, stage, &mut sums, done, digit);
+            self.remove_digit(workspace, stage, &mut sums, done, digit);
             done += digit;
         }
         let entries = |j: usize| stage.table(j).iter().map(|&v| point(i64::from(v), slots)).collect();
         let tables: Vec<Vec<u64>> = (first..first + sums.len()).map(entries).collect();
-        self.look_up(room, &sums, |j| tables.get(j).map_or(&[][..], Vec::as_slice))
+        self.look_up(workspace, &sums, |j| tables.get(j).map_or(&[][..], Vec::as_slice))
     }
 
     /// Subtracts the `digit` bits of each sum that lie above the lowest `done`, which are zero.
-    fn take_off(&self, room: &mut Room, stage: &Stage, sums: &mut [Ciphertext], done: u32, digit: u32) {
-        let places = if digit == 1 { 0 } else { digit };
+    fn remove_digit(&self, workspace: &mut Workspace, stage: &Stage, sums: &mut [Ciphertext], done: u32, digit: u32) {
+        let width = if digit == 1 { 0 } else { digit };
         // After this, the digit and the bit above it fill one turn; a bit by itself is half a turn.
-        let factor = u64::from(stage.levels) << (stage.drop - done - places);
+        let factor = u64::from(stage.levels) << (stage.drop - done - width);
         let unit = |power: u32| point(1_i64 << power, stage.slots());
         // The bit that lies at half a turn, as half its value with one sign or the other.
-        let half = unit(done + places) / 2;
+        let half = unit(done + width) / 2;
         let turned: Vec<Ciphertext> = sums
             .iter()
             .map(|sum| {
                 let mut turned = scaled(sum, factor);
-                lwe_ciphertext_plaintext_add_assign(&mut turned, Plaintext(1 << (62 - places)));
+                lwe_ciphertext_plaintext_add_assign(&mut turned, Plaintext(1 << (62 - width)));
                 turned
             })
             .collect();
         let sign = [half.wrapping_neg()];
-        let mut bits = self.look_up(room, &turned, |_| &sign);
+        let mut bits = self.look_up(workspace, &turned, |_| &sign);
         bits.iter_mut().for_each(|b| lwe_ciphertext_plaintext_add_assign(b, Plaintext(half)));
-        if places == 0 {
+        if width == 0 {
             sums.iter_mut().zip(&bits).for_each(|(sum, bit)| lwe_ciphertext_sub_assign(sum, bit));
             return;
         }
@@ -104,20 +104,20 @@ impl Engine {
             })
             .collect();
         let table: Vec<u64> = (0..1_i64 << digit).map(|d| point(d << done, stage.slots())).collect();
-        let values = self.look_up(room, &below, |_| &table);
+        let values = self.look_up(workspace, &below, |_| &table);
         sums.iter_mut().zip(&values).for_each(|(sum, value)| lwe_ciphertext_sub_assign(sum, value));
     }
 
     /// The entry of each one's table that its phase points at: entry `t` of `n` around the fraction `t / 2n`, negated in the upper half.
     fn look_up<'t>(
         &self,
-        room: &mut Room,
+        workspace: &mut Workspace,
         inputs: &[Ciphertext],
         table: impl Fn(usize) -> &'t [u64],
     ) -> Vec<Ciphertext> {
         let (count, size) = (inputs.len(), SET.lwe_dimension + 1);
         let ring = 2 * SET.polynomial_size;
-        let smalls = &mut room.inputs[..count * size];
+        let smalls = &mut workspace.inputs[..count * size];
         // Fresh ones may be under the small key already.
         if inputs.iter().all(|input| input.lwe_size().0 == size) {
             smalls.chunks_mut(size).zip(inputs).for_each(|(small, input)| small.copy_from_slice(input.as_ref()));
@@ -125,26 +125,26 @@ impl Engine {
             self.switch.run(inputs, smalls);
         }
         smalls.chunks_mut(size).for_each(centre);
-        room.accumulators.chunks_mut(ring).take(count).enumerate().for_each(|(j, a)| fill(a, table(j)));
+        workspace.accumulators.chunks_mut(ring).take(count).enumerate().for_each(|(j, a)| fill(a, table(j)));
         let out = SET.polynomial_size + 1;
         batch_programmable_bootstrap_lwe_ciphertext_mem_optimized(
-            &LweCiphertextList::from_container(&room.inputs[..count * size], LweSize(size), parameters::modulus()),
+            &LweCiphertextList::from_container(&workspace.inputs[..count * size], LweSize(size), parameters::modulus()),
             &mut LweCiphertextList::from_container(
-                &mut room.outputs[..count * out],
+                &mut workspace.outputs[..count * out],
                 LweSize(out),
                 parameters::modulus(),
             ),
             &GlweCiphertextList::from_container(
-                &room.accumulators[..count * ring],
+                &workspace.accumulators[..count * ring],
                 GlweDimension(1).to_glwe_size(),
                 parameters::degree(),
                 parameters::modulus(),
             ),
             &self.bootstrap,
             self.fft.as_view(),
-            room.buffers.stack(),
+            workspace.buffers.stack(),
         );
-        room.outputs[..count * out]
+        workspace.outputs[..count * out]
             .chunks(out)
             .map(|c| LweCiphertext::from_container(c.to_vec(), parameters::modulus()))
             .collect()

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Header {
+pub(super) struct CiphertextHeader {
     /// Fingerprint of the program that these are for or from.
     pub(super) program: String,
     /// Whose key they are under.
@@ -22,19 +22,19 @@ pub(super) struct Header {
 
 /// Encrypted images: for each element of each image one number, the rest of the ciphertext is the seed's.
 #[derive(Debug)]
-pub struct LookupInput {
-    pub(super) header: Header,
+pub struct EncryptedInput {
+    pub(super) header: CiphertextHeader,
     pub(super) bodies: Vec<u64>,
 }
 
 /// Encrypted results: whole ciphertexts, output by output, image by image.
 #[derive(Debug)]
-pub struct LookupOutput {
-    pub(super) header: Header,
+pub struct EncryptedOutput {
+    pub(super) header: CiphertextHeader,
     pub(super) words: Vec<u64>,
 }
 
-impl LookupInput {
+impl EncryptedInput {
     /// How many images.
     pub fn images(&self) -> usize {
         self.header.images
@@ -70,7 +70,7 @@ impl LookupInput {
     }
 }
 
-impl LookupOutput {
+impl EncryptedOutput {
     /// How many images.
     pub fn images(&self) -> usize {
         self.header.images
@@ -100,15 +100,15 @@ impl LookupOutput {
     }
 }
 
-fn save(header: &Header, words: &[u64], path: &Path) -> Result<u64> {
+fn save(header: &CiphertextHeader, words: &[u64], path: &Path) -> Result<u64> {
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
     container::write(path, Kind::LookupCiphertexts, header, bytes.len() as u64, |w| w.write_all(&bytes))?;
     let size = std::fs::metadata(path).map(|m| m.len());
     size.map_err(|source| Error::File(beaa_ir::Error::Io { operation: "reading", path: path.to_path_buf(), source }))
 }
 
-fn load(path: &Path) -> Result<(Header, Vec<u64>)> {
-    let opened = container::open::<Header>(path, Kind::LookupCiphertexts)?;
+fn load(path: &Path) -> Result<(CiphertextHeader, Vec<u64>)> {
+    let opened = container::open::<CiphertextHeader>(path, Kind::LookupCiphertexts)?;
     let (words, rest) = opened.payload().as_chunks::<8>();
     if !rest.is_empty() {
         return Err(input(
@@ -123,7 +123,7 @@ fn load(path: &Path) -> Result<(Header, Vec<u64>)> {
 /// Refuses ciphertexts of another program or key, or of another number than they say.
 pub(super) fn expect(
     operation: &'static str,
-    header: &Header,
+    header: &CiphertextHeader,
     program: &str,
     key: &str,
     words: (usize, usize),

@@ -5,21 +5,22 @@ use beaa_ir::{LookupSignature, SET, quantise_pixels};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
-use super::ciphertexts::{self, Header, LookupInput, LookupOutput};
-use super::keys::{self, LookupClientKey};
+use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput};
+use super::keys::{self, ClientKey};
 use super::parameters;
-use crate::Result;
 use crate::error::input;
+use crate::{Progress, Result};
 
 /// Encrypts images of 8-bit pixels (channels, rows, columns). `program` is the program's fingerprint, `large_key` whether its first stage
 /// takes off bits. INSECURE with a `seed`.
-pub fn encrypt_lookup(
+pub fn encrypt(
     signature: &LookupSignature,
     program: &str,
-    key: &LookupClientKey,
+    key: &ClientKey,
     images: &[&[u8]],
     seed: Option<u64>,
-) -> Result<LookupInput> {
+    progress: &dyn Progress,
+) -> Result<EncryptedInput> {
     keys::expect("encrypting images", &key.parameters, &signature.parameters)?;
     let len = signature.input.shape().len();
     if images.is_empty() || images.iter().any(|i| i.len() != len) {
@@ -40,6 +41,7 @@ pub fn encrypt_lookup(
     let count = LweCiphertextCount(points.len());
     let mut list = SeededLweCiphertextListOwned::new(0, size, count, Seed(public).into(), parameters::modulus());
     let noise = if signature.input_large_key { parameters::large_noise() } else { parameters::small_noise() };
+    progress.begin("encrypt", images.len() as u64);
     par_encrypt_seeded_lwe_ciphertext_list(
         &secret.lwe(),
         &mut list,
@@ -47,21 +49,23 @@ pub fn encrypt_lookup(
         noise,
         seeder.as_mut(),
     );
-    let header = Header {
+    progress.advance(images.len() as u64);
+    progress.end();
+    let header = CiphertextHeader {
         program: program.into(),
         key: key.id().into(),
         images: images.len(),
         seed: Some(format!("{public:032x}")),
     };
-    Ok(LookupInput { header, bodies: list.into_container() })
+    Ok(EncryptedInput { header, bodies: list.into_container() })
 }
 
 /// Decrypts results: for each image its output integers. [`LookupSignature::logits`] makes numbers of them.
-pub fn decrypt_lookup(
+pub fn decrypt(
     signature: &LookupSignature,
     program: &str,
-    key: &LookupClientKey,
-    output: &LookupOutput,
+    key: &ClientKey,
+    output: &EncryptedOutput,
 ) -> Result<Vec<Vec<i64>>> {
     keys::expect("decrypting results", &key.parameters, &signature.parameters)?;
     let (outputs, size) = (signature.output_scale.len(), SET.polynomial_size + 1);

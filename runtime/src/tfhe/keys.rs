@@ -34,7 +34,7 @@ impl Secret {
 }
 
 /// The client's secret key.
-pub struct LookupClientKey {
+pub struct ClientKey {
     pub(super) parameters: LookupParameters,
     pub(super) small: Secret,
     pub(super) large: Secret,
@@ -42,7 +42,7 @@ pub struct LookupClientKey {
 }
 
 /// The server's keys, seeded as in their file. Hold no secret.
-pub struct LookupServerKey {
+pub struct ServerKey {
     pub(super) parameters: LookupParameters,
     pub(super) bootstrap: SeededLweBootstrapKeyOwned<u64>,
     pub(super) switch: SeededLweKeyswitchKeyOwned<u64>,
@@ -50,20 +50,29 @@ pub struct LookupServerKey {
     id: String,
 }
 
-impl std::fmt::Debug for LookupClientKey {
+/// The keys of client and server that belong together.
+#[derive(Debug)]
+pub struct KeyPair {
+    /// Holds the secret.
+    pub client: ClientKey,
+    /// Holds none.
+    pub server: ServerKey,
+}
+
+impl std::fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LookupClientKey({})", self.id)
+        write!(f, "ClientKey({})", self.id)
     }
 }
 
-impl std::fmt::Debug for LookupServerKey {
+impl std::fmt::Debug for ServerKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LookupServerKey({})", self.id)
+        write!(f, "ServerKey({})", self.id)
     }
 }
 
 /// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
-pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result<(LookupClientKey, LookupServerKey)> {
+pub fn keygen(parameters: &LookupParameters, seed: Option<u64>) -> Result<KeyPair> {
     parameters::check(parameters)?;
     let mut seeder = parameters::seeder(seed, 1);
     let id = format!("{:032x}", seeder.seed().0);
@@ -73,7 +82,7 @@ pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result
         generate_binary_lwe_secret_key(&mut key, &mut generator);
         Secret(key.into_container())
     };
-    let client = LookupClientKey {
+    let client = ClientKey {
         parameters: parameters.clone(),
         small: bits(SET.lwe_dimension),
         large: bits(SET.polynomial_size),
@@ -111,13 +120,13 @@ pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result
     );
     let noise = parameters::small_noise();
     generate_seeded_lwe_keyswitch_key(&client.large.lwe(), &client.small.lwe(), &mut switch, noise, seeder.as_mut());
-    let server = LookupServerKey { parameters: parameters.clone(), bootstrap, switch, seeds, id };
-    Ok((client, server))
+    let server = ServerKey { parameters: parameters.clone(), bootstrap, switch, seeds, id };
+    Ok(KeyPair { client, server })
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
+struct KeyHeader {
     id: String,
     parameters: LookupParameters,
     /// Of the uniform halves; public.
@@ -125,7 +134,7 @@ struct Header {
     seeds: Vec<String>,
 }
 
-impl LookupClientKey {
+impl ClientKey {
     /// What ciphertexts and the server's keys name to belong to this key.
     pub fn id(&self) -> &str {
         &self.id
@@ -134,7 +143,7 @@ impl LookupClientKey {
     /// Writes the key, readable by its owner alone.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut bytes: Vec<u8> = self.small.0.iter().chain(&self.large.0).map(|&b| b as u8).collect();
-        let header = Header { id: self.id.clone(), parameters: self.parameters.clone(), seeds: Vec::new() };
+        let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds: Vec::new() };
         let written =
             container::write(path, Kind::LookupSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes));
         bytes.zeroize();
@@ -143,7 +152,7 @@ impl LookupClientKey {
 
     /// Reads and checks a key.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<Header>(path, Kind::LookupSecretKey)?;
+        let opened = container::open::<KeyHeader>(path, Kind::LookupSecretKey)?;
         parameters::check(&opened.header.parameters)?;
         let bytes = opened.payload();
         if bytes.len() != SET.lwe_dimension + SET.polynomial_size || bytes.iter().any(|b| *b > 1) {
@@ -151,12 +160,12 @@ impl LookupClientKey {
         }
         let (small, large) = bytes.split_at(SET.lwe_dimension);
         let secret = |part: &[u8]| Secret(part.iter().map(|&b| u64::from(b)).collect());
-        let Header { id, parameters, .. } = &opened.header;
+        let KeyHeader { id, parameters, .. } = &opened.header;
         Ok(Self { parameters: parameters.clone(), small: secret(small), large: secret(large), id: id.clone() })
     }
 }
 
-impl LookupServerKey {
+impl ServerKey {
     /// The same as its client key's.
     pub fn id(&self) -> &str {
         &self.id
@@ -170,7 +179,7 @@ impl LookupServerKey {
     /// Writes the keys: the uniform halves as their seeds.
     pub fn save(&self, path: &Path) -> Result<()> {
         let seeds = self.seeds.iter().map(|s| format!("{s:032x}")).collect();
-        let header = Header { id: self.id.clone(), parameters: self.parameters.clone(), seeds };
+        let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds };
         Ok(container::write(path, Kind::LookupServerKey, &header, self.bytes(), |w| {
             for part in [self.bootstrap.as_ref(), self.switch.as_ref()] {
                 for chunk in part.chunks(1 << 13) {
@@ -184,8 +193,8 @@ impl LookupServerKey {
 
     /// Reads and checks keys.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<Header>(path, Kind::LookupServerKey)?;
-        let Header { id, parameters, seeds } = &opened.header;
+        let opened = container::open::<KeyHeader>(path, Kind::LookupServerKey)?;
+        let KeyHeader { id, parameters, seeds } = &opened.header;
         parameters::check(parameters)?;
         let seeds: Vec<u128> = seeds.iter().filter_map(|s| u128::from_str_radix(s, 16).ok()).collect();
         let [first, second] = *seeds.as_slice() else {

@@ -8,29 +8,29 @@ use tfhe::core_crypto::prelude::*;
 use super::parameters::Ciphertext;
 
 /// Ciphertexts that one pass serves.
-pub(super) const TOGETHER: usize = 8;
+pub(super) const CIPHERTEXTS_PER_PASS: usize = 8;
 /// Rows of the key that are summed before a result is touched; as many fit the first cache.
-const BLOCK: usize = 8;
+const ROWS_PER_BLOCK: usize = 8;
 
 /// A key with its words rounded to their upper halves: over all rows that adds noise of deviation 2^-26 of the torus, where key switching
 /// itself leaves 2^-11.
-pub(super) struct Switch {
-    /// `[row][size]`; a row for each digit of each mask element, and rows of zeros to the next multiple of [`BLOCK`].
+pub(super) struct KeySwitch {
+    /// `[row][size]`; a row for each digit of each mask element, and rows of zeros to the next multiple of [`ROWS_PER_BLOCK`].
     rows: Vec<u32>,
     size: usize,
     decomposer: SignedDecomposer<u64>,
 }
 
-impl Switch {
+impl KeySwitch {
     pub(super) fn new(key: &LweKeyswitchKeyOwned<u64>) -> Self {
         let size = key.output_lwe_size().0;
         let mut rows: Vec<u32> = key.as_ref().iter().map(|&word| upper(word)).collect();
-        rows.resize(rows.len().next_multiple_of(BLOCK * size), 0);
+        rows.resize(rows.len().next_multiple_of(ROWS_PER_BLOCK * size), 0);
         let decomposer = SignedDecomposer::new(key.decomposition_base_log(), key.decomposition_level_count());
         Self { rows, size, decomposer }
     }
 
-    /// `inputs`, [`TOGETHER`] at most, under the other key, into `outputs` one after the other.
+    /// `inputs`, [`CIPHERTEXTS_PER_PASS`] at most, under the other key, into `outputs` one after the other.
     pub(super) fn run(&self, inputs: &[Ciphertext], outputs: &mut [u64]) {
         let mut sums = vec![0_u32; inputs.len() * self.size];
         let digits: Vec<Vec<u32>> = inputs.iter().map(|input| self.digits(input)).collect();
@@ -62,7 +62,7 @@ fn upper(word: u64) -> u32 {
 
 /// What is compiled once for each instruction set.
 struct Pass<'a> {
-    switch: &'a Switch,
+    switch: &'a KeySwitch,
     digits: &'a [Vec<u32>],
     sums: &'a mut [u32],
 }
@@ -72,10 +72,10 @@ impl NullaryFnOnce for Pass<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Switch { rows, size, .. } = self.switch;
-        for (b, block) in rows.chunks_exact(BLOCK * size).enumerate() {
+        let KeySwitch { rows, size, .. } = self.switch;
+        for (b, block) in rows.chunks_exact(ROWS_PER_BLOCK * size).enumerate() {
             for (sum, digits) in self.sums.chunks_exact_mut(*size).zip(self.digits) {
-                if let Some(digits) = digits.as_chunks::<BLOCK>().0.get(b) {
+                if let Some(digits) = digits.as_chunks::<ROWS_PER_BLOCK>().0.get(b) {
                     subtract(sum, block, digits);
                 }
             }
@@ -85,10 +85,10 @@ impl NullaryFnOnce for Pass<'_> {
 
 /// Takes the combination of the block's rows off.
 #[inline(always)]
-fn subtract(sum: &mut [u32], block: &[u32], digits: &[u32; BLOCK]) {
+fn subtract(sum: &mut [u32], block: &[u32], digits: &[u32; ROWS_PER_BLOCK]) {
     let mut rows = block.chunks_exact(sum.len());
     let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] =
-        std::array::from_fn::<_, BLOCK, _>(|_| rows.next())
+        std::array::from_fn::<_, ROWS_PER_BLOCK, _>(|_| rows.next())
     else {
         return;
     };
@@ -116,8 +116,8 @@ mod tests {
         let (base, levels) = parameters::switch_decomposition();
         let mut key = LweKeyswitchKeyOwned::new(0_u64, base, levels, large, small, parameters::modulus());
         key.as_mut().fill_with(&mut next);
-        let switch = Switch::new(&key);
-        for count in [1, 3, TOGETHER] {
+        let switch = KeySwitch::new(&key);
+        for count in [1, 3, CIPHERTEXTS_PER_PASS] {
             let mut input = || LweCiphertext::from_container((0..71).map(|_| next()).collect(), parameters::modulus());
             let inputs: Vec<Ciphertext> = (0..count).map(|_| input()).collect();
             let mut outputs = vec![7_u64; count * 38];

@@ -9,10 +9,10 @@ use serde::Serialize;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
-use super::bootstrap::{Engine, Room};
-use super::ciphertexts::{self, Header, LookupInput, LookupOutput};
-use super::keys::{self, LookupServerKey};
-use super::keyswitch::TOGETHER;
+use super::bootstrap::{Bootstrapper, Workspace};
+use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput};
+use super::keys::{self, ServerKey};
+use super::keyswitch::CIPHERTEXTS_PER_PASS;
 use super::parameters::{self, Ciphertext, point};
 use crate::{Progress, Result};
 
@@ -29,7 +29,7 @@ pub struct StageTime {
 
 /// What a run took.
 #[derive(Debug, Clone, Serialize)]
-pub struct LookupRunReport {
+pub struct RunReport {
     /// Expanding the keys, once for all images.
     pub keys_seconds: f64,
     /// Stage by stage.
@@ -39,32 +39,32 @@ pub struct LookupRunReport {
 }
 
 /// Runs `program` on encrypted images, one after the other, each on all threads.
-pub fn run_lookup(
+pub fn run(
     program: &LookupProgram,
-    key: &LookupServerKey,
-    input: &LookupInput,
+    key: &ServerKey,
+    input: &EncryptedInput,
     progress: &dyn Progress,
-) -> Result<(LookupOutput, LookupRunReport)> {
-    run_lookup_traced(program, key, input, progress, &mut |_, _, _| {})
+) -> Result<(EncryptedOutput, RunReport)> {
+    run_observed(program, key, input, progress, &mut |_, _, _| {})
 }
 
 /// What sees the results of each stage of each image: image, stage, whole ciphertexts under the large key.
 pub(super) type Observer<'a> = dyn FnMut(usize, usize, &[Vec<u64>]) + 'a;
 
 /// Likewise; `observe` sees what every stage hands on, still encrypted.
-pub(super) fn run_lookup_traced(
+pub(super) fn run_observed(
     program: &LookupProgram,
-    key: &LookupServerKey,
-    input: &LookupInput,
+    key: &ServerKey,
+    input: &EncryptedInput,
     progress: &dyn Progress,
     observe: &mut Observer<'_>,
-) -> Result<(LookupOutput, LookupRunReport)> {
+) -> Result<(EncryptedOutput, RunReport)> {
     let signature = program.signature();
     keys::expect("running a program", &key.parameters, &signature.parameters)?;
     let (fingerprint, len) = (lookup_hash(program), signature.input.shape().len());
     ciphertexts::expect("running a program", &input.header, &fingerprint, key.id(), (input.bodies.len(), len))?;
     let started = Instant::now();
-    let engine = Engine::new(key);
+    let bootstrapper = Bootstrapper::new(key);
     let keys_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
     let mut stages: Vec<StageTime> = program
@@ -94,16 +94,16 @@ pub(super) fn run_lookup_traced(
             let began = Instant::now();
             // What an integer of the next sums is as a point: of the next stage, or of the outputs.
             let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::Stage::slots);
-            let some = |room: &mut Room, chunk: usize| {
-                let rows = chunk * TOGETHER..((chunk + 1) * TOGETHER).min(stage.bias.len());
+            let some = |workspace: &mut Workspace, chunk: usize| {
+                let rows = chunk * CIPHERTEXTS_PER_PASS..((chunk + 1) * CIPHERTEXTS_PER_PASS).min(stage.bias.len());
                 let (first, count) = (rows.start, rows.len());
                 let sums = rows.map(|j| sum(&stage.weights, j, &values, point(stage.bias[j], stage.slots()))).collect();
-                let out = engine.elements(room, stage, first, sums, slots);
+                let out = bootstrapper.elements(workspace, stage, first, sums, slots);
                 progress.advance(count as u64);
                 out.into_iter().map(LweCiphertext::into_container).collect::<Vec<_>>()
             };
-            let chunks = (0..stage.bias.len().div_ceil(TOGETHER)).into_par_iter().with_max_len(1);
-            values = chunks.map_init(|| engine.room(), some).collect::<Vec<_>>().concat();
+            let chunks = (0..stage.bias.len().div_ceil(CIPHERTEXTS_PER_PASS)).into_par_iter().with_max_len(1);
+            values = chunks.map_init(|| bootstrapper.workspace(), some).collect::<Vec<_>>().concat();
             stages[k].seconds += began.elapsed().as_secs_f64();
             observe(image, k, &values);
         }
@@ -114,9 +114,9 @@ pub(super) fn run_lookup_traced(
         }
     }
     progress.end();
-    let header = Header { program: fingerprint, key: key.id().into(), images: input.images(), seed: None };
-    let report = LookupRunReport { keys_seconds, stages, seconds: started.elapsed().as_secs_f64() };
-    Ok((LookupOutput { header, words }, report))
+    let header = CiphertextHeader { program: fingerprint, key: key.id().into(), images: input.images(), seed: None };
+    let report = RunReport { keys_seconds, stages, seconds: started.elapsed().as_secs_f64() };
+    Ok((EncryptedOutput { header, words }, report))
 }
 
 /// Row `r` of a linear map.

@@ -5,13 +5,13 @@ use beaa_ir::{LookupProgram, evaluate_lookup, lookup_hash, quantise_pixels};
 use serde::Serialize;
 use tfhe::core_crypto::prelude::*;
 
-use super::keys::{LookupClientKey, LookupServerKey};
+use super::keys::KeyPair;
 use super::{client, parameters, server};
 use crate::{Progress, Result};
 
 /// What was compared, and what was found.
 #[derive(Debug, Clone, Serialize)]
-pub struct LookupVerification {
+pub struct Verification {
     /// Images.
     pub images: usize,
     /// Integers compared: all that stages hand on, and the outputs.
@@ -31,18 +31,17 @@ pub struct LookupVerification {
 }
 
 /// Encrypts `images` of 8-bit pixels, runs them, and compares every integer with the program in clear.
-pub fn verify_lookup(
+pub fn verify(
     program: &LookupProgram,
-    client: &LookupClientKey,
-    key: &LookupServerKey,
+    KeyPair { client, server: key }: &KeyPair,
     images: &[&[u8]],
     seed: Option<u64>,
     progress: &dyn Progress,
-) -> Result<LookupVerification> {
+) -> Result<Verification> {
     let signature = program.signature();
     let clear: Vec<_> =
         images.iter().map(|p| evaluate_lookup(program, &quantise_pixels(signature.pixel_steps, p))).collect();
-    let input = client::encrypt_lookup(signature, &lookup_hash(program), client, images, seed)?;
+    let input = client::encrypt(signature, &lookup_hash(program), client, images, seed, progress)?;
     let (mut integers, mut wrong, mut squares) = (0, 0, 0.0);
     let mut observe = |image: usize, k: usize, values: &[Vec<u64>]| {
         let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::Stage::slots);
@@ -57,14 +56,14 @@ pub fn verify_lookup(
             squares += (error as f64 * (-64_f64).exp2()).powi(2);
         }
     };
-    let (output, report) = server::run_lookup_traced(program, key, &input, progress, &mut observe)?;
+    let (output, report) = server::run_observed(program, key, &input, progress, &mut observe)?;
     let log2_noise = (squares / f64::from(u32::try_from(integers.max(1)).unwrap_or(u32::MAX))).sqrt().log2();
-    let outputs = client::decrypt_lookup(signature, &lookup_hash(program), client, &output)?;
+    let outputs = client::decrypt(signature, &lookup_hash(program), client, &output)?;
     for (found, expected) in outputs.iter().zip(&clear) {
         integers += found.len();
         wrong += found.iter().zip(&expected.outputs).filter(|(a, b)| a != b).count();
     }
-    Ok(LookupVerification {
+    Ok(Verification {
         images: images.len(),
         integers,
         wrong,
