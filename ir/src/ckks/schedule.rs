@@ -2,8 +2,8 @@
 //! is allocated. The one account of it: the compiler chooses bands by it, the runtime runs by it. Must never change what a
 //! program computes.
 
-use crate::program::{Program, StepOp, ValueId};
-use crate::program_check::ValueInfo;
+use super::check::ValueInfo;
+use super::program::{Program, StepOp, ValueId};
 
 /// Bytes of a residue.
 const WORD: u64 = 8;

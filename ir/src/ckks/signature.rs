@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::check_signature;
+use super::{Program, Signature, load_program, program_hash};
+use crate::Result;
 use crate::container::{self, Kind};
-use crate::program_check::check_signature;
-use crate::{Program, Result, Signature, load_program, program_hash};
 
 /// What a client knows of a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

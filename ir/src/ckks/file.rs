@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::program::{LayerNote, LinearTerm, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
 use crate::container::{self, Kind};
-use crate::program::{LayerNote, LinearTerm, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
 use crate::{Error, Result, SparseMatrix};
 
 /// Writes `program` to `path`.

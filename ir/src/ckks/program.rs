@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::program_check::{self, ValueInfo};
+use super::check::{self, ValueInfo};
 use crate::{Error, InputSpec, Result, SparseMatrix};
 
 /// A value of the program: 0 is the encrypted input, `i + 1` the result of step `i`.
@@ -34,7 +34,7 @@ impl TryFrom<ProgramLiteral> for Program {
     type Error = Error;
 
     fn try_from(literal: ProgramLiteral) -> Result<Self> {
-        let values = program_check::infer(&literal)?;
+        let values = check::infer(&literal)?;
         Ok(Self { literal, values })
     }
 }

@@ -1,17 +1,9 @@
 //! The language of the `tfhe` backend: small integers, linear maps, one look-up table per element. Must never hold a
 //! program that does not check: [`LookupLiteral`] is what is read or built, [`LookupProgram`] is what has been walked.
 
-mod check;
-mod clear;
-mod file;
-mod parameters;
-
-pub use clear::{Levels, evaluate_lookup, quantise_pixels};
-pub use file::{load_lookup, load_lookup_interface, lookup_hash, save_lookup, save_lookup_interface};
-pub use parameters::{DECOMPOSITIONS, LookupSet, SET};
-
 use serde::{Deserialize, Serialize};
 
+use super::{check, lookup_hash};
 use crate::{Error, InputSpec, Result, SparseMatrix};
 
 /// A look-up program as read or built, not yet checked.
