@@ -4,7 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use beaa_compiler::{Options, compile};
-use beaa_ir::{Model, Program, program_hash};
+use beaa_ir::Model;
+use beaa_ir::ckks::{Program, program_hash};
 use beaa_runtime::{ClientKey, EncryptedInput, EncryptedOutput, LayerTime, Progress, RunReport, ServerKey, Silent};
 
 use crate::clock::{on_threads, processor, time};

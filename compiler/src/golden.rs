@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use beaa_ir::{Model, dump};
+use beaa_ir::Model;
+use beaa_ir::ckks::dump;
 
 use crate::bounds::analyse;
 use crate::facts::{Facts, Kind, gather};

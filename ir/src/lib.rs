@@ -3,19 +3,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod ckks;
+pub mod ckks;
 pub mod container;
 mod error;
 mod model;
 mod sparse;
 mod tensor;
-mod tfhe;
+pub mod tfhe;
 
-pub use ckks::{
-    Alternative, Interface, LayerNote, LinearTerm, Machine, Outcome, Outline, OutlineStep, ParameterSet, Part, Program,
-    ProgramLiteral, Schedule, Signature, Step, StepKind, StepOp, ValueId, ValueInfo, dump, infer, load_interface,
-    load_program, program_hash, save_interface, save_program, schedule,
-};
 pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
@@ -23,8 +18,3 @@ pub use model::{
 };
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};
-pub use tfhe::{
-    DECOMPOSITIONS, Levels, LookupInterface, LookupLiteral, LookupParameters, LookupProgram, LookupSet,
-    LookupSignature, SET, Stage, evaluate_lookup, load_lookup, load_lookup_interface, lookup_hash, quantise_pixels,
-    save_lookup, save_lookup_interface,
-};

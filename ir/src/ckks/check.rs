@@ -212,7 +212,8 @@ fn valid_scale(scale: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{InputSpec, ParameterSet, Signature, SparseMatrix};
+    use crate::ckks::{ParameterSet, Signature};
+    use crate::{InputSpec, SparseMatrix};
 
     fn doubling(weight_scale: f64) -> ProgramLiteral {
         let parameters = ParameterSet { degree: 4096, moduli: vec![1 << 40], special: vec![], security: 128 };

@@ -11,9 +11,9 @@ mod text;
 pub use check::{ValueInfo, infer};
 pub use file::{load_program, program_hash, save_program};
 pub use program::{
-    Alternative, LayerNote, LinearTerm, Outcome, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp,
-    ValueId,
+    Alternative, AlternativeCost, LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step,
+    StepOp, ValueId,
 };
-pub use schedule::{Machine, Outline, OutlineStep, Part, Schedule, StepKind, schedule};
-pub use signature::{Interface, load_interface, save_interface};
+pub use schedule::{MemoryModel, Part, ProgramShape, Schedule, StepKind, StepShape, schedule};
+pub use signature::{SignatureFile, load_signature, save_signature};
 pub use text::dump;

@@ -235,13 +235,13 @@ pub struct Alternative {
     /// Why it was not.
     pub verdict: String,
     /// What it would have led to, where it is possible at all.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<AlternativeCost>,
 }
 
 /// What a choice leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Outcome {
+pub struct AlternativeCost {
     /// Predicted seconds of one core, for all slots.
     pub seconds: f64,
     /// Limbs of a fresh ciphertext.

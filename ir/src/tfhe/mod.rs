@@ -7,7 +7,7 @@ mod file;
 mod parameters;
 mod program;
 
-pub use evaluate::{Levels, evaluate_lookup, quantise_pixels};
-pub use file::{load_lookup, load_lookup_interface, lookup_hash, save_lookup, save_lookup_interface};
-pub use parameters::{DECOMPOSITIONS, LookupSet, SET};
-pub use program::{LookupInterface, LookupLiteral, LookupParameters, LookupProgram, LookupSignature, Stage};
+pub use evaluate::{PlainOutputs, evaluate, quantise_pixels};
+pub use file::{load_program, load_signature, program_hash, save_program, save_signature};
+pub use parameters::{DECOMPOSITIONS, PARAMETER_SET, ParameterSet};
+pub use program::{Parameters, Program, ProgramLiteral, Signature, SignatureFile, Stage};
