@@ -7,8 +7,8 @@ use beaa_ckks::{Batch, Instruction, Kernel, Panels, Parameters};
 use serde::Serialize;
 
 use crate::Result;
-use crate::clock::{Effort, alternate, on_threads, sample};
-use crate::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
+use crate::fixtures::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
+use crate::timing::{Effort, alternate, on_threads, sample};
 
 /// The layer that matters most: CryptoNets' 845 squares of three components each into 100.
 const DENSE: (usize, usize, usize) = (100, 845, 3);

@@ -4,38 +4,32 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod account;
+mod baseline_f32;
+mod break_even;
 mod calibrate;
-mod check;
-mod clock;
-mod crossing;
-mod docs;
+mod checks;
+mod end_to_end;
 mod error;
+mod fixtures;
 mod kernels;
-#[cfg(feature = "tfhe")]
-mod lookup;
-mod network;
-mod operands;
-mod plain;
-mod plots;
-mod prepared;
-mod run;
+mod op_counts;
+mod report;
 mod sweep;
-mod text;
+mod timing;
 
-pub use account::{OperationFigures, PartFigures};
-pub use calibrate::calibrate;
-pub use check::{Check, checks};
-pub use clock::{Effort, Sample};
-pub use crossing::{BackendFigures, BackendPoint, Side};
-pub use docs::fill;
-pub use error::{Error, Result};
-pub use kernels::{KernelFigures, PassFigures, kernels};
+pub use baseline_f32::Plain;
+pub use break_even::{BackendFigures, BackendPoint, Side};
 #[cfg(feature = "tfhe")]
-pub use lookup::{Case, backends};
-pub use network::{Recipe, images, pixels, random};
-pub use plain::Plain;
-pub use plots::{backend_plots, plots};
-pub use run::{Memory, NetworkFigures, PlainFigures, Setting, network};
+pub use break_even::{Case, backends};
+pub use calibrate::calibrate;
+pub use checks::{Check, checks};
+pub use end_to_end::{Memory, NetworkFigures, PlainFigures, Setting, network};
+pub use error::{Error, Result};
+pub use fixtures::random_network::{Recipe, images, pixels, random};
+pub use kernels::{KernelFigures, PassFigures, kernels};
+pub use op_counts::{OperationFigures, PartFigures};
+pub use report::{
+    Table, backend_plots, backend_tables, check_table, fill, kernel_tables, network_tables, plots, sweep_tables,
+};
 pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, batch, depth, ring, sparsity, sweep};
-pub use text::{Table, backend_tables, check_table, kernel_tables, network_tables, sweep_tables};
+pub use timing::{Effort, Sample};

@@ -11,9 +11,9 @@ use beaa_ir::{Model, StepOp};
 use beaa_runtime::LayerTime;
 use serde::Serialize;
 
-use crate::clock::{Effort, on_threads, sample};
-use crate::operands::{matrix, residues};
-use crate::prepared::Prepared;
+use crate::fixtures::operands::{matrix, residues};
+use crate::fixtures::program::Prepared;
+use crate::timing::{Effort, on_threads, sample};
 use crate::{Recipe, Result, random};
 
 /// The run time of one program at one number of images.
@@ -188,7 +188,7 @@ fn best(prepared: &Prepared, input: &beaa_runtime::EncryptedInput, quick: bool) 
 fn linear_products(prepared: &Prepared) -> u64 {
     let steps = prepared.program.steps().iter().enumerate();
     let linear = steps.filter(|(_, s)| matches!(s.op, StepOp::Linear { .. }));
-    linear.map(|(i, _)| crate::account::step_products(&prepared.program, i)).sum()
+    linear.map(|(i, _)| crate::op_counts::step_products(&prepared.program, i)).sum()
 }
 
 /// Inputs and outputs of the dense layer of a ring point.

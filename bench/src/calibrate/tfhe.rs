@@ -8,7 +8,7 @@ use beaa_ir::{
 use beaa_runtime::{Silent, encrypt_lookup, keygen_lookup, run_lookup};
 
 use crate::Result;
-use crate::clock::on_threads;
+use crate::timing::on_threads;
 
 /// Pixels, elements of a stage and outputs: two full batches of a thread.
 const WIDTH: usize = 16;

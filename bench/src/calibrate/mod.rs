@@ -1,14 +1,17 @@
 //! Measures the rates that predictions are made with: each from a small run of its own, or from what is left of one when
 //! what is known already is taken off. Must never fit a rate to a network that it is to predict.
 
+#[cfg(feature = "tfhe")]
+mod tfhe;
+
 use beaa_ckks::pointwise::{self, Op, Operand, Source};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
 use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};
 
-use crate::clock::{Effort, on_threads, sample};
-use crate::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
-use crate::prepared::Prepared;
+use crate::fixtures::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
+use crate::fixtures::program::Prepared;
+use crate::timing::{Effort, on_threads, sample};
 use crate::{Recipe, Result, Setting, random};
 
 /// Degree and limbs of what is measured: the middle of what networks have.
@@ -42,7 +45,7 @@ pub fn calibrate(setting: &Setting) -> Result<Machine> {
 
 #[cfg(feature = "tfhe")]
 fn lookup_rates(quick: bool) -> Result<Option<LookupRates>> {
-    crate::lookup::rates(quick).map(Some)
+    tfhe::rates(quick).map(Some)
 }
 
 #[cfg(not(feature = "tfhe"))]

@@ -5,10 +5,10 @@ use beaa_compiler::{LookupOptions, Machine, compile_lookup};
 use beaa_ir::{Model, evaluate, evaluate_lookup, lookup_hash, quantise_pixels};
 use beaa_runtime::{Silent, decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup};
 
-use crate::clock::{on_threads, time};
-use crate::crossing::{BackendFigures, BackendPoint, Side};
-use crate::prepared::Prepared;
-use crate::run::DEVIATIONS;
+use super::figures::{BackendFigures, BackendPoint, Side};
+use crate::end_to_end::DEVIATIONS;
+use crate::fixtures::program::Prepared;
+use crate::timing::{on_threads, time};
 use crate::{Error, Result, Setting};
 
 /// Images of a batch, from one on, times this.

@@ -1,12 +1,12 @@
 //! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the passes of key switching at
 //! each degree, whole relinearisations and rescalings. `beaa bench` sets the same in relation to the processor's peak.
 
-use beaa_benches::{matrix, parameters, residues};
 use beaa_ckks::pointwise::{Op, Operand, Source, run};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{
     EvaluationKey, Instruction, Kernel, Result, SecretKey, SecretRng, TILE, relinearise, rescale, security::DEGREES,
 };
+use beaa_criterion::{matrix, parameters, residues};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 fn kernels() -> impl Iterator<Item = Kernel> {

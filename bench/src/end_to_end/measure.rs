@@ -8,10 +8,10 @@ use beaa_ir::Model;
 use beaa_runtime::plan;
 use serde::Serialize;
 
-use crate::account::{OperationFigures, PartFigures, operations, parts};
-use crate::clock::{Effort, Sample, on_threads, time};
-use crate::plain::by_element;
-use crate::prepared::Prepared;
+use crate::baseline_f32::by_element;
+use crate::fixtures::program::Prepared;
+use crate::op_counts::{OperationFigures, PartFigures, operations, parts};
+use crate::timing::{Effort, Sample, on_threads, time};
 use crate::{Error, Plain, Result, error, images};
 
 /// Blocks of images that the baseline is tried with; the best counts.
@@ -257,7 +257,7 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(PlainFig
             outputs = plain.run(&input, count, block)?;
             Ok(())
         };
-        let sample = crate::clock::sample(Effort::small(quick), &mut run)?;
+        let sample = crate::timing::sample(Effort::small(quick), &mut run)?;
         let seconds_per_image = sample.minimum / count as f64;
         if best.as_ref().is_none_or(|b| seconds_per_image < b.seconds_per_image) {
             let products = plain.products();

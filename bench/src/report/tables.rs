@@ -1,6 +1,6 @@
 //! Figures as tables, for a terminal and for a page: the same cells in both. Must never say more in one than in the other.
 
-use crate::check::Check;
+use crate::checks::Check;
 use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
 
 /// Rows of cells; the first is the head, the first column is text.
