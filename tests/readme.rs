@@ -85,7 +85,7 @@ fn every_page_that_is_pointed_to_exists() {
         "docs/security.md",
         "docs/model-format.md",
         "docs/import.md",
-        "docs/mnist.md",
+        "docs/results/mnist.md",
         "docs/experiments.md",
     ] {
         let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|_| panic!("{page} is missing"));
@@ -105,7 +105,7 @@ fn every_command_of_the_mnist_page_runs_as_printed() {
     let data = std::env::var("BEAA_DATA").unwrap();
     let folder = workplace();
     let mut accuracies = Vec::new();
-    for command in commands("docs/mnist.md") {
+    for command in commands("docs/results/mnist.md") {
         let arguments = command.strip_prefix("beaa ").unwrap_or_else(|| panic!("`{command}` is not tested"));
         let arguments = arguments.replace("--data DIR", &format!("--data {data}"));
         let output = beaa(folder.path(), &arguments);
