@@ -20,7 +20,7 @@ const SPARSE: f64 = 1.5;
 
 /// One bound.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Check {
+pub struct RatioCheck {
     /// What is compared.
     pub what: String,
     /// The ratio.
@@ -33,7 +33,7 @@ pub struct Check {
     pub holds: bool,
 }
 
-impl Check {
+impl RatioCheck {
     fn least(what: String, found: f64, bound: f64) -> Self {
         Self { what, found, bound, at_least: true, holds: found >= bound }
     }
@@ -44,23 +44,31 @@ impl Check {
 }
 
 /// The checks that these figures allow.
-pub fn checks(kernels: &[KernelFigures], network: Option<&NetworkFigures>, sweep: Option<&SweepFigures>) -> Vec<Check> {
+pub fn checks(
+    kernels: &[KernelFigures],
+    network: Option<&NetworkFigures>,
+    sweep: Option<&SweepFigures>,
+) -> Vec<RatioCheck> {
     let mut all = Vec::new();
     for k in kernels.iter().filter(|k| k.used) {
-        all.push(Check::least(
+        all.push(RatioCheck::least(
             format!("{} kernel, dense, over the peak of {}", k.kernel, k.instruction),
             k.fraction,
             KERNEL,
         ));
     }
     if let Some(n) = network {
-        all.push(Check::most("encrypted over plain f32, one core".into(), n.ratio(), PLAIN));
+        all.push(RatioCheck::most("encrypted over plain f32, one core".into(), n.ratio(), PLAIN));
         if n.threads >= 2 {
-            all.push(Check::least(format!("one thread's time over that of {}", n.threads), n.speed_up(), SPEED_UP));
+            all.push(RatioCheck::least(
+                format!("one thread's time over that of {}", n.threads),
+                n.speed_up(),
+                SPEED_UP,
+            ));
         }
         if n.calibrated {
             let off = |what: String, predicted: f64, measured: f64| {
-                Check::most(what, (predicted / measured).max(measured / predicted), FORECAST)
+                RatioCheck::most(what, (predicted / measured).max(measured / predicted), FORECAST)
             };
             let measured = n.run_processor.minimum;
             all.push(off("forecast of the run".into(), n.predicted_seconds, measured));
@@ -71,7 +79,7 @@ pub fn checks(kernels: &[KernelFigures], network: Option<&NetworkFigures>, sweep
     }
     for p in sweep.iter().flat_map(|s| &s.sparsity).filter(|p| p.sparsity >= 0.5) {
         let what = format!("linear time left over products left, {:.0} % pruned", 100.0 * p.sparsity);
-        all.push(Check::most(what, p.time_left / p.products_left, SPARSE));
+        all.push(RatioCheck::most(what, p.time_left / p.products_left, SPARSE));
     }
     all
 }
@@ -83,9 +91,9 @@ mod tests {
 
     #[test]
     fn bounds_can_fail() {
-        assert!(Check::least("x".into(), 0.8, 0.75).holds && !Check::least("x".into(), 0.7, 0.75).holds);
-        assert!(Check::most("x".into(), 39.0, 40.0).holds && !Check::most("x".into(), 41.0, 40.0).holds);
-        for bad in [Check::least("x".into(), f64::NAN, 1.0), Check::most("x".into(), f64::NAN, 1.0)] {
+        assert!(RatioCheck::least("x".into(), 0.8, 0.75).holds && !RatioCheck::least("x".into(), 0.7, 0.75).holds);
+        assert!(RatioCheck::most("x".into(), 39.0, 40.0).holds && !RatioCheck::most("x".into(), 41.0, 40.0).holds);
+        for bad in [RatioCheck::least("x".into(), f64::NAN, 1.0), RatioCheck::most("x".into(), f64::NAN, 1.0)] {
             assert!(!bad.holds, "not a number is no success");
         }
         let point = |time_left: f64| SparsityPoint {

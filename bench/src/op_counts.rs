@@ -52,7 +52,7 @@ pub struct OperationFigures {
 }
 
 /// The parts of a run that took `total` seconds, with what they did.
-pub(crate) fn parts(
+pub(crate) fn part_figures(
     program: &Program,
     schedule: &Schedule,
     times: &[LayerTime],
@@ -79,7 +79,7 @@ pub(crate) fn parts(
 }
 
 /// The operations of a run that took `total` seconds.
-pub(crate) fn operations(
+pub(crate) fn operation_figures(
     program: &Program,
     schedule: &Schedule,
     times: &[LayerTime],

@@ -11,28 +11,28 @@ use crate::error::setting;
 
 /// How long to repeat.
 #[derive(Debug, Clone, Copy)]
-pub struct Effort {
+pub(crate) struct Repetitions {
     /// Repeats until this much time is spent ...
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// ... but at least so often.
-    pub least: usize,
+    pub(crate) least: usize,
 }
 
-impl Effort {
+impl Repetitions {
     /// For something that takes microseconds to milliseconds.
-    pub fn small(quick: bool) -> Self {
+    pub(crate) fn small(quick: bool) -> Self {
         if quick { Self { seconds: 0.03, least: 3 } } else { Self { seconds: 0.3, least: 7 } }
     }
 
     /// For something that takes a second.
-    pub fn large(quick: bool) -> Self {
+    pub(crate) fn large(quick: bool) -> Self {
         if quick { Self { seconds: 0.0, least: 1 } } else { Self { seconds: 5.0, least: 3 } }
     }
 }
 
 /// Seconds of the same work, several times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Sample {
+pub struct TimeSample {
     /// The least.
     pub minimum: f64,
     /// The middle one.
@@ -41,7 +41,7 @@ pub struct Sample {
     pub runs: usize,
 }
 
-impl Sample {
+impl TimeSample {
     /// Of these times; zeros of none.
     pub fn of(mut times: Vec<f64>) -> Self {
         times.sort_by(f64::total_cmp);
@@ -74,7 +74,7 @@ pub(crate) fn processor() -> f64 {
 
 /// Repeats all of `works` in turn, so that a slow spell of the machine hits each alike. Processor time of this thread: the
 /// works must not use others.
-pub(crate) fn alternate(effort: Effort, works: &mut [&mut dyn FnMut() -> Result<()>]) -> Result<Vec<Sample>> {
+pub(crate) fn alternate(effort: Repetitions, works: &mut [&mut dyn FnMut() -> Result<()>]) -> Result<Vec<TimeSample>> {
     let mut times = vec![Vec::new(); works.len()];
     let started = Instant::now();
     let mut round = 0;
@@ -86,13 +86,13 @@ pub(crate) fn alternate(effort: Effort, works: &mut [&mut dyn FnMut() -> Result<
         }
         round += 1;
     }
-    Ok(times.into_iter().map(Sample::of).collect())
+    Ok(times.into_iter().map(TimeSample::of).collect())
 }
 
 /// Repeats `work`, on this thread.
-pub(crate) fn sample(effort: Effort, mut work: impl FnMut() -> Result<()>) -> Result<Sample> {
+pub(crate) fn sample(effort: Repetitions, mut work: impl FnMut() -> Result<()>) -> Result<TimeSample> {
     let samples = alternate(effort, &mut [&mut work])?;
-    Ok(samples.into_iter().next().unwrap_or_else(|| Sample::of(Vec::new())))
+    Ok(samples.into_iter().next().unwrap_or_else(|| TimeSample::of(Vec::new())))
 }
 
 /// Runs `work` on a pool of its own.
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn samples_are_ordered() {
-        assert_eq!(Sample::of(vec![3.0, 1.0, 2.0]), Sample { minimum: 1.0, median: 2.0, runs: 3 });
-        assert_eq!(Sample::of(vec![]).runs, 0);
+        assert_eq!(TimeSample::of(vec![3.0, 1.0, 2.0]), TimeSample { minimum: 1.0, median: 2.0, runs: 3 });
+        assert_eq!(TimeSample::of(vec![]).runs, 0);
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
             order.borrow_mut().push('b');
             Ok(())
         };
-        let samples = alternate(Effort { seconds: 0.0, least: 2 }, &mut [&mut a, &mut b]).unwrap();
+        let samples = alternate(Repetitions { seconds: 0.0, least: 2 }, &mut [&mut a, &mut b]).unwrap();
         assert_eq!((samples[0].runs, samples[1].runs, order.borrow().as_str()), (2, 2, "abab"));
         let before = processor();
         let busy = (0..2_000_000_u64).fold(1_u64, |a, b| std::hint::black_box(a.wrapping_mul(b | 1)));

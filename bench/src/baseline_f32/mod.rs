@@ -13,7 +13,7 @@ use crate::error::setting;
 use plan::Stage;
 
 /// A network ready to run on blocks of images.
-pub struct Plain {
+pub(crate) struct BaselineF32 {
     stages: Vec<Stage>,
     input: usize,
     outputs: usize,
@@ -25,20 +25,20 @@ struct Scratch {
     gathered: Vec<f32>,
 }
 
-impl Plain {
+impl BaselineF32 {
     /// For a model without ReLU.
-    pub fn new(model: &Model) -> Result<Self> {
+    pub(crate) fn new(model: &Model) -> Result<Self> {
         let stages = plan::stages(model)?;
         Ok(Self { stages, input: model.input().shape().len(), outputs: model.outputs() })
     }
 
     /// Multiplications of weights per image, additions of nothing but padding included.
-    pub fn products(&self) -> usize {
+    pub(crate) fn products(&self) -> usize {
         self.stages.iter().map(Stage::products).sum()
     }
 
     /// Runs `[element][image]` values of `images` images, `block` at a time; the result has the same order.
-    pub fn run(&self, input: &[f32], images: usize, block: usize) -> Result<Vec<f32>> {
+    pub(crate) fn run(&self, input: &[f32], images: usize, block: usize) -> Result<Vec<f32>> {
         if images == 0 || block == 0 || input.len() != self.input * images || !images.is_multiple_of(block) {
             return Err(setting(
                 "running in plain f32",

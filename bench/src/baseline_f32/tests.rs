@@ -5,11 +5,11 @@ use beaa_ir::{
 };
 
 use super::*;
-use crate::{Recipe, images, random};
+use crate::{NetworkRecipe, random_images, random_network};
 
 fn check(model: &Model, count: usize, block: usize) {
-    let images = images(model, count, 5);
-    let plain = Plain::new(model).unwrap();
+    let images = random_images(model, count, 5);
+    let plain = BaselineF32::new(model).unwrap();
     let found = plain.run(&by_element(&images), count, block).unwrap();
     for (i, image) in images.iter().enumerate() {
         for (o, expected) in evaluate(model, image).unwrap().into_iter().enumerate() {
@@ -21,10 +21,10 @@ fn check(model: &Model, count: usize, block: usize) {
 
 #[test]
 fn the_standard_network_gives_the_same_answers() {
-    let model = random(Recipe::default()).unwrap();
+    let model = random_network(NetworkRecipe::default()).unwrap();
     check(&model, 24, 8);
     check(&model, 5, 5);
-    assert_eq!(Plain::new(&model).unwrap().products(), 5 * 169 * 25 + 845 * 100 + 1000);
+    assert_eq!(BaselineF32::new(&model).unwrap().products(), 5 * 169 * 25 + 845 * 100 + 1000);
 }
 
 #[test]
@@ -85,11 +85,11 @@ fn every_kind_of_layer_gives_the_same_answers() {
 
 #[test]
 fn relu_and_odd_blocks_are_refused() {
-    let model = random(Recipe::default()).unwrap();
-    let plain = Plain::new(&model).unwrap();
+    let model = random_network(NetworkRecipe::default()).unwrap();
+    let plain = BaselineF32::new(&model).unwrap();
     assert!(plain.run(&[0.0; 784], 1, 2).is_err());
     assert!(plain.run(&[0.0; 3], 1, 1).is_err());
     let mut literal = model.into_literal();
     literal.layers[1].op = LayerOp::Activation { function: Activation::Relu, range: None };
-    assert!(Plain::new(&Model::try_from(literal).unwrap()).is_err());
+    assert!(BaselineF32::new(&Model::try_from(literal).unwrap()).is_err());
 }

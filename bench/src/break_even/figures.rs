@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// One backend. Of `tfhe` all but the keys is for each image, of `ckks` for a batch of any size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Side {
+pub struct BackendCost {
     /// Encryption, run and decryption, wall-clock.
     pub seconds: f64,
     /// Bytes sent to the server.
@@ -39,9 +39,9 @@ pub struct BackendFigures {
     /// In use.
     pub threads: usize,
     /// A full batch.
-    pub ckks: Side,
+    pub ckks: BackendCost,
     /// One image.
-    pub tfhe: Side,
+    pub tfhe: BackendCost,
     /// The share of samples kept apart that keep their class in integers.
     pub agreement: f64,
     /// Of one image.
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn crossings_are_where_the_curves_meet() {
-        let side = |seconds, upload| Side { seconds, upload, answer: 0, keys: 1 };
+        let side = |seconds, upload| BackendCost { seconds, upload, answer: 0, keys: 1 };
         let point = |images: usize, ckks| BackendPoint {
             images,
             ckks,

@@ -5,11 +5,11 @@ use beaa_compiler::{LookupOptions, Machine, compile_lookup};
 use beaa_ir::{Model, evaluate, evaluate_lookup, lookup_hash, quantise_pixels};
 use beaa_runtime::{Silent, decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup};
 
-use super::figures::{BackendFigures, BackendPoint, Side};
+use super::figures::{BackendCost, BackendFigures, BackendPoint};
 use crate::end_to_end::DEVIATIONS;
-use crate::fixtures::program::Prepared;
+use crate::fixtures::program::ProgramFixture;
 use crate::timing::{on_threads, time};
-use crate::{Error, Result, Setting};
+use crate::{BenchSettings, Error, Result};
 
 /// Images of a batch, from one on, times this.
 const STEP: usize = 4;
@@ -21,7 +21,7 @@ const CHECKED: usize = 16;
 const RUNS: usize = 3;
 
 /// What to compare on.
-pub struct Case<'a> {
+pub struct BreakEvenCase<'a> {
     /// The network.
     pub model: &'a Model,
     /// What the `tfhe` backend calibrates on, 8-bit pixels.
@@ -31,7 +31,11 @@ pub struct Case<'a> {
 }
 
 /// Measures one network on both backends.
-pub fn backends(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<BackendFigures> {
+pub fn compare_backends(
+    case: &BreakEvenCase<'_>,
+    setting: &BenchSettings,
+    machine: &Machine,
+) -> Result<BackendFigures> {
     let (tfhe, agreement, bootstrappings) = lookup(case, setting, machine)?;
     let (ckks, points) = batches(case, setting, &tfhe)?;
     Ok(BackendFigures {
@@ -46,7 +50,7 @@ pub fn backends(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result
 }
 
 /// One image of `tfhe`, the agreement of its program and the bootstrappings of an image.
-fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side, f64, usize)> {
+fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) -> Result<(BackendCost, f64, usize)> {
     let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = lookup_hash(program);
@@ -74,7 +78,7 @@ fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side
             });
         }
     }
-    let side = Side {
+    let side = BackendCost {
         seconds: (encrypt + run + decrypt) / count as f64,
         upload: upload / count as u64,
         answer: answer / count as u64,
@@ -84,10 +88,14 @@ fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side
 }
 
 /// A full batch of `ckks`, and every size of batch on both.
-fn batches(case: &Case<'_>, setting: &Setting, tfhe: &Side) -> Result<(Side, Vec<BackendPoint>)> {
-    let prepared = Prepared::new(case.model, &setting.options, setting.seed)?;
+fn batches(
+    case: &BreakEvenCase<'_>,
+    setting: &BenchSettings,
+    tfhe: &BackendCost,
+) -> Result<(BackendCost, Vec<BackendPoint>)> {
+    let prepared = ProgramFixture::new(case.model, &setting.options, setting.seed)?;
     let slots = prepared.slots();
-    let mut whole = Side { seconds: f64::INFINITY, upload: 0, answer: 0, keys: prepared.server.bytes() };
+    let mut whole = BackendCost { seconds: f64::INFINITY, upload: 0, answer: 0, keys: prepared.server.bytes() };
     let counts = std::iter::successors(Some(1), |n| Some(n * STEP)).take_while(|n| *n < slots).chain([slots]);
     let mut points: Vec<BackendPoint> = Vec::new();
     for images in counts {

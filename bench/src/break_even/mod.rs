@@ -4,6 +4,6 @@ mod figures;
 #[cfg(feature = "tfhe")]
 mod measure;
 
-pub use figures::{BackendFigures, BackendPoint, Side};
+pub use figures::{BackendCost, BackendFigures, BackendPoint};
 #[cfg(feature = "tfhe")]
-pub use measure::{Case, backends};
+pub use measure::{BreakEvenCase, compare_backends};

@@ -10,9 +10,9 @@ use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, Sec
 use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};
 
 use crate::fixtures::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
-use crate::fixtures::program::Prepared;
-use crate::timing::{Effort, on_threads, sample};
-use crate::{Recipe, Result, Setting, random};
+use crate::fixtures::program::ProgramFixture;
+use crate::timing::{Repetitions, on_threads, sample};
+use crate::{BenchSettings, NetworkRecipe, Result, random_network};
 
 /// Degree and limbs of what is measured: the middle of what networks have.
 const DEGREE: usize = 8192;
@@ -33,8 +33,8 @@ const SHORT: usize = 8;
 const PRUNED: usize = 8;
 
 /// Measures the rates of this machine; `setting`'s threads are the larger number for the speed-up.
-pub fn calibrate(setting: &Setting) -> Result<Machine> {
-    let effort = Effort::small(setting.quick);
+pub fn calibrate(setting: &BenchSettings) -> Result<Machine> {
+    let effort = Repetitions::small(setting.quick);
     let mut rates = on_threads(1, || pointwise_rates(effort))?;
     on_threads(1, || switching_rates(effort, &mut rates))?;
     let speed_up = end_rates(setting, &mut rates)?;
@@ -63,7 +63,7 @@ fn processor_name() -> String {
 
 /// Least seconds of operation `index` for one residue position, on one thread. Operations after it keep it from being the
 /// one that writes to fresh memory.
-fn seconds(effort: Effort, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index: usize) -> Result<f64> {
+fn seconds(effort: Repetitions, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     sample(effort, || {
         let outcome = pointwise::run(p, batch.limbs(), &[Source::Stored(batch)], ops)?;
@@ -74,7 +74,7 @@ fn seconds(effort: Effort, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index:
 }
 
 /// Products, loads, edges and squares on tiles that stay in the cache; streaming on a batch that does not.
-fn pointwise_rates(effort: Effort) -> Result<Rates> {
+fn pointwise_rates(effort: Repetitions) -> Result<Rates> {
     let kernel = Kernel::detect();
     let p = mixed_parameters(kernel, SLOTS, 2)?;
     let bias = vec![0_i128; WIDE];
@@ -155,7 +155,7 @@ fn solve(equations: [([f64; 3], f64); 3]) -> [f64; 3] {
 }
 
 /// Transforms alone; what a rescaling takes beside them is moving, what a relinearisation takes beside both is the key.
-fn switching_rates(effort: Effort, rates: &mut Rates) -> Result<()> {
+fn switching_rates(effort: Repetitions, rates: &mut Rates) -> Result<()> {
     let mut probe = Probe::new(DEGREE, PRIME_BITS, Kernel::detect())?;
     let mut pass = |pass: Pass| -> Result<f64> {
         let run = || {
@@ -185,16 +185,16 @@ fn switching_rates(effort: Effort, rates: &mut Rates) -> Result<()> {
 }
 
 /// Unpacking, packing and the speed-up of threads, from runs of a small random network.
-fn end_rates(setting: &Setting, rates: &mut Rates) -> Result<f64> {
-    let model = random(Recipe { squares: 1, ..Recipe::default() })?;
-    let prepared = Prepared::new(&model, &Options::default(), 1)?;
+fn end_rates(setting: &BenchSettings, rates: &mut Rates) -> Result<f64> {
+    let model = random_network(NetworkRecipe { squares: 1, ..NetworkRecipe::default() })?;
+    let prepared = ProgramFixture::new(&model, &Options::default(), 1)?;
     let signature = prepared.program.signature();
     let input = prepared.input(&model, 1)?;
     let (mut one, mut all, mut expand, mut pack) = (f64::INFINITY, f64::INFINITY, f64::INFINITY, f64::INFINITY);
     for _ in 0..if setting.quick { 1 } else { 5 } {
         all = all.min(prepared.run(&input, setting.threads)?.seconds);
         one = one.min(prepared.run(&input, 1)?.seconds);
-        let lap = prepared.lap(&input)?;
+        let lap = prepared.timed_run(&input)?;
         let unpacking = lap.layers.iter().flat_map(|l| &l.operations).filter(|o| o.operation == "unpack");
         expand = expand.min(unpacking.map(|o| o.thread_seconds).sum());
         pack = pack.min(lap.seconds - lap.layers.iter().map(|l| l.seconds).sum::<f64>());

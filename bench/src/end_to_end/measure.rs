@@ -8,11 +8,11 @@ use beaa_ir::Model;
 use beaa_runtime::plan;
 use serde::Serialize;
 
-use crate::baseline_f32::by_element;
-use crate::fixtures::program::Prepared;
-use crate::op_counts::{OperationFigures, PartFigures, operations, parts};
-use crate::timing::{Effort, Sample, on_threads, time};
-use crate::{Error, Plain, Result, error, images};
+use crate::baseline_f32::{BaselineF32, by_element};
+use crate::fixtures::program::ProgramFixture;
+use crate::op_counts::{OperationFigures, PartFigures, operation_figures, part_figures};
+use crate::timing::{Repetitions, TimeSample, on_threads, time};
+use crate::{Error, Result, error, random_images};
 
 /// Blocks of images that the baseline is tried with; the best counts.
 const BLOCKS: [usize; 5] = [32, 64, 128, 256, 512];
@@ -21,7 +21,7 @@ pub(crate) const DEVIATIONS: f64 = 8.0;
 
 /// Resident memory, as far as the system tells.
 #[derive(Clone, Copy)]
-pub struct Memory {
+pub struct MemoryProbe {
     /// Starts measuring the peak anew; whether that worked.
     pub reset: fn() -> bool,
     /// The peak since then, in bytes.
@@ -29,7 +29,7 @@ pub struct Memory {
 }
 
 /// How to measure a network.
-pub struct Setting {
+pub struct BenchSettings {
     /// Of the compiler.
     pub options: Options,
     /// The larger of the two numbers of threads.
@@ -39,7 +39,7 @@ pub struct Setting {
     /// Of images, and of keys, which are for nothing else.
     pub seed: u64,
     /// Of resident memory.
-    pub memory: Memory,
+    pub memory: MemoryProbe,
 }
 
 /// All figures of one network.
@@ -62,17 +62,17 @@ pub struct NetworkFigures {
     /// Seconds of key generation.
     pub keygen_seconds: f64,
     /// Seconds of encryption for all slots, one thread.
-    pub encrypt: Sample,
+    pub encrypt: TimeSample,
     /// The same on all threads.
-    pub encrypt_threads: Sample,
+    pub encrypt_threads: TimeSample,
     /// Wall-clock seconds of the run, one thread.
-    pub run: Sample,
+    pub run: TimeSample,
     /// Processor seconds of the same: less where other programs want the core.
-    pub run_processor: Sample,
+    pub run_processor: TimeSample,
     /// Wall-clock seconds on all threads.
-    pub run_threads: Sample,
+    pub run_threads: TimeSample,
     /// Seconds of decryption, one thread.
-    pub decrypt: Sample,
+    pub decrypt: TimeSample,
     /// Part by part: the fastest run on one thread, in processor seconds.
     pub parts: Vec<PartFigures>,
     /// The same operation by operation.
@@ -98,7 +98,7 @@ pub struct NetworkFigures {
     /// Resident before the run: program, upload, images.
     pub before_bytes: Option<u64>,
     /// The same network in plain f32.
-    pub plain: PlainFigures,
+    pub plain: BaselineFigures,
     /// Largest difference between encrypted and plain outputs.
     pub largest_error: f64,
     /// Largest such difference that was allowed: so many predicted deviations.
@@ -107,7 +107,7 @@ pub struct NetworkFigures {
 
 /// The baseline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlainFigures {
+pub struct BaselineFigures {
     /// Seconds for one image, one core.
     pub seconds_per_image: f64,
     /// Images worked on at once.
@@ -120,7 +120,7 @@ pub struct PlainFigures {
 
 impl NetworkFigures {
     /// Milliseconds of a sample for each slot.
-    pub fn per_image(&self, sample: &Sample) -> f64 {
+    pub fn per_image(&self, sample: &TimeSample) -> f64 {
         1e3 * sample.minimum / self.degree as f64
     }
 
@@ -136,25 +136,25 @@ impl NetworkFigures {
 }
 
 /// Measures `model` with all slots in use; forecasts use the rates of `machine`.
-pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<NetworkFigures> {
-    let prepared = Prepared::new(model, &setting.options, setting.seed)?;
-    let Prepared { program, hash, client, server, .. } = &prepared;
+pub fn measure_network(model: &Model, setting: &BenchSettings, machine: &Machine) -> Result<NetworkFigures> {
+    let prepared = ProgramFixture::new(model, &setting.options, setting.seed)?;
+    let ProgramFixture { program, hash, client, server, .. } = &prepared;
     let signature = program.signature();
     let slots = prepared.slots();
-    let inputs = images(model, slots, setting.seed);
-    let effort = Effort::large(setting.quick);
+    let inputs = random_images(model, slots, setting.seed);
+    let effort = Repetitions::large(setting.quick);
     let (input, samples) = in_turn(effort, &[1, setting.threads], || prepared.encrypt(&inputs))?;
     let (encrypt, encrypt_threads) = pair(&samples);
 
     let before_bytes = (setting.memory.reset)().then(setting.memory.peak).flatten();
     // The first run also says how much memory one takes.
-    let mut fastest = prepared.lap(&input)?;
+    let mut fastest = prepared.timed_run(&input)?;
     let peak_bytes = before_bytes.and_then(|_| (setting.memory.peak)());
     let (mut ones, mut processor, mut alls) = (Vec::new(), vec![fastest.seconds], Vec::new());
     let started = Instant::now();
     while ones.len() < effort.least || started.elapsed().as_secs_f64() < effort.seconds {
         alls.push(prepared.run(&input, setting.threads)?.seconds);
-        let (lap, seconds) = time(|| prepared.lap(&input));
+        let (lap, seconds) = time(|| prepared.timed_run(&input));
         let lap = lap?;
         ones.push(seconds);
         processor.push(lap.seconds);
@@ -182,8 +182,8 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
     let schedule = plan(program, true);
     let predicted = forecast(program, machine);
     let total = fastest.seconds;
-    let parts = parts(program, &schedule, &fastest.layers, &predicted, total);
-    let operations = operations(program, &schedule, &fastest.layers, total);
+    let parts = part_figures(program, &schedule, &fastest.layers, &predicted, total);
+    let operations = operation_figures(program, &schedule, &fastest.layers, total);
     let primes = || signature.parameters.moduli.iter().chain(&signature.parameters.special);
     Ok(NetworkFigures {
         model: signature.model.clone(),
@@ -196,9 +196,9 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
         keygen_seconds: prepared.keygen_seconds,
         encrypt,
         encrypt_threads,
-        run: Sample::of(ones),
-        run_processor: Sample::of(processor),
-        run_threads: Sample::of(alls),
+        run: TimeSample::of(ones),
+        run_processor: TimeSample::of(processor),
+        run_threads: TimeSample::of(alls),
         decrypt,
         rest_seconds: fastest.seconds - parts.iter().map(|p| p.seconds).sum::<f64>(),
         parts,
@@ -220,10 +220,10 @@ pub fn network(model: &Model, setting: &Setting, machine: &Machine) -> Result<Ne
 
 /// The same work on each number of threads in turn, wall-clock; the last result.
 fn in_turn<T: Send>(
-    effort: Effort,
+    effort: Repetitions,
     threads: &[usize],
     work: impl Fn() -> Result<T> + Sync,
-) -> Result<(T, Vec<Sample>)> {
+) -> Result<(T, Vec<TimeSample>)> {
     let mut times = vec![Vec::new(); threads.len()];
     let mut last = None;
     for _ in 0..effort.least.max(1) {
@@ -237,19 +237,19 @@ fn in_turn<T: Send>(
         }
     }
     let none = || error::setting("measuring", "no run", "at least one number of threads");
-    Ok((last.ok_or_else(none)?, times.into_iter().map(Sample::of).collect()))
+    Ok((last.ok_or_else(none)?, times.into_iter().map(TimeSample::of).collect()))
 }
 
-fn pair(samples: &[Sample]) -> (Sample, Sample) {
-    let at = |i: usize| samples.get(i).copied().unwrap_or_else(|| Sample::of(Vec::new()));
+fn pair(samples: &[TimeSample]) -> (TimeSample, TimeSample) {
+    let at = |i: usize| samples.get(i).copied().unwrap_or_else(|| TimeSample::of(Vec::new()));
     (at(0), at(1))
 }
 
 /// The network in plain f32 at the best block size, and its outputs, `[output][image]`.
-fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(PlainFigures, Vec<f32>)> {
-    let plain = Plain::new(model)?;
+fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(BaselineFigures, Vec<f32>)> {
+    let plain = BaselineF32::new(model)?;
     let (input, count) = (by_element(images), images.len());
-    let mut best: Option<PlainFigures> = None;
+    let mut best: Option<BaselineFigures> = None;
     let mut outputs = Vec::new();
     let blocks = || BLOCKS.into_iter().filter(|&b| count.is_multiple_of(b));
     for block in blocks().chain(blocks().next().is_none().then_some(count)) {
@@ -257,12 +257,12 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(PlainFig
             outputs = plain.run(&input, count, block)?;
             Ok(())
         };
-        let sample = crate::timing::sample(Effort::small(quick), &mut run)?;
+        let sample = crate::timing::sample(Repetitions::small(quick), &mut run)?;
         let seconds_per_image = sample.minimum / count as f64;
         if best.as_ref().is_none_or(|b| seconds_per_image < b.seconds_per_image) {
             let products = plain.products();
             let products_per_second = products as f64 / seconds_per_image;
-            best = Some(PlainFigures { seconds_per_image, block, products_per_second, products });
+            best = Some(BaselineFigures { seconds_per_image, block, products_per_second, products });
         }
     }
     let none = || error::setting("measuring plain f32", "no images", "at least one");

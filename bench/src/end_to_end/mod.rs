@@ -4,4 +4,4 @@ mod measure;
 
 #[cfg(feature = "tfhe")]
 pub(crate) use measure::DEVIATIONS;
-pub use measure::{Memory, NetworkFigures, PlainFigures, Setting, network};
+pub use measure::{BaselineFigures, BenchSettings, MemoryProbe, NetworkFigures, measure_network};

@@ -4,6 +4,6 @@ mod page;
 mod plots;
 mod tables;
 
-pub use page::fill;
+pub use page::fill_page;
 pub use plots::{backend_plots, plots};
 pub use tables::{Table, backend_tables, check_table, kernel_tables, network_tables, sweep_tables};

@@ -6,7 +6,7 @@ use crate::{Result, Table};
 const END: &str = "<!-- end -->";
 
 /// The page with every table between its marks, `<!-- bench NAME -->` and `<!-- end -->`; tables without marks are left out.
-pub fn fill(page: &str, tables: &[Table]) -> Result<String> {
+pub fn fill_page(page: &str, tables: &[Table]) -> Result<String> {
     let mut page = page.to_owned();
     for table in tables {
         let mark = format!("<!-- bench {} -->", table.name);
@@ -28,13 +28,13 @@ mod tests {
     fn only_what_is_between_the_marks_changes_and_again_the_same_way() {
         let table = Table { name: "some", rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), "1".into()]] };
         let page = "before\n<!-- bench some -->\nold\n<!-- end -->\nafter\n";
-        let once = fill(page, std::slice::from_ref(&table)).unwrap();
+        let once = fill_page(page, std::slice::from_ref(&table)).unwrap();
         assert!(
             once.starts_with("before\n<!-- bench some -->\n\n| a | b |") && once.ends_with("<!-- end -->\nafter\n")
         );
         assert!(!once.contains("old"));
-        assert_eq!(fill(&once, std::slice::from_ref(&table)).unwrap(), once);
-        assert_eq!(fill("nothing here", std::slice::from_ref(&table)).unwrap(), "nothing here");
-        assert!(fill("<!-- bench some --> no end", &[table]).is_err());
+        assert_eq!(fill_page(&once, std::slice::from_ref(&table)).unwrap(), once);
+        assert_eq!(fill_page("nothing here", std::slice::from_ref(&table)).unwrap(), "nothing here");
+        assert!(fill_page("<!-- bench some --> no end", &[table]).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Figures as tables, for a terminal and for a page: the same cells in both. Must never say more in one than in the other.
 
-use crate::checks::Check;
+use crate::checks::RatioCheck;
 use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
 
 /// Rows of cells; the first is the head, the first column is text.
@@ -245,7 +245,7 @@ pub fn backend_tables(f: &BackendFigures) -> Vec<Table> {
 }
 
 /// What was checked.
-pub fn check_table(checks: &[Check]) -> Table {
+pub fn check_table(checks: &[RatioCheck]) -> Table {
     let mut table = Table::new("checks", ["ratio", "found", "bound", ""]);
     for c in checks {
         let bound = format!("{} {:.2}", if c.at_least { "at least" } else { "at most" }, c.bound);
