@@ -7,7 +7,8 @@ use beaa_ckks::{
     EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
 };
 use beaa_compiler::Options;
-use beaa_ir::{Model, StepOp};
+use beaa_ir::Model;
+use beaa_ir::ckks::StepOp;
 use beaa_runtime::LayerTime;
 use serde::Serialize;
 

@@ -29,7 +29,7 @@ pub(crate) use server::{run, verify};
 /// Whether the file belongs to the `tfhe` backend; files that cannot be read are not, and whoever reads them says why.
 pub(crate) fn is(path: &Path) -> Result<bool> {
     let kind = container::kind(path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(kind.is_some_and(container::Kind::is_lookup))
+    Ok(kind.is_some_and(container::Kind::is_tfhe))
 }
 
 #[cfg(not(feature = "tfhe"))]

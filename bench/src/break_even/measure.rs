@@ -2,7 +2,7 @@
 //! Wall-clock times on all threads, of encryption, run and decryption together. Must never time a run whose answers are wrong.
 
 use beaa_compiler::{LookupOptions, Machine, compile_lookup};
-use beaa_ir::{Model, evaluate, evaluate_lookup, lookup_hash, quantise_pixels};
+use beaa_ir::{Model, evaluate, tfhe};
 use beaa_runtime::{Silent, decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup};
 
 use super::figures::{BackendCost, BackendFigures, BackendPoint};
@@ -53,7 +53,7 @@ pub fn compare_backends(
 fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) -> Result<(BackendCost, f64, usize)> {
     let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
-    let hash = lookup_hash(program);
+    let hash = tfhe::program_hash(program);
     let (client, server) = keygen_lookup(&signature.parameters, Some(setting.seed))?;
     let images: Vec<&[u8]> =
         case.images.iter().take(if setting.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
@@ -66,7 +66,7 @@ fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) 
         Ok(((answers?, [encrypt, report.seconds, decrypt]), [input.bytes(), output.bytes()]))
     })?;
     let wrong = images.iter().zip(&answers).filter(|(image, found)| {
-        evaluate_lookup(program, &quantise_pixels(signature.pixel_steps, image)).outputs != **found
+        tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, image)).outputs != **found
     });
     match wrong.count() {
         0 => {}

@@ -1,10 +1,8 @@
 //! The rates of look-up programs, from small made-up ones on one thread. Must never take them from a network that they are to predict.
 
 use beaa_compiler::LookupRates;
-use beaa_ir::{
-    DECOMPOSITIONS, InputSpec, LookupLiteral, LookupParameters, LookupProgram, LookupSignature, SparseMatrix, Stage,
-    lookup_hash,
-};
+use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
+use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::{Silent, encrypt_lookup, keygen_lookup, run_lookup};
 
 use crate::Result;
@@ -34,7 +32,7 @@ fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
     let program = program(decomposition)?;
     let (client, server) = keygen_lookup(&program.signature().parameters, Some(1))?;
     let image = [255_u8; WIDTH];
-    let input = encrypt_lookup(program.signature(), &lookup_hash(&program), &client, &[&image], Some(1))?;
+    let input = encrypt_lookup(program.signature(), &program_hash(&program), &client, &[&image], Some(1))?;
     let mut least = [f64::INFINITY; 2];
     for _ in 0..if quick { 1 } else { 5 } {
         let (_, report) = on_threads(1, || Ok(run_lookup(&program, &server, &input, &Silent)?))?;
@@ -44,20 +42,20 @@ fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
 }
 
 /// Two stages that hand each number on as it is.
-fn program(decomposition: (usize, usize)) -> Result<LookupProgram> {
+fn program(decomposition: (usize, usize)) -> Result<Program> {
     let identity = || SparseMatrix::from_rows(WIDTH, (0..WIDTH as u32).map(|i| vec![(i, 1)]).collect());
     let stage = |layer: &str| -> Result<Stage> {
         Ok(Stage {
             layer: layer.into(),
             weights: identity()?,
             bias: vec![0; WIDTH],
-            drop: 0,
+            dropped_bits: 0,
             levels: LEVELS,
             tables: (0..WIDTH).flat_map(|_| 0..LEVELS as i16).collect(),
             proven: true,
         })
     };
-    let signature = LookupSignature {
+    let signature = Signature {
         model: "made up, to calibrate".into(),
         input: InputSpec { shape: [1, 1, WIDTH], mean: vec![0.0], std: vec![1.0] },
         classes: Vec::new(),
@@ -67,10 +65,10 @@ fn program(decomposition: (usize, usize)) -> Result<LookupProgram> {
         output_bits: 8,
         output_scale: vec![1.0; WIDTH],
         output_offset: vec![0.0; WIDTH],
-        parameters: LookupParameters::new(decomposition),
+        parameters: Parameters::new(decomposition),
         log2_failure: -40.0,
     };
     let stages = vec![stage("first")?, stage("second")?];
-    let literal = LookupLiteral { signature, stages, last: identity()?, last_bias: vec![0; WIDTH] };
-    Ok(LookupProgram::try_from(literal)?)
+    let literal = ProgramLiteral { signature, stages, last: identity()?, last_bias: vec![0; WIDTH] };
+    Ok(Program::try_from(literal)?)
 }

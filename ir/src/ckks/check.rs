@@ -1,7 +1,7 @@
 //! Walks a program with shapes in place of ciphertexts: the single account of length, limbs, scale and components,
 //! used by the compiler to plan and by everybody to check. Must never accept a step that a backend could not run.
 
-use crate::program::{LinearTerm, ProgramLiteral, Signature, Step, StepOp, ValueId};
+use super::program::{LinearTerm, ProgramLiteral, Signature, Step, StepOp, ValueId};
 use crate::{Error, Result};
 
 /// Scales may differ by this much, relatively, and still count as the same: far below any noise, far above rounding of `f64`.
@@ -212,7 +212,8 @@ fn valid_scale(scale: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{InputSpec, ParameterSet, Signature, SparseMatrix};
+    use crate::ckks::{ParameterSet, Signature};
+    use crate::{InputSpec, SparseMatrix};
 
     fn doubling(weight_scale: f64) -> ProgramLiteral {
         let parameters = ParameterSet { degree: 4096, moduli: vec![1 << 40], special: vec![], security: 128 };

@@ -1,9 +1,16 @@
 //! The language between trainer and compiler: a network as a list of named layers. Must never hold a model whose
 //! shapes do not fit: [`ModelLiteral`] is what anybody writes, [`Model`] is what has been checked.
 
+mod evaluate;
+mod file;
+mod shapes;
+
+pub use evaluate::{Trace, evaluate, evaluate_traced};
+pub use file::{load_model, save_model};
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Shape, Tensor, shapes};
+use crate::{Error, Result, Shape, Tensor};
 
 /// A network as anybody may write it, not yet checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,24 +1,16 @@
 //! The language of the `tfhe` backend: small integers, linear maps, one look-up table per element. Must never hold a
-//! program that does not check: [`LookupLiteral`] is what is read or built, [`LookupProgram`] is what has been walked.
-
-mod check;
-mod clear;
-mod file;
-mod parameters;
-
-pub use clear::{Levels, evaluate_lookup, quantise_pixels};
-pub use file::{load_lookup, load_lookup_interface, lookup_hash, save_lookup, save_lookup_interface};
-pub use parameters::{DECOMPOSITIONS, LookupSet, SET};
+//! program that does not check: [`ProgramLiteral`] is what is read or built, [`Program`] is what has been walked.
 
 use serde::{Deserialize, Serialize};
 
+use super::{check, program_hash};
 use crate::{Error, InputSpec, Result, SparseMatrix};
 
 /// A look-up program as read or built, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LookupLiteral {
+pub struct ProgramLiteral {
     /// What a client needs.
-    pub signature: LookupSignature,
+    pub signature: Signature,
     /// Linear map and tables, one after the other.
     pub stages: Vec<Stage>,
     /// Integer weights of the outputs, read from the last stage.
@@ -29,20 +21,20 @@ pub struct LookupLiteral {
 
 /// A look-up program that has been checked. Immutable.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LookupProgram(LookupLiteral);
+pub struct Program(ProgramLiteral);
 
-impl TryFrom<LookupLiteral> for LookupProgram {
+impl TryFrom<ProgramLiteral> for Program {
     type Error = Error;
 
-    fn try_from(literal: LookupLiteral) -> Result<Self> {
+    fn try_from(literal: ProgramLiteral) -> Result<Self> {
         check::check(&literal)?;
         Ok(Self(literal))
     }
 }
 
-impl LookupProgram {
+impl Program {
     /// What a client needs.
-    pub fn signature(&self) -> &LookupSignature {
+    pub fn signature(&self) -> &Signature {
         &self.0.signature
     }
 
@@ -72,7 +64,7 @@ impl LookupProgram {
     }
 
     /// The unchecked form.
-    pub fn as_literal(&self) -> &LookupLiteral {
+    pub fn as_literal(&self) -> &ProgramLiteral {
         &self.0
     }
 }
@@ -80,7 +72,7 @@ impl LookupProgram {
 /// All that a client needs to encrypt an image and to understand the answer; holds nothing of the model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LookupSignature {
+pub struct Signature {
     /// Name of the model.
     pub model: String,
     /// Image shape and normalisation.
@@ -100,7 +92,7 @@ pub struct LookupSignature {
     /// See `output_scale`.
     pub output_offset: Vec<f64>,
     /// The scheme's parameters.
-    pub parameters: LookupParameters,
+    pub parameters: Parameters,
     /// log2 of the predicted probability that any integer of one image comes out wrong.
     pub log2_failure: f64,
 }
@@ -109,7 +101,7 @@ pub struct LookupSignature {
 /// decomposition in bootstrapping, which decides precision and time but not security.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LookupParameters {
+pub struct Parameters {
     /// The crate's name of the set.
     pub set: String,
     /// log2 of the base of bootstrapping's decomposition.
@@ -128,27 +120,27 @@ pub struct Stage {
     /// Added to the sums, so that they start at zero.
     pub bias: Vec<i64>,
     /// So many low bits of a sum are taken off, exactly, before the look-up.
-    pub drop: u32,
+    pub dropped_bits: u32,
     /// Entries of a table.
     pub levels: u32,
     /// One table per element, one after the other: what goes into the next linear map. Sums are taken modulo
-    /// `2 * levels * 2^drop`; in the upper half, the entry is negated (the ring is negacyclic).
+    /// `2 * levels * 2^dropped_bits`; in the upper half, the entry is negated (the ring is negacyclic).
     pub tables: Vec<i16>,
     /// Whether no input at all can take a sum out of the lower half.
     pub proven: bool,
 }
 
 impl Stage {
-    /// Numbers that a sum may take: `levels * 2^drop`.
+    /// Numbers that a sum may take: `levels * 2^dropped_bits`.
     pub fn slots(&self) -> u64 {
-        u64::from(self.levels) << self.drop
+        u64::from(self.levels) << self.dropped_bits
     }
 
     /// How low bits are taken off, from the lowest: one at a time takes one bootstrapping, three or four together take two, one
     /// for the bit above them and one for the digit (Liu, Micciancio and Polyakov, "Large-precision homomorphic sign evaluation using
     /// FHEW/TFHE bootstrapping", Asiacrypt 2022).
-    pub fn removals(&self) -> Vec<u32> {
-        let (mut left, mut out) = (self.drop, Vec::new());
+    pub fn digit_widths(&self) -> Vec<u32> {
+        let (mut left, mut out) = (self.dropped_bits, Vec::new());
         while left > 0 {
             let digit = if left >= 3 { left.min(4) } else { 1 };
             out.push(digit);
@@ -159,7 +151,7 @@ impl Stage {
 
     /// Bootstrappings of one element.
     pub fn bootstrappings(&self) -> usize {
-        1 + self.removals().iter().map(|&d| if d == 1 { 1 } else { 2 }).sum::<usize>()
+        1 + self.digit_widths().iter().map(|&d| if d == 1 { 1 } else { 2 }).sum::<usize>()
     }
 
     /// The table of element `j`.
@@ -172,15 +164,15 @@ impl Stage {
 /// What a client knows of a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LookupInterface {
+pub struct SignatureFile {
     /// Shapes, scales, parameters.
-    pub signature: LookupSignature,
+    pub signature: Signature,
     /// The program's fingerprint, which ciphertexts name.
     pub program: String,
 }
 
-impl From<&LookupProgram> for LookupInterface {
-    fn from(program: &LookupProgram) -> Self {
-        Self { signature: program.signature().clone(), program: lookup_hash(program) }
+impl From<&Program> for SignatureFile {
+    fn from(program: &Program) -> Self {
+        Self { signature: program.signature().clone(), program: program_hash(program) }
     }
 }

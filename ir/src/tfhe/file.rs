@@ -5,14 +5,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::check::check_signature;
-use super::{LookupInterface, LookupLiteral, LookupProgram, LookupSignature, Stage};
+use super::{Program, ProgramLiteral, Signature, SignatureFile, Stage};
 use crate::container::{self, Kind};
 use crate::{Error, Result, SparseMatrix};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    signature: LookupSignature,
+struct ProgramHeader {
+    signature: Signature,
     stages: Vec<StageHeader>,
     outputs: usize,
 }
@@ -28,14 +28,14 @@ struct StageHeader {
 }
 
 /// Writes `program` to `path`.
-pub fn save_lookup(program: &LookupProgram, path: &Path) -> Result<()> {
+pub fn save_program(program: &Program, path: &Path) -> Result<()> {
     let (header, payload) = encode(program);
-    container::write(path, Kind::LookupProgram, &header, payload.len() as u64, |w| w.write_all(&payload))
+    container::write(path, Kind::TfheProgram, &header, payload.len() as u64, |w| w.write_all(&payload))
 }
 
 /// Reads and checks a program.
-pub fn load_lookup(path: &Path) -> Result<LookupProgram> {
-    let opened = container::open::<Header>(path, Kind::LookupProgram)?;
+pub fn load_program(path: &Path) -> Result<Program> {
+    let opened = container::open::<ProgramHeader>(path, Kind::TfheProgram)?;
     let mut rest = opened.payload();
     let mut columns =
         opened.header.signature.input.shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).unwrap_or(0);
@@ -49,7 +49,7 @@ pub fn load_lookup(path: &Path) -> Result<LookupProgram> {
             layer: h.layer.clone(),
             weights,
             bias,
-            drop: h.drop,
+            dropped_bits: h.drop,
             levels: h.levels,
             tables,
             proven: h.proven,
@@ -63,11 +63,11 @@ pub fn load_lookup(path: &Path) -> Result<LookupProgram> {
             "weights only",
         ));
     }
-    LookupProgram::try_from(LookupLiteral { signature: opened.header.signature.clone(), stages, last, last_bias })
+    Program::try_from(ProgramLiteral { signature: opened.header.signature.clone(), stages, last, last_bias })
 }
 
 /// A fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so that none is used with another.
-pub fn lookup_hash(program: &LookupProgram) -> String {
+pub fn program_hash(program: &Program) -> String {
     let (header, payload) = encode(program);
     let mut hash = blake3::Hasher::new();
     // Serialising plain data to memory cannot fail; an empty header would only make the fingerprint depend on less.
@@ -77,30 +77,36 @@ pub fn lookup_hash(program: &LookupProgram) -> String {
 }
 
 /// Writes the client's side of a program.
-pub fn save_lookup_interface(interface: &LookupInterface, path: &Path) -> Result<()> {
-    container::write(path, Kind::LookupSignature, interface, 0, |_| Ok(()))
+pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
+    container::write(path, Kind::Signature, file, 0, |_| Ok(()))
 }
 
 /// Reads and checks the client's side of a program, from its own file or from the program's.
-pub fn load_lookup_interface(path: &Path) -> Result<LookupInterface> {
-    if container::kind(path)? == Some(Kind::LookupProgram) {
-        return Ok(LookupInterface::from(&load_lookup(path)?));
+pub fn load_signature(path: &Path) -> Result<SignatureFile> {
+    if container::kind(path)? == Some(Kind::TfheProgram) {
+        return Ok(SignatureFile::from(&load_program(path)?));
     }
-    let interface = container::open::<LookupInterface>(path, Kind::LookupSignature)?.header;
-    check_signature(&interface.signature)?;
-    Ok(interface)
+    let file = container::open::<SignatureFile>(path, Kind::Signature)?.header;
+    check_signature(&file.signature)?;
+    Ok(file)
 }
 
-fn encode(program: &LookupProgram) -> (Header, Vec<u8>) {
+fn encode(program: &Program) -> (ProgramHeader, Vec<u8>) {
     let mut payload = Vec::new();
     let stages = program.stages().iter().map(|s| {
         put(&mut payload, &s.weights, &s.bias);
         payload.extend(s.tables.iter().flat_map(|t| t.to_le_bytes()));
-        StageHeader { layer: s.layer.clone(), rows: s.bias.len(), drop: s.drop, levels: s.levels, proven: s.proven }
+        StageHeader {
+            layer: s.layer.clone(),
+            rows: s.bias.len(),
+            drop: s.dropped_bits,
+            levels: s.levels,
+            proven: s.proven,
+        }
     });
     let stages = stages.collect();
     put(&mut payload, program.last(), program.last_bias());
-    (Header { signature: program.signature().clone(), stages, outputs: program.last_bias().len() }, payload)
+    (ProgramHeader { signature: program.signature().clone(), stages, outputs: program.last_bias().len() }, payload)
 }
 
 fn put(payload: &mut Vec<u8>, weights: &SparseMatrix, bias: &[i64]) {

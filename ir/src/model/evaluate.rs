@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Activation, Conv2d, LayerOp, Linear, Model, Pool2d};
+use super::{Activation, Conv2d, LayerOp, Linear, Model, Pool2d};
 use crate::{Error, Result, Shape, Tensor};
 
 /// The output of every layer for one image, in the order of the layers.

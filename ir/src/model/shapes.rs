@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Activation, Conv2d, Layer, LayerOp, Linear, ModelLiteral, Pool2d};
+use super::{Activation, Conv2d, Layer, LayerOp, Linear, ModelLiteral, Pool2d};
 use crate::{Error, Result, Shape, Tensor};
 
 /// The most elements a feature map or tensor of a model may have: far above any sensible network, far below overflow.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::program::{Program, StepOp};
+use super::program::{Program, StepOp};
 
 /// One line for the parameters, one for each step. Weights are summarised: entries, bits, and the largest row norm.
 pub fn dump(program: &Program) -> String {

@@ -2,8 +2,8 @@
 //! is allocated. The one account of it: the compiler chooses bands by it, the runtime runs by it. Must never change what a
 //! program computes.
 
-use crate::program::{Program, StepOp, ValueId};
-use crate::program_check::ValueInfo;
+use super::check::ValueInfo;
+use super::program::{Program, StepOp, ValueId};
 
 /// Bytes of a residue.
 const WORD: u64 = 8;
@@ -12,7 +12,7 @@ const WEIGHT: (u64, u64) = (8, 12);
 
 /// What the memory of a run depends on beside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Machine {
+pub struct MemoryModel {
     /// Threads that work at once.
     pub threads: usize,
     /// Slots of one limb that a fused part works on at a time.
@@ -101,9 +101,9 @@ impl From<&StepOp> for StepKind {
 
 /// A program without its numbers: all that scheduling looks at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outline {
+pub struct ProgramShape {
     /// In order.
-    pub steps: Vec<OutlineStep>,
+    pub steps: Vec<StepShape>,
     /// The input, then every step's result.
     pub values: Vec<ValueInfo>,
     /// Which value is the result.
@@ -116,7 +116,7 @@ pub struct Outline {
 
 /// A step without its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutlineStep {
+pub struct StepShape {
     /// What is done.
     pub kind: StepKind,
     /// The values read.
@@ -125,14 +125,14 @@ pub struct OutlineStep {
     pub entries: usize,
 }
 
-impl From<&Program> for Outline {
+impl From<&Program> for ProgramShape {
     fn from(program: &Program) -> Self {
         let steps = program.steps().iter().map(|s| {
             let entries = match &s.op {
                 StepOp::Linear { terms, .. } => terms.iter().map(|t| t.weights.entries()).sum(),
                 _ => 0,
             };
-            OutlineStep { kind: (&s.op).into(), inputs: s.op.inputs(), entries }
+            StepShape { kind: (&s.op).into(), inputs: s.op.inputs(), entries }
         });
         let parameters = &program.signature().parameters;
         Self {
@@ -146,13 +146,13 @@ impl From<&Program> for Outline {
 }
 
 /// The schedule; without `fuse` every step is a part of its own, so that each value can be looked at.
-pub fn schedule(outline: &Outline, machine: &Machine, fuse: bool) -> Schedule {
-    let last_use = last_uses(outline);
+pub fn schedule(shape: &ProgramShape, memory: &MemoryModel, fuse: bool) -> Schedule {
+    let last_use = last_uses(shape);
     let mut parts: Vec<Part> = Vec::new();
-    let mut part_of = Vec::with_capacity(outline.steps.len());
+    let mut part_of = Vec::with_capacity(shape.steps.len());
     let mut first = 0;
-    while first < outline.steps.len() {
-        let last = if fuse { longest(outline, &last_use, first) } else { first };
+    while first < shape.steps.len() {
+        let last = if fuse { longest(shape, &last_use, first) } else { first };
         part_of.resize(last + 1, parts.len());
         parts.push(Part { first, last, frees: Vec::new(), live_bytes: 0, working_bytes: 0 });
         first = last + 1;
@@ -162,20 +162,20 @@ pub fn schedule(outline: &Outline, machine: &Machine, fuse: bool) -> Schedule {
             part.frees.push(value);
         }
     }
-    account(outline, machine, parts)
+    account(shape, memory, parts)
 }
 
 /// The last step that reads each value; the output is read after all steps, what nobody reads right where it is made.
-fn last_uses(outline: &Outline) -> Vec<usize> {
-    let mut last: Vec<usize> = (0..outline.values.len()).map(|v| v.saturating_sub(1)).collect();
-    for (i, step) in outline.steps.iter().enumerate() {
+fn last_uses(shape: &ProgramShape) -> Vec<usize> {
+    let mut last: Vec<usize> = (0..shape.values.len()).map(|v| v.saturating_sub(1)).collect();
+    for (i, step) in shape.steps.iter().enumerate() {
         for &v in &step.inputs {
             if let Some(l) = last.get_mut(v) {
                 *l = i;
             }
         }
     }
-    if let Some(l) = last.get_mut(outline.output) {
+    if let Some(l) = last.get_mut(shape.output) {
         *l = usize::MAX;
     }
     last
@@ -183,25 +183,25 @@ fn last_uses(outline: &Outline) -> Vec<usize> {
 
 /// The furthest step up to which a fused part from `first` can reach: a relinearisation and rescalings in a row; or all
 /// pointwise, on inputs that have the limbs of the last result, which alone is needed later.
-fn longest(outline: &Outline, last_use: &[usize], first: usize) -> usize {
-    if outline.steps.get(first).is_some_and(|s| s.kind.switches()) {
+fn longest(shape: &ProgramShape, last_use: &[usize], first: usize) -> usize {
+    if shape.steps.get(first).is_some_and(|s| s.kind.switches()) {
         let follows = |&i: &usize| {
-            outline.steps.get(i).is_some_and(|s| s.kind == StepKind::Rescale && s.inputs == [i])
+            shape.steps.get(i).is_some_and(|s| s.kind == StepKind::Rescale && s.inputs == [i])
                 && last_use.get(i) == Some(&i)
         };
-        return (first + 1..outline.steps.len()).take_while(follows).last().unwrap_or(first);
+        return (first + 1..shape.steps.len()).take_while(follows).last().unwrap_or(first);
     }
     let (mut best, mut needed_until, mut limbs) = (first, 0, usize::MAX);
-    for (i, step) in outline.steps.iter().enumerate().skip(first).take_while(|(_, s)| s.kind.is_pointwise()) {
-        let outside = step.inputs.iter().filter(|&&v| v <= first).filter_map(|&v| outline.values.get(v));
+    for (i, step) in shape.steps.iter().enumerate().skip(first).take_while(|(_, s)| s.kind.is_pointwise()) {
+        let outside = step.inputs.iter().filter(|&&v| v <= first).filter_map(|&v| shape.values.get(v));
         limbs = outside.map(|v| v.limbs).fold(limbs, usize::min);
-        let fits = outline.values.get(i + 1).is_some_and(|v| v.limbs <= limbs) && step.kind != StepKind::DropLimbs;
+        let fits = shape.values.get(i + 1).is_some_and(|v| v.limbs <= limbs) && step.kind != StepKind::DropLimbs;
         if needed_until <= i && fits {
             best = i;
         }
         // Whatever follows this step has its result inside.
         needed_until = needed_until.max(last_use.get(i + 1).copied().unwrap_or(usize::MAX));
-        if needed_until >= outline.steps.len() {
+        if needed_until >= shape.steps.len() {
             break;
         }
     }
@@ -209,25 +209,25 @@ fn longest(outline: &Outline, last_use: &[usize], first: usize) -> usize {
 }
 
 /// Fills in the bytes.
-fn account(outline: &Outline, machine: &Machine, mut parts: Vec<Part>) -> Schedule {
+fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> Schedule {
     let pointwise = |v: ValueId| {
-        outline.steps.iter().filter(|s| s.inputs.contains(&v)).all(|s| s.kind.is_pointwise()) && outline.output != v
+        shape.steps.iter().filter(|s| s.inputs.contains(&v)).all(|s| s.kind.is_pointwise()) && shape.output != v
     };
-    let in_place = machine.input_in_place && pointwise(0);
-    let stored = |v: ValueId| match outline.values.get(v) {
-        Some(info) if v > 0 || !in_place => bytes(outline, info.len * info.limbs * info.components),
+    let in_place = memory.input_in_place && pointwise(0);
+    let stored = |v: ValueId| match shape.values.get(v) {
+        Some(info) if v > 0 || !in_place => bytes(shape, info.len * info.limbs * info.components),
         _ => 0,
     };
-    let key = outline.key_primes.saturating_sub(1).max(1) * outline.key_primes * 2;
-    let uses_key = outline.steps.iter().any(|s| s.kind == StepKind::Relinearise);
-    let entries: usize = outline.steps.iter().map(|s| s.entries).sum();
-    let fixed_bytes = entries as u64 * WEIGHT.0 + if uses_key { bytes(outline, key) } else { 0 };
+    let key = shape.key_primes.saturating_sub(1).max(1) * shape.key_primes * 2;
+    let uses_key = shape.steps.iter().any(|s| s.kind == StepKind::Relinearise);
+    let entries: usize = shape.steps.iter().map(|s| s.entries).sum();
+    let fixed_bytes = entries as u64 * WEIGHT.0 + if uses_key { bytes(shape, key) } else { 0 };
     let mut live = stored(0);
     let mut peak = live;
     for part in &mut parts {
         live += stored(part.last + 1);
         part.live_bytes = live;
-        part.working_bytes = working(outline, machine, part, in_place);
+        part.working_bytes = working(shape, memory, part, in_place);
         peak = peak.max(live + part.working_bytes);
         // Values inside a fused part were never stored.
         let kept = |v: &&ValueId| **v <= part.first || **v == part.last + 1;
@@ -237,33 +237,33 @@ fn account(outline: &Outline, machine: &Machine, mut parts: Vec<Part>) -> Schedu
 }
 
 /// Bytes of so many polynomials of one limb.
-fn bytes(outline: &Outline, limbs: usize) -> u64 {
-    (limbs * outline.degree) as u64 * WORD
+fn bytes(shape: &ProgramShape, limbs: usize) -> u64 {
+    (limbs * shape.degree) as u64 * WORD
 }
 
-fn working(outline: &Outline, machine: &Machine, part: &Part, in_place: bool) -> u64 {
-    let (Some(step), Some(result)) = (outline.steps.get(part.last), outline.values.get(part.last + 1)) else {
+fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bool) -> u64 {
+    let (Some(step), Some(result)) = (shape.steps.get(part.last), shape.values.get(part.last + 1)) else {
         return 0;
     };
-    let whole = |limbs: usize| machine.chunk.min(result.len) * result.components * limbs;
+    let whole = |limbs: usize| memory.chunk.min(result.len) * result.components * limbs;
     match step.kind {
         // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are whole polynomials.
         StepKind::Relinearise | StepKind::Rescale => {
-            let from = outline.steps.get(part.first).and_then(|s| s.inputs.first());
-            let from = from.and_then(|&v| outline.values.get(v)).unwrap_or(result);
+            let from = shape.steps.get(part.first).and_then(|s| s.inputs.first());
+            let from = from.and_then(|&v| shape.values.get(v)).unwrap_or(result);
             let special = 1;
             let room = from.components * from.limbs + 2 + 2 * (from.limbs + special);
-            bytes(outline, whole(result.limbs) + machine.threads * room)
+            bytes(shape, whole(result.limbs) + memory.threads * room)
         }
         StepKind::DropLimbs => 0,
         StepKind::Linear | StepKind::Square | StepKind::ScaleUp => {
-            let steps = outline.steps.get(part.first..=part.last).unwrap_or_default();
-            let results = outline.values.get(part.first + 1..=part.last).unwrap_or_default();
+            let steps = shape.steps.get(part.first..=part.last).unwrap_or_default();
+            let results = shape.values.get(part.first + 1..=part.last).unwrap_or_default();
             let inner = results.iter().zip(steps).filter(|(_, s)| s.kind != StepKind::DropLimbs).map(|(v, _)| v);
             let reads_input = in_place && steps.iter().any(|s| s.inputs.contains(&0));
-            let input = outline.values.first().filter(|_| reads_input);
+            let input = shape.values.first().filter(|_| reads_input);
             let tile: usize = inner.chain(input).map(|v| v.len * v.components).sum();
-            let scratch = (machine.threads * tile * machine.tile) as u64 * WORD;
+            let scratch = (memory.threads * tile * memory.tile) as u64 * WORD;
             // Biases as residues of every limb; weights as kernels read them.
             let biases = (result.len * result.limbs) as u64 * WORD;
             scratch + biases + steps.iter().map(|s| s.entries as u64 * WEIGHT.1).sum::<u64>()

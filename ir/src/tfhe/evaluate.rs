@@ -1,12 +1,12 @@
 //! What a look-up program means: integers, in clear. The encrypted run must give the same, bit for bit; nothing here may
 //! round, saturate or depend on order.
 
-use super::{LookupProgram, LookupSignature};
+use super::{Program, Signature};
 use crate::SparseMatrix;
 
 /// The integers of one image: what every stage hands on, and the outputs, centred modulo `2^output_bits`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Levels {
+pub struct PlainOutputs {
     /// After each stage.
     pub stages: Vec<Vec<i64>>,
     /// The outputs.
@@ -23,7 +23,7 @@ pub fn quantise_pixels(steps: u32, pixels: &[u8]) -> Vec<i64> {
 }
 
 /// Runs the program on the integers of one image.
-pub fn evaluate_lookup(program: &LookupProgram, pixels: &[i64]) -> Levels {
+pub fn evaluate(program: &Program, pixels: &[i64]) -> PlainOutputs {
     let mut value = pixels.to_vec();
     let mut stages = Vec::with_capacity(program.stages().len());
     let mut wrapped = 0;
@@ -34,7 +34,7 @@ pub fn evaluate_lookup(program: &LookupProgram, pixels: &[i64]) -> Levels {
             .into_iter()
             .enumerate()
             .map(|(j, sum)| {
-                let level = sum.rem_euclid(turn) >> stage.drop;
+                let level = sum.rem_euclid(turn) >> stage.dropped_bits;
                 wrapped += usize::from(sum < 0 || sum >= turn / 2);
                 let entry = |l: i64| stage.table(j).get(l as usize).map_or(0, |&v| i64::from(v));
                 if level < half { entry(level) } else { -entry(level - half) }
@@ -47,10 +47,10 @@ pub fn evaluate_lookup(program: &LookupProgram, pixels: &[i64]) -> Levels {
         .into_iter()
         .map(|v| (v + modulus / 2).rem_euclid(modulus) - modulus / 2)
         .collect();
-    Levels { stages, outputs, wrapped }
+    PlainOutputs { stages, outputs, wrapped }
 }
 
-impl LookupSignature {
+impl Signature {
     /// The real numbers that output integers stand for.
     pub fn logits(&self, outputs: &[i64]) -> Vec<f64> {
         let affine = self.output_scale.iter().zip(&self.output_offset);

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::program::{LayerNote, LinearTerm, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
 use crate::container::{self, Kind};
-use crate::program::{LayerNote, LinearTerm, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
 use crate::{Error, Result, SparseMatrix};
 
 /// Writes `program` to `path`.
@@ -17,7 +17,7 @@ pub fn save_program(program: &Program, path: &Path) -> Result<()> {
 
 /// Reads and checks a program.
 pub fn load_program(path: &Path) -> Result<Program> {
-    let opened = container::open::<Header>(path, Kind::Program)?;
+    let opened = container::open::<ProgramHeader>(path, Kind::Program)?;
     let mut reader = Reader { bytes: opened.payload() };
     let header = &opened.header;
     let steps = header.steps.iter().map(|s| decode_step(s, &mut reader)).collect::<Result<Vec<_>>>()?;
@@ -48,7 +48,7 @@ pub fn program_hash(program: &Program) -> String {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
+struct ProgramHeader {
     signature: Signature,
     steps: Vec<StepHeader>,
     output: ValueId,
@@ -81,14 +81,14 @@ struct TermHeader {
     entries: usize,
 }
 
-fn encode(program: &Program) -> (Header, Vec<u8>) {
+fn encode(program: &Program) -> (ProgramHeader, Vec<u8>) {
     let mut payload = Vec::new();
     let steps = program
         .steps()
         .iter()
         .map(|s| StepHeader { layer: s.layer.clone(), op: encode_op(&s.op, &mut payload) })
         .collect();
-    let header = Header {
+    let header = ProgramHeader {
         signature: program.signature().clone(),
         steps,
         output: program.output(),

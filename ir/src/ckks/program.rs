@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::program_check::{self, ValueInfo};
+use super::check::{self, ValueInfo};
 use crate::{Error, InputSpec, Result, SparseMatrix};
 
 /// A value of the program: 0 is the encrypted input, `i + 1` the result of step `i`.
@@ -34,7 +34,7 @@ impl TryFrom<ProgramLiteral> for Program {
     type Error = Error;
 
     fn try_from(literal: ProgramLiteral) -> Result<Self> {
-        let values = program_check::infer(&literal)?;
+        let values = check::infer(&literal)?;
         Ok(Self { literal, values })
     }
 }
@@ -235,13 +235,13 @@ pub struct Alternative {
     /// Why it was not.
     pub verdict: String,
     /// What it would have led to, where it is possible at all.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<AlternativeCost>,
 }
 
 /// What a choice leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Outcome {
+pub struct AlternativeCost {
     /// Predicted seconds of one core, for all slots.
     pub seconds: f64,
     /// Limbs of a fresh ciphertext.

@@ -1,6 +1,6 @@
 //! Walks a look-up program before anybody trusts it. Must accept nothing that could overflow or index out of range later.
 
-use super::{LookupLiteral, LookupSignature, Stage};
+use super::{ProgramLiteral, Signature, Stage};
 use crate::{Error, Result};
 
 /// The most entries of a table, and the most bits taken off: far beyond what any parameters carry.
@@ -16,11 +16,11 @@ fn fail<T>(found: impl Into<String>, expected: &str) -> Result<T> {
     })
 }
 
-pub(super) fn check(literal: &LookupLiteral) -> Result<()> {
+pub(super) fn check(literal: &ProgramLiteral) -> Result<()> {
     let signature = &literal.signature;
     check_signature(signature)?;
     let Some(first) = literal.stages.first() else { return fail("no stage", "one at least") };
-    if first.slots() != signature.input_slots || signature.input_large_key != (first.drop > 0) {
+    if first.slots() != signature.input_slots || signature.input_large_key != (first.dropped_bits > 0) {
         return fail(format!("{} slots of the input", signature.input_slots), "those of the first stage, and its key");
     }
     let mut width = signature.input.shape().len();
@@ -53,9 +53,9 @@ fn check_stage(stage: &Stage, inputs: usize) -> Result<()> {
     if largest > 1 << 60 {
         return fail(format!("a bias of {largest} in `{}`", stage.layer), "at most 2^60");
     }
-    if !(2..=MAX_LEVELS).contains(&stage.levels) || stage.drop > MAX_DROP {
+    if !(2..=MAX_LEVELS).contains(&stage.levels) || stage.dropped_bits > MAX_DROP {
         return fail(
-            format!("{} levels, {} bits dropped", stage.levels, stage.drop),
+            format!("{} levels, {} bits dropped", stage.levels, stage.dropped_bits),
             "2 to 4096 levels, at most 24 bits",
         );
     }
@@ -65,7 +65,7 @@ fn check_stage(stage: &Stage, inputs: usize) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_signature(s: &LookupSignature) -> Result<()> {
+pub(super) fn check_signature(s: &Signature) -> Result<()> {
     s.parameters.known()?;
     let [c, h, w] = s.input.shape;
     let elements = c.checked_mul(h).and_then(|n| n.checked_mul(w)).unwrap_or(0);

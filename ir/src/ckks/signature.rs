@@ -5,14 +5,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::check_signature;
+use super::{Program, Signature, load_program, program_hash};
+use crate::Result;
 use crate::container::{self, Kind};
-use crate::program_check::check_signature;
-use crate::{Program, Result, Signature, load_program, program_hash};
 
 /// What a client knows of a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Interface {
+pub struct SignatureFile {
     /// Shapes, scales, parameters.
     pub signature: Signature,
     /// The program's fingerprint, which ciphertexts name.
@@ -21,7 +22,7 @@ pub struct Interface {
     pub output_error: Option<f64>,
 }
 
-impl From<&Program> for Interface {
+impl From<&Program> for SignatureFile {
     fn from(program: &Program) -> Self {
         let note = program.notes().iter().find(|n| n.value == program.output());
         Self {
@@ -33,16 +34,16 @@ impl From<&Program> for Interface {
 }
 
 /// Writes the client's side of a program.
-pub fn save_interface(interface: &Interface, path: &Path) -> Result<()> {
-    container::write(path, Kind::Signature, interface, 0, |_| Ok(()))
+pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
+    container::write(path, Kind::Signature, file, 0, |_| Ok(()))
 }
 
 /// Reads and checks the client's side of a program, from its own file or from the program's.
-pub fn load_interface(path: &Path) -> Result<Interface> {
+pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     if container::kind(path)? == Some(Kind::Program) {
-        return Ok(Interface::from(&load_program(path)?));
+        return Ok(SignatureFile::from(&load_program(path)?));
     }
-    let interface = container::open::<Interface>(path, Kind::Signature)?.header;
-    check_signature(&interface.signature)?;
-    Ok(interface)
+    let file = container::open::<SignatureFile>(path, Kind::Signature)?.header;
+    check_signature(&file.signature)?;
+    Ok(file)
 }
