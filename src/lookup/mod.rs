@@ -35,7 +35,7 @@ pub(crate) fn is(path: &Path) -> Result<bool> {
 #[cfg(not(feature = "tfhe"))]
 mod absent {
     use anyhow::Result;
-    use beaa_bench::{BackendFigures, Setting};
+    use beaa_bench::{BackendFigures, BenchSettings};
     use beaa_compiler::Machine;
     use beaa_ir::Model;
 
@@ -51,7 +51,7 @@ mod absent {
     pub(crate) fn compare(
         _: (&Model, bool),
         _: (&commands::compile::Target, &Roots),
-        _: &Setting,
+        _: &BenchSettings,
         _: &Machine,
     ) -> Result<BackendFigures> {
         absent()
