@@ -12,7 +12,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use beaa_compiler::{Options, compile, explain};
-use beaa_ir::{Model, load_model, program_hash};
+use beaa_ir::ckks::program_hash;
+use beaa_ir::{Model, load_model};
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{EncryptedInput, KeyPair, decrypt, encrypt, keygen, run};
 

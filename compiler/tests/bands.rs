@@ -6,7 +6,8 @@
 mod networks;
 
 use beaa_compiler::{Error, Options, compile_for, cost};
-use beaa_ir::{Activation, LayerOp, Linear, Model, Program, Shape, StepOp, Tensor, program_hash};
+use beaa_ir::ckks::{Program, StepOp, program_hash};
+use beaa_ir::{Activation, LayerOp, Linear, Model, Shape, Tensor};
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run, verify};
 use beaa_runtime::{Silent, plaintext};
 use networks::{Network, Size, images, resnet8, vgg7};

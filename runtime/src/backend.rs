@@ -1,7 +1,8 @@
 //! What runs a program's operations. One trait, held to one conformance suite; adding a backend is one file here. An
 //! implementation must never report another scale, level or length than the program's own account.
 
-use beaa_ir::{SparseMatrix, ValueInfo};
+use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::ValueInfo;
 
 use crate::Result;
 

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use beaa_ir::{Machine, Outline, Part, Program, Schedule, Step, StepOp, ValueId, schedule};
+use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, StepOp, ValueId, schedule};
 use serde::Serialize;
 
 use crate::backend::{Backend, FusedOp, Operand};
@@ -39,8 +39,8 @@ pub struct OperationTime {
 /// The schedule in which every step is a part of its own, so that each value can be looked at.
 pub(crate) fn step_by_step(program: &Program) -> Schedule {
     // Without fused parts the order is all that matters: the bytes are nobody's promise.
-    let machine = Machine { threads: 1, tile: 1, chunk: 1, input_in_place: false };
-    schedule(&Outline::from(program), &machine, false)
+    let machine = MemoryModel { threads: 1, tile: 1, chunk: 1, input_in_place: false };
+    schedule(&ProgramShape::from(program), &machine, false)
 }
 
 /// Runs `program` from `first`; `on_value` sees every value that is stored.

@@ -1,7 +1,7 @@
 //! The client's subcommands for look-up programs. Must never write pixels, and keys only with mode 0600.
 
 use anyhow::{Context as _, Result};
-use beaa_ir::load_lookup_interface;
+use beaa_ir::tfhe::load_signature;
 use beaa_runtime::tfhe::{self, ClientKey, EncryptedOutput, KeyPair};
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::progress::Work;
 
 pub(crate) fn keygen(arguments: &keygen::Arguments, context: &Context) -> Result<()> {
     let doing = || format!("reading program {}", arguments.program.display());
-    let interface = load_lookup_interface(&arguments.program).with_context(doing)?;
+    let interface = load_signature(&arguments.program).with_context(doing)?;
     let (secret, evaluation) = arguments.places()?;
     let KeyPair { client, server } = tfhe::keygen(&interface.signature.parameters, arguments.seed)?;
     client.save(&secret).with_context(|| format!("writing {}", secret.display()))?;
@@ -23,7 +23,7 @@ pub(crate) fn keygen(arguments: &keygen::Arguments, context: &Context) -> Result
 
 pub(crate) fn encrypt(arguments: &encrypt::Arguments, context: &Context) -> Result<()> {
     let doing = || format!("reading program {}", arguments.program.display());
-    let interface = load_lookup_interface(&arguments.program).with_context(doing)?;
+    let interface = load_signature(&arguments.program).with_context(doing)?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let signature = &interface.signature;
     // One image unless more are asked for: each takes seconds.
@@ -56,7 +56,7 @@ pub(crate) fn encrypt(arguments: &encrypt::Arguments, context: &Context) -> Resu
 /// The outputs of each image.
 pub(crate) fn decrypt(arguments: &decrypt::Arguments, context: &Context) -> Result<Vec<Vec<f64>>> {
     let doing = || format!("reading program {}", arguments.program.display());
-    let interface = load_lookup_interface(&arguments.program).with_context(doing)?;
+    let interface = load_signature(&arguments.program).with_context(doing)?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let output =
         EncryptedOutput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;

@@ -2,7 +2,7 @@
 
 use beaa_ckks::{Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
 use beaa_ckks::{decrypt, encrypt, expand};
-use beaa_ir::{Program, StepOp};
+use beaa_ir::ckks::{Program, StepOp};
 use beaa_runtime::backend::{Backend, FusedOp, Operand};
 use beaa_runtime::ckks::{CkksBackend, CkksValue};
 use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};

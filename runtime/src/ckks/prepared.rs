@@ -2,10 +2,10 @@
 //! bands.
 
 use beaa_ckks::{CHUNK, TILE};
-use beaa_ir::{Machine, Outline, Program, Schedule};
+use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule};
 
 /// The schedule by which [`run`](super::run) runs `program`.
 pub fn schedule(program: &Program) -> Schedule {
-    let machine = Machine { threads: rayon::current_num_threads(), tile: TILE, chunk: CHUNK, input_in_place: true };
-    beaa_ir::schedule(&Outline::from(program), &machine, true)
+    let machine = MemoryModel { threads: rayon::current_num_threads(), tile: TILE, chunk: CHUNK, input_in_place: true };
+    beaa_ir::ckks::schedule(&ProgramShape::from(program), &machine, true)
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use beaa_ir::{Program, program_hash};
+use beaa_ir::ckks::{Program, program_hash};
 use serde::Serialize;
 
 use super::ciphertexts::{CiphertextHeader, expect_key, expect_program};

@@ -5,7 +5,7 @@ mod backend;
 
 pub use backend::{PlaintextBackend, PlaintextValue};
 
-use beaa_ir::Program;
+use beaa_ir::ckks::Program;
 
 use crate::execute::{execute, step_by_step};
 use crate::{Result, Silent, error::input};

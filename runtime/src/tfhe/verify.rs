@@ -1,7 +1,7 @@
 //! Encrypted and clear side by side, integer by integer. For the owner of the model and of the images; must never say that something
 //! holds which was not compared.
 
-use beaa_ir::{LookupProgram, evaluate_lookup, lookup_hash, quantise_pixels};
+use beaa_ir::tfhe::{Program, evaluate, program_hash, quantise_pixels};
 use serde::Serialize;
 use tfhe::core_crypto::prelude::*;
 
@@ -32,19 +32,18 @@ pub struct Verification {
 
 /// Encrypts `images` of 8-bit pixels, runs them, and compares every integer with the program in clear.
 pub fn verify(
-    program: &LookupProgram,
+    program: &Program,
     KeyPair { client, server: key }: &KeyPair,
     images: &[&[u8]],
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<Verification> {
     let signature = program.signature();
-    let clear: Vec<_> =
-        images.iter().map(|p| evaluate_lookup(program, &quantise_pixels(signature.pixel_steps, p))).collect();
-    let input = client::encrypt(signature, &lookup_hash(program), client, images, seed, progress)?;
+    let clear: Vec<_> = images.iter().map(|p| evaluate(program, &quantise_pixels(signature.pixel_steps, p))).collect();
+    let input = client::encrypt(signature, &program_hash(program), client, images, seed, progress)?;
     let (mut integers, mut wrong, mut squares) = (0, 0, 0.0);
     let mut observe = |image: usize, k: usize, values: &[Vec<u64>]| {
-        let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::Stage::slots);
+        let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
         let expected = clear.get(image).and_then(|c| c.stages.get(k)).map_or(&[][..], Vec::as_slice);
         for (words, &expected) in values.iter().zip(expected) {
             let ciphertext = LweCiphertext::from_container(words.as_slice(), parameters::modulus());
@@ -58,7 +57,7 @@ pub fn verify(
     };
     let (output, report) = server::run_observed(program, key, &input, progress, &mut observe)?;
     let log2_noise = (squares / f64::from(u32::try_from(integers.max(1)).unwrap_or(u32::MAX))).sqrt().log2();
-    let outputs = client::decrypt(signature, &lookup_hash(program), client, &output)?;
+    let outputs = client::decrypt(signature, &program_hash(program), client, &output)?;
     for (found, expected) in outputs.iter().zip(&clear) {
         integers += found.len();
         wrong += found.iter().zip(&expected.outputs).filter(|(a, b)| a != b).count();
