@@ -1,5 +1,6 @@
 //! README.md is true: every command in it runs as printed, and what it points to exists.
 
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
