@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, Op, Source};
 use beaa_ckks::{Batch, EvaluationKey, Packed, Panels, Parameters, Switch, switch};
-use beaa_ir::{SparseMatrix, ValueInfo};
+use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::ValueInfo;
 
 use super::{Backend, Fused, FusedOp};
 use crate::Result;
