@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use crate::error::operand;
-use crate::sample::{PublicSeed, SecretRng, Uniform};
+use crate::ring::sample::{PublicSeed, SecretRng, Uniform};
 use crate::{Parameters, Result, kernel};
 
 /// The secret key: N coefficients of -1, 0, 1.
@@ -155,7 +155,7 @@ impl EvaluationKey {
         accumulators: [&mut [u64]; 2],
     ) {
         let n = parameters.degree();
-        let Some(q) = parameters.all_transforms().get(prime).map(crate::ntt::Transform::modulus) else { return };
+        let Some(q) = parameters.all_transforms().get(prime).map(crate::ring::ntt::Transform::modulus) else { return };
         for (accumulator, half) in accumulators.into_iter().zip([&self.masked, &self.uniform]) {
             let key = half.get(digit).and_then(|d| d.get(prime * n..(prime + 1) * n)).unwrap_or_default();
             kernel::multiply_add(parameters.kernel(), q, accumulator, values, key);

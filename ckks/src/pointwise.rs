@@ -9,8 +9,8 @@ use rayon::prelude::*;
 
 use crate::error::operand;
 use crate::kernel::{self, Aligned, Input, Panels, Rows, Scratch, TILE};
-use crate::modulus::Modulus;
-use crate::{Batch, Packed, Parameters, Result, packed};
+use crate::ring::modulus::Modulus;
+use crate::{Batch, Packed, Parameters, Result, compressed_batch};
 
 /// What an operation reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub fn run(parameters: &Parameters, limbs: usize, inputs: &[Source<'_>], ops: &[
     let tiles = batch.data_mut().par_chunks_mut(block_len).enumerate();
     let canonical = tiles.map_init(|| Room::new(&plan), |room, (block, out)| plan.tile(room, block, out, &clock));
     if !canonical.all(|fine| fine) {
-        return Err(packed::refused());
+        return Err(compressed_batch::refused());
     }
     let seconds = |nanoseconds: &AtomicU64| nanoseconds.load(Relaxed) as f64 / 1e9;
     Ok(Outcome { batch, seconds: clock.ops.iter().map(seconds).collect(), unpacking: seconds(&clock.unpacking) })

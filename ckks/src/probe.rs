@@ -2,9 +2,9 @@
 //! called by anything that computes a result.
 
 use crate::kernel::{self, Kernel};
-use crate::modulus::Modulus;
-use crate::ntt::Transform;
 use crate::primes::ntt_primes;
+use crate::ring::modulus::Modulus;
+use crate::ring::ntt::Transform;
 use crate::{Error, Result};
 
 /// One pass over the N residues of one limb.

@@ -2,7 +2,7 @@
 //! target does not guarantee.
 
 use super::{Mirror, Panels, Rows, TILE};
-use crate::modulus::{Factor, Modulus};
+use crate::ring::modulus::{Factor, Modulus};
 
 pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
     write_empty_rows(panels, rows, output);

@@ -2,7 +2,7 @@
 //! for a zero weight where they differ. Must never put a row into two panels or leave one out.
 
 use super::Kernel;
-use super::panels::PANEL_ROWS;
+use super::packed_weights::PANEL_ROWS;
 
 /// Cycles that a column of a panel of 1, 2, ... rows takes, about: few rows wait for loads or for their own sums, many fill
 /// the multipliers. Only ratios matter; measured with doubles on AVX2, and with AVX-512 IFMA.

@@ -7,12 +7,12 @@ use std::arch::x86_64::{
     _mm512_reduce_max_epu64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_srlv_epi64,
 };
 
-use super::TILE;
-use super::ifma::{load, store};
+use super::poly_ops::{load, store};
+use crate::kernel::TILE;
 
 /// Where in a run of bytes each of eight residues is.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(crate) struct Places {
     bits: u32,
     /// For each byte of the result the byte to take.
     bytes: [u8; 64],
@@ -22,7 +22,7 @@ pub(super) struct Places {
 
 impl Places {
     /// `None` on processors without the instructions. Residues have at most 50 bits.
-    pub(super) fn new(bits: u32) -> Option<Self> {
+    pub(crate) fn new(bits: u32) -> Option<Self> {
         let available = std::is_x86_feature_detected!("avx512vbmi") && std::is_x86_feature_detected!("avx512bw");
         let first = |i: usize| i * bits as usize / 8;
         (available && bits <= 50).then(|| Self {
@@ -33,7 +33,7 @@ impl Places {
     }
 
     /// Reads a tile; returns its largest number, or the largest there is if the bytes are too few.
-    pub(super) fn unpack(&self, bytes: &[u8], values: &mut [u64; TILE]) -> u64 {
+    pub(crate) fn unpack(&self, bytes: &[u8], values: &mut [u64; TILE]) -> u64 {
         if bytes.len() < self.bits as usize * (TILE / 8) {
             return u64::MAX;
         }

@@ -20,7 +20,7 @@ impl Panels {
 mod tests {
     use super::*;
     use crate::Kernel;
-    use crate::kernel::panels::PANEL_ROWS;
+    use crate::kernel::packed_weights::PANEL_ROWS;
 
     #[test]
     fn rows_that_share_columns_share_loads() {

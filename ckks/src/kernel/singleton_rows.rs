@@ -1,7 +1,7 @@
 //! Rows that share their columns with no other, cut into windows of columns so that what one window reads stays in the
 //! first-level cache while all rows pass. Must never order a row's windows other than from its first column on.
 
-use super::panels::Form;
+use super::packed_weights::Form;
 
 /// Columns of a window: all slots of so many fill most of the first-level cache.
 const WINDOW: usize = 128;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustdct::{DctPlanner, TransformType2And3};
 
-use crate::modulus::Modulus;
+use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
 /// Encodes and decodes at one degree; cheap to clone.

@@ -1,5 +1,5 @@
 //! Integer-matrix products with AVX-512 IFMA: 52-bit products summed lazily in 64-bit lanes, reduced once. Must never run
-//! on a processor without the instructions, which [`super::Kernel::available`] guarantees.
+//! on a processor without the instructions, which [`crate::kernel::Kernel::available`] guarantees.
 //!
 //! Exactness. Residues have k bits, weights b with their sign, k + b <= 52. With an offset of 2^(b-1) weights are never
 //! negative, the low product is the whole product, and up to 4096 of them fit 64 bits; the offset's share, 2^(b-1) times
@@ -13,11 +13,11 @@ use std::arch::x86_64::{
     _mm512_slli_epi64, _mm512_sllv_epi64, _mm512_srai_epi64, _mm512_sub_epi64,
 };
 
-use super::ifma::{Reducer, load, store};
-use super::panels::{Group, Panel};
-use super::portable::{bias, write_empty_rows};
-use super::{Input, Panels, Rows, Scratch, TILE};
-use crate::modulus::Modulus;
+use super::poly_ops::{Reducer, load, store};
+use crate::kernel::packed_weights::{Group, Panel};
+use crate::kernel::portable::{bias, write_empty_rows};
+use crate::kernel::{Input, Panels, Rows, Scratch, TILE};
+use crate::ring::modulus::Modulus;
 
 const VECTORS: usize = TILE / 8;
 type TileVectors = [__m512i; VECTORS];
@@ -25,7 +25,7 @@ type TileVectors = [__m512i; VECTORS];
 const BLOCK: usize = 64;
 
 /// One tile of a product; `run` is what [`Panels::signed_run`] says.
-pub(super) fn multiply(
+pub(crate) fn multiply(
     q: Modulus,
     panels: &Panels,
     input: Input<'_>,

@@ -5,10 +5,10 @@
 use rayon::prelude::*;
 
 use crate::error::operand;
-use crate::kernel::bits::{Unpacker, pack, tile_bytes};
+use crate::kernel::bit_packing::{Unpacker, pack, tile_bytes};
 use crate::kernel::{Kernel, TILE};
-use crate::modulus::Modulus;
-use crate::sample::{PublicSeed, Uniform};
+use crate::ring::modulus::Modulus;
+use crate::ring::sample::{PublicSeed, Uniform};
 use crate::{Batch, Parameters, Result};
 
 /// Elements of which a tile is read at once.

@@ -10,20 +10,20 @@ use std::slice::Chunks;
 
 use pulp::{Simd, WithSimd};
 
-use super::alone::Alone;
 use super::field::{Field, dispatch};
-use super::panels::{PANEL_ROWS, Panel};
-use super::portable::{bias, write_empty_rows};
-use super::{Input, Panels, Rows, Scratch, TILE};
-use crate::modulus::Modulus;
+use crate::kernel::packed_weights::{PANEL_ROWS, Panel};
+use crate::kernel::portable::{bias, write_empty_rows};
+use crate::kernel::singleton_rows::Alone;
+use crate::kernel::{Input, Panels, Rows, Scratch, TILE};
+use crate::ring::modulus::Modulus;
 
 /// Slots worked on together: two vectors of AVX2, four of NEON, so that six rows fill the registers.
-pub(super) const GROUP: usize = 8;
+pub(crate) const GROUP: usize = 8;
 const GROUPS: usize = TILE / GROUP;
 /// Columns of a group whose slots stay in the first-level cache while all panels read them.
 const BLOCK: usize = 64;
-/// One tile of a product; see [`super::multiply`].
-pub(super) fn multiply(
+/// One tile of a product; see [`crate::kernel::multiply`].
+pub(crate) fn multiply(
     q: Modulus,
     panels: &Panels,
     input: Input<'_>,

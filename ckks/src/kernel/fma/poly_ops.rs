@@ -4,11 +4,11 @@
 use pulp::{Simd, WithSimd};
 
 use super::field::{Field, dispatch};
-use super::{Mirror, TILE};
-use crate::modulus::{Factor, Modulus};
+use crate::kernel::{Mirror, TILE};
+use crate::ring::modulus::{Factor, Modulus};
 
-/// Two components in, three out; see [`super::square`].
-pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
+/// Two components in, three out; see [`crate::kernel::square`].
+pub(crate) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
     dispatch(Square { q, input, output });
 }
 
@@ -40,8 +40,8 @@ impl WithSimd for Square<'_> {
     }
 }
 
-/// See [`super::multiply_add`].
-pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
+/// See [`crate::kernel::multiply_add`].
+pub(crate) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
     dispatch(MultiplyAdd { q, accumulator, a, b });
 }
 
@@ -66,8 +66,8 @@ impl WithSimd for MultiplyAdd<'_> {
     }
 }
 
-/// See [`super::twist`].
-pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
+/// See [`crate::kernel::twist`].
+pub(crate) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
     // The mirror images in order, so that the pass below reads everything forwards.
     let Some((first, rest)) = a.split_first() else { return };
     let mirror: Vec<u64> = std::iter::once(*first).chain(rest.iter().rev().copied()).collect();
@@ -99,8 +99,8 @@ impl WithSimd for Twist<'_> {
     }
 }
 
-/// See [`super::lift`].
-pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+/// See [`crate::kernel::lift`].
+pub(crate) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     dispatch(Lift { p, q, from, to });
 }
 
@@ -123,8 +123,8 @@ impl WithSimd for Lift<'_> {
     }
 }
 
-/// See [`super::subtract_scale`].
-pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+/// See [`crate::kernel::subtract_scale`].
+pub(crate) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     dispatch(SubtractScale { q, x, y, factor: factor.parts().0 });
 }
 
@@ -149,8 +149,8 @@ impl WithSimd for SubtractScale<'_> {
     }
 }
 
-/// See [`super::scale_add_lifted`].
-pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+/// See [`crate::kernel::scale_add_lifted`].
+pub(crate) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
     dispatch(ScaleAddLifted { p, q, x, y, factor: factor.parts().0 });
 }
 

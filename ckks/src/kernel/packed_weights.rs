@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use super::Kernel;
-use super::alone::Alone;
-use super::cluster::{Cluster, clusters};
+use super::row_grouping::{Cluster, clusters};
+use super::singleton_rows::Alone;
 use crate::error::operand;
-use crate::modulus::Modulus;
+use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
 /// Rows in a panel: with four vectors a tile, as many accumulators as 32 registers hold.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::error::operand;
 use crate::kernel::Aligned;
-use crate::ntt::Transform;
+use crate::ring::ntt::Transform;
 use crate::{Batch, EvaluationKey, Parameters, Result, kernel};
 
 /// What to do to each ciphertext, in this order.
@@ -320,7 +320,7 @@ mod tests {
             let mut c = vec![0; N];
             batch.read(element, component, 0, &mut c);
             t.inverse(&mut c);
-            crate::ntt::schoolbook(q, &sum, &s).iter().zip(&c).map(|(&a, &b)| q.add(a, b)).collect()
+            crate::ring::ntt::schoolbook(q, &sum, &s).iter().zip(&c).map(|(&a, &b)| q.add(a, b)).collect()
         })
     }
 

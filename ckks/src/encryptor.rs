@@ -3,9 +3,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::encode::Joiner;
 use crate::error::operand;
-use crate::sample::{PublicSeed, SecretRng, Uniform};
+use crate::ring::encode::Joiner;
+use crate::ring::sample::{PublicSeed, SecretRng, Uniform};
 use crate::{Batch, Encoder, Error, Parameters, Result, SecretKey, kernel};
 
 /// Encrypts `slots` (at most N, the rest are zero) at `scale` with `limbs` limbs: returns `b = m + e - a s`, as

@@ -10,7 +10,7 @@
 use tfhe_ntt::prime64::Plan;
 
 use crate::kernel::{self, Kernel, Mirror};
-use crate::modulus::Modulus;
+use crate::ring::modulus::Modulus;
 
 /// The transform for one degree and one prime.
 pub(crate) struct Transform {
