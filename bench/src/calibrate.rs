@@ -1,7 +1,7 @@
 //! Measures the rates that predictions are made with: each from a small run of its own, or from what is left of one when
 //! what is known already is taken off. Must never fit a rate to a network that it is to predict.
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, Op, Operand, InputBatch};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
 use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};
@@ -63,8 +63,8 @@ fn processor_name() -> String {
 fn seconds(effort: Effort, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     sample(effort, || {
-        let outcome = pointwise::run(p, batch.limbs(), &[Source::Stored(batch)], ops)?;
-        least = outcome.seconds.get(index).copied().unwrap_or(least).min(least);
+        let outcome = pointwise::run(p, batch.limbs(), &[InputBatch::Stored(batch)], ops)?;
+        least = outcome.op_seconds.get(index).copied().unwrap_or(least).min(least);
         Ok(())
     })?;
     Ok(least / (p.degree() * batch.limbs()) as f64)
@@ -110,7 +110,7 @@ fn pointwise_rates(effort: Effort) -> Result<Rates> {
     let large = parameters(kernel, DEGREE, 1)?;
     let wide = residues(&large, 1, 2, WIDE)?;
     let sum = [linear(Operand::Input(0), &one)];
-    let whole = sample(effort, || Ok(pointwise::run(&large, 1, &[Source::Stored(&wide)], &sum).map(drop)?))?;
+    let whole = sample(effort, || Ok(pointwise::run(&large, 1, &[InputBatch::Stored(&wide)], &sum).map(drop)?))?;
     let streamed = whole.minimum / (2 * DEGREE) as f64;
     let stream = (streamed - known(&one)) / WIDE as f64;
     Ok(Rates {

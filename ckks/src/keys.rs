@@ -69,14 +69,14 @@ impl SecretKey {
 pub struct EvaluationKey {
     seed: PublicSeed,
     /// Per digit the masked half, `[prime][N]`.
-    masked: Vec<Vec<u64>>,
+    b: Vec<Vec<u64>>,
     /// Per digit the uniform half, expanded from the seed.
-    uniform: Vec<Vec<u64>>,
+    a: Vec<Vec<u64>>,
 }
 
 impl std::fmt::Debug for EvaluationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "EvaluationKey({} digits)", self.masked.len())
+        write!(f, "EvaluationKey({} digits)", self.b.len())
     }
 }
 
@@ -110,10 +110,10 @@ impl EvaluationKey {
                 masked
             })
             .collect();
-        Self { seed, masked, uniform }
+        Self { seed, b, a }
     }
 
-    /// From the parts that [`Self::seed`] and [`Self::masked`] give.
+    /// From the parts that [`Self::seed`] and [`Self::b`] give.
     pub fn from_parts(parameters: &Parameters, seed: PublicSeed, masked: Vec<Vec<u64>>) -> Result<Self> {
         let n = parameters.degree();
         let fits = |digit: &Vec<u64>| {
@@ -132,7 +132,7 @@ impl EvaluationKey {
             ));
         }
         let uniform = expand(parameters, &seed);
-        Ok(Self { seed, masked, uniform })
+        Ok(Self { seed, b, a })
     }
 
     /// The seed of the uniform halves.
@@ -141,8 +141,8 @@ impl EvaluationKey {
     }
 
     /// The masked halves: per digit `[prime][N]` residues, the special prime last.
-    pub fn masked(&self) -> &[Vec<u64>] {
-        &self.masked
+    pub fn b(&self) -> &[Vec<u64>] {
+        &self.b
     }
 
     /// `accumulators += digit * key` for one digit and one prime.
@@ -156,7 +156,7 @@ impl EvaluationKey {
     ) {
         let n = parameters.degree();
         let Some(q) = parameters.all_transforms().get(prime).map(crate::ring::ntt::Transform::modulus) else { return };
-        for (accumulator, half) in accumulators.into_iter().zip([&self.masked, &self.uniform]) {
+        for (accumulator, half) in accumulators.into_iter().zip([&self.b, &self.a]) {
             let key = half.get(digit).and_then(|d| d.get(prime * n..(prime + 1) * n)).unwrap_or_default();
             kernel::multiply_add(parameters.kernel(), q, accumulator, values, key);
         }

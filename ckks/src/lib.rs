@@ -27,7 +27,9 @@ pub use error::{Error, Result};
 pub use kernel::{Instruction, Kernel, Panels, TILE};
 pub use keys::{EvaluationKey, SecretKey};
 
-pub use compressed_batch::{Packed, pack_batch, pack_halves, pack_residues, packed_bytes, unpack_residues};
+pub use compressed_batch::{
+    CompressedBatch, compress_b, compress_batch, compressed_bytes, pack_residues, unpack_residues,
+};
 pub use key_switch::{Switch, Switched, relinearise, rescale, switch};
 pub use params::{Parameters, ParametersLiteral};
 pub use ring::encode::Encoder;

@@ -69,7 +69,7 @@ impl Probe {
         match pass {
             Pass::Forward => first.forward(a),
             Pass::Inverse => first.inverse(a),
-            Pass::Lift => kernel::lift(self.kernel, first.modulus(), second.modulus(), a, b),
+            Pass::Lift => kernel::base_extend(self.kernel, first.modulus(), second.modulus(), a, b),
             Pass::MultiplyAdd => kernel::multiply_add(self.kernel, first.modulus(), c, a, a),
         }
         // Nobody reads the result: without this the optimiser may leave out the work.

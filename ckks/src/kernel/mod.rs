@@ -1,6 +1,6 @@
 //! The arithmetic of tiles: integer-matrix products and squares of residues. Each path gives the same canonical
 //! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate for a
-//! tile; what a thread needs it keeps in [`Scratch`].
+//! tile; what a thread needs it keeps in [`ProductWorkspace`].
 
 mod aligned;
 pub(crate) mod bit_packing;
@@ -56,9 +56,9 @@ impl Kernel {
     }
 }
 
-/// Room for what one product needs while it is made; kept by a thread from tile to tile.
+/// Workspace for what one product needs while it is made; kept by a thread from tile to tile.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub(crate) struct ProductWorkspace {
     x: Vec<[f64; TILE]>,
     sums: Vec<[f64; fma::product::GROUP]>,
     squares: Vec<u64>,
@@ -75,7 +75,7 @@ pub(crate) enum Input<'a> {
     Square(&'a [u64]),
 }
 
-impl Scratch {
+impl ProductWorkspace {
     fn reserve(&mut self, x: usize, sums: usize) {
         self.x.resize(self.x.len().max(x), [0.0; TILE]);
         self.sums.resize(self.sums.len().max(sums), [0.0; fma::product::GROUP]);
@@ -101,7 +101,7 @@ pub(crate) fn multiply(
     panels: &Panels,
     input: Input<'_>,
     rows: &Rows<'_>,
-    scratch: &mut Scratch,
+    scratch: &mut ProductWorkspace,
     output: &mut [u64],
 ) {
     if kernel == Kernel::Fma && panels.run(q).is_some() {
@@ -146,13 +146,13 @@ pub(crate) fn multiply_add(kernel: Kernel, q: Modulus, accumulator: &mut [u64], 
 
 /// Factors for each coefficient and for its mirror image, the coefficient N - j.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Mirror {
-    pub(crate) own: Factors,
+pub(crate) struct TwistFactors {
+    pub(crate) direct: Factors,
     pub(crate) mirrored: Factors,
 }
 
 /// `a_j = own_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = own_0 a_0`; all residues canonical.
-pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &Mirror, a: &mut [u64]) {
+pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &TwistFactors, a: &mut [u64]) {
     match kernel {
         Kernel::Fma => fma::poly_ops::twist(q, table, a),
         #[cfg(target_arch = "x86_64")]
@@ -162,32 +162,32 @@ pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &Mirror, a: &mut [u64]) {
 }
 
 /// Residues modulo `p`, taken as integers of least absolute value, modulo `q`.
-pub(crate) fn lift(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+pub(crate) fn base_extend(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     match kernel {
-        Kernel::Fma if to.len().is_multiple_of(8) => fma::poly_ops::lift(p, q, from, to),
+        Kernel::Fma if to.len().is_multiple_of(8) => fma::poly_ops::base_extend(p, q, from, to),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if to.len().is_multiple_of(8) => ifma::poly_ops::lift(p, q, from, to),
-        _ => portable::lift(p, q, from, to),
+        Kernel::Ifma if to.len().is_multiple_of(8) => ifma::poly_ops::base_extend(p, q, from, to),
+        _ => portable::base_extend(p, q, from, to),
     }
 }
 
 /// `x = (x - y) factor`; all residues canonical.
-pub(crate) fn subtract_scale(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+pub(crate) fn mod_down_step(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     match kernel {
-        Kernel::Fma if x.len().is_multiple_of(8) => fma::poly_ops::subtract_scale(q, x, y, factor),
+        Kernel::Fma if x.len().is_multiple_of(8) => fma::poly_ops::mod_down_step(q, x, y, factor),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::poly_ops::subtract_scale(q, x, y, factor),
-        _ => portable::subtract_scale(q, x, y, factor),
+        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::poly_ops::mod_down_step(q, x, y, factor),
+        _ => portable::mod_down_step(q, x, y, factor),
     }
 }
 
 /// `x = x factor + y`, where `y` are residues modulo `p` taken as integers of least absolute value; all canonical.
-pub(crate) fn scale_add_lifted(kernel: Kernel, (p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+pub(crate) fn scale_add_extended(kernel: Kernel, (p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
     match kernel {
-        Kernel::Fma if x.len().is_multiple_of(8) => fma::poly_ops::scale_add_lifted((p, q), x, factor, y),
+        Kernel::Fma if x.len().is_multiple_of(8) => fma::poly_ops::scale_add_extended((p, q), x, factor, y),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::poly_ops::scale_add_lifted((p, q), x, factor, y),
-        _ => portable::scale_add_lifted((p, q), x, factor, y),
+        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::poly_ops::scale_add_extended((p, q), x, factor, y),
+        _ => portable::scale_add_extended((p, q), x, factor, y),
     }
 }
 

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 };
 
 use crate::kernel::portable;
-use crate::kernel::{Mirror, TILE};
+use crate::kernel::{TILE, TwistFactors};
 use crate::ring::modulus::{Factor, Factors, Modulus};
 
 const VECTORS: usize = TILE / 8;
@@ -55,13 +55,13 @@ fn multiply_add_checked(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64
     }
 }
 
-pub(crate) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
+pub(crate) fn twist(q: Modulus, table: &TwistFactors, a: &mut [u64]) {
     // SAFETY: the instructions are available (module invariant).
     unsafe { twist_checked(q, table, a) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn twist_checked(q: Modulus, table: &Mirror, a: &mut [u64]) {
+fn twist_checked(q: Modulus, table: &TwistFactors, a: &mut [u64]) {
     let r = Reducer::new(q);
     let n = a.len();
     // Eight coefficients from `j` and their mirror images, which end at `n - j`, as long as they do not meet.
@@ -85,8 +85,8 @@ fn twist_checked(q: Modulus, table: &Mirror, a: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn combine(r: &Reducer, table: &Mirror, j: usize, x: __m512i, y: __m512i) -> Option<__m512i> {
-    let sum = _mm512_add_epi64(r.multiply_factors(x, &table.own, j)?, r.multiply_factors(y, &table.mirrored, j)?);
+fn combine(r: &Reducer, table: &TwistFactors, j: usize, x: __m512i, y: __m512i) -> Option<__m512i> {
+    let sum = _mm512_add_epi64(r.multiply_factors(x, &table.direct, j)?, r.multiply_factors(y, &table.mirrored, j)?);
     Some(r.subtract_once(sum))
 }
 
@@ -99,27 +99,27 @@ fn reverse(x: __m512i) -> __m512i {
     _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), x)
 }
 
-pub(crate) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+pub(crate) fn base_extend(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     // SAFETY: the instructions are available (module invariant).
-    unsafe { lift_checked(p, q, from, to) }
+    unsafe { base_extend_checked(p, q, from, to) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn lift_checked(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
-    let lift = Lift::new(p, q);
+fn base_extend_checked(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    let lift = BaseExtend::new(p, q);
     for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
         store(to, lift.apply(load(from)));
     }
 }
 
 /// From one prime to another.
-struct Lift {
+struct BaseExtend {
     r: Reducer,
     half: __m512i,
     shift: __m512i,
 }
 
-impl Lift {
+impl BaseExtend {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn new(p: Modulus, q: Modulus) -> Self {
         Self {
@@ -137,14 +137,14 @@ impl Lift {
     }
 }
 
-pub(crate) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+pub(crate) fn scale_add_extended((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
     // SAFETY: the instructions are available (module invariant).
-    unsafe { scale_add_lifted_checked((p, q), x, factor, y) }
+    unsafe { scale_add_extended_checked((p, q), x, factor, y) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn scale_add_lifted_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
-    let lift = Lift::new(p, q);
+fn scale_add_extended_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    let lift = BaseExtend::new(p, q);
     let (w, quotient) = factor.parts();
     let (w, quotient) = (_mm512_set1_epi64(w.cast_signed()), _mm512_set1_epi64((quotient >> 12).cast_signed()));
     for (x, y) in x.as_chunks_mut::<8>().0.iter_mut().zip(y.as_chunks::<8>().0) {
@@ -153,13 +153,13 @@ fn scale_add_lifted_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: F
     }
 }
 
-pub(crate) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+pub(crate) fn mod_down_step(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     // SAFETY: the instructions are available (module invariant).
-    unsafe { subtract_scale_checked(q, x, y, factor) }
+    unsafe { mod_down_step_checked(q, x, y, factor) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn subtract_scale_checked(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+fn mod_down_step_checked(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     let r = Reducer::new(q);
     let (w, quotient) = factor.parts();
     let (w, quotient) = (_mm512_set1_epi64(w.cast_signed()), _mm512_set1_epi64((quotient >> 12).cast_signed()));

@@ -1,5 +1,5 @@
 //! Reading packed residues eight at a time with byte permutations (AVX-512 VBMI). Must never run on a processor without
-//! the instructions, which [`Places::new`] sees to.
+//! the instructions, which [`ByteShuffle::new`] sees to.
 #![allow(unsafe_code, reason = "intrinsics; every access is covered by a length check in the same function")]
 
 use std::arch::x86_64::{
@@ -12,7 +12,7 @@ use crate::kernel::TILE;
 
 /// Where in a run of bytes each of eight residues is.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct ByteShuffle {
     bits: u32,
     /// For each byte of the result the byte to take.
     bytes: [u8; 64],
@@ -20,7 +20,7 @@ pub(crate) struct Places {
     shifts: [u64; 8],
 }
 
-impl Places {
+impl ByteShuffle {
     /// `None` on processors without the instructions. Residues have at most 50 bits.
     pub(crate) fn new(bits: u32) -> Option<Self> {
         let available = std::is_x86_feature_detected!("avx512vbmi") && std::is_x86_feature_detected!("avx512bw");
@@ -37,7 +37,7 @@ impl Places {
         if bytes.len() < self.bits as usize * (TILE / 8) {
             return u64::MAX;
         }
-        // SAFETY: the instructions are available, or there would be no `Places`.
+        // SAFETY: the instructions are available, or there would be no `ByteShuffle`.
         unsafe { self.unpack_checked(bytes, values) }
     }
 
