@@ -1,7 +1,7 @@
 //! Measures the rates that predictions are made with: each from a small run of its own, or from what is left of one when
 //! what is known already is taken off. Must never fit a rate to a network that it is to predict.
 
-use beaa_ckks::pointwise::{self, Op, Operand, InputBatch};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
 use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};

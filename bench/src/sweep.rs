@@ -1,7 +1,7 @@
 //! How times grow: with the batch, the depth of the network, the ring and its limbs, and the weights that are left. All on
 //! one thread, in processor seconds. Must never interpolate: every point is a run.
 
-use beaa_ckks::pointwise::{self, Op, Operand, InputBatch};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{
     EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,

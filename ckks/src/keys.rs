@@ -85,14 +85,14 @@ impl EvaluationKey {
     pub fn generate(parameters: &Parameters, secret: &SecretKey, rng: &mut SecretRng) -> Self {
         let seed = rng.public_seed();
         let n = parameters.degree();
-        let uniform = expand(parameters, &seed);
-        let masked = uniform
+        let a = expand(parameters, &seed);
+        let b = a
             .iter()
             .enumerate()
             .map(|(digit, a)| {
                 let mut error = Zeroizing::new(vec![0_i64; n]);
                 rng.add_error(&mut error);
-                let mut masked = Vec::with_capacity(a.len());
+                let mut half = Vec::with_capacity(a.len());
                 for (index, (t, a)) in parameters.all_transforms().iter().zip(a.chunks(n)).enumerate() {
                     let q = t.modulus();
                     let s = secret.values(index);
@@ -105,16 +105,16 @@ impl EvaluationKey {
                             *b = q.add(*b, q.mul(p, q.mul(s, s)));
                         }
                     }
-                    masked.extend(b);
+                    half.extend(b);
                 }
-                masked
+                half
             })
             .collect();
         Self { seed, b, a }
     }
 
     /// From the parts that [`Self::seed`] and [`Self::b`] give.
-    pub fn from_parts(parameters: &Parameters, seed: PublicSeed, masked: Vec<Vec<u64>>) -> Result<Self> {
+    pub fn from_parts(parameters: &Parameters, seed: PublicSeed, b: Vec<Vec<u64>>) -> Result<Self> {
         let n = parameters.degree();
         let fits = |digit: &Vec<u64>| {
             digit.len() == parameters.all_transforms().len() * n
@@ -124,14 +124,14 @@ impl EvaluationKey {
                     .zip(digit.chunks(n))
                     .all(|(t, c)| c.iter().all(|&v| v < t.modulus().value()))
         };
-        if masked.len() != parameters.max_limbs() || !masked.iter().all(fits) {
+        if b.len() != parameters.max_limbs() || !b.iter().all(fits) {
             return Err(operand(
                 "reading an evaluation key",
                 "other contents",
                 format!("{} digits of canonical residues", parameters.max_limbs()),
             ));
         }
-        let uniform = expand(parameters, &seed);
+        let a = expand(parameters, &seed);
         Ok(Self { seed, b, a })
     }
 

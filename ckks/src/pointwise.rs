@@ -45,22 +45,22 @@ type Size = (usize, usize);
 pub enum InputBatch<'a> {
     /// In memory.
     Stored(&'a Batch),
-    /// CompressedBatch, and unpacked tile by tile.
-    CompressedBatch(&'a CompressedBatch<'a>),
+    /// Compressed, and unpacked tile by tile.
+    Compressed(&'a CompressedBatch<'a>),
 }
 
 impl InputBatch<'_> {
     fn size(&self) -> Size {
         match self {
             Self::Stored(b) => (b.len(), b.components()),
-            Self::CompressedBatch(p) => (p.len(), p.components()),
+            Self::Compressed(p) => (p.len(), p.components()),
         }
     }
 
     fn limbs(&self) -> usize {
         match self {
             Self::Stored(b) => b.limbs(),
-            Self::CompressedBatch(p) => p.limbs(),
+            Self::Compressed(p) => p.limbs(),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Setup {
     fn encrypt(&mut self, rows: &[Vec<f64>], scale: f64, limbs: usize) -> Batch {
         let seed = self.rng.public_seed();
         let n = self.parameters.degree();
-        let b: Vec<Vec<u64>> = rows
+        let halves: Vec<Vec<u64>> = rows
             .iter()
             .enumerate()
             .map(|(i, row)| {
@@ -53,7 +53,7 @@ impl Setup {
             .collect();
         Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
             let (b, a) = out.split_at_mut(limbs * n);
-            b.copy_from_slice(&b[i]);
+            b.copy_from_slice(&halves[i]);
             expand(&self.parameters, &seed, i as u64, a);
             Ok(())
         })

@@ -1,7 +1,7 @@
 //! What a client does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
 //! model. Must never write a plaintext anywhere.
 
-use beaa_ckks::{Encoder, encrypt as encrypt_slots, compress_b};
+use beaa_ckks::{Encoder, compress_b, encrypt as encrypt_slots};
 use beaa_ir::Signature;
 use rayon::prelude::*;
 

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use beaa_ckks::pointwise::{self, Op, InputBatch};
-use beaa_ckks::{Batch, EvaluationKey, CompressedBatch, Panels, Parameters, Switch, switch};
+use beaa_ckks::pointwise::{self, InputBatch, Op};
+use beaa_ckks::{Batch, CompressedBatch, EvaluationKey, Panels, Parameters, Switch, switch};
 use beaa_ir::{SparseMatrix, ValueInfo};
 
 use super::{Backend, Fused, FusedOp};
