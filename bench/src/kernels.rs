@@ -7,8 +7,8 @@ use beaa_ckks::{Batch, Instruction, Kernel, Panels, Parameters};
 use serde::Serialize;
 
 use crate::Result;
-use crate::clock::{Effort, alternate, on_threads, sample};
-use crate::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
+use crate::fixtures::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
+use crate::timing::{Repetitions, alternate, on_threads, sample};
 
 /// The layer that matters most: CryptoNets' 845 squares of three components each into 100.
 const DENSE: (usize, usize, usize) = (100, 845, 3);
@@ -56,7 +56,7 @@ pub struct PassFigures {
 }
 
 /// Measures every path that this machine has, on one thread.
-pub fn kernels(quick: bool) -> Result<Vec<KernelFigures>> {
+pub fn measure_kernels(quick: bool) -> Result<Vec<KernelFigures>> {
     on_threads(1, || Kernel::ALL.into_iter().filter(|k| k.available()).map(|k| kernel(k, quick)).collect())
 }
 
@@ -86,8 +86,8 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let mut run_square = || {
         Ok(pointwise::run(&parameters, 1, &[InputBatch::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?)
     };
-    let effort = Effort::small(quick);
-    let effort = Effort { seconds: 4.0 * effort.seconds, ..effort };
+    let effort = Repetitions::small(quick);
+    let effort = Repetitions { seconds: 4.0 * effort.seconds, ..effort };
     let times = alternate(effort, &mut [&mut peak, &mut run_dense, &mut run_sparse, &mut run_square, &mut run_wide])?;
     let rate = |i: usize, work: f64| times.get(i).map_or(0.0, |s| work / s.minimum);
     let slots = (components * TILE) as f64;
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_available_path_is_measured_and_one_is_in_use() {
-        let all = kernels(true).unwrap();
+        let all = measure_kernels(true).unwrap();
         assert_eq!(all.len(), Kernel::ALL.into_iter().filter(|k| k.available()).count());
         assert_eq!(all.iter().filter(|k| k.used).count(), 1);
         for k in &all {

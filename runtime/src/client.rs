@@ -2,7 +2,7 @@
 //! model. Must never write a plaintext anywhere.
 
 use beaa_ckks::{Encoder, compress_b, encrypt as encrypt_slots};
-use beaa_ir::Signature;
+use beaa_ir::ckks::Signature;
 use rayon::prelude::*;
 
 use crate::ciphertexts::{Header, expect_key, expect_program};

@@ -6,7 +6,7 @@ use std::path::Path;
 use beaa_ckks::{
     EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng, pack_residues, unpack_residues,
 };
-use beaa_ir::ParameterSet;
+use beaa_ir::ckks::ParameterSet;
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 

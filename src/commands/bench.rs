@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_bench::{
-    BackendFigures, KernelFigures, Memory, NetworkFigures, Recipe, Setting, SweepFigures, Table, backend_plots,
-    backend_tables, check_table, checks, fill, kernel_tables, network_tables, plots, random, sweep_tables,
+    BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, SweepFigures, Table,
+    backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables, plots,
+    random_network, sweep_tables,
 };
 use beaa_compiler::Machine;
 use beaa_ir::load_model;
@@ -77,16 +78,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let options = arguments.target.options()?;
     let model = match &arguments.model {
         Some(path) => load_model(path).with_context(|| format!("reading model {}", path.display()))?,
-        None => random(Recipe { seed: arguments.seed, ..Recipe::default() })?,
+        None => random_network(NetworkRecipe { seed: arguments.seed, ..NetworkRecipe::default() })?,
     };
     let mut machine =
         if arguments.what.contains(&What::Calibrate) { Machine::reference() } else { arguments.rates.load()? };
-    let setting = Setting {
+    let setting = BenchSettings {
         options,
         threads: rayon::current_num_threads(),
         quick: arguments.quick,
         seed: arguments.seed,
-        memory: Memory { reset: memory::reset_peak, peak: memory::peak },
+        memory: MemoryProbe { reset: memory::reset_peak, peak: memory::peak },
     };
     let wanted = |what: What| match arguments.what.is_empty() {
         true => !matches!(what, What::Calibrate | What::Backends),
@@ -105,15 +106,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let mut figures = Figures::default();
     if wanted(What::Kernels) {
         note("measuring kernels")?;
-        figures.kernels = beaa_bench::kernels(arguments.quick)?;
+        figures.kernels = beaa_bench::measure_kernels(arguments.quick)?;
     }
     if wanted(What::Network) {
         note("measuring a network")?;
-        figures.network = Some(beaa_bench::network(&model, &setting, &machine)?);
+        figures.network = Some(beaa_bench::measure_network(&model, &setting, &machine)?);
     }
     if wanted(What::Sweep) {
         note("sweeping over batch, depth, ring and pruned weights")?;
-        figures.sweep = Some(beaa_bench::sweep(&model, arguments.quick)?);
+        figures.sweep = Some(beaa_bench::measure_sweeps(&model, arguments.quick)?);
     }
     if wanted(What::Backends) {
         note("measuring both backends side by side")?;
@@ -165,7 +166,7 @@ fn machine_text(machine: &Machine) -> String {
 /// Tables into the page, plots into its folder.
 fn write(page: &PathBuf, tables: &[Table], figures: &Figures) -> Result<()> {
     let text = std::fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
-    files::write(page, fill(&text, tables)?.as_bytes())?;
+    files::write(page, fill_page(&text, tables)?.as_bytes())?;
     let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
     let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();
     for (name, svg) in sweeps.into_iter().chain(backends) {

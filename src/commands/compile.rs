@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use beaa_compiler::{Compiled, Options, compile_for, explain};
 use beaa_datasets::{Dataset, SourceSpec, Split};
-use beaa_ir::{Interface, Model, load_model, save_interface, save_program};
+use beaa_ir::ckks::{SignatureFile, save_program, save_signature};
+use beaa_ir::{Model, load_model};
 use clap::Args;
 use serde_json::json;
 
@@ -160,7 +161,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     save_program(&compiled.program, &arguments.out)
         .with_context(|| format!("writing program {}", arguments.out.display()))?;
     let signature = beside(&arguments.out, ".signature");
-    save_interface(&Interface::from(&compiled.program), &signature)
+    save_signature(&SignatureFile::from(&compiled.program), &signature)
         .with_context(|| format!("writing signature {}", signature.display()))?;
     let record = json!({"model": arguments.model, "options": options, "report": report});
     files::write_json(&beside(&arguments.out, ".json"), &record)?;

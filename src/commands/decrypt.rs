@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::{Interface, load_interface, load_lookup_interface};
+use beaa_ir::ckks::{SignatureFile, load_signature};
+use beaa_ir::tfhe;
 use beaa_runtime::{ClientKey, EncryptedOutput};
 use clap::Args;
 use serde::Serialize;
@@ -57,10 +58,10 @@ struct Answers {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if lookup::is(&arguments.program)? {
         let logits = lookup::decrypt(arguments, context)?;
-        let classes = load_lookup_interface(&arguments.program)?.signature.classes;
+        let classes = tfhe::load_signature(&arguments.program)?.signature.classes;
         return show(arguments, logits, &classes, None, context);
     }
-    let interface = load_interface(&arguments.program)
+    let interface = load_signature(&arguments.program)
         .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let output =
@@ -115,7 +116,7 @@ fn show(
 }
 
 /// Half the width of the noise that hides errors of the predicted size by a factor of `2^bits`.
-fn width(interface: &Interface, bits: f64) -> Result<f64> {
+fn width(interface: &SignatureFile, bits: f64) -> Result<f64> {
     if !(0.0..=60.0).contains(&bits) {
         return Err(Exit::Usage.because(format!("--share: found {bits}, expected a number of bits from 0 to 60")));
     }

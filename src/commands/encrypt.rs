@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::{Images, SourceSpec};
-use beaa_ir::load_interface;
+use beaa_ir::ckks::load_signature;
 use beaa_runtime::ClientKey;
 use clap::Args;
 use serde_json::json;
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if lookup::is(&arguments.program)? {
         return lookup::encrypt(arguments, context);
     }
-    let interface = load_interface(&arguments.program)
+    let interface = load_signature(&arguments.program)
         .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let signature = &interface.signature;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
-use beaa_ir::{Model, load_lookup, load_model, load_program};
+use beaa_ir::ckks::load_program;
+use beaa_ir::{Model, load_model, tfhe};
 use beaa_trainer::DeviceKind;
 use clap::Args;
 use serde::Serialize;
@@ -70,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         Some(path) => {
             let doing = || format!("reading program {}", path.display());
             let compiled = if lookup::is(path)? {
-                let program = load_lookup(path).with_context(doing)?;
+                let program = tfhe::load_program(path).with_context(doing)?;
                 normalise(&images.take(1), &program.signature().input)?;
                 lookup::evaluate(&program, &images)
             } else {

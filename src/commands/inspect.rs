@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::{Report, cost, explain, explain_choices};
+use beaa_ir::ckks::{Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
-use beaa_ir::{
-    Activation, LayerOp, Model, Program, Range, Shape, Tensor, dump, load_model, load_program, program_hash,
-};
+use beaa_ir::{Activation, LayerOp, Model, Range, Shape, Tensor, load_model};
 use clap::Args;
 use serde_json::{Value, json};
 

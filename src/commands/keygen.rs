@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::load_interface;
+use beaa_ir::ckks::load_signature;
 use clap::Args;
 use serde_json::json;
 
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if lookup::is(&arguments.program)? {
         return lookup::keygen(arguments, context);
     }
-    let interface = load_interface(&arguments.program)
+    let interface = load_signature(&arguments.program)
         .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let (secret, evaluation) = arguments.places()?;
     let (client, server) = beaa_runtime::keygen(&interface.signature.parameters, arguments.seed)?;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::load_program;
+use beaa_ir::ckks::load_program;
 use beaa_runtime::{EncryptedInput, ServerKey, plan};
 use clap::Args;
 use serde_json::json;

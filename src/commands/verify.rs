@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
-use beaa_ir::{Model, Program, container, load_model, load_program};
+use beaa_ir::ckks::{Program, load_program};
+use beaa_ir::{Model, container, load_model};
 use beaa_runtime::Verification;
 use beaa_trainer::DeviceKind;
 use clap::Args;

@@ -1,7 +1,7 @@
 //! The client's subcommands for look-up programs. Must never write pixels, and keys only with mode 0600.
 
 use anyhow::{Context as _, Result};
-use beaa_ir::load_lookup_interface;
+use beaa_ir::tfhe::load_signature;
 use beaa_runtime::{LookupClientKey, LookupOutput, decrypt_lookup, encrypt_lookup, keygen_lookup};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::files;
 
 pub(crate) fn keygen(arguments: &keygen::Arguments, context: &Context) -> Result<()> {
     let doing = || format!("reading program {}", arguments.program.display());
-    let interface = load_lookup_interface(&arguments.program).with_context(doing)?;
+    let interface = load_signature(&arguments.program).with_context(doing)?;
     let (secret, evaluation) = arguments.places()?;
     let (client, server) = keygen_lookup(&interface.signature.parameters, arguments.seed)?;
     client.save(&secret).with_context(|| format!("writing {}", secret.display()))?;
@@ -22,7 +22,7 @@ pub(crate) fn keygen(arguments: &keygen::Arguments, context: &Context) -> Result
 
 pub(crate) fn encrypt(arguments: &encrypt::Arguments, context: &Context) -> Result<()> {
     let doing = || format!("reading program {}", arguments.program.display());
-    let interface = load_lookup_interface(&arguments.program).with_context(doing)?;
+    let interface = load_signature(&arguments.program).with_context(doing)?;
     let key =
         LookupClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let signature = &interface.signature;
@@ -55,7 +55,7 @@ pub(crate) fn encrypt(arguments: &encrypt::Arguments, context: &Context) -> Resu
 /// The outputs of each image.
 pub(crate) fn decrypt(arguments: &decrypt::Arguments, context: &Context) -> Result<Vec<Vec<f64>>> {
     let doing = || format!("reading program {}", arguments.program.display());
-    let interface = load_lookup_interface(&arguments.program).with_context(doing)?;
+    let interface = load_signature(&arguments.program).with_context(doing)?;
     let key =
         LookupClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let output =

@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result};
 use beaa_compiler::{LookupOptions, compile_lookup, explain_lookup};
 use beaa_datasets::{SourceSpec, Split};
-use beaa_ir::{LookupInterface, Model, save_lookup, save_lookup_interface};
+use beaa_ir::Model;
+use beaa_ir::tfhe::{SignatureFile, save_program, save_signature};
 use serde_json::json;
 
 use crate::commands::compile::{Arguments, beside};
@@ -34,8 +35,8 @@ pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -
     let compiled = compile_lookup(model, &options, &machine, &pixels)?;
     files::parent(&arguments.out)?;
     let doing = || format!("writing program {}", arguments.out.display());
-    save_lookup(&compiled.program, &arguments.out).with_context(doing)?;
-    save_lookup_interface(&LookupInterface::from(&compiled.program), &beside(&arguments.out, ".signature"))
+    save_program(&compiled.program, &arguments.out).with_context(doing)?;
+    save_signature(&SignatureFile::from(&compiled.program), &beside(&arguments.out, ".signature"))
         .with_context(doing)?;
     let record = json!({"model": arguments.model, "backend": "tfhe", "options": options, "report": compiled.report});
     files::write_json(&beside(&arguments.out, ".json"), &record)?;

@@ -29,13 +29,13 @@ pub(crate) use server::{run, verify};
 /// Whether the file belongs to the `tfhe` backend; files that cannot be read are not, and whoever reads them says why.
 pub(crate) fn is(path: &Path) -> Result<bool> {
     let kind = container::kind(path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(kind.is_some_and(container::Kind::is_lookup))
+    Ok(kind.is_some_and(container::Kind::is_tfhe))
 }
 
 #[cfg(not(feature = "tfhe"))]
 mod absent {
     use anyhow::Result;
-    use beaa_bench::{BackendFigures, Setting};
+    use beaa_bench::{BackendFigures, BenchSettings};
     use beaa_compiler::Machine;
     use beaa_ir::Model;
 
@@ -51,7 +51,7 @@ mod absent {
     pub(crate) fn compare(
         _: (&Model, bool),
         _: (&commands::compile::Target, &Roots),
-        _: &Setting,
+        _: &BenchSettings,
         _: &Machine,
     ) -> Result<BackendFigures> {
         absent()

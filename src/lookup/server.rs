@@ -1,7 +1,7 @@
 //! The server's subcommand for look-up programs, and verification. `run` must never accept a secret key.
 
 use anyhow::{Context as _, Result};
-use beaa_ir::load_lookup;
+use beaa_ir::tfhe::load_program;
 use beaa_runtime::{LookupInput, LookupServerKey, keygen_lookup, run_lookup, verify_lookup};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::score::{accuracy, percent, predictions};
 
 pub(crate) fn run(arguments: &run::Arguments, context: &Context) -> Result<()> {
     let program =
-        load_lookup(&arguments.program).with_context(|| format!("reading program {}", arguments.program.display()))?;
+        load_program(&arguments.program).with_context(|| format!("reading program {}", arguments.program.display()))?;
     let key = LookupServerKey::load(&arguments.keys)
         .with_context(|| format!("reading evaluation key {}", arguments.keys.display()))?;
     let input =
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &run::Arguments, context: &Context) -> Result<()> {
 
 pub(crate) fn verify(arguments: &verify::Arguments, context: &Context) -> Result<()> {
     let program =
-        load_lookup(&arguments.file).with_context(|| format!("reading program {}", arguments.file.display()))?;
+        load_program(&arguments.file).with_context(|| format!("reading program {}", arguments.file.display()))?;
     let Some(spec) = &arguments.data_set else {
         return Err(Exit::Usage.because("verifying a program: no images; give --data-set"));
     };

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use beaa_datasets::Images;
-use beaa_ir::{Program, program_hash};
+use beaa_ir::ckks::{Program, program_hash};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, InputBatch, Op};
 use beaa_ckks::{Batch, CompressedBatch, EvaluationKey, Panels, Parameters, Switch, switch};
-use beaa_ir::{SparseMatrix, ValueInfo};
+use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::ValueInfo;
 
 use super::{Backend, Fused, FusedOp};
 use crate::Result;
