@@ -6,15 +6,18 @@
 pub mod ckks;
 pub mod container;
 mod error;
+pub mod images;
 mod model;
 mod sparse;
+pub mod stats;
 mod tensor;
+pub mod text;
 pub mod tfhe;
 
 pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
-    Trace, evaluate, evaluate_traced, load_model, save_model,
+    Trace, evaluate, evaluate_traced, load_model, output_shape, save_model,
 };
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

@@ -7,6 +7,7 @@ mod shapes;
 
 pub use evaluate::{Trace, evaluate, evaluate_traced};
 pub use file::{load_model, save_model};
+pub use shapes::output_shape;
 
 use serde::{Deserialize, Serialize};
 

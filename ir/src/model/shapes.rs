@@ -4,7 +4,11 @@
 use std::collections::HashMap;
 
 use super::{Activation, Conv2d, Layer, LayerOp, Linear, ModelLiteral, Pool2d};
+use crate::text::valid_name;
 use crate::{Error, Result, Shape, Tensor};
+
+/// What names the image where a layer's name is expected.
+const INPUT: &str = "input";
 
 /// The most elements a feature map or tensor of a model may have: far above any sensible network, far below overflow.
 const MAX_ELEMENTS: usize = 1 << 28;
@@ -17,10 +21,13 @@ pub(crate) fn infer(model: &ModelLiteral) -> Result<Vec<Shape>> {
     let mut current = model.input.shape();
     for layer in &model.layers {
         let name = layer.name.as_str();
-        if name.is_empty() || name == "input" || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        if name == INPUT || !valid_name(name) {
             return Err(Error::layer(name, "this name", "letters, digits, `.`, `_` or `-`, and not `input`"));
         }
-        current = output_shape(layer, current, &seen, model.input.shape())?;
+        current = output_shape(layer, current, |name| match name {
+            INPUT => Some(model.input.shape()),
+            name => seen.get(name).copied(),
+        })?;
         if current.is_empty() || current.len() > MAX_ELEMENTS {
             return Err(Error::layer(name, format!("an output of {current}"), "between 1 and 2^28 elements"));
         }
@@ -64,7 +71,12 @@ fn check_input(model: &ModelLiteral) -> Result<()> {
     Ok(())
 }
 
-fn output_shape(layer: &Layer, input: Shape, seen: &HashMap<&str, Shape>, image: Shape) -> Result<Shape> {
+/// The shape of what a layer makes of an `input`; `earlier` gives the shapes of the layers before it by name, and the
+/// image's for `input`.
+///
+/// # Errors
+/// Says which of the layer's tensors and settings do not fit the input.
+pub fn output_shape(layer: &Layer, input: Shape, earlier: impl Fn(&str) -> Option<Shape>) -> Result<Shape> {
     let name = layer.name.as_str();
     match &layer.op {
         LayerOp::Conv2d(conv) => conv_shape(name, conv, input),
@@ -84,16 +96,13 @@ fn output_shape(layer: &Layer, input: Shape, seen: &HashMap<&str, Shape>, image:
         }
         LayerOp::AvgPool(pool) => pool_shape(name, pool, input),
         LayerOp::Flatten => Ok(Shape::Flat { features: input.len() }),
-        LayerOp::Add { with } => match seen.get(with.as_str()) {
-            Some(other) if *other == input => Ok(input),
+        LayerOp::Add { with } => match earlier(with).filter(|_| with != INPUT) {
+            Some(other) if other == input => Ok(input),
             Some(other) => Err(Error::layer(name, format!("`{with}` of shape {other}"), format!("shape {input}"))),
             None => Err(Error::layer(name, format!("`{with}`"), "the name of an earlier layer")),
         },
-        LayerOp::Branch { from } => match seen.get(from.as_str()) {
-            Some(shape) => Ok(*shape),
-            None if from == "input" => Ok(image),
-            None => Err(Error::layer(name, format!("`{from}`"), "the name of an earlier layer, or `input`")),
-        },
+        LayerOp::Branch { from } => earlier(from)
+            .ok_or_else(|| Error::layer(name, format!("`{from}`"), "the name of an earlier layer, or `input`")),
         LayerOp::Activation { function, range } => {
             if let Some(r) = range
                 && !(r.min.is_finite() && r.max.is_finite() && r.min <= r.max)
@@ -189,11 +198,11 @@ fn window(name: &str, size: usize, kernel: usize, stride: usize, padding: usize,
         return Err(bad());
     }
     let padded = size + 2 * padding;
-    let reach = (kernel - 1) * dilation + 1;
-    if reach > padded {
+    let extent = (kernel - 1) * dilation + 1;
+    if extent > padded {
         return Err(bad());
     }
-    Ok((padded - reach) / stride + 1)
+    Ok((padded - extent) / stride + 1)
 }
 
 fn expect_shape(name: &str, what: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
