@@ -1,5 +1,6 @@
 //! The pages are true: the commands of README.md run as printed, and every link and path of any page leads somewhere.
 
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
