@@ -1,6 +1,7 @@
 //! Files of earlier format versions load for ever, or say which version is needed. One small file of every kind lies
 //! under `tests/data/v1` and `tests/data/v2`; they are never rewritten. Version 2 changed keys' and ciphertexts' residues.
 
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
