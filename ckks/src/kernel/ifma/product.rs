@@ -1,5 +1,5 @@
 //! Integer-matrix products with AVX-512 IFMA: 52-bit products summed lazily in 64-bit lanes, reduced once. Must never run
-//! on a processor without the instructions, which [`super::Kernel::available`] guarantees.
+//! on a processor without the instructions, which [`crate::kernel::Kernel::available`] guarantees.
 //!
 //! Exactness. Residues have k bits, weights b with their sign, k + b <= 52. With an offset of 2^(b-1) weights are never
 //! negative, the low product is the whole product, and up to 4096 of them fit 64 bits; the offset's share, 2^(b-1) times
@@ -13,11 +13,11 @@ use std::arch::x86_64::{
     _mm512_slli_epi64, _mm512_sllv_epi64, _mm512_srai_epi64, _mm512_sub_epi64,
 };
 
-use super::ifma::{Reducer, load, store};
-use super::panels::{Group, Panel};
-use super::portable::{bias, write_empty_rows};
-use super::{Input, Panels, Rows, Scratch, TILE};
-use crate::modulus::Modulus;
+use super::poly_ops::{Reducer, load, store};
+use crate::kernel::packed_weights::{Group, Panel};
+use crate::kernel::portable::{bias, write_empty_rows};
+use crate::kernel::{Input, Panels, ProductWorkspace, Rows, TILE};
+use crate::ring::modulus::Modulus;
 
 const VECTORS: usize = TILE / 8;
 type TileVectors = [__m512i; VECTORS];
@@ -25,12 +25,12 @@ type TileVectors = [__m512i; VECTORS];
 const BLOCK: usize = 64;
 
 /// One tile of a product; `run` is what [`Panels::signed_run`] says.
-pub(super) fn multiply(
+pub(crate) fn multiply(
     q: Modulus,
     panels: &Panels,
     input: Input<'_>,
     rows: &Rows<'_>,
-    (scratch, run): (&mut Scratch, usize),
+    (scratch, run): (&mut ProductWorkspace, usize),
     output: &mut [u64],
 ) {
     let (words, components) = match input {
@@ -63,7 +63,7 @@ unsafe fn multiply_checked(
     panels: &Panels,
     input: Input<'_>,
     rows: &Rows<'_>,
-    (scratch, run): (&mut Scratch, usize),
+    (scratch, run): (&mut ProductWorkspace, usize),
     output: &mut [u64],
 ) {
     let sums = scratch.row_sums.words_mut();
@@ -81,14 +81,14 @@ unsafe fn multiply_checked(
             // SAFETY: the caller vouches for the columns.
             unsafe { component.group(group, sums, output) };
         }
-        for (segment, weights) in panels.alone.segments() {
+        for (segment, weights) in panels.singletons.segments() {
             let Some(sums) = tile_mut(sums, segment.place) else { continue };
-            let before = if segment.continues { load_tile(sums) } else { [_mm512_setzero_si512(); VECTORS] };
+            let before = if segment.accumulates { load_tile(sums) } else { [_mm512_setzero_si512(); VECTORS] };
             // SAFETY: as above.
-            let sum = unsafe { component.dot_row(panels.alone.columns_of(segment), weights, before) };
+            let sum = unsafe { component.dot_row(panels.singletons.columns_of(segment), weights, before) };
             store_tile(sums, &sum);
         }
-        for row in &panels.alone.rows {
+        for row in &panels.singletons.rows {
             let Some(sums) = tile_mut(sums, row.place) else { continue };
             let sum = load_tile(sums);
             component.write_row((row.row, false), &sum, output);
@@ -166,7 +166,7 @@ impl Component<'_> {
                         *s = _mm512_sub_epi64(*s, c);
                     }
                 }
-                self.write_row((row, group.continues), &sum, output);
+                self.write_row((row, group.accumulates), &sum, output);
             }
         } else {
             for (l, s) in local.iter().zip(sums.chunks_exact_mut(TILE)) {
@@ -246,11 +246,11 @@ impl Component<'_> {
 
     /// Reduces a row's signed sum; with the bias, and what is there already, if this adds to it.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn write_row(&self, (row, continues): (u32, bool), sum: &TileVectors, output: &mut [u64]) {
+    fn write_row(&self, (row, accumulates): (u32, bool), sum: &TileVectors, output: &mut [u64]) {
         let start = (row as usize * self.rows.output_components + self.number) * TILE;
         let Some(out) = output.get_mut(start..start + TILE) else { return };
-        let constant = if self.number == 0 && !continues { bias(self.rows, row) } else { 0 };
-        let keep = self.rows.accumulate || continues;
+        let constant = if self.number == 0 && !accumulates { bias(self.rows, row) } else { 0 };
+        let keep = self.rows.accumulate || accumulates;
         let r = &self.reducer;
         // A multiple of q above 2^61 makes the signed sum positive; with it all stays below 2^63.
         let constant = _mm512_add_epi64(r.lift, _mm512_set1_epi64(constant.cast_signed()));

@@ -7,12 +7,12 @@ impl Panels {
     /// Products made for one slot: one for every row and column of a panel, zeros that rows share panels for included.
     pub fn products(&self) -> usize {
         let panels = self.groups.iter().flat_map(|g| g.panels.iter().map(move |p| g.columns.len() * p.rows.len()));
-        panels.sum::<usize>() + self.alone.columns.len()
+        panels.sum::<usize>() + self.singletons.columns.len()
     }
 
     /// Inputs read for one slot: each panel reads each of its columns once.
     pub fn loads(&self) -> usize {
-        self.groups.iter().map(|g| g.columns.len() * g.panels.len()).sum::<usize>() + self.alone.columns.len()
+        self.groups.iter().map(|g| g.columns.len() * g.panels.len()).sum::<usize>() + self.singletons.columns.len()
     }
 }
 
@@ -20,7 +20,7 @@ impl Panels {
 mod tests {
     use super::*;
     use crate::Kernel;
-    use crate::kernel::panels::PANEL_ROWS;
+    use crate::kernel::packed_weights::PANEL_ROWS;
 
     #[test]
     fn rows_that_share_columns_share_loads() {

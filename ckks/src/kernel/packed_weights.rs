@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use super::Kernel;
-use super::alone::Alone;
-use super::cluster::{Cluster, clusters};
+use super::row_grouping::{RowGroup, group_rows};
+use super::singleton_rows::SingletonRows;
 use crate::error::operand;
-use crate::modulus::Modulus;
+use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
 /// Rows in a panel: with four vectors a tile, as many accumulators as 32 registers hold.
@@ -27,7 +27,7 @@ const SHORT_SIGNED_RUN: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Panels {
     pub(crate) groups: Vec<Group>,
-    pub(crate) alone: Alone,
+    pub(crate) singletons: SingletonRows,
     /// Rows that have no weight at all.
     pub(crate) empty_rows: Vec<u32>,
     rows: usize,
@@ -36,19 +36,19 @@ pub struct Panels {
     norm: u64,
     /// Largest sum of absolute weights over aligned windows of 1, 2, 4, ... columns of a group.
     norms: Vec<u64>,
-    form: Form,
+    form: WeightForm,
 }
 
 /// How a weight is stored in 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum WeightForm {
     /// An integer, to which a group may have added its offset.
     Integer,
     /// The bits of a double.
     Double,
 }
 
-impl Form {
+impl WeightForm {
     pub(super) fn store(self, w: i64) -> u64 {
         match self {
             Self::Integer => w.cast_unsigned(),
@@ -63,7 +63,7 @@ pub(crate) struct Group {
     pub(crate) columns: Vec<u32>,
     pub(crate) panels: Vec<Panel>,
     /// Whether an earlier group has already written these rows.
-    pub(crate) continues: bool,
+    pub(crate) accumulates: bool,
     /// Added to each weight so that none is negative, or 0.
     pub(crate) offset: u64,
 }
@@ -118,25 +118,25 @@ impl Panels {
             largest = largest.max(weights.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0));
         }
         let weight_bits = 33 - largest.leading_zeros();
-        let form = if kernel == Kernel::Fma { Form::Double } else { Form::Integer };
+        let form = if kernel == Kernel::Fma { WeightForm::Double } else { WeightForm::Integer };
         let mut norms = vec![0; MAX_COLUMNS.ilog2() as usize + 1];
         // Panels with the same columns make one group.
         let mut order: Vec<Vec<u32>> = Vec::new();
         let mut members: HashMap<Vec<u32>, Vec<Vec<u32>>> = HashMap::new();
-        for Cluster { rows, columns } in clusters(kernel, rows, columns, &|r| row(r).0) {
+        for RowGroup { rows, columns } in group_rows(kernel, rows, columns, &|r| row(r).0) {
             if !members.contains_key(&columns) {
                 order.push(columns.clone());
             }
             members.entry(columns).or_default().push(rows);
         }
-        let (mut groups, mut alone) = (Vec::new(), Vec::new());
+        let (mut groups, mut singletons) = (Vec::new(), Vec::new());
         let mut done = 0;
         for columns in order {
             let ids = members.remove(&columns).unwrap_or_default();
             if let [single] = ids.as_slice()
                 && let [single] = single.as_slice()
             {
-                alone.push(*single);
+                singletons.push(*single);
                 continue;
             }
             let mut own = vec![0; norms.len()];
@@ -146,7 +146,7 @@ impl Panels {
             let shortest = own.get(SHORT_SIGNED_RUN).copied().unwrap_or(u64::MAX);
             let short = u128::from(shortest) << bits >= 1 << 51;
             let offset = match form {
-                Form::Integer if ids.len() >= OFFSET_PANELS || short => 1 << (weight_bits - 1),
+                WeightForm::Integer if ids.len() >= OFFSET_PANELS || short => 1 << (weight_bits - 1),
                 _ => 0,
             };
             if offset == 0 {
@@ -174,17 +174,17 @@ impl Panels {
                 groups.push(Group {
                     panels: panels.collect(),
                     columns: chunk.to_vec(),
-                    continues: part > 0,
+                    accumulates: part > 0,
                     offset: offset.cast_unsigned(),
                 });
             }
         }
-        let alone = Alone::new(&alone, done, columns, form, &row);
-        for (_, weights) in alone.segments() {
+        let singletons = SingletonRows::new(&singletons, done, columns, form, &row);
+        for (_, weights) in singletons.segments() {
             let weights: Vec<i32> = weights.iter().map(|&w| weight(form, w) as i32).collect();
             raise(&mut norms, &weights);
         }
-        Ok(Self { groups, alone, empty_rows, rows, columns, weight_bits, norm, norms, form })
+        Ok(Self { groups, singletons, empty_rows, rows, columns, weight_bits, norm, norms, form })
     }
 
     /// Number of outputs.
@@ -199,7 +199,7 @@ impl Panels {
 
     /// The columns that any row reads, some of them more than once.
     pub(crate) fn read(&self) -> impl Iterator<Item = u32> + '_ {
-        self.groups.iter().flat_map(|g| &g.columns).chain(&self.alone.columns).copied()
+        self.groups.iter().flat_map(|g| &g.columns).chain(&self.singletons.columns).copied()
     }
 
     /// A stored weight as an integer, the group's offset included.
@@ -215,7 +215,7 @@ impl Panels {
         let largest = u128::from(q.value() / 2) + (u128::from(q.value()).pow(2) >> 53) + 2;
         // Besides the products: what the sum starts from, the bias, half the weights' sum, and what is added to.
         let fits = |norm: u64| (2 * u128::from(norm) + 4) * largest < 2 * EXACT;
-        if self.form != Form::Double {
+        if self.form != WeightForm::Double {
             return None;
         }
         if fits(self.norm) {
@@ -229,7 +229,7 @@ impl Panels {
     /// offsets do not fit 52 bits, or sums of rows not 62, or weights are stored in the other form.
     pub(crate) fn signed_run(&self, q: Modulus) -> Option<usize> {
         let fits = |norm: u64| u128::from(norm) * u128::from(q.value()) < 1 << 51;
-        if self.form != Form::Integer || q.bits() + self.weight_bits > 52 || !self.fits_64_bits(q) {
+        if self.form != WeightForm::Integer || q.bits() + self.weight_bits > 52 || !self.fits_64_bits(q) {
             return None;
         }
         if fits(self.norm) { Some(usize::MAX) } else { self.longest(fits) }
@@ -245,10 +245,10 @@ impl Panels {
     }
 }
 
-fn weight(form: Form, stored: u64) -> i64 {
+fn weight(form: WeightForm, stored: u64) -> i64 {
     match form {
-        Form::Integer => stored.cast_signed(),
-        Form::Double => f64::from_bits(stored) as i64,
+        WeightForm::Integer => stored.cast_signed(),
+        WeightForm::Double => f64::from_bits(stored) as i64,
     }
 }
 

@@ -2,7 +2,7 @@
 //! one that is.
 
 use super::{Kernel, TILE};
-use crate::modulus::Modulus;
+use crate::ring::modulus::Modulus;
 
 /// Bytes of a tile of residues.
 pub(crate) fn tile_bytes(q: Modulus) -> usize {
@@ -32,7 +32,7 @@ pub(crate) fn pack(values: &[u64; TILE], q: Modulus, out: &mut [u8]) {
 pub(crate) struct Unpacker {
     q: Modulus,
     #[cfg(target_arch = "x86_64")]
-    wide: Option<super::ifma_bits::Places>,
+    wide: Option<super::ifma::unpack::ByteShuffle>,
 }
 
 impl Unpacker {
@@ -42,7 +42,7 @@ impl Unpacker {
         Self {
             q,
             #[cfg(target_arch = "x86_64")]
-            wide: (kernel == Kernel::Ifma).then(|| super::ifma_bits::Places::new(q.bits())).flatten(),
+            wide: (kernel == Kernel::Ifma).then(|| super::ifma::unpack::ByteShuffle::new(q.bits())).flatten(),
         }
     }
 

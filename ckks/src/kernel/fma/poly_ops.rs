@@ -4,11 +4,11 @@
 use pulp::{Simd, WithSimd};
 
 use super::field::{Field, dispatch};
-use super::{Mirror, TILE};
-use crate::modulus::{Factor, Modulus};
+use crate::kernel::{TILE, TwistFactors};
+use crate::ring::modulus::{Factor, Modulus};
 
-/// Two components in, three out; see [`super::square`].
-pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
+/// Two components in, three out; see [`crate::kernel::square`].
+pub(crate) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
     dispatch(Square { q, input, output });
 }
 
@@ -40,8 +40,8 @@ impl WithSimd for Square<'_> {
     }
 }
 
-/// See [`super::multiply_add`].
-pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
+/// See [`crate::kernel::multiply_add`].
+pub(crate) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
     dispatch(MultiplyAdd { q, accumulator, a, b });
 }
 
@@ -66,8 +66,8 @@ impl WithSimd for MultiplyAdd<'_> {
     }
 }
 
-/// See [`super::twist`].
-pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
+/// See [`crate::kernel::twist`].
+pub(crate) fn twist(q: Modulus, table: &TwistFactors, a: &mut [u64]) {
     // The mirror images in order, so that the pass below reads everything forwards.
     let Some((first, rest)) = a.split_first() else { return };
     let mirror: Vec<u64> = std::iter::once(*first).chain(rest.iter().rev().copied()).collect();
@@ -76,7 +76,7 @@ pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
 
 struct Twist<'a> {
     q: Modulus,
-    table: &'a Mirror,
+    table: &'a TwistFactors,
     a: &'a mut [u64],
     mirror: &'a [u64],
 }
@@ -87,31 +87,32 @@ impl WithSimd for Twist<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let f = Field::new(simd, self.q);
-        let factors = S::as_simd_u64s(&self.table.own.values).0.iter();
+        let factors = S::as_simd_u64s(&self.table.direct.values).0.iter();
         let factors = factors.zip(S::as_simd_u64s(&self.table.mirrored.values).0);
         let values = S::as_mut_simd_u64s(self.a).0.iter_mut().zip(S::as_simd_u64s(self.mirror).0);
-        for ((a, &back), (&own, &mirrored)) in values.zip(factors) {
-            let sum = f
-                .simd
-                .add_f64s(f.multiply(f.centred(*a), f.centred(own)), f.multiply(f.centred(back), f.centred(mirrored)));
+        for ((a, &back), (&direct, &mirrored)) in values.zip(factors) {
+            let sum = f.simd.add_f64s(
+                f.multiply(f.centred(*a), f.centred(direct)),
+                f.multiply(f.centred(back), f.centred(mirrored)),
+            );
             *a = f.canonical(f.reduce(sum));
         }
     }
 }
 
-/// See [`super::lift`].
-pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
-    dispatch(Lift { p, q, from, to });
+/// See [`crate::kernel::base_extend`].
+pub(crate) fn base_extend(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    dispatch(BaseExtend { p, q, from, to });
 }
 
-struct Lift<'a> {
+struct BaseExtend<'a> {
     p: Modulus,
     q: Modulus,
     from: &'a [u64],
     to: &'a mut [u64],
 }
 
-impl WithSimd for Lift<'_> {
+impl WithSimd for BaseExtend<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -123,19 +124,19 @@ impl WithSimd for Lift<'_> {
     }
 }
 
-/// See [`super::subtract_scale`].
-pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
-    dispatch(SubtractScale { q, x, y, factor: factor.parts().0 });
+/// See [`crate::kernel::mod_down_step`].
+pub(crate) fn mod_down_step(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+    dispatch(ModDownStep { q, x, y, factor: factor.parts().0 });
 }
 
-struct SubtractScale<'a> {
+struct ModDownStep<'a> {
     q: Modulus,
     x: &'a mut [u64],
     y: &'a [u64],
     factor: u64,
 }
 
-impl WithSimd for SubtractScale<'_> {
+impl WithSimd for ModDownStep<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -149,12 +150,12 @@ impl WithSimd for SubtractScale<'_> {
     }
 }
 
-/// See [`super::scale_add_lifted`].
-pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
-    dispatch(ScaleAddLifted { p, q, x, y, factor: factor.parts().0 });
+/// See [`crate::kernel::scale_add_extended`].
+pub(crate) fn scale_add_extended((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    dispatch(ScaleAddExtended { p, q, x, y, factor: factor.parts().0 });
 }
 
-struct ScaleAddLifted<'a> {
+struct ScaleAddExtended<'a> {
     p: Modulus,
     q: Modulus,
     x: &'a mut [u64],
@@ -162,7 +163,7 @@ struct ScaleAddLifted<'a> {
     factor: u64,
 }
 
-impl WithSimd for ScaleAddLifted<'_> {
+impl WithSimd for ScaleAddExtended<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Rows that share their columns with no other, cut into windows of columns so that what one window reads stays in the
 //! first-level cache while all rows pass. Must never order a row's windows other than from its first column on.
 
-use super::panels::Form;
+use super::packed_weights::WeightForm;
 
 /// Columns of a window: all slots of so many fill most of the first-level cache.
 const WINDOW: usize = 128;
@@ -10,7 +10,7 @@ const LONG: usize = 64;
 
 /// All such rows.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Alone {
+pub(crate) struct SingletonRows {
     pub(crate) rows: Vec<Row>,
     /// Window by window, and in each row by row.
     order: Vec<Segment>,
@@ -35,18 +35,18 @@ pub(crate) struct Segment {
     /// See [`Row::place`].
     pub(crate) place: usize,
     /// Whether an earlier segment has begun the row.
-    pub(crate) continues: bool,
+    pub(crate) accumulates: bool,
     start: usize,
     end: usize,
 }
 
-impl Alone {
+impl SingletonRows {
     /// The rows numbered `ids`, whose sums come after the first `done`; `row` gives ascending columns, and weights.
     pub(super) fn new<'a>(
         ids: &[u32],
         done: usize,
         columns: usize,
-        form: Form,
+        form: WeightForm,
         row: &impl Fn(usize) -> (&'a [u32], &'a [i32]),
     ) -> Self {
         let entries: usize = ids.iter().map(|&r| row(r as usize).0.len()).sum();
@@ -69,7 +69,7 @@ impl Alone {
                 result.columns.extend(rest.iter().take(count));
                 let weights = weights.get(*cursor..*cursor + count).unwrap_or_default();
                 result.weights.extend(weights.iter().map(|&w| form.store(i64::from(w))));
-                result.order.push(Segment { row: id, place, continues: *cursor > 0, start, end: start + count });
+                result.order.push(Segment { row: id, place, accumulates: *cursor > 0, start, end: start + count });
                 *cursor += count;
             }
         }

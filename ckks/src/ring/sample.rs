@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::modulus::Modulus;
+use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
 /// Variance of the error: a centred binomial with 21 coins a side (standard deviation 3.24), the default of SEAL.

@@ -1,5 +1,5 @@
 //! The AVX-512 IFMA path: arithmetic modulo one prime on vectors, and the passes over polynomials. Must never run on a
-//! processor without the instructions, which [`super::Kernel::available`] guarantees.
+//! processor without the instructions, which [`crate::kernel::Kernel::available`] guarantees.
 #![allow(unsafe_code, reason = "intrinsics; every pointer is covered by a length check in the same function")]
 
 use std::arch::x86_64::{
@@ -9,13 +9,13 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_sub_epi64,
 };
 
-use super::portable;
-use super::{Mirror, TILE};
-use crate::modulus::{Factor, Factors, Modulus};
+use crate::kernel::portable;
+use crate::kernel::{TILE, TwistFactors};
+use crate::ring::modulus::{Factor, Factors, Modulus};
 
 const VECTORS: usize = TILE / 8;
 
-pub(super) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
+pub(crate) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
     // SAFETY: the instructions are available (module invariant).
     unsafe { square_checked(q, input, output) }
 }
@@ -40,7 +40,7 @@ fn square_checked(q: Modulus, input: &[u64], output: &mut [u64]) {
     }
 }
 
-pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
+pub(crate) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
     // SAFETY: the instructions are available (module invariant).
     unsafe { multiply_add_checked(q, accumulator, a, b) }
 }
@@ -55,13 +55,13 @@ fn multiply_add_checked(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64
     }
 }
 
-pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64]) {
+pub(crate) fn twist(q: Modulus, table: &TwistFactors, a: &mut [u64]) {
     // SAFETY: the instructions are available (module invariant).
     unsafe { twist_checked(q, table, a) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn twist_checked(q: Modulus, table: &Mirror, a: &mut [u64]) {
+fn twist_checked(q: Modulus, table: &TwistFactors, a: &mut [u64]) {
     let r = Reducer::new(q);
     let n = a.len();
     // Eight coefficients from `j` and their mirror images, which end at `n - j`, as long as they do not meet.
@@ -85,8 +85,8 @@ fn twist_checked(q: Modulus, table: &Mirror, a: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn combine(r: &Reducer, table: &Mirror, j: usize, x: __m512i, y: __m512i) -> Option<__m512i> {
-    let sum = _mm512_add_epi64(r.multiply_factors(x, &table.own, j)?, r.multiply_factors(y, &table.mirrored, j)?);
+fn combine(r: &Reducer, table: &TwistFactors, j: usize, x: __m512i, y: __m512i) -> Option<__m512i> {
+    let sum = _mm512_add_epi64(r.multiply_factors(x, &table.direct, j)?, r.multiply_factors(y, &table.mirrored, j)?);
     Some(r.subtract_once(sum))
 }
 
@@ -99,27 +99,27 @@ fn reverse(x: __m512i) -> __m512i {
     _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), x)
 }
 
-pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+pub(crate) fn base_extend(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     // SAFETY: the instructions are available (module invariant).
-    unsafe { lift_checked(p, q, from, to) }
+    unsafe { base_extend_checked(p, q, from, to) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn lift_checked(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
-    let lift = Lift::new(p, q);
+fn base_extend_checked(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+    let lift = BaseExtend::new(p, q);
     for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
         store(to, lift.apply(load(from)));
     }
 }
 
 /// From one prime to another.
-struct Lift {
+struct BaseExtend {
     r: Reducer,
     half: __m512i,
     shift: __m512i,
 }
 
-impl Lift {
+impl BaseExtend {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn new(p: Modulus, q: Modulus) -> Self {
         Self {
@@ -137,14 +137,14 @@ impl Lift {
     }
 }
 
-pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+pub(crate) fn scale_add_extended((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
     // SAFETY: the instructions are available (module invariant).
-    unsafe { scale_add_lifted_checked((p, q), x, factor, y) }
+    unsafe { scale_add_extended_checked((p, q), x, factor, y) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn scale_add_lifted_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
-    let lift = Lift::new(p, q);
+fn scale_add_extended_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+    let lift = BaseExtend::new(p, q);
     let (w, quotient) = factor.parts();
     let (w, quotient) = (_mm512_set1_epi64(w.cast_signed()), _mm512_set1_epi64((quotient >> 12).cast_signed()));
     for (x, y) in x.as_chunks_mut::<8>().0.iter_mut().zip(y.as_chunks::<8>().0) {
@@ -153,13 +153,13 @@ fn scale_add_lifted_checked((p, q): (Modulus, Modulus), x: &mut [u64], factor: F
     }
 }
 
-pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+pub(crate) fn mod_down_step(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     // SAFETY: the instructions are available (module invariant).
-    unsafe { subtract_scale_checked(q, x, y, factor) }
+    unsafe { mod_down_step_checked(q, x, y, factor) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn subtract_scale_checked(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+fn mod_down_step_checked(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     let r = Reducer::new(q);
     let (w, quotient) = factor.parts();
     let (w, quotient) = (_mm512_set1_epi64(w.cast_signed()), _mm512_set1_epi64((quotient >> 12).cast_signed()));
@@ -169,9 +169,9 @@ fn subtract_scale_checked(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) 
 }
 
 /// Barrett reduction with 52-bit products.
-pub(super) struct Reducer {
+pub(crate) struct Reducer {
     /// The least multiple of q that is not below 2^61.
-    pub(super) lift: __m512i,
+    pub(crate) lift: __m512i,
     q: __m512i,
     twice_q: __m512i,
     mask: __m512i,
@@ -186,7 +186,7 @@ pub(super) struct Reducer {
 
 impl Reducer {
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn new(modulus: Modulus) -> Self {
+    pub(crate) fn new(modulus: Modulus) -> Self {
         let (q, k) = (modulus.value(), modulus.bits());
         let ratio = |power: u32| ((1_u128 << power) / u128::from(q)) as i64;
         Self {
@@ -205,7 +205,7 @@ impl Reducer {
     /// `x mod q` for `x < 2^63`. The estimated quotient is at most 3 too small: one for each of the two truncated
     /// factors and one for the truncated product.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn reduce(&self, x: __m512i) -> __m512i {
+    pub(crate) fn reduce(&self, x: __m512i) -> __m512i {
         let high = _mm512_srlv_epi64(x, self.sum_shift);
         let quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), high, self.sum_factor);
         self.remainder(x, quotient)
@@ -213,7 +213,7 @@ impl Reducer {
 
     /// One component of the squares of ciphertexts of two, tile by tile.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn squares(&self, component: usize, input: &[u64], output: &mut [u64]) {
+    pub(crate) fn squares(&self, component: usize, input: &[u64], output: &mut [u64]) {
         for (x, y) in input.as_chunks::<{ 2 * TILE }>().0.iter().zip(output.as_chunks_mut::<TILE>().0) {
             let (a, b) = x.split_at(TILE);
             let vectors = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
@@ -283,13 +283,13 @@ impl Reducer {
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn load(x: &[u64; 8]) -> __m512i {
+pub(crate) fn load(x: &[u64; 8]) -> __m512i {
     // SAFETY: eight readable words; the load needs no alignment.
     unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn store(to: &mut [u64; 8], x: __m512i) {
+pub(crate) fn store(to: &mut [u64; 8], x: __m512i) {
     // SAFETY: eight writable words; the store needs no alignment.
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), x) }
 }

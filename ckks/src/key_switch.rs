@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::error::operand;
 use crate::kernel::Aligned;
-use crate::ntt::Transform;
+use crate::ring::ntt::Transform;
 use crate::{Batch, EvaluationKey, Parameters, Result, kernel};
 
 /// What to do to each ciphertext, in this order.
@@ -59,7 +59,7 @@ pub fn switch(parameters: &Parameters, key: Option<&EvaluationKey>, batch: &Batc
     };
     let components = if what.relinearise { 2 } else { batch.components() };
     let (relinearising, rescaling) = (AtomicU64::new(0), AtomicU64::new(0));
-    let room = || Room::new(parameters, batch);
+    let room = || Workspace::new(parameters, batch);
     let result = Batch::build_with(parameters, limbs, components, batch.len(), room, |room, element, out| {
         let mut last = Instant::now();
         let mut lap = |to: &AtomicU64| {
@@ -68,14 +68,14 @@ pub fn switch(parameters: &Parameters, key: Option<&EvaluationKey>, batch: &Batc
             last = now;
         };
         room.read(batch, element);
-        let Room { values, digit, lifted, sums } = room;
+        let Workspace { values, digit, extended, sums } = room;
         let values = values.words_mut();
         if let Some(key) = key {
-            relinearise_one(parameters, key, values, [digit, lifted, sums]);
+            relinearise_one(parameters, key, values, [digit, extended, sums]);
             lap(&relinearising);
         }
         for (values, out) in values.chunks_exact_mut(before * n).zip(out.chunks_exact_mut(limbs * n)) {
-            divide(parameters, values, limbs, lifted.words_mut());
+            divide(parameters, values, limbs, extended.words_mut());
             out.copy_from_slice(values.get(..limbs * n).unwrap_or_default());
         }
         lap(if what.rescales > 0 { &rescaling } else { &relinearising });
@@ -86,23 +86,23 @@ pub fn switch(parameters: &Parameters, key: Option<&EvaluationKey>, batch: &Batc
 }
 
 /// What a thread keeps from ciphertext to ciphertext.
-struct Room {
+struct Workspace {
     /// A whole ciphertext, `[component][limb][N]`.
     values: Aligned,
     digit: Aligned,
-    lifted: Aligned,
+    extended: Aligned,
     /// With a special prime, what is to be divided by it: `[half][prime][N]`.
     sums: Aligned,
 }
 
-impl Room {
+impl Workspace {
     fn new(parameters: &Parameters, batch: &Batch) -> Self {
         let n = parameters.degree();
         let primes = parameters.special().map_or(0, |_| batch.limbs() + 1);
         Self {
             values: Aligned::zeros(batch.components() * batch.limbs() * n),
             digit: Aligned::zeros(n),
-            lifted: Aligned::zeros(n),
+            extended: Aligned::zeros(n),
             sums: Aligned::zeros(2 * primes * n),
         }
     }
@@ -119,16 +119,16 @@ impl Room {
 fn relinearise_one(parameters: &Parameters, key: &EvaluationKey, values: &mut [u64], room: [&mut Aligned; 3]) {
     let n = parameters.degree();
     let limbs = values.len() / (3 * n);
-    let [digit, lifted, sums] = room.map(Aligned::words_mut);
+    let [digit, extended, sums] = room.map(Aligned::words_mut);
     let (pair, third) = values.split_at_mut(2 * limbs * n);
     let Some(special) = parameters.special() else {
-        return add_digits(parameters, key, third, pair, [digit, lifted]);
+        return add_digits(parameters, key, third, pair, [digit, extended]);
     };
     sums.fill(0);
-    add_digits(parameters, key, third, sums, [digit, lifted]);
+    add_digits(parameters, key, third, sums, [digit, extended]);
     let half = sums.len() / 2;
     for (sums, values) in sums.chunks_exact_mut(half).zip(pair.chunks_exact_mut(limbs * n)) {
-        divide_by(parameters, special, sums, limbs, lifted);
+        divide_by(parameters, special, sums, limbs, extended);
         let limbs = values.chunks_exact_mut(n).zip(sums.chunks_exact(n));
         for (t, (values, sums)) in parameters.transforms(limbs.len()).iter().zip(limbs) {
             for (v, &s) in values.iter_mut().zip(sums) {
@@ -145,7 +145,7 @@ fn add_digits(
     key: &EvaluationKey,
     third: &[u64],
     sums: &mut [u64],
-    [digit, lifted]: [&mut [u64]; 2],
+    [digit, extended]: [&mut [u64]; 2],
 ) {
     let n = digit.len();
     let transforms = parameters.transforms(third.len() / n);
@@ -159,31 +159,31 @@ fn add_digits(
             if prime == i {
                 key.accumulate(parameters, i, prime, third, [first, second]);
             } else {
-                lift(parameters, t, to, digit, lifted);
-                key.accumulate(parameters, i, prime, lifted, [first, second]);
+                base_extend(parameters, t, to, digit, extended);
+                key.accumulate(parameters, i, prime, extended, [first, second]);
             }
         }
     }
 }
 
 /// The first `limbs` limbs become `rest = (rest - top) / p`, where the limb after them holds the values modulo `p`.
-fn divide_by(parameters: &Parameters, p: &Transform, values: &mut [u64], limbs: usize, lifted: &mut [u64]) {
-    let n = lifted.len();
+fn divide_by(parameters: &Parameters, p: &Transform, values: &mut [u64], limbs: usize, extended: &mut [u64]) {
+    let n = extended.len();
     let (rest, top) = values.split_at_mut(limbs * n);
     p.inverse(top);
     for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_exact_mut(n)) {
         let q = t.modulus();
         let inverse = q.factor(q.inverse(q.reduce(p.modulus().value())));
-        lift(parameters, p, t, top, lifted);
-        kernel::subtract_scale(parameters.kernel(), q, limb, lifted, inverse);
+        base_extend(parameters, p, t, top, extended);
+        kernel::mod_down_step(parameters.kernel(), q, limb, extended, inverse);
     }
 }
 
 /// Divides by all primes from number `limbs` on, the last one first, rounding each time. What the primes to be dropped
 /// have in common is worked out on coefficients, as digits to the base of these primes, and carried to each of the others
 /// once: `d_m + ...` stands for `d_last + p_last (d_(last-1) + p_(last-1) (...))`.
-fn divide(parameters: &Parameters, values: &mut [u64], limbs: usize, lifted: &mut [u64]) {
-    let n = lifted.len();
+fn divide(parameters: &Parameters, values: &mut [u64], limbs: usize, extended: &mut [u64]) {
+    let n = extended.len();
     let kernel = parameters.kernel();
     let (rest, tops) = values.split_at_mut(limbs * n);
     let dropped = parameters.transforms(limbs + tops.len() / n).get(limbs..).unwrap_or_default();
@@ -195,8 +195,8 @@ fn divide(parameters: &Parameters, values: &mut [u64], limbs: usize, lifted: &mu
         let (Some(p), Some(digit)) = (dropped.get(last), digits.get(..n)) else { continue };
         for (t, top) in dropped.iter().zip(below.chunks_exact_mut(n)) {
             let q = t.modulus();
-            kernel::lift(kernel, p.modulus(), q, digit, lifted);
-            kernel::subtract_scale(kernel, q, top, lifted, q.factor(q.inverse(q.reduce(p.modulus().value()))));
+            kernel::base_extend(kernel, p.modulus(), q, digit, extended);
+            kernel::mod_down_step(kernel, q, top, extended, q.factor(q.inverse(q.reduce(p.modulus().value()))));
         }
     }
     let Some((first, others)) = dropped.split_first() else { return };
@@ -204,21 +204,21 @@ fn divide(parameters: &Parameters, values: &mut [u64], limbs: usize, lifted: &mu
     // One more polynomial would do as well; the digit's lift is added while it is made.
     for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_exact_mut(n)) {
         let q = t.modulus();
-        kernel::lift(kernel, first.modulus(), q, lowest, lifted);
+        kernel::base_extend(kernel, first.modulus(), q, lowest, extended);
         let mut product = q.reduce(first.modulus().value());
         for (p, digit) in others.iter().zip(digits.chunks_exact(n)) {
             let p_in_q = q.reduce(p.modulus().value());
-            kernel::scale_add_lifted(kernel, (p.modulus(), q), lifted, q.factor(p_in_q), digit);
+            kernel::scale_add_extended(kernel, (p.modulus(), q), extended, q.factor(p_in_q), digit);
             product = q.mul(product, p_in_q);
         }
-        t.forward(lifted);
-        kernel::subtract_scale(kernel, q, limb, lifted, q.factor(q.inverse(product)));
+        t.forward(extended);
+        kernel::mod_down_step(kernel, q, limb, extended, q.factor(q.inverse(product)));
     }
 }
 
 /// Coefficients modulo one prime, taken as integers of least absolute value, as values modulo another.
-fn lift(parameters: &Parameters, from: &Transform, to: &Transform, coefficients: &[u64], out: &mut [u64]) {
-    kernel::lift(parameters.kernel(), from.modulus(), to.modulus(), coefficients, out);
+fn base_extend(parameters: &Parameters, from: &Transform, to: &Transform, coefficients: &[u64], out: &mut [u64]) {
+    kernel::base_extend(parameters.kernel(), from.modulus(), to.modulus(), coefficients, out);
     to.forward(out);
 }
 
@@ -320,7 +320,7 @@ mod tests {
             let mut c = vec![0; N];
             batch.read(element, component, 0, &mut c);
             t.inverse(&mut c);
-            crate::ntt::schoolbook(q, &sum, &s).iter().zip(&c).map(|(&a, &b)| q.add(a, b)).collect()
+            crate::ring::ntt::schoolbook(q, &sum, &s).iter().zip(&c).map(|(&a, &b)| q.add(a, b)).collect()
         })
     }
 

@@ -1,5 +1,5 @@
 //! Reading packed residues eight at a time with byte permutations (AVX-512 VBMI). Must never run on a processor without
-//! the instructions, which [`Places::new`] sees to.
+//! the instructions, which [`ByteShuffle::new`] sees to.
 #![allow(unsafe_code, reason = "intrinsics; every access is covered by a length check in the same function")]
 
 use std::arch::x86_64::{
@@ -7,12 +7,12 @@ use std::arch::x86_64::{
     _mm512_reduce_max_epu64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_srlv_epi64,
 };
 
-use super::TILE;
-use super::ifma::{load, store};
+use super::poly_ops::{load, store};
+use crate::kernel::TILE;
 
 /// Where in a run of bytes each of eight residues is.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(crate) struct ByteShuffle {
     bits: u32,
     /// For each byte of the result the byte to take.
     bytes: [u8; 64],
@@ -20,9 +20,9 @@ pub(super) struct Places {
     shifts: [u64; 8],
 }
 
-impl Places {
+impl ByteShuffle {
     /// `None` on processors without the instructions. Residues have at most 50 bits.
-    pub(super) fn new(bits: u32) -> Option<Self> {
+    pub(crate) fn new(bits: u32) -> Option<Self> {
         let available = std::is_x86_feature_detected!("avx512vbmi") && std::is_x86_feature_detected!("avx512bw");
         let first = |i: usize| i * bits as usize / 8;
         (available && bits <= 50).then(|| Self {
@@ -33,11 +33,11 @@ impl Places {
     }
 
     /// Reads a tile; returns its largest number, or the largest there is if the bytes are too few.
-    pub(super) fn unpack(&self, bytes: &[u8], values: &mut [u64; TILE]) -> u64 {
+    pub(crate) fn unpack(&self, bytes: &[u8], values: &mut [u64; TILE]) -> u64 {
         if bytes.len() < self.bits as usize * (TILE / 8) {
             return u64::MAX;
         }
-        // SAFETY: the instructions are available, or there would be no `Places`.
+        // SAFETY: the instructions are available, or there would be no `ByteShuffle`.
         unsafe { self.unpack_checked(bytes, values) }
     }
 

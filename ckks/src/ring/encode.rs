@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustdct::{DctPlanner, TransformType2And3};
 
-use crate::modulus::Modulus;
+use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
 /// Encodes and decodes at one degree; cheap to clone.
@@ -77,14 +77,14 @@ impl Encoder {
 /// Joins residues of the same integer modulo several primes to the integer of least absolute value, as the nearest
 /// `f64`. Mixed radix (Garner): exact until the last step, for any number of limbs.
 #[derive(Debug)]
-pub(crate) struct Joiner {
+pub(crate) struct CrtReconstructor {
     moduli: Vec<Modulus>,
     /// For limb k, the inverses of the earlier primes' product modulo prime k, and of that product each prefix.
     prefixes: Vec<Vec<u64>>,
     inverses: Vec<u64>,
 }
 
-impl Joiner {
+impl CrtReconstructor {
     pub(crate) fn new(moduli: impl Iterator<Item = Modulus>) -> Self {
         let moduli: Vec<Modulus> = moduli.collect();
         let (mut prefixes, mut inverses) = (Vec::new(), Vec::new());
@@ -102,7 +102,7 @@ impl Joiner {
     }
 
     /// The signed integer with these residues, one per modulus.
-    pub(crate) fn join(&self, residues: &[u64], digits: &mut Vec<u64>) -> f64 {
+    pub(crate) fn reconstruct(&self, residues: &[u64], digits: &mut Vec<u64>) -> f64 {
         digits.clear();
         for (((&r, &q), row), &inverse) in residues.iter().zip(&self.moduli).zip(&self.prefixes).zip(&self.inverses) {
             let known = digits.iter().zip(row).fold(0, |s, (&d, &p)| q.add(s, q.mul(q.reduce(d), p)));
@@ -154,11 +154,11 @@ mod tests {
     #[test]
     fn joining_is_exact_for_integers_that_f64_holds() {
         let moduli: Vec<Modulus> = ntt_primes(64, 36, 3, &[]).unwrap().into_iter().map(Modulus::new).collect();
-        let joiner = Joiner::new(moduli.iter().copied());
+        let crt = CrtReconstructor::new(moduli.iter().copied());
         let mut digits = Vec::new();
         for x in [0_i128, 1, -1, 77, -123_456_789_012, 1 << 52, -(1 << 52), 1 << 100, -(1 << 100)] {
             let residues: Vec<u64> = moduli.iter().map(|q| q.reduce_i128(x)).collect();
-            assert_eq!(joiner.join(&residues, &mut digits), x as f64, "{x}");
+            assert_eq!(crt.reconstruct(&residues, &mut digits), x as f64, "{x}");
         }
     }
 }

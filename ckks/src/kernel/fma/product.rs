@@ -10,25 +10,25 @@ use std::slice::Chunks;
 
 use pulp::{Simd, WithSimd};
 
-use super::alone::Alone;
 use super::field::{Field, dispatch};
-use super::panels::{PANEL_ROWS, Panel};
-use super::portable::{bias, write_empty_rows};
-use super::{Input, Panels, Rows, Scratch, TILE};
-use crate::modulus::Modulus;
+use crate::kernel::packed_weights::{PANEL_ROWS, Panel};
+use crate::kernel::portable::{bias, write_empty_rows};
+use crate::kernel::singleton_rows::SingletonRows;
+use crate::kernel::{Input, Panels, ProductWorkspace, Rows, TILE};
+use crate::ring::modulus::Modulus;
 
 /// Slots worked on together: two vectors of AVX2, four of NEON, so that six rows fill the registers.
-pub(super) const GROUP: usize = 8;
+pub(crate) const GROUP: usize = 8;
 const GROUPS: usize = TILE / GROUP;
 /// Columns of a group whose slots stay in the first-level cache while all panels read them.
 const BLOCK: usize = 64;
-/// One tile of a product; see [`super::multiply`].
-pub(super) fn multiply(
+/// One tile of a product; see [`crate::kernel::multiply`].
+pub(crate) fn multiply(
     q: Modulus,
     panels: &Panels,
     input: Input<'_>,
     rows: &Rows<'_>,
-    scratch: &mut Scratch,
+    scratch: &mut ProductWorkspace,
     output: &mut [u64],
 ) {
     write_empty_rows(panels, rows, output);
@@ -42,7 +42,7 @@ struct Multiply<'a> {
     panels: &'a Panels,
     input: Input<'a>,
     rows: &'a Rows<'a>,
-    scratch: &'a mut Scratch,
+    scratch: &'a mut ProductWorkspace,
     output: &'a mut [u64],
     /// Columns that may be summed before a reduction.
     run: usize,
@@ -55,7 +55,7 @@ impl WithSimd for Multiply<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { q, panels, input, rows, scratch, output, run } = self;
         let f = Field::new(simd, q);
-        let Scratch { x, sums, .. } = scratch;
+        let ProductWorkspace { x, sums, .. } = scratch;
         let x = x.get_mut(..panels.columns()).unwrap_or_default();
         for component in 0..rows.input_components {
             let shifted = match input {
@@ -74,7 +74,7 @@ impl WithSimd for Multiply<'_> {
             for group in &panels.groups {
                 for (part, columns) in group.columns.chunks(BLOCK).enumerate() {
                     let start =
-                        if part == 0 && !group.continues { Start::Zero } else { Start::Sum { reduce: several } };
+                        if part == 0 && !group.accumulates { Start::Zero } else { Start::Sum { reduce: several } };
                     let first = part * BLOCK;
                     for panel in &group.panels {
                         dot(&f, panel, first, columns.chunks(run), x, sums, start);
@@ -82,9 +82,9 @@ impl WithSimd for Multiply<'_> {
                 }
             }
             if GROUP == 2 * S::F64_LANES {
-                single_rows::<S, { TILE / 4 }>(&f, &panels.alone, x, (run, several), sums);
+                single_rows::<S, { TILE / 4 }>(&f, &panels.singletons, x, (run, several), sums);
             } else {
-                single_rows::<S, { TILE / 2 }>(&f, &panels.alone, x, (run, several), sums);
+                single_rows::<S, { TILE / 2 }>(&f, &panels.singletons, x, (run, several), sums);
             }
             let constant = |row: u32, total: i64| {
                 let bias = if component == 0 { q.centre(bias(rows, row)) } else { 0 };
@@ -94,14 +94,14 @@ impl WithSimd for Multiply<'_> {
                 let start = (row as usize * rows.output_components + component) * TILE;
                 start..start + TILE
             };
-            for panel in panels.groups.iter().filter(|g| !g.continues).flat_map(|g| &g.panels) {
+            for panel in panels.groups.iter().filter(|g| !g.accumulates).flat_map(|g| &g.panels) {
                 for (lane, (&row, &total)) in panel.rows.iter().zip(&panel.totals).enumerate() {
                     let own = sums.get(panel.start * GROUPS..).unwrap_or_default().iter().skip(lane);
                     let Some(out) = output.get_mut(place(row)) else { continue };
                     finish(&f, own.step_by(panel.rows.len()), constant(row, total), rows.accumulate, out);
                 }
             }
-            for row in &panels.alone.rows {
+            for row in &panels.singletons.rows {
                 let own = sums.get(row.place * GROUPS..(row.place + 1) * GROUPS).unwrap_or_default();
                 let Some(out) = output.get_mut(place(row.row)) else { continue };
                 finish(&f, own.iter(), constant(row.row, row.total), rows.accumulate, out);
@@ -237,21 +237,21 @@ fn dot_vectors<S: Simd, const R: usize, const V: usize>(
 #[inline(always)]
 fn single_rows<S: Simd, const V: usize>(
     f: &Field<S>,
-    alone: &Alone,
+    singletons: &SingletonRows,
     x: &[[f64; TILE]],
     (run, several): (usize, bool),
     sums: &mut [[f64; GROUP]],
 ) {
-    for (segment, weights) in alone.segments() {
+    for (segment, weights) in singletons.segments() {
         let Some(sums) = sums.get_mut(segment.place * GROUPS..(segment.place + 1) * GROUPS) else { continue };
         let sums = S::as_mut_simd_f64s(sums.as_flattened_mut()).0;
         let mut local = [f.zero; V];
-        if segment.continues {
+        if segment.accumulates {
             for (l, s) in local.iter_mut().zip(&*sums) {
                 *l = if several { f.reduce(*s) } else { *s };
             }
         }
-        let columns = alone.columns_of(segment);
+        let columns = singletons.columns_of(segment);
         for (part, (columns, weights)) in columns.chunks(run).zip(weights.chunks(run)).enumerate() {
             if part > 0 && several {
                 for l in &mut local {

@@ -2,7 +2,7 @@
 //! for a zero weight where they differ. Must never put a row into two panels or leave one out.
 
 use super::Kernel;
-use super::panels::PANEL_ROWS;
+use super::packed_weights::PANEL_ROWS;
 
 /// Cycles that a column of a panel of 1, 2, ... rows takes, about: few rows wait for loads or for their own sums, many fill
 /// the multipliers. Only ratios matter; measured with doubles on AVX2, and with AVX-512 IFMA.
@@ -13,19 +13,19 @@ const SAMPLE: usize = 16;
 
 /// Rows that are worked on together, and all columns that any of them reads, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cluster {
+pub(super) struct RowGroup {
     pub(super) rows: Vec<u32>,
     pub(super) columns: Vec<u32>,
 }
 
 /// Every row that has columns, in exactly one cluster of at most [`PANEL_ROWS`]. `row(r)` gives the ascending columns of
 /// row `r`, all below `columns`.
-pub(super) fn clusters<'a>(
+pub(super) fn group_rows<'a>(
     kernel: Kernel,
     rows: usize,
     columns: usize,
     row: &impl Fn(usize) -> &'a [u32],
-) -> Vec<Cluster> {
+) -> Vec<RowGroup> {
     let cost = if kernel == Kernel::Ifma { COLUMN_COST_IFMA } else { COLUMN_COST };
     let readers = Readers::new(rows, columns, row);
     let mut taken = vec![false; rows];
@@ -76,12 +76,12 @@ pub(super) fn clusters<'a>(
 }
 
 /// The leader with as many of its relatives, taken in order, as make a product cheapest.
-fn best<'a>(costs: &[f64], leader: u32, relatives: &[u32], row: &impl Fn(usize) -> &'a [u32]) -> Cluster {
+fn best<'a>(costs: &[f64], leader: u32, relatives: &[u32], row: &impl Fn(usize) -> &'a [u32]) -> RowGroup {
     let mut union = row(leader as usize).to_vec();
     let mut products = union.len();
-    let mut best = Cluster { rows: vec![leader], columns: union.clone() };
-    let alone = costs.first().copied().unwrap_or(1.0);
-    let mut least = alone;
+    let mut best = RowGroup { rows: vec![leader], columns: union.clone() };
+    let singletons = costs.first().copied().unwrap_or(1.0);
+    let mut least = singletons;
     for (count, &relative) in relatives.iter().enumerate() {
         let columns = row(relative as usize);
         products += columns.len();
@@ -93,7 +93,7 @@ fn best<'a>(costs: &[f64], leader: u32, relatives: &[u32], row: &impl Fn(usize) 
         if per_product < least {
             least = per_product;
             let rows = std::iter::once(leader).chain(relatives.iter().copied().take(count + 1)).collect();
-            best = Cluster { rows, columns: union.clone() };
+            best = RowGroup { rows, columns: union.clone() };
         }
     }
     best
@@ -153,8 +153,8 @@ impl Readers {
 mod tests {
     use super::*;
 
-    fn cluster(rows: &[Vec<u32>], columns: usize) -> Vec<Cluster> {
-        let found = clusters(Kernel::Fma, rows.len(), columns, &|r| &rows[r]);
+    fn cluster(rows: &[Vec<u32>], columns: usize) -> Vec<RowGroup> {
+        let found = group_rows(Kernel::Fma, rows.len(), columns, &|r| &rows[r]);
         let mut seen: Vec<u32> = found.iter().flat_map(|c| c.rows.clone()).collect();
         seen.sort_unstable();
         let expected: Vec<u32> = (0..rows.len() as u32).filter(|&r| !rows[r as usize].is_empty()).collect();

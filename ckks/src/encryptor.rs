@@ -3,9 +3,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::encode::Joiner;
 use crate::error::operand;
-use crate::sample::{PublicSeed, SecretRng, Uniform};
+use crate::ring::encode::CrtReconstructor;
+use crate::ring::sample::{PublicSeed, SecretRng, Uniform};
 use crate::{Batch, Encoder, Error, Parameters, Result, SecretKey, kernel};
 
 /// Encrypts `slots` (at most N, the rest are zero) at `scale` with `limbs` limbs: returns `b = m + e - a s`, as
@@ -91,14 +91,14 @@ pub fn decrypt(
         }
         t.inverse(limb);
     }
-    let joiner = Joiner::new(parameters.moduli(limbs));
+    let crt = CrtReconstructor::new(parameters.moduli(limbs));
     let (mut residues, mut digits) = (vec![0; limbs], Vec::with_capacity(limbs));
     let coefficients = (0..n)
         .map(|j| {
             for (r, limb) in residues.iter_mut().zip(message.chunks(n)) {
                 *r = limb.get(j).copied().unwrap_or(0);
             }
-            joiner.join(&residues, &mut digits)
+            crt.reconstruct(&residues, &mut digits)
         })
         .collect();
     encoder.decode(coefficients, scale)

@@ -9,8 +9,8 @@
 
 use tfhe_ntt::prime64::Plan;
 
-use crate::kernel::{self, Kernel, Mirror};
-use crate::modulus::Modulus;
+use crate::kernel::{self, Kernel, TwistFactors};
+use crate::ring::modulus::Modulus;
 
 /// The transform for one degree and one prime.
 pub(crate) struct Transform {
@@ -19,9 +19,9 @@ pub(crate) struct Transform {
     degree: usize,
     plan: Plan,
     /// `z^-j` for the coefficient itself, `-i z^-j` for its mirror image.
-    forward: Mirror,
+    forward: TwistFactors,
     /// `z^j / 2N` and `-z^-j / 2N`; the first is `1 / N` and zero.
-    inverse: Mirror,
+    inverse: TwistFactors,
 }
 
 impl std::fmt::Debug for Transform {
@@ -38,7 +38,7 @@ impl Transform {
         let z_inverse = modulus.inverse(z);
         let minus_i = modulus.neg(modulus.pow(z, degree as u64));
         let half = modulus.inverse(modulus.reduce(2 * degree as u64));
-        let (mut forward, mut inverse) = (Mirror::default(), Mirror::default());
+        let (mut forward, mut inverse) = (TwistFactors::default(), TwistFactors::default());
         let (mut power, mut power_inverse) = (1, 1);
         for j in 0..degree {
             let pairs = if j == 0 {
@@ -47,8 +47,8 @@ impl Transform {
                 let back = modulus.neg(modulus.mul(power_inverse, half));
                 [(power_inverse, modulus.mul(minus_i, power_inverse)), (modulus.mul(power, half), back)]
             };
-            for (table, (own, mirrored)) in [&mut forward, &mut inverse].into_iter().zip(pairs) {
-                table.own.push(modulus.factor(own));
+            for (table, (direct, mirrored)) in [&mut forward, &mut inverse].into_iter().zip(pairs) {
+                table.direct.push(modulus.factor(direct));
                 table.mirrored.push(modulus.factor(mirrored));
             }
             power = modulus.mul(power, z);

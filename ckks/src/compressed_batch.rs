@@ -5,10 +5,10 @@
 use rayon::prelude::*;
 
 use crate::error::operand;
-use crate::kernel::bits::{Unpacker, pack, tile_bytes};
+use crate::kernel::bit_packing::{Unpacker, pack, tile_bytes};
 use crate::kernel::{Kernel, TILE};
-use crate::modulus::Modulus;
-use crate::sample::{PublicSeed, Uniform};
+use crate::ring::modulus::Modulus;
+use crate::ring::sample::{PublicSeed, Uniform};
 use crate::{Batch, Parameters, Result};
 
 /// Elements of which a tile is read at once.
@@ -17,7 +17,7 @@ const TOGETHER: usize = 4;
 const CHUNK: usize = 32;
 
 /// A vector of ciphertexts in packed form, usually of a mapped file.
-pub struct Packed<'a> {
+pub struct CompressedBatch<'a> {
     degree: usize,
     moduli: Vec<Modulus>,
     unpackers: Vec<Unpacker>,
@@ -27,13 +27,13 @@ pub struct Packed<'a> {
     bytes: &'a [u8],
 }
 
-impl std::fmt::Debug for Packed<'_> {
+impl std::fmt::Debug for CompressedBatch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Packed({} ciphertexts, {} limbs, {} components)", self.len, self.limbs(), self.components())
+        write!(f, "CompressedBatch({} ciphertexts, {} limbs, {} components)", self.len, self.limbs(), self.components())
     }
 }
 
-impl<'a> Packed<'a> {
+impl<'a> CompressedBatch<'a> {
     /// `bytes` hold `len` ciphertexts of `limbs` limbs: with a seed their first halves only, otherwise `components` (2 or
     /// 3) each.
     pub fn new(
@@ -53,7 +53,7 @@ impl<'a> Packed<'a> {
             ));
         }
         let stored = if seed.is_some() { 1 } else { components };
-        let expected = packed_bytes(parameters, limbs, stored).checked_mul(len);
+        let expected = compressed_bytes(parameters, limbs, stored).checked_mul(len);
         if expected != Some(bytes.len()) {
             return Err(operand(
                 "reading ciphertexts",
@@ -96,7 +96,7 @@ impl<'a> Packed<'a> {
 
     /// Fills `out`, one tile of one limb as [`Batch`] holds it, for all ciphertexts or for the `wanted` ones alone (the
     /// others are left as they are). False when a residue is not canonical.
-    pub(crate) fn read(&self, block: usize, wanted: Option<&[u32]>, out: &mut [u64]) -> bool {
+    pub(crate) fn read(&self, block: usize, columns_read: Option<&[u32]>, out: &mut [u64]) -> bool {
         let tiles = self.degree / TILE;
         let (limb, tile) = (block / tiles, block % tiles);
         let (Some(&q), Some(unpacker)) = (self.moduli.get(limb), self.unpackers.get(limb)) else { return false };
@@ -119,12 +119,12 @@ impl<'a> Packed<'a> {
                 stored.iter_mut().zip(sources).fold(fine, |fine, (to, from)| unpacker.unpack(from, to) & fine)
             })
         };
-        let count = wanted.map_or(self.len, <[u32]>::len);
+        let count = columns_read.map_or(self.len, <[u32]>::len);
         (0..count).step_by(TOGETHER).fold(true, |fine, first| {
             let mut elements = [0; TOGETHER];
             let elements = elements.get_mut(..TOGETHER.min(count - first)).unwrap_or_default();
             for (number, e) in (first..).zip(elements.iter_mut()) {
-                *e = wanted.map_or(number as u64, |w| w.get(number).map_or(u64::MAX, |&e| u64::from(e)));
+                *e = columns_read.map_or(number as u64, |w| w.get(number).map_or(u64::MAX, |&e| u64::from(e)));
             }
             read_some(elements) & fine
         })
@@ -136,14 +136,14 @@ pub(crate) fn refused() -> crate::Error {
 }
 
 /// Bytes of one ciphertext of which `components` are stored.
-pub fn packed_bytes(parameters: &Parameters, limbs: usize, components: usize) -> usize {
+pub fn compressed_bytes(parameters: &Parameters, limbs: usize, components: usize) -> usize {
     parameters.moduli(limbs).map(|q| parameters.degree() / TILE * tile_bytes(q)).sum::<usize>() * components
 }
 
 /// Packs a whole batch, all components stored.
-pub fn pack_batch(parameters: &Parameters, batch: &Batch) -> Vec<u8> {
+pub fn compress_batch(parameters: &Parameters, batch: &Batch) -> Vec<u8> {
     let (limbs, per_tile) = (batch.limbs(), batch.len() * batch.components());
-    let mut bytes = vec![0; packed_bytes(parameters, limbs, 1) * per_tile];
+    let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * per_tile];
     for_each_tile(parameters, limbs, per_tile, &mut bytes, |block, q, out| {
         for (tile, out) in batch.block(block).as_chunks::<TILE>().0.iter().zip(out.chunks_exact_mut(tile_bytes(q))) {
             pack(tile, q, out);
@@ -154,7 +154,7 @@ pub fn pack_batch(parameters: &Parameters, batch: &Batch) -> Vec<u8> {
 
 /// Packs `len` half ciphertexts: `fill` gives number `element` as `[limb][N]` values. Elements are made in parallel, a
 /// few at a time.
-pub fn pack_halves(
+pub fn compress_b(
     parameters: &Parameters,
     limbs: usize,
     len: usize,
@@ -163,7 +163,7 @@ pub fn pack_halves(
     parameters.check_limbs("packing ciphertexts", limbs)?;
     let degree = parameters.degree();
     let tiles = degree / TILE;
-    let mut bytes = vec![0; packed_bytes(parameters, limbs, 1) * len];
+    let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * len];
     for first in (0..len).step_by(CHUNK) {
         let halves = (first..len.min(first + CHUNK)).into_par_iter().map(&fill).collect::<Result<Vec<_>>>()?;
         for_each_tile(parameters, limbs, len, &mut bytes, |block, q, out| {
@@ -250,9 +250,9 @@ mod tests {
         for bits in 15..=50 {
             let p = parameters(bits);
             let before = batch(&p, 3);
-            let bytes = pack_batch(&p, &before);
-            assert_eq!(bytes.len(), 3 * packed_bytes(&p, 2, 3));
-            let packed = Packed::new(&p, 2, 3, (3, None), &bytes).unwrap();
+            let bytes = compress_batch(&p, &before);
+            assert_eq!(bytes.len(), 3 * compressed_bytes(&p, 2, 3));
+            let packed = CompressedBatch::new(&p, 2, 3, (3, None), &bytes).unwrap();
             assert!(packed.expand(&p).unwrap() == before, "{bits} bits");
         }
     }
@@ -261,14 +261,14 @@ mod tests {
     fn halves_are_completed_from_the_seed() {
         let p = parameters(33);
         let whole = batch(&p, 2);
-        let bytes = pack_halves(&p, 2, 3, |element| {
+        let bytes = compress_b(&p, 2, 3, |element| {
             let mut half = vec![0; 2 * N];
             half.chunks_mut(N).enumerate().for_each(|(limb, out)| whole.read(element, 0, limb, out));
             Ok(half)
         })
         .unwrap();
         let seed = [7; 32];
-        let packed = Packed::new(&p, 2, 3, (2, Some(&seed)), &bytes).unwrap();
+        let packed = CompressedBatch::new(&p, 2, 3, (2, Some(&seed)), &bytes).unwrap();
         let expanded = packed.expand(&p).unwrap();
         let (mut got, mut expected) = (vec![0; N], vec![0; 2 * N]);
         for element in 0..3 {
@@ -292,12 +292,12 @@ mod tests {
     #[test]
     fn what_is_no_residue_or_of_the_wrong_size_is_refused() {
         let p = parameters(20);
-        let bytes = vec![0xff; 2 * packed_bytes(&p, 2, 2)];
-        assert!(Packed::new(&p, 2, 2, (2, None), &bytes).unwrap().expand(&p).is_err());
-        assert!(Packed::new(&p, 2, 3, (2, None), &bytes).is_err());
-        assert!(Packed::new(&p, 2, 0, (2, None), &[]).is_err());
-        assert!(Packed::new(&p, 3, 2, (2, None), &bytes).is_err());
-        assert!(Packed::new(&p, 2, usize::MAX, (2, None), &bytes).is_err());
-        assert!(Packed::new(&p, 2, 2, (3, Some(&[0; 32])), &bytes).is_err());
+        let bytes = vec![0xff; 2 * compressed_bytes(&p, 2, 2)];
+        assert!(CompressedBatch::new(&p, 2, 2, (2, None), &bytes).unwrap().expand(&p).is_err());
+        assert!(CompressedBatch::new(&p, 2, 3, (2, None), &bytes).is_err());
+        assert!(CompressedBatch::new(&p, 2, 0, (2, None), &[]).is_err());
+        assert!(CompressedBatch::new(&p, 3, 2, (2, None), &bytes).is_err());
+        assert!(CompressedBatch::new(&p, 2, usize::MAX, (2, None), &bytes).is_err());
+        assert!(CompressedBatch::new(&p, 2, 2, (3, Some(&[0; 32])), &bytes).is_err());
     }
 }
