@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::embedded::{self, embedded};
-use crate::locate::{Located, locate};
+use crate::catalogue::embedded::{self, embedded};
+use crate::catalogue::locate::{Located, locate};
 use crate::{
     CifarFiles, CifarSource, Classes, Dataset, Entry, Error, HoldOut, IdxFiles, IdxPair, IdxSource, MedMnistFile,
     MedMnistSource, Source, Split, catalogue,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::check_labels;
-use crate::npy::{Archive, Bytes};
+use crate::formats::npy::{Archive, Bytes};
 use crate::{Classes, Dataset, Error, Images, Source};
 
 /// Images wider or higher than this are refused (MedMNIST+ goes up to 224).

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::carve::carve;
-use crate::picture::{Target, check_shape, own_shape, pixels};
+use crate::formats::image_file::{Target, check_shape, own_shape, pixels};
+use crate::split::carve;
 use crate::{Dataset, Error, HoldOut, Images, Source, Split};
 
 /// Where the images are and what they become.

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::shuffle::permutation;
 use crate::dataset::count;
-use crate::order::permutation;
 use crate::{Error, Images};
 
 /// How much to hold out: in JSON an integer is a count of images, a decimal number a fraction.

@@ -9,7 +9,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::Error;
-use crate::bytes::Input;
+use crate::bounded_reader::Input;
 
 /// NumPy writes headers of 128 bytes for arrays like these; longer ones than this are refused.
 const LONGEST_HEADER: usize = 1024;

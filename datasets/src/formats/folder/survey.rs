@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{classes, entries, files_of};
 use crate::Error;
-use crate::picture::look;
+use crate::formats::image_file::look;
 
 /// What a folder of images per class holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bytes::Input;
+use crate::bounded_reader::Input;
 use crate::dataset::check_labels;
 use crate::source::with_validation;
 use crate::{Classes, Dataset, Error, HoldOut, Images, Source};

@@ -1,6 +1,14 @@
 //! The named sets: what they are, where they are published, under which licence. It never states a checksum that is not known.
 
+mod embedded;
+mod locate;
+mod resolve;
+
 use crate::Error;
+
+pub use embedded::{embedded, embedded_bytes};
+pub use locate::{FileStatus, Located, locate};
+pub(crate) use resolve::source as resolve;
 
 /// A named set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

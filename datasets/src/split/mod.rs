@@ -1,4 +1,7 @@
-//! The three parts of a data set. It never carries data.
+//! The three parts of a data set, and how training gives up images for the other two. It never carries data.
+
+mod shuffle;
+mod stratified;
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +9,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+
+pub use shuffle::shuffled;
+pub(crate) use stratified::carve;
+pub use stratified::{Amount, HoldOut};
 
 /// One of the three parts of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

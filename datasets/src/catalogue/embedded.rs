@@ -3,12 +3,12 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use crate::{Classes, Dataset, Error, catalogue, medmnist};
+use crate::{Classes, Dataset, Error, catalogue, formats};
 
 /// Name of the embedded set, in the catalogue too.
 pub(crate) const NAME: &str = "pneumoniamnist";
 
-static BYTES: &[u8] = include_bytes!("../data/pneumoniamnist.npz");
+static BYTES: &[u8] = include_bytes!("../../data/pneumoniamnist.npz");
 
 /// PneumoniaMNIST: 4,708 / 524 / 624 chest X-rays of 1 x 28 x 28, normal or pneumonia. CC BY 4.0, Yang et al. 2023, Kermany et al. 2018.
 ///
@@ -16,7 +16,7 @@ static BYTES: &[u8] = include_bytes!("../data/pneumoniamnist.npz");
 /// None in practice; the embedded archive is checked like any other.
 pub fn embedded() -> Result<Dataset, Error> {
     let classes = Classes::Names(catalogue::entry(NAME)?.class_names());
-    medmnist::read(NAME, Path::new("(embedded) pneumoniamnist.npz"), Cursor::new(BYTES), Some(&classes))
+    formats::read_medmnist(NAME, Path::new("(embedded) pneumoniamnist.npz"), Cursor::new(BYTES), Some(&classes))
 }
 
 /// The embedded archive as it is, for those who want the file.
