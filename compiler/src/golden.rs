@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use beaa_ir::{Model, dump};
+use beaa_ir::Model;
+use beaa_ir::ckks::dump;
 
 use crate::network::activations::forward;
 use crate::network::bounds::analyse;

@@ -1,4 +1,4 @@
-//! Lowers a [`Model`](beaa_ir::Model) to a [`Program`](beaa_ir::Program) of homomorphic operations, and says what it will cost and how precise it
+//! Lowers a [`Model`](beaa_ir::Model) to a [`Program`](beaa_ir::ckks::Program) of homomorphic operations, and says what it will cost and how precise it
 //! will be. Must never see a ciphertext, a key or an image.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -36,7 +36,7 @@ pub use tfhe::{LookupCompiled, LookupOptions, LookupReport, StageReport, compile
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// The program, with the signature that a client needs.
-    pub program: beaa_ir::Program,
+    pub program: beaa_ir::ckks::Program,
     /// What it costs and how precise it is.
     pub report: Report,
 }

@@ -1,6 +1,6 @@
 //! Random networks at every level: what is planned is what is written, and it is a program that checks.
 
-use beaa_ir::Outline;
+use beaa_ir::ckks::ProgramShape;
 
 use super::*;
 use crate::testing::{conv, linear, model, polynomial, random_model, with_ranges};
@@ -17,7 +17,7 @@ fn the_outline_that_was_planned_is_that_of_the_program_written() {
         for level in 0..=3 {
             let found = candidate(&frame, roots.iter().map(|&r| (r, level)).collect());
             let program = rewrite::rewrite(&frame, &found.cuts, &found.banded).unwrap();
-            assert_eq!(Outline::from(&program), found.banded.outline, "seed {seed}");
+            assert_eq!(ProgramShape::from(&program), found.banded.outline, "seed {seed}");
             assert_eq!(program.signature(), compiled.program.signature());
             let layers =
                 |p: &Program| p.notes().iter().map(|n| n.layer.clone()).collect::<std::collections::BTreeSet<_>>();
