@@ -5,7 +5,7 @@ use beaa_ir::InputSpec;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
-use crate::augment::augment;
+use super::augment::augment;
 use crate::config::{Augmentation, DataConfig};
 use crate::random::order;
 

@@ -1,5 +1,5 @@
 //! Configuration of what makes a student cheaper for the compiler: pruned weights, and weights on the integers' grid. Must
-//! never hold an operation: [`crate::prune`] and [`crate::quantise`] do what is asked for here.
+//! never hold an operation: [`crate::compress::schedule`] and [`crate::compress::quantise`] do what is asked for here.
 
 use std::collections::BTreeMap;
 

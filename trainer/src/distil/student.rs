@@ -5,10 +5,10 @@ use beaa_ir::{Activation, LayerOp, Model, Polynomial, Shape, Tensor};
 use burn::tensor::Device;
 
 use crate::config::{CoefficientInit, StudentActivation, StudentConfig};
+use crate::distil::activation_stats::{activations, moments};
+use crate::distil::quadratic_fit::{CURVATURE_FLOOR, LayerStatistics, Quadratic};
 use crate::error::Result;
-use crate::fit::{CURVATURE_FLOOR, LayerStatistics, Quadratic};
-use crate::inputs::{activations, moments};
-use crate::network::Network;
+use crate::model::network::Network;
 
 /// The student at its start, and what the teacher's activations saw.
 pub(crate) struct Start {
@@ -41,7 +41,7 @@ pub(crate) fn start(
             StudentActivation::Square => Activation::Square,
             _ => {
                 let (bound, floor) = limits(config, &m.statistics);
-                let fit = |group: &crate::fit::Moments| match config.init {
+                let fit = |group: &crate::distil::quadratic_fit::Moments| match config.init {
                     CoefficientInit::LeastSquares => group.fit(&m.layer, f64::from(bound), f64::from(floor)),
                     CoefficientInit::Constant { a, b, c } => Quadratic { a: a.into(), b: b.into(), c: c.into() },
                 };

@@ -8,7 +8,7 @@ use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, Muo
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{OptimiserConfig, OptimiserKind};
-use crate::network::Network;
+use crate::model::network::Network;
 
 /// An optimiser for `network`: weights decay, everything else does not, and coefficients of polynomials learn at
 /// `coefficient_factor` times the rate.

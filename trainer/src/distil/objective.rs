@@ -5,10 +5,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::{Replacement, StudentConfig};
 use crate::data::Batch;
+use crate::distil::loss::{correct, cross_entropy, distillation, excursion, feature_distance, targets};
+use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::Result;
-use crate::fit::LayerStatistics;
-use crate::loss::{correct, cross_entropy, distillation, excursion, feature_distance, targets};
-use crate::network::{Network, host};
+use crate::model::network::{Network, host};
 
 /// What a network is trained for.
 pub(crate) enum Objective {

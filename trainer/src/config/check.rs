@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use crate::codesign::PruneConfig;
-use crate::config::{
-    Augmentation, CoefficientInit, LayerConfig, OptimiserConfig, Outputs, Replacement, StudentActivation, TrainLiteral,
+use super::{
+    Augmentation, CoefficientInit, LayerConfig, OptimiserConfig, Outputs, PruneConfig, Replacement, StudentActivation,
+    TrainLiteral,
 };
 use crate::error::{Error, Problem, Result};
 

@@ -9,8 +9,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d,
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
+use crate::model::polynomial::Polynomial;
 use crate::ops::{average_pool, batch_norm, convolution, rectify};
-use crate::polynomial::Polynomial;
 
 /// Share of the newest batch in batch normalisation's running statistics.
 const NORM_MOMENTUM: f64 = 0.1;

@@ -5,9 +5,9 @@ use beaa_ir::Model;
 use burn::tensor::Device;
 
 use crate::data;
+use crate::distil::loss::correct;
 use crate::error::Result;
-use crate::loss::correct;
-use crate::network::{Network, host};
+use crate::model::network::{Network, host};
 
 /// Means over a set of images.
 #[derive(Debug, Clone, Copy, PartialEq)]

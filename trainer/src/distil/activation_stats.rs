@@ -7,9 +7,9 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use crate::data;
+use crate::distil::quadratic_fit::{LayerStatistics, Moments};
 use crate::error::Result;
-use crate::fit::{LayerStatistics, Moments};
-use crate::network::{Network, host};
+use crate::model::network::{Network, host};
 
 /// Bins of [`PolynomialSample::histogram`].
 const BINS: usize = 32;

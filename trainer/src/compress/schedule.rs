@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::codesign::{PruneConfig, PruneScore};
+use crate::config::{PruneConfig, PruneScore};
 
 /// How a weight tensor is laid out: which weight belongs to which output, input and tap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

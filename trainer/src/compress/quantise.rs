@@ -9,9 +9,9 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::codesign::QuantiseConfig;
+use crate::config::QuantiseConfig;
 use crate::error::Result;
-use crate::network::{Block, Network, host};
+use crate::model::network::{Block, Network, host};
 
 /// Fractions of the largest weight that the largest integer may stand for; what is larger is cut off.
 const CLIPS: [f32; 7] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4];

@@ -12,23 +12,22 @@ use burn::tensor::Device;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::check::TrainConfig;
-use crate::checkpoint::{self, Checkpoint, Position, State};
-use crate::config::{Augmentation, StudentActivation};
+use crate::compress::masks::Pruner;
+use crate::config::{Augmentation, StudentActivation, TrainConfig};
 use crate::data::Splits;
 use crate::device;
+use crate::distil::activation_stats::{PolynomialSample, samples, set_ranges, with_ranges};
+use crate::distil::check_teacher::check_given;
+use crate::distil::objective::{Distillation, Objective};
+use crate::distil::quadratic_fit::LayerStatistics;
+use crate::distil::student::{self, limits};
 use crate::error::{Error, Result};
-use crate::fit::LayerStatistics;
-use crate::given::check_given;
-use crate::initial;
-use crate::inputs::{PolynomialSample, samples, set_ranges, with_ranges};
-use crate::learn::{Job, learn};
-use crate::masks::Pruner;
-use crate::measure::measure;
-use crate::network::Network;
-use crate::objective::{Distillation, Objective};
-use crate::observe::{Event, Observer, Phase};
-use crate::student::{self, limits};
+use crate::model::network::Network;
+use crate::model::weight_init as initial;
+use crate::train::checkpoint::{self, Checkpoint, Position, State};
+use crate::train::evaluate::measure;
+use crate::train::events::{Event, Observer, Phase};
+use crate::train::train_loop::{Job, learn};
 
 /// Elements of each activation layer whose polynomial is sampled for a report.
 const SAMPLES_PER_LAYER: usize = 4;

@@ -1,4 +1,4 @@
-//! Pruning on a network of Burn modules: what its layers look like to [`crate::prune`], and zeros kept zero after every
+//! Pruning on a network of Burn modules: what its layers look like to [`crate::compress::schedule`], and zeros kept zero after every
 //! step. Must never touch a weight that is not to be dropped.
 
 use beaa_datasets::Images;
@@ -6,11 +6,11 @@ use beaa_ir::{LayerOp, Model};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::codesign::PruneConfig;
+use crate::compress::schedule::{Layer, Layout, choose, due};
+use crate::config::PruneConfig;
 use crate::data;
 use crate::error::{Error, Problem, Result};
-use crate::network::{Batch, Block, Network, host};
-use crate::prune::{Layer, Layout, choose, due};
+use crate::model::network::{Batch, Block, Network, host};
 
 /// Training images on which contributions are measured.
 const SAMPLE: usize = 512;
@@ -78,7 +78,7 @@ impl Pruner {
     /// Drops what is due after `step` of `total`, which `masks` then says too.
     pub(crate) fn drop_due(&self, network: Network, masks: &mut Masks, step: usize, total: usize) -> Result<Network> {
         let Some(done) = due(&self.config, step, total) else { return Ok(network) };
-        let fed = crate::objective::snapshot(&network).forward(self.sample.clone(), usize::MAX, true).fed;
+        let fed = crate::distil::objective::snapshot(&network).forward(self.sample.clone(), usize::MAX, true).fed;
         let statistics = weighted_blocks(&network).zip(fed).map(|(i, fed)| Ok((i, statistics(&network, i, fed)?)));
         let statistics = statistics.collect::<Result<Vec<(usize, Statistics)>>>()?;
         let of_block = |block: usize| statistics.iter().find(|(i, _)| *i == block).map(|(_, s)| s.clone());

@@ -5,8 +5,7 @@ use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Mode
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::check::TrainConfig;
-use crate::config::{LayerConfig, Outputs};
+use crate::config::{LayerConfig, Outputs, TrainConfig};
 use crate::error::{Error, Problem, Result};
 use crate::random::{Purpose, stream};
 

@@ -11,9 +11,9 @@ use beaa_ir::{Model, load_model, save_model};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::{Error, Result};
-use crate::fit::LayerStatistics;
-use crate::observe::Phase;
+use crate::train::events::Phase;
 
 const FORMAT: u32 = 1;
 

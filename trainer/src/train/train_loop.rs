@@ -10,20 +10,19 @@ use beaa_ir::Model;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
 
-use crate::checkpoint::{Position, newest};
-use crate::codesign::QuantiseConfig;
-use crate::config::OptimiserConfig;
+use crate::compress::masks::{self, Pruner};
+use crate::compress::quantise;
+use crate::config::{OptimiserConfig, QuantiseConfig};
+use crate::data::prefetch::Plan;
+use crate::distil::objective::{Objective, gradients, snapshot};
 use crate::error::{Error, Result};
-use crate::feed::Plan;
-use crate::masks::{self, Pruner};
-use crate::measure::measure;
-use crate::network::Network;
-use crate::objective::{Objective, gradients, snapshot};
-use crate::observe::{EpochMetrics, Event, Phase};
-use crate::optim::{gradient_norm, learning_rate, optimiser, scale_gradients};
-use crate::quantise;
+use crate::model::network::Network;
 use crate::random::{Purpose, order};
-use crate::run::Run;
+use crate::train::checkpoint::{Position, newest};
+use crate::train::evaluate::measure;
+use crate::train::events::{EpochMetrics, Event, Phase};
+use crate::train::optim::{gradient_norm, learning_rate, optimiser, scale_gradients};
+use crate::trainer::Run;
 
 /// One network to be trained.
 pub(crate) struct Job {

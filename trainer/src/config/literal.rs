@@ -1,4 +1,4 @@
-//! The configuration as anybody may write it (JSON), every field with a default. Must never be trusted: [`crate::check`]
+//! The configuration as anybody may write it (JSON), every field with a default. Must never be trusted: [`super::check`]
 //! turns it into a [`crate::TrainConfig`].
 
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use beaa_datasets::SourceSpec;
 use serde::{Deserialize, Serialize};
 
-use crate::codesign::{PruneConfig, QuantiseConfig};
+use super::{PruneConfig, QuantiseConfig};
 
 /// One experiment, not yet checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]

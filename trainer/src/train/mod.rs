@@ -1,0 +1,7 @@
+//! Training of one network: the loop, its optimiser, its checkpoints, its measurements and its events.
+
+pub(crate) mod checkpoint;
+pub(crate) mod evaluate;
+pub(crate) mod events;
+pub(crate) mod optim;
+pub(crate) mod train_loop;
