@@ -24,7 +24,7 @@ pub use config::{
 pub use device::find_device;
 pub use distil::activation_stats::PolynomialSample;
 pub use error::{Error, Problem, Result};
-pub use model::polynomial::Polynomial;
+
 pub use predict::predict;
 pub use train::events::{EpochMetrics, Event, Observer, Phase, Silent};
 pub use trainer::{Outcome, Taught, Trained, distil, teach, train};

@@ -16,18 +16,18 @@ use crate::compress::masks::Pruner;
 use crate::config::{Augmentation, StudentActivation, TrainConfig};
 use crate::data::Splits;
 use crate::device;
-use crate::distil::activation_stats::{PolynomialSample, samples, set_ranges, with_ranges};
-use crate::distil::check_teacher::check_given;
+use crate::distil::activation_stats::{PolynomialSample, sample_polynomials, set_ranges, with_ranges};
+use crate::distil::check_teacher::check_teacher;
 use crate::distil::objective::{Distillation, Objective};
 use crate::distil::quadratic_fit::LayerStatistics;
-use crate::distil::student::{self, limits};
+use crate::distil::student::{self, vertex_limits};
 use crate::error::{Error, Result};
 use crate::model::network::Network;
-use crate::model::weight_init as initial;
+use crate::model::weight_init;
 use crate::train::checkpoint::{self, Checkpoint, Position, State};
-use crate::train::evaluate::measure;
+use crate::train::evaluate::evaluate;
 use crate::train::events::{Event, Observer, Phase};
-use crate::train::train_loop::{Job, learn};
+use crate::train::train_loop::{Job, train_network};
 
 /// Elements of each activation layer whose polynomial is sampled for a report.
 const SAMPLES_PER_LAYER: usize = 4;
@@ -108,7 +108,7 @@ impl Run<'_> {
 
     fn accuracy(&self, model: &Model) -> Result<Accuracy> {
         let network = Network::new(model, &self.device, false)?;
-        let of = |images| Ok::<_, Error>(measure(&network, model, images, &self.device)?.map(|m| m.accuracy));
+        let of = |images| Ok::<_, Error>(evaluate(&network, model, images, &self.device)?.map(|m| m.accuracy));
         Ok(Accuracy { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
     }
 
@@ -164,7 +164,7 @@ pub fn train(
             Err(position) => return run.interrupted(Phase::Teacher, position),
         },
     };
-    to_the_end(&mut run, &mut from)
+    run_student(&mut run, &mut from)
 }
 
 /// How the training of a teacher alone ended.
@@ -213,13 +213,16 @@ pub fn distil(
     let mut run = begin(config, dataset, folder, stop, observer)?;
     // One that the configuration names was checked when it was read, and may be any network.
     if config.literal().teacher.model.is_none() {
-        check_given(teacher, &initial::teacher(config, run.splits.input.clone(), &run.splits.classes)?)?;
+        check_teacher(
+            teacher,
+            &weight_init::untrained_teacher(config, run.splits.input.clone(), &run.splits.classes)?,
+        )?;
     }
     let mut from = match open(&mut run, resume)? {
         Some(checkpoint) if checkpoint.state.phase == Phase::Student => checkpoint,
         _ => begin_student(&mut run, teacher.clone())?,
     };
-    to_the_end(&mut run, &mut from)
+    run_student(&mut run, &mut from)
 }
 
 fn begin<'a>(
@@ -248,7 +251,7 @@ fn begin<'a>(
     })
 }
 
-fn to_the_end(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<Outcome> {
+fn run_student(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<Outcome> {
     match train_student(run, from)? {
         Ok(student) => finish(run, from.teacher.clone(), student).map(|t| Outcome::Done(Box::new(t))),
         Err(position) => run.interrupted(Phase::Student, position),
@@ -276,13 +279,14 @@ fn train_teacher(run: &mut Run<'_>, resumed: Option<Checkpoint>) -> Result<std::
     let t = &run.config.literal().teacher;
     if let (Some(path), None) = (&t.model, &resumed) {
         run.note(format!("the teacher is {}", path.display()));
-        return given(run, path).map(Ok);
+        return load_trained(run, path).map(Ok);
     }
     let (model, position, optimiser) = match resumed {
         Some(c) => (c.teacher, c.state.position, c.optimiser),
         None => {
             let mut literal =
-                initial::teacher(run.config, run.splits.input.clone(), &run.splits.classes)?.into_literal();
+                weight_init::untrained_teacher(run.config, run.splits.input.clone(), &run.splits.classes)?
+                    .into_literal();
             literal.training = training(run, Phase::Teacher);
             (literal.try_into()?, Position::default(), Vec::new())
         }
@@ -299,7 +303,7 @@ fn train_teacher(run: &mut Run<'_>, resumed: Option<Checkpoint>) -> Result<std::
         pruner: None,
         quantise: None,
     };
-    let ended = learn(run, &job, &model, position, optimiser, &mut |run, model, optimiser, position| {
+    let ended = train_network(run, &job, &model, position, optimiser, &mut |run, model, optimiser, position| {
         run.save(Phase::Teacher, position, &[], model, None, optimiser)
     })?;
     Ok(match ended.interrupted {
@@ -318,8 +322,8 @@ fn begin_student(run: &mut Run<'_>, teacher: Model) -> Result<Checkpoint> {
     let literal = run.config.literal();
     let name = format!("{}-student", literal.name);
     let start = match &literal.student.start {
-        Some(path) => student::resume(given(run, path)?, name, &run.splits.train, &run.device)?,
-        None => student::start(&teacher, name, &literal.student, &run.splits.train, &run.device)?,
+        Some(path) => student::continue_student(load_trained(run, path)?, name, &run.splits.train, &run.device)?,
+        None => student::replace_activations(&teacher, name, &literal.student, &run.splits.train, &run.device)?,
     };
     let ranges: Vec<_> = start.statistics.iter().map(|s| s.range).collect();
     let teacher = if literal.student.start.is_none() { set_ranges(teacher, &ranges)? } else { teacher };
@@ -338,8 +342,11 @@ fn train_student(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<std::result
     let trained =
         matches!(s.activation, StudentActivation::Layer | StudentActivation::Channel | StudentActivation::Element);
     let statistics = from.state.statistics.clone();
-    let limits =
-        if trained && s.vertex_bound > 0.0 { statistics.iter().map(|l| limits(&s, l)).collect() } else { Vec::new() };
+    let limits = if trained && s.vertex_bound > 0.0 {
+        statistics.iter().map(|l| vertex_limits(&s, l)).collect()
+    } else {
+        Vec::new()
+    };
     let job = Job {
         phase: Phase::Student,
         epochs: s.epochs,
@@ -358,9 +365,10 @@ fn train_student(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<std::result
     };
     let teacher = from.teacher.clone();
     let optimiser = std::mem::take(&mut from.optimiser);
-    let ended = learn(run, &job, &model, from.state.position, optimiser, &mut |run, model, optimiser, position| {
-        run.save(Phase::Student, position, &statistics, &teacher, Some(model), optimiser)
-    })?;
+    let ended =
+        train_network(run, &job, &model, from.state.position, optimiser, &mut |run, model, optimiser, position| {
+            run.save(Phase::Student, position, &statistics, &teacher, Some(model), optimiser)
+        })?;
     Ok(match ended.interrupted {
         Some(position) => Err(position),
         None => Ok(ended.model),
@@ -368,7 +376,7 @@ fn train_student(run: &mut Run<'_>, from: &mut Checkpoint) -> Result<std::result
 }
 
 /// A trained model from a file, if it is one for the images of this run.
-fn given(run: &Run<'_>, path: &Path) -> Result<Model> {
+fn load_trained(run: &Run<'_>, path: &Path) -> Result<Model> {
     let model = load_model(path)?;
     let (input, classes) = (&run.splits.input, run.splits.classes.len());
     let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
@@ -407,7 +415,8 @@ fn finish(run: &Run<'_>, teacher: Model, student: Model) -> Result<Trained> {
     literal.accuracy = Some(student_accuracy);
     let student: Model = literal.try_into()?;
     let of_teacher = Network::new(&teacher, device, false)?;
-    let polynomials = samples(&student, &teacher, &of_teacher, &run.splits.train, device, SAMPLES_PER_LAYER)?;
+    let polynomials =
+        sample_polynomials(&student, &teacher, &of_teacher, &run.splits.train, device, SAMPLES_PER_LAYER)?;
     let teacher_accuracy = match teacher.accuracy() {
         Some(accuracy) => accuracy,
         None => run.accuracy(&teacher)?,

@@ -6,11 +6,11 @@ use beaa_ir::{LayerOp, Model};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::compress::schedule::{Layer, Layout, choose, due};
+use crate::compress::schedule::{PrunableLayer, WeightLayout, choose, due};
 use crate::config::PruneConfig;
 use crate::data;
 use crate::error::{Error, Problem, Result};
-use crate::model::network::{Batch, Block, Network, host};
+use crate::model::network::{Block, Features, Network, host};
 
 /// Training images on which contributions are measured.
 const SAMPLE: usize = 512;
@@ -21,13 +21,13 @@ pub(crate) type Masks = Vec<(usize, Tensor<1>)>;
 /// What is pruned, and when.
 pub(crate) struct Pruner {
     config: PruneConfig,
-    targets: Vec<Target>,
+    pruned: Vec<PrunedLayer>,
     /// `[N, C, H, W]`, normalised, without autodiff.
     sample: Tensor<4>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Target {
+struct PrunedLayer {
     block: usize,
     sparsity: f64,
     inputs: f64,
@@ -44,10 +44,10 @@ impl Pruner {
         let name = |i: usize| model.layers().get(i).map_or("", |l| l.name.as_str());
         let inner = weighted.get(1..weighted.len().saturating_sub(1)).unwrap_or_default();
         let mut problems = Vec::new();
-        for asked in config.layers.keys().filter(|k| !weighted.iter().any(|&i| name(i) == k.as_str())) {
+        for requested in config.layers.keys().filter(|k| !weighted.iter().any(|&i| name(i) == k.as_str())) {
             let known: Vec<&str> = weighted.iter().map(|&i| name(i)).collect();
             let message = format!("no such layer with weights; expected one of {}", known.join(", "));
-            problems.push(Problem { field: format!("student.prune.layers.{asked}"), message });
+            problems.push(Problem { field: format!("student.prune.layers.{requested}"), message });
         }
         if config.layers.is_empty() && inner.is_empty() {
             let message =
@@ -57,55 +57,65 @@ impl Pruner {
         if !problems.is_empty() {
             return Err(Error::Config { problems });
         }
-        let asked = |i: usize| match config.layers.get(name(i)) {
+        let requested = |i: usize| match config.layers.get(name(i)) {
             Some(layer) => Some((layer.sparsity.unwrap_or(config.sparsity), layer.inputs)),
             None => (config.layers.is_empty() && inner.contains(&i)).then_some((config.sparsity, 0.0)),
         };
-        let mut targets: Vec<Target> = weighted
+        let mut pruned: Vec<PrunedLayer> = weighted
             .iter()
-            .filter_map(|&i| asked(i).map(|(sparsity, inputs)| Target { block: i, sparsity, inputs, read_by: None }))
+            .filter_map(|&i| {
+                requested(i).map(|(sparsity, inputs)| PrunedLayer { block: i, sparsity, inputs, read_by: None })
+            })
             .collect();
-        let blocks: Vec<usize> = targets.iter().map(|t| t.block).collect();
-        for target in &mut targets {
-            target.read_by = reader(model, target.block).and_then(|r| blocks.iter().position(|&b| b == r));
+        let blocks: Vec<usize> = pruned.iter().map(|t| t.block).collect();
+        for pruned_layer in &mut pruned {
+            pruned_layer.read_by = reader(model, pruned_layer.block).and_then(|r| blocks.iter().position(|&b| b == r));
         }
         let count = SAMPLE.min(images.len());
         let chosen: Vec<usize> = (0..count).map(|i| i * images.len() / count.max(1)).collect();
         let sample = data::batch(images, &chosen, model.input(), None, device).images;
-        Ok(Self { config: config.clone(), targets, sample })
+        Ok(Self { config: config.clone(), pruned, sample })
     }
 
     /// Drops what is due after `step` of `total`, which `masks` then says too.
     pub(crate) fn drop_due(&self, network: Network, masks: &mut Masks, step: usize, total: usize) -> Result<Network> {
         let Some(done) = due(&self.config, step, total) else { return Ok(network) };
-        let fed = crate::distil::objective::snapshot(&network).forward(self.sample.clone(), usize::MAX, true).fed;
-        let statistics = weighted_blocks(&network).zip(fed).map(|(i, fed)| Ok((i, statistics(&network, i, fed)?)));
-        let statistics = statistics.collect::<Result<Vec<(usize, Statistics)>>>()?;
+        let weighted_inputs =
+            crate::distil::objective::detached(&network).forward(self.sample.clone(), usize::MAX, true).weighted_inputs;
+        let statistics = weighted_blocks(&network)
+            .zip(weighted_inputs)
+            .map(|(i, weighted_inputs)| Ok((i, input_statistics(&network, i, weighted_inputs)?)));
+        let statistics = statistics.collect::<Result<Vec<(usize, InputStatistics)>>>()?;
         let of_block = |block: usize| statistics.iter().find(|(i, _)| *i == block).map(|(_, s)| s.clone());
-        let mut layers = Vec::with_capacity(self.targets.len());
-        let mut means = Vec::with_capacity(self.targets.len());
-        for target in &self.targets {
-            let (Some((layout, weights)), Some(s)) = (weights(&network, target.block)?, of_block(target.block)) else {
+        let mut layers = Vec::with_capacity(self.pruned.len());
+        let mut means = Vec::with_capacity(self.pruned.len());
+        for pruned_layer in &self.pruned {
+            let (Some((layout, weights)), Some(s)) =
+                (weights(&network, pruned_layer.block)?, of_block(pruned_layer.block))
+            else {
                 continue;
             };
-            let &Target { sparsity, inputs, read_by, .. } = target;
+            let &PrunedLayer { sparsity, inputs, read_by, .. } = pruned_layer;
             means.push(s.means);
-            layers.push(Layer { layout, weights, deviations: s.deviations, sparsity, inputs, read_by });
+            layers.push(PrunableLayer { layout, weights, deviations: s.deviations, sparsity, inputs, read_by });
         }
         let kept = choose(&self.config, &layers, done);
         let mut network = network;
-        for (((target, layer), kept), means) in self.targets.iter().zip(&layers).zip(&kept).zip(&means) {
-            network = compensate(network, target.block, layer, kept, means)?;
+        for (((pruned_layer, layer), kept), means) in self.pruned.iter().zip(&layers).zip(&kept).zip(&means) {
+            network = compensate(network, pruned_layer.block, layer, kept, means)?;
             let mask: Vec<f32> = kept.iter().map(|k| if *k { 1.0 } else { 0.0 }).collect();
-            masks.retain(|(block, _)| *block != target.block);
-            masks.push((target.block, Tensor::from_data(TensorData::new(mask, [kept.len()]), &self.sample.device())));
+            masks.retain(|(block, _)| *block != pruned_layer.block);
+            masks.push((
+                pruned_layer.block,
+                Tensor::from_data(TensorData::new(mask, [kept.len()]), &self.sample.device()),
+            ));
         }
         Ok(network)
     }
 }
 
 /// The zeros that `network` has; layers without any are left out.
-pub(crate) fn zeros(network: &Network) -> Result<Masks> {
+pub(crate) fn of_zeros(network: &Network) -> Result<Masks> {
     let mut masks = Masks::new();
     for block in weighted_blocks(network) {
         let Some((_, weights)) = weights(network, block)? else { continue };
@@ -119,12 +129,12 @@ pub(crate) fn zeros(network: &Network) -> Result<Masks> {
 }
 
 /// Makes the weights that `masks` drops exactly zero again.
-pub(crate) fn masked(mut network: Network, masks: &Masks) -> Network {
+pub(crate) fn apply(mut network: Network, masks: &Masks) -> Network {
     for (index, mask) in masks {
         if let Some(block) = network.blocks.get_mut(*index) {
             match block {
-                Block::Conv(c) => c.weight = multiplied(c.weight.clone(), mask),
-                Block::Linear(l) => l.weight = multiplied(l.weight.clone(), mask),
+                Block::Conv(c) => c.weight = masked_weights(c.weight.clone(), mask),
+                Block::Linear(l) => l.weight = masked_weights(l.weight.clone(), mask),
                 _ => {}
             }
         }
@@ -134,7 +144,7 @@ pub(crate) fn masked(mut network: Network, masks: &Masks) -> Network {
 
 /// What a layer is fed, input by input.
 #[derive(Clone)]
-struct Statistics {
+struct InputStatistics {
     means: Vec<f32>,
     deviations: Vec<f32>,
 }
@@ -172,24 +182,24 @@ fn device_of(block: &Block) -> Option<Device> {
     }
 }
 
-fn weights(network: &Network, index: usize) -> Result<Option<(Layout, Vec<f32>)>> {
+fn weights(network: &Network, index: usize) -> Result<Option<(WeightLayout, Vec<f32>)>> {
     Ok(match network.blocks.get(index) {
         Some(Block::Conv(c)) => {
             let [outputs, inputs, height, width] = c.weight.dims();
-            let layout = Layout { outputs, inputs, taps: height * width, inputs_first: false };
+            let layout = WeightLayout { outputs, inputs, taps: height * width, inputs_first: false };
             Some((layout, host(c.weight.val())?))
         }
         Some(Block::Linear(l)) => {
             let [inputs, outputs] = l.weight.dims();
-            Some((Layout { outputs, inputs, taps: 1, inputs_first: true }, host(l.weight.val())?))
+            Some((WeightLayout { outputs, inputs, taps: 1, inputs_first: true }, host(l.weight.val())?))
         }
         _ => None,
     })
 }
 
-fn statistics(network: &Network, index: usize, fed: Batch) -> Result<Statistics> {
-    let (count, each, values) = match (network.blocks.get(index), fed) {
-        (Some(Block::Conv(_)), Batch::Map(x)) => {
+fn input_statistics(network: &Network, index: usize, weighted_inputs: Features) -> Result<InputStatistics> {
+    let (count, each, values) = match (network.blocks.get(index), weighted_inputs) {
+        (Some(Block::Conv(_)), Features::Map(x)) => {
             let [_, c, h, w] = x.dims();
             (c, h * w, host(x)?)
         }
@@ -211,14 +221,20 @@ fn statistics(network: &Network, index: usize, fed: Batch) -> Result<Statistics>
     // A convolution in groups reads other channels for every group: all count alike.
     let grouped = matches!(network.blocks.get(index), Some(Block::Conv(c)) if c.groups > 1);
     let deviation = |&(s, q): &(f64, f64)| if grouped { 1.0 } else { (q / n - (s / n).powi(2)).max(0.0).sqrt() as f32 };
-    Ok(Statistics {
+    Ok(InputStatistics {
         means: sums.iter().map(|s| (s.0 / n) as f32).collect(),
         deviations: sums.iter().map(deviation).collect(),
     })
 }
 
 /// Puts the mean of what is dropped into the bias of a fully connected layer.
-fn compensate(mut network: Network, index: usize, layer: &Layer, kept: &[bool], means: &[f32]) -> Result<Network> {
+fn compensate(
+    mut network: Network,
+    index: usize,
+    layer: &PrunableLayer,
+    kept: &[bool],
+    means: &[f32],
+) -> Result<Network> {
     if let Some(Block::Linear(l)) = network.blocks.get_mut(index)
         && let Some(bias) = l.bias.take()
     {
@@ -231,18 +247,18 @@ fn compensate(mut network: Network, index: usize, layer: &Layer, kept: &[bool], 
         }
         let (id, old, _) = bias.consume();
         let tensor = Tensor::<1>::from_data(TensorData::new(values, [outputs]), &old.inner().device());
-        l.bias = Some(replaced(id, tensor));
+        l.bias = Some(trainable(id, tensor));
     }
     Ok(network)
 }
 
-fn multiplied<const D: usize>(param: Param<Tensor<D>>, mask: &Tensor<1>) -> Param<Tensor<D>> {
+fn masked_weights<const D: usize>(param: Param<Tensor<D>>, mask: &Tensor<1>) -> Param<Tensor<D>> {
     let (id, weights, _) = param.consume();
     let shape = weights.dims();
-    replaced(id, weights.inner() * mask.clone().reshape(shape))
+    trainable(id, weights.inner() * mask.clone().reshape(shape))
 }
 
 /// A parameter of the same identity that learns.
-fn replaced<const D: usize>(id: burn::module::ParamId, tensor: Tensor<D>) -> Param<Tensor<D>> {
+fn trainable<const D: usize>(id: burn::module::ParamId, tensor: Tensor<D>) -> Param<Tensor<D>> {
     Param::initialized(id, Tensor::from_inner(tensor).require_grad())
 }

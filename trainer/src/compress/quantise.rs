@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::model::network::{Block, Network, host};
 
 /// Fractions of the largest weight that the largest integer may stand for; what is larger is cut off.
-const CLIPS: [f32; 7] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
+const CLIP_FRACTIONS: [f32; 7] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
 
 /// Whether weights are rounded at `step` of `total`.
 pub(crate) fn active(config: &QuantiseConfig, step: usize, total: usize) -> bool {
@@ -30,7 +30,7 @@ pub(crate) fn rounded(network: &Network, config: &QuantiseConfig) -> Result<Netw
         let rows = row_factors(network, index, outputs)?;
         let weight = linear.weight.val();
         let exact = host(weight.clone())?;
-        let values = on_grid(&exact, &rows, config.bits);
+        let values = round_to_grid(&exact, &rows, config.bits);
         let device: Device = weight.clone().inner().device();
         let error: Vec<f32> = values.iter().zip(&exact).map(|(q, w)| q - w).collect();
         let error = Tensor::<2>::from_data(TensorData::new(error, [inputs, outputs]), &device);
@@ -69,7 +69,7 @@ fn row_factors(network: &Network, index: usize, outputs: usize) -> Result<Vec<f3
 
 /// Weights `[in, out]` whose products with `rows` are integers of so many bits in one common unit, the largest taken: the
 /// unit with the least squared error of a few.
-fn on_grid(weights: &[f32], rows: &[f32], bits: u32) -> Vec<f32> {
+fn round_to_grid(weights: &[f32], rows: &[f32], bits: u32) -> Vec<f32> {
     let top = ((1_u32 << (bits.clamp(2, 16) - 1)) - 1) as f32;
     let scaled = |(p, w): (usize, &f32)| w * rows.get(p % rows.len().max(1)).copied().unwrap_or(1.0);
     let largest = weights.iter().enumerate().map(scaled).fold(0.0_f32, |l, u| l.max(u.abs()));
@@ -80,7 +80,7 @@ fn on_grid(weights: &[f32], rows: &[f32], bits: u32) -> Vec<f32> {
     let error = |unit: f32| -> f64 {
         weights.iter().enumerate().map(scaled).map(|u| f64::from(snap(u, unit) - u).powi(2)).sum()
     };
-    let units = CLIPS.iter().map(|c| c * largest / top);
+    let units = CLIP_FRACTIONS.iter().map(|c| c * largest / top);
     let best = units.map(|unit| (error(unit), unit)).min_by(|a, b| a.0.total_cmp(&b.0));
     let unit = best.map_or(largest / top, |b| b.1);
     let back = |(p, w): (usize, &f32)| {
@@ -102,7 +102,7 @@ mod tests {
     fn products_with_the_rows_are_small_integers_and_the_largest_is_taken() {
         let (weights, rows) = (numbers(60), [0.5_f32, 2.0, 3.0]);
         for bits in [2, 4, 7] {
-            let found = on_grid(&weights, &rows, bits);
+            let found = round_to_grid(&weights, &rows, bits);
             let scaled: Vec<f32> = found.iter().enumerate().map(|(p, w)| w * rows[p % 3]).collect();
             let top = ((1 << (bits - 1)) - 1) as f32;
             let unit = scaled.iter().fold(0.0_f32, |l, u| l.max(u.abs())) / top;
@@ -118,10 +118,10 @@ mod tests {
     #[test]
     fn what_is_on_the_grid_stays_there() {
         let rows = [1.0_f32, 0.25];
-        let once = on_grid(&numbers(40), &rows, 5);
-        let twice = on_grid(&once, &rows, 5);
+        let once = round_to_grid(&numbers(40), &rows, 5);
+        let twice = round_to_grid(&once, &rows, 5);
         assert!(once.iter().zip(&twice).all(|(a, b)| (a - b).abs() < 1e-6));
-        assert_eq!(on_grid(&[0.0; 4], &rows, 5), [0.0; 4]);
+        assert_eq!(round_to_grid(&[0.0; 4], &rows, 5), [0.0; 4]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::config::{PruneConfig, PruneScore};
 
 /// How a weight tensor is laid out: which weight belongs to which output, input and tap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct WeightLayout {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     /// Weights for each pair of output and input: the window of a convolution.
@@ -18,7 +18,7 @@ pub(crate) struct Layout {
     pub(crate) inputs_first: bool,
 }
 
-impl Layout {
+impl WeightLayout {
     fn index(self, output: usize, input: usize, tap: usize) -> usize {
         let pair = if self.inputs_first { input * self.outputs + output } else { output * self.inputs + input };
         pair * self.taps + tap
@@ -41,8 +41,8 @@ impl Layout {
 
 /// One layer's weights, and what is known of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Layer {
-    pub(crate) layout: Layout,
+pub(crate) struct PrunableLayer {
+    pub(crate) layout: WeightLayout,
     pub(crate) weights: Vec<f32>,
     /// Standard deviation of each input.
     pub(crate) deviations: Vec<f32>,
@@ -70,7 +70,7 @@ pub(crate) fn due(config: &PruneConfig, step: usize, total: usize) -> Option<f64
 const STAGES: f64 = 48.0;
 
 /// Which weights of each layer stay, at a share `done` of what is asked for.
-pub(crate) fn choose(config: &PruneConfig, layers: &[Layer], done: f64) -> Vec<Vec<bool>> {
+pub(crate) fn choose(config: &PruneConfig, layers: &[PrunableLayer], done: f64) -> Vec<Vec<bool>> {
     let mut kept: Vec<Vec<bool>> = layers.iter().map(|l| l.weights.iter().map(|w| *w != 0.0).collect()).collect();
     let mut dead_outputs: Vec<Vec<bool>> = layers.iter().map(|l| vec![false; l.layout.outputs]).collect();
     // From the last layer to the first: a unit that nothing reads needs no inputs.
@@ -90,15 +90,15 @@ pub(crate) fn choose(config: &PruneConfig, layers: &[Layer], done: f64) -> Vec<V
     let scope = |k: usize| if config.per == crate::PruneScope::Global { 0 } else { k };
     for group in 0..layers.len() {
         let members: Vec<usize> = (0..layers.len()).filter(|&k| scope(k) == group).collect();
-        let asked: f64 =
+        let requested: f64 =
             members.iter().filter_map(|&k| layers.get(k)).map(|l| l.sparsity * l.layout.len() as f64).sum();
-        drop_weakest(config, layers, &mut kept, &members, (asked * done).round() as usize);
+        drop_weakest(config, layers, &mut kept, &members, (requested * done).round() as usize);
     }
     kept
 }
 
 /// The `count` inputs that contribute least, those without any weight first.
-fn weakest_inputs(layer: &Layer, kept: &[bool], count: usize) -> Vec<usize> {
+fn weakest_inputs(layer: &PrunableLayer, kept: &[bool], count: usize) -> Vec<usize> {
     let layout = layer.layout;
     let power = |i: usize| -> f64 {
         let of_input = layout.of(0..layout.outputs, i..i + 1);
@@ -111,7 +111,13 @@ fn weakest_inputs(layer: &Layer, kept: &[bool], count: usize) -> Vec<usize> {
 }
 
 /// Drops blocks of weights, the least first, until `zeros` of all weights of the layers `members` are zero.
-fn drop_weakest(config: &PruneConfig, layers: &[Layer], kept: &mut [Vec<bool>], members: &[usize], zeros: usize) {
+fn drop_weakest(
+    config: &PruneConfig,
+    layers: &[PrunableLayer],
+    kept: &mut [Vec<bool>],
+    members: &[usize],
+    zeros: usize,
+) {
     let mut ranked: Vec<(f64, usize, Vec<usize>)> = Vec::new();
     let mut present = 0;
     for &k in members {
@@ -150,7 +156,7 @@ fn drop_weakest(config: &PruneConfig, layers: &[Layer], kept: &mut [Vec<bool>], 
     }
 }
 
-fn deviation(layer: &Layer, input: usize) -> f32 {
+fn deviation(layer: &PrunableLayer, input: usize) -> f32 {
     layer.deviations.get(input).copied().unwrap_or(1.0)
 }
 
@@ -174,9 +180,9 @@ mod tests {
         (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 2003.0 - 0.45).collect()
     }
 
-    fn layer(outputs: usize, inputs: usize, salt: usize) -> Layer {
-        Layer {
-            layout: Layout { outputs, inputs, taps: 1, inputs_first: true },
+    fn layer(outputs: usize, inputs: usize, salt: usize) -> PrunableLayer {
+        PrunableLayer {
+            layout: WeightLayout { outputs, inputs, taps: 1, inputs_first: true },
             weights: numbers(outputs * inputs, salt),
             deviations: vec![1.0; inputs],
             sparsity: 0.0,
@@ -205,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_smallest_go_first_up_to_the_share_asked_for() {
-        let one = Layer { sparsity: 0.9, ..layer(10, 20, 1) };
+        let one = PrunableLayer { sparsity: 0.9, ..layer(10, 20, 1) };
         let kept = choose(&PruneConfig::default(), std::slice::from_ref(&one), 1.0).remove(0);
         assert_eq!(zeros(&kept), 180);
         let of = |keep: bool| one.weights.iter().zip(&kept).filter(move |(_, k)| **k == keep).map(|(w, _)| w.abs());
@@ -215,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_weight_on_a_quiet_input_goes_before_a_smaller_one_on_a_loud_input() {
-        let mut one = Layer { sparsity: 0.5, deviations: vec![0.1, 10.0], ..layer(1, 2, 1) };
+        let mut one = PrunableLayer { sparsity: 0.5, deviations: vec![0.1, 10.0], ..layer(1, 2, 1) };
         one.weights = vec![1.0, 0.5];
         assert_eq!(choose(&PruneConfig::default(), &[one.clone()], 1.0)[0], [false, true]);
         let config = PruneConfig { score: PruneScore::Magnitude, ..PruneConfig::default() };
@@ -224,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_is_zero_stays_zero_and_counts() {
-        let mut one = Layer { sparsity: 0.3, ..layer(10, 10, 3) };
+        let mut one = PrunableLayer { sparsity: 0.3, ..layer(10, 10, 3) };
         one.weights[..40].fill(0.0);
         let kept = choose(&PruneConfig::default(), &[one], 1.0).remove(0);
         assert!(zeros(&kept) == 40 && kept[..40].iter().all(|k| !k));
@@ -232,8 +238,8 @@ mod tests {
 
     #[test]
     fn a_unit_that_nothing_reads_loses_its_weights() {
-        let first = Layer { read_by: Some(1), sparsity: 0.7, ..layer(8, 5, 1) };
-        let second = Layer { inputs: 0.5, ..layer(3, 8, 2) };
+        let first = PrunableLayer { read_by: Some(1), sparsity: 0.7, ..layer(8, 5, 1) };
+        let second = PrunableLayer { inputs: 0.5, ..layer(3, 8, 2) };
         let kept = choose(&PruneConfig::default(), &[first, second], 1.0);
         let gone: Vec<bool> = (0..8).map(|i| (0..3).all(|o| !kept[1][i * 3 + o])).collect();
         assert_eq!(gone.iter().filter(|g| **g).count(), 4);
@@ -245,7 +251,7 @@ mod tests {
 
     #[test]
     fn blocks_go_together() {
-        let one = Layer { sparsity: 0.5, ..layer(12, 9, 4) };
+        let one = PrunableLayer { sparsity: 0.5, ..layer(12, 9, 4) };
         let kept = choose(&PruneConfig { block: 6, ..PruneConfig::default() }, &[one], 1.0).remove(0);
         assert_eq!(zeros(&kept), 54);
         for i in 0..9 {
@@ -258,8 +264,8 @@ mod tests {
 
     #[test]
     fn one_threshold_for_all_layers_takes_more_from_the_weaker() {
-        let strong = Layer { sparsity: 0.5, ..layer(10, 10, 1) };
-        let mut weak = Layer { sparsity: 0.5, ..layer(10, 10, 2) };
+        let strong = PrunableLayer { sparsity: 0.5, ..layer(10, 10, 1) };
+        let mut weak = PrunableLayer { sparsity: 0.5, ..layer(10, 10, 2) };
         weak.weights.iter_mut().for_each(|w| *w *= 0.1);
         let config = PruneConfig { per: crate::PruneScope::Global, ..PruneConfig::default() };
         let kept = choose(&config, &[strong, weak], 1.0);
@@ -269,8 +275,8 @@ mod tests {
 
     #[test]
     fn the_windows_of_a_convolution_lose_channels_whole() {
-        let mut one = Layer { inputs: 0.5, ..layer(1, 1, 1) };
-        one.layout = Layout { outputs: 3, inputs: 4, taps: 9, inputs_first: false };
+        let mut one = PrunableLayer { inputs: 0.5, ..layer(1, 1, 1) };
+        one.layout = WeightLayout { outputs: 3, inputs: 4, taps: 9, inputs_first: false };
         one.weights = numbers(108, 5);
         one.deviations = vec![1.0, 0.01, 2.0, 0.02];
         let kept = choose(&PruneConfig::default(), &[one], 1.0).remove(0);

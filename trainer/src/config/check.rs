@@ -94,10 +94,10 @@ impl Problems {
 
 fn names(network: &[LayerConfig]) -> Vec<String> {
     let mut counts = std::collections::HashMap::new();
-    let mut name = |given: Option<&String>, kind: &'static str| {
+    let mut name = |explicit: Option<&String>, kind: &'static str| {
         let n = counts.entry(kind).or_insert(0_usize);
         *n += 1;
-        given.cloned().unwrap_or_else(|| format!("{kind}{n}"))
+        explicit.cloned().unwrap_or_else(|| format!("{kind}{n}"))
     };
     network
         .iter()

@@ -21,8 +21,8 @@ pub(crate) fn augment(
     rng: &mut ChaCha8Rng,
 ) {
     // Drawn always and in this order, so that one setting does not change what another draws.
-    let reach = settings.shift as i64;
-    let (dy, dx) = (rng.random_range(-reach..=reach), rng.random_range(-reach..=reach));
+    let shift = settings.shift as i64;
+    let (dy, dx) = (rng.random_range(-shift..=shift), rng.random_range(-shift..=shift));
     let angle = settings.rotate.to_radians() * rng.random_range(-1.0_f32..=1.0);
     let zoom = 1.0 + settings.scale * rng.random_range(-1.0_f32..=1.0);
     let mirrored = settings.flip && rng.random_range(0..2) == 1;

@@ -4,4 +4,4 @@ mod augment;
 pub(crate) mod prefetch;
 mod splits;
 
-pub(crate) use splits::{Batch, Splits, batch, batches};
+pub(crate) use splits::{ImageBatch, Splits, batch, batches};

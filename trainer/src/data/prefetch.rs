@@ -8,7 +8,7 @@ use std::thread;
 use burn::tensor::Device;
 
 use crate::config::Augmentation;
-use crate::data::{self, Batch, Splits};
+use crate::data::{self, ImageBatch, Splits};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 
@@ -16,7 +16,7 @@ use crate::random::{Purpose, stream};
 const AHEAD: usize = 2;
 
 /// What the batches of one epoch are made of.
-pub(crate) struct Plan {
+pub(crate) struct EpochBatches {
     pub(crate) splits: Arc<Splits>,
     pub(crate) augmentation: Augmentation,
     pub(crate) device: Device,
@@ -30,10 +30,10 @@ pub(crate) struct Plan {
 }
 
 /// Batches in order.
-pub(crate) struct Feed(Receiver<Batch>);
+pub(crate) struct Prefetcher(Receiver<ImageBatch>);
 
-impl Plan {
-    fn batch(&self, step: usize) -> Batch {
+impl EpochBatches {
+    fn batch(&self, step: usize) -> ImageBatch {
         let last = ((step + 1) * self.size).min(self.order.len());
         let chosen = self.order.get(step * self.size..last).unwrap_or(&[]);
         let mut rng = stream(self.seed, self.purpose, self.epoch, step);
@@ -43,7 +43,7 @@ impl Plan {
     }
 
     /// Starts to prepare the batches of `steps`.
-    pub(crate) fn start(self, steps: std::ops::Range<usize>) -> Result<Feed> {
+    pub(crate) fn start(self, steps: std::ops::Range<usize>) -> Result<Prefetcher> {
         let (send, receive) = sync_channel(AHEAD);
         let work = move || {
             for step in steps {
@@ -55,13 +55,13 @@ impl Plan {
         };
         let name = "batches".to_owned();
         thread::Builder::new().name(name).spawn(work).map_err(|e| failed(e.to_string()))?;
-        Ok(Feed(receive))
+        Ok(Prefetcher(receive))
     }
 }
 
-impl Feed {
+impl Prefetcher {
     /// The next batch.
-    pub(crate) fn next(&self) -> Result<Batch> {
+    pub(crate) fn next(&self) -> Result<ImageBatch> {
         self.0.recv().map_err(|e| failed(e.to_string()))
     }
 }

@@ -48,7 +48,7 @@ impl Splits {
 }
 
 /// A batch on the device.
-pub(crate) struct Batch {
+pub(crate) struct ImageBatch {
     /// `[N, C, H, W]`, normalised, without autodiff.
     pub(crate) images: Tensor<4>,
     /// One per image.
@@ -65,7 +65,7 @@ pub(crate) fn batch(
     input: &InputSpec,
     augmentation: Option<Changes<'_>>,
     device: &Device,
-) -> Batch {
+) -> ImageBatch {
     let [c, h, w] = images.shape();
     let size = c * h * w;
     let mut pixels: Vec<f32> = Vec::with_capacity(indices.len() * size);
@@ -91,7 +91,7 @@ pub(crate) fn batch(
         }
     }
     let data = TensorData::new(pixels, [labels.len(), c, h, w]);
-    Batch { images: Tensor::from_data(data, device), labels }
+    ImageBatch { images: Tensor::from_data(data, device), labels }
 }
 
 /// All images in order, in batches.
@@ -99,7 +99,7 @@ pub(crate) fn batches<'a>(
     images: &'a Images,
     input: &'a InputSpec,
     device: &'a Device,
-) -> impl Iterator<Item = Batch> + 'a {
+) -> impl Iterator<Item = ImageBatch> + 'a {
     (0..images.len().div_ceil(EVALUATION_BATCH)).map(move |k| {
         let start = k * EVALUATION_BATCH;
         let indices: Vec<usize> = (start..(start + EVALUATION_BATCH).min(images.len())).collect();

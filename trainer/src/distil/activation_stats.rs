@@ -36,7 +36,7 @@ pub struct PolynomialSample {
 }
 
 /// Calls `each(activation index, values [N * elements])` for every batch of `images`.
-pub(crate) fn observe(
+pub(crate) fn visit_inputs(
     network: &Network,
     model: &Model,
     images: &Images,
@@ -75,7 +75,7 @@ pub(crate) fn moments(
 ) -> Result<Vec<LayerMoments>> {
     let mut found: Vec<LayerMoments> = Vec::new();
     let elements: Vec<usize> = activations(model).iter().map(|(_, s)| s.len()).collect();
-    observe(network, model, images, device, |k, values| {
+    visit_inputs(network, model, images, device, |k, values| {
         let (Some(&count), Some(&parts)) = (elements.get(k), groups.get(k)) else { return };
         let part = (count / parts.max(1)).max(1);
         if found.len() == k {
@@ -108,7 +108,7 @@ pub(crate) fn moments(
 /// `model` with the range of each activation's input over `images`.
 pub(crate) fn with_ranges(model: Model, network: &Network, images: &Images, device: &Device) -> Result<Model> {
     let mut ranges = vec![Range { min: f32::INFINITY, max: f32::NEG_INFINITY }; activations(&model).len()];
-    observe(network, &model, images, device, |k, values| {
+    visit_inputs(network, &model, images, device, |k, values| {
         if let Some(range) = ranges.get_mut(k) {
             widen(range, values);
         }
@@ -130,7 +130,7 @@ pub(crate) fn set_ranges(model: Model, ranges: &[Range]) -> Result<Model> {
 
 /// For `per_layer` elements of each polynomial layer, spread evenly: the student's polynomial and a histogram of the
 /// teacher's inputs there.
-pub(crate) fn samples(
+pub(crate) fn sample_polynomials(
     student: &Model,
     teacher: &Model,
     network: &Network,
@@ -148,7 +148,7 @@ pub(crate) fn samples(
         })
         .collect();
     let mut seen: Vec<Vec<Vec<f32>>> = chosen.iter().map(|c| vec![Vec::new(); c.len()]).collect();
-    observe(network, teacher, images, device, |k, values| {
+    visit_inputs(network, teacher, images, device, |k, values| {
         let (Some((_, shape)), Some(elements), Some(seen)) = (layers.get(k), chosen.get(k), seen.get_mut(k)) else {
             return;
         };

@@ -5,7 +5,7 @@ use beaa_ir::{Activation, LayerOp, Model};
 use crate::error::{Error, Result};
 
 /// `teacher` must have the layers, shapes, input and classes of `expected`, the untrained network of the configuration.
-pub(crate) fn check_given(teacher: &Model, expected: &Model) -> Result<()> {
+pub(crate) fn check_teacher(teacher: &Model, expected: &Model) -> Result<()> {
     let wrong = |found: String, expected: String| {
         Err(Error::Data {
             operation: "distilling from a given teacher",

@@ -5,7 +5,7 @@ use beaa_ir::Range;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::ops::{Room, outside};
+use crate::ops::{self, Interval};
 
 /// Target distributions `[N, classes]`: one for the label, `smoothing` of it spread over all classes.
 pub(crate) fn targets(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
@@ -40,8 +40,8 @@ pub(crate) fn feature_distance(student: Tensor<2>, teacher: Tensor<2>) -> Tensor
 }
 
 /// Mean squared excursion of `inputs` beyond `range`, in units of `rms`.
-pub(crate) fn excursion(inputs: Tensor<2>, range: Range, rms: f32) -> Tensor<1> {
-    outside(inputs, Room { min: range.min, max: range.max, unit: rms.max(1e-6) })
+pub(crate) fn range_penalty(inputs: Tensor<2>, range: Range, rms: f32) -> Tensor<1> {
+    ops::range_penalty(inputs, Interval { min: range.min, max: range.max, unit: rms.max(1e-6) })
 }
 
 /// How many rows of `logits` (row-major) are largest at their label.
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn excursion_counts_only_what_is_outside() {
         let x = matrix([[-3.0, 0.5, 1.0], [2.0, 0.0, -1.0]]);
-        let loss = scalar(excursion(x, Range { min: -1.0, max: 1.0 }, 2.0));
+        let loss = scalar(range_penalty(x, Range { min: -1.0, max: 1.0 }, 2.0));
         assert!((loss - (1.0 + 0.25) / 6.0).abs() < 1e-6, "{loss}");
     }
 

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{Replacement, StudentConfig};
-use crate::data::Batch;
-use crate::distil::loss::{correct, cross_entropy, distillation, excursion, feature_distance, targets};
+use crate::data::ImageBatch;
+use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, range_penalty, targets};
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::Result;
 use crate::model::network::{Network, host};
@@ -30,28 +30,28 @@ pub(crate) struct Distillation {
 }
 
 /// A batch evaluated.
-pub(crate) struct Evaluated {
+pub(crate) struct BatchLoss {
     pub(crate) loss: Tensor<1>,
     pub(crate) correct: usize,
 }
 
 impl Objective {
     /// The loss of `batch`, with the graph for its gradients; `device` is the network's.
-    pub(crate) fn evaluate(
+    pub(crate) fn loss(
         &self,
         network: &Network,
-        batch: Batch,
+        batch: ImageBatch,
         replaced: usize,
         classes: usize,
         device: &Device,
-    ) -> Result<Evaluated> {
+    ) -> Result<BatchLoss> {
         let images = Tensor::from_inner(batch.images.clone());
         match self {
             Self::Teacher { smoothing } => {
                 let logits = network.forward(images, usize::MAX, false).logits;
                 let right = correct(&host(logits.clone())?, &batch.labels);
                 let loss = cross_entropy(logits, targets(&batch.labels, classes, *smoothing, device));
-                Ok(Evaluated { loss, correct: right })
+                Ok(BatchLoss { loss, correct: right })
             }
             Self::Student(d) => {
                 let s = &d.config;
@@ -68,16 +68,16 @@ impl Objective {
                     }
                     let pairs = ours.outputs.into_iter().zip(theirs.outputs).take(replaced);
                     let weight = s.feature_matching / pairs.len().max(1) as f32;
-                    for (own, other) in pairs {
-                        loss = loss + feature_distance(own, Tensor::from_inner(other)).mul_scalar(weight);
+                    for (student, teacher) in pairs {
+                        loss = loss + feature_distance(student, Tensor::from_inner(teacher)).mul_scalar(weight);
                     }
                 }
                 if s.range_penalty > 0.0 {
                     for (inputs, known) in ours.inputs.into_iter().zip(&d.statistics).take(replaced) {
-                        loss = loss + excursion(inputs, known.range, known.rms).mul_scalar(s.range_penalty);
+                        loss = loss + range_penalty(inputs, known.range, known.rms).mul_scalar(s.range_penalty);
                     }
                 }
-                Ok(Evaluated { loss, correct: right })
+                Ok(BatchLoss { loss, correct: right })
             }
         }
     }
@@ -102,6 +102,6 @@ pub(crate) fn gradients(loss: &Tensor<1>, network: &Network) -> burn::optim::Gra
 }
 
 /// A snapshot of `network` that learns nothing.
-pub(crate) fn snapshot(network: &Network) -> Network {
+pub(crate) fn detached(network: &Network) -> Network {
     network.valid()
 }

@@ -103,10 +103,10 @@ impl Moments {
     fn mixed(&self, other: &Self, share: f64) -> Self {
         let other = other.rebased(self.origin, self.unit);
         let scale = |m: &Self, w: f64| if m.powers[0] > 0.0 { w / m.powers[0] } else { 0.0 };
-        let (own, theirs) = (scale(self, 1.0 - share), scale(&other, share));
+        let (weight, other_weight) = (scale(self, 1.0 - share), scale(&other, share));
         Self {
-            powers: std::array::from_fn(|k| own * self.powers[k] + theirs * other.powers[k]),
-            crossed: std::array::from_fn(|k| own * self.crossed[k] + theirs * other.crossed[k]),
+            powers: std::array::from_fn(|k| weight * self.powers[k] + other_weight * other.powers[k]),
+            crossed: std::array::from_fn(|k| weight * self.crossed[k] + other_weight * other.crossed[k]),
             ..*self
         }
     }

@@ -11,65 +11,70 @@ use crate::error::Result;
 use crate::model::network::Network;
 
 /// The student at its start, and what the teacher's activations saw.
-pub(crate) struct Start {
+pub(crate) struct UntrainedStudent {
     pub(crate) student: Model,
     pub(crate) statistics: Vec<LayerStatistics>,
 }
 
 /// Replaces the activations of `teacher`, fitting over its pre-activations on `images` as configured.
-pub(crate) fn start(
+pub(crate) fn replace_activations(
     teacher: &Model,
     name: String,
     config: &StudentConfig,
     images: &Images,
     device: &Device,
-) -> Result<Start> {
+) -> Result<UntrainedStudent> {
     let network = Network::new(teacher, device, false)?;
     let shapes: Vec<Shape> = activations(teacher).into_iter().map(|(_, s)| s).collect();
-    let layouts: Vec<Vec<usize>> = shapes.iter().map(|&s| layout(config.activation, s)).collect();
-    let counts: Vec<usize> = layouts.iter().map(|l| l.iter().product()).collect();
+    let coefficient_shapes: Vec<Vec<usize>> = shapes.iter().map(|&s| coefficient_shape(config.activation, s)).collect();
+    let counts: Vec<usize> = coefficient_shapes.iter().map(|l| l.iter().product()).collect();
     let moments = moments(&network, teacher, images, device, &counts)?;
     let mut literal = teacher.clone().into_literal();
     literal.name = name;
     literal.accuracy = None;
-    let mut found = moments.iter().zip(&layouts);
+    let mut found = moments.iter().zip(&coefficient_shapes);
     for layer in &mut literal.layers {
         let LayerOp::Activation { function, .. } = &mut layer.op else { continue };
-        let Some((m, layout)) = found.next() else { continue };
+        let Some((m, shape)) = found.next() else { continue };
         *function = match config.activation {
             StudentActivation::Relu => Activation::Relu,
             StudentActivation::Square => Activation::Square,
             _ => {
-                let (bound, floor) = limits(config, &m.statistics);
+                let (bound, floor) = vertex_limits(config, &m.statistics);
                 let fit = |group: &crate::distil::quadratic_fit::Moments| match config.init {
                     CoefficientInit::LeastSquares => group.fit(&m.layer, f64::from(bound), f64::from(floor)),
                     CoefficientInit::Constant { a, b, c } => Quadratic { a: a.into(), b: b.into(), c: c.into() },
                 };
-                polynomial(layout, &m.groups.iter().map(fit).collect::<Vec<_>>())?
+                polynomial(shape, &m.groups.iter().map(fit).collect::<Vec<_>>())?
             }
         };
     }
-    Ok(Start { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
+    Ok(UntrainedStudent { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
 }
 
 /// Goes on from a trained student; what its own activations see takes the place of what the teacher's did.
-pub(crate) fn resume(student: Model, name: String, images: &Images, device: &Device) -> Result<Start> {
+pub(crate) fn continue_student(
+    student: Model,
+    name: String,
+    images: &Images,
+    device: &Device,
+) -> Result<UntrainedStudent> {
     let network = Network::new(&student, device, false)?;
     let whole = vec![1; activations(&student).len()];
     let moments = moments(&network, &student, images, device, &whole)?;
     let mut literal = student.into_literal();
     (literal.name, literal.accuracy) = (name, None);
-    Ok(Start { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
+    Ok(UntrainedStudent { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
 }
 
 /// The largest `|b/2a|` and the least `|a|` of a layer's polynomials; the former 0 for no bound.
-pub(crate) fn limits(config: &StudentConfig, statistics: &LayerStatistics) -> (f32, f32) {
+pub(crate) fn vertex_limits(config: &StudentConfig, statistics: &LayerStatistics) -> (f32, f32) {
     let rms = statistics.rms.max(1e-6);
     (config.vertex_bound * rms, CURVATURE_FLOOR / rms)
 }
 
 /// The shape of the coefficients for a feature map.
-fn layout(activation: StudentActivation, shape: Shape) -> Vec<usize> {
+fn coefficient_shape(activation: StudentActivation, shape: Shape) -> Vec<usize> {
     match (activation, shape) {
         (StudentActivation::Channel, Shape::Map { channels, .. }) => vec![channels, 1, 1],
         (StudentActivation::Element, Shape::Map { channels, height, width }) => vec![channels, height, width],
@@ -78,8 +83,8 @@ fn layout(activation: StudentActivation, shape: Shape) -> Vec<usize> {
     }
 }
 
-fn polynomial(layout: &[usize], fits: &[Quadratic]) -> Result<Activation> {
+fn polynomial(shape: &[usize], fits: &[Quadratic]) -> Result<Activation> {
     let tensor =
-        |part: fn(&Quadratic) -> f64| Tensor::new(layout.to_vec(), fits.iter().map(|q| part(q) as f32).collect());
+        |part: fn(&Quadratic) -> f64| Tensor::new(shape.to_vec(), fits.iter().map(|q| part(q) as f32).collect());
     Ok(Activation::Polynomial(Polynomial { a: tensor(|q| q.a)?, b: tensor(|q| q.b)?, c: tensor(|q| q.c)? }))
 }

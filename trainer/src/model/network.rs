@@ -9,8 +9,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d,
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
-use crate::model::polynomial::Polynomial;
-use crate::ops::{average_pool, batch_norm, convolution, rectify};
+use crate::model::polynomial::TrainablePolynomial;
+use crate::ops::{average_pool, batch_norm, convolution, relu};
 
 /// Share of the newest batch in batch normalisation's running statistics.
 const NORM_MOMENTUM: f64 = 0.1;
@@ -29,16 +29,16 @@ pub(crate) enum Block {
     Linear(Linear),
     Norm(BatchNorm),
     Pool(AvgPool2d),
-    Flatten(Nothing),
+    Flatten(Stateless),
     Add(Residual),
     Relu(Relu),
-    Square(Nothing),
-    Polynomial(Polynomial),
+    Square(Stateless),
+    Polynomial(TrainablePolynomial),
     Branch(Residual),
 }
 
 #[derive(Module, Debug, Default)]
-pub(crate) struct Nothing;
+pub(crate) struct Stateless;
 
 /// Adds the output of block `from`, or goes on from it. Block `IMAGE` stands for the image.
 #[derive(Module, Debug)]
@@ -47,14 +47,14 @@ pub(crate) struct Residual {
 }
 
 impl Residual {
-    fn output(&self, kept: &[(usize, Batch)]) -> Option<Batch> {
+    fn output(&self, kept: &[(usize, Features)]) -> Option<Features> {
         kept.iter().find(|(k, _)| *k == self.from).map(|(_, batch)| batch.clone())
     }
 }
 
 /// A batch between two layers.
 #[derive(Debug, Clone)]
-pub(crate) enum Batch {
+pub(crate) enum Features {
     Map(Tensor<4>),
     Flat(Tensor<2>),
 }
@@ -68,7 +68,7 @@ pub(crate) struct Pass {
     /// The output of each activation layer, `[N, elements]`; empty unless asked for.
     pub(crate) outputs: Vec<Tensor<2>>,
     /// What each layer with weights is fed; empty unless asked for.
-    pub(crate) fed: Vec<Batch>,
+    pub(crate) weighted_inputs: Vec<Features>,
 }
 
 impl Network {
@@ -87,34 +87,34 @@ impl Network {
 
     /// Runs a batch `[N, C, H, W]`. Activations from the `replaced`-th on act as ReLU instead of what they are.
     pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: bool) -> Pass {
-        let mut x = Batch::Map(images);
-        let (mut inputs, mut outputs, mut fed, mut activations) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let mut x = Features::Map(images);
+        let (mut inputs, mut outputs, mut weighted_inputs, mut activations) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let source = |b: &Block| if let Block::Add(r) | Block::Branch(r) = b { Some(r.from) } else { None };
         let sources: Vec<usize> = self.blocks.iter().filter_map(source).collect();
-        let mut kept: Vec<(usize, Batch)> = vec![(IMAGE, x.clone())];
+        let mut kept: Vec<(usize, Features)> = vec![(IMAGE, x.clone())];
         for (i, block) in self.blocks.iter().enumerate() {
             let activation = matches!(block, Block::Relu(_) | Block::Square(_) | Block::Polynomial(_));
             if activation && keep {
                 inputs.push(x.clone().flat());
             }
             if keep && matches!(block, Block::Conv(_) | Block::Linear(_)) {
-                fed.push(x.clone());
+                weighted_inputs.push(x.clone());
             }
             x = match (block, x) {
-                (Block::Conv(c), Batch::Map(x)) => Batch::Map(convolution(c, x)),
-                (Block::Pool(p), Batch::Map(x)) => Batch::Map(average_pool(p, x)),
-                (Block::Linear(l), x) => Batch::Flat(l.forward(x.flat())),
-                (Block::Norm(n), Batch::Map(x)) => Batch::Map(batch_norm(n, x)),
-                (Block::Norm(n), Batch::Flat(x)) => Batch::Flat(batch_norm(n, x)),
-                (Block::Flatten(_), x) => Batch::Flat(x.flat()),
-                (Block::Add(r), x) => r.output(&kept).into_iter().fold(x, Batch::plus),
+                (Block::Conv(c), Features::Map(x)) => Features::Map(convolution(c, x)),
+                (Block::Pool(p), Features::Map(x)) => Features::Map(average_pool(p, x)),
+                (Block::Linear(l), x) => Features::Flat(l.forward(x.flat())),
+                (Block::Norm(n), Features::Map(x)) => Features::Map(batch_norm(n, x)),
+                (Block::Norm(n), Features::Flat(x)) => Features::Flat(batch_norm(n, x)),
+                (Block::Flatten(_), x) => Features::Flat(x.flat()),
+                (Block::Add(r), x) => r.output(&kept).into_iter().fold(x, Features::plus),
                 (Block::Branch(r), x) => r.output(&kept).unwrap_or(x),
                 (Block::Square(_) | Block::Polynomial(_), x) if activations >= replaced => x.relu(),
                 (Block::Relu(_), x) => x.relu(),
-                (Block::Square(_), Batch::Map(x)) => Batch::Map(x.square()),
-                (Block::Square(_), Batch::Flat(x)) => Batch::Flat(x.square()),
-                (Block::Polynomial(p), Batch::Map(x)) => Batch::Map(p.forward_map(x)),
-                (Block::Polynomial(p), Batch::Flat(x)) => Batch::Flat(p.forward_flat(x)),
+                (Block::Square(_), Features::Map(x)) => Features::Map(x.square()),
+                (Block::Square(_), Features::Flat(x)) => Features::Flat(x.square()),
+                (Block::Polynomial(p), Features::Map(x)) => Features::Map(p.forward_map(x)),
+                (Block::Polynomial(p), Features::Flat(x)) => Features::Flat(p.forward_flat(x)),
                 // The model's shapes are checked: a convolution or pooling never sees a vector.
                 (Block::Conv(_) | Block::Pool(_), x) => x,
             };
@@ -128,7 +128,7 @@ impl Network {
                 kept.push((i, x.clone()));
             }
         }
-        Pass { logits: x.flat(), inputs, outputs, fed }
+        Pass { logits: x.flat(), inputs, outputs, weighted_inputs }
     }
 
     /// The logits of a batch with every activation as it is.
@@ -154,7 +154,7 @@ impl Network {
             .collect()
     }
 
-    /// Applies [`Polynomial::bounded`] to each polynomial; `limits` holds `(bound, floor)` per activation layer.
+    /// Applies [`TrainablePolynomial::bounded`] to each polynomial; `limits` holds `(bound, floor)` per activation layer.
     pub(crate) fn bounded(mut self, limits: &[(f32, f32)]) -> Self {
         let mut limits = limits.iter();
         let bound = |block: Block| match block {
@@ -208,7 +208,7 @@ impl Network {
     }
 }
 
-impl Batch {
+impl Features {
     pub(crate) fn flat(self) -> Tensor<2> {
         match self {
             Self::Flat(x) => x,
@@ -221,8 +221,8 @@ impl Batch {
 
     fn relu(self) -> Self {
         match self {
-            Self::Map(x) => Self::Map(rectify(x)),
-            Self::Flat(x) => Self::Flat(rectify(x)),
+            Self::Map(x) => Self::Map(relu(x)),
+            Self::Flat(x) => Self::Flat(relu(x)),
         }
     }
 
@@ -284,18 +284,23 @@ fn block(
             Block::Norm(norm)
         }
         LayerOp::AvgPool(p) => Block::Pool(AvgPool2dConfig::new(p.kernel).with_strides(p.stride).init()),
-        LayerOp::Flatten => Block::Flatten(Nothing),
+        LayerOp::Flatten => Block::Flatten(Stateless),
         LayerOp::Add { with } => Block::Add(Residual { from: earlier(model, index, with)? }),
         LayerOp::Branch { from } if from == "input" => Block::Branch(Residual { from: IMAGE }),
         LayerOp::Branch { from } => Block::Branch(Residual { from: earlier(model, index, from)? }),
         LayerOp::Activation { function, .. } => match function {
             Activation::Relu => Block::Relu(Relu::new()),
-            Activation::Square => Block::Square(Nothing),
+            Activation::Square => Block::Square(Stateless),
             Activation::Polynomial(p) => {
                 let parts = [&p.a, &p.b, &p.c];
                 let count = parts.iter().map(|t| t.data().len()).max().unwrap_or(1);
                 let [a, b, c] = parts.map(|t| spread(t, input, count));
-                Block::Polynomial(Polynomial::new([&a, &b, &c], [id(0), id(1), id(2)], device, train_polynomials))
+                Block::Polynomial(TrainablePolynomial::new(
+                    [&a, &b, &c],
+                    [id(0), id(1), id(2)],
+                    device,
+                    train_polynomials,
+                ))
             }
         },
     })

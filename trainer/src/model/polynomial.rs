@@ -10,18 +10,18 @@ use crate::ops::polynomial;
 ///
 /// There are 1 (layer), `C` (channel) or `C H W` (element; `F` after flatten) coefficients of each kind, in index order.
 #[derive(Module, Debug)]
-pub struct Polynomial {
+pub(crate) struct TrainablePolynomial {
     /// Of `x²`.
-    pub a: Param<Tensor<1>>,
+    pub(crate) a: Param<Tensor<1>>,
     /// Of `x`.
-    pub b: Param<Tensor<1>>,
+    pub(crate) b: Param<Tensor<1>>,
     /// Constant.
-    pub c: Param<Tensor<1>>,
+    pub(crate) c: Param<Tensor<1>>,
 }
 
-impl Polynomial {
+impl TrainablePolynomial {
     /// Coefficients as given, three lists of one length; `ids` identify them to the optimiser.
-    pub fn new(coefficients: [&[f32]; 3], ids: [ParamId; 3], device: &Device, trainable: bool) -> Self {
+    pub(crate) fn new(coefficients: [&[f32]; 3], ids: [ParamId; 3], device: &Device, trainable: bool) -> Self {
         let [a, b, c] = coefficients;
         let [ia, ib, ic] = ids;
         let param = |id, values: &[f32]| {
@@ -32,7 +32,7 @@ impl Polynomial {
     }
 
     /// Of a batch of feature maps, `[N, C, H, W]`. The number of coefficients must be 1, `C` or `C H W`.
-    pub fn forward_map(&self, x: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward_map(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, c, h, w] = x.dims();
         let count = self.a.dims()[0];
         if let Some(y) = polynomial(&x, [&self.a, &self.b, &self.c].map(Param::val)) {
@@ -48,7 +48,7 @@ impl Polynomial {
     }
 
     /// Of a batch of vectors, `[N, F]`. The number of coefficients must be 1 or `F`.
-    pub fn forward_flat(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward_flat(&self, x: Tensor<2>) -> Tensor<2> {
         let count = self.a.dims()[0];
         if let Some(y) = polynomial(&x, [&self.a, &self.b, &self.c].map(Param::val)) {
             return y;
@@ -58,7 +58,7 @@ impl Polynomial {
     }
 
     /// Raises `|a|` where needed, sign kept, so that the vertex `-b / 2a` is within `bound` of zero and `|a| >= floor`.
-    pub fn bounded(self, bound: f32, floor: f32) -> Self {
+    pub(crate) fn bounded(self, bound: f32, floor: f32) -> Self {
         let (ia, a, _) = self.a.consume();
         let tracked = a.is_require_grad();
         let a = a.inner();
@@ -91,9 +91,9 @@ mod tests {
         coefficients: [&[f32]; 3],
         w: &[f32],
         shape: [usize; 4],
-    ) -> (Tensor<1>, Tensor<4>, Polynomial) {
+    ) -> (Tensor<1>, Tensor<4>, TrainablePolynomial) {
         let device = Device::flex().autodiff();
-        let p = Polynomial::new(coefficients, ids(), &device, true);
+        let p = TrainablePolynomial::new(coefficients, ids(), &device, true);
         let x = Tensor::<4>::from_data(TensorData::new(x.to_vec(), shape), &device).require_grad();
         let w = Tensor::<4>::from_data(TensorData::new(w.to_vec(), shape), &device);
         ((p.forward_map(x.clone()) * w).sum(), x, p)
@@ -142,7 +142,7 @@ mod tests {
         let x = numbers(n * c * plane, 9);
         for count in [1, c, c * plane] {
             let [a, b, d] = [numbers(count, 6), numbers(count, 7), numbers(count, 8)];
-            let p = Polynomial::new([&a, &b, &d], ids(), &device, true);
+            let p = TrainablePolynomial::new([&a, &b, &d], ids(), &device, true);
             let y = p.forward_map(Tensor::from_data(TensorData::new(x.clone(), [n, c, 2, 2]), &device));
             let y = y.try_into_vec_as::<f32>().unwrap();
             for (i, (x, y)) in x.iter().zip(y).enumerate() {
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn bounded_moves_the_vertex_only_where_it_is_too_far() {
-        let p = Polynomial::new(
+        let p = TrainablePolynomial::new(
             [&[1.0, 0.01, -0.01, 0.0, 0.0], &[1.0, 1.0, 1.0, -1.0, 0.0], &[0.0; 5]],
             ids(),
             &Device::flex().autodiff(),

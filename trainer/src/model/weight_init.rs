@@ -15,7 +15,7 @@ use crate::random::{Purpose, stream};
 ///
 /// # Errors
 /// Everything in the layer list that does not fit the images.
-pub(crate) fn teacher(config: &TrainConfig, input: InputSpec, classes: &[String]) -> Result<Model> {
+pub(crate) fn untrained_teacher(config: &TrainConfig, input: InputSpec, classes: &[String]) -> Result<Model> {
     let literal = config.literal();
     let mut rng = stream(literal.seed, Purpose::Weights, 0, 0);
     let mut shape = input.shape();
@@ -117,9 +117,9 @@ fn build(layer: &LayerConfig, input: Shape, classes: usize, rng: &mut ChaCha8Rng
 /// The shape after a layer, as far as weights of later layers need it; the model language checks the rest.
 fn output(op: &LayerOp, input: Shape) -> std::result::Result<Shape, String> {
     let window = |size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize| {
-        let reach = (kernel - 1) * dilation + 1;
-        (size + 2 * padding).checked_sub(reach).map(|rest| rest / stride + 1).ok_or_else(|| {
-            format!("a window of {reach} on an input of {size} with padding {padding}; expected one that fits")
+        let extent = (kernel - 1) * dilation + 1;
+        (size + 2 * padding).checked_sub(extent).map(|rest| rest / stride + 1).ok_or_else(|| {
+            format!("a window of {extent} on an input of {size} with padding {padding}; expected one that fits")
         })
     };
     Ok(match (op, input) {

@@ -190,7 +190,12 @@ mod tests {
     #[test]
     fn clipping_is_by_the_norm_of_all_gradients_together() {
         let device = Device::flex().autodiff();
-        let p = crate::Polynomial::new([&[1.0], &[1.0], &[1.0]], [1, 2, 3].map(ParamId::from), &device, true);
+        let p = crate::model::polynomial::TrainablePolynomial::new(
+            [&[1.0], &[1.0], &[1.0]],
+            [1, 2, 3].map(ParamId::from),
+            &device,
+            true,
+        );
         let x = Tensor::<2>::from_data([[3.0_f32], [1.0]], &device);
         let mut gradients = GradientsParams::from_grads(p.forward_flat(x).sum().backward(), &p);
         // 9 + 1, 3 + 1, 1 + 1

@@ -13,13 +13,13 @@ use burn::tensor::Bytes;
 use crate::compress::masks::{self, Pruner};
 use crate::compress::quantise;
 use crate::config::{OptimiserConfig, QuantiseConfig};
-use crate::data::prefetch::Plan;
-use crate::distil::objective::{Objective, gradients, snapshot};
+use crate::data::prefetch::EpochBatches;
+use crate::distil::objective::{Objective, detached, gradients};
 use crate::error::{Error, Result};
 use crate::model::network::Network;
 use crate::random::{Purpose, order};
 use crate::train::checkpoint::{Position, newest};
-use crate::train::evaluate::measure;
+use crate::train::evaluate::evaluate;
 use crate::train::events::{EpochMetrics, Event, Phase};
 use crate::train::optim::{gradient_norm, learning_rate, optimiser, scale_gradients};
 use crate::trainer::Run;
@@ -66,7 +66,7 @@ type Save<'a> = dyn FnMut(&Run<'_>, &Model, Vec<u8>, Position) -> Result<()> + S
 ///
 /// On a thread of the pool: from outside, each of the dozens of operations of a step that are shared out waits for a thread to
 /// wake up, together a third of a short step. Batches come from a thread outside of the pool.
-pub(crate) fn learn(
+pub(crate) fn train_network(
     run: &mut Run<'_>,
     job: &Job,
     model: &Model,
@@ -92,7 +92,7 @@ fn steps(
         optim = optim.from_bytes(Bytes::from_bytes_vec(state)).map_err(Error::device("restoring the optimiser"))?;
     }
     // What a network does not use when it starts, it never will.
-    let mut masks = masks::zeros(&network)?;
+    let mut masks = masks::of_zeros(&network)?;
     let images = run.splits.train.len();
     let steps = (images / job.batch).max(1);
     let total = job.epochs * steps;
@@ -103,7 +103,7 @@ fn steps(
             Phase::Teacher => (order::teacher(epoch), Purpose::AugmentTeacher),
             Phase::Student => (order::student(epoch), Purpose::AugmentStudent),
         };
-        let plan = Plan {
+        let batches = EpochBatches {
             splits: Arc::clone(&run.splits),
             augmentation: run.augmentation().clone(),
             device: run.device.clone(),
@@ -113,18 +113,18 @@ fn steps(
             order: shuffled(images, run.seed(), shuffle),
             size: job.batch,
         };
-        let feed = plan.start(position.step..steps)?;
+        let prefetcher = batches.start(position.step..steps)?;
         let replaced = job.objective.replaced(epoch, job.epochs);
         let mut rate = 0.0;
         let mut clock = Instant::now();
         while position.step < steps {
             let step = position.step;
-            let batch = feed.next()?;
+            let batch = prefetcher.next()?;
             let seen = batch.labels.len();
             let at = epoch * steps + step;
             let rounded = job.computing(&network, at, total)?;
             let computing = rounded.as_ref().unwrap_or(&network);
-            let evaluated = job.objective.evaluate(computing, batch, replaced, run.splits.classes.len(), &device)?;
+            let evaluated = job.objective.loss(computing, batch, replaced, run.splits.classes.len(), &device)?;
             let loss = f64::from(evaluated.loss.clone().into_scalar::<f32>());
             finite(run, job.phase, epoch, step, "the loss", loss)?;
             let mut grads = gradients(&evaluated.loss, &network);
@@ -140,9 +140,9 @@ fn steps(
             if !job.limits.is_empty() {
                 network = network.bounded(&job.limits);
             }
-            network = masks::masked(network, &masks);
+            network = masks::apply(network, &masks);
             if let Some(pruner) = &job.pruner {
-                network = masks::masked(pruner.drop_due(network, &mut masks, at + 1, total)?, &masks);
+                network = masks::apply(pruner.drop_due(network, &mut masks, at + 1, total)?, &masks);
             }
             let seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
@@ -164,13 +164,13 @@ fn steps(
             });
             if run.stop.load(Ordering::Relaxed) {
                 let model = network.export(model)?;
-                save(run, &model, record(&optim)?, position)?;
+                save(run, &model, optimiser_bytes(&optim)?, position)?;
                 return Ok(Ended { model, interrupted: Some(position) });
             }
         }
         let rounded = job.computing(&network, (epoch + 1) * steps, total)?;
-        let computing = snapshot(rounded.as_ref().unwrap_or(&network));
-        let validation = measure(&computing, model, &run.splits.validation, &run.device)?;
+        let computing = detached(rounded.as_ref().unwrap_or(&network));
+        let validation = evaluate(&computing, model, &run.splits.validation, &run.device)?;
         if let Some(v) = validation {
             finite(run, job.phase, epoch, steps - 1, "the validation loss", v.loss)?;
         }
@@ -185,14 +185,14 @@ fn steps(
             seconds: position.seconds + clock.elapsed().as_secs_f64(),
         }));
         position = Position { epoch: epoch + 1, ..Position::default() };
-        save(run, &network.export(model)?, record(&optim)?, position)?;
+        save(run, &network.export(model)?, optimiser_bytes(&optim)?, position)?;
     }
     run.observer.event(&Event::PhaseEnd { phase: job.phase });
     let rounded = job.computing(&network, total, total)?;
     Ok(Ended { model: rounded.as_ref().unwrap_or(&network).export(model)?, interrupted: None })
 }
 
-fn record(optim: &ModuleOptimizer) -> Result<Vec<u8>> {
+fn optimiser_bytes(optim: &ModuleOptimizer) -> Result<Vec<u8>> {
     Ok(optim.into_bytes().map_err(Error::device("recording the optimiser"))?.to_vec())
 }
 

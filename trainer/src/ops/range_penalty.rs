@@ -10,7 +10,7 @@ const PIECE: usize = 1 << 14;
 
 /// A range, and the unit in which distances to it are measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Room {
+pub(crate) struct Interval {
     /// The least value inside.
     pub(crate) min: f32,
     /// The largest.
@@ -19,7 +19,7 @@ pub(crate) struct Room {
     pub(crate) unit: f32,
 }
 
-impl Room {
+impl Interval {
     /// The signed distance, in units.
     fn distance(&self, x: f32) -> f32 {
         (x - x.clamp(self.min, self.max)) / self.unit
@@ -27,24 +27,24 @@ impl Room {
 }
 
 /// The mean square of the distances.
-pub(super) fn forward(x: &[f32], room: &Room) -> f32 {
+pub(super) fn forward(x: &[f32], interval: &Interval) -> f32 {
     let squares = |x: &[f32]| {
         let mut strands = [0.0; 16];
         let (whole, rest) = x.as_chunks::<16>();
         for x in whole {
-            strands.iter_mut().zip(x).for_each(|(s, &x)| *s += room.distance(x).powi(2));
+            strands.iter_mut().zip(x).for_each(|(s, &x)| *s += interval.distance(x).powi(2));
         }
-        strands.iter().sum::<f32>() + rest.iter().map(|&x| room.distance(x).powi(2)).sum::<f32>()
+        strands.iter().sum::<f32>() + rest.iter().map(|&x| interval.distance(x).powi(2)).sum::<f32>()
     };
     let sums: Vec<f32> = x.par_chunks(PIECE).map(squares).collect();
     sums.iter().sum::<f32>() / x.len().max(1) as f32
 }
 
 /// The gradient of `x`, given that of the mean.
-pub(super) fn backward(x: &[f32], room: &Room, dy: f32) -> Vec<f32> {
-    let factor = 2.0 * dy / (room.unit * x.len().max(1) as f32);
+pub(super) fn backward(x: &[f32], interval: &Interval, dy: f32) -> Vec<f32> {
+    let factor = 2.0 * dy / (interval.unit * x.len().max(1) as f32);
     chunks(x.len(), PIECE, |k, dx| {
         let x = x.get(k * PIECE..).unwrap_or(&[]);
-        dx.iter_mut().zip(x).for_each(|(d, &x)| *d = room.distance(x) * factor);
+        dx.iter_mut().zip(x).for_each(|(d, &x)| *d = interval.distance(x) * factor);
     })
 }
