@@ -12,6 +12,7 @@ mod model;
 mod ops;
 mod predict;
 mod random;
+mod session;
 mod train;
 mod trainer;
 
@@ -26,5 +27,7 @@ pub use distil::activation_stats::PolynomialSample;
 pub use error::{Error, Problem, Result};
 
 pub use predict::predict;
-pub use train::events::{EpochMetrics, Event, Observer, Phase, Silent};
-pub use trainer::{Outcome, Taught, Trained, distil, teach, train};
+pub use train::completion::{Completion, Interruption};
+pub use train::events::{EpochMetrics, Event, Observer, Phase};
+pub use train::student::Trained;
+pub use trainer::Trainer;

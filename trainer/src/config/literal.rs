@@ -445,6 +445,13 @@ pub enum StudentActivation {
     Element,
 }
 
+impl StudentActivation {
+    /// Whether its coefficients are trained.
+    pub(crate) fn learns(self) -> bool {
+        matches!(self, Self::Layer | Self::Channel | Self::Element)
+    }
+}
+
 /// First coefficients of the quadratics.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

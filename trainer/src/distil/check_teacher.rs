@@ -1,7 +1,11 @@
-//! Whether a teacher that was trained before belongs to a configuration. Must never look at the values of its weights.
+//! Whether a network that was trained before belongs to a run: to its images, and a teacher to its layers. Weights are not
+//! looked at.
 
-use beaa_ir::{Activation, LayerOp, Model};
+use std::path::Path;
 
+use beaa_ir::{Activation, InputSpec, LayerOp, Model, load_model};
+
+use crate::data::Splits;
 use crate::error::{Error, Result};
 
 /// `teacher` must have the layers, shapes, input and classes of `expected`, the untrained network of the configuration.
@@ -31,4 +35,26 @@ pub(crate) fn check_teacher(teacher: &Model, expected: &Model) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads a trained model whose images and number of classes are those of `splits`.
+///
+/// # Errors
+/// [`Error::Data`] if they differ; [`Error::Model`] if the file cannot be read.
+pub(crate) fn load_matching(path: &Path, splits: &Splits) -> Result<Model> {
+    let model = load_model(path)?;
+    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
+    let (spec, input, classes) = (model.input(), &splits.input, splits.classes.len());
+    let alike = spec.shape == input.shape && close(&spec.mean, &input.mean) && close(&spec.std, &input.std);
+    if alike && model.outputs() == classes {
+        return Ok(model);
+    }
+    let images =
+        |spec: &InputSpec| format!("images {:?} of mean {:?} and deviation {:?}", spec.shape, spec.mean, spec.std);
+    Err(Error::Data {
+        operation: "taking a trained model",
+        found: format!("{} for {} and {} classes", path.display(), images(spec), model.outputs()),
+        expected: format!("{}, {classes} classes", images(input)),
+        remedy: "give a model that was trained on this data set",
+    })
 }

@@ -8,7 +8,7 @@ use crate::config::{CoefficientInit, StudentActivation, StudentConfig};
 use crate::distil::activation_stats::{activations, moments};
 use crate::distil::quadratic_fit::{CURVATURE_FLOOR, LayerStatistics, Quadratic};
 use crate::error::Result;
-use crate::model::network::Network;
+use crate::model::network::{Network, VertexLimit};
 
 /// The student at its start, and what the teacher's activations saw.
 pub(crate) struct UntrainedStudent {
@@ -40,7 +40,7 @@ pub(crate) fn replace_activations(
             StudentActivation::Relu => Activation::Relu,
             StudentActivation::Square => Activation::Square,
             _ => {
-                let (bound, floor) = vertex_limits(config, &m.statistics);
+                let VertexLimit { bound, floor } = vertex_limit(config, &m.statistics);
                 let fit = |group: &crate::distil::quadratic_fit::Moments| match config.init {
                     CoefficientInit::LeastSquares => group.fit(&m.layer, f64::from(bound), f64::from(floor)),
                     CoefficientInit::Constant { a, b, c } => Quadratic { a: a.into(), b: b.into(), c: c.into() },
@@ -67,10 +67,10 @@ pub(crate) fn continue_student(
     Ok(UntrainedStudent { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
 }
 
-/// The largest `|b/2a|` and the least `|a|` of a layer's polynomials; the former 0 for no bound.
-pub(crate) fn vertex_limits(config: &StudentConfig, statistics: &LayerStatistics) -> (f32, f32) {
+/// What a layer's polynomials must keep to, given what its inputs are like.
+pub(crate) fn vertex_limit(config: &StudentConfig, statistics: &LayerStatistics) -> VertexLimit {
     let rms = statistics.rms.max(1e-6);
-    (config.vertex_bound * rms, CURVATURE_FLOOR / rms)
+    VertexLimit { bound: config.vertex_bound * rms, floor: CURVATURE_FLOOR / rms }
 }
 
 /// The shape of the coefficients for a feature map.

@@ -23,6 +23,15 @@ pub(crate) struct Network {
     pub(crate) blocks: Vec<Block>,
 }
 
+/// What the polynomials of a layer keep to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct VertexLimit {
+    /// The largest distance `|b/2a|` of the vertex from zero; 0 for none.
+    pub(crate) bound: f32,
+    /// The least curvature `|a|`.
+    pub(crate) floor: f32,
+}
+
 #[derive(Module, Debug)]
 pub(crate) enum Block {
     Conv(Conv2d),
@@ -154,12 +163,12 @@ impl Network {
             .collect()
     }
 
-    /// Applies [`TrainablePolynomial::bounded`] to each polynomial; `limits` holds `(bound, floor)` per activation layer.
-    pub(crate) fn bounded(mut self, limits: &[(f32, f32)]) -> Self {
+    /// Applies [`TrainablePolynomial::bounded`] to each polynomial; `limits` holds one per activation layer.
+    pub(crate) fn bounded(mut self, limits: &[VertexLimit]) -> Self {
         let mut limits = limits.iter();
         let bound = |block: Block| match block {
             Block::Polynomial(p) => Block::Polynomial(match limits.next() {
-                Some(&(bound, floor)) => p.bounded(bound, floor),
+                Some(limit) => p.bounded(limit.bound, limit.floor),
                 None => p,
             }),
             block @ (Block::Relu(_) | Block::Square(_)) => {

@@ -56,15 +56,24 @@ pub(crate) fn learning_rate(config: &OptimiserConfig, step: usize, steps_per_epo
     config.learning_rate * (config.final_fraction + (1.0 - config.final_fraction) * cosine)
 }
 
+/// Scales all gradients down so that their norm does not exceed `limit`, if there is one. Returns the norm before that.
+pub(crate) fn clip_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, limit: Option<f64>) -> f64 {
+    let norm = gradient_norm(module, gradients);
+    if let Some(limit) = limit.filter(|limit| norm > *limit) {
+        scale_gradients(module, gradients, limit / norm);
+    }
+    norm
+}
+
 /// The Euclidean norm of all gradients together.
-pub(crate) fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
+fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
     let mut visitor = SumOfSquares { gradients, sum: 0.0 };
     module.visit(&mut visitor);
     visitor.sum.sqrt()
 }
 
 /// Scales all gradients by `factor`.
-pub(crate) fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
+fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
     module.visit(&mut Scale { gradients, factor });
 }
 
