@@ -3,15 +3,18 @@
 
 use std::fmt::Write;
 
-use beaa_ir::{Model, dump};
+use beaa_ir::Model;
+use beaa_ir::ckks::dump;
 
-use crate::bounds::analyse;
-use crate::facts::{Facts, Kind, gather};
-use crate::graph::{Graph, Op};
-use crate::search::{rings, search};
+use crate::network::activations::forward;
+use crate::network::bounds::analyse;
+use crate::network::graph::{Graph, Op};
+use crate::network::{calibration, import};
+use crate::passes::{complete_squares, equalise_rows, fold_affine};
+use crate::plan::graph_summary::{Facts, Kind, gather};
+use crate::plan::search::{rings, search};
 use crate::testing::{conv, images, linear, model_with, polynomial, pool, with_ranges};
-use crate::trace::forward;
-use crate::{Options, balance, compile_for, explain, explain_choices, import, merge, samples, vertex};
+use crate::{Options, compile_for, explain, explain_choices};
 
 /// Convolution, element-wise polynomials of which some are split, residual, pooling, dense layer.
 fn small() -> Model {
@@ -89,14 +92,14 @@ fn golden_passes_of_a_small_network() {
     let given = images(&model, 7, 64);
     let graph = import::import(&model, options.range_safety).unwrap();
     insta::assert_snapshot!("pass_1_import", text(&graph));
-    let mut graph = merge::merge(graph);
+    let mut graph = fold_affine::merge(graph);
     insta::assert_snapshot!("pass_2_merge", text(&graph));
-    let input = samples::choose(&model, &given, samples::count(&graph)).unwrap();
-    samples::give_ranges(&mut graph, &input, options.range_safety);
+    let input = calibration::choose(&model, &given, calibration::count(&graph)).unwrap();
+    calibration::give_ranges(&mut graph, &input, options.range_safety);
     insta::assert_snapshot!("pass_3_samples", text(&graph));
-    let mut graph = vertex::complete_squares(&graph, options.vertex_limit).unwrap();
+    let mut graph = complete_squares::complete_squares(&graph, options.vertex_limit).unwrap();
     insta::assert_snapshot!("pass_4_vertex", text(&graph));
-    balance::balance(&mut graph);
+    equalise_rows::balance(&mut graph);
     insta::assert_snapshot!("pass_5_balance", text(&graph));
     let facts = gather(&graph, &analyse(&graph), &forward(&graph, input), 1.0);
     insta::assert_snapshot!("pass_6_facts", text_of_facts(&facts));

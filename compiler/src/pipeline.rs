@@ -2,20 +2,22 @@
 
 use beaa_ir::Model;
 
-use crate::bounds::{self, analyse};
-use crate::clock::Clock;
-use crate::emit::{Lowered, check_overflow, emit};
+use crate::Compiled;
+use crate::cost::report::cost;
 use crate::error::Result;
-use crate::facts::gather;
-use crate::graph::check;
-use crate::integers::means;
+use crate::network::activations::forward;
+use crate::network::bounds::{self, analyse};
+use crate::network::graph::check;
+use crate::network::{calibration, import};
 use crate::options::Options;
-use crate::report::cost;
-use crate::search::{Ring, rings};
-use crate::settle::{Task, settle};
-use crate::target::Target;
-use crate::trace::forward;
-use crate::{Compiled, balance, bands, dead, import, merge, samples, vertex};
+use crate::pass_timer::Clock;
+use crate::passes::emit::{Lowered, check_overflow, emit};
+use crate::passes::quantise_weights::means;
+use crate::passes::{complete_squares, dead_elements, equalise_rows, fold_affine, tiling};
+use crate::plan::accuracy_target::Target;
+use crate::plan::graph_summary::gather;
+use crate::plan::refine::{Task, settle};
+use crate::plan::search::{Ring, rings};
 
 /// Lowers `model` to a program. Errors are predicted on made-up images; better give real ones to [`compile_for`].
 pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
@@ -43,24 +45,24 @@ pub fn compile_without_security(
 }
 
 fn compile_in(model: &Model, options: &Options, images: &[Vec<f32>], rings: &[Ring]) -> Result<Compiled> {
-    let (safety, caution) = (options.range_safety, samples::caution(images));
+    let (safety, caution) = (options.range_safety, calibration::caution(images));
     let mut clock = Clock::default();
 
     let graph = clock.time("import", || import::import(model, safety))?;
     check(&graph, "import")?;
-    let graph = clock.time("merge", || merge::merge(graph));
+    let graph = clock.time("merge", || fold_affine::merge(graph));
     check(&graph, "merge")?;
-    let mut graph = clock.time("dead", || dead::drop_dead(graph));
+    let mut graph = clock.time("dead", || dead_elements::drop_dead(graph));
     check(&graph, "dead")?;
     let target = clock.time("target", || Target::new(&graph, options, images))?;
-    let input = clock.time("samples", || samples::choose(model, images, samples::count(&graph)))?;
+    let input = clock.time("samples", || calibration::choose(model, images, calibration::count(&graph)))?;
     if !images.is_empty() {
-        clock.time("samples", || samples::give_ranges(&mut graph, &input, safety));
+        clock.time("samples", || calibration::give_ranges(&mut graph, &input, safety));
     }
-    let mut graph = clock.time("vertex", || vertex::complete_squares(&graph, options.vertex_limit))?;
+    let mut graph = clock.time("vertex", || complete_squares::complete_squares(&graph, options.vertex_limit))?;
     check(&graph, "vertex")?;
-    vertex::check_squares(&graph)?;
-    clock.time("balance", || balance::balance(&mut graph));
+    complete_squares::check_squares(&graph)?;
+    clock.time("balance", || equalise_rows::balance(&mut graph));
     check(&graph, "balance")?;
     let traces = clock.time("trace", || forward(&graph, input));
     let bounds = analyse(&graph);
@@ -72,7 +74,7 @@ fn compile_in(model: &Model, options: &Options, images: &[Vec<f32>], rings: &[Ri
     let lowered = Lowered { graph: &graph, bounds: &bounds, settled, security: options.security };
     let (program, prediction) = clock.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
-    let program = clock.time("bands", || bands::bands(program, model, options.memory))?;
+    let program = clock.time("bands", || tiling::bands(program, model, options.memory))?;
     let mut report = cost(&program);
     report.totals.made_up_images = images.is_empty();
     report.totals.agreement = target.agreement(&prediction);

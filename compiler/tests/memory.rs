@@ -9,7 +9,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use beaa_compiler::{Error, Options, compile};
-use beaa_ir::{LayerOp, Model, program_hash};
+use beaa_ir::ckks::program_hash;
+use beaa_ir::{LayerOp, Model};
 use beaa_runtime::{EncryptedInput, Silent, encrypt, keygen, run};
 use networks::{Network, Size, images};
 

@@ -1,0 +1,226 @@
+//! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file. Must
+//! never depend on anything but the program.
+
+use beaa_ir::ckks::{Program, ProgramShape, StepOp, ValueId, schedule};
+use serde::Serialize;
+
+use crate::cost::machine::Machine;
+use crate::passes::tiling::MACHINE;
+
+/// What a program costs and how precise it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Name of the model.
+    pub model: String,
+    /// In order of evaluation.
+    pub layers: Vec<LayerCost>,
+    /// Of the whole program.
+    pub totals: Totals,
+    /// How long each pass took; empty for a program that was read from a file.
+    pub passes: Vec<PassTime>,
+}
+
+/// One layer. Errors and bounds are in the units of the program's values (integer over scale); hidden values are the
+/// model's up to a shift and a positive factor for each element, outputs are the model's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerCost {
+    /// Name of the model's layer.
+    pub layer: String,
+    /// Entries of its weights, over all terms.
+    pub entries: usize,
+    /// Residue products for one slot: entries times components times limbs.
+    pub products: u64,
+    /// Ciphertexts squared.
+    pub squares: usize,
+    /// Ciphertexts relinearised.
+    pub relinearisations: usize,
+    /// Ciphertexts from which one prime was dropped, counted once for each prime.
+    pub rescales: usize,
+    /// Ciphertexts of the result.
+    pub ciphertexts: usize,
+    /// Limbs of the result.
+    pub limbs: usize,
+    /// Components of the result.
+    pub components: usize,
+    /// log2 of the result's scale.
+    pub log_scale: f64,
+    /// log2 of the modulus that is left.
+    pub log_modulus: f64,
+    /// Largest absolute value expected.
+    pub bound: Option<f64>,
+    /// Predicted error of the encrypted value, root mean square over elements and images.
+    pub error: Option<f64>,
+    /// Likewise what rounding of weights adds.
+    pub rounding: Option<f64>,
+    /// Predicted seconds of one core, for all slots, at the rates of [`Totals::machine`].
+    pub seconds: f64,
+    /// How the choice for this layer was made.
+    pub remark: String,
+}
+
+/// The whole program.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Totals {
+    /// Ring degree, which is the number of slots.
+    pub degree: usize,
+    /// Bits of security.
+    pub security: u32,
+    /// Limbs of a fresh ciphertext.
+    pub limbs: usize,
+    /// log2 of the ciphertext modulus.
+    pub log_q: f64,
+    /// The same with the special prime.
+    pub log_qp: f64,
+    /// Residue products for one slot.
+    pub products: u64,
+    /// Relinearisations.
+    pub relinearisations: usize,
+    /// Bytes of the key that the server needs, its uniform half as a seed, packed to the primes' width.
+    pub key_bytes: u64,
+    /// Bytes that a client uploads for each image when all slots are used, uniform half as a seed, packed.
+    pub input_bytes_per_image: f64,
+    /// Bytes of an answer for each image when all slots are used, packed.
+    pub output_bytes_per_image: f64,
+    /// Most memory that a run takes at once: live values as 64-bit residues, working memory, weights and key.
+    pub peak_bytes: u64,
+    /// Predicted error of the outputs from encryption, root mean square.
+    pub output_error: Option<f64>,
+    /// Likewise from rounding weights, against the model.
+    pub output_rounding: Option<f64>,
+    /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no layer.
+    pub output_seconds: f64,
+    /// Predicted share of images whose class is the model's; known right after compiling with images.
+    pub agreement: Option<f64>,
+    /// Share of the images given that leave the ranges which the program is made for, the safety factor included; known right
+    /// after compiling with images.
+    pub out_of_range: Option<f64>,
+    /// Whether errors were predicted on made-up images, for want of real ones; false where it is not known.
+    pub made_up_images: bool,
+    /// Predicted seconds of one core for all slots.
+    pub seconds: f64,
+    /// Whose rates these are.
+    pub machine: String,
+    /// Whether they were measured, rather than built in.
+    pub calibrated: bool,
+}
+
+/// How long a pass took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PassTime {
+    /// Its name.
+    pub pass: &'static str,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// Walks a program and adds up, with the seconds of the reference machine; [`Report::on`] has those of another.
+pub fn cost(program: &Program) -> Report {
+    let signature = program.signature();
+    let parameters = &signature.parameters;
+    let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
+    let mut layers: Vec<LayerCost> = Vec::new();
+    let mut results: Vec<usize> = Vec::new();
+    for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
+        let of = |id: ValueId| program.values().get(id).copied().unwrap_or(*result);
+        // Layers whose steps are not adjacent (a value rescued for a residual) stay one line.
+        let at = layers.iter().position(|l| l.layer == step.layer).unwrap_or_else(|| {
+            layers.push(empty(&step.layer));
+            layers.len() - 1
+        });
+        let Some(layer) = layers.get_mut(at) else { continue };
+        match &step.op {
+            StepOp::Linear { terms, .. } => {
+                let products: usize = terms.iter().map(|t| t.weights.entries() * of(t.input).components).sum();
+                layer.entries += terms.iter().map(|t| t.weights.entries()).sum::<usize>();
+                layer.products += (products * result.limbs) as u64;
+            }
+            StepOp::Square { .. } => layer.squares += result.len,
+            StepOp::Relinearise { .. } => layer.relinearisations += result.len,
+            StepOp::Rescale { .. } => layer.rescales += result.len,
+            StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. } => {}
+        }
+        if !matches!(step.op, StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. }) || layer.ciphertexts == 0 {
+            layer.ciphertexts = result.len;
+            layer.limbs = result.limbs;
+            layer.components = result.components;
+            layer.log_scale = result.scale.log2();
+            layer.log_modulus = log_modulus(result.limbs);
+        }
+        if let Some(note) = program.notes().iter().find(|n| n.value == i + 1) {
+            let same = layer.bound == Some(note.bound) && layer.remark == note.remark;
+            // Bands of one value are noted one by one.
+            let before = results.get(at).filter(|_| same).copied().unwrap_or(0);
+            results.resize(results.len().max(at + 1), 0);
+            if let Some(r) = results.get_mut(at) {
+                *r = before + result.len;
+            }
+            layer.bound = Some(note.bound);
+            layer.error = Some(note.error);
+            layer.rounding = note.rounding;
+            layer.remark.clone_from(&note.remark);
+        }
+    }
+    for (layer, noted) in layers.iter_mut().zip(results).filter(|(_, n)| *n > 0) {
+        layer.ciphertexts = noted;
+    }
+    let totals = totals(program, &layers);
+    Report { model: signature.model.clone(), layers, totals, passes: Vec::new() }.on(program, &Machine::reference())
+}
+
+fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
+    let signature = program.signature();
+    let parameters = &signature.parameters;
+    let width = |q: &u64| f64::from(64 - q.leading_zeros());
+    let bits = |limbs: usize| parameters.moduli.iter().take(limbs).map(width).sum::<f64>();
+    let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
+    let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
+    let elements: usize = signature.input.shape.iter().product();
+    let note = program.notes().iter().find(|n| n.value == program.output());
+    let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
+    let key_bits =
+        if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
+    let output_bits = bits(signature.output_limbs) * (signature.outputs * signature.output_components) as f64;
+    Totals {
+        degree: parameters.degree,
+        security: parameters.security,
+        limbs: parameters.moduli.len(),
+        log_q: log(&parameters.moduli),
+        log_qp: log(&parameters.moduli) + log(&parameters.special),
+        products: layers.iter().map(|l| l.products).sum(),
+        relinearisations,
+        key_bytes: (key_bits / 8.0).ceil() as u64,
+        input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
+        output_bytes_per_image: output_bits / 8.0,
+        peak_bytes: schedule(&ProgramShape::from(program), &MACHINE, true).peak_bytes,
+        output_error: note.map(|n| n.error),
+        output_rounding: note.and_then(|n| n.rounding),
+        agreement: None,
+        out_of_range: None,
+        made_up_images: false,
+        output_seconds: 0.0,
+        seconds: 0.0,
+        machine: String::new(),
+        calibrated: false,
+    }
+}
+
+fn empty(layer: &str) -> LayerCost {
+    LayerCost {
+        layer: layer.into(),
+        entries: 0,
+        products: 0,
+        squares: 0,
+        relinearisations: 0,
+        rescales: 0,
+        ciphertexts: 0,
+        limbs: 0,
+        components: 0,
+        log_scale: 0.0,
+        log_modulus: 0.0,
+        bound: None,
+        error: None,
+        rounding: None,
+        seconds: 0.0,
+        remark: String::new(),
+    }
+}

@@ -1,0 +1,139 @@
+//! A report as an aligned table, for people. Must never say anything that the report does not hold.
+
+use std::fmt::Write;
+
+use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
+
+use crate::cost::report::{LayerCost, Report};
+
+const HEAD: [&str; 14] = [
+    "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error",
+    "rounding", "ms", "remark",
+];
+
+/// The report as text: one line for each layer, then the totals.
+pub fn explain(report: &Report) -> String {
+    let mut rows = vec![HEAD.map(String::from)];
+    rows.extend(report.layers.iter().map(row));
+    let t = &report.totals;
+    let mut out = format!(
+        "{}: N = {} slots, {} limbs, log2 Q = {:.1}, log2 QP = {:.1}, {} bits security\n",
+        report.model, t.degree, t.limbs, t.log_q, t.log_qp, t.security
+    );
+    out.push_str(&aligned(&rows, &[0, HEAD.len() - 1]));
+    let error = |e: Option<f64>| e.map_or_else(|| "unknown".into(), |e| format!("{e:.1e}"));
+    let _ = writeln!(
+        out,
+        "total: {} products per image, {} relinearisations, {:.1} ms predicted on one core for {} images ({:.4} ms each; {})",
+        t.products,
+        t.relinearisations,
+        t.seconds * 1e3,
+        t.degree,
+        t.seconds * 1e3 / t.degree as f64,
+        if t.calibrated { t.machine.as_str() } else { "not calibrated" }
+    );
+    let _ = writeln!(
+        out,
+        "output error: {} from encryption, {} from rounding weights",
+        error(t.output_error),
+        error(t.output_rounding)
+    );
+    if let Some(agreement) = t.agreement {
+        let _ =
+            writeln!(out, "agreement: {:.3} % of images keep the class that the model gives them", agreement * 100.0);
+    }
+    if let Some(share) = t.out_of_range.filter(|s| *s > 0.0) {
+        let _ = writeln!(
+            out,
+            "CAUTION: {:.2} % of the images given leave the ranges that the model promises; their answers may be garbage",
+            share * 100.0
+        );
+    }
+    if t.made_up_images {
+        let _ =
+            writeln!(out, "errors were predicted on made-up images; give some that the program will see (--samples)");
+    }
+    let _ = writeln!(
+        out,
+        "sizes: key {}, upload {} per image, answer {} per image, peak memory {}",
+        bytes(t.key_bytes as f64),
+        bytes(t.input_bytes_per_image),
+        bytes(t.output_bytes_per_image),
+        bytes(t.peak_bytes as f64)
+    );
+    if !report.passes.is_empty() {
+        let passes: Vec<String> = report.passes.iter().map(|p| format!("{} {:.1}", p.pass, p.seconds * 1e3)).collect();
+        let _ = writeln!(out, "passes (ms): {}", passes.join(", "));
+    }
+    out
+}
+
+/// Every choice of the compiler and what else could have been chosen, as text; nothing if the file does not say.
+pub fn explain_choices(program: &Program) -> String {
+    let alternatives: Vec<&Alternative> = program.notes().iter().flat_map(|n| &n.alternatives).collect();
+    if alternatives.is_empty() {
+        return "the program does not say why: it was compiled by an older compiler; compile the model again\n".into();
+    }
+    let head = ["layer", "chosen", "instead", "ms", "limbs", "log2 QP", "error", "why not"];
+    let mut rows = vec![head.map(String::from)];
+    rows.extend(alternatives.into_iter().map(|a| {
+        let number = |f: fn(&AlternativeCost) -> String| a.outcome.as_ref().map_or_else(|| "-".into(), f);
+        [
+            a.layer.clone(),
+            a.chosen.clone(),
+            a.instead.clone(),
+            number(|o| format!("{:.1}", o.seconds * 1e3)),
+            number(|o| o.limbs.to_string()),
+            number(|o| format!("{:.1}", o.log_qp)),
+            number(|o| format!("{:.1e}", o.error)),
+            a.verdict.clone(),
+        ]
+    }));
+    format!("one choice changed, all else being equal:\n{}", aligned(&rows, &[0, 1, 2, 7]))
+}
+
+/// Columns aligned: those named to the left, the rest to the right.
+fn aligned<const N: usize>(rows: &[[String; N]], left: &[usize]) -> String {
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (i, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            // Writing to a string cannot fail.
+            let _ = if left.contains(&i) { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    out
+}
+
+fn row(l: &LayerCost) -> [String; 14] {
+    let count = |n: u64| if n == 0 { "-".into() } else { n.to_string() };
+    let real = |v: Option<f64>| v.map_or_else(|| "-".into(), |v| format!("{v:.1e}"));
+    [
+        l.layer.clone(),
+        count(l.entries as u64),
+        count(l.products),
+        count(l.squares as u64),
+        count(l.relinearisations as u64),
+        count(l.rescales as u64),
+        l.limbs.to_string(),
+        format!("2^{:.1}", l.log_scale),
+        format!("2^{:.1}", l.log_modulus),
+        real(l.bound),
+        real(l.error),
+        real(l.rounding),
+        format!("{:.1}", l.seconds * 1e3),
+        l.remark.clone(),
+    ]
+}
+
+fn bytes(n: f64) -> String {
+    match n {
+        n if n < 1e3 => format!("{n:.0} B"),
+        n if n < 1e6 => format!("{:.1} kB", n / 1e3),
+        n if n < 1e9 => format!("{:.1} MB", n / 1e6),
+        n => format!("{:.2} GB", n / 1e9),
+    }
+}

@@ -1,0 +1,133 @@
+//! Value bounds of every element, from the pixels' interval and the ranges seen in training. They hold for every input whose
+//! activations stay within the widened ranges. Must never rest on an estimate.
+
+use crate::network::activations::Values;
+use crate::network::graph::{Graph, Interval, NodeId, Op, Term};
+
+/// The intervals of one node's elements.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bounds(Vec<Interval>);
+
+impl Bounds {
+    /// The largest absolute value of element `j`.
+    pub(crate) fn element(&self, j: usize) -> f64 {
+        self.0.get(j).map_or(0.0, |i| i.lo.abs().max(i.hi.abs()))
+    }
+
+    /// The largest absolute value.
+    pub(crate) fn largest(&self) -> f64 {
+        (0..self.0.len()).map(|j| self.element(j)).fold(0.0, f64::max)
+    }
+}
+
+/// Bounds of every node.
+pub(crate) fn analyse(graph: &Graph) -> Vec<Bounds> {
+    let mut all: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
+    for id in 0..graph.nodes.len() {
+        all.push(analyse_node(graph, id, &all));
+    }
+    all
+}
+
+/// Bounds of node `id`, given those of all nodes before it.
+pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Bounds {
+    let node = &graph.nodes[id];
+    let mut intervals: Vec<Interval> = match &node.op {
+        Op::Input(pixels) => pixels.clone(),
+        Op::Affine { terms, bias } => of_affine(terms, bias, before),
+        Op::Quadratic { input, a, b, c } => {
+            let x = &before[*input].0;
+            x.iter().enumerate().map(|(j, &i)| of_quadratic(i, a[j], b[j], c[j])).collect()
+        }
+        Op::Square { input, .. } => before[*input].0.iter().map(|&i| of_quadratic(i, 1.0, 0.0, 0.0)).collect(),
+    };
+    for (own, range) in intervals.iter_mut().zip(node.clip.iter().flatten()) {
+        let narrowed = Interval { lo: own.lo.max(range.lo), hi: own.hi.min(range.hi) };
+        // A range that contradicts the arithmetic is wrong; the arithmetic is not.
+        if narrowed.lo <= narrowed.hi {
+            *own = narrowed;
+        }
+    }
+    Bounds(intervals)
+}
+
+/// The share of images of which some value leaves its bounds: what a run would answer for them is worth nothing if the
+/// modulus has no room to spare.
+pub(crate) fn left(bounds: &[Bounds], traces: &[Values]) -> f64 {
+    let images = traces.first().map_or(0, Values::images);
+    let mut outside = vec![false; images];
+    for (bounds, values) in bounds.iter().zip(traces) {
+        for (j, row) in values.rows().enumerate() {
+            // Ranges are stored in single precision.
+            let limit = bounds.element(j) * (1.0 + 1e-6) + 1e-9;
+            outside.iter_mut().zip(row).for_each(|(o, v)| *o |= v.abs() > limit);
+        }
+    }
+    outside.iter().filter(|o| **o).count() as f64 / images.max(1) as f64
+}
+
+fn of_affine(terms: &[Term], bias: &[f64], before: &[Bounds]) -> Vec<Interval> {
+    let mut intervals: Vec<Interval> = bias.iter().map(|&b| Interval { lo: b, hi: b }).collect();
+    for term in terms {
+        let from = &before[term.input].0;
+        for (r, own) in intervals.iter_mut().enumerate() {
+            for (c, w) in term.weights.row(r) {
+                let (x, y) = (w * from[c].lo, w * from[c].hi);
+                own.lo += x.min(y);
+                own.hi += x.max(y);
+            }
+        }
+    }
+    intervals
+}
+
+fn of_quadratic(x: Interval, a: f64, b: f64, c: f64) -> Interval {
+    let value = |x: f64| (a * x + b) * x + c;
+    let (p, q) = (value(x.lo), value(x.hi));
+    let (mut lo, mut hi) = (p.min(q), p.max(q));
+    if a != 0.0 && (x.lo..=x.hi).contains(&(-b / (2.0 * a))) {
+        let vertex = c - b * b / (4.0 * a);
+        (lo, hi) = (lo.min(vertex), hi.max(vertex));
+    }
+    Interval { lo, hi }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::graph::evaluate;
+    use crate::network::import::import;
+    use crate::testing::{images, random_model};
+
+    #[test]
+    fn no_value_leaves_its_interval() {
+        for seed in 0..60 {
+            let model = random_model(seed);
+            let graph = import(&model, 2.0).unwrap();
+            let bounds = analyse(&graph);
+            for image in images(&model, seed, 4) {
+                let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
+                for (values, b) in evaluate(&graph, &wide).iter().zip(&bounds) {
+                    for (v, i) in values.iter().zip(&b.0) {
+                        let slack = 1e-6 * (1.0 + i.lo.abs() + i.hi.abs());
+                        assert!(*v >= i.lo - slack && *v <= i.hi + slack, "seed {seed}: {v} outside {i:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn images_that_leave_the_bounds_are_counted() {
+        let within = Interval { lo: -1.0, hi: 2.0 };
+        let bounds = [Bounds(vec![within; 2])];
+        let images: [&[f32]; 4] = [&[0.0, 1.0], &[2.5, 0.0], &[-1.5, 2.0], &[0.0, -3.0]];
+        assert_eq!(left(&bounds, &[Values::from_images(2, &images)]), 0.5);
+    }
+
+    #[test]
+    fn a_quadratic_s_interval_includes_its_vertex() {
+        let y = of_quadratic(Interval { lo: -1.0, hi: 3.0 }, 2.0, -4.0, 5.0);
+        assert_eq!(y, Interval { lo: 3.0, hi: 11.0 });
+    }
+}

@@ -1,0 +1,161 @@
+//! Pass `samples`: the images on which magnitudes, errors and margins are estimated. The caller's own where there are any;
+//! otherwise smooth random pictures that are centred and spread as normalised images are. Must never be taken for the
+//! images that the program will see: what rests on made-up ones is said to.
+
+use beaa_ir::Model;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::network::activations::{Values, forward};
+use crate::network::graph::{Graph, Interval, Node, Op};
+use crate::{Error, Result};
+
+/// Images times products that one walk may take: keeps compile time linear, and within a second for ten million products.
+const WORK: usize = 1 << 28;
+/// Most images that errors are simulated on: more say little new.
+const MOST: usize = 256;
+/// Fewest, however large the network.
+const FEWEST: usize = 16;
+/// Sizes of the boxes that made-up pictures are smoothed with, as a fraction of their longer side, and the deviation of each
+/// such part; squares of all deviations add up to 1.
+const SMOOTH: [(f64, f32); 3] = [(0.05, 0.35), (0.15, 0.5), (0.4, 0.5)];
+/// Deviation of a made-up picture's mean.
+const BRIGHTNESS: f32 = 0.61;
+
+/// What rounding does to made-up images is taken for so much more: real ones have other means, which biases then miss.
+const CAUTION: f64 = 2.0;
+
+/// The factor on predicted rounding errors, with images given and without.
+pub(crate) fn caution(given: &[Vec<f32>]) -> f64 {
+    if given.is_empty() { CAUTION } else { 1.0 }
+}
+
+/// How many images errors are simulated on.
+pub(crate) fn count(graph: &Graph) -> usize {
+    (WORK / products(graph).max(1)).clamp(FEWEST, MOST)
+}
+
+/// Entries of all weights.
+pub(crate) fn products(graph: &Graph) -> usize {
+    let of = |n: &Node| match &n.op {
+        Op::Affine { terms, .. } => terms.iter().map(|t| t.weights.entries()).sum(),
+        _ => 0,
+    };
+    graph.nodes.iter().map(of).sum()
+}
+
+/// Up to `count` of the given images, evenly spread over them; made-up ones if none are given.
+pub(crate) fn choose(model: &Model, given: &[Vec<f32>], count: usize) -> Result<Values> {
+    let len = model.input().shape().len();
+    if let Some(image) = given.iter().find(|i| i.len() != len) {
+        let (found, expected) = (format!("an image of {} numbers", image.len()), format!("{len} numbers in each"));
+        return Err(Error::Option { option: "samples", found, expected });
+    }
+    let made_up;
+    let images = if given.is_empty() {
+        made_up = pictures(model, count);
+        &made_up
+    } else {
+        given
+    };
+    let taken = count.min(images.len());
+    let chosen: Vec<&[f32]> =
+        (0..taken).filter_map(|i| images.get(i * images.len() / taken)).map(Vec::as_slice).collect();
+    Ok(Values::from_images(len, &chosen))
+}
+
+/// Smooth random pictures of mean 0 and deviation 1 per channel, as normalisation makes them, within the pixels' range.
+fn pictures(model: &Model, count: usize) -> Vec<Vec<f32>> {
+    let spec = model.input();
+    let [_, height, width] = spec.shape;
+    let mut rng = ChaCha8Rng::seed_from_u64(0x1297_5A4D);
+    (0..count)
+        .map(|_| {
+            // Real images are darker and brighter as a whole, too.
+            let brightness: f32 = BRIGHTNESS * normal(&mut rng);
+            let planes = spec.mean.iter().zip(&spec.std).flat_map(|(&m, &s)| {
+                let (lo, hi) = ((0.0 - m) / s, (1.0 - m) / s);
+                let mut sum = vec![brightness; height * width];
+                for (size, share) in SMOOTH {
+                    let radius = (size * height.max(width) as f64 / 2.0).round() as usize;
+                    let mut noise: Vec<f32> = (0..height * width).map(|_| rng.random_range(-1.0..1.0)).collect();
+                    smooth(&mut noise, height, width, radius);
+                    standardise(&mut noise);
+                    sum.iter_mut().zip(&noise).for_each(|(s, n)| *s += share * n);
+                }
+                sum.into_iter().map(move |v| v.clamp(lo, hi))
+            });
+            planes.collect()
+        })
+        .collect()
+}
+
+/// Nearly normal, of variance 1.
+fn normal(rng: &mut ChaCha8Rng) -> f32 {
+    (0..12).map(|_| rng.random_range(-0.5_f32..0.5)).sum()
+}
+
+/// Box filter, rows and then columns.
+fn smooth(plane: &mut [f32], height: usize, width: usize, radius: usize) {
+    let blur = |line: &[f32], k: usize| {
+        let window = &line[k.saturating_sub(radius)..(k + radius + 1).min(line.len())];
+        window.iter().sum::<f32>() / window.len() as f32
+    };
+    for row in plane.chunks_mut(width.max(1)) {
+        let line = row.to_vec();
+        row.iter_mut().enumerate().for_each(|(k, v)| *v = blur(&line, k));
+    }
+    for c in 0..width {
+        let line: Vec<f32> = (0..height).map(|r| plane[r * width + c]).collect();
+        (0..height).for_each(|r| plane[r * width + c] = blur(&line, r));
+    }
+}
+
+fn standardise(plane: &mut [f32]) {
+    let n = plane.len().max(1) as f32;
+    let mean = plane.iter().sum::<f32>() / n;
+    let deviation = (plane.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt().max(1e-6);
+    plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
+}
+
+/// Gives every affine map without a range the one that the given images show, widened by `safety`: so tight that made-up
+/// images must not be used for it.
+pub(crate) fn give_ranges(graph: &mut Graph, images: &Values, safety: f64) {
+    let traces = forward(graph, images.clone());
+    for (node, values) in graph.nodes.iter_mut().zip(&traces) {
+        if node.clip.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
+            let (lo, hi) =
+                values.all().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+            node.clip = (lo <= hi).then(|| vec![Interval { lo, hi }.widened(safety); values.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random_model;
+
+    #[test]
+    fn made_up_pictures_look_normalised() {
+        for seed in 0..10 {
+            let model = random_model(seed);
+            let (len, bound) = (model.input().shape().len(), f64::from(model.input().bound()));
+            let values = choose(&model, &[], 100).unwrap();
+            assert_eq!((values.len(), values.images()), (len, 100));
+            assert!(values.all().iter().all(|v| v.abs() <= bound + 1e-6));
+            let power = values.all().iter().map(|v| v * v).sum::<f64>() / (100 * len) as f64;
+            assert!((0.4..1.3).contains(&power), "{power}");
+        }
+    }
+
+    #[test]
+    fn given_images_are_taken_from_all_over() {
+        let model = random_model(1);
+        let len = model.input().shape().len();
+        let given: Vec<Vec<f32>> = (0..100).map(|i| vec![i as f32; len]).collect();
+        let values = choose(&model, &given, 4).unwrap();
+        assert_eq!(values.row(0), [0.0, 25.0, 50.0, 75.0]);
+        assert_eq!(choose(&model, &given[..3], 4).unwrap().images(), 3);
+    }
+}

@@ -1,0 +1,8 @@
+//! The shared front half: a model as a graph of affine maps and quadratics, with the values and bounds of its elements.
+
+pub(crate) mod activations;
+pub(crate) mod bounds;
+pub(crate) mod calibration;
+pub(crate) mod graph;
+pub(crate) mod import;
+pub(crate) mod matrix;

@@ -1,0 +1,168 @@
+//! Pass `dead`: elements that nothing reads are not computed, and what is the same for every image goes into the biases of
+//! what reads it. A pruned network shrinks by it: a column of zeros takes the element before along, and all that only led
+//! there. Must never drop a pixel nor an output, nor change what is computed.
+
+use crate::network::graph::{Graph, Op, Term};
+use crate::network::matrix::Matrix;
+
+/// Drops all of them.
+pub(crate) fn drop_dead(mut graph: Graph) -> Graph {
+    fold_constants(&mut graph);
+    let live = live(&graph);
+    if live.iter().flatten().all(|l| *l) {
+        return graph;
+    }
+    for (id, node) in graph.nodes.iter_mut().enumerate() {
+        let own = &live[id];
+        match &mut node.op {
+            Op::Input(_) => continue,
+            Op::Affine { terms, bias } => {
+                for term in terms {
+                    term.weights = kept(&term.weights, own, &live[term.input]);
+                }
+                retain(bias, own);
+            }
+            Op::Quadratic { a, b, c, .. } => [a, b, c].into_iter().for_each(|v| retain(v, own)),
+            Op::Square { .. } => {}
+        }
+        if let Some(clip) = &mut node.clip {
+            retain(clip, own);
+        }
+    }
+    graph
+}
+
+/// Moves elements that depend on no pixel into the biases of the affine maps that read them.
+fn fold_constants(graph: &mut Graph) {
+    let mut known: Vec<Vec<Option<f64>>> = Vec::with_capacity(graph.nodes.len());
+    for node in &mut graph.nodes {
+        let values = match &mut node.op {
+            Op::Input(pixels) => vec![None; pixels.len()],
+            Op::Affine { terms, bias } => {
+                for term in terms.iter_mut() {
+                    let from = &known[term.input];
+                    if from.iter().all(Option::is_none) {
+                        continue;
+                    }
+                    for (r, b) in bias.iter_mut().enumerate() {
+                        *b += term.weights.row(r).filter_map(|(c, w)| from[c].map(|v| w * v)).sum::<f64>();
+                    }
+                    let varies: Vec<f64> = from.iter().map(|v| if v.is_some() { 0.0 } else { 1.0 }).collect();
+                    term.weights.scale_columns(&varies);
+                }
+                let constant = |r: usize| terms.iter().all(|t| t.weights.row(r).len() == 0);
+                bias.iter().enumerate().map(|(r, b)| constant(r).then_some(*b)).collect()
+            }
+            Op::Quadratic { input, a, b, c } => {
+                let at = |(j, x): (usize, &Option<f64>)| x.map(|x| (a[j] * x + b[j]) * x + c[j]);
+                known[*input].iter().enumerate().map(at).collect()
+            }
+            Op::Square { input, .. } => known[*input].iter().map(|x| x.map(|x| x * x)).collect(),
+        };
+        known.push(values);
+    }
+}
+
+/// Of every node, the elements that the output depends on; at least one of each.
+fn live(graph: &Graph) -> Vec<Vec<bool>> {
+    let mut live: Vec<Vec<bool>> = (0..graph.nodes.len()).map(|id| vec![false; graph.len(id)]).collect();
+    live[0].fill(true);
+    live[graph.output].fill(true);
+    for (id, node) in graph.nodes.iter().enumerate().rev() {
+        let mut own = std::mem::take(&mut live[id]);
+        if !own.contains(&true) {
+            own.iter_mut().take(1).for_each(|l| *l = true);
+        }
+        match &node.op {
+            Op::Input(_) => {}
+            Op::Affine { terms, .. } => {
+                for Term { input, weights } in terms {
+                    let rows = own.iter().enumerate().filter(|(_, l)| **l);
+                    rows.flat_map(|(r, _)| weights.row(r)).for_each(|(c, _)| live[*input][c] = true);
+                }
+            }
+            Op::Quadratic { input, .. } | Op::Square { input, .. } => {
+                live[*input].iter_mut().zip(&own).for_each(|(to, own)| *to |= *own);
+            }
+        }
+        live[id] = own;
+    }
+    // A quadratic is as long as what it reads, which something else may read more of.
+    for (id, node) in graph.nodes.iter().enumerate() {
+        if let Op::Quadratic { input, .. } | Op::Square { input, .. } = &node.op {
+            live[id] = live[*input].clone();
+        }
+    }
+    live
+}
+
+/// The rows and columns that are kept.
+fn kept(weights: &Matrix, rows: &[bool], columns: &[bool]) -> Matrix {
+    let mut left = 0;
+    let place = columns.iter().map(|&live| {
+        left += usize::from(live);
+        left.saturating_sub(1)
+    });
+    let place: Vec<usize> = place.collect();
+    let mut out = Matrix::with_columns(left);
+    for r in (0..weights.rows()).filter(|&r| rows[r]) {
+        out.push_row(weights.row(r).filter(|(c, _)| columns[*c]).map(|(c, w)| (place[c], w)));
+    }
+    out
+}
+
+fn retain<T>(values: &mut Vec<T>, live: &[bool]) {
+    let mut live = live.iter();
+    values.retain(|_| live.next().copied().unwrap_or(true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::graph::{check, evaluate};
+    use crate::network::import::import;
+    use crate::passes::fold_affine::merge;
+    use crate::testing::{close, images, random_model};
+
+    fn wide(image: &[f32]) -> Vec<f64> {
+        image.iter().map(|&v| f64::from(v)).collect()
+    }
+
+    /// Every third column of all maps but the first, and every fifth row, made zero.
+    fn sparse(mut graph: Graph) -> Graph {
+        for id in 1..graph.nodes.len() {
+            let Op::Affine { terms, .. } = &mut graph.nodes[id].op else { continue };
+            for term in terms {
+                let columns: Vec<f64> =
+                    (0..term.weights.columns()).map(|c| if term.input > 0 && c % 3 == 1 { 0.0 } else { 1.0 }).collect();
+                let mut thin = Matrix::with_columns(term.weights.columns());
+                for r in 0..term.weights.rows() {
+                    thin.push_row(term.weights.row(r).filter(|_| r % 5 != 4).map(|(c, w)| (c, w * columns[c])));
+                }
+                term.weights = thin;
+            }
+        }
+        graph
+    }
+
+    #[test]
+    fn what_nothing_reads_is_gone_and_the_rest_means_the_same() {
+        let mut shrunk = 0;
+        for seed in 0..60 {
+            let model = random_model(seed);
+            let before = sparse(merge(import(&model, 2.0).unwrap()));
+            let after = drop_dead(before.clone());
+            check(&after, "dead").unwrap();
+            assert_eq!((after.len(0), after.len(after.output)), (before.len(0), before.len(before.output)));
+            let size = |g: &Graph| (1..g.nodes.len()).map(|id| g.len(id)).sum::<usize>();
+            shrunk += usize::from(size(&after) < size(&before));
+            for image in images(&model, seed, 2) {
+                let expected = evaluate(&before, &wide(&image)).swap_remove(before.output);
+                close(&evaluate(&after, &wide(&image))[after.output], &expected, 1e-9, seed);
+            }
+            // What is left is read or is all there is of its node.
+            assert_eq!(drop_dead(after.clone()), after, "seed {seed}");
+        }
+        assert!(shrunk > 20, "{shrunk} of 60 networks");
+    }
+}

@@ -1,0 +1,132 @@
+//! Finds weights that were trained as integers of a few bits (quantisation-aware training), and the units of rows in which
+//! they are integers again. Must never change a graph: the pass `balance` gives rows their units.
+//!
+//! A quadratic `a x² + b x + c` is one square of `sqrt|a| (x + b/2a)`. Training rounds rows times `sqrt|a|`, which are what a
+//! program multiplies by if every element has just that unit: the columns that read it are then `±w`, free of `a`.
+
+use crate::network::graph::{Graph, NodeId, Op};
+use crate::plan::level_plan::largest_weight;
+
+/// Bits that weights are looked for in.
+const BITS: std::ops::RangeInclusive<u32> = 2..=8;
+/// Numbers so near to an integer count as one: trained weights are `f32`, and have been through normalisations.
+const NEAR: f64 = 0.01;
+/// The share of the weights that must be: columns of elements that stay split are not.
+const MOST: f64 = 0.95;
+/// Fewer weights say nothing.
+const FEWEST: usize = 16;
+
+/// For every node, the factors that its rows must get, if it or what reads its squares holds trained integers.
+pub(crate) fn units(graph: &Graph) -> Vec<Option<Vec<f64>>> {
+    let roots: Vec<Option<Vec<f64>>> = (0..graph.nodes.len()).map(|id| roots(graph, id)).collect();
+    let trained: Vec<bool> = (0..graph.nodes.len()).map(|id| trained(graph, id, &roots)).collect();
+    let mut asked = trained.clone();
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| trained[*id]) {
+        for read in node.op.inputs() {
+            if let Op::Square { input, .. } = graph.nodes[read].op {
+                asked[input] = true;
+            }
+        }
+        asked[id] = true;
+    }
+    roots.into_iter().zip(asked).map(|(r, asked)| r.filter(|_| asked)).collect()
+}
+
+/// `sqrt|a|` of the quadratics that read an affine node; where `a` is zero, the mean of the others.
+fn roots(graph: &Graph, id: NodeId) -> Option<Vec<f64>> {
+    let squares = graph.nodes.iter().filter_map(|n| match &n.op {
+        Op::Square { input, curvature } if *input == id => Some(curvature),
+        _ => None,
+    });
+    let [curvature] = squares.collect::<Vec<_>>()[..] else { return None };
+    let positive = curvature.iter().filter(|a| **a > 0.0);
+    let mean = positive.clone().map(|a| a.sqrt()).sum::<f64>() / positive.count().max(1) as f64;
+    (mean > 0.0).then(|| curvature.iter().map(|a| if *a > 0.0 { a.sqrt() } else { mean }).collect())
+}
+
+/// Whether a node's weights are integers in the units of `roots`.
+fn trained(graph: &Graph, id: NodeId, roots: &[Option<Vec<f64>>]) -> bool {
+    let Op::Affine { terms, .. } = &graph.nodes[id].op else { return false };
+    let mut weights = Vec::new();
+    for term in terms {
+        // What reads the elements themselves belongs to split ones.
+        let columns = match &graph.nodes[term.input].op {
+            Op::Square { input, .. } => match &roots[*input] {
+                Some(columns) => Some(columns),
+                None => return false,
+            },
+            Op::Input(_) => None,
+            _ => continue,
+        };
+        for r in 0..term.weights.rows() {
+            let row = roots[id].as_ref().map_or(1.0, |f| f[r]);
+            weights.extend(term.weights.row(r).map(|(c, w)| w * row / columns.map_or(1.0, |f| f[c] * f[c])));
+        }
+    }
+    let largest = weights.iter().fold(0.0_f64, |l, w| l.max(w.abs()));
+    let integers = |bits: u32| {
+        let unit = largest / largest_weight(bits);
+        let near = weights.iter().filter(|w| (*w / unit - (*w / unit).round()).abs() < NEAR).count();
+        near as f64 >= MOST * weights.len() as f64
+    };
+    weights.len() >= FEWEST && largest > 0.0 && BITS.into_iter().any(integers)
+}
+
+#[cfg(test)]
+mod tests {
+    use beaa_ir::{Layer, LayerOp, Linear, Tensor};
+
+    use super::*;
+    use crate::network::import::import;
+    use crate::passes::complete_squares::complete_squares;
+    use crate::passes::equalise_rows::balance;
+    use crate::passes::fold_affine::merge;
+    use crate::testing::{model_with, polynomial};
+
+    fn linear(name: &str, rows: usize, columns: usize, weight: impl Fn(usize, usize) -> f32) -> Layer {
+        let weight = (0..rows * columns).map(|i| weight(i / columns, i % columns)).collect();
+        let weight = Tensor::new(vec![rows, columns], weight).unwrap();
+        Layer { name: name.into(), op: LayerOp::Linear(Linear { weight, bias: None }) }
+    }
+
+    /// Two layers whose weights times the roots of what follows are integers of four bits, times 0.3.
+    fn graph(off: f32) -> Graph {
+        let curvature = |j: usize| (0.1 + 0.03 * (j % 7) as f32) * if j.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let integer = |r: usize, c: usize| ((r * 31 + c * 17) % 15) as f32 - 7.0;
+        let first = linear("first", 12, 36, move |r, c| {
+            (integer(r, c) + off * (c % 3) as f32) * 0.3 / curvature(r).abs().sqrt()
+        });
+        let layers = vec![
+            Layer { name: "flat".into(), op: LayerOp::Flatten },
+            first,
+            polynomial("act", &[12], move |j| [f64::from(curvature(j)), 0.2, 0.0]),
+            linear("second", 3, 12, integer),
+        ];
+        complete_squares(&merge(import(&model_with(layers), 2.0).unwrap()), 1e9).unwrap()
+    }
+
+    #[test]
+    fn trained_integers_are_integers_again_after_balance() {
+        let mut graph = graph(0.0);
+        balance(&mut graph);
+        for (id, node) in graph.nodes.iter().enumerate() {
+            let Op::Affine { terms, .. } = &node.op else { continue };
+            let values: Vec<f64> = terms.iter().flat_map(|t| t.weights.values()).copied().collect();
+            let unit = values.iter().fold(0.0_f64, |l, w| l.max(w.abs())) / 7.0;
+            assert!(values.iter().all(|w| (w / unit - (w / unit).round()).abs() < 1e-4), "node {id}: {values:?}");
+        }
+    }
+
+    #[test]
+    fn other_weights_are_told_apart() {
+        let (on, off) = (graph(0.0), graph(0.3));
+        let first = (0..on.nodes.len()).find(|&id| matches!(on.nodes[id].op, Op::Affine { .. })).unwrap();
+        let trained_in = |graph: &Graph| {
+            let roots: Vec<_> = (0..graph.nodes.len()).map(|id| roots(graph, id)).collect();
+            [first, graph.output].map(|id| trained(graph, id, &roots))
+        };
+        assert_eq!(trained_in(&on), [true, true]);
+        assert_eq!(trained_in(&off), [false, true], "the last layer is as it was");
+        assert!(units(&off)[first].is_some(), "and wants the units before it");
+    }
+}

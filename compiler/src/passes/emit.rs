@@ -1,0 +1,145 @@
+//! Pass `emit`: the plan and the rounded maps become a checked program with its signature and notes. Must never decide
+//! anything: all decisions were made before.
+
+use beaa_ir::Model;
+use beaa_ir::ckks::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
+
+use crate::error::{Result, internal};
+use crate::network::bounds::Bounds;
+use crate::network::graph::{Graph, NodeId, Op};
+use crate::plan::level_plan::Planned;
+use crate::plan::refine::Settled;
+use crate::plan::simulate_noise::Prediction;
+
+/// All that the passes have found out.
+pub(crate) struct Lowered<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) bounds: &'a [Bounds],
+    pub(crate) settled: Settled,
+    pub(crate) security: u32,
+}
+
+/// The program, and what was predicted of it.
+pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, Prediction)> {
+    let notes = (0..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
+    let maps = &mut lowered.settled.integers.maps;
+    let steps = lowered.settled.plan.steps.iter().map(|s| {
+        let op = match &s.op {
+            Planned::Linear { inputs, .. } => {
+                let rounded = maps.get_mut(s.node).and_then(Option::take);
+                let r = rounded.ok_or_else(|| internal("emit", format!("no weights for node {}", s.node)))?;
+                let terms = inputs.iter().zip(r.terms).map(|(&input, weights)| LinearTerm { input, weights }).collect();
+                StepOp::Linear { terms, weight_scale: r.weight_scale, bias: r.bias }
+            }
+            Planned::ScaleUp { input, log_factor } => {
+                let factor =
+                    1_u64.checked_shl(*log_factor).ok_or_else(|| internal("emit", "a factor of more than 64 bits"))?;
+                StepOp::ScaleUp { input: *input, factor }
+            }
+            Planned::Square { input } => StepOp::Square { input: *input },
+            Planned::Relinearise { input } => StepOp::Relinearise { input: *input },
+            Planned::Rescale { input } => StepOp::Rescale { input: *input },
+            Planned::DropLimbs { input, limbs } => StepOp::DropLimbs { input: *input, limbs: *limbs },
+        };
+        Ok(Step { layer: lowered.graph.nodes[s.node].label.clone(), op })
+    });
+    let steps = steps.collect::<Result<Vec<_>>>()?;
+    let plan = &lowered.settled.plan;
+    let output = plan.values.get(lowered.graph.output).copied().unwrap_or(0);
+    let parameters = ParameterSet {
+        degree: plan.degree,
+        moduli: plan.moduli.clone(),
+        special: plan.special.clone(),
+        security: lowered.security,
+    };
+    let signature = Signature {
+        model: model.name().into(),
+        input: model.input().clone(),
+        classes: model.classes().to_vec(),
+        outputs: model.outputs(),
+        input_limbs: parameters.moduli.len(),
+        input_scale: f64::from(lowered.settled.choice.input_bits).exp2(),
+        output_limbs: parameters.moduli.len(),
+        output_scale: f64::from(lowered.settled.choice.input_bits).exp2(),
+        output_components: 2,
+        parameters,
+    };
+    let mut literal = ProgramLiteral { signature, steps, output: 0, notes: Vec::new() };
+    // The checker's own account of the output, rather than ours, goes into the signature.
+    literal.signature.outputs = lowered.graph.len(0);
+    let classes = std::mem::take(&mut literal.signature.classes);
+    let values = beaa_ir::ckks::infer(&literal)?;
+    if let Some(value) = values.get(output) {
+        literal.signature.outputs = value.len;
+        literal.signature.output_limbs = value.limbs;
+        literal.signature.output_scale = value.scale;
+        literal.signature.output_components = value.components;
+    }
+    literal.signature.classes = classes;
+    literal.output = output;
+    literal.notes = notes;
+    Ok((Program::try_from(literal)?, lowered.settled.prediction))
+}
+
+fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
+    let node = &lowered.graph.nodes[id];
+    let deviation = lowered.settled.prediction.nodes.get(id).copied().unwrap_or_default();
+    let mut remarks = Vec::new();
+    match &node.op {
+        Op::Affine { .. } => {
+            if crate::passes::equalise_rows::uniform(lowered.graph, id) {
+                remarks.push("exact weights".into());
+            } else {
+                remarks.push(format!("{}-bit weights", lowered.settled.choice.weight_bits[id]));
+            }
+            if !node.folded.is_empty() {
+                remarks.push(format!("with {}", node.folded.join(", ")));
+            }
+        }
+        _ if lowered.settled.choice.early[id] => remarks.push("relinearised at once".into()),
+        _ => {}
+    }
+    let split = read_beside(lowered.graph, id);
+    if split > 0 {
+        remarks.push(format!("{split} elements read beside their squares"));
+    }
+    LayerNote {
+        layer: node.label.clone(),
+        value: lowered.settled.plan.values[id],
+        bound: lowered.bounds[id].largest() * lowered.settled.integers.units[id],
+        error: deviation.encryption,
+        rounding: Some(deviation.rounding),
+        remark: remarks.join("; "),
+        alternatives: if id == 0 { lowered.settled.alternatives.clone() } else { Vec::new() },
+    }
+}
+
+/// Elements of a square whose input some map reads beside it: split form, or a residual that joins there.
+fn read_beside(graph: &Graph, id: NodeId) -> usize {
+    let Op::Square { input, .. } = graph.nodes[id].op else { return 0 };
+    let mut read = vec![false; graph.len(id)];
+    for node in &graph.nodes {
+        let Op::Affine { terms, .. } = &node.op else { continue };
+        if !terms.iter().any(|t| t.input == id) {
+            continue;
+        }
+        for term in terms.iter().filter(|t| t.input == input) {
+            (0..term.weights.rows()).flat_map(|r| term.weights.row(r)).for_each(|(c, _)| read[c] = true);
+        }
+    }
+    read.into_iter().filter(|r| *r).count()
+}
+
+/// Refuses a program in which some value could outgrow the modulus that is left.
+pub(crate) fn check_overflow(program: &Program) -> Result<()> {
+    let moduli = &program.signature().parameters.moduli;
+    for note in program.notes() {
+        let Some(value) = program.values().get(note.value) else { continue };
+        let log_modulus: f64 = moduli.iter().take(value.limbs).map(|&q| (q as f64).log2()).sum();
+        let needed = value.scale.log2() + note.bound.max(f64::MIN_POSITIVE).log2() + 1.0;
+        if needed > log_modulus {
+            return Err(internal("emit", format!("`{}` needs {needed:.1} bits of {log_modulus:.1}", note.layer)));
+        }
+    }
+    Ok(())
+}

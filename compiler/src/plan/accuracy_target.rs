@@ -1,0 +1,211 @@
+//! What precision is asked for: an error of the outputs, or the share of images whose predicted class must not change. Must
+//! never promise a share without images to measure margins on.
+
+use crate::network::activations::{Values, forward};
+use crate::network::calibration::products;
+use crate::network::graph::Graph;
+use crate::plan::simulate_noise::{Lost, Prediction, top};
+use crate::{Error, Options, Result};
+
+/// Images whose margins are looked at, at most.
+const MOST: usize = 4096;
+/// Images times products that looking at them may take.
+const WORK: usize = 1 << 30;
+/// Images looked at together.
+const AT_ONCE: usize = 64;
+/// No larger error is ever needed, in units of the mean margin.
+const LARGEST: f64 = 10.0;
+/// A class is believed to lose otherwise than all the others by as many simulated images as it has, against this many of all.
+const PRIOR: f64 = 8.0;
+/// Errors this many times larger or smaller than the simulated ones are looked at.
+const FACTORS: (f64, f64) = (1e-3, 1e3);
+
+/// The error that a plan may spend.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Target {
+    /// Error of the outputs to start from.
+    pub(crate) deviation: f64,
+    /// The agreement asked for, if one is.
+    asked: Option<f64>,
+    /// Of every image given, its class and the distance of its two largest outputs.
+    margins: Vec<(usize, f64)>,
+}
+
+impl Target {
+    /// From the options; margins are measured on `images`.
+    pub(crate) fn new(graph: &Graph, options: &Options, images: &[Vec<f32>]) -> Result<Self> {
+        let taken = MOST.min(images.len()).min(WORK / products(graph).max(1));
+        let chosen: Vec<&[f32]> =
+            (0..taken).filter_map(|i| images.get(i * images.len() / taken)).map(Vec::as_slice).collect();
+        let margins: Vec<(usize, f64)> = chosen.chunks(AT_ONCE).flat_map(|images| margins(graph, images)).collect();
+        let Some(asked) = options.agreement else {
+            return Ok(Self { deviation: options.logit_error, asked: None, margins });
+        };
+        if margins.is_empty() {
+            return Err(Error::Option {
+                option: "agreement",
+                found: format!("{} images of {} outputs", images.len(), graph.len(graph.output)),
+                expected:
+                    "images to measure margins on (`--samples`), and at least two outputs; or ask for a logit error"
+                        .into(),
+            });
+        }
+        let reachable = agreement(&margins, &even(0.0));
+        if reachable < asked {
+            let expected = format!(
+                "at most {reachable}: the two largest outputs of the other images are equal, any error decides"
+            );
+            return Err(Error::Option { option: "agreement", found: asked.to_string(), expected });
+        }
+        // To start with, an error that is the same for all; simulations say what it really does.
+        let deviation = largest_difference(&margins, asked) / std::f64::consts::SQRT_2;
+        Ok(Self { deviation, asked: Some(asked), margins })
+    }
+
+    /// What a plan spends of the error; 1 is all of it.
+    pub(crate) fn spent(&self, prediction: &Prediction) -> f64 {
+        let Some(asked) = self.asked else { return prediction.output / self.deviation };
+        let losses = Losses::of(&prediction.lost);
+        let enough = |factor: f64| agreement(&self.margins, &losses.scaled(factor)) >= asked;
+        1.0 / largest(FACTORS, enough)
+    }
+
+    /// The share of images whose largest output stays the largest, if there were any.
+    pub(crate) fn agreement(&self, prediction: &Prediction) -> Option<f64> {
+        (!self.margins.is_empty()).then(|| agreement(&self.margins, &Losses::of(&prediction.lost)))
+    }
+}
+
+/// What images of each class lose of their margins: mean and standard deviation.
+struct Losses {
+    classes: Vec<(f64, f64)>,
+    /// Of classes that no simulated image has.
+    all: (f64, f64),
+}
+
+impl Losses {
+    /// Of the simulated images; classes with few of them lean on all.
+    fn of(lost: &[Lost]) -> Self {
+        let all = moments(lost.iter().map(|l| l.margin));
+        let classes = lost.iter().map(|l| l.class + 1).max().unwrap_or(0);
+        let class = |c: usize| {
+            let own = || lost.iter().filter(|l| l.class == c).map(|l| l.margin);
+            let trust = own().count() as f64 / (own().count() as f64 + PRIOR);
+            let (mean, variance) = moments(own());
+            // A single image has no variance of its own.
+            let variance = if own().count() > 1 { variance } else { all.1 };
+            (trust * mean + (1.0 - trust) * all.0, trust * variance + (1.0 - trust) * all.1)
+        };
+        let root = |(mean, variance): (f64, f64)| (mean, variance.sqrt());
+        Self { classes: (0..classes).map(class).map(root).collect(), all: root(all) }
+    }
+
+    /// Of errors that are so much larger.
+    fn scaled(&self, factor: f64) -> Self {
+        let by = |&(mean, deviation): &(f64, f64)| (factor * mean, factor * deviation);
+        Self { classes: self.classes.iter().map(by).collect(), all: by(&self.all) }
+    }
+}
+
+/// Errors without a preference, of this deviation.
+fn even(deviation: f64) -> Losses {
+    Losses { classes: Vec::new(), all: (0.0, deviation) }
+}
+
+/// Mean and variance; zeros of nothing.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    (mean, values.map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0))
+}
+
+/// Of every image, its class and the distance of its two largest outputs.
+fn margins(graph: &Graph, images: &[&[f32]]) -> Vec<(usize, f64)> {
+    let outputs = forward(graph, Values::from_images(graph.len(0), images)).swap_remove(graph.output);
+    let of = |s: usize| top(&outputs.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<_>>());
+    (0..images.len()).filter_map(of).collect()
+}
+
+/// Mean probability that what is lost leaves a margin positive.
+fn agreement(margins: &[(usize, f64)], losses: &Losses) -> f64 {
+    let stays = |&(class, margin): &(usize, f64)| {
+        let (mean, deviation) = losses.classes.get(class).copied().unwrap_or(losses.all);
+        1.0 - below((mean - margin) / deviation.max(f64::MIN_POSITIVE))
+    };
+    margins.iter().map(stays).sum::<f64>() / margins.len().max(1) as f64
+}
+
+/// The largest error at which the agreement is as asked, if it is the same for all.
+fn largest_difference(margins: &[(usize, f64)], asked: f64) -> f64 {
+    let mean = margins.iter().map(|m| m.1).sum::<f64>() / margins.len().max(1) as f64;
+    largest((0.0, LARGEST * mean), |difference| agreement(margins, &even(difference)) >= asked)
+}
+
+/// The largest of a range for which something holds that holds below it, by bisection.
+fn largest((mut low, mut high): (f64, f64), holds: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if holds(middle) { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// The normal distribution function, to 1e-7: Abramowitz and Stegun 26.2.17.
+fn below(x: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
+    let poly =
+        t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let tail = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * poly;
+    if x > 0.0 { 1.0 - tail } else { tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_normal_distribution_is_that_of_the_tables() {
+        for (x, p) in [(0.0, 0.5), (1.0, 0.841_344_75), (-1.96, 0.024_997_9), (3.0, 0.998_650_1)] {
+            assert!((below(x) - p).abs() < 2e-7, "{x}: {}", below(x));
+        }
+    }
+
+    #[test]
+    fn the_error_found_spends_the_agreement_asked() {
+        let margins: Vec<(usize, f64)> = (0..1000).map(|i| (i % 3, i as f64 / 100.0)).collect();
+        for asked in [0.9, 0.99, 0.999] {
+            let difference = largest_difference(&margins, asked);
+            assert!((agreement(&margins, &even(difference)) - asked).abs() < 1e-6);
+        }
+        // Uniform margins of density 0.1: the share that flips is 0.1 E|e| / 2 = 0.1 * 0.4 * deviation.
+        assert!((1.0 - agreement(&margins, &even(0.25)) - 0.1 * 0.25 * 0.398_942).abs() < 6e-4);
+    }
+
+    #[test]
+    fn ties_are_lost_half_the_time_at_any_error() {
+        assert!((agreement(&[0.0, 0.0, 1.0, 1.0].map(|m| (0, m)), &even(0.0)) - 0.75).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_class_that_always_loses_is_not_averaged_away() {
+        // One class in four loses 5 every time, and most of its margins are smaller; the others lose nothing.
+        let margins: Vec<(usize, f64)> = (0..400).map(|i| (i % 4, 4.0)).collect();
+        let noise = |i: usize| if i.is_multiple_of(8) { 0.1 } else { -0.1 };
+        let lost: Vec<Lost> =
+            (0..256).map(|i| Lost { class: i % 4, margin: noise(i) + if i % 4 == 3 { 5.0 } else { 0.0 } }).collect();
+        let target = Target { deviation: 1.0, asked: Some(0.9), margins };
+        let prediction = Prediction { nodes: Vec::new(), output: 1.0, lost };
+        let found = target.agreement(&prediction).unwrap();
+        assert!((0.74..0.82).contains(&found), "{found}");
+        assert!(target.spent(&prediction) > 1.0);
+        let few: Vec<Lost> = prediction.lost.iter().filter(|l| l.class != 3).copied().collect();
+        let fewer = Prediction { lost: few, ..prediction };
+        assert!(target.agreement(&fewer).unwrap() > 0.999 && target.spent(&fewer) < 0.1);
+    }
+
+    #[test]
+    fn margins_are_those_of_the_two_largest() {
+        assert_eq!(top(&[1.0, 5.0, 3.5]), Some((1, 1.5)));
+        assert_eq!(top(&[1.0]), None);
+    }
+}

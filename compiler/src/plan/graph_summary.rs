@@ -1,0 +1,137 @@
+//! What the level planner needs to know of a graph, gathered once so that trying a plan costs microseconds. Must never
+//! depend on scales, primes or degrees.
+
+use crate::network::activations::{Values, backward};
+use crate::network::bounds::Bounds;
+use crate::network::graph::{Graph, NodeId, Op, Term};
+use crate::options::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
+use crate::passes::equalise_rows::uniform;
+use crate::plan::level_plan::largest_weight;
+
+/// Bits at which the rounding of weights is tried out where trying all would take long: there are then so many weights that
+/// what rounding does at others follows by its step.
+const REFERENCE_BITS: u32 = 8;
+/// Products times images up to which all bits are tried.
+const CHEAP: usize = 1 << 22;
+
+/// A graph without its weights.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) nodes: Vec<NodeFacts>,
+    pub(crate) output: NodeId,
+}
+
+/// One node.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeFacts {
+    pub(crate) kind: Kind,
+    pub(crate) len: usize,
+    /// log2 of the largest absolute value.
+    pub(crate) log_bound: f64,
+    /// Mean square of an output (mean over outputs) for each unit of variance put into every element of this node.
+    pub(crate) gain: f64,
+}
+
+/// One product of an affine map.
+#[derive(Debug, Clone)]
+pub(crate) struct TermFacts {
+    pub(crate) input: NodeId,
+    pub(crate) entries: usize,
+    /// The largest absolute weight.
+    pub(crate) largest: f64,
+}
+
+/// What the planner distinguishes.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Input,
+    Affine {
+        terms: Vec<TermFacts>,
+        /// Whether a square reads it: it then has two components and its scale is brought to the waterline.
+        squared: bool,
+        /// All weights have the same absolute value, or there are none: exact in integers.
+        uniform: bool,
+        /// What rounding to so many bits, from the fewest on, does to an output, mean square.
+        rounding: Vec<f64>,
+    },
+    Square {
+        input: NodeId,
+    },
+}
+
+/// Gathers the facts of a balanced graph. `traces` are its values for some images; rounding errors are taken `caution`
+/// times.
+pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values], caution: f64) -> Facts {
+    let slopes = backward(graph, traces, 1);
+    let outputs = graph.len(graph.output).max(1) as f64;
+    let mut squared = vec![false; graph.nodes.len()];
+    for node in &graph.nodes {
+        if let Op::Square { input, .. } = node.op {
+            squared[input] = true;
+        }
+    }
+    let nodes = (0..graph.nodes.len()).map(|id| {
+        let kind = match &graph.nodes[id].op {
+            Op::Affine { terms, .. } => {
+                let exact = uniform(graph, id);
+                let facts = terms.iter().map(|t| TermFacts {
+                    input: t.input,
+                    entries: t.weights.entries(),
+                    largest: t.weights.values().iter().fold(0.0, |l, w| l.max(w.abs())),
+                });
+                Kind::Affine {
+                    terms: facts.collect(),
+                    squared: squared[id],
+                    uniform: exact,
+                    rounding: if exact {
+                        Vec::new()
+                    } else {
+                        rounding(terms, traces, &slopes[id], outputs / (caution * caution))
+                    },
+                }
+            }
+            Op::Square { input, .. } | Op::Quadratic { input, .. } => Kind::Square { input: *input },
+            Op::Input(_) => Kind::Input,
+        };
+        let images = slopes[id].images().max(1) as f64;
+        NodeFacts {
+            kind,
+            len: graph.len(id),
+            log_bound: bounds[id].largest().max(f64::MIN_POSITIVE).log2(),
+            gain: slopes[id].all().iter().map(|v| v * v).sum::<f64>() / (images * outputs),
+        }
+    });
+    Facts { nodes: nodes.collect(), output: graph.output }
+}
+
+/// What rounding all weights to so many bits does to the signed sum of the outputs, mean square over them. Tried out rather
+/// than derived: equal weights (a convolution's) have equal errors, which meet inputs that go together, and a few weights may
+/// be lucky.
+fn rounding(terms: &[Term], traces: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
+    let largest = terms.iter().flat_map(|t| t.weights.values()).fold(0.0_f64, |l, w| l.max(w.abs()));
+    let products: usize = terms.iter().map(|t| t.weights.entries()).sum();
+    let images = slopes.images();
+    let inputs: Vec<Values> = terms.iter().map(|t| traces[t.input].centred()).collect();
+    let step = |bits: u32| largest / largest_weight(bits);
+    let mean_square = |bits: u32| {
+        let step = step(bits);
+        let mut errors = Values::zeros(slopes.len(), images);
+        for (term, input) in terms.iter().zip(&inputs) {
+            errors.add_product(|r| term.weights.row(r).map(|(c, w)| (c, (w / step).round() * step - w)), input);
+        }
+        let mut sums = vec![0.0; images];
+        for (slopes, errors) in slopes.rows().zip(errors.rows()) {
+            sums.iter_mut().zip(slopes).zip(errors).for_each(|((sum, v), e)| *sum += v * e);
+        }
+        sums.iter().map(|s| s * s).sum::<f64>() / (images as f64 * outputs)
+    };
+    let bits = MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS;
+    if largest == 0.0 || images == 0 {
+        return bits.map(|_| 0.0).collect();
+    }
+    if products * images <= CHEAP {
+        return bits.map(mean_square).collect();
+    }
+    let reference = mean_square(REFERENCE_BITS);
+    bits.map(|b| reference * (step(b) / step(REFERENCE_BITS)).powi(2)).collect()
+}

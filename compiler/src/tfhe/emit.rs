@@ -1,0 +1,216 @@
+//! From a chain to a look-up program, stage by stage, each rounded for what the stages before it really hand on. Must keep a copy of the
+//! real network beside the integers: every stage aims at the real sums, not at those of rounded predecessors.
+
+use beaa_ir::tfhe::{Parameters, Program, ProgramLiteral, Signature, Stage};
+use beaa_ir::{InputSpec, Model, SparseMatrix};
+
+use super::budget::{self, Source};
+use super::chain::{Affine, Chain};
+use super::dead_elements::prune;
+use super::stage::{self, Row, Target};
+use super::{Choice, LookupOptions};
+use crate::{Error, Result};
+
+/// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve better.
+const MIN_LEVELS: u32 = 12;
+
+/// A stage of that shape without elements.
+fn bare(levels: u32, drop: u32) -> Stage {
+    let weights = SparseMatrix::default();
+    Stage {
+        layer: String::new(),
+        weights,
+        bias: Vec::new(),
+        dropped_bits: drop,
+        levels,
+        tables: Vec::new(),
+        proven: false,
+    }
+}
+
+/// Sums of every linear map on every sample in real arithmetic: `[map][output][sample]`.
+pub(crate) fn real_sums(chain: &Chain, samples: &[Vec<f64>]) -> Vec<Vec<Vec<f64>>> {
+    let mut out: Vec<Vec<Vec<f64>>> =
+        chain.maps.iter().map(|m| vec![Vec::with_capacity(samples.len()); m.bias.len()]).collect();
+    for sample in samples {
+        let mut x = sample.clone();
+        for (k, map) in chain.maps.iter().enumerate() {
+            let sums: Vec<f64> = map
+                .bias
+                .iter()
+                .enumerate()
+                .map(|(r, b)| b + map.weights.row(r).map(|(c, w)| w * x[c]).sum::<f64>())
+                .collect();
+            out[k].iter_mut().zip(&sums).for_each(|(column, &s)| column.push(s));
+            x = match chain.functions.get(k) {
+                Some(f) => sums.iter().enumerate().map(|(j, &v)| f.at(j, v)).collect(),
+                None => sums,
+            };
+        }
+    }
+    out
+}
+
+/// A real number per unit of an input's integer, and what zero means.
+struct Meaning {
+    unit: Vec<f64>,
+    zero: Vec<f64>,
+}
+
+/// Pixels as integers: `x = unit * integer + zero`.
+fn pixels(input: &InputSpec, steps: u32) -> Meaning {
+    let plane = input.shape[1] * input.shape[2];
+    let spread = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
+        let channels = input.mean.iter().zip(&input.std);
+        channels.flat_map(|(&m, &s)| std::iter::repeat_n(f(f64::from(m), f64::from(s)), plane)).collect()
+    };
+    Meaning { unit: spread(&|_, s| 1.0 / (s * f64::from(steps))), zero: spread(&|m, s| -m / s) }
+}
+
+/// The map on integers: real weights per unit of each input.
+fn on_integers(map: &Affine, meaning: &Meaning) -> Affine {
+    let mut weights = map.weights.clone();
+    weights.scale_columns(&meaning.unit);
+    let bias =
+        map.bias.iter().enumerate().map(|(r, b)| b + map.weights.row(r).map(|(c, w)| w * meaning.zero[c]).sum::<f64>());
+    Affine { layer: map.layer.clone(), bias: bias.collect(), weights }
+}
+
+/// Lowers with the choices made. `integers` are the samples' pixels as `0..=choice.pixel_steps`.
+pub(crate) fn lower(
+    model: &Model,
+    chain: &Chain,
+    wanted: &[Vec<Vec<f64>>],
+    integers: &[Vec<i64>],
+    choice: &Choice,
+    options: &LookupOptions,
+) -> Result<Program> {
+    let parameters = Parameters::new(choice.decomposition);
+    let steps = choice.steps;
+    let bootstrappings: usize = chain.maps.iter().map(|m| m.bias.len() * 8).sum();
+    let per_element = options.log2_failure - (bootstrappings.max(2) as f64).log2();
+    let mut meaning = pixels(model.input(), choice.pixel_steps);
+    let mut largest = vec![i64::from(choice.pixel_steps); model.input().shape().len()];
+    let mut values: Vec<Vec<f64>> = integers.iter().map(|s| s.iter().map(|&v| v as f64).collect()).collect();
+    let mut stages = Vec::new();
+    for (k, function) in chain.functions.iter().enumerate() {
+        let drop = if k == 0 { choice.first_drop } else { choice.drop };
+        let source = Source::of(k, drop);
+        let map = on_integers(&chain.maps[k], &meaning);
+        let fail = |what: String| Err(Error::Lookup { layer: map.layer.clone(), found: what });
+        // Levels are found for a norm and the norm for levels; the norm hardly matters here, so two rounds do.
+        let (mut norm, mut found) = (64.0, None);
+        for _ in 0..3 {
+            let Some(levels) = (MIN_LEVELS..=64)
+                .rev()
+                .find(|&l| budget::element_failure(source, norm, &bare(l, drop), &parameters) <= per_element)
+            else {
+                return fail(format!(
+                    "noise that leaves no table of {MIN_LEVELS} levels after dropping {drop} bits (weights of norm {:.0})",
+                    norm.sqrt()
+                ));
+            };
+            let slots = u64::from(levels) << drop;
+            let target = Target {
+                map: &map,
+                samples: &values,
+                wanted: &wanted[k],
+                largest: &largest,
+                slots,
+                margin: options.margin,
+                prove: k == 0,
+            };
+            let rows = stage::rows(&target);
+            norm = rows.iter().map(Row::norm).fold(1.0, f64::max);
+            let fits = budget::element_failure(source, norm, &bare(levels, drop), &parameters) <= per_element;
+            found = Some((levels, rows, fits));
+            if fits {
+                break;
+            }
+        }
+        let Some((levels, rows, true)) = found else {
+            return fail(format!("weights of norm {:.0}, too noisy for {drop} dropped bits", norm.sqrt()));
+        };
+        let tables: Vec<stage::Table> = rows
+            .iter()
+            .enumerate()
+            .map(|(j, r)| stage::table(r, &wanted[k][j], function, j, levels, drop, steps))
+            .collect();
+        values = (0..values.len())
+            .map(|s| rows.iter().zip(&tables).map(|(r, t)| entry(t, (r.sums[s] - r.low) >> drop)).collect())
+            .collect();
+        meaning =
+            Meaning { unit: tables.iter().map(|t| t.step).collect(), zero: tables.iter().map(|t| t.zero).collect() };
+        largest = vec![i64::from(steps); rows.len()];
+        stages.push(Stage {
+            layer: map.layer.clone(),
+            bias: rows.iter().map(|r| -r.low).collect(),
+            dropped_bits: drop,
+            levels,
+            tables: tables.into_iter().flat_map(|t| t.entries).collect(),
+            proven: rows.iter().all(|r| r.proven),
+            weights: matrix(&rows, map.weights.columns())?,
+        });
+    }
+    let Some(last_map) = chain.maps.last() else { return Err(crate::error::internal("lookup", "no linear map")) };
+    let map = on_integers(last_map, &meaning);
+    let (bits, rows) = outputs(&map, &values, &wanted[chain.functions.len()], &largest, &parameters, per_element)?;
+    let half = 1_i64 << (bits - 1);
+    let lines = rows.iter().zip(&wanted[chain.functions.len()]).map(|(r, w)| {
+        let mean = |v: &mut dyn Iterator<Item = f64>| v.sum::<f64>() / r.sums.len().max(1) as f64;
+        let offset = mean(&mut w.iter().copied()) - r.scale * mean(&mut r.sums.iter().map(|&s| s as f64));
+        // The sum starts at `low`, the integer at minus half the modulus.
+        offset + r.scale * (r.low + half) as f64
+    });
+    let Some(first) = stages.first() else {
+        return Err(Error::Lookup {
+            layer: map.layer,
+            found: "a network without activations, which needs no look-up".into(),
+        });
+    };
+    let signature = Signature {
+        model: model.name().into(),
+        input: model.input().clone(),
+        classes: model.classes().to_vec(),
+        pixel_steps: choice.pixel_steps,
+        input_slots: first.slots(),
+        input_large_key: first.dropped_bits > 0,
+        output_bits: bits,
+        output_scale: rows.iter().map(|r| r.scale).collect(),
+        output_offset: lines.collect(),
+        parameters,
+        log2_failure: 0.0,
+    };
+    let last_bias = rows.iter().map(|r| -r.low - half).collect();
+    let last = matrix(&rows, map.weights.columns())?;
+    Ok(Program::try_from(prune(ProgramLiteral { signature, stages, last, last_bias })?)?)
+}
+
+fn entry(table: &stage::Table, level: i64) -> f64 {
+    table.entries.get(level as usize).map_or(0.0, |&v| f64::from(v))
+}
+
+/// The outputs' rows, of as many bits as noise allows and are of use; no input can make them wrap.
+fn outputs(
+    map: &Affine,
+    values: &[Vec<f64>],
+    wanted: &[Vec<f64>],
+    largest: &[i64],
+    parameters: &Parameters,
+    per_element: f64,
+) -> Result<(u32, Vec<Row>)> {
+    for bits in (6..=14).rev() {
+        let target = Target { map, samples: values, wanted, largest, slots: 1 << bits, margin: 1.0, prove: true };
+        let rows = stage::rows(&target);
+        let norm = rows.iter().map(Row::norm).fold(1.0, f64::max);
+        if budget::output_failure(norm, bits, parameters) <= per_element {
+            return Ok((bits, rows));
+        }
+    }
+    Err(Error::Lookup { layer: map.layer.clone(), found: "noise that leaves outputs less than 6 bits".into() })
+}
+
+fn matrix(rows: &[Row], columns: usize) -> Result<SparseMatrix> {
+    let rows = rows.iter().map(|r| r.weights.iter().map(|&(c, w)| (c as u32, w)).collect()).collect();
+    Ok(SparseMatrix::from_rows(columns, rows)?)
+}
