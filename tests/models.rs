@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use beaa_compiler::{Options, compile};
+use beaa_compiler::ckks::{Options, compile};
 use beaa_datasets::{Images, SourceSpec, Split};
 use beaa_ir::{Model, Program, evaluate, load_model, program_hash};
 use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear};

@@ -1,7 +1,7 @@
 //! What each part of a run did, counted from the program: products of residues and bytes of residues read and written.
 //! Must never count what the run keeps in the cache: a fused part reads its inputs and writes its last result.
 
-use beaa_compiler::Forecast;
+use beaa_compiler::ckks::Forecast;
 use beaa_ir::Part;
 use beaa_ir::{Program, StepOp, ValueId, ValueInfo};
 use beaa_runtime::{LayerTime, Schedule};

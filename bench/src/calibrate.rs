@@ -4,7 +4,8 @@
 use beaa_ckks::pointwise::{self, Op, Operand, Source};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
-use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};
+use beaa_compiler::ckks::Options;
+use beaa_compiler::{BootstrapRates, Machine, MachineLiteral, Rates};
 
 use crate::clock::{Effort, on_threads, sample};
 use crate::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
@@ -36,18 +37,18 @@ pub fn calibrate(setting: &Setting) -> Result<Machine> {
     on_threads(1, || switching_rates(effort, &mut rates))?;
     let speed_up = end_rates(setting, &mut rates)?;
     let name = format!("{}, {:?} path", processor_name(), Kernel::detect());
-    let lookup = lookup_rates(setting.quick)?;
-    Ok(Machine::try_from(MachineLiteral { name, rates, speed_up: (setting.threads, speed_up), lookup })?)
+    let bootstrap = bootstrap_rates(setting.quick)?;
+    Ok(Machine::try_from(MachineLiteral { name, rates, speed_up: (setting.threads, speed_up), bootstrap })?)
 }
 
 #[cfg(feature = "tfhe")]
-fn lookup_rates(quick: bool) -> Result<Option<LookupRates>> {
+fn bootstrap_rates(quick: bool) -> Result<Option<BootstrapRates>> {
     crate::lookup::rates(quick).map(Some)
 }
 
 #[cfg(not(feature = "tfhe"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as with the feature")]
-fn lookup_rates(_: bool) -> Result<Option<LookupRates>> {
+fn bootstrap_rates(_: bool) -> Result<Option<BootstrapRates>> {
     Ok(None)
 }
 

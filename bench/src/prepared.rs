@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use beaa_compiler::{Options, compile};
+use beaa_compiler::ckks::{Options, compile};
 use beaa_ir::{Model, Program, program_hash};
 use beaa_runtime::{ClientKey, EncryptedInput, EncryptedOutput, LayerTime, Progress, RunReport, ServerKey, Silent};
 

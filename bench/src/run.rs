@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use beaa_compiler::{Machine, Options, forecast};
+use beaa_compiler::Machine;
+use beaa_compiler::ckks::{Options, forecast};
 use beaa_ir::Model;
 use beaa_runtime::plan;
 use serde::Serialize;

@@ -8,7 +8,8 @@ mod networks;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use beaa_compiler::{Error, Options, compile};
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{Options, compile};
 use beaa_ir::{LayerOp, Model, program_hash};
 use beaa_runtime::{EncryptedInput, Silent, encrypt, keygen, run};
 use networks::{Network, Size, images};

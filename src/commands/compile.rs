@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{Compiled, Options, compile_for, explain};
+use beaa_compiler::ckks::{Compiled, Options, compile_for, explain};
 use beaa_datasets::{Dataset, SourceSpec, Split};
 use beaa_ir::{Interface, Model, load_model, save_interface, save_program};
 use clap::Args;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use beaa_bench::{BackendFigures, Case, Setting, backends, pixels};
-use beaa_compiler::{LookupOptions, Machine, Options};
+use beaa_compiler::ckks::Options;
+use beaa_compiler::{Machine, tfhe};
 use beaa_ir::Model;
 
 use super::compile::{calibration, options};
@@ -22,7 +23,7 @@ pub(crate) fn compare(
     let (images, chosen) = match given {
         true => (calibration(target.samples.as_ref(), model, roots)?, options(target.agreement, model)),
         // It has no classes worth keeping: the cheapest integers will do.
-        false => (pixels(model, IMAGES, setting.seed), LookupOptions { agreement: 0.0, ..LookupOptions::default() }),
+        false => (pixels(model, IMAGES, setting.seed), tfhe::Options { agreement: 0.0, ..tfhe::Options::default() }),
     };
     // What `ckks` would keep classes by are samples that it is not given here.
     let setting = Setting { options: Options { agreement: None, ..setting.options.clone() }, ..*setting };

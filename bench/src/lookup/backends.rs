@@ -1,7 +1,7 @@
 //! The two backends side by side, by the number of images that wait: `ckks` takes a whole batch at once, `tfhe` one image after the other.
 //! Wall-clock times on all threads, of encryption, run and decryption together. Must never time a run whose answers are wrong.
 
-use beaa_compiler::{LookupOptions, Machine, compile_lookup};
+use beaa_compiler::{Machine, tfhe};
 use beaa_ir::{Model, evaluate, evaluate_lookup, lookup_hash, quantise_pixels};
 use beaa_runtime::{Silent, decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup};
 
@@ -27,7 +27,7 @@ pub struct Case<'a> {
     /// What the `tfhe` backend calibrates on, 8-bit pixels.
     pub images: &'a [Vec<u8>],
     /// Its options.
-    pub options: LookupOptions,
+    pub options: tfhe::Options,
 }
 
 /// Measures one network on both backends.
@@ -47,7 +47,7 @@ pub fn backends(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result
 
 /// One image of `tfhe`, the agreement of its program and the bootstrappings of an image.
 fn lookup(case: &Case<'_>, setting: &Setting, machine: &Machine) -> Result<(Side, f64, usize)> {
-    let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
+    let compiled = tfhe::compile(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = lookup_hash(program);
     let (client, server) = keygen_lookup(&signature.parameters, Some(setting.seed))?;
