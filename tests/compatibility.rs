@@ -1,14 +1,16 @@
 //! Files of earlier format versions load for ever, or say which version is needed. One small file of every kind lies
 //! under `tests/data/v1` and `tests/data/v2`; they are never rewritten. Version 2 changed keys' and ciphertexts' residues.
 
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use beaa_ir::ckks::{SignatureFile, load_program, load_signature};
 use beaa_ir::{
-    Activation, InputSpec, Interface, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Range, Tensor, evaluate,
-    load_interface, load_model, load_program, save_model,
+    Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Range, Tensor, evaluate,
+    load_model, save_model,
 };
 use serde_json::Value;
 
@@ -45,7 +47,7 @@ fn version_1_files_are_read_or_say_what_to_do() {
     let model = load_model(&v1("model.safetensors")).unwrap();
     let program = load_program(&v1("program.beaa")).unwrap();
     assert_eq!(program.signature().model, model.name());
-    assert_eq!(load_interface(&v1("program.beaa.signature")).unwrap(), Interface::from(&program));
+    assert_eq!(load_signature(&v1("program.beaa.signature")).unwrap(), SignatureFile::from(&program));
     succeed(&[Path::new("inspect"), &v1("secret.key")]);
     for (name, remedy) in [("evaluation.key", "beaa keygen"), ("images.ct", "beaa encrypt"), ("answers.ct", "encrypt")]
     {
@@ -60,7 +62,7 @@ fn version_1_files_are_read_or_say_what_to_do() {
 fn version_2_files_are_read() {
     let model = load_model(&v2("model.safetensors")).unwrap();
     let program = load_program(&v2("program.beaa")).unwrap();
-    assert_eq!(load_interface(&v2("program.beaa.signature")).unwrap(), Interface::from(&program));
+    assert_eq!(load_signature(&v2("program.beaa.signature")).unwrap(), SignatureFile::from(&program));
     // Picture i is a plane of grey level 50 i.
     let expected = |i: usize| evaluate(&model, &model.input().normalise(&[50 * i as u8; 4])).unwrap();
     let kept = logits(&v2("program.beaa.signature"), &v2("answers.ct"));

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use beaa_compiler::ckks::{Options, compile};
 use beaa_datasets::{Images, SourceSpec, Split};
-use beaa_ir::{Model, Program, evaluate, load_model, program_hash};
+use beaa_ir::ckks::{Program, program_hash};
+use beaa_ir::{Model, evaluate, load_model};
 use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear};
 
 /// Blots of random place and size: the values and the shape of the data sets, without their files.

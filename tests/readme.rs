@@ -1,5 +1,6 @@
-//! README.md is true: every command in it runs as printed, and what it points to exists.
+//! The pages are true: the commands of README.md run as printed, and every link and path of any page leads somewhere.
 
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -9,9 +10,9 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The lines of all `sh` blocks.
+/// The commands of all `sh` blocks, one a line or continued by a backslash.
 fn commands(page: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let text = std::fs::read_to_string(root().join(page)).unwrap().replace("\\\n", "");
     let blocks = text.split("```sh\n").skip(1).map(|b| b.split("```").next().unwrap());
     blocks.flat_map(|b| b.lines().map(str::to_string)).filter(|l| !l.is_empty()).collect()
 }
@@ -77,23 +78,108 @@ fn accuracy(output: &str) -> f64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-#[test]
-fn every_page_that_is_pointed_to_exists() {
-    for page in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "docs/security.md",
-        "docs/model-format.md",
-        "docs/import.md",
-        "docs/mnist.md",
-        "docs/experiments.md",
-    ] {
-        let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|_| panic!("{page} is missing"));
-        let folder = root().join(page).parent().unwrap().to_path_buf();
-        for target in text.split("](").skip(1).filter_map(|t| t.split(')').next()).filter(|t| !t.starts_with("http")) {
-            assert!(folder.join(target).exists(), "{page} points to {target}");
+/// Every page that people write, from the repository's root.
+fn pages() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["", "docs", "docs/results", "models"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap().map(|e| e.unwrap().path()) {
+            if entry.extension().is_some_and(|e| e == "md") {
+                found.push(Path::new(folder).join(entry.file_name().unwrap()));
+            }
         }
-        assert!(!text.contains('@') || page != "README.md", "README.md still has a gap to fill");
+    }
+    assert!(found.len() > 15, "{found:?}");
+    found
+}
+
+fn text_of(page: &Path) -> String {
+    std::fs::read_to_string(root().join(page)).unwrap()
+}
+
+/// The lines of a page that are prose: no tables, whose rows cannot be broken, and no code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let outside = text.split("\n```").enumerate().filter(|(i, _)| i % 2 == 0).map(|(_, block)| block);
+    outside.flat_map(str::lines).filter(|l| !l.starts_with('|'))
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    for page in pages() {
+        let text = text_of(&page);
+        let folder = root().join(&page).parent().unwrap().to_path_buf();
+        for target in text.split("](").skip(1).filter_map(|t| t.split([')', '#']).next()) {
+            let elsewhere = target.is_empty() || target.starts_with("http");
+            assert!(elsewhere || folder.join(target).exists(), "{} points to {target}", page.display());
+        }
+    }
+}
+
+/// `a/{b,c}/d` as `a/b/d` and `a/c/d`.
+fn alternatives(path: &str) -> Vec<String> {
+    let Some((before, rest)) = path.split_once('{') else { return vec![path.to_string()] };
+    let (inside, after) = rest.split_once('}').unwrap_or_else(|| panic!("{path}: a brace without its end"));
+    inside.split(',').flat_map(|i| alternatives(&format!("{before}{i}{after}"))).collect()
+}
+
+#[test]
+fn every_path_in_backticks_exists() {
+    let is_path = |t: &&str| {
+        let signs = t.chars().all(|c| c.is_ascii_alphanumeric() || "_-./{},".contains(c));
+        // Folders that commands write, and a fraction.
+        signs && t.contains('/') && !["runs/", "/", "T/"].iter().any(|p| t.starts_with(p))
+    };
+    let mut seen = 0;
+    for page in pages().iter().filter(|p| *p != Path::new("CHANGELOG.md")) {
+        let text = text_of(page);
+        let outside_code = text.split("\n```").step_by(2);
+        for token in outside_code.flat_map(|block| block.split('`').skip(1).step_by(2)).filter(is_path) {
+            for path in alternatives(token) {
+                seen += 1;
+                assert!(root().join(&path).exists(), "{} speaks of `{path}`, which is not there", page.display());
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} paths found");
+}
+
+#[test]
+fn prose_fits_a_window() {
+    for page in pages() {
+        for line in prose(&text_of(&page)) {
+            assert!(line.chars().count() <= 120, "{}: over 120 columns: {line}", page.display());
+        }
+    }
+}
+
+/// The compiler's snapshot of a small network's program.
+fn snapshot() -> String {
+    let mut open = vec![root().join("compiler")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()) {
+            let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+            if entry.is_dir() && name != "target" {
+                open.push(entry);
+            } else if name.ends_with("small_program.snap") {
+                return std::fs::read_to_string(entry).unwrap();
+            }
+        }
+    }
+    panic!("no snapshot of a small program");
+}
+
+#[test]
+fn the_program_on_the_page_of_concepts_is_what_the_compiler_gives() {
+    let page = text_of(Path::new("docs/concepts.md"));
+    let block = page.split("```text\n").find(|b| b.starts_with("program ")).unwrap();
+    let program = block.split("```").next().unwrap();
+    assert!(snapshot().contains(program), "docs/concepts.md shows an old program:\n{program}");
+}
+
+#[test]
+fn the_table_of_contents_names_every_page() {
+    let contents = text_of(Path::new("docs/README.md"));
+    for page in pages().iter().filter_map(|p| p.strip_prefix("docs").ok()).filter(|p| *p != Path::new("README.md")) {
+        assert!(contents.contains(&format!("]({})", page.display())), "docs/README.md lacks {}", page.display());
     }
 }
 
@@ -105,7 +191,7 @@ fn every_command_of_the_mnist_page_runs_as_printed() {
     let data = std::env::var("BEAA_DATA").unwrap();
     let folder = workplace();
     let mut accuracies = Vec::new();
-    for command in commands("docs/mnist.md") {
+    for command in commands("docs/results/mnist.md") {
         let arguments = command.strip_prefix("beaa ").unwrap_or_else(|| panic!("`{command}` is not tested"));
         let arguments = arguments.replace("--data DIR", &format!("--data {data}"));
         let output = beaa(folder.path(), &arguments);

@@ -1,14 +1,14 @@
 //! Every arithmetic path of the engine against the peak of the instruction that it spends its time in, both measured in
 //! the same run, in turn. Must never compare with a peak from a data sheet: clocks differ from one minute to the next.
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, Instruction, Kernel, Panels, Parameters};
 use serde::Serialize;
 
 use crate::Result;
-use crate::clock::{Effort, alternate, on_threads, sample};
-use crate::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
+use crate::fixtures::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
+use crate::timing::{Repetitions, alternate, on_threads, sample};
 
 /// The layer that matters most: CryptoNets' 845 squares of three components each into 100.
 const DENSE: (usize, usize, usize) = (100, 845, 3);
@@ -56,7 +56,7 @@ pub struct PassFigures {
 }
 
 /// Measures every path that this machine has, on one thread.
-pub fn kernels(quick: bool) -> Result<Vec<KernelFigures>> {
+pub fn measure_kernels(quick: bool) -> Result<Vec<KernelFigures>> {
     on_threads(1, || Kernel::ALL.into_iter().filter(|k| k.available()).map(|k| kernel(k, quick)).collect())
 }
 
@@ -73,7 +73,7 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let bias = vec![0; rows];
     let linear = |p: &Parameters, batch: &Batch, panels: &Panels| {
         let op = Op::Linear { terms: vec![(Operand::Input(0), panels)], bias: &bias };
-        Ok(pointwise::run(p, 1, &[Source::Stored(batch)], &[op]).map(drop)?)
+        Ok(pointwise::run(p, 1, &[InputBatch::Stored(batch)], &[op]).map(drop)?)
     };
     let mut count = 0;
     let mut peak = || {
@@ -83,10 +83,11 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let (mut run_dense, mut run_sparse) =
         (|| linear(&parameters, &batch, &dense), || linear(&parameters, &batch, &sparse));
     let mut run_wide = || linear(&wider, &wide_batch, &dense);
-    let mut run_square =
-        || Ok(pointwise::run(&parameters, 1, &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?);
-    let effort = Effort::small(quick);
-    let effort = Effort { seconds: 4.0 * effort.seconds, ..effort };
+    let mut run_square = || {
+        Ok(pointwise::run(&parameters, 1, &[InputBatch::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?)
+    };
+    let effort = Repetitions::small(quick);
+    let effort = Repetitions { seconds: 4.0 * effort.seconds, ..effort };
     let times = alternate(effort, &mut [&mut peak, &mut run_dense, &mut run_sparse, &mut run_square, &mut run_wide])?;
     let rate = |i: usize, work: f64| times.get(i).map_or(0.0, |s| work / s.minimum);
     let slots = (components * TILE) as f64;
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_available_path_is_measured_and_one_is_in_use() {
-        let all = kernels(true).unwrap();
+        let all = measure_kernels(true).unwrap();
         assert_eq!(all.len(), Kernel::ALL.into_iter().filter(|k| k.available()).count());
         assert_eq!(all.iter().filter(|k| k.used).count(), 1);
         for k in &all {

@@ -1,41 +1,38 @@
-//! Measures what the toolchain does on this machine: kernels against the processor's peak, a whole network against the
-//! same network in plain f32, sweeps over batch, depth, ring and sparsity. Must never judge a time by the clock alone:
-//! checks compare ratios within one run.
+//! Internal crate of beaa: measures what the toolchain does on this machine.
+//!
+//! Kernels against the processor's peak, a whole network against the same network in plain `f32`, sweeps over batch,
+//! depth, ring and sparsity, the two backends side by side, and the rates that predictions use. A time is judged by a
+//! ratio within one run ([`checks`]), never by a time of another machine or another day.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod account;
+mod baseline_f32;
+mod break_even;
 mod calibrate;
-mod check;
-mod clock;
-mod crossing;
-mod docs;
+mod checks;
+mod end_to_end;
 mod error;
+mod fixtures;
 mod kernels;
-#[cfg(feature = "tfhe")]
-mod lookup;
-mod network;
-mod operands;
-mod plain;
-mod plots;
-mod prepared;
-mod run;
+mod op_counts;
+mod report;
+mod settings;
 mod sweep;
-mod text;
+mod timing;
 
-pub use account::{OperationFigures, PartFigures};
-pub use calibrate::calibrate;
-pub use check::{Check, checks};
-pub use clock::{Effort, Sample};
-pub use crossing::{BackendFigures, BackendPoint, Side};
-pub use docs::fill;
-pub use error::{Error, Result};
-pub use kernels::{KernelFigures, PassFigures, kernels};
+pub use break_even::{BackendCost, BackendFigures, BackendPoint};
 #[cfg(feature = "tfhe")]
-pub use lookup::{Case, backends};
-pub use network::{Recipe, images, pixels, random};
-pub use plain::Plain;
-pub use plots::{backend_plots, plots};
-pub use run::{Memory, NetworkFigures, PlainFigures, Setting, network};
-pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, batch, depth, ring, sparsity, sweep};
-pub use text::{Table, backend_tables, check_table, kernel_tables, network_tables, sweep_tables};
+pub use break_even::{BreakEvenCase, compare_backends};
+pub use calibrate::calibrate;
+pub use checks::{RatioCheck, checks};
+pub use end_to_end::{BaselineFigures, NetworkFigures, measure_network};
+pub use error::{Error, Result};
+pub use fixtures::random_network::{NetworkRecipe, random_images, random_network, random_pixels};
+pub use kernels::{KernelFigures, PassFigures, measure_kernels};
+pub use op_counts::{OperationFigures, PartFigures};
+pub use report::{
+    Table, backend_plots, backend_tables, check_table, fill_page, kernel_tables, network_tables, plots, sweep_tables,
+};
+pub use settings::{BenchSettings, MemoryProbe};
+pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, measure_sweeps};
+pub use timing::TimeSample;

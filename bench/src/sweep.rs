@@ -1,20 +1,21 @@
 //! How times grow: with the batch, the depth of the network, the ring and its limbs, and the weights that are left. All on
 //! one thread, in processor seconds. Must never interpolate: every point is a run.
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{
     EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
 };
 use beaa_compiler::ckks::Options;
-use beaa_ir::{Model, StepOp};
+use beaa_ir::Model;
+use beaa_ir::ckks::StepOp;
 use beaa_runtime::LayerTime;
 use serde::Serialize;
 
-use crate::clock::{Effort, on_threads, sample};
-use crate::operands::{matrix, residues};
-use crate::prepared::Prepared;
-use crate::{Recipe, Result, random};
+use crate::fixtures::operands::{matrix, residues};
+use crate::fixtures::program::ProgramFixture;
+use crate::timing::{Repetitions, on_threads, sample};
+use crate::{NetworkRecipe, Result, random_network};
 
 /// The run time of one program at one number of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,8 +95,8 @@ pub struct SweepFigures {
 }
 
 /// Images sent: 1, 8, 64, ... and all slots.
-pub fn batch(model: &Model, quick: bool) -> Result<Vec<BatchPoint>> {
-    let prepared = Prepared::new(model, &Options::default(), 1)?;
+fn batch_sweep(model: &Model, quick: bool) -> Result<Vec<BatchPoint>> {
+    let prepared = ProgramFixture::new(model, &Options::default(), 1)?;
     let slots = prepared.slots();
     let step = if quick { 64 } else { 4 };
     let counts = std::iter::successors(Some(1), |n| Some(n * step)).take_while(|n| *n < slots).chain([slots]);
@@ -111,10 +112,10 @@ pub fn batch(model: &Model, quick: bool) -> Result<Vec<BatchPoint>> {
 const LOGIT_ERROR: f64 = 0.25;
 
 /// One to six squares.
-pub fn depth(quick: bool) -> Result<Vec<DepthPoint>> {
+fn depth_sweep(quick: bool) -> Result<Vec<DepthPoint>> {
     let point = |squares: usize| {
-        let model = random(Recipe { squares, ..Recipe::default() })?;
-        let prepared = Prepared::new(&model, &Options { logit_error: LOGIT_ERROR, ..Options::default() }, 1)?;
+        let model = random_network(NetworkRecipe { squares, ..NetworkRecipe::default() })?;
+        let prepared = ProgramFixture::new(&model, &Options { logit_error: LOGIT_ERROR, ..Options::default() }, 1)?;
         let seconds = best(&prepared, &prepared.input(&model, 1)?, quick)?.0;
         let p = &prepared.program.signature().parameters;
         Ok(DepthPoint {
@@ -130,11 +131,11 @@ pub fn depth(quick: bool) -> Result<Vec<DepthPoint>> {
 }
 
 /// No weights left out, then half, four fifths and nine tenths.
-pub fn sparsity(quick: bool) -> Result<Vec<SparsityPoint>> {
+fn sparsity_sweep(quick: bool) -> Result<Vec<SparsityPoint>> {
     let mut points: Vec<SparsityPoint> = Vec::new();
     for density in [1.0, 0.5, 0.2, 0.1] {
-        let model = random(Recipe { density, ..Recipe::default() })?;
-        let prepared = Prepared::new(&model, &Options::default(), 1)?;
+        let model = random_network(NetworkRecipe { density, ..NetworkRecipe::default() })?;
+        let prepared = ProgramFixture::new(&model, &Options::default(), 1)?;
         let (seconds, linear_seconds) = best(&prepared, &prepared.input(&model, 1)?, quick)?;
         let products = linear_products(&prepared);
         let (first_products, first_seconds) =
@@ -152,7 +153,7 @@ pub fn sparsity(quick: bool) -> Result<Vec<SparsityPoint>> {
 }
 
 /// Every degree with 1 to 12 limbs.
-pub fn ring(quick: bool) -> Result<Vec<RingPoint>> {
+fn ring_sweep(quick: bool) -> Result<Vec<RingPoint>> {
     let limbs: &[usize] = if quick { &[1, 3] } else { &[1, 2, 3, 4, 6, 8, 12] };
     let degrees = if quick { &security::DEGREES[..2] } else { &security::DEGREES[..] };
     on_threads(1, || {
@@ -161,34 +162,34 @@ pub fn ring(quick: bool) -> Result<Vec<RingPoint>> {
 }
 
 /// Everything.
-pub fn sweep(model: &Model, quick: bool) -> Result<SweepFigures> {
+pub fn measure_sweeps(model: &Model, quick: bool) -> Result<SweepFigures> {
     Ok(SweepFigures {
-        batch: batch(model, quick)?,
-        depth: depth(quick)?,
-        ring: ring(quick)?,
-        sparsity: sparsity(quick)?,
+        batch: batch_sweep(model, quick)?,
+        depth: depth_sweep(quick)?,
+        ring: ring_sweep(quick)?,
+        sparsity: sparsity_sweep(quick)?,
     })
 }
 
 /// Least processor seconds of a run, and of its linear layers.
-fn best(prepared: &Prepared, input: &beaa_runtime::EncryptedInput, quick: bool) -> Result<(f64, f64)> {
+fn best(prepared: &ProgramFixture, input: &beaa_runtime::EncryptedInput, quick: bool) -> Result<(f64, f64)> {
     let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
     let operations = |l: &LayerTime| -> f64 {
         let own = l.operations.iter().filter(|o| o.operation == "linear");
         if l.operation == "linear" { l.seconds } else { own.map(|o| o.thread_seconds).sum() }
     };
     for _ in 0..if quick { 1 } else { 2 } {
-        let lap = prepared.lap(input)?;
+        let lap = prepared.timed_run(input)?;
         whole = whole.min(lap.seconds);
         linear = linear.min(lap.layers.iter().map(operations).sum());
     }
     Ok((whole, linear))
 }
 
-fn linear_products(prepared: &Prepared) -> u64 {
+fn linear_products(prepared: &ProgramFixture) -> u64 {
     let steps = prepared.program.steps().iter().enumerate();
     let linear = steps.filter(|(_, s)| matches!(s.op, StepOp::Linear { .. }));
-    linear.map(|(i, _)| crate::account::step_products(&prepared.program, i)).sum()
+    linear.map(|(i, _)| crate::op_counts::step_products(&prepared.program, i)).sum()
 }
 
 /// Inputs and outputs of the dense layer of a ring point.
@@ -204,13 +205,13 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     let mut rng = SecretRng::insecure(1, "measuring");
     let secret = SecretKey::generate(&p, &mut rng);
     let key = EvaluationKey::generate(&p, &secret, &mut rng);
-    let effort = Effort { seconds: 0.3 * Effort::small(quick).seconds, least: 2 };
+    let effort = Repetitions { seconds: 0.3 * Repetitions::small(quick).seconds, least: 2 };
     let (rows, columns) = DENSE;
     let panels = matrix(p.kernel(), rows, columns, 1)?;
     let bias = vec![0; rows];
     let pairs = residues(&p, limbs, 2, columns)?;
     let run = |op: &Op<'_>| {
-        Ok(pointwise::run(&p, pairs.limbs(), &[Source::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
+        Ok(pointwise::run(&p, pairs.limbs(), &[InputBatch::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
     };
     let linear = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
     let linear = sample(effort, || run(&linear))?.minimum;

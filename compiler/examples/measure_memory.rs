@@ -12,7 +12,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use beaa_compiler::ckks::{Options, compile, explain};
-use beaa_ir::{Model, load_model, program_hash};
+use beaa_ir::ckks::program_hash;
+use beaa_ir::{Model, load_model};
 use beaa_runtime::{EncryptedInput, Silent, decrypt, encrypt, keygen, run};
 
 const GIB: f64 = (1_u64 << 30) as f64;

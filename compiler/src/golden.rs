@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use beaa_ir::{Model, dump};
+use beaa_ir::Model;
+use beaa_ir::ckks::dump;
 
 use crate::ckks::{Options, compile_for, explain, explain_choices};
 use crate::network::activations::forward;

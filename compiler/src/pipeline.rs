@@ -22,7 +22,7 @@ use crate::plan::search::{Ring, rings};
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// The program, with the signature that a client needs.
-    pub program: beaa_ir::Program,
+    pub program: beaa_ir::ckks::Program,
     /// What it costs and how precise it is.
     pub report: Report,
 }

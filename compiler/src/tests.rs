@@ -1,6 +1,7 @@
 //! The whole compiler: what a compiled program computes, how wrong it gets, what it costs, and what it refuses.
 
-use beaa_ir::{Model, Program, StepOp, evaluate};
+use beaa_ir::ckks::{Program, StepOp};
+use beaa_ir::{Model, evaluate};
 
 use crate::Error;
 use crate::ckks::{Options, compile, compile_for, cost};
@@ -166,8 +167,8 @@ fn a_program_costs_the_same_after_a_round_trip_through_its_file() {
     let compiled = compile(&cryptonets(1), &Options::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");
-    beaa_ir::save_program(&compiled.program, &path).unwrap();
-    let mut loaded = cost(&beaa_ir::load_program(&path).unwrap());
+    beaa_ir::ckks::save_program(&compiled.program, &path).unwrap();
+    let mut loaded = cost(&beaa_ir::ckks::load_program(&path).unwrap());
     assert!(loaded.passes.is_empty() && !loaded.totals.made_up_images);
     loaded.passes.clone_from(&compiled.report.passes);
     loaded.totals.made_up_images = true;
@@ -179,5 +180,5 @@ fn a_program_costs_the_same_after_a_round_trip_through_its_file() {
 fn compilation_is_deterministic() {
     let model = random_model(11);
     let twice = [(), ()].map(|()| compile(&model, &options_for(&model, 11)).unwrap().program);
-    assert_eq!(beaa_ir::program_hash(&twice[0]), beaa_ir::program_hash(&twice[1]));
+    assert_eq!(beaa_ir::ckks::program_hash(&twice[0]), beaa_ir::ckks::program_hash(&twice[1]));
 }

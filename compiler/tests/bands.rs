@@ -7,7 +7,8 @@ mod networks;
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{LayerCost, Options, compile_for, cost};
-use beaa_ir::{Activation, LayerOp, Linear, Model, Program, Shape, StepOp, Tensor, program_hash};
+use beaa_ir::ckks::{Program, StepOp, program_hash};
+use beaa_ir::{Activation, LayerOp, Linear, Model, Shape, Tensor};
 use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear, verify};
 use networks::{Network, Size, images, resnet8, vgg7};
 use rand::{RngExt, SeedableRng};

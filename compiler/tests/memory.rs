@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{Options, compile};
-use beaa_ir::{LayerOp, Model, program_hash};
+use beaa_ir::ckks::program_hash;
+use beaa_ir::{LayerOp, Model};
 use beaa_runtime::{EncryptedInput, Silent, encrypt, keygen, run};
 use networks::{Network, Size, images};
 

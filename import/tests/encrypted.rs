@@ -7,7 +7,8 @@ use std::path::Path;
 
 use beaa_compiler::ckks::{self, Compiled, compile};
 use beaa_import::{Options, import_onnx, measure_ranges};
-use beaa_ir::{Model, program_hash};
+use beaa_ir::Model;
+use beaa_ir::ckks::program_hash;
 use beaa_runtime::{Silent, decrypt, encrypt, keygen, run};
 use safetensors::SafeTensors;
 

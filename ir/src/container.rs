@@ -30,15 +30,15 @@ pub enum Kind {
     /// The client's side of a program.
     Signature,
     /// A program of table look-ups, for the `tfhe` backend.
-    LookupProgram,
+    TfheProgram,
     /// The client's side of such a program.
-    LookupSignature,
+    TfheSignature,
     /// A client's secret key for such programs.
-    LookupSecretKey,
+    TfheSecretKey,
     /// The keys that a server needs for such programs.
-    LookupServerKey,
+    TfheServerKey,
     /// Encrypted images or results of such programs.
-    LookupCiphertexts,
+    TfheCiphertexts,
 }
 
 impl Kind {
@@ -48,16 +48,16 @@ impl Kind {
         Self::EvaluationKey,
         Self::Ciphertexts,
         Self::Signature,
-        Self::LookupProgram,
-        Self::LookupSignature,
-        Self::LookupSecretKey,
-        Self::LookupServerKey,
-        Self::LookupCiphertexts,
+        Self::TfheProgram,
+        Self::TfheSignature,
+        Self::TfheSecretKey,
+        Self::TfheServerKey,
+        Self::TfheCiphertexts,
     ];
 
     /// Whether this belongs to the `tfhe` backend.
-    pub fn is_lookup(self) -> bool {
-        self.code() >= Self::LookupProgram.code()
+    pub fn is_tfhe(self) -> bool {
+        self.code() >= Self::TfheProgram.code()
     }
 
     fn code(self) -> u32 {
@@ -67,11 +67,11 @@ impl Kind {
             Self::EvaluationKey => 3,
             Self::Ciphertexts => 4,
             Self::Signature => 5,
-            Self::LookupProgram => 6,
-            Self::LookupSignature => 7,
-            Self::LookupSecretKey => 8,
-            Self::LookupServerKey => 9,
-            Self::LookupCiphertexts => 10,
+            Self::TfheProgram => 6,
+            Self::TfheSignature => 7,
+            Self::TfheSecretKey => 8,
+            Self::TfheServerKey => 9,
+            Self::TfheCiphertexts => 10,
         }
     }
 
@@ -99,15 +99,13 @@ impl Kind {
     /// How to make such a file anew.
     fn remedy(self) -> &'static str {
         match self {
-            Self::Program | Self::Signature | Self::LookupProgram | Self::LookupSignature => {
+            Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature => {
                 "compile the model again with `beaa compile`"
             }
-            Self::SecretKey | Self::EvaluationKey | Self::LookupSecretKey | Self::LookupServerKey => {
+            Self::SecretKey | Self::EvaluationKey | Self::TfheSecretKey | Self::TfheServerKey => {
                 "make keys again with `beaa keygen`"
             }
-            Self::Ciphertexts | Self::LookupCiphertexts => {
-                "encrypt the images again with `beaa encrypt`, and run again"
-            }
+            Self::Ciphertexts | Self::TfheCiphertexts => "encrypt the images again with `beaa encrypt`, and run again",
         }
     }
 
@@ -119,17 +117,17 @@ impl Kind {
             Self::EvaluationKey => "evaluation key",
             Self::Ciphertexts => "ciphertext",
             Self::Signature => "signature",
-            Self::LookupProgram => "tfhe program",
-            Self::LookupSignature => "tfhe signature",
-            Self::LookupSecretKey => "tfhe secret key",
-            Self::LookupServerKey => "tfhe evaluation key",
-            Self::LookupCiphertexts => "tfhe ciphertext",
+            Self::TfheProgram => "tfhe program",
+            Self::TfheSignature => "tfhe signature",
+            Self::TfheSecretKey => "tfhe secret key",
+            Self::TfheServerKey => "tfhe evaluation key",
+            Self::TfheCiphertexts => "tfhe ciphertext",
         }
     }
 
     /// Secrets are written so that only their owner can read them.
     fn secret(self) -> bool {
-        matches!(self, Self::SecretKey | Self::LookupSecretKey)
+        matches!(self, Self::SecretKey | Self::TfheSecretKey)
     }
 }
 

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use beaa_ir::{
-    InputSpec, Interface, LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SparseMatrix, Step,
-    StepOp, dump, load_interface, load_program, program_hash, save_interface, save_program,
+use beaa_ir::ckks::{
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SignatureFile, Step, StepOp, dump,
+    load_program, load_signature, program_hash, save_program, save_signature,
 };
+use beaa_ir::{InputSpec, SparseMatrix};
 
 const Q: [u64; 3] = [1_000_003, 1_000_033, 1_000_037];
 
@@ -139,14 +140,14 @@ fn a_client_needs_no_weights() {
     literal.notes[0].value = literal.output;
     let program = Program::try_from(literal).unwrap();
     save_program(&program, &whole).unwrap();
-    let interface = Interface::from(&program);
+    let interface = SignatureFile::from(&program);
     assert_eq!((interface.program.clone(), interface.output_error), (program_hash(&program), Some(1e-3)));
-    save_interface(&interface, &part).unwrap();
-    assert_eq!(load_interface(&part).unwrap(), interface);
-    assert_eq!(load_interface(&whole).unwrap(), interface);
+    save_signature(&interface, &part).unwrap();
+    assert_eq!(load_signature(&part).unwrap(), interface);
+    assert_eq!(load_signature(&whole).unwrap(), interface);
     assert!(load_program(&part).unwrap_err().to_string().contains("a signature file"));
     let mut broken = interface;
     broken.signature.input.std.clear();
-    save_interface(&broken, &part).unwrap();
-    assert!(load_interface(&part).is_err());
+    save_signature(&broken, &part).unwrap();
+    assert!(load_signature(&part).is_err());
 }

@@ -1,22 +1,22 @@
 //! Schedules by hand: what is fused, when values die, and how many bytes that comes to.
 
-use beaa_ir::{Machine, Outline, OutlineStep, StepKind, ValueInfo, schedule};
+use beaa_ir::ckks::{MemoryModel, ProgramShape, StepKind, StepShape, ValueInfo, schedule};
 
 const DEGREE: usize = 64;
-const MACHINE: Machine = Machine { threads: 2, tile: 32, chunk: 4, input_in_place: false };
+const MACHINE: MemoryModel = MemoryModel { threads: 2, tile: 32, chunk: 4, input_in_place: false };
 
 fn value(len: usize, limbs: usize, components: usize) -> ValueInfo {
     ValueInfo { len, limbs, scale: 1024.0, components }
 }
 
-fn step(kind: StepKind, inputs: &[usize], entries: usize) -> OutlineStep {
-    OutlineStep { kind, inputs: inputs.to_vec(), entries }
+fn step(kind: StepKind, inputs: &[usize], entries: usize) -> StepShape {
+    StepShape { kind, inputs: inputs.to_vec(), entries }
 }
 
 /// linear, square, linear, relinearise, rescale, then a sum with the first linear's result at fewer limbs.
-fn outline() -> Outline {
+fn outline() -> ProgramShape {
     use StepKind::{DropLimbs, Linear, Relinearise, Rescale, Square};
-    Outline {
+    ProgramShape {
         steps: vec![
             step(Linear, &[0], 12),
             step(Square, &[1], 0),
@@ -85,7 +85,7 @@ fn bytes_are_those_of_live_values_and_of_the_part_that_runs() {
 #[test]
 fn an_input_that_is_read_in_place_takes_a_tile_for_each_thread() {
     let outline = outline();
-    let machine = Machine { input_in_place: true, ..MACHINE };
+    let machine = MemoryModel { input_in_place: true, ..MACHINE };
     let (stored, in_place) = (schedule(&outline, &MACHINE, true), schedule(&outline, &machine, true));
     assert_eq!(stored.parts[0].live_bytes - in_place.parts[0].live_bytes, bytes(outline.values[0]));
     assert_eq!(in_place.parts[0].working_bytes - stored.parts[0].working_bytes, 2 * 6 * 2 * 32 * 8);

@@ -1,7 +1,7 @@
 //! The compiled program on images in clear: what encryption would answer without noise. Must never be mistaken for
 //! the model itself, whose weights are not rounded.
 
-use beaa_ir::Program;
+use beaa_ir::ckks::Program;
 
 use crate::backend::ClearBackend;
 use crate::execute::execute;

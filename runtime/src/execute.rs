@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use beaa_ir::{Part, Program, Schedule, Step, StepOp, ValueId};
+use beaa_ir::ckks::{Part, Program, Schedule, Step, StepOp, ValueId};
 use serde::Serialize;
 
 use crate::backend::{Backend, FusedOp, Operand};

@@ -17,7 +17,7 @@ mod schedule;
 mod server;
 mod verify;
 
-pub use beaa_ir::Schedule;
+pub use beaa_ir::ckks::Schedule;
 pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use clear::run_clear;
 pub use client::{decrypt, encrypt};

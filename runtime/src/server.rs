@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use beaa_ir::{Program, program_hash};
+use beaa_ir::ckks::{Program, program_hash};
 use serde::Serialize;
 
 use crate::backend::{CkksBackend, CkksValue};

@@ -2,7 +2,7 @@
 //! For the owner of the keys only; must never run on a server.
 
 use beaa_ckks::{Encoder, decrypt};
-use beaa_ir::{LayerNote, Program, program_hash};
+use beaa_ir::ckks::{LayerNote, Program, program_hash};
 use rayon::prelude::*;
 use serde::Serialize;
 

@@ -7,7 +7,8 @@ use beaa_ckks::{
     Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt, encrypt, expand,
     noise, primes,
 };
-use beaa_ir::{SparseMatrix, ValueInfo};
+use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::ValueInfo;
 use beaa_runtime::backend::{Backend, CkksBackend, CkksValue, ClearBackend, ClearValue, FusedOp, Operand};
 
 const SLOTS: usize = 4096;

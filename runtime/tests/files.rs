@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use beaa_ckks::primes::ntt_primes;
-use beaa_ir::{
-    InputSpec, LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SparseMatrix, Step, StepOp,
-    program_hash,
+use beaa_ir::ckks::{
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, program_hash,
 };
+use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::{
     ClientKey, EncryptedInput, EncryptedOutput, ServerKey, Silent, decrypt, encrypt, keygen, plan, run, run_clear,
     verify,

@@ -4,10 +4,8 @@
 #![cfg(feature = "tfhe")]
 #![allow(clippy::unwrap_used)]
 
-use beaa_ir::{
-    DECOMPOSITIONS, InputSpec, LookupLiteral, LookupParameters, LookupProgram, LookupSignature, SparseMatrix, Stage,
-    lookup_hash,
-};
+use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
+use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::{
     LookupClientKey, LookupInput, LookupOutput, LookupServerKey, Silent, decrypt_lookup, encrypt_lookup, keygen_lookup,
     run_lookup, verify_lookup,
@@ -38,7 +36,7 @@ fn stage(n: &mut Numbers, rows: usize, columns: usize, (levels, drop): (u32, u32
         weights: matrix(n, rows, columns, most),
         // Some sums leave the lower half, so that negated entries are met too.
         bias: (0..rows).map(|_| n.next(0, slots - 1)).collect(),
-        drop,
+        dropped_bits: drop,
         levels,
         tables: (0..rows * levels as usize).map(|_| n.next(-7, 8) as i16).collect(),
         proven: false,
@@ -46,11 +44,11 @@ fn stage(n: &mut Numbers, rows: usize, columns: usize, (levels, drop): (u32, u32
 }
 
 /// Two stages of the given shapes.
-fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> LookupProgram {
+fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
     let n = &mut Numbers(seed);
     let stages = vec![stage(n, 7, PIXELS, first, 2), stage(n, 6, 7, second, 3)];
     let last = matrix(n, 3, 6, 9);
-    let signature = LookupSignature {
+    let signature = Signature {
         model: "made up".into(),
         input: InputSpec { shape: [1, 3, 4], mean: vec![0.0], std: vec![1.0] },
         classes: Vec::new(),
@@ -60,10 +58,10 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> LookupProgram {
         output_bits: 12,
         output_scale: vec![1.0; 3],
         output_offset: vec![0.0; 3],
-        parameters: LookupParameters::new(DECOMPOSITIONS[1]),
+        parameters: Parameters::new(DECOMPOSITIONS[1]),
         log2_failure: -40.0,
     };
-    LookupProgram::try_from(LookupLiteral { signature, stages, last, last_bias: vec![5, -17, 2000] }).unwrap()
+    Program::try_from(ProgramLiteral { signature, stages, last, last_bias: vec![5, -17, 2000] }).unwrap()
 }
 
 fn images(seed: u64, count: usize) -> Vec<Vec<u8>> {
@@ -77,7 +75,7 @@ fn views(images: &[Vec<u8>]) -> Vec<&[u8]> {
 
 #[test]
 fn every_integer_is_the_one_in_clear() {
-    let (client, server) = keygen_lookup(&LookupParameters::new(DECOMPOSITIONS[1]), None).unwrap();
+    let (client, server) = keygen_lookup(&Parameters::new(DECOMPOSITIONS[1]), None).unwrap();
     let shapes = [
         ((25, 0), (25, 0)),
         ((16, 1), (25, 2)),
@@ -113,7 +111,7 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     let (client, server) =
         (LookupClientKey::load(&at("secret")).unwrap(), LookupServerKey::load(&at("server")).unwrap());
     let images = images(9, 1);
-    let hash = lookup_hash(&program);
+    let hash = program_hash(&program);
     encrypt_lookup(program.signature(), &hash, &client, &views(&images), None).unwrap().save(&at("input")).unwrap();
     let input = LookupInput::load(&at("input")).unwrap();
     let (output, _) = run_lookup(&program, &server, &input, &Silent).unwrap();
@@ -131,7 +129,7 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     );
     let (_, foreign) = keygen_lookup(&program.signature().parameters, Some(4)).unwrap();
     refused(run_lookup(&program, &foreign, &input, &Silent).map(drop), &["key pair"]);
-    let (_, own_decomposition) = keygen_lookup(&LookupParameters::new(DECOMPOSITIONS[0]), Some(4)).unwrap();
+    let (_, own_decomposition) = keygen_lookup(&Parameters::new(DECOMPOSITIONS[0]), Some(4)).unwrap();
     refused(run_lookup(&program, &own_decomposition, &input, &Silent).map(drop), &["other parameters", "beaa keygen"]);
     refused(LookupOutput::load(&at("input")).map(drop), &["encrypted images", "encrypted results"]);
     refused(LookupClientKey::load(&at("server")).map(drop), &["tfhe evaluation key", "tfhe secret key"]);
@@ -149,7 +147,7 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
 
 #[test]
 fn parameters_that_nobody_vouches_for_are_refused() {
-    let mut parameters = LookupParameters::new(DECOMPOSITIONS[0]);
+    let mut parameters = Parameters::new(DECOMPOSITIONS[0]);
     parameters.base_log = 30;
     let message = keygen_lookup(&parameters, None).unwrap_err().to_string();
     assert!(message.contains("may not be secure"), "{message}");

@@ -2,7 +2,7 @@
 //! Must never depend on anything but the program and the machine.
 
 use beaa_ckks::{Kernel, Panels};
-use beaa_ir::{LinearTerm, Program, Step, StepOp, ValueId, ValueInfo};
+use beaa_ir::ckks::{LinearTerm, Program, Step, StepOp, ValueId, ValueInfo};
 
 use crate::cost::machine::Machine;
 use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds_of};

@@ -1,7 +1,7 @@
 //! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file. Must
 //! never depend on anything but the program.
 
-use beaa_ir::{Outline, Program, StepOp, ValueId, schedule};
+use beaa_ir::ckks::{Program, ProgramShape, StepOp, ValueId, schedule};
 use serde::Serialize;
 
 use crate::cost::machine::Machine;
@@ -191,7 +191,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         key_bytes: (key_bits / 8.0).ceil() as u64,
         input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
         output_bytes_per_image: output_bits / 8.0,
-        peak_bytes: schedule(&Outline::from(program), &MACHINE, true).peak_bytes,
+        peak_bytes: schedule(&ProgramShape::from(program), &MACHINE, true).peak_bytes,
         output_error: note.map(|n| n.error),
         output_rounding: note.and_then(|n| n.rounding),
         agreement: None,

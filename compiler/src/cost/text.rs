@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use beaa_ir::{Alternative, Outcome, Program};
+use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
 
 use crate::cost::report::{LayerCost, Report};
 
@@ -77,7 +77,7 @@ pub fn explain_choices(program: &Program) -> String {
     let head = ["layer", "chosen", "instead", "ms", "limbs", "log2 QP", "error", "why not"];
     let mut rows = vec![head.map(String::from)];
     rows.extend(alternatives.into_iter().map(|a| {
-        let number = |f: fn(&Outcome) -> String| a.outcome.as_ref().map_or_else(|| "-".into(), f);
+        let number = |f: fn(&AlternativeCost) -> String| a.outcome.as_ref().map_or_else(|| "-".into(), f);
         [
             a.layer.clone(),
             a.chosen.clone(),

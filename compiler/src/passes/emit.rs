@@ -1,7 +1,8 @@
 //! Pass `emit`: the plan and the rounded maps become a checked program with its signature and notes. Must never decide
 //! anything: all decisions were made before.
 
-use beaa_ir::{LayerNote, LinearTerm, Model, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
+use beaa_ir::Model;
+use beaa_ir::ckks::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
 
 use crate::error::{Result, internal};
 use crate::network::bounds::Bounds;
@@ -67,7 +68,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
     // The checker's own account of the output, rather than ours, goes into the signature.
     literal.signature.outputs = lowered.graph.len(0);
     let classes = std::mem::take(&mut literal.signature.classes);
-    let values = beaa_ir::infer(&literal)?;
+    let values = beaa_ir::ckks::infer(&literal)?;
     if let Some(value) = values.get(output) {
         literal.signature.outputs = value.len;
         literal.signature.output_limbs = value.limbs;

@@ -1,7 +1,7 @@
 //! Every choice that the search made against its neighbours: what each would have led to, all else being equal, and why it
 //! was not taken. Must never influence the choice.
 
-use beaa_ir::{Alternative, Outcome};
+use beaa_ir::ckks::{Alternative, AlternativeCost};
 
 use crate::network::graph::Graph;
 use crate::options::Options;
@@ -108,7 +108,7 @@ impl Judge<'_> {
         allowed: u32,
     ) -> Alternative {
         let error = |p: &LevelPlan| p.variance.sqrt() * self.ratio;
-        let outcome = found.as_ref().map(|p| Outcome {
+        let outcome = found.as_ref().map(|p| AlternativeCost {
             seconds: p.seconds,
             limbs: p.moduli.len(),
             log_qp: p.log_qp,

@@ -1,7 +1,7 @@
 //! Searches, rounds and simulates until the cheapest plan is found whose simulated error is within what was asked for: the
 //! search knows the error of a typical rounding only. Must never return a plan that was not simulated.
 
-use beaa_ir::Alternative;
+use beaa_ir::ckks::Alternative;
 
 use crate::error::{Error, Result};
 use crate::network::activations::Values;

@@ -1,7 +1,7 @@
 //! What noise allows: how many levels a table may have, how many bits an output, and how likely a wrong integer is. Must never
 //! count on a noise smaller than the parameters' own formulas say.
 
-use beaa_ir::{LookupParameters, SET, Stage};
+use beaa_ir::tfhe::{PARAMETER_SET, Parameters, Stage};
 
 /// log2 of the probability that a normal number is farther than `margin` from zero, on either side (the usual tail bound for large
 /// arguments, from above).
@@ -42,29 +42,29 @@ impl SumOrigin {
 }
 
 /// Variance of a sum of products with weights of squared norm `norm`, before switching and rounding.
-pub(crate) fn sum_variance(origin: SumOrigin, norm: f64, parameters: &LookupParameters) -> f64 {
+pub(crate) fn sum_variance(origin: SumOrigin, norm: f64, parameters: &Parameters) -> f64 {
     match origin {
-        SumOrigin::Small => norm * SET.lwe_std.powi(2),
-        SumOrigin::Large => norm * SET.glwe_std.powi(2),
+        SumOrigin::Small => norm * PARAMETER_SET.lwe_std.powi(2),
+        SumOrigin::Large => norm * PARAMETER_SET.glwe_std.powi(2),
         SumOrigin::Bootstrapped => norm * parameters.bootstrap_variance(),
     }
 }
 
 /// Variance at the blind rotation of a sum with variance `sum`.
 fn at_look_up(origin: SumOrigin, sum: f64) -> f64 {
-    let switch = if origin == SumOrigin::Small { 0.0 } else { SET.switch_variance() };
-    sum + switch + SET.rounding_variance()
+    let switch = if origin == SumOrigin::Small { 0.0 } else { PARAMETER_SET.switch_variance() };
+    sum + switch + PARAMETER_SET.rounding_variance()
 }
 
 /// log2 of the probability that one element of a stage comes out wrong, for weights of squared norm `norm`.
-pub(crate) fn element_failure(origin: SumOrigin, norm: f64, stage: &Stage, parameters: &LookupParameters) -> f64 {
+pub(crate) fn element_failure(origin: SumOrigin, norm: f64, stage: &Stage, parameters: &Parameters) -> f64 {
     let mut sum = sum_variance(origin, norm, parameters);
     let (mut failure, mut done) = (f64::NEG_INFINITY, 0);
     let bootstrap = parameters.bootstrap_variance();
-    for digit in stage.removals() {
+    for digit in stage.digit_widths() {
         // The sum is multiplied so that the digit, and the bit above it unless it is a bit itself, fill one turn.
         let places = if digit == 1 { 0 } else { digit };
-        let factor = f64::from(stage.levels) * (f64::from(stage.drop - done) - f64::from(places)).exp2();
+        let factor = f64::from(stage.levels) * (f64::from(stage.dropped_bits - done) - f64::from(places)).exp2();
         let margin = (-f64::from(places) - 2.0).exp2();
         let tail = |variance: f64| log2_tail(margin, at_look_up(origin, variance * factor * factor));
         failure = log2_add(failure, tail(sum));
@@ -78,7 +78,7 @@ pub(crate) fn element_failure(origin: SumOrigin, norm: f64, stage: &Stage, param
 }
 
 /// log2 of the probability that one output is decrypted wrongly.
-pub(crate) fn output_failure(norm: f64, bits: u32, parameters: &LookupParameters) -> f64 {
+pub(crate) fn output_failure(norm: f64, bits: u32, parameters: &Parameters) -> f64 {
     log2_tail((-f64::from(bits) - 1.0).exp2(), sum_variance(SumOrigin::Bootstrapped, norm, parameters))
 }
 
@@ -99,12 +99,12 @@ mod tests {
     #[test]
     fn four_bits_have_the_failure_that_the_set_promises() {
         // The crate states 2^-128.6 for 16 levels with a norm of 5 and its own decomposition, with key switching.
-        let parameters = LookupParameters::new(beaa_ir::DECOMPOSITIONS[0]);
+        let parameters = Parameters::new(beaa_ir::tfhe::DECOMPOSITIONS[0]);
         let stage = Stage {
             layer: String::new(),
             weights: beaa_ir::SparseMatrix::from_rows(1, vec![vec![(0, 5)]]).unwrap(),
             bias: vec![0],
-            drop: 0,
+            dropped_bits: 0,
             levels: 16,
             tables: vec![0; 16],
             proven: true,

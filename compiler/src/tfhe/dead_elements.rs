@@ -1,12 +1,13 @@
 //! Elements that cost a bootstrapping for nothing: those whose table says the same whatever the input, and those that nothing reads.
 //! Must not change any output integer.
 
-use beaa_ir::{LookupLiteral, SparseMatrix, Stage};
+use beaa_ir::SparseMatrix;
+use beaa_ir::tfhe::{ProgramLiteral, Stage};
 
 use crate::Result;
 
 /// Takes them out, from the outputs back to the input.
-pub(crate) fn drop_dead_elements(mut program: LookupLiteral) -> Result<LookupLiteral> {
+pub(crate) fn drop_dead_elements(mut program: ProgramLiteral) -> Result<ProgramLiteral> {
     for k in (0..program.stages.len()).rev() {
         let constants: Vec<Option<i64>> =
             (0..program.stages[k].bias.len()).map(|j| constant(&program.stages[k], j)).collect();
@@ -41,7 +42,7 @@ fn constant(stage: &Stage, j: usize) -> Option<i64> {
     let table = stage.table(j);
     let entry = |level: u64| table.get(level as usize).map(|&v| i64::from(v));
     match columns.is_empty() {
-        true => u64::try_from(stage.bias[j]).ok().and_then(|b| entry(b >> stage.drop)),
+        true => u64::try_from(stage.bias[j]).ok().and_then(|b| entry(b >> stage.dropped_bits)),
         // Beyond the slots a table's entry is negated, so that only zero is the same everywhere.
         false => (stage.proven || table.first() == Some(&0))
             .then(|| entry(0))
@@ -74,7 +75,7 @@ fn rows_of(stage: &Stage, kept: &[usize]) -> Result<Stage> {
         layer: stage.layer.clone(),
         weights: SparseMatrix::from_rows(stage.weights.columns(), kept.iter().map(row).collect())?,
         bias: kept.iter().map(|&j| stage.bias[j]).collect(),
-        drop: stage.drop,
+        dropped_bits: stage.dropped_bits,
         levels: stage.levels,
         tables: kept.iter().flat_map(|&j| stage.table(j).iter().copied()).collect(),
         proven: stage.proven,

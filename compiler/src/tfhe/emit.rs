@@ -1,7 +1,8 @@
 //! From a chain to a look-up program, stage by stage, each rounded for what the stages before it really hand on. Must keep a copy of the
 //! real network beside the integers: every stage aims at the real sums, not at those of rounded predecessors.
 
-use beaa_ir::{InputSpec, LookupLiteral, LookupParameters, LookupProgram, LookupSignature, Model, SparseMatrix, Stage};
+use beaa_ir::tfhe::{Parameters, Program, ProgramLiteral, Signature, Stage};
+use beaa_ir::{InputSpec, Model, SparseMatrix};
 
 use super::budget::{self, SumOrigin};
 use super::chain::{Affine, Chain};
@@ -16,7 +17,15 @@ const MIN_LEVELS: u32 = 12;
 /// A stage of that shape without elements.
 fn bare(levels: u32, drop: u32) -> Stage {
     let weights = SparseMatrix::default();
-    Stage { layer: String::new(), weights, bias: Vec::new(), drop, levels, tables: Vec::new(), proven: false }
+    Stage {
+        layer: String::new(),
+        weights,
+        bias: Vec::new(),
+        dropped_bits: drop,
+        levels,
+        tables: Vec::new(),
+        proven: false,
+    }
 }
 
 /// Sums of every linear map on every sample in real arithmetic: `[map][output][sample]`.
@@ -75,8 +84,8 @@ pub(crate) fn lower(
     integers: &[Vec<i64>],
     setting: &Setting,
     options: &Options,
-) -> Result<LookupProgram> {
-    let parameters = LookupParameters::new(setting.decomposition);
+) -> Result<Program> {
+    let parameters = Parameters::new(setting.decomposition);
     let steps = setting.steps;
     let bootstrappings: usize = chain.maps.iter().map(|m| m.bias.len() * 8).sum();
     let per_element = options.log2_failure - (bootstrappings.max(2) as f64).log2();
@@ -135,7 +144,7 @@ pub(crate) fn lower(
         stages.push(Stage {
             layer: map.layer.clone(),
             bias: rows.iter().map(|r| -r.low).collect(),
-            drop,
+            dropped_bits: drop,
             levels,
             tables: tables.into_iter().flat_map(|t| t.entries).collect(),
             proven: rows.iter().all(|r| r.proven),
@@ -158,13 +167,13 @@ pub(crate) fn lower(
             found: "a network without activations, which needs no look-up".into(),
         });
     };
-    let signature = LookupSignature {
+    let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
         classes: model.classes().to_vec(),
         pixel_steps: setting.pixel_steps,
         input_slots: first.slots(),
-        input_large_key: first.drop > 0,
+        input_large_key: first.dropped_bits > 0,
         output_bits: bits,
         output_scale: rows.iter().map(|r| r.scale).collect(),
         output_offset: lines.collect(),
@@ -173,7 +182,7 @@ pub(crate) fn lower(
     };
     let last_bias = rows.iter().map(|r| -r.low - half).collect();
     let last = matrix(&rows, map.weights.columns())?;
-    Ok(LookupProgram::try_from(drop_dead_elements(LookupLiteral { signature, stages, last, last_bias })?)?)
+    Ok(Program::try_from(drop_dead_elements(ProgramLiteral { signature, stages, last, last_bias })?)?)
 }
 
 fn entry(table: &stage::Table, level: i64) -> f64 {
@@ -186,7 +195,7 @@ fn outputs(
     values: &[Vec<f64>],
     wanted: &[Vec<f64>],
     largest: &[i64],
-    parameters: &LookupParameters,
+    parameters: &Parameters,
     per_element: f64,
 ) -> Result<(u32, Vec<IntegerRow>)> {
     for bits in (6..=14).rev() {

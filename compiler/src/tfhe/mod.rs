@@ -12,7 +12,8 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use beaa_ir::{DECOMPOSITIONS, LookupLiteral, LookupProgram, Model, evaluate_lookup, quantise_pixels};
+use beaa_ir::Model;
+use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, evaluate, quantise_pixels};
 use serde::{Deserialize, Serialize};
 
 pub use report::{Report, StageReport, explain};
@@ -86,7 +87,7 @@ const LADDER: [(u32, u32, u32, u32); 7] =
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// The program.
-    pub program: LookupProgram,
+    pub program: Program,
     /// What it costs and how well it agrees.
     pub report: Report,
 }
@@ -172,16 +173,16 @@ pub(crate) fn largest(values: impl Iterator<Item = f64>) -> usize {
 }
 
 /// Works out the probability of failure of the whole program.
-fn with_failure(program: LookupProgram) -> Result<LookupProgram> {
+fn with_failure(program: Program) -> Result<Program> {
     let failure = report::failure(&program);
-    let mut literal: LookupLiteral = program.as_literal().clone();
+    let mut literal: ProgramLiteral = program.as_literal().clone();
     literal.signature.log2_failure = failure;
-    Ok(LookupProgram::try_from(literal)?)
+    Ok(Program::try_from(literal)?)
 }
 
 /// Class of one image by the integers of the program.
-pub(crate) fn predict(program: &LookupProgram, pixels: &[u8]) -> (usize, usize) {
+pub(crate) fn predict(program: &Program, pixels: &[u8]) -> (usize, usize) {
     let signature = program.signature();
-    let levels = evaluate_lookup(program, &quantise_pixels(signature.pixel_steps, pixels));
+    let levels = evaluate(program, &quantise_pixels(signature.pixel_steps, pixels));
     (largest(signature.logits(&levels.outputs).into_iter()), levels.wrapped)
 }

@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use beaa_ir::{LookupProgram, Model, SET};
+use beaa_ir::Model;
+use beaa_ir::tfhe::{PARAMETER_SET, Program};
 use serde::Serialize;
 
 use super::budget::{SumOrigin, element_failure, log2_add, output_failure};
@@ -72,7 +73,7 @@ pub struct Report {
 }
 
 /// log2 of the probability that any integer of one image comes out wrong.
-pub(super) fn failure(program: &LookupProgram) -> f64 {
+pub(super) fn failure(program: &Program) -> f64 {
     let p = &program.signature().parameters;
     let stages = (0..program.stages().len()).map(|k| stage_failure(program, k));
     let outputs = (0..program.last().rows())
@@ -85,9 +86,9 @@ fn norm(weights: &[i32]) -> f64 {
     weights.iter().map(|&w| f64::from(w).powi(2)).sum()
 }
 
-fn stage_failure(program: &LookupProgram, k: usize) -> f64 {
+fn stage_failure(program: &Program, k: usize) -> f64 {
     let stage = &program.stages()[k];
-    let origin = SumOrigin::of(k, stage.drop);
+    let origin = SumOrigin::of(k, stage.dropped_bits);
     let parameters = &program.signature().parameters;
     let element = |r| element_failure(origin, norm(stage.weights.row(r).1), stage, parameters);
     (0..stage.bias.len()).map(element).fold(-1000.0, log2_add)
@@ -95,7 +96,7 @@ fn stage_failure(program: &LookupProgram, k: usize) -> f64 {
 
 pub(super) fn report<'a>(
     model: &Model,
-    program: &LookupProgram,
+    program: &Program,
     machine: &Machine,
     judges: impl Iterator<Item = &'a [u8]>,
     classes: &[usize],
@@ -118,7 +119,7 @@ pub(super) fn report<'a>(
                 products: s.weights.entries(),
                 bootstrappings: s.bias.len() * s.bootstrappings(),
                 levels: s.levels,
-                drop: s.drop,
+                drop: s.dropped_bits,
                 bits_for_any_input: any,
                 bits: (s.slots() as f64).log2(),
                 proven: s.proven,
@@ -130,13 +131,13 @@ pub(super) fn report<'a>(
     let rates = machine.bootstrap();
     let rotation = rates.rotation.get(digits.wrapping_sub(1)).copied().unwrap_or(f64::NAN);
     // Sums of pixels under the small key are not switched.
-    let fresh = program.stages().first().filter(|s| s.drop == 0).map_or(0, |s| s.bias.len());
+    let fresh = program.stages().first().filter(|s| s.dropped_bits == 0).map_or(0, |s| s.bias.len());
     let switches = program.bootstrappings() - fresh;
     let seconds = program.bootstrappings() as f64 * rotation
         + switches as f64 * rates.switch
         + program.products() as f64 * PRODUCT_SECONDS;
     let (threads, factor) = machine.literal().speed_up;
-    let (n, big) = (SET.lwe_dimension as u64, SET.polynomial_size as u64);
+    let (n, big) = (PARAMETER_SET.lwe_dimension as u64, PARAMETER_SET.polynomial_size as u64);
     Report {
         model: model.name().into(),
         bootstrappings: program.bootstrappings(),
@@ -145,7 +146,7 @@ pub(super) fn report<'a>(
         output_bits: signature.output_bits,
         seconds,
         seconds_threads: (threads, seconds / factor),
-        key_bytes: 8 * (n * digits as u64 * 2 * big + big * SET.switch_levels as u64),
+        key_bytes: 8 * (n * digits as u64 * 2 * big + big * PARAMETER_SET.switch_levels as u64),
         image_bytes: 8 * signature.input.shape().len() as u64,
         log2_failure: signature.log2_failure,
         agreement: agreeing as f64 / answers.len().max(1) as f64,

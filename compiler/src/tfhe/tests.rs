@@ -1,9 +1,7 @@
 //! The whole lowering on small networks: ReLU and quadratics, files, what is refused.
 
-use beaa_ir::{
-    Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Tensor, evaluate_lookup,
-    load_lookup, quantise_pixels, save_lookup,
-};
+use beaa_ir::tfhe::{evaluate, load_program, quantise_pixels, save_program};
+use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Tensor};
 
 use super::{Options, compile, explain};
 use crate::Machine;
@@ -73,8 +71,8 @@ fn relu_and_quadratics_keep_their_classes() {
         assert!(compiled.report.stages[0].proven);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
-        save_lookup(&compiled.program, &path).unwrap();
-        assert_eq!(load_lookup(&path).unwrap(), compiled.program);
+        save_program(&compiled.program, &path).unwrap();
+        assert_eq!(load_program(&path).unwrap(), compiled.program);
     }
 }
 
@@ -89,7 +87,7 @@ fn a_proven_stage_never_wraps_whatever_the_image() {
     let rows = literal.stages[0].bias.len();
     literal.last = beaa_ir::SparseMatrix::from_rows(rows, vec![Vec::new(); 4]).unwrap();
     literal.last_bias = vec![0; 4];
-    let program = beaa_ir::LookupProgram::try_from(literal).unwrap();
+    let program = beaa_ir::tfhe::Program::try_from(literal).unwrap();
     for row in 0..rows {
         let (columns, weights) = program.stages()[0].weights.row(row);
         for sign in [1, -1] {
@@ -99,7 +97,7 @@ fn a_proven_stage_never_wraps_whatever_the_image() {
                 .zip(weights)
                 .filter(|(_, w)| w.signum() == sign)
                 .for_each(|(&c, _)| pixels[c as usize] = 255);
-            assert_eq!(evaluate_lookup(&program, &quantise_pixels(1, &pixels)).wrapped, 0, "row {row}");
+            assert_eq!(evaluate(&program, &quantise_pixels(1, &pixels)).wrapped, 0, "row {row}");
         }
     }
 }

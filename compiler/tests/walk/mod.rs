@@ -2,7 +2,7 @@
 
 use beaa_ckks::{Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
 use beaa_ckks::{decrypt, encrypt, expand};
-use beaa_ir::{Program, StepOp};
+use beaa_ir::ckks::{Program, StepOp};
 use beaa_runtime::backend::{Backend, CkksBackend, CkksValue, ClearBackend, ClearValue, FusedOp, Operand};
 
 /// Every value of the program in clear.

@@ -1,7 +1,8 @@
 //! The reference backend: the compiled program, with its integer weights, in `f64` on images in clear. It computes what
 //! encryption would give without noise; it must never take a short cut that the program does not take.
 
-use beaa_ir::{SparseMatrix, ValueInfo};
+use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::ValueInfo;
 use rayon::prelude::*;
 
 use super::{Backend, Fused, FusedOp, Operand};

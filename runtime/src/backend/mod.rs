@@ -7,7 +7,8 @@ mod clear;
 pub use ckks::{CkksBackend, CkksValue};
 pub use clear::{ClearBackend, ClearValue};
 
-use beaa_ir::{SparseMatrix, ValueInfo};
+use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::ValueInfo;
 
 use crate::Result;
 

@@ -102,13 +102,13 @@ impl LookupOutput {
 
 fn save(header: &Header, words: &[u64], path: &Path) -> Result<u64> {
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-    container::write(path, Kind::LookupCiphertexts, header, bytes.len() as u64, |w| w.write_all(&bytes))?;
+    container::write(path, Kind::TfheCiphertexts, header, bytes.len() as u64, |w| w.write_all(&bytes))?;
     let size = std::fs::metadata(path).map(|m| m.len());
     size.map_err(|source| Error::File(beaa_ir::Error::Io { operation: "reading", path: path.to_path_buf(), source }))
 }
 
 fn load(path: &Path) -> Result<(Header, Vec<u64>)> {
-    let opened = container::open::<Header>(path, Kind::LookupCiphertexts)?;
+    let opened = container::open::<Header>(path, Kind::TfheCiphertexts)?;
     let (words, rest) = opened.payload().as_chunks::<8>();
     if !rest.is_empty() {
         return Err(input(

@@ -1,7 +1,7 @@
 //! What a client of the `tfhe` backend does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
 //! model. Must never write a plaintext anywhere.
 
-use beaa_ir::{LookupSignature, SET, quantise_pixels};
+use beaa_ir::tfhe::{PARAMETER_SET, Signature, quantise_pixels};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
@@ -14,7 +14,7 @@ use crate::error::input;
 /// Encrypts images of 8-bit pixels (channels, rows, columns). `program` is the program's fingerprint, `large_key` whether its first stage
 /// takes off bits. INSECURE with a `seed`.
 pub fn encrypt_lookup(
-    signature: &LookupSignature,
+    signature: &Signature,
     program: &str,
     key: &LookupClientKey,
     images: &[&[u8]],
@@ -56,15 +56,15 @@ pub fn encrypt_lookup(
     Ok(LookupInput { header, bodies: list.into_container() })
 }
 
-/// Decrypts results: for each image its output integers. [`LookupSignature::logits`] makes numbers of them.
+/// Decrypts results: for each image its output integers. [`Signature::logits`] makes numbers of them.
 pub fn decrypt_lookup(
-    signature: &LookupSignature,
+    signature: &Signature,
     program: &str,
     key: &LookupClientKey,
     output: &LookupOutput,
 ) -> Result<Vec<Vec<i64>>> {
     keys::expect("decrypting results", &key.parameters, &signature.parameters)?;
-    let (outputs, size) = (signature.output_scale.len(), SET.polynomial_size + 1);
+    let (outputs, size) = (signature.output_scale.len(), PARAMETER_SET.polynomial_size + 1);
     ciphertexts::expect("decrypting results", &output.header, program, key.id(), (output.words.len(), outputs * size))?;
     let shift = 64 - signature.output_bits;
     let integer = |words: &[u64]| {

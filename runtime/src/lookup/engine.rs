@@ -1,7 +1,7 @@
 //! One element of a look-up program: low bits off, key switching, blind rotation through its table. Must do the same whatever thread it
 //! runs on.
 
-use beaa_ir::{SET, Stage};
+use beaa_ir::tfhe::{PARAMETER_SET, Stage};
 use tfhe::core_crypto::prelude::*;
 
 use super::keys::LookupServerKey;
@@ -45,9 +45,9 @@ impl Engine {
         buffers.resize(need.unaligned_bytes_required());
         Room {
             buffers,
-            accumulators: vec![0; TOGETHER * 2 * SET.polynomial_size],
-            inputs: vec![0; TOGETHER * (SET.lwe_dimension + 1)],
-            outputs: vec![0; TOGETHER * (SET.polynomial_size + 1)],
+            accumulators: vec![0; TOGETHER * 2 * PARAMETER_SET.polynomial_size],
+            inputs: vec![0; TOGETHER * (PARAMETER_SET.lwe_dimension + 1)],
+            outputs: vec![0; TOGETHER * (PARAMETER_SET.polynomial_size + 1)],
         }
     }
 
@@ -62,7 +62,7 @@ impl Engine {
         slots: u64,
     ) -> Vec<Ciphertext> {
         let mut done = 0;
-        for digit in stage.removals() {
+        for digit in stage.digit_widths() {
             self.take_off(room, stage, &mut sums, done, digit);
             done += digit;
         }
@@ -75,7 +75,7 @@ impl Engine {
     fn take_off(&self, room: &mut Room, stage: &Stage, sums: &mut [Ciphertext], done: u32, digit: u32) {
         let places = if digit == 1 { 0 } else { digit };
         // After this, the digit and the bit above it fill one turn; a bit by itself is half a turn.
-        let factor = u64::from(stage.levels) << (stage.drop - done - places);
+        let factor = u64::from(stage.levels) << (stage.dropped_bits - done - places);
         let unit = |power: u32| point(1_i64 << power, stage.slots());
         // The bit that lies at half a turn, as half its value with one sign or the other.
         let half = unit(done + places) / 2;
@@ -115,8 +115,8 @@ impl Engine {
         inputs: &[Ciphertext],
         table: impl Fn(usize) -> &'t [u64],
     ) -> Vec<Ciphertext> {
-        let (count, size) = (inputs.len(), SET.lwe_dimension + 1);
-        let ring = 2 * SET.polynomial_size;
+        let (count, size) = (inputs.len(), PARAMETER_SET.lwe_dimension + 1);
+        let ring = 2 * PARAMETER_SET.polynomial_size;
         let smalls = &mut room.inputs[..count * size];
         // Fresh ones may be under the small key already.
         if inputs.iter().all(|input| input.lwe_size().0 == size) {
@@ -126,7 +126,7 @@ impl Engine {
         }
         smalls.chunks_mut(size).for_each(centre);
         room.accumulators.chunks_mut(ring).take(count).enumerate().for_each(|(j, a)| fill(a, table(j)));
-        let out = SET.polynomial_size + 1;
+        let out = PARAMETER_SET.polynomial_size + 1;
         batch_programmable_bootstrap_lwe_ciphertext_mem_optimized(
             &LweCiphertextList::from_container(&room.inputs[..count * size], LweSize(size), scheme::modulus()),
             &mut LweCiphertextList::from_container(&mut room.outputs[..count * out], LweSize(out), scheme::modulus()),
@@ -151,7 +151,7 @@ impl Engine {
 /// average (Bernard et al., "Drifting towards better error probabilities", 2024).
 fn centre(ciphertext: &mut [u64]) {
     let Some((body, mask)) = ciphertext.split_last_mut() else { return };
-    let step = 64 - (2 * SET.polynomial_size).ilog2();
+    let step = 64 - (2 * PARAMETER_SET.polynomial_size).ilog2();
     let errors: i128 = mask
         .iter()
         .map(|&a| {
@@ -170,7 +170,7 @@ fn scaled(ciphertext: &Ciphertext, factor: u64) -> Ciphertext {
 
 /// The table as a polynomial, the mask zero. What is centred lies between coefficients `u` and `u + 1`.
 fn fill(accumulator: &mut [u64], table: &[u64]) {
-    let (n, entries) = (SET.polynomial_size, table.len());
+    let (n, entries) = (PARAMETER_SET.polynomial_size, table.len());
     let (mask, body) = accumulator.split_at_mut(n);
     mask.fill(0);
     for (u, coefficient) in body.iter_mut().enumerate() {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use beaa_ir::container::{self, Kind};
-use beaa_ir::{LookupParameters, SET};
+use beaa_ir::tfhe::{PARAMETER_SET, Parameters};
 use serde::{Deserialize, Serialize};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
@@ -35,7 +35,7 @@ impl Secret {
 
 /// The client's secret key.
 pub struct LookupClientKey {
-    pub(super) parameters: LookupParameters,
+    pub(super) parameters: Parameters,
     pub(super) small: Secret,
     pub(super) large: Secret,
     id: String,
@@ -43,7 +43,7 @@ pub struct LookupClientKey {
 
 /// The server's keys, seeded as in their file. Hold no secret.
 pub struct LookupServerKey {
-    pub(super) parameters: LookupParameters,
+    pub(super) parameters: Parameters,
     pub(super) bootstrap: SeededLweBootstrapKeyOwned<u64>,
     pub(super) switch: SeededLweKeyswitchKeyOwned<u64>,
     seeds: [u128; 2],
@@ -63,7 +63,7 @@ impl std::fmt::Debug for LookupServerKey {
 }
 
 /// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
-pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result<(LookupClientKey, LookupServerKey)> {
+pub fn keygen_lookup(parameters: &Parameters, seed: Option<u64>) -> Result<(LookupClientKey, LookupServerKey)> {
     scheme::check(parameters)?;
     let mut seeder = scheme::seeder(seed, 1);
     let id = format!("{:032x}", seeder.seed().0);
@@ -75,8 +75,8 @@ pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result
     };
     let client = LookupClientKey {
         parameters: parameters.clone(),
-        small: bits(SET.lwe_dimension),
-        large: bits(SET.polynomial_size),
+        small: bits(PARAMETER_SET.lwe_dimension),
+        large: bits(PARAMETER_SET.polynomial_size),
         id: id.clone(),
     };
     let seeds = [seeder.seed().0, seeder.seed().0];
@@ -119,7 +119,7 @@ pub fn keygen_lookup(parameters: &LookupParameters, seed: Option<u64>) -> Result
 #[serde(deny_unknown_fields)]
 struct Header {
     id: String,
-    parameters: LookupParameters,
+    parameters: Parameters,
     /// Of the uniform halves; public.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     seeds: Vec<String>,
@@ -135,21 +135,20 @@ impl LookupClientKey {
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut bytes: Vec<u8> = self.small.0.iter().chain(&self.large.0).map(|&b| b as u8).collect();
         let header = Header { id: self.id.clone(), parameters: self.parameters.clone(), seeds: Vec::new() };
-        let written =
-            container::write(path, Kind::LookupSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes));
+        let written = container::write(path, Kind::TfheSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes));
         bytes.zeroize();
         Ok(written?)
     }
 
     /// Reads and checks a key.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<Header>(path, Kind::LookupSecretKey)?;
+        let opened = container::open::<Header>(path, Kind::TfheSecretKey)?;
         scheme::check(&opened.header.parameters)?;
         let bytes = opened.payload();
-        if bytes.len() != SET.lwe_dimension + SET.polynomial_size || bytes.iter().any(|b| *b > 1) {
+        if bytes.len() != PARAMETER_SET.lwe_dimension + PARAMETER_SET.polynomial_size || bytes.iter().any(|b| *b > 1) {
             return Err(input("reading a secret key", format!("{} bytes", bytes.len()), "one bit for each dimension"));
         }
-        let (small, large) = bytes.split_at(SET.lwe_dimension);
+        let (small, large) = bytes.split_at(PARAMETER_SET.lwe_dimension);
         let secret = |part: &[u8]| Secret(part.iter().map(|&b| u64::from(b)).collect());
         let Header { id, parameters, .. } = &opened.header;
         Ok(Self { parameters: parameters.clone(), small: secret(small), large: secret(large), id: id.clone() })
@@ -171,7 +170,7 @@ impl LookupServerKey {
     pub fn save(&self, path: &Path) -> Result<()> {
         let seeds = self.seeds.iter().map(|s| format!("{s:032x}")).collect();
         let header = Header { id: self.id.clone(), parameters: self.parameters.clone(), seeds };
-        Ok(container::write(path, Kind::LookupServerKey, &header, self.bytes(), |w| {
+        Ok(container::write(path, Kind::TfheServerKey, &header, self.bytes(), |w| {
             for part in [self.bootstrap.as_ref(), self.switch.as_ref()] {
                 for chunk in part.chunks(1 << 13) {
                     let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -184,15 +183,15 @@ impl LookupServerKey {
 
     /// Reads and checks keys.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<Header>(path, Kind::LookupServerKey)?;
+        let opened = container::open::<Header>(path, Kind::TfheServerKey)?;
         let Header { id, parameters, seeds } = &opened.header;
         scheme::check(parameters)?;
         let seeds: Vec<u128> = seeds.iter().filter_map(|s| u128::from_str_radix(s, 16).ok()).collect();
         let [first, second] = *seeds.as_slice() else {
             return Err(input("reading evaluation keys", format!("{} seeds", seeds.len()), "two seeds"));
         };
-        let (n, big) = (SET.lwe_dimension, SET.polynomial_size);
-        let lengths = [n * parameters.levels * 2 * big, big * SET.switch_levels];
+        let (n, big) = (PARAMETER_SET.lwe_dimension, PARAMETER_SET.polynomial_size);
+        let lengths = [n * parameters.levels * 2 * big, big * PARAMETER_SET.switch_levels];
         let numbers: Vec<u64> = opened.payload().as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
         if opened.payload().len() != 8 * (lengths[0] + lengths[1]) {
             let found = format!("{} bytes", opened.payload().len());
@@ -224,11 +223,11 @@ impl LookupServerKey {
 }
 
 /// Refuses keys of other parameters than the program's.
-pub(super) fn expect(operation: &'static str, found: &LookupParameters, expected: &LookupParameters) -> Result<()> {
+pub(super) fn expect(operation: &'static str, found: &Parameters, expected: &Parameters) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    let describe = |p: &LookupParameters| format!("{} with {} digits of base 2^{}", p.set, p.levels, p.base_log);
+    let describe = |p: &Parameters| format!("{} with {} digits of base 2^{}", p.set, p.levels, p.base_log);
     Err(Error::Mismatch {
         operation,
         what: "the key",

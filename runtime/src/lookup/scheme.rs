@@ -1,7 +1,7 @@
 //! What the `tfhe` crate is asked for: parameters, sources of randomness, integers as points of the torus. The only file that draws
 //! randomness; must never draw it from a given seed unless the caller asked for that.
 
-use beaa_ir::{LookupParameters, SET};
+use beaa_ir::tfhe::{PARAMETER_SET, Parameters};
 use tfhe::core_crypto::commons::generators::DeterministicSeeder;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
@@ -18,32 +18,32 @@ pub(super) fn modulus() -> CiphertextModulus<u64> {
 
 /// Dimension of the key that sums are switched to before bootstrapping.
 pub(super) fn small() -> LweDimension {
-    LweDimension(SET.lwe_dimension)
+    LweDimension(PARAMETER_SET.lwe_dimension)
 }
 
 /// Dimension of the key that bootstrapping's results are under.
 pub(super) fn large() -> LweDimension {
-    LweDimension(SET.polynomial_size)
+    LweDimension(PARAMETER_SET.polynomial_size)
 }
 
 pub(super) fn degree() -> PolynomialSize {
-    PolynomialSize(SET.polynomial_size)
+    PolynomialSize(PARAMETER_SET.polynomial_size)
 }
 
 pub(super) fn small_noise() -> Gaussian<f64> {
-    Gaussian::from_dispersion_parameter(StandardDev(SET.lwe_std), 0.0)
+    Gaussian::from_dispersion_parameter(StandardDev(PARAMETER_SET.lwe_std), 0.0)
 }
 
 pub(super) fn large_noise() -> Gaussian<f64> {
-    Gaussian::from_dispersion_parameter(StandardDev(SET.glwe_std), 0.0)
+    Gaussian::from_dispersion_parameter(StandardDev(PARAMETER_SET.glwe_std), 0.0)
 }
 
-pub(super) fn bootstrap_decomposition(p: &LookupParameters) -> (DecompositionBaseLog, DecompositionLevelCount) {
+pub(super) fn bootstrap_decomposition(p: &Parameters) -> (DecompositionBaseLog, DecompositionLevelCount) {
     (DecompositionBaseLog(p.base_log), DecompositionLevelCount(p.levels))
 }
 
 pub(super) fn switch_decomposition() -> (DecompositionBaseLog, DecompositionLevelCount) {
-    (DecompositionBaseLog(SET.switch_base_log), DecompositionLevelCount(SET.switch_levels))
+    (DecompositionBaseLog(PARAMETER_SET.switch_base_log), DecompositionLevelCount(PARAMETER_SET.switch_levels))
 }
 
 /// The system's randomness, or INSECURE that of a number.
@@ -63,7 +63,7 @@ pub(super) fn point(value: i64, slots: u64) -> u64 {
 }
 
 /// Refuses parameters that are not known to be secure.
-pub(super) fn check(parameters: &LookupParameters) -> Result<()> {
+pub(super) fn check(parameters: &Parameters) -> Result<()> {
     parameters.known()?;
     Ok(())
 }

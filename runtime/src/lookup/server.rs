@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use beaa_ir::{LookupProgram, SET, SparseMatrix, lookup_hash};
+use beaa_ir::SparseMatrix;
+use beaa_ir::tfhe::{PARAMETER_SET, Program, program_hash};
 use rayon::prelude::*;
 use serde::Serialize;
 use tfhe::core_crypto::commons::math::random::Seed;
@@ -40,7 +41,7 @@ pub struct LookupRunReport {
 
 /// Runs `program` on encrypted images, one after the other, each on all threads.
 pub fn run_lookup(
-    program: &LookupProgram,
+    program: &Program,
     key: &LookupServerKey,
     input: &LookupInput,
     progress: &dyn Progress,
@@ -53,7 +54,7 @@ pub(super) type Observer<'a> = dyn FnMut(usize, usize, &[Vec<u64>]) + 'a;
 
 /// Likewise; `observe` sees what every stage hands on, still encrypted.
 pub(super) fn run_lookup_traced(
-    program: &LookupProgram,
+    program: &Program,
     key: &LookupServerKey,
     input: &LookupInput,
     progress: &dyn Progress,
@@ -61,7 +62,7 @@ pub(super) fn run_lookup_traced(
 ) -> Result<(LookupOutput, LookupRunReport)> {
     let signature = program.signature();
     keys::expect("running a program", &key.parameters, &signature.parameters)?;
-    let (fingerprint, len) = (lookup_hash(program), signature.input.shape().len());
+    let (fingerprint, len) = (program_hash(program), signature.input.shape().len());
     ciphertexts::expect("running a program", &input.header, &fingerprint, key.id(), (input.bodies.len(), len))?;
     let started = Instant::now();
     let engine = Engine::new(key);
@@ -93,7 +94,8 @@ pub(super) fn run_lookup_traced(
         for (k, stage) in program.stages().iter().enumerate() {
             let began = Instant::now();
             // What an integer of the next sums is as a point: of the next stage, or of the outputs.
-            let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::Stage::slots);
+            let slots =
+                program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
             let some = |room: &mut Room, chunk: usize| {
                 let rows = chunk * TOGETHER..((chunk + 1) * TOGETHER).min(stage.bias.len());
                 let (first, count) = (rows.start, rows.len());
@@ -122,7 +124,7 @@ pub(super) fn run_lookup_traced(
 /// Row `r` of a linear map.
 fn sum(weights: &SparseMatrix, r: usize, values: &[Vec<u64>], bias: u64) -> Ciphertext {
     let (columns, integers) = weights.row(r);
-    let size = values.first().map_or(SET.polynomial_size + 1, Vec::len);
+    let size = values.first().map_or(PARAMETER_SET.polynomial_size + 1, Vec::len);
     let mut out = vec![0_u64; size];
     for (&c, &w) in columns.iter().zip(integers) {
         let w = i64::from(w) as u64;

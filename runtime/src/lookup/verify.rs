@@ -1,7 +1,7 @@
 //! Encrypted and clear side by side, integer by integer. For the owner of the model and of the images; must never say that something
 //! holds which was not compared.
 
-use beaa_ir::{LookupProgram, evaluate_lookup, lookup_hash, quantise_pixels};
+use beaa_ir::tfhe::{Program, evaluate, program_hash, quantise_pixels};
 use serde::Serialize;
 use tfhe::core_crypto::prelude::*;
 
@@ -32,7 +32,7 @@ pub struct LookupVerification {
 
 /// Encrypts `images` of 8-bit pixels, runs them, and compares every integer with the program in clear.
 pub fn verify_lookup(
-    program: &LookupProgram,
+    program: &Program,
     client: &LookupClientKey,
     key: &LookupServerKey,
     images: &[&[u8]],
@@ -40,12 +40,11 @@ pub fn verify_lookup(
     progress: &dyn Progress,
 ) -> Result<LookupVerification> {
     let signature = program.signature();
-    let clear: Vec<_> =
-        images.iter().map(|p| evaluate_lookup(program, &quantise_pixels(signature.pixel_steps, p))).collect();
-    let input = client::encrypt_lookup(signature, &lookup_hash(program), client, images, seed)?;
+    let clear: Vec<_> = images.iter().map(|p| evaluate(program, &quantise_pixels(signature.pixel_steps, p))).collect();
+    let input = client::encrypt_lookup(signature, &program_hash(program), client, images, seed)?;
     let (mut integers, mut wrong, mut squares) = (0, 0, 0.0);
     let mut observe = |image: usize, k: usize, values: &[Vec<u64>]| {
-        let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::Stage::slots);
+        let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
         let expected = clear.get(image).and_then(|c| c.stages.get(k)).map_or(&[][..], Vec::as_slice);
         for (words, &expected) in values.iter().zip(expected) {
             let ciphertext = LweCiphertext::from_container(words.as_slice(), scheme::modulus());
@@ -59,7 +58,7 @@ pub fn verify_lookup(
     };
     let (output, report) = server::run_lookup_traced(program, key, &input, progress, &mut observe)?;
     let log2_noise = (squares / f64::from(u32::try_from(integers.max(1)).unwrap_or(u32::MAX))).sqrt().log2();
-    let outputs = client::decrypt_lookup(signature, &lookup_hash(program), client, &output)?;
+    let outputs = client::decrypt_lookup(signature, &program_hash(program), client, &output)?;
     for (found, expected) in outputs.iter().zip(&clear) {
         integers += found.len();
         wrong += found.iter().zip(&expected.outputs).filter(|(a, b)| a != b).count();

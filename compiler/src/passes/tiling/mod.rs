@@ -9,7 +9,8 @@ mod tests;
 
 use std::collections::HashMap;
 
-use beaa_ir::{Machine, Model, Outline, Program, Schedule, ValueId, schedule};
+use beaa_ir::Model;
+use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, ValueId, schedule};
 
 use crate::error::{Error, Result, internal};
 use order::{Banded, Cuts, TilingContext};
@@ -18,13 +19,13 @@ use order::{Banded, Cuts, TilingContext};
 const THREADS: usize = 16;
 
 /// The machine that programs are planned for.
-pub(crate) const MACHINE: Machine =
-    Machine { threads: THREADS, tile: beaa_ckks::TILE, chunk: beaa_ckks::CHUNK, input_in_place: true };
+pub(crate) const MACHINE: MemoryModel =
+    MemoryModel { threads: THREADS, tile: beaa_ckks::TILE, chunk: beaa_ckks::CHUNK, input_in_place: true };
 
 /// The program in bands so large that it takes at most `memory` bytes.
 pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Result<Program> {
     let Some(memory) = memory else { return Ok(program) };
-    let whole = plan(&Outline::from(&program)).peak_bytes;
+    let whole = plan(&ProgramShape::from(&program)).peak_bytes;
     if whole <= memory {
         return Ok(program);
     }
@@ -33,7 +34,7 @@ pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Resu
     rewrite::rewrite(&context, &cuts, &banded)
 }
 
-fn plan(outline: &Outline) -> Schedule {
+fn plan(outline: &ProgramShape) -> Schedule {
     schedule(outline, &MACHINE, true)
 }
 

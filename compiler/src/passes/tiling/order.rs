@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 
-use beaa_ir::{Model, Outline, OutlineStep, Program, StepKind, StepOp, ValueId};
+use beaa_ir::Model;
+use beaa_ir::ckks::{Program, ProgramShape, StepKind, StepOp, StepShape, ValueId};
 
 use super::layout::{Layout, shape_of};
 
@@ -28,13 +29,13 @@ pub(super) struct Banded {
     pub(super) instances: Vec<Instance>,
     /// The band that each value of the banded program holds; the first is the whole input.
     pub(super) bands: Vec<Band>,
-    pub(super) outline: Outline,
+    pub(super) outline: ProgramShape,
 }
 
 /// What bands of a program depend on whatever their size.
 pub(super) struct TilingContext<'a> {
     pub(super) program: &'a Program,
-    base: Outline,
+    base: ProgramShape,
     /// For each value, the linear step's result, or the input, from which only element-wise steps lead to it.
     pub(super) roots: Vec<ValueId>,
     /// For each root.
@@ -49,7 +50,7 @@ pub(super) struct TilingContext<'a> {
 
 impl<'a> TilingContext<'a> {
     pub(super) fn new(program: &'a Program, model: &Model) -> Self {
-        let base = Outline::from(program);
+        let base = ProgramShape::from(program);
         let count = base.values.len();
         let mut roots = vec![0];
         let mut layouts =
@@ -169,7 +170,7 @@ impl<'a> TilingContext<'a> {
     /// The banded program for these cuts.
     pub(super) fn banded(&self, cuts: &Cuts) -> Banded {
         let mut computed: HashMap<Band, ValueId> = HashMap::from([((0, 0), 0)]);
-        let outline = Outline { steps: Vec::new(), values: self.base.values[..1].to_vec(), ..self.base.clone() };
+        let outline = ProgramShape { steps: Vec::new(), values: self.base.values[..1].to_vec(), ..self.base.clone() };
         let mut result = Banded { instances: Vec::new(), bands: vec![(0, 0)], outline };
         let output = (self.base.output, 0);
         let mut open: Vec<Open> = vec![self.open(cuts, output)];
@@ -222,13 +223,13 @@ impl<'a> TilingContext<'a> {
 
     fn push(&self, cuts: &Cuts, (v, band): Band, reads: Vec<(usize, usize, ValueId)>, result: &mut Banded) -> ValueId {
         let root = self.roots[v];
-        let info = beaa_ir::ValueInfo { len: cuts.elements(root, band), ..self.base.values[v] };
+        let info = beaa_ir::ckks::ValueInfo { len: cuts.elements(root, band), ..self.base.values[v] };
         let kind = self.base.steps[v - 1].kind;
         let entries = match kind {
             StepKind::Linear => self.entries[v][cuts.atoms(v, band)].iter().sum(),
             _ => 0,
         };
-        result.outline.steps.push(OutlineStep { kind, inputs: reads.iter().map(|r| r.2).collect(), entries });
+        result.outline.steps.push(StepShape { kind, inputs: reads.iter().map(|r| r.2).collect(), entries });
         result.outline.values.push(info);
         result.instances.push(Instance { step: v - 1, band, reads });
         result.bands.push((v, band));

@@ -1,7 +1,8 @@
 //! Fills the banded program with numbers: of every matrix the part that one band needs of another. Must never change a
 //! weight.
 
-use beaa_ir::{LayerNote, LinearTerm, Program, ProgramLiteral, SparseMatrix, Step, StepOp, ValueId};
+use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::{LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp, ValueId};
 
 use super::order::{Banded, Cuts, Instance, TilingContext};
 use crate::error::Result;

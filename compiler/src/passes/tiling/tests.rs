@@ -1,6 +1,6 @@
 //! Random networks at every level: what is planned is what is written, and it is a program that checks.
 
-use beaa_ir::Outline;
+use beaa_ir::ckks::ProgramShape;
 
 use super::*;
 use crate::ckks::{Options, compile};
@@ -17,7 +17,7 @@ fn the_outline_that_was_planned_is_that_of_the_program_written() {
         for level in 0..=3 {
             let found = candidate(&context, roots.iter().map(|&r| (r, level)).collect());
             let program = rewrite::rewrite(&context, &found.cuts, &found.banded).unwrap();
-            assert_eq!(Outline::from(&program), found.banded.outline, "seed {seed}");
+            assert_eq!(ProgramShape::from(&program), found.banded.outline, "seed {seed}");
             assert_eq!(program.signature(), compiled.program.signature());
             let layers =
                 |p: &Program| p.notes().iter().map(|n| n.layer.clone()).collect::<std::collections::BTreeSet<_>>();

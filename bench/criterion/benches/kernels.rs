@@ -1,0 +1,90 @@
+//! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the passes of key switching at
+//! each degree, whole relinearisations and rescalings. `beaa bench` sets the same in relation to the processor's peak.
+
+use beaa_ckks::pointwise::{Op, Operand, InputBatch, run};
+use beaa_ckks::probe::{Pass, Probe};
+use beaa_ckks::{
+    EvaluationKey, Instruction, Kernel, Result, SecretKey, SecretRng, TILE, relinearise, rescale, security::DEGREES,
+};
+use beaa_criterion::{matrix, parameters, residues};
+use criterion::{BenchmarkId, Criterion, Throughput};
+
+fn kernels() -> impl Iterator<Item = Kernel> {
+    Kernel::ALL.into_iter().filter(|k| k.available())
+}
+
+fn linear(c: &mut Criterion) -> Result<()> {
+    let mut group = c.benchmark_group("linear");
+    for kernel in kernels() {
+        let p = parameters(kernel, TILE, 1)?;
+        for (name, rows, columns, components, every) in
+            [("dense", 100, 845, 3, 1), ("pruned", 100, 845, 3, 10), ("short", 845, 25, 2, 1)]
+        {
+            let (panels, batch) = (matrix(kernel, rows, columns, every)?, residues(&p, components, columns)?);
+            let bias = vec![0; rows];
+            group.throughput(Throughput::Elements((rows * columns * components * TILE) as u64 / every));
+            group.bench_function(BenchmarkId::new(name, format!("{kernel:?}")), |b| {
+                b.iter(|| {
+                    let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
+                    run(&p, batch.limbs(), &[InputBatch::Stored(&batch)], &[op])
+                });
+            });
+        }
+        let pairs = residues(&p, 2, 845)?;
+        group.throughput(Throughput::Elements((845 * 3 * TILE) as u64));
+        group.bench_function(BenchmarkId::new("square", format!("{kernel:?}")), |b| {
+            b.iter(|| run(&p, pairs.limbs(), &[InputBatch::Stored(&pairs)], &[Op::Square(Operand::Input(0))]));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+fn peaks(c: &mut Criterion) {
+    let mut group = c.benchmark_group("peak");
+    for instruction in Instruction::ALL.into_iter().filter(|i| i.available()) {
+        group.throughput(Throughput::Elements(instruction.spin(10_000).unwrap_or(0)));
+        group.bench_function(instruction.name(), |b| b.iter(|| instruction.spin(10_000)));
+    }
+    group.finish();
+}
+
+fn passes(c: &mut Criterion) -> Result<()> {
+    for pass in Pass::ALL {
+        let mut group = c.benchmark_group(pass.name());
+        for (kernel, degree) in kernels().flat_map(|k| DEGREES.map(|n| (k, n))) {
+            let mut probe = Probe::new(degree, 34, kernel)?;
+            group.throughput(Throughput::Elements(degree as u64));
+            group.bench_function(BenchmarkId::new(format!("{kernel:?}"), degree), |b| b.iter(|| probe.run(pass)));
+        }
+        group.finish();
+    }
+    Ok(())
+}
+
+fn switching(c: &mut Criterion) -> Result<()> {
+    let mut group = c.benchmark_group("switching, 8 ciphertexts, 4 limbs");
+    for kernel in kernels() {
+        let p = parameters(kernel, 8192, 4)?;
+        let mut rng = SecretRng::insecure(1, "benches");
+        let secret = SecretKey::generate(&p, &mut rng);
+        let key = EvaluationKey::generate(&p, &secret, &mut rng);
+        let (pairs, squares) = (residues(&p, 2, 8)?, residues(&p, 3, 8)?);
+        group.bench_function(BenchmarkId::new("relinearise", format!("{kernel:?}")), |b| {
+            b.iter(|| relinearise(&p, &key, &squares));
+        });
+        group.bench_function(BenchmarkId::new("rescale", format!("{kernel:?}")), |b| b.iter(|| rescale(&p, &pairs)));
+    }
+    group.finish();
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let mut criterion = Criterion::default().configure_from_args();
+    peaks(&mut criterion);
+    linear(&mut criterion)?;
+    passes(&mut criterion)?;
+    switching(&mut criterion)?;
+    criterion.final_summary();
+    Ok(())
+}

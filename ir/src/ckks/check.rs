@@ -1,0 +1,244 @@
+//! Walks a program with shapes in place of ciphertexts: the single account of length, limbs, scale and components,
+//! used by the compiler to plan and by everybody to check. Must never accept a step that a backend could not run.
+
+use super::program::{LinearTerm, ProgramLiteral, Signature, Step, StepOp, ValueId};
+use crate::{Error, Result};
+
+/// Scales may differ by this much, relatively, and still count as the same: far below any noise, far above rounding of `f64`.
+const SCALE_TOLERANCE: f64 = 1e-12;
+
+/// What is known of a value without running anything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ValueInfo {
+    /// Number of ciphertexts.
+    pub len: usize,
+    /// Limbs present: the first so many of the moduli.
+    pub limbs: usize,
+    /// What a value of 1.0 is encoded as.
+    pub scale: f64,
+    /// 2 or 3.
+    pub components: usize,
+}
+
+/// Refuses a signature that contradicts itself.
+pub(crate) fn check_signature(signature: &Signature) -> Result<()> {
+    let moduli = &signature.parameters.moduli;
+    let start =
+        |found: String, expected: &str| Err(Error::malformed("checking a program's signature", found, expected));
+    if signature.input_limbs == 0 || signature.input_limbs > moduli.len() {
+        return start(format!("{} input limbs", signature.input_limbs), "between 1 and the number of moduli");
+    }
+    if moduli.iter().any(|q| *q < 3) {
+        return start("a modulus below 3".into(), "primes");
+    }
+    if !valid_scale(signature.input_scale) {
+        return start(format!("input scale {}", signature.input_scale), "a finite number above 1");
+    }
+    let input = &signature.input;
+    let channels = input.shape[0];
+    if input.mean.len() != channels || input.std.len() != channels {
+        return start(
+            format!("{} means for {channels} channels", input.mean.len()),
+            "one mean and deviation per channel",
+        );
+    }
+    let mut elements = 1_usize;
+    for d in input.shape {
+        elements = elements.saturating_mul(d);
+    }
+    if elements == 0 || elements > 1 << 28 {
+        return start(format!("input shape {:?}", input.shape), "between 1 and 2^28 elements");
+    }
+    Ok(())
+}
+
+/// The description of every value, or the first step that does not fit.
+pub fn infer(program: &ProgramLiteral) -> Result<Vec<ValueInfo>> {
+    let signature = &program.signature;
+    check_signature(signature)?;
+    let moduli = &signature.parameters.moduli;
+    let first = ValueInfo {
+        len: signature.input.shape().len(),
+        limbs: signature.input_limbs,
+        scale: signature.input_scale,
+        components: 2,
+    };
+    let mut values = vec![first];
+    for (i, step) in program.steps.iter().enumerate() {
+        let next = apply(i, step, &values, moduli)?;
+        values.push(next);
+    }
+    check_output(program, &values)?;
+    Ok(values)
+}
+
+fn check_output(program: &ProgramLiteral, values: &[ValueInfo]) -> Result<()> {
+    let s = &program.signature;
+    let Some(out) = values.get(program.output) else {
+        return Err(Error::malformed(
+            "checking a program",
+            format!("output value {}", program.output),
+            "an existing value",
+        ));
+    };
+    let fits = out.len == s.outputs
+        && out.limbs == s.output_limbs
+        && same_scale(out.scale, s.output_scale)
+        && out.components == s.output_components
+        && (s.classes.is_empty() || s.classes.len() == s.outputs);
+    if !fits {
+        return Err(Error::malformed(
+            "checking a program",
+            format!("an output of {out:?}"),
+            format!(
+                "what the signature says: {} outputs, {} limbs, scale {:e}, {} components",
+                s.outputs, s.output_limbs, s.output_scale, s.output_components
+            ),
+        ));
+    }
+    if let Some(note) = program.notes.iter().find(|n| n.value >= values.len()) {
+        return Err(Error::malformed(
+            "checking a program",
+            format!("a note on value {}", note.value),
+            "an existing value",
+        ));
+    }
+    Ok(())
+}
+
+fn apply(index: usize, step: &Step, values: &[ValueInfo], moduli: &[u64]) -> Result<ValueInfo> {
+    let op = step.op.name();
+    let fail = |found: String, expected: String| Error::step(index, op, found, expected);
+    let get = |id: ValueId| {
+        values.get(id).copied().ok_or_else(|| fail(format!("value {id}"), "a value made before this step".into()))
+    };
+    let result = match &step.op {
+        StepOp::Linear { terms, weight_scale, bias } => linear(terms, *weight_scale, bias.len(), &get, &fail)?,
+        StepOp::ScaleUp { input, factor } => {
+            let v = get(*input)?;
+            if *factor == 0 {
+                return Err(fail("factor 0".into(), "a positive factor".into()));
+            }
+            let scale = v.scale * *factor as f64;
+            ValueInfo { scale, ..v }
+        }
+        StepOp::Square { input } => {
+            let v = get(*input)?;
+            expect_components(v, 2, &fail)?;
+            ValueInfo { scale: v.scale * v.scale, components: 3, ..v }
+        }
+        StepOp::Relinearise { input } => {
+            let v = get(*input)?;
+            expect_components(v, 3, &fail)?;
+            ValueInfo { components: 2, ..v }
+        }
+        StepOp::Rescale { input } => {
+            let v = get(*input)?;
+            let last = v.limbs.checked_sub(1).filter(|n| *n > 0).and_then(|n| moduli.get(n));
+            let Some(&q) = last else {
+                return Err(fail("1 limb".into(), "at least 2: the last one is dropped".into()));
+            };
+            let scale = v.scale / q as f64;
+            ValueInfo { scale, limbs: v.limbs - 1, ..v }
+        }
+        StepOp::DropLimbs { input, limbs } => {
+            let v = get(*input)?;
+            if *limbs == 0 || *limbs > v.limbs {
+                return Err(fail(format!("{limbs} limbs"), format!("between 1 and {}", v.limbs)));
+            }
+            ValueInfo { limbs: *limbs, ..v }
+        }
+    };
+    if !valid_scale(result.scale) {
+        return Err(fail(format!("scale {:e}", result.scale), "a finite scale above 1".into()));
+    }
+    Ok(result)
+}
+
+fn linear(
+    terms: &[LinearTerm],
+    weight_scale: f64,
+    outputs: usize,
+    get: &impl Fn(ValueId) -> Result<ValueInfo>,
+    fail: &impl Fn(String, String) -> Error,
+) -> Result<ValueInfo> {
+    let Some(first) = terms.first() else {
+        return Err(fail("no term".into(), "at least one".into()));
+    };
+    // Below 1 where a weight of 1 makes up for a prime a little below a power of two.
+    if !weight_scale.is_finite() || weight_scale <= 0.0 {
+        return Err(fail(format!("weight scale {weight_scale}"), "finite, positive".into()));
+    }
+    let head = get(first.input)?;
+    let mut components = 2;
+    for term in terms {
+        let v = get(term.input)?;
+        if term.weights.columns() != v.len || term.weights.rows() != outputs {
+            return Err(fail(
+                format!("weights {} x {}", term.weights.rows(), term.weights.columns()),
+                format!("{outputs} x {} (biases x inputs)", v.len),
+            ));
+        }
+        if v.limbs != head.limbs || !same_scale(v.scale, head.scale) {
+            return Err(fail(
+                format!(
+                    "inputs at {} limbs, scale {:e} and {} limbs, scale {:e}",
+                    head.limbs, head.scale, v.limbs, v.scale
+                ),
+                "the same limbs and scale for every term".into(),
+            ));
+        }
+        components = components.max(v.components);
+    }
+    Ok(ValueInfo { len: outputs, limbs: head.limbs, scale: head.scale * weight_scale, components })
+}
+
+fn expect_components(v: ValueInfo, expected: usize, fail: &impl Fn(String, String) -> Error) -> Result<()> {
+    if v.components == expected {
+        Ok(())
+    } else {
+        Err(fail(format!("{} components", v.components), format!("{expected}")))
+    }
+}
+
+fn same_scale(a: f64, b: f64) -> bool {
+    (a / b - 1.0).abs() <= SCALE_TOLERANCE
+}
+
+fn valid_scale(scale: f64) -> bool {
+    scale.is_finite() && scale >= 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ckks::{ParameterSet, Signature};
+    use crate::{InputSpec, SparseMatrix};
+
+    fn doubling(weight_scale: f64) -> ProgramLiteral {
+        let parameters = ParameterSet { degree: 4096, moduli: vec![1 << 40], special: vec![], security: 128 };
+        let signature = Signature {
+            model: "test".into(),
+            input: InputSpec { shape: [1, 1, 1], mean: vec![0.0], std: vec![1.0] },
+            classes: vec![],
+            outputs: 1,
+            parameters,
+            input_limbs: 1,
+            input_scale: 1024.0,
+            output_limbs: 1,
+            output_scale: 1024.0 * weight_scale,
+            output_components: 2,
+        };
+        let weights = SparseMatrix::from_rows(1, vec![vec![(0, 1)]]).unwrap();
+        let op = StepOp::Linear { terms: vec![LinearTerm { input: 0, weights }], weight_scale, bias: vec![0] };
+        ProgramLiteral { signature, steps: vec![Step { layer: "double".into(), op }], output: 1, notes: vec![] }
+    }
+
+    #[test]
+    fn a_weight_scale_may_be_below_1_as_long_as_the_result_s_scale_is_not() {
+        assert_eq!(infer(&doubling(0.5)).unwrap()[1].scale, 512.0);
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1.0 / 2048.0] {
+            assert!(infer(&doubling(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Model files: safetensors with the architecture as JSON under the metadata key `beaa.model`; documented in
+//! docs/model-format.md. Must never hand out a model whose shapes have not been checked.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
+};
+use crate::{Error, Result, Tensor};
+
+const KEY: &str = "beaa.model";
+const FORMAT: u32 = 1;
+
+/// Writes `model` to `path` (under a temporary name, then renamed).
+pub fn save_model(model: &Model, path: &Path) -> Result<()> {
+    let io = |source| Error::Io { operation: "writing model", path: path.to_path_buf(), source };
+    let bytes = to_bytes(model)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions_like_files().tempfile_in(folder).map_err(io)?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(io)?;
+    file.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
+}
+
+/// Reads and checks a model.
+pub fn load_model(path: &Path) -> Result<Model> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Io {
+        operation: "reading model",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    from_bytes(&bytes)
+}
+
+trait FilePermissions {
+    fn permissions_like_files(&mut self) -> &mut Self;
+}
+
+impl FilePermissions for tempfile::Builder<'_, '_> {
+    fn permissions_like_files(&mut self) -> &mut Self {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            self.permissions(std::fs::Permissions::from_mode(0o644));
+        }
+        self
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Architecture {
+    format: u32,
+    name: String,
+    input: InputSpec,
+    #[serde(default)]
+    classes: Vec<String>,
+    layers: Vec<LayerEntry>,
+    #[serde(default)]
+    accuracy: Option<Accuracy>,
+    #[serde(default)]
+    training: serde_json::Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerEntry {
+    name: String,
+    #[serde(flatten)]
+    op: OpEntry,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum OpEntry {
+    Conv2d {
+        #[serde(default = "ones")]
+        stride: [usize; 2],
+        #[serde(default)]
+        padding: [usize; 2],
+        #[serde(default = "ones")]
+        dilation: [usize; 2],
+        #[serde(default = "one")]
+        groups: usize,
+    },
+    Linear,
+    BatchNorm {
+        eps: f32,
+    },
+    AvgPool(Pool2d),
+    Flatten,
+    Add {
+        with: String,
+    },
+    Branch {
+        from: String,
+    },
+    Activation {
+        function: FunctionEntry,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<Range>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FunctionEntry {
+    Relu,
+    Square,
+    Polynomial,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn ones() -> [usize; 2] {
+    [1, 1]
+}
+
+fn to_bytes(model: &Model) -> Result<Vec<u8>> {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut layers = Vec::with_capacity(model.layers().len());
+    for layer in model.layers() {
+        let mut put = |what: &str, t: &Tensor| {
+            let bytes = t.data().iter().flat_map(|v| v.to_le_bytes()).collect();
+            tensors.push((format!("{}.{what}", layer.name), t.shape().to_vec(), bytes));
+        };
+        let op = match &layer.op {
+            LayerOp::Conv2d(c) => {
+                put("weight", &c.weight);
+                if let Some(b) = &c.bias {
+                    put("bias", b);
+                }
+                OpEntry::Conv2d { stride: c.stride, padding: c.padding, dilation: c.dilation, groups: c.groups }
+            }
+            LayerOp::Linear(l) => {
+                put("weight", &l.weight);
+                if let Some(b) = &l.bias {
+                    put("bias", b);
+                }
+                OpEntry::Linear
+            }
+            LayerOp::BatchNorm { gamma, beta, mean, var, eps } => {
+                for (what, t) in [("gamma", gamma), ("beta", beta), ("mean", mean), ("var", var)] {
+                    put(what, t);
+                }
+                OpEntry::BatchNorm { eps: *eps }
+            }
+            LayerOp::AvgPool(p) => OpEntry::AvgPool(p.clone()),
+            LayerOp::Flatten => OpEntry::Flatten,
+            LayerOp::Add { with } => OpEntry::Add { with: with.clone() },
+            LayerOp::Branch { from } => OpEntry::Branch { from: from.clone() },
+            LayerOp::Activation { function, range } => {
+                let function = match function {
+                    Activation::Relu => FunctionEntry::Relu,
+                    Activation::Square => FunctionEntry::Square,
+                    Activation::Polynomial(p) => {
+                        for (what, t) in [("a", &p.a), ("b", &p.b), ("c", &p.c)] {
+                            put(what, t);
+                        }
+                        FunctionEntry::Polynomial
+                    }
+                };
+                OpEntry::Activation { function, range: *range }
+            }
+        };
+        layers.push(LayerEntry { name: layer.name.clone(), op });
+    }
+    let architecture = Architecture {
+        format: FORMAT,
+        name: model.name().into(),
+        input: model.input().clone(),
+        classes: model.classes().to_vec(),
+        layers,
+        accuracy: model.accuracy(),
+        training: model.training().clone(),
+    };
+    let json =
+        serde_json::to_string(&architecture).map_err(|e| Error::malformed("writing a model", e.to_string(), "JSON"))?;
+    let wrong = |e: safetensors::SafeTensorError| {
+        Error::malformed("writing a model", e.to_string(), "tensors that safetensors accepts")
+    };
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| {
+            Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(wrong)?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(wrong)
+}
+
+fn from_bytes(bytes: &[u8]) -> Result<Model> {
+    let wrong =
+        |e: safetensors::SafeTensorError| Error::malformed("reading a model", e.to_string(), "a .safetensors file");
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
+        Error::malformed(
+            "reading a model",
+            "no architecture",
+            format!("JSON under the metadata key `{KEY}` (docs/model-format.md)"),
+        )
+    })?;
+    let version: serde_json::Value = serde_json::from_str(json).map_err(bad_json)?;
+    let format = version.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if format != u64::from(FORMAT) {
+        return Err(Error::Version {
+            kind: "model".into(),
+            found: u32::try_from(format).unwrap_or(u32::MAX),
+            supported: FORMAT,
+        });
+    }
+    let architecture: Architecture = serde_json::from_value(version).map_err(bad_json)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
+    let layers = architecture.layers.into_iter().map(|l| decode_layer(l, &tensors)).collect::<Result<Vec<_>>>()?;
+    let used: usize = layers.iter().map(|l| tensor_count(&l.op)).sum();
+    if used != tensors.len() {
+        return Err(Error::malformed(
+            "reading a model",
+            format!("{} tensors", tensors.len()),
+            format!("{used}, those that the layers name"),
+        ));
+    }
+    Model::try_from(ModelLiteral {
+        name: architecture.name,
+        input: architecture.input,
+        classes: architecture.classes,
+        layers,
+        accuracy: architecture.accuracy,
+        training: architecture.training,
+    })
+}
+
+fn bad_json(e: serde_json::Error) -> Error {
+    Error::malformed("reading a model's architecture", e.to_string(), "the JSON of docs/model-format.md")
+}
+
+fn decode_layer(entry: LayerEntry, tensors: &SafeTensors<'_>) -> Result<Layer> {
+    let name = entry.name;
+    let get = |what: &str| tensor(tensors, &format!("{name}.{what}"));
+    let maybe = |what: &str| match tensors.tensor(&format!("{name}.{what}")) {
+        Ok(_) => get(what).map(Some),
+        Err(_) => Ok(None),
+    };
+    let op = match entry.op {
+        OpEntry::Conv2d { stride, padding, dilation, groups } => {
+            LayerOp::Conv2d(Conv2d { weight: get("weight")?, bias: maybe("bias")?, stride, padding, dilation, groups })
+        }
+        OpEntry::Linear => LayerOp::Linear(Linear { weight: get("weight")?, bias: maybe("bias")? }),
+        OpEntry::BatchNorm { eps } => {
+            LayerOp::BatchNorm { gamma: get("gamma")?, beta: get("beta")?, mean: get("mean")?, var: get("var")?, eps }
+        }
+        OpEntry::AvgPool(pool) => LayerOp::AvgPool(pool),
+        OpEntry::Flatten => LayerOp::Flatten,
+        OpEntry::Add { with } => LayerOp::Add { with },
+        OpEntry::Branch { from } => LayerOp::Branch { from },
+        OpEntry::Activation { function, range } => {
+            let function = match function {
+                FunctionEntry::Relu => Activation::Relu,
+                FunctionEntry::Square => Activation::Square,
+                FunctionEntry::Polynomial => {
+                    Activation::Polynomial(Polynomial { a: get("a")?, b: get("b")?, c: get("c")? })
+                }
+            };
+            LayerOp::Activation { function, range }
+        }
+    };
+    Ok(Layer { name, op })
+}
+
+fn tensor_count(op: &LayerOp) -> usize {
+    match op {
+        LayerOp::Conv2d(c) => 1 + usize::from(c.bias.is_some()),
+        LayerOp::Linear(l) => 1 + usize::from(l.bias.is_some()),
+        LayerOp::BatchNorm { .. } => 4,
+        LayerOp::Activation { function: Activation::Polynomial(_), .. } => 3,
+        _ => 0,
+    }
+}
+
+fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor> {
+    let view = tensors.tensor(name).map_err(|_| {
+        Error::malformed("reading a model", format!("no tensor `{name}`"), "one for every tensor of every layer")
+    })?;
+    let data = view.data();
+    let numbers = match view.dtype() {
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F64 => data.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+        other => {
+            return Err(Error::malformed(
+                "reading a model",
+                format!("tensor `{name}` of type {other:?}"),
+                "F32 or F64",
+            ));
+        }
+    };
+    Tensor::new(view.shape().to_vec(), numbers)
+}
