@@ -119,7 +119,7 @@ fn text(result: &Evaluation) -> String {
 
 /// The data set named in the model's own record of its training.
 pub(crate) fn trained_on(model: &Model) -> Result<SourceSpec> {
-    let source = model.training().pointer("/configuration/data/source").cloned();
+    let source = model.provenance().data.as_ref().and_then(|d| d.source.clone());
     source.and_then(|source| serde_json::from_value(source).ok()).ok_or_else(|| {
         Exit::Usage.because(format!(
             "choosing the data set: model `{}` does not say what it was trained on; give --data-set",

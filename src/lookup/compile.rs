@@ -55,8 +55,7 @@ pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -
 pub(super) fn options(agreement: Option<f64>, model: &Model) -> LookupOptions {
     let mut options = LookupOptions::default();
     options.agreement = agreement.unwrap_or(options.agreement);
-    let trained = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
-    options.pixel_bits = trained.and_then(|b| u32::try_from(b).ok());
+    options.pixel_bits = model.provenance().data.as_ref().and_then(|d| d.pixel_bits);
     options
 }
 
