@@ -9,11 +9,21 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     (
         "beaa",
-        &["beaa-bench", "beaa-compiler", "beaa-datasets", "beaa-import", "beaa-ir", "beaa-runtime", "beaa-trainer"],
+        &[
+            "beaa-bench",
+            "beaa-compiler",
+            "beaa-datasets",
+            "beaa-import",
+            "beaa-ir",
+            "beaa-lab",
+            "beaa-runtime",
+            "beaa-trainer",
+        ],
     ),
+    ("beaa-lab", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
     ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
     ("beaa-trainer", &["beaa-datasets", "beaa-ir"]),
     ("beaa-import", &["beaa-ir"]),
@@ -109,7 +119,7 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> =
-        ["src", "tests", "ir", "import", "datasets", "trainer", "compiler", "ckks", "runtime", "bench"]
+        ["src", "cli", "lab", "tests", "ir", "import", "datasets", "trainer", "compiler", "ckks", "runtime", "bench"]
             .iter()
             .map(|d| root().join(d))
             .collect();
@@ -142,6 +152,6 @@ fn every_module_says_what_it_is_and_stays_small() {
 
 #[test]
 fn the_command_that_runs_on_a_server_knows_no_secret_key() {
-    let text = std::fs::read_to_string(root().join("src/commands/run.rs")).unwrap();
+    let text = std::fs::read_to_string(root().join("cli/commands/run.rs")).unwrap();
     assert!(!text.contains("ClientKey"), "`run` must have no way to a secret key");
 }

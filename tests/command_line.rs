@@ -1,5 +1,6 @@
 //! The command as a user sees it: help, exit codes, messages, and the whole way through files in separate processes. Must
 //! never reach into the crates: whatever is checked here, a user can check.
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 //! under `tests/data/v1` to `v3`; they are never rewritten. Version 2 changed the residues of keys and ciphertexts, version
 //! 3 only models: their format 2 has a typed provenance.
 
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};

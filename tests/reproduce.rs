@@ -1,4 +1,5 @@
 //! Matrices of experiments and folders of own images as a user meets them: through the command line, on small examples.
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The tfhe backend as a user sees it: compile, keys, encryption, run, decryption, verification in separate processes, and files of the two
 //! backends mixed up.
-#![cfg(feature = "tfhe")]
+
+#![cfg(all(feature = "command", feature = "tfhe"))]
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;

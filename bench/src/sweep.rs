@@ -1,7 +1,7 @@
 //! How times grow: with the batch, the depth of the network, the ring and its limbs, and the weights that are left. All on
 //! one thread, in processor seconds. Must never interpolate: every point is a run.
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{
     EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
@@ -211,7 +211,7 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     let bias = vec![0; rows];
     let pairs = residues(&p, limbs, 2, columns)?;
     let run = |op: &Op<'_>| {
-        Ok(pointwise::run(&p, pairs.limbs(), &[Source::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
+        Ok(pointwise::run(&p, pairs.limbs(), &[InputBatch::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
     };
     let linear = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
     let linear = sample(effort, || run(&linear))?.minimum;

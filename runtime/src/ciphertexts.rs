@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
-use beaa_ckks::{Batch, Packed, Parameters, PublicSeed, pack_batch};
+use beaa_ckks::{Batch, CompressedBatch, Parameters, PublicSeed, compress_batch};
 use beaa_ir::container::{self, Kind, Opened};
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ impl EncryptedInput {
 
 impl EncryptedOutput {
     pub(crate) fn pack(header: Header, parameters: &Parameters, batch: &Batch) -> Self {
-        let bytes = pack_batch(parameters, batch);
+        let bytes = compress_batch(parameters, batch);
         Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
     }
 }
@@ -128,11 +128,11 @@ impl<R: Role> Ciphertexts<R> {
     }
 
     /// The ciphertexts in place, to be unpacked where they are read.
-    pub(crate) fn packed(&self, parameters: &Parameters) -> Result<Packed<'_>> {
+    pub(crate) fn packed(&self, parameters: &Parameters) -> Result<CompressedBatch<'_>> {
         let h = &self.header;
         let components = if h.seed.is_some() { 2 * h.stored_components } else { h.stored_components };
         let shape = (components, h.seed.as_ref());
-        Ok(Packed::new(parameters, h.limbs, h.ciphertexts, shape, self.bytes.as_slice())?)
+        Ok(CompressedBatch::new(parameters, h.limbs, h.ciphertexts, shape, self.bytes.as_slice())?)
     }
 }
 

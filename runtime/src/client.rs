@@ -1,7 +1,7 @@
 //! What a client does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
 //! model. Must never write a plaintext anywhere.
 
-use beaa_ckks::{Encoder, encrypt as encrypt_slots, pack_halves};
+use beaa_ckks::{Encoder, compress_b, encrypt as encrypt_slots};
 use beaa_ir::ckks::Signature;
 use rayon::prelude::*;
 
@@ -46,7 +46,7 @@ pub fn encrypt(
     let encoder = Encoder::new(p.degree());
     let sources = rng.split();
     progress.begin("encrypt", len as u64);
-    let bytes = pack_halves(p, limbs, len, |element| {
+    let bytes = compress_b(p, limbs, len, |element| {
         let slots: Vec<f64> = images.iter().map(|i| i.get(element).copied().map_or(0.0, f64::from)).collect();
         let masked = encrypt_slots(
             p,

@@ -127,7 +127,7 @@ impl ServerKey {
     /// Size of the key's file, without its header.
     pub fn bytes(&self) -> u64 {
         let bits: u32 = self.parameters.all_moduli().map(|q| q.bits()).sum();
-        (self.key.masked().len() * self.parameters.degree() / 8) as u64 * u64::from(bits)
+        (self.key.b().len() * self.parameters.degree() / 8) as u64 * u64::from(bits)
     }
 
     /// Writes the key: the uniform half as its seed, the other packed.
@@ -136,7 +136,7 @@ impl ServerKey {
             EvaluationHeader { id: self.id.clone(), parameters: set(&self.parameters), seed: *self.key.seed() };
         let n = self.parameters.degree();
         Ok(container::write(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
-            for digit in self.key.masked() {
+            for digit in self.key.b() {
                 let mut packed = Vec::new();
                 for (q, limb) in self.parameters.all_moduli().zip(digit.chunks(n)) {
                     pack_residues(limb, q, &mut packed);

@@ -4,7 +4,7 @@
 #[cfg(feature = "tfhe")]
 mod tfhe;
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
 use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};
@@ -66,8 +66,8 @@ fn processor_name() -> String {
 fn seconds(effort: Repetitions, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     sample(effort, || {
-        let outcome = pointwise::run(p, batch.limbs(), &[Source::Stored(batch)], ops)?;
-        least = outcome.seconds.get(index).copied().unwrap_or(least).min(least);
+        let outcome = pointwise::run(p, batch.limbs(), &[InputBatch::Stored(batch)], ops)?;
+        least = outcome.op_seconds.get(index).copied().unwrap_or(least).min(least);
         Ok(())
     })?;
     Ok(least / (p.degree() * batch.limbs()) as f64)
@@ -113,7 +113,7 @@ fn pointwise_rates(effort: Repetitions) -> Result<Rates> {
     let large = parameters(kernel, DEGREE, 1)?;
     let wide = residues(&large, 1, 2, WIDE)?;
     let sum = [linear(Operand::Input(0), &one)];
-    let whole = sample(effort, || Ok(pointwise::run(&large, 1, &[Source::Stored(&wide)], &sum).map(drop)?))?;
+    let whole = sample(effort, || Ok(pointwise::run(&large, 1, &[InputBatch::Stored(&wide)], &sum).map(drop)?))?;
     let streamed = whole.minimum / (2 * DEGREE) as f64;
     let stream = (streamed - known(&one)) / WIDE as f64;
     Ok(Rates {

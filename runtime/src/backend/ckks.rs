@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use beaa_ckks::pointwise::{self, Op, Source};
-use beaa_ckks::{Batch, EvaluationKey, Packed, Panels, Parameters, Switch, switch};
+use beaa_ckks::pointwise::{self, InputBatch, Op};
+use beaa_ckks::{Batch, CompressedBatch, EvaluationKey, Panels, Parameters, Switch, switch};
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::ValueInfo;
 
@@ -23,7 +23,7 @@ pub struct CkksValue<'a> {
 enum Held<'a> {
     Stored(Batch),
     /// An input in its file, unpacked where it is read.
-    Packed(Box<Packed<'a>>),
+    Packed(Box<CompressedBatch<'a>>),
 }
 
 impl<'a> CkksValue<'a> {
@@ -33,7 +33,7 @@ impl<'a> CkksValue<'a> {
     }
 
     /// Ciphertexts in packed form.
-    pub fn packed(packed: Packed<'a>, scale: f64) -> Self {
+    pub fn packed(packed: CompressedBatch<'a>, scale: f64) -> Self {
         Self { held: Held::Packed(Box::new(packed)), scale }
     }
 
@@ -120,22 +120,22 @@ impl<'k> Backend for CkksBackend<'k> {
         if Some(place) != lowered.len().checked_sub(1).map(pointwise::Operand::Result) {
             return Err(input("evaluating", "a sequence that ends in dropped limbs", "one that ends in an operation"));
         }
-        let sources: Vec<Source<'_>> = inputs
+        let sources: Vec<InputBatch<'_>> = inputs
             .iter()
             .map(|v| match &v.held {
-                Held::Stored(batch) => Source::Stored(batch),
-                Held::Packed(packed) => Source::Packed(packed),
+                Held::Stored(batch) => InputBatch::Stored(batch),
+                Held::Packed(packed) => InputBatch::Compressed(packed),
             })
             .collect();
         let outcome = pointwise::run(self.parameters, limbs, &sources, &lowered)?;
         // Dropping limbs is none of the operations that ran, and takes no time.
-        let mut seconds = outcome.seconds.into_iter();
+        let mut seconds = outcome.op_seconds.into_iter();
         let took = |op: &FusedOp<'_>| match op {
             FusedOp::DropLimbs(..) => 0.0,
             _ => seconds.next().unwrap_or(0.0),
         };
         let seconds = ops.iter().map(took).collect();
-        Ok(Fused { value: CkksValue::new(outcome.batch, scale), seconds, unpacking: outcome.unpacking })
+        Ok(Fused { value: CkksValue::new(outcome.batch, scale), seconds, unpacking: outcome.unpack_seconds })
     }
 
     fn switch(&self, value: &CkksValue<'k>, relinearise: bool, rescales: usize) -> Result<Fused<CkksValue<'k>>> {

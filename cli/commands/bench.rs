@@ -1,0 +1,178 @@
+//! `beaa bench`: what this machine does: kernels against the processor's peak, a whole network against the same in plain
+//! f32, sweeps, and the rates that predictions use. Must never compare with times from another machine or another day.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use beaa_bench::{
+    BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, SweepFigures, Table,
+    backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables, plots,
+    random_network, sweep_tables,
+};
+use beaa_compiler::Machine;
+use beaa_ir::load_model;
+use beaa_lab::Reporter;
+use beaa_lab::{files, memory};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::compile::Target;
+use crate::context::Context;
+use crate::dataset_args::Roots;
+use crate::exit::Exit;
+use crate::lookup;
+use crate::rates_file::Rates;
+
+/// Options of `beaa bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// What to measure; by default all but `calibrate` and `backends`.
+    #[arg(value_name = "WHAT", value_enum)]
+    what: Vec<What>,
+    /// Measure this model (.safetensors) instead of a random CryptoNets network.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    /// Of random weights, images and keys; nothing here is secret.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Repeat less and sweep over less: rough figures, sooner.
+    #[arg(long)]
+    quick: bool,
+    /// Fail (exit code 4) when a ratio within this run is worse than it should be.
+    #[arg(long)]
+    check: bool,
+    /// Also write the tables into this page, between its marks, and the plots beside it.
+    #[arg(long, value_name = "FILE")]
+    docs: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    roots: Roots,
+    #[command(flatten)]
+    rates: Rates,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The rates that predictions use; kept in a file for `compile`, `inspect` and later runs of `bench`.
+    Calibrate,
+    /// Each arithmetic path against the peak of its multiply instruction.
+    Kernels,
+    /// The whole way of one network, against the same in plain f32 on one core.
+    Network,
+    /// Over batch size, depth, ring and limbs, and pruned weights.
+    Sweep,
+    /// `ckks` and `tfhe` side by side, by the number of images that wait.
+    Backends,
+}
+
+/// What was measured.
+#[derive(Default)]
+struct Figures {
+    kernels: Vec<KernelFigures>,
+    network: Option<NetworkFigures>,
+    sweep: Option<SweepFigures>,
+    backends: Option<BackendFigures>,
+}
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let options = arguments.target.options()?;
+    let model = match &arguments.model {
+        Some(path) => load_model(path).with_context(|| format!("reading model {}", path.display()))?,
+        None => random_network(NetworkRecipe { seed: arguments.seed, ..NetworkRecipe::default() })?,
+    };
+    let mut machine =
+        if arguments.what.contains(&What::Calibrate) { Machine::reference() } else { arguments.rates.load()? };
+    let setting = BenchSettings {
+        options,
+        threads: rayon::current_num_threads(),
+        quick: arguments.quick,
+        seed: arguments.seed,
+        memory: MemoryProbe { reset: memory::reset_peak, peak: memory::peak },
+    };
+    let wanted = |what: What| match arguments.what.is_empty() {
+        true => !matches!(what, What::Calibrate | What::Backends),
+        false => arguments.what.contains(&what),
+    };
+    let note = |text: &str| {
+        context.console.note(text);
+        context.check_interrupted("an earlier measurement")
+    };
+    if wanted(What::Calibrate) {
+        note("calibrating")?;
+        machine = beaa_bench::calibrate(&setting)?;
+        let path = arguments.rates.save(&machine)?;
+        context.console.note(format_args!("rates written to {}", path.display()));
+    }
+    let mut figures = Figures::default();
+    if wanted(What::Kernels) {
+        note("measuring kernels")?;
+        figures.kernels = beaa_bench::measure_kernels(arguments.quick)?;
+    }
+    if wanted(What::Network) {
+        note("measuring a network")?;
+        figures.network = Some(beaa_bench::measure_network(&model, &setting, &machine)?);
+    }
+    if wanted(What::Sweep) {
+        note("sweeping over batch, depth, ring and pruned weights")?;
+        figures.sweep = Some(beaa_bench::measure_sweeps(&model, arguments.quick)?);
+    }
+    if wanted(What::Backends) {
+        note("measuring both backends side by side")?;
+        let case = (&model, arguments.model.is_some());
+        let places = (&arguments.target, &arguments.roots);
+        figures.backends = Some(lookup::compare(case, places, &setting, &machine)?);
+    }
+    finish(arguments, context, &machine, &figures)
+}
+
+fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: &Figures) -> Result<()> {
+    let checks = checks(&figures.kernels, figures.network.as_ref(), figures.sweep.as_ref());
+    let mut tables: Vec<Table> = Vec::new();
+    if !figures.kernels.is_empty() {
+        tables.extend(kernel_tables(&figures.kernels));
+    }
+    tables.extend(figures.network.iter().flat_map(network_tables));
+    tables.extend(figures.sweep.iter().flat_map(sweep_tables));
+    tables.extend(figures.backends.iter().flat_map(backend_tables));
+    if !checks.is_empty() {
+        tables.push(check_table(&checks));
+    }
+    if let Some(page) = &arguments.docs {
+        write(page, &tables, figures)?;
+    }
+    let value = json!({
+        "machine": machine.literal(), "calibrated": machine.calibrated(), "kernels": figures.kernels,
+        "network": figures.network, "sweep": figures.sweep, "backends": figures.backends, "checks": checks,
+    });
+    context.print(&value, || {
+        let mut texts = vec![machine_text(machine)];
+        texts.extend(tables.iter().filter(|t| t.rows.len() > 1).map(Table::plain));
+        texts.join("\n")
+    })?;
+    let failed: Vec<&str> = checks.iter().filter(|c| !c.holds).map(|c| c.what.as_str()).collect();
+    match arguments.check && !failed.is_empty() {
+        true => Err(Exit::NotVerified.because(format!("checking ratios within this run: {}", failed.join("; ")))),
+        false => Ok(()),
+    }
+}
+
+fn machine_text(machine: &Machine) -> String {
+    let literal = machine.literal();
+    let (threads, factor) = literal.speed_up;
+    let calibrated = if machine.calibrated() { "measured" } else { "not calibrated: `beaa bench calibrate`" };
+    format!("rates for predictions: {} ({calibrated}); {threads} threads {factor:.2} times one\n", literal.name)
+}
+
+/// Tables into the page, plots into its folder.
+fn write(page: &PathBuf, tables: &[Table], figures: &Figures) -> Result<()> {
+    let text = std::fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
+    files::write(page, fill_page(&text, tables)?.as_bytes())?;
+    let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
+    let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();
+    for (name, svg) in sweeps.into_iter().chain(backends) {
+        files::write(&page.with_file_name(name), svg.as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `beaa eval`: accuracy in clear, of a model and of the program compiled from it. Must never need a key.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use beaa_datasets::SourceSpec;
+use beaa_ir::ckks::load_program;
+use beaa_ir::{load_model, tfhe};
+use beaa_lab::metrics::{accuracy, agreeing, fraction, largest_difference, percent, predictions};
+use beaa_lab::model_images::{normalise, trained_on};
+use beaa_trainer::DeviceKind;
+use clap::Args;
+use serde::Serialize;
+
+use super::train::Device;
+use crate::context::Context;
+use crate::dataset_args::{Part, Roots, parse_set};
+use crate::lookup;
+
+/// Options of `beaa eval`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Model file (.safetensors).
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// A program compiled from the model: run it in clear as well and compare.
+    #[arg(long, value_name = "PROGRAM")]
+    program: Option<PathBuf>,
+    /// Name of a data set, or its description in JSON; by default the one that the model was trained on.
+    #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
+    data_set: Option<SourceSpec>,
+    #[command(flatten)]
+    part: Part,
+    #[command(flatten)]
+    roots: Roots,
+    /// Where to compute.
+    #[arg(long, value_name = "DEVICE", default_value = "flex")]
+    device: Device,
+}
+
+#[derive(Serialize)]
+struct Evaluation {
+    model: String,
+    data_set: String,
+    split: String,
+    images: usize,
+    accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<ProgramEvaluation>,
+}
+
+#[derive(Serialize)]
+struct ProgramEvaluation {
+    accuracy: Option<f64>,
+    agreement: Option<f64>,
+    largest_logit_difference: f64,
+}
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let model = load_model(&arguments.model).with_context(|| format!("reading model {}", arguments.model.display()))?;
+    let spec = match &arguments.data_set {
+        Some(spec) => spec.clone(),
+        None => trained_on(&model)?,
+    };
+    let dataset = arguments.roots.open(&spec)?;
+    let images = arguments.part.of(&dataset)?;
+    let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
+    let predicted = predictions(&logits);
+    let program = match &arguments.program {
+        None => None,
+        Some(path) => {
+            let doing = || format!("reading program {}", path.display());
+            let compiled = if lookup::is(path)? {
+                let program = tfhe::load_program(path).with_context(doing)?;
+                normalise(&images.take(1), &program.signature().input)?;
+                lookup::evaluate(&program, &images)
+            } else {
+                let program = load_program(path).with_context(doing)?;
+                beaa_runtime::run_clear(&program, &normalise(&images, &program.signature().input)?)?
+            };
+            let of_program = predictions(&compiled);
+            Some(ProgramEvaluation {
+                accuracy: accuracy(&of_program, images.labels()),
+                agreement: fraction(agreeing(&predicted, &of_program), images.len()),
+                largest_logit_difference: largest_difference(&logits, &compiled),
+            })
+        }
+    };
+    let result = Evaluation {
+        model: model.name().to_owned(),
+        data_set: dataset.name().to_owned(),
+        split: arguments.part.split.clone(),
+        images: images.len(),
+        accuracy: accuracy(&predicted, images.labels()),
+        program,
+    };
+    context.print(&result, || text(&result))
+}
+
+fn text(result: &Evaluation) -> String {
+    let mut text = format!(
+        "{}: {} on {} {} images of {}\n",
+        result.model,
+        percent(result.accuracy),
+        result.images,
+        result.split,
+        result.data_set
+    );
+    if let Some(program) = &result.program {
+        text.push_str(&format!(
+            "program in clear: {}, same prediction for {}, largest logit difference {:.2e}\n",
+            percent(program.accuracy),
+            percent(program.agreement),
+            program.largest_logit_difference
+        ));
+    }
+    text
+}

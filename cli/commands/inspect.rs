@@ -1,0 +1,200 @@
+//! `beaa inspect`: what a file holds. Must never show a secret: of keys and ciphertexts only the header is read out.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use beaa_compiler::{Report, cost, explain, explain_choices};
+use beaa_ir::ckks::{Program, dump, load_program, program_hash};
+use beaa_ir::container::{self, Kind};
+use beaa_ir::{Activation, LayerOp, Model, Range, Shape, Tensor, load_model};
+use beaa_lab::files;
+use beaa_lab::metrics::percent;
+use beaa_lab::report::tables::{Align, table};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::console;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::rates_file::Rates;
+
+/// Options of `beaa inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A model, program, key or ciphertext file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Of a program: print every step, in the compiler's stable text form.
+    #[arg(long, conflicts_with = "json")]
+    dump: bool,
+    /// Of a program: for each choice of the compiler, what others would have cost.
+    #[arg(long, conflicts_with_all = ["dump", "json"])]
+    why: bool,
+    #[command(flatten)]
+    rates: Rates,
+}
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let path = &arguments.file;
+    let doing = || format!("reading {}", path.display());
+    match container::kind(path).with_context(doing)? {
+        // Whatever has no kind of ours can only be a model.
+        None => {
+            let model = load_model(path).with_context(doing)?;
+            refuse_dump(arguments, "a model")?;
+            context.print(&describe_model(&model), || model_text(&model))
+        }
+        Some(Kind::Program) => {
+            let program = load_program(path).with_context(doing)?;
+            match arguments.dump {
+                true => console::print(&dump(&program)),
+                false => {
+                    let report = cost(&program).on(&program, &arguments.rates.load()?);
+                    if arguments.why {
+                        let text = format!("{}\n{}", program_text(&program, &report), explain_choices(&program));
+                        return console::print(&text);
+                    }
+                    context.print(&describe_program(&program, &report), || program_text(&program, &report))
+                }
+            }
+        }
+        Some(kind) => {
+            let header = container::open::<Value>(path, kind).with_context(doing)?.header;
+            refuse_dump(arguments, kind.name())?;
+            let bytes = std::fs::metadata(path).map(|m| m.len()).with_context(doing)?;
+            let value = json!({"kind": kind.name(), "bytes": bytes, "header": header});
+            context.print(&value, || {
+                let mut text = format!("{} file, {}\n", kind.name(), files::bytes(bytes as f64));
+                let fields = header.as_object().into_iter().flatten();
+                // Seeds are public and long; they say nothing to a reader.
+                fields.filter(|(name, _)| !["seed", "seeds"].contains(&name.as_str())).for_each(|(name, value)| {
+                    let _ = writeln!(text, "  {name}: {value}");
+                });
+                text
+            })
+        }
+    }
+}
+
+fn refuse_dump(arguments: &Arguments, what: &str) -> Result<()> {
+    match (arguments.dump, arguments.why) {
+        (true, _) => Err(Exit::Usage.because(format!("--dump: found {what}, expected a program"))),
+        (_, true) => Err(Exit::Usage.because(format!("--why: found {what}, expected a program"))),
+        _ => Ok(()),
+    }
+}
+
+fn describe_model(model: &Model) -> Value {
+    let layers: Vec<Value> = model
+        .layers()
+        .iter()
+        .zip(model.shapes())
+        .map(|(layer, &shape)| {
+            let (detail, parameters, range) = details(&layer.op);
+            json!({
+                "name": layer.name, "kind": layer.op.kind(), "detail": detail, "output": dimensions(shape),
+                "parameters": parameters, "range": range,
+            })
+        })
+        .collect();
+    json!({
+        "kind": "model", "name": model.name(), "input": model.input(), "classes": model.classes(),
+        "outputs": model.outputs(), "accuracy": model.accuracy(), "layers": layers, "provenance": model.provenance(),
+    })
+}
+
+fn model_text(model: &Model) -> String {
+    let mut rows = vec![["layer", "kind", "output", "parameters", "input range", "detail"].map(String::from).to_vec()];
+    let mut total = 0;
+    for (layer, &shape) in model.layers().iter().zip(model.shapes()) {
+        let (detail, parameters, range) = details(&layer.op);
+        total += parameters;
+        rows.push(vec![
+            layer.name.clone(),
+            layer.op.kind().to_owned(),
+            shape.to_string(),
+            parameters.to_string(),
+            range.map_or_else(String::new, |r| format!("{:.3} .. {:.3}", r.min, r.max)),
+            detail,
+        ]);
+    }
+    let input = model.input();
+    let accuracy = model.accuracy().map_or_else(String::new, |a| {
+        format!("accuracy: validation {}, test {}\n", percent(a.validation), percent(a.test))
+    });
+    format!(
+        "model {}: {} x {} x {} in (mean {:?}, std {:?}), {} out, {total} parameters\n{accuracy}classes: {}\n\n{}",
+        model.name(),
+        input.shape[0],
+        input.shape[1],
+        input.shape[2],
+        input.mean,
+        input.std,
+        model.outputs(),
+        if model.classes().is_empty() { "not named".to_owned() } else { model.classes().join(", ") },
+        table(&rows, &[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Left])
+    )
+}
+
+/// What else there is to say of a layer, its number of parameters, and the range of an activation's input.
+fn details(op: &LayerOp) -> (String, usize, Option<Range>) {
+    let count = |tensors: &[Option<&Tensor>]| tensors.iter().flatten().map(|t| t.data().len()).sum();
+    match op {
+        LayerOp::Conv2d(c) => {
+            let detail = format!(
+                "{:?}, stride {:?}, padding {:?}, dilation {:?}, {} groups",
+                c.weight.shape(),
+                c.stride,
+                c.padding,
+                c.dilation,
+                c.groups
+            );
+            (detail, count(&[Some(&c.weight), c.bias.as_ref()]), None)
+        }
+        LayerOp::Linear(l) => (format!("{:?}", l.weight.shape()), count(&[Some(&l.weight), l.bias.as_ref()]), None),
+        LayerOp::BatchNorm { gamma, beta, mean, var, eps } => {
+            (format!("eps {eps}"), count(&[Some(gamma), Some(beta), Some(mean), Some(var)]), None)
+        }
+        LayerOp::AvgPool(p) => (format!("kernel {:?}, stride {:?}", p.kernel, p.stride), 0, None),
+        LayerOp::Flatten => (String::new(), 0, None),
+        LayerOp::Add { with } => (format!("with {with}"), 0, None),
+        LayerOp::Branch { from } => (format!("from {from}"), 0, None),
+        LayerOp::Activation { function, range } => match function {
+            Activation::Relu => ("relu".to_owned(), 0, *range),
+            Activation::Square => ("square".to_owned(), 0, *range),
+            Activation::Polynomial(p) => {
+                let detail = format!("quadratic, coefficients of shape {:?}", p.a.shape());
+                (detail, count(&[Some(&p.a), Some(&p.b), Some(&p.c)]), *range)
+            }
+        },
+    }
+}
+
+fn dimensions(shape: Shape) -> Vec<usize> {
+    match shape {
+        Shape::Map { channels, height, width } => vec![channels, height, width],
+        Shape::Flat { features } => vec![features],
+    }
+}
+
+fn describe_program(program: &Program, report: &Report) -> Value {
+    json!({
+        "kind": "program", "hash": program_hash(program), "signature": program.signature(),
+        "steps": program.steps().len(), "report": report, "notes": program.notes(),
+    })
+}
+
+fn program_text(program: &Program, report: &Report) -> String {
+    let signature = program.signature();
+    let [channels, height, width] = signature.input.shape;
+    format!(
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} components\n\n{}",
+        program_hash(program),
+        signature.input_scale.log2(),
+        signature.outputs,
+        signature.output_scale.log2(),
+        signature.output_components,
+        explain(report)
+    )
+}

@@ -1,0 +1,91 @@
+//! What every subcommand gets beside its arguments. Must never hold anything of a particular subcommand.
+
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context as _, Result};
+use beaa_lab::Reporter;
+use beaa_runtime::Progress;
+use beaa_trainer::Observer;
+use serde::Serialize;
+
+use crate::console::{self, Console};
+use crate::interrupt;
+use crate::progress::{Training, Work};
+
+/// What the user wants of every subcommand.
+pub(crate) struct Settings {
+    /// Results as JSON.
+    pub(crate) json: bool,
+    /// Threads to use; all cores if none.
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Errors and warnings only.
+    pub(crate) quiet: bool,
+    /// How much of the libraries' log to show.
+    pub(crate) verbose: u8,
+}
+
+/// Shared by all steps of one invocation.
+pub(crate) struct Context {
+    /// For words and bars.
+    pub(crate) console: Console,
+    /// Whether results are JSON.
+    pub(crate) json: bool,
+    /// Becomes true with Ctrl-C.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Context {
+    /// Sets up log, threads and Ctrl-C.
+    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+        let console = Console::new(settings.quiet);
+        console.log(settings.verbose);
+        if let Some(threads) = settings.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+            pool.build_global().with_context(|| format!("starting {threads} threads"))?;
+        }
+        let stop = interrupt::listen(&console);
+        Ok(Self { console, json: settings.json, stop })
+    }
+
+    /// Prints a result: as JSON if asked, otherwise as `text` says.
+    pub(crate) fn print<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<()> {
+        if self.json {
+            return console::print(&format!("{}\n", serde_json::to_string_pretty(value).context("writing JSON")?));
+        }
+        console::print(&text())
+    }
+
+    /// Says loudly that a seed makes keys and encryption predictable.
+    pub(crate) fn warn_of_seed(&self, seed: Option<u64>, what: &str) {
+        if let Some(seed) = seed {
+            self.console.warn(format_args!(
+                "INSECURE: {what} derived from the seed {seed}; anybody who knows or guesses it can decrypt. Use --seed for tests and papers only."
+            ));
+        }
+    }
+}
+
+impl Reporter for Context {
+    fn note(&self, text: &dyn Display) {
+        self.console.note(text);
+    }
+
+    fn warn(&self, text: &dyn Display) {
+        self.console.warn(text);
+    }
+
+    fn training(&self) -> Box<dyn Observer + '_> {
+        Box::new(Training::new(&self.console))
+    }
+
+    fn progress(&self) -> Box<dyn Progress + '_> {
+        Box::new(Work::new(&self.console))
+    }
+
+    fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+}

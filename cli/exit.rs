@@ -1,0 +1,190 @@
+//! Exit codes and the way an error is shown. The codes are a contract (`beaa --help` lists them); must never change meaning.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use beaa_lab::Fault;
+
+/// How the command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Success = 0,
+    /// Something failed while running.
+    Failure = 1,
+    /// Wrong use of the command line or an option out of range.
+    Usage = 2,
+    /// An input is missing, damaged or does not fit.
+    BadInput = 3,
+    /// The verification did not hold.
+    NotVerified = 4,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// An error that ends the command with this code.
+    pub(crate) fn because(self, message: impl Into<String>) -> anyhow::Error {
+        Stopped { exit: self, message: message.into() }.into()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Stopped {
+    exit: Exit,
+    message: String,
+}
+
+/// Prints the error with its causes to stderr and gives the exit code that fits.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    let exit = classify(error);
+    let mut stderr = std::io::stderr().lock();
+    // Nowhere is left to complain when stderr is closed.
+    let _ = stderr.write_all(text(error, exit).as_bytes());
+    exit.into()
+}
+
+/// The code of the first cause that has one.
+pub(crate) fn classify(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(of_cause).unwrap_or(Exit::Failure)
+}
+
+/// `error: ...`, then each cause that says something new.
+fn text(error: &anyhow::Error, exit: Exit) -> String {
+    let start = if exit == Exit::Interrupted { "interrupted" } else { "error" };
+    let mut said = error.to_string();
+    let mut text = format!("{start}: {said}\n");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !said.contains(&cause) {
+            text.push_str(&format!("  cause: {cause}\n"));
+            said.push_str(&cause);
+        }
+    }
+    text
+}
+
+fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if let Some(stopped) = cause.downcast_ref::<Stopped>() {
+        return Some(stopped.exit);
+    }
+    if cause.is::<beaa_datasets::Error>() || cause.is::<beaa_compiler::MachineError>() {
+        return Some(Exit::BadInput);
+    }
+    if let Some(fault) = cause.downcast_ref::<Fault>() {
+        return Some(of_fault(fault));
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_ir::Error>() {
+        return Some(of_file(error));
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_import::Error>() {
+        return Some(of_import(error));
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_trainer::Error>() {
+        return of_training(error);
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_runtime::Error>() {
+        return of_runtime(error);
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_bench::Error>() {
+        return of_bench(error);
+    }
+    cause.downcast_ref::<beaa_compiler::Error>().and_then(of_compiler)
+}
+
+fn of_fault(fault: &Fault) -> Exit {
+    match fault {
+        Fault::Setting(_) => Exit::Usage,
+        Fault::Input(_) => Exit::BadInput,
+        Fault::Interrupted(_) => Exit::Interrupted,
+        _ => Exit::Failure,
+    }
+}
+
+fn of_file(error: &beaa_ir::Error) -> Exit {
+    match error {
+        beaa_ir::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
+        _ => Exit::BadInput,
+    }
+}
+
+fn of_import(error: &beaa_import::Error) -> Exit {
+    match error {
+        beaa_import::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
+        _ => Exit::BadInput,
+    }
+}
+
+fn of_training(error: &beaa_trainer::Error) -> Option<Exit> {
+    use beaa_trainer::Error;
+    match error {
+        Error::Config { .. } | Error::Syntax { .. } | Error::Data { .. } | Error::Checkpoint { .. } => {
+            Some(Exit::BadInput)
+        }
+        Error::Dataset(_) => Some(Exit::BadInput),
+        Error::NoDevice { .. } => Some(Exit::Usage),
+        Error::Model(error) => Some(of_file(error)),
+        _ => None,
+    }
+}
+
+fn of_runtime(error: &beaa_runtime::Error) -> Option<Exit> {
+    use beaa_runtime::Error;
+    match error {
+        Error::File(error) => Some(of_file(error)),
+        // The scheme refuses operands and parameters that came from files.
+        Error::Mismatch { .. } | Error::Input { .. } | Error::Scheme(_) => Some(Exit::BadInput),
+    }
+}
+
+/// What is measured fails as it would anywhere else.
+fn of_bench(error: &beaa_bench::Error) -> Option<Exit> {
+    use beaa_bench::Error;
+    match error {
+        Error::Compiler(error) => of_compiler(error),
+        Error::Runtime(error) => of_runtime(error),
+        Error::File(error) => Some(of_file(error)),
+        Error::Wrong { .. } => Some(Exit::NotVerified),
+        _ => None,
+    }
+}
+
+fn of_compiler(error: &beaa_compiler::Error) -> Option<Exit> {
+    use beaa_compiler::Error;
+    match error {
+        Error::Option { .. } => Some(Exit::Usage),
+        Error::Unsupported { .. } => Some(Exit::BadInput),
+        Error::Program(error) => Some(of_file(error)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn codes_survive_context() {
+        let error = Err::<(), _>(Exit::NotVerified.because("off by one")).context("verifying").unwrap_err();
+        assert_eq!(classify(&error), Exit::NotVerified);
+        assert_eq!(classify(&anyhow::anyhow!("anything")), Exit::Failure);
+        let missing = beaa_datasets::Error::UnknownSet { name: "x".into(), known: vec![] };
+        assert_eq!(classify(&anyhow::Error::from(missing).context("opening")), Exit::BadInput);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let io = std::io::Error::other("disk on fire");
+        let error = anyhow::Error::from(io).context("writing x: disk on fire").context("saving");
+        assert_eq!(text(&error, Exit::Failure), "error: saving\n  cause: writing x: disk on fire\n");
+    }
+}

@@ -1,0 +1,60 @@
+//! Where the measured rates of this machine are kept. Must never use a file that does not check: a wrong one is an error, a
+//! missing one is not.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use beaa_compiler::Machine;
+use beaa_lab::files;
+use clap::Args;
+
+/// Which rates predictions use.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Rates {
+    /// Predict with the rates in this file; by default those that `beaa bench calibrate` measured, if it ever did.
+    #[arg(long, env = "BEAA_MACHINE", value_name = "FILE", help_heading = "Prediction")]
+    machine: Option<PathBuf>,
+}
+
+impl Rates {
+    /// Where rates are read from and written to; `None` where the system has no place for them.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let own = || directories::ProjectDirs::from("", "", "beaa").map(|d| d.cache_dir().join("machine.json"));
+        self.machine.clone().or_else(own)
+    }
+
+    /// The rates of the file; the built-in ones if there is none and none was named.
+    pub(crate) fn load(&self) -> Result<Machine> {
+        match self.path() {
+            Some(path) if self.machine.is_some() || path.exists() => Ok(Machine::load(&path)?),
+            _ => Ok(Machine::reference()),
+        }
+    }
+
+    /// Writes measured rates and says where.
+    pub(crate) fn save(&self, machine: &Machine) -> Result<PathBuf> {
+        let path = self.path().context(
+            "writing the rates of this machine: the system has no folder for them; name a file with --machine",
+        )?;
+        files::write_json(&path, machine.literal())?;
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_file_must_be_there_and_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let rates = Rates { machine: Some(folder.path().join("sub/machine.json")) };
+        assert!(rates.load().is_err());
+        let reference = Machine::reference();
+        let path = rates.save(&reference).unwrap();
+        assert_eq!(Some(path), rates.path());
+        let loaded = rates.load().unwrap();
+        assert_eq!(loaded.literal(), reference.literal());
+        assert!(loaded.calibrated());
+    }
+}

@@ -1,0 +1,19 @@
+//! Internal crate of beaa: experiments. Configurations, the network that suits a folder of images, run folders, metrics,
+//! matrices of runs with their tables and plots, and the report page of the demonstration.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod auto_config;
+mod error;
+pub mod experiment;
+pub mod files;
+pub mod matrix;
+pub mod memory;
+pub mod metrics;
+pub mod model_images;
+pub mod report;
+mod reporter;
+pub mod run_folder;
+
+pub use error::Fault;
+pub use reporter::Reporter;

@@ -1,0 +1,79 @@
+//! A program on encrypted test images, all in memory: what it costs and whether it says the same. Must never write a key.
+
+use anyhow::Result;
+use beaa_datasets::Images;
+use beaa_ir::ckks::{Program, program_hash};
+use serde::{Deserialize, Serialize};
+
+use crate::Reporter;
+use crate::metrics::{accuracy, agreeing, largest_difference, predictions};
+use crate::model_images::normalise;
+
+/// Figures of one encrypted run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Encrypted {
+    /// Test images encrypted.
+    pub images: usize,
+    /// Of the decrypted results on these, 0..1.
+    pub accuracy: f64,
+    /// Of the student in clear on these, 0..1.
+    pub clear: f64,
+    /// Images that both give the same class.
+    pub agreeing: usize,
+    /// Largest difference of a logit to the student's; none if it is no number.
+    pub largest_error: Option<f64>,
+    /// The server's work.
+    pub run_seconds: f64,
+    /// `run_seconds` over all slots, whether sent or not.
+    pub milliseconds_per_image: f64,
+    /// Threads that the run used.
+    pub threads: usize,
+    /// N: slots, that is images in a full batch.
+    pub degree: usize,
+    /// Primes of a fresh ciphertext.
+    pub limbs: usize,
+    /// log2 of the largest modulus that any published value is taken by.
+    pub log2_qp: f64,
+    /// Promised security in bits.
+    pub security_bits: u32,
+}
+
+/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in clear.
+pub(super) fn measure(
+    program: &Program,
+    images: &Images,
+    student: &[Vec<f32>],
+    reporter: &dyn Reporter,
+) -> Result<Encrypted> {
+    let signature = program.signature();
+    let parameters = &signature.parameters;
+    let images = images.take(parameters.degree);
+    let inputs = normalise(&images, &signature.input)?;
+    let work = reporter.progress();
+    let hash = program_hash(program);
+    let (client, server) = beaa_runtime::keygen(parameters, None)?;
+    let input = beaa_runtime::encrypt(signature, &hash, &client, &inputs, None, &*work)?;
+    reporter.check_interrupted("encrypting")?;
+    let (output, run) = beaa_runtime::run(program, &server, &input, &*work)?;
+    reporter.check_interrupted("the encrypted run")?;
+    let logits = beaa_runtime::decrypt(signature, &hash, &client, &output, None)?;
+    let predicted = predictions(&logits);
+    let student = student.get(..images.len()).unwrap_or(student);
+    let in_clear = predictions(student);
+    let right = |p: &[usize]| accuracy(p, images.labels()).unwrap_or(0.0);
+    let primes = || parameters.moduli.iter().chain(&parameters.special);
+    Ok(Encrypted {
+        images: images.len(),
+        accuracy: right(&predicted),
+        clear: right(&in_clear),
+        agreeing: agreeing(&predicted, &in_clear),
+        largest_error: Some(largest_difference(&logits, student)).filter(|d| d.is_finite()),
+        run_seconds: run.seconds,
+        milliseconds_per_image: 1e3 * run.seconds / parameters.degree as f64,
+        threads: rayon::current_num_threads(),
+        degree: parameters.degree,
+        limbs: parameters.moduli.len(),
+        log2_qp: primes().map(|&q| (q as f64).log2()).sum(),
+        security_bits: parameters.security,
+    })
+}

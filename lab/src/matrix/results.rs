@@ -1,0 +1,153 @@
+//! The rows of a matrix on disk: one line of JSON for each finished run. Must never lose a row that was written before.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::encrypted_run::Encrypted;
+use crate::{Reporter, files};
+
+/// What a run measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Hash of the resolved configuration.
+    pub key: String,
+    /// Axis to variation.
+    pub labels: BTreeMap<String, String>,
+    /// How the run ended, with its figures.
+    pub outcome: Outcome,
+    /// Checksum of the data set.
+    pub data: String,
+    /// Of the program that ran.
+    pub version: String,
+    /// Accuracy of the ReLU network on the test images in clear, 0..1.
+    pub teacher: Option<f64>,
+    /// Training the student, initialisation and measuring included; the teacher's time is not in it.
+    pub seconds: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ended", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Trained, compiled and run on ciphertexts.
+    Done {
+        /// Accuracy of the student on the same test images in clear, 0..1.
+        student: f64,
+        /// Figures of the encrypted run.
+        encrypted: Box<Encrypted>,
+    },
+    /// Training left the finite numbers.
+    Diverged {
+        /// Where, and which quantity.
+        message: String,
+    },
+    /// Trained, but there is no program for it.
+    NotCompiled {
+        /// Accuracy of the student on the test images in clear, 0..1.
+        student: f64,
+        /// Why.
+        message: String,
+    },
+}
+
+impl Row {
+    /// What the student has in clear, if it was trained to the end.
+    pub fn student(&self) -> Option<f64> {
+        match &self.outcome {
+            Outcome::Done { student, .. } | Outcome::NotCompiled { student, .. } => Some(*student),
+            Outcome::Diverged { .. } => None,
+        }
+    }
+
+    /// The figures of the encrypted run, if there was one.
+    pub fn encrypted(&self) -> Option<&Encrypted> {
+        match &self.outcome {
+            Outcome::Done { encrypted, .. } => Some(encrypted),
+            _ => None,
+        }
+    }
+}
+
+/// `results.jsonl` of an output folder.
+pub struct Store {
+    path: PathBuf,
+    rows: Vec<Row>,
+}
+
+impl Store {
+    /// Where the rows are.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("results.jsonl")
+    }
+
+    /// Reads the rows that are there; lines that are none are left out, and said.
+    pub fn open(folder: &Path, reporter: &dyn Reporter) -> Result<Self> {
+        let path = Self::path(folder);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+        };
+        let mut rows = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(row) => rows.push(row),
+                Err(e) => reporter.warn(&format_args!("{}, line {}: {e}; left out", path.display(), i + 1)),
+            }
+        }
+        Ok(Self { path, rows })
+    }
+
+    /// No row, and the file is replaced with the first.
+    pub fn empty(folder: &Path) -> Self {
+        Self { path: Self::path(folder), rows: Vec::new() }
+    }
+
+    /// The rows so far.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Adds a row. The file is complete before and after: it is written anew under another name and renamed.
+    pub fn add(&mut self, row: Row) -> Result<()> {
+        self.rows.retain(|r| r.key != row.key);
+        self.rows.push(row);
+        let lines = self.rows.iter().map(serde_json::to_string).collect::<std::result::Result<Vec<_>, _>>()?;
+        files::write(&self.path, (lines.join("\n") + "\n").as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reporter::Quiet;
+
+    #[test]
+    fn rows_survive_a_damaged_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = |key: &str| Row {
+            key: key.to_owned(),
+            labels: BTreeMap::new(),
+            outcome: Outcome::Diverged { message: "m".to_owned() },
+            data: String::new(),
+            version: String::new(),
+            teacher: None,
+            seconds: 1.5,
+        };
+        let mut store = Store::open(folder.path(), &Quiet).unwrap();
+        store.add(row("a")).unwrap();
+        store.add(row("b")).unwrap();
+        store.add(row("a")).unwrap();
+        let path = Store::path(folder.path());
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        std::fs::write(&path, text + "{\"key\": \"c").unwrap();
+        let mut store = Store::open(folder.path(), &Quiet).unwrap();
+        assert_eq!(store.rows(), [row("b"), row("a")]);
+        store.add(row("d")).unwrap();
+        assert_eq!(Store::open(folder.path(), &Quiet).unwrap().rows().len(), 3);
+    }
+}

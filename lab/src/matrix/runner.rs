@@ -1,0 +1,142 @@
+//! One run of a matrix: the shared teacher, the student, the program, the encrypted test images. Must never train a teacher
+//! twice that is in the output folder, nor use one of another configuration.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use beaa_compiler::compile_for;
+use beaa_datasets::{Dataset, Images, SourceSpec, Split};
+use beaa_ir::Model;
+
+use super::encrypted_run;
+use super::results::{Outcome, Row};
+use super::spec::{Planned, teachers};
+use crate::error::bad_input;
+use crate::metrics::{accuracy, predictions};
+use crate::model_images::training_images;
+use crate::run_folder::{self, RunFolder};
+use crate::{Reporter, files};
+
+/// What runs share: the output folder, and the data set of the last one.
+pub struct Runner<'a> {
+    folder: PathBuf,
+    roots: Vec<PathBuf>,
+    reporter: &'a dyn Reporter,
+    open: Option<(SourceSpec, Dataset)>,
+}
+
+impl<'a> Runner<'a> {
+    /// Nothing opened yet.
+    pub fn new(folder: &Path, roots: Vec<PathBuf>, reporter: &'a dyn Reporter) -> Self {
+        Self { folder: folder.to_owned(), roots, reporter, open: None }
+    }
+
+    /// Does the run and gives its row; divergence and networks that do not compile are results, all else is an error.
+    /// After Ctrl-C the error has exit code 130, and the next call goes on where this one stopped.
+    pub fn run(&mut self, planned: &Planned) -> Result<Row> {
+        let spec = &planned.experiment.train.literal().data.source;
+        let dataset = match self.open.take() {
+            Some((open, dataset)) if open == *spec => dataset,
+            _ => beaa_datasets::open(spec, &self.roots).context("opening the data set")?,
+        };
+        let row = row(planned, &dataset, &self.folder, self.reporter);
+        self.open = Some((spec.clone(), dataset));
+        row
+    }
+}
+
+fn row(planned: &Planned, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<Row> {
+    let mut row = Row {
+        key: planned.key.clone(),
+        labels: planned.labels.iter().cloned().collect(),
+        outcome: Outcome::Diverged { message: String::new() },
+        data: dataset.checksum(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        teacher: None,
+        seconds: 0.0,
+    };
+    let ended = teacher(planned, dataset, folder, reporter).and_then(|teacher| {
+        let (images, device) = (test_images(planned, dataset), planned.experiment.train.literal().device);
+        row.teacher = accuracy(&predictions(&beaa_trainer::predict(&teacher, &images, device)?), images.labels());
+        student(planned, dataset, &teacher, folder, reporter)
+    });
+    match ended {
+        Ok((outcome, seconds)) => (row.outcome, row.seconds) = (outcome, seconds),
+        Err(error) => row.outcome = Outcome::Diverged { message: diverged(error)? },
+    }
+    Ok(row)
+}
+
+/// What to record of a divergence; any other error stays one.
+fn diverged(error: anyhow::Error) -> Result<String> {
+    let found = error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(beaa_trainer::Error::Diverged { phase, epoch, step, what, value, .. }) => {
+            Some(format!("{phase}, epoch {epoch}, step {step}: {what} is {value}"))
+        }
+        _ => None,
+    });
+    found.ok_or(error)
+}
+
+/// The teacher of the output folder, trained if it is not there.
+fn teacher(planned: &Planned, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<Model> {
+    let place = RunFolder::new(&folder.join("teachers").join(&planned.teacher));
+    let file = place.file("teacher.safetensors");
+    if file.exists() {
+        let model = beaa_ir::load_model(&file)?;
+        // The folder's name says the configuration, this says the images.
+        let trained_on = model.provenance().data.as_ref().and_then(|d| d.checksum.as_ref());
+        if trained_on == Some(&dataset.checksum()) {
+            return Ok(model);
+        }
+        reporter.note(&format_args!("{}: trained on other images, training it again", file.display()));
+        files::remove_folder(place.path())?;
+    }
+    let resume = place.file("checkpoints").exists();
+    let model = run_folder::teach(&teachers(planned)?, dataset, &place, resume, reporter)?;
+    files::remove_folder(&place.file("checkpoints"))?;
+    Ok(model)
+}
+
+fn student(
+    planned: &Planned,
+    dataset: &Dataset,
+    teacher: &Model,
+    folder: &Path,
+    reporter: &dyn Reporter,
+) -> Result<(Outcome, f64)> {
+    let place = RunFolder::new(&folder.join("students").join(&planned.key));
+    let resume = place.file("checkpoints").exists();
+    let trained = run_folder::distil(&planned.experiment, dataset, teacher, &place, resume, reporter)?.trained;
+    reporter.check_interrupted("training; the models are saved")?;
+    let literal = planned.experiment.train.literal();
+    let images = test_images(planned, dataset);
+    let logits = beaa_trainer::predict(&trained.student, &images, literal.device)?;
+    let student = accuracy(&predictions(&logits), images.labels())
+        .ok_or_else(|| bad_input(format!("measuring on {}: it has no test image", dataset.name())))?;
+    let samples = training_images(dataset, &trained.student)?;
+    let outcome = match compile_for(&trained.student, &planned.experiment.compile, &samples) {
+        Ok(compiled) => {
+            let encrypted = Box::new(encrypted_run::measure(&compiled.program, &images, &logits, reporter)?);
+            Outcome::Done { student, encrypted }
+        }
+        Err(error) => Outcome::NotCompiled { student, message: error.to_string() },
+    };
+    // The models stay; what was only for going on goes.
+    files::remove_folder(&place.file("checkpoints")).context("cleaning up")?;
+    Ok((outcome, trained.seconds))
+}
+
+/// The images that teacher, student and program are compared on.
+fn test_images(planned: &Planned, dataset: &Dataset) -> Images {
+    let test = dataset.split(Split::Test);
+    planned.experiment.train.literal().data.test.map_or_else(|| test.clone(), |n| test.take(n))
+}
+
+/// The rows of the planned runs, in their order.
+pub fn finished_rows<'a>(planned: &[&Planned], rows: &'a [Row]) -> Vec<&'a Row> {
+    let known: BTreeSet<&str> = rows.iter().map(|r| r.key.as_str()).collect();
+    let there = planned.iter().filter(|p| known.contains(p.key.as_str()));
+    there.filter_map(|p| rows.iter().find(|r| r.key == p.key)).collect()
+}

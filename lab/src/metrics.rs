@@ -1,0 +1,74 @@
+//! Figures about logits: accuracy, agreement, distance. Must never see a key or a ciphertext.
+
+/// The index of the largest logit; the first of equals.
+pub fn prediction<T: Copy + Into<f64>>(logits: &[T]) -> usize {
+    let mut best = (0, f64::NEG_INFINITY);
+    for (i, &logit) in logits.iter().enumerate() {
+        let logit: f64 = logit.into();
+        if logit > best.1 {
+            best = (i, logit);
+        }
+    }
+    best.0
+}
+
+/// The prediction for every image.
+pub fn predictions<T: Copy + Into<f64>>(logits: &[Vec<T>]) -> Vec<usize> {
+    logits.iter().map(|l| prediction(l)).collect()
+}
+
+/// The fraction of images classified as labelled, 0..1; none without images.
+pub fn accuracy(predictions: &[usize], labels: &[u8]) -> Option<f64> {
+    let right = predictions.iter().zip(labels).filter(|(p, l)| **p == usize::from(**l)).count();
+    fraction(right, predictions.len().min(labels.len()))
+}
+
+/// The number of images on which both predict the same.
+pub fn agreeing(a: &[usize], b: &[usize]) -> usize {
+    a.iter().zip(b).filter(|(a, b)| a == b).count()
+}
+
+/// The largest absolute difference of two sets of logits; NaN if any of them is not a number.
+pub fn largest_difference<A, B>(a: &[Vec<A>], b: &[Vec<B>]) -> f64
+where
+    A: Copy + Into<f64>,
+    B: Copy + Into<f64>,
+{
+    let pairs = a.iter().flatten().zip(b.iter().flatten());
+    pairs
+        .map(|(&a, &b)| (a.into() - b.into()).abs())
+        .fold(0.0, |l, d| if d.is_nan() || l.is_nan() { f64::NAN } else { l.max(d) })
+}
+
+/// `part / whole`; none of nothing.
+pub fn fraction(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// `98.93 %`, or a dash.
+pub fn percent(fraction: Option<f64>) -> String {
+    fraction.map_or_else(|| "–".to_owned(), |f| format!("{:.2} %", 100.0 * f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_a_small_example() {
+        let logits = vec![vec![0.5_f32, 2.0, -1.0], vec![3.0, 3.0, 1.0], vec![f32::NAN, -5.0, -6.0]];
+        let predicted = predictions(&logits);
+        assert_eq!(predicted, [1, 0, 1]);
+        assert_eq!(accuracy(&predicted, &[1, 0, 0]), Some(2.0 / 3.0));
+        assert_eq!(accuracy(&[], &[]), None);
+        assert_eq!(agreeing(&predicted, &[1, 1, 1]), 2);
+        assert_eq!(percent(Some(0.98934)), "98.93 %");
+    }
+
+    #[test]
+    fn differences_do_not_hide_what_is_no_number() {
+        let a = vec![vec![1.0_f64, 2.0]];
+        assert_eq!(largest_difference(&a, &[vec![1.5_f32, 1.0]]), 1.0);
+        assert!(largest_difference(&a, &[vec![f64::NAN, 2.0]]).is_nan());
+    }
+}

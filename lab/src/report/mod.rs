@@ -1,0 +1,11 @@
+//! The demo's report: figures, tables, plots and the page that holds them. Must never contain a figure that was not
+//! measured in this run.
+
+pub mod html;
+mod plots;
+mod summary;
+pub mod tables;
+
+pub use summary::{
+    Accuracies, Agreement, DataFigures, Errors, MemoryFigures, ParameterFigures, PerImage, Sizes, StepTime, Summary,
+};

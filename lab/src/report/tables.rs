@@ -1,0 +1,200 @@
+//! Tables: the summary's rows, shared by terminal and page, and plain-text layout. Must never say more in one place than in
+//! the other.
+
+use beaa_runtime::Verification;
+
+use super::summary::Summary;
+use crate::files::bytes;
+use crate::metrics::{fraction, percent};
+
+/// Rows under one heading.
+pub struct Group {
+    /// The heading.
+    pub title: &'static str,
+    /// In order.
+    pub rows: Vec<Row>,
+}
+
+/// One figure.
+pub struct Row {
+    /// What it is.
+    pub label: String,
+    /// How much.
+    pub value: String,
+    /// What that means, for a newcomer; may be empty.
+    pub note: String,
+}
+
+/// Which way a column leans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// The summary's figures.
+pub fn groups(s: &Summary) -> Vec<Group> {
+    vec![
+        Group { title: "Accuracy", rows: accuracy(s) },
+        Group { title: "Encrypted against clear", rows: errors(s) },
+        Group { title: "Time", rows: times(s) },
+        Group { title: "Cost per image", rows: costs(s) },
+        Group { title: "Encryption", rows: parameters(s) },
+        Group { title: "Memory", rows: memory(s) },
+    ]
+}
+
+/// The summary for a terminal.
+pub fn summary(s: &Summary) -> String {
+    let groups = groups(s);
+    let width =
+        |of: fn(&Row) -> &str| groups.iter().flat_map(|g| &g.rows).map(|r| of(r).chars().count()).max().unwrap_or(0);
+    let (labels, values) = (width(|r| &r.label), width(|r| &r.value));
+    let mut text = String::new();
+    for group in &groups {
+        text.push_str(&format!("\n{}\n", group.title));
+        for row in &group.rows {
+            let line = format!("  {:labels$}  {:>values$}  {}", row.label, row.value, row.note);
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The error of every layer, predicted and measured.
+pub fn verification(v: &Verification) -> String {
+    let head = ["layer", "predicted error", "measured error", "largest error", "largest value", "promised", ""];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    for layer in &v.layers {
+        rows.push(vec![
+            layer.layer.clone(),
+            format!("{:.2e}", layer.predicted),
+            format!("{:.2e}", layer.measured),
+            format!("{:.2e}", layer.largest),
+            format!("{:.3}", layer.largest_value),
+            format!("{:.3}", layer.bound),
+            if layer.holds { "holds" } else { "DOES NOT HOLD" }.to_owned(),
+        ]);
+    }
+    let right = Align::Right;
+    table(&rows, &[Align::Left, right, right, right, right, right, Align::Left])
+}
+
+/// Columns as wide as their widest cell, two spaces apart. Columns beyond `align` lean left.
+pub fn table(rows: &[Vec<String>], align: &[Align]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(c, (cell, &width))| match align.get(c) {
+            Some(Align::Right) => format!("{cell:>width$}"),
+            _ => format!("{cell:width$}"),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(label: impl Into<String>, value: impl Into<String>, note: impl Into<String>) -> Row {
+    Row { label: label.into(), value: value.into(), note: note.into() }
+}
+
+fn accuracy(s: &Summary) -> Vec<Row> {
+    let images = format!("on {} test images of {}", s.data.encrypted, s.data.name);
+    vec![
+        row("teacher", percent(s.accuracy.teacher), format!("ReLU network, {images}")),
+        row("student in clear", percent(s.accuracy.student), format!("same network, activation: {}", s.activation)),
+        row("student encrypted", percent(s.accuracy.encrypted), "the same student, run on ciphertexts"),
+    ]
+}
+
+fn errors(s: &Summary) -> Vec<Row> {
+    let Summary { agreement: a, logit_error: e, .. } = s;
+    vec![
+        row(
+            "same prediction",
+            percent(fraction(a.agreeing, a.images)),
+            format!("{} of {} images, encrypted and in clear", a.agreeing, a.images),
+        ),
+        row("largest logit error", format!("{:.2e}", e.against_student), "encrypted against the student in clear"),
+        row("  of which encryption", format!("{:.2e}", e.against_program), "against the compiled program in clear"),
+        row(
+            "every layer as predicted",
+            if s.verified { "yes" } else { "NO" },
+            "error at most twice the prediction, values within the promised range",
+        ),
+    ]
+}
+
+fn times(s: &Summary) -> Vec<Row> {
+    let mut rows: Vec<Row> =
+        s.steps.iter().map(|step| row(step.step.as_str(), format!("{:.2} s", step.seconds), "")).collect();
+    let total: f64 = s.steps.iter().map(|step| step.seconds).sum();
+    rows.push(row("total", format!("{total:.2} s"), format!("{} threads", s.threads)));
+    rows
+}
+
+fn costs(s: &Summary) -> Vec<Row> {
+    let (sent, slots) = (s.data.encrypted, s.parameters.degree);
+    vec![
+        row(
+            "run, images sent",
+            milliseconds(s.per_image.milliseconds_sent),
+            format!("run time over {sent} images in the batch"),
+        ),
+        row(
+            "run, full batch",
+            milliseconds(s.per_image.milliseconds_full_batch),
+            format!("the same run time over all {slots} slots; empty ones cost as much"),
+        ),
+        row(
+            "upload, images sent",
+            bytes(s.bytes.input_per_image_sent),
+            format!("{} in all", bytes(s.bytes.input as f64)),
+        ),
+        row("upload, full batch", bytes(s.bytes.input_per_image_full_batch), format!("over all {slots} slots")),
+        row("answer", bytes(s.bytes.output as f64), "for the whole batch"),
+        row("evaluation key", bytes(s.bytes.evaluation_key as f64), "uploaded once"),
+    ]
+}
+
+fn parameters(s: &Summary) -> Vec<Row> {
+    let p = &s.parameters;
+    let primes: Vec<String> = p.prime_bits.iter().map(u32::to_string).collect();
+    vec![
+        row("ring degree N", p.degree.to_string(), "also the number of images that fit into one batch"),
+        row("log2 QP", format!("{:.1}", p.log2_qp), format!("primes of {} bits", primes.join(" + "))),
+        row("security", format!("{} bits", p.security_bits), "Homomorphic Encryption Standard, ternary secret"),
+    ]
+}
+
+fn memory(s: &Summary) -> Vec<Row> {
+    let known = |peak: Option<u64>| peak.map_or_else(|| "unknown".to_owned(), |b| bytes(b as f64));
+    let m = &s.memory;
+    vec![
+        row("peak, whole demo", known(m.peak), "resident, training included"),
+        row("peak, encrypted run", known(m.peak_run), format!("resident; {} as planned", bytes(m.planned_run as f64))),
+    ]
+}
+
+fn milliseconds(ms: f64) -> String {
+    if ms < 0.1 { format!("{ms:.4} ms") } else { format!("{ms:.3} ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows =
+            [vec!["a".to_owned(), "1".to_owned(), "x".to_owned()], vec!["bcd".into(), "23".into(), String::new()]];
+        assert_eq!(table(&rows, &[Align::Left, Align::Right]), "a     1  x\nbcd  23\n");
+        assert_eq!(table(&[], &[]), "");
+    }
+}

@@ -1,0 +1,220 @@
+//! One training run in one folder, for `train` and `demo`: the resolved configuration beside the metrics, the models and the
+//! sampled polynomials. Must never overwrite a finished run unasked.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use beaa_datasets::Dataset;
+use beaa_ir::Model;
+use beaa_trainer::{EpochMetrics, Event, Observer, Outcome, Taught, Trained};
+
+use crate::error;
+use crate::experiment::Experiment;
+use crate::{Reporter, files};
+
+/// The files of a run.
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// In this folder.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The resolved configuration; its presence tells a run folder.
+    pub fn config(&self) -> PathBuf {
+        self.file("config.json")
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.file("metrics.jsonl")
+    }
+}
+
+/// What a finished run leaves, beside the files.
+pub struct Finished {
+    /// Models and polynomials.
+    pub trained: Trained,
+    /// All epochs of both networks, those before an interruption too.
+    pub epochs: Vec<EpochMetrics>,
+}
+
+/// Trains and writes everything. After Ctrl-C an error with exit code 130 names the command that goes on.
+pub fn train(
+    experiment: &Experiment,
+    dataset: &Dataset,
+    folder: &RunFolder,
+    resume: bool,
+    reporter: &dyn Reporter,
+) -> Result<Finished> {
+    let finished = finish(experiment, folder, resume, reporter, |recorder| {
+        beaa_trainer::train(&experiment.train, dataset, folder.path(), resume, reporter.stop(), recorder)
+    })?;
+    beaa_ir::save_model(&finished.trained.teacher, &folder.file("teacher.safetensors"))?;
+    Ok(finished)
+}
+
+/// The same for a student of a teacher that is trained already; the teacher is not written again.
+pub fn distil(
+    experiment: &Experiment,
+    dataset: &Dataset,
+    teacher: &Model,
+    folder: &RunFolder,
+    resume: bool,
+    reporter: &dyn Reporter,
+) -> Result<Finished> {
+    finish(experiment, folder, resume, reporter, |recorder| {
+        beaa_trainer::distil(&experiment.train, dataset, teacher, folder.path(), resume, reporter.stop(), recorder)
+    })
+}
+
+/// Trains a teacher alone and writes `teacher.safetensors`.
+pub fn teach(
+    experiment: &Experiment,
+    dataset: &Dataset,
+    folder: &RunFolder,
+    resume: bool,
+    reporter: &dyn Reporter,
+) -> Result<Model> {
+    let mut recorder = begin(experiment, folder, resume, reporter)?;
+    let ended = beaa_trainer::teach(&experiment.train, dataset, folder.path(), resume, reporter.stop(), &mut recorder);
+    let written = recorder.close();
+    let teacher = match ended.context("training")? {
+        Taught::Done(teacher) => *teacher,
+        Taught::Interrupted(outcome) => return Err(interrupted(&outcome)),
+    };
+    written.with_context(|| format!("writing {}", folder.metrics().display()))?;
+    beaa_ir::save_model(&teacher, &folder.file("teacher.safetensors"))?;
+    Ok(teacher)
+}
+
+fn begin<'a>(
+    experiment: &Experiment,
+    folder: &RunFolder,
+    resume: bool,
+    reporter: &'a dyn Reporter,
+) -> Result<Recorder<'a>> {
+    beaa_trainer::find_device(experiment.train.literal().device)?;
+    files::folder(folder.path())?;
+    files::write_json(&folder.config(), &experiment.resolved()?)?;
+    Recorder::open(&folder.metrics(), resume, reporter.training())
+}
+
+fn finish(
+    experiment: &Experiment,
+    folder: &RunFolder,
+    resume: bool,
+    reporter: &dyn Reporter,
+    train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Outcome>,
+) -> Result<Finished> {
+    let mut recorder = begin(experiment, folder, resume, reporter)?;
+    let outcome = train(&mut recorder);
+    let written = recorder.close();
+    let trained = match outcome.context("training")? {
+        Outcome::Done(trained) => *trained,
+        stopped @ Outcome::Interrupted { .. } => return Err(interrupted(&stopped)),
+    };
+    written.with_context(|| format!("writing {}", folder.metrics().display()))?;
+    beaa_ir::save_model(&trained.student, &folder.file("student.safetensors"))?;
+    files::write_json(&folder.file("polynomials.json"), &trained.polynomials)?;
+    Ok(Finished { trained, epochs: read_metrics(&folder.metrics())? })
+}
+
+fn interrupted(outcome: &Outcome) -> anyhow::Error {
+    let state = match outcome {
+        Outcome::Interrupted { phase, epochs_done, checkpoint, .. } => {
+            format!("training the {phase}, {epochs_done} epochs complete; the state is in {}", checkpoint.display())
+        }
+        Outcome::Done(_) => "training, complete".to_owned(),
+    };
+    error::interrupted(format!("{state}, go on with the same command and --resume"))
+}
+
+/// Passes events on and writes one line of JSON for each epoch.
+struct Recorder<'a> {
+    shown: Box<dyn Observer + 'a>,
+    file: File,
+    failed: Option<std::io::Error>,
+}
+
+impl<'a> Recorder<'a> {
+    fn open(path: &Path, append: bool, shown: Box<dyn Observer + 'a>) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).append(append).truncate(!append);
+        let file = options.open(path).with_context(|| format!("opening {}", path.display()))?;
+        Ok(Self { shown, file, failed: None })
+    }
+
+    /// Whether every line was written.
+    fn close(self) -> std::io::Result<()> {
+        self.failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn event(&mut self, event: &Event) {
+        self.shown.event(event);
+        if let Event::EpochEnd(metrics) = event {
+            let line = serde_json::to_string(metrics).map_err(std::io::Error::other);
+            let written = line.and_then(|line| writeln!(self.file, "{line}"));
+            if let Err(error) = written {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// The epochs in order. One that was repeated after an interruption counts once, as it was the last time; a line cut off by
+/// a crash is left out.
+fn read_metrics(path: &Path) -> Result<Vec<EpochMetrics>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(in_order(text.lines().filter_map(|line| serde_json::from_str(line).ok())))
+}
+
+fn in_order(lines: impl Iterator<Item = EpochMetrics>) -> Vec<EpochMetrics> {
+    let mut epochs: Vec<EpochMetrics> = Vec::new();
+    for metrics in lines {
+        epochs.retain(|m| (m.phase, m.epoch) != (metrics.phase, metrics.epoch));
+        epochs.push(metrics);
+    }
+    epochs
+}
+
+#[cfg(test)]
+mod tests {
+    use beaa_trainer::Phase;
+
+    use super::*;
+
+    #[test]
+    fn repeated_epochs_count_once() {
+        let metrics = |phase, epoch, train_loss| EpochMetrics {
+            phase,
+            epoch,
+            train_loss,
+            train_accuracy: 0.5,
+            validation_loss: None,
+            validation_accuracy: None,
+            learning_rate: 0.1,
+            seconds: 1.0,
+        };
+        let lines =
+            [(Phase::Teacher, 1, 0.9), (Phase::Teacher, 2, 0.8), (Phase::Teacher, 2, 0.7), (Phase::Student, 1, 0.6)];
+        let epochs = in_order(lines.into_iter().map(|(p, e, l)| metrics(p, e, l)));
+        assert_eq!(epochs.iter().map(|m| m.train_loss).collect::<Vec<_>>(), [0.9, 0.7, 0.6]);
+    }
+}
