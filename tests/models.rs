@@ -8,7 +8,8 @@ use beaa_compiler::{Options, compile};
 use beaa_datasets::{Images, SourceSpec, Split};
 use beaa_ir::ckks::{Program, program_hash};
 use beaa_ir::{Model, evaluate, load_model};
-use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear};
+use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run};
+use beaa_runtime::{Silent, plaintext};
 
 /// Blots of random place and size: the values and the shape of the data sets, without their files.
 fn image(seed: usize, [channels, height, width]: [usize; 3]) -> Vec<u8> {
@@ -100,12 +101,12 @@ fn answers_encrypted_as_in_clear(
     [scheme, rounding]: [f64; 2],
 ) -> Vec<Vec<f64>> {
     let signature = program.signature();
-    let (client, server) = keygen(&signature.parameters, None).unwrap();
+    let KeyPair { client, server } = keygen(&signature.parameters, None).unwrap();
     let hash = program_hash(program);
     let input = encrypt(signature, &hash, &client, images, None, &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
     let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
-    let clear = run_clear(program, images).unwrap();
+    let clear = plaintext::run(program, images).unwrap();
     for ((answer, clear), image) in answers.iter().zip(&clear).zip(images) {
         let exact = evaluate(model, image).unwrap();
         for ((a, c), e) in answer.iter().zip(clear).zip(&exact) {
@@ -137,7 +138,7 @@ fn large_students_compile_and_answer_in_clear() {
         assert!(model.accuracy().unwrap().test.unwrap() >= 0.82);
         let program = compiled(&model, 1.0 / 16.0);
         let images = made_up(&model, 4);
-        for (clear, image) in run_clear(&program, &images).unwrap().iter().zip(&images) {
+        for (clear, image) in plaintext::run(&program, &images).unwrap().iter().zip(&images) {
             for (c, e) in clear.iter().zip(&evaluate(&model, image).unwrap()) {
                 assert!((c - e).abs() < 1.0, "{c} compiled, {e} exact");
             }

@@ -3,7 +3,8 @@
 
 use beaa_compiler::{LookupOptions, Machine, compile_lookup};
 use beaa_ir::{Model, evaluate, tfhe};
-use beaa_runtime::{Silent, decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup};
+use beaa_runtime::tfhe::{KeyPair, decrypt, encrypt, keygen, run};
+use beaa_runtime::{Silent, ckks};
 
 use super::figures::{BackendCost, BackendFigures, BackendPoint};
 use crate::end_to_end::DEVIATIONS;
@@ -54,15 +55,15 @@ fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) 
     let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = tfhe::program_hash(program);
-    let (client, server) = keygen_lookup(&signature.parameters, Some(setting.seed))?;
+    let KeyPair { client, server } = keygen(&signature.parameters, Some(setting.seed))?;
     let images: Vec<&[u8]> =
         case.images.iter().take(if setting.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
     let count = images.len().max(1);
     let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(setting.threads, || {
-        let (input, encrypt) = time(|| encrypt_lookup(signature, &hash, &client, &images, Some(setting.seed)));
+        let (input, encrypt) = time(|| encrypt(signature, &hash, &client, &images, Some(setting.seed), &Silent));
         let input = input?;
-        let (output, report) = run_lookup(program, &server, &input, &Silent)?;
-        let (answers, decrypt) = time(|| decrypt_lookup(signature, &hash, &client, &output));
+        let (output, report) = run(program, &server, &input, &Silent)?;
+        let (answers, decrypt) = time(|| decrypt(signature, &hash, &client, &output));
         Ok(((answers?, [encrypt, report.seconds, decrypt]), [input.bytes(), output.bytes()]))
     })?;
     let wrong = images.iter().zip(&answers).filter(|(image, found)| {
@@ -106,14 +107,9 @@ fn batches(
             let (answered, taken) = on_threads(setting.threads, || {
                 let (outcome, taken) = time(|| {
                     let input = prepared.encrypt(&sent)?;
-                    let (output, _) = beaa_runtime::run(&prepared.program, &prepared.server, &input, &Silent)?;
-                    let answers = beaa_runtime::decrypt(
-                        prepared.program.signature(),
-                        &prepared.hash,
-                        &prepared.client,
-                        &output,
-                        None,
-                    )?;
+                    let (output, _) = ckks::run(&prepared.program, &prepared.server, &input, &Silent)?;
+                    let answers =
+                        ckks::decrypt(prepared.program.signature(), &prepared.hash, &prepared.client, &output, None)?;
                     Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
                 Ok((outcome?, taken))

@@ -3,7 +3,8 @@
 use beaa_compiler::LookupRates;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
 use beaa_ir::{InputSpec, SparseMatrix};
-use beaa_runtime::{Silent, encrypt_lookup, keygen_lookup, run_lookup};
+use beaa_runtime::Silent;
+use beaa_runtime::tfhe::{KeyPair, encrypt, keygen, run};
 
 use crate::Result;
 use crate::timing::on_threads;
@@ -30,12 +31,12 @@ pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
 /// Least seconds of each of two stages.
 fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
     let program = program(decomposition)?;
-    let (client, server) = keygen_lookup(&program.signature().parameters, Some(1))?;
+    let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1))?;
     let image = [255_u8; WIDTH];
-    let input = encrypt_lookup(program.signature(), &program_hash(&program), &client, &[&image], Some(1))?;
+    let input = encrypt(program.signature(), &program_hash(&program), &client, &[&image], Some(1), &Silent)?;
     let mut least = [f64::INFINITY; 2];
     for _ in 0..if quick { 1 } else { 5 } {
-        let (_, report) = on_threads(1, || Ok(run_lookup(&program, &server, &input, &Silent)?))?;
+        let (_, report) = on_threads(1, || Ok(run(&program, &server, &input, &Silent)?))?;
         least.iter_mut().zip(&report.stages).for_each(|(least, stage)| *least = least.min(stage.seconds));
     }
     Ok(least)

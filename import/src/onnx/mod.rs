@@ -3,6 +3,8 @@
 
 mod attributes;
 mod constant;
+mod context;
+mod convolution;
 mod dense;
 mod elementwise;
 mod fold;
@@ -13,7 +15,7 @@ mod network;
 mod proto;
 mod quadratic;
 mod reshape;
-mod windows;
+mod window;
 
 use std::path::Path;
 
