@@ -100,7 +100,7 @@ fn describe_model(model: &Model) -> Value {
         .collect();
     json!({
         "kind": "model", "name": model.name(), "input": model.input(), "classes": model.classes(),
-        "outputs": model.outputs(), "accuracy": model.accuracy(), "layers": layers, "training": model.training(),
+        "outputs": model.outputs(), "accuracy": model.accuracy(), "layers": layers, "provenance": model.provenance(),
     })
 }
 

@@ -7,9 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use beaa_datasets::Dataset;
-use beaa_ir::{Accuracy, Model, load_model};
+use beaa_ir::{Accuracy, Model, Provenance, TrainingData, load_model};
 use burn::tensor::Device;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::check::TrainConfig;
@@ -78,16 +77,11 @@ pub(crate) struct Run<'a> {
     pub(crate) stop: &'a AtomicBool,
     pub(crate) observer: &'a mut dyn Observer,
     settings: Value,
-    data: Provenance,
+    data_name: String,
+    data_checksum: String,
     started: Instant,
     /// Spent before this start.
     earlier: f64,
-}
-
-#[derive(Clone, Serialize)]
-struct Provenance {
-    name: String,
-    checksum: String,
 }
 
 impl Run<'_> {
@@ -124,7 +118,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let state = State::new(
             self.settings.clone(),
-            self.data.checksum.clone(),
+            self.data_checksum.clone(),
             phase,
             position,
             statistics.to_vec(),
@@ -243,7 +237,8 @@ fn begin<'a>(
         stop,
         observer,
         settings,
-        data: Provenance { name: dataset.name().to_owned(), checksum: dataset.checksum() },
+        data_name: dataset.name().to_owned(),
+        data_checksum: dataset.checksum(),
         started: Instant::now(),
         earlier: 0.0,
     })
@@ -265,7 +260,7 @@ fn open(run: &mut Run<'_>, resume: bool) -> Result<Option<Checkpoint>> {
         run.note("there is no checkpoint to resume from; starting at the beginning".to_owned());
         return Ok(None);
     };
-    let found = checkpoint::load(&path, &run.settings, &run.data.checksum)?;
+    let found = checkpoint::load(&path, &run.settings, &run.data_checksum)?;
     run.earlier = found.state.seconds;
     let at = found.state.position;
     run.note(format!("resuming the {} after {} epochs and {} steps", found.state.phase, at.epoch, at.step));
@@ -284,7 +279,7 @@ fn train_teacher(run: &mut Run<'_>, resumed: Option<Checkpoint>) -> Result<std::
         None => {
             let mut literal =
                 initial::teacher(run.config, run.splits.input.clone(), &run.splits.classes)?.into_literal();
-            literal.training = training(run, Phase::Teacher);
+            literal.provenance = provenance(run, Phase::Teacher)?;
             (literal.try_into()?, Position::default(), Vec::new())
         }
     };
@@ -325,11 +320,11 @@ fn begin_student(run: &mut Run<'_>, teacher: Model) -> Result<Checkpoint> {
     let ranges: Vec<_> = start.statistics.iter().map(|s| s.range).collect();
     let teacher = if literal.student.start.is_none() { set_ranges(teacher, &ranges)? } else { teacher };
     let mut student = start.student.into_literal();
-    student.training = training(run, Phase::Student);
+    student.provenance = provenance(run, Phase::Student)?;
     let student: Model = student.try_into()?;
     run.save(Phase::Student, Position::default(), &start.statistics, &teacher, Some(&student), Vec::new())?;
     let path = checkpoint::newest(run.folder)?.ok_or_else(|| incomplete(run.folder))?;
-    checkpoint::load(&path, &run.settings, &run.data.checksum)
+    checkpoint::load(&path, &run.settings, &run.data_checksum)
 }
 
 /// The trained student, or where it was interrupted.
@@ -417,8 +412,19 @@ fn finish(run: &Run<'_>, teacher: Model, student: Model) -> Result<Trained> {
 }
 
 /// What is kept in the model file.
-fn training(run: &Run<'_>, phase: Phase) -> Value {
-    json!({ "phase": phase, "seed": run.seed(), "data": run.data, "configuration": run.config })
+fn provenance(run: &Run<'_>, phase: Phase) -> Result<Provenance> {
+    let data = &run.config.literal().data;
+    Ok(Provenance {
+        data: Some(TrainingData {
+            name: Some(run.data_name.clone()),
+            source: Some(serde_json::to_value(&data.source)?),
+            checksum: Some(run.data_checksum.clone()),
+            pixel_bits: data.pixel_bits,
+        }),
+        seed: Some(run.seed()),
+        record: json!({ "phase": phase, "configuration": run.config }),
+        ..Provenance::default()
+    })
 }
 
 fn incomplete(folder: &Path) -> Error {

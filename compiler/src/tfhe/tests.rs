@@ -1,7 +1,7 @@
 //! The whole lowering on small networks: ReLU and quadratics, files, what is refused.
 
 use beaa_ir::tfhe::{evaluate, load_program, quantise_pixels, save_program};
-use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Tensor};
+use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Provenance, Tensor};
 
 use super::{Options, compile, explain};
 use crate::Machine;
@@ -50,7 +50,7 @@ fn model(functions: [Activation; 2]) -> Model {
         classes: Vec::new(),
         layers,
         accuracy: None,
-        training: serde_json::Value::Null,
+        provenance: Provenance::default(),
     };
     Model::try_from(literal).unwrap()
 }
