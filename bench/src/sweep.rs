@@ -6,10 +6,11 @@ use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{
     EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
 };
-use beaa_compiler::Options;
+use beaa_compiler::ckks::Options;
 use beaa_ir::Model;
 use beaa_ir::ckks::StepOp;
 use beaa_runtime::LayerTime;
+use beaa_runtime::ckks::EncryptedInput;
 use serde::Serialize;
 
 use crate::fixtures::operands::{matrix, residues};
@@ -172,7 +173,7 @@ pub fn measure_sweeps(model: &Model, quick: bool) -> Result<SweepFigures> {
 }
 
 /// Least processor seconds of a run, and of its linear layers.
-fn best(prepared: &ProgramFixture, input: &beaa_runtime::EncryptedInput, quick: bool) -> Result<(f64, f64)> {
+fn best(prepared: &ProgramFixture, input: &EncryptedInput, quick: bool) -> Result<(f64, f64)> {
     let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
     let operations = |l: &LayerTime| -> f64 {
         let own = l.operations.iter().filter(|o| o.operation == "linear");

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use beaa_ir::ckks::{SignatureFile, load_signature};
 use beaa_ir::tfhe;
 use beaa_lab::metrics::{accuracy, percent, predictions};
-use beaa_runtime::{ClientKey, EncryptedOutput};
+use beaa_runtime::ckks::{self, ClientKey, EncryptedOutput};
 use clap::Args;
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
     }
     let signature = &interface.signature;
-    let logits = beaa_runtime::decrypt(signature, &interface.program, &key, &output, flooding)?;
+    let logits = ckks::decrypt(signature, &interface.program, &key, &output, flooding)?;
     show(arguments, logits, &signature.classes, flooding, context)
 }
 

@@ -8,7 +8,7 @@ use beaa_ir::ckks::load_signature;
 use beaa_lab::Reporter;
 use beaa_lab::files;
 use beaa_lab::model_images::normalise;
-use beaa_runtime::ClientKey;
+use beaa_runtime::ckks::{self, ClientKey};
 use clap::Args;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let (images, data_set) = images(arguments, signature.input.shape, signature.parameters.degree, context)?;
     let inputs = normalise(&images, &signature.input)?;
     let work = Work::new(&context.console);
-    let encrypted = beaa_runtime::encrypt(signature, &interface.program, &key, &inputs, arguments.seed, &work)?;
+    let encrypted = ckks::encrypt(signature, &interface.program, &key, &inputs, arguments.seed, &work)?;
     context.check_interrupted("encrypting; nothing was written")?;
     files::parent(&arguments.out)?;
     let size = encrypted.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;

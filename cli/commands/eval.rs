@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 lookup::evaluate(&program, &images)
             } else {
                 let program = load_program(path).with_context(doing)?;
-                beaa_runtime::run_clear(&program, &normalise(&images, &program.signature().input)?)?
+                beaa_runtime::plaintext::run(&program, &normalise(&images, &program.signature().input)?)?
             };
             let of_program = predictions(&compiled);
             Some(ProgramEvaluation {

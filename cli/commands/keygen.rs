@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use beaa_ir::ckks::load_signature;
 use beaa_lab::files;
+use beaa_runtime::ckks::{KeyPair, keygen};
 use clap::Args;
 use serde_json::json;
 
@@ -37,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let interface = load_signature(&arguments.program)
         .with_context(|| format!("reading program {}", arguments.program.display()))?;
     let (secret, evaluation) = arguments.places()?;
-    let (client, server) = beaa_runtime::keygen(&interface.signature.parameters, arguments.seed)?;
+    let KeyPair { client, server } = keygen(&interface.signature.parameters, arguments.seed)?;
     client.save(&secret).with_context(|| format!("writing {}", secret.display()))?;
     server.save(&evaluation).with_context(|| format!("writing {}", evaluation.display()))?;
     arguments.print(client.id(), server.bytes(), context)

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use beaa_ir::ckks::load_program;
 use beaa_lab::Reporter;
 use beaa_lab::{files, memory};
-use beaa_runtime::{EncryptedInput, ServerKey, plan};
+use beaa_runtime::ckks::{self, EncryptedInput, ServerKey, schedule};
 use clap::Args;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         .with_context(|| format!("reading evaluation key {}", arguments.keys.display()))?;
     let input =
         EncryptedInput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
-    let planned = plan(&program, true).peak_bytes;
+    let planned = schedule(&program).peak_bytes;
     if let Some(available) = memory::available().filter(|a| *a < planned) {
         context.console.warn(format_args!(
             "running takes {} of memory, {} are available; a program compiled with --memory takes less",
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         ));
     }
     let work = Work::new(&context.console);
-    let (output, report) = beaa_runtime::run(&program, &key, &input, &work)?;
+    let (output, report) = ckks::run(&program, &key, &input, &work)?;
     context.check_interrupted("running; nothing was written")?;
     files::parent(&arguments.out)?;
     let size = output.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;

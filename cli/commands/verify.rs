@@ -12,7 +12,8 @@ use beaa_lab::metrics::{agreeing, largest_difference, predictions};
 use beaa_lab::model_images::normalise;
 use beaa_lab::model_images::trained_on;
 use beaa_lab::report::tables;
-use beaa_runtime::Verification;
+use beaa_runtime::ckks::{self, Verification};
+use beaa_runtime::plaintext;
 use beaa_trainer::DeviceKind;
 use clap::Args;
 use serde::Serialize;
@@ -79,17 +80,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => None,
         Some(model) => {
             let of_model = beaa_trainer::predict(model, &images, DeviceKind::default())?;
-            let of_program = beaa_runtime::run_clear(&program, &inputs)?;
+            let of_program = plaintext::run(&program, &inputs)?;
             Some(AgainstModel {
                 largest_logit_difference: largest_difference(&of_model, &of_program),
                 agreeing: agreeing(&predictions(&of_model), &predictions(&of_program)),
             })
         }
     };
-    let (client, server) = beaa_runtime::keygen(&program.signature().parameters, arguments.seed)?;
+    let keys = ckks::keygen(&program.signature().parameters, arguments.seed)?;
     context.check_interrupted("making keys")?;
     let work = Work::new(&context.console);
-    let verification = beaa_runtime::verify(&program, &client, &server, &inputs, arguments.seed, &work)?;
+    let verification = ckks::verify(&program, &keys, &inputs, arguments.seed, &work)?;
     let result = Verified { verification, model: against_model };
     context.print(&result, || text(&result))?;
     match result.verification.holds {

@@ -3,18 +3,19 @@
 use anyhow::{Context as _, Result};
 use beaa_ir::tfhe::load_signature;
 use beaa_lab::files;
-use beaa_runtime::{LookupClientKey, LookupOutput, decrypt_lookup, encrypt_lookup, keygen_lookup};
+use beaa_runtime::tfhe::{self, ClientKey, EncryptedOutput, KeyPair};
 use serde_json::json;
 
 use crate::commands::labels::Labels;
 use crate::commands::{decrypt, encrypt, keygen};
 use crate::context::Context;
+use crate::progress::Work;
 
 pub(crate) fn keygen(arguments: &keygen::Arguments, context: &Context) -> Result<()> {
     let doing = || format!("reading program {}", arguments.program.display());
     let interface = load_signature(&arguments.program).with_context(doing)?;
     let (secret, evaluation) = arguments.places()?;
-    let (client, server) = keygen_lookup(&interface.signature.parameters, arguments.seed)?;
+    let KeyPair { client, server } = tfhe::keygen(&interface.signature.parameters, arguments.seed)?;
     client.save(&secret).with_context(|| format!("writing {}", secret.display()))?;
     server.save(&evaluation).with_context(|| format!("writing {}", evaluation.display()))?;
     arguments.print(client.id(), server.bytes(), context)
@@ -23,14 +24,14 @@ pub(crate) fn keygen(arguments: &keygen::Arguments, context: &Context) -> Result
 pub(crate) fn encrypt(arguments: &encrypt::Arguments, context: &Context) -> Result<()> {
     let doing = || format!("reading program {}", arguments.program.display());
     let interface = load_signature(&arguments.program).with_context(doing)?;
-    let key =
-        LookupClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
+    let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let signature = &interface.signature;
     // One image unless more are asked for: each takes seconds.
     let most = arguments.part.limit.unwrap_or(1).max(arguments.images.len());
     let (images, data_set) = encrypt::images(arguments, signature.input.shape, most, context)?;
     let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
-    let encrypted = encrypt_lookup(signature, &interface.program, &key, &pixels, arguments.seed)?;
+    let encrypted =
+        tfhe::encrypt(signature, &interface.program, &key, &pixels, arguments.seed, &Work::new(&context.console))?;
     files::parent(&arguments.out)?;
     let size = encrypted.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;
     if let Some(path) = &arguments.labels {
@@ -56,13 +57,12 @@ pub(crate) fn encrypt(arguments: &encrypt::Arguments, context: &Context) -> Resu
 pub(crate) fn decrypt(arguments: &decrypt::Arguments, context: &Context) -> Result<Vec<Vec<f64>>> {
     let doing = || format!("reading program {}", arguments.program.display());
     let interface = load_signature(&arguments.program).with_context(doing)?;
-    let key =
-        LookupClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
+    let key = ClientKey::load(&arguments.key).with_context(|| format!("reading key {}", arguments.key.display()))?;
     let output =
-        LookupOutput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
+        EncryptedOutput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
     if arguments.share.is_some() {
         context.console.note("results are exact integers without any noise of the encryption: nothing is to be hidden");
     }
-    let integers = decrypt_lookup(&interface.signature, &interface.program, &key, &output)?;
+    let integers = tfhe::decrypt(&interface.signature, &interface.program, &key, &output)?;
     Ok(integers.iter().map(|i| interface.signature.logits(i)).collect())
 }

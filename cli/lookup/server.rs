@@ -5,7 +5,7 @@ use beaa_ir::tfhe::load_program;
 use beaa_lab::Reporter;
 use beaa_lab::files;
 use beaa_lab::metrics::{accuracy, percent, predictions};
-use beaa_runtime::{LookupInput, LookupServerKey, keygen_lookup, run_lookup, verify_lookup};
+use beaa_runtime::tfhe::{self, EncryptedInput, ServerKey};
 use serde_json::json;
 
 use crate::commands::{run, verify};
@@ -16,12 +16,12 @@ use crate::progress::Work;
 pub(crate) fn run(arguments: &run::Arguments, context: &Context) -> Result<()> {
     let program =
         load_program(&arguments.program).with_context(|| format!("reading program {}", arguments.program.display()))?;
-    let key = LookupServerKey::load(&arguments.keys)
+    let key = ServerKey::load(&arguments.keys)
         .with_context(|| format!("reading evaluation key {}", arguments.keys.display()))?;
     let input =
-        LookupInput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
+        EncryptedInput::load(&arguments.input).with_context(|| format!("reading {}", arguments.input.display()))?;
     let work = Work::new(&context.console);
-    let (output, report) = run_lookup(&program, &key, &input, &work)?;
+    let (output, report) = tfhe::run(&program, &key, &input, &work)?;
     context.check_interrupted("running; nothing was written")?;
     files::parent(&arguments.out)?;
     let size = output.save(&arguments.out).with_context(|| format!("writing {}", arguments.out.display()))?;
@@ -61,9 +61,9 @@ pub(crate) fn verify(arguments: &verify::Arguments, context: &Context) -> Result
     // One image unless more are asked for: each takes seconds.
     let images = images.take(arguments.part.limit.unwrap_or(1));
     let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
-    let (client, server) = keygen_lookup(&program.signature().parameters, arguments.seed)?;
+    let keys = tfhe::keygen(&program.signature().parameters, arguments.seed)?;
     let work = Work::new(&context.console);
-    let found = verify_lookup(&program, &client, &server, &pixels, arguments.seed, &work)?;
+    let found = tfhe::verify(&program, &keys, &pixels, arguments.seed, &work)?;
     let logits: Vec<Vec<f64>> = found.outputs.iter().map(|o| program.signature().logits(o)).collect();
     let right = accuracy(&predictions(&logits), images.labels());
     let result = json!({"verification": found, "accuracy": right});

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use beaa_datasets::Dataset;
-use beaa_ir::{Accuracy, Model};
+use beaa_ir::{Accuracy, Model, Provenance, TrainingData};
 use burn::tensor::Device;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::config::{TrainConfig, TrainLiteral};
 use crate::data::Splits;
@@ -109,10 +109,23 @@ impl<'a> Session<'a> {
         Ok(Accuracy { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
     }
 
-    /// What a model file keeps of this run.
-    pub(crate) fn training_record(&self, phase: Phase) -> Value {
-        let data = json!({ "name": self.data_name, "checksum": self.identity.data });
-        json!({ "phase": phase, "seed": self.literal().seed, "data": data, "configuration": self.config })
+    /// What a model file says of this run.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] if the description of the data cannot be written as JSON.
+    pub(crate) fn provenance(&self, phase: Phase) -> Result<Provenance> {
+        let data = &self.literal().data;
+        Ok(Provenance {
+            data: Some(TrainingData {
+                name: Some(self.data_name.clone()),
+                source: Some(serde_json::to_value(&data.source)?),
+                checksum: Some(self.identity.data.clone()),
+                pixel_bits: data.pixel_bits,
+            }),
+            seed: Some(self.literal().seed),
+            record: json!({ "phase": phase, "configuration": self.config }),
+            ..Provenance::default()
+        })
     }
 
     /// Writes a checkpoint and returns its folder.

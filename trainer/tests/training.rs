@@ -117,8 +117,8 @@ fn teacher_and_student_learn_and_are_exported_whole() {
     assert_eq!(trained.student.accuracy(), Some(trained.student_accuracy));
     assert_eq!((trained.teacher.name(), trained.student.name()), ("small-teacher", "small-student"));
     assert_eq!(polynomials(&trained.student), [vec![4, 8, 8], vec![4, 8, 8]]);
-    assert_eq!(trained.student.training()["seed"], 7);
-    assert_eq!(trained.student.training()["configuration"]["student"]["lambda"], 0.7f32 as f64);
+    assert_eq!(trained.student.provenance().seed, Some(7));
+    assert_eq!(trained.student.provenance().record["configuration"]["student"]["lambda"], 0.7f32 as f64);
     assert_eq!(trained.polynomials.len(), 8);
     for sample in &trained.polynomials {
         assert_eq!(sample.histogram.iter().sum::<u32>(), 256);

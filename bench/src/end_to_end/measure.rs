@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use beaa_compiler::{Machine, forecast};
+use beaa_compiler::Machine;
+use beaa_compiler::ckks::forecast;
 use beaa_ir::Model;
-use beaa_runtime::{EncryptedInput, plan};
+use beaa_runtime::ckks::{self, EncryptedInput};
 
 use super::figures::{BaselineFigures, NetworkFigures};
 use crate::baseline_f32::{BaselineF32, by_element};
@@ -37,7 +38,7 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
     let runs = time_runs(&fixture, &input, settings)?;
     let fastest = &runs.fastest;
     let (answers, [decrypt]) =
-        on_each(repetitions, [1], || Ok(beaa_runtime::decrypt(signature, hash, client, &fastest.output, None)?))?;
+        on_each(repetitions, [1], || Ok(ckks::decrypt(signature, hash, client, &fastest.output, None)?))?;
 
     let (plain, expected) = baseline(model, &inputs, settings.quick)?;
     let allowed_error = DEVIATIONS * settings.options.logit_error;
@@ -48,7 +49,7 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
         return Err(Error::Wrong { operation, found: largest_error, allowed: allowed_error });
     }
 
-    let schedule = plan(program, true);
+    let schedule = ckks::schedule(program);
     let predicted = forecast(program, machine);
     let parts = part_figures(program, &schedule, &fastest.layers, &predicted, fastest.seconds);
     let operations = operation_figures(program, &schedule, &fastest.layers, fastest.seconds);

@@ -1,7 +1,9 @@
 //! The untrained teacher: layers of the configuration with seeded He weights. Must never draw from Burn's global generator,
 //! or models would depend on what else runs.
 
-use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Pool2d, Shape, Tensor};
+use beaa_ir::{
+    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Pool2d, Provenance, Shape, Tensor,
+};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -50,9 +52,9 @@ pub(crate) fn untrained_teacher(config: &TrainConfig, input: InputSpec, classes:
     if !problems.is_empty() {
         return Err(Error::Config { problems });
     }
-    let training = serde_json::Value::Null;
+    let provenance = Provenance::default();
     let name = format!("{}-teacher", literal.name);
-    Ok(ModelLiteral { name, input, classes: classes.to_vec(), layers, accuracy: None, training }.try_into()?)
+    Ok(ModelLiteral { name, input, classes: classes.to_vec(), layers, accuracy: None, provenance }.try_into()?)
 }
 
 /// Outer error: the layer does not fit; inner: the model language refused a tensor.

@@ -64,7 +64,7 @@ pub(crate) fn begin_student(session: &Session<'_>, teacher: Model) -> Result<Stu
         }
     };
     let mut student = start.student.into_literal();
-    student.training = session.training_record(Phase::Student);
+    student.provenance = session.provenance(Phase::Student)?;
     let network = NetworkState::untrained(student.try_into()?);
     let subject = Subject::Student { teacher: teacher.clone(), statistics: start.statistics.clone() };
     session.save(&subject, &network)?;

@@ -29,7 +29,7 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
             let splits = &session.splits;
             let untrained = untrained_teacher(session.config, splits.input.clone(), &splits.classes)?;
             let mut literal = untrained.into_literal();
-            literal.training = session.training_record(Phase::Teacher);
+            literal.provenance = session.provenance(Phase::Teacher)?;
             NetworkState::untrained(literal.try_into()?)
         }
     };

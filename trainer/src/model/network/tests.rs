@@ -1,6 +1,6 @@
 //! Networks against the reference evaluation of their models. Must never depend on data or on a trained model.
 
-use beaa_ir::{Conv2d, InputSpec, Layer, Linear, ModelLiteral, Polynomial, Pool2d, Range, evaluate};
+use beaa_ir::{Conv2d, InputSpec, Layer, Linear, ModelLiteral, Polynomial, Pool2d, Provenance, Range, evaluate};
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn model() -> Model {
             layer("last", LayerOp::Linear(Linear { weight: numbers(&[3, 5], 15), bias: None })),
         ],
         accuracy: None,
-        training: serde_json::Value::Null,
+        provenance: Provenance::default(),
     };
     literal.try_into().unwrap()
 }
