@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use beaa_compiler::{Options, compile};
+use beaa_compiler::ckks::{Options, compile};
 use beaa_datasets::{Images, SourceSpec, Split};
 use beaa_ir::ckks::{Program, program_hash};
 use beaa_ir::{Model, evaluate, load_model};

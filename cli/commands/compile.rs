@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{Compiled, Options, compile_for, explain};
+use beaa_compiler::ckks::{Compiled, Options, compile_for, explain};
 use beaa_datasets::SourceSpec;
 use beaa_ir::ckks::{SignatureFile, save_program, save_signature};
 use beaa_ir::{Model, load_model};

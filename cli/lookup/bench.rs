@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use beaa_bench::{BackendFigures, BenchSettings, BreakEvenCase, compare_backends, random_pixels};
-use beaa_compiler::{LookupOptions, Machine, Options};
+use beaa_compiler::ckks::Options;
+use beaa_compiler::{Machine, tfhe};
 use beaa_ir::Model;
 
 use super::compile::{calibration, options};
@@ -23,7 +24,7 @@ pub(crate) fn compare(
         true => (calibration(target.samples.as_ref(), model, roots)?, options(target.agreement, model)),
         // It has no classes worth keeping: the cheapest integers will do.
         false => {
-            (random_pixels(model, IMAGES, setting.seed), LookupOptions { agreement: 0.0, ..LookupOptions::default() })
+            (random_pixels(model, IMAGES, setting.seed), tfhe::Options { agreement: 0.0, ..tfhe::Options::default() })
         }
     };
     // What `ckks` would keep classes by are samples that it is not given here.

@@ -1,7 +1,7 @@
 //! `beaa compile --backend tfhe`: calibrated on training images. Must never look at a test image.
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{LookupOptions, compile_lookup, explain_lookup};
+use beaa_compiler::tfhe;
 use beaa_datasets::SourceSpec;
 use beaa_ir::Model;
 use beaa_ir::tfhe::{SignatureFile, save_program, save_signature};
@@ -29,7 +29,7 @@ pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -
     options.pixel_bits = arguments.pixel_bits.or(options.pixel_bits);
     let pixels = calibration(arguments.target.samples.as_ref(), model, &arguments.roots)?;
     let machine = arguments.rates.load()?;
-    let compiled = compile_lookup(model, &options, &machine, &pixels)?;
+    let compiled = tfhe::compile(model, &options, &machine, &pixels)?;
     files::parent(&arguments.out)?;
     let doing = || format!("writing program {}", arguments.out.display());
     save_program(&compiled.program, &arguments.out).with_context(doing)?;
@@ -45,12 +45,12 @@ pub(crate) fn compile(arguments: &Arguments, model: &Model, context: &Context) -
             100.0 * options.agreement
         ));
     }
-    context.print(&record, || explain_lookup(&compiled.report))
+    context.print(&record, || tfhe::explain(&compiled.report))
 }
 
 /// Those that the model asks for, with this agreement if one is given.
-pub(super) fn options(agreement: Option<f64>, model: &Model) -> LookupOptions {
-    let mut options = LookupOptions::default();
+pub(super) fn options(agreement: Option<f64>, model: &Model) -> tfhe::Options {
+    let mut options = tfhe::Options::default();
     options.agreement = agreement.unwrap_or(options.agreement);
     options.pixel_bits = trained_pixel_bits(model);
     options

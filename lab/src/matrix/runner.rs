@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::compile_for;
+use beaa_compiler::ckks::compile_for;
 use beaa_datasets::{Dataset, Images, SourceSpec, Split};
 use beaa_ir::Model;
 
