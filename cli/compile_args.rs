@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{Compiled, LookupOptions, Options, compile_for};
+use beaa_compiler::ckks::{Compiled, Options, compile_for};
+use beaa_compiler::tfhe;
 use beaa_datasets::SourceSpec;
 use beaa_ir::Model;
 use beaa_lab::experiment;
@@ -87,8 +88,8 @@ impl CompileArgs {
     }
 
     /// Options for the tfhe backend: the agreement of these flags, and the pixels that the model was trained on.
-    pub(crate) fn tfhe_options(&self, model: &Model) -> LookupOptions {
-        let mut options = LookupOptions::default();
+    pub(crate) fn tfhe_options(&self, model: &Model) -> tfhe::Options {
+        let mut options = tfhe::Options::default();
         options.agreement = self.agreement.unwrap_or(options.agreement);
         options.pixel_bits = trained_pixel_bits(model);
         options

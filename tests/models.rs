@@ -4,11 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use beaa_compiler::{Options, compile};
+use beaa_compiler::ckks::{Options, compile};
 use beaa_datasets::{Images, SourceSpec, Split};
 use beaa_ir::ckks::{Program, program_hash};
 use beaa_ir::{Model, evaluate, load_model};
-use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear};
+use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run};
+use beaa_runtime::{Silent, plaintext};
 
 /// Blots of random place and size: the values and the shape of the data sets, without their files.
 fn image(seed: usize, [channels, height, width]: [usize; 3]) -> Vec<u8> {
@@ -43,7 +44,7 @@ fn committed_students_are_small_and_come_with_their_configuration_and_log() {
         let (model, folder) = (load_model(file).unwrap(), file.parent().unwrap());
         let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
         let config: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(config["seed"], model.training()["seed"], "{}", file.display());
+        assert_eq!(config["seed"], serde_json::json!(model.provenance().seed), "{}", file.display());
         assert!(std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap().lines().count() > 1);
     }
 }
@@ -56,8 +57,8 @@ fn made_up(model: &Model, count: usize) -> Vec<Vec<f32>> {
 fn test_images(model: &Model, set: &str, roots: &[PathBuf], count: usize) -> Images {
     let spec: SourceSpec = serde_json::from_str(set).unwrap();
     let images = beaa_datasets::open(&spec, roots).unwrap().split(Split::Test).take(count);
-    let bits = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
-    bits.map_or(images.clone(), |bits| images.rounded(bits as u32))
+    let bits = model.provenance().data.as_ref().and_then(|d| d.pixel_bits);
+    bits.map_or(images.clone(), |bits| images.rounded(bits))
 }
 
 /// The first 300 test images of MNIST, which the repository holds.
@@ -100,12 +101,12 @@ fn answers_encrypted_as_in_clear(
     [scheme, rounding]: [f64; 2],
 ) -> Vec<Vec<f64>> {
     let signature = program.signature();
-    let (client, server) = keygen(&signature.parameters, None).unwrap();
+    let KeyPair { client, server } = keygen(&signature.parameters, None).unwrap();
     let hash = program_hash(program);
     let input = encrypt(signature, &hash, &client, images, None, &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
     let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
-    let clear = run_clear(program, images).unwrap();
+    let clear = plaintext::run(program, images).unwrap();
     for ((answer, clear), image) in answers.iter().zip(&clear).zip(images) {
         let exact = evaluate(model, image).unwrap();
         for ((a, c), e) in answer.iter().zip(clear).zip(&exact) {
@@ -137,7 +138,7 @@ fn large_students_compile_and_answer_in_clear() {
         assert!(model.accuracy().unwrap().test.unwrap() >= 0.82);
         let program = compiled(&model, 1.0 / 16.0);
         let images = made_up(&model, 4);
-        for (clear, image) in run_clear(&program, &images).unwrap().iter().zip(&images) {
+        for (clear, image) in plaintext::run(&program, &images).unwrap().iter().zip(&images) {
             for (c, e) in clear.iter().zip(&evaluate(&model, image).unwrap()) {
                 assert!((c - e).abs() < 1.0, "{c} compiled, {e} exact");
             }

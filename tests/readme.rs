@@ -151,6 +151,30 @@ fn prose_fits_a_window() {
     }
 }
 
+/// The compiler's snapshot of a small network's program.
+fn snapshot() -> String {
+    let mut open = vec![root().join("compiler")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()) {
+            let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+            if entry.is_dir() && name != "target" {
+                open.push(entry);
+            } else if name.ends_with("small_program.snap") {
+                return std::fs::read_to_string(entry).unwrap();
+            }
+        }
+    }
+    panic!("no snapshot of a small program");
+}
+
+#[test]
+fn the_program_on_the_page_of_concepts_is_what_the_compiler_gives() {
+    let page = text_of(Path::new("docs/concepts.md"));
+    let block = page.split("```text\n").find(|b| b.starts_with("program ")).unwrap();
+    let program = block.split("```").next().unwrap();
+    assert!(snapshot().contains(program), "docs/concepts.md shows an old program:\n{program}");
+}
+
 #[test]
 fn the_table_of_contents_names_every_page() {
     let contents = text_of(Path::new("docs/README.md"));

@@ -1,7 +1,7 @@
 //! Every arithmetic path of the engine against the peak of the instruction that it spends its time in, both measured in
 //! the same run, in turn. Must never compare with a peak from a data sheet: clocks differ from one minute to the next.
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, Instruction, Kernel, Panels, Parameters};
 use serde::Serialize;
@@ -73,7 +73,7 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let bias = vec![0; rows];
     let linear = |p: &Parameters, batch: &Batch, panels: &Panels| {
         let op = Op::Linear { terms: vec![(Operand::Input(0), panels)], bias: &bias };
-        Ok(pointwise::run(p, 1, &[Source::Stored(batch)], &[op]).map(drop)?)
+        Ok(pointwise::run(p, 1, &[InputBatch::Stored(batch)], &[op]).map(drop)?)
     };
     let mut count = 0;
     let mut peak = || {
@@ -83,8 +83,9 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let (mut run_dense, mut run_sparse) =
         (|| linear(&parameters, &batch, &dense), || linear(&parameters, &batch, &sparse));
     let mut run_wide = || linear(&wider, &wide_batch, &dense);
-    let mut run_square =
-        || Ok(pointwise::run(&parameters, 1, &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?);
+    let mut run_square = || {
+        Ok(pointwise::run(&parameters, 1, &[InputBatch::Stored(&pairs)], &[Op::Square(Operand::Input(0))]).map(drop)?)
+    };
     let effort = Repetitions::small(quick);
     let effort = Repetitions { seconds: 4.0 * effort.seconds, ..effort };
     let times = alternate(effort, &mut [&mut peak, &mut run_dense, &mut run_sparse, &mut run_square, &mut run_wide])?;

@@ -16,6 +16,7 @@ mod fixtures;
 mod kernels;
 mod op_counts;
 mod report;
+mod settings;
 mod sweep;
 mod timing;
 
@@ -24,7 +25,7 @@ pub use break_even::{BackendCost, BackendFigures, BackendPoint};
 pub use break_even::{BreakEvenCase, compare_backends};
 pub use calibrate::calibrate;
 pub use checks::{RatioCheck, checks};
-pub use end_to_end::{BaselineFigures, BenchSettings, MemoryProbe, NetworkFigures, measure_network};
+pub use end_to_end::{BaselineFigures, NetworkFigures, measure_network};
 pub use error::{Error, Result};
 pub use fixtures::random_network::{NetworkRecipe, random_images, random_network, random_pixels};
 pub use kernels::{KernelFigures, PassFigures, measure_kernels};
@@ -32,5 +33,6 @@ pub use op_counts::{OperationFigures, PartFigures};
 pub use report::{
     Table, backend_plots, backend_tables, check_table, fill_page, kernel_tables, network_tables, plots, sweep_tables,
 };
+pub use settings::{BenchSettings, MemoryProbe};
 pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, measure_sweeps};
 pub use timing::TimeSample;

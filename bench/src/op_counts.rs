@@ -1,10 +1,9 @@
 //! What each part of a run did, counted from the program: products of residues and bytes of residues read and written.
 //! Must never count what the run keeps in the cache: a fused part reads its inputs and writes its last result.
 
-use beaa_compiler::Forecast;
-use beaa_ir::ckks::Part;
-use beaa_ir::ckks::{Program, StepOp, ValueId, ValueInfo};
-use beaa_runtime::{LayerTime, Schedule};
+use beaa_compiler::ckks::Forecast;
+use beaa_ir::ckks::{Part, Program, Schedule, StepOp, ValueId, ValueInfo};
+use beaa_runtime::LayerTime;
 use serde::Serialize;
 
 /// One part of a run.

@@ -1,15 +1,16 @@
 //! How times grow: with the batch, the depth of the network, the ring and its limbs, and the weights that are left. All on
 //! one thread, in processor seconds. Must never interpolate: every point is a run.
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{
     EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
 };
-use beaa_compiler::Options;
+use beaa_compiler::ckks::Options;
 use beaa_ir::Model;
 use beaa_ir::ckks::StepOp;
 use beaa_runtime::LayerTime;
+use beaa_runtime::ckks::EncryptedInput;
 use serde::Serialize;
 
 use crate::fixtures::operands::{matrix, residues};
@@ -172,7 +173,7 @@ pub fn measure_sweeps(model: &Model, quick: bool) -> Result<SweepFigures> {
 }
 
 /// Least processor seconds of a run, and of its linear layers.
-fn best(prepared: &ProgramFixture, input: &beaa_runtime::EncryptedInput, quick: bool) -> Result<(f64, f64)> {
+fn best(prepared: &ProgramFixture, input: &EncryptedInput, quick: bool) -> Result<(f64, f64)> {
     let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
     let operations = |l: &LayerTime| -> f64 {
         let own = l.operations.iter().filter(|o| o.operation == "linear");
@@ -211,7 +212,7 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     let bias = vec![0; rows];
     let pairs = residues(&p, limbs, 2, columns)?;
     let run = |op: &Op<'_>| {
-        Ok(pointwise::run(&p, pairs.limbs(), &[Source::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
+        Ok(pointwise::run(&p, pairs.limbs(), &[InputBatch::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
     };
     let linear = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
     let linear = sample(effort, || run(&linear))?.minimum;

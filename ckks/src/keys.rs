@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use crate::error::operand;
-use crate::sample::{PublicSeed, SecretRng, Uniform};
+use crate::ring::sample::{PublicSeed, SecretRng, Uniform};
 use crate::{Parameters, Result, kernel};
 
 /// The secret key: N coefficients of -1, 0, 1.
@@ -69,14 +69,14 @@ impl SecretKey {
 pub struct EvaluationKey {
     seed: PublicSeed,
     /// Per digit the masked half, `[prime][N]`.
-    masked: Vec<Vec<u64>>,
+    b: Vec<Vec<u64>>,
     /// Per digit the uniform half, expanded from the seed.
-    uniform: Vec<Vec<u64>>,
+    a: Vec<Vec<u64>>,
 }
 
 impl std::fmt::Debug for EvaluationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "EvaluationKey({} digits)", self.masked.len())
+        write!(f, "EvaluationKey({} digits)", self.b.len())
     }
 }
 
@@ -85,14 +85,14 @@ impl EvaluationKey {
     pub fn generate(parameters: &Parameters, secret: &SecretKey, rng: &mut SecretRng) -> Self {
         let seed = rng.public_seed();
         let n = parameters.degree();
-        let uniform = expand(parameters, &seed);
-        let masked = uniform
+        let a = expand(parameters, &seed);
+        let b = a
             .iter()
             .enumerate()
             .map(|(digit, a)| {
                 let mut error = Zeroizing::new(vec![0_i64; n]);
                 rng.add_error(&mut error);
-                let mut masked = Vec::with_capacity(a.len());
+                let mut half = Vec::with_capacity(a.len());
                 for (index, (t, a)) in parameters.all_transforms().iter().zip(a.chunks(n)).enumerate() {
                     let q = t.modulus();
                     let s = secret.values(index);
@@ -105,16 +105,16 @@ impl EvaluationKey {
                             *b = q.add(*b, q.mul(p, q.mul(s, s)));
                         }
                     }
-                    masked.extend(b);
+                    half.extend(b);
                 }
-                masked
+                half
             })
             .collect();
-        Self { seed, masked, uniform }
+        Self { seed, b, a }
     }
 
-    /// From the parts that [`Self::seed`] and [`Self::masked`] give.
-    pub fn from_parts(parameters: &Parameters, seed: PublicSeed, masked: Vec<Vec<u64>>) -> Result<Self> {
+    /// From the parts that [`Self::seed`] and [`Self::b`] give.
+    pub fn from_parts(parameters: &Parameters, seed: PublicSeed, b: Vec<Vec<u64>>) -> Result<Self> {
         let n = parameters.degree();
         let fits = |digit: &Vec<u64>| {
             digit.len() == parameters.all_transforms().len() * n
@@ -124,15 +124,15 @@ impl EvaluationKey {
                     .zip(digit.chunks(n))
                     .all(|(t, c)| c.iter().all(|&v| v < t.modulus().value()))
         };
-        if masked.len() != parameters.max_limbs() || !masked.iter().all(fits) {
+        if b.len() != parameters.max_limbs() || !b.iter().all(fits) {
             return Err(operand(
                 "reading an evaluation key",
                 "other contents",
                 format!("{} digits of canonical residues", parameters.max_limbs()),
             ));
         }
-        let uniform = expand(parameters, &seed);
-        Ok(Self { seed, masked, uniform })
+        let a = expand(parameters, &seed);
+        Ok(Self { seed, b, a })
     }
 
     /// The seed of the uniform halves.
@@ -141,8 +141,8 @@ impl EvaluationKey {
     }
 
     /// The masked halves: per digit `[prime][N]` residues, the special prime last.
-    pub fn masked(&self) -> &[Vec<u64>] {
-        &self.masked
+    pub fn b(&self) -> &[Vec<u64>] {
+        &self.b
     }
 
     /// `accumulators += digit * key` for one digit and one prime.
@@ -155,8 +155,8 @@ impl EvaluationKey {
         accumulators: [&mut [u64]; 2],
     ) {
         let n = parameters.degree();
-        let Some(q) = parameters.all_transforms().get(prime).map(crate::ntt::Transform::modulus) else { return };
-        for (accumulator, half) in accumulators.into_iter().zip([&self.masked, &self.uniform]) {
+        let Some(q) = parameters.all_transforms().get(prime).map(crate::ring::ntt::Transform::modulus) else { return };
+        for (accumulator, half) in accumulators.into_iter().zip([&self.b, &self.a]) {
             let key = half.get(digit).and_then(|d| d.get(prime * n..(prime + 1) * n)).unwrap_or_default();
             kernel::multiply_add(parameters.kernel(), q, accumulator, values, key);
         }

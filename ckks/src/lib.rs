@@ -7,34 +7,34 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod batch;
-mod encode;
-mod encrypt;
+mod compressed_batch;
+mod encryptor;
 mod error;
 mod kernel;
+mod key_switch;
 mod keys;
-mod modulus;
 pub mod noise;
-mod ntt;
-mod packed;
 mod params;
 pub mod pointwise;
 pub mod primes;
 pub mod probe;
-mod sample;
+mod ring;
 pub mod security;
-mod switch;
 
 pub use batch::{Batch, CHUNK};
-pub use encode::Encoder;
-pub use encrypt::{decrypt, encrypt, expand};
+pub use encryptor::{decrypt, encrypt, expand};
 pub use error::{Error, Result};
 pub use kernel::{Instruction, Kernel, Panels, TILE};
 pub use keys::{EvaluationKey, SecretKey};
-pub use modulus::Modulus;
-pub use packed::{Packed, pack_batch, pack_halves, pack_residues, packed_bytes, unpack_residues};
+
+pub use compressed_batch::{
+    CompressedBatch, compress_b, compress_batch, compressed_bytes, pack_residues, unpack_residues,
+};
+pub use key_switch::{Switch, Switched, relinearise, rescale, switch};
 pub use params::{Parameters, ParametersLiteral};
-pub use sample::{ERROR_VARIANCE, PublicSeed, SECRET_VARIANCE, SecretRng, SecretRngs};
-pub use switch::{Switch, Switched, relinearise, rescale, switch};
+pub use ring::encode::Encoder;
+pub use ring::modulus::Modulus;
+pub use ring::sample::{ERROR_VARIANCE, PublicSeed, SECRET_VARIANCE, SecretRng, SecretRngs};
 
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {

@@ -4,7 +4,7 @@
 //! An element whose coefficients are independent with variance v has slots `a_0 + 2 sum a_j cos(..)` of variance
 //! `(2N - 1) v`, and slots multiply when elements do (Kim and Song 2018 for the ring; Cheon et al. 2017 for the rest).
 
-use crate::sample::{ERROR_VARIANCE, SECRET_VARIANCE};
+use crate::ring::sample::{ERROR_VARIANCE, SECRET_VARIANCE};
 
 /// Variance of rounding to whole numbers.
 const ROUNDING: f64 = 1.0 / 12.0;

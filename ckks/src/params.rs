@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::kernel::Kernel;
-use crate::ntt::Transform;
 use crate::primes::is_ntt_prime;
+use crate::ring::ntt::Transform;
 use crate::{Error, Modulus, Result, security};
 
 /// Parameters as anybody may write them.

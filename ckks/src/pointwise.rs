@@ -8,9 +8,9 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use crate::error::operand;
-use crate::kernel::{self, Aligned, Input, Panels, Rows, Scratch, TILE};
-use crate::modulus::Modulus;
-use crate::{Batch, Packed, Parameters, Result, packed};
+use crate::kernel::{self, Aligned, Input, Panels, ProductWorkspace, Rows, TILE};
+use crate::ring::modulus::Modulus;
+use crate::{Batch, CompressedBatch, Parameters, Result, compressed_batch};
 
 /// What an operation reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,49 +42,49 @@ type Size = (usize, usize);
 
 /// A vector of ciphertexts to read from.
 #[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
+pub enum InputBatch<'a> {
     /// In memory.
     Stored(&'a Batch),
-    /// Packed, and unpacked tile by tile.
-    Packed(&'a Packed<'a>),
+    /// Compressed, and unpacked tile by tile.
+    Compressed(&'a CompressedBatch<'a>),
 }
 
-impl Source<'_> {
+impl InputBatch<'_> {
     fn size(&self) -> Size {
         match self {
             Self::Stored(b) => (b.len(), b.components()),
-            Self::Packed(p) => (p.len(), p.components()),
+            Self::Compressed(p) => (p.len(), p.components()),
         }
     }
 
     fn limbs(&self) -> usize {
         match self {
             Self::Stored(b) => b.limbs(),
-            Self::Packed(p) => p.limbs(),
+            Self::Compressed(p) => p.limbs(),
         }
     }
 }
 
 /// What a sequence came to.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Evaluated {
     /// The last operation's result.
     pub batch: Batch,
     /// Seconds of each operation, summed over threads.
-    pub seconds: Vec<f64>,
+    pub op_seconds: Vec<f64>,
     /// Seconds of unpacking, summed over threads.
-    pub unpacking: f64,
+    pub unpack_seconds: f64,
 }
 
 /// Runs the operations in order on the first `limbs` limbs of the inputs.
-pub fn run(parameters: &Parameters, limbs: usize, inputs: &[Source<'_>], ops: &[Op<'_>]) -> Result<Outcome> {
+pub fn run(parameters: &Parameters, limbs: usize, inputs: &[InputBatch<'_>], ops: &[Op<'_>]) -> Result<Evaluated> {
     let wrong = |found: String, expected: &str| operand("evaluating", found, expected);
     parameters.check_limbs("evaluating", limbs)?;
     if inputs.is_empty() {
         return Err(wrong("no input".into(), "at least one"));
     }
     for source in inputs {
-        if let Source::Stored(batch) = source {
+        if let InputBatch::Stored(batch) = source {
             batch.expect("evaluating", parameters, batch.components())?;
         }
         if source.limbs() < limbs {
@@ -96,12 +96,12 @@ pub fn run(parameters: &Parameters, limbs: usize, inputs: &[Source<'_>], ops: &[
         sizes.push(result_size(i, op, inputs, &sizes)?);
     }
     let Some(&(len, components)) = sizes.last() else { return Err(wrong("no operation".into(), "at least one")) };
-    let plan = Plan {
+    let plan = TilePlan {
         parameters,
         inputs,
         ops,
         sizes: &sizes,
-        wanted: inputs.iter().enumerate().map(|(i, source)| wanted(ops, i, source)).collect(),
+        columns_read: inputs.iter().enumerate().map(|(i, source)| columns_read(ops, i, source)).collect(),
         // The residues of biases and factors do not depend on the tile.
         constants: parameters.moduli(limbs).map(|q| ops.iter().map(|op| residues(q, op)).collect()).collect(),
         moduli: parameters.moduli(limbs).collect(),
@@ -111,12 +111,16 @@ pub fn run(parameters: &Parameters, limbs: usize, inputs: &[Source<'_>], ops: &[
     let mut batch = Batch::zeros(parameters, limbs, components, len)?;
     let block_len = batch.block_len();
     let tiles = batch.data_mut().par_chunks_mut(block_len).enumerate();
-    let canonical = tiles.map_init(|| Room::new(&plan), |room, (block, out)| plan.tile(room, block, out, &clock));
+    let canonical = tiles.map_init(|| Workspace::new(&plan), |room, (block, out)| plan.tile(room, block, out, &clock));
     if !canonical.all(|fine| fine) {
-        return Err(packed::refused());
+        return Err(compressed_batch::refused());
     }
     let seconds = |nanoseconds: &AtomicU64| nanoseconds.load(Relaxed) as f64 / 1e9;
-    Ok(Outcome { batch, seconds: clock.ops.iter().map(seconds).collect(), unpacking: seconds(&clock.unpacking) })
+    Ok(Evaluated {
+        batch,
+        op_seconds: clock.ops.iter().map(seconds).collect(),
+        unpack_seconds: seconds(&clock.unpacking),
+    })
 }
 
 /// Nanoseconds, summed over threads.
@@ -126,48 +130,48 @@ struct Clock {
 }
 
 /// A sequence with all that its tiles have in common.
-struct Plan<'a> {
+struct TilePlan<'a> {
     parameters: &'a Parameters,
-    inputs: &'a [Source<'a>],
+    inputs: &'a [InputBatch<'a>],
     ops: &'a [Op<'a>],
     sizes: &'a [Size],
     /// Per input the elements that the operations read, when not all.
-    wanted: Vec<Option<Vec<u32>>>,
+    columns_read: Vec<Option<Vec<u32>>>,
     /// Per limb, per operation.
     constants: Vec<Vec<Vec<u64>>>,
     moduli: Vec<Modulus>,
 }
 
 /// What a thread keeps from tile to tile.
-struct Room {
+struct Workspace {
     unpacked: Vec<Aligned>,
     results: Vec<Aligned>,
-    scratch: Scratch,
+    scratch: ProductWorkspace,
 }
 
-impl Room {
-    fn new(plan: &Plan<'_>) -> Self {
+impl Workspace {
+    fn new(plan: &TilePlan<'_>) -> Self {
         let tile = |(len, components): Size| Aligned::zeros(len * components * TILE);
         let before_last = plan.sizes.len().saturating_sub(1);
         Self {
             unpacked: plan
                 .inputs
                 .iter()
-                .map(|s| if let Source::Packed(_) = s { tile(s.size()) } else { Aligned::default() })
+                .map(|s| if let InputBatch::Compressed(_) = s { tile(s.size()) } else { Aligned::default() })
                 .collect(),
             results: (0..before_last)
                 .map(|i| {
                     plan.sizes.get(i).filter(|_| plan.squared(i).is_none()).map_or(Aligned::default(), |&s| tile(s))
                 })
                 .collect(),
-            scratch: Scratch::default(),
+            scratch: ProductWorkspace::default(),
         }
     }
 }
 
-impl Plan<'_> {
+impl TilePlan<'_> {
     /// One tile of the result; false when an input holds what is no residue.
-    fn tile(&self, room: &mut Room, block: usize, out: &mut [u64], clock: &Clock) -> bool {
+    fn tile(&self, room: &mut Workspace, block: usize, out: &mut [u64], clock: &Clock) -> bool {
         let limb = block / (self.parameters.degree() / TILE);
         let (Some(&q), Some(constants)) = (self.moduli.get(limb), self.constants.get(limb)) else { return false };
         let mut last = Instant::now();
@@ -179,9 +183,9 @@ impl Plan<'_> {
             last = now;
         };
         let mut canonical = true;
-        for ((source, room), wanted) in self.inputs.iter().zip(&mut room.unpacked).zip(&self.wanted) {
-            if let Source::Packed(packed) = source {
-                canonical &= packed.read(block, wanted.as_deref(), room.words_mut());
+        for ((source, room), columns_read) in self.inputs.iter().zip(&mut room.unpacked).zip(&self.columns_read) {
+            if let InputBatch::Compressed(packed) = source {
+                canonical &= packed.read(block, columns_read.as_deref(), room.words_mut());
             }
         }
         lap(Some(&clock.unpacking));
@@ -192,7 +196,7 @@ impl Plan<'_> {
             let target = rest.first_mut().map_or(&mut *out, Aligned::words_mut);
             let read = |o: Operand| match o {
                 Operand::Input(k) => match self.inputs.get(k) {
-                    Some(Source::Stored(b)) => b.block(block),
+                    Some(InputBatch::Stored(b)) => b.block(block),
                     _ => unpacked.get(k).map_or(&[][..], Aligned::words),
                 },
                 Operand::Result(k) => before.get(k).map_or(&[][..], Aligned::words),
@@ -223,7 +227,7 @@ impl Plan<'_> {
         q: Modulus,
         (index, constants): (usize, &[u64]),
         read: impl Fn(Operand) -> &'d [u64],
-        scratch: &mut Scratch,
+        scratch: &mut ProductWorkspace,
         target: &mut [u64],
     ) {
         let kernel = self.parameters.kernel();
@@ -257,8 +261,8 @@ impl Plan<'_> {
 }
 
 /// The elements of input `index` that the operations read; `None` when all, or when there is nothing to unpack.
-fn wanted(ops: &[Op<'_>], index: usize, source: &Source<'_>) -> Option<Vec<u32>> {
-    let Source::Packed(packed) = source else { return None };
+fn columns_read(ops: &[Op<'_>], index: usize, source: &InputBatch<'_>) -> Option<Vec<u32>> {
+    let InputBatch::Compressed(packed) = source else { return None };
     let mut read = vec![false; packed.len()];
     for op in ops {
         match op {
@@ -280,14 +284,14 @@ fn wanted(ops: &[Op<'_>], index: usize, source: &Source<'_>) -> Option<Vec<u32>>
     Some((0_u32..).zip(read).filter(|(_, r)| *r).map(|(c, _)| c).collect())
 }
 
-fn operand_size(operand: Operand, inputs: &[Source<'_>], sizes: &[Size]) -> Option<Size> {
+fn operand_size(operand: Operand, inputs: &[InputBatch<'_>], sizes: &[Size]) -> Option<Size> {
     match operand {
-        Operand::Input(k) => inputs.get(k).map(Source::size),
+        Operand::Input(k) => inputs.get(k).map(InputBatch::size),
         Operand::Result(k) => sizes.get(k).copied(),
     }
 }
 
-fn result_size(index: usize, op: &Op<'_>, inputs: &[Source<'_>], sizes: &[Size]) -> Result<Size> {
+fn result_size(index: usize, op: &Op<'_>, inputs: &[InputBatch<'_>], sizes: &[Size]) -> Result<Size> {
     let size = |o: Operand| {
         operand_size(o, inputs, sizes).ok_or_else(|| {
             operand("evaluating", format!("operand {o:?} of operation {index}"), "an input or an earlier result")

@@ -2,9 +2,9 @@
 //! called by anything that computes a result.
 
 use crate::kernel::{self, Kernel};
-use crate::modulus::Modulus;
-use crate::ntt::Transform;
 use crate::primes::ntt_primes;
+use crate::ring::modulus::Modulus;
+use crate::ring::ntt::Transform;
 use crate::{Error, Result};
 
 /// One pass over the N residues of one limb.
@@ -69,7 +69,7 @@ impl Probe {
         match pass {
             Pass::Forward => first.forward(a),
             Pass::Inverse => first.inverse(a),
-            Pass::Lift => kernel::lift(self.kernel, first.modulus(), second.modulus(), a, b),
+            Pass::Lift => kernel::base_extend(self.kernel, first.modulus(), second.modulus(), a, b),
             Pass::MultiplyAdd => kernel::multiply_add(self.kernel, first.modulus(), c, a, a),
         }
         // Nobody reads the result: without this the optimiser may leave out the work.

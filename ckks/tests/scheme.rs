@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::{
     Batch, Encoder, EvaluationKey, Kernel, Panels, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt,
     encrypt, expand, noise, primes, relinearise, rescale,
@@ -34,7 +34,7 @@ impl Setup {
     fn encrypt(&mut self, rows: &[Vec<f64>], scale: f64, limbs: usize) -> Batch {
         let seed = self.rng.public_seed();
         let n = self.parameters.degree();
-        let masked: Vec<Vec<u64>> = rows
+        let halves: Vec<Vec<u64>> = rows
             .iter()
             .enumerate()
             .map(|(i, row)| {
@@ -53,7 +53,7 @@ impl Setup {
             .collect();
         Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
             let (b, a) = out.split_at_mut(limbs * n);
-            b.copy_from_slice(&masked[i]);
+            b.copy_from_slice(&halves[i]);
             expand(&self.parameters, &seed, i as u64, a);
             Ok(())
         })
@@ -110,7 +110,7 @@ fn rescale_divides_the_value_and_adds_what_is_predicted() {
 
     let fresh = s.encrypt(&rows, 2_f64.powi(28), 2);
     let squared =
-        pointwise::run(&s.parameters, fresh.limbs(), &[Source::Stored(&fresh)], &[Op::Square(Operand::Input(0))])
+        pointwise::run(&s.parameters, fresh.limbs(), &[InputBatch::Stored(&fresh)], &[Op::Square(Operand::Input(0))])
             .unwrap()
             .batch;
     let exact = s.decrypt(&squared, 2_f64.powi(56));
@@ -127,10 +127,14 @@ fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
         let rows = values(4, n);
         let scale = 2_f64.powi(scale_bits);
         let fresh = s.encrypt(&rows, scale, 3);
-        let squared =
-            pointwise::run(&s.parameters, fresh.limbs(), &[Source::Stored(&fresh)], &[Op::Square(Operand::Input(0))])
-                .unwrap()
-                .batch;
+        let squared = pointwise::run(
+            &s.parameters,
+            fresh.limbs(),
+            &[InputBatch::Stored(&fresh)],
+            &[Op::Square(Operand::Input(0))],
+        )
+        .unwrap()
+        .batch;
         let before = s.decrypt(&squared, scale * scale);
         let after = relinearise(&s.parameters, &s.key, &squared).unwrap();
         assert_eq!((after.limbs(), after.components()), (3, 2));
@@ -194,7 +198,7 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
         let y = pointwise::run(
             &s.parameters,
             x.limbs(),
-            &[Source::Stored(&x)],
+            &[InputBatch::Stored(&x)],
             &[
                 Op::Linear { terms: vec![(Operand::Input(0), &p1)], bias: &b1 },
                 Op::Square(Operand::Result(0)),
@@ -210,7 +214,7 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
         let z = pointwise::run(
             &s.parameters,
             y.limbs(),
-            &[Source::Stored(&y)],
+            &[InputBatch::Stored(&y)],
             &[Op::Square(Operand::Input(0)), Op::Linear { terms: vec![(Operand::Result(0), &p3)], bias: &b3 }],
         )
         .unwrap()
@@ -231,9 +235,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
             let mut s = setup(256, &[36, 36], None, Kernel::detect());
             let x = s.encrypt(&values(40, 256), 2_f64.powi(20), 2);
-            let y = pointwise::run(&s.parameters, x.limbs(), &[Source::Stored(&x)], &[Op::Square(Operand::Input(0))])
-                .unwrap()
-                .batch;
+            let y =
+                pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &[Op::Square(Operand::Input(0))])
+                    .unwrap()
+                    .batch;
             rescale(&s.parameters, &relinearise(&s.parameters, &s.key, &y).unwrap()).unwrap()
         })
     };
@@ -253,7 +258,7 @@ fn sums_of_two_terms_scaling_and_fewer_limbs() {
         Op::Scale(Operand::Input(0), 1 << 12),
         Op::Linear { terms: vec![(Operand::Result(0), &identity), (Operand::Result(1), &identity)], bias: &[0, 0] },
     ];
-    let sum = pointwise::run(&s.parameters, x.limbs(), &[Source::Stored(&x)], &ops).unwrap().batch;
+    let sum = pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &ops).unwrap().batch;
     let expected: Vec<Vec<f64>> = rows.iter().map(|r| r.iter().map(|v| v * v + v).collect()).collect();
     assert!(deviation(&s.decrypt(&sum, scale * scale), &expected) < 4.0 * noise::fresh(n) / scale);
     let short = x.first_limbs(1).unwrap();
@@ -261,7 +266,7 @@ fn sums_of_two_terms_scaling_and_fewer_limbs() {
     // Fewer limbs from the start give what dropping them at the end does.
     let square = |limbs| {
         let ops = [Op::Square(Operand::Input(0))];
-        pointwise::run(&s.parameters, limbs, &[Source::Stored(&x)], &ops).unwrap().batch
+        pointwise::run(&s.parameters, limbs, &[InputBatch::Stored(&x)], &ops).unwrap().batch
     };
     assert!(square(2).first_limbs(1).unwrap() == square(1));
 }
@@ -278,7 +283,7 @@ fn operands_that_do_not_fit_are_errors() {
         pointwise::run(
             &s.parameters,
             x.limbs(),
-            &[Source::Stored(&x), Source::Stored(&short)],
+            &[InputBatch::Stored(&x), InputBatch::Stored(&short)],
             &[Op::Square(Operand::Input(0))]
         )
         .is_err(),
@@ -286,12 +291,12 @@ fn operands_that_do_not_fit_are_errors() {
     );
     assert!(pointwise::run(&s.parameters, 1, &[], &[]).is_err(), "nothing");
     assert!(
-        pointwise::run(&s.parameters, x.limbs(), &[Source::Stored(&x)], &[Op::Square(Operand::Result(0))]).is_err(),
+        pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &[Op::Square(Operand::Result(0))]).is_err(),
         "its own result"
     );
     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &[0] };
     assert!(
-        pointwise::run(&s.parameters, x.limbs(), &[Source::Stored(&x)], &[op]).is_err(),
+        pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &[op]).is_err(),
         "three columns for two inputs"
     );
     assert!(Panels::new(Kernel::detect(), 1, 2, |_| (&[2_u32][..], &[1][..])).is_err(), "column out of range");
@@ -307,10 +312,10 @@ fn keys_survive_their_parts_and_refuse_others() {
     let mut s = setup(256, &[36, 36], Some(40), Kernel::detect());
     let bytes = s.secret.to_bytes();
     let secret = SecretKey::from_bytes(&s.parameters, &bytes).unwrap();
-    let key = EvaluationKey::from_parts(&s.parameters, *s.key.seed(), s.key.masked().to_vec()).unwrap();
+    let key = EvaluationKey::from_parts(&s.parameters, *s.key.seed(), s.key.b().to_vec()).unwrap();
     let rows = values(1, 256);
     let x = s.encrypt(&rows, 2_f64.powi(22), 2);
-    let squared = pointwise::run(&s.parameters, x.limbs(), &[Source::Stored(&x)], &[Op::Square(Operand::Input(0))])
+    let squared = pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &[Op::Square(Operand::Input(0))])
         .unwrap()
         .batch;
     let y = relinearise(&s.parameters, &key, &squared).unwrap();
@@ -318,8 +323,8 @@ fn keys_survive_their_parts_and_refuse_others() {
     assert!(got.iter().zip(&rows[0]).all(|(g, v)| (g - v * v).abs() < 1e-2));
     assert!(SecretKey::from_bytes(&s.parameters, &bytes[1..]).is_err());
     assert!(SecretKey::from_bytes(&s.parameters, &[2; 256]).is_err());
-    let mut masked = s.key.masked().to_vec();
-    masked[0][0] = u64::MAX;
-    assert!(EvaluationKey::from_parts(&s.parameters, *s.key.seed(), masked).is_err());
+    let mut b = s.key.b().to_vec();
+    b[0][0] = u64::MAX;
+    assert!(EvaluationKey::from_parts(&s.parameters, *s.key.seed(), b).is_err());
     assert_eq!(format!("{:?}", s.secret), "SecretKey(..)");
 }

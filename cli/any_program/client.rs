@@ -9,9 +9,9 @@ use beaa_ir::tfhe;
 use beaa_ir::{InputSpec, ckks};
 use beaa_lab::model_images::normalise;
 use beaa_lab::{Reporter, files};
-use beaa_runtime::{ClientKey, EncryptedOutput};
+use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
-use beaa_runtime::{LookupClientKey, LookupOutput, decrypt_lookup, encrypt_lookup, keygen_lookup};
+use beaa_runtime::tfhe as tfhe_runtime;
 
 use super::is_tfhe;
 use crate::context::Context;
@@ -108,14 +108,14 @@ impl AnySignature {
         let writing_evaluation = || format!("writing {}", files.evaluation.display());
         match self {
             Self::Ckks(file) => {
-                let (client, server) = beaa_runtime::keygen(&file.signature.parameters, seed)?;
+                let ckks_runtime::KeyPair { client, server } = ckks_runtime::keygen(&file.signature.parameters, seed)?;
                 client.save(&files.secret).with_context(writing_secret)?;
                 server.save(&files.evaluation).with_context(writing_evaluation)?;
                 Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
-                let (client, server) = keygen_lookup(&file.signature.parameters, seed)?;
+                let tfhe_runtime::KeyPair { client, server } = tfhe_runtime::keygen(&file.signature.parameters, seed)?;
                 client.save(&files.secret).with_context(writing_secret)?;
                 server.save(&files.evaluation).with_context(writing_evaluation)?;
                 Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
@@ -130,18 +130,18 @@ impl AnySignature {
         let writing = || format!("writing {}", out.display());
         match self {
             Self::Ckks(ckks::SignatureFile { signature, program, .. }) => {
-                let key = ClientKey::load(key).with_context(reading_key)?;
+                let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let inputs = normalise(images, &signature.input)?;
-                let encrypted = beaa_runtime::encrypt(signature, program, &key, &inputs, seed, &*context.progress())?;
+                let encrypted = ckks_runtime::encrypt(signature, program, &key, &inputs, seed, &*context.progress())?;
                 context.check_interrupted("encrypting; nothing was written")?;
                 files::parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
-                let key = LookupClientKey::load(key).with_context(reading_key)?;
+                let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
-                let encrypted = encrypt_lookup(signature, program, &key, &pixels, seed)?;
+                let encrypted = tfhe_runtime::encrypt(signature, program, &key, &pixels, seed, &*context.progress())?;
                 files::parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
@@ -155,26 +155,26 @@ impl AnySignature {
         let reading = || format!("reading {}", input.display());
         match self {
             Self::Ckks(file) => {
-                let key = ClientKey::load(key).with_context(reading_key)?;
-                let output = EncryptedOutput::load(input).with_context(reading)?;
+                let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let output = ckks_runtime::EncryptedOutput::load(input).with_context(reading)?;
                 let flooding = share.map(|bits| flooding_width(file, bits)).transpose()?;
                 if let Some(width) = flooding {
                     context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
                 }
                 let ckks::SignatureFile { signature, program, .. } = file;
-                let logits = beaa_runtime::decrypt(signature, program, &key, &output, flooding)?;
+                let logits = ckks_runtime::decrypt(signature, program, &key, &output, flooding)?;
                 Ok(Decrypted { logits, flooding })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
-                let key = LookupClientKey::load(key).with_context(reading_key)?;
-                let output = LookupOutput::load(input).with_context(reading)?;
+                let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let output = tfhe_runtime::EncryptedOutput::load(input).with_context(reading)?;
                 if share.is_some() {
                     context.console.note(
                         "results are exact integers without any noise of the encryption: nothing is to be hidden",
                     );
                 }
-                let integers = decrypt_lookup(signature, program, &key, &output)?;
+                let integers = tfhe_runtime::decrypt(signature, program, &key, &output)?;
                 Ok(Decrypted { logits: integers.iter().map(|i| signature.logits(i)).collect(), flooding: None })
             }
         }

@@ -10,9 +10,9 @@ use beaa_lab::metrics::{accuracy, percent};
 use beaa_lab::metrics::{agreeing, largest_difference, predictions};
 use beaa_lab::model_images::{check_shape, normalise};
 use beaa_lab::report::tables;
-use beaa_runtime::Verification;
+use beaa_runtime::ckks;
 #[cfg(feature = "tfhe")]
-use beaa_runtime::{LookupVerification, keygen_lookup, verify_lookup};
+use beaa_runtime::tfhe as tfhe_runtime;
 use beaa_trainer::DeviceKind;
 use serde::Serialize;
 #[cfg(feature = "tfhe")]
@@ -32,10 +32,10 @@ pub(crate) struct ModelComparison {
 /// Encrypted against clear.
 pub(crate) enum AnyVerification {
     /// Every layer's error against its prediction.
-    Ckks(Verification),
+    Ckks(ckks::Verification),
     /// Every integer, and the accuracy on the images.
     #[cfg(feature = "tfhe")]
-    Tfhe(LookupVerification, Option<f64>),
+    Tfhe(tfhe_runtime::Verification, Option<f64>),
 }
 
 impl AnyProgram {
@@ -43,7 +43,7 @@ impl AnyProgram {
     pub(crate) fn evaluate(&self, images: &Images) -> Result<Vec<Vec<f64>>> {
         match self {
             Self::Ckks(program) => {
-                Ok(beaa_runtime::run_clear(program, &normalise(images, &program.signature().input)?)?)
+                Ok(beaa_runtime::plaintext::run(program, &normalise(images, &program.signature().input)?)?)
             }
             Self::Tfhe(program) => {
                 let signature = program.signature();
@@ -80,10 +80,10 @@ impl AnyProgram {
         match self {
             Self::Ckks(program) => {
                 let inputs = normalise(images, &program.signature().input)?;
-                let (client, server) = beaa_runtime::keygen(&program.signature().parameters, seed)?;
+                let keys = ckks::keygen(&program.signature().parameters, seed)?;
                 context.check_interrupted("making keys")?;
                 let progress = context.progress();
-                let found = beaa_runtime::verify(program, &client, &server, &inputs, seed, &*progress)?;
+                let found = ckks::verify(program, &keys, &inputs, seed, &*progress)?;
                 Ok(AnyVerification::Ckks(found))
             }
             #[cfg(not(feature = "tfhe"))]
@@ -91,8 +91,8 @@ impl AnyProgram {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
                 let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
-                let (client, server) = keygen_lookup(&program.signature().parameters, seed)?;
-                let found = verify_lookup(program, &client, &server, &pixels, seed, &*context.progress())?;
+                let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
+                let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
                 let logits: Vec<Vec<f64>> = found.outputs.iter().map(|o| program.signature().logits(o)).collect();
                 let right = accuracy(&predictions(&logits), images.labels());
                 Ok(AnyVerification::Tfhe(found, right))
@@ -134,12 +134,12 @@ impl AnyVerification {
 
 #[derive(Serialize)]
 struct CkksRecord<'a> {
-    verification: &'a Verification,
+    verification: &'a ckks::Verification,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a ModelComparison>,
 }
 
-fn ckks_text(found: &Verification, model: Option<&ModelComparison>) -> String {
+fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> String {
     let mut text = tables::verification(found);
     text.push_str(&format!("encrypted and clear predict the same for {} of {} images\n", found.agreeing, found.images));
     if let Some(m) = model {
@@ -153,7 +153,7 @@ fn ckks_text(found: &Verification, model: Option<&ModelComparison>) -> String {
 }
 
 #[cfg(feature = "tfhe")]
-fn tfhe_text(found: &LookupVerification, right: Option<f64>) -> String {
+fn tfhe_text(found: &tfhe_runtime::Verification, right: Option<f64>) -> String {
     format!(
         "{} images, {} integers compared with the program in clear: {} differ; {} sums left their slots\n\
          noise after bootstrapping 2^{:.2} of the torus, predicted 2^{:.2}\n\

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use beaa_ir::{ckks, tfhe};
 use beaa_lab::{Reporter, files, memory};
-use beaa_runtime::{EncryptedInput, ServerKey, plan};
+use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
-use beaa_runtime::{LookupInput, LookupServerKey, run_lookup};
+use beaa_runtime::tfhe as tfhe_runtime;
 use serde_json::{Value, json};
 
 use super::AnyProgram;
@@ -42,10 +42,11 @@ impl AnyProgram {
 }
 
 fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
-    let key =
-        ServerKey::load(paths.keys).with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
-    let input = EncryptedInput::load(paths.input).with_context(|| format!("reading {}", paths.input.display()))?;
-    let planned = plan(program, true).peak_bytes;
+    let key = ckks_runtime::ServerKey::load(paths.keys)
+        .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
+    let input = ckks_runtime::EncryptedInput::load(paths.input)
+        .with_context(|| format!("reading {}", paths.input.display()))?;
+    let planned = ckks_runtime::schedule(program).peak_bytes;
     if let Some(available) = memory::available().filter(|a| *a < planned) {
         context.console.warn(format_args!(
             "running takes {} of memory, {} are available; a program compiled with --memory takes less",
@@ -53,7 +54,7 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
             files::bytes(available as f64)
         ));
     }
-    let (output, report) = beaa_runtime::run(program, &key, &input, &*context.progress())?;
+    let (output, report) = ckks_runtime::run(program, &key, &input, &*context.progress())?;
     context.check_interrupted("running; nothing was written")?;
     files::parent(paths.out)?;
     let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;
@@ -78,10 +79,11 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
 
 #[cfg(feature = "tfhe")]
 fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
-    let key = LookupServerKey::load(paths.keys)
+    let key = tfhe_runtime::ServerKey::load(paths.keys)
         .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
-    let input = LookupInput::load(paths.input).with_context(|| format!("reading {}", paths.input.display()))?;
-    let (output, report) = run_lookup(program, &key, &input, &*context.progress())?;
+    let input = tfhe_runtime::EncryptedInput::load(paths.input)
+        .with_context(|| format!("reading {}", paths.input.display()))?;
+    let (output, report) = tfhe_runtime::run(program, &key, &input, &*context.progress())?;
     context.check_interrupted("running; nothing was written")?;
     files::parent(paths.out)?;
     let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;

@@ -13,7 +13,7 @@ use beaa_bench::{
 use beaa_bench::{BreakEvenCase, compare_backends, random_pixels};
 use beaa_compiler::Machine;
 #[cfg(feature = "tfhe")]
-use beaa_compiler::{LookupOptions, Options};
+use beaa_compiler::{ckks, tfhe};
 use beaa_ir::{Model, load_model};
 use beaa_lab::{Reporter, files, memory};
 use clap::{Args, ValueEnum};
@@ -147,11 +147,12 @@ fn backends(
         (target.tfhe_calibration(model, &arguments.roots)?, target.tfhe_options(model))
     } else {
         // A random network has no classes worth keeping: the cheapest integers will do.
-        let options = LookupOptions { agreement: 0.0, ..LookupOptions::default() };
+        let options = tfhe::Options { agreement: 0.0, ..tfhe::Options::default() };
         (random_pixels(model, RANDOM_IMAGES, settings.seed), options)
     };
     // Without samples there are no margins that ckks could keep classes by.
-    let settings = BenchSettings { options: Options { agreement: None, ..settings.options.clone() }, ..*settings };
+    let settings =
+        BenchSettings { options: ckks::Options { agreement: None, ..settings.options.clone() }, ..*settings };
     Ok(compare_backends(&BreakEvenCase { model, images: &images, options }, &settings, machine)?)
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{Options, compile_lookup, explain, explain_lookup};
+use beaa_compiler::ckks::{Options, explain};
 use beaa_ir::{Model, ckks, load_model, tfhe};
 use beaa_lab::files;
 use clap::{Args, ValueEnum};
@@ -87,7 +87,7 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     options.pixel_bits = arguments.pixel_bits.or(options.pixel_bits);
     let pixels = arguments.target.tfhe_calibration(model, &arguments.roots)?;
     let machine = arguments.rates.load()?;
-    let compiled = compile_lookup(model, &options, &machine, &pixels)?;
+    let compiled = beaa_compiler::tfhe::compile(model, &options, &machine, &pixels)?;
     files::parent(&arguments.out)?;
     let doing = || format!("writing program {}", arguments.out.display());
     tfhe::save_program(&compiled.program, &arguments.out).with_context(doing)?;
@@ -103,7 +103,7 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
             100.0 * options.agreement
         ));
     }
-    context.print(&record, || explain_lookup(&compiled.report))
+    context.print(&record, || beaa_compiler::tfhe::explain(&compiled.report))
 }
 
 /// `program.beaa` -> `program.beaa.json` and the like.

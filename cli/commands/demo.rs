@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{compile_for, explain};
+use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_ir::ckks::{Program, program_hash, save_program};
 use beaa_lab::Reporter;
@@ -19,7 +19,7 @@ use beaa_lab::report::{
 };
 use beaa_lab::run_folder::{self, Finished, RunFolder};
 use beaa_lab::{files, memory};
-use beaa_runtime::{EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
+use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 use clap::Args;
 
 use crate::context::Context;
@@ -78,18 +78,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let images = test_images(arguments, &experiment, &dataset, &program)?;
     let inputs = normalise(&images, &signature.input)?;
     let work = Work::new(&context.console);
-    let (client, server) = steps.time("make keys", || Ok(beaa_runtime::keygen(&signature.parameters, seed)?))?;
+    let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
     let hash = program_hash(&program);
-    let input =
-        steps.time("encrypt", || Ok(beaa_runtime::encrypt(signature, &hash, &client, &inputs, seed, &work)?))?;
-    let (output, run) =
-        steps.time("run on ciphertexts", || Ok(beaa_runtime::run(&program, &server, &input, &work)?))?;
-    let logits = steps.time("decrypt", || Ok(beaa_runtime::decrypt(signature, &hash, &client, &output, None)?))?;
+    let input = steps.time("encrypt", || Ok(ckks::encrypt(signature, &hash, &keys.client, &inputs, seed, &work)?))?;
+    let (output, run) = steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, &work)?))?;
+    let logits = steps.time("decrypt", || Ok(ckks::decrypt(signature, &hash, &keys.client, &output, None)?))?;
     let clear = steps.time("the same in clear", || Clear::of(&finished, &program, &images, &inputs, &experiment))?;
-    let verification = steps
-        .time("verify every layer", || Ok(beaa_runtime::verify(&program, &client, &server, &inputs, seed, &work)?))?;
+    let verification = steps.time("verify every layer", || Ok(ckks::verify(&program, &keys, &inputs, seed, &work)?))?;
 
-    let measured = Measured { images, input, output, logits, clear, run, verification, server };
+    let measured = Measured { images, input, output, logits, clear, run, verification, server: keys.server };
     let summary = summarise(&experiment, &dataset, &program, &measured, steps.times);
     write(&folder, &finished, &summary, &measured)?;
     context.print(&summary, || tables::summary(&summary))?;
@@ -153,7 +150,7 @@ impl Clear {
         Ok(Self {
             teacher: beaa_trainer::predict(&finished.trained.teacher, images, device)?,
             student: beaa_trainer::predict(&finished.trained.student, images, device)?,
-            program: beaa_runtime::run_clear(program, inputs)?,
+            program: beaa_runtime::plaintext::run(program, inputs)?,
         })
     }
 }

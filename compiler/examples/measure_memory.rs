@@ -11,10 +11,11 @@ mod networks;
 use std::path::Path;
 use std::time::Instant;
 
-use beaa_compiler::{Options, compile, explain};
+use beaa_compiler::ckks::{Options, compile, explain};
 use beaa_ir::ckks::program_hash;
 use beaa_ir::{Model, load_model};
-use beaa_runtime::{EncryptedInput, Silent, decrypt, encrypt, keygen, run};
+use beaa_runtime::Silent;
+use beaa_runtime::ckks::{EncryptedInput, KeyPair, decrypt, encrypt, keygen, run};
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
@@ -36,7 +37,7 @@ fn main() {
     println!("{}compiled in {:.2?}, {} steps", explain(&compiled.report), started.elapsed(), program.steps().len());
 
     let images = networks::images(&model, 7, options.batch);
-    let (client, server) = keygen(&program.signature().parameters, Some(1)).unwrap();
+    let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
     let hash = program_hash(&program);
     let started = Instant::now();
     encrypt(program.signature(), &hash, &client, &images, Some(2), &Silent).unwrap().save(&file).unwrap();

@@ -5,10 +5,12 @@
 #[allow(dead_code)]
 mod networks;
 
-use beaa_compiler::{Error, Options, compile_for, cost};
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{LayerCost, Options, compile_for, cost};
 use beaa_ir::ckks::{Program, StepOp, program_hash};
 use beaa_ir::{Activation, LayerOp, Linear, Model, Shape, Tensor};
-use beaa_runtime::{Silent, decrypt, encrypt, keygen, run, run_clear, verify};
+use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run, verify};
+use beaa_runtime::{Silent, plaintext};
 use networks::{Network, Size, images, resnet8, vgg7};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -66,7 +68,7 @@ fn programs(model: &Model, options: impl Fn(Option<u64>) -> Options) -> Vec<Prog
 
 fn logits(program: &Program, images: &[Vec<f32>]) -> Vec<Vec<f64>> {
     let signature = program.signature();
-    let (client, server) = keygen(&signature.parameters, Some(5)).unwrap();
+    let KeyPair { client, server } = keygen(&signature.parameters, Some(5)).unwrap();
     let input = encrypt(signature, &program_hash(program), &client, images, Some(6), &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
     decrypt(signature, &program_hash(program), &client, &output, None).unwrap()
@@ -89,13 +91,13 @@ fn bands_give_the_same_bits() {
         let programs = programs(&model, options);
         banded += programs.len() - 1;
         let expected = logits(&programs[0], &images);
-        let clear = run_clear(&programs[0], &images).unwrap();
+        let clear = plaintext::run(&programs[0], &images).unwrap();
         for program in &programs[1..] {
             assert!(program.steps().len() > programs[0].steps().len());
             assert_eq!(products(program), products(&programs[0]), "no product is made twice");
             assert!(logits(program, &images) == expected, "seed {seed}: the same bits");
             // In f64 the order of a sum matters.
-            let found = run_clear(program, &images).unwrap();
+            let found = plaintext::run(program, &images).unwrap();
             let pairs = || found.iter().flatten().zip(clear.iter().flatten());
             assert!(pairs().all(|(f, c)| (f - c).abs() <= 1e-10 * c.abs().max(1.0)), "seed {seed}");
         }
@@ -109,10 +111,10 @@ fn deep_networks_in_bands_compute_the_same_in_clear() {
     for model in [vgg7(size, 3), resnet8(size, 4)] {
         let images = images(&model, 1, 2);
         let programs = programs(&model, options);
-        let clear = run_clear(&programs[0], &images).unwrap();
+        let clear = plaintext::run(&programs[0], &images).unwrap();
         for program in &programs[1..] {
             assert_eq!(products(program), products(&programs[0]));
-            let found = run_clear(program, &images).unwrap();
+            let found = plaintext::run(program, &images).unwrap();
             let pairs = || found.iter().flatten().zip(clear.iter().flatten());
             assert!(pairs().all(|(f, c)| (f - c).abs() <= 1e-9 * c.abs().max(1.0)));
         }
@@ -126,14 +128,14 @@ fn layers_are_verified_and_reported_over_all_their_bands() {
     let programs = programs(&model, options);
     let summary = |program: &Program| {
         let parameters = &program.signature().parameters;
-        let (client, server) = keygen(parameters, Some(5)).unwrap();
-        let verification = verify(program, &client, &server, &images, Some(6), &Silent).unwrap();
+        let keys = keygen(parameters, Some(5)).unwrap();
+        let verification = verify(program, &keys, &images, Some(6), &Silent).unwrap();
         assert!(verification.holds, "{verification:?}");
         verification.layers
     };
     let whole = summary(&programs[0]);
     let layers = |program: &Program| -> Vec<(String, usize, usize, u64, usize)> {
-        let of = |l: beaa_compiler::LayerCost| (l.layer, l.ciphertexts, l.limbs, l.products, l.relinearisations);
+        let of = |l: LayerCost| (l.layer, l.ciphertexts, l.limbs, l.products, l.relinearisations);
         cost(program).layers.into_iter().map(of).collect()
     };
     for program in &programs[1..] {

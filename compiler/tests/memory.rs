@@ -8,10 +8,12 @@ mod networks;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use beaa_compiler::{Error, Options, compile};
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{Options, compile};
 use beaa_ir::ckks::program_hash;
 use beaa_ir::{LayerOp, Model};
-use beaa_runtime::{EncryptedInput, Silent, encrypt, keygen, run};
+use beaa_runtime::Silent;
+use beaa_runtime::ckks::{EncryptedInput, KeyPair, encrypt, keygen, run};
 use networks::{Network, Size, images};
 
 /// The system's allocator, counting.
@@ -71,7 +73,7 @@ fn a_run_allocates_what_was_planned() {
     let mut planned = Vec::new();
     for memory in [None, Some(least)] {
         let program = compile(&model, &options(memory)).unwrap().program;
-        let (client, server) = keygen(&program.signature().parameters, Some(1)).unwrap();
+        let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
         let path = folder.path().join("images");
         let images = images(&model, 1, 2);
         let hash = program_hash(&program);

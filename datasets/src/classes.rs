@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::bytes::Input;
+use crate::bounded_reader::Input;
 
 /// No list of class names is longer than this, in bytes.
 const LONGEST: u64 = 1 << 16;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     CifarFiles, CifarSource, Classes, Dataset, Error, FolderFiles, FolderSource, HoldOut, IdxFiles, IdxPair, IdxSource,
-    MedMnistFile, MedMnistSource, SourceSpec, named,
+    MedMnistFile, MedMnistSource, SourceSpec, catalogue,
 };
 
 /// Something a data set can be read from.
@@ -33,7 +33,7 @@ fn source(spec: &SourceSpec, roots: &[PathBuf]) -> Result<Box<dyn Source>, Error
     };
     let pair = |pair: &IdxPair| IdxPair { images: at(&pair.images), labels: at(&pair.labels) };
     Ok(match spec {
-        SourceSpec::Named { name, hold_out } => named::source(name, *hold_out, roots)?,
+        SourceSpec::Named { name, hold_out } => catalogue::resolve(name, *hold_out, roots)?,
         SourceSpec::Idx { name, files, hold_out } => Box::new(IdxSource {
             name: name_or_folder(name, &at(&files.train.images)),
             files: IdxFiles {
@@ -98,7 +98,7 @@ pub(crate) fn with_validation(
         (Some(validation), None) => Ok((train, validation)),
         (None, amount) => {
             let amount = amount.unwrap_or(HoldOut::DEFAULT);
-            crate::carve::carve(Path::new(name), &train, amount, hold_out.seed, 0)
+            crate::split::carve(Path::new(name), &train, amount, hold_out.seed, 0)
         }
     }
 }

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use beaa_compiler::{Compiled, compile};
+use beaa_compiler::ckks::{self, Compiled, compile};
 use beaa_import::{Options, import_onnx, measure_ranges};
 use beaa_ir::Model;
 use beaa_ir::ckks::program_hash;
-use beaa_runtime::{Silent, decrypt, encrypt, keygen, run};
+use beaa_runtime::Silent;
+use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run};
 use safetensors::SafeTensors;
 
 fn rows(tensors: &SafeTensors<'_>, name: &str) -> Vec<Vec<f32>> {
@@ -32,12 +33,12 @@ fn imported(network: &str) -> (Model, Vec<Vec<f32>>, Vec<Vec<f32>>) {
 
 fn answers_as_predicted(network: &str) {
     let (model, images, expected) = imported(network);
-    let options = beaa_compiler::Options { batch: 4, ..beaa_compiler::Options::default() };
+    let options = ckks::Options { batch: 4, ..ckks::Options::default() };
     let Compiled { program, report } = compile(&model, &options).unwrap();
     let deviation = report.totals.output_error.unwrap().hypot(report.totals.output_rounding.unwrap());
     assert!(deviation <= 1.5 * options.logit_error, "{deviation}");
     let (signature, hash) = (program.signature(), program_hash(&program));
-    let (client, server) = keygen(&signature.parameters, Some(1)).unwrap();
+    let KeyPair { client, server } = keygen(&signature.parameters, Some(1)).unwrap();
     let input = encrypt(signature, &hash, &client, &images, Some(2), &Silent).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
     let answers = decrypt(signature, &hash, &client, &output, None).unwrap();

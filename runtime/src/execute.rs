@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use beaa_ir::ckks::{Part, Program, Schedule, Step, StepOp, ValueId};
+use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, StepOp, ValueId, schedule};
 use serde::Serialize;
 
 use crate::backend::{Backend, FusedOp, Operand};
@@ -36,18 +36,25 @@ pub struct OperationTime {
     pub thread_seconds: f64,
 }
 
-/// Runs `program` from `first`; `look` sees every value that is stored.
+/// The schedule in which every step is a part of its own, so that each value can be looked at.
+pub(crate) fn step_by_step(program: &Program) -> Schedule {
+    // Without fused parts the order is all that matters: the bytes are nobody's promise.
+    let machine = MemoryModel { threads: 1, tile: 1, chunk: 1, input_in_place: false };
+    schedule(&ProgramShape::from(program), &machine, false)
+}
+
+/// Runs `program` from `first`; `on_value` sees every value that is stored.
 pub(crate) fn execute<B: Backend>(
     backend: &B,
     program: &Program,
     schedule: &Schedule,
     first: B::Value,
     progress: &dyn Progress,
-    mut look: impl FnMut(ValueId, &B::Value) -> Result<()>,
+    mut on_value: impl FnMut(ValueId, &B::Value) -> Result<()>,
 ) -> Result<(B::Value, Vec<LayerTime>)> {
     let mut values: Vec<Option<B::Value>> = (0..program.values().len()).map(|_| None).collect();
     check(backend, program, 0, &first)?;
-    look(0, &first)?;
+    on_value(0, &first)?;
     if let Some(slot) = values.first_mut() {
         *slot = Some(first);
     }
@@ -61,7 +68,7 @@ pub(crate) fn execute<B: Backend>(
         let seconds = started.elapsed().as_secs_f64();
         let time = describe(program, part, seconds, backend.info(&result).len);
         add(&mut times, LayerTime { operations, ..time });
-        look(id, &result)?;
+        on_value(id, &result)?;
         if let Some(slot) = values.get_mut(id) {
             *slot = Some(result);
         }

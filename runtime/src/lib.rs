@@ -4,32 +4,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod backend;
-mod ciphertexts;
-mod clear;
-mod client;
+pub mod ckks;
 mod error;
 mod execute;
-mod keys;
-#[cfg(feature = "tfhe")]
-mod lookup;
+pub mod plaintext;
 mod progress;
-mod schedule;
-mod server;
-mod verify;
+#[cfg(feature = "tfhe")]
+pub mod tfhe;
 
-pub use beaa_ir::ckks::Schedule;
-pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
-pub use clear::run_clear;
-pub use client::{decrypt, encrypt};
 pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
-pub use keys::{ClientKey, ServerKey, keygen};
-#[cfg(feature = "tfhe")]
-pub use lookup::{
-    LookupClientKey, LookupInput, LookupOutput, LookupRunReport, LookupServerKey, LookupVerification, StageTime,
-    decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup, verify_lookup,
-};
 pub use progress::{Progress, Silent};
-pub use schedule::plan;
-pub use server::{RunReport, run};
-pub use verify::{LayerError, Verification, verify};

@@ -9,7 +9,9 @@ use beaa_ckks::{
 };
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::ValueInfo;
-use beaa_runtime::backend::{Backend, CkksBackend, CkksValue, ClearBackend, ClearValue, FusedOp, Operand};
+use beaa_runtime::backend::{Backend, FusedOp, Operand};
+use beaa_runtime::ckks::{CkksBackend, CkksValue};
+use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 
 const SLOTS: usize = 4096;
 const BITS: [u32; 3] = [38, 36, 34];
@@ -37,18 +39,18 @@ fn moduli() -> Vec<u64> {
 struct Clear(Vec<u64>);
 
 impl Harness for Clear {
-    type B = ClearBackend;
+    type B = PlaintextBackend;
 
-    fn backend(&self) -> ClearBackend {
-        ClearBackend::new(&self.0)
+    fn backend(&self) -> PlaintextBackend {
+        PlaintextBackend::new(&self.0)
     }
 
-    fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> ClearValue {
+    fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> PlaintextValue {
         let images: Vec<Vec<f32>> = (0..SLOTS).map(|i| rows.iter().map(|r| r[i] as f32).collect()).collect();
         self.backend().input(ValueInfo { len: rows.len(), limbs, scale, components: 2 }, &images).unwrap()
     }
 
-    fn get(&self, value: &ClearValue) -> Vec<Vec<f64>> {
+    fn get(&self, value: &PlaintextValue) -> Vec<Vec<f64>> {
         value.rows.clone()
     }
 

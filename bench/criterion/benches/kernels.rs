@@ -1,7 +1,7 @@
 //! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the passes of key switching at
 //! each degree, whole relinearisations and rescalings. `beaa bench` sets the same in relation to the processor's peak.
 
-use beaa_ckks::pointwise::{Op, Operand, Source, run};
+use beaa_ckks::pointwise::{Op, Operand, InputBatch, run};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{
     EvaluationKey, Instruction, Kernel, Result, SecretKey, SecretRng, TILE, relinearise, rescale, security::DEGREES,
@@ -26,14 +26,14 @@ fn linear(c: &mut Criterion) -> Result<()> {
             group.bench_function(BenchmarkId::new(name, format!("{kernel:?}")), |b| {
                 b.iter(|| {
                     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
-                    run(&p, batch.limbs(), &[Source::Stored(&batch)], &[op])
+                    run(&p, batch.limbs(), &[InputBatch::Stored(&batch)], &[op])
                 });
             });
         }
         let pairs = residues(&p, 2, 845)?;
         group.throughput(Throughput::Elements((845 * 3 * TILE) as u64));
         group.bench_function(BenchmarkId::new("square", format!("{kernel:?}")), |b| {
-            b.iter(|| run(&p, pairs.limbs(), &[Source::Stored(&pairs)], &[Op::Square(Operand::Input(0))]));
+            b.iter(|| run(&p, pairs.limbs(), &[InputBatch::Stored(&pairs)], &[Op::Square(Operand::Input(0))]));
         });
     }
     group.finish();

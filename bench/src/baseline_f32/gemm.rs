@@ -1,19 +1,28 @@
-//! The one call into the matrix-product library. Must never hand it a length that it would have to trust.
+//! The one call into the matrix-product library, behind a check of every length.
 #![allow(unsafe_code, reason = "the library takes pointers; all lengths are checked in the same function")]
 
-/// `out = weights * values`: `weights` is `rows x depth`, `values` `depth x columns`, both row-major; rows of `out` are
-/// `stride` apart.
-pub(super) fn multiply(weights: &[f32], values: &[f32], depth: usize, columns: usize, stride: usize, out: &mut [f32]) {
+/// What is multiplied: `weights` is `[row][depth]`, `values` `[depth][column]`, both without gaps.
+pub(super) struct Product<'a> {
+    pub(super) weights: &'a [f32],
+    pub(super) values: &'a [f32],
+    pub(super) depth: usize,
+    pub(super) columns: usize,
+}
+
+/// Writes `weights * values` to `out`, whose rows are `stride` apart.
+pub(super) fn multiply(product: &Product<'_>, out: &mut [f32], stride: usize) {
+    let Product { weights, values, depth, columns } = *product;
     if depth == 0 || columns == 0 || weights.is_empty() {
         return;
     }
     let rows = weights.len() / depth;
     assert_eq!(weights.len(), rows * depth, "whole rows of weights");
-    assert!(values.len() >= depth * columns, "one row of values per column of weights");
-    assert!(stride >= columns && out.len() >= (rows - 1) * stride + columns, "room for every row");
-    let distance = |n: usize| isize::try_from(n).unwrap_or(isize::MAX);
+    assert!(values.len() >= depth * columns, "{} values for {depth} rows of {columns}", values.len());
+    assert!(stride >= columns, "rows of {columns} do not overlap at a stride of {stride}");
+    assert!(out.len() >= (rows - 1) * stride + columns, "{} results for {rows} rows {stride} apart", out.len());
     // SAFETY: with row-major strides the library reads `rows * depth` weights and `depth * columns` values and writes
-    // `columns` numbers at each of `rows` multiples of `stride`: all asserted above to be there.
+    // `columns` numbers at each of `rows` multiples of `stride`: asserted above to lie within the three slices. Each
+    // stride is at most the length of a slice, and no slice is longer than `isize::MAX`.
     unsafe {
         gemm::gemm(
             rows,
@@ -21,14 +30,14 @@ pub(super) fn multiply(weights: &[f32], values: &[f32], depth: usize, columns: u
             depth,
             out.as_mut_ptr(),
             1,
-            distance(stride),
+            stride.cast_signed(),
             false,
             weights.as_ptr(),
             1,
-            distance(depth),
+            depth.cast_signed(),
             values.as_ptr(),
             1,
-            distance(columns),
+            columns.cast_signed(),
             0.0,
             1.0_f32,
             false,

@@ -1,6 +1,7 @@
-//! The same network in plain `f32` on one core: what encryption is compared with, so it must be as fast as we can make it.
-//! Values lie as `[element][image]`, every layer with weights is one matrix product per block of images (convolutions
-//! row by row, gathered), and biases and activations are one pass right behind it. Must never be slower than it need be.
+//! The same network in plain `f32` on one core: what encryption is compared with, so it is made as fast as we can.
+//!
+//! Values lie as `[element][image]`. Every layer with weights is one matrix product per block of images (convolutions row
+//! by row, gathered), and biases and activations are one pass right behind it.
 
 mod gemm;
 mod plan;
@@ -19,25 +20,25 @@ pub(crate) struct BaselineF32 {
     outputs: usize,
 }
 
-/// Buffers for one block.
-struct Scratch {
+/// Buffers for one block: the input and the result of every stage, and what a convolution gathers.
+struct Buffers {
     values: Vec<Vec<f32>>,
     gathered: Vec<f32>,
 }
 
 impl BaselineF32 {
-    /// For a model without ReLU.
+    /// Plans the stages of a model without ReLU.
     pub(crate) fn new(model: &Model) -> Result<Self> {
         let stages = plan::stages(model)?;
         Ok(Self { stages, input: model.input().shape().len(), outputs: model.outputs() })
     }
 
-    /// Multiplications of weights per image, additions of nothing but padding included.
+    /// Multiplications of weights per image, those with padding included.
     pub(crate) fn products(&self) -> usize {
         self.stages.iter().map(Stage::products).sum()
     }
 
-    /// Runs `[element][image]` values of `images` images, `block` at a time; the result has the same order.
+    /// Runs `[element][image]` values of `images` images, `block` at a time; the result is `[output][image]`.
     pub(crate) fn run(&self, input: &[f32], images: usize, block: usize) -> Result<Vec<f32>> {
         if images == 0 || block == 0 || input.len() != self.input * images || !images.is_multiple_of(block) {
             return Err(setting(
@@ -46,30 +47,26 @@ impl BaselineF32 {
                 format!("{} numbers an image, whole blocks", self.input),
             ));
         }
-        let mut scratch = Scratch {
-            values: std::iter::once(self.input)
-                .chain(self.stages.iter().map(|s| s.len))
-                .map(|len| vec![0.0; len * block])
-                .collect(),
-            gathered: vec![0.0; self.stages.iter().map(Stage::gathered).max().unwrap_or(0) * block],
+        let lengths = std::iter::once(self.input).chain(self.stages.iter().map(|s| s.len));
+        let gathered = self.stages.iter().map(Stage::gathered).max().unwrap_or(0);
+        let mut buffers = Buffers {
+            values: lengths.map(|len| vec![0.0; len * block]).collect(),
+            gathered: vec![0.0; gathered * block],
         };
         let mut result = vec![0.0; self.outputs * images];
         for first in (0..images).step_by(block) {
-            if let Some(to) = scratch.values.first_mut() {
-                for (to, from) in to.chunks_exact_mut(block).zip(input.chunks_exact(images)) {
-                    to.copy_from_slice(from.get(first..first + block).unwrap_or_default());
-                }
+            let input_rows = input.chunks_exact(images);
+            for (to, from) in buffers.values[0].chunks_exact_mut(block).zip(input_rows) {
+                to.copy_from_slice(&from[first..first + block]);
             }
             for (i, stage) in self.stages.iter().enumerate() {
-                let (before, rest) = scratch.values.split_at_mut(i + 1);
-                let Some(out) = rest.first_mut() else { continue };
-                stage.run(before, out, &mut scratch.gathered, block);
+                let (before, rest) = buffers.values.split_at_mut(i + 1);
+                stage.run(before, &mut rest[0], &mut buffers.gathered, block);
             }
-            let last = scratch.values.last().map_or(&[][..], Vec::as_slice);
+            let last = &buffers.values[self.stages.len()];
+            assert_eq!(last.len(), self.outputs * block, "the last stage has the network's outputs");
             for (to, from) in result.chunks_exact_mut(images).zip(last.chunks_exact(block)) {
-                if let Some(to) = to.get_mut(first..first + block) {
-                    to.copy_from_slice(from);
-                }
+                to[first..first + block].copy_from_slice(from);
             }
         }
         Ok(result)
@@ -79,7 +76,8 @@ impl BaselineF32 {
 /// `[image][element]` to `[element][image]`.
 pub(crate) fn by_element(images: &[Vec<f32>]) -> Vec<f32> {
     let len = images.first().map_or(0, Vec::len);
-    (0..len).flat_map(|e| images.iter().map(move |image| image.get(e).copied().unwrap_or(0.0))).collect()
+    assert!(images.iter().all(|image| image.len() == len), "every image has {len} elements");
+    (0..len).flat_map(|e| images.iter().map(move |image| image[e])).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! A model as stages: what has weights, with everything element-wise behind it folded into one quadratic per element.
-//! Must never change what the network computes by more than rounding.
 
 use beaa_ir::{Activation, LayerOp, Model, Shape, Tensor};
 
 use crate::Result;
 use crate::error::setting;
 
+/// The name of the image among the layers.
+const INPUT: &str = "input";
+/// What errors say was being done.
+const PLANNING: &str = "planning a network in plain f32";
+
 /// One pass over a block.
 pub(super) struct Stage {
-    pub(super) op: Op,
+    pub(super) op: StageOp,
     /// Which value it reads: 0 is the input, `i + 1` the result of stage `i`.
     pub(super) input: usize,
     /// Elements of the result.
@@ -17,7 +21,7 @@ pub(super) struct Stage {
     pub(super) after: Option<Vec<[f32; 3]>>,
 }
 
-pub(super) enum Op {
+pub(super) enum StageOp {
     /// `[out][in]`.
     Dense(Vec<f32>),
     Conv(Conv),
@@ -47,6 +51,9 @@ pub(super) struct Pool {
     pub(super) stride: [usize; 2],
 }
 
+/// Coefficients of a quadratic that changes nothing.
+const IDENTITY: [f32; 3] = [0.0, 1.0, 0.0];
+
 impl Conv {
     pub(super) fn taps(&self) -> usize {
         self.input[0] / self.groups * self.kernel[0] * self.kernel[1]
@@ -56,8 +63,8 @@ impl Conv {
 impl Stage {
     pub(super) fn products(&self) -> usize {
         match &self.op {
-            Op::Dense(weights) => weights.len(),
-            Op::Conv(c) => c.weights.len() * c.output[1] * c.output[2],
+            StageOp::Dense(weights) => weights.len(),
+            StageOp::Conv(c) => c.weights.len() * c.output[1] * c.output[2],
             _ => 0,
         }
     }
@@ -65,14 +72,14 @@ impl Stage {
     /// Numbers per image that a convolution gathers for one row of its output.
     pub(super) fn gathered(&self) -> usize {
         match &self.op {
-            Op::Conv(c) => c.taps() * c.output[2],
+            StageOp::Conv(c) => c.taps() * c.output[2],
             _ => 0,
         }
     }
 
-    /// Puts an element-wise quadratic behind; `false` if there is one already, as two do not fold into one.
+    /// Puts element-wise quadratics behind, and says whether it did: two squares do not fold into one.
     fn then(&mut self, next: impl Fn(usize) -> [f32; 3]) -> bool {
-        let before = |e: usize| self.after.as_ref().and_then(|a| a.get(e)).copied().unwrap_or([0.0, 1.0, 0.0]);
+        let before = |e: usize| self.after.as_ref().map_or(IDENTITY, |after| after[e]);
         let folded = (0..self.len).map(|e| {
             let ([a, b, c], [s, t, u]) = (before(e), next(e));
             match (a == 0.0, s == 0.0) {
@@ -91,38 +98,31 @@ impl Stage {
     }
 }
 
+/// Plans the stages of a model; refuses ReLU.
 pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
     let mut stages: Vec<Stage> = Vec::new();
-    // The stage whose result each layer is (0 for the input), and how often a value is read.
+    // For each layer so far, which value its result is: 0 for the input, `i + 1` for the result of stage `i`.
     let mut value_of: Vec<usize> = Vec::new();
     let position = |name: &str| model.layers().iter().position(|l| l.name == name);
-    let kept: Vec<usize> = model
-        .layers()
-        .iter()
-        .enumerate()
-        .flat_map(|(i, l)| match &l.op {
-            LayerOp::Add { with } => [position(with), None],
-            // A branch is the same value as the layer it starts from.
-            LayerOp::Branch { from } => [position(from), Some(i)],
-            _ => [None, None],
-        })
-        .flatten()
-        .collect();
+    let read_again = read_again(model);
     let mut shape = model.input().shape();
     for (i, (layer, &output)) in model.layers().iter().zip(model.shapes()).enumerate() {
         let at = value_of.last().copied().unwrap_or(0);
-        // What a residual reads later must stay as it is.
-        let free = at > 0 && !i.checked_sub(1).is_some_and(|before| kept.contains(&before));
-        let mut push = |op: Op, after: Option<Vec<[f32; 3]>>| {
+        // What a shortcut reads later must stay as it is.
+        let free = at > 0 && !read_again.contains(&(i - 1));
+        let mut push = |op: StageOp, after: Option<Vec<[f32; 3]>>| {
             stages.push(Stage { op, input: at, len: output.len(), after });
             stages.len()
         };
         let value = match &layer.op {
             LayerOp::Flatten => at,
-            LayerOp::Linear(l) => push(Op::Dense(l.weight.data().to_vec()), biases(l.bias.as_ref(), output)),
+            LayerOp::Linear(l) => push(StageOp::Dense(l.weight.data().to_vec()), biases(l.bias.as_ref(), output)),
             LayerOp::Conv2d(c) => {
                 let (input, output_map) = (map(shape)?, map(output)?);
-                let kernel = [c.weight.shape().get(2), c.weight.shape().get(3)].map(|d| d.copied().unwrap_or(1));
+                let &[_, _, rows, columns] = c.weight.shape() else {
+                    return Err(setting(PLANNING, format!("weights of shape {:?}", c.weight.shape()), "four extents"));
+                };
+                let kernel = [rows, columns];
                 let op = Conv {
                     weights: c.weight.data().to_vec(),
                     input,
@@ -133,30 +133,24 @@ pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
                     dilation: c.dilation,
                     groups: c.groups,
                 };
-                push(Op::Conv(op), biases(c.bias.as_ref(), output))
+                push(StageOp::Conv(op), biases(c.bias.as_ref(), output))
             }
             LayerOp::AvgPool(p) => {
                 let op = Pool { input: map(shape)?, output: map(output)?, kernel: p.kernel, stride: p.stride };
-                push(Op::Pool(op), None)
+                push(StageOp::Pool(op), None)
             }
             LayerOp::Add { with } => {
-                let other = position(with).and_then(|p| value_of.get(p)).copied().unwrap_or(0);
-                push(Op::Add(other), None)
+                let other = value_named(with, position(with), &value_of)?;
+                push(StageOp::Add(other), None)
             }
-            LayerOp::Branch { from } => position(from).and_then(|p| value_of.get(p)).copied().unwrap_or(0),
+            LayerOp::Branch { from } if from == INPUT => 0,
+            LayerOp::Branch { from } => value_named(from, position(from), &value_of)?,
             LayerOp::BatchNorm { .. } | LayerOp::Activation { .. } => {
                 let next = element_wise(&layer.op, output)?;
-                let next = |e: usize| next.get(e).copied().unwrap_or([0.0, 1.0, 0.0]);
-                let folded = free && at.checked_sub(1).and_then(|s| stages.get_mut(s)).is_some_and(|s| s.then(next));
-                if folded {
+                if free && stages[at - 1].then(|e| next[e]) {
                     at
                 } else {
-                    stages.push(Stage {
-                        op: Op::Copy,
-                        input: at,
-                        len: output.len(),
-                        after: Some((0..output.len()).map(next).collect()),
-                    });
+                    stages.push(Stage { op: StageOp::Copy, input: at, len: output.len(), after: Some(next) });
                     stages.len()
                 }
             }
@@ -167,25 +161,50 @@ pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
     Ok(stages)
 }
 
+/// The layers whose results are read by another layer than the next one.
+fn read_again(model: &Model) -> Vec<usize> {
+    let position = |name: &str| model.layers().iter().position(|l| l.name == name);
+    let layers = model.layers().iter().enumerate();
+    let read = layers.flat_map(|(i, l)| match &l.op {
+        LayerOp::Add { with } => [position(with), None],
+        // A branch is the same value as the layer it starts from.
+        LayerOp::Branch { from } => [position(from), Some(i)],
+        _ => [None, None],
+    });
+    read.flatten().collect()
+}
+
+/// The value of an earlier layer.
+fn value_named(name: &str, position: Option<usize>, value_of: &[usize]) -> Result<usize> {
+    let value = position.and_then(|p| value_of.get(p)).copied();
+    value.ok_or_else(|| setting(PLANNING, format!("a shortcut from {name}"), "an earlier layer"))
+}
+
 fn map(shape: Shape) -> Result<[usize; 3]> {
     match shape {
         Shape::Map { channels, height, width } => Ok([channels, height, width]),
-        Shape::Flat { .. } => Err(setting("planning a network in plain f32", shape, "a feature map")),
+        Shape::Flat { .. } => Err(setting(PLANNING, shape, "a feature map")),
     }
+}
+
+/// How many elements share one of `count` numbers.
+fn elements_per(count: usize, shape: Shape) -> usize {
+    assert!(count > 0 && shape.len().is_multiple_of(count), "{count} numbers for {} elements", shape.len());
+    shape.len() / count
 }
 
 fn biases(bias: Option<&Tensor>, output: Shape) -> Option<Vec<[f32; 3]>> {
     let bias = bias?.data();
-    let plane = output.len() / bias.len().max(1);
-    Some((0..output.len()).map(|e| [0.0, 1.0, bias.get(e / plane.max(1)).copied().unwrap_or(0.0)]).collect())
+    let plane = elements_per(bias.len(), output);
+    Some((0..output.len()).map(|e| [0.0, 1.0, bias[e / plane]]).collect())
 }
 
 fn element_wise(op: &LayerOp, shape: Shape) -> Result<Vec<[f32; 3]>> {
     let all = 0..shape.len();
     Ok(match op {
         LayerOp::BatchNorm { gamma, beta, mean, var, eps } => {
-            let plane = (shape.len() / gamma.data().len().max(1)).max(1);
-            let at = |t: &Tensor, e: usize| t.data().get(e / plane).copied().unwrap_or(0.0);
+            let plane = elements_per(gamma.data().len(), shape);
+            let at = |t: &Tensor, e: usize| t.data()[e / plane];
             all.map(|e| {
                 let scale = at(gamma, e) / (at(var, e) + eps).sqrt();
                 [0.0, scale, at(beta, e) - scale * at(mean, e)]
@@ -196,6 +215,6 @@ fn element_wise(op: &LayerOp, shape: Shape) -> Result<Vec<[f32; 3]>> {
         LayerOp::Activation { function: Activation::Polynomial(p), .. } => {
             all.map(|e| [&p.a, &p.b, &p.c].map(|t| t.broadcast(shape, e))).collect()
         }
-        other => return Err(setting("planning a network in plain f32", other.kind(), "a quadratic or a square")),
+        other => return Err(setting(PLANNING, other.kind(), "a quadratic or a square")),
     })
 }

@@ -1,9 +1,10 @@
 //! The two backends side by side, by the number of images that wait: `ckks` takes a whole batch at once, `tfhe` one image after the other.
 //! Wall-clock times on all threads, of encryption, run and decryption together. Must never time a run whose answers are wrong.
 
-use beaa_compiler::{LookupOptions, Machine, compile_lookup};
+use beaa_compiler::Machine;
 use beaa_ir::{Model, evaluate, tfhe};
-use beaa_runtime::{Silent, decrypt_lookup, encrypt_lookup, keygen_lookup, run_lookup};
+use beaa_runtime::tfhe::{KeyPair, decrypt, encrypt, keygen, run};
+use beaa_runtime::{Silent, ckks};
 
 use super::figures::{BackendCost, BackendFigures, BackendPoint};
 use crate::end_to_end::DEVIATIONS;
@@ -27,7 +28,7 @@ pub struct BreakEvenCase<'a> {
     /// What the `tfhe` backend calibrates on, 8-bit pixels.
     pub images: &'a [Vec<u8>],
     /// Its options.
-    pub options: LookupOptions,
+    pub options: beaa_compiler::tfhe::Options,
 }
 
 /// Measures one network on both backends.
@@ -51,18 +52,18 @@ pub fn compare_backends(
 
 /// One image of `tfhe`, the agreement of its program and the bootstrappings of an image.
 fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) -> Result<(BackendCost, f64, usize)> {
-    let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
+    let compiled = beaa_compiler::tfhe::compile(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = tfhe::program_hash(program);
-    let (client, server) = keygen_lookup(&signature.parameters, Some(setting.seed))?;
+    let KeyPair { client, server } = keygen(&signature.parameters, Some(setting.seed))?;
     let images: Vec<&[u8]> =
         case.images.iter().take(if setting.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
     let count = images.len().max(1);
     let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(setting.threads, || {
-        let (input, encrypt) = time(|| encrypt_lookup(signature, &hash, &client, &images, Some(setting.seed)));
+        let (input, encrypt) = time(|| encrypt(signature, &hash, &client, &images, Some(setting.seed), &Silent));
         let input = input?;
-        let (output, report) = run_lookup(program, &server, &input, &Silent)?;
-        let (answers, decrypt) = time(|| decrypt_lookup(signature, &hash, &client, &output));
+        let (output, report) = run(program, &server, &input, &Silent)?;
+        let (answers, decrypt) = time(|| decrypt(signature, &hash, &client, &output));
         Ok(((answers?, [encrypt, report.seconds, decrypt]), [input.bytes(), output.bytes()]))
     })?;
     let wrong = images.iter().zip(&answers).filter(|(image, found)| {
@@ -106,14 +107,9 @@ fn batches(
             let (answered, taken) = on_threads(setting.threads, || {
                 let (outcome, taken) = time(|| {
                     let input = prepared.encrypt(&sent)?;
-                    let (output, _) = beaa_runtime::run(&prepared.program, &prepared.server, &input, &Silent)?;
-                    let answers = beaa_runtime::decrypt(
-                        prepared.program.signature(),
-                        &prepared.hash,
-                        &prepared.client,
-                        &output,
-                        None,
-                    )?;
+                    let (output, _) = ckks::run(&prepared.program, &prepared.server, &input, &Silent)?;
+                    let answers =
+                        ckks::decrypt(prepared.program.signature(), &prepared.hash, &prepared.client, &output, None)?;
                     Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
                 Ok((outcome?, taken))

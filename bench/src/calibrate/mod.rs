@@ -4,10 +4,11 @@
 #[cfg(feature = "tfhe")]
 mod tfhe;
 
-use beaa_ckks::pointwise::{self, Op, Operand, Source};
+use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
-use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};
+use beaa_compiler::ckks::Options;
+use beaa_compiler::{BootstrapRates, Machine, MachineLiteral, Rates};
 
 use crate::fixtures::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
 use crate::fixtures::program::ProgramFixture;
@@ -39,18 +40,18 @@ pub fn calibrate(setting: &BenchSettings) -> Result<Machine> {
     on_threads(1, || switching_rates(effort, &mut rates))?;
     let speed_up = end_rates(setting, &mut rates)?;
     let name = format!("{}, {:?} path", processor_name(), Kernel::detect());
-    let lookup = lookup_rates(setting.quick)?;
-    Ok(Machine::try_from(MachineLiteral { name, rates, speed_up: (setting.threads, speed_up), lookup })?)
+    let bootstrap = bootstrap_rates(setting.quick)?;
+    Ok(Machine::try_from(MachineLiteral { name, rates, speed_up: (setting.threads, speed_up), bootstrap })?)
 }
 
 #[cfg(feature = "tfhe")]
-fn lookup_rates(quick: bool) -> Result<Option<LookupRates>> {
+fn bootstrap_rates(quick: bool) -> Result<Option<BootstrapRates>> {
     tfhe::rates(quick).map(Some)
 }
 
 #[cfg(not(feature = "tfhe"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as with the feature")]
-fn lookup_rates(_: bool) -> Result<Option<LookupRates>> {
+fn bootstrap_rates(_: bool) -> Result<Option<BootstrapRates>> {
     Ok(None)
 }
 
@@ -66,8 +67,8 @@ fn processor_name() -> String {
 fn seconds(effort: Repetitions, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     sample(effort, || {
-        let outcome = pointwise::run(p, batch.limbs(), &[Source::Stored(batch)], ops)?;
-        least = outcome.seconds.get(index).copied().unwrap_or(least).min(least);
+        let outcome = pointwise::run(p, batch.limbs(), &[InputBatch::Stored(batch)], ops)?;
+        least = outcome.op_seconds.get(index).copied().unwrap_or(least).min(least);
         Ok(())
     })?;
     Ok(least / (p.degree() * batch.limbs()) as f64)
@@ -113,7 +114,7 @@ fn pointwise_rates(effort: Repetitions) -> Result<Rates> {
     let large = parameters(kernel, DEGREE, 1)?;
     let wide = residues(&large, 1, 2, WIDE)?;
     let sum = [linear(Operand::Input(0), &one)];
-    let whole = sample(effort, || Ok(pointwise::run(&large, 1, &[Source::Stored(&wide)], &sum).map(drop)?))?;
+    let whole = sample(effort, || Ok(pointwise::run(&large, 1, &[InputBatch::Stored(&wide)], &sum).map(drop)?))?;
     let streamed = whole.minimum / (2 * DEGREE) as f64;
     let stream = (streamed - known(&one)) / WIDE as f64;
     Ok(Rates {

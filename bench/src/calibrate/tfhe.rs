@@ -1,9 +1,10 @@
 //! The rates of look-up programs, from small made-up ones on one thread. Must never take them from a network that they are to predict.
 
-use beaa_compiler::LookupRates;
+use beaa_compiler::BootstrapRates;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
 use beaa_ir::{InputSpec, SparseMatrix};
-use beaa_runtime::{Silent, encrypt_lookup, keygen_lookup, run_lookup};
+use beaa_runtime::Silent;
+use beaa_runtime::tfhe::{KeyPair, encrypt, keygen, run};
 
 use crate::Result;
 use crate::timing::on_threads;
@@ -16,7 +17,7 @@ const LEVELS: u32 = 16;
 const LEAST: f64 = 1e-6;
 
 /// Seconds of one core.
-pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
+pub(crate) fn rates(quick: bool) -> Result<BootstrapRates> {
     let (mut rotation, mut switches) = ([0.0; DECOMPOSITIONS.len()], 0.0);
     for (rate, decomposition) in rotation.iter_mut().zip(DECOMPOSITIONS) {
         // Fresh pixels need no key switching, what comes out of the first stage does.
@@ -24,18 +25,18 @@ pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
         *rate = first / WIDTH as f64;
         switches += (second - first) / (WIDTH * DECOMPOSITIONS.len()) as f64;
     }
-    Ok(LookupRates { rotation, switch: switches.max(LEAST) })
+    Ok(BootstrapRates { rotation, switch: switches.max(LEAST) })
 }
 
 /// Least seconds of each of two stages.
 fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
     let program = program(decomposition)?;
-    let (client, server) = keygen_lookup(&program.signature().parameters, Some(1))?;
+    let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1))?;
     let image = [255_u8; WIDTH];
-    let input = encrypt_lookup(program.signature(), &program_hash(&program), &client, &[&image], Some(1))?;
+    let input = encrypt(program.signature(), &program_hash(&program), &client, &[&image], Some(1), &Silent)?;
     let mut least = [f64::INFINITY; 2];
     for _ in 0..if quick { 1 } else { 5 } {
-        let (_, report) = on_threads(1, || Ok(run_lookup(&program, &server, &input, &Silent)?))?;
+        let (_, report) = on_threads(1, || Ok(run(&program, &server, &input, &Silent)?))?;
         least.iter_mut().zip(&report.stages).for_each(|(least, stage)| *least = least.min(stage.seconds));
     }
     Ok(least)

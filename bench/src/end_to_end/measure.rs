@@ -1,189 +1,58 @@
 //! The whole way of one network: compile, keys, encrypt, run on one thread and on all, decrypt; beside it the same network
-//! in plain `f32` on one core. Must never report a run whose answers are wrong.
+//! in plain `f32` on one core. A run whose answers are wrong is an error and gives no figure.
 
 use std::time::Instant;
 
-use beaa_compiler::{Machine, Options, forecast};
+use beaa_compiler::Machine;
+use beaa_compiler::ckks::forecast;
 use beaa_ir::Model;
-use beaa_runtime::plan;
-use serde::Serialize;
+use beaa_runtime::ckks::{self, EncryptedInput};
 
+use super::figures::{BaselineFigures, NetworkFigures};
 use crate::baseline_f32::{BaselineF32, by_element};
-use crate::fixtures::program::ProgramFixture;
-use crate::op_counts::{OperationFigures, PartFigures, operation_figures, part_figures};
-use crate::timing::{Repetitions, TimeSample, on_threads, time};
-use crate::{Error, Result, error, random_images};
+use crate::error::setting;
+use crate::fixtures::program::{ProgramFixture, TimedRun};
+use crate::op_counts::{operation_figures, part_figures};
+use crate::timing::{Repetitions, TimeSample, on_threads, sample, time};
+use crate::{BenchSettings, Error, Result, random_images};
 
 /// Blocks of images that the baseline is tried with; the best counts.
 const BLOCKS: [usize; 5] = [32, 64, 128, 256, 512];
-/// How many deviations off an output may be.
+/// How many times the allowed root mean square error the largest error of an output may be.
 pub(crate) const DEVIATIONS: f64 = 8.0;
 
-/// Resident memory, as far as the system tells.
-#[derive(Clone, Copy)]
-pub struct MemoryProbe {
-    /// Starts measuring the peak anew; whether that worked.
-    pub reset: fn() -> bool,
-    /// The peak since then, in bytes.
-    pub peak: fn() -> Option<u64>,
-}
-
-/// How to measure a network.
-pub struct BenchSettings {
-    /// Of the compiler.
-    pub options: Options,
-    /// The larger of the two numbers of threads.
-    pub threads: usize,
-    /// Repeats less.
-    pub quick: bool,
-    /// Of images, and of keys, which are for nothing else.
-    pub seed: u64,
-    /// Of resident memory.
-    pub memory: MemoryProbe,
-}
-
-/// All figures of one network.
-#[derive(Debug, Clone, Serialize)]
-pub struct NetworkFigures {
-    /// Its name.
-    pub model: String,
-    /// Ring degree N, the number of slots, all in use.
-    pub degree: usize,
-    /// Bits of all primes together.
-    pub log_qp: f64,
-    /// Bits of each prime; the special one comes last, if there is one.
-    pub prime_bits: Vec<u32>,
-    /// Bits of security.
-    pub security: u32,
-    /// Threads of the larger of the two runs.
-    pub threads: usize,
-    /// Seconds of the compiler, one thread.
-    pub compile_seconds: f64,
-    /// Seconds of key generation.
-    pub keygen_seconds: f64,
-    /// Seconds of encryption for all slots, one thread.
-    pub encrypt: TimeSample,
-    /// The same on all threads.
-    pub encrypt_threads: TimeSample,
-    /// Wall-clock seconds of the run, one thread.
-    pub run: TimeSample,
-    /// Processor seconds of the same: less where other programs want the core.
-    pub run_processor: TimeSample,
-    /// Wall-clock seconds on all threads.
-    pub run_threads: TimeSample,
-    /// Seconds of decryption, one thread.
-    pub decrypt: TimeSample,
-    /// Part by part: the fastest run on one thread, in processor seconds.
-    pub parts: Vec<PartFigures>,
-    /// The same operation by operation.
-    pub operations: Vec<OperationFigures>,
-    /// Seconds of the fastest run on one thread that no part accounts for: packing the answer.
-    pub rest_seconds: f64,
-    /// Predicted seconds of the whole run, one thread.
-    pub predicted_seconds: f64,
-    /// The part of it for packing the answer.
-    pub predicted_rest_seconds: f64,
-    /// Whether the rates behind the prediction were measured on this machine.
-    pub calibrated: bool,
-    /// Bytes of encrypted images.
-    pub upload_bytes: u64,
-    /// Bytes of the answer.
-    pub answer_bytes: u64,
-    /// Bytes of the evaluation key.
-    pub key_bytes: u64,
-    /// Bytes of ciphertexts at the worst moment, as planned.
-    pub planned_bytes: u64,
-    /// Peak of resident memory while running, if the system tells.
-    pub peak_bytes: Option<u64>,
-    /// Resident before the run: program, upload, images.
-    pub before_bytes: Option<u64>,
-    /// The same network in plain f32.
-    pub plain: BaselineFigures,
-    /// Largest difference between encrypted and plain outputs.
-    pub largest_error: f64,
-    /// Largest such difference that was allowed: so many predicted deviations.
-    pub allowed_error: f64,
-}
-
-/// The baseline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BaselineFigures {
-    /// Seconds for one image, one core.
-    pub seconds_per_image: f64,
-    /// Images worked on at once.
-    pub block: usize,
-    /// Products of weights in a second.
-    pub products_per_second: f64,
-    /// Products of weights for one image.
-    pub products: usize,
-}
-
-impl NetworkFigures {
-    /// Milliseconds of a sample for each slot.
-    pub fn per_image(&self, sample: &TimeSample) -> f64 {
-        1e3 * sample.minimum / self.degree as f64
-    }
-
-    /// How much longer an image takes encrypted, both in processor seconds of one core.
-    pub fn ratio(&self) -> f64 {
-        self.run_processor.minimum / self.degree as f64 / self.plain.seconds_per_image
-    }
-
-    /// How much faster all threads are than one.
-    pub fn speed_up(&self) -> f64 {
-        self.run.minimum / self.run_threads.minimum
-    }
-}
-
 /// Measures `model` with all slots in use; forecasts use the rates of `machine`.
-pub fn measure_network(model: &Model, setting: &BenchSettings, machine: &Machine) -> Result<NetworkFigures> {
-    let prepared = ProgramFixture::new(model, &setting.options, setting.seed)?;
-    let ProgramFixture { program, hash, client, server, .. } = &prepared;
+///
+/// # Errors
+///
+/// If the network does not compile, the baseline does not know one of its layers, or the encrypted answers differ from the
+/// plain ones by more than was promised.
+pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machine) -> Result<NetworkFigures> {
+    let fixture = ProgramFixture::new(model, &settings.options, settings.seed)?;
+    let ProgramFixture { program, hash, client, server, .. } = &fixture;
     let signature = program.signature();
-    let slots = prepared.slots();
-    let inputs = random_images(model, slots, setting.seed);
-    let effort = Repetitions::large(setting.quick);
-    let (input, samples) = in_turn(effort, &[1, setting.threads], || prepared.encrypt(&inputs))?;
-    let (encrypt, encrypt_threads) = pair(&samples);
+    let slots = fixture.slots();
+    let inputs = random_images(model, slots, settings.seed);
+    let repetitions = Repetitions::large(settings.quick);
+    let (input, [encrypt, encrypt_threads]) = on_each(repetitions, [1, settings.threads], || fixture.encrypt(&inputs))?;
+    let runs = time_runs(&fixture, &input, settings)?;
+    let fastest = &runs.fastest;
+    let (answers, [decrypt]) =
+        on_each(repetitions, [1], || Ok(ckks::decrypt(signature, hash, client, &fastest.output, None)?))?;
 
-    let before_bytes = (setting.memory.reset)().then(setting.memory.peak).flatten();
-    // The first run also says how much memory one takes.
-    let mut fastest = prepared.timed_run(&input)?;
-    let peak_bytes = before_bytes.and_then(|_| (setting.memory.peak)());
-    let (mut ones, mut processor, mut alls) = (Vec::new(), vec![fastest.seconds], Vec::new());
-    let started = Instant::now();
-    while ones.len() < effort.least || started.elapsed().as_secs_f64() < effort.seconds {
-        alls.push(prepared.run(&input, setting.threads)?.seconds);
-        let (lap, seconds) = time(|| prepared.timed_run(&input));
-        let lap = lap?;
-        ones.push(seconds);
-        processor.push(lap.seconds);
-        if lap.seconds < fastest.seconds {
-            fastest = lap;
-        }
-    }
-
-    let decrypt = || Ok(beaa_runtime::decrypt(signature, hash, client, &fastest.output, None)?);
-    let (answers, samples) = in_turn(effort, &[1], decrypt)?;
-    let (decrypt, _) = pair(&samples);
-
-    let (plain, expected) = baseline(model, &inputs, setting.quick)?;
-    let allowed_error = DEVIATIONS * setting.options.logit_error;
-    let largest_error = difference(&answers, &expected, slots);
+    let (plain, expected) = baseline(model, &inputs, settings.quick)?;
+    let allowed_error = DEVIATIONS * settings.options.logit_error;
+    let largest_error = largest_difference(&answers, &expected);
     // Not a number is wrong, too.
     if largest_error.is_nan() || largest_error > allowed_error {
-        return Err(Error::Wrong {
-            operation: "comparing encrypted and plain",
-            found: largest_error,
-            allowed: allowed_error,
-        });
+        let operation = "comparing encrypted and plain";
+        return Err(Error::Wrong { operation, found: largest_error, allowed: allowed_error });
     }
 
-    let schedule = plan(program, true);
+    let schedule = ckks::schedule(program);
     let predicted = forecast(program, machine);
-    let total = fastest.seconds;
-    let parts = part_figures(program, &schedule, &fastest.layers, &predicted, total);
-    let operations = operation_figures(program, &schedule, &fastest.layers, total);
+    let parts = part_figures(program, &schedule, &fastest.layers, &predicted, fastest.seconds);
+    let operations = operation_figures(program, &schedule, &fastest.layers, fastest.seconds);
     let primes = || signature.parameters.moduli.iter().chain(&signature.parameters.special);
     Ok(NetworkFigures {
         model: signature.model.clone(),
@@ -191,14 +60,14 @@ pub fn measure_network(model: &Model, setting: &BenchSettings, machine: &Machine
         log_qp: primes().map(|&q| (q as f64).log2()).sum(),
         prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
         security: signature.parameters.security,
-        threads: setting.threads,
-        compile_seconds: prepared.compile_seconds,
-        keygen_seconds: prepared.keygen_seconds,
+        threads: settings.threads,
+        compile_seconds: fixture.compile_seconds,
+        keygen_seconds: fixture.keygen_seconds,
         encrypt,
         encrypt_threads,
-        run: TimeSample::of(ones),
-        run_processor: TimeSample::of(processor),
-        run_threads: TimeSample::of(alls),
+        run: runs.one_thread,
+        run_processor: runs.processor,
+        run_threads: runs.all_threads,
         decrypt,
         rest_seconds: fastest.seconds - parts.iter().map(|p| p.seconds).sum::<f64>(),
         parts,
@@ -210,23 +79,60 @@ pub fn measure_network(model: &Model, setting: &BenchSettings, machine: &Machine
         answer_bytes: fastest.output.bytes(),
         key_bytes: server.bytes(),
         planned_bytes: schedule.peak_bytes,
-        peak_bytes,
-        before_bytes,
+        peak_bytes: runs.peak_bytes,
+        before_bytes: runs.before_bytes,
         plain,
         largest_error,
         allowed_error,
     })
 }
 
-/// The same work on each number of threads in turn, wall-clock; the last result.
-fn in_turn<T: Send>(
-    effort: Repetitions,
-    threads: &[usize],
+/// Times of the encrypted run, and the memory that the first one took.
+struct Runs {
+    fastest: TimedRun,
+    one_thread: TimeSample,
+    processor: TimeSample,
+    all_threads: TimeSample,
+    before_bytes: Option<u64>,
+    peak_bytes: Option<u64>,
+}
+
+fn time_runs(fixture: &ProgramFixture, input: &EncryptedInput, settings: &BenchSettings) -> Result<Runs> {
+    let repetitions = Repetitions::large(settings.quick);
+    let before_bytes = (settings.memory.reset)().then(settings.memory.peak).flatten();
+    let mut fastest = fixture.timed_run(input)?;
+    let peak_bytes = before_bytes.and_then(|_| (settings.memory.peak)());
+    let (mut one_thread, mut processor, mut all_threads) = (Vec::new(), vec![fastest.seconds], Vec::new());
+    let started = Instant::now();
+    while one_thread.len() < repetitions.least || started.elapsed().as_secs_f64() < repetitions.seconds {
+        all_threads.push(fixture.run(input, settings.threads)?.seconds);
+        let (run, seconds) = time(|| fixture.timed_run(input));
+        let run = run?;
+        one_thread.push(seconds);
+        processor.push(run.seconds);
+        if run.seconds < fastest.seconds {
+            fastest = run;
+        }
+    }
+    Ok(Runs {
+        fastest,
+        one_thread: TimeSample::of(one_thread),
+        processor: TimeSample::of(processor),
+        all_threads: TimeSample::of(all_threads),
+        before_bytes,
+        peak_bytes,
+    })
+}
+
+/// Repeats `work` on each number of threads in turn, wall-clock; returns the last result and a sample for each number.
+fn on_each<T: Send, const K: usize>(
+    repetitions: Repetitions,
+    threads: [usize; K],
     work: impl Fn() -> Result<T> + Sync,
-) -> Result<(T, Vec<TimeSample>)> {
-    let mut times = vec![Vec::new(); threads.len()];
+) -> Result<(T, [TimeSample; K])> {
+    let mut times: [Vec<f64>; K] = std::array::from_fn(|_| Vec::new());
     let mut last = None;
-    for _ in 0..effort.least.max(1) {
+    for _ in 0..repetitions.least.max(1) {
         for (&threads, times) in threads.iter().zip(&mut times) {
             let (result, seconds) = on_threads(threads, || {
                 let (result, seconds) = time(&work);
@@ -236,46 +142,43 @@ fn in_turn<T: Send>(
             last = Some(result);
         }
     }
-    let none = || error::setting("measuring", "no run", "at least one number of threads");
-    Ok((last.ok_or_else(none)?, times.into_iter().map(TimeSample::of).collect()))
+    let none = || setting("measuring", "no run", "at least one number of threads");
+    Ok((last.ok_or_else(none)?, times.map(TimeSample::of)))
 }
 
-fn pair(samples: &[TimeSample]) -> (TimeSample, TimeSample) {
-    let at = |i: usize| samples.get(i).copied().unwrap_or_else(|| TimeSample::of(Vec::new()));
-    (at(0), at(1))
-}
-
-/// The network in plain f32 at the best block size, and its outputs, `[output][image]`.
+/// Measures the network in plain f32 at the best block size; returns its outputs, too, as `[output][image]`.
 fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(BaselineFigures, Vec<f32>)> {
     let plain = BaselineF32::new(model)?;
     let (input, count) = (by_element(images), images.len());
-    let mut best: Option<BaselineFigures> = None;
+    let mut blocks: Vec<usize> = BLOCKS.into_iter().filter(|&b| count.is_multiple_of(b)).collect();
+    if blocks.is_empty() {
+        blocks.push(count);
+    }
+    let (mut seconds, mut block) = (f64::INFINITY, count);
     let mut outputs = Vec::new();
-    let blocks = || BLOCKS.into_iter().filter(|&b| count.is_multiple_of(b));
-    for block in blocks().chain(blocks().next().is_none().then_some(count)) {
-        let mut run = || {
-            outputs = plain.run(&input, count, block)?;
+    for tried in blocks {
+        let run = || {
+            outputs = plain.run(&input, count, tried)?;
             Ok(())
         };
-        let sample = crate::timing::sample(Repetitions::small(quick), &mut run)?;
-        let seconds_per_image = sample.minimum / count as f64;
-        if best.as_ref().is_none_or(|b| seconds_per_image < b.seconds_per_image) {
-            let products = plain.products();
-            let products_per_second = products as f64 / seconds_per_image;
-            best = Some(BaselineFigures { seconds_per_image, block, products_per_second, products });
+        let found = sample(Repetitions::small(quick), run)?.minimum;
+        if found < seconds {
+            (seconds, block) = (found, tried);
         }
     }
-    let none = || error::setting("measuring plain f32", "no images", "at least one");
-    Ok((best.ok_or_else(none)?, outputs))
+    let (seconds_per_image, products) = (seconds / count as f64, plain.products());
+    let products_per_second = products as f64 / seconds_per_image;
+    Ok((BaselineFigures { seconds_per_image, block, products_per_second, products }, outputs))
 }
 
-/// The largest difference between `[image][output]` and `[output][image]`.
-fn difference(answers: &[Vec<f64>], expected: &[f32], images: usize) -> f64 {
+/// The largest difference between `answers`, `[image][output]`, and `expected`, `[output][image]`; NaN if any is.
+fn largest_difference(answers: &[Vec<f64>], expected: &[f32]) -> f64 {
+    let images = answers.len();
     let mut largest = 0.0_f64;
     for (i, answer) in answers.iter().enumerate() {
+        assert_eq!(answer.len() * images, expected.len(), "as many outputs encrypted as in plain f32");
         for (o, found) in answer.iter().enumerate() {
-            let expected = expected.get(o * images + i).copied().map_or(f64::NAN, f64::from);
-            let difference = (found - expected).abs();
+            let difference = (found - f64::from(expected[o * images + i])).abs();
             if difference.is_nan() {
                 return f64::NAN;
             }

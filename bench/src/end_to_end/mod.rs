@@ -1,7 +1,9 @@
 //! One network from compiling to decrypting, encrypted and in plain `f32`.
 
+mod figures;
 mod measure;
 
+pub use figures::{BaselineFigures, NetworkFigures};
 #[cfg(feature = "tfhe")]
 pub(crate) use measure::DEVIATIONS;
-pub use measure::{BaselineFigures, BenchSettings, MemoryProbe, NetworkFigures, measure_network};
+pub use measure::measure_network;

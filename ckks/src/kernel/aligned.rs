@@ -1,4 +1,4 @@
-//! Room for residues that begins with a cache line, so that no vector straddles two. Must never move while it is borrowed,
+//! Workspace for residues that begins with a cache line, so that no vector straddles two. Must never move while it is borrowed,
 //! which Rust sees to.
 
 /// Bytes of a cache line, and of the widest vector.

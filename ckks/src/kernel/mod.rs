@@ -1,30 +1,24 @@
 //! The arithmetic of tiles: integer-matrix products and squares of residues. Each path gives the same canonical
 //! residues to the last bit; which one runs is decided once, by what the processor has. Must never allocate for a
-//! tile; what a thread needs it keeps in [`Scratch`].
+//! tile; what a thread needs it keeps in [`ProductWorkspace`].
 
 mod aligned;
-mod alone;
-pub(crate) mod bits;
-mod cluster;
-mod field;
-mod float;
+pub(crate) mod bit_packing;
+mod fma;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
-#[cfg(target_arch = "x86_64")]
-mod ifma_bits;
-#[cfg(target_arch = "x86_64")]
-mod ifma_product;
-mod loads;
-mod panels;
-mod passes;
+mod op_count;
+mod packed_weights;
 mod peak;
 mod portable;
+mod row_grouping;
+mod singleton_rows;
 
 pub(crate) use aligned::Aligned;
-pub use panels::Panels;
+pub use packed_weights::Panels;
 pub use peak::Instruction;
 
-use crate::modulus::{Factor, Factors, Modulus};
+use crate::ring::modulus::{Factor, Factors, Modulus};
 
 /// Slots in a tile: the unit in which batches are stored and worked on. Four 512-bit vectors.
 pub const TILE: usize = 32;
@@ -53,7 +47,7 @@ impl Kernel {
     pub fn available(self) -> bool {
         match self {
             Self::Portable => true,
-            Self::Fma => field::available(),
+            Self::Fma => fma::field::available(),
             #[cfg(target_arch = "x86_64")]
             Self::Ifma => std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512ifma"),
             #[cfg(not(target_arch = "x86_64"))]
@@ -62,11 +56,11 @@ impl Kernel {
     }
 }
 
-/// Room for what one product needs while it is made; kept by a thread from tile to tile.
+/// Workspace for what one product needs while it is made; kept by a thread from tile to tile.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub(crate) struct ProductWorkspace {
     x: Vec<[f64; TILE]>,
-    sums: Vec<[f64; float::GROUP]>,
+    sums: Vec<[f64; fma::product::GROUP]>,
     squares: Vec<u64>,
     /// One component of a product's inputs, and rows' sums, of paths on integers.
     tiles: Aligned,
@@ -81,10 +75,10 @@ pub(crate) enum Input<'a> {
     Square(&'a [u64]),
 }
 
-impl Scratch {
+impl ProductWorkspace {
     fn reserve(&mut self, x: usize, sums: usize) {
         self.x.resize(self.x.len().max(x), [0.0; TILE]);
-        self.sums.resize(self.sums.len().max(sums), [0.0; float::GROUP]);
+        self.sums.resize(self.sums.len().max(sums), [0.0; fma::product::GROUP]);
     }
 }
 
@@ -107,17 +101,17 @@ pub(crate) fn multiply(
     panels: &Panels,
     input: Input<'_>,
     rows: &Rows<'_>,
-    scratch: &mut Scratch,
+    scratch: &mut ProductWorkspace,
     output: &mut [u64],
 ) {
     if kernel == Kernel::Fma && panels.run(q).is_some() {
-        return float::multiply(q, panels, input, rows, scratch, output);
+        return fma::product::multiply(q, panels, input, rows, scratch, output);
     }
     #[cfg(target_arch = "x86_64")]
     if kernel == Kernel::Ifma
         && let Some(run) = panels.signed_run(q)
     {
-        return ifma_product::multiply(q, panels, input, rows, (scratch, run), output);
+        return ifma::product::multiply(q, panels, input, rows, (scratch, run), output);
     }
     let input = match input {
         Input::Plain(input) => input,
@@ -133,9 +127,9 @@ pub(crate) fn multiply(
 /// One tile of squares: two components in, three out; all residues canonical.
 pub(crate) fn square(kernel: Kernel, q: Modulus, input: &[u64], output: &mut [u64]) {
     match kernel {
-        Kernel::Fma => passes::square(q, input, output),
+        Kernel::Fma => fma::poly_ops::square(q, input, output),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma => ifma::square(q, input, output),
+        Kernel::Ifma => ifma::poly_ops::square(q, input, output),
         _ => portable::square(q, input, output),
     }
 }
@@ -143,57 +137,57 @@ pub(crate) fn square(kernel: Kernel, q: Modulus, input: &[u64], output: &mut [u6
 /// `accumulator += a * b`, element by element; all residues canonical.
 pub(crate) fn multiply_add(kernel: Kernel, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
     match kernel {
-        Kernel::Fma if accumulator.len().is_multiple_of(8) => passes::multiply_add(q, accumulator, a, b),
+        Kernel::Fma if accumulator.len().is_multiple_of(8) => fma::poly_ops::multiply_add(q, accumulator, a, b),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if accumulator.len().is_multiple_of(8) => ifma::multiply_add(q, accumulator, a, b),
+        Kernel::Ifma if accumulator.len().is_multiple_of(8) => ifma::poly_ops::multiply_add(q, accumulator, a, b),
         _ => portable::multiply_add(q, accumulator, a, b),
     }
 }
 
 /// Factors for each coefficient and for its mirror image, the coefficient N - j.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Mirror {
-    pub(crate) own: Factors,
+pub(crate) struct TwistFactors {
+    pub(crate) direct: Factors,
     pub(crate) mirrored: Factors,
 }
 
 /// `a_j = own_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = own_0 a_0`; all residues canonical.
-pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &Mirror, a: &mut [u64]) {
+pub(crate) fn twist(kernel: Kernel, q: Modulus, table: &TwistFactors, a: &mut [u64]) {
     match kernel {
-        Kernel::Fma => passes::twist(q, table, a),
+        Kernel::Fma => fma::poly_ops::twist(q, table, a),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma => ifma::twist(q, table, a),
+        Kernel::Ifma => ifma::poly_ops::twist(q, table, a),
         _ => portable::twist(q, table, a, 1),
     }
 }
 
 /// Residues modulo `p`, taken as integers of least absolute value, modulo `q`.
-pub(crate) fn lift(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+pub(crate) fn base_extend(kernel: Kernel, p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     match kernel {
-        Kernel::Fma if to.len().is_multiple_of(8) => passes::lift(p, q, from, to),
+        Kernel::Fma if to.len().is_multiple_of(8) => fma::poly_ops::base_extend(p, q, from, to),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if to.len().is_multiple_of(8) => ifma::lift(p, q, from, to),
-        _ => portable::lift(p, q, from, to),
+        Kernel::Ifma if to.len().is_multiple_of(8) => ifma::poly_ops::base_extend(p, q, from, to),
+        _ => portable::base_extend(p, q, from, to),
     }
 }
 
 /// `x = (x - y) factor`; all residues canonical.
-pub(crate) fn subtract_scale(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+pub(crate) fn mod_down_step(kernel: Kernel, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     match kernel {
-        Kernel::Fma if x.len().is_multiple_of(8) => passes::subtract_scale(q, x, y, factor),
+        Kernel::Fma if x.len().is_multiple_of(8) => fma::poly_ops::mod_down_step(q, x, y, factor),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::subtract_scale(q, x, y, factor),
-        _ => portable::subtract_scale(q, x, y, factor),
+        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::poly_ops::mod_down_step(q, x, y, factor),
+        _ => portable::mod_down_step(q, x, y, factor),
     }
 }
 
 /// `x = x factor + y`, where `y` are residues modulo `p` taken as integers of least absolute value; all canonical.
-pub(crate) fn scale_add_lifted(kernel: Kernel, (p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+pub(crate) fn scale_add_extended(kernel: Kernel, (p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
     match kernel {
-        Kernel::Fma if x.len().is_multiple_of(8) => passes::scale_add_lifted((p, q), x, factor, y),
+        Kernel::Fma if x.len().is_multiple_of(8) => fma::poly_ops::scale_add_extended((p, q), x, factor, y),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::scale_add_lifted((p, q), x, factor, y),
-        _ => portable::scale_add_lifted((p, q), x, factor, y),
+        Kernel::Ifma if x.len().is_multiple_of(8) => ifma::poly_ops::scale_add_extended((p, q), x, factor, y),
+        _ => portable::scale_add_extended((p, q), x, factor, y),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The path for any processor, and the definition of what the others compute. Must never use an instruction that the
 //! target does not guarantee.
 
-use super::{Mirror, Panels, Rows, TILE};
-use crate::modulus::{Factor, Modulus};
+use super::{Panels, Rows, TILE, TwistFactors};
+use crate::ring::modulus::{Factor, Modulus};
 
 pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'_>, output: &mut [u64]) {
     write_empty_rows(panels, rows, output);
@@ -12,14 +12,14 @@ pub(super) fn multiply(q: Modulus, panels: &Panels, input: &[u64], rows: &Rows<'
             for (lane, &row) in panel.rows.iter().enumerate() {
                 let weights = panel.weights.iter().skip(lane).step_by(panel.rows.len());
                 let products = weights.map(|&w| panels.weight(w) - offset).zip(&group.columns);
-                multiply_row(q, panels, input, rows, (row, group.continues), products, output);
+                multiply_row(q, panels, input, rows, (row, group.accumulates), products, output);
             }
         }
     }
-    for (segment, weights) in panels.alone.segments() {
-        let columns = panels.alone.columns_of(segment);
+    for (segment, weights) in panels.singletons.segments() {
+        let columns = panels.singletons.columns_of(segment);
         let products = weights.iter().map(|&w| panels.weight(w)).zip(columns);
-        multiply_row(q, panels, input, rows, (segment.row, segment.continues), products, output);
+        multiply_row(q, panels, input, rows, (segment.row, segment.accumulates), products, output);
     }
 }
 
@@ -29,7 +29,7 @@ fn multiply_row<'a>(
     panels: &Panels,
     input: &[u64],
     rows: &Rows<'_>,
-    (row, continues): (u32, bool),
+    (row, accumulates): (u32, bool),
     products: impl Iterator<Item = (i64, &'a u32)> + Clone,
     output: &mut [u64],
 ) {
@@ -40,8 +40,8 @@ fn multiply_row<'a>(
         };
         let start = (row as usize * rows.output_components + component) * TILE;
         let Some(out) = output.get_mut(start..start + TILE) else { continue };
-        let base = if component == 0 && !continues { bias(rows, row) } else { 0 };
-        let keep = rows.accumulate || continues;
+        let base = if component == 0 && !accumulates { bias(rows, row) } else { 0 };
+        let keep = rows.accumulate || accumulates;
         if panels.fits_64_bits(q) {
             let mut sums = [0_i64; TILE];
             for (w, &column) in products.clone() {
@@ -115,11 +115,11 @@ pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[
 }
 
 /// From coefficient `first` (1 for all) up to its mirror image; coefficient 0 always.
-pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64], first: usize) {
+pub(super) fn twist(q: Modulus, table: &TwistFactors, a: &mut [u64], first: usize) {
     let value = |a: &[u64], j: usize| a.get(j).copied().unwrap_or(0);
     let n = a.len();
     let combine =
-        |j: usize, x: u64, y: u64| q.add(q.mul_factor(x, table.own.get(j)), q.mul_factor(y, table.mirrored.get(j)));
+        |j: usize, x: u64, y: u64| q.add(q.mul_factor(x, table.direct.get(j)), q.mul_factor(y, table.mirrored.get(j)));
     if let Some(constant) = a.first_mut() {
         *constant = combine(0, *constant, 0);
     }
@@ -134,19 +134,19 @@ pub(super) fn twist(q: Modulus, table: &Mirror, a: &mut [u64], first: usize) {
     }
 }
 
-pub(super) fn lift(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
+pub(super) fn base_extend(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
     for (o, &c) in to.iter_mut().zip(from) {
         *o = q.reduce_i64(p.centre(c));
     }
 }
 
-pub(super) fn subtract_scale(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+pub(super) fn mod_down_step(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
     for (x, &y) in x.iter_mut().zip(y) {
         *x = q.mul_factor(q.sub(*x, y), factor);
     }
 }
 
-pub(super) fn scale_add_lifted((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
+pub(super) fn scale_add_extended((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
     for (x, &y) in x.iter_mut().zip(y) {
         *x = q.add(q.mul_factor(*x, factor), q.reduce_i64(p.centre(y)));
     }

@@ -60,7 +60,7 @@ fn check(case: &Case, seed: u64) {
             let mut output = before.clone();
             let panels =
                 Panels::for_residues(kernel, bits, rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
-            multiply(kernel, *q, &panels, Input::Plain(&input), &spec, &mut Scratch::default(), &mut output);
+            multiply(kernel, *q, &panels, Input::Plain(&input), &spec, &mut ProductWorkspace::default(), &mut output);
             assert!(output == expected, "{kernel:?}, q of {} bits, arranged for {bits}, {} rows", q.bits(), rows.len());
         }
     }
@@ -174,18 +174,18 @@ fn lifting_and_dividing_are_exact() {
         let y: Vec<u64> = (0..64).map(|_| rng.random_range(0..q.value())).collect();
         let factor = q.inverse(q.reduce(p.value()));
         for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
-            let mut lifted = vec![0; 64];
-            lift(kernel, p, q, &x, &mut lifted);
+            let mut extended = vec![0; 64];
+            base_extend(kernel, p, q, &x, &mut extended);
             let mut divided = y.clone();
-            subtract_scale(kernel, q, &mut divided, &lifted, q.factor(factor));
+            mod_down_step(kernel, q, &mut divided, &extended, q.factor(factor));
             let mut summed = y.clone();
-            scale_add_lifted(kernel, (p, q), &mut summed, q.factor(factor), &x);
+            scale_add_extended(kernel, (p, q), &mut summed, q.factor(factor), &x);
             for i in 0..64 {
                 let integer =
                     if x[i] > p.value() / 2 { i128::from(x[i]) - i128::from(p.value()) } else { i128::from(x[i]) };
-                assert_eq!(lifted[i], q.reduce_i128(integer), "{kernel:?} {from} {to}");
-                assert_eq!(divided[i], q.mul(q.sub(y[i], lifted[i]), factor), "{kernel:?} {from} {to}");
-                assert_eq!(summed[i], q.add(q.mul(y[i], factor), lifted[i]), "{kernel:?} {from} {to}");
+                assert_eq!(extended[i], q.reduce_i128(integer), "{kernel:?} {from} {to}");
+                assert_eq!(divided[i], q.mul(q.sub(y[i], extended[i]), factor), "{kernel:?} {from} {to}");
+                assert_eq!(summed[i], q.add(q.mul(y[i], factor), extended[i]), "{kernel:?} {from} {to}");
             }
         }
     }

@@ -3,11 +3,13 @@
 use beaa_ckks::{Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
 use beaa_ckks::{decrypt, encrypt, expand};
 use beaa_ir::ckks::{Program, StepOp};
-use beaa_runtime::backend::{Backend, CkksBackend, CkksValue, ClearBackend, ClearValue, FusedOp, Operand};
+use beaa_runtime::backend::{Backend, FusedOp, Operand};
+use beaa_runtime::ckks::{CkksBackend, CkksValue};
+use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 
 /// Every value of the program in clear.
-pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<ClearValue> {
-    let backend = ClearBackend::new(&program.signature().parameters.moduli);
+pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<PlaintextValue> {
+    let backend = PlaintextBackend::new(&program.signature().parameters.moduli);
     let first = backend.input(program.values()[0], images).unwrap();
     values(&backend, program, first)
 }

@@ -4,7 +4,7 @@ use beaa_ir::{LayerOp, Linear, Shape};
 
 use super::attributes::Attributes;
 use super::constant::Constant;
-use super::lower::Inputs;
+use super::context::Inputs;
 use super::network::{Base, Network, Value};
 use super::proto::NodeProto;
 use crate::error::{Checked, defect};

@@ -3,7 +3,7 @@
 
 use super::attributes::Attributes;
 use super::constant::Constant;
-use super::lower::{Inputs, Lowering, Slot};
+use super::context::{Inputs, Lowering, Slot};
 use super::names;
 use super::network::Value;
 use super::proto::NodeProto;

@@ -3,6 +3,8 @@
 
 mod attributes;
 mod constant;
+mod context;
+mod convolution;
 mod dense;
 mod elementwise;
 mod fold;
@@ -13,11 +15,11 @@ mod network;
 mod proto;
 mod quadratic;
 mod reshape;
-mod windows;
+mod window;
 
 use std::path::Path;
 
-use beaa_ir::{InputSpec, Model, ModelLiteral};
+use beaa_ir::{InputSpec, Model, ModelLiteral, Provenance};
 use prost::Message;
 use prost::bytes::Bytes;
 
@@ -70,9 +72,12 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
         classes: options.classes.clone().unwrap_or_default(),
         layers: lowered.layers,
         accuracy: None,
-        training: serde_json::json!({
-            "imported": {"format": "onnx", "producer": format!("{} {}", file.producer_name, file.producer_version)},
-        }),
+        provenance: Provenance {
+            record: serde_json::json!({
+                "imported": {"format": "onnx", "producer": format!("{} {}", file.producer_name, file.producer_version)},
+            }),
+            ..Provenance::default()
+        },
     };
     Ok(Imported { model: Model::try_from(literal)?, notes: lowered.notes })
 }

@@ -7,7 +7,7 @@ use beaa_ir::{Activation, Conv2d, Layer, LayerOp, Shape};
 
 use super::fold::Budget;
 use super::quadratic::Quadratic;
-use super::windows::{Window, identity};
+use super::window::{Weights, Window, identity};
 use crate::error::{Checked, Defect, defect};
 
 /// What a layer or a value is computed from: the output of a layer, or the image.
@@ -120,7 +120,7 @@ impl Network {
         &mut self,
         base: Base,
         name: &str,
-        (weight, bias): super::windows::Weights,
+        (weight, bias): Weights,
         groups: usize,
         window: Window,
         shape: Shape,

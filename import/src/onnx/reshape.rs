@@ -5,11 +5,11 @@ use beaa_ir::{LayerOp, Shape};
 
 use super::attributes::Attributes;
 use super::constant::Constant;
-use super::lower::{Inputs, Lowering};
+use super::context::{Inputs, Lowering};
+use super::convolution;
 use super::names;
 use super::network::Value;
 use super::proto::NodeProto;
-use super::windows;
 use crate::error::{Checked, defect};
 
 const FLATTEN: &str = "flatten with `torch.flatten(x, 1)` or `x.view(x.size(0), -1)`";
@@ -153,7 +153,7 @@ pub(crate) fn mean<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, inputs: &In
     }
     let name = names::of_layer(node, None);
     let x = this.padded_layer(node, inputs)?;
-    let (base, shape) = windows::global_average(&mut this.network, &x, &name)?;
+    let (base, shape) = convolution::global_average(&mut this.network, &x, &name)?;
     if keep {
         return Ok(Value { exclusive: true, ..Value::plain(base, shape) });
     }

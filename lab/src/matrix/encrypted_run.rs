@@ -3,6 +3,7 @@
 use anyhow::Result;
 use beaa_datasets::Images;
 use beaa_ir::ckks::{Program, program_hash};
+use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
 
 use crate::Reporter;
@@ -51,12 +52,12 @@ pub(super) fn measure(
     let inputs = normalise(&images, &signature.input)?;
     let work = reporter.progress();
     let hash = program_hash(program);
-    let (client, server) = beaa_runtime::keygen(parameters, None)?;
-    let input = beaa_runtime::encrypt(signature, &hash, &client, &inputs, None, &*work)?;
+    let KeyPair { client, server } = ckks::keygen(parameters, None)?;
+    let input = ckks::encrypt(signature, &hash, &client, &inputs, None, &*work)?;
     reporter.check_interrupted("encrypting")?;
-    let (output, run) = beaa_runtime::run(program, &server, &input, &*work)?;
+    let (output, run) = ckks::run(program, &server, &input, &*work)?;
     reporter.check_interrupted("the encrypted run")?;
-    let logits = beaa_runtime::decrypt(signature, &hash, &client, &output, None)?;
+    let logits = ckks::decrypt(signature, &hash, &client, &output, None)?;
     let predicted = predictions(&logits);
     let student = student.get(..images.len()).unwrap_or(student);
     let in_clear = predictions(student);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use beaa_runtime::{RunReport, Verification};
+use beaa_runtime::ckks::{RunReport, Verification};
 use beaa_trainer::{EpochMetrics, PolynomialSample};
 
 use super::plots::{self, Measure};

@@ -2,7 +2,8 @@
 //! never refer to anything outside the page.
 
 use anyhow::Result;
-use beaa_runtime::{LayerTime, Verification};
+use beaa_runtime::LayerTime;
+use beaa_runtime::ckks::Verification;
 use beaa_trainer::{EpochMetrics, Phase, PolynomialSample};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -255,7 +256,7 @@ fn shorten(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use beaa_runtime::LayerError;
+    use beaa_runtime::ckks::LayerError;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! Tables: the summary's rows, shared by terminal and page, and plain-text layout. Must never say more in one place than in
 //! the other.
 
-use beaa_runtime::Verification;
+use beaa_runtime::ckks::Verification;
 
 use super::summary::Summary;
 use crate::files::bytes;

@@ -1,0 +1,200 @@
+//! Which rows of a sparse matrix are worked on together: those that read nearly the same columns share loads, and pay
+//! for a zero weight where they differ. Must never put a row into two panels or leave one out.
+
+use super::Kernel;
+use super::packed_weights::PANEL_ROWS;
+
+/// Cycles that a column of a panel of 1, 2, ... rows takes, about: few rows wait for loads or for their own sums, many fill
+/// the multipliers. Only ratios matter; measured with doubles on AVX2, and with AVX-512 IFMA.
+const COLUMN_COST: [f64; PANEL_ROWS] = [5.5, 16.0, 16.0, 17.0, 20.5, 24.0];
+const COLUMN_COST_IFMA: [f64; PANEL_ROWS] = [2.9, 4.5, 6.5, 8.5, 10.5, 12.5];
+/// Columns of a row by which its relatives are found.
+const SAMPLE: usize = 16;
+
+/// Rows that are worked on together, and all columns that any of them reads, ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RowGroup {
+    pub(super) rows: Vec<u32>,
+    pub(super) columns: Vec<u32>,
+}
+
+/// Every row that has columns, in exactly one cluster of at most [`PANEL_ROWS`]. `row(r)` gives the ascending columns of
+/// row `r`, all below `columns`.
+pub(super) fn group_rows<'a>(
+    kernel: Kernel,
+    rows: usize,
+    columns: usize,
+    row: &impl Fn(usize) -> &'a [u32],
+) -> Vec<RowGroup> {
+    let cost = if kernel == Kernel::Ifma { COLUMN_COST_IFMA } else { COLUMN_COST };
+    let readers = Readers::new(rows, columns, row);
+    let mut taken = vec![false; rows];
+    let mut votes = vec![0_u32; rows];
+    let mut result = Vec::new();
+    for leader in 0..rows {
+        let own = row(leader);
+        if own.is_empty() || taken.get(leader).copied().unwrap_or(true) {
+            continue;
+        }
+        let mut relatives = Vec::new();
+        let step = own.len().div_ceil(SAMPLE);
+        for &column in own.iter().step_by(step) {
+            for &r in readers.of(column) {
+                if r as usize <= leader || taken.get(r as usize).copied().unwrap_or(true) {
+                    continue;
+                }
+                if let Some(v) = votes.get_mut(r as usize) {
+                    if *v == 0 {
+                        relatives.push(r);
+                    }
+                    *v += 1;
+                }
+            }
+        }
+        let votes_of = |r: u32| votes.get(r as usize).copied().unwrap_or(0);
+        // The closest first; among equals the order of the matrix, so that the result is always the same.
+        let first = relatives.len().min(PANEL_ROWS - 1);
+        if relatives.len() > first {
+            relatives.select_nth_unstable_by_key(first, |&r| (std::cmp::Reverse(votes_of(r)), r));
+        }
+        let mut chosen: Vec<u32> = relatives.get(..first).unwrap_or_default().to_vec();
+        chosen.sort_unstable_by_key(|&r| (std::cmp::Reverse(votes_of(r)), r));
+        for r in relatives {
+            if let Some(v) = votes.get_mut(r as usize) {
+                *v = 0;
+            }
+        }
+        let cluster = best(&cost, u32::try_from(leader).unwrap_or(u32::MAX), &chosen, row);
+        for &r in &cluster.rows {
+            if let Some(t) = taken.get_mut(r as usize) {
+                *t = true;
+            }
+        }
+        result.push(cluster);
+    }
+    result
+}
+
+/// The leader with as many of its relatives, taken in order, as make a product cheapest.
+fn best<'a>(costs: &[f64], leader: u32, relatives: &[u32], row: &impl Fn(usize) -> &'a [u32]) -> RowGroup {
+    let mut union = row(leader as usize).to_vec();
+    let mut products = union.len();
+    let mut best = RowGroup { rows: vec![leader], columns: union.clone() };
+    let singletons = costs.first().copied().unwrap_or(1.0);
+    let mut least = singletons;
+    for (count, &relative) in relatives.iter().enumerate() {
+        let columns = row(relative as usize);
+        products += columns.len();
+        if union != columns {
+            union = merge(&union, columns);
+        }
+        let cost = costs.get(count + 1).copied().unwrap_or(f64::MAX);
+        let per_product = cost * union.len() as f64 / products as f64;
+        if per_product < least {
+            least = per_product;
+            let rows = std::iter::once(leader).chain(relatives.iter().copied().take(count + 1)).collect();
+            best = RowGroup { rows, columns: union.clone() };
+        }
+    }
+    best
+}
+
+fn merge(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut all: Vec<u32> = a.iter().chain(b).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The rows that read each column.
+struct Readers {
+    starts: Vec<usize>,
+    rows: Vec<u32>,
+}
+
+impl Readers {
+    fn new<'a>(rows: usize, columns: usize, row: &impl Fn(usize) -> &'a [u32]) -> Self {
+        let mut starts = vec![0_usize; columns + 1];
+        for r in 0..rows {
+            for &c in row(r) {
+                if let Some(s) = starts.get_mut(c as usize + 1) {
+                    *s += 1;
+                }
+            }
+        }
+        let mut sum = 0;
+        for s in &mut starts {
+            sum += *s;
+            *s = sum;
+        }
+        let mut next = starts.clone();
+        let mut readers = vec![0; sum];
+        for (r, id) in (0..rows).zip(0_u32..) {
+            for &c in row(r) {
+                if let Some(n) = next.get_mut(c as usize) {
+                    if let Some(slot) = readers.get_mut(*n) {
+                        *slot = id;
+                    }
+                    *n += 1;
+                }
+            }
+        }
+        Self { starts, rows: readers }
+    }
+
+    fn of(&self, column: u32) -> &[u32] {
+        let bounds = self.starts.get(column as usize..column as usize + 2);
+        let Some(&[from, to]) = bounds else { return &[] };
+        self.rows.get(from..to).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(rows: &[Vec<u32>], columns: usize) -> Vec<RowGroup> {
+        let found = group_rows(Kernel::Fma, rows.len(), columns, &|r| &rows[r]);
+        let mut seen: Vec<u32> = found.iter().flat_map(|c| c.rows.clone()).collect();
+        seen.sort_unstable();
+        let expected: Vec<u32> = (0..rows.len() as u32).filter(|&r| !rows[r as usize].is_empty()).collect();
+        assert_eq!(seen, expected, "every row once");
+        for c in &found {
+            for &r in &c.rows {
+                assert!(rows[r as usize].iter().all(|x| c.columns.contains(x)), "all columns are there");
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn nearly_equal_rows_share_a_panel() {
+        // Dense but for one zero per row, as rounding leaves it.
+        let rows: Vec<Vec<u32>> = (0..13).map(|r| (0..100).filter(|&c| c != r * 7).collect()).collect();
+        let found = cluster(&rows, 100);
+        assert_eq!(found.iter().map(|c| c.rows.len()).collect::<Vec<_>>(), [6, 6, 1]);
+        assert_eq!(found[0].columns.len(), 100);
+    }
+
+    #[test]
+    fn windows_of_a_convolution_find_each_other_across_channels() {
+        // Three windows, five channels, channel by channel.
+        let window = |w: u32| (0..25).map(|k| w * 20 + k).collect::<Vec<u32>>();
+        let rows: Vec<Vec<u32>> = (0..5).flat_map(|_| (0..3).map(window)).collect();
+        let found = cluster(&rows, 65);
+        assert_eq!(found.iter().map(|c| c.rows.clone()).collect::<Vec<_>>()[0], [0, 3, 6, 9, 12]);
+        assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn rows_of_a_pruned_layer_stay_alone() {
+        let rows: Vec<Vec<u32>> =
+            (0..20_u32).map(|r| (0..200).filter(|c| (c * 31 + r * 17 + c * r).is_multiple_of(10)).collect()).collect();
+        assert!(cluster(&rows, 200).iter().all(|c| c.rows.len() == 1));
+    }
+
+    #[test]
+    fn empty_rows_are_left_out() {
+        assert_eq!(cluster(&[vec![], vec![1], vec![]], 2).len(), 1);
+    }
+}

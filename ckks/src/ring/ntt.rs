@@ -1,0 +1,176 @@
+//! The number-theoretic transform of the conjugate-invariant ring: a fold, a twist, and the negacyclic transform of
+//! `tfhe-ntt`, which only this file names. Must never hand out residues that are not canonical.
+//!
+//! An element is `a_0 + sum_{j=1}^{N-1} a_j (X^j + X^-j)` with `X^2N = -1`. Let `z` be a primitive 4N-th root of unity
+//! modulo q and `i = z^N`. Then `h_j = (a_j - i a_(N-j)) z^-j` (and `h_0 = a_0`) is a polynomial modulo `Y^N + 1`
+//! whose transform holds the values of the element at the odd powers of a root, where products are pointwise.
+//! (Kim and Song 2018, "Approximate Homomorphic Encryption over the Conjugate-invariant Ring"; the inverse is
+//! `a_j = (h_j z^j - h_(N-j) z^-j) / 2`.)
+
+use tfhe_ntt::prime64::Plan;
+
+use crate::kernel::{self, Kernel, TwistFactors};
+use crate::ring::modulus::Modulus;
+
+/// The transform for one degree and one prime.
+pub(crate) struct Transform {
+    modulus: Modulus,
+    kernel: Kernel,
+    degree: usize,
+    plan: Plan,
+    /// `z^-j` for the coefficient itself, `-i z^-j` for its mirror image.
+    forward: TwistFactors,
+    /// `z^j / 2N` and `-z^-j / 2N`; the first is `1 / N` and zero.
+    inverse: TwistFactors,
+}
+
+impl std::fmt::Debug for Transform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Transform(N = {}, q = {})", self.degree, self.modulus.value())
+    }
+}
+
+impl Transform {
+    /// `None` when the prime is not 1 modulo 4N.
+    pub(crate) fn try_new(degree: usize, modulus: Modulus, kernel: Kernel) -> Option<Self> {
+        let plan = Plan::try_new(degree, modulus.value())?;
+        let z = primitive_root(modulus, 4 * degree as u64)?;
+        let z_inverse = modulus.inverse(z);
+        let minus_i = modulus.neg(modulus.pow(z, degree as u64));
+        let half = modulus.inverse(modulus.reduce(2 * degree as u64));
+        let (mut forward, mut inverse) = (TwistFactors::default(), TwistFactors::default());
+        let (mut power, mut power_inverse) = (1, 1);
+        for j in 0..degree {
+            let pairs = if j == 0 {
+                [(1, 0), (modulus.add(half, half), 0)]
+            } else {
+                let back = modulus.neg(modulus.mul(power_inverse, half));
+                [(power_inverse, modulus.mul(minus_i, power_inverse)), (modulus.mul(power, half), back)]
+            };
+            for (table, (direct, mirrored)) in [&mut forward, &mut inverse].into_iter().zip(pairs) {
+                table.direct.push(modulus.factor(direct));
+                table.mirrored.push(modulus.factor(mirrored));
+            }
+            power = modulus.mul(power, z);
+            power_inverse = modulus.mul(power_inverse, z_inverse);
+        }
+        Some(Self { modulus, kernel, degree, plan, forward, inverse })
+    }
+
+    pub(crate) fn modulus(&self) -> Modulus {
+        self.modulus
+    }
+
+    /// Coefficients to values, in place; both canonical.
+    pub(crate) fn forward(&self, a: &mut [u64]) {
+        kernel::twist(self.kernel, self.modulus, &self.forward, a);
+        self.plan.fwd(a);
+    }
+
+    /// Values to coefficients, in place; both canonical.
+    pub(crate) fn inverse(&self, a: &mut [u64]) {
+        self.plan.inv(a);
+        kernel::twist(self.kernel, self.modulus, &self.inverse, a);
+    }
+}
+
+/// An element of exact order `order`, a power of two that divides q - 1.
+fn primitive_root(q: Modulus, order: u64) -> Option<u64> {
+    if !(q.value() - 1).is_multiple_of(order) {
+        return None;
+    }
+    (2..1000).map(|g| q.pow(g, (q.value() - 1) / order)).find(|&r| q.pow(r, order / 2) == q.value() - 1)
+}
+
+/// Products by the definition, for tests: expands both factors into `Z[X]/(X^2N + 1)`.
+#[cfg(test)]
+pub(crate) fn schoolbook(q: Modulus, a: &[u64], b: &[u64]) -> Vec<u64> {
+    let n = a.len();
+    let expand = |a: &[u64]| {
+        let mut full = vec![0; 2 * n];
+        full[0] = a[0];
+        for j in 1..n {
+            full[j] = a[j];
+            full[2 * n - j] = q.neg(a[j]);
+        }
+        full
+    };
+    let (a, b) = (expand(a), expand(b));
+    let mut c = vec![0; 2 * n];
+    for (i, &x) in a.iter().enumerate() {
+        for (j, &y) in b.iter().enumerate() {
+            let p = q.mul(x, y);
+            let k = i + j;
+            c[k % (2 * n)] = if k < 2 * n { q.add(c[k % (2 * n)], p) } else { q.sub(c[k % (2 * n)], p) };
+        }
+    }
+    for j in 1..n {
+        assert_eq!(c[2 * n - j], q.neg(c[j]), "the product is conjugate-invariant");
+    }
+    assert_eq!(c[n], 0, "X^N is mapped to its negative");
+    c.truncate(n);
+    c
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::primes::ntt_primes;
+
+    fn random(n: usize, q: u64, seed: u64) -> Vec<u64> {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        (0..n).map(|_| rng.random_range(0..q)).collect()
+    }
+
+    fn kernels() -> impl Iterator<Item = Kernel> {
+        Kernel::ALL.into_iter().filter(|k| k.available())
+    }
+
+    #[test]
+    fn products_equal_the_schoolbook() {
+        for (n, bits, kernel) in
+            [(32, 20), (64, 33), (128, 50)].into_iter().flat_map(|(n, b)| kernels().map(move |k| (n, b, k)))
+        {
+            let q = Modulus::new(ntt_primes(n, bits, 1, &[]).unwrap()[0]);
+            let t = Transform::try_new(n, q, kernel).unwrap();
+            let (a, b) = (random(n, q.value(), 1), random(n, q.value(), 2));
+            let expected = schoolbook(q, &a, &b);
+            let (mut x, mut y) = (a, b);
+            t.forward(&mut x);
+            t.forward(&mut y);
+            let mut product: Vec<u64> = x.iter().zip(&y).map(|(&x, &y)| q.mul(x, y)).collect();
+            t.inverse(&mut product);
+            assert_eq!(product, expected);
+        }
+    }
+
+    #[test]
+    fn inverse_undoes_forward_at_full_size() {
+        let n = 8192;
+        let q = Modulus::new(ntt_primes(n, 40, 1, &[]).unwrap()[0]);
+        let a = random(n, q.value(), 3);
+        let mut images = Vec::new();
+        for kernel in kernels() {
+            let t = Transform::try_new(n, q, kernel).unwrap();
+            let mut b = a.clone();
+            t.forward(&mut b);
+            assert!(b.iter().all(|&v| v < q.value()));
+            images.push(b.clone());
+            t.inverse(&mut b);
+            assert_eq!(a, b);
+        }
+        assert!(images.windows(2).all(|w| w[0] == w[1]), "every path gives the same bits");
+    }
+
+    #[test]
+    fn a_constant_has_the_same_value_everywhere() {
+        let n = 64;
+        let q = Modulus::new(ntt_primes(n, 30, 1, &[]).unwrap()[0]);
+        let mut a = vec![0; n];
+        a[0] = 12_345;
+        Transform::try_new(n, q, Kernel::Portable).unwrap().forward(&mut a);
+        assert_eq!(a, vec![12_345; n]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The data set that ships inside the crate: PneumoniaMNIST (see `data/ATTRIBUTION.md`). It never touches the disk.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use crate::{Classes, Dataset, Error, catalogue, formats};
+
+/// Name of the embedded set, in the catalogue too.
+pub(crate) const NAME: &str = "pneumoniamnist";
+
+static BYTES: &[u8] = include_bytes!("../../data/pneumoniamnist.npz");
+
+/// PneumoniaMNIST: 4,708 / 524 / 624 chest X-rays of 1 x 28 x 28, normal or pneumonia. CC BY 4.0, Yang et al. 2023, Kermany et al. 2018.
+///
+/// # Errors
+/// None in practice; the embedded archive is checked like any other.
+pub fn embedded() -> Result<Dataset, Error> {
+    let classes = Classes::Names(catalogue::entry(NAME)?.class_names());
+    formats::read_medmnist(NAME, Path::new("(embedded) pneumoniamnist.npz"), Cursor::new(BYTES), Some(&classes))
+}
+
+/// The embedded archive as it is, for those who want the file.
+pub fn embedded_bytes() -> &'static [u8] {
+    BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Split;
+
+    /// Of the pixels and labels, so the public archive must give it as well.
+    const CHECKSUM: &str = "ba21b4a99623bf652775ec19837006938d687ecd334c2cba33328cbfefdf9806";
+
+    #[test]
+    fn embedded_set_is_what_it_says() {
+        let set = embedded().unwrap();
+        assert_eq!(set.name(), "pneumoniamnist");
+        assert_eq!(set.classes(), ["normal", "pneumonia"]);
+        assert_eq!(set.shape(), [1, 28, 28]);
+        assert_eq!(Split::ALL.map(|split| set.split(split).len()), [4708, 524, 624]);
+        assert_eq!(set.checksum(), CHECKSUM);
+    }
+
+    #[test]
+    fn statistics_of_the_embedded_set() {
+        let set = embedded().unwrap();
+        // Computed apart from this crate, over all bytes of train_images.
+        assert!((set.mean()[0] - 0.571_921_6).abs() < 1e-7, "{:?}", set.mean());
+        let pneumonia = set.split(Split::Test).labels().iter().filter(|&&label| label == 1).count();
+        assert_eq!(pneumonia, 390);
+    }
+}

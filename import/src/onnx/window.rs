@@ -1,0 +1,159 @@
+//! The geometry of convolutions and poolings: where their windows lie and what comes out. Must never let a size through
+//! that could overflow.
+
+use beaa_ir::{Shape, Tensor};
+
+use super::attributes::Attributes;
+use super::constant::Constant;
+use crate::error::{Checked, defect};
+
+/// Sizes of windows, steps and paddings beyond this are refused.
+const MAX_SIZE: i64 = 1 << 16;
+
+/// The weights of a convolution, `[out, in / groups, rows, columns]`, and its bias.
+pub(crate) type Weights = (Constant, Option<Tensor>);
+
+/// Where the windows of a convolution or pooling lie, each pair as rows and columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+    /// Above, left, below, right.
+    pub(crate) pads: [usize; 4],
+}
+
+impl Window {
+    /// From the attributes of a node on a feature map of `shape`, with `outer` zeros already around it.
+    pub(crate) fn of(a: Attributes<'_>, kernel: Option<[usize; 2]>, shape: Shape, outer: [usize; 4]) -> Checked<Self> {
+        let pair = |name: &str| match a.ints(name) {
+            None => Ok(None),
+            Some(&[r, c]) if (1..=MAX_SIZE).contains(&r) && (1..=MAX_SIZE).contains(&c) => {
+                Ok(Some([r as usize, c as usize]))
+            }
+            Some(other) => {
+                defect(format!("`{name}` of {other:?}"), "use two positive sizes: images have two dimensions")
+            }
+        };
+        let stated = pair("kernel_shape")?;
+        let Some(kernel) = kernel.or(stated).filter(|k| stated.is_none_or(|s| s == *k)) else {
+            return defect(format!("`kernel_shape` of {stated:?}"), "export the network again");
+        };
+        let stride = pair("strides")?.unwrap_or([1; 2]);
+        let dilation = pair("dilations")?.unwrap_or([1; 2]);
+        let own = match (a.text("auto_pad").unwrap_or("NOTSET"), a.ints("pads")) {
+            ("NOTSET" | "", None) | ("VALID", _) => [0; 4],
+            ("NOTSET" | "", Some(&[t, l, b, r])) if [t, l, b, r].iter().all(|p| (0..=MAX_SIZE).contains(p)) => {
+                [t as usize, l as usize, b as usize, r as usize]
+            }
+            (mode @ ("SAME_UPPER" | "SAME_LOWER"), _) => same(mode, shape, outer, kernel, stride, dilation)?,
+            (mode, pads) => {
+                return defect(format!("`auto_pad` {mode} with `pads` {pads:?}"), "use four numbers of zeros");
+            }
+        };
+        let pads = std::array::from_fn(|i| own[i] + outer[i]);
+        Ok(Self { kernel, stride, dilation, pads })
+    }
+
+    /// The shape of the result.
+    pub(crate) fn output(&self, input: Shape, channels: usize) -> Checked<Shape> {
+        let Shape::Map { height, width, .. } = input else {
+            return defect(
+                format!("an input of {input} numbers"),
+                "use it on feature maps: [batch, channels, rows, columns]",
+            );
+        };
+        let [height, width] = [self.positions(0, height)?, self.positions(1, width)?];
+        Ok(Shape::Map { channels, height, width })
+    }
+
+    fn positions(&self, axis: usize, size: usize) -> Checked<usize> {
+        let padded = size + self.pads[axis] + self.pads[axis + 2];
+        match padded.checked_sub(self.reach(axis)) {
+            Some(room) => Ok(room / self.stride[axis] + 1),
+            None => defect(
+                format!("a window of {} on {padded} rows or columns", self.reach(axis)),
+                "use a window that fits into the feature map",
+            ),
+        }
+    }
+
+    pub(crate) fn reach(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// The kernel and the padding that do the same with as much padding on either side.
+    pub(crate) fn symmetric(&self, weight: Constant) -> Checked<(Constant, [usize; 2])> {
+        let [top, left, bottom, right] = self.pads;
+        let padding = [top.max(bottom), left.max(right)];
+        if (top, left) == (bottom, right) {
+            return Ok((weight, padding));
+        }
+        let before = [padding[0] - top, padding[1] - left];
+        let after = [padding[0] - bottom, padding[1] - right];
+        if (0..2).any(|k| before[k] % self.dilation[k] != 0 || after[k] % self.dilation[k] != 0) {
+            return defect(
+                format!("padding {:?} with dilation {:?}", self.pads, self.dilation),
+                "pad as much on either side",
+            );
+        }
+        let &[outs, ins, rows, columns] = weight.dims.as_slice() else {
+            return defect(format!("a kernel of extents {:?}", weight.dims), "use a two-dimensional convolution");
+        };
+        let size = |k: usize, own: usize| own + (before[k] + after[k]) / self.dilation[k];
+        let (high, wide) = (size(0, rows), size(1, columns));
+        let [first_row, first_column] = std::array::from_fn(|k| before[k] / self.dilation[k]);
+        let count = [outs, ins, high, wide].iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+        let Some(count) = count.filter(|&n| n <= 1 << 24) else {
+            return defect(format!("padding {:?}", self.pads), "pad less, or as much on either side");
+        };
+        let mut values = vec![0.0; count];
+        for (i, v) in weight.values.iter().enumerate() {
+            let (plane, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
+            if let Some(place) = values.get_mut((plane * high + row + first_row) * wide + column + first_column) {
+                *place = *v;
+            }
+        }
+        Ok((Constant { dims: vec![outs, ins, high, wide], values, integer: false }, padding))
+    }
+}
+
+/// The padding with which an output has as many elements as the input has steps (ONNX `auto_pad`).
+fn same(
+    mode: &str,
+    shape: Shape,
+    outer: [usize; 4],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+) -> Checked<[usize; 4]> {
+    let Shape::Map { height, width, .. } = shape else {
+        return defect(format!("an input of {shape} numbers"), "use it on feature maps");
+    };
+    let mut pads = [0; 4];
+    for (axis, size) in [height, width].into_iter().enumerate() {
+        let size = size + outer[axis] + outer[axis + 2];
+        let reach = (kernel[axis] - 1) * dilation[axis] + 1;
+        let total = ((size.div_ceil(stride[axis]).max(1) - 1) * stride[axis] + reach).saturating_sub(size);
+        let (less, more) = (total / 2, total.div_ceil(2));
+        (pads[axis], pads[axis + 2]) = if mode == "SAME_UPPER" { (less, more) } else { (more, less) };
+    }
+    Ok(pads)
+}
+
+/// A depthwise kernel of one weight 1 per channel.
+pub(crate) fn identity(channels: usize) -> Checked<Weights> {
+    depthwise(channels, [1; 2], 1.0)
+}
+
+/// A depthwise kernel of `weight` everywhere.
+pub(crate) fn depthwise(channels: usize, [rows, columns]: [usize; 2], weight: f64) -> Checked<Weights> {
+    let count = channels.checked_mul(rows).and_then(|n| n.checked_mul(columns)).filter(|&n| n <= 1 << 24);
+    match count {
+        Some(n) => {
+            let dims = vec![channels, 1, rows, columns];
+            Ok((Constant { dims, values: vec![weight; n], integer: false }, None))
+        }
+        None => defect(format!("a window of {rows} x {columns}"), "use a smaller window"),
+    }
+}

@@ -1,0 +1,166 @@
+//! Ciphertexts on their way between client and server, and their files. Held packed; a file is mapped, not copied.
+//! Must never be accepted for another program or key than they name.
+
+use std::marker::PhantomData;
+use std::path::Path;
+
+use beaa_ckks::{Batch, CompressedBatch, Parameters, PublicSeed, compress_batch};
+use beaa_ir::container::{self, Kind, Opened};
+use serde::{Deserialize, Serialize};
+
+use crate::error::input;
+use crate::{Error, Result};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CiphertextHeader {
+    /// Fingerprint of the program that these are for or from.
+    pub(crate) program: String,
+    /// Whose key they are under.
+    pub(crate) key: String,
+    /// Images in the batch: slots in use.
+    pub(crate) images: usize,
+    pub(crate) ciphertexts: usize,
+    pub(crate) limbs: usize,
+    /// 1 with a seed: only the masked half is there.
+    pub(crate) stored_components: usize,
+    pub(crate) seed: Option<PublicSeed>,
+}
+
+enum Bytes {
+    Owned(Vec<u8>),
+    Mapped(Opened<CiphertextHeader>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Owned(b) => b,
+            Self::Mapped(o) => o.payload(),
+        }
+    }
+}
+
+/// Ciphertexts of a batch of images. The role keeps images and results apart.
+pub struct Ciphertexts<R> {
+    header: CiphertextHeader,
+    bytes: Bytes,
+    role: PhantomData<R>,
+}
+
+/// Images, as a client sends them: seeded, so that half of each ciphertext is implied.
+pub enum Images {}
+
+/// Results, as a server answers them.
+pub enum Results {}
+
+/// Encrypted images.
+pub type EncryptedInput = Ciphertexts<Images>;
+
+/// Encrypted results.
+pub type EncryptedOutput = Ciphertexts<Results>;
+
+/// What tells images from results in a file.
+pub trait Role {
+    /// Whether the uniform halves come from a seed.
+    const SEEDED: bool;
+    /// The name in messages.
+    const NAME: &'static str;
+}
+
+impl Role for Images {
+    const SEEDED: bool = true;
+    const NAME: &'static str = "encrypted images";
+}
+
+impl Role for Results {
+    const SEEDED: bool = false;
+    const NAME: &'static str = "encrypted results";
+}
+
+impl EncryptedInput {
+    pub(crate) fn new(header: CiphertextHeader, bytes: Vec<u8>) -> Self {
+        Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
+    }
+}
+
+impl EncryptedOutput {
+    pub(crate) fn pack(header: CiphertextHeader, parameters: &Parameters, batch: &Batch) -> Self {
+        let bytes = compress_batch(parameters, batch);
+        Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
+    }
+}
+
+impl<R: Role> Ciphertexts<R> {
+    /// Images in the batch.
+    pub fn images(&self) -> usize {
+        self.header.images
+    }
+
+    /// Bytes to send, without the header.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.as_slice().len() as u64
+    }
+
+    /// Writes the ciphertexts; returns the size of the file.
+    pub fn save(&self, path: &Path) -> Result<u64> {
+        let bytes = self.bytes.as_slice();
+        container::write(path, Kind::Ciphertexts, &self.header, bytes.len() as u64, |w| w.write_all(bytes))?;
+        let size = std::fs::metadata(path).map(|m| m.len());
+        size.map_err(|source| {
+            Error::File(beaa_ir::Error::Io { operation: "reading", path: path.to_path_buf(), source })
+        })
+    }
+
+    /// Maps ciphertexts from a file; whether they fit a program and a key is checked when they are used.
+    pub fn load(path: &Path) -> Result<Self> {
+        let opened = container::open::<CiphertextHeader>(path, Kind::Ciphertexts)?;
+        let header = opened.header.clone();
+        if header.seed.is_some() != R::SEEDED {
+            let found = if header.seed.is_some() { Images::NAME } else { Results::NAME };
+            return Err(input("reading ciphertexts", format!("{found} in {}", path.display()), R::NAME));
+        }
+        Ok(Self { header, bytes: Bytes::Mapped(opened), role: PhantomData })
+    }
+
+    pub(crate) fn header(&self) -> &CiphertextHeader {
+        &self.header
+    }
+
+    /// The ciphertexts in place, to be unpacked where they are read.
+    pub(crate) fn packed(&self, parameters: &Parameters) -> Result<CompressedBatch<'_>> {
+        let h = &self.header;
+        let components = if h.seed.is_some() { 2 * h.stored_components } else { h.stored_components };
+        let shape = (components, h.seed.as_ref());
+        Ok(CompressedBatch::new(parameters, h.limbs, h.ciphertexts, shape, self.bytes.as_slice())?)
+    }
+}
+
+/// Refuses ciphertexts of another program.
+pub(crate) fn expect_program(operation: &'static str, header: &CiphertextHeader, program: &str) -> Result<()> {
+    let short = |s: &str| format!("program {}", s.get(..16).unwrap_or(s));
+    if header.program == program {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        operation,
+        what: "the ciphertext file",
+        found: short(&header.program),
+        expected: short(program),
+        remedy: "encrypt the images for this program",
+    })
+}
+
+/// Refuses ciphertexts under another key.
+pub(crate) fn expect_key(operation: &'static str, header: &CiphertextHeader, key: &str) -> Result<()> {
+    if header.key == key {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        operation,
+        what: "the ciphertext file",
+        found: format!("key {}", header.key),
+        expected: format!("key {key}"),
+        remedy: "use the key pair under which the images were encrypted",
+    })
+}

@@ -1,0 +1,111 @@
+//! What a client does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
+//! model. Must never write a plaintext anywhere.
+
+use beaa_ckks::{Encoder, compress_b, encrypt as encrypt_slots};
+use beaa_ir::ckks::Signature;
+use rayon::prelude::*;
+
+use super::ciphertexts::{CiphertextHeader, expect_key, expect_program};
+use super::keys::source;
+use super::{ClientKey, EncryptedInput, EncryptedOutput};
+use crate::error::input;
+use crate::{Progress, Result};
+
+/// Encrypts a batch of normalised images (channels, rows, columns): ciphertext `i` holds element `i` of every image.
+/// `program` is the program's fingerprint. INSECURE with a `seed`.
+pub fn encrypt(
+    signature: &Signature,
+    program: &str,
+    key: &ClientKey,
+    images: &[Vec<f32>],
+    seed: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<EncryptedInput> {
+    key.expect_parameters("encrypting images", &signature.parameters)?;
+    let p = &key.parameters;
+    let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
+    if images.is_empty() || images.len() > p.degree() {
+        return Err(input(
+            "encrypting images",
+            format!("{} images", images.len()),
+            format!("1 to {}, the number of slots", p.degree()),
+        ));
+    }
+    // Values beyond the normalised pixel range would leave the range that the program was compiled for.
+    let bound = signature.input.bound() * 1.001;
+    for (i, image) in images.iter().enumerate() {
+        if image.len() != len || image.iter().any(|v| !v.is_finite() || v.abs() > bound) {
+            return Err(input(
+                "encrypting images",
+                format!("image {i} of {} numbers or out of range", image.len()),
+                format!("{len} numbers up to {bound:.3}"),
+            ));
+        }
+    }
+    let mut rng = source(seed, "encryption")?;
+    let public = rng.public_seed();
+    let encoder = Encoder::new(p.degree());
+    let sources = rng.split();
+    progress.begin("encrypt", len as u64);
+    let bytes = compress_b(p, limbs, len, |element| {
+        let slots: Vec<f64> = images.iter().map(|i| i.get(element).copied().map_or(0.0, f64::from)).collect();
+        let masked = encrypt_slots(
+            p,
+            &encoder,
+            &key.secret,
+            &slots,
+            signature.input_scale,
+            limbs,
+            (&public, element as u64),
+            &mut sources.get(element as u64),
+        );
+        progress.advance(1);
+        masked
+    })?;
+    progress.end();
+    let header = CiphertextHeader {
+        program: program.into(),
+        key: key.id().into(),
+        images: images.len(),
+        ciphertexts: len,
+        limbs,
+        stored_components: 1,
+        seed: Some(public),
+    };
+    Ok(EncryptedInput::new(header, bytes))
+}
+
+/// Decrypts results: for each image its outputs. With `flood`, adds noise uniform within plus or minus that much, so
+/// that results may be shared: without it a published result can leak the key (Li and Micciancio 2021).
+pub fn decrypt(
+    signature: &Signature,
+    program: &str,
+    key: &ClientKey,
+    output: &EncryptedOutput,
+    flood: Option<f64>,
+) -> Result<Vec<Vec<f64>>> {
+    key.expect_parameters("decrypting results", &signature.parameters)?;
+    expect_program("decrypting results", output.header(), program)?;
+    expect_key("decrypting results", output.header(), key.id())?;
+    let p = &key.parameters;
+    let batch = output.packed(p)?.expand(p)?;
+    let found = (batch.len(), batch.limbs(), batch.components());
+    let expected = (signature.outputs, signature.output_limbs, signature.output_components);
+    if found != expected || output.images() > p.degree() {
+        return Err(input(
+            "decrypting results",
+            format!("{batch:?}"),
+            format!("{expected:?} (ciphertexts, limbs, components)"),
+        ));
+    }
+    let encoder = Encoder::new(p.degree());
+    let columns = (0..batch.len())
+        .into_par_iter()
+        .map(|i| Ok(beaa_ckks::decrypt(p, &encoder, &key.secret, &batch, i, signature.output_scale)?))
+        .collect::<Result<Vec<_>>>()?;
+    let mut rng = flood.map(|width| Ok::<_, crate::Error>((width, source(None, "flooding")?))).transpose()?;
+    let mut noise = || rng.as_mut().map_or(0.0, |(width, rng)| *width * rng.symmetric());
+    Ok((0..output.images())
+        .map(|i| columns.iter().map(|c| c.get(i).copied().unwrap_or(f64::NAN) + noise()).collect())
+        .collect())
+}

@@ -1,0 +1,197 @@
+//! Keys and their files. The client's key holds the secret and is written with mode 0600; the server's holds none.
+//! Must never print or log a secret, nor accept parameters below their promised security.
+
+use std::path::Path;
+
+use beaa_ckks::{
+    EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng, pack_residues, unpack_residues,
+};
+use beaa_ir::ckks::ParameterSet;
+use beaa_ir::container::{self, Kind};
+use serde::{Deserialize, Serialize};
+
+use crate::error::input;
+use crate::{Error, Result};
+
+/// The client's secret key, with its parameters.
+pub struct ClientKey {
+    pub(crate) parameters: Parameters,
+    pub(crate) secret: SecretKey,
+    id: String,
+}
+
+/// The server's evaluation key, with its parameters. Holds no secret.
+pub struct ServerKey {
+    pub(crate) parameters: Parameters,
+    pub(crate) key: EvaluationKey,
+    id: String,
+}
+
+/// The keys of client and server that belong together.
+#[derive(Debug)]
+pub struct KeyPair {
+    /// Holds the secret.
+    pub client: ClientKey,
+    /// Holds none.
+    pub server: ServerKey,
+}
+
+impl std::fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientKey({})", self.id)
+    }
+}
+
+impl std::fmt::Debug for ServerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServerKey({})", self.id)
+    }
+}
+
+/// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
+pub fn keygen(parameters: &ParameterSet, seed: Option<u64>) -> Result<KeyPair> {
+    let parameters = check(parameters)?;
+    let mut rng = source(seed, "key generation")?;
+    let id: String = rng.public_seed().iter().take(16).map(|b| format!("{b:02x}")).collect();
+    let secret = SecretKey::generate(&parameters, &mut rng);
+    let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
+    let client = ClientKey { parameters: parameters.clone(), secret, id: id.clone() };
+    Ok(KeyPair { client, server: ServerKey { parameters, key, id } })
+}
+
+pub(crate) fn source(seed: Option<u64>, purpose: &str) -> Result<SecretRng> {
+    Ok(match seed {
+        Some(seed) => SecretRng::insecure(seed, purpose),
+        None => SecretRng::from_os()?,
+    })
+}
+
+fn literal(set: &ParameterSet) -> ParametersLiteral {
+    ParametersLiteral {
+        degree: set.degree,
+        moduli: set.moduli.clone(),
+        special: set.special.clone(),
+        security: set.security,
+    }
+}
+
+fn check(set: &ParameterSet) -> Result<Parameters> {
+    Ok(Parameters::try_from(literal(set))?)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretHeader {
+    id: String,
+    parameters: ParameterSet,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvaluationHeader {
+    id: String,
+    parameters: ParameterSet,
+    seed: PublicSeed,
+}
+
+fn set(parameters: &Parameters) -> ParameterSet {
+    let l = parameters.literal().clone();
+    ParameterSet { degree: l.degree, moduli: l.moduli, special: l.special, security: l.security }
+}
+
+impl ClientKey {
+    /// What ciphertexts and the server's key name to belong to this key.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Writes the key, readable by its owner alone.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let bytes = self.secret.to_bytes();
+        let header = SecretHeader { id: self.id.clone(), parameters: set(&self.parameters) };
+        Ok(container::write(path, Kind::SecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes))?)
+    }
+
+    /// Reads and checks a key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let opened = container::open::<SecretHeader>(path, Kind::SecretKey)?;
+        let parameters = check(&opened.header.parameters)?;
+        let secret = SecretKey::from_bytes(&parameters, opened.payload())?;
+        Ok(Self { parameters, secret, id: opened.header.id.clone() })
+    }
+
+    pub(crate) fn expect_parameters(&self, operation: &'static str, expected: &ParameterSet) -> Result<()> {
+        expect_parameters(operation, &self.parameters, expected)
+    }
+}
+
+impl ServerKey {
+    /// The same as its client key's.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Size of the key's file, without its header.
+    pub fn bytes(&self) -> u64 {
+        let bits: u32 = self.parameters.all_moduli().map(|q| q.bits()).sum();
+        (self.key.b().len() * self.parameters.degree() / 8) as u64 * u64::from(bits)
+    }
+
+    /// Writes the key: the uniform half as its seed, the other packed.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let header =
+            EvaluationHeader { id: self.id.clone(), parameters: set(&self.parameters), seed: *self.key.seed() };
+        let n = self.parameters.degree();
+        Ok(container::write(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
+            for digit in self.key.b() {
+                let mut packed = Vec::new();
+                for (q, limb) in self.parameters.all_moduli().zip(digit.chunks(n)) {
+                    pack_residues(limb, q, &mut packed);
+                }
+                w.write_all(&packed)?;
+            }
+            Ok(())
+        })?)
+    }
+
+    /// Reads and checks a key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let opened = container::open::<EvaluationHeader>(path, Kind::EvaluationKey)?;
+        let parameters = check(&opened.header.parameters)?;
+        let n = parameters.degree();
+        let mut rest = opened.payload();
+        let mut masked = Vec::with_capacity(parameters.max_limbs());
+        for _ in 0..parameters.max_limbs() {
+            let mut digit = Vec::with_capacity(parameters.all_moduli().len() * n);
+            for q in parameters.all_moduli() {
+                let (limb, tail) = unpack_residues(rest, q, n)?;
+                digit.extend(limb);
+                rest = tail;
+            }
+            masked.push(digit);
+        }
+        if !rest.is_empty() {
+            return Err(input("reading an evaluation key", format!("{} bytes too many", rest.len()), "residues only"));
+        }
+        let key = EvaluationKey::from_parts(&parameters, opened.header.seed, masked)?;
+        Ok(Self { parameters, key, id: opened.header.id.clone() })
+    }
+
+    pub(crate) fn expect_parameters(&self, operation: &'static str, expected: &ParameterSet) -> Result<()> {
+        expect_parameters(operation, &self.parameters, expected)
+    }
+}
+
+fn expect_parameters(operation: &'static str, found: &Parameters, expected: &ParameterSet) -> Result<()> {
+    if set(found) == *expected {
+        return Ok(());
+    }
+    let describe = |s: &ParameterSet| format!("degree {} with {} moduli", s.degree, s.moduli.len());
+    Err(Error::Mismatch {
+        operation,
+        what: "the key",
+        found: format!("other parameters ({})", describe(&set(found))),
+        expected: format!("those of the program ({})", describe(expected)),
+        remedy: "make keys for this program with `beaa keygen`",
+    })
+}

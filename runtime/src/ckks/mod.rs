@@ -1,0 +1,18 @@
+//! The ckks backend: batches of images, approximate numbers. Keys and ciphertexts on disk, what a client does, what a
+//! server does, and both side by side for verification.
+
+mod backend;
+mod ciphertexts;
+mod client;
+mod keys;
+mod prepared;
+mod server;
+mod verify;
+
+pub use backend::{CkksBackend, CkksValue};
+pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
+pub use client::{decrypt, encrypt};
+pub use keys::{ClientKey, KeyPair, ServerKey, keygen};
+pub use prepared::schedule;
+pub use server::{RunReport, run};
+pub use verify::{LayerError, Verification, verify};

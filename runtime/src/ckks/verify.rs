@@ -1,0 +1,154 @@
+//! Clear and encrypted side by side, step by step: where an error comes from, and whether it is what was predicted.
+//! For the owner of the keys only; must never run on a server.
+
+use beaa_ckks::{Encoder, decrypt};
+use beaa_ir::ckks::{LayerNote, Program, program_hash};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{CkksBackend, CkksValue, KeyPair, encrypt};
+use crate::execute::{execute, step_by_step};
+use crate::plaintext::{PlaintextBackend, PlaintextValue};
+use crate::{Progress, Result, Silent, error::input};
+
+/// A layer holds when its error is at most this many times what was predicted.
+const TOLERANCE: f64 = 2.0;
+
+/// The error of one layer, in the units of its values.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerError {
+    /// The model's layer.
+    pub layer: String,
+    /// Predicted standard deviation.
+    pub predicted: f64,
+    /// Measured standard deviation, encrypted against clear.
+    pub measured: f64,
+    /// Largest absolute error.
+    pub largest: f64,
+    /// Largest absolute value that the program was compiled for.
+    pub bound: f64,
+    /// Largest absolute value met.
+    pub largest_value: f64,
+    /// Whether both are as promised.
+    pub holds: bool,
+}
+
+/// The errors of all layers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verification {
+    /// In order.
+    pub layers: Vec<LayerError>,
+    /// Images that took part.
+    pub images: usize,
+    /// Images for which clear and encrypted outputs have the same largest entry.
+    pub agreeing: usize,
+    /// Whether every layer holds.
+    pub holds: bool,
+}
+
+/// Runs `program` on `images` in clear and encrypted, comparing after every layer.
+pub fn verify(
+    program: &Program,
+    KeyPair { client, server }: &KeyPair,
+    images: &[Vec<f32>],
+    seed: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<Verification> {
+    let signature = program.signature();
+    server.expect_parameters("verifying a program", &signature.parameters)?;
+    let schedule = step_by_step(program);
+    let Some(&info) = program.values().first() else {
+        return Err(input("verifying a program", "a program without values", "an input"));
+    };
+    let clear_backend = PlaintextBackend::new(&signature.parameters.moduli);
+    let mut clear: Vec<Option<PlaintextValue>> = vec![None; program.values().len()];
+    let wanted = |id| program.notes().iter().any(|n| n.value == id) || id == program.output();
+    execute(&clear_backend, program, &schedule, clear_backend.input(info, images)?, &Silent, |id, value| {
+        if let Some(slot) = clear.get_mut(id).filter(|_| wanted(id)) {
+            *slot = Some(value.clone());
+        }
+        Ok(())
+    })?;
+    let encrypted = encrypt(signature, &program_hash(program), client, images, seed, progress)?;
+    let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
+    let backend = CkksBackend::new(&server.parameters, &server.key);
+    let encoder = Encoder::new(server.parameters.degree());
+    let mut layers: Vec<Comparison<'_>> = Vec::new();
+    let mut agreeing = 0;
+    execute(&backend, program, &schedule, first, progress, |id, value| {
+        let Some(expected) = clear.get(id).and_then(Option::as_ref) else { return Ok(()) };
+        let batch = value.batch(&server.parameters)?;
+        let decrypted = (0..batch.len())
+            .into_par_iter()
+            .map(|i| {
+                let mut slots = decrypt(&client.parameters, &encoder, &client.secret, &batch, i, value.scale())?;
+                slots.truncate(images.len());
+                Ok(slots)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for note in program.notes().iter().filter(|n| n.value == id) {
+            let same = layers.iter().position(|l| l.is_of(note)).unwrap_or(layers.len());
+            if same == layers.len() {
+                layers.push(Comparison::new(note));
+            }
+            if let Some(layer) = layers.get_mut(same) {
+                layer.add(&decrypted, &expected.rows);
+            }
+        }
+        if id == program.output() {
+            agreeing =
+                (0..images.len()).filter(|&i| largest_row(&decrypted, i) == largest_row(&expected.rows, i)).count();
+        }
+        Ok(())
+    })?;
+    let layers: Vec<LayerError> = layers.into_iter().map(Comparison::finish).collect();
+    let holds = layers.iter().all(|l| l.holds);
+    Ok(Verification { layers, images: images.len(), agreeing, holds })
+}
+
+/// What was found for one layer, over all its bands.
+struct Comparison<'a> {
+    note: &'a LayerNote,
+    count: usize,
+    squares: f64,
+    largest: f64,
+    largest_value: f64,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(note: &'a LayerNote) -> Self {
+        Self { note, count: 0, squares: 0.0, largest: 0.0, largest_value: 0.0 }
+    }
+
+    /// Whether the note says the same, of another band.
+    fn is_of(&self, note: &LayerNote) -> bool {
+        *self.note == LayerNote { value: self.note.value, ..note.clone() }
+    }
+
+    fn add(&mut self, got: &[Vec<f64>], expected: &[Vec<f64>]) {
+        for (g, e) in got.iter().flatten().zip(expected.iter().flatten()) {
+            self.count += 1;
+            self.squares += (g - e).powi(2);
+            self.largest = self.largest.max((g - e).abs());
+            self.largest_value = self.largest_value.max(e.abs());
+        }
+    }
+
+    fn finish(self) -> LayerError {
+        let measured = (self.squares / self.count.max(1) as f64).sqrt();
+        LayerError {
+            layer: self.note.layer.clone(),
+            predicted: self.note.error,
+            measured,
+            largest: self.largest,
+            bound: self.note.bound,
+            largest_value: self.largest_value,
+            holds: measured <= TOLERANCE * self.note.error && self.largest_value <= self.note.bound,
+        }
+    }
+}
+
+fn largest_row(rows: &[Vec<f64>], image: usize) -> Option<usize> {
+    let value = |r: &Vec<f64>| r.get(image).copied().unwrap_or(f64::NEG_INFINITY);
+    rows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))).map(|(i, _)| i)
+}

@@ -1,0 +1,155 @@
+//! Encrypted images and results of the `tfhe` backend, and their files. Must never be accepted for another program or key than they name.
+
+use std::path::Path;
+
+use beaa_ir::container::{self, Kind};
+use serde::{Deserialize, Serialize};
+
+use crate::error::input;
+use crate::{Error, Result};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CiphertextHeader {
+    /// Fingerprint of the program that these are for or from.
+    pub(super) program: String,
+    /// Whose key they are under.
+    pub(super) key: String,
+    pub(super) images: usize,
+    /// Of the uniform halves, which are then not stored: images have one, results none.
+    pub(super) seed: Option<String>,
+}
+
+/// Encrypted images: for each element of each image one number, the rest of the ciphertext is the seed's.
+#[derive(Debug)]
+pub struct EncryptedInput {
+    pub(super) header: CiphertextHeader,
+    pub(super) bodies: Vec<u64>,
+}
+
+/// Encrypted results: whole ciphertexts, output by output, image by image.
+#[derive(Debug)]
+pub struct EncryptedOutput {
+    pub(super) header: CiphertextHeader,
+    pub(super) words: Vec<u64>,
+}
+
+impl EncryptedInput {
+    /// How many images.
+    pub fn images(&self) -> usize {
+        self.header.images
+    }
+
+    /// Size of its file, without its header.
+    pub fn bytes(&self) -> u64 {
+        8 * self.bodies.len() as u64
+    }
+
+    /// The seed of the uniform halves.
+    pub(super) fn seed(&self) -> Result<u128> {
+        let found = self.header.seed.as_deref().and_then(|s| u128::from_str_radix(s, 16).ok());
+        found.ok_or_else(|| input("reading encrypted images", "no seed", "a seed"))
+    }
+
+    /// Writes the ciphertexts; returns the size of the file.
+    pub fn save(&self, path: &Path) -> Result<u64> {
+        save(&self.header, &self.bodies, path)
+    }
+
+    /// Reads ciphertexts; whether they fit a program and a key is checked when they are used.
+    pub fn load(path: &Path) -> Result<Self> {
+        let (header, bodies) = load(path)?;
+        match header.seed {
+            Some(_) => Ok(Self { header, bodies }),
+            None => Err(input(
+                "reading ciphertexts",
+                format!("encrypted results in {}", path.display()),
+                "encrypted images",
+            )),
+        }
+    }
+}
+
+impl EncryptedOutput {
+    /// How many images.
+    pub fn images(&self) -> usize {
+        self.header.images
+    }
+
+    /// Size of its file, without its header.
+    pub fn bytes(&self) -> u64 {
+        8 * self.words.len() as u64
+    }
+
+    /// Writes the ciphertexts; returns the size of the file.
+    pub fn save(&self, path: &Path) -> Result<u64> {
+        save(&self.header, &self.words, path)
+    }
+
+    /// Reads ciphertexts; whether they fit a program and a key is checked when they are used.
+    pub fn load(path: &Path) -> Result<Self> {
+        let (header, words) = load(path)?;
+        match header.seed {
+            None => Ok(Self { header, words }),
+            Some(_) => Err(input(
+                "reading ciphertexts",
+                format!("encrypted images in {}", path.display()),
+                "encrypted results",
+            )),
+        }
+    }
+}
+
+fn save(header: &CiphertextHeader, words: &[u64], path: &Path) -> Result<u64> {
+    let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+    container::write(path, Kind::TfheCiphertexts, header, bytes.len() as u64, |w| w.write_all(&bytes))?;
+    let size = std::fs::metadata(path).map(|m| m.len());
+    size.map_err(|source| Error::File(beaa_ir::Error::Io { operation: "reading", path: path.to_path_buf(), source }))
+}
+
+fn load(path: &Path) -> Result<(CiphertextHeader, Vec<u64>)> {
+    let opened = container::open::<CiphertextHeader>(path, Kind::TfheCiphertexts)?;
+    let (words, rest) = opened.payload().as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(input(
+            "reading ciphertexts",
+            format!("{} bytes", opened.payload().len()),
+            "whole words of 8 bytes",
+        ));
+    }
+    Ok((opened.header.clone(), words.iter().map(|b| u64::from_le_bytes(*b)).collect()))
+}
+
+/// Refuses ciphertexts of another program or key, or of another number than they say.
+pub(super) fn expect(
+    operation: &'static str,
+    header: &CiphertextHeader,
+    program: &str,
+    key: &str,
+    words: (usize, usize),
+) -> Result<()> {
+    let mismatch = |found: String, expected: String, remedy| Error::Mismatch {
+        operation,
+        what: "the ciphertext file",
+        found,
+        expected,
+        remedy,
+    };
+    let short = |s: &str| format!("program {}", s.get(..16).unwrap_or(s));
+    if header.program != program {
+        return Err(mismatch(short(&header.program), short(program), "encrypt the images for this program"));
+    }
+    if header.key != key {
+        let remedy = "use the key pair under which the images were encrypted";
+        return Err(mismatch(format!("key {}", header.key), format!("key {key}"), remedy));
+    }
+    let (found, each) = words;
+    if header.images == 0 || header.images.checked_mul(each) != Some(found) {
+        return Err(input(
+            operation,
+            format!("{found} words for {} images", header.images),
+            format!("{each} for each image"),
+        ));
+    }
+    Ok(())
+}

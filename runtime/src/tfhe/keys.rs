@@ -1,0 +1,247 @@
+//! Keys of the `tfhe` backend and their files. The client's key holds the secret and is written with mode 0600; the server's holds none.
+//! Must never print a secret, and must wipe it.
+
+use std::path::Path;
+
+use beaa_ir::container::{self, Kind};
+use beaa_ir::tfhe::{PARAMETER_SET, Parameters};
+use serde::{Deserialize, Serialize};
+use tfhe::core_crypto::commons::math::random::Seed;
+use tfhe::core_crypto::prelude::*;
+use zeroize::Zeroize;
+
+use super::parameters;
+use crate::error::input;
+use crate::{Error, Result};
+
+/// Secret bits, wiped when dropped.
+pub(super) struct Secret(Vec<u64>);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl Secret {
+    pub(super) fn lwe(&self) -> LweSecretKey<&[u64]> {
+        LweSecretKey::from_container(self.0.as_slice())
+    }
+
+    fn glwe(&self) -> GlweSecretKey<&[u64]> {
+        GlweSecretKey::from_container(self.0.as_slice(), parameters::degree())
+    }
+}
+
+/// The client's secret key.
+pub struct ClientKey {
+    pub(super) parameters: Parameters,
+    pub(super) small: Secret,
+    pub(super) large: Secret,
+    id: String,
+}
+
+/// The server's keys, seeded as in their file. Hold no secret.
+pub struct ServerKey {
+    pub(super) parameters: Parameters,
+    pub(super) bootstrap: SeededLweBootstrapKeyOwned<u64>,
+    pub(super) switch: SeededLweKeyswitchKeyOwned<u64>,
+    seeds: [u128; 2],
+    id: String,
+}
+
+/// The keys of client and server that belong together.
+#[derive(Debug)]
+pub struct KeyPair {
+    /// Holds the secret.
+    pub client: ClientKey,
+    /// Holds none.
+    pub server: ServerKey,
+}
+
+impl std::fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientKey({})", self.id)
+    }
+}
+
+impl std::fmt::Debug for ServerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServerKey({})", self.id)
+    }
+}
+
+/// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
+pub fn keygen(parameters: &Parameters, seed: Option<u64>) -> Result<KeyPair> {
+    parameters::check(parameters)?;
+    let mut seeder = parameters::seeder(seed, 1);
+    let id = format!("{:032x}", seeder.seed().0);
+    let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed());
+    let mut bits = |n: usize| {
+        let mut key = LweSecretKey::from_container(vec![0_u64; n]);
+        generate_binary_lwe_secret_key(&mut key, &mut generator);
+        Secret(key.into_container())
+    };
+    let client = ClientKey {
+        parameters: parameters.clone(),
+        small: bits(PARAMETER_SET.lwe_dimension),
+        large: bits(PARAMETER_SET.polynomial_size),
+        id: id.clone(),
+    };
+    let seeds = [seeder.seed().0, seeder.seed().0];
+    let (base, levels) = parameters::bootstrap_decomposition(parameters);
+    let mut bootstrap = SeededLweBootstrapKeyOwned::new(
+        0,
+        GlweDimension(1).to_glwe_size(),
+        parameters::degree(),
+        base,
+        levels,
+        parameters::small(),
+        Seed(seeds[0]).into(),
+        parameters::modulus(),
+    );
+    let noise = parameters::large_noise();
+    par_generate_seeded_lwe_bootstrap_key(
+        &client.small.lwe(),
+        &client.large.glwe(),
+        &mut bootstrap,
+        noise,
+        seeder.as_mut(),
+    );
+    let (base, levels) = parameters::switch_decomposition();
+    let mut switch = SeededLweKeyswitchKeyOwned::new(
+        0,
+        base,
+        levels,
+        parameters::large(),
+        parameters::small(),
+        Seed(seeds[1]).into(),
+        parameters::modulus(),
+    );
+    let noise = parameters::small_noise();
+    generate_seeded_lwe_keyswitch_key(&client.large.lwe(), &client.small.lwe(), &mut switch, noise, seeder.as_mut());
+    let server = ServerKey { parameters: parameters.clone(), bootstrap, switch, seeds, id };
+    Ok(KeyPair { client, server })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyHeader {
+    id: String,
+    parameters: Parameters,
+    /// Of the uniform halves; public.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    seeds: Vec<String>,
+}
+
+impl ClientKey {
+    /// What ciphertexts and the server's keys name to belong to this key.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Writes the key, readable by its owner alone.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut bytes: Vec<u8> = self.small.0.iter().chain(&self.large.0).map(|&b| b as u8).collect();
+        let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds: Vec::new() };
+        let written = container::write(path, Kind::TfheSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes));
+        bytes.zeroize();
+        Ok(written?)
+    }
+
+    /// Reads and checks a key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let opened = container::open::<KeyHeader>(path, Kind::TfheSecretKey)?;
+        parameters::check(&opened.header.parameters)?;
+        let bytes = opened.payload();
+        if bytes.len() != PARAMETER_SET.lwe_dimension + PARAMETER_SET.polynomial_size || bytes.iter().any(|b| *b > 1) {
+            return Err(input("reading a secret key", format!("{} bytes", bytes.len()), "one bit for each dimension"));
+        }
+        let (small, large) = bytes.split_at(PARAMETER_SET.lwe_dimension);
+        let secret = |part: &[u8]| Secret(part.iter().map(|&b| u64::from(b)).collect());
+        let KeyHeader { id, parameters, .. } = &opened.header;
+        Ok(Self { parameters: parameters.clone(), small: secret(small), large: secret(large), id: id.clone() })
+    }
+}
+
+impl ServerKey {
+    /// The same as its client key's.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Size of the key's file, without its header.
+    pub fn bytes(&self) -> u64 {
+        8 * (self.bootstrap.as_ref().len() + self.switch.as_ref().len()) as u64
+    }
+
+    /// Writes the keys: the uniform halves as their seeds.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let seeds = self.seeds.iter().map(|s| format!("{s:032x}")).collect();
+        let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds };
+        Ok(container::write(path, Kind::TfheServerKey, &header, self.bytes(), |w| {
+            for part in [self.bootstrap.as_ref(), self.switch.as_ref()] {
+                for chunk in part.chunks(1 << 13) {
+                    let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
+                    w.write_all(&bytes)?;
+                }
+            }
+            Ok(())
+        })?)
+    }
+
+    /// Reads and checks keys.
+    pub fn load(path: &Path) -> Result<Self> {
+        let opened = container::open::<KeyHeader>(path, Kind::TfheServerKey)?;
+        let KeyHeader { id, parameters, seeds } = &opened.header;
+        parameters::check(parameters)?;
+        let seeds: Vec<u128> = seeds.iter().filter_map(|s| u128::from_str_radix(s, 16).ok()).collect();
+        let [first, second] = *seeds.as_slice() else {
+            return Err(input("reading evaluation keys", format!("{} seeds", seeds.len()), "two seeds"));
+        };
+        let (n, big) = (PARAMETER_SET.lwe_dimension, PARAMETER_SET.polynomial_size);
+        let lengths = [n * parameters.levels * 2 * big, big * PARAMETER_SET.switch_levels];
+        let numbers: Vec<u64> = opened.payload().as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+        if opened.payload().len() != 8 * (lengths[0] + lengths[1]) {
+            let found = format!("{} bytes", opened.payload().len());
+            return Err(input("reading evaluation keys", found, format!("{} numbers", lengths[0] + lengths[1])));
+        }
+        let (bootstrap, switch) = numbers.split_at(lengths[0]);
+        let (base, levels) = parameters::bootstrap_decomposition(parameters);
+        let bootstrap = SeededLweBootstrapKey::from_container(
+            bootstrap.to_vec(),
+            GlweDimension(1).to_glwe_size(),
+            parameters::degree(),
+            base,
+            levels,
+            Seed(first).into(),
+            parameters::modulus(),
+        );
+        let (base, levels) = parameters::switch_decomposition();
+        let size = parameters::small().to_lwe_size();
+        let switch = SeededLweKeyswitchKey::from_container(
+            switch.to_vec(),
+            base,
+            levels,
+            size,
+            Seed(second).into(),
+            parameters::modulus(),
+        );
+        Ok(Self { parameters: parameters.clone(), bootstrap, switch, seeds: [first, second], id: id.clone() })
+    }
+}
+
+/// Refuses keys of other parameters than the program's.
+pub(super) fn expect(operation: &'static str, found: &Parameters, expected: &Parameters) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let describe = |p: &Parameters| format!("{} with {} digits of base 2^{}", p.set, p.levels, p.base_log);
+    Err(Error::Mismatch {
+        operation,
+        what: "the key",
+        found: format!("other parameters ({})", describe(found)),
+        expected: format!("those of the program ({})", describe(expected)),
+        remedy: "make keys for this program with `beaa keygen`",
+    })
+}

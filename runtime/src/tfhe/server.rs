@@ -1,0 +1,139 @@
+//! What a server of the `tfhe` backend does: run a look-up program on encrypted images with the evaluation keys. There is no way to hand it a
+//! secret, and there must never be one.
+
+use std::time::Instant;
+
+use beaa_ir::SparseMatrix;
+use beaa_ir::tfhe::{PARAMETER_SET, Program, program_hash};
+use rayon::prelude::*;
+use serde::Serialize;
+use tfhe::core_crypto::commons::math::random::Seed;
+use tfhe::core_crypto::prelude::*;
+
+use super::bootstrap::{Bootstrapper, Workspace};
+use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput};
+use super::keys::{self, ServerKey};
+use super::keyswitch::CIPHERTEXTS_PER_PASS;
+use super::parameters::{self, Ciphertext, point};
+use crate::{Progress, Result};
+
+/// What one stage took, over all images.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageTime {
+    /// The model's layer.
+    pub layer: String,
+    /// Bootstrappings.
+    pub bootstrappings: usize,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// What a run took.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Expanding the keys, once for all images.
+    pub keys_seconds: f64,
+    /// Stage by stage.
+    pub stages: Vec<StageTime>,
+    /// Wall-clock seconds of all images, without the keys.
+    pub seconds: f64,
+}
+
+/// Runs `program` on encrypted images, one after the other, each on all threads.
+pub fn run(
+    program: &Program,
+    key: &ServerKey,
+    input: &EncryptedInput,
+    progress: &dyn Progress,
+) -> Result<(EncryptedOutput, RunReport)> {
+    run_observed(program, key, input, progress, &mut |_, _, _| {})
+}
+
+/// What sees the results of each stage of each image: image, stage, whole ciphertexts under the large key.
+pub(super) type Observer<'a> = dyn FnMut(usize, usize, &[Vec<u64>]) + 'a;
+
+/// Likewise; `observe` sees what every stage hands on, still encrypted.
+pub(super) fn run_observed(
+    program: &Program,
+    key: &ServerKey,
+    input: &EncryptedInput,
+    progress: &dyn Progress,
+    observe: &mut Observer<'_>,
+) -> Result<(EncryptedOutput, RunReport)> {
+    let signature = program.signature();
+    keys::expect("running a program", &key.parameters, &signature.parameters)?;
+    let (fingerprint, len) = (program_hash(program), signature.input.shape().len());
+    ciphertexts::expect("running a program", &input.header, &fingerprint, key.id(), (input.bodies.len(), len))?;
+    let started = Instant::now();
+    let bootstrapper = Bootstrapper::new(key);
+    let keys_seconds = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    let mut stages: Vec<StageTime> = program
+        .stages()
+        .iter()
+        .map(|s| StageTime {
+            layer: s.layer.clone(),
+            bootstrappings: s.bias.len() * s.bootstrappings() * input.images(),
+            seconds: 0.0,
+        })
+        .collect();
+    let elements: usize = program.stages().iter().map(|s| s.bias.len()).sum();
+    progress.begin("run", (elements * input.images()) as u64);
+    let size = if signature.input_large_key { parameters::large() } else { parameters::small() }.to_lwe_size();
+    let list = SeededLweCiphertextList::from_container(
+        input.bodies.as_slice(),
+        size,
+        Seed(input.seed()?).into(),
+        parameters::modulus(),
+    );
+    let mut expanded = LweCiphertextList::new(0_u64, size, list.lwe_ciphertext_count(), parameters::modulus());
+    decompress_seeded_lwe_ciphertext_list::<u64, _, _, DefaultRandomGenerator>(&mut expanded, &list);
+    let mut words = Vec::new();
+    for (image, pixels) in expanded.as_ref().chunks(len * size.0).enumerate() {
+        let mut values: Vec<Vec<u64>> = pixels.chunks(size.0).map(<[u64]>::to_vec).collect();
+        for (k, stage) in program.stages().iter().enumerate() {
+            let began = Instant::now();
+            // What an integer of the next sums is as a point: of the next stage, or of the outputs.
+            let slots =
+                program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
+            let some = |workspace: &mut Workspace, chunk: usize| {
+                let rows = chunk * CIPHERTEXTS_PER_PASS..((chunk + 1) * CIPHERTEXTS_PER_PASS).min(stage.bias.len());
+                let (first, count) = (rows.start, rows.len());
+                let sums = rows.map(|j| sum(&stage.weights, j, &values, point(stage.bias[j], stage.slots()))).collect();
+                let out = bootstrapper.elements(workspace, stage, first, sums, slots);
+                progress.advance(count as u64);
+                out.into_iter().map(LweCiphertext::into_container).collect::<Vec<_>>()
+            };
+            let chunks = (0..stage.bias.len().div_ceil(CIPHERTEXTS_PER_PASS)).into_par_iter().with_max_len(1);
+            values = chunks.map_init(|| bootstrapper.workspace(), some).collect::<Vec<_>>().concat();
+            stages[k].seconds += began.elapsed().as_secs_f64();
+            observe(image, k, &values);
+        }
+        for (r, &bias) in program.last_bias().iter().enumerate() {
+            words.extend(
+                sum(program.last(), r, &values, point(bias, 1 << (signature.output_bits - 1))).into_container(),
+            );
+        }
+    }
+    progress.end();
+    let header = CiphertextHeader { program: fingerprint, key: key.id().into(), images: input.images(), seed: None };
+    let report = RunReport { keys_seconds, stages, seconds: started.elapsed().as_secs_f64() };
+    Ok((EncryptedOutput { header, words }, report))
+}
+
+/// Row `r` of a linear map.
+fn sum(weights: &SparseMatrix, r: usize, values: &[Vec<u64>], bias: u64) -> Ciphertext {
+    let (columns, integers) = weights.row(r);
+    let size = values.first().map_or(PARAMETER_SET.polynomial_size + 1, Vec::len);
+    let mut out = vec![0_u64; size];
+    for (&c, &w) in columns.iter().zip(integers) {
+        let w = i64::from(w) as u64;
+        if let Some(value) = values.get(c as usize) {
+            out.iter_mut().zip(value).for_each(|(o, v)| *o = o.wrapping_add(v.wrapping_mul(w)));
+        }
+    }
+    if let Some(body) = out.last_mut() {
+        *body = body.wrapping_add(bias);
+    }
+    LweCiphertext::from_container(out, parameters::modulus())
+}

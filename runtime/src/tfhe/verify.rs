@@ -1,0 +1,75 @@
+//! Encrypted and clear side by side, integer by integer. For the owner of the model and of the images; must never say that something
+//! holds which was not compared.
+
+use beaa_ir::tfhe::{Program, evaluate, program_hash, quantise_pixels};
+use serde::Serialize;
+use tfhe::core_crypto::prelude::*;
+
+use super::keys::KeyPair;
+use super::{client, parameters, server};
+use crate::{Progress, Result};
+
+/// What was compared, and what was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verification {
+    /// Images.
+    pub images: usize,
+    /// Integers compared: all that stages hand on, and the outputs.
+    pub integers: usize,
+    /// Of these, how many differ.
+    pub wrong: usize,
+    /// Sums that left the slots they were promised, in clear as under encryption.
+    pub wrapped: usize,
+    /// Standard deviation of the noise that bootstrapping left, log2 of the fraction of the torus.
+    pub log2_noise: f64,
+    /// As predicted.
+    pub log2_noise_predicted: f64,
+    /// Seconds of the encrypted run.
+    pub seconds: f64,
+    /// Outputs of each image, as decrypted.
+    pub outputs: Vec<Vec<i64>>,
+}
+
+/// Encrypts `images` of 8-bit pixels, runs them, and compares every integer with the program in clear.
+pub fn verify(
+    program: &Program,
+    KeyPair { client, server: key }: &KeyPair,
+    images: &[&[u8]],
+    seed: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<Verification> {
+    let signature = program.signature();
+    let clear: Vec<_> = images.iter().map(|p| evaluate(program, &quantise_pixels(signature.pixel_steps, p))).collect();
+    let input = client::encrypt(signature, &program_hash(program), client, images, seed, progress)?;
+    let (mut integers, mut wrong, mut squares) = (0, 0, 0.0);
+    let mut observe = |image: usize, k: usize, values: &[Vec<u64>]| {
+        let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
+        let expected = clear.get(image).and_then(|c| c.stages.get(k)).map_or(&[][..], Vec::as_slice);
+        for (words, &expected) in values.iter().zip(expected) {
+            let ciphertext = LweCiphertext::from_container(words.as_slice(), parameters::modulus());
+            let phase = decrypt_lwe_ciphertext(&client.large.lwe(), &ciphertext).0;
+            // What is left of the expected point is noise, unless it is half a step away.
+            let error = phase.wrapping_sub(parameters::point(expected, slots)) as i64;
+            integers += 1;
+            wrong += usize::from(error.unsigned_abs() > parameters::point(1, slots) / 2);
+            squares += (error as f64 * (-64_f64).exp2()).powi(2);
+        }
+    };
+    let (output, report) = server::run_observed(program, key, &input, progress, &mut observe)?;
+    let log2_noise = (squares / f64::from(u32::try_from(integers.max(1)).unwrap_or(u32::MAX))).sqrt().log2();
+    let outputs = client::decrypt(signature, &program_hash(program), client, &output)?;
+    for (found, expected) in outputs.iter().zip(&clear) {
+        integers += found.len();
+        wrong += found.iter().zip(&expected.outputs).filter(|(a, b)| a != b).count();
+    }
+    Ok(Verification {
+        images: images.len(),
+        integers,
+        wrong,
+        wrapped: clear.iter().map(|c| c.wrapped).sum(),
+        log2_noise,
+        log2_noise_predicted: signature.parameters.bootstrap_variance().sqrt().log2(),
+        seconds: report.seconds,
+        outputs,
+    })
+}

@@ -1,0 +1,208 @@
+//! Client and server through files, as separate processes would work: what fits is right, what does not is refused.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use beaa_ckks::primes::ntt_primes;
+use beaa_ir::ckks::{
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, program_hash,
+};
+use beaa_ir::{InputSpec, SparseMatrix};
+use beaa_runtime::ckks::{
+    ClientKey, EncryptedInput, EncryptedOutput, KeyPair, ServerKey, decrypt, encrypt, keygen, run, schedule, verify,
+};
+use beaa_runtime::{Silent, plaintext};
+
+/// `y = (x_0 + 2 x_1 - x_2)^2 - 0.5 (x_3)^2`, relinearised late.
+fn program(weight: i32) -> Program {
+    let degree = 4096;
+    let moduli: Vec<u64> = [36, 30, 34].iter().map(|&b| ntt_primes(degree, b, 1, &[]).unwrap()[0]).collect();
+    let w1 = SparseMatrix::from_rows(4, vec![vec![(0, 4), (1, 8), (2, -4)], vec![(3, weight)]]).unwrap();
+    let w2 = SparseMatrix::from_rows(2, vec![vec![(0, 4), (1, -2)]]).unwrap();
+    let step = |layer: &str, op| Step { layer: layer.into(), op };
+    let (scale, ws) = (2_f64.powi(26), 4.0);
+    let out = (scale * ws).powi(2) * ws;
+    let steps = vec![
+        step(
+            "fc1",
+            StepOp::Linear { terms: vec![LinearTerm { input: 0, weights: w1 }], weight_scale: ws, bias: vec![0, 0] },
+        ),
+        step("act1", StepOp::Square { input: 1 }),
+        step(
+            "fc2",
+            StepOp::Linear { terms: vec![LinearTerm { input: 2, weights: w2 }], weight_scale: ws, bias: vec![0] },
+        ),
+        step("fc2", StepOp::Relinearise { input: 3 }),
+        step("fc2", StepOp::Rescale { input: 4 }),
+    ];
+    let signature = Signature {
+        model: "hand-made".into(),
+        input: InputSpec { shape: [1, 2, 2], mean: vec![0.5], std: vec![0.5] },
+        classes: vec![],
+        outputs: 1,
+        input_limbs: 3,
+        input_scale: scale,
+        output_limbs: 2,
+        output_scale: out / moduli[2] as f64,
+        output_components: 2,
+        parameters: ParameterSet { degree, moduli, special: vec![], security: 128 },
+    };
+    let note = LayerNote {
+        layer: "fc2".into(),
+        value: 5,
+        bound: 20.0,
+        error: 2e-3,
+        rounding: None,
+        remark: String::new(),
+        alternatives: Vec::new(),
+    };
+    Program::try_from(ProgramLiteral { signature, steps, output: 5, notes: vec![note] }).unwrap()
+}
+
+fn images(count: usize) -> Vec<Vec<f32>> {
+    (0..count).map(|i| (0..4).map(|e| ((i * 7 + e * 13) % 21) as f32 / 10.0 - 1.0).collect()).collect()
+}
+
+struct Files {
+    folder: tempfile::TempDir,
+    program: Program,
+}
+
+impl Files {
+    fn new() -> Self {
+        let files = Self { folder: tempfile::tempdir().unwrap(), program: program(4) };
+        let KeyPair { client, server } = keygen(&files.program.signature().parameters, Some(1)).unwrap();
+        client.save(&files.path("secret.key")).unwrap();
+        server.save(&files.path("evaluation.key")).unwrap();
+        let input = files.encrypt(&client, 50);
+        assert_eq!(
+            input.save(&files.path("input.ct")).unwrap(),
+            std::fs::metadata(files.path("input.ct")).unwrap().len()
+        );
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn encrypt(&self, client: &ClientKey, count: usize) -> EncryptedInput {
+        encrypt(self.program.signature(), &program_hash(&self.program), client, &images(count), Some(2), &Silent)
+            .unwrap()
+    }
+
+    fn run(&self) -> beaa_runtime::Result<EncryptedOutput> {
+        let server = ServerKey::load(&self.path("evaluation.key"))?;
+        Ok(run(&self.program, &server, &EncryptedInput::load(&self.path("input.ct"))?, &Silent)?.0)
+    }
+
+    fn decrypt(&self, output: &EncryptedOutput) -> beaa_runtime::Result<Vec<Vec<f64>>> {
+        let client = ClientKey::load(&self.path("secret.key"))?;
+        decrypt(self.program.signature(), &program_hash(&self.program), &client, output, None)
+    }
+}
+
+fn damage(path: &Path, f: impl Fn(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    f(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn the_answer_survives_the_way_through_files() {
+    let files = Files::new();
+    files.run().unwrap().save(&files.path("output.ct")).unwrap();
+    let got = files.decrypt(&EncryptedOutput::load(&files.path("output.ct")).unwrap()).unwrap();
+    let clear = plaintext::run(&files.program, &images(50)).unwrap();
+    assert_eq!((got.len(), got[0].len()), (50, 1));
+    for ((g, c), x) in got.iter().zip(&clear).zip(images(50)) {
+        let [x0, x1, x2, x3] = [0, 1, 2, 3].map(|i| f64::from(x[i]));
+        let expected = (x0 + 2.0 * x1 - x2).powi(2) - 0.5 * x3 * x3;
+        assert!((c[0] - expected).abs() < 1e-6, "{} {expected}", c[0]);
+        assert!((g[0] - expected).abs() < 1e-2, "{} {expected}", g[0]);
+    }
+}
+
+#[test]
+fn verification_tells_predicted_from_measured() {
+    let files = Files::new();
+    let keys = keygen(&files.program.signature().parameters, Some(1)).unwrap();
+    let v = verify(&files.program, &keys, &images(50), Some(2), &Silent).unwrap();
+    assert_eq!((v.layers.len(), v.images, v.agreeing), (1, 50, 50));
+    let layer = &v.layers[0];
+    assert!(v.holds && layer.measured > 0.0 && layer.measured < layer.predicted * 2.0, "{layer:?}");
+    // The same program with a promise that it cannot keep.
+    let mut literal = files.program.as_literal().clone();
+    literal.notes[0].error = layer.measured / 10.0;
+    let broken = Program::try_from(literal).unwrap();
+    assert!(!verify(&broken, &keys, &images(50), Some(2), &Silent).unwrap().holds);
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let files = Files::new();
+    let KeyPair { client: other_client, server: other_server } =
+        keygen(&files.program.signature().parameters, Some(9)).unwrap();
+    let input = EncryptedInput::load(&files.path("input.ct")).unwrap();
+    let text = |e: beaa_runtime::Error| e.to_string();
+    assert!(text(run(&files.program, &other_server, &input, &Silent).err().unwrap()).contains("key pair"));
+    let output = files.run().unwrap();
+    let hash = program_hash(&files.program);
+    assert!(
+        text(decrypt(files.program.signature(), &hash, &other_client, &output, None).err().unwrap())
+            .contains("key pair")
+    );
+    let server = ServerKey::load(&files.path("evaluation.key")).unwrap();
+    assert!(text(run(&program(5), &server, &input, &Silent).err().unwrap()).contains("for this program"));
+    assert!(ServerKey::load(&files.path("secret.key")).is_err(), "a secret key is no evaluation key");
+    assert!(EncryptedOutput::load(&files.path("input.ct")).is_err(), "images are no results");
+    let too_many = encrypt(files.program.signature(), &hash, &other_client, &images(4097), None, &Silent);
+    assert!(too_many.is_err(), "more images than slots");
+    let out_of_range = encrypt(files.program.signature(), &hash, &other_client, &[vec![5.0; 4]], None, &Silent);
+    assert!(out_of_range.is_err(), "not normalised");
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    for name in ["secret.key", "evaluation.key", "input.ct"] {
+        let files = Files::new();
+        damage(&files.path(name), |b| b.truncate(b.len() / 2));
+        let output = files.run().and_then(|o| files.decrypt(&o));
+        assert!(output.is_err(), "{name} cut short");
+        let files = Files::new();
+        damage(&files.path(name), |b| {
+            let middle = b.len() / 2;
+            b[middle] ^= 1;
+        });
+        let output = files.run().and_then(|o| files.decrypt(&o));
+        assert!(output.is_err(), "{name} changed");
+    }
+}
+
+#[test]
+fn shared_results_are_flooded() {
+    let files = Files::new();
+    let client = ClientKey::load(&files.path("secret.key")).unwrap();
+    let output = files.run().unwrap();
+    let hash = program_hash(&files.program);
+    let plain = files.decrypt(&output).unwrap();
+    let flooded = decrypt(files.program.signature(), &hash, &client, &output, Some(0.5)).unwrap();
+    let differences: Vec<f64> = plain.iter().zip(&flooded).map(|(p, f)| (p[0] - f[0]).abs()).collect();
+    assert!(differences.iter().all(|d| *d <= 0.5));
+    assert!(differences.iter().any(|d| *d > 0.1));
+}
+
+#[test]
+fn the_schedule_fuses_what_is_pointwise_and_frees_what_is_dead() {
+    let program = program(4);
+    let schedule = schedule(&program);
+    let parts: Vec<(usize, usize)> = schedule.parts.iter().map(|p| (p.first, p.last)).collect();
+    assert_eq!(parts, [(0, 2), (3, 4)]);
+    assert_eq!(schedule.parts.iter().map(|p| p.frees.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3, 4]]);
+    // The input is read where it lies; the result of the first part is 1 ciphertext x 3 components x 3 limbs.
+    let live: Vec<u64> = schedule.parts.iter().map(|p| p.live_bytes).collect();
+    assert_eq!(live[0], 3 * 3 * 4096 * 8);
+    let worst = schedule.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
+    assert_eq!(Some(schedule.peak_bytes - schedule.fixed_bytes), worst);
+}
