@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use beaa_ir::{
-    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range, Tensor,
+    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
+    Tensor,
 };
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -169,7 +170,10 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
         classes: options.classes.clone().unwrap_or(architecture.classes),
         layers,
         accuracy: None,
-        training: serde_json::json!({"imported": {"format": "state_dict"}}),
+        provenance: Provenance {
+            record: serde_json::json!({"imported": {"format": "state_dict"}}),
+            ..Provenance::default()
+        },
     };
     Ok(Imported { model: Model::try_from(literal)?, notes: Vec::new() })
 }

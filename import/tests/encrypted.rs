@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use beaa_compiler::{Compiled, compile};
+use beaa_compiler::ckks::{self, Compiled, compile};
 use beaa_import::{Options, import_onnx, measure_ranges};
 use beaa_ir::Model;
 use beaa_ir::ckks::program_hash;
@@ -34,7 +34,7 @@ fn imported(network: &str) -> (Model, Vec<Vec<f32>>, Vec<Vec<f32>>) {
 
 fn answers_as_predicted(network: &str) {
     let (model, images, expected) = imported(network);
-    let options = beaa_compiler::Options { batch: 4, ..beaa_compiler::Options::default() };
+    let options = ckks::Options { batch: 4, ..ckks::Options::default() };
     let Compiled { program, report } = compile(&model, &options).unwrap();
     let deviation = report.totals.output_error.unwrap().hypot(report.totals.output_rounding.unwrap());
     assert!(deviation <= 1.5 * options.logit_error, "{deviation}");

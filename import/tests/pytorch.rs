@@ -141,7 +141,8 @@ fn relu_imports_as_a_teacher_and_the_rest_is_listed() {
     for exporter in ["classic", "dynamo"] {
         let model = import(&format!("teacher.{exporter}.onnx")).model;
         assert_eq!(kinds(&model), ["conv2d", "activation", "avg_pool", "flatten", "linear"]);
-        let error = beaa_compiler::compile(&model, &beaa_compiler::Options::default()).unwrap_err().to_string();
+        let error =
+            beaa_compiler::ckks::compile(&model, &beaa_compiler::ckks::Options::default()).unwrap_err().to_string();
         assert!(error.contains("relu") && error.contains("train a student"), "{error}");
 
         let file = data(&format!("unsupported.{exporter}.onnx"));

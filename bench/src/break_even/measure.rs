@@ -1,7 +1,7 @@
 //! The two backends side by side, by the number of images that wait: `ckks` takes a whole batch at once, `tfhe` one image after the other.
 //! Wall-clock times on all threads, of encryption, run and decryption together. Must never time a run whose answers are wrong.
 
-use beaa_compiler::{LookupOptions, Machine, compile_lookup};
+use beaa_compiler::Machine;
 use beaa_ir::{Model, evaluate, tfhe};
 use beaa_runtime::tfhe::{KeyPair, decrypt, encrypt, keygen, run};
 use beaa_runtime::{Silent, ckks};
@@ -28,7 +28,7 @@ pub struct BreakEvenCase<'a> {
     /// What the `tfhe` backend calibrates on, 8-bit pixels.
     pub images: &'a [Vec<u8>],
     /// Its options.
-    pub options: LookupOptions,
+    pub options: beaa_compiler::tfhe::Options,
 }
 
 /// Measures one network on both backends.
@@ -52,7 +52,7 @@ pub fn compare_backends(
 
 /// One image of `tfhe`, the agreement of its program and the bootstrappings of an image.
 fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) -> Result<(BackendCost, f64, usize)> {
-    let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
+    let compiled = beaa_compiler::tfhe::compile(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = tfhe::program_hash(program);
     let KeyPair { client, server } = keygen(&signature.parameters, Some(setting.seed))?;

@@ -1,6 +1,6 @@
 //! The rates of look-up programs, from small made-up ones on one thread. Must never take them from a network that they are to predict.
 
-use beaa_compiler::LookupRates;
+use beaa_compiler::BootstrapRates;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
 use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
@@ -17,7 +17,7 @@ const LEVELS: u32 = 16;
 const LEAST: f64 = 1e-6;
 
 /// Seconds of one core.
-pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
+pub(crate) fn rates(quick: bool) -> Result<BootstrapRates> {
     let (mut rotation, mut switches) = ([0.0; DECOMPOSITIONS.len()], 0.0);
     for (rate, decomposition) in rotation.iter_mut().zip(DECOMPOSITIONS) {
         // Fresh pixels need no key switching, what comes out of the first stage does.
@@ -25,7 +25,7 @@ pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
         *rate = first / WIDTH as f64;
         switches += (second - first) / (WIDTH * DECOMPOSITIONS.len()) as f64;
     }
-    Ok(LookupRates { rotation, switch: switches.max(LEAST) })
+    Ok(BootstrapRates { rotation, switch: switches.max(LEAST) })
 }
 
 /// Least seconds of each of two stages.

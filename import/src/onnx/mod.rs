@@ -21,7 +21,7 @@ mod window;
 
 use std::path::Path;
 
-use beaa_ir::{InputSpec, Model, ModelLiteral};
+use beaa_ir::{InputSpec, Model, ModelLiteral, Provenance};
 use prost::Message;
 use prost::bytes::Bytes;
 
@@ -83,9 +83,12 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
         classes: options.classes.clone().unwrap_or_default(),
         layers: lowered.layers,
         accuracy: None,
-        training: serde_json::json!({
-            "imported": {"format": "onnx", "producer": format!("{} {}", file.producer_name, file.producer_version)},
-        }),
+        provenance: Provenance {
+            record: serde_json::json!({
+                "imported": {"format": "onnx", "producer": format!("{} {}", file.producer_name, file.producer_version)},
+            }),
+            ..Provenance::default()
+        },
     };
     Ok(Imported { model: Model::try_from(literal)?, notes: lowered.notes })
 }
