@@ -1,7 +1,7 @@
 //! What each part of a run did, counted from the program: products of residues, and bytes of residues read and written.
 //! What a run keeps in the cache is not counted: a fused part reads its inputs and writes its last result.
 
-use beaa_compiler::Forecast;
+use beaa_compiler::ckks::Forecast;
 use beaa_ir::ckks::{Part, Program, Schedule, StepOp, ValueId, ValueInfo};
 use beaa_runtime::LayerTime;
 use serde::Serialize;

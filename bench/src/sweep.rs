@@ -6,7 +6,7 @@ use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{
     EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
 };
-use beaa_compiler::Options;
+use beaa_compiler::ckks::Options;
 use beaa_ir::Model;
 use beaa_ir::ckks::StepOp;
 use beaa_runtime::LayerTime;

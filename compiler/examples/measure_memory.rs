@@ -11,7 +11,7 @@ mod networks;
 use std::path::Path;
 use std::time::Instant;
 
-use beaa_compiler::{Options, compile, explain};
+use beaa_compiler::ckks::{Options, compile, explain};
 use beaa_ir::ckks::program_hash;
 use beaa_ir::{Model, load_model};
 use beaa_runtime::Silent;

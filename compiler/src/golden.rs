@@ -6,15 +6,15 @@ use std::fmt::Write;
 use beaa_ir::Model;
 use beaa_ir::ckks::dump;
 
+use crate::ckks::{Options, compile_for, explain, explain_choices};
 use crate::network::activations::forward;
 use crate::network::bounds::analyse;
 use crate::network::graph::{Graph, Op};
 use crate::network::{calibration, import};
 use crate::passes::{complete_squares, equalise_rows, fold_affine};
-use crate::plan::graph_summary::{Facts, Kind, gather};
+use crate::plan::graph_summary::{GraphSummary, NodeKind, summarise};
 use crate::plan::search::{rings, search};
 use crate::testing::{conv, images, linear, model_with, polynomial, pool, with_ranges};
-use crate::{Options, compile_for, explain, explain_choices};
 
 /// Convolution, element-wise polynomials of which some are split, residual, pooling, dense layer.
 fn small() -> Model {
@@ -56,7 +56,7 @@ fn text(graph: &Graph) -> String {
             }
             Op::Square { input, .. } => write!(out, "%{input}^2"),
         };
-        if let Some(range) = node.clip.as_ref().and_then(|c| c.first()) {
+        if let Some(range) = node.observed_range.as_ref().and_then(|c| c.first()) {
             let _ = write!(out, "; first element within {:.4e} .. {:.4e}", range.lo, range.hi);
         }
         if !node.folded.is_empty() {
@@ -67,14 +67,14 @@ fn text(graph: &Graph) -> String {
     out
 }
 
-fn text_of_facts(facts: &Facts) -> String {
+fn text_of_facts(summary: &GraphSummary) -> String {
     let mut out = String::new();
-    for (id, node) in facts.nodes.iter().enumerate() {
+    for (id, node) in summary.nodes.iter().enumerate() {
         let _ = write!(out, "%{id} {} x bound 2^{:.2}, gain {:.2e}: ", node.len, node.log_bound, node.gain);
         let _ = match &node.kind {
-            Kind::Input => writeln!(out, "input"),
-            Kind::Square { input } => writeln!(out, "%{input}^2"),
-            Kind::Affine { terms, squared, uniform, rounding } => {
+            NodeKind::Input => writeln!(out, "input"),
+            NodeKind::Square { input } => writeln!(out, "%{input}^2"),
+            NodeKind::Affine { terms, squared, uniform, rounding } => {
                 let entries: Vec<String> =
                     terms.iter().map(|t| format!("{} * %{} up to {:.3e}", t.entries, t.input, t.largest)).collect();
                 let rounding: Vec<String> = rounding.iter().step_by(4).map(|r| format!("{r:.1e}")).collect();
@@ -92,19 +92,19 @@ fn golden_passes_of_a_small_network() {
     let given = images(&model, 7, 64);
     let graph = import::import(&model, options.range_safety).unwrap();
     insta::assert_snapshot!("pass_1_import", text(&graph));
-    let mut graph = fold_affine::merge(graph);
+    let mut graph = fold_affine::fold_affine(graph);
     insta::assert_snapshot!("pass_2_merge", text(&graph));
-    let input = calibration::choose(&model, &given, calibration::count(&graph)).unwrap();
-    calibration::give_ranges(&mut graph, &input, options.range_safety);
+    let input = calibration::calibration_images(&model, &given, calibration::image_count(&graph)).unwrap();
+    calibration::observe_ranges(&mut graph, &input, options.range_safety);
     insta::assert_snapshot!("pass_3_samples", text(&graph));
     let mut graph = complete_squares::complete_squares(&graph, options.vertex_limit).unwrap();
     insta::assert_snapshot!("pass_4_vertex", text(&graph));
-    equalise_rows::balance(&mut graph);
+    equalise_rows::equalise_rows(&mut graph);
     insta::assert_snapshot!("pass_5_balance", text(&graph));
-    let facts = gather(&graph, &analyse(&graph), &forward(&graph, input), 1.0);
-    insta::assert_snapshot!("pass_6_facts", text_of_facts(&facts));
+    let summary = summarise(&graph, &analyse(&graph), &forward(&graph, input), 1.0);
+    insta::assert_snapshot!("pass_6_facts", text_of_facts(&summary));
     let (choice, plan) =
-        search(&facts, &options, &rings(&options), options.logit_error, &mut Default::default()).unwrap();
+        search(&summary, &options, &rings(&options), options.logit_error, &mut Default::default()).unwrap();
     let steps: Vec<String> = plan.steps.iter().map(|s| format!("%{} {:?}", s.node, s.op)).collect();
     let primes: Vec<u32> = plan.moduli.iter().chain(&plan.special).map(|q| 64 - q.leading_zeros()).collect();
     insta::assert_snapshot!("pass_7_search", format!("{choice:?}\nprimes {primes:?}\n{}", steps.join("\n")));

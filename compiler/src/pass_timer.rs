@@ -6,11 +6,11 @@ use crate::cost::report::PassTime;
 
 /// The passes that have run, in order of first use.
 #[derive(Debug, Default)]
-pub(crate) struct Clock {
+pub(crate) struct PassTimer {
     pub(crate) passes: Vec<PassTime>,
 }
 
-impl Clock {
+impl PassTimer {
     /// Runs a pass and adds to its time.
     pub(crate) fn time<T>(&mut self, pass: &'static str, run: impl FnOnce() -> T) -> T {
         let _span = tracing::debug_span!("pass", name = pass).entered();

@@ -2,8 +2,8 @@
 //! thousand of them take a minute.
 
 use beaa_ir::{
-    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range, Shape,
-    Tensor, evaluate_traced,
+    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
+    Shape, Tensor, evaluate_traced,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -28,7 +28,7 @@ pub(crate) fn model(input: InputSpec, layers: Vec<Layer>) -> Model {
         classes: Vec::new(),
         layers,
         accuracy: None,
-        training: serde_json::Value::Null,
+        provenance: Provenance::default(),
     };
     Model::try_from(literal).unwrap()
 }

@@ -3,10 +3,11 @@
 use beaa_ir::ckks::{Program, StepOp};
 use beaa_ir::{Model, evaluate};
 
+use crate::Error;
+use crate::ckks::{Options, compile, compile_for, cost};
 use crate::testing::{
     conv, cryptonets, images, linear, model_with, polynomial, pool, random_model, square, with_ranges,
 };
-use crate::{Error, Options, compile, compile_for, cost};
 
 /// Runs a program in `f64`, exact integers over scales.
 fn interpret(program: &Program, image: &[f32]) -> Vec<f64> {
@@ -113,7 +114,7 @@ fn what_cannot_be_had_is_refused_with_the_numbers() {
     let model = cryptonets(1);
     let too_precise = compile(&model, &Options { logit_error: 1e-12, ..Options::default() }).unwrap_err();
     assert!(
-        matches!(too_precise, Error::Precision { asked, best, .. } if asked <= 1e-12 && best > asked),
+        matches!(too_precise, Error::Precision { requested, best, .. } if requested <= 1e-12 && best > requested),
         "{too_precise}"
     );
     // Sixteen activations in a row: no parameters of the table carry them at 256 bits.

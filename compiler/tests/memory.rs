@@ -8,7 +8,8 @@ mod networks;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use beaa_compiler::{Error, Options, compile};
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{Options, compile};
 use beaa_ir::ckks::program_hash;
 use beaa_ir::{LayerOp, Model};
 use beaa_runtime::Silent;

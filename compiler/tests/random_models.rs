@@ -8,7 +8,8 @@
 mod random;
 mod walk;
 
-use beaa_compiler::{Compiled, Error, Options, compile_without_security};
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{Compiled, Options, compile_without_security};
 use beaa_ir::{Model, evaluate};
 use random::{images, random_model};
 use walk::{encrypted, in_clear};

@@ -2,7 +2,7 @@
 //! after the other. Times are wall-clock seconds on all threads, of encryption, run and decryption together. A run whose
 //! answers are wrong is an error.
 
-use beaa_compiler::{LookupOptions, Machine, compile_lookup};
+use beaa_compiler::Machine;
 use beaa_ir::{Model, evaluate, tfhe};
 use beaa_runtime::tfhe::{KeyPair, decrypt, encrypt, keygen, run};
 use beaa_runtime::{Silent, ckks};
@@ -29,7 +29,7 @@ pub struct BreakEvenCase<'a> {
     /// Images that the `tfhe` backend is calibrated on, `[image][pixel]`, 8 bits a pixel.
     pub images: &'a [Vec<u8>],
     /// Options of the `tfhe` backend's compiler.
-    pub options: LookupOptions,
+    pub options: beaa_compiler::tfhe::Options,
 }
 
 /// Measures one network on both backends.
@@ -42,8 +42,8 @@ pub fn compare_backends(
     settings: &BenchSettings,
     machine: &Machine,
 ) -> Result<BackendFigures> {
-    let (tfhe, agreement, bootstrappings) = lookup(case, settings, machine)?;
-    let (ckks, points) = batches(case, settings, &tfhe)?;
+    let (tfhe, agreement, bootstrappings) = measure_tfhe(case, settings, machine)?;
+    let (ckks, points) = measure_ckks(case, settings, &tfhe)?;
     Ok(BackendFigures {
         name: case.model.name().to_owned(),
         threads: settings.threads,
@@ -56,8 +56,12 @@ pub fn compare_backends(
 }
 
 /// Measures one image of `tfhe`; returns the agreement of its program and the bootstrappings of an image, too.
-fn lookup(case: &BreakEvenCase<'_>, settings: &BenchSettings, machine: &Machine) -> Result<(BackendCost, f64, usize)> {
-    let compiled = compile_lookup(case.model, &case.options, machine, case.images)?;
+fn measure_tfhe(
+    case: &BreakEvenCase<'_>,
+    settings: &BenchSettings,
+    machine: &Machine,
+) -> Result<(BackendCost, f64, usize)> {
+    let compiled = beaa_compiler::tfhe::compile(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = tfhe::program_hash(program);
     let KeyPair { client, server } = keygen(&signature.parameters, Some(settings.seed))?;
@@ -94,7 +98,7 @@ fn lookup(case: &BreakEvenCase<'_>, settings: &BenchSettings, machine: &Machine)
 }
 
 /// Measures a full batch of `ckks`, and every size of batch on both.
-fn batches(
+fn measure_ckks(
     case: &BreakEvenCase<'_>,
     settings: &BenchSettings,
     tfhe: &BackendCost,

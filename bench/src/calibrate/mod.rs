@@ -7,7 +7,8 @@ mod tfhe;
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::probe::{Pass, Probe};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
-use beaa_compiler::{LookupRates, Machine, MachineLiteral, Options, Rates};
+use beaa_compiler::ckks::Options;
+use beaa_compiler::{BootstrapRates, Machine, MachineLiteral, Rates};
 
 use crate::fixtures::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
 use crate::fixtures::program::ProgramFixture;
@@ -43,18 +44,18 @@ pub fn calibrate(settings: &BenchSettings) -> Result<Machine> {
     on_threads(1, || switching_rates(repetitions, &mut rates))?;
     let speed_up = end_rates(settings, &mut rates)?;
     let name = format!("{}, {:?} path", processor_name(), Kernel::detect());
-    let lookup = lookup_rates(settings.quick)?;
-    Ok(Machine::try_from(MachineLiteral { name, rates, speed_up: (settings.threads, speed_up), lookup })?)
+    let bootstrap = bootstrap_rates(settings.quick)?;
+    Ok(Machine::try_from(MachineLiteral { name, rates, speed_up: (settings.threads, speed_up), bootstrap })?)
 }
 
 #[cfg(feature = "tfhe")]
-fn lookup_rates(quick: bool) -> Result<Option<LookupRates>> {
+fn bootstrap_rates(quick: bool) -> Result<Option<BootstrapRates>> {
     tfhe::rates(quick).map(Some)
 }
 
 #[cfg(not(feature = "tfhe"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as with the feature")]
-fn lookup_rates(_: bool) -> Result<Option<LookupRates>> {
+fn bootstrap_rates(_: bool) -> Result<Option<BootstrapRates>> {
     Ok(None)
 }
 

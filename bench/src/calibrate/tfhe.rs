@@ -1,6 +1,6 @@
 //! The rates of the tfhe backend, from small made-up programs on one thread.
 
-use beaa_compiler::LookupRates;
+use beaa_compiler::BootstrapRates;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
 use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
@@ -17,7 +17,7 @@ const LEVELS: u32 = 16;
 const MIN_RATE: f64 = 1e-6;
 
 /// Measures the seconds of one core for a rotation with each decomposition, and for a key switching.
-pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
+pub(crate) fn rates(quick: bool) -> Result<BootstrapRates> {
     let (mut rotation, mut switches) = ([0.0; DECOMPOSITIONS.len()], 0.0);
     for (rate, decomposition) in rotation.iter_mut().zip(DECOMPOSITIONS) {
         // Fresh pixels need no key switching, what comes out of the first stage does.
@@ -25,7 +25,7 @@ pub(crate) fn rates(quick: bool) -> Result<LookupRates> {
         *rate = first / WIDTH as f64;
         switches += (second - first) / (WIDTH * DECOMPOSITIONS.len()) as f64;
     }
-    Ok(LookupRates { rotation, switch: switches.max(MIN_RATE) })
+    Ok(BootstrapRates { rotation, switch: switches.max(MIN_RATE) })
 }
 
 /// Returns the least seconds of each of two stages.

@@ -38,7 +38,7 @@ pub(crate) struct Node {
     pub(crate) folded: Vec<String>,
     pub(crate) op: Op,
     /// Per element, where its values lie according to the training set, widened by the safety factor.
-    pub(crate) clip: Option<Vec<Interval>>,
+    pub(crate) observed_range: Option<Vec<Interval>>,
 }
 
 /// What a node computes.
@@ -102,7 +102,7 @@ impl Graph {
             terms.iter_mut().for_each(|t| t.weights.scale_rows(factors));
             bias.iter_mut().zip(factors).for_each(|(b, f)| *b *= f);
         }
-        for (i, f) in node.clip.iter_mut().flatten().zip(factors) {
+        for (i, f) in node.observed_range.iter_mut().flatten().zip(factors) {
             *i = Interval { lo: i.lo * f, hi: i.hi * f };
         }
         let undo: Vec<f64> = factors.iter().map(|f| 1.0 / f).collect();
@@ -179,7 +179,7 @@ pub(crate) fn check(graph: &Graph, pass: &'static str) -> Result<()> {
                 }
             }
         }
-        if node.clip.as_ref().is_some_and(|c| c.len() != graph.len(id)) {
+        if node.observed_range.as_ref().is_some_and(|c| c.len() != graph.len(id)) {
             return fail(id, "has a range of the wrong length");
         }
     }

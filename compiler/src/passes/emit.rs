@@ -8,22 +8,22 @@ use crate::error::{Result, internal};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op};
 use crate::plan::level_plan::Planned;
-use crate::plan::refine::Settled;
+use crate::plan::refine::RefinedPlan;
 use crate::plan::simulate_noise::Prediction;
 
 /// All that the passes have found out.
 pub(crate) struct Lowered<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) bounds: &'a [Bounds],
-    pub(crate) settled: Settled,
+    pub(crate) refined: RefinedPlan,
     pub(crate) security: u32,
 }
 
 /// The program, and what was predicted of it.
 pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, Prediction)> {
     let notes = (0..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
-    let maps = &mut lowered.settled.integers.maps;
-    let steps = lowered.settled.plan.steps.iter().map(|s| {
+    let maps = &mut lowered.refined.quantised.maps;
+    let steps = lowered.refined.plan.steps.iter().map(|s| {
         let op = match &s.op {
             Planned::Linear { inputs, .. } => {
                 let rounded = maps.get_mut(s.node).and_then(Option::take);
@@ -44,7 +44,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         Ok(Step { layer: lowered.graph.nodes[s.node].label.clone(), op })
     });
     let steps = steps.collect::<Result<Vec<_>>>()?;
-    let plan = &lowered.settled.plan;
+    let plan = &lowered.refined.plan;
     let output = plan.values.get(lowered.graph.output).copied().unwrap_or(0);
     let parameters = ParameterSet {
         degree: plan.degree,
@@ -58,9 +58,9 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         classes: model.classes().to_vec(),
         outputs: model.outputs(),
         input_limbs: parameters.moduli.len(),
-        input_scale: f64::from(lowered.settled.choice.input_bits).exp2(),
+        input_scale: f64::from(lowered.refined.choice.input_bits).exp2(),
         output_limbs: parameters.moduli.len(),
-        output_scale: f64::from(lowered.settled.choice.input_bits).exp2(),
+        output_scale: f64::from(lowered.refined.choice.input_bits).exp2(),
         output_components: 2,
         parameters,
     };
@@ -78,25 +78,25 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
     literal.signature.classes = classes;
     literal.output = output;
     literal.notes = notes;
-    Ok((Program::try_from(literal)?, lowered.settled.prediction))
+    Ok((Program::try_from(literal)?, lowered.refined.prediction))
 }
 
 fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let node = &lowered.graph.nodes[id];
-    let deviation = lowered.settled.prediction.nodes.get(id).copied().unwrap_or_default();
+    let deviation = lowered.refined.prediction.nodes.get(id).copied().unwrap_or_default();
     let mut remarks = Vec::new();
     match &node.op {
         Op::Affine { .. } => {
             if crate::passes::equalise_rows::uniform(lowered.graph, id) {
                 remarks.push("exact weights".into());
             } else {
-                remarks.push(format!("{}-bit weights", lowered.settled.choice.weight_bits[id]));
+                remarks.push(format!("{}-bit weights", lowered.refined.choice.weight_bits[id]));
             }
             if !node.folded.is_empty() {
                 remarks.push(format!("with {}", node.folded.join(", ")));
             }
         }
-        _ if lowered.settled.choice.early[id] => remarks.push("relinearised at once".into()),
+        _ if lowered.refined.choice.relinearise_eagerly[id] => remarks.push("relinearised at once".into()),
         _ => {}
     }
     let split = read_beside(lowered.graph, id);
@@ -105,12 +105,12 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     }
     LayerNote {
         layer: node.label.clone(),
-        value: lowered.settled.plan.values[id],
-        bound: lowered.bounds[id].largest() * lowered.settled.integers.units[id],
+        value: lowered.refined.plan.values[id],
+        bound: lowered.bounds[id].largest() * lowered.refined.quantised.units[id],
         error: deviation.encryption,
         rounding: Some(deviation.rounding),
         remark: remarks.join("; "),
-        alternatives: if id == 0 { lowered.settled.alternatives.clone() } else { Vec::new() },
+        alternatives: if id == 0 { lowered.refined.alternatives.clone() } else { Vec::new() },
     }
 }
 

@@ -9,32 +9,32 @@ use crate::network::graph::{Graph, NodeId, Op};
 use crate::passes::detect_quantised;
 
 /// A row is enlarged or reduced by at most this much relative to the layer's typical row.
-const SPREAD: f64 = 16.0;
+const MAX_ROW_FACTOR: f64 = 16.0;
 
 /// Balances all hidden affine maps.
-pub(crate) fn balance(graph: &mut Graph) {
-    let trained = detect_quantised::units(graph);
+pub(crate) fn equalise_rows(graph: &mut Graph) {
+    let quantised = detect_quantised::row_units(graph);
     let mut bounds: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
     for id in 0..graph.nodes.len() {
-        let mut own = analyse_node(graph, id, &bounds);
+        let mut bound_here = analyse_node(graph, id, &bounds);
         if id != graph.output && matches!(graph.nodes[id].op, Op::Affine { .. }) {
             let weights = largest_weights(graph, id);
-            let mut factors = match trained.get(id).and_then(Option::as_ref) {
+            let mut factors = match quantised.get(id).and_then(Option::as_ref) {
                 Some(units) => units.clone(),
                 None if uniform(graph, id) => vec![1.0; weights.len()],
-                None => row_factors(&weights, &own),
+                None => row_factors(&weights, &bound_here),
             };
             let largest = weights.iter().zip(&factors).map(|(w, f)| w * f).fold(0.0, f64::max);
-            let bound = factors.iter().enumerate().map(|(j, f)| f * own.element(j)).fold(0.0, f64::max);
+            let bound = factors.iter().enumerate().map(|(j, f)| f * bound_here.element(j)).fold(0.0, f64::max);
             if largest > 0.0 {
                 // Values of at most 1 would have a largest weight of largest / bound.
                 let target = (largest / bound.max(f64::MIN_POSITIVE)).log2().round().exp2();
                 factors.iter_mut().for_each(|f| *f *= target / largest);
             }
             graph.rescale(id, &factors);
-            own = analyse_node(graph, id, &bounds);
+            bound_here = analyse_node(graph, id, &bounds);
         }
-        bounds.push(own);
+        bounds.push(bound_here);
     }
 }
 
@@ -65,7 +65,7 @@ fn row_factors(weights: &[f64], bounds: &Bounds) -> Vec<f64> {
     weights
         .iter()
         .zip(&largest)
-        .map(|(w, b)| 1.0 / (w / typical_weight).max(b / typical_bound).clamp(1.0 / SPREAD, SPREAD))
+        .map(|(w, b)| 1.0 / (w / typical_weight).max(b / typical_bound).clamp(1.0 / MAX_ROW_FACTOR, MAX_ROW_FACTOR))
         .collect()
 }
 
@@ -83,16 +83,16 @@ mod tests {
     use crate::network::graph::{check, evaluate};
     use crate::network::import::import;
     use crate::passes::complete_squares::complete_squares;
-    use crate::passes::fold_affine::merge;
+    use crate::passes::fold_affine::fold_affine;
     use crate::testing::{close, images, random_model};
 
     #[test]
     fn balancing_preserves_meaning_and_normalises_weights() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = complete_squares(&merge(import(&model, 2.0).unwrap()), 4.0).unwrap();
+            let before = complete_squares(&fold_affine(import(&model, 2.0).unwrap()), 4.0).unwrap();
             let mut after = before.clone();
-            balance(&mut after);
+            equalise_rows(&mut after);
             check(&after, "balance").unwrap();
             for id in (1..after.nodes.len()).filter(|&id| id != after.output) {
                 let largest = largest_weights(&after, id).into_iter().fold(0.0, f64::max);

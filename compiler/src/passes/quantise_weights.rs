@@ -8,11 +8,11 @@ use crate::error::{Result, internal};
 use crate::network::activations::Values;
 use crate::network::graph::{Graph, NodeId, Op, Term};
 use crate::passes::equalise_rows::uniform;
-use crate::plan::level_plan::{Choice, Plan, Planned, largest_weight};
+use crate::plan::level_plan::{LevelPlan, PlanChoice, Planned, largest_weight};
 
 /// An affine map in integers.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Rounded {
+pub(crate) struct QuantisedMap {
     /// In the node's order.
     pub(crate) terms: Vec<SparseMatrix>,
     /// What a weight of 1.0 is.
@@ -23,21 +23,26 @@ pub(crate) struct Rounded {
 
 /// All affine maps in integers, by node.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Integers {
-    pub(crate) maps: Vec<Option<Rounded>>,
+pub(crate) struct QuantisedWeights {
+    pub(crate) maps: Vec<Option<QuantisedMap>>,
     /// By how much each node's values are larger than the graph's.
     pub(crate) units: Vec<f64>,
 }
 
 /// Rounds every affine map. `means` are those of every node's elements.
-pub(crate) fn round(graph: &Graph, choice: &Choice, plan: &Plan, means: &[Vec<f64>]) -> Result<Integers> {
+pub(crate) fn quantise_weights(
+    graph: &Graph,
+    choice: &PlanChoice,
+    plan: &LevelPlan,
+    means: &[Vec<f64>],
+) -> Result<QuantisedWeights> {
     let mut all =
-        Integers { maps: Vec::with_capacity(graph.nodes.len()), units: Vec::with_capacity(graph.nodes.len()) };
+        QuantisedWeights { maps: Vec::with_capacity(graph.nodes.len()), units: Vec::with_capacity(graph.nodes.len()) };
     for (id, node) in graph.nodes.iter().enumerate() {
         let (map, unit) = match &node.op {
             Op::Affine { terms, bias } => {
-                let (unit, weight_scale) = fit(graph, id, terms, choice.weight_bits[id], plan, &all.units)?;
-                let map = Map { terms, bias, unit, weight_scale, units: &all.units };
+                let (unit, weight_scale) = unit_and_scale(graph, id, terms, choice.weight_bits[id], plan, &all.units)?;
+                let map = MapInUnits { terms, bias, unit, weight_scale, units: &all.units };
                 (Some(map.round(plan, means)?), unit)
             }
             Op::Square { input, .. } | Op::Quadratic { input, .. } => (None, all.units[*input] * all.units[*input]),
@@ -51,7 +56,14 @@ pub(crate) fn round(graph: &Graph, choice: &Choice, plan: &Plan, means: &[Vec<f6
 
 /// Makes the largest weight of a node the largest integer, by its unit if it is hidden, by the weight scale if it is the
 /// output. Returns both.
-fn fit(graph: &Graph, id: NodeId, terms: &[Term], bits: u32, plan: &Plan, units: &[f64]) -> Result<(f64, f64)> {
+fn unit_and_scale(
+    graph: &Graph,
+    id: NodeId,
+    terms: &[Term],
+    bits: u32,
+    plan: &LevelPlan,
+    units: &[f64],
+) -> Result<(f64, f64)> {
     let largest = terms
         .iter()
         .map(|t| t.weights.values().iter().fold(0.0_f64, |l, w| l.max(w.abs())) / units[t.input])
@@ -69,7 +81,7 @@ fn fit(graph: &Graph, id: NodeId, terms: &[Term], bits: u32, plan: &Plan, units:
 }
 
 /// An affine map and the units of what it reads and of what it makes.
-struct Map<'a> {
+struct MapInUnits<'a> {
     terms: &'a [Term],
     bias: &'a [f64],
     unit: f64,
@@ -77,8 +89,8 @@ struct Map<'a> {
     units: &'a [f64],
 }
 
-impl Map<'_> {
-    fn round(&self, plan: &Plan, means: &[Vec<f64>]) -> Result<Rounded> {
+impl MapInUnits<'_> {
+    fn round(&self, plan: &LevelPlan, means: &[Vec<f64>]) -> Result<QuantisedMap> {
         let scale = input_scale(plan, self.terms).exp2() * self.weight_scale;
         let mut bias: Vec<f64> = self.bias.iter().map(|b| b * self.unit).collect();
         let mut terms = Vec::with_capacity(self.terms.len());
@@ -103,12 +115,12 @@ impl Map<'_> {
         }
         // An `f64` has 53 bits, far more than the noise leaves of a bias; the integer is exact from there on.
         let bias = bias.iter().map(|b| (b * scale).round() as i128).collect();
-        Ok(Rounded { terms, weight_scale: self.weight_scale, bias })
+        Ok(QuantisedMap { terms, weight_scale: self.weight_scale, bias })
     }
 }
 
 /// log2 of the scale at which a sum's inputs meet.
-fn input_scale(plan: &Plan, terms: &[Term]) -> f64 {
+fn input_scale(plan: &LevelPlan, terms: &[Term]) -> f64 {
     terms.iter().map(|t| plan.log_scales[t.input]).fold(0.0, f64::max)
 }
 

@@ -7,21 +7,21 @@
 
 use beaa_ckks::primes::MAX_BITS;
 
-use crate::cost::ops::{Ends, Place, Work, seconds};
+use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds};
 use crate::network::graph::NodeId;
 use crate::options::MIN_WEIGHT_BITS;
-use crate::plan::graph_summary::{Facts, Kind, TermFacts};
+use crate::plan::graph_summary::{GraphSummary, NodeKind, TermSummary};
 use crate::plan::noise;
 use crate::plan::primes::{Picker, PrimeTable, min_bits, split};
 
 /// A residue's and a weight's bits must fit a product of the fast kernel together.
 const KERNEL_BITS: u32 = 52;
 /// Values of both signs need one bit more than their bound, and one is kept free.
-const MARGIN_BITS: f64 = 2.0;
+const BOUND_MARGIN_BITS: f64 = 2.0;
 
 /// The bits that the planner may choose, by node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Choice {
+pub(crate) struct PlanChoice {
     /// log2 of the input's scale.
     pub(crate) input_bits: u32,
     /// Of every affine map: bits of a signed weight.
@@ -29,7 +29,7 @@ pub(crate) struct Choice {
     /// Of every affine map that is squared: log2 of the scale it is brought down to, where primes allow.
     pub(crate) waterline: Vec<u32>,
     /// Of every square: relinearised at once, instead of after the next affine map.
-    pub(crate) early: Vec<bool>,
+    pub(crate) relinearise_eagerly: Vec<bool>,
     /// Whether key switching has a special prime.
     pub(crate) special: bool,
 }
@@ -70,7 +70,7 @@ pub(crate) struct PlannedStep {
 
 /// What a choice comes to.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct LevelPlan {
     pub(crate) degree: usize,
     pub(crate) moduli: Vec<u64>,
     pub(crate) special: Vec<u64>,
@@ -93,9 +93,9 @@ pub(crate) fn largest_weight(bits: u32) -> f64 {
 }
 
 /// The widest primes that the fast kernel takes with these weights.
-pub(crate) fn widest_prime(facts: &Facts, choice: &Choice) -> u32 {
-    let bits = facts.nodes.iter().zip(&choice.weight_bits).map(|(n, &b)| match n.kind {
-        Kind::Affine { uniform: false, .. } => b,
+pub(crate) fn widest_prime(summary: &GraphSummary, choice: &PlanChoice) -> u32 {
+    let bits = summary.nodes.iter().zip(&choice.weight_bits).map(|(n, &b)| match n.kind {
+        NodeKind::Affine { uniform: false, .. } => b,
         _ => 2,
     });
     (KERNEL_BITS - bits.max().unwrap_or(2)).min(MAX_BITS)
@@ -103,7 +103,7 @@ pub(crate) fn widest_prime(facts: &Facts, choice: &Choice) -> u32 {
 
 /// Where a node's value stands.
 #[derive(Debug, Clone, Copy)]
-struct State {
+struct ValueState {
     value: usize,
     dropped: usize,
     log_scale: f64,
@@ -115,14 +115,14 @@ struct State {
 struct Event {
     node: NodeId,
     dropped: usize,
-    work: Work,
+    sized: SizedOp,
     /// log2 of the scale of the result.
     log_scale: f64,
 }
 
 struct Walk<'a> {
-    facts: &'a Facts,
-    choice: &'a Choice,
+    summary: &'a GraphSummary,
+    choice: &'a PlanChoice,
     narrowest: u32,
     widest: u32,
     picker: Picker<'a>,
@@ -132,43 +132,49 @@ struct Walk<'a> {
     dropped: Vec<u64>,
     /// By how much rounding will enlarge a node's values, log2, so that its largest weight is the largest integer although
     /// scales are powers of two and primes are not.
-    enlarged: Vec<f64>,
+    log_units: Vec<f64>,
     /// `(node, primes dropped, log2 of the scale)` of every value that must fit.
     needs: Vec<(NodeId, usize, f64)>,
 }
 
 /// The plan of a choice, or `None` when there are no primes for it. Security is the caller's to judge.
-pub(crate) fn plan(facts: &Facts, choice: &Choice, primes: &PrimeTable, allowed: u32) -> Option<Plan> {
+pub(crate) fn plan_levels(
+    summary: &GraphSummary,
+    choice: &PlanChoice,
+    primes: &PrimeTable,
+    allowed: u32,
+) -> Option<LevelPlan> {
     let mut walk = Walk {
-        facts,
+        summary,
         choice,
         narrowest: min_bits(primes.degree),
-        widest: widest_prime(facts, choice),
+        widest: widest_prime(summary, choice),
         picker: primes.picker(),
         steps: Vec::new(),
         events: Vec::new(),
         dropped: Vec::new(),
-        enlarged: vec![0.0; facts.nodes.len()],
+        log_units: vec![0.0; summary.nodes.len()],
         needs: Vec::new(),
     };
-    let mut states: Vec<State> = Vec::with_capacity(facts.nodes.len());
-    for id in 0..facts.nodes.len() {
+    let mut states: Vec<ValueState> = Vec::with_capacity(summary.nodes.len());
+    for id in 0..summary.nodes.len() {
         let state = walk.node(id, &states)?;
         states.push(state);
     }
     let moduli = walk.moduli()?;
     let special = walk.special(&moduli, allowed)?;
-    let Walk { mut steps, events, enlarged, .. } = walk;
+    let Walk { mut steps, events, log_units, .. } = walk;
     for step in &mut steps {
         if let Planned::DropLimbs { limbs, .. } = &mut step.op {
             *limbs = moduli.len() - *limbs;
         }
     }
-    let place = |dropped: usize| Place { degree: primes.degree, limbs: moduli.len() - dropped, special: special.len() };
-    Some(Plan {
+    let context =
+        |dropped: usize| OpContext { degree: primes.degree, limbs: moduli.len() - dropped, special: special.len() };
+    Some(LevelPlan {
         degree: primes.degree,
-        seconds: events.iter().map(|e| seconds(e.work, place(e.dropped))).sum(),
-        variance: variance(facts, choice, &events, &enlarged, &moduli, &special, primes.degree),
+        seconds: events.iter().map(|e| seconds(e.sized, context(e.dropped))).sum(),
+        variance: variance(summary, choice, &events, &log_units, &moduli, &special, primes.degree),
         log_qp: moduli.iter().chain(&special).map(|&q| (q as f64).log2()).sum(),
         values: states.iter().map(|s| s.value).collect(),
         log_scales: states.iter().map(|s| s.log_scale).collect(),
@@ -179,26 +185,27 @@ pub(crate) fn plan(facts: &Facts, choice: &Choice, primes: &PrimeTable, allowed:
 }
 
 impl Walk<'_> {
-    fn node(&mut self, id: NodeId, states: &[State]) -> Option<State> {
-        let facts = self.facts;
-        match &facts.nodes[id].kind {
-            Kind::Input => {
-                let state = State { value: 0, dropped: 0, log_scale: f64::from(self.choice.input_bits), components: 2 };
+    fn node(&mut self, id: NodeId, states: &[ValueState]) -> Option<ValueState> {
+        let summary = self.summary;
+        match &summary.nodes[id].kind {
+            NodeKind::Input => {
+                let state =
+                    ValueState { value: 0, dropped: 0, log_scale: f64::from(self.choice.input_bits), components: 2 };
                 self.need(id, state);
                 Some(state)
             }
-            Kind::Square { input } => {
+            NodeKind::Square { input } => {
                 let from = states[*input];
-                let work = Work::Square { len: facts.nodes[id].len };
-                let mut state = State { log_scale: 2.0 * from.log_scale, components: 3, ..from };
-                self.enlarged[id] = 2.0 * self.enlarged[*input];
-                self.push(id, &mut state, Planned::Square { input: from.value }, work);
-                if self.choice.early[id] {
+                let sized = SizedOp::Square { len: summary.nodes[id].len };
+                let mut state = ValueState { log_scale: 2.0 * from.log_scale, components: 3, ..from };
+                self.log_units[id] = 2.0 * self.log_units[*input];
+                self.push(id, &mut state, Planned::Square { input: from.value }, sized);
+                if self.choice.relinearise_eagerly[id] {
                     self.relinearise(id, &mut state);
                 }
                 Some(state)
             }
-            Kind::Affine { terms, squared, uniform, .. } => {
+            NodeKind::Affine { terms, squared, uniform, .. } => {
                 let mut state = self.linear(id, terms, states, *uniform);
                 if *squared {
                     if state.components == 3 {
@@ -211,7 +218,7 @@ impl Walk<'_> {
         }
     }
 
-    fn linear(&mut self, id: NodeId, terms: &[TermFacts], states: &[State], uniform: bool) -> State {
+    fn linear(&mut self, id: NodeId, terms: &[TermSummary], states: &[ValueState], uniform: bool) -> ValueState {
         let dropped = terms.iter().map(|t| states[t.input].dropped).max().unwrap_or(0);
         let target = terms.iter().map(|t| states[t.input].log_scale).fold(0.0, f64::max);
         let (mut inputs, mut products, mut components, mut largest) = (Vec::with_capacity(terms.len()), 0, 2, 0.0_f64);
@@ -220,49 +227,49 @@ impl Walk<'_> {
             inputs.push(from.value);
             products += term.entries * from.components;
             components = components.max(from.components);
-            largest = largest.max(term.largest * (-self.enlarged[term.input]).exp2());
+            largest = largest.max(term.largest * (-self.log_units[term.input]).exp2());
         }
         let top = if uniform { 1.0 } else { largest_weight(self.choice.weight_bits[id]) };
         let mut bits = if largest > 0.0 { (top / largest).log2() } else { 0.0 };
-        if id != self.facts.output {
+        if id != self.summary.output {
             // The output's units are given. Hidden ones are free, so that the scale can be a power of two.
-            self.enlarged[id] = bits - bits.round();
+            self.log_units[id] = bits - bits.round();
             bits = bits.round();
         }
-        let mut state = State { value: 0, dropped, log_scale: target + bits, components };
-        self.push(id, &mut state, Planned::Linear { inputs, weight_scale: bits.exp2() }, Work::Linear { products });
+        let mut state = ValueState { value: 0, dropped, log_scale: target + bits, components };
+        self.push(id, &mut state, Planned::Linear { inputs, weight_scale: bits.exp2() }, SizedOp::Linear { products });
         state
     }
 
     /// Brings a value to the limbs and scale at which its sum is taken.
-    fn align(&mut self, id: NodeId, from: State, dropped: usize, target: f64) -> State {
+    fn align(&mut self, id: NodeId, from: ValueState, dropped: usize, target: f64) -> ValueState {
         let mut state = from;
         if state.dropped < dropped {
             // Counted from the end until the number of primes is known.
             let op = Planned::DropLimbs { input: state.value, limbs: dropped };
             state.dropped = dropped;
-            self.push(id, &mut state, op, Work::DropLimbs);
+            self.push(id, &mut state, op, SizedOp::DropLimbs);
         }
         if state.log_scale < target {
             let op = Planned::ScaleUp { input: state.value, log_factor: (target - state.log_scale).round() as u32 };
-            let work = Work::ScaleUp { len: self.facts.nodes[id].len, components: state.components };
+            let sized = SizedOp::ScaleUp { len: self.summary.nodes[id].len, components: state.components };
             state.log_scale = target;
-            self.push(id, &mut state, op, work);
+            self.push(id, &mut state, op, sized);
         }
         state
     }
 
-    fn relinearise(&mut self, id: NodeId, state: &mut State) {
+    fn relinearise(&mut self, id: NodeId, state: &mut ValueState) {
         state.components = 2;
         let op = Planned::Relinearise { input: state.value };
         // What follows is nearly always a rescaling, which then writes.
-        let ends = Ends { reads: true, writes: false };
-        self.push(id, state, op, Work::Relinearise { len: self.facts.nodes[id].len, ends });
+        let boundary = Boundary { gathers: true, scatters: false };
+        self.push(id, state, op, SizedOp::Relinearise { len: self.summary.nodes[id].len, boundary });
     }
 
     /// Drops as many primes as fit between the scale and the waterline, and lets the weight scale before absorb the
     /// difference between those primes and powers of two.
-    fn rescale(&mut self, id: NodeId, state: &mut State) -> Option<()> {
+    fn rescale(&mut self, id: NodeId, state: &mut ValueState) -> Option<()> {
         let excess = state.log_scale - f64::from(self.choice.waterline[id]);
         let mut correction = 1.0;
         let primes = split(excess.max(0.0) as u32, self.narrowest, self.widest);
@@ -272,11 +279,11 @@ impl Walk<'_> {
             self.dropped.push(q);
             correction *= q as f64 / f64::from(bits).exp2();
             state.log_scale -= f64::from(bits);
-            let ends = Ends { reads: number == 1 && state.components == 3, writes: number == count };
-            let work = Work::Rescale { len: self.facts.nodes[id].len, components: state.components, ends };
+            let boundary = Boundary { gathers: number == 1 && state.components == 3, scatters: number == count };
+            let sized = SizedOp::Rescale { len: self.summary.nodes[id].len, components: state.components, boundary };
             let op = Planned::Rescale { input: state.value };
             // The event's limbs are those before the drop, the state's those after it.
-            self.push(id, state, op, work);
+            self.push(id, state, op, sized);
             state.dropped += 1;
             self.need(id, *state);
         }
@@ -284,20 +291,20 @@ impl Walk<'_> {
         if let Some(PlannedStep { op: Planned::Linear { weight_scale, .. }, .. }) = linear {
             *weight_scale *= correction;
         }
-        self.enlarged[id] -= correction.log2();
+        self.log_units[id] -= correction.log2();
         Some(())
     }
 
-    fn push(&mut self, id: NodeId, state: &mut State, op: Planned, work: Work) {
+    fn push(&mut self, id: NodeId, state: &mut ValueState, op: Planned, sized: SizedOp) {
         self.steps.push(PlannedStep { node: id, op });
-        self.events.push(Event { node: id, dropped: state.dropped, work, log_scale: state.log_scale });
+        self.events.push(Event { node: id, dropped: state.dropped, sized, log_scale: state.log_scale });
         state.value = self.steps.len();
-        if !matches!(work, Work::Rescale { .. }) {
+        if !matches!(sized, SizedOp::Rescale { .. }) {
             self.need(id, *state);
         }
     }
 
-    fn need(&mut self, id: NodeId, state: State) {
+    fn need(&mut self, id: NodeId, state: ValueState) {
         self.needs.push((id, state.dropped, state.log_scale));
     }
 
@@ -309,8 +316,8 @@ impl Walk<'_> {
             spent.push(spent.last().copied().unwrap_or(0.0) + (q as f64).log2());
         }
         let need = |&(id, dropped, log_scale): &(NodeId, usize, f64)| {
-            let value = self.facts.nodes[id].log_bound + self.enlarged[id];
-            log_scale + value + MARGIN_BITS - (total - spent[dropped])
+            let value = self.summary.nodes[id].log_bound + self.log_units[id];
+            log_scale + value + BOUND_MARGIN_BITS - (total - spent[dropped])
         };
         let bits = self.needs.iter().map(need).fold(0.0, f64::max);
         let least = (bits.ceil() as u32).max(self.narrowest);
@@ -343,32 +350,33 @@ impl Walk<'_> {
 
 /// Every source of error times what the rest of the network makes of it.
 fn variance(
-    facts: &Facts,
-    choice: &Choice,
+    summary: &GraphSummary,
+    choice: &PlanChoice,
     events: &[Event],
-    enlarged: &[f64],
+    log_units: &[f64],
     moduli: &[u64],
     special: &[u64],
     degree: usize,
 ) -> f64 {
     let real = |variance: f64, log_scale: f64| variance * (-2.0 * log_scale).exp2();
-    let input = facts.nodes.first().map_or(0.0, |n| n.gain) * real(noise::fresh(degree), f64::from(choice.input_bits));
+    let input =
+        summary.nodes.first().map_or(0.0, |n| n.gain) * real(noise::fresh(degree), f64::from(choice.input_bits));
     let mut sum = input;
     for event in events {
-        let (gain, log_scale) = (facts.nodes[event.node].gain, event.log_scale + enlarged[event.node]);
-        sum += match event.work {
-            Work::Relinearise { .. } => {
+        let (gain, log_scale) = (summary.nodes[event.node].gain, event.log_scale + log_units[event.node]);
+        sum += match event.sized {
+            SizedOp::Relinearise { .. } => {
                 let present = moduli.get(..moduli.len() - event.dropped).unwrap_or_default();
                 gain * real(noise::relinearise(degree, present, special.first().copied()), log_scale)
             }
-            Work::Rescale { components, .. } => gain * real(noise::rescale(degree, components), log_scale),
+            SizedOp::Rescale { components, .. } => gain * real(noise::rescale(degree, components), log_scale),
             // Biases are whole numbers at the result's scale.
-            Work::Linear { .. } => gain * real(1.0 / 12.0, log_scale),
+            SizedOp::Linear { .. } => gain * real(1.0 / 12.0, log_scale),
             _ => 0.0,
         };
     }
-    for (node, &bits) in facts.nodes.iter().zip(&choice.weight_bits) {
-        if let Kind::Affine { rounding, .. } = &node.kind {
+    for (node, &bits) in summary.nodes.iter().zip(&choice.weight_bits) {
+        if let NodeKind::Affine { rounding, .. } = &node.kind {
             sum += rounding.get((bits - MIN_WEIGHT_BITS) as usize).copied().unwrap_or(0.0);
         }
     }

@@ -1,9 +1,9 @@
 //! The whole lowering on small networks: ReLU and quadratics, files, what is refused.
 
 use beaa_ir::tfhe::{evaluate, load_program, quantise_pixels, save_program};
-use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Tensor};
+use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Provenance, Tensor};
 
-use super::{LookupOptions, compile_lookup, explain_lookup};
+use super::{Options, compile, explain};
 use crate::Machine;
 
 const SIDE: usize = 6;
@@ -50,7 +50,7 @@ fn model(functions: [Activation; 2]) -> Model {
         classes: Vec::new(),
         layers,
         accuracy: None,
-        training: serde_json::Value::Null,
+        provenance: Provenance::default(),
     };
     Model::try_from(literal).unwrap()
 }
@@ -64,9 +64,9 @@ fn images(count: usize) -> Vec<Vec<u8>> {
 fn relu_and_quadratics_keep_their_classes() {
     for functions in [[Activation::Relu, Activation::Relu], [quadratic(10, 7), quadratic(8, 11)]] {
         let model = model(functions);
-        let options = LookupOptions { agreement: 0.8, pixel_bits: Some(1), ..LookupOptions::default() };
-        let compiled = compile_lookup(&model, &options, &Machine::reference(), &images(1200)).unwrap();
-        assert!(compiled.report.agreement >= 0.8, "{}", explain_lookup(&compiled.report));
+        let options = Options { agreement: 0.8, pixel_bits: Some(1), ..Options::default() };
+        let compiled = compile(&model, &options, &Machine::reference(), &images(1200)).unwrap();
+        assert!(compiled.report.agreement >= 0.8, "{}", explain(&compiled.report));
         assert!(compiled.program.signature().log2_failure <= options.log2_failure);
         assert!(compiled.report.stages[0].proven);
         let folder = tempfile::tempdir().unwrap();
@@ -78,10 +78,9 @@ fn relu_and_quadratics_keep_their_classes() {
 
 #[test]
 fn a_proven_stage_never_wraps_whatever_the_image() {
-    let options = LookupOptions { agreement: 0.0, pixel_bits: Some(1), ..LookupOptions::default() };
+    let options = Options { agreement: 0.0, pixel_bits: Some(1), ..Options::default() };
     let compiled =
-        compile_lookup(&model([Activation::Relu, Activation::Relu]), &options, &Machine::reference(), &images(300))
-            .unwrap();
+        compile(&model([Activation::Relu, Activation::Relu]), &options, &Machine::reference(), &images(300)).unwrap();
     let mut literal = compiled.program.as_literal().clone();
     // The first stage alone, then nothing that could wrap.
     literal.stages.truncate(1);
@@ -106,10 +105,9 @@ fn a_proven_stage_never_wraps_whatever_the_image() {
 #[test]
 fn too_few_samples_and_senseless_options_are_refused() {
     let model = model([Activation::Relu, Activation::Square]);
-    let few =
-        compile_lookup(&model, &LookupOptions::default(), &Machine::reference(), &images(10)).unwrap_err().to_string();
+    let few = compile(&model, &Options::default(), &Machine::reference(), &images(10)).unwrap_err().to_string();
     assert!(few.contains("--samples"), "{few}");
-    let options = LookupOptions { activation_bits: Some(12), ..LookupOptions::default() };
-    let message = compile_lookup(&model, &options, &Machine::reference(), &images(100)).unwrap_err().to_string();
+    let options = Options { activation_bits: Some(12), ..Options::default() };
+    let message = compile(&model, &options, &Machine::reference(), &images(100)).unwrap_err().to_string();
     assert!(message.contains("activation_bits"), "{message}");
 }

@@ -2,8 +2,8 @@
 //! ResNet-8 on 32 x 32 colour images. Must never be taken for trained networks: they predict nothing.
 
 use beaa_ir::{
-    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range, Shape,
-    Tensor, evaluate_traced,
+    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
+    Shape, Tensor, evaluate_traced,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -152,7 +152,7 @@ impl Network {
             classes: Vec::new(),
             layers: self.layers.clone(),
             accuracy: None,
-            training: serde_json::Value::Null,
+            provenance: Provenance::default(),
         };
         Model::try_from(literal).unwrap()
     }
