@@ -122,7 +122,7 @@ impl From<beaa_import::Error> for Error {
     fn from(error: beaa_import::Error) -> Self {
         use beaa_import::Error as Found;
         match error {
-            Found::Io { operation, path, source } => Self::Io { operation, path, source },
+            Found::File(error) => error.into(),
             Found::Unsupported { problems, .. } => Self::Unsupported {
                 parts: problems
                     .into_iter()
