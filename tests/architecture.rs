@@ -152,6 +152,10 @@ fn every_module_says_what_it_is_and_stays_small() {
 
 #[test]
 fn the_command_that_runs_on_a_server_knows_no_secret_key() {
-    let text = std::fs::read_to_string(root().join("cli/commands/run.rs")).unwrap();
-    assert!(!text.contains("ClientKey"), "`run` must have no way to a secret key");
+    for path in ["cli/commands/run.rs", "cli/any_program/server.rs"] {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        for secret in ["ClientKey", "AnySignature", "keygen"] {
+            assert!(!text.contains(secret), "{path} has a way to a secret key: {secret}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Damaged and hostile files are refused with an error: no panic, no allocation out of proportion to the file.
+//! Damaged and hostile files are refused with an error: no panic, no allocation out of proportion
+//! to the file.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -196,7 +197,8 @@ fn graphs_that_contradict_themselves_are_refused() {
 
 #[test]
 fn deep_nesting_is_refused() {
-    // Groups within groups in a field that is not known: a decoder that follows without a limit overflows its stack.
+    // Groups within groups in a field that is not known: a decoder that follows without a limit
+    // overflows its stack.
     let nested = varint(100 << 3 | 3).repeat(200_000);
     for bad in [nested.clone(), bytes(7, &nested), bytes(7, &bytes(1, &nested))] {
         let said = message(&bad);

@@ -201,6 +201,7 @@ fn a_branch_goes_on_from_an_earlier_layer_or_from_the_image() {
         literal.input.shape = [1, 4, 4];
         (literal.input.mean, literal.input.std) = (vec![0.0], vec![1.0]);
         literal.classes.clear();
+        literal.provenance = Provenance::default();
         literal.layers = vec![
             layer("main", LayerOp::Conv2d(conv(2, 1, 3, 1))),
             layer("again", LayerOp::Branch { from: from.into() }),
