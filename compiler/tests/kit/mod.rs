@@ -1,10 +1,14 @@
-//! Models for tests: small fixed ones by layer.
+//! Models for tests: small fixed ones by layer, random ones, and deep ones of realistic shape. The crate's unit tests
+//! use it, too.
 
 use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Polynomial, Pool2d};
 use rand::RngExt;
 
-use crate::random::tensor;
-pub(crate) use crate::random::{images, model, random_model, rng, with_ranges};
+pub(crate) mod networks;
+mod random;
+
+#[allow(unused_imports, reason = "shared")]
+pub(crate) use random::{images, model, random_model, rng, tensor, with_ranges};
 
 /// Both vectors agree within `tolerance` of the larger of 1 and their magnitude.
 pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64, seed: u64) {

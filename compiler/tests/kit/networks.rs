@@ -1,5 +1,5 @@
 //! Deep networks with random weights, reproducible by seed, for tests and measurements of memory: shaped like VGG-7 and
-//! ResNet-8 on 32 x 32 colour images. Must never be taken for trained networks: they predict nothing.
+//! ResNet-8 on 32 x 32 colour images. They are not trained and predict nothing.
 
 use beaa_ir::{
     Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
@@ -8,17 +8,19 @@ use beaa_ir::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::images;
+
 /// How many times smaller than the networks of the literature, in rows and columns; 1 for the real size.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Rows and columns of an image; a multiple of 8.
-    pub image: usize,
+    pub(crate) image: usize,
     /// Channels of the first stage; doubled twice.
-    pub channels: usize,
+    pub(crate) channels: usize,
 }
 
 /// Six convolutions in three stages, average pooling after each, one linear layer: 9.6 million products at full size.
-pub fn vgg7(size: Size, seed: u64) -> Model {
+pub(crate) fn vgg7(size: Size, seed: u64) -> Model {
     let mut net = Network::new(size, seed);
     for (stage, channels) in [size.channels, 2 * size.channels, 4 * size.channels].into_iter().enumerate() {
         for half in 0..2 {
@@ -33,7 +35,7 @@ pub fn vgg7(size: Size, seed: u64) -> Model {
 }
 
 /// Seven convolutions of which two pairs are bridged, strides in place of pooling, one linear layer.
-pub fn resnet8(size: Size, seed: u64) -> Model {
+pub(crate) fn resnet8(size: Size, seed: u64) -> Model {
     let mut net = Network::new(size, seed);
     for (stage, channels) in [size.channels, 2 * size.channels, 4 * size.channels].into_iter().enumerate() {
         let s = stage + 1;
@@ -52,17 +54,8 @@ pub fn resnet8(size: Size, seed: u64) -> Model {
     net.finish("resnet8-random")
 }
 
-/// Uniform pixels, normalised.
-pub fn images(model: &Model, seed: u64, count: usize) -> Vec<Vec<f32>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x1000);
-    let n: usize = model.input().shape.iter().product();
-    (0..count)
-        .map(|_| model.input().normalise(&(0..n).map(|_| rng.random_range(0..=255_u8)).collect::<Vec<_>>()))
-        .collect()
-}
-
 /// A network that grows layer by layer.
-pub struct Network {
+pub(crate) struct Network {
     input: InputSpec,
     shape: Shape,
     layers: Vec<Layer>,
@@ -71,18 +64,18 @@ pub struct Network {
 
 impl Network {
     /// Colour images of this size.
-    pub fn new(size: Size, seed: u64) -> Self {
+    pub(crate) fn new(size: Size, seed: u64) -> Self {
         let input = InputSpec { shape: [3, size.image, size.image], mean: vec![0.5; 3], std: vec![0.289; 3] };
         Self { shape: input.shape(), input, layers: Vec::new(), rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// The shape of the last layer's result.
-    pub fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> Shape {
         self.shape
     }
 
     /// Adds any layer.
-    pub fn push(&mut self, name: &str, op: LayerOp, shape: Shape) {
+    pub(crate) fn push(&mut self, name: &str, op: LayerOp, shape: Shape) {
         self.layers.push(Layer { name: name.into(), op });
         self.shape = shape;
     }
@@ -94,7 +87,7 @@ impl Network {
     }
 
     /// A convolution whose results have variance 1 on a random image: values keep their size however deep the network.
-    pub fn convolution(&mut self, name: &str, out: usize, stride: usize) {
+    pub(crate) fn convolution(&mut self, name: &str, out: usize, stride: usize) {
         let Shape::Map { channels, height, width } = self.shape else { return };
         let conv = Conv2d {
             weight: self.tensor(&[out, channels, 3, 3], 0.0, 1.0),
@@ -106,7 +99,7 @@ impl Network {
         };
         let shape = Shape::Map { channels: out, height: height / stride, width: width / stride };
         self.push(name, LayerOp::Conv2d(conv), shape);
-        let results = self.trace(1).pop().and_then(|mut t| t.pop()).unwrap_or_default();
+        let results = self.trace(1).remove(0).pop().unwrap();
         let deviation = (results.iter().map(|v| v * v).sum::<f64>() / results.len() as f64).sqrt();
         let bias = self.tensor(&[out], 0.0, 0.2);
         if let Some(Layer { op: LayerOp::Conv2d(conv), .. }) = self.layers.last_mut() {
@@ -117,7 +110,7 @@ impl Network {
     }
 
     /// Element-wise, near `0.2 x^2 + 0.8 x`: what students learn.
-    pub fn activation(&mut self, name: &str) {
+    pub(crate) fn activation(&mut self, name: &str) {
         let map = match self.shape {
             Shape::Map { channels, height, width } => vec![channels, height, width],
             Shape::Flat { features } => vec![features],
@@ -128,14 +121,14 @@ impl Network {
     }
 
     /// Averages of 2 x 2 pixels.
-    pub fn pool(&mut self, name: &str) {
+    pub(crate) fn pool(&mut self, name: &str) {
         let Shape::Map { channels, height, width } = self.shape else { return };
         let shape = Shape::Map { channels, height: height / 2, width: width / 2 };
         self.push(name, LayerOp::AvgPool(Pool2d { kernel: [2; 2], stride: [2; 2] }), shape);
     }
 
     /// All of the last layer's results, each with a weight.
-    pub fn linear(&mut self, name: &str, out: usize) {
+    pub(crate) fn linear(&mut self, name: &str, out: usize) {
         let inputs = self.shape.len();
         if let Shape::Map { .. } = self.shape {
             self.push("flatten", LayerOp::Flatten, Shape::Flat { features: inputs });
@@ -164,7 +157,7 @@ impl Network {
     }
 
     /// The model, every activation with the range that a few random images show.
-    pub fn finish(mut self, name: &str) -> Model {
+    pub(crate) fn finish(mut self, name: &str) -> Model {
         let traces = self.trace(3);
         for i in 1..self.layers.len() {
             if let LayerOp::Activation { range, .. } = &mut self.layers[i].op {

@@ -1,10 +1,11 @@
-//! The whole lowering on small networks: ReLU and quadratics, files, what is refused.
+//! The whole lowering for the `tfhe` backend on small networks: ReLU and quadratics, files, what is refused.
 
+#![allow(clippy::unwrap_used)]
+
+use beaa_compiler::Machine;
+use beaa_compiler::tfhe::{Options, compile, explain};
 use beaa_ir::tfhe::{evaluate, load_program, quantise_pixels, save_program};
 use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Provenance, Tensor};
-
-use super::{Options, compile, explain};
-use crate::Machine;
 
 const SIDE: usize = 6;
 

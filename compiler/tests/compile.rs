@@ -1,13 +1,16 @@
 //! The whole compiler: what a compiled program computes, how wrong it gets, what it costs, and what it refuses.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[allow(dead_code, reason = "shared")]
+mod kit;
+
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{Options, compile, compile_for, cost};
 use beaa_ir::ckks::{Program, StepOp};
 use beaa_ir::{Model, evaluate};
 
-use crate::Error;
-use crate::ckks::{Options, compile, compile_for, cost};
-use crate::testing::{
-    conv, cryptonets, images, linear, model_with, polynomial, pool, random_model, square, with_ranges,
-};
+use kit::{conv, cryptonets, images, linear, model_with, polynomial, pool, random_model, square, with_ranges};
 
 /// Runs a program in `f64`, exact integers over scales.
 fn interpret(program: &Program, image: &[f32]) -> Vec<f64> {
@@ -58,9 +61,7 @@ fn precise() -> Options {
 #[test]
 fn plan_of_a_cryptonets_network() {
     let model = cryptonets(1);
-    let start = std::time::Instant::now();
     let compiled = compile_for(&model, &precise(), &images(&model, 1, 300)).unwrap();
-    assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
     let report = &compiled.report;
     let totals = &report.totals;
     assert_eq!((totals.degree, totals.limbs), (4096, 3));
