@@ -117,7 +117,7 @@ fn of_file(error: &beaa_ir::Error) -> Exit {
 
 fn of_import(error: &beaa_import::Error) -> Exit {
     match error {
-        beaa_import::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
+        beaa_import::Error::File(error) => of_file(error),
         _ => Exit::BadInput,
     }
 }

@@ -1,5 +1,6 @@
 //! Files of earlier format versions load for ever, or say which version is needed. One small file of every kind lies
-//! under `tests/data/v1` and `tests/data/v2`; they are never rewritten. Version 2 changed keys' and ciphertexts' residues.
+//! under `tests/data/v1` to `v3`; they are never rewritten. Version 2 changed the residues of keys and ciphertexts, version
+//! 3 only models: their format 2 has a typed provenance.
 
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
@@ -9,8 +10,8 @@ use std::process::{Command, Output};
 
 use beaa_ir::ckks::{SignatureFile, load_program, load_signature};
 use beaa_ir::{
-    Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Range, Tensor, evaluate,
-    load_model, save_model,
+    Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Provenance, Range, Tensor,
+    TrainingData, WeightGrid, evaluate, load_model, save_model,
 };
 use serde_json::Value;
 
@@ -20,6 +21,10 @@ fn v1(name: &str) -> PathBuf {
 
 fn v2(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v2").join(name)
+}
+
+fn v3(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v3").join(name)
 }
 
 fn beaa(arguments: &[&Path]) -> Output {
@@ -96,22 +101,34 @@ fn a_newer_version_says_so() {
     }
 }
 
-/// Writes the files, once for every format version:
-/// `cargo test --release --test compatibility -- --ignored`. Refuses to replace what is there.
 #[test]
-#[ignore = "writes the files that the other tests read"]
-fn write_the_files_of_this_version() {
-    let folder = v2("");
-    assert!(!folder.exists(), "{} is there already", folder.display());
-    std::fs::create_dir_all(&folder).unwrap();
+fn a_model_of_format_2_keeps_its_provenance() {
+    assert_eq!(load_model(&v3("model.safetensors")).unwrap(), small_model("version-3", provenance()));
+}
+
+fn provenance() -> Provenance {
+    Provenance {
+        data: Some(TrainingData {
+            name: Some("mnist".into()),
+            source: Some(serde_json::json!({"name": "mnist", "validation": 2000})),
+            checksum: Some("0123abcd".into()),
+            pixel_bits: Some(1),
+        }),
+        seed: Some(7),
+        weight_grids: [("fc1".into(), WeightGrid { bits: 4, unit: 0.125 })].into(),
+        record: serde_json::json!({"configuration": {"epochs": 3}}),
+    }
+}
+
+fn small_model(name: &str, provenance: Provenance) -> Model {
     let tensor = |shape: &[usize], data: &[f32]| Tensor::new(shape.to_vec(), data.to_vec()).unwrap();
     let linear = |weight, bias| LayerOp::Linear(Linear { weight, bias: Some(bias) });
     let polynomial =
         Polynomial { a: tensor(&[2], &[0.5, -0.25]), b: tensor(&[2], &[1.0, 0.5]), c: tensor(&[2], &[0.0, 0.125]) };
     let function = Activation::Polynomial(polynomial);
     let layer = |name: &str, op| Layer { name: name.into(), op };
-    let model = Model::try_from(ModelLiteral {
-        name: "version-2".into(),
+    Model::try_from(ModelLiteral {
+        name: name.into(),
         input: InputSpec { shape: [1, 2, 2], mean: vec![0.5], std: vec![0.5] },
         classes: vec!["no".into(), "yes".into()],
         layers: vec![
@@ -124,9 +141,30 @@ fn write_the_files_of_this_version() {
             layer("fc2", linear(tensor(&[2, 2], &[1.0, -0.5, 0.25, 0.75]), tensor(&[2], &[0.0, 0.5]))),
         ],
         accuracy: None,
-        training: Value::Null,
-    });
-    save_model(&model.unwrap(), &v2("model.safetensors")).unwrap();
+        provenance,
+    })
+    .unwrap()
+}
+
+#[test]
+#[ignore = "writes the file that the other test reads"]
+fn write_the_model_of_format_2() {
+    let path = v3("model.safetensors");
+    assert!(!path.exists(), "{} is there already", path.display());
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    save_model(&small_model("version-3", provenance()), &path).unwrap();
+}
+
+/// Writes the files, once for every format version:
+/// `cargo test --release --test compatibility -- --ignored`. Refuses to replace what is there.
+#[test]
+#[ignore = "writes the files that the other tests read"]
+fn write_the_files_of_this_version() {
+    let folder = v2("");
+    assert!(!folder.exists(), "{} is there already", folder.display());
+    std::fs::create_dir_all(&folder).unwrap();
+    let model = small_model("version-2", Provenance::default());
+    save_model(&model, &v2("model.safetensors")).unwrap();
     let mut pictures = Vec::new();
     for i in 0..3_u8 {
         let path = std::env::temp_dir().join(format!("beaa-v2-{i}.png"));

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use beaa_compiler::{Options, compile};
+use beaa_compiler::ckks::{Options, compile};
 use beaa_datasets::{Images, SourceSpec, Split};
 use beaa_ir::ckks::{Program, program_hash};
 use beaa_ir::{Model, evaluate, load_model};
@@ -44,7 +44,7 @@ fn committed_students_are_small_and_come_with_their_configuration_and_log() {
         let (model, folder) = (load_model(file).unwrap(), file.parent().unwrap());
         let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
         let config: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(config["seed"], model.training()["seed"], "{}", file.display());
+        assert_eq!(config["seed"], serde_json::json!(model.provenance().seed), "{}", file.display());
         assert!(std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap().lines().count() > 1);
     }
 }
@@ -57,8 +57,8 @@ fn made_up(model: &Model, count: usize) -> Vec<Vec<f32>> {
 fn test_images(model: &Model, set: &str, roots: &[PathBuf], count: usize) -> Images {
     let spec: SourceSpec = serde_json::from_str(set).unwrap();
     let images = beaa_datasets::open(&spec, roots).unwrap().split(Split::Test).take(count);
-    let bits = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
-    bits.map_or(images.clone(), |bits| images.rounded(bits as u32))
+    let bits = model.provenance().data.as_ref().and_then(|d| d.pixel_bits);
+    bits.map_or(images.clone(), |bits| images.rounded(bits))
 }
 
 /// The first 300 test images of MNIST, which the repository holds.

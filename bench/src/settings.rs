@@ -1,6 +1,6 @@
 //! How to measure, whatever is measured.
 
-use beaa_compiler::Options;
+use beaa_compiler::ckks::Options;
 
 /// How the caller reads the resident memory of this process, as far as the system tells.
 #[derive(Clone, Copy)]

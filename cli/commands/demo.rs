@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{compile_for, explain};
+use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_ir::ckks::{Program, program_hash, save_program};
 use beaa_lab::Reporter;
@@ -22,11 +22,11 @@ use beaa_lab::{files, memory};
 use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 use clap::Args;
 
-use super::train::Changes;
 use crate::context::Context;
 use crate::dataset_args::Roots;
 use crate::exit::Exit;
 use crate::progress::Work;
+use crate::training_args::Changes;
 
 /// The demo's own experiment.
 const CONFIG: &str = include_str!("../../configs/demo.json");

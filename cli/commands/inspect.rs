@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::{Report, cost, explain, explain_choices};
+use beaa_compiler::ckks::{Report, cost, explain, explain_choices};
 use beaa_ir::ckks::{Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::{Activation, LayerOp, Model, Range, Shape, Tensor, load_model};
@@ -100,7 +100,7 @@ fn describe_model(model: &Model) -> Value {
         .collect();
     json!({
         "kind": "model", "name": model.name(), "input": model.input(), "classes": model.classes(),
-        "outputs": model.outputs(), "accuracy": model.accuracy(), "layers": layers, "training": model.training(),
+        "outputs": model.outputs(), "accuracy": model.accuracy(), "layers": layers, "provenance": model.provenance(),
     })
 }
 

@@ -2,16 +2,16 @@
 //! `cargo run --release -p beaa-compiler --example measure_memory -- MODEL FOLDER [GIBIBYTES] [IMAGES] [LOGIT_ERROR]`.
 //! The folder takes the encrypted images. Resident memory is that of the run alone, from Linux' own account.
 
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
-#[path = "../tests/networks/mod.rs"]
-#[allow(dead_code)]
-mod networks;
+#[path = "../tests/kit/mod.rs"]
+#[allow(dead_code, reason = "shared")]
+mod kit;
 
 use std::path::Path;
 use std::time::Instant;
 
-use beaa_compiler::{Options, compile, explain};
+use beaa_compiler::ckks::{Options, compile, explain};
 use beaa_ir::ckks::program_hash;
 use beaa_ir::{Model, load_model};
 use beaa_runtime::Silent;
@@ -36,7 +36,7 @@ fn main() {
     let program = compiled.program;
     println!("{}compiled in {:.2?}, {} steps", explain(&compiled.report), started.elapsed(), program.steps().len());
 
-    let images = networks::images(&model, 7, options.batch);
+    let images = kit::images(&model, 7, options.batch);
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
     let hash = program_hash(&program);
     let started = Instant::now();

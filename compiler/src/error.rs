@@ -43,13 +43,13 @@ pub enum Error {
     },
     /// The precision asked for is out of reach.
     #[error(
-        "choosing scales: the predicted error of an output is at best {best:.3e}, {asked:.3e} was asked for; {remedy}"
+        "choosing scales: the predicted error of an output is at best {best:.3e}, {requested:.3e} was asked for; {remedy}"
     )]
     Precision {
         /// The smallest standard deviation found.
         best: f64,
-        /// The one asked for.
-        asked: f64,
+        /// The one allowed.
+        requested: f64,
         /// What the user can do.
         remedy: &'static str,
     },
@@ -57,11 +57,11 @@ pub enum Error {
     #[error(
         "choosing bands: running needs at least {} at this batch and precision (most of it for layer `{layer}`), {} was \
          asked for; allow as much, or shorten the modulus: a larger error, lower security, a smaller batch where the ring \
-         degree {degree} is more than it takes, or narrower layers", gib(*least), gib(*asked)
+         degree {degree} is more than it takes, or narrower layers", gib(*least), gib(*requested)
     )]
     Memory {
-        /// The bytes asked for.
-        asked: u64,
+        /// The bytes allowed.
+        requested: u64,
         /// The bytes of the least schedule found.
         least: u64,
         /// The layer at its worst moment.

@@ -1,42 +1,32 @@
-//! Lowers a [`Model`](beaa_ir::Model) to a [`Program`](beaa_ir::ckks::Program) of homomorphic operations, and says what it will cost and how precise it
-//! will be. Must never see a ciphertext, a key or an image.
+//! Internal crate of beaa: lowers a [`Model`](beaa_ir::Model) to a program of homomorphic operations, and says what it will
+//! cost and how precise it will be. Two targets share the front half: [`ckks`] runs batches of images, [`tfhe`] single ones.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cost;
 mod error;
-#[cfg(test)]
-mod golden;
 mod network;
 mod options;
-mod pass_timer;
+mod pass_runner;
 mod passes;
 mod pipeline;
 mod plan;
 #[cfg(test)]
-mod random;
-#[cfg(test)]
+#[allow(dead_code, reason = "shared with the tests of the whole crate")]
+#[path = "../tests/kit/mod.rs"]
 mod testing;
-#[cfg(test)]
-mod tests;
-mod tfhe;
+pub mod tfhe;
 
-pub use cost::forecast::{Forecast, forecast};
-pub use cost::machine::{LookupRates, Machine, MachineError, MachineLiteral, Rates};
-pub use cost::report::{LayerCost, PassTime, Report, Totals, cost};
-pub use cost::text::{explain, explain_choices};
+pub use cost::machine::{BootstrapRates, Machine, MachineError, MachineLiteral, Rates};
 pub use error::{Error, Result, UnsupportedLayer};
-pub use options::Options;
-#[doc(hidden)]
-pub use pipeline::compile_without_security;
-pub use pipeline::{compile, compile_for};
-pub use tfhe::{LookupCompiled, LookupOptions, LookupReport, StageReport, compile_lookup, explain_lookup};
 
-/// What a compilation makes.
-#[derive(Debug, Clone)]
-pub struct Compiled {
-    /// The program, with the signature that a client needs.
-    pub program: beaa_ir::ckks::Program,
-    /// What it costs and how precise it is.
-    pub report: Report,
+/// Programs for the `ckks` backend: one ciphertext holds one element of a feature map for every image of a batch.
+pub mod ckks {
+    pub use crate::cost::forecast::{Forecast, forecast};
+    pub use crate::cost::report::{LayerCost, PassTime, Report, Totals, cost};
+    pub use crate::cost::text::{explain, explain_choices};
+    pub use crate::options::Options;
+    pub use crate::pipeline::{Compiled, compile, compile_for};
+    #[doc(hidden)]
+    pub use crate::pipeline::{compile_observed, compile_without_security};
 }

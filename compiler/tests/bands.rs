@@ -1,16 +1,18 @@
 //! Programs in bands compute what whole ones do, to the last bit, in as much memory as they say.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
-#[allow(dead_code)]
-mod networks;
+#[allow(dead_code, reason = "shared")]
+mod kit;
 
-use beaa_compiler::{Error, Options, compile_for, cost};
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{LayerCost, Options, compile_for, cost};
 use beaa_ir::ckks::{Program, StepOp, program_hash};
 use beaa_ir::{Activation, LayerOp, Linear, Model, Shape, Tensor};
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run, verify};
 use beaa_runtime::{Silent, plaintext};
-use networks::{Network, Size, images, resnet8, vgg7};
+use kit::images;
+use kit::networks::{Network, Size, resnet8, vgg7};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -134,7 +136,7 @@ fn layers_are_verified_and_reported_over_all_their_bands() {
     };
     let whole = summary(&programs[0]);
     let layers = |program: &Program| -> Vec<(String, usize, usize, u64, usize)> {
-        let of = |l: beaa_compiler::LayerCost| (l.layer, l.ciphertexts, l.limbs, l.products, l.relinearisations);
+        let of = |l: LayerCost| (l.layer, l.ciphertexts, l.limbs, l.products, l.relinearisations);
         cost(program).layers.into_iter().map(of).collect()
     };
     for program in &programs[1..] {

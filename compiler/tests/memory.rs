@@ -1,19 +1,21 @@
 //! What a run allocates is what its schedule says, counted by the allocator itself.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, unsafe_code)]
 
-#[allow(dead_code)]
-mod networks;
+#[allow(dead_code, reason = "shared")]
+mod kit;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use beaa_compiler::{Error, Options, compile};
+use beaa_compiler::Error;
+use beaa_compiler::ckks::{Options, compile};
 use beaa_ir::ckks::{Program, Step, StepOp, program_hash};
 use beaa_ir::{LayerOp, Model};
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, KeyPair, PreparedProgram, encrypt, keygen, run};
-use networks::{Network, Size, images};
+use kit::images;
+use kit::networks::{Network, Size};
 
 /// The system's allocator, counting.
 struct Counting;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use beaa_compiler::{Options, compile};
+use beaa_compiler::ckks::{Options, compile};
 use beaa_ir::{evaluate, load_model};
 
 /// By numpy, in `f64`, for the pixels `37 i mod 256`.

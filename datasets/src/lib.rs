@@ -1,24 +1,16 @@
-//! Reads image data sets (IDX, CIFAR-10 binary, MedMNIST `.npz`, folders of images) and ships the embedded default.
-//! It never downloads, never writes, and never trusts a size in a file before the bytes are there.
+//! Internal crate of beaa: reads image data sets (IDX, CIFAR-10 binary, MedMNIST `.npz`, folders of
+//! images) and ships the embedded default. It downloads nothing and writes nothing; a size in a
+//! file counts only once the bytes are there.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod bytes;
-mod carve;
+mod bounded_reader;
 mod catalogue;
-mod cifar;
 mod classes;
 mod dataset;
-mod embedded;
 mod error;
-mod folder;
-mod idx;
+mod formats;
 mod images;
-mod locate;
-mod medmnist;
-mod named;
-mod npy;
-mod order;
-mod picture;
+mod open;
 mod source;
 mod spec;
 mod split;
@@ -26,20 +18,18 @@ mod split;
 #[cfg(test)]
 mod testing;
 
-pub use carve::{Amount, HoldOut};
-pub use catalogue::{Entry, PublicFile, Sizes, catalogue, entry};
-pub use cifar::{CifarFiles, CifarSource};
+pub use catalogue::{
+    Entry, FileStatus, Located, PublicFile, Sizes, catalogue, embedded, embedded_bytes, entry, locate,
+};
 pub use classes::Classes;
 pub use dataset::Dataset;
-pub use embedded::{embedded, embedded_bytes};
 pub use error::Error;
-pub use folder::{FolderFiles, FolderSource, Survey, survey};
-pub use idx::{IdxFiles, IdxPair, IdxSource};
+pub use formats::{
+    CifarFiles, CifarSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource, MedMnistFile, MedMnistSource,
+    Survey, read_image_file, survey,
+};
 pub use images::Images;
-pub use locate::{FileStatus, Located, locate};
-pub use medmnist::{MedMnistFile, MedMnistSource};
-pub use order::shuffled;
-pub use picture::read_picture;
-pub use source::{Source, open};
+pub use open::open;
+pub use source::Source;
 pub use spec::SourceSpec;
-pub use split::Split;
+pub use split::{Amount, HoldOut, Split, shuffled};

@@ -1,11 +1,11 @@
-//! Networks that PyTorch exported compile and run encrypted: the answers are PyTorch's, within the error that the compiler
-//! predicts.
+//! Networks that PyTorch exported compile and run encrypted: the answers are PyTorch's, within the
+//! error that the compiler predicts.
 
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
-use beaa_compiler::{Compiled, compile};
+use beaa_compiler::ckks::{self, Compiled, compile};
 use beaa_import::{Options, import_onnx, measure_ranges};
 use beaa_ir::Model;
 use beaa_ir::ckks::program_hash;
@@ -19,7 +19,8 @@ fn rows(tensors: &SafeTensors<'_>, name: &str) -> Vec<Vec<f32>> {
     numbers.chunks(numbers.len() / view.shape()[0]).map(<[f32]>::to_vec).collect()
 }
 
-/// The network with pixels wide enough for PyTorch's normally distributed test images, those images, and PyTorch's answers.
+/// The network with pixels wide enough for PyTorch's normally distributed test images, those
+/// images, and PyTorch's answers.
 fn imported(network: &str) -> (Model, Vec<Vec<f32>>, Vec<Vec<f32>>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/import");
     let options = Options { mean: Some(vec![0.5]), std: Some(vec![0.1]), ..Options::default() };
@@ -33,7 +34,7 @@ fn imported(network: &str) -> (Model, Vec<Vec<f32>>, Vec<Vec<f32>>) {
 
 fn answers_as_predicted(network: &str) {
     let (model, images, expected) = imported(network);
-    let options = beaa_compiler::Options { batch: 4, ..beaa_compiler::Options::default() };
+    let options = ckks::Options { batch: 4, ..ckks::Options::default() };
     let Compiled { program, report } = compile(&model, &options).unwrap();
     let deviation = report.totals.output_error.unwrap().hypot(report.totals.output_rounding.unwrap());
     assert!(deviation <= 1.5 * options.logit_error, "{deviation}");

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use beaa_ir::{
-    Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
-    Shape, Tensor, evaluate, evaluate_traced, load_model, save_model,
+    Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d,
+    Provenance, Range, Shape, Tensor, TrainingData, WeightGrid, evaluate, evaluate_traced, load_model, save_model,
 };
 
 fn tensor(shape: &[usize], f: impl Fn(usize) -> f32) -> Tensor {
@@ -68,7 +68,12 @@ fn everything() -> ModelLiteral {
             layer("fc", LayerOp::Linear(Linear { weight: tensor(&[3, 16], |i| i as f32 / 16.0), bias: None })),
         ],
         accuracy: Some(Accuracy { validation: None, test: Some(0.5) }),
-        training: serde_json::json!({"seed": 1}),
+        provenance: Provenance {
+            data: Some(TrainingData { name: Some("made up".into()), pixel_bits: Some(4), ..TrainingData::default() }),
+            seed: Some(1),
+            weight_grids: [("fc".into(), WeightGrid { bits: 6, unit: 0.0625 })].into(),
+            record: serde_json::json!({"epochs": 3}),
+        },
     }
 }
 
@@ -95,7 +100,7 @@ fn damaged_model_files_are_refused() {
     for (from, to) in [
         ("avg_pool", "max_pool"),
         ("conv.weight", "conv.weighs"),
-        ("\\\"format\\\":1", "\\\"format\\\":9"),
+        ("\\\"format\\\":2", "\\\"format\\\":9"),
         ("beaa.model", "beaa.nodel"),
     ] {
         let text = good.windows(from.len()).position(|w| w == from.as_bytes()).unwrap_or_else(|| panic!("{from}"));
@@ -196,6 +201,7 @@ fn a_branch_goes_on_from_an_earlier_layer_or_from_the_image() {
         literal.input.shape = [1, 4, 4];
         (literal.input.mean, literal.input.std) = (vec![0.0], vec![1.0]);
         literal.classes.clear();
+        literal.provenance = Provenance::default();
         literal.layers = vec![
             layer("main", LayerOp::Conv2d(conv(2, 1, 3, 1))),
             layer("again", LayerOp::Branch { from: from.into() }),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
-use beaa_compiler::Options;
+use beaa_compiler::ckks::Options;
 use beaa_trainer::{DeviceKind, TrainConfig, TrainLiteral};
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -45,7 +45,7 @@ pub fn calibration_images(dataset: &Dataset, model: &Model) -> Result<Vec<Vec<u8
 /// # Errors
 /// If the model does not say it.
 pub fn trained_on(model: &Model) -> Result<SourceSpec> {
-    let source = model.training().pointer("/configuration/data/source").cloned();
+    let source = model.provenance().data.as_ref().and_then(|d| d.source.clone());
     source.and_then(|source| serde_json::from_value(source).ok()).ok_or_else(|| {
         bad_setting(format!(
             "choosing the data set: model `{}` does not say what it was trained on; give --data-set",
@@ -56,8 +56,7 @@ pub fn trained_on(model: &Model) -> Result<SourceSpec> {
 
 /// Bits that the pixels were rounded to when the model was trained, if it says so.
 pub fn trained_pixel_bits(model: &Model) -> Option<u32> {
-    let bits = model.training().pointer("/configuration/data/pixel_bits").and_then(serde_json::Value::as_u64);
-    bits.and_then(|b| u32::try_from(b).ok())
+    model.provenance().data.as_ref().and_then(|d| d.pixel_bits)
 }
 
 /// Checks the images' shape.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use beaa_datasets::Dataset;
 use beaa_ir::Model;
-use beaa_trainer::{EpochMetrics, Event, Observer, Outcome, Taught, Trained};
+use beaa_trainer::{Completion, EpochMetrics, Event, Interruption, Observer, Trained, Trainer};
 
 use crate::error;
 use crate::experiment::Experiment;
@@ -62,7 +62,8 @@ pub fn train(
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
     let finished = finish(experiment, folder, resume, reporter, |recorder| {
-        beaa_trainer::train(&experiment.train, dataset, folder.path(), resume, reporter.stop(), recorder)
+        let trainer = Trainer::new(&experiment.train, dataset, folder.path());
+        trainer.resume(resume).stop(reporter.stop()).observe(recorder).train()
     })?;
     beaa_ir::save_model(&finished.trained.teacher, &folder.file("teacher.safetensors"))?;
     Ok(finished)
@@ -78,7 +79,8 @@ pub fn distil(
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
     finish(experiment, folder, resume, reporter, |recorder| {
-        beaa_trainer::distil(&experiment.train, dataset, teacher, folder.path(), resume, reporter.stop(), recorder)
+        let trainer = Trainer::new(&experiment.train, dataset, folder.path());
+        trainer.resume(resume).stop(reporter.stop()).observe(recorder).distil(teacher)
     })
 }
 
@@ -91,11 +93,12 @@ pub fn teach(
     reporter: &dyn Reporter,
 ) -> Result<Model> {
     let mut recorder = begin(experiment, folder, resume, reporter)?;
-    let ended = beaa_trainer::teach(&experiment.train, dataset, folder.path(), resume, reporter.stop(), &mut recorder);
+    let trainer = Trainer::new(&experiment.train, dataset, folder.path());
+    let ended = trainer.resume(resume).stop(reporter.stop()).observe(&mut recorder).teach();
     let written = recorder.close();
     let teacher = match ended.context("training")? {
-        Taught::Done(teacher) => *teacher,
-        Taught::Interrupted(outcome) => return Err(interrupted(&outcome)),
+        Completion::Done(teacher) => teacher,
+        Completion::Interrupted(at) => return Err(interrupted(&at)),
     };
     written.with_context(|| format!("writing {}", folder.metrics().display()))?;
     beaa_ir::save_model(&teacher, &folder.file("teacher.safetensors"))?;
@@ -119,14 +122,14 @@ fn finish(
     folder: &RunFolder,
     resume: bool,
     reporter: &dyn Reporter,
-    train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Outcome>,
+    train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Completion<Trained>>,
 ) -> Result<Finished> {
     let mut recorder = begin(experiment, folder, resume, reporter)?;
-    let outcome = train(&mut recorder);
+    let ended = train(&mut recorder);
     let written = recorder.close();
-    let trained = match outcome.context("training")? {
-        Outcome::Done(trained) => *trained,
-        stopped @ Outcome::Interrupted { .. } => return Err(interrupted(&stopped)),
+    let trained = match ended.context("training")? {
+        Completion::Done(trained) => trained,
+        Completion::Interrupted(at) => return Err(interrupted(&at)),
     };
     written.with_context(|| format!("writing {}", folder.metrics().display()))?;
     beaa_ir::save_model(&trained.student, &folder.file("student.safetensors"))?;
@@ -134,14 +137,12 @@ fn finish(
     Ok(Finished { trained, epochs: read_metrics(&folder.metrics())? })
 }
 
-fn interrupted(outcome: &Outcome) -> anyhow::Error {
-    let state = match outcome {
-        Outcome::Interrupted { phase, epochs_done, checkpoint, .. } => {
-            format!("training the {phase}, {epochs_done} epochs complete; the state is in {}", checkpoint.display())
-        }
-        Outcome::Done(_) => "training, complete".to_owned(),
-    };
-    error::interrupted(format!("{state}, go on with the same command and --resume"))
+fn interrupted(at: &Interruption) -> anyhow::Error {
+    let Interruption { phase, epochs_done, checkpoint, .. } = at;
+    error::interrupted(format!(
+        "training the {phase}, {epochs_done} epochs complete; the state is in {}, go on with the same command and --resume",
+        checkpoint.display()
+    ))
 }
 
 /// Passes events on and writes one line of JSON for each epoch.

@@ -72,15 +72,15 @@ pub enum Error {
         /// What the program takes or gives.
         expected: ValueInfo,
     },
-    /// A batch without images.
+    /// No image, where any number is taken.
     #[error("{operation}: found no image, expected at least one")]
     NoImages {
         /// What was being done.
         operation: &'static str,
     },
-    /// More images than a ciphertext has slots.
+    /// No image, or more images than a ciphertext has slots.
     #[error("{operation}: found {images} images, expected 1 to {slots}, the number of slots")]
-    TooManyImages {
+    BatchSize {
         /// What was being done.
         operation: &'static str,
         /// Images in the batch.

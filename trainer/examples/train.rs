@@ -2,9 +2,8 @@
 //! `beaa train` command does the same with progress bars and resuming.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
-use beaa_trainer::{Error, Event, Observer, Outcome, TrainConfig, train};
+use beaa_trainer::{Completion, Error, Event, Observer, TrainConfig, Trainer};
 
 struct Lines;
 
@@ -36,15 +35,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dataset = beaa_datasets::open(&config.literal().data.source, &roots).map_err(Error::from)?;
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder)?;
-    match train(&config, &dataset, folder, true, &AtomicBool::new(false), &mut Lines)? {
-        Outcome::Done(trained) => {
+    match Trainer::new(&config, &dataset, folder).resume(true).observe(&mut Lines).train()? {
+        Completion::Done(trained) => {
             beaa_ir::save_model(&trained.teacher, &folder.join("teacher.safetensors"))?;
             beaa_ir::save_model(&trained.student, &folder.join("student.safetensors"))?;
             println!("teacher {:?}", trained.teacher_accuracy);
             println!("student {:?}", trained.student_accuracy);
             println!("{:.1} s", trained.seconds);
         }
-        Outcome::Interrupted { checkpoint, .. } => println!("interrupted; state in {}", checkpoint.display()),
+        Completion::Interrupted(at) => println!("interrupted; state in {}", at.checkpoint.display()),
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::observe::Phase;
+use crate::train::events::Phase;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

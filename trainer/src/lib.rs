@@ -2,47 +2,32 @@
 //! model language. It must never know a ciphertext: no crate of homomorphic encryption is a dependency.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod augment;
-mod check;
-mod checkpoint;
-mod codesign;
+mod compress;
 mod config;
 mod data;
 mod device;
+mod distil;
 mod error;
-mod feed;
-mod fit;
-mod given;
-mod initial;
-mod inputs;
-mod learn;
-mod loss;
-mod masks;
-mod measure;
-mod network;
-mod objective;
-mod observe;
+mod model;
 mod ops;
-mod optim;
-mod polynomial;
 mod predict;
-mod prune;
-mod quantise;
 mod random;
-mod run;
-mod student;
+mod session;
+mod train;
+mod trainer;
 
-pub use check::TrainConfig;
-pub use codesign::{LayerPruning, PruneConfig, PruneScope, PruneScore, QuantiseConfig};
 pub use config::{
     AddConfig, Augmentation, AvgPoolConfig, BatchNormConfig, CoefficientInit, Conv2dConfig, DataConfig, DeviceKind,
-    LayerConfig, LinearConfig, OptimiserConfig, OptimiserKind, Outputs, Pair, Replacement, StudentActivation,
-    StudentConfig, TeacherConfig, Text, TrainLiteral,
+    LayerConfig, LayerPruning, LinearConfig, OptimiserConfig, OptimiserKind, Outputs, Pair, PruneConfig, PruneScope,
+    PruneScore, QuantiseConfig, Replacement, StudentActivation, StudentConfig, TeacherConfig, Text, TrainConfig,
+    TrainLiteral,
 };
 pub use device::find_device;
+pub use distil::activation_stats::PolynomialSample;
 pub use error::{Error, Problem, Result};
-pub use inputs::PolynomialSample;
-pub use observe::{EpochMetrics, Event, Observer, Phase, Silent};
-pub use polynomial::Polynomial;
+
 pub use predict::predict;
-pub use run::{Outcome, Taught, Trained, distil, teach, train};
+pub use train::completion::{Completion, Interruption};
+pub use train::events::{EpochMetrics, Event, Observer, Phase, Silent};
+pub use train::student::Trained;
+pub use trainer::Trainer;

@@ -5,7 +5,7 @@ use beaa_ir::Model;
 
 use crate::config::DeviceKind;
 use crate::error::{Error, Result};
-use crate::network::{Network, host};
+use crate::model::network::{Network, host};
 use crate::{data, device};
 
 /// The logits of every image, in order.

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_ir::{Activation, LayerOp, Model, evaluate};
 use beaa_trainer::{
-    DeviceKind, Error, Event, Observer, Outcome, Phase, Replacement, Silent, StudentActivation, TrainConfig,
-    TrainLiteral, Trained, predict, train,
+    Completion, DeviceKind, Error, Event, Interruption, Observer, Phase, Replacement, StudentActivation, TrainConfig,
+    TrainLiteral, Trained, Trainer, predict,
 };
 
 /// Three classes of 1x8x8 images: a bright blob in one of three places, and noise.
@@ -64,8 +64,8 @@ fn folder(name: &str) -> tempfile::TempDir {
 }
 
 fn done(config: &TrainConfig, folder: &Path, resume: bool) -> Trained {
-    match train(config, &data(), folder, resume, &AtomicBool::new(false), &mut Silent).unwrap() {
-        Outcome::Done(trained) => *trained,
+    match Trainer::new(config, &data(), folder).resume(resume).train().unwrap() {
+        Completion::Done(trained) => trained,
         other => panic!("{other:?}"),
     }
 }
@@ -88,12 +88,12 @@ impl Observer for StopAfter<'_> {
 fn interrupt(config: &TrainConfig, folder: &Path, resume: bool, steps: usize) -> (Phase, usize, usize) {
     let stop = AtomicBool::new(false);
     let mut observer = StopAfter { steps, stop: &stop };
-    match train(config, &data(), folder, resume, &stop, &mut observer).unwrap() {
-        Outcome::Interrupted { phase, epochs_done, steps_done, checkpoint } => {
+    match Trainer::new(config, &data(), folder).resume(resume).stop(&stop).observe(&mut observer).train().unwrap() {
+        Completion::Interrupted(Interruption { phase, epochs_done, steps_done, checkpoint }) => {
             assert!(checkpoint.join("state.json").exists());
             (phase, epochs_done, steps_done)
         }
-        Outcome::Done(_) => panic!("not interrupted"),
+        Completion::Done(_) => panic!("not interrupted"),
     }
 }
 
@@ -117,8 +117,8 @@ fn teacher_and_student_learn_and_are_exported_whole() {
     assert_eq!(trained.student.accuracy(), Some(trained.student_accuracy));
     assert_eq!((trained.teacher.name(), trained.student.name()), ("small-teacher", "small-student"));
     assert_eq!(polynomials(&trained.student), [vec![4, 8, 8], vec![4, 8, 8]]);
-    assert_eq!(trained.student.training()["seed"], 7);
-    assert_eq!(trained.student.training()["configuration"]["student"]["lambda"], 0.7f32 as f64);
+    assert_eq!(trained.student.provenance().seed, Some(7));
+    assert_eq!(trained.student.provenance().record["configuration"]["student"]["lambda"], 0.7f32 as f64);
     assert_eq!(trained.polynomials.len(), 8);
     for sample in &trained.polynomials {
         assert_eq!(sample.histogram.iter().sum::<u32>(), 256);
@@ -222,7 +222,7 @@ fn divergence_is_an_error_that_names_the_last_good_checkpoint() {
         c.student.optimiser.clip_norm = None;
         c.student.activation = StudentActivation::Square;
     });
-    match train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut Silent) {
+    match Trainer::new(&config, &data(), run.path()).train() {
         Err(Error::Diverged { phase: Phase::Student, epoch, step, checkpoint, .. }) => {
             assert!(epoch >= 1 && step >= 1);
             assert!(checkpoint.unwrap().join("student.safetensors").exists());
@@ -235,8 +235,7 @@ fn divergence_is_an_error_that_names_the_last_good_checkpoint() {
 fn resuming_with_other_settings_or_a_damaged_file_is_refused() {
     let run = folder("refused");
     interrupt(&config(|_| ()), run.path(), false, 2);
-    let go = |config: &TrainConfig| match train(config, &data(), run.path(), true, &AtomicBool::new(false), &mut Silent)
-    {
+    let go = |config: &TrainConfig| match Trainer::new(config, &data(), run.path()).resume(true).train() {
         Err(e) => e.to_string(),
         Ok(o) => panic!("{o:?}"),
     };
@@ -262,7 +261,7 @@ fn events_tell_the_whole_story() {
     let run = folder("events");
     let mut log = Log(Vec::new());
     let config = config(|c| (c.teacher.epochs, c.student.epochs) = (1, 1));
-    train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut log).unwrap();
+    Trainer::new(&config, &data(), run.path()).observe(&mut log).train().unwrap();
     let kinds: Vec<&str> = log.0.iter().map(|e| e["event"].as_str().unwrap()).collect();
     let of = |kind| kinds.iter().filter(|k| **k == kind).count();
     assert_eq!((of("phase_start"), of("step"), of("epoch_end"), of("phase_end")), (2, 16, 2, 2));
@@ -288,7 +287,7 @@ fn a_network_that_does_not_fit_the_images_is_an_error() {
             c.network = serde_json::from_str(network).unwrap();
             c.student.activation = StudentActivation::Relu;
         });
-        let error = train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut Silent).unwrap_err();
+        let error = Trainer::new(&config, &data(), run.path()).train().unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
 }
@@ -298,16 +297,12 @@ fn a_student_of_a_given_teacher_is_the_same() {
     let run = folder("given");
     let config = config(|c| (c.teacher.epochs, c.student.epochs) = (1, 1));
     let whole = done(&config, run.path(), false);
-    let stop = AtomicBool::new(false);
     let apart = folder("apart");
-    let teacher = match beaa_trainer::teach(&config, &data(), apart.path(), false, &stop, &mut Silent).unwrap() {
-        beaa_trainer::Taught::Done(teacher) => *teacher,
-        other => panic!("{other:?}"),
+    let Completion::Done(teacher) = Trainer::new(&config, &data(), apart.path()).teach().unwrap() else {
+        panic!("interrupted")
     };
-    let student = |teacher: &Model| {
-        beaa_trainer::distil(&config, &data(), teacher, folder("student").path(), false, &stop, &mut Silent)
-    };
-    let Outcome::Done(trained) = student(&teacher).unwrap() else { panic!("interrupted") };
+    let student = |teacher: &Model| Trainer::new(&config, &data(), folder("student").path()).distil(teacher);
+    let Completion::Done(trained) = student(&teacher).unwrap() else { panic!("interrupted") };
     assert_eq!((&trained.student, &trained.teacher), (&whole.student, &whole.teacher));
     let error = student(&whole.student).unwrap_err().to_string();
     assert!(error.contains("given teacher") && error.contains("ReLU"), "{error}");
@@ -367,6 +362,6 @@ fn pruned_weights_are_exactly_zero_and_stay_so_when_training_goes_on() {
 fn a_layer_to_prune_that_does_not_exist_is_named() {
     let run = folder("unknown");
     let config = config(|c| c.student.prune = serde_json::from_str(r#"{"layers": {"linear9": {}}}"#).unwrap());
-    let error = train(&config, &data(), run.path(), false, &AtomicBool::new(false), &mut Silent).unwrap_err();
+    let error = Trainer::new(&config, &data(), run.path()).train().unwrap_err();
     assert!(error.to_string().contains("linear9") && error.to_string().contains("linear1"), "{error}");
 }

@@ -1,7 +1,8 @@
 //! The baseline against the meaning of a model, `ir::evaluate`.
 
 use beaa_ir::{
-    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Tensor, evaluate,
+    Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Tensor,
+    evaluate,
 };
 
 use super::*;
@@ -78,7 +79,7 @@ fn every_kind_of_layer_gives_the_same_answers() {
         classes: vec![],
         layers,
         accuracy: None,
-        training: serde_json::Value::Null,
+        provenance: Provenance::default(),
     };
     check(&Model::try_from(literal).unwrap(), 12, 4);
 }

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use beaa_compiler::{Machine, forecast};
+use beaa_compiler::Machine;
+use beaa_compiler::ckks::forecast;
 use beaa_ir::Model;
 use beaa_runtime::ckks::{self, EncryptedInput};
 

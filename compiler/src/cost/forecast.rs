@@ -5,7 +5,7 @@ use beaa_ckks::{Kernel, Panels};
 use beaa_ir::ckks::{LinearTerm, Program, Step, StepOp, ValueId, ValueInfo};
 
 use crate::cost::machine::Machine;
-use crate::cost::ops::{Ends, Place, Work, seconds_on};
+use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds_of};
 use crate::cost::report::Report;
 
 /// Seconds of one core, for all slots.
@@ -31,35 +31,35 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     let of = |id: ValueId| program.values().get(id).copied().unwrap_or(none);
     // Rows are arranged as the measured path has it; built-in rates are those of no path in particular.
     let kernel = if machine.calibrated() { Kernel::detect() } else { Kernel::Portable };
-    let place = |limbs: usize| Place {
+    let context = |limbs: usize| OpContext {
         degree: signature.parameters.degree,
         limbs,
         special: signature.parameters.special.len(),
     };
-    let cost = |work: Work, limbs: usize| seconds_on(machine, work, place(limbs));
-    let stream = |v: ValueInfo| cost(Work::Stream { len: v.len, components: v.components }, v.limbs);
+    let cost = |sized: SizedOp, limbs: usize| seconds_of(machine, sized, context(limbs));
+    let stream = |v: ValueInfo| cost(SizedOp::Stream { len: v.len, components: v.components }, v.limbs);
     // The encrypted images are unpacked where they are read.
     let fetch = |id: ValueId| match id {
-        0 => cost(Work::Expand { len: of(0).len }, of(0).limbs),
+        0 => cost(SizedOp::Expand { len: of(0).len }, of(0).limbs),
         id => stream(of(id)),
     };
     let output = of(program.output());
     let steps = program.steps().iter().enumerate().map(|(i, step)| {
         let result = of(i + 1);
         let first = step.op.inputs().first().map_or(result, |&id| of(id));
-        let ends = Ends { reads: !chained(program, i), writes: !chained(program, i + 1) };
-        let work = cost(work(step, result, (ends, kernel), &of), first.limbs);
+        let boundary = Boundary { gathers: !chained(program, i), scatters: !chained(program, i + 1) };
+        let work_seconds = cost(sized_op(step, result, (boundary, kernel), &of), first.limbs);
         if !pointwise(step) {
-            return work;
+            return work_seconds;
         }
         // A value passes through memory unless it was made by the pointwise step right before, for this step alone.
         let read: f64 = step.op.inputs().into_iter().filter(|&v| !fused(program, v)).map(fetch).sum();
         let written = if fused(program, i + 1) { 0.0 } else { stream(result) };
-        work + read + written
+        work_seconds + read + written
     });
     Forecast {
         steps: steps.collect(),
-        output: cost(Work::Pack { len: output.len, components: output.components }, output.limbs),
+        output: cost(SizedOp::Pack { len: output.len, components: output.components }, output.limbs),
     }
 }
 
@@ -106,19 +106,24 @@ fn chained(program: &Program, index: usize) -> bool {
         && !steps.iter().skip(index + 1).any(read)
 }
 
-fn work(step: &Step, result: ValueInfo, (ends, kernel): (Ends, Kernel), of: &impl Fn(ValueId) -> ValueInfo) -> Work {
+fn sized_op(
+    step: &Step,
+    result: ValueInfo,
+    (boundary, kernel): (Boundary, Kernel),
+    of: &impl Fn(ValueId) -> ValueInfo,
+) -> SizedOp {
     match &step.op {
         StepOp::Linear { terms, .. } => matrix(kernel, terms, result, of),
-        StepOp::Square { .. } => Work::Square { len: result.len },
-        StepOp::Relinearise { .. } => Work::Relinearise { len: result.len, ends },
-        StepOp::Rescale { .. } => Work::Rescale { len: result.len, components: result.components, ends },
-        StepOp::ScaleUp { .. } => Work::ScaleUp { len: result.len, components: result.components },
-        StepOp::DropLimbs { .. } => Work::DropLimbs,
+        StepOp::Square { .. } => SizedOp::Square { len: result.len },
+        StepOp::Relinearise { .. } => SizedOp::Relinearise { len: result.len, boundary },
+        StepOp::Rescale { .. } => SizedOp::Rescale { len: result.len, components: result.components, boundary },
+        StepOp::ScaleUp { .. } => SizedOp::ScaleUp { len: result.len, components: result.components },
+        StepOp::DropLimbs { .. } => SizedOp::DropLimbs,
     }
 }
 
 /// As the kernel will arrange the rows.
-fn matrix(kernel: Kernel, terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> Work {
+fn matrix(kernel: Kernel, terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> SizedOp {
     let (mut products, mut loads, mut edges) = (0, 0, 0);
     for term in terms {
         let components = of(term.input).components;
@@ -126,9 +131,9 @@ fn matrix(kernel: Kernel, terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(
         let (rows, columns) = (term.weights.rows(), term.weights.columns());
         // Checked matrices always have panels.
         let panels = Panels::new(kernel, rows, columns, |r| term.weights.row(r));
-        let work = panels.map_or((term.weights.entries(), term.weights.entries()), |p| (p.products(), p.loads()));
-        products += components * work.0;
-        loads += components * work.1;
+        let row_work = panels.map_or((term.weights.entries(), term.weights.entries()), |p| (p.products(), p.loads()));
+        products += components * row_work.0;
+        loads += components * row_work.1;
     }
-    Work::Matrix { products, loads, edges }
+    SizedOp::Matrix { products, loads, edges }
 }

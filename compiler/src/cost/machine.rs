@@ -50,14 +50,14 @@ pub struct Rates {
 /// The same for look-up programs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LookupRates {
+pub struct BootstrapRates {
     /// A blind rotation, several sharing a pass over the key, by digits of the decomposition: 1, 2, 3.
     pub rotation: [f64; 3],
     /// A key switching, likewise.
     pub switch: f64,
 }
 
-impl LookupRates {
+impl BootstrapRates {
     /// Of the machine that docs/tfhe.md names.
     pub const REFERENCE: Self = Self { rotation: [0.0171, 0.0263, 0.0353], switch: 0.0005 };
 }
@@ -73,8 +73,8 @@ pub struct MachineLiteral {
     /// How much faster so many threads are than one, in whole runs: `(threads, factor)`.
     pub speed_up: (usize, f64),
     /// Of one core, for the `tfhe` backend; absent where a build without it measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lookup: Option<LookupRates>,
+    #[serde(default, rename = "lookup", skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<BootstrapRates>,
 }
 
 /// Checked rates.
@@ -94,7 +94,7 @@ impl TryFrom<MachineLiteral> for Machine {
         let not_negative = [r.load, r.edge];
         let sane = |v: &f64, least: f64| (least..1.0).contains(v);
         let (threads, factor) = literal.speed_up;
-        let lookups = literal.lookup.iter().flat_map(|l| l.rotation.into_iter().chain([l.switch]));
+        let lookups = literal.bootstrap.iter().flat_map(|l| l.rotation.into_iter().chain([l.switch]));
         let fits = lookups.into_iter().all(|v| sane(&v, 1e-15))
             && positive.iter().all(|v| sane(v, 1e-15))
             && not_negative.iter().all(|v| sane(v, 0.0))
@@ -127,7 +127,7 @@ impl Machine {
             expand: 5.0e-9,
             pack: 1.0e-9,
         };
-        let literal = MachineLiteral { name: "built-in rates".into(), rates, speed_up: (2, 1.8), lookup: None };
+        let literal = MachineLiteral { name: "built-in rates".into(), rates, speed_up: (2, 1.8), bootstrap: None };
         Self { literal, calibrated: false }
     }
 
@@ -154,8 +154,8 @@ impl Machine {
     }
 
     /// Seconds of one core, of look-up programs: measured if they were.
-    pub fn lookup(&self) -> LookupRates {
-        self.literal.lookup.unwrap_or(LookupRates::REFERENCE)
+    pub fn bootstrap(&self) -> BootstrapRates {
+        self.literal.bootstrap.unwrap_or(BootstrapRates::REFERENCE)
     }
 
     /// Whether the rates were measured, rather than built in.
@@ -187,8 +187,8 @@ mod tests {
             literal.rates.product = bad;
             assert!(Machine::try_from(literal.clone()).is_err(), "{bad}");
         }
-        let lookup = Some(LookupRates { switch: 0.0, ..LookupRates::REFERENCE });
-        assert!(Machine::try_from(MachineLiteral { lookup, ..literal.clone() }).is_err());
+        let bootstrap = Some(BootstrapRates { switch: 0.0, ..BootstrapRates::REFERENCE });
+        assert!(Machine::try_from(MachineLiteral { bootstrap, ..literal.clone() }).is_err());
         for bad in [(0, 1.0), (2, 0.0), (2, 9.0), (2, f64::NAN)] {
             assert!(Machine::try_from(MachineLiteral { speed_up: bad, ..literal.clone() }).is_err(), "{bad:?}");
         }

@@ -5,7 +5,7 @@ use crate::cost::machine::Machine;
 
 /// One operation on a vector of ciphertexts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Work {
+pub(crate) enum SizedOp {
     /// `products`: sum over the terms of entries times components. What the planner knows of a map.
     Linear { products: usize },
     /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows that share them, and
@@ -14,9 +14,9 @@ pub(crate) enum Work {
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many.
-    Relinearise { len: usize, ends: Ends },
+    Relinearise { len: usize, boundary: Boundary },
     /// Rescaled ciphertexts, of so many components.
-    Rescale { len: usize, components: usize, ends: Ends },
+    Rescale { len: usize, components: usize, boundary: Boundary },
     /// Multiplications by one integer.
     ScaleUp { len: usize, components: usize },
     /// A copy without the last limbs.
@@ -31,16 +31,16 @@ pub(crate) enum Work {
 
 /// What a relinearisation or a rescaling does beside its own work: several in a row pass ciphertexts on as they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Ends {
+pub(crate) struct Boundary {
     /// Gathers ciphertexts from tiles.
-    pub(crate) reads: bool,
+    pub(crate) gathers: bool,
     /// Is the last one: carries what was dropped to the limbs that stay, and scatters these into tiles.
-    pub(crate) writes: bool,
+    pub(crate) scatters: bool,
 }
 
 /// Where an operation runs: limbs are those of its input.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct OpContext {
     pub(crate) degree: usize,
     pub(crate) limbs: usize,
     pub(crate) special: usize,
@@ -48,42 +48,42 @@ pub(crate) struct Place {
 
 /// Predicted seconds on one core of the reference machine, for all slots: what plans are compared by, so that a model
 /// compiles to the same program everywhere.
-pub(crate) fn seconds(work: Work, place: Place) -> f64 {
-    seconds_on(&Machine::reference(), work, place)
+pub(crate) fn seconds(sized: SizedOp, context: OpContext) -> f64 {
+    seconds_of(&Machine::reference(), sized, context)
 }
 
 /// Predicted seconds on one core of `machine`, for all slots.
-pub(crate) fn seconds_on(machine: &Machine, work: Work, place: Place) -> f64 {
+pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) -> f64 {
     let m = machine.rates();
-    let (n, limbs, special) = (place.degree as f64, place.limbs as f64, place.special as f64);
+    let (n, limbs, special) = (context.degree as f64, context.limbs as f64, context.special as f64);
     let transform = m.transform * n * n.log2();
     // One pass over the residues of so many polynomials of one limb each.
     let passes = |count: f64, rate: f64| count * n * rate;
     let on = |flag: bool| if flag { 1.0 } else { 0.0 };
-    match work {
-        Work::Linear { products } => passes(products as f64 * limbs, m.product),
-        Work::Matrix { products, loads, edges } => {
+    match sized {
+        SizedOp::Linear { products } => passes(products as f64 * limbs, m.product),
+        SizedOp::Matrix { products, loads, edges } => {
             let of = |count: usize, rate: f64| passes(count as f64 * limbs, rate);
             of(products, m.product) + of(loads, m.load) + of(edges, m.edge)
         }
-        Work::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
-        Work::Relinearise { len, ends } => {
+        SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
+        SizedOp::Relinearise { len, boundary } => {
             // Every limb of the third component is a digit, carried to all other limbs; a special prime is divided out again.
             let transforms = limbs + limbs * (limbs - 1.0 + special) + 2.0 * special * (1.0 + limbs);
             let inner = passes(2.0 * limbs * (limbs + special), m.key);
-            let moved = passes(limbs * (3.0 * on(ends.reads) + 2.0 * on(ends.writes)), m.gather);
+            let moved = passes(limbs * (3.0 * on(boundary.gathers) + 2.0 * on(boundary.scatters)), m.gather);
             len as f64 * (transforms * transform + inner + moved)
         }
-        Work::Rescale { len, components, ends } => {
-            let moved = passes(limbs * on(ends.reads) + (limbs - 1.0) * on(ends.writes), m.gather);
-            let transforms = 1.0 + (limbs - 1.0) * on(ends.writes);
+        SizedOp::Rescale { len, components, boundary } => {
+            let moved = passes(limbs * on(boundary.gathers) + (limbs - 1.0) * on(boundary.scatters), m.gather);
+            let transforms = 1.0 + (limbs - 1.0) * on(boundary.scatters);
             (len * components) as f64 * (transforms * transform + moved)
         }
-        Work::ScaleUp { len, components } => passes((len * components) as f64 * limbs, m.square),
-        Work::DropLimbs => 0.0,
-        Work::Expand { len } => passes(len as f64 * limbs, m.expand),
-        Work::Pack { len, components } => passes((len * components) as f64 * limbs, m.pack),
-        Work::Stream { len, components } => passes((len * components) as f64 * limbs, m.stream),
+        SizedOp::ScaleUp { len, components } => passes((len * components) as f64 * limbs, m.square),
+        SizedOp::DropLimbs => 0.0,
+        SizedOp::Expand { len } => passes(len as f64 * limbs, m.expand),
+        SizedOp::Pack { len, components } => passes((len * components) as f64 * limbs, m.pack),
+        SizedOp::Stream { len, components } => passes((len * components) as f64 * limbs, m.stream),
     }
 }
 
@@ -91,26 +91,26 @@ pub(crate) fn seconds_on(machine: &Machine, work: Work, place: Place) -> f64 {
 mod tests {
     use super::*;
 
-    const BOTH: Ends = Ends { reads: true, writes: true };
+    const BOTH: Boundary = Boundary { gathers: true, scatters: true };
 
     #[test]
     fn cost_grows_with_everything() {
-        let place = Place { degree: 8192, limbs: 3, special: 0 };
-        let more = [Place { limbs: 4, ..place }, Place { degree: 16384, ..place }];
-        for work in [
-            Work::Linear { products: 100 },
-            Work::Matrix { products: 100, loads: 20, edges: 10 },
-            Work::Square { len: 10 },
-            Work::Relinearise { len: 10, ends: BOTH },
-            Work::Rescale { len: 10, components: 2, ends: BOTH },
-            Work::ScaleUp { len: 10, components: 2 },
-            Work::Expand { len: 10 },
-            Work::Pack { len: 10, components: 2 },
-            Work::Stream { len: 10, components: 2 },
+        let context = OpContext { degree: 8192, limbs: 3, special: 0 };
+        let more = [OpContext { limbs: 4, ..context }, OpContext { degree: 16384, ..context }];
+        for sized in [
+            SizedOp::Linear { products: 100 },
+            SizedOp::Matrix { products: 100, loads: 20, edges: 10 },
+            SizedOp::Square { len: 10 },
+            SizedOp::Relinearise { len: 10, boundary: BOTH },
+            SizedOp::Rescale { len: 10, components: 2, boundary: BOTH },
+            SizedOp::ScaleUp { len: 10, components: 2 },
+            SizedOp::Expand { len: 10 },
+            SizedOp::Pack { len: 10, components: 2 },
+            SizedOp::Stream { len: 10, components: 2 },
         ] {
-            assert!(more.iter().all(|&m| seconds(work, m) > seconds(work, place)), "{work:?}");
+            assert!(more.iter().all(|&m| seconds(sized, m) > seconds(sized, context)), "{sized:?}");
         }
-        let relin = Work::Relinearise { len: 1, ends: BOTH };
-        assert!(seconds(relin, Place { special: 1, ..place }) > seconds(relin, place));
+        let relin = SizedOp::Relinearise { len: 1, boundary: BOTH };
+        assert!(seconds(relin, OpContext { special: 1, ..context }) > seconds(relin, context));
     }
 }

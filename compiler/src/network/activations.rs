@@ -122,6 +122,11 @@ pub(crate) fn forward(graph: &Graph, input: Values) -> Vec<Values> {
     all
 }
 
+/// The mean of every element of every node, [node][element].
+pub(crate) fn means(activations: &[Values]) -> Vec<Vec<f64>> {
+    activations.iter().map(|values| (0..values.len()).map(|j| values.mean(j)).collect()).collect()
+}
+
 fn affine(terms: &[Term], bias: &[f64], before: &[Values], images: usize) -> Values {
     let mut out = Values::constant(bias, images);
     for term in terms {
@@ -139,31 +144,31 @@ pub(crate) fn squared(x: &Values) -> Values {
 /// Backwards through the graph, from a random sign at every output of every image: the row of an element holds, for each
 /// image, by how much the signed sum of the outputs changes with it. The mean of its square, divided by the number of
 /// outputs, is the mean square of what a unit of that element becomes at an output, paths that meet again included.
-pub(crate) fn backward(graph: &Graph, traces: &[Values], seed: u64) -> Vec<Values> {
+pub(crate) fn sensitivities(graph: &Graph, traces: &[Values], seed: u64) -> Vec<Values> {
     let images = traces.first().map_or(0, Values::images);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut all: Vec<Values> = traces.iter().map(|t| Values::zeros(t.len(), images)).collect();
     all[graph.output].all_mut().iter_mut().for_each(|v| *v = if rng.random::<bool>() { 1.0 } else { -1.0 });
     for id in (1..=graph.output).rev() {
-        let own = std::mem::replace(&mut all[id], Values::zeros(0, images));
+        let slopes = std::mem::replace(&mut all[id], Values::zeros(0, images));
         match &graph.nodes[id].op {
-            Op::Affine { terms, .. } => terms.iter().for_each(|t| all[t.input].add_transposed(&t.weights, &own)),
-            Op::Square { input, .. } => accumulate(&mut all, *input, &own, &traces[*input], |_, x| 2.0 * x),
+            Op::Affine { terms, .. } => terms.iter().for_each(|t| all[t.input].add_transposed(&t.weights, &slopes)),
+            Op::Square { input, .. } => accumulate(&mut all, *input, &slopes, &traces[*input], |_, x| 2.0 * x),
             Op::Quadratic { input, a, b, .. } => {
-                accumulate(&mut all, *input, &own, &traces[*input], |j, x| 2.0 * a[j] * x + b[j]);
+                accumulate(&mut all, *input, &slopes, &traces[*input], |j, x| 2.0 * a[j] * x + b[j]);
             }
             Op::Input(_) => {}
         }
-        all[id] = own;
+        all[id] = slopes;
     }
     all
 }
 
-fn accumulate(all: &mut [Values], input: NodeId, own: &Values, x: &Values, slope: impl Fn(usize, f64) -> f64) {
+fn accumulate(all: &mut [Values], input: NodeId, slopes: &Values, x: &Values, slope: impl Fn(usize, f64) -> f64) {
     let images = x.images().max(1);
-    let rows = all[input].all_mut().chunks_mut(images).zip(own.rows()).zip(x.rows());
-    for (j, ((into, own), x)) in rows.enumerate() {
-        into.iter_mut().zip(own).zip(x).for_each(|((i, g), &x)| *i += slope(j, x) * g);
+    let rows = all[input].all_mut().chunks_mut(images).zip(slopes.rows()).zip(x.rows());
+    for (j, ((into, slopes), x)) in rows.enumerate() {
+        into.iter_mut().zip(slopes).zip(x).for_each(|((i, g), &x)| *i += slope(j, x) * g);
     }
 }
 
@@ -171,14 +176,14 @@ fn accumulate(all: &mut [Values], input: NodeId, own: &Values, x: &Values, slope
 mod tests {
     use super::*;
     use crate::network::graph::evaluate;
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, random_model};
 
     #[test]
     fn all_images_at_once_are_each_image_by_itself() {
         for seed in 0..30 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let images = images(&model, seed, 3);
             let borrowed: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
             let traces = forward(&graph, Values::from_images(graph.len(0), &borrowed));
@@ -197,12 +202,12 @@ mod tests {
     fn slopes_are_difference_quotients() {
         for seed in 0..30 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let images = images(&model, seed, 2);
             let borrowed: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
             let input = Values::from_images(graph.len(0), &borrowed);
             let traces = forward(&graph, input.clone());
-            let slopes = backward(&graph, &traces, seed);
+            let slopes = sensitivities(&graph, &traces, seed);
             let step = 1e-6;
             let direction = |j: usize| if (j * 7 + 3) % 5 < 2 { step } else { -step };
             let shifted = |sign: f64| {

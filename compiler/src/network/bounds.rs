@@ -41,11 +41,11 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
         }
         Op::Square { input, .. } => before[*input].0.iter().map(|&i| of_quadratic(i, 1.0, 0.0, 0.0)).collect(),
     };
-    for (own, range) in intervals.iter_mut().zip(node.clip.iter().flatten()) {
-        let narrowed = Interval { lo: own.lo.max(range.lo), hi: own.hi.min(range.hi) };
+    for (interval, range) in intervals.iter_mut().zip(node.observed_range.iter().flatten()) {
+        let narrowed = Interval { lo: interval.lo.max(range.lo), hi: interval.hi.min(range.hi) };
         // A range that contradicts the arithmetic is wrong; the arithmetic is not.
         if narrowed.lo <= narrowed.hi {
-            *own = narrowed;
+            *interval = narrowed;
         }
     }
     Bounds(intervals)
@@ -53,7 +53,7 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
 
 /// The share of images of which some value leaves its bounds: what a run would answer for them is worth nothing if the
 /// modulus has no room to spare.
-pub(crate) fn left(bounds: &[Bounds], traces: &[Values]) -> f64 {
+pub(crate) fn out_of_range_share(bounds: &[Bounds], traces: &[Values]) -> f64 {
     let images = traces.first().map_or(0, Values::images);
     let mut outside = vec![false; images];
     for (bounds, values) in bounds.iter().zip(traces) {
@@ -70,11 +70,11 @@ fn of_affine(terms: &[Term], bias: &[f64], before: &[Bounds]) -> Vec<Interval> {
     let mut intervals: Vec<Interval> = bias.iter().map(|&b| Interval { lo: b, hi: b }).collect();
     for term in terms {
         let from = &before[term.input].0;
-        for (r, own) in intervals.iter_mut().enumerate() {
+        for (r, interval) in intervals.iter_mut().enumerate() {
             for (c, w) in term.weights.row(r) {
                 let (x, y) = (w * from[c].lo, w * from[c].hi);
-                own.lo += x.min(y);
-                own.hi += x.max(y);
+                interval.lo += x.min(y);
+                interval.hi += x.max(y);
             }
         }
     }
@@ -96,14 +96,14 @@ fn of_quadratic(x: Interval, a: f64, b: f64, c: f64) -> Interval {
 mod tests {
     use super::*;
     use crate::network::graph::evaluate;
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{images, random_model};
 
     #[test]
     fn no_value_leaves_its_interval() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let bounds = analyse(&graph);
             for image in images(&model, seed, 4) {
                 let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
@@ -122,7 +122,7 @@ mod tests {
         let within = Interval { lo: -1.0, hi: 2.0 };
         let bounds = [Bounds(vec![within; 2])];
         let images: [&[f32]; 4] = [&[0.0, 1.0], &[2.5, 0.0], &[-1.5, 2.0], &[0.0, -3.0]];
-        assert_eq!(left(&bounds, &[Values::from_images(2, &images)]), 0.5);
+        assert_eq!(out_of_range_share(&bounds, &[Values::from_images(2, &images)]), 0.5);
     }
 
     #[test]

@@ -11,28 +11,28 @@ use crate::network::graph::{Graph, Interval, Node, Op};
 use crate::{Error, Result};
 
 /// Images times products that one walk may take: keeps compile time linear, and within a second for ten million products.
-const WORK: usize = 1 << 28;
+const MAX_SIMULATED_PRODUCTS: usize = 1 << 28;
 /// Most images that errors are simulated on: more say little new.
-const MOST: usize = 256;
+const MAX_SIMULATED_IMAGES: usize = 256;
 /// Fewest, however large the network.
-const FEWEST: usize = 16;
+const MIN_SIMULATED_IMAGES: usize = 16;
 /// Sizes of the boxes that made-up pictures are smoothed with, as a fraction of their longer side, and the deviation of each
 /// such part; squares of all deviations add up to 1.
-const SMOOTH: [(f64, f32); 3] = [(0.05, 0.35), (0.15, 0.5), (0.4, 0.5)];
+const SMOOTHING: [(f64, f32); 3] = [(0.05, 0.35), (0.15, 0.5), (0.4, 0.5)];
 /// Deviation of a made-up picture's mean.
-const BRIGHTNESS: f32 = 0.61;
+const BRIGHTNESS_DEVIATION: f32 = 0.61;
 
 /// What rounding does to made-up images is taken for so much more: real ones have other means, which biases then miss.
-const CAUTION: f64 = 2.0;
+const MADE_UP_ROUNDING_MARGIN: f64 = 2.0;
 
 /// The factor on predicted rounding errors, with images given and without.
-pub(crate) fn caution(given: &[Vec<f32>]) -> f64 {
-    if given.is_empty() { CAUTION } else { 1.0 }
+pub(crate) fn rounding_margin(images: &[Vec<f32>]) -> f64 {
+    if images.is_empty() { MADE_UP_ROUNDING_MARGIN } else { 1.0 }
 }
 
 /// How many images errors are simulated on.
-pub(crate) fn count(graph: &Graph) -> usize {
-    (WORK / products(graph).max(1)).clamp(FEWEST, MOST)
+pub(crate) fn image_count(graph: &Graph) -> usize {
+    (MAX_SIMULATED_PRODUCTS / products(graph).max(1)).clamp(MIN_SIMULATED_IMAGES, MAX_SIMULATED_IMAGES)
 }
 
 /// Entries of all weights.
@@ -45,22 +45,22 @@ pub(crate) fn products(graph: &Graph) -> usize {
 }
 
 /// Up to `count` of the given images, evenly spread over them; made-up ones if none are given.
-pub(crate) fn choose(model: &Model, given: &[Vec<f32>], count: usize) -> Result<Values> {
+pub(crate) fn calibration_images(model: &Model, images: &[Vec<f32>], count: usize) -> Result<Values> {
     let len = model.input().shape().len();
-    if let Some(image) = given.iter().find(|i| i.len() != len) {
+    if let Some(image) = images.iter().find(|i| i.len() != len) {
         let (found, expected) = (format!("an image of {} numbers", image.len()), format!("{len} numbers in each"));
         return Err(Error::Option { option: "samples", found, expected });
     }
     let made_up;
-    let images = if given.is_empty() {
+    let images = if images.is_empty() {
         made_up = pictures(model, count);
         &made_up
     } else {
-        given
+        images
     };
-    let taken = count.min(images.len());
+    let count = count.min(images.len());
     let chosen: Vec<&[f32]> =
-        (0..taken).filter_map(|i| images.get(i * images.len() / taken)).map(Vec::as_slice).collect();
+        (0..count).filter_map(|i| images.get(i * images.len() / count)).map(Vec::as_slice).collect();
     Ok(Values::from_images(len, &chosen))
 }
 
@@ -72,11 +72,11 @@ fn pictures(model: &Model, count: usize) -> Vec<Vec<f32>> {
     (0..count)
         .map(|_| {
             // Real images are darker and brighter as a whole, too.
-            let brightness: f32 = BRIGHTNESS * normal(&mut rng);
+            let brightness: f32 = BRIGHTNESS_DEVIATION * normal(&mut rng);
             let planes = spec.mean.iter().zip(&spec.std).flat_map(|(&m, &s)| {
                 let (lo, hi) = ((0.0 - m) / s, (1.0 - m) / s);
                 let mut sum = vec![brightness; height * width];
-                for (size, share) in SMOOTH {
+                for (size, share) in SMOOTHING {
                     let radius = (size * height.max(width) as f64 / 2.0).round() as usize;
                     let mut noise: Vec<f32> = (0..height * width).map(|_| rng.random_range(-1.0..1.0)).collect();
                     smooth(&mut noise, height, width, radius);
@@ -120,15 +120,16 @@ fn standardise(plane: &mut [f32]) {
 
 /// Gives every affine map without a range the one that the given images show, widened by `safety`: so tight that made-up
 /// images must not be used for it.
-pub(crate) fn give_ranges(graph: &mut Graph, images: &Values, safety: f64) {
-    let traces = forward(graph, images.clone());
-    for (node, values) in graph.nodes.iter_mut().zip(&traces) {
-        if node.clip.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
+pub(crate) fn observe_ranges(mut graph: Graph, images: &Values, safety: f64) -> Graph {
+    let activations = forward(&graph, images.clone());
+    for (node, values) in graph.nodes.iter_mut().zip(&activations) {
+        if node.observed_range.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
             let (lo, hi) =
                 values.all().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
-            node.clip = (lo <= hi).then(|| vec![Interval { lo, hi }.widened(safety); values.len()]);
+            node.observed_range = (lo <= hi).then(|| vec![Interval { lo, hi }.widened(safety); values.len()]);
         }
     }
+    graph
 }
 
 #[cfg(test)]
@@ -141,7 +142,7 @@ mod tests {
         for seed in 0..10 {
             let model = random_model(seed);
             let (len, bound) = (model.input().shape().len(), f64::from(model.input().bound()));
-            let values = choose(&model, &[], 100).unwrap();
+            let values = calibration_images(&model, &[], 100).unwrap();
             assert_eq!((values.len(), values.images()), (len, 100));
             assert!(values.all().iter().all(|v| v.abs() <= bound + 1e-6));
             let power = values.all().iter().map(|v| v * v).sum::<f64>() / (100 * len) as f64;
@@ -153,9 +154,9 @@ mod tests {
     fn given_images_are_taken_from_all_over() {
         let model = random_model(1);
         let len = model.input().shape().len();
-        let given: Vec<Vec<f32>> = (0..100).map(|i| vec![i as f32; len]).collect();
-        let values = choose(&model, &given, 4).unwrap();
+        let images: Vec<Vec<f32>> = (0..100).map(|i| vec![i as f32; len]).collect();
+        let values = calibration_images(&model, &images, 4).unwrap();
         assert_eq!(values.row(0), [0.0, 25.0, 50.0, 75.0]);
-        assert_eq!(choose(&model, &given[..3], 4).unwrap().images(), 3);
+        assert_eq!(calibration_images(&model, &images[..3], 4).unwrap().images(), 3);
     }
 }

@@ -16,25 +16,25 @@ pub(crate) fn import(model: &Model, safety: f64) -> Result<Graph> {
     if !unsupported.is_empty() {
         return Err(Error::Unsupported { model: model.name().into(), layers: unsupported });
     }
-    Ok(import_any(model, safety))
+    Ok(import_with_any_activation(model, safety))
 }
 
 /// Likewise, with a square in the place of every ReLU: for those who look the function up by the layer's name.
-pub(crate) fn import_any(model: &Model, safety: f64) -> Graph {
-    let input = Node { label: "input".into(), folded: Vec::new(), op: Op::Input(pixels(model)), clip: None };
+pub(crate) fn import_with_any_activation(model: &Model, safety: f64) -> Graph {
+    let input = Node { label: "input".into(), folded: Vec::new(), op: Op::Input(pixels(model)), observed_range: None };
     let mut graph = Graph { nodes: vec![input], output: 0 };
     let mut by_name: HashMap<&str, NodeId> = HashMap::new();
     let mut shape = model.input().shape();
     for (layer, &out_shape) in model.layers().iter().zip(model.shapes()) {
         let x = graph.output;
         if let LayerOp::Activation { range: Some(range), .. } = &layer.op {
-            graph.nodes[x].clip = Some(vec![widen(*range, safety); shape.len()]);
+            graph.nodes[x].observed_range = Some(vec![widen(*range, safety); shape.len()]);
         }
         if let LayerOp::Branch { from } = &layer.op {
             // The model's own check has made sure that the name exists; the image is node 0.
             graph.output = by_name.get(from.as_str()).copied().unwrap_or(0);
         } else if let Some(op) = lower(&layer.op, x, shape, out_shape, &by_name) {
-            graph.nodes.push(Node { label: layer.name.clone(), folded: Vec::new(), op, clip: None });
+            graph.nodes.push(Node { label: layer.name.clone(), folded: Vec::new(), op, observed_range: None });
             graph.output = graph.nodes.len() - 1;
         }
         by_name.insert(&layer.name, graph.output);
@@ -149,19 +149,21 @@ fn convolution(conv: &Conv2d, input: Shape, output: Shape) -> Matrix {
         for r in 0..oh {
             for c in 0..ow {
                 // Window positions outside the input are in the padding and hold zeros.
-                let place = |start: usize, k: usize, axis: usize, size: usize| {
+                let position = |start: usize, k: usize, axis: usize, size: usize| {
                     (start * conv.stride[axis] + k * conv.dilation[axis])
                         .checked_sub(conv.padding[axis])
                         .filter(|p| *p < size)
                 };
                 m.push_row((0..per_group).flat_map(|i| {
-                    (0..kh).filter_map(move |u| place(r, u, 0, height).map(|row| (u, row))).flat_map(move |(u, row)| {
-                        (0..kw).filter_map(move |v| {
-                            let column = place(c, v, 1, width)?;
-                            let weight = at(&conv.weight, ((o * per_group + i) * kh + u) * kw + v);
-                            Some((((first + i) * height + row) * width + column, weight))
-                        })
-                    })
+                    (0..kh).filter_map(move |u| position(r, u, 0, height).map(|row| (u, row))).flat_map(
+                        move |(u, row)| {
+                            (0..kw).filter_map(move |v| {
+                                let column = position(c, v, 1, width)?;
+                                let weight = at(&conv.weight, ((o * per_group + i) * kh + u) * kw + v);
+                                Some((((first + i) * height + row) * width + column, weight))
+                            })
+                        },
+                    )
                 }));
             }
         }

@@ -10,12 +10,12 @@ use crate::network::matrix::Matrix;
 use crate::passes::fold_affine::shifted;
 
 /// An old node in terms of new ones: `sum of factors * node + constant`, element by element.
-struct View {
+struct LinearView {
     parts: Vec<(NodeId, Vec<f64>)>,
     constant: Vec<f64>,
 }
 
-impl View {
+impl LinearView {
     fn of(node: NodeId, len: usize) -> Self {
         Self { parts: vec![(node, vec![1.0; len])], constant: vec![0.0; len] }
     }
@@ -36,13 +36,13 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
     let bounds = analyse(graph);
     let shifts = shifts(graph, &bounds, limit);
     let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes.len());
-    let mut views: Vec<View> = Vec::with_capacity(graph.nodes.len());
+    let mut views: Vec<LinearView> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
         let n = graph.len(id);
         let view = match &node.op {
             Op::Input(_) => {
                 nodes.push(node.clone());
-                View::of(0, n)
+                LinearView::of(0, n)
             }
             Op::Affine { terms, bias } => {
                 let mut bias = bias.clone();
@@ -50,13 +50,17 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                 for term in terms {
                     let view = &views[term.input];
                     bias = shifted(&bias, &term.weights, &view.constant);
-                    new_terms.extend(through(&term.weights, view));
+                    new_terms.extend(substitute(&term.weights, view));
                 }
                 let shift = shifts[id].clone().unwrap_or_else(|| vec![0.0; n]);
                 bias.iter_mut().zip(&shift).for_each(|(b, s)| *b += s);
                 let op = Op::Affine { terms: collect_terms(new_terms), bias };
-                nodes.push(Node { op, clip: moved(node.clip.as_deref(), &shift), ..node.clone() });
-                View { constant: shift.iter().map(|s| 0.0 - s).collect(), ..View::of(nodes.len() - 1, n) }
+                nodes.push(Node {
+                    op,
+                    observed_range: shifted_range(node.observed_range.as_deref(), &shift),
+                    ..node.clone()
+                });
+                LinearView { constant: shift.iter().map(|s| 0.0 - s).collect(), ..LinearView::of(nodes.len() - 1, n) }
             }
             Op::Quadratic { input, a, b, c } => {
                 let shift = vertex_shift(&bounds[*input], a, b, limit);
@@ -66,15 +70,15 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                         .parts
                         .first()
                         .map(|p| p.0)
-                        .ok_or_else(|| internal("vertex", "an affine map without a view"))?
+                        .ok_or_else(|| internal("complete_squares", "an affine map without a view"))?
                 } else {
                     shifted_copy(&mut nodes, &views[*input], &graph.nodes[*input], &shift, &node.label)
                 };
                 let curvature = a.iter().map(|a| a.abs()).collect();
-                nodes.push(Node { op: Op::Square { input: before, curvature }, clip: None, ..node.clone() });
+                nodes.push(Node { op: Op::Square { input: before, curvature }, observed_range: None, ..node.clone() });
                 quadratic_view(nodes.len() - 1, before, [a, b, c], &shift)
             }
-            Op::Square { .. } => return Err(internal("vertex", "a square before squares are made")),
+            Op::Square { .. } => return Err(internal("complete_squares", "a square before squares are made")),
         };
         views.push(view);
     }
@@ -87,7 +91,7 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                 .iter()
                 .map(|(input, f)| Term { input: *input, weights: Matrix::diagonal(f.iter().copied()) });
             let op = Op::Affine { terms: terms.collect(), bias: view.constant.clone() };
-            nodes.push(Node { op, clip: None, ..graph.nodes[graph.output].clone() });
+            nodes.push(Node { op, observed_range: None, ..graph.nodes[graph.output].clone() });
             nodes.len() - 1
         }
     };
@@ -118,18 +122,18 @@ fn vertex_shift(x: &Bounds, a: &[f64], b: &[f64], limit: f64) -> Vec<f64> {
 
 /// What follows a quadratic reads `a y^2 + (b - 2 a s) y + (c - b s + a s^2)` with `y = x + s`. Either `s = b/2a` and the
 /// middle is zero, or `s = 0` and the element is split.
-fn quadratic_view(square: NodeId, y: NodeId, [a, b, c]: [&[f64]; 3], shift: &[f64]) -> View {
+fn quadratic_view(square: NodeId, y: NodeId, [a, b, c]: [&[f64]; 3], shift: &[f64]) -> LinearView {
     let middle: Vec<f64> = b.iter().zip(shift).map(|(&b, &s)| if s == 0.0 { b } else { 0.0 }).collect();
     let constant = (0..a.len()).map(|j| c[j] - a[j] * shift[j] * shift[j]).collect();
     let mut parts = vec![(square, a.to_vec())];
     if middle.iter().any(|m| *m != 0.0) {
         parts.push((y, middle));
     }
-    View { parts, constant }
+    LinearView { parts, constant }
 }
 
 /// A node to square where no affine map comes before: the input itself if there is nothing to add, else a diagonal map.
-fn shifted_copy(nodes: &mut Vec<Node>, view: &View, old: &Node, shift: &[f64], label: &str) -> NodeId {
+fn shifted_copy(nodes: &mut Vec<Node>, view: &LinearView, old: &Node, shift: &[f64], label: &str) -> NodeId {
     if let Some(node) = view.plain()
         && shift.iter().all(|s| *s == 0.0)
         && matches!(nodes[node].op, Op::Input(_))
@@ -142,12 +146,12 @@ fn shifted_copy(nodes: &mut Vec<Node>, view: &View, old: &Node, shift: &[f64], l
         .map(|(input, f)| Term { input: *input, weights: Matrix::diagonal(f.iter().copied()) })
         .collect();
     let bias = view.constant.iter().zip(shift).map(|(c, s)| c + s).collect();
-    let clip = moved(old.clip.as_deref(), shift);
-    nodes.push(Node { label: label.into(), folded: Vec::new(), op: Op::Affine { terms, bias }, clip });
+    let observed_range = shifted_range(old.observed_range.as_deref(), shift);
+    nodes.push(Node { label: label.into(), folded: Vec::new(), op: Op::Affine { terms, bias }, observed_range });
     nodes.len() - 1
 }
 
-fn through(weights: &Matrix, view: &View) -> Vec<Term> {
+fn substitute(weights: &Matrix, view: &LinearView) -> Vec<Term> {
     let term = |(input, factors): &(NodeId, Vec<f64>)| {
         let mut weights = weights.clone();
         weights.scale_columns(factors);
@@ -161,23 +165,25 @@ fn through(weights: &Matrix, view: &View) -> Vec<Term> {
     terms
 }
 
-fn moved(clip: Option<&[Interval]>, shift: &[f64]) -> Option<Vec<Interval>> {
-    clip.map(|c| c.iter().zip(shift).map(|(i, s)| Interval { lo: i.lo + s, hi: i.hi + s }).collect())
+fn shifted_range(observed_range: Option<&[Interval]>, shift: &[f64]) -> Option<Vec<Interval>> {
+    observed_range.map(|c| c.iter().zip(shift).map(|(i, s)| Interval { lo: i.lo + s, hi: i.hi + s }).collect())
 }
 
 /// Refuses a graph in which an activation is left, or a square that could not be emitted.
 pub(crate) fn check_squares(graph: &Graph) -> Result<()> {
     for node in &graph.nodes {
         match &node.op {
-            Op::Quadratic { .. } => return Err(internal("vertex", format!("`{}` is still a quadratic", node.label))),
+            Op::Quadratic { .. } => {
+                return Err(internal("complete_squares", format!("`{}` is still a quadratic", node.label)));
+            }
             Op::Square { input, .. } if !matches!(graph.nodes[*input].op, Op::Affine { .. } | Op::Input(_)) => {
-                return Err(internal("vertex", format!("`{}` squares a square", node.label)));
+                return Err(internal("complete_squares", format!("`{}` squares a square", node.label)));
             }
             _ => {}
         }
     }
     if matches!(graph.nodes[graph.output].op, Op::Square { .. }) {
-        return Err(internal("vertex", "the output is a square, nothing carries its coefficients"));
+        return Err(internal("complete_squares", "the output is a square, nothing carries its coefficients"));
     }
     Ok(())
 }
@@ -186,8 +192,7 @@ pub(crate) fn check_squares(graph: &Graph) -> Result<()> {
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
-    use crate::passes::fold_affine::merge;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, linear, model_with, polynomial, random_model, square};
 
     fn run(graph: &Graph, image: &[f32]) -> Vec<f64> {
@@ -199,10 +204,10 @@ mod tests {
     fn vertex_split_and_mixed_forms_preserve_meaning() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = merge(import(&model, 2.0).unwrap());
+            let before = graph_after("fold_affine", &model);
             for limit in [0.0, 0.5, 1e9] {
                 let after = complete_squares(&before, limit).unwrap();
-                check(&after, "vertex").unwrap();
+                check(&after, "complete_squares").unwrap();
                 check_squares(&after).unwrap();
                 for image in images(&model, seed, 2) {
                     close(&run(&after, &image), &run(&before, &image), 1e-7, seed);
@@ -217,7 +222,7 @@ mod tests {
         let act = polynomial("act", &[36], |j| [[1.0, 1.0, 0.0], [0.01, 1.0, 2.0], [0.0, 3.0, 1.0]][j % 3]);
         let layers =
             vec![beaa_ir::Layer { name: "flat".into(), op: beaa_ir::LayerOp::Flatten }, act, linear("fc", 2, 36)];
-        let graph = complete_squares(&merge(import(&model_with(layers), 2.0).unwrap()), 4.0).unwrap();
+        let graph = graph_after("complete_squares", &model_with(layers));
         let Op::Affine { terms, .. } = &graph.nodes[graph.output].op else { panic!() };
         assert_eq!(terms.len(), 2);
         let columns = |t: &Term| t.weights.row(0).map(|(c, _)| c % 3).collect::<std::collections::BTreeSet<_>>();
@@ -229,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_trailing_activation_gets_a_diagonal_map_and_a_leading_square_needs_none() {
-        let graph = complete_squares(&import(&model_with(vec![square("act")]), 2.0).unwrap(), 4.0).unwrap();
+        let graph = graph_after("complete_squares", &model_with(vec![square("act")]));
         check_squares(&graph).unwrap();
         let kinds: Vec<bool> = graph.nodes.iter().map(|n| matches!(n.op, Op::Affine { .. })).collect();
         assert_eq!(kinds, [false, false, true], "input, square, and the map that carries the coefficients");

@@ -6,27 +6,27 @@ use crate::network::graph::{Graph, Op, Term};
 use crate::network::matrix::Matrix;
 
 /// Drops all of them.
-pub(crate) fn drop_dead(mut graph: Graph) -> Graph {
+pub(crate) fn drop_dead_elements(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
     let live = live(&graph);
     if live.iter().flatten().all(|l| *l) {
         return graph;
     }
     for (id, node) in graph.nodes.iter_mut().enumerate() {
-        let own = &live[id];
+        let live_here = &live[id];
         match &mut node.op {
             Op::Input(_) => continue,
             Op::Affine { terms, bias } => {
                 for term in terms {
-                    term.weights = kept(&term.weights, own, &live[term.input]);
+                    term.weights = kept(&term.weights, live_here, &live[term.input]);
                 }
-                retain(bias, own);
+                retain(bias, live_here);
             }
-            Op::Quadratic { a, b, c, .. } => [a, b, c].into_iter().for_each(|v| retain(v, own)),
+            Op::Quadratic { a, b, c, .. } => [a, b, c].into_iter().for_each(|v| retain(v, live_here)),
             Op::Square { .. } => {}
         }
-        if let Some(clip) = &mut node.clip {
-            retain(clip, own);
+        if let Some(observed_range) = &mut node.observed_range {
+            retain(observed_range, live_here);
         }
     }
     graph
@@ -69,23 +69,23 @@ fn live(graph: &Graph) -> Vec<Vec<bool>> {
     live[0].fill(true);
     live[graph.output].fill(true);
     for (id, node) in graph.nodes.iter().enumerate().rev() {
-        let mut own = std::mem::take(&mut live[id]);
-        if !own.contains(&true) {
-            own.iter_mut().take(1).for_each(|l| *l = true);
+        let mut live_here = std::mem::take(&mut live[id]);
+        if !live_here.contains(&true) {
+            live_here.iter_mut().take(1).for_each(|l| *l = true);
         }
         match &node.op {
             Op::Input(_) => {}
             Op::Affine { terms, .. } => {
                 for Term { input, weights } in terms {
-                    let rows = own.iter().enumerate().filter(|(_, l)| **l);
+                    let rows = live_here.iter().enumerate().filter(|(_, l)| **l);
                     rows.flat_map(|(r, _)| weights.row(r)).for_each(|(c, _)| live[*input][c] = true);
                 }
             }
             Op::Quadratic { input, .. } | Op::Square { input, .. } => {
-                live[*input].iter_mut().zip(&own).for_each(|(to, own)| *to |= *own);
+                live[*input].iter_mut().zip(&live_here).for_each(|(to, live_here)| *to |= *live_here);
             }
         }
-        live[id] = own;
+        live[id] = live_here;
     }
     // A quadratic is as long as what it reads, which something else may read more of.
     for (id, node) in graph.nodes.iter().enumerate() {
@@ -99,14 +99,14 @@ fn live(graph: &Graph) -> Vec<Vec<bool>> {
 /// The rows and columns that are kept.
 fn kept(weights: &Matrix, rows: &[bool], columns: &[bool]) -> Matrix {
     let mut left = 0;
-    let place = columns.iter().map(|&live| {
+    let new_index = columns.iter().map(|&live| {
         left += usize::from(live);
         left.saturating_sub(1)
     });
-    let place: Vec<usize> = place.collect();
+    let new_index: Vec<usize> = new_index.collect();
     let mut out = Matrix::with_columns(left);
     for r in (0..weights.rows()).filter(|&r| rows[r]) {
-        out.push_row(weights.row(r).filter(|(c, _)| columns[*c]).map(|(c, w)| (place[c], w)));
+        out.push_row(weights.row(r).filter(|(c, _)| columns[*c]).map(|(c, w)| (new_index[c], w)));
     }
     out
 }
@@ -120,8 +120,7 @@ fn retain<T>(values: &mut Vec<T>, live: &[bool]) {
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
-    use crate::passes::fold_affine::merge;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, random_model};
 
     fn wide(image: &[f32]) -> Vec<f64> {
@@ -150,9 +149,9 @@ mod tests {
         let mut shrunk = 0;
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = sparse(merge(import(&model, 2.0).unwrap()));
-            let after = drop_dead(before.clone());
-            check(&after, "dead").unwrap();
+            let before = sparse(graph_after("fold_affine", &model));
+            let after = drop_dead_elements(before.clone());
+            check(&after, "drop_dead_elements").unwrap();
             assert_eq!((after.len(0), after.len(after.output)), (before.len(0), before.len(before.output)));
             let size = |g: &Graph| (1..g.nodes.len()).map(|id| g.len(id)).sum::<usize>();
             shrunk += usize::from(size(&after) < size(&before));
@@ -161,7 +160,7 @@ mod tests {
                 close(&evaluate(&after, &wide(&image))[after.output], &expected, 1e-9, seed);
             }
             // What is left is read or is all there is of its node.
-            assert_eq!(drop_dead(after.clone()), after, "seed {seed}");
+            assert_eq!(drop_dead_elements(after.clone()), after, "seed {seed}");
         }
         assert!(shrunk > 20, "{shrunk} of 60 networks");
     }

@@ -5,21 +5,21 @@ use crate::network::graph::{Graph, NodeId, Op, Term, collect_terms};
 use crate::network::matrix::Matrix;
 
 /// Composing may cost at most this many times the products it starts from, so that compile time stays linear.
-const WORK_LIMIT: usize = 128;
+const MAX_COMPOSE_RATIO: usize = 128;
 
 /// Merges until nothing more can be.
-pub(crate) fn merge(mut graph: Graph) -> Graph {
+pub(crate) fn fold_affine(mut graph: Graph) -> Graph {
     for id in 1..graph.nodes.len() {
         let users = graph.users().swap_remove(id);
         if id != graph.output && !users.is_empty() {
-            fold(&mut graph, id, &users);
+            fold_into_users(&mut graph, id, &users);
         }
     }
     compact(graph)
 }
 
 /// Composes node `id` into all its users if the products do not grow.
-fn fold(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
+fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
     let Op::Affine { terms: inner, bias: inner_bias } = &graph.nodes[id].op else { return };
     let inner_entries: usize = inner.iter().map(|t| t.weights.entries()).sum();
     let mut replaced = Vec::with_capacity(users.len());
@@ -28,7 +28,7 @@ fn fold(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
         let Op::Affine { terms, bias } = &graph.nodes[user].op else { return };
         let Some(outer) = terms.iter().find(|t| t.input == id) else { return };
         let work: usize = inner.iter().map(|t| outer.weights.compose_work(&t.weights)).sum();
-        if work > WORK_LIMIT * (inner_entries + outer.weights.entries()) {
+        if work > MAX_COMPOSE_RATIO * (inner_entries + outer.weights.entries()) {
             return;
         }
         let mut merged: Vec<Term> = terms.iter().filter(|t| t.input != id).cloned().collect();
@@ -96,7 +96,7 @@ fn compact(graph: Graph) -> Graph {
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{batch_norm, close, conv, images, linear, model_with, pool, random_model, square};
 
     fn wide(image: &[f32]) -> Vec<f64> {
@@ -107,9 +107,9 @@ mod tests {
     fn merging_preserves_meaning_and_never_adds_products() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = import(&model, 2.0).unwrap();
-            let after = merge(before.clone());
-            check(&after, "merge").unwrap();
+            let before = graph_after("import", &model);
+            let after = fold_affine(before.clone());
+            check(&after, "fold_affine").unwrap();
             let count = |g: &Graph| -> usize {
                 g.nodes.iter().map(|n| if let Op::Affine { terms, .. } = &n.op { products(terms) } else { 0 }).sum()
             };
@@ -131,7 +131,7 @@ mod tests {
             square("act"),
             linear("fc", 3, 8),
         ]);
-        let graph = merge(import(&model, 2.0).unwrap());
+        let graph = graph_after("fold_affine", &model);
         assert_eq!(graph.nodes.iter().map(|n| n.label.as_str()).collect::<Vec<_>>(), ["input", "conv", "act", "fc"]);
         let mut folded = graph.nodes[1].folded.clone();
         folded.sort();
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn pooling_stays_before_a_dense_layer_where_merging_would_add_products() {
         let model = model_with(vec![conv("conv", 2, 1, 3, 1), square("act"), pool("pool", 2), linear("fc", 10, 8)]);
-        let graph = merge(import(&model, 2.0).unwrap());
+        let graph = graph_after("fold_affine", &model);
         assert!(graph.nodes.iter().any(|n| n.label == "pool"), "32 + 80 products are fewer than 320");
     }
 }

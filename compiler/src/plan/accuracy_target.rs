@@ -4,42 +4,44 @@
 use crate::network::activations::{Values, forward};
 use crate::network::calibration::products;
 use crate::network::graph::Graph;
-use crate::plan::simulate_noise::{Lost, Prediction, top};
-use crate::{Error, Options, Result};
+use crate::options::Options;
+use crate::plan::simulate_noise::{MarginLoss, Prediction, top1_margin};
+use crate::{Error, Result};
 
 /// Images whose margins are looked at, at most.
-const MOST: usize = 4096;
+const MAX_MARGIN_IMAGES: usize = 4096;
 /// Images times products that looking at them may take.
-const WORK: usize = 1 << 30;
+const MAX_MARGIN_PRODUCTS: usize = 1 << 30;
 /// Images looked at together.
-const AT_ONCE: usize = 64;
+const IMAGES_PER_CHUNK: usize = 64;
 /// No larger error is ever needed, in units of the mean margin.
-const LARGEST: f64 = 10.0;
+const MAX_ERROR_IN_MARGINS: f64 = 10.0;
 /// A class is believed to lose otherwise than all the others by as many simulated images as it has, against this many of all.
-const PRIOR: f64 = 8.0;
+const CLASS_PRIOR_IMAGES: f64 = 8.0;
 /// Errors this many times larger or smaller than the simulated ones are looked at.
-const FACTORS: (f64, f64) = (1e-3, 1e3);
+const ERROR_FACTORS: (f64, f64) = (1e-3, 1e3);
 
 /// The error that a plan may spend.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Target {
+pub(crate) struct AccuracyTarget {
     /// Error of the outputs to start from.
     pub(crate) deviation: f64,
     /// The agreement asked for, if one is.
-    asked: Option<f64>,
+    requested: Option<f64>,
     /// Of every image given, its class and the distance of its two largest outputs.
     margins: Vec<(usize, f64)>,
 }
 
-impl Target {
+impl AccuracyTarget {
     /// From the options; margins are measured on `images`.
     pub(crate) fn new(graph: &Graph, options: &Options, images: &[Vec<f32>]) -> Result<Self> {
-        let taken = MOST.min(images.len()).min(WORK / products(graph).max(1));
+        let count = MAX_MARGIN_IMAGES.min(images.len()).min(MAX_MARGIN_PRODUCTS / products(graph).max(1));
         let chosen: Vec<&[f32]> =
-            (0..taken).filter_map(|i| images.get(i * images.len() / taken)).map(Vec::as_slice).collect();
-        let margins: Vec<(usize, f64)> = chosen.chunks(AT_ONCE).flat_map(|images| margins(graph, images)).collect();
-        let Some(asked) = options.agreement else {
-            return Ok(Self { deviation: options.logit_error, asked: None, margins });
+            (0..count).filter_map(|i| images.get(i * images.len() / count)).map(Vec::as_slice).collect();
+        let margins: Vec<(usize, f64)> =
+            chosen.chunks(IMAGES_PER_CHUNK).flat_map(|images| margins(graph, images)).collect();
+        let Some(requested) = options.agreement else {
+            return Ok(Self { deviation: options.logit_error, requested: None, margins });
         };
         if margins.is_empty() {
             return Err(Error::Option {
@@ -50,29 +52,29 @@ impl Target {
                         .into(),
             });
         }
-        let reachable = agreement(&margins, &even(0.0));
-        if reachable < asked {
+        let reachable = agreement(&margins, &zero_mean(0.0));
+        if reachable < requested {
             let expected = format!(
                 "at most {reachable}: the two largest outputs of the other images are equal, any error decides"
             );
-            return Err(Error::Option { option: "agreement", found: asked.to_string(), expected });
+            return Err(Error::Option { option: "agreement", found: requested.to_string(), expected });
         }
         // To start with, an error that is the same for all; simulations say what it really does.
-        let deviation = largest_difference(&margins, asked) / std::f64::consts::SQRT_2;
-        Ok(Self { deviation, asked: Some(asked), margins })
+        let deviation = largest_difference(&margins, requested) / std::f64::consts::SQRT_2;
+        Ok(Self { deviation, requested: Some(requested), margins })
     }
 
     /// What a plan spends of the error; 1 is all of it.
-    pub(crate) fn spent(&self, prediction: &Prediction) -> f64 {
-        let Some(asked) = self.asked else { return prediction.output / self.deviation };
-        let losses = Losses::of(&prediction.lost);
-        let enough = |factor: f64| agreement(&self.margins, &losses.scaled(factor)) >= asked;
-        1.0 / largest(FACTORS, enough)
+    pub(crate) fn budget_used(&self, prediction: &Prediction) -> f64 {
+        let Some(requested) = self.requested else { return prediction.output / self.deviation };
+        let losses = Losses::of(&prediction.margin_losses);
+        let enough = |factor: f64| agreement(&self.margins, &losses.scaled(factor)) >= requested;
+        1.0 / largest(ERROR_FACTORS, enough)
     }
 
     /// The share of images whose largest output stays the largest, if there were any.
     pub(crate) fn agreement(&self, prediction: &Prediction) -> Option<f64> {
-        (!self.margins.is_empty()).then(|| agreement(&self.margins, &Losses::of(&prediction.lost)))
+        (!self.margins.is_empty()).then(|| agreement(&self.margins, &Losses::of(&prediction.margin_losses)))
     }
 }
 
@@ -85,12 +87,12 @@ struct Losses {
 
 impl Losses {
     /// Of the simulated images; classes with few of them lean on all.
-    fn of(lost: &[Lost]) -> Self {
-        let all = moments(lost.iter().map(|l| l.margin));
-        let classes = lost.iter().map(|l| l.class + 1).max().unwrap_or(0);
+    fn of(margin_losses: &[MarginLoss]) -> Self {
+        let all = moments(margin_losses.iter().map(|l| l.margin));
+        let classes = margin_losses.iter().map(|l| l.class + 1).max().unwrap_or(0);
         let class = |c: usize| {
-            let own = || lost.iter().filter(|l| l.class == c).map(|l| l.margin);
-            let trust = own().count() as f64 / (own().count() as f64 + PRIOR);
+            let own = || margin_losses.iter().filter(|l| l.class == c).map(|l| l.margin);
+            let trust = own().count() as f64 / (own().count() as f64 + CLASS_PRIOR_IMAGES);
             let (mean, variance) = moments(own());
             // A single image has no variance of its own.
             let variance = if own().count() > 1 { variance } else { all.1 };
@@ -108,7 +110,7 @@ impl Losses {
 }
 
 /// Errors without a preference, of this deviation.
-fn even(deviation: f64) -> Losses {
+fn zero_mean(deviation: f64) -> Losses {
     Losses { classes: Vec::new(), all: (0.0, deviation) }
 }
 
@@ -122,7 +124,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 /// Of every image, its class and the distance of its two largest outputs.
 fn margins(graph: &Graph, images: &[&[f32]]) -> Vec<(usize, f64)> {
     let outputs = forward(graph, Values::from_images(graph.len(0), images)).swap_remove(graph.output);
-    let of = |s: usize| top(&outputs.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<_>>());
+    let of = |s: usize| top1_margin(&outputs.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<_>>());
     (0..images.len()).filter_map(of).collect()
 }
 
@@ -130,15 +132,15 @@ fn margins(graph: &Graph, images: &[&[f32]]) -> Vec<(usize, f64)> {
 fn agreement(margins: &[(usize, f64)], losses: &Losses) -> f64 {
     let stays = |&(class, margin): &(usize, f64)| {
         let (mean, deviation) = losses.classes.get(class).copied().unwrap_or(losses.all);
-        1.0 - below((mean - margin) / deviation.max(f64::MIN_POSITIVE))
+        1.0 - normal_cdf((mean - margin) / deviation.max(f64::MIN_POSITIVE))
     };
     margins.iter().map(stays).sum::<f64>() / margins.len().max(1) as f64
 }
 
 /// The largest error at which the agreement is as asked, if it is the same for all.
-fn largest_difference(margins: &[(usize, f64)], asked: f64) -> f64 {
+fn largest_difference(margins: &[(usize, f64)], requested: f64) -> f64 {
     let mean = margins.iter().map(|m| m.1).sum::<f64>() / margins.len().max(1) as f64;
-    largest((0.0, LARGEST * mean), |difference| agreement(margins, &even(difference)) >= asked)
+    largest((0.0, MAX_ERROR_IN_MARGINS * mean), |difference| agreement(margins, &zero_mean(difference)) >= requested)
 }
 
 /// The largest of a range for which something holds that holds below it, by bisection.
@@ -151,7 +153,7 @@ fn largest((mut low, mut high): (f64, f64), holds: impl Fn(f64) -> bool) -> f64 
 }
 
 /// The normal distribution function, to 1e-7: Abramowitz and Stegun 26.2.17.
-fn below(x: f64) -> f64 {
+fn normal_cdf(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
     let poly =
         t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
@@ -166,24 +168,24 @@ mod tests {
     #[test]
     fn the_normal_distribution_is_that_of_the_tables() {
         for (x, p) in [(0.0, 0.5), (1.0, 0.841_344_75), (-1.96, 0.024_997_9), (3.0, 0.998_650_1)] {
-            assert!((below(x) - p).abs() < 2e-7, "{x}: {}", below(x));
+            assert!((normal_cdf(x) - p).abs() < 2e-7, "{x}: {}", normal_cdf(x));
         }
     }
 
     #[test]
     fn the_error_found_spends_the_agreement_asked() {
         let margins: Vec<(usize, f64)> = (0..1000).map(|i| (i % 3, i as f64 / 100.0)).collect();
-        for asked in [0.9, 0.99, 0.999] {
-            let difference = largest_difference(&margins, asked);
-            assert!((agreement(&margins, &even(difference)) - asked).abs() < 1e-6);
+        for requested in [0.9, 0.99, 0.999] {
+            let difference = largest_difference(&margins, requested);
+            assert!((agreement(&margins, &zero_mean(difference)) - requested).abs() < 1e-6);
         }
         // Uniform margins of density 0.1: the share that flips is 0.1 E|e| / 2 = 0.1 * 0.4 * deviation.
-        assert!((1.0 - agreement(&margins, &even(0.25)) - 0.1 * 0.25 * 0.398_942).abs() < 6e-4);
+        assert!((1.0 - agreement(&margins, &zero_mean(0.25)) - 0.1 * 0.25 * 0.398_942).abs() < 6e-4);
     }
 
     #[test]
     fn ties_are_lost_half_the_time_at_any_error() {
-        assert!((agreement(&[0.0, 0.0, 1.0, 1.0].map(|m| (0, m)), &even(0.0)) - 0.75).abs() < 1e-6);
+        assert!((agreement(&[0.0, 0.0, 1.0, 1.0].map(|m| (0, m)), &zero_mean(0.0)) - 0.75).abs() < 1e-6);
     }
 
     #[test]
@@ -191,21 +193,22 @@ mod tests {
         // One class in four loses 5 every time, and most of its margins are smaller; the others lose nothing.
         let margins: Vec<(usize, f64)> = (0..400).map(|i| (i % 4, 4.0)).collect();
         let noise = |i: usize| if i.is_multiple_of(8) { 0.1 } else { -0.1 };
-        let lost: Vec<Lost> =
-            (0..256).map(|i| Lost { class: i % 4, margin: noise(i) + if i % 4 == 3 { 5.0 } else { 0.0 } }).collect();
-        let target = Target { deviation: 1.0, asked: Some(0.9), margins };
-        let prediction = Prediction { nodes: Vec::new(), output: 1.0, lost };
+        let margin_losses: Vec<MarginLoss> = (0..256)
+            .map(|i| MarginLoss { class: i % 4, margin: noise(i) + if i % 4 == 3 { 5.0 } else { 0.0 } })
+            .collect();
+        let target = AccuracyTarget { deviation: 1.0, requested: Some(0.9), margins };
+        let prediction = Prediction { nodes: Vec::new(), output: 1.0, margin_losses };
         let found = target.agreement(&prediction).unwrap();
         assert!((0.74..0.82).contains(&found), "{found}");
-        assert!(target.spent(&prediction) > 1.0);
-        let few: Vec<Lost> = prediction.lost.iter().filter(|l| l.class != 3).copied().collect();
-        let fewer = Prediction { lost: few, ..prediction };
-        assert!(target.agreement(&fewer).unwrap() > 0.999 && target.spent(&fewer) < 0.1);
+        assert!(target.budget_used(&prediction) > 1.0);
+        let few: Vec<MarginLoss> = prediction.margin_losses.iter().filter(|l| l.class != 3).copied().collect();
+        let fewer = Prediction { margin_losses: few, ..prediction };
+        assert!(target.agreement(&fewer).unwrap() > 0.999 && target.budget_used(&fewer) < 0.1);
     }
 
     #[test]
     fn margins_are_those_of_the_two_largest() {
-        assert_eq!(top(&[1.0, 5.0, 3.5]), Some((1, 1.5)));
-        assert_eq!(top(&[1.0]), None);
+        assert_eq!(top1_margin(&[1.0, 5.0, 3.5]), Some((1, 1.5)));
+        assert_eq!(top1_margin(&[1.0]), None);
     }
 }

@@ -1,30 +1,30 @@
-//! What the level planner needs to know of a graph, gathered once so that trying a plan costs microseconds. Must never
-//! depend on scales, primes or degrees.
+//! What the level planner needs to know of a graph, gathered once so that trying a plan costs microseconds; independent of
+//! scales, primes and degrees.
 
-use crate::network::activations::{Values, backward};
+use std::fmt;
+
+use crate::network::activations::{Values, sensitivities};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op, Term};
-use crate::options::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
-use crate::passes::equalise_rows::uniform;
-use crate::plan::level_plan::largest_weight;
+use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS, largest_weight, uniform};
 
 /// Bits at which the rounding of weights is tried out where trying all would take long: there are then so many weights that
 /// what rounding does at others follows by its step.
 const REFERENCE_BITS: u32 = 8;
 /// Products times images up to which all bits are tried.
-const CHEAP: usize = 1 << 22;
+const MAX_EXHAUSTIVE_PRODUCTS: usize = 1 << 22;
 
 /// A graph without its weights.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) nodes: Vec<NodeFacts>,
+pub(crate) struct GraphSummary {
+    pub(crate) nodes: Vec<NodeSummary>,
     pub(crate) output: NodeId,
 }
 
 /// One node.
 #[derive(Debug, Clone)]
-pub(crate) struct NodeFacts {
-    pub(crate) kind: Kind,
+pub(crate) struct NodeSummary {
+    pub(crate) kind: NodeKind,
     pub(crate) len: usize,
     /// log2 of the largest absolute value.
     pub(crate) log_bound: f64,
@@ -34,7 +34,7 @@ pub(crate) struct NodeFacts {
 
 /// One product of an affine map.
 #[derive(Debug, Clone)]
-pub(crate) struct TermFacts {
+pub(crate) struct TermSummary {
     pub(crate) input: NodeId,
     pub(crate) entries: usize,
     /// The largest absolute weight.
@@ -43,10 +43,10 @@ pub(crate) struct TermFacts {
 
 /// What the planner distinguishes.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum NodeKind {
     Input,
     Affine {
-        terms: Vec<TermFacts>,
+        terms: Vec<TermSummary>,
         /// Whether a square reads it: it then has two components and its scale is brought to the waterline.
         squared: bool,
         /// All weights have the same absolute value, or there are none: exact in integers.
@@ -59,10 +59,36 @@ pub(crate) enum Kind {
     },
 }
 
-/// Gathers the facts of a balanced graph. `traces` are its values for some images; rounding errors are taken `caution`
-/// times.
-pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values], caution: f64) -> Facts {
-    let slopes = backward(graph, traces, 1);
+/// One line for each node; every fourth rounding error.
+impl fmt::Display for GraphSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (id, node) in self.nodes.iter().enumerate() {
+            write!(f, "%{id} {} x bound 2^{:.2}, gain {:.2e}: ", node.len, node.log_bound, node.gain)?;
+            match &node.kind {
+                NodeKind::Input => writeln!(f, "input")?,
+                NodeKind::Square { input } => writeln!(f, "%{input}^2")?,
+                NodeKind::Affine { terms, squared, uniform, rounding } => {
+                    let entries: Vec<String> =
+                        terms.iter().map(|t| format!("{} * %{} up to {:.3e}", t.entries, t.input, t.largest)).collect();
+                    let rounding: Vec<String> = rounding.iter().step_by(4).map(|r| format!("{r:.1e}")).collect();
+                    let kind = [(squared, "squared"), (uniform, "uniform")].map(|(yes, w)| if *yes { w } else { "" });
+                    writeln!(f, "{} {} rounding {}", entries.join(" + "), kind.join(" "), rounding.join(" "))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gathers what the planner needs of a graph with equal rows. `activations` are its values for some images; rounding errors
+/// are taken `rounding_margin` times.
+pub(crate) fn summarise(
+    graph: &Graph,
+    bounds: &[Bounds],
+    activations: &[Values],
+    rounding_margin: f64,
+) -> GraphSummary {
+    let slopes = sensitivities(graph, activations, 1);
     let outputs = graph.len(graph.output).max(1) as f64;
     let mut squared = vec![false; graph.nodes.len()];
     for node in &graph.nodes {
@@ -74,44 +100,44 @@ pub(crate) fn gather(graph: &Graph, bounds: &[Bounds], traces: &[Values], cautio
         let kind = match &graph.nodes[id].op {
             Op::Affine { terms, .. } => {
                 let exact = uniform(graph, id);
-                let facts = terms.iter().map(|t| TermFacts {
+                let summary = terms.iter().map(|t| TermSummary {
                     input: t.input,
                     entries: t.weights.entries(),
                     largest: t.weights.values().iter().fold(0.0, |l, w| l.max(w.abs())),
                 });
-                Kind::Affine {
-                    terms: facts.collect(),
+                NodeKind::Affine {
+                    terms: summary.collect(),
                     squared: squared[id],
                     uniform: exact,
                     rounding: if exact {
                         Vec::new()
                     } else {
-                        rounding(terms, traces, &slopes[id], outputs / (caution * caution))
+                        rounding(terms, activations, &slopes[id], outputs / (rounding_margin * rounding_margin))
                     },
                 }
             }
-            Op::Square { input, .. } | Op::Quadratic { input, .. } => Kind::Square { input: *input },
-            Op::Input(_) => Kind::Input,
+            Op::Square { input, .. } | Op::Quadratic { input, .. } => NodeKind::Square { input: *input },
+            Op::Input(_) => NodeKind::Input,
         };
         let images = slopes[id].images().max(1) as f64;
-        NodeFacts {
+        NodeSummary {
             kind,
             len: graph.len(id),
             log_bound: bounds[id].largest().max(f64::MIN_POSITIVE).log2(),
             gain: slopes[id].all().iter().map(|v| v * v).sum::<f64>() / (images * outputs),
         }
     });
-    Facts { nodes: nodes.collect(), output: graph.output }
+    GraphSummary { nodes: nodes.collect(), output: graph.output }
 }
 
 /// What rounding all weights to so many bits does to the signed sum of the outputs, mean square over them. Tried out rather
 /// than derived: equal weights (a convolution's) have equal errors, which meet inputs that go together, and a few weights may
 /// be lucky.
-fn rounding(terms: &[Term], traces: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
+fn rounding(terms: &[Term], activations: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
     let largest = terms.iter().flat_map(|t| t.weights.values()).fold(0.0_f64, |l, w| l.max(w.abs()));
     let products: usize = terms.iter().map(|t| t.weights.entries()).sum();
     let images = slopes.images();
-    let inputs: Vec<Values> = terms.iter().map(|t| traces[t.input].centred()).collect();
+    let inputs: Vec<Values> = terms.iter().map(|t| activations[t.input].centred()).collect();
     let step = |bits: u32| largest / largest_weight(bits);
     let mean_square = |bits: u32| {
         let step = step(bits);
@@ -129,7 +155,7 @@ fn rounding(terms: &[Term], traces: &[Values], slopes: &Values, outputs: f64) ->
     if largest == 0.0 || images == 0 {
         return bits.map(|_| 0.0).collect();
     }
-    if products * images <= CHEAP {
+    if products * images <= MAX_EXHAUSTIVE_PRODUCTS {
         return bits.map(mean_square).collect();
     }
     let reference = mean_square(REFERENCE_BITS);

@@ -3,7 +3,7 @@
 use beaa_ckks::primes::{MAX_BITS, ntt_primes};
 
 /// Chains are far shorter than this.
-const MOST: usize = 32;
+const MAX_PRIMES_PER_WIDTH: usize = 32;
 
 /// Primes by width, descending, at one degree.
 #[derive(Debug, Clone)]
@@ -16,14 +16,14 @@ pub(crate) struct PrimeTable {
 #[derive(Debug, Clone)]
 pub(crate) struct Picker<'a> {
     table: &'a PrimeTable,
-    taken: Vec<usize>,
+    used: Vec<usize>,
 }
 
 impl PrimeTable {
     /// All widths from [`min_bits`] to the widest.
     pub(crate) fn new(degree: usize) -> Self {
         let of = |bits: u32| {
-            let tries = std::iter::successors(Some(MOST), |n| Some(n / 2).filter(|n| *n > 0));
+            let tries = std::iter::successors(Some(MAX_PRIMES_PER_WIDTH), |n| Some(n / 2).filter(|n| *n > 0));
             tries
                 .filter(|_| bits >= min_bits(degree))
                 .find_map(|n| ntt_primes(degree, bits, n, &[]).ok())
@@ -33,16 +33,16 @@ impl PrimeTable {
     }
 
     pub(crate) fn picker(&self) -> Picker<'_> {
-        Picker { table: self, taken: vec![0; self.by_bits.len()] }
+        Picker { table: self, used: vec![0; self.by_bits.len()] }
     }
 }
 
 impl Picker<'_> {
     /// The largest prime of this width that is still free.
     pub(crate) fn next(&mut self, bits: u32) -> Option<u64> {
-        let taken = self.taken.get_mut(bits as usize)?;
-        let prime = self.table.by_bits.get(bits as usize)?.get(*taken).copied()?;
-        *taken += 1;
+        let used = self.used.get_mut(bits as usize)?;
+        let prime = self.table.by_bits.get(bits as usize)?.get(*used).copied()?;
+        *used += 1;
         Some(prime)
     }
 }

@@ -1,5 +1,5 @@
 //! Searches, rounds and simulates until the cheapest plan is found whose simulated error is within what was asked for: the
-//! search knows the error of a typical rounding only. Must never return a plan that was not simulated.
+//! search knows the error of a typical rounding only. Every plan returned was simulated.
 
 use beaa_ir::ckks::Alternative;
 
@@ -7,96 +7,103 @@ use crate::error::{Error, Result};
 use crate::network::activations::Values;
 use crate::network::graph::Graph;
 use crate::options::Options;
-use crate::pass_timer::Clock;
-use crate::passes::quantise_weights::{Integers, round};
-use crate::plan::accuracy_target::Target;
-use crate::plan::alternatives::Why;
-use crate::plan::graph_summary::Facts;
-use crate::plan::level_plan::{Choice, Plan, plan};
+use crate::pass_runner::{PassRunner, Product};
+use crate::passes::quantise_weights::{QuantisedWeights, quantise_weights};
+use crate::plan::accuracy_target::AccuracyTarget;
+use crate::plan::alternatives::ChosenPlan;
+use crate::plan::assign_levels::assign_levels;
+use crate::plan::graph_summary::GraphSummary;
+use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
-use crate::plan::search::{Ring, Tables, better, knobs, search, turned};
-use crate::plan::simulate_noise::{Prediction, predict};
+use crate::plan::search::{Ring, Tables, better, search};
+use crate::plan::simulate_noise::{Prediction, simulate_noise};
+use crate::plan::variables::{stepped, variables};
 
 /// Attempts at a plan.
-const ATTEMPTS: usize = 12;
+const MAX_ATTEMPTS: usize = 12;
 /// Attempts to spend what the search took for error and is none.
-const MORE: usize = 3;
+const MAX_EXTRA_ATTEMPTS: usize = 3;
 /// No such attempt where the simulated error is at least so much of what the search took it for.
-const TRUE_ENOUGH: f64 = 0.9;
+const ACCEPTED_RATIO: f64 = 0.9;
 /// Single bits that are taken away afterwards, at most.
-const POLISH: usize = 6;
+const MAX_POLISH_STEPS: usize = 6;
 
 /// A plan that meets the target, in integers, and what it leads to.
-pub(crate) struct Settled {
-    pub(crate) choice: Choice,
-    pub(crate) plan: Plan,
-    pub(crate) integers: Integers,
+pub(crate) struct RefinedPlan {
+    pub(crate) plan: LevelPlan,
+    pub(crate) quantised: QuantisedWeights,
     pub(crate) prediction: Prediction,
     pub(crate) alternatives: Vec<Alternative>,
 }
 
 /// What the passes before have found out, and what is asked for.
 #[derive(Clone, Copy)]
-pub(crate) struct Task<'a> {
+pub(crate) struct RefineTask<'a> {
     pub(crate) graph: &'a Graph,
-    pub(crate) facts: &'a Facts,
-    pub(crate) traces: &'a [Values],
+    pub(crate) summary: &'a GraphSummary,
+    pub(crate) activations: &'a [Values],
+    /// Of every node, the mean of each element.
     pub(crate) means: &'a [Vec<f64>],
     pub(crate) options: &'a Options,
-    pub(crate) target: &'a Target,
+    pub(crate) target: &'a AccuracyTarget,
     pub(crate) rings: &'a [Ring],
-    pub(crate) caution: f64,
+    pub(crate) rounding_margin: f64,
 }
 
 /// The cheapest plan found.
-pub(crate) fn settle(task: Task<'_>, clock: &mut Clock) -> Result<Settled> {
+///
+/// # Errors
+/// As [`search`] where no plan meets the target.
+pub(crate) fn refine(task: RefineTask<'_>, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
     let mut tables = Tables::new();
-    let mut best = task.search(&mut tables, clock)?;
-    let rejected = task.polish(&mut best, &mut tables, clock)?;
-    let Task { graph, facts, options, rings, target, .. } = task;
-    let simulated = target.spent(&best.prediction) * target.deviation;
-    best.alternatives = clock.time("why", || {
-        let why = Why { graph, facts, options, rings, choice: &best.choice, plan: &best.plan, rejected: &rejected };
-        why.alternatives(simulated, target.deviation, &mut tables)
+    let mut best = task.search(&mut tables, passes)?;
+    let rejected = task.polish(&mut best, &mut tables, passes)?;
+    let RefineTask { graph, summary, options, rings, target, .. } = task;
+    let simulated = target.budget_used(&best.prediction) * target.deviation;
+    best.alternatives = passes.time("alternatives", || {
+        let chosen = ChosenPlan { graph, summary, options, rings, plan: &best.plan, rejected: &rejected };
+        chosen.alternatives(simulated, target.deviation, &mut tables)
     });
     Ok(best)
 }
 
-impl Task<'_> {
-    /// Rounds and simulates. Also returns what the plan spends of the error.
-    fn simulate(&self, choice: Choice, plan: Plan, clock: &mut Clock) -> Result<(Settled, f64)> {
-        let integers = clock.time("integers", || round(self.graph, &choice, &plan, self.means))?;
-        let prediction =
-            clock.time("predict", || predict(self.graph, &integers, &choice, &plan, self.traces, self.caution));
-        let spent = self.target.spent(&prediction);
-        Ok((Settled { choice, plan, integers, prediction, alternatives: Vec::new() }, spent))
+impl RefineTask<'_> {
+    /// Rounds and simulates. Also returns the share of the allowed error that the plan uses.
+    fn simulate(&self, plan: LevelPlan, passes: &mut PassRunner<'_>) -> Result<(RefinedPlan, f64)> {
+        let quantised = passes.time("quantise_weights", || quantise_weights(self.graph, &plan, self.means))?;
+        let prediction = passes.time("simulate_noise", || {
+            simulate_noise(self.graph, &quantised, &plan, self.activations, self.rounding_margin)
+        });
+        let budget_used = self.target.budget_used(&prediction);
+        Ok((RefinedPlan { plan, quantised, prediction, alternatives: Vec::new() }, budget_used))
     }
 
     /// Searches again with more or less of the error as long as the simulation says something else than the search.
-    fn search(&self, tables: &mut Tables, clock: &mut Clock) -> Result<Settled> {
+    fn search(&self, tables: &mut Tables, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
         let target = self.target;
         let (mut allowed, mut closest) = (target.deviation, f64::INFINITY);
-        let mut best: Option<Settled> = None;
-        let mut more = 0;
-        for _ in 0..ATTEMPTS {
-            let found = clock.time("search", || search(self.facts, self.options, self.rings, allowed, tables));
-            let (choice, plan) = match found {
+        let mut best: Option<RefinedPlan> = None;
+        let mut extra_attempts = 0;
+        for _ in 0..MAX_ATTEMPTS {
+            let found = passes.time("search", || search(self.summary, self.options, self.rings, allowed, tables));
+            let plan = match found {
                 Ok(found) => found,
                 Err(_) if best.is_some() => break,
-                Err(e) => return Err(as_asked(e, closest, target)),
+                Err(e) => return Err(as_requested(e, closest, target)),
             };
-            let (next, spent) = self.simulate(choice, plan, clock)?;
-            closest = closest.min(spent * target.deviation);
+            passes.show("search", Product::Plan(&plan));
+            let (next, budget_used) = self.simulate(plan, passes)?;
+            closest = closest.min(budget_used * target.deviation);
             let ratio = ratio(&next, target);
-            let meets = spent <= 1.0;
+            let meets = budget_used <= 1.0;
             if meets {
                 if best.as_ref().is_some_and(|b| !better(&next.plan, &b.plan)) {
                     break;
                 }
                 best = Some(next);
             }
-            more += usize::from(best.is_some());
-            if more > MORE || (meets && ratio >= TRUE_ENOUGH) {
+            extra_attempts += usize::from(best.is_some());
+            if extra_attempts > MAX_EXTRA_ATTEMPTS || (meets && ratio >= ACCEPTED_RATIO) {
                 break;
             }
             let next = 0.98 * target.deviation / ratio;
@@ -105,33 +112,37 @@ impl Task<'_> {
         best.ok_or_else(|| {
             let remedy = "accept a larger error, leave `input_bits` and `weight_bits` to the compiler, or train for \
                           smaller outputs";
-            Error::Precision { best: closest, asked: target.deviation, remedy }
+            Error::Precision { best: closest, requested: target.deviation, remedy }
         })
     }
 
-    /// Takes away single bits where the simulation leaves room that the search did not see; returns the choices that were
+    /// Takes away single bits where the simulation leaves error that the search did not see; returns the choices that were
     /// simulated in vain.
-    fn polish(&self, best: &mut Settled, tables: &mut Tables, clock: &mut Clock) -> Result<Vec<Choice>> {
+    fn polish(
+        &self,
+        best: &mut RefinedPlan,
+        tables: &mut Tables,
+        passes: &mut PassRunner<'_>,
+    ) -> Result<Vec<PlanChoice>> {
         let mut rejected = Vec::new();
-        let knobs = knobs(self.facts, self.options);
-        let Some(&Ring { degree, allowed }) = self.rings.iter().find(|r| r.degree == best.plan.degree) else {
-            return Ok(rejected);
-        };
+        let variables = variables(self.summary, self.options);
+        let ring = self.rings.iter().find(|r| r.degree == best.plan.degree);
+        let &Ring { degree, allowed } = ring.unwrap_or_else(|| unreachable!("a plan of no ring that was searched"));
         let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
-        for _ in 0..POLISH {
+        for _ in 0..MAX_POLISH_STEPS {
             let ratio = ratio(best, self.target);
-            let next = knobs.iter().find_map(|&knob| {
-                let choice = turned(&best.choice, knob, -1).filter(|c| !rejected.contains(c))?;
-                let plan = plan(self.facts, &choice, primes, allowed)?;
+            let next = variables.iter().find_map(|&variable| {
+                let choice = stepped(&best.plan.choice, variable, -1).filter(|c| !rejected.contains(c))?;
+                let plan = assign_levels(self.summary, choice, primes, allowed)?;
                 let fits = plan.log_qp <= f64::from(allowed)
                     && plan.variance.sqrt() * ratio <= self.target.deviation
                     && better(&plan, &best.plan);
-                fits.then_some((choice, plan))
+                fits.then_some(plan)
             });
-            let Some((choice, plan)) = next else { break };
-            let (next, spent) = self.simulate(choice, plan, clock)?;
-            if spent > 1.0 {
-                rejected.push(next.choice);
+            let Some(plan) = next else { break };
+            let (next, budget_used) = self.simulate(plan, passes)?;
+            if budget_used > 1.0 {
+                rejected.push(next.plan.choice);
             } else {
                 *best = next;
             }
@@ -141,17 +152,19 @@ impl Task<'_> {
 }
 
 /// What an error is to what the search takes it for.
-fn ratio(settled: &Settled, target: &Target) -> f64 {
-    target.spent(&settled.prediction) * target.deviation / settled.plan.variance.sqrt().max(f64::MIN_POSITIVE)
+fn ratio(refined: &RefinedPlan, target: &AccuracyTarget) -> f64 {
+    target.budget_used(&refined.prediction) * target.deviation / refined.plan.variance.sqrt().max(f64::MIN_POSITIVE)
 }
 
 /// A search that failed after its target was tightened is reported with the error that was asked for, and the best one
 /// predicted so far.
-fn as_asked(error: Error, closest: f64, target: &Target) -> Error {
+fn as_requested(error: Error, closest: f64, target: &AccuracyTarget) -> Error {
     match error {
-        Error::Precision { remedy, best, .. } => {
-            Error::Precision { best: if closest.is_finite() { closest } else { best }, asked: target.deviation, remedy }
-        }
+        Error::Precision { remedy, best, .. } => Error::Precision {
+            best: if closest.is_finite() { closest } else { best },
+            requested: target.deviation,
+            remedy,
+        },
         other => other,
     }
 }

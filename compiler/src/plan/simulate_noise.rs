@@ -1,14 +1,13 @@
-//! Pass `predict`: runs the rounded network on the sample, without noise and with noise of the size that the scheme makes at
-//! every step, and compares: what rounding and what encryption do to every layer, all dependences included. Must never
-//! add a noise that the program's steps do not make, nor leave one out.
+//! Runs the rounded network on the sample, without noise and with noise of the size that the scheme makes at every step, and
+//! compares: what rounding and what encryption do to every layer, all dependences included.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::network::activations::{Values, squared};
 use crate::network::graph::Graph;
-use crate::passes::quantise_weights::{Integers, Rounded};
-use crate::plan::level_plan::{Choice, Plan, Planned};
+use crate::passes::quantise_weights::{QuantisedMap, QuantisedWeights};
+use crate::plan::level_plan::{LevelPlan, Planned, PlannedStep};
 use crate::plan::noise;
 
 /// Root mean squares over the elements of a value and over images, in the value's own units (integer over scale).
@@ -28,12 +27,12 @@ pub(crate) struct Prediction {
     /// Of the outputs, against the model.
     pub(crate) output: f64,
     /// What each simulated image loses of its margin; empty for a single output.
-    pub(crate) lost: Vec<Lost>,
+    pub(crate) margin_losses: Vec<MarginLoss>,
 }
 
 /// What errors do to one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Lost {
+pub(crate) struct MarginLoss {
     /// Its exact class.
     pub(crate) class: usize,
     /// How much nearer the largest other output comes to that of its class.
@@ -42,164 +41,173 @@ pub(crate) struct Lost {
 
 /// A value as it is on the way: without and with noise, log2 of its scale, and its limbs.
 #[derive(Clone)]
-struct Simulated {
+struct SimulatedValue {
     clean: Values,
     noisy: Values,
     /// Elements that depend on the input: a constant is encrypted as itself, and stays it.
-    secret: Vec<bool>,
+    input_dependent: Vec<bool>,
     log_scale: f64,
     limbs: usize,
 }
 
-/// Simulates a plan on the images whose exact values are `traces`. Rounding errors are taken `caution` times.
-pub(crate) fn predict(
+/// Simulates a plan on the images whose exact values are `activations`. Rounding errors are taken `rounding_margin` times.
+pub(crate) fn simulate_noise(
     graph: &Graph,
-    integers: &Integers,
-    choice: &Choice,
-    plan: &Plan,
-    traces: &[Values],
-    caution: f64,
+    quantised: &QuantisedWeights,
+    plan: &LevelPlan,
+    activations: &[Values],
+    rounding_margin: f64,
 ) -> Prediction {
-    let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let mut prediction = Prediction { nodes: vec![Deviation::default(); traces.len()], output: 0.0, lost: Vec::new() };
-    let Some(input) = traces.first() else { return prediction };
-    let log_scale = f64::from(choice.input_bits);
-    let mut first = Simulated {
+    let input = &activations[0];
+    let mut first = SimulatedValue {
         clean: input.clone(),
         noisy: input.clone(),
-        secret: vec![true; input.len()],
-        log_scale,
+        input_dependent: vec![true; input.len()],
+        log_scale: f64::from(plan.choice.input_bits),
         limbs: plan.moduli.len(),
     };
-    add_noise(&mut first, noise::fresh(plan.degree), &mut rng);
-    let mut values: Vec<Option<Simulated>> = vec![None; plan.steps.len() + 1];
-    values[0] = Some(first);
-    let last_use = last_uses(plan);
-    for made in 0..values.len() {
-        if made > 0 {
-            let value = step(
-                &plan.steps[made - 1].op,
-                integers.maps[plan.steps[made - 1].node].as_ref(),
-                plan,
-                &mut values,
-                &last_use,
-                &mut rng,
-                made,
-            );
-            values[made] = value;
-        }
-        let Some(value) = values[made].as_ref() else { continue };
-        for id in (0..traces.len()).filter(|&id| plan.values[id] == made) {
-            let mut found = compare(value, &traces[id], integers.units[id]);
-            found.rounding *= caution;
-            if id == graph.output {
+    let mut simulation = Simulation {
+        plan,
+        quantised,
+        last_use: last_uses(plan),
+        values: vec![None; plan.steps.len() + 1],
+        rng: ChaCha8Rng::seed_from_u64(2),
+    };
+    let mut prediction =
+        Prediction { nodes: vec![Deviation::default(); activations.len()], output: 0.0, margin_losses: Vec::new() };
+    let mut record = |id: usize, value: &SimulatedValue| {
+        for node in (0..activations.len()).filter(|&node| plan.values[node] == id) {
+            let mut found = compare(value, &activations[node], quantised.units[node]);
+            found.rounding *= rounding_margin;
+            if node == graph.output {
                 prediction.output = found.encryption.hypot(found.rounding);
-                prediction.lost = lost(&value.noisy, &traces[id]);
+                prediction.margin_losses = margin_losses(&value.noisy, &activations[node]);
             }
-            prediction.nodes[id] = found;
+            prediction.nodes[node] = found;
         }
+    };
+    add_noise(&mut first, noise::fresh(plan.degree), &mut simulation.rng);
+    record(0, &first);
+    simulation.values[0] = Some(first);
+    for index in 0..plan.steps.len() {
+        let value = simulation.step(index);
+        record(index + 1, &value);
+        simulation.values[index + 1] = Some(value);
     }
     prediction
 }
 
-/// The last step that reads each value.
-fn last_uses(plan: &Plan) -> Vec<usize> {
+/// The last step that reads each value, counted from 1 as the steps' results are.
+fn last_uses(plan: &LevelPlan) -> Vec<usize> {
     let mut last = vec![0; plan.steps.len() + 1];
     for (i, step) in plan.steps.iter().enumerate() {
-        reads(&step.op).into_iter().for_each(|v| last[v] = i + 1);
+        step.op.inputs().into_iter().for_each(|v| last[v] = i + 1);
     }
     last
 }
 
-fn reads(op: &Planned) -> Vec<usize> {
-    match op {
-        Planned::Linear { inputs, .. } => inputs.clone(),
-        Planned::ScaleUp { input, .. }
-        | Planned::Square { input }
-        | Planned::Relinearise { input }
-        | Planned::Rescale { input }
-        | Planned::DropLimbs { input, .. } => vec![*input],
-    }
+/// The values that are still needed, by number.
+struct Simulation<'a> {
+    plan: &'a LevelPlan,
+    quantised: &'a QuantisedWeights,
+    last_use: Vec<usize>,
+    values: Vec<Option<SimulatedValue>>,
+    rng: ChaCha8Rng,
 }
 
-fn step(
-    op: &Planned,
-    map: Option<&Rounded>,
-    plan: &Plan,
-    values: &mut [Option<Simulated>],
-    last_use: &[usize],
-    rng: &mut ChaCha8Rng,
-    made: usize,
-) -> Option<Simulated> {
-    let inputs = reads(op);
-    let mut value = match op {
-        Planned::Linear { .. } => linear(map?, &inputs, values)?,
-        // A value that nobody reads later is changed in place.
-        _ if last_use[inputs[0]] == made => values[inputs[0]].take()?,
-        _ => values[inputs[0]].clone()?,
-    };
-    match op {
-        Planned::Linear { .. } => {}
-        Planned::Square { .. } => {
-            value.clean = squared(&value.clean);
-            value.noisy = squared(&value.noisy);
-            value.log_scale *= 2.0;
-        }
-        Planned::Relinearise { .. } => {
-            let present = plan.moduli.get(..value.limbs).unwrap_or_default();
-            let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
-            add_noise(&mut value, variance, rng);
-        }
-        Planned::Rescale { .. } => {
-            value.limbs = value.limbs.saturating_sub(1);
-            value.log_scale -= plan.moduli.get(value.limbs).map_or(0.0, |&q| (q as f64).log2());
-            add_noise(&mut value, noise::rescale(plan.degree, 2), rng);
-            round_constants(&mut value);
-        }
-        Planned::ScaleUp { log_factor, .. } => value.log_scale += f64::from(*log_factor),
-        Planned::DropLimbs { limbs, .. } => value.limbs = *limbs,
-    }
-    for input in inputs.into_iter().filter(|&i| last_use[i] == made) {
-        values[input] = None;
-    }
-    Some(value)
-}
-
-fn linear(map: &Rounded, inputs: &[usize], values: &[Option<Simulated>]) -> Option<Simulated> {
-    let head = values[*inputs.first()?].as_ref()?;
-    let log_scale = head.log_scale + map.weight_scale.log2();
-    let unit = (-log_scale).exp2();
-    let bias: Vec<f64> = map.bias.iter().map(|&b| b as f64 * unit).collect();
-    let mut clean = Values::constant(&bias, head.clean.images());
-    let mut noisy = clean.clone();
-    let mut secret = vec![false; bias.len()];
-    for (matrix, &input) in map.terms.iter().zip(inputs) {
-        let from = values[input].as_ref()?;
-        let row = |r: usize| {
-            let (columns, weights) = matrix.row(r);
-            columns.iter().zip(weights).map(|(&c, &w)| (c as usize, f64::from(w) / map.weight_scale))
+impl Simulation<'_> {
+    /// The result of a step; values that it reads last are dropped.
+    fn step(&mut self, index: usize) -> SimulatedValue {
+        let (plan, result) = (self.plan, index + 1);
+        let PlannedStep { node, op } = &plan.steps[index];
+        let inputs = op.inputs();
+        let mut value = match &self.quantised.maps[*node] {
+            Some(map) if matches!(op, Planned::Linear { .. }) => self.linear(map, &inputs),
+            // A value that nobody reads later is changed in place.
+            _ if self.last_use[inputs[0]] == result => self.values[inputs[0]].take().unwrap_or_else(|| gone(inputs[0])),
+            _ => self.value(inputs[0]).clone(),
         };
-        for (r, secret) in secret.iter_mut().enumerate() {
-            *secret |= matrix.row(r).0.iter().any(|&c| from.secret[c as usize]);
+        match op {
+            Planned::Linear { .. } => {}
+            Planned::Square { .. } => {
+                value.clean = squared(&value.clean);
+                value.noisy = squared(&value.noisy);
+                value.log_scale *= 2.0;
+            }
+            Planned::Relinearise { .. } => {
+                let present = &plan.moduli[..value.limbs];
+                let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
+                add_noise(&mut value, variance, &mut self.rng);
+            }
+            Planned::Rescale { .. } => {
+                value.limbs -= 1;
+                value.log_scale -= (plan.moduli[value.limbs] as f64).log2();
+                add_noise(&mut value, noise::rescale(plan.degree, 2), &mut self.rng);
+                round_constants(&mut value);
+            }
+            Planned::ScaleUp { log_factor, .. } => value.log_scale += f64::from(*log_factor),
+            Planned::DropLimbs { limbs, .. } => value.limbs = *limbs,
         }
-        clean.add_product(row, &from.clean);
-        noisy.add_product(row, &from.noisy);
+        for input in inputs.into_iter().filter(|&i| self.last_use[i] == result) {
+            self.values[input] = None;
+        }
+        value
     }
-    Some(Simulated { clean, noisy, secret, log_scale, limbs: head.limbs })
+
+    fn value(&self, id: usize) -> &SimulatedValue {
+        self.values[id].as_ref().unwrap_or_else(|| gone(id))
+    }
+
+    fn linear(&self, map: &QuantisedMap, inputs: &[usize]) -> SimulatedValue {
+        let head = self.value(inputs[0]);
+        let log_scale = head.log_scale + map.weight_scale.log2();
+        let unit = (-log_scale).exp2();
+        let bias: Vec<f64> = map.bias.iter().map(|&b| b as f64 * unit).collect();
+        let mut clean = Values::constant(&bias, head.clean.images());
+        let mut noisy = clean.clone();
+        let mut input_dependent = vec![false; bias.len()];
+        for (matrix, &input) in map.terms.iter().zip(inputs) {
+            let from = self.value(input);
+            let row = |r: usize| {
+                let (columns, weights) = matrix.row(r);
+                columns.iter().zip(weights).map(|(&c, &w)| (c as usize, f64::from(w) / map.weight_scale))
+            };
+            for (r, depends) in input_dependent.iter_mut().enumerate() {
+                *depends |= matrix.row(r).0.iter().any(|&c| from.input_dependent[c as usize]);
+            }
+            clean.add_product(row, &from.clean);
+            noisy.add_product(row, &from.noisy);
+        }
+        SimulatedValue { clean, noisy, input_dependent, log_scale, limbs: head.limbs }
+    }
 }
 
-fn add_noise(value: &mut Simulated, variance: f64, rng: &mut ChaCha8Rng) {
+fn gone(id: usize) -> ! {
+    unreachable!("value {id} is read after its last use")
+}
+
+fn add_noise(value: &mut SimulatedValue, variance: f64, rng: &mut ChaCha8Rng) {
     let deviation = variance.sqrt() * (-value.log_scale).exp2();
     let images = value.noisy.images().max(1);
-    let rows = value.noisy.all_mut().chunks_mut(images).zip(&value.secret).filter(|(_, secret)| **secret);
+    let rows = value
+        .noisy
+        .all_mut()
+        .chunks_mut(images)
+        .zip(&value.input_dependent)
+        .filter(|(_, input_dependent)| **input_dependent);
     rows.flat_map(|(row, _)| row).for_each(|v| *v += deviation * normal(rng));
 }
 
 /// Dividing a constant by a prime leaves a whole number, too.
-fn round_constants(value: &mut Simulated) {
+fn round_constants(value: &mut SimulatedValue) {
     let scale = value.log_scale.exp2();
     let images = value.noisy.images().max(1);
-    let rows = value.noisy.all_mut().chunks_mut(images).zip(&value.secret).filter(|(_, secret)| !**secret);
+    let rows = value
+        .noisy
+        .all_mut()
+        .chunks_mut(images)
+        .zip(&value.input_dependent)
+        .filter(|(_, input_dependent)| !**input_dependent);
     rows.flat_map(|(row, _)| row).for_each(|v| *v = (*v * scale).round() / scale);
 }
 
@@ -210,7 +218,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     (sum as f64 - 2.0 * 65535.0) / (65536.0 * (1.0_f64 / 3.0).sqrt())
 }
 
-fn compare(value: &Simulated, exact: &Values, unit: f64) -> Deviation {
+fn compare(value: &SimulatedValue, exact: &Values, unit: f64) -> Deviation {
     let rms = |squares: f64| (squares / exact.all().len().max(1) as f64).sqrt();
     let (clean, noisy) = (value.clean.all(), value.noisy.all());
     Deviation {
@@ -219,19 +227,19 @@ fn compare(value: &Simulated, exact: &Values, unit: f64) -> Deviation {
     }
 }
 
-/// What every image loses of the distance of its class's output from the largest other: noise in a quadratic does not only spread it but
-/// shifts it, and for some classes more than for others.
-fn lost(noisy: &Values, exact: &Values) -> Vec<Lost> {
+/// What every image loses of the distance of its class's output from the largest other: noise in a quadratic does not only
+/// spread it but shifts it, and for some classes more than for others.
+fn margin_losses(noisy: &Values, exact: &Values) -> Vec<MarginLoss> {
     let column = |values: &Values, s: usize| values.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<f64>>();
     let of = |s: usize| {
-        let (class, exact) = top(&column(exact, s))?;
-        Some(Lost { class, margin: exact - margin(&column(noisy, s), class)? })
+        let (class, exact) = top1_margin(&column(exact, s))?;
+        Some(MarginLoss { class, margin: exact - margin(&column(noisy, s), class)? })
     };
     (0..exact.images()).filter_map(of).collect()
 }
 
-/// The place of the largest output, and its distance from the next; none if there is no other.
-pub(crate) fn top(outputs: &[f64]) -> Option<(usize, f64)> {
+/// The index of the largest output, and its distance from the next; none if there is no other.
+pub(crate) fn top1_margin(outputs: &[f64]) -> Option<(usize, f64)> {
     let class = outputs.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
     Some((class, margin(outputs, class)?))
 }

@@ -21,7 +21,7 @@ pub(crate) fn log2_add(a: f64, b: f64) -> f64 {
 
 /// Where a stage's sums come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum SumOrigin {
     /// Pixels, encrypted under the small key: no key switching.
     Small,
     /// Pixels, encrypted under the large key, which taking off bits asks for.
@@ -30,7 +30,7 @@ pub(crate) enum Source {
     Bootstrapped,
 }
 
-impl Source {
+impl SumOrigin {
     /// Of stage `k` that takes off `drop` bits.
     pub(crate) fn of(k: usize, drop: u32) -> Self {
         match (k, drop) {
@@ -42,23 +42,23 @@ impl Source {
 }
 
 /// Variance of a sum of products with weights of squared norm `norm`, before switching and rounding.
-pub(crate) fn sum_variance(source: Source, norm: f64, parameters: &Parameters) -> f64 {
-    match source {
-        Source::Small => norm * PARAMETER_SET.lwe_std.powi(2),
-        Source::Large => norm * PARAMETER_SET.glwe_std.powi(2),
-        Source::Bootstrapped => norm * parameters.bootstrap_variance(),
+pub(crate) fn sum_variance(origin: SumOrigin, norm: f64, parameters: &Parameters) -> f64 {
+    match origin {
+        SumOrigin::Small => norm * PARAMETER_SET.lwe_std.powi(2),
+        SumOrigin::Large => norm * PARAMETER_SET.glwe_std.powi(2),
+        SumOrigin::Bootstrapped => norm * parameters.bootstrap_variance(),
     }
 }
 
 /// Variance at the blind rotation of a sum with variance `sum`.
-fn at_look_up(source: Source, sum: f64) -> f64 {
-    let switch = if source == Source::Small { 0.0 } else { PARAMETER_SET.switch_variance() };
+fn at_look_up(origin: SumOrigin, sum: f64) -> f64 {
+    let switch = if origin == SumOrigin::Small { 0.0 } else { PARAMETER_SET.switch_variance() };
     sum + switch + PARAMETER_SET.rounding_variance()
 }
 
 /// log2 of the probability that one element of a stage comes out wrong, for weights of squared norm `norm`.
-pub(crate) fn element_failure(source: Source, norm: f64, stage: &Stage, parameters: &Parameters) -> f64 {
-    let mut sum = sum_variance(source, norm, parameters);
+pub(crate) fn element_failure(origin: SumOrigin, norm: f64, stage: &Stage, parameters: &Parameters) -> f64 {
+    let mut sum = sum_variance(origin, norm, parameters);
     let (mut failure, mut done) = (f64::NEG_INFINITY, 0);
     let bootstrap = parameters.bootstrap_variance();
     for digit in stage.digit_widths() {
@@ -66,7 +66,7 @@ pub(crate) fn element_failure(source: Source, norm: f64, stage: &Stage, paramete
         let places = if digit == 1 { 0 } else { digit };
         let factor = f64::from(stage.levels) * (f64::from(stage.dropped_bits - done) - f64::from(places)).exp2();
         let margin = (-f64::from(places) - 2.0).exp2();
-        let tail = |variance: f64| log2_tail(margin, at_look_up(source, variance * factor * factor));
+        let tail = |variance: f64| log2_tail(margin, at_look_up(origin, variance * factor * factor));
         failure = log2_add(failure, tail(sum));
         if digit > 1 {
             failure = log2_add(failure, tail(sum + bootstrap));
@@ -74,12 +74,12 @@ pub(crate) fn element_failure(source: Source, norm: f64, stage: &Stage, paramete
         sum += bootstrap;
         done += digit;
     }
-    log2_add(failure, log2_tail(1.0 / (4.0 * f64::from(stage.levels)), at_look_up(source, sum)))
+    log2_add(failure, log2_tail(1.0 / (4.0 * f64::from(stage.levels)), at_look_up(origin, sum)))
 }
 
 /// log2 of the probability that one output is decrypted wrongly.
 pub(crate) fn output_failure(norm: f64, bits: u32, parameters: &Parameters) -> f64 {
-    log2_tail((-f64::from(bits) - 1.0).exp2(), sum_variance(Source::Bootstrapped, norm, parameters))
+    log2_tail((-f64::from(bits) - 1.0).exp2(), sum_variance(SumOrigin::Bootstrapped, norm, parameters))
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn four_bits_have_the_failure_that_the_set_promises() {
         // The crate states 2^-128.6 for 16 levels with a norm of 5 and its own decomposition, with key switching.
-        let own = Parameters::new(beaa_ir::tfhe::DECOMPOSITIONS[0]);
+        let parameters = Parameters::new(beaa_ir::tfhe::DECOMPOSITIONS[0]);
         let stage = Stage {
             layer: String::new(),
             weights: beaa_ir::SparseMatrix::from_rows(1, vec![vec![(0, 5)]]).unwrap(),
@@ -109,7 +109,7 @@ mod tests {
             tables: vec![0; 16],
             proven: true,
         };
-        let found = element_failure(Source::Bootstrapped, 25.0, &stage, &own);
+        let found = element_failure(SumOrigin::Bootstrapped, 25.0, &stage, &parameters);
         assert!((-140.0..-115.0).contains(&found), "{found}");
     }
 }

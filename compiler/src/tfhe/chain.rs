@@ -5,7 +5,7 @@ use beaa_ir::{Activation, LayerOp, Model};
 
 use crate::error::UnsupportedLayer;
 use crate::network::graph::{Graph, NodeId, Op};
-use crate::network::import::import_any;
+use crate::network::import::import_with_any_activation;
 use crate::network::matrix::Matrix;
 use crate::{Error, Result};
 
@@ -45,7 +45,7 @@ pub(crate) struct Chain {
 
 /// Takes a model apart. Adjacent linear maps become one.
 pub(crate) fn chain(model: &Model) -> Result<Chain> {
-    let graph = import_any(model, 1.0);
+    let graph = import_with_any_activation(model, 1.0);
     let mut maps: Vec<Affine> = Vec::new();
     let mut functions = Vec::new();
     for id in path(model, &graph)? {

@@ -7,7 +7,7 @@ use beaa_ir::tfhe::{ProgramLiteral, Stage};
 use crate::Result;
 
 /// Takes them out, from the outputs back to the input.
-pub(crate) fn prune(mut program: ProgramLiteral) -> Result<ProgramLiteral> {
+pub(crate) fn drop_dead_elements(mut program: ProgramLiteral) -> Result<ProgramLiteral> {
     for k in (0..program.stages.len()).rev() {
         let constants: Vec<Option<i64>> =
             (0..program.stages[k].bias.len()).map(|j| constant(&program.stages[k], j)).collect();
@@ -52,16 +52,16 @@ fn constant(stage: &Stage, j: usize) -> Option<i64> {
 }
 
 fn columns_of(weights: &SparseMatrix, read: &[bool], constants: &[Option<i64>], kept: usize) -> Result<SparseMatrix> {
-    let mut place = vec![0_u32; read.len()];
+    let mut position = vec![0_u32; read.len()];
     let mut next = 0;
-    for (p, &r) in place.iter_mut().zip(read) {
+    for (p, &r) in position.iter_mut().zip(read) {
         *p = next;
         next += u32::from(r);
     }
     let rows = (0..weights.rows()).map(|r| {
         let (columns, values) = weights.row(r);
         let live = columns.iter().zip(values).filter(|(c, _)| read[**c as usize] && constants[**c as usize].is_none());
-        live.map(|(&c, &w)| (place[c as usize], w)).collect()
+        live.map(|(&c, &w)| (position[c as usize], w)).collect()
     });
     Ok(SparseMatrix::from_rows(kept, rows.collect())?)
 }

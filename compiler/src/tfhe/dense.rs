@@ -3,12 +3,12 @@
 
 /// A square matrix, rows one after the other.
 #[derive(Clone)]
-pub(crate) struct Square {
+pub(crate) struct SquareMatrix {
     pub(crate) n: usize,
     pub(crate) a: Vec<f64>,
 }
 
-impl Square {
+impl SquareMatrix {
     pub(crate) fn zeros(n: usize) -> Self {
         Self { n, a: vec![0.0; n * n] }
     }
@@ -128,7 +128,7 @@ mod tests {
     fn decompositions_undo_themselves() {
         let samples: Vec<Vec<f64>> =
             (0..40).map(|i| (0..7).map(|j| f64::from((i * 31 + j * j * 17 + i * j) % 23)).collect()).collect();
-        let c = Square::covariance(&samples, 7).damped(0.5);
+        let c = SquareMatrix::covariance(&samples, 7).damped(0.5);
         let inverse = c.cholesky().inverse();
         for i in 0..7 {
             for j in 0..7 {

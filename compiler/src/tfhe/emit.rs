@@ -4,11 +4,11 @@
 use beaa_ir::tfhe::{Parameters, Program, ProgramLiteral, Signature, Stage};
 use beaa_ir::{InputSpec, Model, SparseMatrix};
 
-use super::budget::{self, Source};
+use super::budget::{self, SumOrigin};
 use super::chain::{Affine, Chain};
-use super::dead_elements::prune;
-use super::stage::{self, Row, Target};
-use super::{Choice, LookupOptions};
+use super::dead_elements::drop_dead_elements;
+use super::stage::{self, IntegerRow, RoundingTarget};
+use super::{Options, Setting};
 use crate::{Error, Result};
 
 /// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve better.
@@ -52,27 +52,27 @@ pub(crate) fn real_sums(chain: &Chain, samples: &[Vec<f64>]) -> Vec<Vec<Vec<f64>
 }
 
 /// A real number per unit of an input's integer, and what zero means.
-struct Meaning {
+struct Units {
     unit: Vec<f64>,
     zero: Vec<f64>,
 }
 
 /// Pixels as integers: `x = unit * integer + zero`.
-fn pixels(input: &InputSpec, steps: u32) -> Meaning {
+fn pixels(input: &InputSpec, steps: u32) -> Units {
     let plane = input.shape[1] * input.shape[2];
     let spread = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
         let channels = input.mean.iter().zip(&input.std);
         channels.flat_map(|(&m, &s)| std::iter::repeat_n(f(f64::from(m), f64::from(s)), plane)).collect()
     };
-    Meaning { unit: spread(&|_, s| 1.0 / (s * f64::from(steps))), zero: spread(&|m, s| -m / s) }
+    Units { unit: spread(&|_, s| 1.0 / (s * f64::from(steps))), zero: spread(&|m, s| -m / s) }
 }
 
 /// The map on integers: real weights per unit of each input.
-fn on_integers(map: &Affine, meaning: &Meaning) -> Affine {
+fn on_integers(map: &Affine, units: &Units) -> Affine {
     let mut weights = map.weights.clone();
-    weights.scale_columns(&meaning.unit);
+    weights.scale_columns(&units.unit);
     let bias =
-        map.bias.iter().enumerate().map(|(r, b)| b + map.weights.row(r).map(|(c, w)| w * meaning.zero[c]).sum::<f64>());
+        map.bias.iter().enumerate().map(|(r, b)| b + map.weights.row(r).map(|(c, w)| w * units.zero[c]).sum::<f64>());
     Affine { layer: map.layer.clone(), bias: bias.collect(), weights }
 }
 
@@ -82,28 +82,28 @@ pub(crate) fn lower(
     chain: &Chain,
     wanted: &[Vec<Vec<f64>>],
     integers: &[Vec<i64>],
-    choice: &Choice,
-    options: &LookupOptions,
+    setting: &Setting,
+    options: &Options,
 ) -> Result<Program> {
-    let parameters = Parameters::new(choice.decomposition);
-    let steps = choice.steps;
+    let parameters = Parameters::new(setting.decomposition);
+    let steps = setting.steps;
     let bootstrappings: usize = chain.maps.iter().map(|m| m.bias.len() * 8).sum();
     let per_element = options.log2_failure - (bootstrappings.max(2) as f64).log2();
-    let mut meaning = pixels(model.input(), choice.pixel_steps);
-    let mut largest = vec![i64::from(choice.pixel_steps); model.input().shape().len()];
+    let mut units = pixels(model.input(), setting.pixel_steps);
+    let mut largest = vec![i64::from(setting.pixel_steps); model.input().shape().len()];
     let mut values: Vec<Vec<f64>> = integers.iter().map(|s| s.iter().map(|&v| v as f64).collect()).collect();
     let mut stages = Vec::new();
     for (k, function) in chain.functions.iter().enumerate() {
-        let drop = if k == 0 { choice.first_drop } else { choice.drop };
-        let source = Source::of(k, drop);
-        let map = on_integers(&chain.maps[k], &meaning);
+        let drop = if k == 0 { setting.first_drop } else { setting.drop };
+        let origin = SumOrigin::of(k, drop);
+        let map = on_integers(&chain.maps[k], &units);
         let fail = |what: String| Err(Error::Lookup { layer: map.layer.clone(), found: what });
         // Levels are found for a norm and the norm for levels; the norm hardly matters here, so two rounds do.
         let (mut norm, mut found) = (64.0, None);
         for _ in 0..3 {
             let Some(levels) = (MIN_LEVELS..=64)
                 .rev()
-                .find(|&l| budget::element_failure(source, norm, &bare(l, drop), &parameters) <= per_element)
+                .find(|&l| budget::element_failure(origin, norm, &bare(l, drop), &parameters) <= per_element)
             else {
                 return fail(format!(
                     "noise that leaves no table of {MIN_LEVELS} levels after dropping {drop} bits (weights of norm {:.0})",
@@ -111,7 +111,7 @@ pub(crate) fn lower(
                 ));
             };
             let slots = u64::from(levels) << drop;
-            let target = Target {
+            let target = RoundingTarget {
                 map: &map,
                 samples: &values,
                 wanted: &wanted[k],
@@ -121,8 +121,8 @@ pub(crate) fn lower(
                 prove: k == 0,
             };
             let rows = stage::rows(&target);
-            norm = rows.iter().map(Row::norm).fold(1.0, f64::max);
-            let fits = budget::element_failure(source, norm, &bare(levels, drop), &parameters) <= per_element;
+            norm = rows.iter().map(IntegerRow::norm).fold(1.0, f64::max);
+            let fits = budget::element_failure(origin, norm, &bare(levels, drop), &parameters) <= per_element;
             found = Some((levels, rows, fits));
             if fits {
                 break;
@@ -139,8 +139,7 @@ pub(crate) fn lower(
         values = (0..values.len())
             .map(|s| rows.iter().zip(&tables).map(|(r, t)| entry(t, (r.sums[s] - r.low) >> drop)).collect())
             .collect();
-        meaning =
-            Meaning { unit: tables.iter().map(|t| t.step).collect(), zero: tables.iter().map(|t| t.zero).collect() };
+        units = Units { unit: tables.iter().map(|t| t.step).collect(), zero: tables.iter().map(|t| t.zero).collect() };
         largest = vec![i64::from(steps); rows.len()];
         stages.push(Stage {
             layer: map.layer.clone(),
@@ -153,7 +152,7 @@ pub(crate) fn lower(
         });
     }
     let Some(last_map) = chain.maps.last() else { return Err(crate::error::internal("lookup", "no linear map")) };
-    let map = on_integers(last_map, &meaning);
+    let map = on_integers(last_map, &units);
     let (bits, rows) = outputs(&map, &values, &wanted[chain.functions.len()], &largest, &parameters, per_element)?;
     let half = 1_i64 << (bits - 1);
     let lines = rows.iter().zip(&wanted[chain.functions.len()]).map(|(r, w)| {
@@ -172,7 +171,7 @@ pub(crate) fn lower(
         model: model.name().into(),
         input: model.input().clone(),
         classes: model.classes().to_vec(),
-        pixel_steps: choice.pixel_steps,
+        pixel_steps: setting.pixel_steps,
         input_slots: first.slots(),
         input_large_key: first.dropped_bits > 0,
         output_bits: bits,
@@ -183,7 +182,7 @@ pub(crate) fn lower(
     };
     let last_bias = rows.iter().map(|r| -r.low - half).collect();
     let last = matrix(&rows, map.weights.columns())?;
-    Ok(Program::try_from(prune(ProgramLiteral { signature, stages, last, last_bias })?)?)
+    Ok(Program::try_from(drop_dead_elements(ProgramLiteral { signature, stages, last, last_bias })?)?)
 }
 
 fn entry(table: &stage::Table, level: i64) -> f64 {
@@ -198,11 +197,12 @@ fn outputs(
     largest: &[i64],
     parameters: &Parameters,
     per_element: f64,
-) -> Result<(u32, Vec<Row>)> {
+) -> Result<(u32, Vec<IntegerRow>)> {
     for bits in (6..=14).rev() {
-        let target = Target { map, samples: values, wanted, largest, slots: 1 << bits, margin: 1.0, prove: true };
+        let target =
+            RoundingTarget { map, samples: values, wanted, largest, slots: 1 << bits, margin: 1.0, prove: true };
         let rows = stage::rows(&target);
-        let norm = rows.iter().map(Row::norm).fold(1.0, f64::max);
+        let norm = rows.iter().map(IntegerRow::norm).fold(1.0, f64::max);
         if budget::output_failure(norm, bits, parameters) <= per_element {
             return Ok((bits, rows));
         }
@@ -210,7 +210,7 @@ fn outputs(
     Err(Error::Lookup { layer: map.layer.clone(), found: "noise that leaves outputs less than 6 bits".into() })
 }
 
-fn matrix(rows: &[Row], columns: usize) -> Result<SparseMatrix> {
+fn matrix(rows: &[IntegerRow], columns: usize) -> Result<SparseMatrix> {
     let rows = rows.iter().map(|r| r.weights.iter().map(|&(c, w)| (c as u32, w)).collect()).collect();
     Ok(SparseMatrix::from_rows(columns, rows)?)
 }

@@ -9,21 +9,19 @@ mod emit;
 mod report;
 mod rounding;
 mod stage;
-#[cfg(test)]
-mod tests;
 
 use beaa_ir::Model;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, evaluate, quantise_pixels};
 use serde::{Deserialize, Serialize};
 
-pub use report::{LookupReport, StageReport, explain_lookup};
+pub use report::{Report, StageReport, explain};
 
 use crate::{Error, Machine, Result};
 
 /// What the user may ask of the lowering.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct LookupOptions {
+pub struct Options {
     /// The share of samples, other than those calibrated on, that must keep the class that the model gives them.
     pub agreement: f64,
     /// Bits of what a table hands on, 2 to 6; searched when absent.
@@ -36,13 +34,13 @@ pub struct LookupOptions {
     pub margin: f64,
 }
 
-impl Default for LookupOptions {
+impl Default for Options {
     fn default() -> Self {
         Self { agreement: 0.985, activation_bits: None, pixel_bits: None, log2_failure: -40.0, margin: 1.25 }
     }
 }
 
-impl LookupOptions {
+impl Options {
     /// Refuses what makes no sense.
     pub fn check(&self) -> Result<()> {
         let refuse =
@@ -68,7 +66,7 @@ impl LookupOptions {
 
 /// What decides cost and precision.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Choice {
+pub(crate) struct Setting {
     pub(crate) pixel_steps: u32,
     /// What a table hands on is `0..=steps`.
     pub(crate) steps: u32,
@@ -85,21 +83,16 @@ const LADDER: [(u32, u32, u32, u32); 7] =
 
 /// A lowered program and what it costs.
 #[derive(Debug, Clone)]
-pub struct LookupCompiled {
+pub struct Compiled {
     /// The program.
     pub program: Program,
     /// What it costs and how well it agrees.
-    pub report: LookupReport,
+    pub report: Report,
 }
 
 /// Lowers `model`, calibrated on `images` (8-bit pixels). Takes the first rung of the ladder that meets the agreement, or
 /// the best; times are predicted with the rates of `machine`.
-pub fn compile_lookup(
-    model: &Model,
-    options: &LookupOptions,
-    machine: &Machine,
-    images: &[Vec<u8>],
-) -> Result<LookupCompiled> {
+pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &[Vec<u8>]) -> Result<Compiled> {
     options.check()?;
     if images.len() < 64 {
         let found = format!("{} images to calibrate on", images.len());
@@ -116,20 +109,20 @@ pub fn compile_lookup(
     let wanted = emit::real_sums(&chain, &real(&calibration));
     let judged = emit::real_sums(&chain, &real(&judges));
     let classes = judged.last().map(|outputs| classes(outputs)).unwrap_or_default();
-    let mut best: Option<LookupCompiled> = None;
+    let mut best: Option<Compiled> = None;
     let mut refused = None;
     for (pixel_bits, first_drop, drop, activation_bits) in LADDER {
         let pixel_bits = options.pixel_bits.unwrap_or(pixel_bits);
         let found = DECOMPOSITIONS.iter().find_map(|&decomposition| {
-            let choice = Choice {
+            let setting = Setting {
                 pixel_steps: (1 << pixel_bits) - 1,
                 steps: (1 << options.activation_bits.unwrap_or(activation_bits)) - 1,
                 first_drop,
                 drop,
                 decomposition,
             };
-            let integers: Vec<Vec<i64>> = calibration.iter().map(|(_, p)| steps(p, choice.pixel_steps)).collect();
-            match emit::lower(model, &chain, &wanted, &integers, &choice, options) {
+            let integers: Vec<Vec<i64>> = calibration.iter().map(|(_, p)| steps(p, setting.pixel_steps)).collect();
+            match emit::lower(model, &chain, &wanted, &integers, &setting, options) {
                 Ok(program) => Some(program),
                 Err(e) => {
                     refused = Some(e);
@@ -143,7 +136,7 @@ pub fn compile_lookup(
         tracing::info!(pixel_bits, first_drop, drop, agreement = report.agreement, "look-up program");
         let good = report.agreement >= options.agreement;
         if best.as_ref().is_none_or(|b| report.agreement > b.report.agreement) {
-            best = Some(LookupCompiled { program, report });
+            best = Some(Compiled { program, report });
         }
         if good {
             break;
@@ -161,7 +154,7 @@ fn steps(pixels: &[u8], steps: u32) -> Vec<i64> {
 }
 
 /// The pixels on which the model is meant: of fewer bits, where these were given.
-fn meant(pixels: &[u8], options: &LookupOptions) -> Vec<u8> {
+fn meant(pixels: &[u8], options: &Options) -> Vec<u8> {
     let Some(bits) = options.pixel_bits else { return pixels.to_vec() };
     let steps = (1_u32 << bits) - 1;
     quantise_pixels(steps, pixels).iter().map(|v| (v * 255 / i64::from(steps)) as u8).collect()

@@ -7,7 +7,7 @@ use beaa_ir::Model;
 use beaa_ir::tfhe::{PARAMETER_SET, Program};
 use serde::Serialize;
 
-use super::budget::{Source, element_failure, log2_add, output_failure};
+use super::budget::{SumOrigin, element_failure, log2_add, output_failure};
 use super::predict;
 use crate::Machine;
 
@@ -41,7 +41,7 @@ pub struct StageReport {
 
 /// The whole program.
 #[derive(Debug, Clone, Serialize)]
-pub struct LookupReport {
+pub struct Report {
     /// The model's name.
     pub model: String,
     /// Stage by stage.
@@ -88,9 +88,9 @@ fn norm(weights: &[i32]) -> f64 {
 
 fn stage_failure(program: &Program, k: usize) -> f64 {
     let stage = &program.stages()[k];
-    let source = Source::of(k, stage.dropped_bits);
+    let origin = SumOrigin::of(k, stage.dropped_bits);
     let parameters = &program.signature().parameters;
-    let element = |r| element_failure(source, norm(stage.weights.row(r).1), stage, parameters);
+    let element = |r| element_failure(origin, norm(stage.weights.row(r).1), stage, parameters);
     (0..stage.bias.len()).map(element).fold(-1000.0, log2_add)
 }
 
@@ -100,19 +100,19 @@ pub(super) fn report<'a>(
     machine: &Machine,
     judges: impl Iterator<Item = &'a [u8]>,
     classes: &[usize],
-) -> LookupReport {
+) -> Report {
     let answers: Vec<(usize, usize)> = judges.map(|p| predict(program, p)).collect();
     let agreeing = answers.iter().zip(classes).filter(|((a, _), c)| a == *c).count();
     let signature = program.signature();
-    let mut reach = f64::from(signature.pixel_steps);
+    let mut largest_input = f64::from(signature.pixel_steps);
     let stages: Vec<StageReport> = program
         .stages()
         .iter()
         .enumerate()
         .map(|(k, s)| {
             let widest = (0..s.bias.len()).map(|r| s.weights.row(r).1.iter().map(|w| f64::from(w.abs())).sum::<f64>());
-            let any = (widest.fold(0.0, f64::max) * reach + 1.0).log2();
-            reach = s.tables.iter().map(|t| f64::from(t.abs())).fold(0.0, f64::max);
+            let any = (widest.fold(0.0, f64::max) * largest_input + 1.0).log2();
+            largest_input = s.tables.iter().map(|t| f64::from(t.abs())).fold(0.0, f64::max);
             StageReport {
                 layer: s.layer.clone(),
                 elements: s.bias.len(),
@@ -128,7 +128,7 @@ pub(super) fn report<'a>(
         })
         .collect();
     let digits = signature.parameters.levels;
-    let rates = machine.lookup();
+    let rates = machine.bootstrap();
     let rotation = rates.rotation.get(digits.wrapping_sub(1)).copied().unwrap_or(f64::NAN);
     // Sums of pixels under the small key are not switched.
     let fresh = program.stages().first().filter(|s| s.dropped_bits == 0).map_or(0, |s| s.bias.len());
@@ -138,7 +138,7 @@ pub(super) fn report<'a>(
         + program.products() as f64 * PRODUCT_SECONDS;
     let (threads, factor) = machine.literal().speed_up;
     let (n, big) = (PARAMETER_SET.lwe_dimension as u64, PARAMETER_SET.polynomial_size as u64);
-    LookupReport {
+    Report {
         model: model.name().into(),
         bootstrappings: program.bootstrappings(),
         products: program.products(),
@@ -157,7 +157,7 @@ pub(super) fn report<'a>(
 }
 
 /// The report as text.
-pub fn explain_lookup(report: &LookupReport) -> String {
+pub fn explain(report: &Report) -> String {
     let mut text = format!("{}: {} bits of a pixel, 128 bits security\n", report.model, report.pixel_bits);
     let header =
         "layer         elements  products  bootstrappings  levels  dropped  bits  for any input  log2 failure\n";

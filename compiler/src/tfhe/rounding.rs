@@ -2,7 +2,7 @@
 //! rounding weight by weight, each error made up for by the weights still to come (Frantar et al., "GPTQ", ICLR 2023). Must keep every
 //! sum within the slots it is given.
 
-use super::dense::{Square, dot};
+use super::dense::{SquareMatrix, dot};
 
 /// Weights of rows that read the same inputs.
 pub(crate) struct Group {
@@ -16,9 +16,9 @@ pub(crate) struct Group {
 pub(crate) struct Inputs {
     order: Vec<usize>,
     /// Upper triangle of the inverse covariance's decomposition, in that order.
-    upper: Square,
+    upper: SquareMatrix,
     /// Cholesky triangle of the covariance with the ridge, in natural order.
-    ridge: Square,
+    ridge: SquareMatrix,
 }
 
 /// Pull of the ridge regression towards the given weights, relative to the mean variance of an input.
@@ -27,7 +27,7 @@ const RIDGE: f64 = 0.05;
 const DAMPING: f64 = 0.01;
 
 impl Inputs {
-    pub(crate) fn new(covariance: &Square) -> Self {
+    pub(crate) fn new(covariance: &SquareMatrix) -> Self {
         let scale = covariance.scale().max(1e-12);
         let mut order: Vec<usize> = (0..covariance.n).collect();
         order.sort_by(|&i, &j| covariance.row(j)[j].total_cmp(&covariance.row(i)[i]));
@@ -58,9 +58,9 @@ impl Inputs {
     pub(crate) fn round(&self, weights: &[f64], scale: f64) -> Vec<i32> {
         let mut left: Vec<f64> = self.order.iter().map(|&i| weights[i] / scale).collect();
         let mut out = vec![0; weights.len()];
-        for (j, &place) in self.order.iter().enumerate() {
+        for (j, &position) in self.order.iter().enumerate() {
             let q = left[j].round().clamp(-127.0, 127.0);
-            out[place] = q as i32;
+            out[position] = q as i32;
             let row = self.upper.row(j);
             let error = (left[j] - q) / row[j];
             left[j + 1..].iter_mut().zip(&row[j + 1..]).for_each(|(l, u)| *l -= error * u);
@@ -69,9 +69,9 @@ impl Inputs {
     }
 }
 
-fn transposed(m: &Square) -> Square {
+fn transposed(m: &SquareMatrix) -> SquareMatrix {
     let a = (0..m.n).flat_map(|i| (0..m.n).map(move |j| m.a[j * m.n + i])).collect();
-    Square { n: m.n, a }
+    SquareMatrix { n: m.n, a }
 }
 
 /// Rows of weights with the same support, together.
@@ -92,7 +92,7 @@ mod tests {
         // Two inputs that always move together: half a step on each is one step on one.
         let samples: Vec<Vec<f64>> =
             (0..50).map(|i| vec![f64::from(i % 7), f64::from(i % 7), f64::from(i % 3)]).collect();
-        let inputs = Inputs::new(&Square::covariance(&samples, 3));
+        let inputs = Inputs::new(&SquareMatrix::covariance(&samples, 3));
         let q = inputs.round(&[0.45, 0.45, 2.0], 1.0);
         assert_eq!((q[0] + q[1], q[2]), (1, 2), "{q:?}");
     }
@@ -103,7 +103,7 @@ mod tests {
             (0..200).map(|i| (0..4).map(|j| f64::from((i * (j + 3) * 7 + j) % 11)).collect()).collect();
         let truth = [1.0, -2.0, 0.5, 3.0];
         let targets: Vec<f64> = samples.iter().map(|s| 5.0 + dot(s, &truth)).collect();
-        let inputs = Inputs::new(&Square::covariance(&samples, 4));
+        let inputs = Inputs::new(&SquareMatrix::covariance(&samples, 4));
         let mut weights = vec![0.8, -1.5, 0.0, 2.5];
         let before: f64 = weights.iter().zip(&truth).map(|(w, t)| (w - t).abs()).sum();
         inputs.refit(&mut weights, &samples, &targets);

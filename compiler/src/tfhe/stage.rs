@@ -2,12 +2,12 @@
 //! of the samples leave the slots.
 
 use super::chain::{Affine, Function};
-use super::dense::{Square, dot};
+use super::dense::{SquareMatrix, dot};
 use super::rounding::{Inputs, groups};
 
 /// Integers of one row and where its sums lie.
 #[derive(Clone)]
-pub(crate) struct Row {
+pub(crate) struct IntegerRow {
     /// `(input, weight)`, weights not zero.
     pub(crate) weights: Vec<(usize, i32)>,
     /// What one unit of the sum is in real numbers, as rounded.
@@ -20,14 +20,14 @@ pub(crate) struct Row {
     pub(crate) sums: Vec<i64>,
 }
 
-impl Row {
+impl IntegerRow {
     pub(crate) fn norm(&self) -> f64 {
         self.weights.iter().map(|(_, w)| f64::from(*w).powi(2)).sum()
     }
 }
 
 /// What the rows of a linear map are rounded for.
-pub(crate) struct Target<'a> {
+pub(crate) struct RoundingTarget<'a> {
     /// The map on the integers of its inputs.
     pub(crate) map: &'a Affine,
     /// Integers that its inputs take on the samples: `[sample][input]`.
@@ -45,17 +45,19 @@ pub(crate) struct Target<'a> {
 }
 
 /// Rounds every row.
-pub(crate) fn rows(target: &Target<'_>) -> Vec<Row> {
-    let mut out: Vec<Option<Row>> = vec![None; target.map.bias.len()];
+pub(crate) fn rows(target: &RoundingTarget<'_>) -> Vec<IntegerRow> {
+    let mut out: Vec<Option<IntegerRow>> = vec![None; target.map.bias.len()];
     for group in groups(&target.map.weights) {
         let n = group.support.len();
         let inputs: Vec<Vec<f64>> =
             target.samples.iter().map(|s| group.support.iter().map(|&i| s[i]).collect()).collect();
-        let prepared = (n > 0).then(|| Inputs::new(&Square::covariance(&inputs, n)));
+        let prepared = (n > 0).then(|| Inputs::new(&SquareMatrix::covariance(&inputs, n)));
         for &r in &group.rows {
             let mut weights: Vec<f64> = target.map.weights.row(r).map(|(_, w)| w).collect();
             let row = match &prepared {
-                None => Row { weights: Vec::new(), scale: 1.0, low: 0, proven: true, sums: vec![0; inputs.len()] },
+                None => {
+                    IntegerRow { weights: Vec::new(), scale: 1.0, low: 0, proven: true, sums: vec![0; inputs.len()] }
+                }
                 Some(p) => {
                     p.refit(&mut weights, &inputs, &target.wanted[r]);
                     fit(target, p, &weights, &group.support, &inputs)
@@ -68,15 +70,21 @@ pub(crate) fn rows(target: &Target<'_>) -> Vec<Row> {
 }
 
 /// The finest scale at which the sums fit.
-fn fit(target: &Target<'_>, prepared: &Inputs, weights: &[f64], support: &[usize], inputs: &[Vec<f64>]) -> Row {
+fn fit(
+    target: &RoundingTarget<'_>,
+    prepared: &Inputs,
+    weights: &[f64],
+    support: &[usize],
+    inputs: &[Vec<f64>],
+) -> IntegerRow {
     let largest: Vec<i64> = support.iter().map(|&i| target.largest[i]).collect();
-    let room = target.slots as i64 - 1;
+    let span_limit = target.slots as i64 - 1;
     let real: Vec<f64> = inputs.iter().map(|s| dot(s, weights)).collect();
     let possible: f64 = weights.iter().zip(&largest).map(|(w, &m)| w.abs() * m as f64).sum();
     let (lo, hi) = real.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
     let span = if target.prove { possible } else { ((hi - lo) * target.margin).min(possible) };
     let biggest = weights.iter().fold(0.0_f64, |m, w| m.max(w.abs()));
-    let mut scale = (span / room as f64).max(biggest / 127.0).max(1e-12);
+    let mut scale = (span / span_limit as f64).max(biggest / 127.0).max(1e-12);
     loop {
         let q = prepared.round(weights, scale);
         let sums: Vec<i64> =
@@ -88,17 +96,17 @@ fn fit(target: &Target<'_>, prepared: &Inputs, weights: &[f64], support: &[usize
         let (least, most) = (bound(true), bound(false));
         let (seen_low, seen_high) = sums.iter().fold((0, 0), |(l, h), &v| (v.min(l), v.max(h)));
         let extra = ((seen_high - seen_low) as f64 * (target.margin - 1.0) / 2.0).ceil() as i64;
-        let proven = most - least <= room;
+        let proven = most - least <= span_limit;
         let (low, high) = if proven || target.prove {
             (least, most)
         } else {
             ((seen_low - extra).max(least), (seen_high + extra).min(most))
         };
-        if high - low <= room {
+        if high - low <= span_limit {
             // Free slots are shared by both ends.
-            let low = low - (room - (high - low)) / 2;
+            let low = low - (span_limit - (high - low)) / 2;
             let weights = support.iter().zip(&q).filter(|(_, w)| **w != 0).map(|(&c, &w)| (c, w)).collect();
-            return Row { weights, scale, low, proven, sums };
+            return IntegerRow { weights, scale, low, proven, sums };
         }
         scale *= 1.02;
     }
@@ -116,7 +124,7 @@ pub(crate) struct Table {
 
 /// The function of element `j`, composed with what the row's levels mean and with rounding to `0..=steps`.
 pub(crate) fn table(
-    row: &Row,
+    row: &IntegerRow,
     wanted: &[f64],
     function: &Function,
     j: usize,

@@ -8,12 +8,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Range,
+    Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d,
+    Provenance, Range,
 };
 use crate::{Error, Result, Tensor};
 
 const KEY: &str = "beaa.model";
-const FORMAT: u32 = 1;
+/// The version that is written; version 1 is read as well.
+const FORMAT: u32 = 2;
 
 /// Writes `model` to `path` (under a temporary name, then renamed).
 pub fn save_model(model: &Model, path: &Path) -> Result<()> {
@@ -63,7 +65,10 @@ struct Architecture {
     #[serde(default)]
     accuracy: Option<Accuracy>,
     #[serde(default)]
-    training: serde_json::Value,
+    provenance: Provenance,
+    /// Version 1: any JSON.
+    #[serde(default, skip_serializing)]
+    training: Option<serde_json::Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,7 +182,8 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
         classes: model.classes().to_vec(),
         layers,
         accuracy: model.accuracy(),
-        training: model.training().clone(),
+        provenance: model.provenance().clone(),
+        training: None,
     };
     let json =
         serde_json::to_string(&architecture).map_err(|e| Error::malformed("writing a model", e.to_string(), "JSON"))?;
@@ -204,16 +210,7 @@ fn from_bytes(bytes: &[u8]) -> Result<Model> {
             format!("JSON under the metadata key `{KEY}` (docs/model-format.md)"),
         )
     })?;
-    let version: serde_json::Value = serde_json::from_str(json).map_err(bad_json)?;
-    let format = version.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if format != u64::from(FORMAT) {
-        return Err(Error::Version {
-            kind: "model".into(),
-            found: u32::try_from(format).unwrap_or(u32::MAX),
-            supported: FORMAT,
-        });
-    }
-    let architecture: Architecture = serde_json::from_value(version).map_err(bad_json)?;
+    let architecture = architecture(json)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
     let layers = architecture.layers.into_iter().map(|l| decode_layer(l, &tensors)).collect::<Result<Vec<_>>>()?;
     let used: usize = layers.iter().map(|l| tensor_count(&l.op)).sum();
@@ -230,8 +227,31 @@ fn from_bytes(bytes: &[u8]) -> Result<Model> {
         classes: architecture.classes,
         layers,
         accuracy: architecture.accuracy,
-        training: architecture.training,
+        provenance: architecture.provenance,
     })
+}
+
+/// The architecture, whichever version it is written in.
+fn architecture(json: &str) -> Result<Architecture> {
+    let value: serde_json::Value = serde_json::from_str(json).map_err(bad_json)?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if !(1..=u64::from(FORMAT)).contains(&format) {
+        return Err(Error::Version {
+            kind: "model".into(),
+            found: u32::try_from(format).unwrap_or(u32::MAX),
+            supported: FORMAT,
+        });
+    }
+    let mut read: Architecture = serde_json::from_value(value).map_err(bad_json)?;
+    let foreign = if format == 1 { read.provenance != Provenance::default() } else { read.training.is_some() };
+    if foreign {
+        let found = format!("both or the wrong one of `training` and `provenance` in format {format}");
+        return Err(Error::malformed("reading a model", found, "`training` in format 1, `provenance` from 2 on"));
+    }
+    if let Some(training) = read.training.take() {
+        read.provenance = Provenance::from_version_1(training);
+    }
+    Ok(read)
 }
 
 fn bad_json(e: serde_json::Error) -> Error {

@@ -3,10 +3,12 @@
 
 mod evaluate;
 mod file;
+mod provenance;
 mod shapes;
 
 pub use evaluate::{Trace, evaluate, evaluate_traced};
 pub use file::{load_model, save_model};
+pub use provenance::{Provenance, TrainingData, WeightGrid};
 pub use shapes::output_shape;
 
 use serde::{Deserialize, Serialize};
@@ -26,8 +28,8 @@ pub struct ModelLiteral {
     pub layers: Vec<Layer>,
     /// The accuracy measured when the model was written.
     pub accuracy: Option<Accuracy>,
-    /// Anything else worth keeping (configuration, seed); not interpreted.
-    pub training: serde_json::Value,
+    /// How the model came to be.
+    pub provenance: Provenance,
 }
 
 /// A network whose names are unique, whose shapes fit, and whose shapes are known. Immutable.
@@ -42,6 +44,7 @@ impl TryFrom<ModelLiteral> for Model {
 
     fn try_from(literal: ModelLiteral) -> Result<Self> {
         let shapes = shapes::infer(&literal)?;
+        literal.provenance.check(&literal.layers)?;
         Ok(Self { literal, shapes })
     }
 }
@@ -82,9 +85,9 @@ impl Model {
         self.literal.accuracy
     }
 
-    /// Whatever the trainer kept.
-    pub fn training(&self) -> &serde_json::Value {
-        &self.literal.training
+    /// How the model came to be, as far as its maker said.
+    pub fn provenance(&self) -> &Provenance {
+        &self.literal.provenance
     }
 
     /// The unchecked form, to change something and check again.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::compile_for;
+use beaa_compiler::ckks::compile_for;
 use beaa_datasets::{Dataset, Images, SourceSpec, Split};
 use beaa_ir::Model;
 
@@ -86,8 +86,8 @@ fn teacher(planned: &Planned, dataset: &Dataset, folder: &Path, reporter: &dyn R
     if file.exists() {
         let model = beaa_ir::load_model(&file)?;
         // The folder's name says the configuration, this says the images.
-        let trained_on = model.training().pointer("/data/checksum").and_then(|v| v.as_str());
-        if trained_on == Some(dataset.checksum().as_str()) {
+        let trained_on = model.provenance().data.as_ref().and_then(|d| d.checksum.as_ref());
+        if trained_on == Some(&dataset.checksum()) {
             return Ok(model);
         }
         reporter.note(&format_args!("{}: trained on other images, training it again", file.display()));

@@ -24,12 +24,9 @@ pub fn encrypt(
     key.expect_parameters("encrypting images", &signature.parameters)?;
     let p = &key.parameters;
     let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
-    if images.is_empty() {
-        return Err(Error::NoImages { operation: "encrypting images" });
-    }
-    if images.len() > p.degree() {
+    if images.is_empty() || images.len() > p.degree() {
         let slots = p.degree();
-        return Err(Error::TooManyImages { operation: "encrypting images", images: images.len(), slots });
+        return Err(Error::BatchSize { operation: "encrypting images", images: images.len(), slots });
     }
     // Values beyond the normalised pixel range would leave the range that the program was compiled for.
     let bound = signature.input.bound() * 1.001;
@@ -103,7 +100,7 @@ pub fn decrypt(
     }
     if output.images() > p.degree() {
         let slots = p.degree();
-        return Err(Error::TooManyImages { operation: "decrypting results", images: output.images(), slots });
+        return Err(Error::BatchSize { operation: "decrypting results", images: output.images(), slots });
     }
     let encoder = Encoder::new(p.degree());
     let columns = (0..batch.len())

@@ -10,14 +10,14 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
-use super::conv::{self, Framed};
-use super::excursion::{self, Room};
-use super::extension::{self, CpuOperations, Host, read, write};
+use super::conv::{self, PaddedImages};
+use super::extension::{self, CpuBackend, CpuOperations, read, write};
 use super::pool::{self, PoolShape};
+use super::range_penalty::{self, Interval};
 use super::shape::ConvShape;
 use super::{norm, quadratic, relu};
 
-impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
+impl<B: CpuBackend + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -28,8 +28,8 @@ impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<
         match ConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-                let (y, framed) = extension::convolution::<B>(x, weight.clone(), bias, &shape);
-                prepared.finish((Arc::new(framed), weight, shape), y)
+                let (y, padded) = extension::convolution::<B>(x, weight.clone(), bias, &shape);
+                prepared.finish((Arc::new(padded), weight, shape), y)
             }
             OpsKind::UnTracked(prepared) => {
                 let y = B::convolution(x.into_primitive(), weight.into_primitive(), bias.into_primitive(), shape);
@@ -89,21 +89,21 @@ impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<
         }
     }
 
-    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = RectifyBackward.prepare::<C>([x.node()]).compute_bound().stateful();
-        let y = B::rectify(x.into_primitive());
+    fn cpu_relu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let prepared = ReluBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let y = B::cpu_relu(x.into_primitive());
         match prepared {
             OpsKind::Tracked(prepared) => prepared.finish(y.clone(), y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }
 
-    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self> {
-        let prepared = OutsideBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+    fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self> {
+        let prepared = RangePenaltyBackward.prepare::<C>([x.node()]).compute_bound().stateful();
         let x = x.into_primitive();
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((x.clone(), room), B::outside(x, room)),
-            OpsKind::UnTracked(prepared) => prepared.finish(B::outside(x, room)),
+            OpsKind::Tracked(prepared) => prepared.finish((x.clone(), interval), B::range_penalty(x, interval)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::range_penalty(x, interval)),
         }
     }
 }
@@ -111,16 +111,17 @@ impl<B: Host + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<
 #[derive(Debug)]
 struct ConvolutionBackward;
 
-impl<B: Host> Backward<B, 3> for ConvolutionBackward {
-    type State = (Arc<Framed>, FloatTensor<B>, ConvShape);
+impl<B: CpuBackend> Backward<B, 3> for ConvolutionBackward {
+    type State = (Arc<PaddedImages>, FloatTensor<B>, ConvShape);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [of_x, of_weight, of_bias] = ops.parents;
         let dy = grads.consume::<B>(&ops.node);
         let device = dy.device();
         let (x, weight, shape) = ops.state;
-        let asked = [of_x.is_some(), of_bias.is_some()];
-        let found = B::see(&dy, |dy| B::see(&weight, |weight| conv::backward(&shape, &x, weight, dy, asked)));
+        let needed = [of_x.is_some(), of_bias.is_some()];
+        let found =
+            B::with_values(&dy, |dy| B::with_values(&weight, |weight| conv::backward(&shape, &x, weight, dy, needed)));
         if let (Some(node), Some(dx)) = (of_x, found.input) {
             grads.register::<B>(node.id, write::<B>(dx, shape.input_dims().to_vec(), &device));
         }
@@ -137,7 +138,7 @@ impl<B: Host> Backward<B, 3> for ConvolutionBackward {
 #[derive(Debug)]
 struct QuadraticBackward;
 
-impl<B: Host> Backward<B, 4> for QuadraticBackward {
+impl<B: CpuBackend> Backward<B, 4> for QuadraticBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -147,7 +148,7 @@ impl<B: Host> Backward<B, 4> for QuadraticBackward {
         let (x, a, b) = ops.state;
         let elements = dims.iter().skip(1).product();
         let (a, b, mut dx) = (read::<B>(a), read::<B>(b), read::<B>(dy));
-        let coefficients = B::see(&x, |x| quadratic::backward(x, &mut dx, elements, [&a, &b, &[]]));
+        let coefficients = B::with_values(&x, |x| quadratic::backward(x, &mut dx, elements, [&a, &b, &[]]));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }
@@ -163,7 +164,7 @@ impl<B: Host> Backward<B, 4> for QuadraticBackward {
 #[derive(Debug)]
 struct NormaliseBackward;
 
-impl<B: Host> Backward<B, 3> for NormaliseBackward {
+impl<B: CpuBackend> Backward<B, 3> for NormaliseBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -173,7 +174,7 @@ impl<B: Host> Backward<B, 3> for NormaliseBackward {
         let (x, moments, gamma, epsilon) = ops.state;
         let (moments, gamma, mut dx) = (read::<B>(moments), read::<B>(gamma), read::<B>(dy));
         let moments = norm::Moments::new(&moments, epsilon);
-        let affine = B::see(&x, |x| norm::backward(x, &mut dx, extension::extent(&dims), &moments, &gamma));
+        let affine = B::with_values(&x, |x| norm::backward(x, &mut dx, extension::extent(&dims), &moments, &gamma));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }
@@ -189,22 +190,22 @@ impl<B: Host> Backward<B, 3> for NormaliseBackward {
 #[derive(Debug)]
 struct AverageBackward;
 
-impl<B: Host> Backward<B, 1> for AverageBackward {
+impl<B: CpuBackend> Backward<B, 1> for AverageBackward {
     type State = PoolShape;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let shape = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |dy| {
             let (device, dims) = (dy.device(), extension::resized(&dy.shape().to_vec(), shape.input));
-            write::<B>(B::see(&dy, |dy| pool::backward(&shape, dy)), dims, &device)
+            write::<B>(B::with_values(&dy, |dy| pool::backward(&shape, dy)), dims, &device)
         });
     }
 }
 
 #[derive(Debug)]
-struct RectifyBackward;
+struct ReluBackward;
 
-impl<B: Host> Backward<B, 1> for RectifyBackward {
+impl<B: CpuBackend> Backward<B, 1> for ReluBackward {
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -212,24 +213,24 @@ impl<B: Host> Backward<B, 1> for RectifyBackward {
         unary::<B, _>(ops.parents, ops.node, grads, |dy| {
             let (device, dims) = (dy.device(), dy.shape().to_vec());
             let mut dx = read::<B>(dy);
-            B::see(&y, |y| relu::backward(y, &mut dx));
+            B::with_values(&y, |y| relu::backward(y, &mut dx));
             write::<B>(dx, dims, &device)
         });
     }
 }
 
 #[derive(Debug)]
-struct OutsideBackward;
+struct RangePenaltyBackward;
 
-impl<B: Host> Backward<B, 1> for OutsideBackward {
-    type State = (FloatTensor<B>, Room);
+impl<B: CpuBackend> Backward<B, 1> for RangePenaltyBackward {
+    type State = (FloatTensor<B>, Interval);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let (x, room) = ops.state;
+        let (x, interval) = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |dy| {
             let (device, dims) = (x.device(), x.shape().to_vec());
             let dy = read::<B>(dy).first().copied().unwrap_or(0.0);
-            write::<B>(B::see(&x, |x| excursion::backward(x, &room, dy)), dims, &device)
+            write::<B>(B::with_values(&x, |x| range_penalty::backward(x, &interval, dy)), dims, &device)
         });
     }
 }

@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use super::kernel::{Offsets, ROWS, Tile, WIDTH, dot, outer};
-use super::layout::{Frame, panels, phases, tiles};
+use super::layout::{PaddedNhwc, panels, phases, tiles};
 use super::norm::{self, Extent};
 use super::parallel::chunks;
 use super::shape::ConvShape;
@@ -18,9 +18,9 @@ pub(super) const CHUNK: usize = 8;
 
 const ZERO: Tile = [[0.0; WIDTH]; ROWS];
 
-/// The input of a convolution as its backward pass wants it: image by image in its [`Frame`].
+/// The input of a convolution as its backward pass wants it: image by image in its [`PaddedNhwc`].
 #[derive(Debug)]
-pub(super) struct Framed(Vec<f32>);
+pub(super) struct PaddedImages(Vec<f32>);
 
 /// Gradients of a convolution.
 pub(super) struct Gradients {
@@ -33,29 +33,29 @@ pub(super) struct Gradients {
 }
 
 /// `images` in frames of `frame`, each of `extent`.
-fn framed(images: &[f32], frame: &Frame, extent: [usize; 2], count: usize) -> Framed {
-    let size = frame.channels * extent[0] * extent[1];
+fn padded(images: &[f32], layout: &PaddedNhwc, extent: [usize; 2], count: usize) -> PaddedImages {
+    let size = layout.channels * extent[0] * extent[1];
     // Vector loads and whole tiles may reach beyond the last element.
-    let all = chunks(count * frame.len() + ROWS + WIDTH, frame.len(), |k, place| {
+    let all = chunks(count * layout.len() + ROWS + WIDTH, layout.len(), |k, image_out| {
         if let Some(image) = images.get(k * size..(k + 1) * size) {
-            frame.fill(image, extent, place);
+            layout.fill(image, extent, image_out);
         }
     });
-    Framed(all)
+    PaddedImages(all)
 }
 
 /// The convolution of `x` with `weight` plus `bias`, all row-major, and `x` in frames.
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> (Vec<f32>, Framed) {
-    let frame = Frame::input(shape);
-    let framed = framed(x, &frame, shape.input, shape.images);
+pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> (Vec<f32>, PaddedImages) {
+    let layout = PaddedNhwc::input(shape);
+    let padded = padded(x, &layout, shape.input, shape.images);
     let [kh, kw] = shape.kernel;
-    let run = kw * frame.channels;
-    let panels = panels(weight, &window_lines(shape), frame.channels * kh * kw, shape.out);
-    let segments: Vec<usize> = (0..kh).map(|ky| ky * frame.row()).collect();
-    let pixels = window_corners(shape, &frame);
+    let run = kw * layout.channels;
+    let panels = panels(weight, &window_lines(shape), layout.channels * kh * kw, shape.out);
+    let segments: Vec<usize> = (0..kh).map(|ky| ky * layout.row()).collect();
+    let pixels = window_corners(shape, &layout);
     let area = pixels.len();
     let y = chunks(shape.images * shape.elements()[1], shape.elements()[1], |image, y| {
-        let source = framed.0.get(image * frame.len()..).unwrap_or(&[]);
+        let source = padded.0.get(image * layout.len()..).unwrap_or(&[]);
         let mut tile = ZERO;
         for ((first, width), panel) in tiles(shape.out).into_iter().zip(&panels) {
             for (k, corners) in pixels.chunks(ROWS).enumerate() {
@@ -63,37 +63,37 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]
                 dot(source, &rows, &segments, run, panel, width, &mut tile);
                 for (column, o) in (first..shape.out.min(first + width)).enumerate() {
                     let plus = bias.get(o).copied().unwrap_or(0.0);
-                    let place = o * area + k * ROWS;
-                    let to = y.get_mut(place..place + corners.len()).unwrap_or(&mut []);
+                    let start = o * area + k * ROWS;
+                    let to = y.get_mut(start..start + corners.len()).unwrap_or(&mut []);
                     to.iter_mut().zip(&tile).for_each(|(to, sums)| *to = sums[column] + plus);
                 }
             }
         }
     });
-    (y, framed)
+    (y, padded)
 }
 
 /// The gradients given that of the output, `dy`.
 pub(super) fn backward(
     shape: &ConvShape,
-    x: &Framed,
+    x: &PaddedImages,
     weight: &[f32],
     dy: &[f32],
-    [of_input, of_bias]: [bool; 2],
+    [wants_input, wants_bias]: [bool; 2],
 ) -> Gradients {
-    let (frame_in, frame) = (Frame::input(shape), Frame::output(shape));
-    let framed = framed(dy, &frame, shape.output(), shape.images);
-    let input = of_input.then(|| input_gradient(shape, &frame, &framed, weight));
+    let (layout_in, layout) = (PaddedNhwc::input(shape), PaddedNhwc::output(shape));
+    let padded = padded(dy, &layout, shape.output(), shape.images);
+    let input = wants_input.then(|| input_gradient(shape, &layout, &padded, weight));
     let parts: Vec<Vec<f32>> = (0..shape.images.div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {
             let images = CHUNK.min(shape.images - chunk * CHUNK);
-            let x = x.0.get(chunk * CHUNK * frame_in.len()..).unwrap_or(&[]);
-            let d = framed.0.get(chunk * CHUNK * frame.len()..).unwrap_or(&[]);
-            weight_gradient(shape, [(&frame_in, x), (&frame, d)], images)
+            let x = x.0.get(chunk * CHUNK * layout_in.len()..).unwrap_or(&[]);
+            let d = padded.0.get(chunk * CHUNK * layout.len()..).unwrap_or(&[]);
+            weight_gradient(shape, [(&layout_in, x), (&layout, d)], images)
         })
         .collect();
-    let bias = if of_bias { bias_gradient(shape, dy) } else { Vec::new() };
+    let bias = if wants_bias { bias_gradient(shape, dy) } else { Vec::new() };
     Gradients { input, weight: from_panels(shape, &in_order(&parts)), bias }
 }
 
@@ -132,7 +132,7 @@ fn window_lines(shape: &ConvShape) -> Vec<usize> {
     (0..kh * kw).flat_map(|k| (0..shape.channels).map(move |c| c * kh * kw + k)).collect()
 }
 
-fn input_gradient(shape: &ConvShape, frame: &Frame, dy: &Framed, weight: &[f32]) -> Vec<f32> {
+fn input_gradient(shape: &ConvShape, layout: &PaddedNhwc, dy: &PaddedImages, weight: &[f32]) -> Vec<f32> {
     let [kh, kw] = shape.kernel;
     let [h, w] = shape.input;
     let (rows_of, columns_of) = (phases(shape, 0), phases(shape, 1));
@@ -140,32 +140,32 @@ fn input_gradient(shape: &ConvShape, frame: &Frame, dy: &Framed, weight: &[f32])
     let mut parts = Vec::new();
     for down in &rows_of {
         for across in &columns_of {
-            let run = across.window.len() * frame.channels;
+            let run = across.window.len() * layout.channels;
             if down.window.is_empty() || run == 0 {
                 continue;
             }
             let windows = down.window.iter().flat_map(|ky| across.window.iter().map(move |kx| ky * kw + kx));
             let lines: Vec<usize> =
-                windows.flat_map(|k| (0..frame.channels).map(move |o| o * shape.channels * kh * kw + k)).collect();
+                windows.flat_map(|k| (0..layout.channels).map(move |o| o * shape.channels * kh * kw + k)).collect();
             let panels = panels(weight, &lines, kh * kw, shape.channels);
-            let segments: Vec<usize> = (0..down.window.len()).map(|k| k * frame.row()).collect();
+            let segments: Vec<usize> = (0..down.window.len()).map(|k| k * layout.row()).collect();
             let pairs = down.positions.iter().flat_map(|&(y, fy)| {
-                across.positions.iter().map(move |&(x, fx)| (y * w + x, (fy * frame.width + fx) * frame.channels))
+                across.positions.iter().map(move |&(x, fx)| (y * w + x, (fy * layout.width + fx) * layout.channels))
             });
-            let (places, corners): (Vec<usize>, Vec<usize>) = pairs.unzip();
-            parts.push((segments, run, panels, places, corners));
+            let (pixels_in, corners): (Vec<usize>, Vec<usize>) = pairs.unzip();
+            parts.push((segments, run, panels, pixels_in, corners));
         }
     }
     chunks(shape.images * shape.elements()[0], shape.elements()[0], |image, dx| {
-        let source = dy.0.get(image * frame.len()..).unwrap_or(&[]);
+        let source = dy.0.get(image * layout.len()..).unwrap_or(&[]);
         let mut tile = ZERO;
-        for (segments, run, panels, places, corners) in &parts {
+        for (segments, run, panels, pixels_in, corners) in &parts {
             for ((first, width), panel) in tiles(shape.channels).into_iter().zip(panels) {
-                for (places, corners) in places.chunks(ROWS).zip(corners.chunks(ROWS)) {
+                for (pixels_in, corners) in pixels_in.chunks(ROWS).zip(corners.chunks(ROWS)) {
                     dot(source, &rows(corners), segments, *run, panel, width, &mut tile);
                     for (column, plane) in dx.chunks_mut(h * w).skip(first).take(width).enumerate() {
-                        for (&place, sums) in places.iter().zip(&tile) {
-                            if let Some(to) = plane.get_mut(place) {
+                        for (&pixel, sums) in pixels_in.iter().zip(&tile) {
+                            if let Some(to) = plane.get_mut(pixel) {
                                 *to = sums[column];
                             }
                         }
@@ -177,18 +177,22 @@ fn input_gradient(shape: &ConvShape, frame: &Frame, dy: &Framed, weight: &[f32])
 }
 
 /// Of a chunk of images, in panels.
-fn weight_gradient(shape: &ConvShape, [(frame_in, x), (frame, dy)]: [(&Frame, &[f32]); 2], images: usize) -> Vec<f32> {
+fn weight_gradient(
+    shape: &ConvShape,
+    [(layout_in, x), (layout, dy)]: [(&PaddedNhwc, &[f32]); 2],
+    images: usize,
+) -> Vec<f32> {
     let [kh, kw] = shape.kernel;
-    let run = kw * frame_in.channels;
+    let run = kw * layout_in.channels;
     let [oh, ow] = shape.output();
-    let inside = (frame.top * frame.width + frame.left) * frame.channels;
-    let corners = window_corners(shape, frame_in);
+    let inside = (layout.top * layout.width + layout.left) * layout.channels;
+    let corners = window_corners(shape, layout_in);
     let mut at = Vec::with_capacity(images * corners.len());
     let mut of = Vec::with_capacity(images * corners.len());
     for image in 0..images {
-        at.extend(corners.iter().map(|c| (image * frame_in.len() + c) as u32));
-        let pixels = (0..oh * ow).map(|p| (p / ow * frame.width + p % ow) * frame.channels);
-        of.extend(pixels.map(|c| (image * frame.len() + inside + c) as u32));
+        at.extend(corners.iter().map(|c| (image * layout_in.len() + c) as u32));
+        let pixels = (0..oh * ow).map(|p| (p / ow * layout.width + p % ow) * layout.channels);
+        of.extend(pixels.map(|c| (image * layout.len() + inside + c) as u32));
     }
     let (at, of) = (Offsets::new(at), Offsets::new(of));
     let tiles = tiles(shape.out);
@@ -197,7 +201,7 @@ fn weight_gradient(shape: &ConvShape, [(frame_in, x), (frame, dy)]: [(&Frame, &[
     for (first, width) in tiles {
         for ky in 0..kh {
             for t in (0..run).step_by(ROWS) {
-                outer(x, &at, dy, &of, [ky * frame_in.row() + t, first], width, &mut tile);
+                outer(x, &at, dy, &of, [ky * layout_in.row() + t, first], width, &mut tile);
                 for line in tile.iter().take(run - t) {
                     panels.extend_from_slice(line.get(..width).unwrap_or(line));
                 }
@@ -217,10 +221,10 @@ fn bias_gradient(shape: &ConvShape, dy: &[f32]) -> Vec<f32> {
 }
 
 /// Where each output pixel's window begins in the frame.
-fn window_corners(shape: &ConvShape, frame: &Frame) -> Vec<usize> {
+fn window_corners(shape: &ConvShape, layout: &PaddedNhwc) -> Vec<usize> {
     let [oh, ow] = shape.output();
     let [sy, sx] = shape.stride;
-    (0..oh * ow).map(|p| (p / ow * sy * frame.width + p % ow * sx) * frame.channels).collect()
+    (0..oh * ow).map(|p| (p / ow * sy * layout.width + p % ow * sx) * layout.channels).collect()
 }
 
 /// As many offsets as a tile has rows; the last stands for those that are missing.

@@ -6,8 +6,8 @@ use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, Flex, NdArray, TensorMetadata, backend_extension, try_read_sync};
 use burn::tensor::TensorData;
 
-use super::excursion::{self, Room};
 use super::pool::{self, PoolShape};
+use super::range_penalty::{self, Interval};
 use super::shape::ConvShape;
 use super::{conv, norm, quadratic, relu};
 
@@ -46,10 +46,10 @@ pub(super) trait CpuOperations: Backend {
     fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self>;
 
     /// The larger of 0 and `x`.
-    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn cpu_relu(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The mean square of the distances of `x` to a range, `[1]`.
-    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self>;
+    fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self>;
 }
 
 impl CpuOperations for Flex {
@@ -89,12 +89,12 @@ impl CpuOperations for Flex {
         averages::<Self>(x, &shape)
     }
 
-    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        rectified::<Self>(x)
+    fn cpu_relu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        relu_forward::<Self>(x)
     }
 
-    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self> {
-        excursions::<Self>(x, &room)
+    fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self> {
+        penalty::<Self>(x, &interval)
     }
 }
 
@@ -135,63 +135,63 @@ impl CpuOperations for NdArray {
         averages::<Self>(x, &shape)
     }
 
-    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        rectified::<Self>(x)
+    fn cpu_relu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        relu_forward::<Self>(x)
     }
 
-    fn outside(x: FloatTensor<Self>, room: Room) -> FloatTensor<Self> {
-        excursions::<Self>(x, &room)
+    fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self> {
+        penalty::<Self>(x, &interval)
     }
 }
 
 /// A backend whose numbers can be looked at.
-pub(super) trait Host: Backend {
+pub(super) trait CpuBackend: Backend {
     /// Calls `look` with the numbers of `tensor`, row-major; copies them only where it must.
-    fn see<R>(tensor: &FloatTensor<Self>, look: impl FnOnce(&[f32]) -> R) -> R {
-        look(&read::<Self>(tensor.clone()))
+    fn with_values<R>(tensor: &FloatTensor<Self>, f: impl FnOnce(&[f32]) -> R) -> R {
+        f(&read::<Self>(tensor.clone()))
     }
 }
 
-impl Host for NdArray {}
+impl CpuBackend for NdArray {}
 
-impl Host for Flex {
-    fn see<R>(tensor: &FloatTensor<Self>, look: impl FnOnce(&[f32]) -> R) -> R {
+impl CpuBackend for Flex {
+    fn with_values<R>(tensor: &FloatTensor<Self>, f: impl FnOnce(&[f32]) -> R) -> R {
         match tensor.as_slice::<f32>() {
-            Some(numbers) => look(numbers),
-            None => look(&read::<Self>(tensor.clone())),
+            Some(numbers) => f(numbers),
+            None => f(&read::<Self>(tensor.clone())),
         }
     }
 }
 
 /// The convolution, and the input as its backward pass wants it.
-pub(super) fn convolution<B: Host>(
+pub(super) fn convolution<B: CpuBackend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     shape: &ConvShape,
-) -> (FloatTensor<B>, conv::Framed) {
+) -> (FloatTensor<B>, conv::PaddedImages) {
     let device = x.device();
     let (weight, bias) = (read::<B>(weight), read::<B>(bias));
-    let (y, framed) = B::see(&x, |x| conv::forward(shape, x, &weight, &bias));
-    (write::<B>(y, shape.output_dims().to_vec(), &device), framed)
+    let (y, padded) = B::with_values(&x, |x| conv::forward(shape, x, &weight, &bias));
+    (write::<B>(y, shape.output_dims().to_vec(), &device), padded)
 }
 
-fn polynomials<B: Host>(x: FloatTensor<B>, coefficients: [FloatTensor<B>; 3]) -> FloatTensor<B> {
+fn polynomials<B: CpuBackend>(x: FloatTensor<B>, coefficients: [FloatTensor<B>; 3]) -> FloatTensor<B> {
     let (device, dims) = (x.device(), x.shape().to_vec());
     let elements = dims.iter().skip(1).product();
     let [a, b, c] = coefficients.map(read::<B>);
-    let y = B::see(&x, |x| quadratic::forward(x, elements, [&a, &b, &c]));
+    let y = B::with_values(&x, |x| quadratic::forward(x, elements, [&a, &b, &c]));
     write::<B>(y, dims, &device)
 }
 
-fn channel_moments<B: Host>(x: FloatTensor<B>) -> FloatTensor<B> {
+fn channel_moments<B: CpuBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let (device, extent) = (x.device(), extent(&x.shape().to_vec()));
-    let moments = B::see(&x, |x| norm::moments(x, extent));
+    let moments = B::with_values(&x, |x| norm::moments(x, extent));
     let dims = vec![moments.len()];
     write::<B>(moments, dims, &device)
 }
 
-fn normalised<B: Host>(
+fn normalised<B: CpuBackend>(
     x: FloatTensor<B>,
     moments: FloatTensor<B>,
     affine: [FloatTensor<B>; 2],
@@ -201,25 +201,25 @@ fn normalised<B: Host>(
     let [gamma, beta] = affine.map(read::<B>);
     let moments = read::<B>(moments);
     let moments = norm::Moments::new(&moments, epsilon);
-    let y = B::see(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
+    let y = B::with_values(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
     write::<B>(y, dims, &device)
 }
 
-fn averages<B: Host>(x: FloatTensor<B>, shape: &PoolShape) -> FloatTensor<B> {
+fn averages<B: CpuBackend>(x: FloatTensor<B>, shape: &PoolShape) -> FloatTensor<B> {
     let (device, dims) = (x.device(), x.shape().to_vec());
-    let y = B::see(&x, |x| pool::forward(shape, x));
+    let y = B::with_values(&x, |x| pool::forward(shape, x));
     write::<B>(y, resized(&dims, shape.output()), &device)
 }
 
-fn rectified<B: Host>(x: FloatTensor<B>) -> FloatTensor<B> {
+fn relu_forward<B: CpuBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let (device, dims) = (x.device(), x.shape().to_vec());
-    let y = B::see(&x, relu::forward);
+    let y = B::with_values(&x, relu::forward);
     write::<B>(y, dims, &device)
 }
 
-fn excursions<B: Host>(x: FloatTensor<B>, room: &Room) -> FloatTensor<B> {
+fn penalty<B: CpuBackend>(x: FloatTensor<B>, interval: &Interval) -> FloatTensor<B> {
     let device = x.device();
-    let mean = B::see(&x, |x| excursion::forward(x, room));
+    let mean = B::with_values(&x, |x| range_penalty::forward(x, interval));
     write::<B>(vec![mean], vec![1], &device)
 }
 

@@ -8,7 +8,7 @@ use super::shape::ConvShape;
 
 /// A feature map with channels last and room around it: element `(y, x, c)` is at `((y + top) * width + x + left) * channels + c`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Frame {
+pub(super) struct PaddedNhwc {
     pub(super) channels: usize,
     pub(super) height: usize,
     pub(super) width: usize,
@@ -16,7 +16,7 @@ pub(super) struct Frame {
     pub(super) left: usize,
 }
 
-impl Frame {
+impl PaddedNhwc {
     /// The input of a convolution with its zeros.
     pub(super) fn input(shape: &ConvShape) -> Self {
         let [[h, w], [top, left]] = [shape.input, shape.padding];
@@ -27,9 +27,9 @@ impl Frame {
     /// `reach - 1` elements before the first and as many as there are input positions.
     pub(super) fn output(shape: &ConvShape) -> Self {
         let [h, w] = shape.output();
-        let reach: [usize; 2] = std::array::from_fn(|d| shape.kernel[d].div_ceil(shape.stride[d]));
+        let taps: [usize; 2] = std::array::from_fn(|d| shape.kernel[d].div_ceil(shape.stride[d]));
         let last = |d: usize| (shape.input[d] - 1 + shape.padding[d]) / shape.stride[d] + 1;
-        let [top, left] = reach.map(|r| r - 1);
+        let [top, left] = taps.map(|r| r - 1);
         Self { channels: shape.out, height: top + h.max(last(0)), width: left + w.max(last(1)), top, left }
     }
 
@@ -49,8 +49,8 @@ impl Frame {
         for (y, line) in frame.chunks_mut(self.row().max(1)).skip(self.top).take(h).enumerate() {
             for c in 0..self.channels {
                 let from = image.get((c * h + y) * w..(c * h + y + 1) * w).unwrap_or(&[]);
-                let places = line.get_mut(self.left * self.channels + c..).unwrap_or(&mut []);
-                places.iter_mut().step_by(self.channels).zip(from).for_each(|(to, v)| *to = *v);
+                let targets = line.get_mut(self.left * self.channels + c..).unwrap_or(&mut []);
+                targets.iter_mut().step_by(self.channels).zip(from).for_each(|(to, v)| *to = *v);
             }
         }
     }
@@ -67,9 +67,9 @@ pub(super) fn tiles(columns: usize) -> Vec<(usize, usize)> {
 pub(super) fn panels(weight: &[f32], lines: &[usize], stride: usize, columns: usize) -> Vec<Vec<f32>> {
     let panel = |(first, width): (usize, usize)| {
         let mut panel = vec![0.0; lines.len() * width];
-        for (places, &line) in panel.chunks_mut(width).zip(lines) {
+        for (targets, &line) in panel.chunks_mut(width).zip(lines) {
             let values = weight.get(line + first * stride..).unwrap_or(&[]).iter().step_by(stride.max(1));
-            places.iter_mut().zip(values).take(columns - first).for_each(|(to, v)| *to = *v);
+            targets.iter_mut().zip(values).take(columns - first).for_each(|(to, v)| *to = *v);
         }
         panel
     };
@@ -89,15 +89,15 @@ pub(super) struct Phase {
 /// where that is a whole number.
 pub(super) fn phases(shape: &ConvShape, d: usize) -> Vec<Phase> {
     let (stride, kernel) = (shape.stride[d], shape.kernel[d]);
-    let reach = kernel.div_ceil(stride);
+    let taps = kernel.div_ceil(stride);
     (0..stride)
         .map(|r| {
             let window: Vec<usize> = (r..kernel).step_by(stride).rev().collect();
             // The frame begins `reach - 1` before the output, and the first read is `window.len() - 1` before the last.
-            let skip = reach - window.len().min(reach);
-            let place = |i: usize| (i, (i + shape.padding[d] - r) / stride + skip);
+            let skip = taps - window.len().min(taps);
+            let position = |i: usize| (i, (i + shape.padding[d] - r) / stride + skip);
             let meets = |i: &usize| (i + shape.padding[d]) % stride == r;
-            Phase { window, positions: (0..shape.input[d]).filter(meets).map(place).collect() }
+            Phase { window, positions: (0..shape.input[d]).filter(meets).map(position).collect() }
         })
         .collect()
 }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_frame_puts_channels_last() {
-        let frame = Frame { channels: 2, height: 4, width: 5, top: 1, left: 2 };
+        let frame = PaddedNhwc { channels: 2, height: 4, width: 5, top: 1, left: 2 };
         let image: Vec<f32> = (1..=8).map(|i| i as f32).collect();
         let mut found = vec![0.0; frame.len()];
         frame.fill(&image, [2, 2], &mut found);

@@ -3,7 +3,6 @@
 
 mod autodiff;
 mod conv;
-mod excursion;
 mod extension;
 mod kernel;
 mod layout;
@@ -11,6 +10,7 @@ mod norm;
 mod parallel;
 mod pool;
 mod quadratic;
+mod range_penalty;
 mod relu;
 mod shape;
 #[cfg(test)]
@@ -22,9 +22,9 @@ use burn::nn::pool::AvgPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{DType, Device, Tensor};
 
-pub(crate) use excursion::Room;
 use extension::CpuOperations;
 use pool::PoolShape;
+pub(crate) use range_penalty::Interval;
 use shape::ConvShape;
 
 /// The convolution of `x`, `[N, C, H, W]`, as Burn's module describes it.
@@ -55,8 +55,9 @@ pub(crate) fn polynomial<const D: usize>(x: &Tensor<D>, coefficients: [Tensor<1>
     let count = coefficients[0].dims()[0];
     let elements: usize = x.dims().iter().skip(1).product();
     let alike = coefficients.iter().all(|k| k.dims()[0] == count && k.dtype() == DType::F32);
-    let own = on_cpu(&x.device()) && x.dtype() == DType::F32 && alike && count > 0 && elements.is_multiple_of(count);
-    own.then(|| {
+    let supported =
+        on_cpu(&x.device()) && x.dtype() == DType::F32 && alike && count > 0 && elements.is_multiple_of(count);
+    supported.then(|| {
         let [a, b, c] = coefficients.map(Tensor::into_dispatch);
         Tensor::from_dispatch(Dispatch::quadratic(x.clone().into_dispatch(), a, b, c))
     })
@@ -88,32 +89,32 @@ pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tens
 /// Average pooling of `x`, `[N, C, H, W]`, as Burn's module describes it; its padding must be none.
 pub(crate) fn average_pool(pool: &AvgPool2d, x: Tensor<4>) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
-    let own = on_cpu(&x.device()) && x.dtype() == DType::F32 && !pool.ceil_mode;
+    let supported = on_cpu(&x.device()) && x.dtype() == DType::F32 && !pool.ceil_mode;
     let unpadded = matches!(pool.padding, PaddingConfig2d::Valid | PaddingConfig2d::Explicit(0, 0, 0, 0));
-    match PoolShape::new([h, w], pool.kernel_size, pool.stride).filter(|_| own && unpadded) {
+    match PoolShape::new([h, w], pool.kernel_size, pool.stride).filter(|_| supported && unpadded) {
         Some(shape) => Tensor::from_dispatch(Dispatch::average(x.into_dispatch(), shape)),
         None => pool.forward(x),
     }
 }
 
 /// The larger of 0 and `x`.
-pub(crate) fn rectify<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub(crate) fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if on_cpu(&x.device()) && x.dtype() == DType::F32 {
-        Tensor::from_dispatch(Dispatch::rectify(x.into_dispatch()))
+        Tensor::from_dispatch(Dispatch::cpu_relu(x.into_dispatch()))
     } else {
         burn::tensor::activation::relu(x)
     }
 }
 
 /// The mean square of the distances of `x` to a range, in its units.
-pub(crate) fn outside<const D: usize>(x: Tensor<D>, room: Room) -> Tensor<1> {
+pub(crate) fn range_penalty<const D: usize>(x: Tensor<D>, interval: Interval) -> Tensor<1> {
     if on_cpu(&x.device()) && x.dtype() == DType::F32 {
-        return Tensor::from_dispatch(Dispatch::outside(x.into_dispatch(), room));
+        return Tensor::from_dispatch(Dispatch::range_penalty(x.into_dispatch(), interval));
     }
     // The distance to the range: x - clamp(x). Its gradient is right through either branch.
-    let nearest = x.clone().inner().clamp(room.min, room.max);
+    let nearest = x.clone().inner().clamp(interval.min, interval.max);
     let nearest = if x.is_autodiff() { Tensor::from_inner(nearest) } else { nearest };
-    (x - nearest).div_scalar(room.unit).square().mean()
+    (x - nearest).div_scalar(interval.unit).square().mean()
 }
 
 trait IntoSame {

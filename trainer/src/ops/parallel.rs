@@ -9,11 +9,11 @@ use rayon::prelude::*;
 /// memory of large lists is touched by many threads, once.
 pub(super) fn chunks(len: usize, size: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let mut all: Vec<f32> = Vec::with_capacity(len);
-    let places = all.spare_capacity_mut().get_mut(..len).unwrap_or(&mut []);
-    places.par_chunks_mut(size.max(1)).enumerate().for_each(|(k, place)| {
-        place.fill(MaybeUninit::new(0.0));
+    let target = all.spare_capacity_mut().get_mut(..len).unwrap_or(&mut []);
+    target.par_chunks_mut(size.max(1)).enumerate().for_each(|(k, chunk)| {
+        chunk.fill(MaybeUninit::new(0.0));
         // SAFETY: every element of the chunk has just been written.
-        fill(k, unsafe { place.assume_init_mut() });
+        fill(k, unsafe { chunk.assume_init_mut() });
     });
     // SAFETY: the capacity is at least `len`, and the chunks have covered all of it.
     unsafe { all.set_len(len) };
@@ -27,9 +27,9 @@ mod tests {
     #[test]
     fn every_chunk_is_zeroed_and_filled_in_its_place() {
         for (len, size) in [(0, 4), (1, 4), (10, 4), (4096, 7), (5, 0)] {
-            let found = chunks(len, size, |k, place| {
-                assert!(place.iter().all(|v| *v == 0.0));
-                place[0] = k as f32 + 1.0;
+            let found = chunks(len, size, |k, chunk| {
+                assert!(chunk.iter().all(|v| *v == 0.0));
+                chunk[0] = k as f32 + 1.0;
             });
             let size = size.max(1);
             let expected = |i: usize| if i.is_multiple_of(size) { (i / size + 1) as f32 } else { 0.0 };

@@ -40,8 +40,8 @@ impl ConvShape {
             let area = (height + 2 * padding[0] + rows) * (width + 2 * padding[1] + columns);
             super::conv::CHUNK.saturating_mul(area).saturating_mul(c) < u32::MAX as usize / 2
         };
-        let own = groups == 1 && dilation == [1, 1] && per_group == channels;
-        (own && fits && some && small(channels) && small(out)).then_some(Self {
+        let supported = groups == 1 && dilation == [1, 1] && per_group == channels;
+        (supported && fits && some && small(channels) && small(out)).then_some(Self {
             images,
             channels,
             input: [height, width],

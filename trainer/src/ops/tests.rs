@@ -6,7 +6,7 @@ use burn::nn::pool::AvgPool2dConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Room, average_pool, batch_norm, convolution, outside, polynomial, rectify};
+use super::{Interval, average_pool, batch_norm, convolution, polynomial, range_penalty, relu};
 
 fn numbers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
@@ -120,10 +120,10 @@ fn quadratics_equal_burns_with_any_granularity() {
     let device = Device::flex().autodiff();
     for (dims, counts) in [([19, 3, 4, 2], [1, 3, 24]), ([5, 2, 1, 1], [1, 2, 2])] {
         for count in counts {
-            let of = |own: bool| {
+            let of = |ours: bool| {
                 let x = tensor(dims, 1, &device).require_grad();
                 let k: [Tensor<1>; 3] = [2, 3, 4].map(|salt| tensor([count], salt, &device).require_grad());
-                let y = if own {
+                let y = if ours {
                     polynomial(&x, k.clone()).unwrap()
                 } else {
                     let per = dims[1] * dims[2] * dims[3] / count;
@@ -190,9 +190,9 @@ fn average_pooling_equals_burns_on_both_devices() {
     for (kernel, stride, [h, w]) in cases {
         let pool = AvgPool2dConfig::new(kernel).with_strides(stride).init();
         for device in [Device::flex(), Device::ndarray()].map(Device::autodiff) {
-            let of = |own: bool| {
+            let of = |ours: bool| {
                 let x = tensor([3, 20, h, w], 1, &device).require_grad();
-                let y = if own { average_pool(&pool, x.clone()) } else { pool.forward(x.clone()) };
+                let y = if ours { average_pool(&pool, x.clone()) } else { pool.forward(x.clone()) };
                 let gradients = (y.clone() * tensor(y.dims(), 2, &device)).sum().backward();
                 (y.dims(), host(y), host(x.grad(&gradients).unwrap()))
             };
@@ -215,9 +215,9 @@ fn relu_equals_burns_on_both_devices() {
             let gradients = (y.clone() * tensor(y.dims(), 2, &device)).sum().backward();
             (host(y), host(x.grad(&gradients).unwrap()))
         };
-        assert_eq!(of(rectify), of(burn::tensor::activation::relu));
+        assert_eq!(of(relu), of(burn::tensor::activation::relu));
         let odd = Tensor::<1>::from_data([f32::NAN, f32::NEG_INFINITY, f32::INFINITY, -0.0], &device);
-        let y = host(rectify(odd));
+        let y = host(relu(odd));
         assert!(y[0].is_nan() && y[1..] == [0.0, f32::INFINITY, 0.0], "{y:?}");
     }
 }
@@ -225,10 +225,10 @@ fn relu_equals_burns_on_both_devices() {
 #[test]
 #[allow(deprecated)]
 fn excursions_and_their_gradient_equal_burns() {
-    let room = Room { min: -0.5, max: 0.75, unit: 1.5 };
+    let interval = Interval { min: -0.5, max: 0.75, unit: 1.5 };
     for device in [Device::flex(), Device::ndarray()].map(Device::autodiff) {
         let x = tensor([7, 5003], 1, &device).require_grad();
-        let mean = outside(x.clone(), room);
+        let mean = range_penalty(x.clone(), interval);
         let gradient = host(x.grad(&mean.clone().mul_scalar(3.0).backward()).unwrap());
         let distance = host(x.clone().inner() - x.inner().clamp(-0.5, 0.75));
         let expected = distance.iter().map(|d| f64::from(d / 1.5).powi(2)).sum::<f64>() / distance.len() as f64;
@@ -250,7 +250,7 @@ fn the_number_of_threads_changes_no_bit() {
         let k: [Tensor<1>; 3] = [2, 3, 4].map(|salt| tensor([3], salt, &device).require_grad());
         let gradients = (polynomial(&x, k.clone()).unwrap() * x).sum().backward();
         all.extend(k.map(|k| host(k.grad(&gradients).unwrap())));
-        all.push(host(outside(tensor([37, 3001], 8, &device), Room { min: -0.5, max: 0.25, unit: 3.0 })));
+        all.push(host(range_penalty(tensor([37, 3001], 8, &device), Interval { min: -0.5, max: 0.25, unit: 3.0 })));
         all
     };
     let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);

@@ -4,9 +4,9 @@
 use beaa_ir::{Model, Shape};
 
 /// Key switching works on so many ciphertexts at a time; smaller pieces only make more parts.
-const SMALLEST: usize = 32;
+const MIN_BAND_ELEMENTS: usize = 32;
 /// Elements of one pixel that stay together.
-const LARGEST: usize = 64;
+const MAX_PIXEL_ELEMENTS: usize = 64;
 
 /// A value's elements in the order in which bands follow each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,8 @@ impl Layout {
             _ => (1, 1, len),
         };
         let mut layout = Self { order: Vec::with_capacity(len), atoms: vec![0], rows: vec![0] };
-        let pixels = SMALLEST.div_ceil(channels.max(1));
-        let pieces = channels.div_ceil(LARGEST).max(1);
+        let pixels = MIN_BAND_ELEMENTS.div_ceil(channels.max(1));
+        let pieces = channels.div_ceil(MAX_PIXEL_ELEMENTS).max(1);
         for y in 0..height {
             for x in 0..width {
                 for piece in 0..pieces {

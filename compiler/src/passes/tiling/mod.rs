@@ -13,7 +13,7 @@ use beaa_ir::Model;
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, ValueId, schedule};
 
 use crate::error::{Error, Result, internal};
-use order::{Banded, Cuts, Frame};
+use order::{Banded, Cuts, TilingContext};
 
 /// Threads that memory is planned for: more than most machines have, and each takes a few megabytes only.
 const THREADS: usize = 16;
@@ -28,15 +28,15 @@ pub(crate) const MACHINE: MemoryModel = MemoryModel {
 };
 
 /// The program in bands so large that it takes at most `memory` bytes.
-pub(crate) fn bands(program: Program, model: &Model, memory: Option<u64>) -> Result<Program> {
+pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Result<Program> {
     let Some(memory) = memory else { return Ok(program) };
     let whole = plan(&ProgramShape::from(&program)).peak_bytes;
     if whole <= memory {
         return Ok(program);
     }
-    let frame = Frame::new(&program, model);
-    let (cuts, banded) = choose(&frame, memory, whole)?;
-    rewrite::rewrite(&frame, &cuts, &banded)
+    let context = TilingContext::new(&program, model);
+    let (cuts, banded) = choose(&context, memory, whole)?;
+    rewrite::rewrite(&context, &cuts, &banded)
 }
 
 fn plan(outline: &ProgramShape) -> Schedule {
@@ -51,19 +51,20 @@ struct Candidate {
     schedule: Schedule,
 }
 
-fn candidate(frame: &Frame<'_>, levels: HashMap<ValueId, u32>) -> Candidate {
-    let cuts = Cuts::new(frame, |v| levels.get(&v).copied().unwrap_or(0));
-    let banded = frame.banded(&cuts);
+fn candidate(context: &TilingContext<'_>, levels: HashMap<ValueId, u32>) -> Candidate {
+    let cuts = Cuts::new(context, |v| levels.get(&v).copied().unwrap_or(0));
+    let banded = context.banded(&cuts);
     let schedule = plan(&banded.outline);
     Candidate { levels, cuts, banded, schedule }
 }
 
 /// The largest bands that fit: of the same share of every map first, then each map's as large as the others leave room for.
-fn choose(frame: &Frame<'_>, memory: u64, whole: u64) -> Result<(Cuts, Banded)> {
-    let roots = frame.cuttable();
-    let finest: Vec<u32> = roots.iter().map(|&r| frame.layouts[r].as_ref().map_or(0, layout::Layout::finest)).collect();
+fn choose(context: &TilingContext<'_>, memory: u64, whole: u64) -> Result<(Cuts, Banded)> {
+    let roots = context.cuttable();
+    let finest: Vec<u32> =
+        roots.iter().map(|&r| context.layouts[r].as_ref().map_or(0, layout::Layout::finest)).collect();
     let shares = (0..=finest.iter().copied().max().unwrap_or(0))
-        .map(|level| candidate(frame, roots.iter().zip(&finest).map(|(&r, &f)| (r, f.min(level))).collect()));
+        .map(|level| candidate(context, roots.iter().zip(&finest).map(|(&r, &f)| (r, f.min(level))).collect()));
     let fits = |c: &Candidate| c.schedule.peak_bytes <= memory;
     let mut best: Option<Candidate> = None;
     for next in shares {
@@ -76,24 +77,24 @@ fn choose(frame: &Frame<'_>, memory: u64, whole: u64) -> Result<(Cuts, Banded)> 
     }
     let Some(mut best) = best else { return Err(internal("bands", "no candidate")) };
     if !fits(&best) {
-        best = climb(frame, best, &roots, 1, |next, best| next.schedule.peak_bytes < best.schedule.peak_bytes);
-        best = climb(frame, best, &roots, -1, |next, best| next.schedule.peak_bytes < best.schedule.peak_bytes);
+        best = climb(context, best, &roots, 1, |next, best| next.schedule.peak_bytes < best.schedule.peak_bytes);
+        best = climb(context, best, &roots, -1, |next, best| next.schedule.peak_bytes < best.schedule.peak_bytes);
     }
     if !fits(&best) {
         let part = best.schedule.worst().map_or(0, |p| p.last);
-        let step = best.banded.instances.get(part).and_then(|i| frame.program.steps().get(i.step));
+        let step = best.banded.instances.get(part).and_then(|i| context.program.steps().get(i.step));
         let least = best.schedule.peak_bytes.min(whole);
         let layer = step.map_or_else(String::new, |s| s.layer.clone());
-        let degree = frame.program.signature().parameters.degree;
-        return Err(Error::Memory { asked: memory, least, layer, degree });
+        let degree = context.program.signature().parameters.degree;
+        return Err(Error::Memory { requested: memory, least, layer, degree });
     }
-    best = climb(frame, best, &roots, -1, |next, _| fits(next));
+    best = climb(context, best, &roots, -1, |next, _| fits(next));
     Ok((best.cuts, best.banded))
 }
 
 /// Turns one root's level after the other as long as that is found good.
 fn climb(
-    frame: &Frame<'_>,
+    context: &TilingContext<'_>,
     mut best: Candidate,
     roots: &[ValueId],
     by: i32,
@@ -103,12 +104,12 @@ fn climb(
         let mut changed = false;
         for &root in roots {
             let Some(level) = best.levels.get(&root).and_then(|l| l.checked_add_signed(by)) else { continue };
-            if level > frame.layouts[root].as_ref().map_or(0, layout::Layout::finest) {
+            if level > context.layouts[root].as_ref().map_or(0, layout::Layout::finest) {
                 continue;
             }
             let mut levels = best.levels.clone();
             levels.insert(root, level);
-            let next = candidate(frame, levels);
+            let next = candidate(context, levels);
             if good(&next, &best) {
                 (best, changed) = (next, true);
             }

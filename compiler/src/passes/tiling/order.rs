@@ -33,7 +33,7 @@ pub(super) struct Banded {
 }
 
 /// What bands of a program depend on whatever their size.
-pub(super) struct Frame<'a> {
+pub(super) struct TilingContext<'a> {
     pub(super) program: &'a Program,
     base: ProgramShape,
     /// For each value, the linear step's result, or the input, from which only element-wise steps lead to it.
@@ -48,7 +48,7 @@ pub(super) struct Frame<'a> {
     entries: Vec<Vec<usize>>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> TilingContext<'a> {
     pub(super) fn new(program: &'a Program, model: &Model) -> Self {
         let base = ProgramShape::from(program);
         let count = base.values.len();
@@ -61,7 +61,7 @@ impl<'a> Frame<'a> {
             roots.push(if linear { roots.len() } else { root });
             layouts.push(linear.then(|| Layout::new(info.len, shape_of(model, &step.layer, info.len))));
         }
-        let mut frame = Self {
+        let mut context = Self {
             program,
             roots,
             layouts,
@@ -70,11 +70,11 @@ impl<'a> Frame<'a> {
             entries: vec![Vec::new(); count],
             base,
         };
-        frame.find_repeated();
+        context.find_repeated();
         for v in 1..count {
-            frame.find_reads(v);
+            context.find_reads(v);
         }
-        frame
+        context
     }
 
     /// Cheap pointwise steps all of whose readers are pointwise too.
@@ -169,23 +169,23 @@ impl<'a> Frame<'a> {
 
     /// The banded program for these cuts.
     pub(super) fn banded(&self, cuts: &Cuts) -> Banded {
-        let mut made: HashMap<Band, ValueId> = HashMap::from([((0, 0), 0)]);
+        let mut computed: HashMap<Band, ValueId> = HashMap::from([((0, 0), 0)]);
         let outline = ProgramShape { steps: Vec::new(), values: self.base.values[..1].to_vec(), ..self.base.clone() };
         let mut result = Banded { instances: Vec::new(), bands: vec![(0, 0)], outline };
         let output = (self.base.output, 0);
         let mut open: Vec<Open> = vec![self.open(cuts, output)];
         while let Some(top) = open.last_mut() {
             match top.needs.next() {
-                Some(need) if made.contains_key(&need) => {}
+                Some(need) if computed.contains_key(&need) => {}
                 Some(need) => open.push(self.open(cuts, need)),
                 None => {
-                    if let Some(done) = open.pop().filter(|o| !made.contains_key(&o.band)) {
-                        self.make(cuts, &done, &mut made, &mut result);
+                    if let Some(done) = open.pop().filter(|o| !computed.contains_key(&o.band)) {
+                        self.make(cuts, &done, &mut computed, &mut result);
                     }
                 }
             }
         }
-        result.outline.output = made.get(&output).copied().unwrap_or(0);
+        result.outline.output = computed.get(&output).copied().unwrap_or(0);
         result
     }
 
@@ -197,28 +197,28 @@ impl<'a> Frame<'a> {
     }
 
     /// Adds a band, and before it what is repeated for it alone.
-    fn make(&self, cuts: &Cuts, open: &Open, made: &mut HashMap<Band, ValueId>, result: &mut Banded) {
+    fn make(&self, cuts: &Cuts, open: &Open, computed: &mut HashMap<Band, ValueId>, result: &mut Banded) {
         let (v, band) = open.band;
         let step = &self.base.steps[v - 1];
-        let mut own: HashMap<Band, ValueId> = HashMap::new();
+        let mut local: HashMap<Band, ValueId> = HashMap::new();
         let mut reads = Vec::with_capacity(open.reads.len());
         for &(term, from) in &open.reads {
             let mut chain = Vec::new();
             let mut at = step.inputs[term];
-            while self.repeated[at] && !own.contains_key(&(at, from)) {
+            while self.repeated[at] && !local.contains_key(&(at, from)) {
                 chain.push(at);
                 at = self.base.steps[at - 1].inputs[0];
             }
-            let known = own.get(&(at, from)).or_else(|| made.get(&(at, from)));
+            let known = local.get(&(at, from)).or_else(|| computed.get(&(at, from)));
             let mut id = known.copied().unwrap_or(0);
             for &link in chain.iter().rev() {
                 id = self.push(cuts, (link, from), vec![(0, from, id)], result);
-                own.insert((link, from), id);
+                local.insert((link, from), id);
             }
             reads.push((term, from, id));
         }
         let id = self.push(cuts, (v, band), reads, result);
-        made.insert((v, band), id);
+        computed.insert((v, band), id);
     }
 
     fn push(&self, cuts: &Cuts, (v, band): Band, reads: Vec<(usize, usize, ValueId)>, result: &mut Banded) -> ValueId {
@@ -255,9 +255,9 @@ pub(super) struct Cuts {
 
 impl Cuts {
     /// `level(root)` as in [`Layout::cut`].
-    pub(super) fn new(frame: &Frame<'_>, level: impl Fn(ValueId) -> u32) -> Self {
+    pub(super) fn new(context: &TilingContext<'_>, level: impl Fn(ValueId) -> u32) -> Self {
         let mut cuts = Self { firsts: Vec::new(), band_of: Vec::new(), starts: Vec::new() };
-        for (v, layout) in frame.layouts.iter().enumerate() {
+        for (v, layout) in context.layouts.iter().enumerate() {
             let firsts = layout.as_ref().map_or_else(Vec::new, |l| l.cut(level(v)));
             let band_of = firsts.windows(2).enumerate().flat_map(|(b, w)| std::iter::repeat_n(b as u32, w[1] - w[0]));
             cuts.band_of.push(band_of.collect());

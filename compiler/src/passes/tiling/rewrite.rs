@@ -4,21 +4,21 @@
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp, ValueId};
 
-use super::order::{Banded, Cuts, Frame, Instance};
+use super::order::{Banded, Cuts, Instance, TilingContext};
 use crate::error::Result;
 
 /// Where each element of a value is: its band, and its place there.
-struct Places {
+struct Positions {
     band: Vec<u32>,
-    place: Vec<u32>,
+    position: Vec<u32>,
     /// Elements, band after band.
     order: Vec<u32>,
 }
 
 /// The banded program.
-pub(super) fn rewrite(frame: &Frame<'_>, cuts: &Cuts, banded: &Banded) -> Result<Program> {
-    let places: Vec<Option<Places>> = (0..frame.layouts.len()).map(|v| places(frame, cuts, v)).collect();
-    let original = frame.program;
+pub(super) fn rewrite(context: &TilingContext<'_>, cuts: &Cuts, banded: &Banded) -> Result<Program> {
+    let positions: Vec<Option<Positions>> = (0..context.layouts.len()).map(|v| positions(context, cuts, v)).collect();
+    let original = context.program;
     let mut steps = Vec::with_capacity(banded.instances.len());
     for instance in &banded.instances {
         let step = &original.steps()[instance.step];
@@ -26,12 +26,12 @@ pub(super) fn rewrite(frame: &Frame<'_>, cuts: &Cuts, banded: &Banded) -> Result
         let op = match &step.op {
             StepOp::Linear { terms, weight_scale, bias } => {
                 let v = instance.step + 1;
-                let own = places[v].as_ref();
+                let local = positions[v].as_ref();
                 let starts = &cuts.starts[v];
                 let range = starts[instance.band]..starts[instance.band + 1];
-                let elements = own.and_then(|p| p.order.get(range)).unwrap_or_default();
+                let elements = local.and_then(|p| p.order.get(range)).unwrap_or_default();
                 StepOp::Linear {
-                    terms: linear(frame, cuts, &places, terms, elements, instance)?,
+                    terms: linear(context, cuts, &positions, terms, elements, instance)?,
                     weight_scale: *weight_scale,
                     bias: elements.iter().map(|&e| bias[e as usize]).collect(),
                 }
@@ -48,32 +48,32 @@ pub(super) fn rewrite(frame: &Frame<'_>, cuts: &Cuts, banded: &Banded) -> Result
         signature: original.signature().clone(),
         steps,
         output: banded.outline.output,
-        notes: notes(frame, cuts, banded),
+        notes: notes(context, cuts, banded),
     };
     Ok(Program::try_from(literal)?)
 }
 
-fn places(frame: &Frame<'_>, cuts: &Cuts, root: ValueId) -> Option<Places> {
-    let layout = frame.layouts[root].as_ref()?;
+fn positions(context: &TilingContext<'_>, cuts: &Cuts, root: ValueId) -> Option<Positions> {
+    let layout = context.layouts[root].as_ref()?;
     let len = layout.order.len();
     // What stays whole keeps its order: the input's and the output's are given.
     let whole = cuts.bands(root) == 1;
     let order: Vec<u32> = if whole { (0..len as u32).collect() } else { layout.order.clone() };
-    let (mut band, mut place) = (vec![0; len], vec![0; len]);
+    let (mut band, mut position) = (vec![0; len], vec![0; len]);
     for (b, range) in cuts.starts[root].windows(2).enumerate() {
         for (k, &e) in order[range[0]..range[1]].iter().enumerate() {
             band[e as usize] = b as u32;
-            place[e as usize] = k as u32;
+            position[e as usize] = k as u32;
         }
     }
-    Some(Places { band, place, order })
+    Some(Positions { band, position, order })
 }
 
 /// For each band that is read, its columns of the rows of `elements`.
 fn linear(
-    frame: &Frame<'_>,
+    context: &TilingContext<'_>,
     cuts: &Cuts,
-    places: &[Option<Places>],
+    positions: &[Option<Positions>],
     terms: &[LinearTerm],
     elements: &[u32],
     instance: &Instance,
@@ -81,8 +81,8 @@ fn linear(
     let mut out = Vec::with_capacity(instance.reads.len());
     for reads in instance.reads.chunk_by(|a, b| a.0 == b.0) {
         let term = reads[0].0;
-        let root = frame.roots[terms[term].input];
-        let Some(from) = places[root].as_ref() else { continue };
+        let root = context.roots[terms[term].input];
+        let Some(from) = positions[root].as_ref() else { continue };
         let mut rows: Vec<Vec<Vec<(u32, i32)>>> = vec![Vec::with_capacity(elements.len()); reads.len()];
         for &e in elements {
             rows.iter_mut().for_each(|r| r.push(Vec::new()));
@@ -91,7 +91,7 @@ fn linear(
                 let band = from.band[c as usize] as usize;
                 let slot = reads.partition_point(|r| r.1 < band);
                 if let Some(row) = rows.get_mut(slot).and_then(|r| r.last_mut()) {
-                    row.push((from.place[c as usize], w));
+                    row.push((from.position[c as usize], w));
                 }
             }
         }
@@ -104,10 +104,10 @@ fn linear(
 }
 
 /// What is said of a value is said of each of its bands, of repeated ones once.
-fn notes(frame: &Frame<'_>, cuts: &Cuts, banded: &Banded) -> Vec<LayerNote> {
+fn notes(context: &TilingContext<'_>, cuts: &Cuts, banded: &Banded) -> Vec<LayerNote> {
     let mut notes = Vec::new();
-    for note in frame.program.notes() {
-        let bands = cuts.bands(frame.roots[note.value]);
+    for note in context.program.notes() {
+        let bands = cuts.bands(context.roots[note.value]);
         let mut values: Vec<Option<ValueId>> = vec![None; bands];
         for (id, &(v, band)) in banded.bands.iter().enumerate() {
             if v == note.value {

@@ -3,8 +3,8 @@
 use beaa_ir::ckks::ProgramShape;
 
 use super::*;
+use crate::ckks::{Options, compile};
 use crate::testing::{conv, linear, model, polynomial, random_model, with_ranges};
-use crate::{Options, compile};
 
 #[test]
 fn the_outline_that_was_planned_is_that_of_the_program_written() {
@@ -12,11 +12,11 @@ fn the_outline_that_was_planned_is_that_of_the_program_written() {
     for seed in 0..20 {
         let model = random_model(seed);
         let Ok(compiled) = compile(&model, &Options { logit_error: 1.0, ..Options::default() }) else { continue };
-        let frame = Frame::new(&compiled.program, &model);
-        let roots = frame.cuttable();
+        let context = TilingContext::new(&compiled.program, &model);
+        let roots = context.cuttable();
         for level in 0..=3 {
-            let found = candidate(&frame, roots.iter().map(|&r| (r, level)).collect());
-            let program = rewrite::rewrite(&frame, &found.cuts, &found.banded).unwrap();
+            let found = candidate(&context, roots.iter().map(|&r| (r, level)).collect());
+            let program = rewrite::rewrite(&context, &found.cuts, &found.banded).unwrap();
             assert_eq!(ProgramShape::from(&program), found.banded.outline, "seed {seed}");
             assert_eq!(program.signature(), compiled.program.signature());
             let layers =
@@ -43,9 +43,9 @@ fn smaller_bands_take_less_memory() {
     ];
     let model = with_ranges(model(input, layers), 1);
     let compiled = compile(&model, &Options { logit_error: 1.0, ..Options::default() }).unwrap();
-    let frame = Frame::new(&compiled.program, &model);
-    let roots = frame.cuttable();
-    let peak = |level| candidate(&frame, roots.iter().map(|&r| (r, level)).collect()).schedule.peak_bytes;
+    let context = TilingContext::new(&compiled.program, &model);
+    let roots = context.cuttable();
+    let peak = |level| candidate(&context, roots.iter().map(|&r| (r, level)).collect()).schedule.peak_bytes;
     // A few large bands can take more than none, since neighbours overlap.
     let (whole, cut) = (peak(0), peak(4));
     assert!(cut < whole, "{cut} of {whole}");

@@ -1,0 +1,220 @@
+//! What the activations of a network see: moments for the fit, ranges for the compiler, histograms for the report. Must
+//! never look at anything but training images.
+
+use beaa_datasets::Images;
+use beaa_ir::{Activation, LayerOp, Model, Range, Shape};
+use burn::tensor::Device;
+use serde::Serialize;
+
+use crate::data;
+use crate::distil::quadratic_fit::{LayerStatistics, Moments};
+use crate::error::Result;
+use crate::model::network::{Network, host};
+
+/// Bins of [`PolynomialSample::histogram`].
+const BINS: usize = 32;
+
+/// One learnt polynomial beside the distribution it was fitted to, for a report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PolynomialSample {
+    /// Name of the activation layer.
+    pub layer: String,
+    /// Index of the element in its feature map.
+    pub element: usize,
+    /// Of `x²`.
+    pub a: f32,
+    /// Of `x`.
+    pub b: f32,
+    /// Constant.
+    pub c: f32,
+    /// Smallest input that the teacher's ReLU saw there.
+    pub min: f32,
+    /// Largest.
+    pub max: f32,
+    /// Counts in 32 equal bins from `min` to `max`.
+    pub histogram: Vec<u32>,
+}
+
+/// Calls `each(activation index, values [N * elements])` for every batch of `images`.
+pub(crate) fn visit_inputs(
+    network: &Network,
+    model: &Model,
+    images: &Images,
+    device: &Device,
+    mut each: impl FnMut(usize, &[f32]),
+) -> Result<()> {
+    for batch in data::batches(images, model.input(), device) {
+        let pass = network.forward(batch.images, usize::MAX, true);
+        for (k, inputs) in pass.inputs.into_iter().enumerate() {
+            each(k, &host(inputs)?);
+        }
+    }
+    Ok(())
+}
+
+/// Name and shape of each activation layer.
+pub(crate) fn activations(model: &Model) -> Vec<(&str, Shape)> {
+    let layers = model.layers().iter().zip(model.shapes());
+    layers.filter(|(l, _)| matches!(l.op, LayerOp::Activation { .. })).map(|(l, &s)| (l.name.as_str(), s)).collect()
+}
+
+/// The moments of each activation's inputs: over the layer, and for each of its `groups` equal parts.
+pub(crate) struct LayerMoments {
+    pub(crate) statistics: LayerStatistics,
+    pub(crate) layer: Moments,
+    pub(crate) groups: Vec<Moments>,
+}
+
+/// Gathers moments; `groups[k]` is the number of parts of activation `k`, a divisor of its elements.
+pub(crate) fn moments(
+    network: &Network,
+    model: &Model,
+    images: &Images,
+    device: &Device,
+    groups: &[usize],
+) -> Result<Vec<LayerMoments>> {
+    let mut found: Vec<LayerMoments> = Vec::new();
+    let elements: Vec<usize> = activations(model).iter().map(|(_, s)| s.len()).collect();
+    visit_inputs(network, model, images, device, |k, values| {
+        let (Some(&count), Some(&parts)) = (elements.get(k), groups.get(k)) else { return };
+        let part = (count / parts.max(1)).max(1);
+        if found.len() == k {
+            // The first batch suggests where the data lie.
+            let of_part = |g: usize| {
+                let rows = values.chunks(count);
+                Moments::near(rows.flat_map(move |row| row.iter().skip(g * part).take(part).copied()))
+            };
+            found.push(LayerMoments {
+                statistics: LayerStatistics { range: Range { min: f32::INFINITY, max: f32::NEG_INFINITY }, rms: 0.0 },
+                layer: Moments::near(values.iter().copied()),
+                groups: (0..parts).map(of_part).collect(),
+            });
+        }
+        let Some(moments) = found.get_mut(k) else { return };
+        widen(&mut moments.statistics.range, values);
+        for row in values.chunks(count) {
+            for (x, group) in row.chunks(part).zip(&mut moments.groups) {
+                x.iter().for_each(|&x| group.add(x));
+            }
+        }
+    })?;
+    for m in &mut found {
+        m.groups.iter().for_each(|g| m.layer.absorb(g));
+        m.statistics.rms = m.layer.rms() as f32;
+    }
+    Ok(found)
+}
+
+/// `model` with the range of each activation's input over `images`.
+pub(crate) fn with_ranges(model: Model, network: &Network, images: &Images, device: &Device) -> Result<Model> {
+    let mut ranges = vec![Range { min: f32::INFINITY, max: f32::NEG_INFINITY }; activations(&model).len()];
+    visit_inputs(network, &model, images, device, |k, values| {
+        if let Some(range) = ranges.get_mut(k) {
+            widen(range, values);
+        }
+    })?;
+    set_ranges(model, &ranges)
+}
+
+/// `model` with these ranges, one per activation.
+pub(crate) fn set_ranges(model: Model, ranges: &[Range]) -> Result<Model> {
+    let mut literal = model.into_literal();
+    let mut ranges = ranges.iter();
+    for layer in &mut literal.layers {
+        if let LayerOp::Activation { range, .. } = &mut layer.op {
+            *range = ranges.next().filter(|r| r.min <= r.max).copied();
+        }
+    }
+    Ok(literal.try_into()?)
+}
+
+/// For `per_layer` elements of each polynomial layer, spread evenly: the student's polynomial and a histogram of the
+/// teacher's inputs there.
+pub(crate) fn sample_polynomials(
+    student: &Model,
+    teacher: &Model,
+    network: &Network,
+    images: &Images,
+    device: &Device,
+    per_layer: usize,
+) -> Result<Vec<PolynomialSample>> {
+    let layers = activations(teacher);
+    let chosen: Vec<Vec<usize>> = layers
+        .iter()
+        .map(|(_, shape)| {
+            let n = per_layer.min(shape.len());
+            // The middle of each of n equal parts.
+            (0..n).map(|i| (2 * i + 1) * shape.len() / (2 * n)).collect()
+        })
+        .collect();
+    let mut seen: Vec<Vec<Vec<f32>>> = chosen.iter().map(|c| vec![Vec::new(); c.len()]).collect();
+    visit_inputs(network, teacher, images, device, |k, values| {
+        let (Some((_, shape)), Some(elements), Some(seen)) = (layers.get(k), chosen.get(k), seen.get_mut(k)) else {
+            return;
+        };
+        for row in values.chunks(shape.len()) {
+            for (&element, list) in elements.iter().zip(seen.iter_mut()) {
+                list.extend(row.get(element));
+            }
+        }
+    })?;
+    let functions = student.layers().iter().filter_map(|l| match &l.op {
+        LayerOp::Activation { function, .. } => Some(function),
+        _ => None,
+    });
+    let mut samples = Vec::new();
+    for (((&(layer, shape), elements), lists), function) in layers.iter().zip(&chosen).zip(&seen).zip(functions) {
+        for (&element, list) in elements.iter().zip(lists) {
+            let (a, b, c) = match function {
+                Activation::Relu => continue,
+                Activation::Square => (1.0, 0.0, 0.0),
+                Activation::Polynomial(p) => {
+                    (p.a.broadcast(shape, element), p.b.broadcast(shape, element), p.c.broadcast(shape, element))
+                }
+            };
+            let (min, max, histogram) = histogram(list);
+            samples.push(PolynomialSample { layer: layer.to_owned(), element, a, b, c, min, max, histogram });
+        }
+    }
+    Ok(samples)
+}
+
+fn widen(range: &mut Range, values: &[f32]) {
+    for &v in values {
+        range.min = range.min.min(v);
+        range.max = range.max.max(v);
+    }
+}
+
+fn histogram(values: &[f32]) -> (f32, f32, Vec<u32>) {
+    let mut bins = vec![0; BINS];
+    let mut range = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
+    widen(&mut range, values);
+    if values.is_empty() {
+        return (0.0, 0.0, bins);
+    }
+    let width = (range.max - range.min).max(f32::MIN_POSITIVE);
+    for v in values {
+        let bin = ((v - range.min) / width * BINS as f32) as usize;
+        if let Some(count) = bins.get_mut(bin.min(BINS - 1)) {
+            *count += 1;
+        }
+    }
+    (range.min, range.max, bins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histograms_count_everything_once() {
+        let values: Vec<f32> = (0..320).map(|i| i as f32).collect();
+        let (min, max, bins) = histogram(&values);
+        assert_eq!((min, max), (0.0, 319.0));
+        assert_eq!(bins.iter().sum::<u32>(), 320);
+        assert!(bins.iter().all(|n| (9..=11).contains(n)), "{bins:?}");
+        assert_eq!(histogram(&[2.0; 5]).2[0], 5);
+        assert_eq!(histogram(&[]), (0.0, 0.0, vec![0; 32]));
+    }
+}

@@ -1,0 +1,130 @@
+//! What training minimises: cross-entropy, distillation, feature matching and the range penalty. Must never average over
+//! anything but the batch where a formula of the literature sums.
+
+use beaa_ir::Range;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::ops::{self, Interval};
+
+/// Target distributions `[N, classes]`: one for the label, `smoothing` of it spread over all classes.
+pub(crate) fn targets(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
+    let mut data = vec![smoothing / classes.max(1) as f32; labels.len() * classes];
+    for (row, &label) in data.chunks_mut(classes.max(1)).zip(labels) {
+        if let Some(v) = row.get_mut(usize::from(label)) {
+            *v += 1.0 - smoothing;
+        }
+    }
+    Tensor::from_data(TensorData::new(data, [labels.len(), classes]), device)
+}
+
+/// Cross-entropy of `logits` to `targets`, mean over the batch.
+pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let n = logits.dims()[0] as f32;
+    (log_softmax(logits, 1) * targets).sum().div_scalar(-n)
+}
+
+/// `T² KL(softmax(teacher / T) || softmax(student / T))`, mean over the batch (Hinton et al., 2015).
+pub(crate) fn distillation(student: Tensor<2>, teacher: Tensor<2>, temperature: f32) -> Tensor<1> {
+    let n = student.dims()[0] as f32;
+    let theirs = log_softmax(teacher.div_scalar(temperature), 1);
+    let ours = log_softmax(student.div_scalar(temperature), 1);
+    let divergence = theirs.clone().exp() * (theirs - ours);
+    divergence.sum().mul_scalar(temperature * temperature / n)
+}
+
+/// Mean squared difference of two feature maps, in units of the teacher's mean square.
+pub(crate) fn feature_distance(student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
+    let power = teacher.clone().square().mean().add_scalar(1e-6);
+    (student - teacher).square().mean() / power
+}
+
+/// Mean squared excursion of `inputs` beyond `range`, in units of `rms`.
+pub(crate) fn range_penalty(inputs: Tensor<2>, range: Range, rms: f32) -> Tensor<1> {
+    ops::range_penalty(inputs, Interval { min: range.min, max: range.max, unit: rms.max(1e-6) })
+}
+
+/// How many rows of `logits` (row-major) are largest at their label.
+pub(crate) fn correct(logits: &[f32], labels: &[u8]) -> usize {
+    if labels.is_empty() {
+        return 0;
+    }
+    let classes = (logits.len() / labels.len()).max(1);
+    logits.chunks(classes).zip(labels).filter(|(row, label)| argmax(row) == usize::from(**label)).count()
+}
+
+/// Index of the largest number, the first if several.
+pub(crate) fn argmax(row: &[f32]) -> usize {
+    let better = |best: (usize, f32), (i, &v): (usize, &f32)| if v > best.1 { (i, v) } else { best };
+    row.iter().enumerate().fold((0, f32::NEG_INFINITY), better).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalar(t: Tensor<1>) -> f64 {
+        f64::from(t.into_scalar::<f32>())
+    }
+
+    fn matrix(rows: [[f32; 3]; 2]) -> Tensor<2> {
+        Tensor::from_data(TensorData::from(rows), &Device::flex())
+    }
+
+    fn softmax(row: [f32; 3], t: f64) -> [f64; 3] {
+        let e = row.map(|v| (f64::from(v) / t).exp());
+        let sum: f64 = e.iter().sum();
+        e.map(|v| v / sum)
+    }
+
+    const STUDENT: [[f32; 3]; 2] = [[0.2, -1.0, 3.0], [1.0, 1.5, -0.5]];
+    const TEACHER: [[f32; 3]; 2] = [[1.2, -2.0, 2.0], [0.0, 2.5, -1.5]];
+
+    #[test]
+    fn cross_entropy_is_the_mean_of_minus_log_p() {
+        let loss = scalar(cross_entropy(matrix(STUDENT), targets(&[2, 0], 3, 0.0, &Device::flex())));
+        let expected = -(softmax(STUDENT[0], 1.0)[2].ln() + softmax(STUDENT[1], 1.0)[0].ln()) / 2.0;
+        assert!((loss - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn smoothing_spreads_the_target() {
+        let t = targets(&[1], 4, 0.2, &Device::flex()).into_data();
+        assert_eq!(t.try_into_vec::<f32>().unwrap(), [0.05, 0.85, 0.05, 0.05]);
+    }
+
+    #[test]
+    fn distillation_is_scaled_divergence() {
+        let loss = scalar(distillation(matrix(STUDENT), matrix(TEACHER), 4.0));
+        let divergence: f64 = STUDENT
+            .iter()
+            .zip(TEACHER)
+            .flat_map(|(s, t)| {
+                let (s, t) = (softmax(*s, 4.0), softmax(t, 4.0));
+                (0..3).map(move |k| t[k] * (t[k] / s[k]).ln())
+            })
+            .sum();
+        assert!((loss - 16.0 * divergence / 2.0).abs() < 1e-5, "{loss}");
+        assert!(scalar(distillation(matrix(TEACHER), matrix(TEACHER), 2.0)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn excursion_counts_only_what_is_outside() {
+        let x = matrix([[-3.0, 0.5, 1.0], [2.0, 0.0, -1.0]]);
+        let loss = scalar(range_penalty(x, Range { min: -1.0, max: 1.0 }, 2.0));
+        assert!((loss - (1.0 + 0.25) / 6.0).abs() < 1e-6, "{loss}");
+    }
+
+    #[test]
+    fn feature_distance_is_relative() {
+        let near = scalar(feature_distance(matrix(STUDENT).mul_scalar(10.0), matrix(TEACHER).mul_scalar(10.0)));
+        let same = scalar(feature_distance(matrix(STUDENT), matrix(TEACHER)));
+        assert!((near - same).abs() < 1e-5);
+    }
+
+    #[test]
+    fn counts_correct_rows() {
+        assert_eq!(correct(&[0.0, 1.0, 2.0, 1.0, f32::NAN, 0.0], &[1, 0, 0]), 2);
+        assert_eq!(correct(&[], &[]), 0);
+    }
+}

@@ -1,0 +1,107 @@
+//! The loss of one batch, for the teacher and for the student. Must never let a gradient reach the teacher.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::{Replacement, StudentConfig};
+use crate::data::ImageBatch;
+use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, range_penalty, targets};
+use crate::distil::quadratic_fit::LayerStatistics;
+use crate::error::Result;
+use crate::model::network::{Network, host};
+
+/// What a network is trained for.
+pub(crate) enum Objective {
+    /// The labels.
+    Teacher {
+        /// Share of the target spread over all classes.
+        smoothing: f32,
+    },
+    /// The labels and the teacher.
+    Student(Box<Distillation>),
+}
+
+/// What a student needs.
+pub(crate) struct Distillation {
+    pub(crate) teacher: Network,
+    pub(crate) config: StudentConfig,
+    /// One per activation.
+    pub(crate) statistics: Vec<LayerStatistics>,
+}
+
+/// A batch evaluated.
+pub(crate) struct BatchLoss {
+    pub(crate) loss: Tensor<1>,
+    pub(crate) correct: usize,
+}
+
+impl Objective {
+    /// The loss of `batch`, with the graph for its gradients; `device` is the network's.
+    pub(crate) fn loss(
+        &self,
+        network: &Network,
+        batch: ImageBatch,
+        replaced: usize,
+        classes: usize,
+        device: &Device,
+    ) -> Result<BatchLoss> {
+        let images = Tensor::from_inner(batch.images.clone());
+        match self {
+            Self::Teacher { smoothing } => {
+                let logits = network.forward(images, usize::MAX, false).logits;
+                let right = correct(&host(logits.clone())?, &batch.labels);
+                let loss = cross_entropy(logits, targets(&batch.labels, classes, *smoothing, device));
+                Ok(BatchLoss { loss, correct: right })
+            }
+            Self::Student(d) => {
+                let s = &d.config;
+                let theirs = (s.lambda > 0.0 || s.feature_matching > 0.0)
+                    .then(|| d.teacher.forward(batch.images, usize::MAX, s.feature_matching > 0.0));
+                let ours = network.forward(images, replaced, s.feature_matching > 0.0 || s.range_penalty > 0.0);
+                let right = correct(&host(ours.logits.clone())?, &batch.labels);
+                let target = targets(&batch.labels, classes, s.label_smoothing, device);
+                let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);
+                if let Some(theirs) = theirs {
+                    if s.lambda > 0.0 {
+                        let divergence = distillation(ours.logits, Tensor::from_inner(theirs.logits), s.temperature);
+                        loss = loss + divergence.mul_scalar(s.lambda);
+                    }
+                    let pairs = ours.outputs.into_iter().zip(theirs.outputs).take(replaced);
+                    let weight = s.feature_matching / pairs.len().max(1) as f32;
+                    for (student, teacher) in pairs {
+                        loss = loss + feature_distance(student, Tensor::from_inner(teacher)).mul_scalar(weight);
+                    }
+                }
+                if s.range_penalty > 0.0 {
+                    for (inputs, known) in ours.inputs.into_iter().zip(&d.statistics).take(replaced) {
+                        loss = loss + range_penalty(inputs, known.range, known.rms).mul_scalar(s.range_penalty);
+                    }
+                }
+                Ok(BatchLoss { loss, correct: right })
+            }
+        }
+    }
+
+    /// How many activations are no longer ReLU in `epoch` (from 0) of `epochs`.
+    pub(crate) fn replaced(&self, epoch: usize, epochs: usize) -> usize {
+        match self {
+            Self::Student(d) if d.config.replacement == Replacement::Progressive => {
+                let activations = d.statistics.len();
+                let half = (epochs / 2).max(1);
+                // The first at once, the last when half of the epochs are over.
+                (1 + epoch * activations / half).min(activations)
+            }
+            _ => usize::MAX,
+        }
+    }
+}
+
+/// Gradients of `loss` for `network`.
+pub(crate) fn gradients(loss: &Tensor<1>, network: &Network) -> burn::optim::GradientsParams {
+    burn::optim::GradientsParams::from_grads(loss.backward(), network)
+}
+
+/// A snapshot of `network` that learns nothing.
+pub(crate) fn detached(network: &Network) -> Network {
+    network.valid()
+}

@@ -1,0 +1,5 @@
+//! Networks as Burn modules: layers, the quadratic activation, first weights.
+
+pub(crate) mod network;
+pub(crate) mod polynomial;
+pub(crate) mod weight_init;

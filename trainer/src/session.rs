@@ -1,0 +1,158 @@
+//! What all parts of one run share: configuration, images, device, folder, observer, and the wish to stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use beaa_datasets::Dataset;
+use beaa_ir::{Accuracy, Model, Provenance, TrainingData};
+use burn::tensor::Device;
+use serde_json::json;
+
+use crate::config::{TrainConfig, TrainLiteral};
+use crate::data::Splits;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::network::Network;
+use crate::train::checkpoint::{self, Checkpoint, NetworkState, RunIdentity, Subject};
+use crate::train::evaluate::evaluate;
+use crate::train::events::{Event, Observer, Phase};
+
+/// What a caller may set for a run; none of it changes a result.
+pub(crate) struct RunOptions<'a> {
+    /// Whether to go on from the newest checkpoint.
+    pub(crate) resume: bool,
+    /// Interrupts the run once it is true; none for never.
+    pub(crate) stop: Option<&'a AtomicBool>,
+    pub(crate) observer: Option<&'a mut dyn Observer>,
+}
+
+/// One run in one folder.
+pub(crate) struct Session<'a> {
+    pub(crate) config: &'a TrainConfig,
+    pub(crate) splits: Arc<Splits>,
+    /// Without autodiff.
+    pub(crate) device: Device,
+    pub(crate) folder: &'a Path,
+    options: RunOptions<'a>,
+    identity: RunIdentity,
+    /// As the data set calls itself.
+    data_name: String,
+    started: Instant,
+    /// Seconds that the run took before this start.
+    earlier: f64,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the device and prepares the images.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] if the configured device is not there.
+    pub(crate) fn new(
+        config: &'a TrainConfig,
+        dataset: &Dataset,
+        folder: &'a Path,
+        options: RunOptions<'a>,
+    ) -> Result<Self> {
+        let literal = config.literal();
+        let mut settings = serde_json::to_value(literal)?;
+        if let Some(fields) = settings.as_object_mut() {
+            fields.remove("description");
+        }
+        Ok(Self {
+            config,
+            splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed)),
+            device: device::open(literal.device)?,
+            folder,
+            options,
+            identity: RunIdentity { config: settings, data: dataset.checksum() },
+            data_name: dataset.name().to_owned(),
+            started: Instant::now(),
+            earlier: 0.0,
+        })
+    }
+
+    pub(crate) fn literal(&self) -> &'a TrainLiteral {
+        self.config.literal()
+    }
+
+    /// Whether somebody has asked for an end.
+    pub(crate) fn must_stop(&self) -> bool {
+        self.options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Seconds that the run has taken, those before an interruption included.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.earlier + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Tells the observer, if there is one.
+    pub(crate) fn tell(&mut self, event: &Event) {
+        if let Some(observer) = &mut self.options.observer {
+            observer.event(event);
+        }
+    }
+
+    /// Tells people something.
+    pub(crate) fn note(&mut self, text: String) {
+        self.tell(&Event::Note { text });
+    }
+
+    /// Measures `model` on the validation and the test images.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device fails.
+    pub(crate) fn accuracy(&self, model: &Model) -> Result<Accuracy> {
+        let network = Network::new(model, &self.device, false)?;
+        let of = |images| Ok::<_, Error>(evaluate(&network, model, images, &self.device)?.map(|m| m.accuracy));
+        Ok(Accuracy { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
+    }
+
+    /// What a model file says of this run.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] if the description of the data cannot be written as JSON.
+    pub(crate) fn provenance(&self, phase: Phase) -> Result<Provenance> {
+        let data = &self.literal().data;
+        Ok(Provenance {
+            data: Some(TrainingData {
+                name: Some(self.data_name.clone()),
+                source: Some(serde_json::to_value(&data.source)?),
+                checksum: Some(self.identity.data.clone()),
+                pixel_bits: data.pixel_bits,
+            }),
+            seed: Some(self.literal().seed),
+            record: json!({ "phase": phase, "configuration": self.config }),
+            ..Provenance::default()
+        })
+    }
+
+    /// Writes a checkpoint and returns its folder.
+    ///
+    /// # Errors
+    /// As [`checkpoint::save`].
+    pub(crate) fn save(&self, subject: &Subject, network: &NetworkState) -> Result<PathBuf> {
+        checkpoint::save(self.folder, &self.identity, subject, network, self.seconds())
+    }
+
+    /// The checkpoint to go on from, if the run resumes and there is one. A run from the beginning removes all that are there.
+    ///
+    /// # Errors
+    /// As [`checkpoint::load`], and [`Error::Io`] if checkpoints cannot be removed.
+    pub(crate) fn open_checkpoint(&mut self) -> Result<Option<Checkpoint>> {
+        if !self.options.resume {
+            checkpoint::clear(self.folder)?;
+            return Ok(None);
+        }
+        let Some(path) = checkpoint::newest(self.folder)? else {
+            self.note("there is no checkpoint to resume from; starting at the beginning".to_owned());
+            return Ok(None);
+        };
+        let found = checkpoint::load(&path, &self.identity)?;
+        self.earlier = found.seconds;
+        let (phase, at) = (found.subject.phase(), found.network.position);
+        self.note(format!("resuming the {phase} after {} epochs and {} steps", at.epoch, at.step));
+        Ok(Some(found))
+    }
+}

@@ -1,0 +1,120 @@
+//! The second phase of a run: a student is made from the trained teacher, trained, and measured.
+
+use beaa_ir::{Accuracy, Model};
+
+use crate::compress::masks::Pruner;
+use crate::distil::activation_stats::{PolynomialSample, sample_polynomials, set_ranges, with_ranges};
+use crate::distil::check_teacher::load_matching;
+use crate::distil::objective::{Distillation, Objective};
+use crate::distil::quadratic_fit::LayerStatistics;
+use crate::distil::student::{continue_student, replace_activations, vertex_limit};
+use crate::error::Result;
+use crate::model::network::Network;
+use crate::session::Session;
+use crate::train::checkpoint::{NetworkState, Subject};
+use crate::train::completion::Completion;
+use crate::train::events::Phase;
+use crate::train::train_loop::{TrainingTask, train_network};
+
+/// Elements of each activation layer whose polynomial is sampled for a report.
+const SAMPLES_PER_LAYER: usize = 4;
+
+/// The result of a run.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The ReLU network.
+    pub teacher: Model,
+    /// The network without ReLU.
+    pub student: Model,
+    /// A few learnt polynomials beside their inputs.
+    pub polynomials: Vec<PolynomialSample>,
+    /// Accuracy of the teacher.
+    pub teacher_accuracy: Accuracy,
+    /// Accuracy of the student.
+    pub student_accuracy: Accuracy,
+    /// Seconds by the clock, interruptions not counted.
+    pub seconds: f64,
+}
+
+/// A student in training, and what it learns from.
+pub(crate) struct StudentState {
+    pub(crate) teacher: Model,
+    /// What the teacher's activations saw, layer by layer.
+    pub(crate) statistics: Vec<LayerStatistics>,
+    pub(crate) network: NetworkState,
+}
+
+/// Makes the untrained student of the trained `teacher` and saves it as a checkpoint.
+///
+/// # Errors
+/// As [`crate::Trainer::train`].
+pub(crate) fn begin_student(session: &Session<'_>, teacher: Model) -> Result<StudentState> {
+    let literal = session.literal();
+    let name = format!("{}-student", literal.name);
+    let images = &session.splits.train;
+    let (start, teacher) = match &literal.student.start {
+        Some(path) => {
+            let trained = load_matching(path, &session.splits)?;
+            (continue_student(trained, name, images, &session.device)?, teacher)
+        }
+        None => {
+            let start = replace_activations(&teacher, name, &literal.student, images, &session.device)?;
+            let ranges: Vec<_> = start.statistics.iter().map(|s| s.range).collect();
+            (start, set_ranges(teacher, &ranges)?)
+        }
+    };
+    let mut student = start.student.into_literal();
+    student.provenance = session.provenance(Phase::Student)?;
+    let network = NetworkState::untrained(student.try_into()?);
+    let subject = Subject::Student { teacher: teacher.clone(), statistics: start.statistics.clone() };
+    session.save(&subject, &network)?;
+    Ok(StudentState { teacher, statistics: start.statistics, network })
+}
+
+/// Trains a student to its end and measures it.
+///
+/// # Errors
+/// As [`crate::Trainer::train`].
+pub(crate) fn train_student(session: &mut Session<'_>, state: StudentState) -> Result<Completion<Trained>> {
+    let StudentState { teacher, statistics, network } = state;
+    let config = &session.literal().student;
+    let learns = config.activation.learns();
+    let bounded = learns && config.vertex_bound > 0.0;
+    let vertex_limits = if bounded { statistics.iter().map(|s| vertex_limit(config, s)).collect() } else { Vec::new() };
+    let pruner = |prune| Pruner::new(prune, &network.model, &session.splits.train, &session.device);
+    let task = TrainingTask {
+        epochs: config.epochs,
+        batch: config.batch,
+        optimiser: config.optimiser.clone(),
+        coefficient_factor: config.coefficient_factor,
+        train_polynomials: learns,
+        vertex_limits,
+        pruner: config.prune.as_ref().map(pruner).transpose()?,
+        quantise: config.quantise.clone(),
+        objective: Objective::Student(Box::new(Distillation {
+            teacher: Network::new(&teacher, &session.device, false)?,
+            config: config.clone(),
+            statistics: statistics.clone(),
+        })),
+        subject: Subject::Student { teacher: teacher.clone(), statistics },
+    };
+    train_network(session, &task, network)?.and_then(|student| finish(session, teacher, student).map(Completion::Done))
+}
+
+/// Measures both networks, and writes ranges and accuracy into the student.
+fn finish(session: &Session<'_>, teacher: Model, student: Model) -> Result<Trained> {
+    let (device, images) = (&session.device, &session.splits.train);
+    let network = Network::new(&student, device, false)?;
+    let student = with_ranges(student, &network, images, device)?;
+    let student_accuracy = session.accuracy(&student)?;
+    let mut literal = student.into_literal();
+    literal.accuracy = Some(student_accuracy);
+    let student: Model = literal.try_into()?;
+    let of_teacher = Network::new(&teacher, device, false)?;
+    let polynomials = sample_polynomials(&student, &teacher, &of_teacher, images, device, SAMPLES_PER_LAYER)?;
+    let teacher_accuracy = match teacher.accuracy() {
+        Some(accuracy) => accuracy,
+        None => session.accuracy(&teacher)?,
+    };
+    Ok(Trained { teacher, student, polynomials, teacher_accuracy, student_accuracy, seconds: session.seconds() })
+}
