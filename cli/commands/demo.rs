@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
-use beaa_ir::ckks::{Program, program_hash, save_program};
+use beaa_ir::ckks::{Program, SignatureFile, save_program};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::log2_product;
 use beaa_lab::Reporter;
 use beaa_lab::experiment::Experiment;
@@ -80,10 +81,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let inputs = normalise(&images, &signature.input)?;
     let work = Work::new(&context.console);
     let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
-    let hash = program_hash(&program);
-    let input = steps.time("encrypt", || Ok(ckks::encrypt(signature, &hash, &keys.client, &inputs, seed, &work)?))?;
+    let file = SignatureFile::from(&program);
+    let input = steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, &work)?))?;
     let (output, run) = steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, &work)?))?;
-    let logits = steps.time("decrypt", || Ok(ckks::decrypt(signature, &hash, &keys.client, &output, None)?))?;
+    let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, None)?))?;
+    let logits = logits.rows().map(<[f64]>::to_vec).collect();
     let clear = steps.time("the same in clear", || Clear::of(&finished, &program, &images, &inputs, &experiment))?;
     let verification = steps.time("verify every layer", || Ok(ckks::verify(&program, &keys, &inputs, seed, &work)?))?;
 
@@ -144,14 +146,14 @@ impl Clear {
         finished: &Finished,
         program: &Program,
         images: &Images,
-        inputs: &[Vec<f32>],
+        inputs: &ImageMajor<f32>,
         experiment: &Experiment,
     ) -> Result<Self> {
         let device = experiment.train.literal().device;
         Ok(Self {
             teacher: beaa_trainer::predict(&finished.trained.teacher, images, device)?,
             student: beaa_trainer::predict(&finished.trained.student, images, device)?,
-            program: beaa_runtime::plaintext::run(program, inputs)?,
+            program: beaa_runtime::plaintext::run(program, inputs)?.rows().map(<[f64]>::to_vec).collect(),
         })
     }
 }

@@ -7,12 +7,13 @@ use std::time::Instant;
 use beaa_compiler::Machine;
 use beaa_compiler::ckks::forecast;
 use beaa_ir::Model;
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::ckks::{self, EncryptedInput};
 
 use super::figures::{BaselineFigures, NetworkFigures};
 use crate::baseline_f32::{BaselineF32, by_element};
 use crate::error::setting;
-use crate::fixtures::program::{ProgramFixture, TimedRun};
+use crate::fixtures::program::{ProgramFixture, TimedRun, image_major};
 use crate::op_counts::{operation_figures, part_figures};
 use crate::timing::{Repetitions, TimeSample, on_threads, sample, time};
 use crate::{BenchSettings, Error, Result, random_images};
@@ -30,16 +31,16 @@ pub(crate) const DEVIATIONS: f64 = 8.0;
 /// plain ones by more than was promised.
 pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machine) -> Result<NetworkFigures> {
     let fixture = ProgramFixture::new(model, &settings.options, settings.seed)?;
-    let ProgramFixture { program, hash, client, server, .. } = &fixture;
+    let ProgramFixture { program, file, client, server, .. } = &fixture;
     let signature = program.signature();
     let slots = fixture.slots();
     let inputs = random_images(model, slots, settings.seed);
+    let sent = image_major(model, &inputs)?;
     let repetitions = Repetitions::large(settings.quick);
-    let (input, [encrypt, encrypt_threads]) = on_each(repetitions, [1, settings.threads], || fixture.encrypt(&inputs))?;
+    let (input, [encrypt, encrypt_threads]) = on_each(repetitions, [1, settings.threads], || fixture.encrypt(&sent))?;
     let runs = time_runs(&fixture, &input, settings)?;
     let fastest = &runs.fastest;
-    let (answers, [decrypt]) =
-        on_each(repetitions, [1], || Ok(ckks::decrypt(signature, hash, client, &fastest.output, None)?))?;
+    let (answers, [decrypt]) = on_each(repetitions, [1], || Ok(ckks::decrypt(file, client, &fastest.output, None)?))?;
 
     let (plain, expected) = baseline(model, &inputs, settings.quick)?;
     let allowed_error = DEVIATIONS * settings.options.logit_error;
@@ -172,11 +173,11 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(Baseline
     Ok((BaselineFigures { seconds_per_image, block, products_per_second, products }, outputs))
 }
 
-/// The largest difference between `answers`, `[image][output]`, and `expected`, `[output][image]`; NaN if any is.
-fn largest_difference(answers: &[Vec<f64>], expected: &[f32]) -> f64 {
-    let images = answers.len();
+/// The largest difference between `answers` and `expected`, `[output][image]`; NaN if any is.
+fn largest_difference(answers: &ImageMajor<f64>, expected: &[f32]) -> f64 {
+    let images = answers.images();
     let mut largest = 0.0_f64;
-    for (i, answer) in answers.iter().enumerate() {
+    for (i, answer) in answers.rows().enumerate() {
         assert_eq!(answer.len() * images, expected.len(), "as many outputs encrypted as in plain f32");
         for (o, found) in answer.iter().enumerate() {
             let difference = (found - f64::from(expected[o * images + i])).abs();
