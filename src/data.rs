@@ -30,7 +30,7 @@ pub fn pixels(images: &LabelledImages) -> Result<ImageMajor<u8>> {
 /// # Errors
 /// If a file cannot be read, or is no picture.
 pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<ImageMajor<u8>> {
-    let images = files.iter().map(|file| beaa_datasets::read_picture(file.as_ref(), shape));
+    let images = files.iter().map(|file| beaa_datasets::read_image_file(file.as_ref(), shape));
     let images = images.collect::<std::result::Result<Vec<_>, _>>()?;
     Ok(ImageMajor::from_rows(shape.iter().product(), images)?)
 }

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::text;
-use beaa_ir::{ckks, tfhe};
+use beaa_ir::{ckks, text, tfhe};
 use beaa_lab::{Reporter, files, memory};
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]

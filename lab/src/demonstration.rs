@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_ir::ckks::{Program, program_hash, save_program};
+use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 
 use crate::error::bad_setting;
@@ -180,7 +181,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
         },
         parameters: ParameterFigures {
             degree: parameters.degree,
-            log2_qp: primes().map(|&q| (q as f64).log2()).sum(),
+            log2_qp: log2_product(primes()),
             prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
             security_bits: parameters.security,
         },
