@@ -9,6 +9,7 @@ use beaa_ckks::{
 use beaa_compiler::ckks::Options;
 use beaa_ir::Model;
 use beaa_ir::ckks::StepOp;
+use beaa_ir::stats::log2_product;
 use beaa_runtime::LayerTime;
 use beaa_runtime::ckks::EncryptedInput;
 use serde::Serialize;
@@ -124,7 +125,7 @@ fn depth_sweep(quick: bool) -> Result<Vec<DepthPoint>> {
             squares,
             degree: p.degree,
             limbs: p.moduli.len(),
-            log_qp: p.moduli.iter().chain(&p.special).map(|&q| (q as f64).log2()).sum(),
+            log_qp: log2_product(p.moduli.iter().chain(&p.special)),
             seconds,
             milliseconds_per_image: 1e3 * seconds / p.degree as f64,
         })

@@ -1,6 +1,7 @@
 //! Runs the rounded network on the sample, without noise and with noise of the size that the scheme makes at every step, and
 //! compares: what rounding and what encryption do to every layer, all dependences included.
 
+use beaa_ir::stats::argmax;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -240,7 +241,7 @@ fn margin_losses(noisy: &Values, exact: &Values) -> Vec<MarginLoss> {
 
 /// The index of the largest output, and its distance from the next; none if there is no other.
 pub(crate) fn top1_margin(outputs: &[f64]) -> Option<(usize, f64)> {
-    let class = outputs.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
+    let class = argmax(outputs.iter().copied())?;
     Some((class, margin(outputs, class)?))
 }
 

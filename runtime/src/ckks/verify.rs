@@ -3,6 +3,7 @@
 
 use beaa_ckks::{Encoder, decrypt};
 use beaa_ir::ckks::{LayerNote, Program, program_hash};
+use beaa_ir::stats::argmax;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -149,6 +150,5 @@ impl<'a> Comparison<'a> {
 }
 
 fn largest_row(rows: &[Vec<f64>], image: usize) -> Option<usize> {
-    let value = |r: &Vec<f64>| r.get(image).copied().unwrap_or(f64::NEG_INFINITY);
-    rows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))).map(|(i, _)| i)
+    argmax(rows.iter().map(|row| row[image]))
 }
