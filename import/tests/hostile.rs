@@ -101,8 +101,8 @@ fn every_cut_and_many_changed_bytes_are_survived() {
             let mut bad = good.clone();
             for _ in 0..3 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let place = (state >> 33) as usize % bad.len();
-                bad[place] = (state >> 24) as u8;
+                let position = (state >> 33) as usize % bad.len();
+                bad[position] = (state >> 24) as u8;
             }
             // A changed weight is no error; what counts is that this returns.
             let _ = import(&bad);

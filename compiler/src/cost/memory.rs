@@ -8,4 +8,4 @@ const THREADS: usize = 16;
 
 /// What schedules are made for here; a run makes its schedule for the threads that it has.
 pub(crate) const PLANNED_MEMORY: MemoryModel =
-    MemoryModel { threads: THREADS, tile: TILE, chunk: CHUNK, input_in_place: true };
+    MemoryModel { threads: THREADS, tile: TILE, chunk: CHUNK, input_in_place: true, arranged_weights_kept: false };

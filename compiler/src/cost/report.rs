@@ -1,6 +1,7 @@
 //! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file.
 
 use beaa_ir::ckks::{Program, ProgramShape, StepOp, schedule};
+use beaa_ir::stats::log2_product;
 use serde::Serialize;
 
 use crate::cost::forecast::forecast;
@@ -133,7 +134,7 @@ impl Report {
 pub fn cost(program: &Program) -> Report {
     let signature = program.signature();
     let parameters = &signature.parameters;
-    let log_modulus = |limbs: usize| parameters.moduli[..limbs].iter().map(|&q| (q as f64).log2()).sum::<f64>();
+    let log_modulus = |limbs: usize| log2_product(&parameters.moduli[..limbs]);
     let mut layers: Vec<LayerCost> = Vec::new();
     // Of each layer: ciphertexts of the value that its note is on, all bands together.
     let mut noted: Vec<usize> = Vec::new();
@@ -187,7 +188,6 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let parameters = &signature.parameters;
     let width = |q: &u64| f64::from(64 - q.leading_zeros());
     let bits = |limbs: usize| parameters.moduli[..limbs].iter().map(width).sum::<f64>();
-    let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
     let elements: usize = signature.input.shape.iter().product();
     let note = program.notes().iter().find(|n| n.value == program.output());
@@ -199,8 +199,8 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         degree: parameters.degree,
         security: parameters.security,
         limbs: parameters.moduli.len(),
-        log_q: log(&parameters.moduli),
-        log_qp: log(&parameters.moduli) + log(&parameters.special),
+        log_q: log2_product(&parameters.moduli),
+        log_qp: log2_product(&parameters.moduli) + log2_product(&parameters.special),
         products: layers.iter().map(|l| l.products).sum(),
         relinearisations,
         key_bytes: (key_bits / 8.0).ceil() as u64,

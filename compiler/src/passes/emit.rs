@@ -2,6 +2,7 @@
 
 use beaa_ir::Model;
 use beaa_ir::ckks::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
+use beaa_ir::stats::log2_product;
 
 use crate::error::{Result, internal};
 use crate::network::bounds::Bounds;
@@ -140,7 +141,7 @@ pub(crate) fn check_overflow(program: &Program) -> Result<()> {
     let moduli = &program.signature().parameters.moduli;
     for note in program.notes() {
         let value = program.values()[note.value];
-        let log_modulus: f64 = moduli[..value.limbs].iter().map(|&q| (q as f64).log2()).sum();
+        let log_modulus = log2_product(&moduli[..value.limbs]);
         let needed = value.scale.log2() + note.bound.max(f64::MIN_POSITIVE).log2() + 1.0;
         if needed > log_modulus {
             return Err(internal("emit", format!("`{}` needs {needed:.1} bits of {log_modulus:.1}", note.layer)));

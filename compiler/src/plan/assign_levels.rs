@@ -6,6 +6,7 @@
 //! that values of different depth can be brought to one scale by an exact integer.
 
 use beaa_ckks::primes::MAX_BITS;
+use beaa_ir::stats::log2_product;
 
 use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds};
 use crate::network::graph::NodeId;
@@ -48,7 +49,7 @@ pub(crate) fn assign_levels(
         degree: primes.degree,
         seconds: events.iter().map(|e| seconds(e.sized, context(e.dropped))).sum(),
         variance: variance(summary, &choice, &events, &log_units, chain),
-        log_qp: moduli.iter().chain(&special).map(|&q| (q as f64).log2()).sum(),
+        log_qp: log2_product(moduli.iter().chain(&special)),
         values: states.iter().map(|s| s.value).collect(),
         log_scales: states.iter().map(|s| s.log_scale).collect(),
         steps,
@@ -245,7 +246,7 @@ impl<'a> Walk<'a> {
 
     /// The whole chain: what is never dropped, wide enough for every value, then the dropped primes, first one last.
     fn moduli(&mut self) -> Option<Vec<u64>> {
-        let total: f64 = self.dropped.iter().map(|&q| (q as f64).log2()).sum();
+        let total = log2_product(&self.dropped);
         // log2 of the primes dropped at each depth.
         let (mut sum, mut dropped_bits) = (0.0, vec![0.0]);
         for &q in &self.dropped {
@@ -266,7 +267,7 @@ impl<'a> Walk<'a> {
                 widths = vec![self.narrowest; widths.len() + 1];
             }
             let base = widths.iter().map(|&b| picker.next(b)).collect::<Option<Vec<u64>>>()?;
-            if base.iter().map(|&q| (q as f64).log2()).sum::<f64>() >= bits {
+            if log2_product(&base) >= bits {
                 self.picker = picker;
                 return Some(base.into_iter().chain(self.dropped.iter().rev().copied()).collect());
             }
@@ -279,7 +280,7 @@ impl<'a> Walk<'a> {
         if !self.choice.special {
             return Some(Vec::new());
         }
-        let left = f64::from(allowed) - moduli.iter().map(|&q| (q as f64).log2()).sum::<f64>();
+        let left = f64::from(allowed) - log2_product(moduli);
         let bits = (left.max(0.0) as u32).clamp(self.narrowest, MAX_BITS);
         Some(vec![self.picker.next(bits)?])
     }

@@ -1,6 +1,7 @@
 //! What a plan is: the choices that were made, the operations that follow from them at their scales and limbs, the primes
 //! that these take, and what that costs in time and error.
 
+use beaa_ir::stats::log2_product;
 use std::fmt;
 
 use crate::network::graph::NodeId;
@@ -91,7 +92,7 @@ pub(crate) struct LevelPlan {
 impl LevelPlan {
     /// Bits of the ciphertext modulus alone.
     pub(crate) fn log_modulus(&self) -> f64 {
-        self.log_qp - self.special.iter().map(|&p| (p as f64).log2()).sum::<f64>()
+        self.log_qp - log2_product(&self.special)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The messages of ONNX (onnx.proto, IR version 3 and later) that an import needs, with the field
-//! numbers of that file; fields that are not declared here are skipped by the decoder. Must never
-//! hold logic.
+//! numbers of that file; fields that are not declared here are skipped by the decoder.
 
 use prost::Message;
 use prost::bytes::Bytes;

@@ -1,12 +1,11 @@
-//! Holds the arrows between the crates, and a few habits of the house, as ARCHITECTURE.md states them.
-
-#![allow(clippy::unwrap_used)]
+//! The arrows between the crates, as ARCHITECTURE.md draws them, and what they keep apart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+
+use crate::source::root;
 
 /// Which of our crates each of our crates may use, outside tests.
 const ARROWS: [(&str, &[&str]); 10] = [
@@ -33,10 +32,6 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("beaa-ir", &[]),
     ("beaa-ckks", &[]),
 ];
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 fn metadata() -> Value {
     // Offline, only this platform's packages are sure to be there.
@@ -114,40 +109,6 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
     }
     assert!(everything_below(&graph, "beaa-trainer").iter().any(burn), "the check itself sees Burn");
     assert!(everything_below(&graph, "beaa-runtime").iter().any(fhe), "the check itself sees the scheme");
-}
-
-fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open: Vec<PathBuf> =
-        ["src", "cli", "lab", "tests", "ir", "import", "datasets", "trainer", "compiler", "ckks", "runtime", "bench"]
-            .iter()
-            .map(|d| root().join(d))
-            .collect();
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()) {
-            if entry.is_dir() && entry.file_name().is_some_and(|n| n != "target") {
-                open.push(entry);
-            } else if entry.extension().is_some_and(|e| e == "rs") {
-                found.push(entry);
-            }
-        }
-    }
-    assert!(found.len() > 50, "the sources are found");
-    found
-}
-
-fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap().display().to_string()
-}
-
-#[test]
-fn every_module_says_what_it_is_and_stays_small() {
-    for path in sources() {
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("//!"), "{} does not start with what it is", shown(&path));
-        let lines = text.lines().count();
-        assert!(lines <= 500, "{} has {lines} lines; look for the seam", shown(&path));
-    }
 }
 
 #[test]
