@@ -3,8 +3,6 @@
 
 use beaa_ir::stats::normal_cdf;
 
-use beaa_ir::stats::normal_cdf;
-
 use crate::network::activations::{Values, forward};
 use crate::network::calibration::{evenly_spread, products};
 use crate::network::graph::Graph;
