@@ -1,4 +1,4 @@
-//! `beaa bench` as a user sees it: quick runs, the file of rates, the page. Must never assert a time.
+//! `beaa bench` as a user sees it: quick runs, the file of rates, the page. No test asserts a time.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

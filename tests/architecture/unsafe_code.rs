@@ -1,5 +1,5 @@
-//! Unsafe code is in few files, which are named here. That each block and function says why it is
-//! sound is for the lints `undocumented_unsafe_blocks` and `missing_safety_doc`.
+//! Unsafe code is in few files, which are named here. Each unsafe function says what its callers
+//! must see to; that each block says why it is sound is for the lint `undocumented_unsafe_blocks`.
 
 use crate::source::{Hit, Source};
 
@@ -16,6 +16,26 @@ pub(crate) fn elsewhere(sources: &[Source]) -> Vec<Hit> {
             Some((at, _)) if !named => hits.push(source.hit(at, "unsafe code in a file that is not listed for it")),
             None if named => hits.push(source.hit(0, "is listed for unsafe code, but holds none")),
             _ => {}
+        }
+    }
+    hits
+}
+
+/// Unsafe functions whose docs do not say what the caller must see to. The lint
+/// `missing_safety_doc` sees public ones only.
+pub(crate) fn without_contract(sources: &[Source]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for source in sources {
+        let lines: Vec<&str> = source.text.lines().map(str::trim_start).collect();
+        let words: Vec<(usize, &str)> = source.words().collect();
+        for pair in words.windows(2).filter(|w| w[0].1 == "unsafe" && w[1].1 == "fn") {
+            // The type of a function that is unsafe has no name.
+            let is_type = source.code[pair[1].0 + "fn".len()..].trim_start().starts_with('(');
+            let above = lines[..source.line(pair[0].0) - 1].iter().rev();
+            let mut docs = above.take_while(|l| l.starts_with("///") || l.starts_with("#["));
+            if !is_type && !source.is_test(pair[0].0) && !docs.any(|l| l.contains("# Safety")) {
+                hits.push(source.hit(pair[0].0, "an unsafe function without `# Safety` in its docs"));
+            }
         }
     }
     hits
