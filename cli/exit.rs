@@ -139,8 +139,8 @@ fn of_runtime(error: &beaa_runtime::Error) -> Option<Exit> {
     use beaa_runtime::Error;
     match error {
         Error::File(error) => Some(of_file(error)),
-        // The scheme refuses operands and parameters that came from files.
-        Error::Mismatch { .. } | Error::Input { .. } | Error::Scheme(_) => Some(Exit::BadInput),
+        // All others are about keys, images and ciphertexts that came from files.
+        _ => Some(Exit::BadInput),
     }
 }
 

@@ -155,7 +155,14 @@ impl From<beaa_runtime::Error> for Error {
         use beaa_runtime::Error as Found;
         match error {
             Found::File(error) => error.into(),
-            other @ Found::Mismatch { .. } => Self::Mismatch(other.into()),
+            Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
+            Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
+            other @ (Found::WrongProgram { .. } | Found::WrongKey { .. } | Found::WrongParameters { .. }) => {
+                Self::Mismatch(other.into())
+            }
+            other @ (Found::WrongKind { .. } | Found::WrongShape { .. } | Found::Damaged { .. }) => {
+                Self::BadFile(other.into())
+            }
             other => Self::Failed(other.into()),
         }
     }
