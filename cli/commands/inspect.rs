@@ -46,17 +46,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         }
         Some(Kind::Program) => {
             let program = load_program(path).with_context(doing)?;
-            match arguments.dump {
-                true => console::print(&dump(&program)),
-                false => {
-                    let report = cost(&program).on(&program, &arguments.rates.load()?);
-                    if arguments.why {
-                        let text = format!("{}\n{}", program_text(&program, &report), explain_choices(&program));
-                        return console::print(&text);
-                    }
-                    context.print(&describe_program(&program, &report), || program_text(&program, &report))
-                }
+            if arguments.dump {
+                return console::print(&dump(&program));
             }
+            let report = cost(&program).on(&program, &arguments.rates.load()?);
+            if arguments.why {
+                return console::print(&format!("{}\n{}", program_text(&program, &report), explain_choices(&program)));
+            }
+            context.print(&describe_program(&program, &report), || program_text(&program, &report))
         }
         Some(kind) => {
             let header = container::open::<Value>(path, kind).with_context(doing)?.header;
