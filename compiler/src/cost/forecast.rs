@@ -46,7 +46,7 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     let output = of(program.output());
     let steps = program.steps().iter().enumerate().map(|(i, step)| {
         let result = of(i + 1);
-        let first = step.op.inputs().first().map_or(result, |&id| of(id));
+        let first = step.op.inputs().next().map_or(result, of);
         let boundary = Boundary { gathers: !chained(program, i), scatters: !chained(program, i + 1) };
         let work_seconds = cost(sized_op(step, result, (boundary, kernel), &of), first.limbs);
         if !pointwise(step) {
@@ -87,7 +87,7 @@ fn pointwise(step: &Step) -> bool {
 fn fused(program: &Program, value: ValueId) -> bool {
     let steps = program.steps();
     let Some(maker) = value.checked_sub(1) else { return false };
-    let read = |s: &Step| s.op.inputs().contains(&value);
+    let read = |s: &Step| s.op.inputs().any(|v| v == value);
     value != program.output()
         && steps.get(maker).is_some_and(pointwise)
         && steps.get(value).is_some_and(|next| pointwise(next) && read(next))
@@ -97,7 +97,7 @@ fn fused(program: &Program, value: ValueId) -> bool {
 /// Whether step `index` is a rescaling that takes its ciphertexts one by one from the step before.
 fn chained(program: &Program, index: usize) -> bool {
     let steps = program.steps();
-    let read = |s: &Step| s.op.inputs().contains(&index);
+    let read = |s: &Step| s.op.inputs().any(|v| v == index);
     let switches = |s: &Step| matches!(s.op, StepOp::Relinearise { .. } | StepOp::Rescale { .. });
     index > 0
         && index != program.output()
