@@ -7,10 +7,9 @@ use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{Report, cost, explain, explain_choices};
 use beaa_ir::ckks::{Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
+use beaa_ir::text::{self, Align, table};
 use beaa_ir::{Activation, LayerOp, Model, Range, Shape, Tensor, load_model};
-use beaa_lab::files;
 use beaa_lab::metrics::percent;
-use beaa_lab::report::tables::{Align, table};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -65,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             let bytes = std::fs::metadata(path).map(|m| m.len()).with_context(doing)?;
             let value = json!({"kind": kind.name(), "bytes": bytes, "header": header});
             context.print(&value, || {
-                let mut text = format!("{} file, {}\n", kind.name(), files::bytes(bytes as f64));
+                let mut text = format!("{} file, {}\n", kind.name(), text::bytes(bytes as f64));
                 let fields = header.as_object().into_iter().flatten();
                 // Seeds are public and long; they say nothing to a reader.
                 fields.filter(|(name, _)| !["seed", "seeds"].contains(&name.as_str())).for_each(|(name, value)| {

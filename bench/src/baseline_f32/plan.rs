@@ -145,7 +145,8 @@ pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
             }
             LayerOp::Branch { from } if from == INPUT => 0,
             LayerOp::Branch { from } => value_named(from, position(from), &value_of)?,
-            LayerOp::BatchNorm { .. } | LayerOp::Activation { .. } => {
+            // Element-wise, or refused by name.
+            _ => {
                 let next = element_wise(&layer.op, output)?;
                 if free && stages[at - 1].then(|e| next[e]) {
                     at

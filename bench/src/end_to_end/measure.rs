@@ -1,6 +1,7 @@
 //! The whole way of one network: compile, keys, encrypt, run on one thread and on all, decrypt; beside it the same network
 //! in plain `f32` on one core. A run whose answers are wrong is an error and gives no figure.
 
+use beaa_ir::stats::log2_product;
 use std::time::Instant;
 
 use beaa_compiler::Machine;
@@ -57,7 +58,7 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
     Ok(NetworkFigures {
         model: signature.model.clone(),
         degree: slots,
-        log_qp: primes().map(|&q| (q as f64).log2()).sum(),
+        log_qp: log2_product(primes()),
         prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
         security: signature.parameters.security,
         threads: settings.threads,
