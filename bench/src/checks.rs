@@ -1,5 +1,5 @@
-//! Bounds on ratios within one run, for a regression check that any machine can make: a time of another machine, or of
-//! another day, says nothing here.
+//! Bounds on ratios within one run, for a regression check that any machine can make: a time of
+//! another machine, or of another day, says nothing here.
 
 use serde::Serialize;
 
@@ -11,7 +11,8 @@ const KERNEL: f64 = 0.75;
 const PLAIN: f64 = 40.0;
 /// Two threads over one, at least, where there are two cores.
 const SPEED_UP: f64 = 1.8;
-/// Predicted over measured, of the whole run and of every part that takes long enough, at most (or its inverse).
+/// Predicted over measured, of the whole run and of every part that takes long enough, at most (or
+/// its inverse).
 const FORECAST: f64 = 1.25;
 /// Parts below this share of the run are too short to judge a forecast by.
 const SHARE: f64 = 0.02;

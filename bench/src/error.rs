@@ -1,4 +1,5 @@
-//! What can go wrong while measuring. A measured result that is wrong is an error: a fast wrong answer is no figure.
+//! What can go wrong while measuring. A measured result that is wrong is an error: a fast wrong
+//! answer is no figure.
 
 /// Any error of this crate.
 #[derive(Debug, thiserror::Error)]

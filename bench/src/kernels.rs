@@ -1,5 +1,6 @@
-//! Every arithmetic path of the engine against the peak of the instruction that it spends its time in, both measured in
-//! the same run, in turn: clocks differ from one minute to the next, so a data sheet's peak would say little.
+//! Every arithmetic path of the engine against the peak of the instruction that it spends its time
+//! in, both measured in the same run, in turn: clocks differ from one minute to the next, so a data
+//! sheet's peak would say little.
 
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::probe::{Pass, Probe};
@@ -7,8 +8,8 @@ use beaa_ckks::{Batch, Instruction, Kernel, Panels, Parameters};
 use serde::Serialize;
 
 use crate::Result;
-use crate::fixtures::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
 use crate::timing::{Repetitions, alternate, on_threads, sample};
+use crate::workloads::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
 
 /// The layer that matters most: CryptoNets' 845 squares of three components each into 100.
 const DENSE: (usize, usize, usize) = (100, 845, 3);
@@ -121,7 +122,8 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     })
 }
 
-/// Rounds of the peak's loop: a tenth of a millisecond or so, as long as the kernel takes for a tile.
+/// Rounds of the peak's loop: a tenth of a millisecond or so, as long as the kernel takes for a
+/// tile.
 const SPIN: u64 = 20_000;
 
 #[cfg(test)]

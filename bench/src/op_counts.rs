@@ -1,5 +1,6 @@
-//! What each part of a run did, counted from the program: products of residues, and bytes of residues read and written.
-//! What a run keeps in the cache is not counted: a fused part reads its inputs and writes its last result.
+//! What each part of a run did, counted from the program: products of residues, and bytes of
+//! residues read and written. What a run keeps in the cache is not counted: a fused part reads its
+//! inputs and writes its last result.
 
 use beaa_compiler::ckks::Forecast;
 use beaa_ir::ckks::{Part, Program, Schedule, StepOp, ValueId, ValueInfo};
@@ -50,7 +51,8 @@ pub struct OperationFigures {
     pub products_per_second: f64,
 }
 
-/// Says what each part of a run that took `total` seconds did; there is one time for each part of the schedule.
+/// Says what each part of a run that took `total` seconds did; there is one time for each part of
+/// the schedule.
 pub(crate) fn part_figures(
     program: &Program,
     schedule: &Schedule,
@@ -78,7 +80,8 @@ pub(crate) fn part_figures(
     times.iter().zip(&schedule.parts).map(figures).collect()
 }
 
-/// Says what each operation of a run that took `total` seconds did; there is one time for each part of the schedule.
+/// Says what each operation of a run that took `total` seconds did; there is one time for each part
+/// of the schedule.
 pub(crate) fn operation_figures(
     program: &Program,
     schedule: &Schedule,
@@ -115,7 +118,8 @@ pub(crate) fn operation_figures(
     figures
 }
 
-/// Bytes of a value as the run stores it; the images stay packed, their uniform halves are drawn when they are read.
+/// Bytes of a value as the run stores it; the images stay packed, their uniform halves are drawn
+/// when they are read.
 fn bytes(program: &Program, value: ValueId) -> u64 {
     let p = &program.signature().parameters;
     let v = program.values()[value];

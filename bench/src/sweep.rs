@@ -1,5 +1,5 @@
-//! How times grow: with the batch, the depth of the network, the ring and its limbs, and the weights that are left. All on
-//! one thread, in processor seconds; every point is a run.
+//! How times grow: with the batch, the depth of the network, the ring and its limbs, and the
+//! weights that are left. All on one thread, in processor seconds; every point is a run.
 
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::primes::ntt_primes;
@@ -14,9 +14,9 @@ use beaa_runtime::LayerTime;
 use beaa_runtime::ckks::EncryptedInput;
 use serde::Serialize;
 
-use crate::fixtures::operands::{matrix, residues};
-use crate::fixtures::program::ProgramFixture;
 use crate::timing::{Repetitions, on_threads, sample};
+use crate::workloads::operands::{matrix, residues};
+use crate::workloads::program::ProgramWorkload;
 use crate::{NetworkRecipe, Result, random_network};
 
 /// The run time of one program at one number of images.
@@ -98,28 +98,29 @@ pub struct SweepFigures {
 
 /// Sweeps over the images sent: powers of four (64 if quick), and all slots.
 fn batch_sweep(model: &Model, quick: bool) -> Result<Vec<BatchPoint>> {
-    let fixture = ProgramFixture::new(model, &Options::default(), 1)?;
-    let slots = fixture.slots();
+    let workload = ProgramWorkload::new(model, &Options::default(), 1)?;
+    let slots = workload.slots();
     let step = if quick { 64 } else { 4 };
     let counts = std::iter::successors(Some(1), |n| Some(n * step)).take_while(|n| *n < slots).chain([slots]);
     let point = |images: usize| {
-        let input = fixture.input(model, images)?;
-        let seconds = best(&fixture, &input, quick)?.0;
+        let input = workload.input(model, images)?;
+        let seconds = best(&workload, &input, quick)?.0;
         Ok(BatchPoint { images, seconds, milliseconds_per_image: 1e3 * seconds / images as f64 })
     };
     counts.map(point).collect()
 }
 
-/// Error of an output allowed at every depth, where outputs have deviation 4: a random network of six squares allows no less.
+/// Error of an output allowed at every depth, where outputs have deviation 4: a random network of
+/// six squares allows no less.
 const LOGIT_ERROR: f64 = 0.25;
 
 /// Sweeps over one to six squares (two if quick).
 fn depth_sweep(quick: bool) -> Result<Vec<DepthPoint>> {
     let point = |squares: usize| {
         let model = random_network(NetworkRecipe { squares, ..NetworkRecipe::default() })?;
-        let fixture = ProgramFixture::new(&model, &Options { logit_error: LOGIT_ERROR, ..Options::default() }, 1)?;
-        let seconds = best(&fixture, &fixture.input(&model, 1)?, quick)?.0;
-        let p = &fixture.program.signature().parameters;
+        let workload = ProgramWorkload::new(&model, &Options { logit_error: LOGIT_ERROR, ..Options::default() }, 1)?;
+        let seconds = best(&workload, &workload.input(&model, 1)?, quick)?.0;
+        let p = &workload.program.signature().parameters;
         Ok(DepthPoint {
             squares,
             degree: p.degree,
@@ -137,9 +138,9 @@ fn sparsity_sweep(quick: bool) -> Result<Vec<SparsityPoint>> {
     let mut points: Vec<SparsityPoint> = Vec::new();
     for density in [1.0, 0.5, 0.2, 0.1] {
         let model = random_network(NetworkRecipe { density, ..NetworkRecipe::default() })?;
-        let fixture = ProgramFixture::new(&model, &Options::default(), 1)?;
-        let (seconds, linear_seconds) = best(&fixture, &fixture.input(&model, 1)?, quick)?;
-        let products = linear_products(&fixture);
+        let workload = ProgramWorkload::new(&model, &Options::default(), 1)?;
+        let (seconds, linear_seconds) = best(&workload, &workload.input(&model, 1)?, quick)?;
+        let products = linear_products(&workload);
         let (first_products, first_seconds) =
             points.first().map_or((products, linear_seconds), |p| (p.products, p.linear_seconds));
         points.push(SparsityPoint {
@@ -163,7 +164,8 @@ fn ring_sweep(quick: bool) -> Result<Vec<RingPoint>> {
     })
 }
 
-/// Makes all sweeps; `model` is the network of the one over the images sent, the others make their own.
+/// Makes all sweeps; `model` is the network of the one over the images sent, the others make their
+/// own.
 ///
 /// # Errors
 ///
@@ -178,24 +180,24 @@ pub fn measure_sweeps(model: &Model, quick: bool) -> Result<SweepFigures> {
 }
 
 /// Returns the least processor seconds of a run, and of its linear layers.
-fn best(fixture: &ProgramFixture, input: &EncryptedInput, quick: bool) -> Result<(f64, f64)> {
+fn best(workload: &ProgramWorkload, input: &EncryptedInput, quick: bool) -> Result<(f64, f64)> {
     let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
     let operations = |l: &LayerTime| -> f64 {
         let linear = l.operations.iter().filter(|o| o.operation == "linear");
         if l.operation == "linear" { l.seconds } else { linear.map(|o| o.thread_seconds).sum() }
     };
     for _ in 0..if quick { 1 } else { 2 } {
-        let run = fixture.timed_run(input)?;
+        let run = workload.timed_run(input)?;
         whole = whole.min(run.seconds);
         linear = linear.min(run.layers.iter().map(operations).sum());
     }
     Ok((whole, linear))
 }
 
-fn linear_products(fixture: &ProgramFixture) -> u64 {
-    let steps = fixture.program.steps().iter().enumerate();
+fn linear_products(workload: &ProgramWorkload) -> u64 {
+    let steps = workload.program.steps().iter().enumerate();
     let linear = steps.filter(|(_, s)| matches!(s.op, StepOp::Linear { .. }));
-    linear.map(|(i, _)| crate::op_counts::step_products(&fixture.program, i)).sum()
+    linear.map(|(i, _)| crate::op_counts::step_products(&workload.program, i)).sum()
 }
 
 /// Inputs and outputs of the dense layer of a ring point.

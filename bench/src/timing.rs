@@ -1,4 +1,5 @@
-//! Repeated timing on a chosen number of threads. Machines are shared, so the least of several runs is what the code costs.
+//! Repeated timing on a chosen number of threads. Machines are shared, so the least of several runs
+//! is what the code costs.
 #![allow(unsafe_code, reason = "one system call that fills a structure of ours")]
 
 use std::time::Instant;
@@ -56,14 +57,15 @@ pub(crate) fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (result, started.elapsed().as_secs_f64())
 }
 
-/// Processor seconds of this thread so far: what work on one thread takes, however many others want the core. Where the
-/// system does not tell, the seconds since the first call.
+/// Processor seconds of this thread so far: what work on one thread takes, however many others want
+/// the core. Where the system does not tell, the seconds since the first call.
 pub(crate) fn processor() -> f64 {
     static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     #[cfg(unix)]
     {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the pointer is to a structure of this type on this stack frame, which outlives the call.
+        // SAFETY: the pointer is to a structure of this type on this stack frame, which outlives
+        // the call.
         if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) } == 0 {
             return now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9;
         }
@@ -71,8 +73,9 @@ pub(crate) fn processor() -> f64 {
     FIRST.get_or_init(Instant::now).elapsed().as_secs_f64()
 }
 
-/// Repeats all of `works` in turn, so that a slow spell of the machine hits each alike, and returns a sample for each.
-/// Times are processor seconds of this thread: work on other threads would not be counted.
+/// Repeats all of `works` in turn, so that a slow spell of the machine hits each alike, and returns
+/// a sample for each. Times are processor seconds of this thread: work on other threads would not
+/// be counted.
 pub(crate) fn alternate(
     repetitions: Repetitions,
     works: &mut [&mut dyn FnMut() -> Result<()>],

@@ -1,9 +1,10 @@
-//! Figures of both backends on one network, and where one overtakes the other. Times of `tfhe` beyond the images that were
-//! run are multiples of one image's.
+//! Figures of both backends on one network, and where one overtakes the other. Times of `tfhe`
+//! beyond the images that were run are multiples of one image's.
 
 use serde::Serialize;
 
-/// What one backend costs: all but the keys for one image of `tfhe`, or for a batch of any size of `ckks`.
+/// What one backend costs: all but the keys for one image of `tfhe`, or for a batch of any size of
+/// `ckks`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BackendCost {
     /// Wall-clock seconds of encryption, run and decryption together.

@@ -1,6 +1,6 @@
-//! The two backends side by side, by the number of images that wait: `ckks` takes a whole batch at once, `tfhe` one image
-//! after the other. Times are wall-clock seconds on all threads, of encryption, run and decryption together. A run whose
-//! answers are wrong is an error.
+//! The two backends side by side, by the number of images that wait: `ckks` takes a whole batch at
+//! once, `tfhe` one image after the other. Times are wall-clock seconds on all threads, of
+//! encryption, run and decryption together. A run whose answers are wrong is an error.
 
 use beaa_compiler::Machine;
 use beaa_ir::{Model, evaluate, tfhe};
@@ -9,13 +9,14 @@ use beaa_runtime::{Silent, ckks};
 
 use super::figures::{BackendCost, BackendFigures, BackendPoint};
 use crate::end_to_end::DEVIATIONS;
-use crate::fixtures::program::ProgramFixture;
 use crate::timing::{on_threads, time};
+use crate::workloads::program::ProgramWorkload;
 use crate::{BenchSettings, Error, Result};
 
 /// Images of a batch, from one on, times this.
 const STEP: usize = 4;
-/// Images that really go through `tfhe`; more take as many times longer, since it takes them one by one.
+/// Images that really go through `tfhe`; more take as many times longer, since it takes them one by
+/// one.
 const IMAGES: usize = 2;
 /// Images of a batch whose answers are compared with those in clear.
 const CHECKED: usize = 16;
@@ -36,7 +37,8 @@ pub struct BreakEvenCase<'a> {
 ///
 /// # Errors
 ///
-/// If the network does not compile for one of them, or encrypted answers differ from those in clear.
+/// If the network does not compile for one of them, or encrypted answers differ from those in
+/// clear.
 pub fn compare_backends(
     case: &BreakEvenCase<'_>,
     settings: &BenchSettings,
@@ -55,7 +57,8 @@ pub fn compare_backends(
     })
 }
 
-/// Measures one image of `tfhe`; returns the agreement of its program and the bootstrappings of an image, too.
+/// Measures one image of `tfhe`; returns the agreement of its program and the bootstrappings of an
+/// image, too.
 fn measure_tfhe(
     case: &BreakEvenCase<'_>,
     settings: &BenchSettings,
@@ -103,9 +106,9 @@ fn measure_ckks(
     settings: &BenchSettings,
     tfhe: &BackendCost,
 ) -> Result<(BackendCost, Vec<BackendPoint>)> {
-    let fixture = ProgramFixture::new(case.model, &settings.options, settings.seed)?;
-    let slots = fixture.slots();
-    let mut whole = BackendCost { seconds: f64::INFINITY, upload: 0, answer: 0, keys: fixture.server.bytes() };
+    let workload = ProgramWorkload::new(case.model, &settings.options, settings.seed)?;
+    let slots = workload.slots();
+    let mut whole = BackendCost { seconds: f64::INFINITY, upload: 0, answer: 0, keys: workload.server.bytes() };
     let counts = std::iter::successors(Some(1), |n| Some(n * STEP)).take_while(|n| *n < slots).chain([slots]);
     let mut points: Vec<BackendPoint> = Vec::new();
     for images in counts {
@@ -115,10 +118,10 @@ fn measure_ckks(
         for _ in 0..if settings.quick { 1 } else { RUNS } {
             let (answered, elapsed) = on_threads(settings.threads, || {
                 let (outcome, elapsed) = time(|| {
-                    let input = fixture.encrypt(&sent)?;
-                    let (output, _) = ckks::run(&fixture.program, &fixture.server, &input, &Silent)?;
+                    let input = workload.encrypt(&sent)?;
+                    let (output, _) = ckks::run(&workload.program, &workload.server, &input, &Silent)?;
                     let answers =
-                        ckks::decrypt(fixture.program.signature(), &fixture.hash, &fixture.client, &output, None)?;
+                        ckks::decrypt(workload.program.signature(), &workload.hash, &workload.client, &output, None)?;
                     Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
                 Ok((outcome?, elapsed))

@@ -1,5 +1,6 @@
-//! Measures the rates that predictions are made with: each from a small run of its own, or from what is left of one when
-//! what is known already is subtracted. No rate is fitted to a network that it is to predict.
+//! Measures the rates that predictions are made with: each from a small run of its own, or from
+//! what is left of one when what is known already is subtracted. No rate is fitted to a network
+//! that it is to predict.
 
 #[cfg(feature = "tfhe")]
 mod tfhe;
@@ -10,9 +11,9 @@ use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, Sec
 use beaa_compiler::ckks::Options;
 use beaa_compiler::{BootstrapRates, Machine, MachineLiteral, Rates};
 
-use crate::fixtures::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
-use crate::fixtures::program::ProgramFixture;
 use crate::timing::{Repetitions, on_threads, sample};
+use crate::workloads::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
+use crate::workloads::program::ProgramWorkload;
 use crate::{BenchSettings, NetworkRecipe, Result, random_network};
 
 /// Degree and limbs of what is measured: the middle of what networks have.
@@ -33,11 +34,13 @@ const SHORT: usize = 8;
 /// One weight in so many of a pruned one.
 const PRUNED: usize = 8;
 
-/// Measures the rates of this machine, in seconds; the settings' threads are the larger number for the speed-up.
+/// Measures the rates of this machine, in seconds; the settings' threads are the larger number for
+/// the speed-up.
 ///
 /// # Errors
 ///
-/// If threads cannot be started, or what was measured makes no machine (a rate that is not a positive number).
+/// If threads cannot be started, or what was measured makes no machine (a rate that is not a
+/// positive number).
 pub fn calibrate(settings: &BenchSettings) -> Result<Machine> {
     let repetitions = Repetitions::small(settings.quick);
     let mut rates = on_threads(1, || pointwise_rates(repetitions))?;
@@ -66,8 +69,8 @@ fn processor_name() -> String {
     model.map_or_else(|| std::env::consts::ARCH.into(), |(_, name)| name.trim().to_owned())
 }
 
-/// Returns the least seconds of operation `index` for one residue position, on one thread. Operations after it keep it from
-/// being the one that writes to fresh memory.
+/// Returns the least seconds of operation `index` for one residue position, on one thread.
+/// Operations after it keep it from being the one that writes to fresh memory.
 fn seconds(repetitions: Repetitions, batch: &Batch, p: &Parameters, ops: &[Op<'_>], index: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     sample(repetitions, || {
@@ -78,7 +81,8 @@ fn seconds(repetitions: Repetitions, batch: &Batch, p: &Parameters, ops: &[Op<'_
     Ok(least / (p.degree() * batch.limbs()) as f64)
 }
 
-/// Measures products, loads, edges and squares on tiles that stay in the cache, and streaming on a batch that does not.
+/// Measures products, loads, edges and squares on tiles that stay in the cache, and streaming on a
+/// batch that does not.
 fn pointwise_rates(repetitions: Repetitions) -> Result<Rates> {
     let kernel = Kernel::detect();
     let p = mixed_parameters(kernel, SLOTS, 2)?;
@@ -135,8 +139,8 @@ fn pointwise_rates(repetitions: Repetitions) -> Result<Rates> {
     })
 }
 
-/// Solves for seconds per product, load and edge, none of them negative: least squares in relative error by coordinate
-/// descent, exact enough for three well-separated equations.
+/// Solves for seconds per product, load and edge, none of them negative: least squares in relative
+/// error by coordinate descent, exact enough for three well-separated equations.
 fn solve(equations: [([f64; 3], f64); 3]) -> [f64; 3] {
     let mut x = [0.0_f64; 3];
     for _ in 0..20_000 {
@@ -156,8 +160,8 @@ fn solve(equations: [([f64; 3], f64); 3]) -> [f64; 3] {
     [product.max(MIN_RATE), load, edge]
 }
 
-/// Measures transforms by themselves; what a rescaling takes beside them is gathering, what a relinearisation takes beside
-/// both is the products with the key.
+/// Measures transforms by themselves; what a rescaling takes beside them is gathering, what a
+/// relinearisation takes beside both is the products with the key.
 fn switching_rates(repetitions: Repetitions, rates: &mut Rates) -> Result<()> {
     let mut probe = Probe::new(DEGREE, PRIME_BITS, Kernel::detect())?;
     let mut pass = |pass: Pass| -> Result<f64> {
@@ -187,17 +191,18 @@ fn switching_rates(repetitions: Repetitions, rates: &mut Rates) -> Result<()> {
     Ok(())
 }
 
-/// Measures unpacking and packing on runs of a small random network, and returns the speed-up of threads.
+/// Measures unpacking and packing on runs of a small random network, and returns the speed-up of
+/// threads.
 fn end_rates(settings: &BenchSettings, rates: &mut Rates) -> Result<f64> {
     let model = random_network(NetworkRecipe { squares: 1, ..NetworkRecipe::default() })?;
-    let fixture = ProgramFixture::new(&model, &Options::default(), 1)?;
-    let signature = fixture.program.signature();
-    let input = fixture.input(&model, 1)?;
+    let workload = ProgramWorkload::new(&model, &Options::default(), 1)?;
+    let signature = workload.program.signature();
+    let input = workload.input(&model, 1)?;
     let (mut one, mut all, mut expand, mut pack) = (f64::INFINITY, f64::INFINITY, f64::INFINITY, f64::INFINITY);
     for _ in 0..if settings.quick { 1 } else { 5 } {
-        all = all.min(fixture.run(&input, settings.threads)?.seconds);
-        one = one.min(fixture.run(&input, 1)?.seconds);
-        let run = fixture.timed_run(&input)?;
+        all = all.min(workload.run(&input, settings.threads)?.seconds);
+        one = one.min(workload.run(&input, 1)?.seconds);
+        let run = workload.timed_run(&input)?;
         let unpacking = run.layers.iter().flat_map(|l| &l.operations).filter(|o| o.operation == "unpack");
         expand = expand.min(unpacking.map(|o| o.thread_seconds).sum());
         pack = pack.min(run.seconds - run.layers.iter().map(|l| l.seconds).sum::<f64>());

@@ -16,7 +16,8 @@ const LEVELS: u32 = 16;
 /// The least seconds that a rate is set to, where it is lost in the noise of others.
 const MIN_RATE: f64 = 1e-6;
 
-/// Measures the seconds of one core for a rotation with each decomposition, and for a key switching.
+/// Measures the seconds of one core for a rotation with each decomposition, and for a key
+/// switching.
 pub(crate) fn rates(quick: bool) -> Result<BootstrapRates> {
     let (mut rotation, mut switches) = ([0.0; DECOMPOSITIONS.len()], 0.0);
     for (rate, decomposition) in rotation.iter_mut().zip(DECOMPOSITIONS) {

@@ -1,12 +1,13 @@
-//! Puts tables into a page, between marks that the page holds; what stands outside the marks stays as it is.
+//! Puts tables into a page, between marks that the page holds; what stands outside the marks stays
+//! as it is.
 
 use crate::error::setting;
 use crate::{Result, Table};
 
 const END: &str = "<!-- end -->";
 
-/// Returns the page with every table between its marks, `<!-- bench NAME -->` and `<!-- end -->`. A table whose marks the
-/// page lacks is left out.
+/// Returns the page with every table between its marks, `<!-- bench NAME -->` and `<!-- end -->`. A
+/// table whose marks the page lacks is left out.
 ///
 /// # Errors
 ///

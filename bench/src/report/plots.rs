@@ -1,4 +1,5 @@
-//! The sweeps as small SVG plots, readable on light and dark pages; each file is complete in itself.
+//! The sweeps as small SVG plots, readable on light and dark pages; each file is complete in
+//! itself.
 
 use plotters::prelude::*;
 
@@ -53,8 +54,9 @@ pub fn plots(s: &SweepFigures) -> Result<Vec<(&'static str, String)>> {
     Ok(all)
 }
 
-/// Draws the seconds until all images are answered, and the bytes to and fro, against how many images wait: one colour for
-/// each backend, dashed where a figure is a multiple of one image's. Returns file name and SVG of each.
+/// Draws the seconds until all images are answered, and the bytes to and fro, against how many
+/// images wait: one colour for each backend, dashed where a figure is a multiple of one image's.
+/// Returns file name and SVG of each.
 ///
 /// # Errors
 ///

@@ -156,7 +156,8 @@ fn parts(n: &NetworkFigures) -> Table {
 fn operations(n: &NetworkFigures) -> Table {
     let mut table = Table::new("operations", ["layer", "operation", "calls", "s", "share", "G products/s"]);
     for o in &n.operations {
-        // A square is computed inside the one product that reads it, and then takes no time by itself.
+        // A square is computed inside the one product that reads it, and then takes no time by
+        // itself.
         let timed = o.products > 0 && o.share > 5e-4;
         let rate = if timed { giga(o.products_per_second) } else { "-".into() };
         let (seconds, share) = (format!("{:.4}", o.seconds), format!("{:.1} %", 100.0 * o.share));

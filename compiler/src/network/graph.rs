@@ -100,10 +100,10 @@ impl Graph {
     /// network computes changes. The node must not be the output.
     pub(crate) fn rescale(&mut self, id: NodeId, factors: &[f64]) {
         let node = &mut self.nodes[id];
-        if let Op::Affine { terms, bias } = &mut node.op {
-            terms.iter_mut().for_each(|t| t.weights.scale_rows(factors));
-            bias.iter_mut().zip(factors).for_each(|(b, f)| *b *= f);
-        }
+        let Op::Affine { terms, bias } = &mut node.op else { unreachable!("node {id} is not affine") };
+        assert_eq!(bias.len(), factors.len(), "factors of node {id}");
+        terms.iter_mut().for_each(|t| t.weights.scale_rows(factors));
+        bias.iter_mut().zip(factors).for_each(|(b, f)| *b *= f);
         for (i, f) in node.observed_range.iter_mut().flatten().zip(factors) {
             *i = Interval { lo: i.lo * f, hi: i.hi * f };
         }

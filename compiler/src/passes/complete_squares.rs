@@ -1,7 +1,7 @@
-//! Pass `vertex`: `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the weights after,
+//! `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the weights after,
 //! the constant the bias after: an activation becomes one square. Elements whose vertex lies far out stay split, so that
-//! what follows reads `x^2` and `x`. Must never leave a quadratic, nor a square that anything but the input or an affine
-//! map feeds.
+//! what follows reads `x^2` and `x`. After it there is no quadratic, and only the input or affine maps feed squares, which
+//! [`check_squares`] checks.
 
 use crate::error::{Result, internal};
 use crate::network::bounds::{Bounds, analyse};
@@ -32,6 +32,9 @@ impl LinearView {
 }
 
 /// Rewrites all activations. `limit` bounds the shift, in units of the input's bound.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) where squares were completed before.
 pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
     let bounds = analyse(graph);
     let shifts = shifts(graph, &bounds, limit);
@@ -66,11 +69,7 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                 let shift = vertex_shift(&bounds[*input], a, b, limit);
                 let before = if matches!(graph.nodes[*input].op, Op::Affine { .. }) {
                     // The affine map already carries the shift.
-                    views[*input]
-                        .parts
-                        .first()
-                        .map(|p| p.0)
-                        .ok_or_else(|| internal("complete_squares", "an affine map without a view"))?
+                    views[*input].parts[0].0
                 } else {
                     shifted_copy(&mut nodes, &views[*input], &graph.nodes[*input], &shift, &node.label)
                 };
@@ -170,6 +169,9 @@ fn shifted_range(observed_range: Option<&[Interval]>, shift: &[f64]) -> Option<V
 }
 
 /// Refuses a graph in which an activation is left, or a square that could not be emitted.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) with the activation or square.
 pub(crate) fn check_squares(graph: &Graph) -> Result<()> {
     for node in &graph.nodes {
         match &node.op {

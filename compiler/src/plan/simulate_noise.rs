@@ -231,7 +231,7 @@ fn compare(value: &SimulatedValue, exact: &Values, unit: f64) -> Deviation {
 /// What every image loses of the distance of its class's output from the largest other: noise in a quadratic does not only
 /// spread it but shifts it, and for some classes more than for others.
 fn margin_losses(noisy: &Values, exact: &Values) -> Vec<MarginLoss> {
-    let column = |values: &Values, s: usize| values.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<f64>>();
+    let column = |values: &Values, s: usize| values.rows().map(|r| r[s]).collect::<Vec<f64>>();
     let of = |s: usize| {
         let (class, exact) = top1_margin(&column(exact, s))?;
         Some(MarginLoss { class, margin: exact - margin(&column(noisy, s), class)? })
@@ -248,5 +248,5 @@ pub(crate) fn top1_margin(outputs: &[f64]) -> Option<(usize, f64)> {
 /// The output of `class` minus the largest other; none if there is no other.
 fn margin(outputs: &[f64], class: usize) -> Option<f64> {
     let others = outputs.iter().enumerate().filter(|(i, _)| *i != class).map(|(_, v)| *v);
-    Some(outputs.get(class)? - others.reduce(f64::max)?)
+    Some(outputs[class] - others.reduce(f64::max)?)
 }
