@@ -71,7 +71,8 @@ pub fn explain(report: &Report) -> String {
     out
 }
 
-/// Every choice of the compiler and what else could have been chosen, as text; nothing if the file does not say.
+/// Every choice of the compiler and what else could have been chosen, as text; nothing if the file
+/// does not say.
 pub fn explain_choices(program: &Program) -> String {
     let alternatives: Vec<&Alternative> = program.alternatives().iter().collect();
     if alternatives.is_empty() {

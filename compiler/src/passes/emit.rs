@@ -1,4 +1,5 @@
-//! The plan and the rounded maps become a checked program with its signature and notes. All decisions were made before.
+//! The plan and the rounded maps become a checked program with its signature and notes. All
+//! decisions were made before.
 
 use beaa_ir::Model;
 use beaa_ir::ckks::{
@@ -114,7 +115,8 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     }
 }
 
-/// Elements of a square whose input some map reads beside it: split form, or a residual that joins there.
+/// Elements of a square whose input some map reads beside it: split form, or a residual that joins
+/// there.
 fn read_beside(graph: &Graph, id: NodeId) -> usize {
     let Op::Square { input, .. } = graph.nodes[id].op else { return 0 };
     let mut read = vec![false; graph.len(id)];

@@ -1,6 +1,7 @@
-//! Which band is computed when: depth first from the output, each band as soon as what it reads is there, so that it can be
-//! freed early. No product is computed twice; squares and other cheap pointwise steps are repeated for every reader, as
-//! storing them would take half as much memory again.
+//! Which band is computed when: depth first from the output, each band as soon as what it reads is
+//! there, so that it can be freed early. No product is computed twice; squares and other cheap
+//! pointwise steps are repeated for every reader, as storing them would take half as much memory
+//! again.
 
 use std::collections::HashMap;
 
@@ -19,7 +20,8 @@ pub(super) struct Instance {
     pub(super) step: usize,
     /// Which band of its result.
     pub(super) band: usize,
-    /// What it reads: number of the term (0 where there are none), band of the term's input, value of the banded program.
+    /// What it reads: number of the term (0 where there are none), band of the term's input, value
+    /// of the banded program.
     pub(super) reads: Vec<(usize, usize, ValueId)>,
 }
 
@@ -36,7 +38,8 @@ pub(super) struct Banded {
 pub(super) struct TilingContext<'a> {
     pub(super) program: &'a Program,
     base: ProgramShape,
-    /// For each value, the linear step's result, or the input, from which only element-wise steps lead to it.
+    /// For each value, the linear step's result, or the input, from which only element-wise steps
+    /// lead to it.
     pub(super) roots: Vec<ValueId>,
     /// The layout of each root.
     layouts: Vec<Option<Layout>>,
@@ -124,7 +127,8 @@ impl<'a> TilingContext<'a> {
         self.layouts[root].as_ref().unwrap_or_else(|| unreachable!("value {root} is no root"))
     }
 
-    /// The results of linear steps that may be cut: all but what the output is made of element by element.
+    /// The results of linear steps that may be cut: all but what the output is made of element by
+    /// element.
     pub(super) fn cuttable(&self) -> Vec<ValueId> {
         let whole = self.roots[self.base.output];
         (1..self.roots.len()).filter(|&v| self.roots[v] == v && v != whole).collect()
@@ -155,7 +159,8 @@ impl<'a> TilingContext<'a> {
             }
             found.extend(bands.into_iter().map(|b| (t, b)));
         }
-        // A band whose weights on some term are all zero still has as many components as the others.
+        // A band whose weights on some term are all zero still has as many components as the
+        // others.
         let full = self.base.values[v].components;
         if components < full {
             let missing = terms.iter().position(|t| self.base.values[t.input].components == full);
