@@ -4,6 +4,7 @@
 use beaa_ckks::{Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
 use beaa_ckks::{decrypt, encrypt, expand};
 use beaa_ir::ckks::{Program, StepOp, ValueId};
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::backend::{Backend, Sequence, arrange};
 use beaa_runtime::ckks::{CkksBackend, CkksValue};
 use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
@@ -11,7 +12,8 @@ use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 /// Every value of the program in clear.
 pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<PlaintextValue> {
     let backend = PlaintextBackend::new(&program.signature().parameters.moduli);
-    let first = backend.input(program.values()[0], images).unwrap();
+    let images = ImageMajor::from_rows(program.values()[0].len, images).unwrap();
+    let first = backend.input(program.values()[0], &images).unwrap();
     values(&backend, program, first)
 }
 
