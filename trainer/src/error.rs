@@ -1,5 +1,5 @@
-//! What can go wrong while training, told with what was found, what was expected and what to do. Must never hide a
-//! cause: errors of other crates are carried whole.
+//! What can go wrong while training, told with what was found, what was expected and what to do.
+//! Errors of other crates are carried whole.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Configurations: the shipped ones are valid, defaults fill in, and everything wrong is reported at once.
+//! Configurations: the shipped ones are valid, defaults fill in, and everything wrong is reported
+//! at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use beaa_trainer::{Error, LayerConfig, Outputs, TrainConfig};

@@ -1,5 +1,5 @@
-//! The backward passes of the operations, registered with Burn's autodiff. A gradient that nobody needs, as that of the
-//! images, is not computed where it costs something.
+//! The backward passes of the operations, registered with Burn's autodiff. A gradient that nobody
+//! needs, as that of the images, is not computed where it costs something.
 
 use std::sync::Arc;
 

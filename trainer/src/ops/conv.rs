@@ -1,9 +1,10 @@
-//! Convolution and its gradients on the CPU, on plain slices. Images are summed in chunks of fixed size, and the sums of chunks
-//! in order, so that the number of threads changes no bit.
+//! Convolution and its gradients on the CPU, on plain slices. Images are summed in chunks of fixed
+//! size, and the sums of chunks in order, so that the number of threads changes no bit.
 //!
-//! With channels last, the elements of a window's row are adjacent, so a convolution is a sum of products of rows of the
-//! image itself with panels of weights: the matrix of windows (im2col) is never written. The gradient of the input is the
-//! same sum over the output's gradient, for a stride `s` once per phase of the input modulo `s`.
+//! With channels last, the elements of a window's row are adjacent, so a convolution is a sum of
+//! products of rows of the image itself with panels of weights: the matrix of windows (im2col) is
+//! never written. The gradient of the input is the same sum over the output's gradient, for a
+//! stride `s` once per phase of the input modulo `s`.
 
 use rayon::prelude::*;
 
@@ -18,8 +19,8 @@ pub(super) const CHUNK: usize = 8;
 
 const ZERO: Tile = [[0.0; WIDTH]; ROWS];
 
-/// The input of a convolution as its backward pass wants it: image by image in the layout [`PaddedNhwc`], and some zeros
-/// behind the last.
+/// The input of a convolution as its backward pass wants it: image by image in the layout
+/// [`PaddedNhwc`], and some zeros behind the last.
 #[derive(Debug)]
 pub(super) struct PaddedImages(Vec<f32>);
 
@@ -37,7 +38,8 @@ pub(super) struct Gradients {
 fn padded(images: &[f32], layout: &PaddedNhwc, extent: [usize; 2], count: usize) -> PaddedImages {
     let size = layout.channels * extent[0] * extent[1];
     assert_eq!(images.len(), count * size, "elements of {count} images");
-    // Vector loads and whole tiles may read beyond the last element, so there are a few zeros behind it.
+    // Vector loads and whole tiles may read beyond the last element, so there are a few zeros
+    // behind it.
     let all = chunks(count * layout.len() + ROWS + WIDTH, layout.len(), |k, padded| {
         if k < count {
             layout.fill(&images[k * size..][..size], extent, padded);
@@ -126,14 +128,15 @@ fn from_panels(shape: &ConvShape, panels: &[f32]) -> Vec<f32> {
     })
 }
 
-/// Where in an output's weights `[channels, rows, columns]` each line of its panel comes from: channels
-/// last.
+/// Where in an output's weights `[channels, rows, columns]` each line of its panel comes from:
+/// channels last.
 fn window_lines(shape: &ConvShape) -> Vec<usize> {
     let [kh, kw] = shape.kernel;
     (0..kh * kw).flat_map(|k| (0..shape.channels).map(move |c| c * kh * kw + k)).collect()
 }
 
-/// Input pixels that meet the same elements of the window: a convolution of the output's gradient by itself.
+/// Input pixels that meet the same elements of the window: a convolution of the output's gradient
+/// by itself.
 struct PhasePair {
     /// Where each row of the window begins, from its corner.
     segments: Vec<usize>,
@@ -155,7 +158,8 @@ fn input_gradient(shape: &ConvShape, layout: &PaddedNhwc, dy: &PaddedImages, wei
         for across in &columns_of {
             let run = across.window.len() * layout.channels;
             if down.window.is_empty() || run == 0 {
-                // Pixels between the windows of a stride larger than the kernel: no output depends on them.
+                // Pixels between the windows of a stride larger than the kernel: no output depends
+                // on them.
                 continue;
             }
             let windows = down.window.iter().flat_map(|ky| across.window.iter().map(move |kx| ky * kw + kx));

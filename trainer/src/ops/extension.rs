@@ -1,5 +1,5 @@
-//! The operations as an extension of Burn's CPU backends: tensors in, slices to compute on, tensors out. Written once for all
-//! backends whose numbers can be read.
+//! The operations as an extension of Burn's CPU backends: tensors in, slices to compute on, tensors
+//! out. Written once for all backends whose numbers can be read.
 #![allow(deprecated, reason = "burn-ndarray is deprecated by Burn, and kept because users name it")]
 
 use burn::backend::tensor::{Device, FloatTensor};
@@ -33,7 +33,8 @@ pub(super) trait CpuOperations: Backend {
     /// Per channel of `[N, C, ...]` the mean, then per channel the variance; not differentiable.
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `x` normalised by `moments`, times `gamma`, plus `beta`. Backward takes the moments for those of `x` itself.
+    /// `x` normalised by `moments`, times `gamma`, plus `beta`. Backward takes the moments for
+    /// those of `x` itself.
     fn normalise(
         x: FloatTensor<Self>,
         moments: FloatTensor<Self>,

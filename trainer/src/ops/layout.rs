@@ -1,12 +1,13 @@
-//! Images with channels last and zeros around them, and weights in panels: the order in which the kernel reads.
+//! Images with channels last and zeros around them, and weights in panels: the order in which the
+//! kernel reads.
 
 use rayon::prelude::*;
 
 use super::kernel::{LANES, WIDTH};
 use super::shape::ConvShape;
 
-/// How a feature map lies in memory with channels last and zeros around it: element `(y, x, c)` is at
-/// `((y + top) * width + x + left) * channels + c`.
+/// How a feature map lies in memory with channels last and zeros around it: element `(y, x, c)` is
+/// at `((y + top) * width + x + left) * channels + c`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PaddedNhwc {
     pub(super) channels: usize,
@@ -23,8 +24,9 @@ impl PaddedNhwc {
         Self { channels: shape.channels, height: h + 2 * top, width: w + 2 * left, top, left }
     }
 
-    /// The output of a convolution with the zeros that the gradient of its input asks for: each [`Phase`] reads up to
-    /// `taps - 1` elements before the first and as many as there are input positions.
+    /// The output of a convolution with the zeros that the gradient of its input asks for: each
+    /// [`Phase`] reads up to `taps - 1` elements before the first and as many as there are input
+    /// positions.
     pub(super) fn output(shape: &ConvShape) -> Self {
         let [h, w] = shape.output();
         let taps: [usize; 2] = std::array::from_fn(|d| shape.kernel[d].div_ceil(shape.stride[d]));
@@ -43,7 +45,8 @@ impl PaddedNhwc {
         self.width * self.channels
     }
 
-    /// Copies one image `[channels, rows, columns]` of extent `[rows, columns]` into `padded`, whose zeros stay.
+    /// Copies one image `[channels, rows, columns]` of extent `[rows, columns]` into `padded`,
+    /// whose zeros stay.
     pub(super) fn fill(&self, image: &[f32], extent: [usize; 2], padded: &mut [f32]) {
         let [h, w] = extent;
         assert_eq!(image.len(), self.channels * h * w, "elements of an image");
@@ -66,8 +69,8 @@ pub(super) fn tiles(columns: usize) -> Vec<(usize, usize)> {
     (0..columns).step_by(WIDTH).map(|first| (first, width(first))).collect()
 }
 
-/// A matrix as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the last. Element `(line, c)` is
-/// `weight[lines[line] + c * stride]`.
+/// A matrix as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the
+/// last. Element `(line, c)` is `weight[lines[line] + c * stride]`.
 pub(super) fn panels(weight: &[f32], lines: &[usize], stride: usize, columns: usize) -> Vec<Vec<f32>> {
     let panel = |(first, width): (usize, usize)| {
         let mut panel = vec![0.0; lines.len() * width];
@@ -89,15 +92,16 @@ pub(super) struct Phase {
     pub(super) positions: Vec<(usize, usize)>,
 }
 
-/// The phases of direction `d`: input position `i` meets window element `k` at output position `(i + padding - k) / stride`
-/// where that is a whole number.
+/// The phases of direction `d`: input position `i` meets window element `k` at output position `(i
+/// + padding - k) / stride` where that is a whole number.
 pub(super) fn phases(shape: &ConvShape, d: usize) -> Vec<Phase> {
     let (stride, kernel) = (shape.stride[d], shape.kernel[d]);
     let taps = kernel.div_ceil(stride);
     (0..stride)
         .map(|r| {
             let window: Vec<usize> = (r..kernel).step_by(stride).rev().collect();
-            // The padded output begins `taps - 1` before the output, and the first read is `window.len() - 1` before the last.
+            // The padded output begins `taps - 1` before the output, and the first read is
+            // `window.len() - 1` before the last.
             let skip = taps - window.len();
             let position = |i: usize| (i, (i + shape.padding[d] - r) / stride + skip);
             let meets = |i: &usize| (i + shape.padding[d]) % stride == r;

@@ -1,9 +1,9 @@
-//! Operations that Burn's CPU backends are slow at, or do on one thread, written out: convolution, batch normalisation,
-//! average pooling, ReLU, the quadratic activation and the range penalty, each with its backward pass. Where an operation does
-//! not apply, Burn's is used.
+//! Operations that Burn's CPU backends are slow at, or do on one thread, written out: convolution,
+//! batch normalisation, average pooling, ReLU, the quadratic activation and the range penalty, each
+//! with its backward pass. Where an operation does not apply, Burn's is used.
 //!
-//! Sizes are compared at the door of each operation, by assertions that say both; inside, slices are indexed plainly. A
-//! wrong size stops the program: it never becomes a wrong number.
+//! Sizes are compared at the door of each operation, by assertions that say both; inside, slices
+//! are indexed plainly. A wrong size stops the program: it never becomes a wrong number.
 #![deny(clippy::disallowed_methods)]
 
 mod autodiff;
@@ -48,8 +48,8 @@ pub(crate) fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), shape))
 }
 
-/// `a x² + b x + c` for a batch `x`, `[N, ...]`; each of `k` coefficients of a kind stands for adjacent elements of an image.
-/// None where Burn's operations must do it.
+/// `a x² + b x + c` for a batch `x`, `[N, ...]`; each of `k` coefficients of a kind stands for
+/// adjacent elements of an image. None where Burn's operations must do it.
 pub(crate) fn polynomial<const D: usize>(x: &Tensor<D>, coefficients: [Tensor<1>; 3]) -> Option<Tensor<D>> {
     let count = coefficients[0].dims()[0];
     let elements: usize = x.dims().iter().skip(1).product();
@@ -61,8 +61,8 @@ pub(crate) fn polynomial<const D: usize>(x: &Tensor<D>, coefficients: [Tensor<1>
     })
 }
 
-/// Batch normalisation of `x`, `[N, C, ...]`, as Burn's module does it: while learning by the batch's own moments, which join
-/// the running ones; otherwise by the running ones.
+/// Batch normalisation of `x`, `[N, C, ...]`, as Burn's module does it: while learning by the
+/// batch's own moments, which join the running ones; otherwise by the running ones.
 pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
     if !is_supported(&x) {
         return norm.forward(x);

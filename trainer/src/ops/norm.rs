@@ -1,5 +1,6 @@
-//! Batch normalisation (Ioffe & Szegedy, 2015) and its gradients, on plain slices `[images, channels, positions]`. A channel is
-//! summed by one thread, image by image, so that the number of threads changes no bit.
+//! Batch normalisation (Ioffe & Szegedy, 2015) and its gradients, on plain slices `[images,
+//! channels, positions]`. A channel is summed by one thread, image by image, so that the number of
+//! threads changes no bit.
 
 use rayon::prelude::*;
 
@@ -21,7 +22,8 @@ impl Extent {
     }
 }
 
-/// What normalises a channel: subtract `mean`, multiply by `scale` = one over the standard deviation.
+/// What normalises a channel: subtract `mean`, multiply by `scale` = one over the standard
+/// deviation.
 pub(super) struct Moments<'a> {
     pub(super) mean: &'a [f32],
     pub(super) scale: Vec<f32>,
@@ -67,7 +69,8 @@ pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &
     })
 }
 
-/// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of `gamma` and `beta`.
+/// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of
+/// `gamma` and `beta`.
 pub(super) fn backward(
     x: &[f32],
     dy: &mut [f32],

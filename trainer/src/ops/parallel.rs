@@ -5,8 +5,8 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-/// `len` numbers in chunks of `size`, each chunk zeroed and then passed to `fill` with its number, by whichever thread is free: the
-/// memory of large lists is touched by many threads, once.
+/// `len` numbers in chunks of `size`, each chunk zeroed and then passed to `fill` with its number,
+/// by whichever thread is free: the memory of large lists is touched by many threads, once.
 pub(super) fn chunks(len: usize, size: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let mut all: Vec<f32> = Vec::with_capacity(len);
     assert!(size > 0 || len == 0, "{len} numbers in chunks of {size}");
@@ -16,7 +16,8 @@ pub(super) fn chunks(len: usize, size: usize, fill: impl Fn(usize, &mut [f32]) +
         // SAFETY: every element of the chunk has just been written.
         fill(k, unsafe { chunk.assume_init_mut() });
     });
-    // SAFETY: the slice above had `len` elements of the capacity, and its chunks, all filled, have covered every one.
+    // SAFETY: the slice above had `len` elements of the capacity, and its chunks, all filled, have
+    // covered every one.
     unsafe { all.set_len(len) };
     all
 }

@@ -1,4 +1,5 @@
-//! Average pooling without padding, and its gradient, on plain slices. Windows that do not fit into a plane are not there.
+//! Average pooling without padding, and its gradient, on plain slices. Windows that do not fit into
+//! a plane are not there.
 
 use rayon::prelude::*;
 

@@ -1,12 +1,13 @@
-//! `a x² + b x + c` and its gradients in one pass, on plain slices. Images are summed in chunks of fixed size, and the sums of
-//! chunks in order, so that the number of threads changes no bit.
+//! `a x² + b x + c` and its gradients in one pass, on plain slices. Images are summed in chunks of
+//! fixed size, and the sums of chunks in order, so that the number of threads changes no bit.
 
 use rayon::prelude::*;
 
 use super::conv::CHUNK;
 use super::parallel::chunks;
 
-/// Adjacent elements of an image for which each of `count` coefficients stands. Images `x` must be whole.
+/// Adjacent elements of an image for which each of `count` coefficients stands. Images `x` must be
+/// whole.
 fn repetition(x: &[f32], elements: usize, count: usize) -> usize {
     assert!(count > 0 && elements.is_multiple_of(count), "{count} coefficients for images of {elements} elements");
     assert!(x.len().is_multiple_of(elements), "{} numbers for images of {elements} elements", x.len());

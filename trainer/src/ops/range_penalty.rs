@@ -1,5 +1,6 @@
-//! How far values lie outside of an interval, and the gradient, on plain slices. Values are summed in pieces of fixed size, and
-//! the sums of pieces in order, so that the number of threads changes no bit.
+//! How far values lie outside of an interval, and the gradient, on plain slices. Values are summed
+//! in pieces of fixed size, and the sums of pieces in order, so that the number of threads changes
+//! no bit.
 
 use rayon::prelude::*;
 

@@ -1,4 +1,5 @@
-//! ReLU and its gradient, on plain slices. What is not a number passes through, so that training sees it.
+//! ReLU and its gradient, on plain slices. What is not a number passes through, so that training
+//! sees it.
 
 use rayon::prelude::*;
 

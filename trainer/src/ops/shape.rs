@@ -1,4 +1,5 @@
-//! The sizes of a convolution, and which convolutions are computed here: dilation, groups and uneven padding are left to Burn.
+//! The sizes of a convolution, and which convolutions are computed here: dilation, groups and
+//! uneven padding are left to Burn.
 
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
@@ -23,7 +24,8 @@ pub(super) struct ConvShape {
 }
 
 impl ConvShape {
-    /// The shape of `conv` on images `[images, channels, rows, columns]`; none if it is left to Burn.
+    /// The shape of `conv` on images `[images, channels, rows, columns]`; none if it is left to
+    /// Burn.
     pub(super) fn new(conv: &Conv2d, input: [usize; 4]) -> Option<Self> {
         let [images, channels, height, width] = input;
         let [out, per_group, rows, columns] = conv.weight.dims();

@@ -74,8 +74,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Sums of up to a few thousand products of numbers in -1..1 in another order: a few units in the last place of the sum of
-/// magnitudes.
+/// Sums of up to a few thousand products of numbers in -1..1 in another order: a few units in the
+/// last place of the sum of magnitudes.
 #[test]
 #[allow(deprecated)]
 fn convolution_and_its_gradients_equal_burns_on_both_devices() {

@@ -1,7 +1,8 @@
 //! Products of small dense blocks, kept in registers: what convolutions spend their time on.
 //!
-//! Whoever asks for one describes it ([`Dot`], [`Outer`]). Before anything is read, its furthest offsets are compared with the
-//! slices; an offset that leads outside is a fault of the caller, and stops the program.
+//! Whoever asks for one describes it ([`Dot`], [`Outer`]). Before anything is read, its furthest
+//! offsets are compared with the slices; an offset that leads outside is a fault of the caller, and
+//! stops the program.
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -37,8 +38,8 @@ pub(super) struct Dot<'a> {
     pub(super) width: usize,
 }
 
-/// `tile[i][j]` is the sum over `p` of `left[left_at[p] + i + left_from] * right[right_at[p] + j + right_from]`, for `i < 8` and
-/// `j < width`.
+/// `tile[i][j]` is the sum over `p` of `left[left_at[p] + i + left_from] * right[right_at[p] + j +
+/// right_from]`, for `i < 8` and `j < width`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outer<'a> {
     pub(super) left: &'a [f32],
@@ -62,13 +63,14 @@ pub(super) struct Offsets {
 impl Offsets {
     /// Takes a list that is not empty.
     pub(super) fn new(all: Vec<u32>) -> Self {
-        let furthest = all.iter().max().map(|&o| o as usize);
-        assert!(furthest.is_some(), "no offsets; expected at least one");
-        Self { furthest: furthest.unwrap_or(usize::MAX), all }
+        assert!(!all.is_empty(), "no offsets; expected at least one");
+        let furthest = all.iter().fold(0, |m, &o| m.max(o as usize));
+        Self { all, furthest }
     }
 }
 
-/// A description of a product whose offsets all lead inside its slices. Only the checks below make one.
+/// A description of a product whose offsets all lead inside its slices. Only the checks below make
+/// one.
 #[derive(Clone, Copy)]
 struct Checked<'a, P>(&'a P);
 
@@ -119,7 +121,8 @@ impl<'a> Outer<'a> {
     /// Computes the tile.
     ///
     /// # Panics
-    /// If an offset leads outside `left` or `right`, or there are more offsets into one than into the other.
+    /// If an offset leads outside `left` or `right`, or there are more offsets into one than into
+    /// the other.
     pub(super) fn compute(&self, tile: &mut Tile) {
         let product = self.checked();
         #[cfg(target_arch = "x86_64")]
