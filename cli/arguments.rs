@@ -1,11 +1,10 @@
-//! What may stand on the command line: the global options and the list of subcommands. Must never do anything; each
-//! subcommand's own options are declared beside its code.
+//! The global options of the command line. Each subcommand declares its options beside its code.
 
 use std::num::NonZeroUsize;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser};
 
-use crate::commands;
+use crate::commands::Command;
 use crate::context::Settings;
 
 /// Batched inference of neural networks on encrypted images.
@@ -46,42 +45,6 @@ impl Global {
         let Self { json, threads, quiet, verbose } = *self;
         Settings { json, threads, quiet, verbose }
     }
-}
-
-/// The subcommands, in the order of use.
-#[expect(clippy::large_enum_variant, reason = "parsed once; boxes would only hide the fields")]
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// The whole way on embedded chest X-rays: train, compile, encrypt, run, decrypt, report.
-    Demo(commands::demo::Arguments),
-    /// List the known data sets: where they are, or where to get them.
-    Data(commands::data::Arguments),
-    /// Train a teacher and distil it into a student without ReLU.
-    Train(commands::train::Arguments),
-    /// Measure the accuracy of a model, and of a compiled program, in clear.
-    Eval(commands::eval::Arguments),
-    /// Make a model of a network trained elsewhere: ONNX, or a PyTorch state dictionary.
-    Import(commands::import::Arguments),
-    /// Compile a model into a program of homomorphic operations.
-    Compile(commands::compile::Arguments),
-    /// Show what a file holds: model, program, key or ciphertexts.
-    Inspect(commands::inspect::Arguments),
-    /// Make the secret key and the evaluation key for a program (client).
-    Keygen(commands::keygen::Arguments),
-    /// Encrypt a batch of images (client).
-    Encrypt(commands::encrypt::Arguments),
-    /// Run a program on encrypted images (server; needs no secret).
-    Run(commands::run::Arguments),
-    /// Decrypt the results (client).
-    Decrypt(commands::decrypt::Arguments),
-    /// Run in clear and encrypted side by side and compare, layer by layer.
-    Verify(commands::verify::Arguments),
-    /// Run a matrix of experiments: tables and plots of accuracy, in clear and encrypted.
-    Reproduce(commands::reproduce::Arguments),
-    /// Measure kernels, a network and sweeps on this machine; calibrate predictions.
-    Bench(commands::bench::Arguments),
-    /// Print the completion script of a shell.
-    Completions(commands::completions::Arguments),
 }
 
 const EXIT_CODES: &str = "\

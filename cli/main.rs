@@ -1,26 +1,28 @@
 //! The `beaa` command: train, compile, encrypt, run on ciphertexts, decrypt. It reads the command line, calls the libraries,
 //! and prints what they answer.
 
+mod any_program;
 mod arguments;
 mod byte_size;
 mod commands;
+mod compile_args;
 mod console;
 mod context;
 mod dataset_args;
 mod exit;
 mod image_files;
 mod interrupt;
-mod lookup;
 mod progress;
 mod rates_file;
+mod training_args;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
     let cli = arguments::Cli::parse();
-    let result =
-        context::Context::new(&cli.global.settings()).and_then(|context| commands::dispatch(cli.command, &context));
+    let result = context::Context::new(&cli.global.settings())
+        .and_then(|context| commands::dispatch(cli.command, arguments::Cli::command(), &context));
     match result {
         Ok(()) => exit::Exit::Success.into(),
         Err(error) => exit::report(&error),

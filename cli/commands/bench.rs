@@ -1,5 +1,5 @@
 //! `beaa bench`: what this machine does: kernels against the processor's peak, a whole network against the same in plain
-//! f32, sweeps, and the rates that predictions use. Must never compare with times from another machine or another day.
+//! f32, sweeps, and the rates that predictions use.
 
 use std::path::PathBuf;
 
@@ -9,19 +9,25 @@ use beaa_bench::{
     backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables, plots,
     random_network, sweep_tables,
 };
+#[cfg(feature = "tfhe")]
+use beaa_bench::{BreakEvenCase, compare_backends, random_pixels};
 use beaa_compiler::Machine;
-use beaa_ir::load_model;
-use beaa_lab::Reporter;
-use beaa_lab::{files, memory};
+#[cfg(feature = "tfhe")]
+use beaa_compiler::{ckks, tfhe};
+use beaa_ir::{Model, load_model};
+use beaa_lab::{Reporter, files, memory};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::compile::Target;
+use crate::compile_args::CompileArgs;
 use crate::context::Context;
 use crate::dataset_args::Roots;
 use crate::exit::Exit;
-use crate::lookup;
 use crate::rates_file::Rates;
+
+/// Random images that the program of a random network is calibrated on.
+#[cfg(feature = "tfhe")]
+const RANDOM_IMAGES: usize = 1000;
 
 /// Options of `beaa bench`.
 #[derive(Debug, Args)]
@@ -45,7 +51,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     docs: Option<PathBuf>,
     #[command(flatten)]
-    target: Target,
+    target: CompileArgs,
     #[command(flatten)]
     roots: Roots,
     #[command(flatten)]
@@ -91,9 +97,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         seed: arguments.seed,
         memory: MemoryProbe { reset: memory::reset_peak, peak: memory::peak },
     };
-    let wanted = |what: What| match arguments.what.is_empty() {
-        true => !matches!(what, What::Calibrate | What::Backends),
-        false => arguments.what.contains(&what),
+    let wanted = |what: What| {
+        if arguments.what.is_empty() {
+            !matches!(what, What::Calibrate | What::Backends)
+        } else {
+            arguments.what.contains(&what)
+        }
     };
     let note = |text: &str| {
         context.console.note(text);
@@ -120,11 +129,36 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     if wanted(What::Backends) {
         note("measuring both backends side by side")?;
-        let case = (&model, arguments.model.is_some());
-        let places = (&arguments.target, &arguments.roots);
-        figures.backends = Some(lookup::compare(case, places, &setting, &machine)?);
+        figures.backends = Some(backends(arguments, &model, &setting, &machine)?);
     }
     finish(arguments, context, &machine, &figures)
+}
+
+/// Compares both backends on the model of the command line, or on the random `model`.
+#[cfg(feature = "tfhe")]
+fn backends(
+    arguments: &Arguments,
+    model: &Model,
+    settings: &BenchSettings,
+    machine: &Machine,
+) -> Result<BackendFigures> {
+    let (images, options) = if arguments.model.is_some() {
+        let target = &arguments.target;
+        (target.tfhe_calibration(model, &arguments.roots)?, target.tfhe_options(model))
+    } else {
+        // A random network has no classes worth keeping: the cheapest integers will do.
+        let options = tfhe::Options { agreement: 0.0, ..tfhe::Options::default() };
+        (random_pixels(model, RANDOM_IMAGES, settings.seed), options)
+    };
+    // Without samples there are no margins that ckks could keep classes by.
+    let settings =
+        BenchSettings { options: ckks::Options { agreement: None, ..settings.options.clone() }, ..*settings };
+    Ok(compare_backends(&BreakEvenCase { model, images: &images, options }, &settings, machine)?)
+}
+
+#[cfg(not(feature = "tfhe"))]
+fn backends(_: &Arguments, _: &Model, _: &BenchSettings, _: &Machine) -> Result<BackendFigures> {
+    crate::any_program::without_tfhe()
 }
 
 fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: &Figures) -> Result<()> {
@@ -152,10 +186,10 @@ fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: 
         texts.join("\n")
     })?;
     let failed: Vec<&str> = checks.iter().filter(|c| !c.holds).map(|c| c.what.as_str()).collect();
-    match arguments.check && !failed.is_empty() {
-        true => Err(Exit::NotVerified.because(format!("checking ratios within this run: {}", failed.join("; ")))),
-        false => Ok(()),
+    if arguments.check && !failed.is_empty() {
+        return Err(Exit::NotVerified.because(format!("checking ratios within this run: {}", failed.join("; "))));
     }
+    Ok(())
 }
 
 fn machine_text(machine: &Machine) -> String {

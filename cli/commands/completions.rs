@@ -1,10 +1,9 @@
 //! `beaa completions`: the completion script of a shell. Must never write anywhere but stdout.
 
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::arguments::Cli;
 use crate::console;
 
 /// Options of `beaa completions`.
@@ -14,8 +13,8 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, mut whole: clap::Command) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "beaa", &mut script);
+    clap_complete::generate(arguments.shell, &mut whole, "beaa", &mut script);
     console::print(&String::from_utf8_lossy(&script))
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_ir::ckks::{Program, program_hash, save_program};
+use beaa_ir::stats::log2_product;
 use beaa_lab::Reporter;
 use beaa_lab::experiment::Experiment;
 use beaa_lab::metrics::{accuracy, agreeing, largest_difference, predictions};
@@ -22,11 +23,11 @@ use beaa_lab::{files, memory};
 use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 use clap::Args;
 
-use super::train::Changes;
 use crate::context::Context;
 use crate::dataset_args::Roots;
 use crate::exit::Exit;
 use crate::progress::Work;
+use crate::training_args::Changes;
 
 /// The demo's own experiment.
 const CONFIG: &str = include_str!("../../configs/demo.json");
@@ -213,7 +214,7 @@ fn summarise(
         },
         parameters: ParameterFigures {
             degree: parameters.degree,
-            log2_qp: primes().map(|&q| (q as f64).log2()).sum(),
+            log2_qp: log2_product(primes()),
             prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
             security_bits: parameters.security,
         },

@@ -1,21 +1,20 @@
-//! `beaa eval`: accuracy in clear, of a model and of the program compiled from it. Must never need a key.
+//! `beaa eval`: accuracy in clear, of a model and of the program compiled from it.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
-use beaa_ir::ckks::load_program;
-use beaa_ir::{load_model, tfhe};
+use beaa_ir::load_model;
 use beaa_lab::metrics::{accuracy, agreeing, fraction, largest_difference, percent, predictions};
-use beaa_lab::model_images::{normalise, trained_on};
+use beaa_lab::model_images::trained_on;
 use beaa_trainer::DeviceKind;
 use clap::Args;
 use serde::Serialize;
 
-use super::train::Device;
+use crate::any_program::AnyProgram;
 use crate::context::Context;
 use crate::dataset_args::{Part, Roots, parse_set};
-use crate::lookup;
+use crate::training_args::Device;
 
 /// Options of `beaa eval`.
 #[derive(Debug, Args)]
@@ -69,20 +68,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let program = match &arguments.program {
         None => None,
         Some(path) => {
-            let doing = || format!("reading program {}", path.display());
-            let compiled = if lookup::is(path)? {
-                let program = tfhe::load_program(path).with_context(doing)?;
-                normalise(&images.take(1), &program.signature().input)?;
-                lookup::evaluate(&program, &images)
-            } else {
-                let program = load_program(path).with_context(doing)?;
-                beaa_runtime::plaintext::run(&program, &normalise(&images, &program.signature().input)?)?
-            };
-            let of_program = predictions(&compiled);
+            let of_program = AnyProgram::open(path)?.evaluate(&images)?;
+            let predicted_by_program = predictions(&of_program);
             Some(ProgramEvaluation {
-                accuracy: accuracy(&of_program, images.labels()),
-                agreement: fraction(agreeing(&predicted, &of_program), images.len()),
-                largest_logit_difference: largest_difference(&logits, &compiled),
+                accuracy: accuracy(&predicted_by_program, images.labels()),
+                agreement: fraction(agreeing(&predicted, &predicted_by_program), images.len()),
+                largest_logit_difference: largest_difference(&logits, &of_program),
             })
         }
     };

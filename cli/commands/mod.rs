@@ -1,29 +1,64 @@
-//! One file for each subcommand: its arguments and a short function that calls the crates. Must never hold logic that
-//! another program might want.
+//! One file for each subcommand: its arguments, and a short function that calls the libraries and prints the answer.
 
-pub(crate) mod bench;
-pub(crate) mod compile;
-pub(crate) mod completions;
-pub(crate) mod data;
-pub(crate) mod decrypt;
-pub(crate) mod demo;
-pub(crate) mod encrypt;
-pub(crate) mod eval;
-pub(crate) mod import;
-pub(crate) mod inspect;
-pub(crate) mod keygen;
-pub(crate) mod labels;
-pub(crate) mod reproduce;
-pub(crate) mod run;
-pub(crate) mod train;
-pub(crate) mod verify;
+mod bench;
+mod compile;
+mod completions;
+mod data;
+mod decrypt;
+mod demo;
+mod encrypt;
+mod eval;
+mod import;
+mod inspect;
+mod keygen;
+mod labels;
+mod reproduce;
+mod run;
+mod train;
+mod verify;
 use anyhow::Result;
+use clap::Subcommand;
 
-use crate::arguments::Command;
 use crate::context::Context;
 
-/// Runs the subcommand that was chosen.
-pub(crate) fn dispatch(command: Command, context: &Context) -> Result<()> {
+/// The subcommands, in the order of use.
+#[expect(clippy::large_enum_variant, reason = "parsed once; boxes would only hide the fields")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The whole way on embedded chest X-rays: train, compile, encrypt, run, decrypt, report.
+    Demo(demo::Arguments),
+    /// List the known data sets: where they are, or where to get them.
+    Data(data::Arguments),
+    /// Train a teacher and distil it into a student without ReLU.
+    Train(train::Arguments),
+    /// Measure the accuracy of a model, and of a compiled program, in clear.
+    Eval(eval::Arguments),
+    /// Make a model of a network trained elsewhere: ONNX, or a PyTorch state dictionary.
+    Import(import::Arguments),
+    /// Compile a model into a program of homomorphic operations.
+    Compile(compile::Arguments),
+    /// Show what a file holds: model, program, key or ciphertexts.
+    Inspect(inspect::Arguments),
+    /// Make the secret key and the evaluation key for a program (client).
+    Keygen(keygen::Arguments),
+    /// Encrypt a batch of images (client).
+    Encrypt(encrypt::Arguments),
+    /// Run a program on encrypted images (server; needs no secret).
+    Run(run::Arguments),
+    /// Decrypt the results (client).
+    Decrypt(decrypt::Arguments),
+    /// Run in clear and encrypted side by side and compare, layer by layer.
+    Verify(verify::Arguments),
+    /// Run a matrix of experiments: tables and plots of accuracy, in clear and encrypted.
+    Reproduce(reproduce::Arguments),
+    /// Measure kernels, a network and sweeps on this machine; calibrate predictions.
+    Bench(bench::Arguments),
+    /// Print the completion script of a shell.
+    Completions(completions::Arguments),
+}
+
+/// Runs the chosen subcommand. `whole` describes the whole command line, for completions.
+pub(crate) fn dispatch(command: Command, whole: clap::Command, context: &Context) -> Result<()> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, context),
         Command::Data(arguments) => data::run(&arguments, context),
@@ -39,6 +74,6 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> Result<()> {
         Command::Verify(arguments) => verify::run(&arguments, context),
         Command::Reproduce(arguments) => reproduce::run(&arguments, context),
         Command::Bench(arguments) => bench::run(&arguments, context),
-        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments, whole),
     }
 }

@@ -9,10 +9,10 @@ use beaa_lab::matrix::{Matrix, Only, Planned, Runner, Store, finished_rows, mark
 use beaa_trainer::DeviceKind;
 use clap::Args;
 
-use super::train::Device;
 use crate::context::Context;
 use crate::dataset_args::Roots;
 use crate::exit::Exit;
+use crate::training_args::Device;
 
 /// Options of `beaa reproduce`.
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 //! never depend on anything but the program.
 
 use beaa_ir::ckks::{Program, ProgramShape, StepOp, ValueId, schedule};
+use beaa_ir::stats::log2_product;
 use serde::Serialize;
 
 use crate::cost::machine::Machine;
@@ -117,7 +118,7 @@ pub struct PassTime {
 pub fn cost(program: &Program) -> Report {
     let signature = program.signature();
     let parameters = &signature.parameters;
-    let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
+    let log_modulus = |limbs: usize| log2_product(&parameters.moduli[..limbs]);
     let mut layers: Vec<LayerCost> = Vec::new();
     let mut results: Vec<usize> = Vec::new();
     for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
@@ -172,7 +173,6 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let parameters = &signature.parameters;
     let width = |q: &u64| f64::from(64 - q.leading_zeros());
     let bits = |limbs: usize| parameters.moduli.iter().take(limbs).map(width).sum::<f64>();
-    let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
     let elements: usize = signature.input.shape.iter().product();
     let note = program.notes().iter().find(|n| n.value == program.output());
@@ -184,8 +184,8 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         degree: parameters.degree,
         security: parameters.security,
         limbs: parameters.moduli.len(),
-        log_q: log(&parameters.moduli),
-        log_qp: log(&parameters.moduli) + log(&parameters.special),
+        log_q: log2_product(&parameters.moduli),
+        log_qp: log2_product(&parameters.moduli) + log2_product(&parameters.special),
         products: layers.iter().map(|l| l.products).sum(),
         relinearisations,
         key_bytes: (key_bits / 8.0).ceil() as u64,

@@ -122,6 +122,11 @@ pub(crate) fn forward(graph: &Graph, input: Values) -> Vec<Values> {
     all
 }
 
+/// The mean of every element of every node, [node][element].
+pub(crate) fn means(activations: &[Values]) -> Vec<Vec<f64>> {
+    activations.iter().map(|values| (0..values.len()).map(|j| values.mean(j)).collect()).collect()
+}
+
 fn affine(terms: &[Term], bias: &[f64], before: &[Values], images: usize) -> Values {
     let mut out = Values::constant(bias, images);
     for term in terms {
@@ -171,14 +176,14 @@ fn accumulate(all: &mut [Values], input: NodeId, slopes: &Values, x: &Values, sl
 mod tests {
     use super::*;
     use crate::network::graph::evaluate;
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, random_model};
 
     #[test]
     fn all_images_at_once_are_each_image_by_itself() {
         for seed in 0..30 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let images = images(&model, seed, 3);
             let borrowed: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
             let traces = forward(&graph, Values::from_images(graph.len(0), &borrowed));
@@ -197,7 +202,7 @@ mod tests {
     fn slopes_are_difference_quotients() {
         for seed in 0..30 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let images = images(&model, seed, 2);
             let borrowed: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
             let input = Values::from_images(graph.len(0), &borrowed);

@@ -96,14 +96,14 @@ fn of_quadratic(x: Interval, a: f64, b: f64, c: f64) -> Interval {
 mod tests {
     use super::*;
     use crate::network::graph::evaluate;
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{images, random_model};
 
     #[test]
     fn no_value_leaves_its_interval() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let bounds = analyse(&graph);
             for image in images(&model, seed, 4) {
                 let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();

@@ -120,15 +120,16 @@ fn standardise(plane: &mut [f32]) {
 
 /// Gives every affine map without a range the one that the given images show, widened by `safety`: so tight that made-up
 /// images must not be used for it.
-pub(crate) fn observe_ranges(graph: &mut Graph, images: &Values, safety: f64) {
-    let traces = forward(graph, images.clone());
-    for (node, values) in graph.nodes.iter_mut().zip(&traces) {
+pub(crate) fn observe_ranges(mut graph: Graph, images: &Values, safety: f64) -> Graph {
+    let activations = forward(&graph, images.clone());
+    for (node, values) in graph.nodes.iter_mut().zip(&activations) {
         if node.observed_range.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
             let (lo, hi) =
                 values.all().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
             node.observed_range = (lo <= hi).then(|| vec![Interval { lo, hi }.widened(safety); values.len()]);
         }
     }
+    graph
 }
 
 #[cfg(test)]

@@ -120,8 +120,7 @@ fn retain<T>(values: &mut Vec<T>, live: &[bool]) {
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
-    use crate::passes::fold_affine::fold_affine;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, random_model};
 
     fn wide(image: &[f32]) -> Vec<f64> {
@@ -150,9 +149,9 @@ mod tests {
         let mut shrunk = 0;
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = sparse(fold_affine(import(&model, 2.0).unwrap()));
+            let before = sparse(graph_after("fold_affine", &model));
             let after = drop_dead_elements(before.clone());
-            check(&after, "dead").unwrap();
+            check(&after, "drop_dead_elements").unwrap();
             assert_eq!((after.len(0), after.len(after.output)), (before.len(0), before.len(before.output)));
             let size = |g: &Graph| (1..g.nodes.len()).map(|id| g.len(id)).sum::<usize>();
             shrunk += usize::from(size(&after) < size(&before));

@@ -96,7 +96,7 @@ fn compact(graph: Graph) -> Graph {
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{batch_norm, close, conv, images, linear, model_with, pool, random_model, square};
 
     fn wide(image: &[f32]) -> Vec<f64> {
@@ -107,9 +107,9 @@ mod tests {
     fn merging_preserves_meaning_and_never_adds_products() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = import(&model, 2.0).unwrap();
+            let before = graph_after("import", &model);
             let after = fold_affine(before.clone());
-            check(&after, "merge").unwrap();
+            check(&after, "fold_affine").unwrap();
             let count = |g: &Graph| -> usize {
                 g.nodes.iter().map(|n| if let Op::Affine { terms, .. } = &n.op { products(terms) } else { 0 }).sum()
             };
@@ -131,7 +131,7 @@ mod tests {
             square("act"),
             linear("fc", 3, 8),
         ]);
-        let graph = fold_affine(import(&model, 2.0).unwrap());
+        let graph = graph_after("fold_affine", &model);
         assert_eq!(graph.nodes.iter().map(|n| n.label.as_str()).collect::<Vec<_>>(), ["input", "conv", "act", "fc"]);
         let mut folded = graph.nodes[1].folded.clone();
         folded.sort();
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn pooling_stays_before_a_dense_layer_where_merging_would_add_products() {
         let model = model_with(vec![conv("conv", 2, 1, 3, 1), square("act"), pool("pool", 2), linear("fc", 10, 8)]);
-        let graph = fold_affine(import(&model, 2.0).unwrap());
+        let graph = graph_after("fold_affine", &model);
         assert!(graph.nodes.iter().any(|n| n.label == "pool"), "32 + 80 products are fewer than 320");
     }
 }

@@ -9,8 +9,6 @@ mod emit;
 mod report;
 mod rounding;
 mod stage;
-#[cfg(test)]
-mod tests;
 
 use beaa_ir::Model;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, evaluate, quantise_pixels};

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use beaa_datasets::Images;
 use beaa_ir::ckks::{Program, program_hash};
+use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +75,7 @@ pub(super) fn measure(
         threads: rayon::current_num_threads(),
         degree: parameters.degree,
         limbs: parameters.moduli.len(),
-        log2_qp: primes().map(|&q| (q as f64).log2()).sum(),
+        log2_qp: log2_product(primes()),
         security_bits: parameters.security,
     })
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use beaa_ir::text::valid_name;
 use beaa_trainer::{DeviceKind, TrainLiteral};
 use serde::Deserialize;
 use serde_json::Value;
@@ -155,7 +156,7 @@ impl Matrix {
         let runs = combinations.iter().map(|c| plan(&base, &axes, c, device)).collect::<Result<Vec<_>>>()?;
         distinct("run (two combinations with the same configuration)", runs.iter().map(|r| &r.key))?;
         // A name becomes a folder.
-        if literal.name.is_empty() || !literal.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        if !valid_name(&literal.name) {
             return Err(wrong(format!("name {:?}; expected letters, digits, `-`, `_` and `.`", literal.name)));
         }
         drop(literal.description);

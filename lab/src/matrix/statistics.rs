@@ -1,5 +1,6 @@
 //! Mean and spread over repetitions. Must never make up a spread of a single value.
 
+use beaa_ir::stats::{mean, sample_variance};
 use serde::Serialize;
 
 /// Of several repetitions.
@@ -19,16 +20,10 @@ pub struct Figures {
 
 /// None of nothing.
 pub(super) fn figures(values: &[f64]) -> Option<Figures> {
-    let n = values.len();
-    if n == 0 {
-        return None;
-    }
-    let mean = values.iter().sum::<f64>() / n as f64;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
     Some(Figures {
-        n,
-        mean,
-        deviation: (n > 1).then(|| (squares / (n - 1) as f64).sqrt()),
+        n: values.len(),
+        mean: mean(values)?,
+        deviation: sample_variance(values).map(f64::sqrt),
         least: values.iter().copied().fold(f64::INFINITY, f64::min),
         most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
     })

@@ -1,10 +1,10 @@
 //! Tables: the summary's rows, shared by terminal and page, and plain-text layout. Must never say more in one place than in
 //! the other.
 
+use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::Verification;
 
 use super::summary::Summary;
-use crate::files::bytes;
 use crate::metrics::{fraction, percent};
 
 /// Rows under one heading.
@@ -23,15 +23,6 @@ pub struct Row {
     pub value: String,
     /// What that means, for a newcomer; may be empty.
     pub note: String,
-}
-
-/// Which way a column leans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// Text.
-    Left,
-    /// Numbers.
-    Right,
 }
 
 /// The summary's figures.
@@ -81,23 +72,6 @@ pub fn verification(v: &Verification) -> String {
     }
     let right = Align::Right;
     table(&rows, &[Align::Left, right, right, right, right, right, Align::Left])
-}
-
-/// Columns as wide as their widest cell, two spaces apart. Columns beyond `align` lean left.
-pub fn table(rows: &[Vec<String>], align: &[Align]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(c, (cell, &width))| match align.get(c) {
-            Some(Align::Right) => format!("{cell:>width$}"),
-            _ => format!("{cell:width$}"),
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 fn row(label: impl Into<String>, value: impl Into<String>, note: impl Into<String>) -> Row {
@@ -184,17 +158,4 @@ fn memory(s: &Summary) -> Vec<Row> {
 
 fn milliseconds(ms: f64) -> String {
     if ms < 0.1 { format!("{ms:.4} ms") } else { format!("{ms:.3} ms") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows =
-            [vec!["a".to_owned(), "1".to_owned(), "x".to_owned()], vec!["bcd".into(), "23".into(), String::new()]];
-        assert_eq!(table(&rows, &[Align::Left, Align::Right]), "a     1  x\nbcd  23\n");
-        assert_eq!(table(&[], &[]), "");
-    }
 }

@@ -10,7 +10,7 @@ use beaa_ir::ckks::ParameterSet;
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 
-use crate::error::input;
+use crate::error::damaged;
 use crate::{Error, Result};
 
 /// The client's secret key, with its parameters.
@@ -171,7 +171,11 @@ impl ServerKey {
             masked.push(digit);
         }
         if !rest.is_empty() {
-            return Err(input("reading an evaluation key", format!("{} bytes too many", rest.len()), "residues only"));
+            return Err(damaged(
+                "reading an evaluation key",
+                format!("{} bytes too many", rest.len()),
+                "residues only",
+            ));
         }
         let key = EvaluationKey::from_parts(&parameters, opened.header.seed, masked)?;
         Ok(Self { parameters, key, id: opened.header.id.clone() })
@@ -187,11 +191,5 @@ fn expect_parameters(operation: &'static str, found: &Parameters, expected: &Par
         return Ok(());
     }
     let describe = |s: &ParameterSet| format!("degree {} with {} moduli", s.degree, s.moduli.len());
-    Err(Error::Mismatch {
-        operation,
-        what: "the key",
-        found: format!("other parameters ({})", describe(&set(found))),
-        expected: format!("those of the program ({})", describe(expected)),
-        remedy: "make keys for this program with `beaa keygen`",
-    })
+    Err(Error::WrongParameters { operation, found: describe(&set(found)), expected: describe(expected) })
 }

@@ -2,6 +2,7 @@
 //! Where a formula of the literature sums over classes, only the batch is averaged over.
 
 use beaa_ir::Range;
+use beaa_ir::stats::argmax;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -51,13 +52,11 @@ pub(crate) fn correct(logits: &[f32], labels: &[u8]) -> usize {
     }
     assert!(logits.len().is_multiple_of(labels.len()), "{} logits for {} labels", logits.len(), labels.len());
     let classes = logits.len() / labels.len();
-    logits.chunks(classes).zip(labels).filter(|(row, label)| argmax(row) == usize::from(**label)).count()
-}
-
-/// Index of the largest number, the first if several.
-pub(crate) fn argmax(row: &[f32]) -> usize {
-    let better = |best: (usize, f32), (i, &v): (usize, &f32)| if v > best.1 { (i, v) } else { best };
-    row.iter().enumerate().fold((0, f32::NEG_INFINITY), better).0
+    logits
+        .chunks(classes)
+        .zip(labels)
+        .filter(|(row, label)| argmax(row.iter().copied()) == Some(usize::from(**label)))
+        .count()
 }
 
 #[cfg(test)]

@@ -19,8 +19,13 @@ use order::{Banded, Cuts, TilingContext};
 const THREADS: usize = 16;
 
 /// The machine that programs are planned for.
-pub(crate) const MACHINE: MemoryModel =
-    MemoryModel { threads: THREADS, tile: beaa_ckks::TILE, chunk: beaa_ckks::CHUNK, input_in_place: true };
+pub(crate) const MACHINE: MemoryModel = MemoryModel {
+    threads: THREADS,
+    tile: beaa_ckks::TILE,
+    chunk: beaa_ckks::CHUNK,
+    input_in_place: true,
+    arranged_weights_kept: false,
+};
 
 /// The program in bands so large that it takes at most `memory` bytes.
 pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Result<Program> {

@@ -1,0 +1,193 @@
+//! What a client does with the signature of a program: keys, encryption, decryption. Files go in and come out.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use beaa_datasets::Images;
+#[cfg(feature = "tfhe")]
+use beaa_ir::tfhe;
+use beaa_ir::{InputSpec, ckks};
+use beaa_lab::model_images::normalise;
+use beaa_lab::{Reporter, files};
+use beaa_runtime::ckks as ckks_runtime;
+#[cfg(feature = "tfhe")]
+use beaa_runtime::tfhe as tfhe_runtime;
+
+use super::is_tfhe;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// What a client knows of a program.
+pub(crate) enum AnySignature {
+    /// Of a program for batches.
+    Ckks(ckks::SignatureFile),
+    /// Of a program for single images.
+    #[cfg(feature = "tfhe")]
+    Tfhe(tfhe::SignatureFile),
+}
+
+/// Where a key pair is written.
+pub(crate) struct KeyFiles {
+    /// The client's secret key.
+    pub(crate) secret: PathBuf,
+    /// The server's evaluation key.
+    pub(crate) evaluation: PathBuf,
+}
+
+/// A key pair that was written.
+pub(crate) struct NewKeys {
+    /// Names both halves.
+    pub(crate) id: String,
+    /// Size of the evaluation key's file.
+    pub(crate) evaluation_bytes: u64,
+}
+
+/// Images to encrypt.
+pub(crate) struct EncryptRequest<'a> {
+    /// The client's secret key.
+    pub(crate) key: &'a Path,
+    /// As pixels.
+    pub(crate) images: &'a Images,
+    /// INSECURE if there is one.
+    pub(crate) seed: Option<u64>,
+    /// The ciphertexts to write.
+    pub(crate) out: &'a Path,
+}
+
+/// Decrypted results.
+pub(crate) struct Decrypted {
+    /// `[image][output]`.
+    pub(crate) logits: Vec<Vec<f64>>,
+    /// Half the width of the noise that was added to every logit, if any was.
+    pub(crate) flooding: Option<f64>,
+}
+
+impl AnySignature {
+    /// Reads a signature file, or the signature in a program file.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let doing = || format!("reading program {}", path.display());
+        if is_tfhe(path)? {
+            #[cfg(feature = "tfhe")]
+            return Ok(Self::Tfhe(tfhe::load_signature(path).with_context(doing)?));
+            #[cfg(not(feature = "tfhe"))]
+            return super::without_tfhe();
+        }
+        Ok(Self::Ckks(ckks::load_signature(path).with_context(doing)?))
+    }
+
+    /// The images that the program takes.
+    pub(crate) fn input(&self) -> &InputSpec {
+        match self {
+            Self::Ckks(file) => &file.signature.input,
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(file) => &file.signature.input,
+        }
+    }
+
+    /// Names of the classes, if the model has any.
+    pub(crate) fn classes(&self) -> &[String] {
+        match self {
+            Self::Ckks(file) => &file.signature.classes,
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(file) => &file.signature.classes,
+        }
+    }
+
+    /// Places for images in every ciphertext; none if each image has ciphertexts of its own.
+    pub(crate) fn slots(&self) -> Option<usize> {
+        match self {
+            Self::Ckks(file) => Some(file.signature.parameters.degree),
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(_) => None,
+        }
+    }
+
+    /// Makes a key pair and writes it. INSECURE with a seed.
+    pub(crate) fn keygen(&self, seed: Option<u64>, files: &KeyFiles) -> Result<NewKeys> {
+        let writing_secret = || format!("writing {}", files.secret.display());
+        let writing_evaluation = || format!("writing {}", files.evaluation.display());
+        match self {
+            Self::Ckks(file) => {
+                let ckks_runtime::KeyPair { client, server } = ckks_runtime::keygen(&file.signature.parameters, seed)?;
+                client.save(&files.secret).with_context(writing_secret)?;
+                server.save(&files.evaluation).with_context(writing_evaluation)?;
+                Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
+            }
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(file) => {
+                let tfhe_runtime::KeyPair { client, server } = tfhe_runtime::keygen(&file.signature.parameters, seed)?;
+                client.save(&files.secret).with_context(writing_secret)?;
+                server.save(&files.evaluation).with_context(writing_evaluation)?;
+                Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
+            }
+        }
+    }
+
+    /// Encrypts images, writes them, and gives the size of the file. INSECURE with a seed.
+    pub(crate) fn encrypt(&self, request: &EncryptRequest<'_>, context: &Context) -> Result<u64> {
+        let EncryptRequest { key, images, seed, out } = *request;
+        let reading_key = || format!("reading key {}", key.display());
+        let writing = || format!("writing {}", out.display());
+        match self {
+            Self::Ckks(ckks::SignatureFile { signature, program, .. }) => {
+                let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let inputs = normalise(images, &signature.input)?;
+                let encrypted = ckks_runtime::encrypt(signature, program, &key, &inputs, seed, &*context.progress())?;
+                context.check_interrupted("encrypting; nothing was written")?;
+                files::parent(out)?;
+                encrypted.save(out).with_context(writing)
+            }
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
+                let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
+                let encrypted = tfhe_runtime::encrypt(signature, program, &key, &pixels, seed, &*context.progress())?;
+                files::parent(out)?;
+                encrypted.save(out).with_context(writing)
+            }
+        }
+    }
+
+    /// Decrypts the results in the file `input`. With `share`, hides the encryption's own error under noise 2^`share` times
+    /// as large.
+    pub(crate) fn decrypt(&self, key: &Path, input: &Path, share: Option<f64>, context: &Context) -> Result<Decrypted> {
+        let reading_key = || format!("reading key {}", key.display());
+        let reading = || format!("reading {}", input.display());
+        match self {
+            Self::Ckks(file) => {
+                let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let output = ckks_runtime::EncryptedOutput::load(input).with_context(reading)?;
+                let flooding = share.map(|bits| flooding_width(file, bits)).transpose()?;
+                if let Some(width) = flooding {
+                    context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
+                }
+                let ckks::SignatureFile { signature, program, .. } = file;
+                let logits = ckks_runtime::decrypt(signature, program, &key, &output, flooding)?;
+                Ok(Decrypted { logits, flooding })
+            }
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
+                let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let output = tfhe_runtime::EncryptedOutput::load(input).with_context(reading)?;
+                if share.is_some() {
+                    context.console.note(
+                        "results are exact integers without any noise of the encryption: nothing is to be hidden",
+                    );
+                }
+                let integers = tfhe_runtime::decrypt(signature, program, &key, &output)?;
+                Ok(Decrypted { logits: integers.iter().map(|i| signature.logits(i)).collect(), flooding: None })
+            }
+        }
+    }
+}
+
+/// Half the width of the noise that hides errors of the predicted size by a factor of `2^bits`.
+fn flooding_width(file: &ckks::SignatureFile, bits: f64) -> Result<f64> {
+    if !(0.0..=60.0).contains(&bits) {
+        return Err(Exit::Usage.because(format!("--share: found {bits}, expected a number of bits from 0 to 60")));
+    }
+    let error = file.output_error.ok_or_else(|| {
+        Exit::BadInput.because("--share: the program does not say how large its output's error is; compile it again")
+    })?;
+    Ok(error * bits.exp2())
+}

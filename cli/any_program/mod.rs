@@ -1,0 +1,47 @@
+//! A program of either backend, chosen once by the kind of its file. `client.rs` holds what a client does with the
+//! signature, `server.rs` what a server does with the program, `owner.rs` what takes the program, the images and both keys.
+
+mod client;
+mod owner;
+mod server;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use beaa_ir::{ckks, container, tfhe};
+
+pub(crate) use client::{AnySignature, Decrypted, EncryptRequest, KeyFiles};
+pub(crate) use server::RunFiles;
+
+/// A compiled program.
+pub(crate) enum AnyProgram {
+    /// Thousands of images in one batch, approximate numbers.
+    Ckks(ckks::Program),
+    /// One image at a time, exact integers.
+    Tfhe(tfhe::Program),
+}
+
+impl AnyProgram {
+    /// Reads a program file.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let doing = || format!("reading program {}", path.display());
+        if is_tfhe(path)? {
+            return Ok(Self::Tfhe(tfhe::load_program(path).with_context(doing)?));
+        }
+        Ok(Self::Ckks(ckks::load_program(path).with_context(doing)?))
+    }
+}
+
+/// Whether the file belongs to the tfhe backend. Files of no known kind do not; whoever reads them says what they are.
+fn is_tfhe(path: &Path) -> Result<bool> {
+    let kind = container::kind(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(kind.is_some_and(container::Kind::is_tfhe))
+}
+
+/// The error of a build without the tfhe backend.
+#[cfg(not(feature = "tfhe"))]
+pub(crate) fn without_tfhe<T>() -> Result<T> {
+    Err(crate::exit::Exit::Usage.because(
+        "this asks for the tfhe backend, and this build is without it; build with `cargo build --release --features tfhe`",
+    ))
+}

@@ -1,0 +1,170 @@
+//! What takes the program, the images and both keys, which only the owner of all of them has: running in clear, and
+//! verification.
+
+use anyhow::Result;
+use beaa_datasets::Images;
+use beaa_ir::{Model, tfhe};
+use beaa_lab::Reporter;
+#[cfg(feature = "tfhe")]
+use beaa_lab::metrics::{accuracy, percent};
+use beaa_lab::metrics::{agreeing, largest_difference, predictions};
+use beaa_lab::model_images::{check_shape, normalise};
+use beaa_lab::report::tables;
+use beaa_runtime::ckks;
+#[cfg(feature = "tfhe")]
+use beaa_runtime::tfhe as tfhe_runtime;
+use beaa_trainer::DeviceKind;
+use serde::Serialize;
+#[cfg(feature = "tfhe")]
+use serde_json::json;
+
+use super::AnyProgram;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// The compiled program in clear against the model that it was compiled from.
+#[derive(Serialize)]
+pub(crate) struct ModelComparison {
+    largest_logit_difference: f64,
+    agreeing: usize,
+}
+
+/// Encrypted against clear.
+pub(crate) enum AnyVerification {
+    /// Every layer's error against its prediction.
+    Ckks(ckks::Verification),
+    /// Every integer, and the accuracy on the images.
+    #[cfg(feature = "tfhe")]
+    Tfhe(tfhe_runtime::Verification, Option<f64>),
+}
+
+impl AnyProgram {
+    /// Runs in clear: the outputs that an encrypted run would give without noise, `[image][output]`.
+    pub(crate) fn evaluate(&self, images: &Images) -> Result<Vec<Vec<f64>>> {
+        match self {
+            Self::Ckks(program) => {
+                Ok(beaa_runtime::plaintext::run(program, &normalise(images, &program.signature().input)?)?)
+            }
+            Self::Tfhe(program) => {
+                let signature = program.signature();
+                check_shape(images, &signature.input)?;
+                let integers =
+                    |pixels| tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, pixels)).outputs;
+                let pixels = (0..images.len()).filter_map(|i| images.image(i));
+                Ok(pixels.map(|p| signature.logits(&integers(p))).collect())
+            }
+        }
+    }
+
+    /// Images that one verification takes, if the user `wanted` so many.
+    pub(crate) fn verified_images(&self, wanted: Option<usize>) -> usize {
+        match self {
+            Self::Ckks(program) => program.signature().parameters.degree,
+            // One image unless the user wants more: each takes seconds.
+            Self::Tfhe(_) => wanted.unwrap_or(1),
+        }
+    }
+
+    /// Compares the program in clear with `model`.
+    pub(crate) fn compare(&self, model: &Model, images: &Images) -> Result<ModelComparison> {
+        let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
+        let of_program = self.evaluate(images)?;
+        Ok(ModelComparison {
+            largest_logit_difference: largest_difference(&of_model, &of_program),
+            agreeing: agreeing(&predictions(&of_model), &predictions(&of_program)),
+        })
+    }
+
+    /// Runs encrypted, under keys that are thrown away, and in clear, and compares.
+    pub(crate) fn verify(&self, images: &Images, seed: Option<u64>, context: &Context) -> Result<AnyVerification> {
+        match self {
+            Self::Ckks(program) => {
+                let inputs = normalise(images, &program.signature().input)?;
+                let keys = ckks::keygen(&program.signature().parameters, seed)?;
+                context.check_interrupted("making keys")?;
+                let progress = context.progress();
+                let found = ckks::verify(program, &keys, &inputs, seed, &*progress)?;
+                Ok(AnyVerification::Ckks(found))
+            }
+            #[cfg(not(feature = "tfhe"))]
+            Self::Tfhe(_) => super::without_tfhe(),
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(program) => {
+                let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
+                let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
+                let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
+                let logits: Vec<Vec<f64>> = found.outputs.iter().map(|o| program.signature().logits(o)).collect();
+                let right = accuracy(&predictions(&logits), images.labels());
+                Ok(AnyVerification::Tfhe(found, right))
+            }
+        }
+    }
+}
+
+impl AnyVerification {
+    /// Prints what was found, beside the comparison with the model if there is one.
+    pub(crate) fn print(&self, model: Option<&ModelComparison>, context: &Context) -> Result<()> {
+        match self {
+            Self::Ckks(verification) => {
+                context.print(&CkksRecord { verification, model }, || ckks_text(verification, model))
+            }
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(verification, right) => {
+                let record = json!({"verification": verification, "accuracy": right});
+                context.print(&record, || tfhe_text(verification, *right))
+            }
+        }
+    }
+
+    /// An error if something is not as it should be.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(
+                "verifying: at least one layer has a larger error or larger values than the compiler promised (see the table)",
+            )),
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(found, _) if found.wrong > 0 => {
+                let wrong = found.wrong;
+                Err(Exit::NotVerified.because(format!("verifying: {wrong} integers differ from the program in clear")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CkksRecord<'a> {
+    verification: &'a ckks::Verification,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a ModelComparison>,
+}
+
+fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> String {
+    let mut text = tables::verification(found);
+    text.push_str(&format!("encrypted and clear predict the same for {} of {} images\n", found.agreeing, found.images));
+    if let Some(m) = model {
+        text.push_str(&format!(
+            "compiled program against the model, both in clear: same prediction for {} of {} images, largest logit difference {:.2e}\n",
+            m.agreeing, found.images, m.largest_logit_difference
+        ));
+    }
+    text.push_str(if found.holds { "holds\n" } else { "DOES NOT HOLD\n" });
+    text
+}
+
+#[cfg(feature = "tfhe")]
+fn tfhe_text(found: &tfhe_runtime::Verification, right: Option<f64>) -> String {
+    format!(
+        "{} images, {} integers compared with the program in clear: {} differ; {} sums left their slots\n\
+         noise after bootstrapping 2^{:.2} of the torus, predicted 2^{:.2}\n\
+         {} of the images right; {:.3} s for each\n",
+        found.images,
+        found.integers,
+        found.wrong,
+        found.wrapped,
+        found.log2_noise,
+        found.log2_noise_predicted,
+        percent(right),
+        found.seconds / found.images.max(1) as f64
+    )
+}

@@ -1,0 +1,114 @@
+//! What a server does with a program: run it on ciphertexts. Nothing here can read or make a secret key.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use beaa_ir::{ckks, text, tfhe};
+use beaa_lab::{Reporter, files, memory};
+use beaa_runtime::ckks as ckks_runtime;
+#[cfg(feature = "tfhe")]
+use beaa_runtime::tfhe as tfhe_runtime;
+use serde_json::{Value, json};
+
+use super::AnyProgram;
+use crate::context::Context;
+
+/// The files of one run.
+pub(crate) struct RunFiles<'a> {
+    /// The client's evaluation key.
+    pub(crate) keys: &'a Path,
+    /// Encrypted images.
+    pub(crate) input: &'a Path,
+    /// The encrypted results to write.
+    pub(crate) out: &'a Path,
+}
+
+/// What a run has to say of itself.
+pub(crate) struct RunOutput {
+    /// For programs.
+    pub(crate) record: Value,
+    /// For people.
+    pub(crate) text: String,
+}
+
+impl AnyProgram {
+    /// Runs on the encrypted images and writes the encrypted results.
+    pub(crate) fn run(&self, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
+        match self {
+            Self::Ckks(program) => run_ckks(program, paths, context),
+            Self::Tfhe(program) => run_tfhe(program, paths, context),
+        }
+    }
+}
+
+fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
+    let key = ckks_runtime::ServerKey::load(paths.keys)
+        .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
+    let input = ckks_runtime::EncryptedInput::load(paths.input)
+        .with_context(|| format!("reading {}", paths.input.display()))?;
+    let planned = ckks_runtime::schedule(program).peak_bytes;
+    if let Some(available) = memory::available().filter(|a| *a < planned) {
+        context.console.warn(format_args!(
+            "running takes {} of memory, {} are available; a program compiled with --memory takes less",
+            text::bytes(planned as f64),
+            text::bytes(available as f64)
+        ));
+    }
+    let (output, report) = ckks_runtime::run(program, &key, &input, &*context.progress())?;
+    context.check_interrupted("running; nothing was written")?;
+    files::parent(paths.out)?;
+    let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;
+    let (images, slots) = (output.images(), program.signature().parameters.degree);
+    let per_image = 1e3 * report.seconds / images as f64;
+    let per_slot = 1e3 * report.seconds / slots as f64;
+    let mut text = String::new();
+    for layer in &report.layers {
+        text.push_str(&format!("{:9.3} s  {:40} {}\n", layer.seconds, layer.layer, layer.operation));
+    }
+    text.push_str(&format!(
+        "{:9.3} s  in all: {per_image:.3} ms for each of {images} images, {per_slot:.3} ms for each of {slots} slots\n",
+        report.seconds
+    ));
+    let record = json!({
+        "file": paths.out, "images": images, "slots": slots, "bytes": size,
+        "milliseconds_per_image": per_image, "milliseconds_per_slot": per_slot,
+        "threads": rayon::current_num_threads(), "run": report,
+    });
+    Ok(RunOutput { record, text })
+}
+
+#[cfg(feature = "tfhe")]
+fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
+    let key = tfhe_runtime::ServerKey::load(paths.keys)
+        .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
+    let input = tfhe_runtime::EncryptedInput::load(paths.input)
+        .with_context(|| format!("reading {}", paths.input.display()))?;
+    let (output, report) = tfhe_runtime::run(program, &key, &input, &*context.progress())?;
+    context.check_interrupted("running; nothing was written")?;
+    files::parent(paths.out)?;
+    let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;
+    let each = report.seconds / output.images() as f64;
+    let mut text = String::new();
+    for stage in &report.stages {
+        text.push_str(&format!(
+            "{:9.3} s  {:12} {} bootstrappings\n",
+            stage.seconds, stage.layer, stage.bootstrappings
+        ));
+    }
+    text.push_str(&format!(
+        "{:9.3} s  in all: {each:.3} s for each of {} images; keys expanded in {:.3} s before\n",
+        report.seconds,
+        output.images(),
+        report.keys_seconds
+    ));
+    let record = json!({
+        "file": paths.out, "images": output.images(), "bytes": size, "seconds_per_image": each,
+        "bootstrappings_per_image": program.bootstrappings(), "threads": rayon::current_num_threads(), "run": report,
+    });
+    Ok(RunOutput { record, text })
+}
+
+#[cfg(not(feature = "tfhe"))]
+fn run_tfhe(_: &tfhe::Program, _: &RunFiles<'_>, _: &Context) -> Result<RunOutput> {
+    super::without_tfhe()
+}

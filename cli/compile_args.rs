@@ -1,0 +1,145 @@
+//! Options that say what to compile for, shared by the subcommands that compile.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use beaa_compiler::ckks::{Compiled, Options, compile_for};
+use beaa_compiler::tfhe;
+use beaa_datasets::SourceSpec;
+use beaa_ir::Model;
+use beaa_lab::experiment;
+use beaa_lab::model_images::{calibration_images, trained_on, trained_pixel_bits, training_images};
+use clap::Args;
+
+use crate::byte_size;
+use crate::dataset_args::{Roots, parse_set};
+
+/// What to compile for.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CompileArgs {
+    /// Take the options from the `compile` section of an experiment file; flags win.
+    #[arg(long, value_name = "CONFIG", help_heading = "Compiler")]
+    config: Option<PathBuf>,
+    /// Bits of security: 128, 192 or 256 [default: 128].
+    #[arg(long, value_name = "BITS", help_heading = "Compiler")]
+    security: Option<u32>,
+    /// Images that one run must hold at least [default: 4096].
+    #[arg(long, value_name = "N", help_heading = "Compiler")]
+    batch: Option<usize>,
+    /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-7].
+    #[arg(long, value_name = "E", help_heading = "Compiler", value_parser = parse_number)]
+    logit_error: Option<f64>,
+    /// Instead of an error: the share of images that must keep the class that the model gives them, as `0.999`. Margins are
+    /// measured on --samples, by default the data set that the model was trained on.
+    #[arg(long, value_name = "SHARE", help_heading = "Compiler", conflicts_with = "logit_error")]
+    agreement: Option<f64>,
+    /// Predict errors on the training images of this data set (name or JSON description) instead of on made-up ones, and
+    /// choose with them: better predictions, a shorter modulus.
+    #[arg(long, value_name = "NAME", help_heading = "Compiler", value_parser = parse_set)]
+    samples: Option<SourceSpec>,
+    /// log2 of the scale of a fresh ciphertext; chosen by default.
+    #[arg(long, value_name = "BITS", help_heading = "Compiler")]
+    input_bits: Option<u32>,
+    /// Bits of the integer weights; chosen per layer by default.
+    #[arg(long, value_name = "BITS", help_heading = "Compiler")]
+    weight_bits: Option<u32>,
+    /// Most memory that a run may take, like 8GiB: feature maps are cut into bands where it would take more [default: no
+    /// limit].
+    #[arg(long, value_name = "SIZE", value_parser = byte_size::parse, help_heading = "Compiler")]
+    memory: Option<u64>,
+}
+
+impl CompileArgs {
+    /// Flags over file over defaults, checked.
+    pub(crate) fn options(&self) -> Result<Options> {
+        let file = self.config.as_deref().map(experiment::compile_options).transpose()?;
+        self.over(file.unwrap_or_default())
+    }
+
+    /// Flags over `base`, checked.
+    pub(crate) fn over(&self, base: Options) -> Result<Options> {
+        let options = Options {
+            security: self.security.unwrap_or(base.security),
+            batch: self.batch.unwrap_or(base.batch),
+            logit_error: self.logit_error.unwrap_or(base.logit_error),
+            // An error on the command line replaces an agreement in the file.
+            agreement: self.agreement.or(base.agreement.filter(|_| self.logit_error.is_none())),
+            input_bits: self.input_bits.or(base.input_bits),
+            weight_bits: self.weight_bits.or(base.weight_bits),
+            memory: self.memory.or(base.memory),
+            ..base
+        };
+        options.check()?;
+        Ok(options)
+    }
+
+    /// Compiles `model` for the ckks backend with these options and samples.
+    pub(crate) fn compile(&self, model: &Model, options: &Options, roots: &Roots) -> Result<Compiled> {
+        let spec = match (&self.samples, options.agreement) {
+            (Some(spec), _) => Some(spec.clone()),
+            (None, Some(_)) => Some(trained_on(model).context("looking for images to measure margins on")?),
+            (None, None) => None,
+        };
+        let images = match spec {
+            Some(spec) => training_images(&roots.open(&spec)?, model)?,
+            None => Vec::new(),
+        };
+        Ok(compile_for(model, options, &images)?)
+    }
+
+    /// Options for the tfhe backend: the agreement of these flags, and the pixels that the model was trained on.
+    pub(crate) fn tfhe_options(&self, model: &Model) -> tfhe::Options {
+        let mut options = tfhe::Options::default();
+        options.agreement = self.agreement.unwrap_or(options.agreement);
+        options.pixel_bits = trained_pixel_bits(model);
+        options
+    }
+
+    /// Opens the images that a program for the tfhe backend is calibrated on, as bytes `[image][pixel]`: by default those
+    /// that the model was trained on.
+    pub(crate) fn tfhe_calibration(&self, model: &Model, roots: &Roots) -> Result<Vec<Vec<u8>>> {
+        let spec = match &self.samples {
+            Some(spec) => spec.clone(),
+            None => trained_on(model).context("looking for images to calibrate on")?,
+        };
+        calibration_images(&roots.open(&spec)?, model)
+    }
+}
+
+/// A number, or a power such as `2^-6`.
+fn parse_number(text: &str) -> Result<f64, String> {
+    let number =
+        |t: &str| t.trim().parse::<f64>().map_err(|e| format!("{e}; expected a number or a power such as 2^-6"));
+    match text.split_once('^') {
+        Some((base, exponent)) => Ok(number(base)?.powf(number(exponent)?)),
+        None => number(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_section() {
+        let arguments = CompileArgs { batch: Some(100), weight_bits: Some(9), ..CompileArgs::default() };
+        let base = Options { batch: 50, security: 192, input_bits: Some(20), ..Options::default() };
+        let options = arguments.over(base.clone()).unwrap();
+        let expected = Options { batch: 100, weight_bits: Some(9), ..base };
+        assert_eq!(options, expected);
+        assert!(CompileArgs { security: Some(100), ..CompileArgs::default() }.options().is_err());
+        let base = Options { agreement: Some(0.99), ..Options::default() };
+        assert_eq!(CompileArgs::default().over(base.clone()).unwrap().agreement, Some(0.99));
+        assert_eq!(
+            CompileArgs { logit_error: Some(0.1), ..CompileArgs::default() }.over(base).unwrap().agreement,
+            None
+        );
+    }
+
+    #[test]
+    fn errors_may_be_given_as_powers() {
+        assert_eq!(parse_number("2^-6"), Ok(1.0 / 64.0));
+        assert_eq!(parse_number("0.25"), Ok(0.25));
+        assert!(parse_number("2^x").is_err() && parse_number("").is_err());
+    }
+}
