@@ -53,8 +53,9 @@ pub enum Error {
     },
     /// Loss or gradients are no longer finite.
     #[error(
-        "training the {phase}, epoch {epoch}, step {step}: {what} is {value}; expected a finite number. The last good state is \
-         {}; lower `{phase}.optimiser.learning_rate` (or `student.coefficient_factor`), or set `clip_norm`, and start again",
+        "training the {phase}, epoch {epoch}, step {step}: {what} is {value}; expected a finite number. The last good \
+         state is {}; lower `{phase}.optimiser.learning_rate` (or `student.coefficient_factor`), or set `clip_norm`, \
+         and start again",
         .checkpoint.as_ref().map_or("none (no checkpoint yet)".to_owned(), |p| p.display().to_string())
     )]
     Diverged {

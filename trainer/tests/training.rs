@@ -279,7 +279,8 @@ fn a_network_that_does_not_fit_the_images_is_an_error() {
         (r#"[{"conv2d": {"out": 2, "kernel": 30}}]"#, "fits"),
         (r#"[{"conv2d": {"out": 4, "kernel": 1, "groups": 2}}]"#, "divisor"),
         (
-            r#"[{"conv2d": {"out": 4, "kernel": 3}}, "activation", {"conv2d": {"out": 4, "kernel": 3}}, {"add": {"with": "conv1"}}, {"linear": {"out": "classes"}}]"#,
+            r#"[{"conv2d": {"out": 4, "kernel": 3}}, "activation", {"conv2d": {"out": 4, "kernel": 3}},
+                {"add": {"with": "conv1"}}, {"linear": {"out": "classes"}}]"#,
             "add1",
         ),
     ] {
@@ -326,7 +327,8 @@ fn pruned_weights_are_exactly_zero_and_stay_so_when_training_goes_on() {
     let (run, parts, again) = (folder("pruned"), folder("parts"), folder("again"));
     let pruned = config(|c| {
         c.student.prune = serde_json::from_str(
-            r#"{"sparsity": 0.6, "from": 0.1, "to": 0.6, "layers": {"conv2": {}, "linear1": {"sparsity": 0.5, "inputs": 0.25}}}"#,
+            r#"{"sparsity": 0.6, "from": 0.1, "to": 0.6,
+                "layers": {"conv2": {}, "linear1": {"sparsity": 0.5, "inputs": 0.25}}}"#,
         )
         .unwrap();
     });

@@ -5,11 +5,12 @@ use beaa_ir::text::valid_name;
 use serde::Serialize;
 
 use super::layers::layer_names;
+use super::problems::Problems;
 use super::{
     Augmentation, CoefficientInit, LayerConfig, OptimiserConfig, PruneConfig, Replacement, StudentActivation,
     TrainLiteral,
 };
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 
 /// A configuration whose numbers are in range and whose layers have unique names. Immutable.
 /// Whether the layers fit the images is only known with the data and is checked when training
@@ -72,28 +73,6 @@ impl TryFrom<TrainLiteral> for TrainConfig {
         check_teacher(&literal, &mut p);
         check_student(&literal, &mut p);
         if p.0.is_empty() { Ok(Self { literal, names }) } else { Err(Error::Config { problems: p.0 }) }
-    }
-}
-
-/// What is wrong, in the order of the file.
-#[derive(Default)]
-pub(super) struct Problems(Vec<Problem>);
-
-impl Problems {
-    pub(super) fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), message: message.into() });
-    }
-
-    pub(super) fn require(&mut self, holds: bool, field: impl Into<String>, message: impl Into<String>) {
-        if !holds {
-            self.add(field, message);
-        }
-    }
-
-    pub(super) fn within(&mut self, value: f64, low: f64, high: f64, field: impl Into<String>) {
-        if !(low..=high).contains(&value) {
-            self.add(field, format!("{value}; expected a number from {low} to {high}"));
-        }
     }
 }
 

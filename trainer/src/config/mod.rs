@@ -5,6 +5,7 @@ mod compression;
 mod layers;
 mod literal;
 mod phases;
+mod problems;
 
 // All public names of these modules are the crate's: a new layer or setting is added in one place.
 pub use check::*;

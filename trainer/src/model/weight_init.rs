@@ -38,7 +38,8 @@ pub(crate) fn untrained_teacher(config: &TrainConfig, input: InputSpec, classes:
     }
     if shape != (Shape::Flat { features: classes.len() }) {
         let message = format!(
-            "the last layer gives {shape}; expected {} outputs, one per class: end with {{\"linear\": {{\"out\": \"classes\"}}}}",
+            "the last layer gives {shape}; expected {} outputs, one per class: end with \
+             {{\"linear\": {{\"out\": \"classes\"}}}}",
             classes.len()
         );
         return Err(problem("network".to_owned(), message));

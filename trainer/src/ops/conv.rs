@@ -12,10 +12,7 @@ use super::kernel::{Dot, Offsets, Outer, ROWS, Tile, WIDTH};
 use super::layout::{PaddedNhwc, panels, phases, tiles};
 use super::norm::{self, Extent};
 use super::parallel::chunks;
-use super::shape::ConvShape;
-
-/// Images that are summed together.
-pub(super) const CHUNK: usize = 8;
+use super::shape::{CHUNK, ConvShape};
 
 const ZERO: Tile = [[0.0; WIDTH]; ROWS];
 

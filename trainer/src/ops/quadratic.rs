@@ -3,8 +3,8 @@
 
 use rayon::prelude::*;
 
-use super::conv::CHUNK;
 use super::parallel::chunks;
+use super::shape::CHUNK;
 
 /// Adjacent elements of an image for which each of `count` coefficients stands. Images `x` must be
 /// whole.

@@ -4,6 +4,9 @@
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 
+/// Images that are summed together.
+pub(super) const CHUNK: usize = 8;
+
 /// What a convolution is, but for its numbers. Two numbers are rows and columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ConvShape {
@@ -36,7 +39,7 @@ impl ConvShape {
         // Offsets within a chunk of images are 32 bits wide.
         let small = |c: usize| {
             let area = (height + 2 * top + rows) * (width + 2 * left + columns);
-            super::conv::CHUNK.saturating_mul(area).saturating_mul(c) < u32::MAX as usize / 2
+            CHUNK.saturating_mul(area).saturating_mul(c) < u32::MAX as usize / 2
         };
         (supported && fits && !sizes.contains(&0) && small(channels) && small(out)).then_some(Self {
             images,
