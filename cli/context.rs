@@ -1,4 +1,4 @@
-//! What every subcommand gets beside its arguments. Must never hold anything of a particular subcommand.
+//! What every subcommand gets beside its arguments.
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::console::{self, Console};
 use crate::interrupt;
-use crate::progress::{Training, Work};
+use crate::progress::{TrainingProgress, WorkProgress};
 
 /// What the user wants of every subcommand.
 pub(crate) struct Settings {
@@ -62,7 +62,8 @@ impl Context {
     pub(crate) fn warn_of_seed(&self, seed: Option<u64>, what: &str) {
         if let Some(seed) = seed {
             self.console.warn(format_args!(
-                "INSECURE: {what} derived from the seed {seed}; anybody who knows or guesses it can decrypt. Use --seed for tests and papers only."
+                "INSECURE: {what} derived from the seed {seed}; anybody who knows or guesses it can decrypt. Use \
+                 --seed for tests and papers only."
             ));
         }
     }
@@ -78,11 +79,11 @@ impl Reporter for Context {
     }
 
     fn training(&self) -> Box<dyn Observer + '_> {
-        Box::new(Training::new(&self.console))
+        Box::new(TrainingProgress::new(&self.console))
     }
 
     fn progress(&self) -> Box<dyn Progress + '_> {
-        Box::new(Work::new(&self.console))
+        Box::new(WorkProgress::new(&self.console))
     }
 
     fn stop(&self) -> &AtomicBool {

@@ -1,5 +1,4 @@
-//! Which images a command works on: a data set's split, or picture files. Must never hand out images of another shape than
-//! asked for.
+//! Which images a command works on: a data set's split, or picture files.
 
 use std::path::PathBuf;
 
@@ -22,7 +21,8 @@ pub(crate) struct Roots {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Part {
     /// Which part of it.
-    #[arg(long, value_name = "SPLIT", default_value = "test", help_heading = "Data", value_parser = ["train", "validation", "test"])]
+    #[arg(long, value_name = "SPLIT", default_value = "test", help_heading = "Data")]
+    #[arg(value_parser = ["train", "validation", "test"])]
     pub(crate) split: String,
     /// At most so many images, from the first on.
     #[arg(long, value_name = "N", help_heading = "Data")]
@@ -47,13 +47,13 @@ impl Part {
         let split: Split = self.split.parse()?;
         let all = dataset.split(split);
         let images = self.limit.map_or_else(|| all.clone(), |n| all.take(n));
-        match images.is_empty() {
-            true => Err(Exit::BadInput.because(format!(
+        if images.is_empty() {
+            return Err(Exit::BadInput.because(format!(
                 "data set {}: no image in the {split} split; choose another with --split, and --limit of at least 1",
                 dataset.name()
-            ))),
-            false => Ok(images),
+            )));
         }
+        Ok(images)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Exit codes and the way an error is shown. The codes are a contract (`beaa --help` lists them); must never change meaning.
+//! Exit codes and the way an error is shown. The codes are a contract: `beaa --help` lists them.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -59,13 +59,13 @@ pub(crate) fn classify(error: &anyhow::Error) -> Exit {
 /// `error: ...`, then each cause that says something new.
 fn text(error: &anyhow::Error, exit: Exit) -> String {
     let start = if exit == Exit::Interrupted { "interrupted" } else { "error" };
-    let mut said = error.to_string();
-    let mut text = format!("{start}: {said}\n");
+    let mut shown = error.to_string();
+    let mut text = format!("{start}: {shown}\n");
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        if !said.contains(&cause) {
+        if !shown.contains(&cause) {
             text.push_str(&format!("  cause: {cause}\n"));
-            said.push_str(&cause);
+            shown.push_str(&cause);
         }
     }
     text

@@ -1,4 +1,4 @@
-//! `beaa inspect`: what a file holds. Must never show a secret: of keys and ciphertexts only the header is read out.
+//! `beaa inspect`: what a file holds.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -46,17 +46,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         }
         Some(Kind::Program) => {
             let program = load_program(path).with_context(doing)?;
-            match arguments.dump {
-                true => console::print(&dump(&program)),
-                false => {
-                    let report = cost(&program).on(&program, &arguments.rates.load()?);
-                    if arguments.why {
-                        let text = format!("{}\n{}", program_text(&program, &report), explain_choices(&program));
-                        return console::print(&text);
-                    }
-                    context.print(&describe_program(&program, &report), || program_text(&program, &report))
-                }
+            if arguments.dump {
+                return console::print(&dump(&program));
             }
+            let report = cost(&program).on(&program, &arguments.rates.load()?);
+            if arguments.why {
+                return console::print(&format!("{}\n{}", program_text(&program, &report), explain_choices(&program)));
+            }
+            context.print(&describe_program(&program, &report), || program_text(&program, &report))
         }
         Some(kind) => {
             let header = container::open::<Value>(path, kind).with_context(doing)?.header;
@@ -178,7 +175,7 @@ fn dimensions(shape: Shape) -> Vec<usize> {
 fn describe_program(program: &Program, report: &Report) -> Value {
     json!({
         "kind": "program", "hash": program_hash(program), "signature": program.signature(),
-        "steps": program.steps().len(), "report": report, "notes": program.notes(),
+        "steps": program.steps().len(), "report": report, "notes": program.notes(), "alternatives": program.alternatives(),
     })
 }
 
@@ -186,7 +183,8 @@ fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} components\n\n{}",
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} \
+         components\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),
         signature.outputs,

@@ -1,4 +1,4 @@
-//! `beaa train`: one experiment into one run folder. Must never overwrite a finished run unasked.
+//! `beaa train`: one experiment into one run folder.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,8 @@ use crate::training_args::Changes;
 /// Options of `beaa train`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Experiment (JSON), see configs/; or a folder of your own images, one sub-folder per class, for which everything is
-    /// chosen; without it, the default configuration.
+    /// Experiment (JSON), see configs/; or a folder of your own images, one sub-folder per class,
+    /// for which everything is chosen; without it, the default configuration.
     #[arg(value_name = "CONFIG|FOLDER")]
     config: Option<PathBuf>,
     /// Folder for everything the run writes; default runs/<name of the experiment>.
@@ -40,8 +40,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let overrides = arguments.changes.overrides();
-    let own = arguments.config.as_deref().filter(|path| path.is_dir());
-    let chosen = own.map(|folder| auto_config::choose(folder, arguments.changes.seed().unwrap_or(1))).transpose()?;
+    let images = arguments.config.as_deref().filter(|path| path.is_dir());
+    let chosen = images.map(|folder| auto_config::choose(folder, arguments.changes.seed().unwrap_or(1))).transpose()?;
     let experiment = match (&arguments.config, &chosen) {
         (_, Some(chosen)) => Experiment::parse(&chosen.configuration.to_string(), &overrides)?,
         (Some(path), _) => Experiment::read(path, &overrides)?,
@@ -52,11 +52,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let folder = RunFolder::new(&path);
     if folder.config().exists() && !arguments.resume && !arguments.force {
         return Err(Exit::Usage.because(format!(
-            "training: found a run in {}, expected an empty folder; give --resume to go on with it, --force to replace it, or another --out",
+            "training: found a run in {}, expected an empty folder; give --resume to go on with it, --force to \
+             replace it, or another --out",
             path.display()
         )));
     }
-    for line in chosen.iter().flat_map(|c| &c.said) {
+    for line in chosen.iter().flat_map(|c| &c.messages) {
         context.console.note(line);
     }
     let dataset = arguments.roots.open(&literal.data.source)?;

@@ -1,5 +1,5 @@
-//! Experiment files: the trainer's configuration, and under `compile` the compiler's options. Flags are laid over the file,
-//! the file over the defaults. Must never accept a field that nobody reads.
+//! Experiment files: the trainer's configuration, and under `compile` the compiler's options. Flags
+//! are laid over the file, the file over the defaults.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -61,7 +61,10 @@ impl FromStr for Assignment {
 }
 
 impl Experiment {
-    /// Reads a file and lays `overrides` over it.
+    /// Reads an experiment file and lays `overrides` over it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a field is unknown or out of range.
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
         let doing = || format!("reading configuration {}", path.display());
         let text = std::fs::read_to_string(path)
@@ -70,7 +73,10 @@ impl Experiment {
         Self::parse(&text, overrides).with_context(doing)
     }
 
-    /// The same from text.
+    /// Reads an experiment from JSON text and lays `overrides` over it.
+    ///
+    /// # Errors
+    /// If the text is no experiment, or a field is unknown or out of range.
     pub fn parse(text: &str, overrides: &Overrides) -> Result<Self> {
         let (train, compile) = split(text)?;
         let mut train = serde_json::to_value(train)?;
@@ -94,6 +100,9 @@ impl Experiment {
     }
 
     /// All settings, as a file that [`Self::read`] takes.
+    ///
+    /// # Errors
+    /// If the settings cannot be written as JSON.
     pub fn resolved(&self) -> Result<Value> {
         let mut all = serde_json::to_value(&self.train)?;
         if let Some(fields) = all.as_object_mut() {
@@ -103,7 +112,10 @@ impl Experiment {
     }
 }
 
-/// The compiler's options alone, from an experiment file.
+/// Reads the compiler's options alone from an experiment file.
+///
+/// # Errors
+/// As [`Experiment::read`].
 pub fn compile_options(path: &Path) -> Result<Options> {
     Ok(Experiment::read(path, &Overrides::default())?.compile)
 }
@@ -125,7 +137,8 @@ fn read_back<T: serde::de::DeserializeOwned + Serialize>(value: Value) -> Result
     serde_json::from_value(value).map_err(|e| bad_setting(format!("--set: {e}")))
 }
 
-/// Sets the field at `path` (`student.optimiser.learning_rate`, `network[3].linear.out`); all fields above it must exist.
+/// Sets the field at `path` (`student.optimiser.learning_rate`, `network[3].linear.out`); all
+/// fields above it must exist.
 fn assign(target: &mut Value, path: &str, value: &Value) -> Result<()> {
     let keys: Vec<&str> = path.split(['.', '[']).map(|key| key.trim_end_matches(']')).collect();
     let (last, above) = keys.split_last().ok_or_else(|| anyhow!("an empty path"))?;
@@ -182,20 +195,20 @@ mod tests {
     fn flags_win_over_the_file() {
         let text = r#"{"name": "t", "seed": 5, "compile": {"batch": 100}}"#;
         let sets = ["student.epochs=3", "network[0].conv2d.out=7", "compile.batch=200", "data.source=mnist", "name=u"];
-        let made = parse(text, &sets).unwrap();
-        let literal = made.train.literal();
+        let experiment = parse(text, &sets).unwrap();
+        let literal = experiment.train.literal();
         assert_eq!((literal.student.epochs, literal.seed, literal.name.as_str()), (3, 5, "u"));
         assert_eq!(literal.data.source, beaa_datasets::SourceSpec::named("mnist"));
-        assert_eq!(made.compile.batch, 200);
+        assert_eq!(experiment.compile.batch, 200);
         let seeded = Experiment::parse(text, &Overrides { seed: Some(9), ..Overrides::default() }).unwrap();
         assert_eq!(seeded.train.literal().seed, 9);
     }
 
     #[test]
     fn what_is_resolved_reads_the_same() {
-        let made = parse(r#"{"compile": {"security": 192}}"#, &["teacher.epochs=2"]).unwrap();
-        let text = made.resolved().unwrap().to_string();
-        assert_eq!(parse(&text, &[]).unwrap().resolved().unwrap(), made.resolved().unwrap());
+        let experiment = parse(r#"{"compile": {"security": 192}}"#, &["teacher.epochs=2"]).unwrap();
+        let text = experiment.resolved().unwrap().to_string();
+        assert_eq!(parse(&text, &[]).unwrap().resolved().unwrap(), experiment.resolved().unwrap());
     }
 
     #[test]

@@ -75,8 +75,8 @@ fn breakable(line: &str) -> bool {
     })
 }
 
-/// Sentences of docs that say "must never" without naming, in backticks, the test, the type or the
-/// lint that sees to it.
+/// Sentences of docs that forbid something for ever without naming, in backticks, the test, the
+/// type or the lint that sees to it.
 pub(crate) fn must_never(sources: &[Source]) -> Vec<Hit> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let lints = manifest.split("[workspace.lints").skip(1).flat_map(|s| words(s).map(|w| w.1));

@@ -1,5 +1,6 @@
-//! What one operation costs in predicted seconds of one core: a pure function of the operation, where it runs, and the rates
-//! of a machine. The planner compares with it and the report prints it: they must never count differently.
+//! What one operation costs in predicted seconds of one core: a pure function of the operation,
+//! where it runs, and the rates of a machine. The one account of it: the planner compares plans by
+//! it, the forecast adds it up.
 
 use crate::cost::machine::Machine;
 
@@ -8,12 +9,12 @@ use crate::cost::machine::Machine;
 pub(crate) enum SizedOp {
     /// `products`: sum over the terms of entries times components. What the planner knows of a map.
     Linear { products: usize },
-    /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows that share them, and
-    /// `edges` residues converted, inputs and results.
+    /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows
+    /// that share them, and `edges` residues converted, inputs and results.
     Matrix { products: usize, loads: usize, edges: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
-    /// Relinearisations of so many.
+    /// Relinearisations of so many ciphertexts.
     Relinearise { len: usize, boundary: Boundary },
     /// Rescaled ciphertexts, of so many components.
     Rescale { len: usize, components: usize, boundary: Boundary },
@@ -29,12 +30,14 @@ pub(crate) enum SizedOp {
     Stream { len: usize, components: usize },
 }
 
-/// What a relinearisation or a rescaling does beside its own work: several in a row pass ciphertexts on as they are.
+/// What a relinearisation or a rescaling does at its two ends: several in a row pass ciphertexts on
+/// as they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Boundary {
     /// Gathers ciphertexts from tiles.
     pub(crate) gathers: bool,
-    /// Is the last one: carries what was dropped to the limbs that stay, and scatters these into tiles.
+    /// Is the last one: carries what was dropped to the limbs that stay, and scatters these into
+    /// tiles.
     pub(crate) scatters: bool,
 }
 
@@ -46,8 +49,8 @@ pub(crate) struct OpContext {
     pub(crate) special: usize,
 }
 
-/// Predicted seconds on one core of the reference machine, for all slots: what plans are compared by, so that a model
-/// compiles to the same program everywhere.
+/// Predicted seconds on one core of the reference machine, for all slots: what plans are compared
+/// by, so that a model compiles to the same program everywhere.
 pub(crate) fn seconds(sized: SizedOp, context: OpContext) -> f64 {
     seconds_of(&Machine::reference(), sized, context)
 }
@@ -59,7 +62,7 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
     let transform = m.transform * n * n.log2();
     // One pass over the residues of so many polynomials of one limb each.
     let passes = |count: f64, rate: f64| count * n * rate;
-    let on = |flag: bool| if flag { 1.0 } else { 0.0 };
+    let on = |flag: bool| f64::from(u8::from(flag));
     match sized {
         SizedOp::Linear { products } => passes(products as f64 * limbs, m.product),
         SizedOp::Matrix { products, loads, edges } => {
@@ -68,7 +71,8 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
         }
         SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         SizedOp::Relinearise { len, boundary } => {
-            // Every limb of the third component is a digit, carried to all other limbs; a special prime is divided out again.
+            // Every limb of the third component is a digit, carried to all other limbs; a special
+            // prime is divided out again.
             let transforms = limbs + limbs * (limbs - 1.0 + special) + 2.0 * special * (1.0 + limbs);
             let inner = passes(2.0 * limbs * (limbs + special), m.key);
             let moved = passes(limbs * (3.0 * on(boundary.gathers) + 2.0 * on(boundary.scatters)), m.gather);

@@ -1,5 +1,6 @@
-//! Values of a graph for a sample of images, all at once, and how its outputs depend on them. What the noise model knows
-//! of magnitudes and of which errors go together comes from here. Must never be used as a bound.
+//! Values of a graph for a sample of images, all at once, and how its outputs depend on them. What
+//! the noise model knows of magnitudes and of which errors go together comes from here; bounds do
+//! not.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,7 +24,8 @@ impl Values {
     pub(crate) fn from_images(len: usize, images: &[&[f32]]) -> Self {
         let mut values = Self::zeros(len, images.len());
         for (s, image) in images.iter().enumerate() {
-            for (j, &v) in image.iter().enumerate().take(len) {
+            assert_eq!(image.len(), len, "numbers of image {s}");
+            for (j, &v) in image.iter().enumerate() {
                 values.data[j * images.len() + s] = f64::from(v);
             }
         }
@@ -101,12 +103,13 @@ impl Values {
 
 /// The values of every node.
 pub(crate) fn forward(graph: &Graph, input: Values) -> Vec<Values> {
+    assert_eq!(input.len(), graph.len(0), "elements of the input");
     let images = input.images();
     let mut all: Vec<Values> = Vec::with_capacity(graph.nodes.len());
     let mut input = Some(input);
     for node in &graph.nodes {
         let value = match &node.op {
-            Op::Input(pixels) => input.take().unwrap_or_else(|| Values::zeros(pixels.len(), images)),
+            Op::Input(_) => input.take().unwrap_or_else(|| unreachable!("a second input")),
             Op::Affine { terms, bias } => affine(terms, bias, &all, images),
             Op::Quadratic { input, a, b, c } => {
                 let mut out = all[*input].clone();
@@ -141,21 +144,22 @@ pub(crate) fn squared(x: &Values) -> Values {
     out
 }
 
-/// Backwards through the graph, from a random sign at every output of every image: the row of an element holds, for each
-/// image, by how much the signed sum of the outputs changes with it. The mean of its square, divided by the number of
-/// outputs, is the mean square of what a unit of that element becomes at an output, paths that meet again included.
-pub(crate) fn sensitivities(graph: &Graph, traces: &[Values], seed: u64) -> Vec<Values> {
-    let images = traces.first().map_or(0, Values::images);
+/// Backwards through the graph, from a random sign at every output of every image: the row of an
+/// element holds, for each image, by how much the signed sum of the outputs changes with it. The
+/// mean of its square, divided by the number of outputs, is the mean square of what a unit of that
+/// element becomes at an output, paths that meet again included.
+pub(crate) fn sensitivities(graph: &Graph, activations: &[Values], seed: u64) -> Vec<Values> {
+    let images = activations[0].images();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut all: Vec<Values> = traces.iter().map(|t| Values::zeros(t.len(), images)).collect();
+    let mut all: Vec<Values> = activations.iter().map(|t| Values::zeros(t.len(), images)).collect();
     all[graph.output].all_mut().iter_mut().for_each(|v| *v = if rng.random::<bool>() { 1.0 } else { -1.0 });
     for id in (1..=graph.output).rev() {
         let slopes = std::mem::replace(&mut all[id], Values::zeros(0, images));
         match &graph.nodes[id].op {
             Op::Affine { terms, .. } => terms.iter().for_each(|t| all[t.input].add_transposed(&t.weights, &slopes)),
-            Op::Square { input, .. } => accumulate(&mut all, *input, &slopes, &traces[*input], |_, x| 2.0 * x),
+            Op::Square { input, .. } => accumulate(&mut all, *input, &slopes, &activations[*input], |_, x| 2.0 * x),
             Op::Quadratic { input, a, b, .. } => {
-                accumulate(&mut all, *input, &slopes, &traces[*input], |j, x| 2.0 * a[j] * x + b[j]);
+                accumulate(&mut all, *input, &slopes, &activations[*input], |j, x| 2.0 * a[j] * x + b[j]);
             }
             Op::Input(_) => {}
         }

@@ -1,7 +1,7 @@
-//! Pass `vertex`: `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the weights after,
-//! the constant the bias after: an activation becomes one square. Elements whose vertex lies far out stay split, so that
-//! what follows reads `x^2` and `x`. Must never leave a quadratic, nor a square that anything but the input or an affine
-//! map feeds.
+//! `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the
+//! weights after, the constant the bias after: an activation becomes one square. Elements whose
+//! vertex lies far out stay split, so that what follows reads `x^2` and `x`. After it there is no
+//! quadratic, and only the input or affine maps feed squares, which [`check_squares`] checks.
 
 use crate::error::{Result, internal};
 use crate::network::bounds::{Bounds, analyse};
@@ -32,6 +32,9 @@ impl LinearView {
 }
 
 /// Rewrites all activations. `limit` bounds the shift, in units of the input's bound.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) where squares were completed before.
 pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
     let bounds = analyse(graph);
     let shifts = shifts(graph, &bounds, limit);
@@ -66,11 +69,7 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                 let shift = vertex_shift(&bounds[*input], a, b, limit);
                 let before = if matches!(graph.nodes[*input].op, Op::Affine { .. }) {
                     // The affine map already carries the shift.
-                    views[*input]
-                        .parts
-                        .first()
-                        .map(|p| p.0)
-                        .ok_or_else(|| internal("complete_squares", "an affine map without a view"))?
+                    views[*input].parts[0].0
                 } else {
                     shifted_copy(&mut nodes, &views[*input], &graph.nodes[*input], &shift, &node.label)
                 };
@@ -120,8 +119,8 @@ fn vertex_shift(x: &Bounds, a: &[f64], b: &[f64], limit: f64) -> Vec<f64> {
     a.iter().zip(b).enumerate().map(|(j, (&a, &b))| shift(j, a, b)).collect()
 }
 
-/// What follows a quadratic reads `a y^2 + (b - 2 a s) y + (c - b s + a s^2)` with `y = x + s`. Either `s = b/2a` and the
-/// middle is zero, or `s = 0` and the element is split.
+/// What follows a quadratic reads `a y^2 + (b - 2 a s) y + (c - b s + a s^2)` with `y = x + s`.
+/// Either `s = b/2a` and the middle is zero, or `s = 0` and the element is split.
 fn quadratic_view(square: NodeId, y: NodeId, [a, b, c]: [&[f64]; 3], shift: &[f64]) -> LinearView {
     let middle: Vec<f64> = b.iter().zip(shift).map(|(&b, &s)| if s == 0.0 { b } else { 0.0 }).collect();
     let constant = (0..a.len()).map(|j| c[j] - a[j] * shift[j] * shift[j]).collect();
@@ -132,7 +131,8 @@ fn quadratic_view(square: NodeId, y: NodeId, [a, b, c]: [&[f64]; 3], shift: &[f6
     LinearView { parts, constant }
 }
 
-/// A node to square where no affine map comes before: the input itself if there is nothing to add, else a diagonal map.
+/// A node to square where no affine map comes before: the input itself if there is nothing to add,
+/// else a diagonal map.
 fn shifted_copy(nodes: &mut Vec<Node>, view: &LinearView, old: &Node, shift: &[f64], label: &str) -> NodeId {
     if let Some(node) = view.plain()
         && shift.iter().all(|s| *s == 0.0)
@@ -170,6 +170,9 @@ fn shifted_range(observed_range: Option<&[Interval]>, shift: &[f64]) -> Option<V
 }
 
 /// Refuses a graph in which an activation is left, or a square that could not be emitted.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) with the activation or square.
 pub(crate) fn check_squares(graph: &Graph) -> Result<()> {
     for node in &graph.nodes {
         match &node.op {

@@ -1,11 +1,11 @@
-//! Pass `dead`: elements that nothing reads are not computed, and what is the same for every image goes into the biases of
-//! what reads it. A pruned network shrinks by it: a column of zeros takes the element before along, and all that only led
-//! there. Must never drop a pixel nor an output, nor change what is computed.
+//! Elements that nothing reads are not computed, and what is the same for every image goes into the
+//! biases of what reads it. A pruned network shrinks by it: a column of zeros takes the element
+//! before along, and all that only led there. Pixels and outputs stay.
 
 use crate::network::graph::{Graph, Op, Term};
 use crate::network::matrix::Matrix;
 
-/// Drops all of them.
+/// Drops all dead elements.
 pub(crate) fn drop_dead_elements(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
     let live = live(&graph);
@@ -112,8 +112,9 @@ fn kept(weights: &Matrix, rows: &[bool], columns: &[bool]) -> Matrix {
 }
 
 fn retain<T>(values: &mut Vec<T>, live: &[bool]) {
+    assert_eq!(values.len(), live.len(), "values and marks");
     let mut live = live.iter();
-    values.retain(|_| live.next().copied().unwrap_or(true));
+    values.retain(|_| live.next() == Some(&true));
 }
 
 #[cfg(test)]

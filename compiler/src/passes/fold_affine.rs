@@ -1,13 +1,15 @@
-//! Pass `merge`: an affine map that only feeds affine maps is composed into them where that does not add products: batch
-//! norm into its neighbour, pooling into a convolution, a residual into what follows. Must never change what is computed.
+//! An affine map that only feeds affine maps is composed into them where that does not add
+//! products: batch norm into its neighbour, pooling into a convolution, a residual into what
+//! follows.
 
 use crate::network::graph::{Graph, NodeId, Op, Term, collect_terms};
 use crate::network::matrix::Matrix;
 
-/// Composing may cost at most this many times the products it starts from, so that compile time stays linear.
+/// Composing may cost at most this many times the products it starts from, so that compile time
+/// stays linear.
 const MAX_COMPOSE_RATIO: usize = 128;
 
-/// Merges until nothing more can be.
+/// Composes until nothing more can be, and drops what the output does not depend on.
 pub(crate) fn fold_affine(mut graph: Graph) -> Graph {
     for id in 1..graph.nodes.len() {
         let users = graph.users().swap_remove(id);
@@ -26,7 +28,8 @@ fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
     let (mut before, mut after) = (inner_entries, 0);
     for &user in users {
         let Op::Affine { terms, bias } = &graph.nodes[user].op else { return };
-        let Some(outer) = terms.iter().find(|t| t.input == id) else { return };
+        let outer =
+            terms.iter().find(|t| t.input == id).unwrap_or_else(|| unreachable!("node {user} does not read {id}"));
         let work: usize = inner.iter().map(|t| outer.weights.compose_work(&t.weights)).sum();
         if work > MAX_COMPOSE_RATIO * (inner_entries + outer.weights.entries()) {
             return;
@@ -46,7 +49,8 @@ fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
         let node = &mut graph.nodes[user];
         node.op = Op::Affine { terms, bias };
         node.folded.extend(folded.iter().cloned());
-        // The heavier of the two gives its name; a tie goes to the earlier layer, which is the more specific one.
+        // The heavier of the two gives its name; a tie goes to the earlier layer, which is the more
+        // specific one.
         if inner_entries >= outer_entries {
             let lighter = std::mem::replace(&mut node.label, label.clone());
             node.folded.push(lighter);

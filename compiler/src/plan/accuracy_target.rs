@@ -1,10 +1,10 @@
-//! What precision is asked for: an error of the outputs, or the share of images whose predicted class must not change. Must
-//! never promise a share without images to measure margins on.
+//! What precision is asked for: an error of the outputs, or the share of images whose predicted
+//! class must not change, for which there must be images to measure margins on.
 
 use beaa_ir::stats::normal_cdf;
 
 use crate::network::activations::{Values, forward};
-use crate::network::calibration::products;
+use crate::network::calibration::{evenly_spread, products};
 use crate::network::graph::Graph;
 use crate::options::Options;
 use crate::plan::simulate_noise::{MarginLoss, Prediction, top1_margin};
@@ -18,12 +18,13 @@ const MAX_MARGIN_PRODUCTS: usize = 1 << 30;
 const IMAGES_PER_CHUNK: usize = 64;
 /// No larger error is ever needed, in units of the mean margin.
 const MAX_ERROR_IN_MARGINS: f64 = 10.0;
-/// A class is believed to lose otherwise than all the others by as many simulated images as it has, against this many of all.
+/// A class is believed to lose otherwise than all the others by as many simulated images as it has,
+/// against this many of all.
 const CLASS_PRIOR_IMAGES: f64 = 8.0;
 /// Errors this many times larger or smaller than the simulated ones are looked at.
 const ERROR_FACTORS: (f64, f64) = (1e-3, 1e3);
 
-/// The error that a plan may spend.
+/// The error that a plan may have.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AccuracyTarget {
     /// Error of the outputs to start from.
@@ -35,11 +36,13 @@ pub(crate) struct AccuracyTarget {
 }
 
 impl AccuracyTarget {
-    /// From the options; margins are measured on `images`.
+    /// From the options; margins are measured on `images`, [image][element].
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a share that these images cannot show.
     pub(crate) fn new(graph: &Graph, options: &Options, images: &[Vec<f32>]) -> Result<Self> {
         let count = MAX_MARGIN_IMAGES.min(images.len()).min(MAX_MARGIN_PRODUCTS / products(graph).max(1));
-        let chosen: Vec<&[f32]> =
-            (0..count).filter_map(|i| images.get(i * images.len() / count)).map(Vec::as_slice).collect();
+        let chosen = evenly_spread(images, count);
         let margins: Vec<(usize, f64)> =
             chosen.chunks(IMAGES_PER_CHUNK).flat_map(|images| margins(graph, images)).collect();
         let Some(requested) = options.agreement else {
@@ -66,7 +69,7 @@ impl AccuracyTarget {
         Ok(Self { deviation, requested: Some(requested), margins })
     }
 
-    /// What a plan spends of the error; 1 is all of it.
+    /// The share of the allowed error that a plan uses; 1 is all of it.
     pub(crate) fn budget_used(&self, prediction: &Prediction) -> f64 {
         let Some(requested) = self.requested else { return prediction.output / self.deviation };
         let losses = Losses::of(&prediction.margin_losses);
@@ -93,11 +96,12 @@ impl Losses {
         let all = moments(margin_losses.iter().map(|l| l.margin));
         let classes = margin_losses.iter().map(|l| l.class + 1).max().unwrap_or(0);
         let class = |c: usize| {
-            let own = || margin_losses.iter().filter(|l| l.class == c).map(|l| l.margin);
-            let trust = own().count() as f64 / (own().count() as f64 + CLASS_PRIOR_IMAGES);
-            let (mean, variance) = moments(own());
-            // A single image has no variance of its own.
-            let variance = if own().count() > 1 { variance } else { all.1 };
+            let of_class = || margin_losses.iter().filter(|l| l.class == c).map(|l| l.margin);
+            let count = of_class().count();
+            let trust = count as f64 / (count as f64 + CLASS_PRIOR_IMAGES);
+            let (mean, variance) = moments(of_class());
+            // A single image has no variance.
+            let variance = if count > 1 { variance } else { all.1 };
             (trust * mean + (1.0 - trust) * all.0, trust * variance + (1.0 - trust) * all.1)
         };
         let root = |(mean, variance): (f64, f64)| (mean, variance.sqrt());
@@ -126,7 +130,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 /// Of every image, its class and the distance of its two largest outputs.
 fn margins(graph: &Graph, images: &[&[f32]]) -> Vec<(usize, f64)> {
     let outputs = forward(graph, Values::from_images(graph.len(0), images)).swap_remove(graph.output);
-    let of = |s: usize| top1_margin(&outputs.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<_>>());
+    let of = |s: usize| top1_margin(&outputs.rows().map(|r| r[s]).collect::<Vec<_>>());
     (0..images.len()).filter_map(of).collect()
 }
 
@@ -165,7 +169,8 @@ mod tests {
             let difference = largest_difference(&margins, requested);
             assert!((agreement(&margins, &zero_mean(difference)) - requested).abs() < 1e-6);
         }
-        // Uniform margins of density 0.1: the share that flips is 0.1 E|e| / 2 = 0.1 * 0.4 * deviation.
+        // Uniform margins of density 0.1: the share that flips is 0.1 E|e| / 2 = 0.1 * 0.4 *
+        // deviation.
         assert!((1.0 - agreement(&margins, &zero_mean(0.25)) - 0.1 * 0.25 * 0.398_942).abs() < 6e-4);
     }
 
@@ -176,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_class_that_always_loses_is_not_averaged_away() {
-        // One class in four loses 5 every time, and most of its margins are smaller; the others lose nothing.
+        // One class in four loses 5 every time, and most of its margins are smaller; the others
+        // lose nothing.
         let margins: Vec<(usize, f64)> = (0..400).map(|i| (i % 4, 4.0)).collect();
         let noise = |i: usize| if i.is_multiple_of(8) { 0.1 } else { -0.1 };
         let margin_losses: Vec<MarginLoss> = (0..256)

@@ -1,17 +1,16 @@
-//! The scheme's noise model as variances. Must never hold formulas of its own for what `beaa_ckks::noise` predicts and
-//! measures.
+//! The scheme's noise model as variances; the formulas are those of `beaa_ckks::noise`.
 
-/// Of a fresh encryption, in units of the encoded integer, as all here.
+/// Variance of a fresh encryption, in units of the encoded integer, as all here.
 pub(crate) fn fresh(degree: usize) -> f64 {
     beaa_ckks::noise::fresh(degree).powi(2)
 }
 
-/// Of dividing by a prime, in units of the scale after it.
+/// Variance of dividing by a prime, in units of the scale after it.
 pub(crate) fn rescale(degree: usize, components: usize) -> f64 {
     beaa_ckks::noise::rescale(degree, components).powi(2)
 }
 
-/// Of relinearising over the primes `moduli`.
+/// Variance of relinearising over the primes `moduli`.
 pub(crate) fn relinearise(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
     beaa_ckks::noise::relinearise(degree, moduli, special).powi(2)
 }
@@ -22,7 +21,8 @@ mod tests {
 
     #[test]
     fn magnitudes_at_degree_8192() {
-        // By hand: sqrt(16383 * 10.58) = 416, sqrt(1365.3 * 10923) = 3862, 2^40 * sqrt(1365.3 * 172032) = 2^40 * 15326.
+        // By hand: sqrt(16383 * 10.58) = 416, sqrt(1365.3 * 10923) = 3862, 2^40 * sqrt(1365.3 *
+        // 172032) = 2^40 * 15326.
         assert_eq!(fresh(8192).sqrt().round(), 416.0);
         assert!((rescale(8192, 2).sqrt() - 3862.0).abs() < 1.0);
         let q = 1_u64 << 40;

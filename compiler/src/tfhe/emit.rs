@@ -1,5 +1,6 @@
-//! From a chain to a look-up program, stage by stage, each rounded for what the stages before it really hand on. Must keep a copy of the
-//! real network beside the integers: every stage aims at the real sums, not at those of rounded predecessors.
+//! From a chain to a look-up program, stage by stage, each rounded for the integers that the stages
+//! before it really make. Every stage aims at the sums of the real network, not at those of rounded
+//! predecessors.
 
 use beaa_ir::tfhe::{Parameters, Program, ProgramLiteral, Signature, Stage};
 use beaa_ir::{InputSpec, Model, SparseMatrix};
@@ -7,12 +8,16 @@ use beaa_ir::{InputSpec, Model, SparseMatrix};
 use super::budget::{self, SumOrigin};
 use super::chain::{Affine, Chain};
 use super::dead_elements::drop_dead_elements;
+use super::options::Options;
 use super::stage::{self, IntegerRow, RoundingTarget};
-use super::{Options, Setting};
+use crate::error::UnsupportedLayer;
 use crate::{Error, Result};
 
-/// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve better.
+/// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve
+/// better.
 const MIN_LEVELS: u32 = 12;
+/// Outputs of fewer bits say too little.
+const MIN_OUTPUT_BITS: u32 = 6;
 
 /// A stage of that shape without elements.
 fn bare(levels: u32, drop: u32) -> Stage {
@@ -76,12 +81,37 @@ fn on_integers(map: &Affine, units: &Units) -> Affine {
     Affine { layer: map.layer.clone(), bias: bias.collect(), weights }
 }
 
-/// Lowers with the choices made. `integers` are the samples' pixels as `0..=choice.pixel_steps`.
+/// What decides cost and precision.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Setting {
+    /// A pixel is `0..=pixel_steps`.
+    pub(crate) pixel_steps: u32,
+    /// A table's entry is `0..=steps`.
+    pub(crate) steps: u32,
+    /// Bits taken off the sums of the first stage, one bootstrapping each.
+    pub(crate) first_dropped_bits: u32,
+    /// Bits taken off the sums of later stages.
+    pub(crate) dropped_bits: u32,
+    pub(crate) decomposition: (usize, usize),
+}
+
+/// The images that are calibrated on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Samples<'a> {
+    /// Sums of the real network, [map][output][sample].
+    pub(crate) wanted: &'a [Vec<Vec<f64>>],
+    /// Pixels as integers, [sample][pixel].
+    pub(crate) integers: &'a [Vec<i64>],
+}
+
+/// Lowers with one setting.
+///
+/// # Errors
+/// [`Error::TfheNoise`] or [`Error::TfheOutputs`] for a layer whose noise the setting cannot carry.
 pub(crate) fn lower(
     model: &Model,
     chain: &Chain,
-    wanted: &[Vec<Vec<f64>>],
-    integers: &[Vec<i64>],
+    Samples { wanted, integers }: Samples<'_>,
     setting: &Setting,
     options: &Options,
 ) -> Result<Program> {
@@ -94,43 +124,19 @@ pub(crate) fn lower(
     let mut values: Vec<Vec<f64>> = integers.iter().map(|s| s.iter().map(|&v| v as f64).collect()).collect();
     let mut stages = Vec::new();
     for (k, function) in chain.functions.iter().enumerate() {
-        let drop = if k == 0 { setting.first_drop } else { setting.drop };
+        let drop = if k == 0 { setting.first_dropped_bits } else { setting.dropped_bits };
         let origin = SumOrigin::of(k, drop);
         let map = on_integers(&chain.maps[k], &units);
-        let fail = |what: String| Err(Error::Lookup { layer: map.layer.clone(), found: what });
-        // Levels are found for a norm and the norm for levels; the norm hardly matters here, so two rounds do.
-        let (mut norm, mut found) = (64.0, None);
-        for _ in 0..3 {
-            let Some(levels) = (MIN_LEVELS..=64)
-                .rev()
-                .find(|&l| budget::element_failure(origin, norm, &bare(l, drop), &parameters) <= per_element)
-            else {
-                return fail(format!(
-                    "noise that leaves no table of {MIN_LEVELS} levels after dropping {drop} bits (weights of norm {:.0})",
-                    norm.sqrt()
-                ));
-            };
-            let slots = u64::from(levels) << drop;
-            let target = RoundingTarget {
-                map: &map,
-                samples: &values,
-                wanted: &wanted[k],
-                largest: &largest,
-                slots,
-                margin: options.margin,
-                prove: k == 0,
-            };
-            let rows = stage::rows(&target);
-            norm = rows.iter().map(IntegerRow::norm).fold(1.0, f64::max);
-            let fits = budget::element_failure(origin, norm, &bare(levels, drop), &parameters) <= per_element;
-            found = Some((levels, rows, fits));
-            if fits {
-                break;
-            }
-        }
-        let Some((levels, rows, true)) = found else {
-            return fail(format!("weights of norm {:.0}, too noisy for {drop} dropped bits", norm.sqrt()));
+        let target = RoundingTarget {
+            map: &map,
+            samples: &values,
+            wanted: &wanted[k],
+            largest: &largest,
+            slots: 0,
+            margin: options.margin,
+            prove: k == 0,
         };
+        let (levels, rows) = rows_of_stage(target, origin, drop, &parameters, per_element)?;
         let tables: Vec<stage::Table> = rows
             .iter()
             .enumerate()
@@ -151,8 +157,8 @@ pub(crate) fn lower(
             weights: matrix(&rows, map.weights.columns())?,
         });
     }
-    let Some(last_map) = chain.maps.last() else { return Err(crate::error::internal("lookup", "no linear map")) };
-    let map = on_integers(last_map, &units);
+    // A chain ends with a linear map.
+    let map = on_integers(&chain.maps[chain.maps.len() - 1], &units);
     let (bits, rows) = outputs(&map, &values, &wanted[chain.functions.len()], &largest, &parameters, per_element)?;
     let half = 1_i64 << (bits - 1);
     let lines = rows.iter().zip(&wanted[chain.functions.len()]).map(|(r, w)| {
@@ -162,10 +168,12 @@ pub(crate) fn lower(
         offset + r.scale * (r.low + half) as f64
     });
     let Some(first) = stages.first() else {
-        return Err(Error::Lookup {
+        let layer = UnsupportedLayer {
             layer: map.layer,
-            found: "a network without activations, which needs no look-up".into(),
-        });
+            found: "the only linear map, without an activation".into(),
+            remedy: "nothing is looked up in such a network; compile for ckks",
+        };
+        return Err(Error::Unsupported { model: model.name().into(), layers: vec![layer] });
     };
     let signature = Signature {
         model: model.name().into(),
@@ -185,8 +193,34 @@ pub(crate) fn lower(
     Ok(Program::try_from(drop_dead_elements(ProgramLiteral { signature, stages, last, last_bias })?)?)
 }
 
+/// Rows with as many levels as noise allows, for a target whose slots are still open.
+fn rows_of_stage(
+    mut target: RoundingTarget<'_>,
+    origin: SumOrigin,
+    drop: u32,
+    parameters: &Parameters,
+    per_element: f64,
+) -> Result<(u32, Vec<IntegerRow>)> {
+    let fits =
+        |norm: f64, levels: u32| budget::element_failure(origin, norm, &bare(levels, drop), parameters) <= per_element;
+    // Levels are found for a norm and the norm for levels; the norm hardly matters here, so a few
+    // rounds do.
+    let mut norm = 64.0;
+    for _ in 0..3 {
+        let Some(levels) = (MIN_LEVELS..=64).rev().find(|&levels| fits(norm, levels)) else { break };
+        target.slots = u64::from(levels) << drop;
+        let rows = stage::rows(&target);
+        norm = rows.iter().map(IntegerRow::norm).fold(1.0, f64::max);
+        if fits(norm, levels) {
+            return Ok((levels, rows));
+        }
+    }
+    let layer = target.map.layer.clone();
+    Err(Error::TfheNoise { layer, norm: norm.sqrt(), dropped_bits: drop, levels: MIN_LEVELS })
+}
+
 fn entry(table: &stage::Table, level: i64) -> f64 {
-    table.entries.get(level as usize).map_or(0.0, |&v| f64::from(v))
+    f64::from(table.entries[level as usize])
 }
 
 /// The outputs' rows, of as many bits as noise allows and are of use; no input can make them wrap.
@@ -198,7 +232,7 @@ fn outputs(
     parameters: &Parameters,
     per_element: f64,
 ) -> Result<(u32, Vec<IntegerRow>)> {
-    for bits in (6..=14).rev() {
+    for bits in (MIN_OUTPUT_BITS..=14).rev() {
         let target =
             RoundingTarget { map, samples: values, wanted, largest, slots: 1 << bits, margin: 1.0, prove: true };
         let rows = stage::rows(&target);
@@ -207,7 +241,7 @@ fn outputs(
             return Ok((bits, rows));
         }
     }
-    Err(Error::Lookup { layer: map.layer.clone(), found: "noise that leaves outputs less than 6 bits".into() })
+    Err(Error::TfheOutputs { layer: map.layer.clone(), bits: MIN_OUTPUT_BITS })
 }
 
 fn matrix(rows: &[IntegerRow], columns: usize) -> Result<SparseMatrix> {

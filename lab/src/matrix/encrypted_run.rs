@@ -1,4 +1,4 @@
-//! A program on encrypted test images, all in memory: what it costs and whether it says the same. Must never write a key.
+//! A program on encrypted test images, all in memory: what it costs and whether it says the same.
 
 use anyhow::Result;
 use beaa_datasets::Images;
@@ -11,9 +11,9 @@ use crate::Reporter;
 use crate::metrics::{accuracy, agreeing, largest_difference, predictions};
 use crate::model_images::normalise;
 
-/// Figures of one encrypted run.
+/// What one encrypted run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Encrypted {
+pub struct EncryptedFigures {
     /// Test images encrypted.
     pub images: usize,
     /// Of the decrypted results on these, 0..1.
@@ -40,13 +40,14 @@ pub struct Encrypted {
     pub security_bits: u32,
 }
 
-/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in clear.
+/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in
+/// clear.
 pub(super) fn measure(
     program: &Program,
     images: &Images,
     student: &[Vec<f32>],
     reporter: &dyn Reporter,
-) -> Result<Encrypted> {
+) -> Result<EncryptedFigures> {
     let signature = program.signature();
     let parameters = &signature.parameters;
     let images = images.take(parameters.degree);
@@ -64,7 +65,7 @@ pub(super) fn measure(
     let in_clear = predictions(student);
     let right = |p: &[usize]| accuracy(p, images.labels()).unwrap_or(0.0);
     let primes = || parameters.moduli.iter().chain(&parameters.special);
-    Ok(Encrypted {
+    Ok(EncryptedFigures {
         images: images.len(),
         accuracy: right(&predicted),
         clear: right(&in_clear),

@@ -1,4 +1,4 @@
-//! The rows of a matrix on disk: one line of JSON for each finished run. Must never lose a row that was written before.
+//! The rows of a matrix on disk: one line of JSON for each finished run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,38 +6,39 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::encrypted_run::Encrypted;
+use super::encrypted_run::EncryptedFigures;
 use crate::{Reporter, files};
 
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct ResultRow {
     /// Hash of the resolved configuration.
     pub key: String,
     /// Axis to variation.
     pub labels: BTreeMap<String, String>,
     /// How the run ended, with its figures.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// Checksum of the data set.
     pub data: String,
     /// Of the program that ran.
     pub version: String,
     /// Accuracy of the ReLU network on the test images in clear, 0..1.
     pub teacher: Option<f64>,
-    /// Training the student, initialisation and measuring included; the teacher's time is not in it.
+    /// Training the student, initialisation and measuring included; the teacher's time is not in
+    /// it.
     pub seconds: f64,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ended", rename_all = "snake_case")]
-pub enum Outcome {
+pub enum RunOutcome {
     /// Trained, compiled and run on ciphertexts.
     Done {
         /// Accuracy of the student on the same test images in clear, 0..1.
         student: f64,
-        /// Figures of the encrypted run.
-        encrypted: Box<Encrypted>,
+        /// What the encrypted run measured.
+        encrypted: Box<EncryptedFigures>,
     },
     /// Training left the finite numbers.
     Diverged {
@@ -53,37 +54,40 @@ pub enum Outcome {
     },
 }
 
-impl Row {
+impl ResultRow {
     /// What the student has in clear, if it was trained to the end.
     pub fn student(&self) -> Option<f64> {
         match &self.outcome {
-            Outcome::Done { student, .. } | Outcome::NotCompiled { student, .. } => Some(*student),
-            Outcome::Diverged { .. } => None,
+            RunOutcome::Done { student, .. } | RunOutcome::NotCompiled { student, .. } => Some(*student),
+            RunOutcome::Diverged { .. } => None,
         }
     }
 
     /// The figures of the encrypted run, if there was one.
-    pub fn encrypted(&self) -> Option<&Encrypted> {
+    pub fn encrypted(&self) -> Option<&EncryptedFigures> {
         match &self.outcome {
-            Outcome::Done { encrypted, .. } => Some(encrypted),
+            RunOutcome::Done { encrypted, .. } => Some(encrypted),
             _ => None,
         }
     }
 }
 
 /// `results.jsonl` of an output folder.
-pub struct Store {
+pub struct Results {
     path: PathBuf,
-    rows: Vec<Row>,
+    rows: Vec<ResultRow>,
 }
 
-impl Store {
+impl Results {
     /// Where the rows are.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join("results.jsonl")
     }
 
-    /// Reads the rows that are there; lines that are none are left out, and said.
+    /// Reads the rows of an output folder. Lines that are no rows are left out, with a warning.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read.
     pub fn open(folder: &Path, reporter: &dyn Reporter) -> Result<Self> {
         let path = Self::path(folder);
         let text = match std::fs::read_to_string(&path) {
@@ -107,12 +111,16 @@ impl Store {
     }
 
     /// The rows so far.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[ResultRow] {
         &self.rows
     }
 
-    /// Adds a row. The file is complete before and after: it is written anew under another name and renamed.
-    pub fn add(&mut self, row: Row) -> Result<()> {
+    /// Adds a row, instead of an earlier one of the same run. The file is written anew under
+    /// another name and renamed.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn add(&mut self, row: ResultRow) -> Result<()> {
         self.rows.retain(|r| r.key != row.key);
         self.rows.push(row);
         let lines = self.rows.iter().map(serde_json::to_string).collect::<std::result::Result<Vec<_>, _>>()?;
@@ -128,26 +136,26 @@ mod tests {
     #[test]
     fn rows_survive_a_damaged_line() {
         let folder = tempfile::tempdir().unwrap();
-        let row = |key: &str| Row {
+        let row = |key: &str| ResultRow {
             key: key.to_owned(),
             labels: BTreeMap::new(),
-            outcome: Outcome::Diverged { message: "m".to_owned() },
+            outcome: RunOutcome::Diverged { message: "m".to_owned() },
             data: String::new(),
             version: String::new(),
             teacher: None,
             seconds: 1.5,
         };
-        let mut store = Store::open(folder.path(), &Quiet).unwrap();
-        store.add(row("a")).unwrap();
-        store.add(row("b")).unwrap();
-        store.add(row("a")).unwrap();
-        let path = Store::path(folder.path());
+        let mut results = Results::open(folder.path(), &Quiet).unwrap();
+        results.add(row("a")).unwrap();
+        results.add(row("b")).unwrap();
+        results.add(row("a")).unwrap();
+        let path = Results::path(folder.path());
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
         std::fs::write(&path, text + "{\"key\": \"c").unwrap();
-        let mut store = Store::open(folder.path(), &Quiet).unwrap();
-        assert_eq!(store.rows(), [row("b"), row("a")]);
-        store.add(row("d")).unwrap();
-        assert_eq!(Store::open(folder.path(), &Quiet).unwrap().rows().len(), 3);
+        let mut results = Results::open(folder.path(), &Quiet).unwrap();
+        assert_eq!(results.rows(), [row("b"), row("a")]);
+        results.add(row("d")).unwrap();
+        assert_eq!(Results::open(folder.path(), &Quiet).unwrap().rows().len(), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! The file of a matrix, and the runs that it stands for. Must never plan a run whose configuration is not checked.
+//! The file of a matrix, and the runs that it stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::error::bad_input;
 use crate::experiment::{Assignment, Experiment, Overrides};
 
 /// More runs than this are a mistake in the file.
-const MOST_RUNS: usize = 10_000;
+const MAX_RUNS: usize = 10_000;
 
 /// As anybody may write it.
 #[derive(Debug, Deserialize)]
@@ -25,7 +25,8 @@ struct MatrixLiteral {
     name: String,
     base: Value,
     axes: Vec<AxisLiteral>,
-    /// Axes from the slowest to the fastest; those that are not named come last, in the order of the file.
+    /// Axes from the slowest to the fastest; those that are not named come last, in the order of
+    /// the file.
     #[serde(default)]
     order: Vec<String>,
     #[serde(default)]
@@ -38,7 +39,7 @@ struct MatrixLiteral {
 struct AxisLiteral {
     name: String,
     #[serde(default)]
-    variations: Vec<Variation>,
+    variations: Vec<AxisVariation>,
     path: Option<String>,
     #[serde(default)]
     values: Vec<Value>,
@@ -47,7 +48,7 @@ struct AxisLiteral {
 /// A name and what it sets, by path as `--set` does.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Variation {
+pub struct AxisVariation {
     /// Names the variation within its axis.
     pub name: String,
     #[serde(default)]
@@ -72,7 +73,7 @@ pub struct Axis {
     /// Names the axis within its matrix.
     pub name: String,
     /// At least one, with distinct names.
-    pub variations: Vec<Variation>,
+    pub variations: Vec<AxisVariation>,
 }
 
 /// A checked matrix.
@@ -85,12 +86,12 @@ pub struct Matrix {
     /// Lines of the table of differences.
     pub compare: Vec<Comparison>,
     /// In the order of value.
-    pub runs: Vec<Planned>,
+    pub runs: Vec<PlannedRun>,
 }
 
 /// One run of a matrix.
 #[derive(Debug, Clone)]
-pub struct Planned {
+pub struct PlannedRun {
     /// Axis and variation, in the order of the axes.
     pub labels: Vec<(String, String)>,
     /// What to train and how to compile it.
@@ -101,7 +102,7 @@ pub struct Planned {
     pub teacher: String,
 }
 
-impl Planned {
+impl PlannedRun {
     /// `element, on, seed 1` and the like.
     pub fn title(&self) -> String {
         let word = |(axis, variation): &(String, String)| format!("{axis} {variation}");
@@ -110,7 +111,10 @@ impl Planned {
 }
 
 impl Matrix {
-    /// Reads a file.
+    /// Reads the file of a matrix; `device` overrides that of its experiments.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or one of its runs is wrong.
     pub fn read(path: &Path, device: Option<DeviceKind>) -> Result<Self> {
         let doing = || format!("reading matrix {}", path.display());
         let text = std::fs::read_to_string(path)
@@ -119,7 +123,10 @@ impl Matrix {
         Self::parse(&text, device).with_context(doing)
     }
 
-    /// The same from text.
+    /// Reads a matrix from JSON text.
+    ///
+    /// # Errors
+    /// If the text is no matrix, or one of its runs is wrong.
     pub fn parse(text: &str, device: Option<DeviceKind>) -> Result<Self> {
         let literal: MatrixLiteral =
             serde_json::from_str(text).map_err(|e| wrong(format!("{e}; see docs/experiments.md for the fields")))?;
@@ -144,11 +151,11 @@ impl Matrix {
             }
         }
         let count = axes.iter().try_fold(1_usize, |n, a| n.checked_mul(a.variations.len()));
-        if count.is_none_or(|n| n > MOST_RUNS) {
-            return Err(wrong(format!("more than {MOST_RUNS} runs; use fewer axes or variations")));
+        if count.is_none_or(|n| n > MAX_RUNS) {
+            return Err(wrong(format!("more than {MAX_RUNS} runs; use fewer axes or variations")));
         }
         let base = literal.base.to_string();
-        let mut combinations: Vec<Vec<&Variation>> = vec![Vec::new()];
+        let mut combinations: Vec<Vec<&AxisVariation>> = vec![Vec::new()];
         for axis in &axes {
             let longer = |c: &Vec<_>| axis.variations.iter().map(|v| [c.as_slice(), &[v]].concat()).collect::<Vec<_>>();
             combinations = combinations.iter().flat_map(longer).collect();
@@ -169,7 +176,7 @@ fn axis(literal: AxisLiteral) -> Result<Axis> {
     let variations = match (path, variations.is_empty(), values.is_empty()) {
         (Some(path), true, false) => values
             .into_iter()
-            .map(|value| Variation {
+            .map(|value| AxisVariation {
                 name: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
                 set: BTreeMap::from([(path.clone(), value)]),
             })
@@ -185,7 +192,7 @@ fn axis(literal: AxisLiteral) -> Result<Axis> {
     Ok(Axis { name, variations })
 }
 
-fn plan(base: &str, axes: &[Axis], chosen: &[&Variation], device: Option<DeviceKind>) -> Result<Planned> {
+fn plan(base: &str, axes: &[Axis], chosen: &[&AxisVariation], device: Option<DeviceKind>) -> Result<PlannedRun> {
     let labels: Vec<(String, String)> =
         axes.iter().zip(chosen).map(|(a, v)| (a.name.clone(), v.name.clone())).collect();
     let assignments = chosen.iter().flat_map(|v| &v.set).map(|(path, value)| Assignment::new(path, value)).collect();
@@ -195,11 +202,12 @@ fn plan(base: &str, axes: &[Axis], chosen: &[&Variation], device: Option<DeviceK
     remove(&mut all, &["description", "name"]);
     let key = hash(&all);
     remove(&mut all, &["student", "compile"]);
-    Ok(Planned { labels, experiment, key, teacher: hash(&all) })
+    Ok(PlannedRun { labels, experiment, key, teacher: hash(&all) })
 }
 
-/// The experiment that trains the teacher of `planned` alone: the student's part does not count and is the default.
-pub(super) fn teachers(planned: &Planned) -> Result<Experiment> {
+/// The experiment that trains the teacher of `planned` alone: the student's part does not count and
+/// is the default.
+pub(super) fn teacher_experiment(planned: &PlannedRun) -> Result<Experiment> {
     let literal = planned.experiment.train.literal().clone();
     let name = format!("teacher-{}", planned.teacher);
     let train = TrainLiteral { name, student: TrainLiteral::default().student, ..literal };
@@ -244,14 +252,15 @@ mod tests {
 
     const TEXT: &str = r#"{"name": "m", "base": {"teacher": {"epochs": 1}},
         "axes": [{"name": "activation", "path": "student.activation", "values": ["element", "square"]},
-                 {"name": "distillation", "variations": [{"name": "on"}, {"name": "off", "set": {"student.lambda": 0}}]},
+                 {"name": "distillation",
+                  "variations": [{"name": "on"}, {"name": "off", "set": {"student.lambda": 0}}]},
                  {"name": "seed", "path": "seed", "values": [1, 2]}],
         "order": ["seed"], "compare": [{"axis": "distillation", "of": "on", "against": "off"}]}"#;
 
     #[test]
     fn expands_in_the_order_of_value() {
         let matrix = Matrix::parse(TEXT, None).unwrap();
-        let titles: Vec<String> = matrix.runs.iter().map(Planned::title).collect();
+        let titles: Vec<String> = matrix.runs.iter().map(PlannedRun::title).collect();
         assert_eq!(titles.len(), 8);
         assert_eq!(titles[0], "seed 1, activation element, distillation on");
         assert_eq!(titles[3], "seed 1, activation square, distillation off");

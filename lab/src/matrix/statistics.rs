@@ -1,11 +1,11 @@
-//! Mean and spread over repetitions. Must never make up a spread of a single value.
+//! Mean and spread over repetitions.
 
 use beaa_ir::stats::{mean, sample_variance};
 use serde::Serialize;
 
 /// Of several repetitions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Figures {
+pub struct Spread {
     /// How many.
     pub n: usize,
     /// Arithmetic mean.
@@ -19,9 +19,10 @@ pub struct Figures {
 }
 
 /// None of nothing.
-pub(super) fn figures(values: &[f64]) -> Option<Figures> {
-    Some(Figures {
-        n: values.len(),
+pub(super) fn spread(values: &[f64]) -> Option<Spread> {
+    let n = values.len();
+    Some(Spread {
+        n,
         mean: mean(values)?,
         deviation: sample_variance(values).map(f64::sqrt),
         least: values.iter().copied().fold(f64::INFINITY, f64::min),
@@ -30,19 +31,19 @@ pub(super) fn figures(values: &[f64]) -> Option<Figures> {
 }
 
 /// Fractions as `85.3 ± 0.4 %`.
-pub(super) fn percent(f: Option<Figures>) -> String {
+pub(super) fn percent(f: Option<Spread>) -> String {
     match f {
         None => "–".to_owned(),
-        Some(Figures { mean, deviation: Some(d), .. }) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * d),
-        Some(Figures { mean, .. }) => format!("{:.2} %", 100.0 * mean),
+        Some(Spread { mean, deviation: Some(d), .. }) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * d),
+        Some(Spread { mean, .. }) => format!("{:.2} %", 100.0 * mean),
     }
 }
 
 /// Differences of fractions in points: `+1.65 (+1.20 to +2.10)`.
-pub(super) fn points(f: Option<Figures>) -> String {
+pub(super) fn points(f: Option<Spread>) -> String {
     match f {
         None => "–".to_owned(),
-        Some(Figures { n: 1, mean, .. }) => format!("{:+.2}", 100.0 * mean),
+        Some(Spread { n: 1, mean, .. }) => format!("{:+.2}", 100.0 * mean),
         Some(f) => format!("{:+.2} ({:+.2} to {:+.2})", 100.0 * f.mean, 100.0 * f.least, 100.0 * f.most),
     }
 }
@@ -53,15 +54,15 @@ mod tests {
 
     #[test]
     fn mean_and_spread() {
-        assert_eq!(figures(&[]), None);
-        let f = figures(&[0.8, 0.9, 1.0]).unwrap();
+        assert_eq!(spread(&[]), None);
+        let f = spread(&[0.8, 0.9, 1.0]).unwrap();
         assert!((f.mean - 0.9).abs() < 1e-12 && (f.deviation.unwrap() - 0.1).abs() < 1e-12);
         assert_eq!((f.n, f.least, f.most), (3, 0.8, 1.0));
         assert_eq!(percent(Some(f)), "90.00 ± 10.00 %");
-        let one = figures(&[0.5]);
+        let one = spread(&[0.5]);
         assert_eq!(one.unwrap().deviation, None);
         assert_eq!((percent(one), percent(None)), ("50.00 %".to_owned(), "–".to_owned()));
-        assert_eq!(points(figures(&[0.01, -0.02])), "-0.50 (-2.00 to +1.00)");
-        assert_eq!(points(figures(&[0.0165])), "+1.65");
+        assert_eq!(points(spread(&[0.01, -0.02])), "-0.50 (-2.00 to +1.00)");
+        assert_eq!(points(spread(&[0.0165])), "+1.65");
     }
 }

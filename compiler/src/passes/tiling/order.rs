@@ -1,11 +1,12 @@
-//! Which band is computed when: depth first from the output, each band as soon as what it reads is there, so that it can be
-//! freed early. Must never compute a product twice; squares and other cheap pointwise steps are repeated for every reader, as
-//! storing them would take half as much memory again.
+//! Which band is computed when: depth first from the output, each band as soon as what it reads is
+//! there, so that it can be freed early. No product is computed twice; squares and other cheap
+//! pointwise steps are repeated for every reader, as storing them would take half as much memory
+//! again.
 
 use std::collections::HashMap;
 
 use beaa_ir::Model;
-use beaa_ir::ckks::{Program, ProgramShape, StepKind, StepOp, StepShape, ValueId};
+use beaa_ir::ckks::{Program, ProgramShape, StepOp, StepShape, ValueId};
 
 use super::layout::{Layout, shape_of};
 
@@ -19,7 +20,8 @@ pub(super) struct Instance {
     pub(super) step: usize,
     /// Which band of its result.
     pub(super) band: usize,
-    /// What it reads: number of the term (0 where there are none), band of the term's input, value of the banded program.
+    /// What it reads: number of the term (0 where there are none), band of the term's input, value
+    /// of the banded program.
     pub(super) reads: Vec<(usize, usize, ValueId)>,
 }
 
@@ -29,17 +31,18 @@ pub(super) struct Banded {
     pub(super) instances: Vec<Instance>,
     /// The band that each value of the banded program holds; the first is the whole input.
     pub(super) bands: Vec<Band>,
-    pub(super) outline: ProgramShape,
+    pub(super) shape: ProgramShape,
 }
 
 /// What bands of a program depend on whatever their size.
 pub(super) struct TilingContext<'a> {
     pub(super) program: &'a Program,
     base: ProgramShape,
-    /// For each value, the linear step's result, or the input, from which only element-wise steps lead to it.
+    /// For each value, the linear step's result, or the input, from which only element-wise steps
+    /// lead to it.
     pub(super) roots: Vec<ValueId>,
-    /// For each root.
-    pub(super) layouts: Vec<Option<Layout>>,
+    /// The layout of each root.
+    layouts: Vec<Option<Layout>>,
     /// Whether a value is computed anew for each of its readers.
     repeated: Vec<bool>,
     /// For each linear step's result, for each term, for each atom: the atoms read, ascending.
@@ -53,12 +56,10 @@ impl<'a> TilingContext<'a> {
         let base = ProgramShape::from(program);
         let count = base.values.len();
         let mut roots = vec![0];
-        let mut layouts =
-            vec![Some(Layout::new(base.values.first().map_or(0, |v| v.len), Some(model.input().shape())))];
+        let mut layouts = vec![Some(Layout::new(base.values[0].len, Some(model.input().shape())))];
         for (step, info) in program.steps().iter().zip(base.values.iter().skip(1)) {
             let linear = matches!(step.op, StepOp::Linear { .. });
-            let root = step.op.inputs().first().and_then(|&v| roots.get(v)).copied().unwrap_or(0);
-            roots.push(if linear { roots.len() } else { root });
+            roots.push(if linear { roots.len() } else { roots[step.op.input(0)] });
             layouts.push(linear.then(|| Layout::new(info.len, shape_of(model, &step.layer, info.len))));
         }
         let mut context = Self {
@@ -81,24 +82,21 @@ impl<'a> TilingContext<'a> {
     fn find_repeated(&mut self) {
         let mut fused = vec![true; self.base.values.len()];
         for v in (1..self.base.values.len()).rev() {
-            let kind = self.base.steps[v - 1].kind;
-            let cheap = matches!(kind, StepKind::Square | StepKind::ScaleUp | StepKind::DropLimbs);
+            let op = &self.base.steps[v - 1].op;
+            let cheap = matches!(op, StepOp::Square { .. } | StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. });
             self.repeated[v] = cheap && fused[v] && v != self.base.output;
-            let pointwise = kind == StepKind::Linear || self.repeated[v];
-            self.base.steps[v - 1].inputs.iter().for_each(|&i| fused[i] &= pointwise);
+            let pointwise = matches!(op, StepOp::Linear { .. }) || self.repeated[v];
+            op.inputs().for_each(|i| fused[i] &= pointwise);
         }
     }
 
     fn find_reads(&mut self, v: ValueId) {
-        let (Some(StepOp::Linear { terms, .. }), Some(layout)) =
-            (self.program.steps().get(v - 1).map(|s| &s.op), &self.layouts[v])
-        else {
-            return;
-        };
+        let StepOp::Linear { terms, .. } = &self.program.steps()[v - 1].op else { return };
+        let layout = self.layout(v);
         let atoms = || layout.atoms.windows(2).map(|a| &layout.order[a[0]..a[1]]);
         let row = |t: usize, e: u32| terms[t].weights.row(e as usize).0;
         let reads = (0..terms.len()).map(|t| {
-            let Some(from) = &self.layouts[self.roots[terms[t].input]] else { return Vec::new() };
+            let from = self.layout(self.roots[terms[t].input]);
             let mut atom_of = vec![0_u32; from.order.len()];
             for (atom, range) in from.atoms.windows(2).enumerate() {
                 from.order[range[0]..range[1]].iter().for_each(|&e| atom_of[e as usize] = atom as u32);
@@ -124,7 +122,13 @@ impl<'a> TilingContext<'a> {
         self.reads[v] = reads;
     }
 
-    /// The results of linear steps that may be cut: all but what the output is made of element by element.
+    /// The layout of a root.
+    pub(super) fn layout(&self, root: ValueId) -> &Layout {
+        self.layouts[root].as_ref().unwrap_or_else(|| unreachable!("value {root} is no root"))
+    }
+
+    /// The results of linear steps that may be cut: all but what the output is made of element by
+    /// element.
     pub(super) fn cuttable(&self) -> Vec<ValueId> {
         let whole = self.roots[self.base.output];
         (1..self.roots.len()).filter(|&v| self.roots[v] == v && v != whole).collect()
@@ -133,7 +137,7 @@ impl<'a> TilingContext<'a> {
     /// The value that is stored, from which a repeated one is made.
     fn stored(&self, mut v: ValueId) -> ValueId {
         while self.repeated[v] {
-            v = self.base.steps[v - 1].inputs[0];
+            v = self.base.steps[v - 1].op.input(0);
         }
         v
     }
@@ -155,10 +159,12 @@ impl<'a> TilingContext<'a> {
             }
             found.extend(bands.into_iter().map(|b| (t, b)));
         }
-        // A band whose weights on some term are all zero still has as many components as the others.
+        // A band whose weights on some term are all zero still has as many components as the
+        // others.
         let full = self.base.values[v].components;
         if components < full {
-            let missing = terms.iter().position(|t| self.base.values[t.input].components == full).unwrap_or(0);
+            let missing = terms.iter().position(|t| self.base.values[t.input].components == full);
+            let missing = missing.unwrap_or_else(|| unreachable!("value {v} has {full} components, its inputs fewer"));
             let root = self.roots[terms[missing].input];
             let beside = cuts.bands(root) * band / cuts.bands(v);
             found.push((missing, beside));
@@ -170,8 +176,8 @@ impl<'a> TilingContext<'a> {
     /// The banded program for these cuts.
     pub(super) fn banded(&self, cuts: &Cuts) -> Banded {
         let mut computed: HashMap<Band, ValueId> = HashMap::from([((0, 0), 0)]);
-        let outline = ProgramShape { steps: Vec::new(), values: self.base.values[..1].to_vec(), ..self.base.clone() };
-        let mut result = Banded { instances: Vec::new(), bands: vec![(0, 0)], outline };
+        let shape = ProgramShape { steps: Vec::new(), values: self.base.values[..1].to_vec(), ..self.base.clone() };
+        let mut result = Banded { instances: Vec::new(), bands: vec![(0, 0)], shape };
         let output = (self.base.output, 0);
         let mut open: Vec<Open> = vec![self.open(cuts, output)];
         while let Some(top) = open.last_mut() {
@@ -180,37 +186,37 @@ impl<'a> TilingContext<'a> {
                 Some(need) => open.push(self.open(cuts, need)),
                 None => {
                     if let Some(done) = open.pop().filter(|o| !computed.contains_key(&o.band)) {
-                        self.make(cuts, &done, &mut computed, &mut result);
+                        self.add_band(cuts, &done, &mut computed, &mut result);
                     }
                 }
             }
         }
-        result.outline.output = computed.get(&output).copied().unwrap_or(0);
+        result.shape.output = computed[&output];
         result
     }
 
     fn open(&self, cuts: &Cuts, band: Band) -> Open {
         let reads = if band.0 == 0 { Vec::new() } else { self.band_reads(cuts, band) };
         let needs: Vec<Band> =
-            reads.iter().map(|&(t, b)| (self.stored(self.base.steps[band.0 - 1].inputs[t]), b)).collect();
+            reads.iter().map(|&(t, b)| (self.stored(self.base.steps[band.0 - 1].op.input(t)), b)).collect();
         Open { band, reads, needs: needs.into_iter() }
     }
 
-    /// Adds a band, and before it what is repeated for it alone.
-    fn make(&self, cuts: &Cuts, open: &Open, computed: &mut HashMap<Band, ValueId>, result: &mut Banded) {
+    /// Adds a band, and before it what is repeated for it only.
+    fn add_band(&self, cuts: &Cuts, open: &Open, computed: &mut HashMap<Band, ValueId>, result: &mut Banded) {
         let (v, band) = open.band;
         let step = &self.base.steps[v - 1];
         let mut local: HashMap<Band, ValueId> = HashMap::new();
         let mut reads = Vec::with_capacity(open.reads.len());
         for &(term, from) in &open.reads {
             let mut chain = Vec::new();
-            let mut at = step.inputs[term];
+            let mut at = step.op.input(term);
             while self.repeated[at] && !local.contains_key(&(at, from)) {
                 chain.push(at);
-                at = self.base.steps[at - 1].inputs[0];
+                at = self.base.steps[at - 1].op.input(0);
             }
             let known = local.get(&(at, from)).or_else(|| computed.get(&(at, from)));
-            let mut id = known.copied().unwrap_or(0);
+            let mut id = *known.unwrap_or_else(|| unreachable!("band {from} of value {at} is read before it is there"));
             for &link in chain.iter().rev() {
                 id = self.push(cuts, (link, from), vec![(0, from, id)], result);
                 local.insert((link, from), id);
@@ -224,13 +230,14 @@ impl<'a> TilingContext<'a> {
     fn push(&self, cuts: &Cuts, (v, band): Band, reads: Vec<(usize, usize, ValueId)>, result: &mut Banded) -> ValueId {
         let root = self.roots[v];
         let info = beaa_ir::ckks::ValueInfo { len: cuts.elements(root, band), ..self.base.values[v] };
-        let kind = self.base.steps[v - 1].kind;
-        let entries = match kind {
-            StepKind::Linear => self.entries[v][cuts.atoms(v, band)].iter().sum(),
+        let op = &self.base.steps[v - 1].op;
+        let entries = match op {
+            StepOp::Linear { .. } => self.entries[v][cuts.atoms(v, band)].iter().sum(),
             _ => 0,
         };
-        result.outline.steps.push(StepShape { kind, inputs: reads.iter().map(|r| r.2).collect(), entries });
-        result.outline.values.push(info);
+        let inputs: Vec<ValueId> = reads.iter().map(|r| r.2).collect();
+        result.shape.steps.push(StepShape { op: op.reading(&inputs), entries });
+        result.shape.values.push(info);
         result.instances.push(Instance { step: v - 1, band, reads });
         result.bands.push((v, band));
         result.instances.len()
