@@ -2,7 +2,7 @@
 //! the parts of the schedule that a run follows.
 
 use beaa_ckks::{Kernel, Panels};
-use beaa_ir::ckks::{LinearTerm, Part, Program, ProgramShape, StepKind, StepOp, ValueId, schedule};
+use beaa_ir::ckks::{LinearTerm, Part, Program, ProgramShape, StepOp, ValueId, schedule};
 
 use crate::cost::machine::Machine;
 use crate::cost::memory::PLANNED_MEMORY;
@@ -52,8 +52,8 @@ struct Pricing<'a> {
 impl Pricing<'_> {
     /// Adds the seconds of a part to those of its steps.
     fn add_part(&self, part: &Part, steps: &mut [f64]) {
-        let kind = StepKind::from(&self.program.steps()[part.last].op);
-        let pointwise = kind.is_pointwise() && kind != StepKind::DropLimbs;
+        let last = &self.program.steps()[part.last].op;
+        let pointwise = last.is_pointwise() && !matches!(last, StepOp::DropLimbs { .. });
         let stored = self.program.values()[part.last + 1];
         // What is made inside stays in the cache; everything else is read from memory once, tile by
         // tile.
@@ -62,12 +62,12 @@ impl Pricing<'_> {
             let op = &self.program.steps()[i].op;
             let boundary = Boundary { gathers: i == part.first, scatters: i == part.last };
             if !pointwise {
-                *seconds += self.step(i, boundary, self.program.values()[op.inputs()[0]].limbs);
+                *seconds += self.step(i, boundary, self.program.values()[op.input(0)].limbs);
                 continue;
             }
             // A fused part computes the limbs of its result only.
             *seconds += self.step(i, boundary, stored.limbs);
-            for input in op.inputs().into_iter().filter(|&v| v <= part.first) {
+            for input in op.inputs().filter(|&v| v <= part.first) {
                 if !read.contains(&input) {
                     read.push(input);
                     *seconds += self.fetch(input, stored.limbs);

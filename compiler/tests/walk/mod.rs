@@ -56,7 +56,7 @@ fn values<B: Backend>(backend: &B, program: &Program, first: B::Value) -> Vec<B:
         let next = match &step.op {
             StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. } => {
                 let steps = std::slice::from_ref(step);
-                let mut ids = step.op.inputs();
+                let mut ids: Vec<_> = step.op.inputs().collect();
                 ids.sort_unstable();
                 ids.dedup();
                 let inputs: Vec<(ValueId, &B::Value)> = ids.into_iter().map(|id| (id, &all[id])).collect();
