@@ -1,4 +1,4 @@
-//! `beaa inspect`: what a file holds. Must never show a secret: of keys and ciphertexts only the header is read out.
+//! `beaa inspect`: what a file holds.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -183,7 +183,8 @@ fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} components\n\n{}",
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} \
+         components\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),
         signature.outputs,
