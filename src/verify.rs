@@ -7,8 +7,8 @@ use crate::{Program, Result};
 
 pub use beaa_runtime::ckks::{LayerError, Verification};
 
-/// Runs a program on normalised images in clear and encrypted, under keys that are thrown away, and compares after every
-/// layer: is the error what the compiler predicted?
+/// Runs a program on normalised images in clear and encrypted, under keys that are thrown away, and
+/// compares after every layer: is the error what the compiler predicted?
 ///
 /// ```
 /// # fn main() -> beaa::Result<()> {

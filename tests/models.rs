@@ -92,8 +92,8 @@ fn compiled(model: &Model, logit_error: f64) -> Program {
     program
 }
 
-/// Images through keys, encryption, the run and decryption, against the program and against the model, both in clear. Gives
-/// the decrypted answers.
+/// Images through keys, encryption, the run and decryption, against the program and against the
+/// model, both in clear. Gives the decrypted answers.
 fn answers_encrypted_as_in_clear(
     model: &Model,
     program: &Program,

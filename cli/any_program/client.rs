@@ -1,4 +1,5 @@
-//! What a client does with the signature of a program: keys, encryption, decryption. Files go in and come out.
+//! What a client does with the signature of a program: keys, encryption, decryption. Files go in
+//! and come out.
 
 use std::path::{Path, PathBuf};
 
@@ -148,8 +149,8 @@ impl AnySignature {
         }
     }
 
-    /// Decrypts the results in the file `input`. With `share`, hides the encryption's own error under noise 2^`share` times
-    /// as large.
+    /// Decrypts the results in the file `input`. With `share`, hides the encryption's own error
+    /// under noise 2^`share` times as large.
     pub(crate) fn decrypt(&self, key: &Path, input: &Path, share: Option<f64>, context: &Context) -> Result<Decrypted> {
         let reading_key = || format!("reading key {}", key.display());
         let reading = || format!("reading {}", input.display());

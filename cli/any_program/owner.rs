@@ -1,5 +1,5 @@
-//! What takes the program, the images and both keys, which only the owner of all of them has: running in clear, and
-//! verification.
+//! What takes the program, the images and both keys, which only the owner of all of them has:
+//! running in clear, and verification.
 
 use anyhow::Result;
 use beaa_datasets::Images;
@@ -39,7 +39,8 @@ pub(crate) enum AnyVerification {
 }
 
 impl AnyProgram {
-    /// Runs in clear: the outputs that an encrypted run would give without noise, `[image][output]`.
+    /// Runs in clear: the outputs that an encrypted run would give without noise,
+    /// `[image][output]`.
     pub(crate) fn evaluate(&self, images: &Images) -> Result<Vec<Vec<f64>>> {
         match self {
             Self::Ckks(program) => {
@@ -120,7 +121,8 @@ impl AnyVerification {
     pub(crate) fn check(&self) -> Result<()> {
         match self {
             Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(
-                "verifying: at least one layer has a larger error or larger values than the compiler promised (see the table)",
+                "verifying: at least one layer has a larger error or larger values than the compiler promised (see \
+                 the table)",
             )),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(found, _) if found.wrong > 0 => {
@@ -144,7 +146,8 @@ fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> Str
     text.push_str(&format!("encrypted and clear predict the same for {} of {} images\n", found.agreeing, found.images));
     if let Some(m) = model {
         text.push_str(&format!(
-            "compiled program against the model, both in clear: same prediction for {} of {} images, largest logit difference {:.2e}\n",
+            "compiled program against the model, both in clear: same prediction for {} of {} images, largest logit \
+             difference {:.2e}\n",
             m.agreeing, found.images, m.largest_logit_difference
         ));
     }

@@ -1,6 +1,7 @@
-//! Compiles a model, runs it on encrypted random images, and says what memory and time that took against what was planned:
-//! `cargo run --release -p beaa-compiler --example measure_memory -- MODEL FOLDER [GIBIBYTES] [IMAGES] [LOGIT_ERROR]`.
-//! The folder takes the encrypted images. Resident memory is that of the run alone, from Linux' own account.
+//! Compiles a model, runs it on encrypted random images, and says what memory and time that took
+//! against what was planned: `cargo run --release -p beaa-compiler --example measure_memory --
+//! MODEL FOLDER [GIBIBYTES] [IMAGES] [LOGIT_ERROR]`. The folder takes the encrypted images.
+//! Resident memory is that of the run alone, from Linux' own account.
 
 #![allow(clippy::unwrap_used)]
 

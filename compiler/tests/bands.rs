@@ -20,7 +20,8 @@ fn options(memory: Option<u64>) -> Options {
     Options { logit_error: 0.1, memory, ..Options::default() }
 }
 
-/// A random network with few enough activations for a small ring: convolutions, pooling, perhaps a residual.
+/// A random network with few enough activations for a small ring: convolutions, pooling, perhaps a
+/// residual.
 fn random(seed: u64) -> Model {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut net = Network::new(Size { image: 8, channels: 2 }, seed);
@@ -151,7 +152,8 @@ fn layers_are_verified_and_reported_over_all_their_bands() {
     }
 }
 
-/// A layer of which some outputs read nothing: their bands have no term to read from, but as many components as the rest.
+/// A layer of which some outputs read nothing: their bands have no term to read from, but as many
+/// components as the rest.
 #[test]
 fn weights_of_zero_leave_every_band_its_components() {
     let mut net = Network::new(Size { image: 8, channels: 2 }, 1);

@@ -1,5 +1,5 @@
-//! The whole way in one process, measured step by step: training, compilation, keys, encryption, the run, decryption,
-//! verification, and the report of it all. The secret key is never written.
+//! The whole way in one process, measured step by step: training, compilation, keys, encryption,
+//! the run, decryption, verification, and the report of it all. The secret key is never written.
 
 use std::time::Instant;
 
@@ -72,7 +72,8 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     Ok(summary)
 }
 
-/// Runs steps one after the other, with time and peak memory of each; stops between them after Ctrl-C.
+/// Runs steps one after the other, with time and peak memory of each; stops between them after
+/// Ctrl-C.
 struct Steps<'a> {
     reporter: &'a dyn Reporter,
     times: Vec<StepTime>,

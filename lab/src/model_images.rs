@@ -20,7 +20,8 @@ pub fn normalise(images: &Images, input: &InputSpec) -> Result<Vec<Vec<f32>>> {
     Ok((0..images.len()).filter_map(|i| images.image(i)).map(|pixels| input.normalise(pixels)).collect())
 }
 
-/// Takes images of the training split, evenly spread over all and normalised: what errors and margins are predicted on.
+/// Takes images of the training split, evenly spread over all and normalised: what errors and
+/// margins are predicted on.
 ///
 /// # Errors
 /// If the images are not of the shape that the model wants.
@@ -30,7 +31,8 @@ pub fn training_images(dataset: &Dataset, model: &Model) -> Result<Vec<Vec<f32>>
     Ok(spread(images, SAMPLES).map(|pixels| model.input().normalise(pixels)).collect())
 }
 
-/// Takes images of the training split, evenly spread over all, as bytes `[image][pixel]`: what integers are calibrated on.
+/// Takes images of the training split, evenly spread over all, as bytes `[image][pixel]`: what
+/// integers are calibrated on.
 ///
 /// # Errors
 /// If the images are not of the shape that the model wants.
@@ -68,7 +70,8 @@ pub fn check_shape(images: &Images, input: &InputSpec) -> Result<()> {
         return Ok(());
     }
     Err(bad_input(format!(
-        "preparing images: found images of {:?} (channels, rows, columns), expected {:?}; use the data set that the model was trained on",
+        "preparing images: found images of {:?} (channels, rows, columns), expected {:?}; use the data set that the \
+         model was trained on",
         images.shape(),
         input.shape
     )))

@@ -50,16 +50,9 @@ fn program(weight: i32) -> Program {
         output_components: 2,
         parameters: ParameterSet { degree, moduli, special: vec![], security: 128 },
     };
-    let note = LayerNote {
-        layer: "fc2".into(),
-        value: 5,
-        bound: 20.0,
-        error: 2e-3,
-        rounding: None,
-        remark: String::new(),
-        alternatives: Vec::new(),
-    };
-    Program::try_from(ProgramLiteral { signature, steps, output: 5, notes: vec![note] }).unwrap()
+    let note =
+        LayerNote { layer: "fc2".into(), value: 5, bound: 20.0, error: 2e-3, rounding: None, remark: String::new() };
+    Program::try_from(ProgramLiteral { signature, steps, output: 5, notes: vec![note], alternatives: vec![] }).unwrap()
 }
 
 fn images(count: usize) -> Vec<Vec<f32>> {

@@ -1,4 +1,5 @@
-//! Walks a program step by step on either backend, keeping every value: at parameters that no command would accept.
+//! Walks a program step by step on either backend, keeping every value: at parameters that no
+//! command would accept.
 
 use beaa_ckks::{Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
 use beaa_ckks::{decrypt, encrypt, expand};
@@ -14,7 +15,8 @@ pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<PlaintextV
     values(&backend, program, first)
 }
 
-/// Every value of the program encrypted, then decrypted: `[value][element][image]`. INSECURE, by seed.
+/// Every value of the program encrypted, then decrypted: `[value][element][image]`. INSECURE, by
+/// seed.
 pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Vec<Vec<Vec<f64>>> {
     let signature = program.signature();
     let set = &signature.parameters;
@@ -54,7 +56,7 @@ fn values<B: Backend>(backend: &B, program: &Program, first: B::Value) -> Vec<B:
         let next = match &step.op {
             StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. } => {
                 let steps = std::slice::from_ref(step);
-                let mut ids = step.op.inputs();
+                let mut ids: Vec<_> = step.op.inputs().collect();
                 ids.sort_unstable();
                 ids.dedup();
                 let inputs: Vec<(ValueId, &B::Value)> = ids.into_iter().map(|id| (id, &all[id])).collect();

@@ -1,4 +1,4 @@
-//! A program on encrypted test images, all in memory: what it costs and whether it says the same. Must never write a key.
+//! A program on encrypted test images, all in memory: what it costs and whether it says the same.
 
 use anyhow::Result;
 use beaa_datasets::Images;
@@ -40,7 +40,8 @@ pub struct EncryptedFigures {
     pub security_bits: u32,
 }
 
-/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in clear.
+/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in
+/// clear.
 pub(super) fn measure(
     program: &Program,
     images: &Images,
