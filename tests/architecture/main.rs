@@ -33,7 +33,10 @@ fn no_modules_of_a_crate_import_each_other_in_a_circle() {
 
 #[test]
 fn lines_of_code_and_comments_fit_the_screen() {
-    none(&text::wide_lines(&sources()), &["bench/", "ckks/", "cli/", "compiler/", "examples/", "ir/", "lab/", "runtime/", "src/", "tests/", "trainer/"]);
+    none(
+        &text::wide_lines(&sources()),
+        &["bench/", "ckks/", "cli/", "compiler/", "examples/", "ir/", "lab/", "runtime/", "src/", "tests/", "trainer/"],
+    );
 }
 
 #[test]
