@@ -2,12 +2,13 @@
 //! the same run, in turn. Must never compare with a peak from a data sheet: clocks differ from one minute to the next.
 
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
-use beaa_ckks::probe::{Pass, Probe};
-use beaa_ckks::{Batch, Instruction, Kernel, Panels, Parameters};
+use beaa_ckks::{Batch, Kernel, Panels, Parameters};
 use serde::Serialize;
 
 use crate::Result;
 use crate::fixtures::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
+use crate::microbench::{Microbench, PolyOp};
+use crate::peak_throughput::Instruction;
 use crate::timing::{Repetitions, alternate, on_threads, sample};
 
 /// The layer that matters most: CryptoNets' 845 squares of three components each into 100.
@@ -57,7 +58,7 @@ pub struct PassFigures {
 
 /// Measures every path that this machine has, on one thread.
 pub fn measure_kernels(quick: bool) -> Result<Vec<KernelFigures>> {
-    on_threads(1, || Kernel::ALL.into_iter().filter(|k| k.available()).map(|k| kernel(k, quick)).collect())
+    on_threads(1, || Kernel::available().into_iter().map(|k| kernel(k, quick)).collect())
 }
 
 fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
@@ -93,14 +94,14 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let slots = (components * TILE) as f64;
     let (peak, dense) = (rate(0, count as f64), rate(1, (rows * columns) as f64 * slots));
     let kept: usize = (0..rows).map(|r| row(r, columns, 10).0.len()).sum();
-    let mut probe = Probe::new(DEGREE, PRIME_BITS, kernel)?;
-    let passes = Pass::ALL.into_iter().map(|pass| {
+    let mut bench = Microbench::new(DEGREE, PRIME_BITS, kernel)?;
+    let passes = PolyOp::ALL.into_iter().map(|op| {
         let seconds = sample(effort, || {
-            probe.run(pass);
+            bench.run(op);
             Ok(())
         })?
         .minimum;
-        Ok(PassFigures { pass: pass.name(), seconds, residues: DEGREE as f64 / seconds })
+        Ok(PassFigures { pass: op.name(), seconds, residues: DEGREE as f64 / seconds })
     });
     Ok(KernelFigures {
         kernel: format!("{kernel:?}"),
@@ -126,11 +127,11 @@ mod tests {
     #[test]
     fn every_available_path_is_measured_and_one_is_in_use() {
         let all = measure_kernels(true).unwrap();
-        assert_eq!(all.len(), Kernel::ALL.into_iter().filter(|k| k.available()).count());
+        assert_eq!(all.len(), Kernel::available().len());
         assert_eq!(all.iter().filter(|k| k.used).count(), 1);
         for k in &all {
             assert!(k.peak > 1e8 && k.dense > 1e6 && k.fraction > 0.0 && k.sparse > 1e6, "{k:?}");
-            assert_eq!(k.passes.len(), Pass::ALL.len());
+            assert_eq!(k.passes.len(), PolyOp::ALL.len());
         }
     }
 }

@@ -38,9 +38,9 @@ pub fn run(
     let schedule = schedule(program);
     tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
     let first = CkksValue::packed(input.packed(&key.parameters)?, signature.input_scale);
-    let backend = CkksBackend::new(&key.parameters, &key.key);
+    let backend = CkksBackend::new(&key.parameters, &key.key)?;
     let (output, layers) = execute(&backend, program, &schedule, first, progress, |_, _| Ok(()))?;
-    let output = output.batch(&key.parameters)?;
+    let output = output.batch()?;
     let header = CiphertextHeader {
         program: fingerprint,
         key: key.id().into(),
@@ -50,7 +50,7 @@ pub fn run(
         stored_components: output.components(),
         seed: None,
     };
-    let output = EncryptedOutput::pack(header, &key.parameters, &output);
+    let output = EncryptedOutput::pack(header, &key.parameters, &output)?;
     let report =
         RunReport { layers, seconds: started.elapsed().as_secs_f64(), peak_bytes_planned: schedule.peak_bytes };
     Ok((output, report))
