@@ -1,5 +1,5 @@
-//! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then ciphertext, then
-//! component. All residues are values of the transform, canonical.
+//! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then
+//! ciphertext, then component. All residues are values of the transform, canonical.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -46,8 +46,8 @@ impl std::fmt::Debug for Batch {
 }
 
 impl Batch {
-    /// Builds a batch from whole polynomials: `fill` writes ciphertext `element` as `[component][limb][N]` values.
-    /// Elements are filled in parallel, a few at a time.
+    /// Builds a batch from whole polynomials: `fill` writes ciphertext `element` as
+    /// `[component][limb][N]` values. Elements are filled in parallel, a few at a time.
     ///
     /// # Errors
     /// When the parameters have not as many limbs, there is no ciphertext, or `fill` fails.
@@ -62,7 +62,8 @@ impl Batch {
         Self::build_with(parameters, shape, || (), |(), element, out| fill(element, out))
     }
 
-    /// Builds a batch with a workspace for `fill`, of which there are only as many as are used at the same time.
+    /// Builds a batch with a workspace for `fill`, of which there are only as many as are used at
+    /// the same time.
     pub(crate) fn build_with<W: Send>(
         parameters: &Parameters,
         shape: BatchShape,

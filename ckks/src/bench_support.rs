@@ -1,4 +1,5 @@
-//! The steps inside key switching, one at a time, for measuring them; of no use alone. Limbs are numbers of moduli.
+//! The steps inside key switching, one at a time, for measuring them; of no use alone. Limbs are
+//! numbers of moduli.
 
 use crate::Parameters;
 use crate::kernel::BaseChange;

@@ -1,6 +1,6 @@
-//! Ciphertexts as they travel: residues packed to their prime's width, in the order in which kernels read them (limb,
-//! tile of slots, ciphertext, component), the halves `a` implied by a seed. Read in place, tile by tile; a residue that is
-//! not canonical is reported.
+//! Ciphertexts as they travel: residues packed to their prime's width, in the order in which
+//! kernels read them (limb, tile of slots, ciphertext, component), the halves `a` implied by a
+//! seed. Read in place, tile by tile; a residue that is not canonical is reported.
 
 use rayon::prelude::*;
 
@@ -124,8 +124,8 @@ impl<'a> CompressedBatch<'a> {
         Err(operand(operation, format!("{self:?} modulo {moduli:?}, N = {degree}"), parameters.ring().to_string()))
     }
 
-    /// Fills `out`, one tile of one limb as [`Batch`] holds it, for all ciphertexts or for `elements` (the others are left
-    /// as they are). False when a residue is not canonical.
+    /// Fills `out`, one tile of one limb as [`Batch`] holds it, for all ciphertexts or for
+    /// `elements` (the others are left as they are). False when a residue is not canonical.
     pub(crate) fn read(&self, block: usize, elements: Option<&[u32]>, out: &mut [u64]) -> bool {
         assert_eq!(out.len(), self.len * self.components() * TILE, "words of a tile of {self:?}");
         let tile = self.tile(block);
@@ -224,8 +224,8 @@ pub fn compress_batch(parameters: &Parameters, batch: &Batch) -> Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// Compresses the halves `b` of `len` ciphertexts: `fill` returns number `element` as `[limb][N]` values. Elements are
-/// computed in parallel, a few at a time.
+/// Compresses the halves `b` of `len` ciphertexts: `fill` returns number `element` as `[limb][N]`
+/// values. Elements are computed in parallel, a few at a time.
 ///
 /// # Errors
 /// When the parameters have not as many limbs, `fill` fails, or returns another number of values.
@@ -257,7 +257,8 @@ pub fn compress_b(
     Ok(bytes)
 }
 
-/// Calls `work` with the number and the bytes of every tile, in parallel; each tile has `per_tile` packed polynomials.
+/// Calls `work` with the number and the bytes of every tile, in parallel; each tile has `per_tile`
+/// packed polynomials.
 fn for_each_tile(
     parameters: &Parameters,
     limbs: usize,

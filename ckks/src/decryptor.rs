@@ -19,16 +19,16 @@ impl<'k> Decryptor<'k> {
     /// Binds a key to the parameters of what it will decrypt.
     ///
     /// # Errors
-    /// [`Error::KeyMismatch`](crate::Error::KeyMismatch) when the key belongs to parameters of another degree or other
-    /// primes.
+    /// [`Error::KeyMismatch`](crate::Error::KeyMismatch) when the key belongs to parameters of
+    /// another degree or other primes.
     pub fn new(parameters: &Parameters, secret: &'k SecretKey) -> Result<Self> {
         parameters.expect_key("decrypting", secret.parameters())?;
         let crt = CrtReconstructor::new(parameters.moduli(parameters.max_limbs()));
         Ok(Self { parameters: parameters.clone(), encoder: Encoder::new(parameters.degree()), crt, secret })
     }
 
-    /// Decrypts ciphertext `element`, of two components or, with the square of the key, three, and returns its N slots,
-    /// divided by `scale`.
+    /// Decrypts ciphertext `element`, of two components or, with the square of the key, three, and
+    /// returns its N slots, divided by `scale`.
     ///
     /// # Errors
     /// When the batch has no such element, or belongs to other parameters.

@@ -1,13 +1,13 @@
-//! Symmetric encryption of one plaintext at a time. A fresh ciphertext is `(b, a)` with `a` from a public seed, so that
-//! only `b` need be sent.
+//! Symmetric encryption of one plaintext at a time. A fresh ciphertext is `(b, a)` with `a` from a
+//! public seed, so that only `b` need be sent.
 
 use zeroize::Zeroizing;
 
 use crate::ring::sample::{LimbSlots, PublicSeed, SecretRng, Uniform};
 use crate::{Encoder, Error, Parameters, Result, SecretKey};
 
-/// Which element of which family the half `a` of a fresh ciphertext is. Two plaintexts under one identity reveal their
-/// difference: every ciphertext needs a fresh one.
+/// Which element of which family the half `a` of a fresh ciphertext is. Two plaintexts under one
+/// identity reveal their difference: every ciphertext needs a fresh one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CiphertextId {
     /// The family, drawn anew for every batch.
@@ -60,10 +60,12 @@ impl<'k> Encryptor<'k> {
         Ok(Self { parameters: parameters.clone(), encoder: Encoder::new(parameters.degree()), secret })
     }
 
-    /// Encrypts `slots` (at most N, the rest are zero) and returns `b = m + e - a s`, as `[limb][N]` values.
+    /// Encrypts `slots` (at most N, the rest are zero) and returns `b = m + e - a s`, as
+    /// `[limb][N]` values.
     ///
     /// # Errors
-    /// When there are more than N slots, more limbs than the parameters have, or a value too large for so many limbs.
+    /// When there are more than N slots, more limbs than the parameters have, or a value too large
+    /// for so many limbs.
     pub fn encrypt(
         &self,
         slots: &[f64],

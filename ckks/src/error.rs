@@ -1,5 +1,5 @@
-//! Errors of the scheme: what was being done, what was found and what was expected; never a key, a plaintext or
-//! randomness.
+//! Errors of the scheme: what was being done, what was found and what was expected; never a key, a
+//! plaintext or randomness.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,5 @@
-//! Relinearisation, and rescaling right after it: both leave the pointwise world for coefficients and come back, and are
-//! done ciphertext by ciphertext, so that nothing between them is stored.
+//! Relinearisation, and rescaling right after it: both leave the pointwise world for coefficients
+//! and come back, and are done ciphertext by ciphertext, so that nothing between them is stored.
 
 use crate::batch::BatchShape;
 use crate::kernel::{Aligned, BaseChange};
@@ -29,15 +29,16 @@ impl<'k> KeySwitcher<'k> {
     /// Binds a key to the parameters of what it will relinearise.
     ///
     /// # Errors
-    /// [`Error::KeyMismatch`](crate::Error::KeyMismatch) when the key belongs to parameters of another degree or other
-    /// primes.
+    /// [`Error::KeyMismatch`](crate::Error::KeyMismatch) when the key belongs to parameters of
+    /// another degree or other primes.
     pub fn new(parameters: &Parameters, key: &'k EvaluationKey) -> Result<Self> {
         parameters.expect_key("relinearising", key.parameters())?;
         Ok(Self { parameters: parameters.clone(), key })
     }
 
-    /// Brings three components back to two. Adds noise of variance about `limbs * q^2 / 12 * sigma^2 * (2N)^2 / P^2` per
-    /// slot, where P is the special prime, or 1 without one: then relinearise only at a scale far above q.
+    /// Brings three components back to two. Adds noise of variance about `limbs * q^2 / 12 *
+    /// sigma^2 * (2N)^2 / P^2` per slot, where P is the special prime, or 1 without one: then
+    /// relinearise only at a scale far above q.
     ///
     /// # Errors
     /// When the batch has not three components, or belongs to other parameters.
@@ -45,10 +46,12 @@ impl<'k> KeySwitcher<'k> {
         Ok(self.relinearise_and_rescale(batch, 0)?.batch)
     }
 
-    /// Relinearises, then divides as [`rescale`](crate::rescale()) does: the same bits as one after the other.
+    /// Relinearises, then divides as [`rescale`](crate::rescale()) does: the same bits as one after
+    /// the other.
     ///
     /// # Errors
-    /// When the batch has not three components, belongs to other parameters, or has no limb more than divisions.
+    /// When the batch has not three components, belongs to other parameters, or has no limb more
+    /// than divisions.
     pub fn relinearise_and_rescale(&self, batch: &Batch, divisions: usize) -> Result<Relinearised> {
         let parameters = &self.parameters;
         batch.expect("relinearising", parameters, 3)?;
@@ -82,7 +85,8 @@ impl<'k> KeySwitcher<'k> {
         })
     }
 
-    /// Adds to the first two components of the workspace's ciphertext what the third one stands for.
+    /// Adds to the first two components of the workspace's ciphertext what the third one stands
+    /// for.
     fn relinearise_one(&self, workspace: &mut Workspace) {
         let parameters = &self.parameters;
         let n = parameters.degree();
@@ -106,8 +110,9 @@ impl<'k> KeySwitcher<'k> {
         }
     }
 
-    /// `sums += digit * key` over the digits of the third component, for both halves, `[half][prime][N]`, and all primes
-    /// that take part: the batch's, and the special one if there is one.
+    /// `sums += digit * key` over the digits of the third component, for both halves,
+    /// `[half][prime][N]`, and all primes that take part: the batch's, and the special one if there
+    /// is one.
     fn add_digits(&self, third: &[u64], sums: &mut [u64], digit: &mut [u64], extended: &mut [u64]) {
         let parameters = &self.parameters;
         let (n, kernel) = (parameters.degree(), parameters.kernel());
@@ -134,7 +139,8 @@ impl<'k> KeySwitcher<'k> {
         }
     }
 
-    /// All limbs but the last become `rest = (rest - last) / P`, where the last one holds the values modulo P.
+    /// All limbs but the last become `rest = (rest - last) / P`, where the last one holds the
+    /// values modulo P.
     fn divide_by_special(&self, special: usize, values: &mut [u64], extended: &mut [u64]) {
         let parameters = &self.parameters;
         let (n, kernel) = (parameters.degree(), parameters.kernel());
@@ -221,7 +227,8 @@ mod tests {
         })
     }
 
-    /// Without a special prime the digits are as large as the modulus that `phase` sees; the noise tests cover that.
+    /// Without a special prime the digits are as large as the modulus that `phase` sees; the noise
+    /// tests cover that.
     #[test]
     fn relinearising_with_a_special_prime_keeps_the_phase_but_for_rounding() {
         let p = parameters(true);

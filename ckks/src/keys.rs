@@ -1,5 +1,5 @@
-//! Keys: the ternary secret, and the evaluation key with which a server relinearises. Each remembers its parameters.
-//! Secrets are zeroised on drop and never printed.
+//! Keys: the ternary secret, and the evaluation key with which a server relinearises. Each
+//! remembers its parameters. Secrets are zeroised on drop and never printed.
 
 use zeroize::Zeroizing;
 
@@ -75,8 +75,8 @@ impl SecretKey {
     }
 }
 
-/// What a server needs to relinearise: for each digit an encryption `(b, a)` of `P s^2` in that limb, where `a` is
-/// expanded from a seed. Holds no secret.
+/// What a server needs to relinearise: for each digit an encryption `(b, a)` of `P s^2` in that
+/// limb, where `a` is expanded from a seed. Holds no secret.
 pub struct EvaluationKey {
     parameters: Parameters,
     seed: PublicSeed,
@@ -93,8 +93,8 @@ impl std::fmt::Debug for EvaluationKey {
 }
 
 impl EvaluationKey {
-    /// Makes the key for squares of `secret`, for the secret's parameters. One digit per limb; a special prime P, if there
-    /// is one, divides the noise by P.
+    /// Makes the key for squares of `secret`, for the secret's parameters. One digit per limb; a
+    /// special prime P, if there is one, divides the noise by P.
     pub fn generate(secret: &SecretKey, rng: &mut SecretRng) -> Self {
         let parameters = secret.parameters().clone();
         let seed = rng.public_seed();
@@ -103,7 +103,8 @@ impl EvaluationKey {
         Self { parameters, seed, b, a }
     }
 
-    /// Reads a key from its seed and the digits that [`Self::compressed_digits`] returned, one after the other.
+    /// Reads a key from its seed and the digits that [`Self::compressed_digits`] returned, one
+    /// after the other.
     ///
     /// # Errors
     /// When the bytes are not as many as the parameters need, or hold what is not below its prime.

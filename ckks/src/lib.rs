@@ -1,11 +1,13 @@
-//! Internal crate of beaa: conjugate-invariant RNS-CKKS for batches. N real slots at ring degree N, no rotations,
-//! integer-matrix products on whole vectors of ciphertexts. It knows nothing of neural networks.
+//! Internal crate of beaa: conjugate-invariant RNS-CKKS for batches. N real slots at ring degree N,
+//! no rotations, integer-matrix products on whole vectors of ciphertexts. It knows nothing of
+//! neural networks.
 //!
-//! Scheme: Cheon, Kim, Kim, Song 2017; full-RNS form: Cheon et al. 2018; ring of conjugate-invariant elements: Kim and
-//! Song 2018. A decrypted result is approximate: publishing it can leak the key (Li and Micciancio 2021).
+//! Scheme: Cheon, Kim, Kim, Song 2017; full-RNS form: Cheon et al. 2018; ring of
+//! conjugate-invariant elements: Kim and Song 2018. A decrypted result is approximate: publishing
+//! it can leak the key (Li and Micciancio 2021).
 //!
-//! A bug stops, it never guesses: what comes from outside and what a caller gets wrong are errors, and each kernel asserts
-//! at its entry that lengths fit, then indexes.
+//! A bug stops, it never guesses: what comes from outside and what a caller gets wrong are errors,
+//! and each kernel asserts at its entry that lengths fit, then indexes.
 
 #![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

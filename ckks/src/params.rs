@@ -1,5 +1,5 @@
-//! Parameters of the scheme: the unchecked literal and the checked, immutable form that everything else takes. Less than
-//! the promised security is accepted only by constructors whose names say so.
+//! Parameters of the scheme: the unchecked literal and the checked, immutable form that everything
+//! else takes. Less than the promised security is accepted only by constructors whose names say so.
 
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ pub struct ParametersLiteral {
     pub security: u32,
 }
 
-/// The ring of integers modulo the primes: what two parameters must share for a key of one to serve the other.
+/// The ring of integers modulo the primes: what two parameters must share for a key of one to serve
+/// the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RnsRing {
     /// Ring degree N.
@@ -39,7 +40,8 @@ impl std::fmt::Display for RnsRing {
     }
 }
 
-/// Checked parameters with their transforms; cheap to clone. Primes are numbered: the moduli first, the special one last.
+/// Checked parameters with their transforms; cheap to clone. Primes are numbered: the moduli first,
+/// the special one last.
 #[derive(Debug, Clone)]
 pub struct Parameters(Arc<Inner>);
 
@@ -77,16 +79,18 @@ impl TryFrom<ParametersLiteral> for Parameters {
 }
 
 impl Parameters {
-    /// Checks parameters but for their security: of any degree from 32 to 65536 and any modulus, for tests and experiments
-    /// in which nothing is secret.
+    /// Checks parameters but for their security: of any degree from 32 to 65536 and any modulus,
+    /// for tests and experiments in which nothing is secret.
     ///
     /// # Errors
-    /// When the degree is no such power of two, or the primes are too many, too large, repeated, or not 1 mod 4N.
+    /// When the degree is no such power of two, or the primes are too many, too large, repeated, or
+    /// not 1 mod 4N.
     pub fn without_security(literal: ParametersLiteral) -> Result<Self> {
         Self::with_kernel(literal, Kernel::detect())
     }
 
-    /// Checks parameters as [`Self::without_security`] does, for a chosen arithmetic path; every path gives the same bits.
+    /// Checks parameters as [`Self::without_security`] does, for a chosen arithmetic path; every
+    /// path gives the same bits.
     ///
     /// # Errors
     /// As [`Self::without_security`].
@@ -215,7 +219,8 @@ fn prime_residues(transforms: &[Transform]) -> Vec<Vec<PrimeResidue>> {
 
 fn log2_ceil<'a>(primes: impl Iterator<Item = &'a u64>) -> u32 {
     let log: f64 = primes.map(|&q| (q as f64).log2()).sum();
-    // A sum that f64 rounds up to a whole number from below is still a product below that power of two.
+    // A sum that f64 rounds up to a whole number from below is still a product below that power of
+    // two.
     (log - 1e-9).ceil() as u32
 }
 

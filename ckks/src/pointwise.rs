@@ -1,5 +1,6 @@
-//! Everything between two key switchings is pointwise in limb and slot: sequences of integer-matrix products and
-//! squares run tile by tile, so that what lies between them never leaves the cache and is never stored whole.
+//! Everything between two key switchings is pointwise in limb and slot: sequences of integer-matrix
+//! products and squares run tile by tile, so that what lies between them never leaves the cache and
+//! is never stored whole.
 
 use rayon::prelude::*;
 
@@ -102,8 +103,8 @@ pub struct Evaluated {
 /// Runs the operations in order on the first `limbs` limbs of the inputs.
 ///
 /// # Errors
-/// When there is no input or no operation, an input belongs to other parameters or has fewer limbs, an operation does not
-/// fit its operands, or a compressed input holds what is no residue.
+/// When there is no input or no operation, an input belongs to other parameters or has fewer limbs,
+/// an operation does not fit its operands, or a compressed input holds what is no residue.
 pub fn run(parameters: &Parameters, limbs: usize, inputs: &[InputBatch<'_>], ops: &[Op<'_>]) -> Result<Evaluated> {
     parameters.check_limbs("evaluating", limbs)?;
     if inputs.is_empty() {
@@ -156,7 +157,8 @@ struct TilePlan<'a> {
     inputs: &'a [InputBatch<'a>],
     ops: &'a [Op<'a>],
     sizes: &'a [OperandSize],
-    /// Per operation what it squares, when its result need not be stored: one product reads it, once.
+    /// Per operation what it squares, when its result need not be stored: one product reads it,
+    /// once.
     fused_squares: Vec<Option<Operand>>,
     /// Per input the elements that the operations read, when not all.
     columns_read: Vec<Option<Vec<u32>>>,
@@ -296,7 +298,8 @@ fn fused_square(ops: &[Op<'_>], index: usize) -> Option<Operand> {
     (reads.sum::<usize>() == 1).then_some(squared)
 }
 
-/// The elements of input `index` that the operations read; `None` when all, or when there is nothing to unpack.
+/// The elements of input `index` that the operations read; `None` when all, or when there is
+/// nothing to unpack.
 fn columns_read(ops: &[Op<'_>], index: usize, input: &InputBatch<'_>) -> Option<Vec<u32>> {
     let InputBatch::Compressed(compressed) = input else { return None };
     let mut read = vec![false; compressed.len()];

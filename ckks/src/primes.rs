@@ -9,7 +9,8 @@ pub const MAX_BITS: u32 = 50;
 /// And at least this many: 63-bit sums must reduce with one 52-bit quotient.
 pub const MIN_BITS: u32 = 14;
 
-/// Returns the `count` largest primes `q = 1 mod 4 * degree` below `2^bits`, descending, none of them in `exclude`.
+/// Returns the `count` largest primes `q = 1 mod 4 * degree` below `2^bits`, descending, none of
+/// them in `exclude`.
 ///
 /// # Errors
 /// When there are fewer, the width is impossible, or the degree is no power of two up to 2^20.
@@ -25,7 +26,8 @@ pub fn ntt_primes(degree: usize, bits: u32, count: usize, exclude: &[u64]) -> Re
     let mut primes = Vec::with_capacity(count);
     let mut high = (1_u64 << bits) - 1;
     while primes.len() < count {
-        // Smaller ones would have fewer bits than asked for, and so spend less of the modulus than planned.
+        // Smaller ones would have fewer bits than asked for, and so spend less of the modulus than
+        // planned.
         let next = largest_prime_in_arithmetic_progression64(step, 1, 1 << (bits - 1), high);
         // The search may end below its lower bound.
         let Some(q) = next.filter(|q| q >> (bits - 1) == 1) else {

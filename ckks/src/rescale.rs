@@ -1,4 +1,5 @@
-//! Division by the last primes, with rounding: leaves the pointwise world for coefficients and comes back.
+//! Division by the last primes, with rounding: leaves the pointwise world for coefficients and
+//! comes back.
 
 use crate::batch::BatchShape;
 use crate::kernel::{Aligned, BaseChange};
@@ -15,8 +16,8 @@ pub struct Rescaled {
     pub seconds: f64,
 }
 
-/// Divides by the last prime, with rounding, and drops its limb; so many times as `divisions` says. All at once give the
-/// same bits as one after the other.
+/// Divides by the last prime, with rounding, and drops its limb; so many times as `divisions` says.
+/// All at once give the same bits as one after the other.
 ///
 /// # Errors
 /// When the batch belongs to other parameters, or has no limb more than divisions.
@@ -67,11 +68,12 @@ impl<'p> RescalePlan<'p> {
         Ok(Self { parameters, limbs, before, inverses })
     }
 
-    /// Divides one polynomial, `[limb][N]` values: the first limbs hold the result, the others are used up. `extended` is
-    /// scratch of N words.
+    /// Divides one polynomial, `[limb][N]` values: the first limbs hold the result, the others are
+    /// used up. `extended` is scratch of N words.
     ///
-    /// What the dropped primes have in common is worked out on coefficients, as digits to the base of these primes, and
-    /// carried to each of the others once: `d_m + ...` stands for `d_last + p_last (d_(last-1) + p_(last-1) (...))`.
+    /// What the dropped primes have in common is worked out on coefficients, as digits to the base
+    /// of these primes, and carried to each of the others once: `d_m + ...` stands for `d_last +
+    /// p_last (d_(last-1) + p_(last-1) (...))`.
     pub(crate) fn divide(&self, values: &mut [u64], extended: &mut [u64]) {
         let Self { parameters, limbs, before, .. } = *self;
         let (n, kernel) = (parameters.degree(), parameters.kernel());
@@ -94,7 +96,8 @@ impl<'p> RescalePlan<'p> {
             return;
         }
         let (lowest, digits) = tops.split_at(n);
-        // One more polynomial would do as well; the digit's extension is added while it is computed.
+        // One more polynomial would do as well; the digit's extension is added while it is
+        // computed.
         for (limb, values) in rest.chunks_exact_mut(n).enumerate() {
             let q = modulus(limb);
             kernel.base_extend(BaseChange { from: modulus(limbs), to: q }, lowest, extended);
@@ -113,7 +116,8 @@ mod tests {
     use super::*;
     use crate::testing::{N, parameters, random};
 
-    /// The integers of least absolute value with the coefficients' residues: Chinese remainders in 128 bits.
+    /// The integers of least absolute value with the coefficients' residues: Chinese remainders in
+    /// 128 bits.
     fn integers(p: &Parameters, batch: &Batch, element: usize, component: usize) -> Vec<i128> {
         let product: i128 = p.moduli(batch.limbs()).map(|q| i128::from(q.value())).product();
         let mut sums = vec![0_i128; N];

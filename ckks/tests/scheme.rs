@@ -1,4 +1,5 @@
-//! The scheme from outside: what is encrypted, computed and decrypted is right, and the noise is what is predicted.
+//! The scheme from outside: what is encrypted, computed and decrypted is right, and the noise is
+//! what is predicted.
 
 #![allow(clippy::unwrap_used)]
 
@@ -71,7 +72,8 @@ fn deviation(got: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
     (squares / count).sqrt()
 }
 
-/// Within 10 %: the estimate itself, over at least 8 x 4096 correlated samples, is good to a few percent.
+/// Within 10 %: the estimate itself, over at least 8 x 4096 correlated samples, is good to a few
+/// percent.
 fn assert_close(measured: f64, predicted: f64, what: &str) {
     let ratio = measured / predicted;
     assert!((0.9..1.1).contains(&ratio), "{what}: measured {measured:e}, predicted {predicted:e}, ratio {ratio:.3}");
@@ -143,8 +145,9 @@ fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
     }
 }
 
-/// The whole of a two-layer network: linear, square, linear, relinearise, rescale, square, linear; late
-/// relinearisation, three components at the end; on every arithmetic path, which must agree to the last bit.
+/// The whole of a two-layer network: linear, square, linear, relinearise, rescale, square, linear;
+/// late relinearisation, three components at the end; on every arithmetic path, which must agree to
+/// the last bit.
 #[test]
 fn a_small_network_is_computed_right_and_alike_on_every_path() {
     let n = 1024;
@@ -335,7 +338,8 @@ fn assert_refused(expected: &Parameters, found: &Parameters) {
     assert_eq!(rings(KeySwitcher::new(expected, &key).unwrap_err()), both);
 }
 
-/// Such a key has no values modulo the last prime: residues encrypted with it would be message plus error, unmasked.
+/// Such a key has no values modulo the last prime: residues encrypted with it would be message plus
+/// error, unmasked.
 #[test]
 fn a_key_of_fewer_primes_is_refused() {
     assert_refused(&ring(256, 3, 0, false), &ring(256, 2, 0, false));
@@ -359,7 +363,8 @@ fn a_key_of_the_same_primes_in_another_order_is_refused() {
     assert_refused(&p, &Parameters::without_security(literal).unwrap());
 }
 
-/// Such a key would leave the upper half of the coefficients' values unmasked. Primes of degree 256 serve 128, too.
+/// Such a key would leave the upper half of the coefficients' values unmasked. Primes of degree 256
+/// serve 128, too.
 #[test]
 fn a_key_of_another_degree_is_refused() {
     let p = ring(256, 2, 0, false);

@@ -83,7 +83,8 @@ pub(crate) fn unpack_polynomial(bytes: &[u8], unpacker: &Unpacker, values: &mut 
 
 /// Reads a tile and returns its largest number.
 fn unpack_tile(bytes: &[u8], bits: usize, values: &mut [u64; TILE]) -> u64 {
-    // Residues have at most 50 bits: with up to 7 bits of offset, the eight bytes from any residue's first hold it.
+    // Residues have at most 50 bits: with up to 7 bits of offset, the eight bytes from any
+    // residue's first hold it.
     let mut padded = [0; TILE * 50 / 8 + 8];
     padded[..bytes.len()].copy_from_slice(bytes);
     let mask = (1_u64 << bits) - 1;

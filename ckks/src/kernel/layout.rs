@@ -1,4 +1,5 @@
-//! Sizes that batches, weights and all arithmetic paths agree on, and the form in which weights are stored.
+//! Sizes that batches, weights and all arithmetic paths agree on, and the form in which weights are
+//! stored.
 
 /// Slots in a tile: the unit in which batches are stored and worked on. Four 512-bit vectors.
 pub const TILE: usize = 32;
@@ -9,7 +10,8 @@ pub(crate) const PANEL_ROWS: usize = 6;
 /// Words of the widest vector; all polynomials and tiles have a multiple of it.
 pub(crate) const LANES: usize = 8;
 
-/// Slots that paths on doubles work on together: two vectors of AVX2, four of NEON, so that six rows fill the registers.
+/// Slots that paths on doubles work on together: two vectors of AVX2, four of NEON, so that six
+/// rows fill the registers.
 pub(crate) const SLOT_GROUP: usize = 8;
 
 /// How a weight is stored in 64 bits.

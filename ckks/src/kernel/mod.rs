@@ -1,9 +1,9 @@
-//! The arithmetic of tiles and of polynomials modulo one prime: integer-matrix products, squares, and the steps of the
-//! transform and of key switching. Each path gives the same canonical residues to the last bit; which one runs is decided
-//! once, by what the processor has.
+//! The arithmetic of tiles and of polynomials modulo one prime: integer-matrix products, squares,
+//! and the steps of the transform and of key switching. Each path gives the same canonical residues
+//! to the last bit; which one runs is decided once, by what the processor has.
 //!
-//! A new instruction set is a folder here with a token and an [`ArithmeticPath`], and a variant of [`Kernel`]; the tests
-//! then run it against the others.
+//! A new instruction set is a folder here with a token and an [`ArithmeticPath`], and a variant of
+//! [`Kernel`]; the tests then run it against the others.
 
 mod aligned;
 pub(crate) mod bit_packing;
@@ -31,8 +31,8 @@ use portable::Portable;
 
 use crate::ring::modulus::{Factor, Modulus};
 
-/// An arithmetic path of this processor. Paths of special instructions hold a token, which exists only where the
-/// processor has them.
+/// An arithmetic path of this processor. Paths of special instructions hold a token, which exists
+/// only where the processor has them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
     /// Plain integers, on any processor.

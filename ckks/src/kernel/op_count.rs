@@ -3,8 +3,8 @@
 use super::Panels;
 
 impl Panels {
-    /// Counts the products made for one slot: one for every row and column of a panel, zeros that rows share panels for
-    /// included.
+    /// Counts the products made for one slot: one for every row and column of a panel, zeros that
+    /// rows share panels for included.
     pub fn products(&self) -> usize {
         let panels = self.groups().iter().flat_map(|g| g.panels.iter().map(move |p| g.columns.len() * p.rows.len()));
         panels.sum::<usize>() + self.singletons().columns().len()

@@ -1,5 +1,6 @@
-//! Integer weights arranged for the kernels: rows that read the same columns are worked on together, a few at a time, the
-//! others one by one, a window of columns at a time. The arrangement changes the order of the work, never the matrix.
+//! Integer weights arranged for the kernels: rows that read the same columns are worked on
+//! together, a few at a time, the others one by one, a window of columns at a time. The arrangement
+//! changes the order of the work, never the matrix.
 
 use std::collections::HashMap;
 
@@ -19,7 +20,8 @@ const WINDOW_SIZES: usize = MAX_COLUMNS.ilog2() as usize + 1;
 const MIN_DOUBLE_INTERVAL: usize = 4;
 /// A sum of doubles stays exact below this.
 const EXACT: u128 = 1 << 53;
-/// Panels in a group from which on an offset, which makes weights positive, costs less than sums with signs.
+/// Panels in a group from which on an offset, which makes weights positive, costs less than sums
+/// with signs.
 const OFFSET_PANELS: usize = 3;
 /// Fewer columns (log2) than this in a sum with signs cost more than an offset for a single panel.
 const SHORT_SIGNED_INTERVAL: usize = 4;
@@ -27,8 +29,8 @@ const SHORT_SIGNED_INTERVAL: usize = 4;
 /// Largest sums of absolute weights over aligned windows of 1, 2, 4, ... columns.
 type WindowNorms = [u64; WINDOW_SIZES];
 
-/// A sparse integer matrix in the order in which the kernels read it. All columns are below [`Self::columns`], and all
-/// rows below [`Self::rows`].
+/// A sparse integer matrix in the order in which the kernels read it. All columns are below
+/// [`Self::columns`], and all rows below [`Self::rows`].
 #[derive(Debug, Clone)]
 pub struct Panels {
     groups: Vec<Group>,
@@ -78,11 +80,12 @@ pub(crate) struct RowBlock {
 }
 
 impl Panels {
-    /// Arranges a matrix for one arithmetic path. `row(r)` gives the columns (ascending, below `columns`) and weights of
-    /// row `r`.
+    /// Arranges a matrix for one arithmetic path. `row(r)` gives the columns (ascending, below
+    /// `columns`) and weights of row `r`.
     ///
     /// # Errors
-    /// When a row's columns do not ascend, lie outside the matrix, or are not as many as its weights.
+    /// When a row's columns do not ascend, lie outside the matrix, or are not as many as its
+    /// weights.
     pub fn new<'a>(
         kernel: Kernel,
         rows: usize,
@@ -92,8 +95,8 @@ impl Panels {
         Self::for_residues(kernel, 0, rows, columns, row)
     }
 
-    /// Arranges a matrix as [`Self::new`] does, for residues of up to `bits` bits. Others are multiplied as exactly, but
-    /// maybe slower.
+    /// Arranges a matrix as [`Self::new`] does, for residues of up to `bits` bits. Others are
+    /// multiplied as exactly, but maybe slower.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -164,13 +167,16 @@ impl Panels {
         self.form.load(stored)
     }
 
-    /// How many columns, counted from a group's first, can be summed as doubles before a reduction: all of them, or a
-    /// power of two. `None` when the modulus and the weights are too large, or stored in the other form.
+    /// How many columns, counted from a group's first, can be summed as doubles before a reduction:
+    /// all of them, or a power of two. `None` when the modulus and the weights are too large, or
+    /// stored in the other form.
     pub(crate) fn double_reduction_interval(&self, q: Modulus) -> Option<usize> {
-        // A product of residues, reduced with a rounded quotient, exceeds q / 2 by at most q^2 / 2^53 (1.5 units in the
-        // last place of a quotient below q / 4, times q, and one more for what it started from).
+        // A product of residues, reduced with a rounded quotient, exceeds q / 2 by at most q^2 /
+        // 2^53 (1.5 units in the last place of a quotient below q / 4, times q, and one more for
+        // what it started from).
         let largest = u128::from(q.value() / 2) + (u128::from(q.value()).pow(2) >> 53) + 2;
-        // Besides the products: what the sum starts from, the bias, half the weights' sum, and what is added to.
+        // Besides the products: what the sum starts from, the bias, half the weights' sum, and what
+        // is added to.
         let fits = |norm: u64| (2 * u128::from(norm) + 4) * largest < 2 * EXACT;
         if self.form != WeightForm::Double {
             return None;
@@ -181,9 +187,10 @@ impl Panels {
         self.longest_window(fits).filter(|&n| n >= MIN_DOUBLE_INTERVAL)
     }
 
-    /// How many columns, counted from a group's first, can be summed modulo 2^52 so that the low 52 bits with their sign
-    /// are the sum: all of them, or a power of two. `None` when not even one product is as small, or products with
-    /// offsets do not fit 52 bits, or sums of rows not 62, or weights are stored in the other form.
+    /// How many columns, counted from a group's first, can be summed modulo 2^52 so that the low 52
+    /// bits with their sign are the sum: all of them, or a power of two. `None` when not even one
+    /// product is as small, or products with offsets do not fit 52 bits, or sums of rows not 62, or
+    /// weights are stored in the other form.
     pub(crate) fn signed_reduction_interval(&self, q: Modulus) -> Option<usize> {
         let fits = |norm: u64| u128::from(norm) * u128::from(q.value()) < 1 << 51;
         if self.form != WeightForm::Integer || q.bits() + self.weight_bits > 52 || !self.fits_64_bits(q) {
@@ -263,7 +270,8 @@ impl SharedColumns {
         norms
     }
 
-    /// Weights in the order in which kernels read them, in groups of as many columns as are summed at once.
+    /// Weights in the order in which kernels read them, in groups of as many columns as are summed
+    /// at once.
     fn pack<'a>(
         &self,
         form: WeightForm,
@@ -296,7 +304,8 @@ impl SharedColumns {
     }
 }
 
-/// What to add to each weight of a group so that none is negative; 0 where sums with signs cost less.
+/// What to add to each weight of a group so that none is negative; 0 where sums with signs cost
+/// less.
 fn choose_offset(form: WeightForm, panels: usize, norms: &WindowNorms, bits: u32, weight_bits: u32) -> i64 {
     let short = u128::from(norms[SHORT_SIGNED_INTERVAL]) << bits >= 1 << 51;
     match form {

@@ -1,5 +1,6 @@
-//! What every arithmetic path computes, and the operands that they share. [`super::Kernel`] checks lengths once; the
-//! paths then rely on them. [`super::portable`] defines the results, to which the others are equal to the last bit.
+//! What every arithmetic path computes, and the operands that they share. [`super::Kernel`] checks
+//! lengths once; the paths then rely on them. [`super::portable`] defines the results, to which the
+//! others are equal to the last bit.
 
 use super::aligned::Aligned;
 use super::layout::{PANEL_ROWS, SLOT_GROUP, TILE, WeightForm};
@@ -32,7 +33,8 @@ pub(crate) trait ArithmeticPath: Copy {
     /// `x = (x - y) factor`: one step of dividing by a prime, of which `factor` is the inverse.
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor);
 
-    /// `x = x factor + y`, where `y` are residues modulo the other prime, extended as by [`Self::base_extend`].
+    /// `x = x factor + y`, where `y` are residues modulo the other prime, extended as by
+    /// [`Self::base_extend`].
     fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]);
 }
 
@@ -55,7 +57,8 @@ pub(crate) struct TwistFactors {
 pub(crate) struct TileProduct<'a> {
     pub(crate) panels: &'a Panels,
     pub(crate) input: ProductInput<'a>,
-    /// Components of the product; element `e`, component `c` of a plain input is at `(e * components + c) * TILE`.
+    /// Components of the product; element `e`, component `c` of a plain input is at `(e *
+    /// components + c) * TILE`.
     pub(crate) input_components: usize,
     /// Components of the output's ciphertexts, at least those of the product.
     pub(crate) output_components: usize,
@@ -109,7 +112,8 @@ impl TileProduct<'_> {
         start..start + TILE
     }
 
-    /// Writes what has no product: rows without weights hold their bias, components that the input lacks are zero.
+    /// Writes what has no product: rows without weights hold their bias, components that the input
+    /// lacks are zero.
     pub(crate) fn write_rows_without_product(&self, output: &mut [u64]) {
         if self.accumulates {
             return;

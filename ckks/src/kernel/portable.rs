@@ -10,7 +10,8 @@ use crate::ring::modulus::{Factor, Modulus};
 pub(crate) struct Portable;
 
 impl ArithmeticPath for Portable {
-    // Measured with doubles on AVX2: few rows wait for loads or for their sums, many fill the multipliers.
+    // Measured with doubles on AVX2: few rows wait for loads or for their sums, many fill the
+    // multipliers.
     fn column_cost(self) -> [f64; PANEL_ROWS] {
         super::fma::COLUMN_COST
     }
@@ -65,7 +66,8 @@ impl ArithmeticPath for Portable {
     }
 }
 
-/// The product with plain integers, for weights and primes too large for another path, which only squares.
+/// The product with plain integers, for weights and primes too large for another path, which only
+/// squares.
 pub(crate) fn multiply(
     path: impl ArithmeticPath,
     q: Modulus,

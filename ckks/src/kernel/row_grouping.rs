@@ -1,5 +1,5 @@
-//! Which rows of a sparse matrix are worked on together: those that read nearly the same columns share loads, and pay
-//! for a zero weight where they differ.
+//! Which rows of a sparse matrix are worked on together: those that read nearly the same columns
+//! share loads, and pay for a zero weight where they differ.
 
 use std::cmp::Reverse;
 
@@ -16,8 +16,8 @@ pub(super) struct RowGroup {
     pub(super) columns: Vec<u32>,
 }
 
-/// Puts every row that has columns into exactly one group of at most [`PANEL_ROWS`]. `row(r)` gives the ascending columns
-/// of row `r`, all below `columns`.
+/// Puts every row that has columns into exactly one group of at most [`PANEL_ROWS`]. `row(r)` gives
+/// the ascending columns of row `r`, all below `columns`.
 pub(super) fn group_rows<'a>(
     kernel: Kernel,
     rows: usize,
@@ -47,7 +47,8 @@ pub(super) fn group_rows<'a>(
                 votes[r as usize] += 1;
             }
         }
-        // The closest first; among equals the order of the matrix, so that the result is always the same.
+        // The closest first; among equals the order of the matrix, so that the result is always the
+        // same.
         let closest = relatives.len().min(PANEL_ROWS - 1);
         if relatives.len() > closest {
             relatives.select_nth_unstable_by_key(closest, |&r| (Reverse(votes[r as usize]), r));

@@ -1,5 +1,5 @@
-//! Rows that share their columns with no other, cut into windows of columns so that what one window reads stays in the
-//! first-level cache while all rows pass.
+//! Rows that share their columns with no other, cut into windows of columns so that what one window
+//! reads stays in the first-level cache while all rows pass.
 
 use super::layout::WeightForm;
 
@@ -51,8 +51,8 @@ pub(crate) struct Segment<'a> {
 }
 
 impl SingletonRows {
-    /// Arranges the rows numbered `ids`, whose sums come after the first `first_sum`; `row` gives ascending columns, and
-    /// weights.
+    /// Arranges the rows numbered `ids`, whose sums come after the first `first_sum`; `row` gives
+    /// ascending columns, and weights.
     pub(super) fn new<'a>(
         ids: &[u32],
         first_sum: usize,

@@ -44,7 +44,8 @@ fn check(case: &Case, seed: u64) {
         }
     }
     if *accumulate {
-        // Accumulating products leave rows without weights, and components without input, as they are.
+        // Accumulating products leave rows without weights, and components without input, as they
+        // are.
         for (r, (cols, _)) in rows.iter().enumerate() {
             for c in 0..*oc {
                 if cols.is_empty() || c >= *ic {

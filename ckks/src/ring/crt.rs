@@ -2,8 +2,8 @@
 
 use crate::ring::modulus::Modulus;
 
-/// Reconstructs the integer of least absolute value with given residues, as the nearest `f64`. Mixed radix (Garner):
-/// exact until the last step, for any number of limbs.
+/// Reconstructs the integer of least absolute value with given residues, as the nearest `f64`.
+/// Mixed radix (Garner): exact until the last step, for any number of limbs.
 #[derive(Debug)]
 pub(crate) struct CrtReconstructor {
     moduli: Vec<Modulus>,
@@ -30,7 +30,8 @@ impl CrtReconstructor {
         Self { moduli, prefixes, inverses }
     }
 
-    /// The signed integer with these residues, one for each of the first moduli; `digits` is scratch.
+    /// The signed integer with these residues, one for each of the first moduli; `digits` is
+    /// scratch.
     pub(crate) fn reconstruct(&self, residues: &[u64], digits: &mut Vec<u64>) -> f64 {
         let limbs = residues.len();
         assert!((1..=self.moduli.len()).contains(&limbs), "{limbs} residues of {} moduli", self.moduli.len());
@@ -40,8 +41,9 @@ impl CrtReconstructor {
             let known = digits.iter().zip(&self.prefixes[k]).fold(0, |s, (&d, &p)| q.add(s, q.mul(q.reduce(d), p)));
             digits.push(q.mul(q.sub(r, known), self.inverses[k]));
         }
-        // x = d_0 + q_0 (d_1 + q_1 (...)) lies in 0..Q. A negative number -y is Q - y: in mixed radix its complement
-        // has digits q_k - 1 - d_k, and y is that plus one. This keeps small negative numbers exact.
+        // x = d_0 + q_0 (d_1 + q_1 (...)) lies in 0..Q. A negative number -y is Q - y: in mixed
+        // radix its complement has digits q_k - 1 - d_k, and y is that plus one. This keeps small
+        // negative numbers exact.
         let negative = digits[limbs - 1] > self.moduli[limbs - 1].value() / 2;
         let (mut value, mut weight) = (0.0, 1.0);
         for (&d, q) in digits.iter().zip(&self.moduli) {

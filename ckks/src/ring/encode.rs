@@ -1,6 +1,8 @@
-//! Encoding of N real slots as an integer element of the ring, and back. What does not fit is an error.
+//! Encoding of N real slots as an integer element of the ring, and back. What does not fit is an
+//! error.
 //!
-//! Slot m holds `a_0 + 2 sum_j a_j cos(pi j (2m + 1) / 2N)`, so decoding is a DCT-III and encoding a DCT-II.
+//! Slot m holds `a_0 + 2 sum_j a_j cos(pi j (2m + 1) / 2N)`, so decoding is a DCT-III and encoding
+//! a DCT-II.
 
 use std::sync::Arc;
 

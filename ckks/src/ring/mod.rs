@@ -1,5 +1,5 @@
-//! The ring: residues modulo one prime, the transform between coefficients and values, random elements, the encoding of
-//! slots, and the reconstruction of integers.
+//! The ring: residues modulo one prime, the transform between coefficients and values, random
+//! elements, the encoding of slots, and the reconstruction of integers.
 
 pub(crate) mod crt;
 pub(crate) mod encode;

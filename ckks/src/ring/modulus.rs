@@ -1,5 +1,5 @@
-//! Arithmetic modulo one prime below 2^50: canonical residues in, canonical residues out. Whole polynomials and tiles
-//! have kernels of their own.
+//! Arithmetic modulo one prime below 2^50: canonical residues in, canonical residues out. Whole
+//! polynomials and tiles have kernels of their own.
 
 /// A prime modulus below 2^50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

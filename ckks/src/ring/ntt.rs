@@ -1,11 +1,12 @@
-//! The number-theoretic transform of the conjugate-invariant ring: a fold, a twist, and the negacyclic transform of
-//! `tfhe-ntt`, which only this file names. All residues are canonical.
+//! The number-theoretic transform of the conjugate-invariant ring: a fold, a twist, and the
+//! negacyclic transform of `tfhe-ntt`, which only this file names. All residues are canonical.
 //!
-//! An element is `a_0 + sum_{j=1}^{N-1} a_j (X^j + X^-j)` with `X^2N = -1`. Let `z` be a primitive 4N-th root of unity
-//! modulo q and `i = z^N`. Then `h_j = (a_j - i a_(N-j)) z^-j` (and `h_0 = a_0`) is a polynomial modulo `Y^N + 1`
-//! whose transform holds the values of the element at the odd powers of a root, where products are pointwise.
-//! (Kim and Song 2018, "Approximate Homomorphic Encryption over the Conjugate-invariant Ring"; the inverse is
-//! `a_j = (h_j z^j - h_(N-j) z^-j) / 2`.)
+//! An element is `a_0 + sum_{j=1}^{N-1} a_j (X^j + X^-j)` with `X^2N = -1`. Let `z` be a primitive
+//! 4N-th root of unity modulo q and `i = z^N`. Then `h_j = (a_j - i a_(N-j)) z^-j` (and `h_0 =
+//! a_0`) is a polynomial modulo `Y^N + 1` whose transform holds the values of the element at the
+//! odd powers of a root, where products are pointwise. (Kim and Song 2018, "Approximate Homomorphic
+//! Encryption over the Conjugate-invariant Ring"; the inverse is `a_j = (h_j z^j - h_(N-j) z^-j) /
+//! 2`.)
 
 use tfhe_ntt::prime64::Plan;
 

@@ -1,5 +1,5 @@
-//! Random ring elements: secret ones (ternary, centred binomial) from ChaCha20, public uniform ones from AES in counter
-//! mode, so that no stream serves both.
+//! Random ring elements: secret ones (ternary, centred binomial) from ChaCha20, public uniform ones
+//! from AES in counter mode, so that no stream serves both.
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes256, Block};
@@ -11,7 +11,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
-/// Variance of the error: a centred binomial with 21 coins a side (standard deviation 3.24), the default of SEAL.
+/// Variance of the error: a centred binomial with 21 coins a side (standard deviation 3.24), the
+/// default of SEAL.
 pub(crate) const ERROR_VARIANCE: f64 = 10.5;
 /// Variance of a ternary secret's coefficients, uniform over -1, 0, 1.
 pub(crate) const SECRET_VARIANCE: f64 = 2.0 / 3.0;
@@ -39,8 +40,9 @@ impl SecretRng {
         Ok(Self(ChaCha20Rng::from_seed(*seed)))
     }
 
-    /// Makes an INSECURE source: the same seed gives the same keys and the same noise. For tests and for reproducing figures. Sources
-    /// for different purposes (the first 24 bytes count) are independent.
+    /// Makes an INSECURE source: the same seed gives the same keys and the same noise. For tests
+    /// and for reproducing figures. Sources for different purposes (the first 24 bytes count) are
+    /// independent.
     pub fn insecure(seed: u64, purpose: &str) -> Self {
         let mut full = [0; 32];
         for (to, from) in full.iter_mut().zip(seed.to_le_bytes().into_iter().chain(purpose.bytes())) {
@@ -117,8 +119,9 @@ impl SecretRngs {
     }
 }
 
-/// The uniform elements that a public seed stands for: AES-256 in counter mode with the seed as its key, as FrodoKEM
-/// expands its matrix. Any slot can be had without those before it. The same on every machine: part of the file format.
+/// The uniform elements that a public seed stands for: AES-256 in counter mode with the seed as its
+/// key, as FrodoKEM expands its matrix. Any slot can be had without those before it. The same on
+/// every machine: part of the file format.
 pub(crate) struct Uniform(Aes256);
 
 impl Uniform {
@@ -280,7 +283,8 @@ mod tests {
         assert!((below - 10_000.0).abs() < 5.0 * 5_000.0_f64.sqrt(), "{below}");
     }
 
-    /// Counter 0 under an all-zero key: the first block of AES-256, as published with the cipher's test vectors.
+    /// Counter 0 under an all-zero key: the first block of AES-256, as published with the cipher's
+    /// test vectors.
     #[test]
     fn the_stream_is_the_standard_cipher() {
         let q = Modulus::new((1 << 50) - 27);

@@ -1,8 +1,10 @@
-//! Arithmetic modulo one prime on vectors of doubles, for processors with fused multiply-and-add (AVX2 with FMA, NEON).
-//! Residues are integers held as doubles of least absolute value; every function says how large its results are.
+//! Arithmetic modulo one prime on vectors of doubles, for processors with fused multiply-and-add
+//! (AVX2 with FMA, NEON). Residues are integers held as doubles of least absolute value; every
+//! function says how large its results are.
 //!
-//! Products of two residues are reduced as `h = a b` rounded, `l = a b - h` exact, `t = round(h / q)`, `(h - t q) + l`, which
-//! is exact for q < 2^50 (Shoup's NTL; van der Hoeven, Lecerf, Quintin 2016, "Modular SIMD arithmetic in Mathemagix").
+//! Products of two residues are reduced as `h = a b` rounded, `l = a b - h` exact, `t = round(h /
+//! q)`, `(h - t q) + l`, which is exact for q < 2^50 (Shoup's NTL; van der Hoeven, Lecerf, Quintin
+//! 2016, "Modular SIMD arithmetic in Mathemagix").
 
 use pulp::Simd;
 

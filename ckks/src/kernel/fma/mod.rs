@@ -1,5 +1,5 @@
-//! The path of fused multiply-and-add on doubles: AVX2 with FMA, or NEON. Weights are small and residues below 2^50, so
-//! that every sum is an exact integer.
+//! The path of fused multiply-and-add on doubles: AVX2 with FMA, or NEON. Weights are small and
+//! residues below 2^50, so that every sum is an exact integer.
 
 mod field;
 mod poly_ops;
@@ -12,8 +12,8 @@ use super::path::{ArithmeticPath, BaseChange, ProductWorkspace, TileProduct, Twi
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
 
-/// Cycles of a column of a panel of 1, 2, ... rows, measured on AVX2: few rows wait for loads or for their own sums, many
-/// fill the multipliers.
+/// Cycles of a column of a panel of 1, 2, ... rows, measured on AVX2: few rows wait for loads or
+/// for their own sums, many fill the multipliers.
 pub(crate) const COLUMN_COST: [f64; PANEL_ROWS] = [5.5, 16.0, 16.0, 17.0, 20.5, 24.0];
 
 #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,5 @@
-//! Operations on residues with doubles: squares of tiles, and the steps of the transform and of key switching on whole
-//! polynomials. Lengths were checked where the path was chosen.
+//! Operations on residues with doubles: squares of tiles, and the steps of the transform and of key
+//! switching on whole polynomials. Lengths were checked where the path was chosen.
 
 use pulp::{Simd, WithSimd};
 
@@ -60,7 +60,8 @@ impl WithSimd for MultiplyAdd<'_> {
     }
 }
 
-/// See [`ArithmeticPath::twist`]; `mirror` is the reversed polynomial, its first coefficient in front.
+/// See [`ArithmeticPath::twist`]; `mirror` is the reversed polynomial, its first coefficient in
+/// front.
 pub(super) struct Twist<'a> {
     pub(super) q: Modulus,
     pub(super) factors: &'a TwistFactors,

@@ -1,10 +1,11 @@
 //! Integer-matrix products with fused multiply-and-add of doubles.
 //!
-//! Exactness. An integer below 2^53 in absolute value is a double, and a fused multiply-and-add whose exact result is
-//! such an integer returns it. Sums start from a reduced one and run over so many columns that with the bias they stay
-//! below 2^53 ([`Panels::double_reduction_interval`]); then they are reduced. Residues are shifted by `h = (q - 1) / 2`
-//! rather than centred one by one; the sum then lacks `h sum w`, which is `-sum w / 2` modulo q or, for an odd sum,
-//! `h - (sum w - 1) / 2`.
+//! Exactness. An integer below 2^53 in absolute value is a double, and a fused multiply-and-add
+//! whose exact result is such an integer returns it. Sums start from a reduced one and run over so
+//! many columns that with the bias they stay below 2^53 ([`Panels::double_reduction_interval`]);
+//! then they are reduced. Residues are shifted by `h = (q - 1) / 2` rather than centred one by one;
+//! the sum then lacks `h sum w`, which is `-sum w / 2` modulo q or, for an odd sum, `h - (sum w -
+//! 1) / 2`.
 
 use std::slice::Chunks;
 
@@ -233,7 +234,8 @@ impl<S: Simd> Terms<'_, S> {
         }
     }
 
-    /// Rows that share their columns with no other: all slots at once, so that a weight is read once.
+    /// Rows that share their columns with no other: all slots at once, so that a weight is read
+    /// once.
     #[inline(always)]
     fn add_singletons<const V: usize>(&self, singletons: &SingletonRows, sums: &mut [[f64; SLOT_GROUP]]) {
         let f = &self.f;

@@ -26,39 +26,46 @@ impl ArithmeticPath for Ifma {
 
     fn multiply(self, q: Modulus, product: &TileProduct<'_>, workspace: &mut ProductWorkspace, output: &mut [u64]) {
         match product.panels.signed_reduction_interval(q) {
-            // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function enables.
+            // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the
+            // function enables.
             Some(interval) => unsafe { product::multiply(q, product, interval, workspace, output) },
             None => portable::multiply(self, q, product, workspace, output),
         }
     }
 
     fn square(self, q: Modulus, input: &[u64], output: &mut [u64]) {
-        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function enables.
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
         unsafe { poly_ops::square(q, input, output) }
     }
 
     fn multiply_add(self, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
-        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function enables.
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
         unsafe { poly_ops::multiply_add(q, accumulator, a, b) }
     }
 
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
-        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function enables.
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
         unsafe { poly_ops::twist(q, factors, a) }
     }
 
     fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]) {
-        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function enables.
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
         unsafe { poly_ops::base_extend(change, from, to) }
     }
 
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
-        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function enables.
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
         unsafe { poly_ops::mod_down_step(q, x, y, factor) }
     }
 
     fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
-        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function enables.
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
         unsafe { poly_ops::scale_add_extended(change, x, factor, y) }
     }
 }

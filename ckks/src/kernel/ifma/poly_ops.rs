@@ -1,5 +1,5 @@
-//! Operations on residues: squares of tiles, and the steps of the transform and of key switching on whole polynomials.
-//! Lengths were checked where the path was chosen.
+//! Operations on residues: squares of tiles, and the steps of the transform and of key switching on
+//! whole polynomials. Lengths were checked where the path was chosen.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_cmpgt_epu64_mask, _mm512_maskz_mov_epi64, _mm512_permutexvar_epi64,
@@ -46,7 +46,8 @@ pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[
 pub(super) fn twist(q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
     let r = Reducer::new(q);
     let n = a.len();
-    // Eight coefficients from `j` and their mirror images, which end at `n - j`, as long as they do not meet.
+    // Eight coefficients from `j` and their mirror images, which end at `n - j`, as long as they do
+    // not meet.
     let mut j = 1;
     while j + LANES <= n / 2 {
         let k = n - j - (LANES - 1);

@@ -1,10 +1,13 @@
-//! Integer-matrix products with AVX-512 IFMA: 52-bit products summed lazily in 64-bit lanes, reduced once.
+//! Integer-matrix products with AVX-512 IFMA: 52-bit products summed lazily in 64-bit lanes,
+//! reduced once.
 //!
-//! Exactness. Residues have k bits, weights b with their sign, k + b <= 52. With an offset of 2^(b-1) weights are never
-//! negative, the low product is the whole product, and up to 4096 of them fit 64 bits; the offset's share, 2^(b-1) times
-//! the sum of the inputs, is subtracted before reducing. Without one, low products are right modulo 2^52, and so is their
-//! sum, which over so many columns that it stays below 2^51 in absolute value ([`Panels::signed_reduction_interval`]) is
-//! its low 52 bits with their sign. Either way what remains is the signed sum, below 2^61 in absolute value.
+//! Exactness. Residues have k bits, weights b with their sign, k + b <= 52. With an offset of
+//! 2^(b-1) weights are never negative, the low product is the whole product, and up to 4096 of them
+//! fit 64 bits; the offset's share, 2^(b-1) times the sum of the inputs, is subtracted before
+//! reducing. Without one, low products are right modulo 2^52, and so is their sum, which over so
+//! many columns that it stays below 2^51 in absolute value ([`Panels::signed_reduction_interval`])
+//! is its low 52 bits with their sign. Either way what remains is the signed sum, below 2^61 in
+//! absolute value.
 #![expect(
     unsafe_code,
     reason = "inputs are read without bounds checks, of which one per column would cost a few percent"
@@ -91,7 +94,8 @@ impl<'a> Inputs<'a> {
     #[target_feature(enable = "avx512f")]
     unsafe fn tile(&self, column: u32) -> TileVectors {
         let start = column as usize * self.stride;
-        // SAFETY: the tile of any input ends within `words`, as `new` has asserted, and loads need no alignment.
+        // SAFETY: the tile of any input ends within `words`, as `new` has asserted, and loads need
+        // no alignment.
         std::array::from_fn(|v| unsafe { _mm512_loadu_si512(self.words.as_ptr().add(start + LANES * v).cast()) })
     }
 }

@@ -1,4 +1,5 @@
-//! Arithmetic modulo one prime on vectors of eight residues: Barrett and Shoup reduction with 52-bit products.
+//! Arithmetic modulo one prime on vectors of eight residues: Barrett and Shoup reduction with
+//! 52-bit products.
 #![expect(unsafe_code, reason = "loads and stores of vectors, each from or to an array of eight words")]
 
 use std::arch::x86_64::{
@@ -17,7 +18,8 @@ pub(super) struct Reducer {
     q: __m512i,
     twice_q: __m512i,
     mask: __m512i,
-    /// `floor(2^(51 + k) / q)`, for sums below 2^63, of which the low k - 1 bits are dropped; q has k bits.
+    /// `floor(2^(51 + k) / q)`, for sums below 2^63, of which the low k - 1 bits are dropped; q has
+    /// k bits.
     sum_factor: __m512i,
     sum_shift: __m512i,
     /// `floor(2^(50 + k) / q)`, for products, of which the low k - 2 bits are dropped.
@@ -44,8 +46,8 @@ impl Reducer {
         }
     }
 
-    /// `x mod q` for `x < 2^63`. The estimated quotient is at most 3 too small: one for each of the two truncated
-    /// factors and one for the truncated product.
+    /// `x mod q` for `x < 2^63`. The estimated quotient is at most 3 too small: one for each of the
+    /// two truncated factors and one for the truncated product.
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn reduce(&self, x: __m512i) -> __m512i {
         let high = _mm512_srlv_epi64(x, self.sum_shift);
@@ -100,7 +102,8 @@ impl Reducer {
         _mm512_min_epu64(d, _mm512_add_epi64(d, self.q))
     }
 
-    /// `x w mod q` for `x < 2^52`, with `quotient = floor(2^52 w / q)` (Shoup): one quotient at most one too small.
+    /// `x w mod q` for `x < 2^52`, with `quotient = floor(2^52 w / q)` (Shoup): one quotient at
+    /// most one too small.
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn shoup(&self, x: __m512i, w: __m512i, quotient: __m512i) -> __m512i {
         let estimate = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, quotient);

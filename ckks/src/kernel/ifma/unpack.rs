@@ -26,7 +26,8 @@ pub(crate) struct ByteShuffle {
 }
 
 impl ByteShuffle {
-    /// For residues of at most 50 bits; `None` for wider ones, and on processors without the instructions.
+    /// For residues of at most 50 bits; `None` for wider ones, and on processors without the
+    /// instructions.
     pub(crate) fn new(bits: u32) -> Option<Self> {
         let token = Vbmi::try_new().filter(|_| bits <= 50)?;
         let first = |i: usize| i * bits as usize / 8;
@@ -42,7 +43,8 @@ impl ByteShuffle {
     pub(crate) fn unpack(&self, bytes: &[u8], values: &mut [u64; TILE]) -> u64 {
         assert_eq!(bytes.len(), self.bits as usize * (TILE / 8), "bytes of a tile of {} bits", self.bits);
         let _proof = self.token;
-        // SAFETY: the token proves that the processor has AVX-512 F, BW and VBMI, all that the function enables.
+        // SAFETY: the token proves that the processor has AVX-512 F, BW and VBMI, all that the
+        // function enables.
         unsafe { self.unpack_tile(bytes, values) }
     }
 
@@ -56,7 +58,8 @@ impl ByteShuffle {
         // Eight residues fill exactly as many bytes as each has bits.
         let chunks = bytes.chunks_exact(self.bits as usize);
         for (from, to) in chunks.zip(values.as_chunks_mut::<LANES>().0) {
-            // SAFETY: the mask selects the first `bits` bytes, which are those of the chunk; masked bytes are not read.
+            // SAFETY: the mask selects the first `bits` bytes, which are those of the chunk; masked
+            // bytes are not read.
             let word = unsafe { _mm512_maskz_loadu_epi8((1 << self.bits) - 1, from.as_ptr().cast()) };
             let spread = _mm512_srlv_epi64(_mm512_permutexvar_epi8(indices, word), shifts);
             let residues = _mm512_and_si512(spread, mask);
