@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::console::{self, Console};
 use crate::interrupt;
-use crate::progress::{Training, Work};
+use crate::progress::{TrainingProgress, WorkProgress};
 
 /// What the user wants of every subcommand.
 pub(crate) struct Settings {
@@ -78,11 +78,11 @@ impl Reporter for Context {
     }
 
     fn training(&self) -> Box<dyn Observer + '_> {
-        Box::new(Training::new(&self.console))
+        Box::new(TrainingProgress::new(&self.console))
     }
 
     fn progress(&self) -> Box<dyn Progress + '_> {
-        Box::new(Work::new(&self.console))
+        Box::new(WorkProgress::new(&self.console))
     }
 
     fn stop(&self) -> &AtomicBool {

@@ -47,13 +47,13 @@ impl Part {
         let split: Split = self.split.parse()?;
         let all = dataset.split(split);
         let images = self.limit.map_or_else(|| all.clone(), |n| all.take(n));
-        match images.is_empty() {
-            true => Err(Exit::BadInput.because(format!(
+        if images.is_empty() {
+            return Err(Exit::BadInput.because(format!(
                 "data set {}: no image in the {split} split; choose another with --split, and --limit of at least 1",
                 dataset.name()
-            ))),
-            false => Ok(images),
+            )));
         }
+        Ok(images)
     }
 }
 

@@ -59,13 +59,13 @@ pub(crate) fn classify(error: &anyhow::Error) -> Exit {
 /// `error: ...`, then each cause that says something new.
 fn text(error: &anyhow::Error, exit: Exit) -> String {
     let start = if exit == Exit::Interrupted { "interrupted" } else { "error" };
-    let mut said = error.to_string();
-    let mut text = format!("{start}: {said}\n");
+    let mut shown = error.to_string();
+    let mut text = format!("{start}: {shown}\n");
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        if !said.contains(&cause) {
+        if !shown.contains(&cause) {
             text.push_str(&format!("  cause: {cause}\n"));
-            said.push_str(&cause);
+            shown.push_str(&cause);
         }
     }
     text
@@ -117,7 +117,7 @@ fn of_file(error: &beaa_ir::Error) -> Exit {
 
 fn of_import(error: &beaa_import::Error) -> Exit {
     match error {
-        beaa_import::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
+        beaa_import::Error::File(error) => of_file(error),
         _ => Exit::BadInput,
     }
 }
@@ -139,8 +139,8 @@ fn of_runtime(error: &beaa_runtime::Error) -> Option<Exit> {
     use beaa_runtime::Error;
     match error {
         Error::File(error) => Some(of_file(error)),
-        // The scheme refuses operands and parameters that came from files.
-        Error::Mismatch { .. } | Error::Input { .. } | Error::Scheme(_) => Some(Exit::BadInput),
+        // All others are about keys, images and ciphertexts that came from files.
+        _ => Some(Exit::BadInput),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use beaa_datasets::{Images, read_picture};
+use beaa_datasets::{Images, read_image_file};
 
 use crate::exit::Exit;
 
@@ -14,7 +14,7 @@ pub(crate) fn read(paths: &[PathBuf], shape: [usize; 3]) -> Result<(Images, Vec<
     let files = list(paths)?;
     let mut pixels = Vec::new();
     for file in &files {
-        pixels.extend(read_picture(file, shape)?);
+        pixels.extend(read_image_file(file, shape)?);
     }
     let images = Images::new("pictures", shape, pixels, vec![0; files.len()])?;
     Ok((images, files))

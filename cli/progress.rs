@@ -13,7 +13,7 @@ use crate::console::Console;
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Shows work that counts steps; begun work may begin other work inside.
-pub(crate) struct Work {
+pub(crate) struct WorkProgress {
     console: Console,
     running: Mutex<Vec<Running>>,
 }
@@ -23,11 +23,11 @@ struct Running {
     steps: u64,
     done: u64,
     started: Instant,
-    said: Instant,
+    last_line: Instant,
     bar: Option<ProgressBar>,
 }
 
-impl Work {
+impl WorkProgress {
     /// Nothing running yet.
     pub(crate) fn new(console: &Console) -> Self {
         Self { console: console.clone(), running: Mutex::new(Vec::new()) }
@@ -39,7 +39,7 @@ impl Work {
     }
 }
 
-impl beaa_runtime::Progress for Work {
+impl beaa_runtime::Progress for WorkProgress {
     fn begin(&self, what: &str, steps: u64) {
         let bar = self.console.bars().map(|bars| {
             let bar = bars.add(ProgressBar::new(steps).with_style(style("{msg:24} {wide_bar} {pos}/{len} {elapsed}")));
@@ -48,7 +48,7 @@ impl beaa_runtime::Progress for Work {
             bar
         });
         let now = Instant::now();
-        self.running().push(Running { what: what.to_owned(), steps, done: 0, started: now, said: now, bar });
+        self.running().push(Running { what: what.to_owned(), steps, done: 0, started: now, last_line: now, bar });
     }
 
     fn advance(&self, steps: u64) {
@@ -56,8 +56,8 @@ impl beaa_runtime::Progress for Work {
             work.done += steps;
             match &work.bar {
                 Some(bar) => bar.inc(steps),
-                None if work.said.elapsed() >= BETWEEN_LINES => {
-                    work.said = Instant::now();
+                None if work.last_line.elapsed() >= BETWEEN_LINES => {
+                    work.last_line = Instant::now();
                     self.console.note(format_args!("{}: {} of {}", work.what, work.done, work.steps));
                 }
                 None => {}
@@ -77,7 +77,7 @@ impl beaa_runtime::Progress for Work {
 }
 
 /// Shows a training run.
-pub(crate) struct Training {
+pub(crate) struct TrainingProgress {
     console: Console,
     bar: Option<ProgressBar>,
     epochs: usize,
@@ -86,7 +86,7 @@ pub(crate) struct Training {
     started: Instant,
 }
 
-impl Training {
+impl TrainingProgress {
     /// Nothing running yet.
     pub(crate) fn new(console: &Console) -> Self {
         let started = Instant::now();
@@ -149,7 +149,7 @@ impl Training {
     }
 }
 
-impl Observer for Training {
+impl Observer for TrainingProgress {
     fn event(&mut self, event: &Event) {
         match event {
             Event::PhaseStart { phase, epochs, steps_per_epoch } => self.start(*phase, *epochs, *steps_per_epoch),
@@ -164,7 +164,7 @@ impl Observer for Training {
 }
 
 /// A bar left behind by an interruption or an error would stay on the screen.
-impl Drop for Training {
+impl Drop for TrainingProgress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.abandon();

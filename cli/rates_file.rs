@@ -19,8 +19,8 @@ pub(crate) struct Rates {
 impl Rates {
     /// Where rates are read from and written to; `None` where the system has no place for them.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        let own = || directories::ProjectDirs::from("", "", "beaa").map(|d| d.cache_dir().join("machine.json"));
-        self.machine.clone().or_else(own)
+        let default = || directories::ProjectDirs::from("", "", "beaa").map(|d| d.cache_dir().join("machine.json"));
+        self.machine.clone().or_else(default)
     }
 
     /// The rates of the file; the built-in ones if there is none and none was named.

@@ -1,3 +1,58 @@
 //! Encrypted inference of neural networks in batches: train, compile, encrypt, run, decrypt.
 //!
-//! This package is a library and, with the feature `command`, the command `beaa`.
+//! A hospital has images, a company has a network, and neither shows them to the other. The company compiles its network
+//! into a [`Program`] of homomorphic operations and publishes the program's [`Signature`]. The hospital, the [`Client`],
+//! encrypts thousands of images in one batch; the company, the [`Server`], runs the program on the ciphertexts; the hospital
+//! decrypts the answers.
+//!
+//! ```
+//! use beaa::{Client, CompileOptions, ImageMajor, Model, Server, classify, compile};
+//!
+//! # fn main() -> beaa::Result<()> {
+//! // The company.
+//! let model = Model::load("tests/data/v2/model.safetensors")?;
+//! let program = compile(&model, &CompileOptions { batch: 16, logit_error: 0.01, ..Default::default() })?;
+//! // The hospital: two images of 1 x 2 x 2 pixels.
+//! let (client, evaluation_key) = Client::new(program.signature())?;
+//! let pixels = ImageMajor::new(2, 4, vec![0, 0, 0, 0, 250, 250, 250, 250])?;
+//! let images = client.signature().normalise(&pixels)?;
+//! let encrypted = client.encrypt(&images)?;
+//! // The company sees the evaluation key and the ciphertexts.
+//! let answer = Server::new(program)?.run(&evaluation_key, &encrypted)?;
+//! // The hospital.
+//! let logits = client.decrypt(&answer)?;
+//! assert_eq!(classify(&logits), classify(&model.evaluate(&images)?));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything that travels has `save` and `load`; `examples/client_server.rs` runs both sides in processes of their own.
+//! Only this library makes promises about its interface; the crates named `beaa-*` are internal.
+//!
+//! # Features
+//!
+//! * `train` (default): training, which needs Burn.
+//! * `tfhe` (default): the command's second backend, for single images.
+//! * `command` (default): the command `beaa`. A program that only uses the library turns the default features off.
+
+mod client;
+mod data;
+mod error;
+mod model;
+mod program;
+mod server;
+#[cfg(feature = "train")]
+mod training;
+mod verify;
+
+pub use beaa_ir::images::ImageMajor;
+pub use beaa_runtime::{Progress, Silent};
+pub use client::Client;
+pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
+pub use error::{Error, Result, Source, UnsupportedPart};
+pub use model::{ImportOptions, Model};
+pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};
+pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};
+#[cfg(feature = "train")]
+pub use training::{Event, Experiment, Observer, Trained, Training, train};
+pub use verify::{LayerError, Verification, verify};

@@ -1,4 +1,5 @@
-//! `beaa bench` as a user sees it: quick runs, the file of rates, the page. Must never assert a time.
+//! `beaa bench` as a user sees it: quick runs, the file of rates, the page. Must never assert a
+//! time.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -82,7 +83,8 @@ fn a_network_is_measured_whole_and_written_into_a_page() {
     assert!(network["largest_error"].as_f64().unwrap() < network["allowed_error"].as_f64().unwrap());
     let parts = network["parts"].as_array().unwrap();
     let products: u64 = parts.iter().map(|p| p["products"].as_u64().unwrap()).sum();
-    // At least the products of the network for every slot, once for each of two components and one limb.
+    // At least the products of the network for every slot, once for each of two components and one
+    // limb.
     assert!(products > 2 * 8192 * 100_000, "{products}");
     for figure in ["run", "run_threads", "encrypt", "decrypt"] {
         assert!(network[figure]["minimum"].as_f64().unwrap() > 0.0, "{figure}");

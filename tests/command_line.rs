@@ -1,5 +1,5 @@
-//! The command as a user sees it: help, exit codes, messages, and the whole way through files in separate processes. Must
-//! never reach into the crates: whatever is checked here, a user can check.
+//! The command as a user sees it: help, exit codes, messages, and the whole way through files in separate processes. It
+//! uses no crate: whatever is checked here, a user can check.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -322,7 +322,7 @@ fn verification_holds_for_program_and_model() {
 fn seeds_repeat_everything_and_are_called_insecure() {
     let Files { program, .. } = files();
     let folder = folder("seeds");
-    let mut made = Vec::new();
+    let mut files_by_seed = Vec::new();
     for name in ["a", "b", "c"] {
         let keys = folder.join(name);
         let seed = if name == "c" { "6" } else { "5" };
@@ -332,9 +332,13 @@ fn seeds_repeat_everything_and_are_called_insecure() {
         let key = keys.join("secret.key");
         let set = ["--data-set", "pneumoniamnist", "--limit", "2", "--seed", seed];
         good(&[&["encrypt", text(program), "--key", text(&key), "-o", text(&input)][..], &set].concat());
-        made.push((std::fs::read(key).unwrap(), std::fs::read(input).unwrap()));
+        files_by_seed.push((std::fs::read(key).unwrap(), std::fs::read(input).unwrap()));
     }
-    assert!(made[0] == made[1] && made[0].0 != made[2].0 && made[0].1 != made[2].1);
+    assert!(
+        files_by_seed[0] == files_by_seed[1]
+            && files_by_seed[0].0 != files_by_seed[2].0
+            && files_by_seed[0].1 != files_by_seed[2].1
+    );
 }
 
 #[test]
@@ -345,7 +349,7 @@ fn pictures_are_encrypted_like_data_sets() {
         image::GrayImage::from_pixel(50, 40, image::Luma([shade])).save(folder.join(name)).unwrap();
     }
     let (input, output) = (folder.join("in.ct"), folder.join("out.ct"));
-    let made = json(&[
+    let encrypted = json(&[
         "encrypt",
         text(program),
         "--key",
@@ -356,7 +360,7 @@ fn pictures_are_encrypted_like_data_sets() {
         text(&input),
         "--json",
     ]);
-    assert_eq!(made["images"], 2);
+    assert_eq!(encrypted["images"], 2);
     let report = folder.join("run.json");
     good(&[
         "run",

@@ -31,7 +31,7 @@ fn bad(code: i32, words: &[&str], arguments: &[&str]) {
     }
 }
 
-fn place(name: &str) -> PathBuf {
+fn output(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("import");
     std::fs::create_dir_all(&folder).unwrap();
     folder.join(name)
@@ -39,7 +39,7 @@ fn place(name: &str) -> PathBuf {
 
 #[test]
 fn an_onnx_file_becomes_a_program_that_verifies() {
-    let (model, program) = (place("cryptonets.safetensors"), place("cryptonets.beaa"));
+    let (model, program) = (output("cryptonets.safetensors"), output("cryptonets.beaa"));
     let (model, program) = (model.to_str().unwrap(), program.to_str().unwrap());
     let network = format!("{DATA}/cryptonets.dynamo.onnx");
     let normalised = ["--mean", "0.5", "--std", "0.25", "--name", "imported"];
@@ -55,7 +55,7 @@ fn an_onnx_file_becomes_a_program_that_verifies() {
 
 #[test]
 fn without_samples_the_command_says_what_follows() {
-    let model = place("plain.safetensors");
+    let model = output("plain.safetensors");
     let record = good(&["import", &format!("{DATA}/grouped.classic.onnx"), "-o", model.to_str().unwrap()]);
     let notes = record["notes"].to_string();
     assert!(notes.contains("interval arithmetic") && notes.contains("--mean"), "{notes}");
@@ -64,7 +64,7 @@ fn without_samples_the_command_says_what_follows() {
 
 #[test]
 fn a_state_dictionary_needs_its_architecture() {
-    let (network, model) = (format!("{DATA}/residual.state.safetensors"), place("residual.safetensors"));
+    let (network, model) = (format!("{DATA}/residual.state.safetensors"), output("residual.safetensors"));
     let import = ["import", &network, "-o", model.to_str().unwrap()];
     bad(2, &["--architecture"], &import);
     let record = good(&[&import[..], &["--architecture", &format!("{DATA}/residual.architecture.json")]].concat());
@@ -74,7 +74,7 @@ fn a_state_dictionary_needs_its_architecture() {
 
 #[test]
 fn what_cannot_be_imported_is_listed_with_remedies() {
-    let out = place("never.safetensors");
+    let out = output("never.safetensors");
     let out = out.to_str().unwrap();
     let network = format!("{DATA}/unsupported.classic.onnx");
     let words = ["3 of its parts", "`/Sigmoid` (Sigmoid)", "`/MaxPool` (MaxPool)", "`/Tanh` (Tanh)", "average pooling"];

@@ -1,4 +1,5 @@
-//! The pages are true: the commands of README.md run as printed, and every link and path of any page leads somewhere.
+//! The pages are true: the commands of README.md run as printed, and every link and path of any
+//! page leads somewhere.
 
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -96,12 +97,6 @@ fn text_of(page: &Path) -> String {
     std::fs::read_to_string(root().join(page)).unwrap()
 }
 
-/// The lines of a page that are prose: no tables, whose rows cannot be broken, and no code.
-fn prose(text: &str) -> impl Iterator<Item = &str> {
-    let outside = text.split("\n```").enumerate().filter(|(i, _)| i % 2 == 0).map(|(_, block)| block);
-    outside.flat_map(str::lines).filter(|l| !l.starts_with('|'))
-}
-
 #[test]
 fn every_link_leads_to_a_file() {
     for page in pages() {
@@ -143,12 +138,15 @@ fn every_path_in_backticks_exists() {
 }
 
 #[test]
-fn prose_fits_a_window() {
-    for page in pages() {
-        for line in prose(&text_of(&page)) {
-            assert!(line.chars().count() <= 120, "{}: over 120 columns: {line}", page.display());
-        }
-    }
+fn the_library_example_is_the_one_that_runs() {
+    let text = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let documented: Vec<&str> = text.lines().map_while(|l| l.strip_prefix("//!")).collect();
+    let shown = |l: &&str| !l.starts_with('#');
+    let block = documented.iter().map(|l| l.strip_prefix(' ').unwrap_or(l)).skip_while(|l| *l != "```").skip(1);
+    let example: Vec<&str> = block.take_while(|l| *l != "```").filter(shown).collect();
+    let readme = text_of(Path::new("README.md"));
+    let page = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(page.trim(), example.join("\n").trim(), "README.md and the doctest of src/lib.rs");
 }
 
 /// The compiler's snapshot of a small network's program.

@@ -46,24 +46,24 @@ fn rows(folder: &Path) -> Vec<Value> {
 #[test]
 fn a_matrix_goes_on_where_it_stopped() {
     let (out, matrix) = (folder("matrix"), "configs/experiments/tiny.json");
-    let place = out.to_str().unwrap();
+    let out_path = out.to_str().unwrap();
     let (listed, _) = good(&["reproduce", matrix, "--list"]);
     assert_eq!(listed.lines().count(), 4);
     assert!(listed.starts_with("seed 1, activation channel\n"), "{listed}");
 
-    let (text, _) = good(&["reproduce", matrix, "--out", place, "--only", "seed=1,activation=element"]);
+    let (text, _) = good(&["reproduce", matrix, "--out", out_path, "--only", "seed=1,activation=element"]);
     assert!(text.contains("1 of 4 runs") && text.contains("| element | 1 |"), "{text}");
     let first = rows(&out);
     assert_eq!((first.len(), &first[0]["labels"]["activation"]), (1, &Value::from("element")));
 
-    bad(2, &["--resume", "--force"], &["reproduce", matrix, "--out", place]);
+    bad(2, &["--resume", "--force"], &["reproduce", matrix, "--out", out_path]);
     bad(
         2,
         &["no `elephant`", "channel, element"],
-        &["reproduce", matrix, "--out", place, "--only", "activation=elephant"],
+        &["reproduce", matrix, "--out", out_path, "--only", "activation=elephant"],
     );
 
-    let (text, said) = good(&["reproduce", matrix, "--out", place, "--resume"]);
+    let (text, said) = good(&["reproduce", matrix, "--out", out_path, "--resume"]);
     assert!(text.contains("4 of 4 runs") && said.contains("seed 1, activation element: finished already"), "{said}");
     let all = rows(&out);
     assert_eq!((all.len(), &all[0]), (4, &first[0]), "the finished run was not done again");
@@ -101,10 +101,10 @@ fn a_run_that_diverges_is_a_result() {
         [{"name": "steep", "set": {"student.optimiser.learning_rate": 1.0, "student.optimiser.kind": "sgd", "student.epochs": 6}}]}));
     let file = out.join("matrix.json");
     std::fs::write(&file, matrix.to_string()).unwrap();
-    let place = out.join("out");
-    let (text, _) = good(&["reproduce", file.to_str().unwrap(), "--out", place.to_str().unwrap()]);
+    let results = out.join("out");
+    let (text, _) = good(&["reproduce", file.to_str().unwrap(), "--out", results.to_str().unwrap()]);
     assert!(text.contains("1 diverged"), "{text}");
-    let all = rows(&place);
+    let all = rows(&results);
     assert_eq!(all.len(), 2, "the matrix went on");
     assert!(all.iter().any(|r| r["outcome"]["message"].as_str().is_some_and(|m| m.contains("student, epoch"))));
 }
@@ -113,13 +113,13 @@ fn a_run_that_diverges_is_a_result() {
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
 fn a_device_that_is_not_built_in_is_refused_before_anything_is_written() {
     let out = folder("no_device");
-    let place = out.to_str().unwrap();
+    let out_path = out.to_str().unwrap();
     for device in ["wgpu", "cuda"] {
         let remedy = format!("build with `--features {device}`");
         bad(
             2,
             &["opening the compute device", &remedy],
-            &["train", "configs/tiny.json", "--device", device, "--out", place],
+            &["train", "configs/tiny.json", "--device", device, "--out", out_path],
         );
     }
     assert!(!out.exists());
@@ -164,15 +164,15 @@ fn a_folder_of_own_images_is_enough() {
 #[test]
 fn bad_folders_are_explained() {
     let root = pictures("bad_own");
-    let place = root.to_str().unwrap();
+    let root_path = root.to_str().unwrap();
     std::fs::write(root.join("left/notes.txt"), "no image").unwrap();
-    bad(3, &["notes.txt", "not a PNG or JPEG"], &["train", place]);
+    bad(3, &["notes.txt", "not a PNG or JPEG"], &["train", root_path]);
     std::fs::remove_file(root.join("left/notes.txt")).unwrap();
     std::fs::copy(root.join("left/0.png"), root.join("stray.png")).unwrap();
-    bad(3, &["1 images beside", "move or remove"], &["train", place]);
+    bad(3, &["1 images beside", "move or remove"], &["train", root_path]);
     std::fs::remove_file(root.join("stray.png")).unwrap();
     std::fs::remove_dir_all(root.join("right")).unwrap();
-    bad(3, &["one class", "at least two"], &["train", place]);
+    bad(3, &["one class", "at least two"], &["train", root_path]);
     std::fs::remove_dir_all(root.join("left")).unwrap();
-    bad(3, &["one sub-folder of images per class"], &["train", place]);
+    bad(3, &["one sub-folder of images per class"], &["train", root_path]);
 }

@@ -1,5 +1,5 @@
-//! Bounds on ratios within one run, for a regression check that any machine can make. Must never compare with a time that
-//! another machine, or another day, took.
+//! Bounds on ratios within one run, for a regression check that any machine can make: a time of
+//! another machine, or of another day, says nothing here.
 
 use serde::Serialize;
 
@@ -11,25 +11,26 @@ const KERNEL: f64 = 0.75;
 const PLAIN: f64 = 40.0;
 /// Two threads over one, at least, where there are two cores.
 const SPEED_UP: f64 = 1.8;
-/// Predicted over measured, of the whole run and of every part that takes long enough, at most (or its inverse).
+/// Predicted over measured, of the whole run and of every part that takes long enough, at most (or
+/// its inverse).
 const FORECAST: f64 = 1.25;
 /// Parts below this share of the run are too short to judge a forecast by.
 const SHARE: f64 = 0.02;
 /// Linear time left over products left, at most, with half of the weights pruned or more.
 const SPARSE: f64 = 1.5;
 
-/// One bound.
+/// One ratio and its bound.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RatioCheck {
     /// What is compared.
     pub what: String,
-    /// The ratio.
+    /// The ratio that was measured.
     pub found: f64,
-    /// Its bound.
+    /// The bound on the ratio.
     pub bound: f64,
-    /// Whether it must be at least that much, rather than at most.
+    /// Whether the ratio must be at least the bound, rather than at most.
     pub at_least: bool,
-    /// Whether it holds.
+    /// Whether the ratio keeps to its bound; never where the ratio is not a number.
     pub holds: bool,
 }
 
@@ -43,7 +44,7 @@ impl RatioCheck {
     }
 }
 
-/// The checks that these figures allow.
+/// Makes every check that these figures allow.
 pub fn checks(
     kernels: &[KernelFigures],
     network: Option<&NetworkFigures>,

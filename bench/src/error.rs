@@ -1,4 +1,5 @@
-//! What can go wrong while measuring. Must never hide that a measured result was wrong: a fast wrong answer is no figure.
+//! What can go wrong while measuring. A measured result that is wrong is an error: a fast wrong
+//! answer is no figure.
 
 /// Any error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum Error {
     /// Rates that no machine has.
     #[error(transparent)]
     Machine(#[from] beaa_compiler::MachineError),
-    /// Something cannot be measured as asked.
+    /// Something cannot be measured with these settings.
     #[error("{operation}: found {found}, expected {expected}")]
     Setting {
         /// What was being done.

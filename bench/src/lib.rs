@@ -1,8 +1,9 @@
 //! Internal crate of beaa: measures what the toolchain does on this machine.
 //!
-//! Kernels against the processor's peak, a whole network against the same network in plain `f32`, sweeps over batch,
-//! depth, ring and sparsity, the two backends side by side, and the rates that predictions use. A time is judged by a
-//! ratio within one run ([`checks`]), never by a time of another machine or another day.
+//! Kernels against the processor's peak, a whole network against the same network in plain `f32`,
+//! sweeps over batch, depth, ring and sparsity, the two backends side by side, and the rates that
+//! predictions use. A time is judged by a ratio within one run ([`checks`]), never by a time of
+//! another machine or another day.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -12,7 +13,6 @@ mod calibrate;
 mod checks;
 mod end_to_end;
 mod error;
-mod fixtures;
 mod kernels;
 pub mod microbench;
 mod op_counts;
@@ -21,6 +21,7 @@ mod report;
 mod settings;
 mod sweep;
 mod timing;
+mod workloads;
 
 pub use break_even::{BackendCost, BackendFigures, BackendPoint};
 #[cfg(feature = "tfhe")]
@@ -29,7 +30,6 @@ pub use calibrate::calibrate;
 pub use checks::{RatioCheck, checks};
 pub use end_to_end::{BaselineFigures, NetworkFigures, measure_network};
 pub use error::{Error, Result};
-pub use fixtures::random_network::{NetworkRecipe, random_images, random_network, random_pixels};
 pub use kernels::{KernelFigures, PassFigures, measure_kernels};
 pub use op_counts::{OperationFigures, PartFigures};
 pub use report::{
@@ -38,3 +38,4 @@ pub use report::{
 pub use settings::{BenchSettings, MemoryProbe};
 pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, measure_sweeps};
 pub use timing::TimeSample;
+pub use workloads::random_network::{NetworkRecipe, random_images, random_network, random_pixels};

@@ -1,5 +1,6 @@
-//! What each part of a run did, counted from the program: products of residues and bytes of residues read and written.
-//! Must never count what the run keeps in the cache: a fused part reads its inputs and writes its last result.
+//! What each part of a run did, counted from the program: products of residues, and bytes of
+//! residues read and written. What a run keeps in the cache is not counted: a fused part reads its
+//! inputs and writes its last result.
 
 use beaa_compiler::ckks::Forecast;
 use beaa_ir::ckks::{Part, Program, Schedule, StepOp, ValueId, ValueInfo};
@@ -11,23 +12,23 @@ use serde::Serialize;
 pub struct PartFigures {
     /// The model's layers.
     pub layer: String,
-    /// The operations.
+    /// The operations, joined by plus signs.
     pub operation: String,
     /// Ciphertexts that resulted.
     pub calls: usize,
-    /// Measured, one thread.
+    /// Seconds measured on one thread.
     pub seconds: f64,
-    /// Part of the whole run.
+    /// Share of the whole run's seconds, 0 to 1.
     pub share: f64,
     /// Products of residues.
     pub products: u64,
-    /// The same in a second.
+    /// Products of residues in a second.
     pub products_per_second: f64,
-    /// Residues read and written, in bytes, as stored.
+    /// Bytes of residues read and written, as stored.
     pub bytes: u64,
-    /// The same in a second.
+    /// Bytes read and written in a second.
     pub bytes_per_second: f64,
-    /// What the compiler predicts for one thread of this machine.
+    /// Seconds that the compiler predicts for one thread of this machine.
     pub predicted_seconds: f64,
 }
 
@@ -36,21 +37,22 @@ pub struct PartFigures {
 pub struct OperationFigures {
     /// The model's layer; `input` for unpacking the images.
     pub layer: String,
-    /// Its name.
+    /// The operation's name.
     pub operation: String,
     /// Ciphertexts that resulted.
     pub calls: usize,
-    /// Measured, one thread.
+    /// Seconds measured on one thread.
     pub seconds: f64,
-    /// Part of the whole run.
+    /// Share of the whole run's seconds, 0 to 1.
     pub share: f64,
     /// Products of residues.
     pub products: u64,
-    /// The same in a second.
+    /// Products of residues in a second.
     pub products_per_second: f64,
 }
 
-/// The parts of a run that took `total` seconds, with what they did.
+/// Says what each part of a run that took `total` seconds did; there is one time for each part of
+/// the schedule.
 pub(crate) fn part_figures(
     program: &Program,
     schedule: &Schedule,
@@ -58,7 +60,8 @@ pub(crate) fn part_figures(
     forecast: &Forecast,
     total: f64,
 ) -> Vec<PartFigures> {
-    let row = |(time, part): (&LayerTime, &Part)| {
+    assert_eq!(times.len(), schedule.parts.len(), "one time for each part");
+    let figures = |(time, part): (&LayerTime, &Part)| {
         let products: u64 = (part.first..=part.last).map(|i| step_products(program, i)).sum();
         let bytes = moved(program, part);
         PartFigures {
@@ -71,19 +74,21 @@ pub(crate) fn part_figures(
             products_per_second: products as f64 / time.seconds,
             bytes,
             bytes_per_second: bytes as f64 / time.seconds,
-            predicted_seconds: forecast.steps.get(part.first..=part.last).unwrap_or_default().iter().sum(),
+            predicted_seconds: forecast.steps[part.first..=part.last].iter().sum(),
         }
     };
-    times.iter().zip(&schedule.parts).map(row).collect()
+    times.iter().zip(&schedule.parts).map(figures).collect()
 }
 
-/// The operations of a run that took `total` seconds.
+/// Says what each operation of a run that took `total` seconds did; there is one time for each part
+/// of the schedule.
 pub(crate) fn operation_figures(
     program: &Program,
     schedule: &Schedule,
     times: &[LayerTime],
     total: f64,
 ) -> Vec<OperationFigures> {
+    assert_eq!(times.len(), schedule.parts.len(), "one time for each part");
     let mut figures = Vec::new();
     for (time, part) in times.iter().zip(&schedule.parts) {
         let mut push = |layer: &str, operation: &str, calls: usize, seconds: f64, products: u64| {
@@ -97,12 +102,11 @@ pub(crate) fn operation_figures(
                 products_per_second: products as f64 / seconds,
             });
         };
-        let made = |step: usize| program.values().get(step + 1).map_or(0, |v| v.len);
-        // What is unpacked comes before the part's own steps.
+        // What is unpacked comes before the steps of the part.
         let unpacked = time.operations.len().saturating_sub(part.last + 1 - part.first);
         for (i, operation) in time.operations.iter().enumerate() {
             let step = (part.first + i).checked_sub(unpacked).filter(|_| i >= unpacked);
-            let calls = step.map_or_else(|| program.values().first().map_or(0, |v| v.len), made);
+            let calls = program.values()[step.map_or(0, |s| s + 1)].len;
             let products = step.map_or(0, |s| step_products(program, s));
             push(&operation.layer, &operation.operation, calls, operation.thread_seconds, products);
         }
@@ -114,10 +118,11 @@ pub(crate) fn operation_figures(
     figures
 }
 
-/// Bytes of a value as the run stores it; the images stay packed, their uniform halves are drawn when they are read.
+/// Bytes of a value as the run stores it; the images stay packed, their uniform halves are drawn
+/// when they are read.
 fn bytes(program: &Program, value: ValueId) -> u64 {
     let p = &program.signature().parameters;
-    let Some(v) = program.values().get(value) else { return 0 };
+    let v = program.values()[value];
     match value {
         0 => {
             let bits: u64 = p.moduli.iter().take(v.limbs).map(|q| u64::from(u64::BITS - q.leading_zeros())).sum();
@@ -127,22 +132,21 @@ fn bytes(program: &Program, value: ValueId) -> u64 {
     }
 }
 
+/// Bytes that a part reads from memory and writes to it.
 fn moved(program: &Program, part: &Part) -> u64 {
-    let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
-    let mut read: Vec<ValueId> = steps.iter().flat_map(|s| s.op.inputs()).filter(|&v| v <= part.first).collect();
+    let steps = program.steps()[part.first..=part.last].iter();
+    let mut read: Vec<ValueId> = steps.flat_map(|s| s.op.inputs()).filter(|&v| v <= part.first).collect();
     read.sort_unstable();
     read.dedup();
     read.into_iter().chain([part.last + 1]).map(|v| bytes(program, v)).sum()
 }
 
-/// Products of residues in one step, those inside transforms not counted.
+/// Counts the products of residues in one step, those inside transforms not included.
 pub(crate) fn step_products(program: &Program, step: usize) -> u64 {
     let parameters = &program.signature().parameters;
-    let none = ValueInfo { len: 0, limbs: 0, scale: 1.0, components: 0 };
-    let of = |v: ValueId| program.values().get(v).copied().unwrap_or(none);
-    let Some(op) = program.steps().get(step).map(|s| &s.op) else { return 0 };
+    let of = |v: ValueId| program.values()[v];
     let residues = |v: ValueInfo, per_slot: usize| (v.len * v.limbs * per_slot * parameters.degree) as u64;
-    match op {
+    match &program.steps()[step].op {
         StepOp::Linear { terms, .. } => {
             let entries: usize = terms.iter().map(|t| t.weights.entries() * of(t.input).components).sum();
             (entries * of(step + 1).limbs * parameters.degree) as u64

@@ -1,5 +1,5 @@
-//! How times grow: with the batch, the depth of the network, the ring and its limbs, and the weights that are left. All on
-//! one thread, in processor seconds. Must never interpolate: every point is a run.
+//! How times grow: with the batch, the depth of the network, the ring and its limbs, and the
+//! weights that are left. All on one thread, in processor seconds; every point is a run.
 
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::primes::ntt_primes;
@@ -9,13 +9,14 @@ use beaa_ckks::{
 use beaa_compiler::ckks::Options;
 use beaa_ir::Model;
 use beaa_ir::ckks::StepOp;
+use beaa_ir::stats::log2_product;
 use beaa_runtime::LayerTime;
 use beaa_runtime::ckks::EncryptedInput;
 use serde::Serialize;
 
-use crate::fixtures::operands::{matrix, residues};
-use crate::fixtures::program::ProgramFixture;
 use crate::timing::{Repetitions, on_threads, sample};
+use crate::workloads::operands::{matrix, residues};
+use crate::workloads::program::ProgramWorkload;
 use crate::{NetworkRecipe, Result, random_network};
 
 /// The run time of one program at one number of images.
@@ -23,7 +24,7 @@ use crate::{NetworkRecipe, Result, random_network};
 pub struct BatchPoint {
     /// Images sent.
     pub images: usize,
-    /// Of the run.
+    /// Seconds of the run.
     pub seconds: f64,
     /// The run's milliseconds for each image sent.
     pub milliseconds_per_image: f64,
@@ -40,9 +41,9 @@ pub struct DepthPoint {
     pub limbs: usize,
     /// Bits of all primes together.
     pub log_qp: f64,
-    /// Of the run.
+    /// Seconds of the run.
     pub seconds: f64,
-    /// For each of N slots.
+    /// The run's milliseconds for each of N slots.
     pub milliseconds_per_image: f64,
 }
 
@@ -68,21 +69,21 @@ pub struct RingPoint {
 /// One share of weights left.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SparsityPoint {
-    /// Part of the weights that is zero.
+    /// Share of the weights that is zero, 0 to 1.
     pub sparsity: f64,
     /// Products of residues in linear layers.
     pub products: u64,
-    /// Of the linear layers.
+    /// Seconds of the linear layers.
     pub linear_seconds: f64,
     /// Products over those of the dense network.
     pub products_left: f64,
     /// Linear time over that of the dense network.
     pub time_left: f64,
-    /// Of the whole run.
+    /// Seconds of the whole run.
     pub seconds: f64,
 }
 
-/// All sweeps.
+/// The points of all sweeps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SweepFigures {
     /// Over the images sent.
@@ -95,35 +96,36 @@ pub struct SweepFigures {
     pub sparsity: Vec<SparsityPoint>,
 }
 
-/// Images sent: 1, 8, 64, ... and all slots.
+/// Sweeps over the images sent: powers of four (64 if quick), and all slots.
 fn batch_sweep(model: &Model, quick: bool) -> Result<Vec<BatchPoint>> {
-    let prepared = ProgramFixture::new(model, &Options::default(), 1)?;
-    let slots = prepared.slots();
+    let workload = ProgramWorkload::new(model, &Options::default(), 1)?;
+    let slots = workload.slots();
     let step = if quick { 64 } else { 4 };
     let counts = std::iter::successors(Some(1), |n| Some(n * step)).take_while(|n| *n < slots).chain([slots]);
     let point = |images: usize| {
-        let input = prepared.input(model, images)?;
-        let seconds = best(&prepared, &input, quick)?.0;
+        let input = workload.input(model, images)?;
+        let seconds = best(&workload, &input, quick)?.0;
         Ok(BatchPoint { images, seconds, milliseconds_per_image: 1e3 * seconds / images as f64 })
     };
     counts.map(point).collect()
 }
 
-/// Error of an output allowed at every depth, where outputs have deviation 4: a random network of six squares allows no less.
+/// Error of an output allowed at every depth, where outputs have deviation 4: a random network of
+/// six squares allows no less.
 const LOGIT_ERROR: f64 = 0.25;
 
-/// One to six squares.
+/// Sweeps over one to six squares (two if quick).
 fn depth_sweep(quick: bool) -> Result<Vec<DepthPoint>> {
     let point = |squares: usize| {
         let model = random_network(NetworkRecipe { squares, ..NetworkRecipe::default() })?;
-        let prepared = ProgramFixture::new(&model, &Options { logit_error: LOGIT_ERROR, ..Options::default() }, 1)?;
-        let seconds = best(&prepared, &prepared.input(&model, 1)?, quick)?.0;
-        let p = &prepared.program.signature().parameters;
+        let workload = ProgramWorkload::new(&model, &Options { logit_error: LOGIT_ERROR, ..Options::default() }, 1)?;
+        let seconds = best(&workload, &workload.input(&model, 1)?, quick)?.0;
+        let p = &workload.program.signature().parameters;
         Ok(DepthPoint {
             squares,
             degree: p.degree,
             limbs: p.moduli.len(),
-            log_qp: p.moduli.iter().chain(&p.special).map(|&q| (q as f64).log2()).sum(),
+            log_qp: log2_product(p.moduli.iter().chain(&p.special)),
             seconds,
             milliseconds_per_image: 1e3 * seconds / p.degree as f64,
         })
@@ -131,14 +133,14 @@ fn depth_sweep(quick: bool) -> Result<Vec<DepthPoint>> {
     (1..=if quick { 2 } else { 6 }).map(point).collect()
 }
 
-/// No weights left out, then half, four fifths and nine tenths.
+/// Sweeps over the weights left out: none, half, four fifths, nine tenths.
 fn sparsity_sweep(quick: bool) -> Result<Vec<SparsityPoint>> {
     let mut points: Vec<SparsityPoint> = Vec::new();
     for density in [1.0, 0.5, 0.2, 0.1] {
         let model = random_network(NetworkRecipe { density, ..NetworkRecipe::default() })?;
-        let prepared = ProgramFixture::new(&model, &Options::default(), 1)?;
-        let (seconds, linear_seconds) = best(&prepared, &prepared.input(&model, 1)?, quick)?;
-        let products = linear_products(&prepared);
+        let workload = ProgramWorkload::new(&model, &Options::default(), 1)?;
+        let (seconds, linear_seconds) = best(&workload, &workload.input(&model, 1)?, quick)?;
+        let products = linear_products(&workload);
         let (first_products, first_seconds) =
             points.first().map_or((products, linear_seconds), |p| (p.products, p.linear_seconds));
         points.push(SparsityPoint {
@@ -153,7 +155,7 @@ fn sparsity_sweep(quick: bool) -> Result<Vec<SparsityPoint>> {
     Ok(points)
 }
 
-/// Every degree with 1 to 12 limbs.
+/// Sweeps over every degree with 1 to 12 limbs (fewer if quick).
 fn ring_sweep(quick: bool) -> Result<Vec<RingPoint>> {
     let limbs: &[usize] = if quick { &[1, 3] } else { &[1, 2, 3, 4, 6, 8, 12] };
     let degrees = if quick { &security::DEGREES[..2] } else { &security::DEGREES[..] };
@@ -162,7 +164,12 @@ fn ring_sweep(quick: bool) -> Result<Vec<RingPoint>> {
     })
 }
 
-/// Everything.
+/// Makes all sweeps; `model` is the network of the one over the images sent, the others make their
+/// own.
+///
+/// # Errors
+///
+/// If a network does not compile, or has no parameters at 128 bits of security.
 pub fn measure_sweeps(model: &Model, quick: bool) -> Result<SweepFigures> {
     Ok(SweepFigures {
         batch: batch_sweep(model, quick)?,
@@ -172,25 +179,25 @@ pub fn measure_sweeps(model: &Model, quick: bool) -> Result<SweepFigures> {
     })
 }
 
-/// Least processor seconds of a run, and of its linear layers.
-fn best(prepared: &ProgramFixture, input: &EncryptedInput, quick: bool) -> Result<(f64, f64)> {
+/// Returns the least processor seconds of a run, and of its linear layers.
+fn best(workload: &ProgramWorkload, input: &EncryptedInput, quick: bool) -> Result<(f64, f64)> {
     let (mut whole, mut linear) = (f64::INFINITY, f64::INFINITY);
     let operations = |l: &LayerTime| -> f64 {
-        let own = l.operations.iter().filter(|o| o.operation == "linear");
-        if l.operation == "linear" { l.seconds } else { own.map(|o| o.thread_seconds).sum() }
+        let linear = l.operations.iter().filter(|o| o.operation == "linear");
+        if l.operation == "linear" { l.seconds } else { linear.map(|o| o.thread_seconds).sum() }
     };
     for _ in 0..if quick { 1 } else { 2 } {
-        let lap = prepared.timed_run(input)?;
-        whole = whole.min(lap.seconds);
-        linear = linear.min(lap.layers.iter().map(operations).sum());
+        let run = workload.timed_run(input)?;
+        whole = whole.min(run.seconds);
+        linear = linear.min(run.layers.iter().map(operations).sum());
     }
     Ok((whole, linear))
 }
 
-fn linear_products(prepared: &ProgramFixture) -> u64 {
-    let steps = prepared.program.steps().iter().enumerate();
+fn linear_products(workload: &ProgramWorkload) -> u64 {
+    let steps = workload.program.steps().iter().enumerate();
     let linear = steps.filter(|(_, s)| matches!(s.op, StepOp::Linear { .. }));
-    linear.map(|(i, _)| crate::op_counts::step_products(&prepared.program, i)).sum()
+    linear.map(|(i, _)| crate::op_counts::step_products(&workload.program, i)).sum()
 }
 
 /// Inputs and outputs of the dense layer of a ring point.
@@ -207,7 +214,7 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     let secret = SecretKey::generate(&p, &mut rng);
     let key = EvaluationKey::generate(&secret, &mut rng);
     let switcher = KeySwitcher::new(&p, &key)?;
-    let effort = Repetitions { seconds: 0.3 * Repetitions::small(quick).seconds, least: 2 };
+    let repetitions = Repetitions { seconds: 0.3 * Repetitions::small(quick).seconds, least: 2 };
     let (rows, columns) = DENSE;
     let panels = matrix(p.kernel(), rows, columns, 1)?;
     let bias = vec![0; rows];
@@ -216,15 +223,15 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
         Ok(pointwise::run(&p, pairs.limbs(), &[InputBatch::Stored(&pairs)], std::slice::from_ref(op)).map(drop)?)
     };
     let linear = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
-    let linear = sample(effort, || run(&linear))?.minimum;
-    let square = sample(effort, || run(&Op::Square(Operand::Input(0))))?.minimum;
+    let linear = sample(repetitions, || run(&linear))?.minimum;
+    let square = sample(repetitions, || run(&Op::Square(Operand::Input(0))))?.minimum;
     let few = 2;
     let squares = residues(&p, limbs, 3, few)?;
-    let switch = sample(effort, || Ok(switcher.relinearise(&squares).map(drop)?))?.minimum;
+    let switch = sample(repetitions, || Ok(switcher.relinearise(&squares).map(drop)?))?.minimum;
     let pairs = residues(&p, limbs, 2, few)?;
     // One limb cannot be dropped.
     let drop_last = || if limbs > 1 { Ok(rescale(&p, &pairs, 1).map(drop)?) } else { Ok(()) };
-    let divided = sample(effort, drop_last)?.minimum;
+    let divided = sample(repetitions, drop_last)?.minimum;
     let positions = (degree * limbs) as f64;
     Ok(RingPoint {
         degree,

@@ -1,5 +1,5 @@
-//! Repeated timing on a chosen number of threads. Must never report one run where several were possible: machines are
-//! shared, and the least of several runs is what the code costs.
+//! Repeated timing on a chosen number of threads. Machines are shared, so the least of several runs
+//! is what the code costs.
 #![allow(unsafe_code, reason = "one system call that fills a structure of ours")]
 
 use std::time::Instant;
@@ -9,62 +9,63 @@ use serde::Serialize;
 use crate::Result;
 use crate::error::setting;
 
-/// How long to repeat.
+/// How often, and how long, to repeat what is timed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Repetitions {
-    /// Repeats until this much time is spent ...
+    /// Repeats until these seconds are spent ...
     pub(crate) seconds: f64,
-    /// ... but at least so often.
+    /// ... and at least so often.
     pub(crate) least: usize,
 }
 
 impl Repetitions {
-    /// For something that takes microseconds to milliseconds.
+    /// Suits something that takes microseconds to milliseconds.
     pub(crate) fn small(quick: bool) -> Self {
         if quick { Self { seconds: 0.03, least: 3 } } else { Self { seconds: 0.3, least: 7 } }
     }
 
-    /// For something that takes a second.
+    /// Suits something that takes a second.
     pub(crate) fn large(quick: bool) -> Self {
         if quick { Self { seconds: 0.0, least: 1 } } else { Self { seconds: 5.0, least: 3 } }
     }
 }
 
-/// Seconds of the same work, several times.
+/// Seconds that the same work took, several times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct TimeSample {
-    /// The least.
+    /// The least seconds.
     pub minimum: f64,
-    /// The middle one.
+    /// The median of the seconds.
     pub median: f64,
-    /// How often.
+    /// How often the work was done.
     pub runs: usize,
 }
 
 impl TimeSample {
-    /// Of these times; zeros of none.
-    pub fn of(mut times: Vec<f64>) -> Self {
+    /// Summarises times in seconds, of which there is at least one.
+    pub(crate) fn of(mut times: Vec<f64>) -> Self {
+        assert!(!times.is_empty(), "work was timed at least once");
         times.sort_by(f64::total_cmp);
-        let at = |i: usize| times.get(i).copied().unwrap_or(0.0);
-        Self { minimum: at(0), median: at(times.len() / 2), runs: times.len() }
+        Self { minimum: times[0], median: times[times.len() / 2], runs: times.len() }
     }
 }
 
-/// Seconds of one call.
+/// Does the work once and says how many wall-clock seconds it took.
 pub(crate) fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let started = Instant::now();
     let result = work();
     (result, started.elapsed().as_secs_f64())
 }
 
-/// Processor seconds of this thread so far: what work on one thread takes, however many others want the core. Where the
-/// system does not tell, the seconds since the first call.
+/// Processor seconds of this thread so far: what work on one thread takes, however many others want
+/// the core. Where the system does not tell, the seconds since the first call.
 pub(crate) fn processor() -> f64 {
     static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     #[cfg(unix)]
     {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the call fills the structure that it is given.
+        // SAFETY: the pointer is to a structure of this type on this stack frame, which outlives
+        // the call.
         if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) } == 0 {
             return now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9;
         }
@@ -72,13 +73,17 @@ pub(crate) fn processor() -> f64 {
     FIRST.get_or_init(Instant::now).elapsed().as_secs_f64()
 }
 
-/// Repeats all of `works` in turn, so that a slow spell of the machine hits each alike. Processor time of this thread: the
-/// works must not use others.
-pub(crate) fn alternate(effort: Repetitions, works: &mut [&mut dyn FnMut() -> Result<()>]) -> Result<Vec<TimeSample>> {
+/// Repeats all of `works` in turn, so that a slow spell of the machine hits each alike, and returns
+/// a sample for each. Times are processor seconds of this thread: work on other threads would not
+/// be counted.
+pub(crate) fn alternate(
+    repetitions: Repetitions,
+    works: &mut [&mut dyn FnMut() -> Result<()>],
+) -> Result<Vec<TimeSample>> {
     let mut times = vec![Vec::new(); works.len()];
     let started = Instant::now();
     let mut round = 0;
-    while round < effort.least.max(1) || started.elapsed().as_secs_f64() < effort.seconds {
+    while round < repetitions.least.max(1) || started.elapsed().as_secs_f64() < repetitions.seconds {
         for (work, times) in works.iter_mut().zip(&mut times) {
             let before = processor();
             work()?;
@@ -89,13 +94,12 @@ pub(crate) fn alternate(effort: Repetitions, works: &mut [&mut dyn FnMut() -> Re
     Ok(times.into_iter().map(TimeSample::of).collect())
 }
 
-/// Repeats `work`, on this thread.
-pub(crate) fn sample(effort: Repetitions, mut work: impl FnMut() -> Result<()>) -> Result<TimeSample> {
-    let samples = alternate(effort, &mut [&mut work])?;
-    Ok(samples.into_iter().next().unwrap_or_else(|| TimeSample::of(Vec::new())))
+/// Repeats `work` on this thread; times are its processor seconds.
+pub(crate) fn sample(repetitions: Repetitions, mut work: impl FnMut() -> Result<()>) -> Result<TimeSample> {
+    Ok(alternate(repetitions, &mut [&mut work])?[0])
 }
 
-/// Runs `work` on a pool of its own.
+/// Runs `work` on a pool of so many threads.
 pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|e| setting("starting threads", e, format!("{threads} threads")))?.install(work)
@@ -108,11 +112,10 @@ mod tests {
     #[test]
     fn samples_are_ordered() {
         assert_eq!(TimeSample::of(vec![3.0, 1.0, 2.0]), TimeSample { minimum: 1.0, median: 2.0, runs: 3 });
-        assert_eq!(TimeSample::of(vec![]).runs, 0);
     }
 
     #[test]
-    fn work_is_repeated_in_turn_on_the_threads_asked_for() {
+    fn work_is_repeated_in_turn_on_the_number_of_threads() {
         let order = std::cell::RefCell::new(String::new());
         let mut a = || {
             order.borrow_mut().push('a');

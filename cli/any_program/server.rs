@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::{ckks, tfhe};
+use beaa_ir::{ckks, text, tfhe};
 use beaa_lab::{Reporter, files, memory};
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
@@ -50,8 +50,8 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     if let Some(available) = memory::available().filter(|a| *a < planned) {
         context.console.warn(format_args!(
             "running takes {} of memory, {} are available; a program compiled with --memory takes less",
-            files::bytes(planned as f64),
-            files::bytes(available as f64)
+            text::bytes(planned as f64),
+            text::bytes(available as f64)
         ));
     }
     let (output, report) = ckks_runtime::run(program, &key, &input, &*context.progress())?;

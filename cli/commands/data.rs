@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use beaa_datasets::{Entry, FileStatus, PublicFile, catalogue, locate};
-use beaa_lab::files::bytes;
+use beaa_ir::text::bytes;
 use clap::Args;
 use serde_json::{Value, json};
 

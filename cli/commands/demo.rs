@@ -1,31 +1,17 @@
-//! `beaa demo`: the whole way in one process, from the embedded images to the report. Must never write the secret key: it
-//! is made, used and forgotten here.
+//! `beaa demo`: the whole way in one process, from the embedded images to the report.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
-use anyhow::{Context as _, Result};
-use beaa_compiler::ckks::{compile_for, explain};
-use beaa_datasets::{Dataset, Images, Split};
-use beaa_ir::ckks::{Program, program_hash, save_program};
-use beaa_lab::Reporter;
+use anyhow::Result;
+use beaa_lab::demonstration::{self, Demonstration};
 use beaa_lab::experiment::Experiment;
-use beaa_lab::metrics::{accuracy, agreeing, largest_difference, predictions};
-use beaa_lab::model_images::{normalise, training_images};
-use beaa_lab::report::html::{Content, html};
-use beaa_lab::report::{
-    Accuracies, Agreement, DataFigures, Errors, MemoryFigures, ParameterFigures, PerImage, Sizes, StepTime, Summary,
-    tables,
-};
-use beaa_lab::run_folder::{self, Finished, RunFolder};
-use beaa_lab::{files, memory};
-use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
+use beaa_lab::report::tables;
+use beaa_lab::run_folder::RunFolder;
 use clap::Args;
 
 use crate::context::Context;
 use crate::dataset_args::Roots;
 use crate::exit::Exit;
-use crate::progress::Work;
 use crate::training_args::Changes;
 
 /// The demo's own experiment.
@@ -60,190 +46,22 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let seed = arguments.changes.seed();
     context.warn_of_seed(seed, "training, keys and ciphertexts are");
-    let folder = RunFolder::new(&arguments.out);
-    let mut steps = Steps { context, times: Vec::new() };
-
     let dataset = arguments.roots.open(&experiment.train.literal().data.source)?;
-    let finished = steps.time("train teacher and student", || {
-        run_folder::train(&experiment, &dataset, &folder, arguments.resume, context)
-    })?;
-    let student = &finished.trained.student;
-    let samples = training_images(&dataset, student)?;
-    let compiled = steps.time("compile", || Ok(compile_for(student, &experiment.compile, &samples)?))?;
-    context.console.note(explain(&compiled.report));
-    let program = compiled.program;
-    save_program(&program, &folder.file("program.beaa"))?;
-    let signature = program.signature();
-
-    let images = test_images(arguments, &experiment, &dataset, &program)?;
-    let inputs = normalise(&images, &signature.input)?;
-    let work = Work::new(&context.console);
-    let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
-    let hash = program_hash(&program);
-    let input = steps.time("encrypt", || Ok(ckks::encrypt(signature, &hash, &keys.client, &inputs, seed, &work)?))?;
-    let (output, run) = steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, &work)?))?;
-    let logits = steps.time("decrypt", || Ok(ckks::decrypt(signature, &hash, &keys.client, &output, None)?))?;
-    let clear = steps.time("the same in clear", || Clear::of(&finished, &program, &images, &inputs, &experiment))?;
-    let verification = steps.time("verify every layer", || Ok(ckks::verify(&program, &keys, &inputs, seed, &work)?))?;
-
-    let measured = Measured { images, input, output, logits, clear, run, verification, server: keys.server };
-    let summary = summarise(&experiment, &dataset, &program, &measured, steps.times);
-    write(&folder, &finished, &summary, &measured)?;
+    let folder = RunFolder::new(&arguments.out);
+    let request = Demonstration {
+        experiment: &experiment,
+        dataset: &dataset,
+        images: arguments.images,
+        seed,
+        resume: arguments.resume,
+    };
+    let summary = demonstration::run(&request, &folder, context)?;
     context.print(&summary, || tables::summary(&summary))?;
     context.console.note(format_args!("\nreport: {}", folder.file("report.html").display()));
-    match summary.verified {
-        true => Ok(()),
-        false => {
-            Err(Exit::NotVerified.because("verifying: a layer has a larger error or value than the compiler promised"))
-        }
+    if !summary.verified {
+        return Err(
+            Exit::NotVerified.because("verifying: a layer has a larger error or value than the compiler promised")
+        );
     }
-}
-
-/// Runs steps one after the other, with time and peak memory of each; stops between them after Ctrl-C.
-struct Steps<'a> {
-    context: &'a Context,
-    times: Vec<StepTime>,
-}
-
-impl Steps<'_> {
-    fn time<T>(&mut self, step: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.context.console.note(format_args!("[{}] {step}", self.times.len() + 1));
-        let alone = memory::reset_peak();
-        let started = Instant::now();
-        let result = work().with_context(|| step.to_owned())?;
-        let seconds = started.elapsed().as_secs_f64();
-        // Without a reset the peak is that of all steps so far, which says nothing about this one.
-        let peak_bytes = if alone { memory::peak() } else { None };
-        self.times.push(StepTime { step: step.to_owned(), seconds, peak_bytes });
-        self.context.check_interrupted(step)?;
-        Ok(result)
-    }
-}
-
-/// The test images to encrypt: those that the experiment tests on, as many as fit.
-fn test_images(arguments: &Arguments, experiment: &Experiment, dataset: &Dataset, program: &Program) -> Result<Images> {
-    let slots = program.signature().parameters.degree;
-    let limit = arguments.images.or(experiment.train.literal().data.test).unwrap_or(slots).min(slots);
-    let images = dataset.split(Split::Test).take(limit);
-    match images.is_empty() {
-        true => Err(Exit::Usage.because("choosing test images: found none, expected at least 1; raise --images")),
-        false => Ok(images),
-    }
-}
-
-/// Logits without encryption.
-struct Clear {
-    teacher: Vec<Vec<f32>>,
-    student: Vec<Vec<f32>>,
-    program: Vec<Vec<f64>>,
-}
-
-impl Clear {
-    fn of(
-        finished: &Finished,
-        program: &Program,
-        images: &Images,
-        inputs: &[Vec<f32>],
-        experiment: &Experiment,
-    ) -> Result<Self> {
-        let device = experiment.train.literal().device;
-        Ok(Self {
-            teacher: beaa_trainer::predict(&finished.trained.teacher, images, device)?,
-            student: beaa_trainer::predict(&finished.trained.student, images, device)?,
-            program: beaa_runtime::plaintext::run(program, inputs)?,
-        })
-    }
-}
-
-/// What the steps left.
-struct Measured {
-    images: Images,
-    input: EncryptedInput,
-    output: EncryptedOutput,
-    logits: Vec<Vec<f64>>,
-    clear: Clear,
-    run: RunReport,
-    verification: Verification,
-    server: ServerKey,
-}
-
-fn summarise(
-    experiment: &Experiment,
-    dataset: &Dataset,
-    program: &Program,
-    m: &Measured,
-    steps: Vec<StepTime>,
-) -> Summary {
-    let literal = experiment.train.literal();
-    let parameters = &program.signature().parameters;
-    let primes = || parameters.moduli.iter().chain(&parameters.special);
-    let (images, slots) = (m.images.len() as f64, parameters.degree as f64);
-    let encrypted = predictions(&m.logits);
-    let student = predictions(&m.clear.student);
-    let right = |predicted: &[usize]| accuracy(predicted, m.images.labels());
-    let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
-    let peak_run = steps.iter().find(|s| s.step == "run on ciphertexts").and_then(|s| s.peak_bytes);
-    let activation = serde_json::to_value(literal.student.activation).ok();
-    Summary {
-        version: env!("CARGO_PKG_VERSION"),
-        experiment: literal.name.clone(),
-        activation: activation.as_ref().and_then(|v| v.as_str()).unwrap_or("unknown").to_owned(),
-        threads: rayon::current_num_threads(),
-        data: DataFigures {
-            name: dataset.name().to_owned(),
-            classes: dataset.classes().to_vec(),
-            train: used(Split::Train, literal.data.train),
-            validation: used(Split::Validation, literal.data.validation),
-            encrypted: m.images.len(),
-            checksum: dataset.checksum(),
-        },
-        accuracy: Accuracies {
-            teacher: right(&predictions(&m.clear.teacher)),
-            student: right(&student),
-            encrypted: right(&encrypted),
-        },
-        agreement: Agreement { agreeing: agreeing(&encrypted, &student), images: m.images.len() },
-        logit_error: Errors {
-            against_student: largest_difference(&m.logits, &m.clear.student),
-            against_program: largest_difference(&m.logits, &m.clear.program),
-        },
-        per_image: PerImage {
-            milliseconds_sent: 1e3 * m.run.seconds / images,
-            milliseconds_full_batch: 1e3 * m.run.seconds / slots,
-        },
-        parameters: ParameterFigures {
-            degree: parameters.degree,
-            log2_qp: primes().map(|&q| (q as f64).log2()).sum(),
-            prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
-            security_bits: parameters.security,
-        },
-        bytes: Sizes {
-            evaluation_key: m.server.bytes(),
-            input: m.input.bytes(),
-            output: m.output.bytes(),
-            input_per_image_sent: m.input.bytes() as f64 / images,
-            input_per_image_full_batch: m.input.bytes() as f64 / slots,
-        },
-        memory: MemoryFigures {
-            peak: steps.iter().filter_map(|s| s.peak_bytes).max().or_else(memory::peak),
-            peak_run,
-            planned_run: m.run.peak_bytes_planned,
-        },
-        verified: m.verification.holds,
-        steps,
-    }
-}
-
-fn write(folder: &RunFolder, finished: &Finished, summary: &Summary, m: &Measured) -> Result<()> {
-    files::write_json(&folder.file("report.json"), summary)?;
-    files::write_json(&folder.file("run.json"), &m.run)?;
-    files::write_json(&folder.file("verification.json"), &m.verification)?;
-    let page = html(&Content {
-        summary,
-        epochs: &finished.epochs,
-        polynomials: &finished.trained.polynomials,
-        verification: &m.verification,
-        run: &m.run,
-    })?;
-    files::write(&folder.file("report.html"), page.as_bytes())
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use beaa_datasets::{Images, SourceSpec};
+use beaa_ir::text;
 use beaa_lab::files;
 use clap::Args;
 use serde_json::json;
@@ -67,10 +68,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     context.print(&record, || {
         let (count, file) = (images.len(), out.display());
-        let (all, each) = (files::bytes(size as f64), files::bytes(per_image));
+        let (all, each) = (text::bytes(size as f64), text::bytes(per_image));
         match slots {
             Some(slots) => {
-                let full = files::bytes(size as f64 / slots as f64);
+                let full = text::bytes(size as f64 / slots as f64);
                 format!("{count} images in a batch of {slots} slots: {file}, {all} ({each} for each image; a full batch: {full})\n")
             }
             None => format!("{count} images: {file}, {all} ({each} for each)\n"),

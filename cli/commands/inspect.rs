@@ -7,10 +7,9 @@ use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{Report, cost, explain, explain_choices};
 use beaa_ir::ckks::{Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
-use beaa_ir::{Activation, LayerOp, Model, Range, Shape, Tensor, load_model};
-use beaa_lab::files;
+use beaa_ir::text::{self, Align, table};
+use beaa_ir::{Activation, LayerOp, Model, Range, Shape, load_model};
 use beaa_lab::metrics::percent;
-use beaa_lab::report::tables::{Align, table};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -47,17 +46,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         }
         Some(Kind::Program) => {
             let program = load_program(path).with_context(doing)?;
-            match arguments.dump {
-                true => console::print(&dump(&program)),
-                false => {
-                    let report = cost(&program).on(&program, &arguments.rates.load()?);
-                    if arguments.why {
-                        let text = format!("{}\n{}", program_text(&program, &report), explain_choices(&program));
-                        return console::print(&text);
-                    }
-                    context.print(&describe_program(&program, &report), || program_text(&program, &report))
-                }
+            if arguments.dump {
+                return console::print(&dump(&program));
             }
+            let report = cost(&program).on(&program, &arguments.rates.load()?);
+            if arguments.why {
+                return console::print(&format!("{}\n{}", program_text(&program, &report), explain_choices(&program)));
+            }
+            context.print(&describe_program(&program, &report), || program_text(&program, &report))
         }
         Some(kind) => {
             let header = container::open::<Value>(path, kind).with_context(doing)?.header;
@@ -65,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             let bytes = std::fs::metadata(path).map(|m| m.len()).with_context(doing)?;
             let value = json!({"kind": kind.name(), "bytes": bytes, "header": header});
             context.print(&value, || {
-                let mut text = format!("{} file, {}\n", kind.name(), files::bytes(bytes as f64));
+                let mut text = format!("{} file, {}\n", kind.name(), text::bytes(bytes as f64));
                 let fields = header.as_object().into_iter().flatten();
                 // Seeds are public and long; they say nothing to a reader.
                 fields.filter(|(name, _)| !["seed", "seeds"].contains(&name.as_str())).for_each(|(name, value)| {
@@ -137,38 +133,36 @@ fn model_text(model: &Model) -> String {
     )
 }
 
-/// What else there is to say of a layer, its number of parameters, and the range of an activation's input.
+/// What else there is to say of a layer, its number of parameters, and the range of an activation's
+/// input.
 fn details(op: &LayerOp) -> (String, usize, Option<Range>) {
-    let count = |tensors: &[Option<&Tensor>]| tensors.iter().flatten().map(|t| t.data().len()).sum();
-    match op {
-        LayerOp::Conv2d(c) => {
-            let detail = format!(
-                "{:?}, stride {:?}, padding {:?}, dilation {:?}, {} groups",
-                c.weight.shape(),
-                c.stride,
-                c.padding,
-                c.dilation,
-                c.groups
-            );
-            (detail, count(&[Some(&c.weight), c.bias.as_ref()]), None)
-        }
-        LayerOp::Linear(l) => (format!("{:?}", l.weight.shape()), count(&[Some(&l.weight), l.bias.as_ref()]), None),
-        LayerOp::BatchNorm { gamma, beta, mean, var, eps } => {
-            (format!("eps {eps}"), count(&[Some(gamma), Some(beta), Some(mean), Some(var)]), None)
-        }
-        LayerOp::AvgPool(p) => (format!("kernel {:?}, stride {:?}", p.kernel, p.stride), 0, None),
-        LayerOp::Flatten => (String::new(), 0, None),
-        LayerOp::Add { with } => (format!("with {with}"), 0, None),
-        LayerOp::Branch { from } => (format!("from {from}"), 0, None),
-        LayerOp::Activation { function, range } => match function {
-            Activation::Relu => ("relu".to_owned(), 0, *range),
-            Activation::Square => ("square".to_owned(), 0, *range),
-            Activation::Polynomial(p) => {
-                let detail = format!("quadratic, coefficients of shape {:?}", p.a.shape());
-                (detail, count(&[Some(&p.a), Some(&p.b), Some(&p.c)]), *range)
+    let parameters = op.tensors().iter().map(|(_, t)| t.data().len()).sum();
+    let mut input_range = None;
+    let detail = match op {
+        LayerOp::Conv2d(c) => format!(
+            "{:?}, stride {:?}, padding {:?}, dilation {:?}, {} groups",
+            c.weight.shape(),
+            c.stride,
+            c.padding,
+            c.dilation,
+            c.groups
+        ),
+        LayerOp::Linear(l) => format!("{:?}", l.weight.shape()),
+        LayerOp::BatchNorm { eps, .. } => format!("eps {eps}"),
+        LayerOp::AvgPool(p) => format!("kernel {:?}, stride {:?}", p.kernel, p.stride),
+        LayerOp::Add { with } => format!("with {with}"),
+        LayerOp::Branch { from } => format!("from {from}"),
+        LayerOp::Activation { function, range } => {
+            input_range = *range;
+            match function {
+                Activation::Relu => "relu".to_owned(),
+                Activation::Square => "square".to_owned(),
+                Activation::Polynomial(p) => format!("quadratic, coefficients of shape {:?}", p.a.shape()),
             }
-        },
-    }
+        }
+        _ => String::new(),
+    };
+    (detail, parameters, input_range)
 }
 
 fn dimensions(shape: Shape) -> Vec<usize> {

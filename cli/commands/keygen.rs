@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_ir::text;
 use beaa_lab::files;
 use clap::Args;
 use serde_json::json;
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             keys.id,
             paths.secret.display(),
             paths.evaluation.display(),
-            files::bytes(keys.evaluation_bytes as f64)
+            text::bytes(keys.evaluation_bytes as f64)
         )
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use beaa_lab::Reporter;
 use beaa_lab::files;
-use beaa_lab::matrix::{Matrix, Only, Planned, Runner, Store, finished_rows, markdown, plots, summarise};
+use beaa_lab::matrix::{Matrix, PlannedRun, Results, RunFilter, Runner, finished_rows, markdown, plots, summarise};
 use beaa_trainer::DeviceKind;
 use clap::Args;
 
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     out: Option<PathBuf>,
     /// Only the runs with these variations, as `activation=element|channel,seed=1`; may be repeated for more.
     #[arg(long, value_name = "AXIS=NAME,...")]
-    only: Vec<Only>,
+    only: Vec<RunFilter>,
     /// Go on: keep finished runs, take up an interrupted one where it stopped.
     #[arg(long)]
     resume: bool,
@@ -44,56 +44,56 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let matrix = Matrix::read(&arguments.matrix, arguments.device.map(DeviceKind::from))?;
-    let chosen = Only::select(&arguments.only, &matrix)?;
+    let chosen = RunFilter::select(&arguments.only, &matrix)?;
     if arguments.list {
         let titles: Vec<String> = chosen.iter().map(|run| run.title()).collect();
         return context.print(&titles, || titles.iter().map(|t| format!("{t}\n")).collect());
     }
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&matrix.name));
-    let mut store = open(arguments, &folder, context)?;
+    let mut results = open(arguments, &folder, context)?;
     let mut runner = Runner::new(&folder, arguments.roots.paths(), context);
     for (i, run) in chosen.iter().enumerate() {
-        let finished = store.rows().iter().any(|row| row.key == run.key);
+        let finished = results.rows().iter().any(|row| row.key == run.key);
         let already = if finished { ": finished already" } else { "" };
         context.console.note(format_args!("[{}/{}] {}{already}", i + 1, chosen.len(), run.title()));
         if !finished {
-            store.add(runner.run(run)?)?;
-            write(&matrix, &store, &folder)?;
+            results.add(runner.run(run)?)?;
+            write(&matrix, &results, &folder)?;
             context
                 .check_interrupted("a run; all finished runs are saved, go on with the same command and --resume")?;
         }
     }
-    let text = write(&matrix, &store, &folder)?;
-    let summary = summarise(&matrix, &rows(&matrix, &store));
+    let text = write(&matrix, &results, &folder)?;
+    let summary = summarise(&matrix, &rows(&matrix, &results));
     context.print(&summary, || text)?;
     context.console.note(format_args!("table and plots: {}", folder.display()));
     Ok(())
 }
 
-fn open(arguments: &Arguments, folder: &Path, context: &Context) -> Result<Store> {
-    let there = Store::path(folder).exists() || folder.join("teachers").exists();
+fn open(arguments: &Arguments, folder: &Path, context: &Context) -> Result<Results> {
+    let there = Results::path(folder).exists() || folder.join("teachers").exists();
     match (there, arguments.resume, arguments.force) {
         (true, false, false) => Err(Exit::Usage.because(format!(
             "reproducing: found results in {}, expected none; give --resume to go on with them, --force to throw them away, or another --out",
             folder.display()
         ))),
-        (_, true, _) => Store::open(folder, context),
+        (_, true, _) => Results::open(folder, context),
         _ => {
             files::remove_folder(&folder.join("teachers"))?;
             files::remove_folder(&folder.join("students"))?;
             files::folder(folder)?;
-            Ok(Store::empty(folder))
+            Ok(Results::empty(folder))
         }
     }
 }
 
-fn rows<'a>(matrix: &Matrix, store: &'a Store) -> Vec<&'a beaa_lab::matrix::Row> {
-    finished_rows(&matrix.runs.iter().collect::<Vec<&Planned>>(), store.rows())
+fn rows<'a>(matrix: &Matrix, results: &'a Results) -> Vec<&'a beaa_lab::matrix::ResultRow> {
+    finished_rows(&matrix.runs.iter().collect::<Vec<&PlannedRun>>(), results.rows())
 }
 
 /// Table and plots of all rows so far, runs that --only leaves out included. Gives the table's text.
-fn write(matrix: &Matrix, store: &Store, folder: &Path) -> Result<String> {
-    let summary = summarise(matrix, &rows(matrix, store));
+fn write(matrix: &Matrix, results: &Results, folder: &Path) -> Result<String> {
+    let summary = summarise(matrix, &rows(matrix, results));
     let text = markdown(&summary);
     files::write(&folder.join("table.md"), text.as_bytes())?;
     files::write_json(&folder.join("table.json"), &summary)?;

@@ -40,8 +40,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let overrides = arguments.changes.overrides();
-    let own = arguments.config.as_deref().filter(|path| path.is_dir());
-    let chosen = own.map(|folder| auto_config::choose(folder, arguments.changes.seed().unwrap_or(1))).transpose()?;
+    let images = arguments.config.as_deref().filter(|path| path.is_dir());
+    let chosen = images.map(|folder| auto_config::choose(folder, arguments.changes.seed().unwrap_or(1))).transpose()?;
     let experiment = match (&arguments.config, &chosen) {
         (_, Some(chosen)) => Experiment::parse(&chosen.configuration.to_string(), &overrides)?,
         (Some(path), _) => Experiment::read(path, &overrides)?,
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             path.display()
         )));
     }
-    for line in chosen.iter().flat_map(|c| &c.said) {
+    for line in chosen.iter().flat_map(|c| &c.messages) {
         context.console.note(line);
     }
     let dataset = arguments.roots.open(&literal.data.source)?;

@@ -1,13 +1,13 @@
 //! Writes two deep networks with random weights, `vgg7.safetensors` and `resnet8.safetensors`, into the folder given: what
 //! memory is measured with. `cargo run --release -p beaa-compiler --example deep_networks -- FOLDER [IMAGE CHANNELS]`.
 
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
-#[path = "../tests/networks/mod.rs"]
-#[allow(dead_code)]
-mod networks;
+#[path = "../tests/kit/mod.rs"]
+#[allow(dead_code, reason = "shared")]
+mod kit;
 
-use networks::{Size, resnet8, vgg7};
+use kit::networks::{Size, resnet8, vgg7};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -2,11 +2,11 @@
 //! `cargo run --release -p beaa-compiler --example measure_memory -- MODEL FOLDER [GIBIBYTES] [IMAGES] [LOGIT_ERROR]`.
 //! The folder takes the encrypted images. Resident memory is that of the run alone, from Linux' own account.
 
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
-#[path = "../tests/networks/mod.rs"]
-#[allow(dead_code)]
-mod networks;
+#[path = "../tests/kit/mod.rs"]
+#[allow(dead_code, reason = "shared")]
+mod kit;
 
 use std::path::Path;
 use std::time::Instant;
@@ -36,7 +36,7 @@ fn main() {
     let program = compiled.program;
     println!("{}compiled in {:.2?}, {} steps", explain(&compiled.report), started.elapsed(), program.steps().len());
 
-    let images = networks::images(&model, 7, options.batch);
+    let images = kit::images(&model, 7, options.batch);
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
     let hash = program_hash(&program);
     let started = Instant::now();

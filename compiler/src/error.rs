@@ -69,11 +69,11 @@ pub enum Error {
         /// The ring degree.
         degree: usize,
     },
-    /// A layer that the `tfhe` backend's noise or range cannot carry.
+    /// A layer that the noise or the range of the `tfhe` backend cannot carry.
     #[error(
         "lowering to look-ups: layer `{layer}` has {found}; ask for fewer bits or a larger probability of failure, or compile for ckks"
     )]
-    Lookup {
+    Tfhe {
         /// The layer.
         layer: String,
         /// What is wrong with it.

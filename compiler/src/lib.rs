@@ -1,24 +1,20 @@
-//! Internal crate of beaa: lowers a [`Model`](beaa_ir::Model) to a program of homomorphic operations, and says what it will cost and how
-//! precise it will be. Two targets share the front half: [`ckks`] runs batches of images, [`tfhe`] single ones.
+//! Internal crate of beaa: lowers a [`Model`](beaa_ir::Model) to a program of homomorphic operations, and says what it will
+//! cost and how precise it will be. Two targets share the front half: [`ckks`] runs batches of images, [`tfhe`] single ones.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cost;
 mod error;
-#[cfg(test)]
-mod golden;
 mod network;
 mod options;
-mod pass_timer;
+mod pass_runner;
 mod passes;
 mod pipeline;
 mod plan;
 #[cfg(test)]
-mod random;
-#[cfg(test)]
+#[allow(dead_code, reason = "shared with the tests of the whole crate")]
+#[path = "../tests/kit/mod.rs"]
 mod testing;
-#[cfg(test)]
-mod tests;
 pub mod tfhe;
 
 pub use cost::machine::{BootstrapRates, Machine, MachineError, MachineLiteral, Rates};
@@ -30,7 +26,7 @@ pub mod ckks {
     pub use crate::cost::report::{LayerCost, PassTime, Report, Totals, cost};
     pub use crate::cost::text::{explain, explain_choices};
     pub use crate::options::Options;
-    #[doc(hidden)]
-    pub use crate::pipeline::compile_without_security;
     pub use crate::pipeline::{Compiled, compile, compile_for};
+    #[doc(hidden)]
+    pub use crate::pipeline::{compile_observed, compile_without_security};
 }

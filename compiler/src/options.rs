@@ -3,12 +3,8 @@
 use beaa_ckks::security;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
 use crate::{Error, Result};
-
-/// Fewest bits of a signed integer weight; below, a weight is hardly more than its sign.
-pub(crate) const MIN_WEIGHT_BITS: u32 = 4;
-/// Most bits of a signed integer weight: with more, primes become too narrow to be worth it.
-pub(crate) const MAX_WEIGHT_BITS: u32 = 18;
 
 /// What to compile for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,18 +1,24 @@
-//! The passes in order: the table of contents of the compiler. Must never hold logic of its own.
+//! The table of contents of the compiler: its passes by effect, in order.
+
+use std::fmt::Display;
 
 use beaa_ir::Model;
 
 use crate::cost::report::{Report, cost};
 use crate::error::Result;
-use crate::network::activations::forward;
-use crate::network::bounds::{self, analyse};
-use crate::network::graph::check;
-use crate::network::{calibration, import};
+use crate::network::activations::{Values, forward, means};
+use crate::network::bounds::{analyse, out_of_range_share};
+use crate::network::calibration::{calibration_images, image_count, observe_ranges, rounding_margin};
+use crate::network::graph::Graph;
+use crate::network::import::import;
 use crate::options::Options;
-use crate::pass_timer::PassTimer;
+use crate::pass_runner::{PassRunner, Product};
+use crate::passes::complete_squares::{check_squares, complete_squares};
+use crate::passes::dead_elements::drop_dead_elements;
 use crate::passes::emit::{Lowered, check_overflow, emit};
-use crate::passes::quantise_weights::means;
-use crate::passes::{complete_squares, dead_elements, equalise_rows, fold_affine, tiling};
+use crate::passes::equalise_rows::equalise_rows;
+use crate::passes::fold_affine::fold_affine;
+use crate::passes::tiling::tile;
 use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::graph_summary::summarise;
 use crate::plan::refine::{RefineTask, refine};
@@ -28,19 +34,43 @@ pub struct Compiled {
 }
 
 /// Lowers `model` to a program. Errors are predicted on made-up images; better give real ones to [`compile_for`].
+///
+/// # Errors
+/// As [`compile_for`].
 pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
     compile_for(model, options, &[])
 }
 
 /// Lowers `model` to a program, with errors predicted on `images`: some hundreds of those that the program will see,
-/// normalised as the model wants them.
+/// normalised as the model wants them, [image][element].
+///
+/// # Errors
+/// An [`Error`](crate::Error): options out of range, layers that cannot be evaluated under encryption, or no parameters
+/// for the precision, security and memory asked for.
 pub fn compile_for(model: &Model, options: &Options, images: &[Vec<f32>]) -> Result<Compiled> {
-    options.check()?;
-    compile_in(model, options, images, &rings(options))
+    compile_observed(model, options, images, &mut |_, _| {})
 }
 
-/// For tests and experiments, at any degree from 32 up: nothing encrypted under the program's parameters need be secret,
-/// and what checks parameters refuses them.
+/// Like [`compile_for`], and calls `observer` after every pass with its name and the text of what it made.
+///
+/// # Errors
+/// As [`compile_for`].
+#[doc(hidden)]
+pub fn compile_observed(
+    model: &Model,
+    options: &Options,
+    images: &[Vec<f32>],
+    observer: &mut dyn FnMut(&'static str, &dyn Display),
+) -> Result<Compiled> {
+    options.check()?;
+    run_passes(model, options, images, &rings(options), &mut |pass, product| observer(pass, &product))
+}
+
+/// Lowers `model` for the ring of any degree from 32 up, whatever its security: for tests and experiments. Whatever checks
+/// parameters refuses those of its programs.
+///
+/// # Errors
+/// As [`compile_for`].
 #[doc(hidden)]
 pub fn compile_without_security(
     model: &Model,
@@ -49,53 +79,88 @@ pub fn compile_without_security(
     degree: usize,
 ) -> Result<Compiled> {
     options.check()?;
-    compile_in(model, options, images, &[Ring { degree, allowed: u32::MAX }])
+    run_passes(model, options, images, &[Ring { degree, allowed: u32::MAX }], &mut |_, _| {})
 }
 
-fn compile_in(model: &Model, options: &Options, images: &[Vec<f32>], rings: &[Ring]) -> Result<Compiled> {
-    let (safety, rounding_margin) = (options.range_safety, calibration::rounding_margin(images));
-    let mut timer = PassTimer::default();
+fn run_passes(
+    model: &Model,
+    options: &Options,
+    images: &[Vec<f32>],
+    rings: &[Ring],
+    observer: &mut dyn FnMut(&'static str, Product<'_>),
+) -> Result<Compiled> {
+    let mut passes = PassRunner::new(observer);
+    let Prepared { graph, target, input } = prepare(model, options, images, &mut passes)?;
 
-    let graph = timer.time("import", || import::import(model, safety))?;
-    check(&graph, "import")?;
-    let graph = timer.time("merge", || fold_affine::fold_affine(graph));
-    check(&graph, "merge")?;
-    let mut graph = timer.time("dead", || dead_elements::drop_dead_elements(graph));
-    check(&graph, "dead")?;
-    let target = timer.time("target", || AccuracyTarget::new(&graph, options, images))?;
-    let input =
-        timer.time("samples", || calibration::calibration_images(model, images, calibration::image_count(&graph)))?;
-    if !images.is_empty() {
-        timer.time("samples", || calibration::observe_ranges(&mut graph, &input, safety));
-    }
-    let mut graph = timer.time("vertex", || complete_squares::complete_squares(&graph, options.vertex_limit))?;
-    check(&graph, "vertex")?;
-    complete_squares::check_squares(&graph)?;
-    timer.time("balance", || equalise_rows::equalise_rows(&mut graph));
-    check(&graph, "balance")?;
-    let traces = timer.time("trace", || forward(&graph, input));
-    let bounds = analyse(&graph);
-    let summary = timer.time("facts", || summarise(&graph, &bounds, &traces, rounding_margin));
-    let means = means(&traces);
+    let activations = passes.time("activations", || forward(&graph, input));
+    let (bounds, means) = (analyse(&graph), means(&activations));
+    let margin = rounding_margin(images);
+    let summary = passes.time("summarise", || summarise(&graph, &bounds, &activations, margin));
+    passes.show("summarise", Product::Summary(&summary));
     let task = RefineTask {
         graph: &graph,
         summary: &summary,
-        traces: &traces,
+        activations: &activations,
         means: &means,
         options,
         target: &target,
         rings,
-        rounding_margin,
+        rounding_margin: margin,
     };
-    let refined = refine(task, &mut timer)?;
+    let refined = refine(task, &mut passes)?;
+    passes.show("refine", Product::Plan(&refined.plan));
+
     let lowered = Lowered { graph: &graph, bounds: &bounds, refined, security: options.security };
-    let (program, prediction) = timer.time("emit", || emit(model, lowered))?;
+    let (program, prediction) = passes.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
-    let program = timer.time("bands", || tiling::tile(program, model, options.memory))?;
+    let program = passes.time("tile", || tile(program, model, options.memory))?;
+
     let mut report = cost(&program);
     report.totals.made_up_images = images.is_empty();
     report.totals.agreement = target.agreement(&prediction);
-    report.totals.out_of_range = (!images.is_empty()).then(|| bounds::out_of_range_share(&bounds, &traces));
-    report.passes = timer.passes;
+    report.totals.out_of_range = (!images.is_empty()).then(|| out_of_range_share(&bounds, &activations));
+    report.passes = passes.times;
     Ok(Compiled { program, report })
+}
+
+/// A network ready to be planned.
+struct Prepared {
+    /// Affine maps and squares only, rows equalised.
+    graph: Graph,
+    target: AccuracyTarget,
+    /// The images that magnitudes and errors are estimated on.
+    input: Values,
+}
+
+/// The passes on the graph.
+fn prepare(model: &Model, options: &Options, images: &[Vec<f32>], passes: &mut PassRunner<'_>) -> Result<Prepared> {
+    let safety = options.range_safety;
+    let graph = passes.rewrite("import", || import(model, safety))?;
+    let graph = passes.rewrite("fold_affine", || Ok(fold_affine(graph)))?;
+    let mut graph = passes.rewrite("drop_dead_elements", || Ok(drop_dead_elements(graph)))?;
+
+    let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, options, images))?;
+    let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
+    // Ranges are so tight that made-up images must not be used for them.
+    if !images.is_empty() {
+        graph = passes.rewrite("observe_ranges", || Ok(observe_ranges(graph, &input, safety)))?;
+    }
+
+    let graph = passes.rewrite("complete_squares", || complete_squares(&graph, options.vertex_limit))?;
+    check_squares(&graph)?;
+    let graph = passes.rewrite("equalise_rows", || Ok(equalise_rows(graph, &model.provenance().weight_grids)))?;
+    Ok(Prepared { graph, target, input })
+}
+
+/// The graph as the pipeline leaves it after a pass, with default options and without images.
+#[cfg(test)]
+pub(crate) fn graph_after(pass: &str, model: &Model) -> Graph {
+    let mut found = None;
+    let mut keep = |name: &'static str, product: Product<'_>| {
+        if let (true, Product::Graph(graph)) = (name == pass, product) {
+            found = Some(graph.clone());
+        }
+    };
+    prepare(model, &Options::default(), &[], &mut PassRunner::new(&mut keep)).unwrap();
+    found.unwrap_or_else(|| panic!("no pass `{pass}`"))
 }

@@ -1,9 +1,9 @@
 //! Programs in bands compute what whole ones do, to the last bit, in as much memory as they say.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
-#[allow(dead_code)]
-mod networks;
+#[allow(dead_code, reason = "shared")]
+mod kit;
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{LayerCost, Options, compile_for, cost};
@@ -11,7 +11,8 @@ use beaa_ir::ckks::{Program, StepOp, program_hash};
 use beaa_ir::{Activation, LayerOp, Linear, Model, Shape, Tensor};
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run, verify};
 use beaa_runtime::{Silent, plaintext};
-use networks::{Network, Size, images, resnet8, vgg7};
+use kit::images;
+use kit::networks::{Network, Size, resnet8, vgg7};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

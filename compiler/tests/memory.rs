@@ -1,20 +1,21 @@
 //! What a run allocates is what its schedule says, counted by the allocator itself.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, unsafe_code)]
 
-#[allow(dead_code)]
-mod networks;
+#[allow(dead_code, reason = "shared")]
+mod kit;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{Options, compile};
-use beaa_ir::ckks::program_hash;
+use beaa_ir::ckks::{Program, Step, StepOp, program_hash};
 use beaa_ir::{LayerOp, Model};
 use beaa_runtime::Silent;
-use beaa_runtime::ckks::{EncryptedInput, KeyPair, encrypt, keygen, run};
-use networks::{Network, Size, images};
+use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, KeyPair, PreparedProgram, encrypt, keygen, run};
+use kit::images;
+use kit::networks::{Network, Size};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -64,6 +65,21 @@ fn model() -> Model {
     net.finish("memory")
 }
 
+/// The most that was allocated since `PEAK` was set, against what was planned.
+fn expect_peak(planned: u64) {
+    let ratio = PEAK.load(SeqCst) as f64 / planned as f64;
+    assert!((0.9..1.1).contains(&ratio), "{ratio} of {planned} bytes");
+}
+
+/// Weights of the program, over all steps.
+fn weights(program: &Program) -> usize {
+    let of = |step: &Step| match &step.op {
+        StepOp::Linear { terms, .. } => terms.iter().map(|t| t.weights.entries()).sum(),
+        _ => 0,
+    };
+    program.steps().iter().map(of).sum()
+}
+
 #[test]
 fn a_run_allocates_what_was_planned() {
     let model = model();
@@ -81,11 +97,18 @@ fn a_run_allocates_what_was_planned() {
         let input = EncryptedInput::load(&path).unwrap();
         PEAK.store(LIVE.load(SeqCst), SeqCst);
         let (_, report) = run(&program, &server, &input, &Silent).unwrap();
-        let ratio = PEAK.load(SeqCst) as f64 / report.peak_bytes_planned as f64;
-        assert!((0.9..1.1).contains(&ratio), "{memory:?}: {ratio} of {} bytes", report.peak_bytes_planned);
+        expect_peak(report.peak_bytes_planned);
         // Programs are planned for more threads than most machines have.
         assert!(memory.is_none_or(|m| report.peak_bytes_planned <= m));
         planned.push(report.peak_bytes_planned);
+        // Weights that stay arranged are counted too, before and while the program runs.
+        let before = LIVE.load(SeqCst);
+        let prepared = PreparedProgram::new(&program, ArrangedWeights::Kept).unwrap();
+        let arranged = (LIVE.load(SeqCst) - before) as f64 / (weights(&program) * 12) as f64;
+        assert!((0.7..1.3).contains(&arranged), "{arranged} of 12 bytes for each weight");
+        PEAK.store(LIVE.load(SeqCst), SeqCst);
+        let (_, report) = prepared.run(&server, &input, &Silent).unwrap();
+        expect_peak(report.peak_bytes_planned);
     }
     assert!(planned.is_sorted_by(|a, b| a > b), "smaller budgets, smaller peaks: {planned:?}");
 }

@@ -3,15 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[allow(dead_code, reason = "shared with the crate's own tests")]
-#[path = "../src/random.rs"]
-mod random;
+#[allow(dead_code, reason = "shared")]
+mod kit;
 mod walk;
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{Compiled, Options, compile_without_security};
 use beaa_ir::{Model, evaluate};
-use random::{images, random_model};
+use kit::{images, random_model};
 use walk::{encrypted, in_clear};
 
 const MODELS: u64 = 1000;

@@ -1,5 +1,5 @@
-//! Opens plain, gzip and xz files and reads a bounded number of bytes.
-//! It never allocates more than the bytes that are really there, whatever a header claims.
+//! Opens plain, gzip and xz files and reads a bounded number of bytes. Memory grows with the bytes
+//! that are really there, whatever a header claims.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Decompressors may use this much memory; `xz -9` needs 65 MiB.
 const XZ_MEMORY_KIB: u32 = 128 * 1024;
@@ -18,7 +18,7 @@ const DEFLATE_LIMIT: u64 = 1040;
 const XZ_LIMIT: u64 = 16_384;
 
 /// A file being read, decompressed on the way.
-pub(crate) struct Input<'a> {
+pub(crate) struct BoundedReader<'a> {
     file: PathBuf,
     reader: Box<dyn Read + 'a>,
     /// Bytes handed out so far.
@@ -30,7 +30,7 @@ pub(crate) struct Input<'a> {
     compressed: bool,
 }
 
-impl<'a> Input<'a> {
+impl<'a> BoundedReader<'a> {
     /// Opens a file; gzip and xz are recognised by their first bytes, not by their name.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let error = |source| Error::io(path, source);
@@ -50,7 +50,8 @@ impl<'a> Input<'a> {
         Ok(Self { file: path.to_owned(), reader, position: 0, most, stored, compressed })
     }
 
-    /// Reads an entry of an archive: `stored` bytes, deflated or not, that expand to what the archive says.
+    /// Reads an entry of an archive: `stored` bytes, deflated or not, that expand to what the
+    /// archive says.
     pub(crate) fn entry(file: PathBuf, reader: impl Read + 'a, stored: u64, expanded: u64) -> Self {
         let most = expanded.min(stored.saturating_mul(DEFLATE_LIMIT));
         Self { file, reader: Box::new(reader), position: 0, most, stored, compressed: false }
@@ -71,15 +72,16 @@ impl<'a> Input<'a> {
     /// The next `n` bytes.
     ///
     /// # Errors
-    /// `AbsurdSize` before anything is allocated when the file cannot hold them, `Truncated` when they are not there.
+    /// `AbsurdSize` before anything is allocated when the file cannot hold them, `Truncated` when
+    /// they are not there.
     pub(crate) fn exactly(&mut self, n: u64) -> Result<Vec<u8>, Error> {
         let expected = self.position.saturating_add(n);
         if expected > self.most {
             let file = self.file();
-            return Err(match self.compressed {
-                true => Error::AbsurdSize { file, claimed: bytes_text(expected), limit: bytes_text(self.most) },
-                false => Error::Truncated { file, found: self.most, expected },
-            });
+            if !self.compressed {
+                return Err(Error::Truncated { file, found: self.most, expected });
+            }
+            return Err(Error::AbsurdSize { file, claimed: bytes_text(expected), limit: bytes_text(self.most) });
         }
         let bytes = self.at_most(n)?;
         if (bytes.len() as u64) < n {
@@ -97,23 +99,25 @@ impl<'a> Input<'a> {
         self.position += bytes.len() as u64;
         match read {
             Ok(_) => Ok(bytes),
-            Err(error) => Err(self.sort(error, self.position.saturating_sub(bytes.len() as u64).saturating_add(n))),
+            Err(error) => Err(self.classify(error, self.position.saturating_sub(bytes.len() as u64).saturating_add(n))),
         }
     }
 
     /// Checks that nothing follows; for compressed files this also checks their own checksum.
     pub(crate) fn end(mut self) -> Result<(), Error> {
         let expected = self.position;
-        match self.at_most(1)?.is_empty() {
-            true => Ok(()),
-            false => Err(Error::TooLong { file: self.file, expected }),
+        if !self.at_most(1)?.is_empty() {
+            return Err(Error::TooLong { file: self.file, expected });
         }
+        Ok(())
     }
 
-    fn sort(&self, error: std::io::Error, expected: u64) -> Error {
+    /// Tells a damaged file from a fault of the system.
+    fn classify(&self, error: std::io::Error, expected: u64) -> Error {
         match error.kind() {
             ErrorKind::UnexpectedEof => Error::Truncated { file: self.file(), found: self.position, expected },
-            // What decompressors report: nothing the operating system says about a file once it is open.
+            // What decompressors report: nothing the operating system says about a file once it is
+            // open.
             ErrorKind::InvalidData
             | ErrorKind::InvalidInput
             | ErrorKind::Other

@@ -1,11 +1,11 @@
-//! Names of classes as configured: a list, a file with one name a line, or nothing. It never invents a meaning.
+//! Names of classes as configured: a list, a file with one name a line, or nothing.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::bounded_reader::Input;
+use crate::bounded_reader::BoundedReader;
+use crate::error::Error;
 
 /// No list of class names is longer than this, in bytes.
 const LONGEST: u64 = 1 << 16;
@@ -35,7 +35,7 @@ impl Classes {
 }
 
 fn read(path: &Path) -> Result<Vec<String>, Error> {
-    let mut input = Input::open(path)?;
+    let mut input = BoundedReader::open(path)?;
     let text = input.at_most(LONGEST)?;
     input.end()?;
     let text = String::from_utf8(text).map_err(|_| Error::BadName { file: path.to_owned() })?;

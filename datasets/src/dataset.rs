@@ -1,13 +1,16 @@
-//! A whole data set: names of classes, three splits, statistics of training. It never mixes shapes or unknown labels.
+//! A whole data set: names of classes, three splits of one shape, statistics of training.
 
 use std::path::PathBuf;
 
-use crate::{Error, Images, Split};
+use crate::error::Error;
+use crate::images::{Images, histogram};
+use crate::split::Split;
 
 /// Smallest standard deviation reported: one grey level, so that dividing by it is always safe.
 const SMALLEST_STD: f64 = 1.0 / 255.0;
 
-/// An immutable data set. Every label is below the number of classes, and every class occurs in training.
+/// An immutable data set. Every label is below the number of classes, and every class occurs in
+/// training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     name: String,
@@ -23,7 +26,8 @@ impl Dataset {
     /// A data set of three splits. Validation and test may be empty.
     ///
     /// # Errors
-    /// No training image, splits of several shapes, a label without a class, a class without a training image, more than 256 classes.
+    /// No training image, splits of several shapes, a label without a class, a class without a
+    /// training image, more than 256 classes.
     pub fn new(
         name: impl Into<String>,
         classes: Vec<String>,
@@ -47,7 +51,7 @@ impl Dataset {
         for images in [&train, &validation, &test] {
             check_labels(file(), images.labels(), classes.len())?;
         }
-        let counts = count(train.labels());
+        let counts = histogram(train.labels());
         if let Some((class, _)) = classes.iter().zip(counts).find(|(_, count)| *count == 0) {
             return Err(Error::MissingClass { file: file(), class: class.clone(), split: Split::Train });
         }
@@ -89,9 +93,11 @@ impl Dataset {
         &self.std
     }
 
-    /// BLAKE3 in hexadecimal of the shape and, for training, validation and test in turn, the count, pixels and labels.
+    /// BLAKE3 in hexadecimal of the shape and, for training, validation and test in turn, the
+    /// count, pixels and labels.
     ///
-    /// Depends on content only, not on the files it came from, nor on the names. Integers are hashed as 64-bit little-endian.
+    /// Depends on content only, not on the files it came from, nor on the names. Integers are
+    /// hashed as 64-bit little-endian.
     pub fn checksum(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for side in self.shape() {
@@ -113,15 +119,6 @@ pub(crate) fn check_labels(file: PathBuf, labels: &[u8], classes: usize) -> Resu
         Some(index) => Err(Error::LabelOutOfRange { file, index, label: labels[index], classes }),
         None => Ok(()),
     }
-}
-
-/// How often each of the 256 values occurs.
-pub(crate) fn count(values: &[u8]) -> [u64; 256] {
-    let mut counts = [0; 256];
-    for &value in values {
-        counts[usize::from(value)] += 1;
-    }
-    counts
 }
 
 /// Mean and deviation per channel, from exact histograms, so that no order of summation matters.

@@ -1,11 +1,12 @@
-//! Every way a data set can be wrong, each with the file, what was found, what was expected and what to do.
-//! It never hides a cause behind a generic message.
+//! Every way a data set can be wrong, each with the file, what was found, what was expected and
+//! what to do.
 
 use std::path::{Path, PathBuf};
 
-use crate::Split;
+use crate::split::Split;
 
-/// Why a data set could not be read. `file` is the file at fault (or the name of the data set when it was built in memory).
+/// Why a data set could not be read. `file` is the file at fault (or the name of the data set when
+/// it was built in memory).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -66,7 +67,10 @@ pub enum Error {
         expected: &'static str,
     },
     /// The file ends too early.
-    #[error("reading {}: ends after {found} bytes, expected {expected}; the file is truncated, fetch it again", file.display())]
+    #[error(
+        "reading {}: ends after {found} bytes, expected {expected}; the file is truncated, fetch it again",
+        file.display()
+    )]
     Truncated {
         /// The file (and entry) at fault.
         file: PathBuf,
@@ -76,7 +80,11 @@ pub enum Error {
         expected: u64,
     },
     /// The file goes on after its content.
-    #[error("reading {}: more than the expected {expected} bytes; the header and the content disagree, fetch the file again", file.display())]
+    #[error(
+        "reading {}: more than the expected {expected} bytes; the header and the content disagree, fetch the file \
+         again",
+        file.display()
+    )]
     TooLong {
         /// The file (and entry) at fault.
         file: PathBuf,
@@ -84,7 +92,10 @@ pub enum Error {
         expected: u64,
     },
     /// The header claims a size that the file cannot hold, or that this crate refuses.
-    #[error("reading {}: the header claims {claimed}, more than {limit}; the file is damaged or not of this kind", file.display())]
+    #[error(
+        "reading {}: the header claims {claimed}, more than {limit}; the file is damaged or not of this kind",
+        file.display()
+    )]
     AbsurdSize {
         /// The file at fault.
         file: PathBuf,
@@ -102,7 +113,10 @@ pub enum Error {
         reason: String,
     },
     /// Different numbers of images and labels.
-    #[error("reading {}: {labels} labels for {images} images; give the labels that belong to these images", file.display())]
+    #[error(
+        "reading {}: {labels} labels for {images} images; give the labels that belong to these images",
+        file.display()
+    )]
     CountMismatch {
         /// The file of the labels.
         file: PathBuf,
@@ -112,7 +126,11 @@ pub enum Error {
         labels: usize,
     },
     /// A label has no class.
-    #[error("reading {}: label {label} at position {index}, but there are {classes} classes (0 to {}); correct the labels or the class names", file.display(), classes.saturating_sub(1))]
+    #[error(
+        "reading {}: label {label} at position {index}, but there are {classes} classes (0 to {}); correct the \
+         labels or the class names",
+        file.display(), classes.saturating_sub(1)
+    )]
     LabelOutOfRange {
         /// The file of the labels.
         file: PathBuf,
@@ -124,7 +142,11 @@ pub enum Error {
         classes: usize,
     },
     /// Images of several sizes where one is required.
-    #[error("reading {}: {} (channels x height x width), expected {} as in the rest; resize the images or configure a shape", file.display(), shape_text(found), shape_text(expected))]
+    #[error(
+        "reading {}: {} (channels x height x width), expected {} as in the rest; resize the images or configure a \
+         shape",
+        file.display(), shape_text(found), shape_text(expected)
+    )]
     MixedSizes {
         /// The file at fault.
         file: PathBuf,
@@ -152,7 +174,10 @@ pub enum Error {
         reason: String,
     },
     /// A class of the set has no image in a split.
-    #[error("reading {}: class {class:?} has no image in the {split} split; every class needs at least one", file.display())]
+    #[error(
+        "reading {}: class {class:?} has no image in the {split} split; every class needs at least one",
+        file.display()
+    )]
     MissingClass {
         /// The folder or data set at fault.
         file: PathBuf,
@@ -162,7 +187,10 @@ pub enum Error {
         split: Split,
     },
     /// A split has a class that training does not know.
-    #[error("reading {}: class {class:?} is not among the classes of the training folder; rename or remove it", file.display())]
+    #[error(
+        "reading {}: class {class:?} is not among the classes of the training folder; rename or remove it",
+        file.display()
+    )]
     UnknownClass {
         /// The folder at fault.
         file: PathBuf,
@@ -178,7 +206,10 @@ pub enum Error {
         expected: &'static str,
     },
     /// A folder of images with a single class.
-    #[error("reading {}: found one class ({class:?}), expected at least two sub-folders of images, one per class", file.display())]
+    #[error(
+        "reading {}: found one class ({class:?}), expected at least two sub-folders of images, one per class",
+        file.display()
+    )]
     OneClass {
         /// The folder at fault.
         file: PathBuf,
@@ -186,7 +217,11 @@ pub enum Error {
         class: String,
     },
     /// Images that belong to no class.
-    #[error("reading {}: found {found} images beside the folders of the classes, expected all in such folders; move or remove them", file.display())]
+    #[error(
+        "reading {}: found {found} images beside the folders of the classes, expected all in such folders; move or \
+         remove them",
+        file.display()
+    )]
     LooseImages {
         /// The folder at fault.
         file: PathBuf,
@@ -210,7 +245,10 @@ pub enum Error {
         found: Vec<String>,
     },
     /// An array of another element type.
-    #[error("reading {}: elements of type {found}, expected |u1 (unsigned bytes); convert with .astype('uint8')", file.display())]
+    #[error(
+        "reading {}: elements of type {found}, expected |u1 (unsigned bytes); convert with .astype('uint8')",
+        file.display()
+    )]
     WrongDtype {
         /// The archive and entry.
         file: PathBuf,
@@ -218,7 +256,10 @@ pub enum Error {
         found: String,
     },
     /// An array stored column by column.
-    #[error("reading {}: the array is in Fortran order, expected C order; convert with numpy.ascontiguousarray", file.display())]
+    #[error(
+        "reading {}: the array is in Fortran order, expected C order; convert with numpy.ascontiguousarray",
+        file.display()
+    )]
     FortranOrder {
         /// The archive and entry.
         file: PathBuf,
@@ -238,17 +279,24 @@ pub enum Error {
         file: PathBuf,
     },
     /// The part to hold out of training does not fit.
-    #[error("splitting {}: cannot hold out {asked} of {available} images; ask for less, at least one must stay for training", file.display())]
+    #[error(
+        "splitting {}: cannot hold out {amount} of {available} images; ask for less, at least one must stay for \
+         training",
+        file.display()
+    )]
     HoldOut {
         /// The data set.
         file: PathBuf,
-        /// What was asked.
-        asked: String,
+        /// How much was to be held out.
+        amount: String,
         /// Images there are.
         available: usize,
     },
-    /// A split was asked to be carved out that the set already has.
-    #[error("splitting {}: the set has its own {split} split; remove the {split} setting from the configuration", file.display())]
+    /// Images were to be held out for a split that the set already has.
+    #[error(
+        "splitting {}: the set has its own {split} split; remove the {split} setting from the configuration",
+        file.display()
+    )]
     HasSplit {
         /// The data set.
         file: PathBuf,

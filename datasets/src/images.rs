@@ -1,10 +1,11 @@
-//! Immutable 8-bit images of one size with their labels. It never holds a count of labels other than of images.
+//! Immutable 8-bit images of one size, each with its label.
 
 use std::path::PathBuf;
 
-use crate::Error;
+use crate::error::Error;
 
-/// Immutable 8-bit images of one size, planes one after the other (channel, row, column), with labels.
+/// Immutable 8-bit images of one size, planes one after the other (channel, row, column), with
+/// labels.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Images {
     shape: [usize; 3],
@@ -21,12 +22,14 @@ impl Images {
         Self { shape: self.shape, pixels: self.pixels.iter().map(|&v| round(v)).collect(), labels: self.labels.clone() }
     }
 
-    /// Images of `shape` (channels, height, width) one after the other in `pixels`, and one label each.
+    /// Images of `shape` (channels, height, width) one after the other in `pixels`, and one label
+    /// each.
     ///
     /// `origin` names the source in errors: a file, or the name of a data set made in memory.
     ///
     /// # Errors
-    /// A zero in `shape`, a number of pixels that is no multiple of an image, another number of labels.
+    /// A zero in `shape`, a number of pixels that is no multiple of an image, another number of
+    /// labels.
     pub fn new(origin: impl Into<PathBuf>, shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self, Error> {
         let file = origin.into();
         let size = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side)).filter(|&size| size > 0);
@@ -92,7 +95,8 @@ impl Images {
         }
     }
 
-    /// The images at `indices`, in that order, repeated when an index is. Indices beyond the last image are left out.
+    /// The images at `indices`, in that order, repeated when an index is. Indices beyond the last
+    /// image are left out.
     pub fn subset(&self, indices: &[usize]) -> Self {
         let mut pixels = Vec::with_capacity(indices.len() * self.image_len());
         let mut labels = Vec::with_capacity(indices.len());
@@ -114,6 +118,15 @@ impl Images {
     fn image_len(&self) -> usize {
         self.shape.iter().product()
     }
+}
+
+/// How often each of the 256 values occurs.
+pub(crate) fn histogram(values: &[u8]) -> [u64; 256] {
+    let mut counts = [0; 256];
+    for &value in values {
+        counts[usize::from(value)] += 1;
+    }
+    counts
 }
 
 impl std::fmt::Debug for Images {

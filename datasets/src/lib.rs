@@ -1,5 +1,6 @@
-//! Reads image data sets (IDX, CIFAR-10 binary, MedMNIST `.npz`, folders of images) and ships the embedded default.
-//! It never downloads, never writes, and never trusts a size in a file before the bytes are there.
+//! Internal crate of beaa: reads image data sets (IDX, CIFAR-10 binary, MedMNIST `.npz`, folders of
+//! images) and ships the embedded default. It downloads nothing and writes nothing; a size in a
+//! file counts only once the bytes are there.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bounded_reader;
@@ -9,6 +10,7 @@ mod dataset;
 mod error;
 mod formats;
 mod images;
+mod open;
 mod source;
 mod spec;
 mod split;
@@ -24,9 +26,10 @@ pub use dataset::Dataset;
 pub use error::Error;
 pub use formats::{
     CifarFiles, CifarSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource, MedMnistFile, MedMnistSource,
-    Survey, read_picture, survey,
+    Survey, read_image_file, survey,
 };
 pub use images::Images;
-pub use source::{Source, open};
+pub use open::open;
+pub use source::Source;
 pub use spec::SourceSpec;
 pub use split::{Amount, HoldOut, Split, shuffled};

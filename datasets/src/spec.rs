@@ -1,15 +1,18 @@
-//! What a configuration says about a data set, as JSON. It never opens a file.
+//! What a configuration says about a data set, as JSON. No file is opened here.
 //!
-//! A plain string is a named set. Otherwise an object with `name` for a named set, or exactly one of `idx`, `cifar`, `medmnist` and
-//! `folder`; beside it `validation` and `test` (what to hold out of training: an integer is a count, a decimal number a
-//! fraction) and `seed` where they apply.
+//! A plain string is a named set. Otherwise an object with `name` for a named set, or exactly one
+//! of `idx`, `cifar`, `medmnist` and `folder`; beside it `validation` and `test` (what to hold out
+//! of training: an integer is a count, a decimal number a fraction) and `seed` where they apply.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Amount, CifarFiles, Error, FolderFiles, HoldOut, IdxFiles, MedMnistFile};
+use crate::error::Error;
+use crate::formats::{CifarFiles, FolderFiles, IdxFiles, MedMnistFile};
+use crate::split::{Amount, HoldOut, Split};
 
 /// Which data set to read.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,25 +21,25 @@ pub enum SourceSpec {
     Named {
         /// Its name.
         name: String,
-        /// What to carve out of training, for sets without such files.
+        /// What to hold out of training, for sets without such files.
         hold_out: HoldOut,
     },
-    /// `{"idx": {"train": {"images": "a", "labels": "b"}, "test": {...}, "classes": "classes.txt"}}`.
+    /// `{"idx": {"train": {"images": "a", "labels": "b"}, "test": {...}, "classes": "names.txt"}}`.
     Idx {
         /// Name to give the set; that of the folder otherwise.
         name: Option<String>,
         /// Its files.
         files: IdxFiles,
-        /// What to carve out of training.
+        /// What to hold out of training.
         hold_out: HoldOut,
     },
-    /// `{"cifar": {"train": ["data_batch_1.bin"], "test": ["test_batch.bin"], "classes": ["airplane", ...]}}`.
+    /// `{"cifar": {"train": ["batch_1.bin"], "test": ["test.bin"], "classes": ["cat", "dog"]}}`.
     Cifar {
         /// Name to give the set; that of the folder otherwise.
         name: Option<String>,
         /// Its files.
         files: CifarFiles,
-        /// What to carve out of training.
+        /// What to hold out of training.
         hold_out: HoldOut,
     },
     /// `{"medmnist": {"file": "pathmnist.npz"}}`.
@@ -46,13 +49,13 @@ pub enum SourceSpec {
         /// Its file.
         file: MedMnistFile,
     },
-    /// `{"folder": {"path": "pictures", "shape": [1, 64, 64]}, "validation": 0.1, "test": 0.2, "seed": 1}`.
+    /// `{"folder": {"path": "scans", "shape": [1, 64, 64]}, "validation": 0.1, "test": 0.2}`.
     Folder {
         /// Name to give the set; that of the folder otherwise.
         name: Option<String>,
         /// Where it is.
         files: FolderFiles,
-        /// What to carve out of training.
+        /// What to hold out of training.
         hold_out: HoldOut,
     },
 }
@@ -150,6 +153,17 @@ impl<'de> Deserialize<'de> for SourceSpec {
     }
 }
 
+impl FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|split| split.name() == text)
+            .ok_or_else(|| Error::Spec(format!("unknown split {text:?}; known: train, validation, test")))
+    }
+}
+
 /// By hand rather than `untagged`, so that a wrong key is named in the error.
 struct SpecVisitor;
 
@@ -175,6 +189,15 @@ mod tests {
     use super::*;
     use crate::Classes;
 
+    #[test]
+    fn text_and_json_agree() {
+        for split in Split::ALL {
+            assert_eq!(split.to_string().parse::<Split>().unwrap(), split);
+            assert_eq!(serde_json::to_string(&split).unwrap(), format!("\"{split}\""));
+        }
+        assert!("Train".parse::<Split>().is_err());
+    }
+
     fn read(text: &str) -> Result<SourceSpec, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
@@ -184,7 +207,10 @@ mod tests {
         for text in [
             r#""mnist""#,
             r#"{"name":"mnist","validation":5000,"seed":1}"#,
-            r#"{"idx":{"train":{"images":"a","labels":"b"},"test":{"images":"c","labels":"d"},"classes":"e"},"validation":0.25}"#,
+            concat!(
+                r#"{"idx":{"train":{"images":"a","labels":"b"},"test":{"images":"c","labels":"d"},"classes":"e"},"#,
+                r#""validation":0.25}"#
+            ),
             r#"{"name":"n","cifar":{"train":["a","b"],"test":["c"],"classes":["x","y"]}}"#,
             r#"{"medmnist":{"file":"a.npz"}}"#,
             r#"{"folder":{"path":"p","shape":[1,64,64]},"validation":0.5,"test":7}"#,

@@ -69,7 +69,8 @@ pub(crate) fn npz(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// An xz stream of stored LZMA2 chunks (The .xz File Format 1.1, section 2): the reader is real, so the writer need not compress.
+/// An xz stream of stored LZMA2 chunks (The .xz File Format 1.1, section 2): the reader is real, so
+/// the writer need not compress.
 pub(crate) fn xz(bytes: Vec<u8>) -> Vec<u8> {
     let with_crc = |part: &[u8]| [part, &crc32(part).to_le_bytes()].concat();
     let padded = |mut part: Vec<u8>| {

@@ -1,33 +1,14 @@
 //! Errors of the import: what was being done, what was found, what was expected, what to do.
 
 use std::fmt;
-use std::path::PathBuf;
 
 /// Why a network could not be imported.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// The file could not be read.
-    #[error("{operation} {path}: {source}")]
-    Io {
-        /// What was being done.
-        operation: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The file is not what it should be, or contradicts itself.
-    #[error("{operation}: found {found}, expected {expected}; {remedy}")]
-    Malformed {
-        /// What was being done.
-        operation: &'static str,
-        /// What was there.
-        found: String,
-        /// What should have been there.
-        expected: String,
-        /// What the user can do.
-        remedy: String,
-    },
+    /// A file could not be read, is not what it should be, or contradicts itself.
+    #[error(transparent)]
+    File(beaa_ir::Error),
     /// Parts of the network that have no counterpart in a model; all of them, not just the first.
     #[error("importing `{network}`: {} of its parts cannot be imported:\n{}", problems.len(), list(problems))]
     Unsupported {
@@ -72,9 +53,15 @@ impl Error {
         operation: &'static str,
         found: impl Into<String>,
         expected: impl Into<String>,
-        remedy: impl Into<String>,
+        remedy: &'static str,
     ) -> Self {
-        Self::Malformed { operation, found: found.into(), expected: expected.into(), remedy: remedy.into() }
+        let (found, expected) = (found.into(), expected.into());
+        Self::File(beaa_ir::Error::Malformed { operation, found, expected, remedy })
+    }
+
+    /// The error of `operation` on the file `path`, from the system's reason.
+    pub(crate) fn io(operation: &'static str, path: &std::path::Path) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::File(beaa_ir::Error::Io { operation, path: path.to_path_buf(), source })
     }
 }
 

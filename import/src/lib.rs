@@ -1,49 +1,17 @@
-//! Networks trained elsewhere become [`Model`]s: ONNX files, and PyTorch state dictionaries with their architecture as
-//! JSON. Must never guess: whatever is not understood is refused, and all of it is listed at once.
+//! Internal crate of beaa: networks trained elsewhere become [`Model`](beaa_ir::Model)s. It reads
+//! ONNX files, and PyTorch state dictionaries with their architecture as JSON. Whatever it does not
+//! understand it refuses, and it lists all of that at once.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;
 mod onnx;
+mod options;
 mod ranges;
 mod state_dict;
 
-use beaa_ir::Model;
-
 pub use error::{Error, Problem, Result};
 pub use onnx::{import_onnx, import_onnx_bytes};
+pub use options::{Imported, Options};
 pub use ranges::measure_ranges;
 pub use state_dict::import_state_dict;
-
-/// What neither format says about a network. `None` leaves it as the file has it, or at its default.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Options {
-    /// A short name; by default the file's.
-    pub name: Option<String>,
-    /// Per channel, subtracted from the pixel scaled to 0..1; default 0. One number serves all channels.
-    pub mean: Option<Vec<f32>>,
-    /// Per channel, divides after the mean is subtracted; default 1. One number serves all channels.
-    pub std: Option<Vec<f32>>,
-    /// One name per output; default none.
-    pub classes: Option<Vec<String>>,
-    /// `[channels, height, width]`, needed where the network takes a plain vector.
-    pub shape: Option<[usize; 3]>,
-}
-
-/// A model, and what its user should know about how it came to be.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Imported {
-    /// The model.
-    pub model: Model,
-    /// For example that a softmax at the end was left out.
-    pub notes: Vec<String>,
-}
-
-/// One number per channel, from one for each or one for all.
-fn per_channel(given: Option<&[f32]>, default: f32, channels: usize) -> Vec<f32> {
-    match given {
-        None => vec![default; channels],
-        Some([one]) => vec![*one; channels],
-        Some(all) => all.to_vec(),
-    }
-}

@@ -1,12 +1,16 @@
-//! The range of each activation's input over sample images. Must never look at anything but the images it is given.
+//! The range of each activation's input over sample images.
 
-use beaa_ir::{LayerOp, Model, Range, evaluate_traced};
+use beaa_ir::{Layer, LayerOp, Model, Range, evaluate_traced};
 use rayon::prelude::*;
 
-use crate::Result;
+use crate::error::Result;
 
-/// `model` with the smallest and the largest input that each activation sees over `images`, normalised ones. Without
-/// images nothing changes.
+/// Returns `model` with the smallest and the largest input that each activation sees over `images`,
+/// `[image][pixel]`, normalised as the model's input is. Without images nothing changes.
+///
+/// # Errors
+/// [`Error::Model`](crate::Error::Model) if an image has another number of pixels than the model's
+/// input.
 pub fn measure_ranges(model: Model, images: &[Vec<f32>]) -> Result<Model> {
     let none = || vec![None; model.layers().len()];
     let ranges = images
@@ -30,7 +34,7 @@ fn of_image(model: &Model, image: &[f32]) -> Result<Vec<Option<Range>>> {
     let trace = evaluate_traced(model, image)?;
     let input: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
     let inputs = std::iter::once(&input).chain(&trace);
-    let of = |(layer, values): (&beaa_ir::Layer, &Vec<f64>)| match layer.op {
+    let of = |(layer, values): (&Layer, &Vec<f64>)| match layer.op {
         LayerOp::Activation { .. } => {
             let start = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
             Some(values.iter().fold(start, |r, &v| Range { min: r.min.min(v as f32), max: r.max.max(v as f32) }))

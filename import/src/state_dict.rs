@@ -1,5 +1,6 @@
-//! PyTorch state dictionaries: the tensors of a `.safetensors` file under PyTorch's names, put into the order that a JSON
-//! architecture gives. Must never use a tensor that the architecture does not name, nor pass over one.
+//! PyTorch state dictionaries: the tensors of a `.safetensors` file under PyTorch's names, put into
+//! the order that a JSON architecture gives. A tensor that the architecture does not name is a
+//! problem, and so is one that is missing.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,22 +14,24 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Checked, defect};
-use crate::{Error, Imported, Options, Problem, Result, per_channel};
+use crate::error::{Checked, Error, Problem, Result, defect};
+use crate::options::{Imported, Options, per_channel};
 
 const READING: &str = "reading a state dictionary";
 const ARCHITECTURE: &str = "reading an architecture";
 /// PyTorch's count of training steps, which inference does not need.
 const COUNTER: &str = ".num_batches_tracked";
 
-/// Imports the tensors of `weights` as the network that the JSON file `architecture` describes (docs/import.md).
+/// Imports the tensors of the `.safetensors` file `weights` as the network that the JSON file
+/// `architecture` describes (docs/import.md).
+///
+/// # Errors
+/// [`Error::File`] if a file cannot be read or is malformed, [`Error::Unsupported`] with every
+/// layer that has no counterpart and every tensor that is missing or belongs to no layer,
+/// [`Error::Model`] if the model contradicts itself.
 pub fn import_state_dict(weights: &Path, architecture: &Path, options: &Options) -> Result<Imported> {
-    let io = |operation, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| Error::Io { operation, path, source }
-    };
-    let text = std::fs::read_to_string(architecture).map_err(io(ARCHITECTURE, architecture))?;
-    let bytes = std::fs::read(weights).map_err(io(READING, weights))?;
+    let text = std::fs::read_to_string(architecture).map_err(Error::io(ARCHITECTURE, architecture))?;
+    let bytes = std::fs::read(weights).map_err(Error::io(READING, weights))?;
     import(&bytes, &text, options)
 }
 
@@ -154,8 +157,8 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
     let (Some(layers), true) = (layers, store.problems.is_empty()) else {
         return Err(Error::Unsupported { network: name, problems: store.problems });
     };
-    let of = |given: &Option<Vec<f32>>, file: Option<Vec<f32>>, default| {
-        per_channel(given.as_deref().or(file.as_deref()), default, shape[0])
+    let of = |stated: &Option<Vec<f32>>, file: Option<Vec<f32>>, default| {
+        per_channel(stated.as_deref().or(file.as_deref()), default, shape[0])
     };
     let literal = ModelLiteral {
         name,
@@ -238,7 +241,7 @@ fn operation(kind: &str, settings: Value, prefix: &str, store: &mut Store<'_>) -
         "branch" => LayerOp::Branch { from: read::<BranchSettings>(settings)?.from },
         "activation" => {
             let s: ActivationSettings = read(settings)?;
-            let mut coefficient = |given: Option<f32>, what: &str| match given {
+            let mut coefficient = |number: Option<f32>, what: &str| match number {
                 Some(number) => Ok(Some(Tensor::scalar(number)?)),
                 None => match get(what)? {
                     Some(tensor) => coarse(tensor).map(Some),
@@ -269,7 +272,8 @@ fn read<T: DeserializeOwned>(settings: Value) -> Checked<T> {
     serde_json::from_value(settings).or_else(|e| defect(e.to_string(), "correct the layer's settings (docs/import.md)"))
 }
 
-/// Coefficients in the extents of the model format: without the batch's extent of 1, a single number without any.
+/// Coefficients in the extents of the model format: without the batch's extent of 1, a single
+/// number without any.
 fn coarse(tensor: Tensor) -> Checked<Tensor> {
     let dims = match tensor.shape() {
         _ if tensor.data().len() == 1 => Vec::new(),

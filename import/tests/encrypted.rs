@@ -1,5 +1,5 @@
-//! Networks that PyTorch exported compile and run encrypted: the answers are PyTorch's, within the error that the compiler
-//! predicts.
+//! Networks that PyTorch exported compile and run encrypted: the answers are PyTorch's, within the
+//! error that the compiler predicts.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,8 @@ fn rows(tensors: &SafeTensors<'_>, name: &str) -> Vec<Vec<f32>> {
     numbers.chunks(numbers.len() / view.shape()[0]).map(<[f32]>::to_vec).collect()
 }
 
-/// The network with pixels wide enough for PyTorch's normally distributed test images, those images, and PyTorch's answers.
+/// The network with pixels wide enough for PyTorch's normally distributed test images, those
+/// images, and PyTorch's answers.
 fn imported(network: &str) -> (Model, Vec<Vec<f32>>, Vec<Vec<f32>>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/import");
     let options = Options { mean: Some(vec![0.5]), std: Some(vec![0.1]), ..Options::default() };

@@ -1,4 +1,5 @@
-//! Damaged and hostile files are refused with an error: no panic, no allocation out of proportion to the file.
+//! Damaged and hostile files are refused with an error: no panic, no allocation out of proportion
+//! to the file.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -100,8 +101,8 @@ fn every_cut_and_many_changed_bytes_are_survived() {
             let mut bad = good.clone();
             for _ in 0..3 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let place = (state >> 33) as usize % bad.len();
-                bad[place] = (state >> 24) as u8;
+                let position = (state >> 33) as usize % bad.len();
+                bad[position] = (state >> 24) as u8;
             }
             // A changed weight is no error; what counts is that this returns.
             let _ = import(&bad);
@@ -196,7 +197,8 @@ fn graphs_that_contradict_themselves_are_refused() {
 
 #[test]
 fn deep_nesting_is_refused() {
-    // Groups within groups in a field that is not known: a decoder that follows without a limit overflows its stack.
+    // Groups within groups in a field that is not known: a decoder that follows without a limit
+    // overflows its stack.
     let nested = varint(100 << 3 | 3).repeat(200_000);
     for bad in [nested.clone(), bytes(7, &nested), bytes(7, &bytes(1, &nested))] {
         let said = message(&bad);

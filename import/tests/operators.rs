@@ -1,5 +1,5 @@
-//! Operators that PyTorch's exporters write otherwise or not at all: the import means what ONNX's reference evaluator
-//! computes (tests/data/import/make_operators.py).
+//! Operators that PyTorch's exporters write otherwise or not at all: the import means what ONNX's
+//! reference evaluator computes (tests/data/import/make_operators.py).
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -1,5 +1,5 @@
-//! Networks exported by PyTorch (tests/data/import/make.py) give PyTorch's own answers, by both exporters and from state
-//! dictionaries.
+//! Networks exported by PyTorch (tests/data/import/make.py) give PyTorch's own answers, by both
+//! exporters and from state dictionaries.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -29,9 +29,10 @@ fn answers(network: &str) -> Vec<(Vec<f32>, Vec<f32>)> {
     rows("images").into_iter().zip(rows("logits")).collect()
 }
 
-/// PyTorch computes in `f32`, the model in `f64`. Summing n products in f32 is off by at most about n 2^-24 of the largest
-/// partial sum, and errors of the layers add up: 2^-24 times the number of terms of all layers' sums, of the largest value
-/// anywhere in the network. Quadratics may double a relative error, which worst-case sums leave room for.
+/// PyTorch computes in `f32`, the model in `f64`. Summing n products in f32 is off by at most about
+/// n 2^-24 of the largest partial sum, and errors of the layers add up: 2^-24 times the number of
+/// terms of all layers' sums, of the largest value anywhere in the network. Quadratics may double a
+/// relative error, which worst-case sums leave room for.
 fn tolerance(model: &Model, trace: &[Vec<f64>]) -> f64 {
     let terms = |op: &LayerOp| match op {
         LayerOp::Conv2d(c) => c.weight.shape()[1..].iter().product::<usize>() + 1,

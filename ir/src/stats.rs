@@ -23,6 +23,11 @@ pub fn sample_variance(values: &[f64]) -> Option<f64> {
     Some(values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64)
 }
 
+/// The base-2 logarithm of the product of `factors`, for example of the primes of a modulus.
+pub fn log2_product<'a>(factors: impl IntoIterator<Item = &'a u64>) -> f64 {
+    factors.into_iter().map(|&f| (f as f64).log2()).sum()
+}
+
 /// The probability that a standard normal variable is below `x`, to 1e-7: Abramowitz and Stegun 26.2.17.
 pub fn normal_cdf(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
@@ -42,6 +47,11 @@ mod tests {
         assert_eq!(argmax([f64::NAN, -5.0, -6.0]), Some(1));
         assert_eq!(argmax([f64::NEG_INFINITY, f64::NEG_INFINITY]), Some(0));
         assert_eq!((argmax([f64::NAN]), argmax::<f64>([])), (None, None));
+    }
+
+    #[test]
+    fn logarithms_of_factors_add_up() {
+        assert_eq!((log2_product(&[4, 8]), log2_product(&[])), (5.0, 0.0));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What to train on a folder of the user's own images: size, colour, network and passes follow from what is in it, and every
-//! choice is said. Must never choose a network whose encrypted cost is out of bounds.
+//! choice is told. A network whose encrypted cost would be out of bounds is refused.
 
 use std::path::Path;
 
@@ -10,53 +10,53 @@ use serde_json::{Value, json};
 use crate::error::bad_input;
 
 /// Sides up to this are kept; what is larger is reduced.
-const KEPT: usize = 40;
+const MAX_SIDE: usize = 40;
 /// The networks need this much.
-const LEAST: usize = 8;
+const MIN_SIDE: usize = 8;
 /// Sides that larger images are reduced to: as in MNIST and CIFAR-10, which the networks come from.
-const GREY: usize = 28;
-const COLOUR: usize = 32;
+const GREY_SIDE: usize = 28;
+const COLOUR_SIDE: usize = 32;
 /// The deeper network needs so many training images, and sides of so many pixels.
-const MANY: usize = 2000;
-const LARGE: usize = 24;
+const DEEP_MIN_IMAGES: usize = 2000;
+const DEEP_MIN_SIDE: usize = 24;
 /// Multiplications of ciphertexts by weights for one batch, at most.
-const MOST_PRODUCTS: usize = 10_000_000;
+const MAX_PRODUCTS: usize = 10_000_000;
 
 /// A configuration as an experiment file has it, and why.
-pub struct Chosen {
+pub struct AutoConfig {
     /// For [`crate::experiment::Experiment::parse`].
     pub configuration: Value,
     /// What was found and chosen, line by line.
-    pub said: Vec<String>,
+    pub messages: Vec<String>,
 }
 
 /// Looks at `folder` and chooses.
-pub fn choose(folder: &Path, seed: u64) -> Result<Chosen> {
+pub fn choose(folder: &Path, seed: u64) -> Result<AutoConfig> {
     let looking = || format!("looking at {}", folder.display());
     let found = survey(folder).with_context(looking)?;
     let path = folder.canonicalize().with_context(looking)?;
-    let name = named(&path);
-    let (shape, mut said) = shape(&found);
+    let name = file_safe_name(&path);
+    let (shape, mut messages) = shape(&found);
     let images = found.images();
     let (network, products, words) = network(shape, images);
-    if products > MOST_PRODUCTS {
+    if products > MAX_PRODUCTS {
         return Err(bad_input(format!(
-            "choosing a network: {products} products, expected at most {MOST_PRODUCTS}; use smaller images"
+            "choosing a network: {products} products, expected at most {MAX_PRODUCTS}; use smaller images"
         )));
     }
-    said.push(format!("network: {words}; {products} products for one encrypted batch"));
+    messages.push(format!("network: {words}; {products} products for one encrypted batch"));
     let epochs = epochs(images);
     // Several steps in an epoch, however few the images.
     let batch = (images / 10).clamp(2, 64);
-    said.push(format!("training: {epochs} epochs each for teacher and student, {batch} images per step"));
-    said.push(splits(&found, seed));
-    said.push("normalisation: mean and deviation of the training images, per channel".to_owned());
+    messages.push(format!("training: {epochs} epochs each for teacher and student, {batch} images per step"));
+    messages.push(splits(&found, seed));
+    messages.push("normalisation: mean and deviation of the training images, per channel".to_owned());
     let hold_out = HoldOut { seed, ..HoldOut::default() };
     let source =
         SourceSpec::Folder { name: Some(name.clone()), files: FolderFiles { path, shape: Some(shape) }, hold_out };
     let optimiser = |rate: f64| json!({ "learning_rate": rate, "weight_decay": 0.01 });
     let configuration = json!({
-        "description": said,
+        "description": messages,
         "name": name,
         "seed": seed,
         "data": { "source": source },
@@ -65,11 +65,11 @@ pub fn choose(folder: &Path, seed: u64) -> Result<Chosen> {
         "teacher": { "epochs": epochs, "batch": batch, "optimiser": optimiser(0.002) },
         "student": { "activation": "element", "epochs": epochs, "batch": batch, "optimiser": optimiser(0.001) },
     });
-    Ok(Chosen { configuration, said })
+    Ok(AutoConfig { configuration, messages })
 }
 
 /// The folder's name, as far as it can name files.
-fn named(path: &Path) -> String {
+fn file_safe_name(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
     if safe.trim_matches(['.', '-']).is_empty() { "own-images".to_owned() } else { safe }
@@ -79,23 +79,23 @@ fn named(path: &Path) -> String {
 fn shape(found: &Survey) -> ([usize; 3], Vec<String>) {
     let classes: Vec<String> = found.classes.iter().map(|(name, n)| format!("{name} ({n})")).collect();
     let images = found.images();
-    let mut said = vec![format!("{images} training images of {} classes: {}", classes.len(), classes.join(", "))];
+    let mut messages = vec![format!("{images} training images of {} classes: {}", classes.len(), classes.join(", "))];
     let channels = if found.colour > 0 { 3 } else { 1 };
-    said.push(match found.colour {
+    messages.push(match found.colour {
         0 => "all grey: one channel".to_owned(),
         n if n == images => "all in colour: three channels".to_owned(),
         n => format!("{n} in colour, {} grey: three channels for all", images - n),
     });
-    let ([height, width], most) = found.sizes.first().copied().unwrap_or(([GREY, GREY], 0));
-    let kept = |side: usize| (LEAST..=KEPT).contains(&side);
-    let small = if channels == 3 { COLOUR } else { GREY };
-    let size = match (kept(height) && kept(width), height.max(width) > KEPT) {
+    let ([height, width], most) = found.sizes.first().copied().unwrap_or(([GREY_SIDE, GREY_SIDE], 0));
+    let kept = |side: usize| (MIN_SIDE..=MAX_SIDE).contains(&side);
+    let small = if channels == 3 { COLOUR_SIDE } else { GREY_SIDE };
+    let size = match (kept(height) && kept(width), height.max(width) > MAX_SIDE) {
         (true, _) => [height, width],
         (false, true) => [small, small],
-        (false, false) => [height.max(LEAST), width.max(LEAST)],
+        (false, false) => [height.max(MIN_SIDE), width.max(MIN_SIDE)],
     };
     let text = |[h, w]: [usize; 2]| format!("{h} x {w}");
-    said.push(match (size == [height, width], found.sizes.len()) {
+    messages.push(match (size == [height, width], found.sizes.len()) {
         (true, 1) => format!("all of {}: kept", text(size)),
         (true, _) => format!("{most} of {images} are of {}: the others are stretched to it", text(size)),
         (false, 1) => format!("all of {}: stretched to {}", text([height, width]), text(size)),
@@ -103,13 +103,13 @@ fn shape(found: &Survey) -> ([usize; 3], Vec<String>) {
             format!("{n} sizes, {} the most common: all are stretched to {}", text([height, width]), text(size))
         }
     });
-    ([channels, size[0], size[1]], said)
+    ([channels, size[0], size[1]], messages)
 }
 
 /// The layers as a configuration has them, products of a forward pass, and a name.
 fn network(shape: [usize; 3], images: usize) -> (Value, usize, &'static str) {
     let [channels, height, width] = shape;
-    if channels == 3 && images >= MANY && height.min(width) >= LARGE {
+    if channels == 3 && images >= DEEP_MIN_IMAGES && height.min(width) >= DEEP_MIN_SIDE {
         let mut layers = Vec::new();
         let (mut inputs, mut h, mut w, mut products) = (channels, height, width, 0);
         for out in [16, 32, 32] {
@@ -146,7 +146,9 @@ fn epochs(images: usize) -> usize {
 }
 
 fn splits(found: &Survey, seed: u64) -> String {
-    let of = |own: bool| if own { "the folder's own".to_owned() } else { format!("a tenth, drawn with seed {seed}") };
+    let of = |in_folder: bool| {
+        if in_folder { "the folder's own".to_owned() } else { format!("a tenth, drawn with seed {seed}") }
+    };
     format!("validation: {}; test: {}", of(found.validation), of(found.test))
 }
 
@@ -169,18 +171,18 @@ mod tests {
             (&[([64, 48], 6), ([100, 100], 4)], 0, [1, 28, 28], "2 sizes"),
             (&[([4, 12], 10)], 3, [3, 8, 12], "3 in colour, 7 grey"),
         ] {
-            let (shape, said) = shape(&found(sizes, colour));
-            assert_eq!(shape, expected, "{said:?}");
-            assert!(said.iter().any(|s| s.contains(words)), "{said:?}");
+            let (shape, messages) = shape(&found(sizes, colour));
+            assert_eq!(shape, expected, "{messages:?}");
+            assert!(messages.iter().any(|s| s.contains(words)), "{messages:?}");
         }
     }
 
     #[test]
     fn networks_are_within_bounds_and_read() {
-        for shape in [[1, 28, 28], [3, 32, 32], [3, KEPT, KEPT], [1, LEAST, LEAST]] {
+        for shape in [[1, 28, 28], [3, 32, 32], [3, MAX_SIDE, MAX_SIDE], [1, MIN_SIDE, MIN_SIDE]] {
             for images in [10, 100_000] {
                 let (layers, products, words) = network(shape, images);
-                assert!((1..MOST_PRODUCTS).contains(&products), "{words}: {products}");
+                assert!((1..MAX_PRODUCTS).contains(&products), "{words}: {products}");
                 let text = json!({ "network": layers }).to_string();
                 crate::experiment::Experiment::parse(&text, &Default::default()).unwrap();
             }
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn names_can_name_files() {
-        assert_eq!(named(Path::new("/a/my cats")), "my-cats");
-        assert_eq!(named(Path::new("/")), "own-images");
+        assert_eq!(file_safe_name(Path::new("/a/my cats")), "my-cats");
+        assert_eq!(file_safe_name(Path::new("/")), "own-images");
     }
 }

@@ -182,20 +182,20 @@ mod tests {
     fn flags_win_over_the_file() {
         let text = r#"{"name": "t", "seed": 5, "compile": {"batch": 100}}"#;
         let sets = ["student.epochs=3", "network[0].conv2d.out=7", "compile.batch=200", "data.source=mnist", "name=u"];
-        let made = parse(text, &sets).unwrap();
-        let literal = made.train.literal();
+        let experiment = parse(text, &sets).unwrap();
+        let literal = experiment.train.literal();
         assert_eq!((literal.student.epochs, literal.seed, literal.name.as_str()), (3, 5, "u"));
         assert_eq!(literal.data.source, beaa_datasets::SourceSpec::named("mnist"));
-        assert_eq!(made.compile.batch, 200);
+        assert_eq!(experiment.compile.batch, 200);
         let seeded = Experiment::parse(text, &Overrides { seed: Some(9), ..Overrides::default() }).unwrap();
         assert_eq!(seeded.train.literal().seed, 9);
     }
 
     #[test]
     fn what_is_resolved_reads_the_same() {
-        let made = parse(r#"{"compile": {"security": 192}}"#, &["teacher.epochs=2"]).unwrap();
-        let text = made.resolved().unwrap().to_string();
-        assert_eq!(parse(&text, &[]).unwrap().resolved().unwrap(), made.resolved().unwrap());
+        let experiment = parse(r#"{"compile": {"security": 192}}"#, &["teacher.epochs=2"]).unwrap();
+        let text = experiment.resolved().unwrap().to_string();
+        assert_eq!(parse(&text, &[]).unwrap().resolved().unwrap(), experiment.resolved().unwrap());
     }
 
     #[test]

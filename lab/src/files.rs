@@ -53,22 +53,6 @@ pub fn parent(path: &Path) -> Result<()> {
     }
 }
 
-/// Numbers of bytes for people: `12.3 MB`.
-pub fn bytes(count: f64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = count;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < units.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    match value {
-        _ if unit == 0 => format!("{value:.0} B"),
-        v if v >= 100.0 => format!("{v:.0} {}", units[unit]),
-        v => format!("{v:.1} {}", units[unit]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,13 +65,5 @@ mod tests {
         write_json(&path, &[3]).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\n  3\n]\n");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn bytes_have_sensible_units() {
-        let cases = [(0.0, "0 B"), (999.0, "999 B"), (1500.0, "1.5 kB"), (205_520_896.0, "206 MB")];
-        for (count, text) in cases {
-            assert_eq!(bytes(count), text);
-        }
     }
 }

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod auto_config;
+pub mod demonstration;
 mod error;
 pub mod experiment;
 pub mod files;

@@ -1,20 +1,10 @@
 //! Figures about logits: accuracy, agreement, distance. Must never see a key or a ciphertext.
 
-/// The index of the largest logit; the first of equals.
-pub fn prediction<T: Copy + Into<f64>>(logits: &[T]) -> usize {
-    let mut best = (0, f64::NEG_INFINITY);
-    for (i, &logit) in logits.iter().enumerate() {
-        let logit: f64 = logit.into();
-        if logit > best.1 {
-            best = (i, logit);
-        }
-    }
-    best.0
-}
+use beaa_ir::stats::argmax;
 
 /// The prediction for every image.
 pub fn predictions<T: Copy + Into<f64>>(logits: &[Vec<T>]) -> Vec<usize> {
-    logits.iter().map(|l| prediction(l)).collect()
+    logits.iter().map(|l| argmax(l.iter().copied()).unwrap_or(0)).collect()
 }
 
 /// The fraction of images classified as labelled, 0..1; none without images.

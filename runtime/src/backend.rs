@@ -1,37 +1,51 @@
-//! What runs a program's operations. One trait, held to one conformance suite; adding a backend is one file here. An
-//! implementation must never report another scale, level or length than the program's own account.
+//! What a backend is: something that runs a program's operations on vectors of values. `tests/conformance` holds every
+//! backend to one suite.
 
 use beaa_ir::SparseMatrix;
-use beaa_ir::ckks::ValueInfo;
+use beaa_ir::ckks::{Step, StepOp, ValueId, ValueInfo};
 
 use crate::Result;
+use crate::error::operand;
 
-/// Where an operation of a fused sequence reads.
-pub use beaa_ckks::pointwise::Operand;
+/// Runs operations on vectors of values, each over a whole batch of images.
+pub trait Backend: Sync {
+    /// A vector of values, in the backend's own form.
+    type Value: Send;
+    /// The weights of one linear term, in the form that the backend multiplies by.
+    type Weights<'m>: Send + Sync;
 
-/// One operation of a fused sequence: those that are pointwise in slots.
-#[derive(Debug, Clone)]
-pub enum FusedOp<'a> {
-    /// Sum of integer-matrix products plus biases.
-    Linear {
-        /// What is multiplied by what.
-        terms: Vec<(Operand, &'a SparseMatrix)>,
-        /// What a weight of 1.0 is.
-        weight_scale: f64,
-        /// Integers at the result's scale.
-        bias: &'a [i128],
-    },
-    /// Element-wise square.
-    Square(Operand),
-    /// Exact multiplication by an integer, the scale with it.
-    ScaleUp(Operand, u64),
-    /// Keeps the first so many limbs. Never the last operation of a sequence: those after it have no more limbs.
-    DropLimbs(Operand, usize),
+    /// Length, limbs, scale and components of a value.
+    fn info(&self, value: &Self::Value) -> ValueInfo;
+
+    /// Arranges weights for [`fused`](Self::fused).
+    ///
+    /// # Errors
+    /// When the matrix has more rows or larger weights than the backend can multiply by.
+    fn arrange<'m>(&self, weights: &'m SparseMatrix) -> Result<Self::Weights<'m>>;
+
+    /// Runs pointwise steps in order and returns the last one's result; nothing in between is kept.
+    ///
+    /// # Errors
+    /// When the inputs' lengths, limbs or components do not fit the steps.
+    fn fused(&self, sequence: &Sequence<'_, Self::Value, Self::Weights<'_>>) -> Result<Timed<Self::Value>>;
+
+    /// Relinearises three components to two if `relinearise` says so, then divides `rescales` times by the last prime
+    /// present and drops it.
+    ///
+    /// # Errors
+    /// When the value has too few limbs or other components than the operations take.
+    fn key_switch(&self, value: &Self::Value, relinearise: bool, rescales: usize) -> Result<Timed<Self::Value>>;
+
+    /// Keeps the first `limbs` limbs.
+    ///
+    /// # Errors
+    /// When the value has fewer.
+    fn drop_limbs(&self, value: &Self::Value, limbs: usize) -> Result<Self::Value>;
 }
 
-/// What a fused sequence came to, and where the time went, summed over threads.
+/// A value, and where the time of computing it went, in seconds summed over threads.
 #[derive(Debug)]
-pub struct Fused<V> {
+pub struct Timed<V> {
     /// The last operation's result.
     pub value: V,
     /// Seconds of each operation, in order; empty when the backend does not tell.
@@ -40,30 +54,105 @@ pub struct Fused<V> {
     pub unpacking: f64,
 }
 
-/// Runs operations on vectors of values, each over a whole batch of images.
-pub trait Backend: Sync {
-    /// A vector of values, in the backend's own form.
-    type Value: Send;
+impl<V> Timed<V> {
+    /// A value of a backend that does not tell where its time went.
+    pub fn untimed(value: V) -> Self {
+        Self { value, seconds: Vec::new(), unpacking: 0.0 }
+    }
+}
 
-    /// Length, limbs, scale and components of a value.
-    fn info(&self, value: &Self::Value) -> ValueInfo;
+/// Where a step of a sequence reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operand {
+    /// One of the sequence's inputs, by position.
+    Input(usize),
+    /// The result of an earlier step of the sequence, by position.
+    Result(usize),
+}
 
-    /// Runs pointwise operations in order and returns the last one's result; nothing in between is kept.
-    fn fused(&self, inputs: &[&Self::Value], ops: &[FusedOp<'_>]) -> Result<Fused<Self::Value>>;
+/// Pointwise steps that follow each other in a program, with all that they read. All of its operands exist.
+#[derive(Debug)]
+pub struct Sequence<'a, V, W> {
+    first: usize,
+    steps: &'a [Step],
+    weights: &'a [Vec<W>],
+    inputs: &'a [(ValueId, &'a V)],
+}
 
-    /// Three components back to two.
-    fn relinearise(&self, value: &Self::Value) -> Result<Self::Value> {
-        Ok(self.switch(value, true, 0)?.value)
+impl<'a, V, W> Sequence<'a, V, W> {
+    /// `steps` from number `first` of a program on; `weights` are those of each step's terms, `[step][term]`; `inputs`
+    /// are the values from before, each once.
+    ///
+    /// # Errors
+    /// When there is no step, a step is not pointwise or reads a value that is neither an input nor an earlier result,
+    /// weights are missing, or the last step drops limbs, which steps before it could have been spared.
+    pub fn new(first: usize, steps: &'a [Step], weights: &'a [Vec<W>], inputs: &'a [(ValueId, &'a V)]) -> Result<Self> {
+        let sequence = Self { first, steps, weights, inputs };
+        if steps.is_empty() || matches!(steps.last(), Some(Step { op: StepOp::DropLimbs { .. }, .. })) {
+            return Err(operand("a sequence that ends in no operation", "one that ends in an operation"));
+        }
+        if weights.len() != steps.len() {
+            return Err(operand(format!("weights for {} of {} steps", weights.len(), steps.len()), "for each"));
+        }
+        for (position, (step, weights)) in steps.iter().zip(weights).enumerate() {
+            let terms = match &step.op {
+                StepOp::Linear { terms, .. } => terms.len(),
+                StepOp::Square { .. } | StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. } => 0,
+                StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
+                    return Err(operand("key switching amid pointwise steps", "a part of its own"));
+                }
+            };
+            if weights.len() != terms {
+                return Err(operand(format!("{} weights for {terms} terms", weights.len()), "one for each"));
+            }
+            for value in step.op.inputs() {
+                let earlier = (first + 1..=first + position).contains(&value);
+                if !earlier && !inputs.iter().any(|(id, _)| *id == value) {
+                    return Err(operand(format!("value {value}"), "an input or an earlier result"));
+                }
+            }
+        }
+        Ok(sequence)
     }
 
-    /// Divides by the last prime present and drops it.
-    fn rescale(&self, value: &Self::Value) -> Result<Self::Value> {
-        Ok(self.switch(value, false, 1)?.value)
+    /// The steps, at least one.
+    pub fn steps(&self) -> &'a [Step] {
+        self.steps
     }
 
-    /// Relinearises, if asked to, and rescales so many times; the seconds are those of each.
-    fn switch(&self, value: &Self::Value, relinearise: bool, rescales: usize) -> Result<Fused<Self::Value>>;
+    /// The weights of each step's terms, `[step][term]`.
+    pub fn weights(&self) -> &'a [Vec<W>] {
+        self.weights
+    }
 
-    /// Keeps the first `limbs` limbs.
-    fn drop_limbs(&self, value: &Self::Value, limbs: usize) -> Result<Self::Value>;
+    /// The values from before the sequence.
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = &'a V> + '_ {
+        self.inputs.iter().map(|(_, value)| *value)
+    }
+
+    /// Where to read `value`, which a step of the sequence names.
+    ///
+    /// # Panics
+    /// When no step names it.
+    pub fn operand(&self, value: ValueId) -> Operand {
+        if (self.first + 1..=self.first + self.steps.len()).contains(&value) {
+            return Operand::Result(value - self.first - 1);
+        }
+        match self.inputs.iter().position(|(id, _)| *id == value) {
+            Some(position) => Operand::Input(position),
+            None => unreachable!("value {value} is no operand of the steps from {} on", self.first),
+        }
+    }
+}
+
+/// Arranges the weights of each step's terms: `[step][term]`.
+///
+/// # Errors
+/// As [`Backend::arrange`].
+pub fn arrange<'m, B: Backend>(backend: &B, steps: &'m [Step]) -> Result<Vec<Vec<B::Weights<'m>>>> {
+    let of = |step: &'m Step| match &step.op {
+        StepOp::Linear { terms, .. } => terms.iter().map(|t| backend.arrange(&t.weights)).collect(),
+        _ => Ok(Vec::new()),
+    };
+    steps.iter().map(of).collect()
 }

@@ -1,7 +1,12 @@
-//! Errors of running a program. They must never carry a key, an image or a result.
+//! Errors of running a program. They carry no key, no image and no result.
+
+use std::path::PathBuf;
+
+use beaa_ir::ckks::ValueInfo;
 
 /// What can go wrong between a program, its keys and its ciphertexts.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file is damaged, of another kind or version, or cannot be read.
     #[error(transparent)]
@@ -9,26 +14,114 @@ pub enum Error {
     /// The scheme refused its parameters or operands.
     #[error(transparent)]
     Scheme(#[from] beaa_ckks::Error),
-    /// Two things that do not belong together.
-    #[error("{operation}: {what} belongs to {found}, expected {expected}; {remedy}")]
-    Mismatch {
+    /// Ciphertexts are of another program.
+    #[error(
+        "{operation}: the ciphertext file belongs to program {}, expected program {}; encrypt the images for this program",
+        short(found),
+        short(expected)
+    )]
+    WrongProgram {
         /// What was being done.
         operation: &'static str,
-        /// The thing that does not fit.
-        what: &'static str,
-        /// What it belongs to.
+        /// Fingerprint of the program that the ciphertexts name.
         found: String,
-        /// What it should belong to.
+        /// Fingerprint of the program at hand.
         expected: String,
-        /// What the user can do.
-        remedy: &'static str,
     },
-    /// Input that the program does not take.
-    #[error("{operation}: found {found}, expected {expected}")]
-    Input {
+    /// Ciphertexts are under another key.
+    #[error(
+        "{operation}: the ciphertext file belongs to key {found}, expected key {expected}; use the key pair under which the images were encrypted"
+    )]
+    WrongKey {
         /// What was being done.
         operation: &'static str,
-        /// What was given.
+        /// Name of the key that the ciphertexts are under.
+        found: String,
+        /// Name of the key at hand.
+        expected: String,
+    },
+    /// A key has other parameters than the program.
+    #[error(
+        "{operation}: the key belongs to other parameters ({found}), expected those of the program ({expected}); make keys for this program with `beaa keygen`"
+    )]
+    WrongParameters {
+        /// What was being done.
+        operation: &'static str,
+        /// The key's parameters, described.
+        found: String,
+        /// The program's parameters, described.
+        expected: String,
+    },
+    /// A file holds images where results are expected, or the other way round.
+    #[error("reading ciphertexts: found {found} in {}, expected {expected}", path.display())]
+    WrongKind {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// Ciphertexts are not what the program takes or gives.
+    #[error("{operation}: found {}, expected {}", describe(found), describe(expected))]
+    WrongShape {
+        /// What was being done.
+        operation: &'static str,
+        /// What the ciphertexts are.
+        found: ValueInfo,
+        /// What the program takes or gives.
+        expected: ValueInfo,
+    },
+    /// No image, where any number is taken.
+    #[error("{operation}: found no image, expected at least one")]
+    NoImages {
+        /// What was being done.
+        operation: &'static str,
+    },
+    /// No image, or more images than a ciphertext has slots.
+    #[error("{operation}: found {images} images, expected 1 to {slots}, the number of slots")]
+    BatchSize {
+        /// What was being done.
+        operation: &'static str,
+        /// Images in the batch.
+        images: usize,
+        /// Slots of a ciphertext.
+        slots: usize,
+    },
+    /// An image of another size than the program's.
+    #[error("{operation}: found image {image} of {found} numbers, expected {expected} for each image")]
+    ImageSize {
+        /// What was being done.
+        operation: &'static str,
+        /// Position in the batch.
+        image: usize,
+        /// Its numbers.
+        found: usize,
+        /// Numbers of an image of the program.
+        expected: usize,
+    },
+    /// An image with a value that normalised pixels do not have.
+    #[error("encrypting images: found image {image} out of range, expected numbers up to {bound:.3}")]
+    ImageRange {
+        /// Position in the batch.
+        image: usize,
+        /// Largest absolute value that the program was compiled for.
+        bound: f32,
+    },
+    /// A file does not hold what its header says.
+    #[error("{operation}: found {found}, expected {expected}")]
+    Damaged {
+        /// What was being done.
+        operation: &'static str,
+        /// What the file holds.
+        found: String,
+        /// What its header says.
+        expected: String,
+    },
+    /// Operands that an operation does not take.
+    #[error("running an operation: found {found}, expected {expected}")]
+    Operand {
+        /// What was passed.
         found: String,
         /// What is taken.
         expected: String,
@@ -38,6 +131,20 @@ pub enum Error {
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-pub(crate) fn input(operation: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
-    Error::Input { operation, found: found.into(), expected: expected.into() }
+pub(crate) fn operand(found: impl Into<String>, expected: impl Into<String>) -> Error {
+    Error::Operand { found: found.into(), expected: expected.into() }
+}
+
+pub(crate) fn damaged(operation: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
+    Error::Damaged { operation, found: found.into(), expected: expected.into() }
+}
+
+/// The first 16 digits of a fingerprint.
+fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..16).unwrap_or(fingerprint)
+}
+
+fn describe(value: &ValueInfo) -> String {
+    let ValueInfo { len, limbs, scale, components } = value;
+    format!("{len} ciphertexts of {limbs} limbs and {components} components at scale {scale:e}")
 }

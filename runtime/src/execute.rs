@@ -1,14 +1,13 @@
-//! Walks a schedule on any backend, times it, and checks after every part that the backend agrees with the program's
-//! own account. Must never know which backend it drives.
+//! Walks a schedule on any backend, times it, and asserts after every part that the backend agrees with the program's
+//! own account of lengths, limbs, scales and components.
 
 use std::time::Instant;
 
-use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, StepOp, ValueId, schedule};
+use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, StepOp, ValueId, ValueInfo, schedule};
 use serde::Serialize;
 
-use crate::backend::{Backend, FusedOp, Operand};
-use crate::error::input;
-use crate::{Progress, Result};
+use crate::backend::{Backend, Sequence, Timed, arrange};
+use crate::{Error, Progress, Result};
 
 /// The time of one part of a run, or of all bands of one.
 #[derive(Debug, Clone, Serialize)]
@@ -39,132 +38,123 @@ pub struct OperationTime {
 /// The schedule in which every step is a part of its own, so that each value can be looked at.
 pub(crate) fn step_by_step(program: &Program) -> Schedule {
     // Without fused parts the order is all that matters: the bytes are nobody's promise.
-    let machine = MemoryModel { threads: 1, tile: 1, chunk: 1, input_in_place: false };
+    let machine = MemoryModel { threads: 1, tile: 1, chunk: 1, input_in_place: false, arranged_weights_kept: false };
     schedule(&ProgramShape::from(program), &machine, false)
 }
 
-/// Runs `program` from `first`; `on_value` sees every value that is stored.
-pub(crate) fn execute<B: Backend>(
-    backend: &B,
-    program: &Program,
-    schedule: &Schedule,
-    first: B::Value,
-    progress: &dyn Progress,
-    mut on_value: impl FnMut(ValueId, &B::Value) -> Result<()>,
-) -> Result<(B::Value, Vec<LayerTime>)> {
-    let mut values: Vec<Option<B::Value>> = (0..program.values().len()).map(|_| None).collect();
-    check(backend, program, 0, &first)?;
-    on_value(0, &first)?;
-    if let Some(slot) = values.first_mut() {
-        *slot = Some(first);
-    }
-    let mut times = Vec::new();
-    progress.begin("run", schedule.parts.len() as u64);
-    for part in &schedule.parts {
-        let started = Instant::now();
-        let (result, operations) = run_part(backend, program, part, &values)?;
-        let id = part.last + 1;
-        check(backend, program, id, &result)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let time = describe(program, part, seconds, backend.info(&result).len);
-        add(&mut times, LayerTime { operations, ..time });
-        on_value(id, &result)?;
-        if let Some(slot) = values.get_mut(id) {
-            *slot = Some(result);
-        }
-        for &dead in &part.frees {
-            if let Some(slot) = values.get_mut(dead) {
-                *slot = None;
-            }
-        }
-        progress.advance(1);
-    }
-    progress.end();
-    let output = values.get_mut(program.output()).and_then(Option::take);
-    let output = output.ok_or_else(|| input("running a program", "a freed output", "the output kept to the end"))?;
-    Ok((output, times))
+/// A program on a backend, part by part.
+pub(crate) struct Execution<'a, B: Backend> {
+    /// Runs the operations.
+    pub(crate) backend: &'a B,
+    /// What is run.
+    pub(crate) program: &'a Program,
+    /// In which parts, and when values are freed.
+    pub(crate) schedule: &'a Schedule,
+    /// The weights of every step's terms, `[step][term]`; without them each part arranges its own while it runs.
+    pub(crate) weights: Option<&'a [Vec<B::Weights<'a>>]>,
 }
 
-fn run_part<B: Backend>(
-    backend: &B,
-    program: &Program,
-    part: &Part,
-    values: &[Option<B::Value>],
-) -> Result<(B::Value, Vec<OperationTime>)> {
-    let get = |v: ValueId| {
-        values
-            .get(v)
-            .and_then(Option::as_ref)
-            .ok_or_else(|| input("running a program", format!("value {v} gone"), "a live value"))
-    };
-    let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
+impl<'a, B: Backend> Execution<'a, B> {
+    /// Runs from the input `first` to the output, and tells what each part took. `on_value` sees every value that is
+    /// stored.
+    ///
+    /// # Errors
+    /// When `first` is not what the program takes, an operation refuses its operands, or `on_value` fails.
+    pub(crate) fn run(
+        &self,
+        first: B::Value,
+        progress: &dyn Progress,
+        mut on_value: impl FnMut(ValueId, &B::Value) -> Result<()>,
+    ) -> Result<(B::Value, Vec<LayerTime>)> {
+        let (found, expected) = (self.backend.info(&first), self.program.values()[0]);
+        if !agree(&found, &expected) {
+            return Err(Error::WrongShape { operation: "running a program", found, expected });
+        }
+        on_value(0, &first)?;
+        let mut values: Vec<Option<B::Value>> = self.program.values().iter().map(|_| None).collect();
+        values[0] = Some(first);
+        let mut times = Vec::new();
+        progress.begin("run", self.schedule.parts.len() as u64);
+        for part in &self.schedule.parts {
+            let started = Instant::now();
+            let (result, operations) = self.part(part, &values)?;
+            let id = part.last + 1;
+            let (found, expected) = (self.backend.info(&result), self.program.values()[id]);
+            assert!(agree(&found, &expected), "value {id} is {found:?}, expected {expected:?}");
+            let seconds = started.elapsed().as_secs_f64();
+            let time = describe(&self.program.steps()[part.first..=part.last], seconds, found.len);
+            add(&mut times, LayerTime { operations, ..time });
+            on_value(id, &result)?;
+            values[id] = Some(result);
+            for &dead in &part.frees {
+                values[dead] = None;
+            }
+            progress.advance(1);
+        }
+        progress.end();
+        match values[self.program.output()].take() {
+            Some(output) => Ok((output, times)),
+            None => unreachable!("the output, value {}, was freed", self.program.output()),
+        }
+    }
+
+    fn part(&self, part: &Part, values: &[Option<B::Value>]) -> Result<(B::Value, Vec<OperationTime>)> {
+        let read = |id: ValueId| match &values[id] {
+            Some(value) => value,
+            None => unreachable!("value {id} was freed before step {}, which reads it", part.last),
+        };
+        let steps = &self.program.steps()[part.first..=part.last];
+        match (&steps[0].op, steps.len()) {
+            (StepOp::DropLimbs { input, limbs }, 1) => Ok((self.backend.drop_limbs(read(*input), *limbs)?, Vec::new())),
+            (StepOp::Relinearise { input }, count) => {
+                let done = self.backend.key_switch(read(*input), true, count - 1)?;
+                Ok(timed(if count > 1 { steps } else { &[] }, done))
+            }
+            (StepOp::Rescale { input }, count) => {
+                let done = self.backend.key_switch(read(*input), false, count)?;
+                Ok(timed(if count > 1 { steps } else { &[] }, done))
+            }
+            _ => {
+                let mut inputs: Vec<(ValueId, &B::Value)> = Vec::new();
+                for id in steps.iter().flat_map(|s| s.op.inputs()).filter(|&id| id <= part.first) {
+                    if !inputs.iter().any(|(known, _)| *known == id) {
+                        inputs.push((id, read(id)));
+                    }
+                }
+                let done = match self.weights {
+                    Some(all) => {
+                        let weights = &all[part.first..=part.last];
+                        self.backend.fused(&Sequence::new(part.first, steps, weights, &inputs)?)?
+                    }
+                    None => {
+                        let weights = arrange(self.backend, steps)?;
+                        self.backend.fused(&Sequence::new(part.first, steps, &weights, &inputs)?)?
+                    }
+                };
+                Ok(timed(steps, done))
+            }
+        }
+    }
+}
+
+/// The value, and the times of the operations by the names of their steps.
+fn timed<V>(steps: &[Step], done: Timed<V>) -> (V, Vec<OperationTime>) {
     let time = |layer: &str, operation: &str, thread_seconds| OperationTime {
         layer: layer.into(),
         operation: operation.into(),
         thread_seconds,
     };
-    let timed = |seconds: Vec<f64>| -> Vec<OperationTime> {
-        steps.iter().zip(seconds).map(|(s, seconds)| time(&s.layer, s.op.name(), seconds)).collect()
-    };
-    if let Some(Step { op: op @ (StepOp::Relinearise { input } | StepOp::Rescale { input }), .. }) = steps.first() {
-        let relinearise = matches!(op, StepOp::Relinearise { .. });
-        let done = backend.switch(get(*input)?, relinearise, steps.len() - usize::from(relinearise))?;
-        let operations = if steps.len() > 1 { timed(done.seconds) } else { Vec::new() };
-        return Ok((done.value, operations));
-    }
-    let mut inputs: Vec<ValueId> = Vec::new();
-    let mut ops = Vec::with_capacity(steps.len());
-    for step in steps {
-        let mut operand = |v: ValueId| {
-            if v > part.first {
-                return Operand::Result(v - part.first - 1);
-            }
-            let position = inputs.iter().position(|&i| i == v).unwrap_or(inputs.len());
-            if position == inputs.len() {
-                inputs.push(v);
-            }
-            Operand::Input(position)
-        };
-        ops.push(match &step.op {
-            StepOp::Linear { terms, weight_scale, bias } => FusedOp::Linear {
-                terms: terms.iter().map(|t| (operand(t.input), &t.weights)).collect(),
-                weight_scale: *weight_scale,
-                bias,
-            },
-            StepOp::Square { input } => FusedOp::Square(operand(*input)),
-            StepOp::ScaleUp { input, factor } => FusedOp::ScaleUp(operand(*input), *factor),
-            StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
-                return Err(input("running a program", "key switching amid pointwise steps", "a part of its own"));
-            }
-            StepOp::DropLimbs { input, limbs } if part.first == part.last => {
-                return Ok((backend.drop_limbs(get(*input)?, *limbs)?, Vec::new()));
-            }
-            StepOp::DropLimbs { input, limbs } => FusedOp::DropLimbs(operand(*input), *limbs),
-        });
-    }
-    let inputs = inputs.into_iter().map(get).collect::<Result<Vec<_>>>()?;
-    let done = backend.fused(&inputs, &ops)?;
-    let mut operations = timed(done.seconds);
-    if done.unpacking > 0.0 {
-        operations.insert(0, time("input", "unpack", done.unpacking));
-    }
-    Ok((done.value, operations))
+    let unpacking = (done.unpacking > 0.0).then(|| time("input", "unpack", done.unpacking));
+    let steps = steps.iter().zip(&done.seconds).map(|(s, &seconds)| time(&s.layer, s.op.name(), seconds));
+    (done.value, unpacking.into_iter().chain(steps).collect())
 }
 
-fn check<B: Backend>(backend: &B, program: &Program, id: ValueId, value: &B::Value) -> Result<()> {
-    let got = backend.info(value);
-    let fits = program.values().get(id).is_some_and(|want| {
-        (got.len, got.limbs, got.components) == (want.len, want.limbs, want.components)
-            && (got.scale / want.scale - 1.0).abs() < 1e-9
-    });
-    if fits {
-        return Ok(());
-    }
-    Err(input("running a program", format!("{got:?} for value {id}"), format!("{:?}", program.values().get(id))))
+fn agree(found: &ValueInfo, expected: &ValueInfo) -> bool {
+    (found.len, found.limbs, found.components) == (expected.len, expected.limbs, expected.components)
+        && (found.scale / expected.scale - 1.0).abs() < 1e-9
 }
 
-fn describe(program: &Program, part: &Part, seconds: f64, ciphertexts: usize) -> LayerTime {
-    let steps = program.steps().get(part.first..=part.last).unwrap_or_default();
+fn describe(steps: &[Step], seconds: f64, ciphertexts: usize) -> LayerTime {
     // A band repeats what its neighbours do: each operation of a layer is named once.
     let mut named: Vec<(&str, &str)> = Vec::with_capacity(steps.len());
     for step in steps {

@@ -7,6 +7,7 @@ pub mod backend;
 pub mod ckks;
 mod error;
 mod execute;
+mod files;
 pub mod plaintext;
 mod progress;
 #[cfg(feature = "tfhe")]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use beaa_ckks::primes::ntt_primes;
 use beaa_ir::ckks::{
@@ -10,7 +11,8 @@ use beaa_ir::ckks::{
 };
 use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::ckks::{
-    ClientKey, EncryptedInput, EncryptedOutput, KeyPair, ServerKey, decrypt, encrypt, keygen, run, schedule, verify,
+    ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt, encrypt,
+    keygen, run, schedule, verify,
 };
 use beaa_runtime::{Silent, plaintext};
 
@@ -191,6 +193,36 @@ fn shared_results_are_flooded() {
     let differences: Vec<f64> = plain.iter().zip(&flooded).map(|(p, f)| (p[0] - f[0]).abs()).collect();
     assert!(differences.iter().all(|d| *d <= 0.5));
     assert!(differences.iter().any(|d| *d > 0.1));
+}
+
+#[test]
+fn a_program_prepared_once_gives_the_same_bits_in_every_run() {
+    let files = Files::new();
+    let server = ServerKey::load(&files.path("evaluation.key")).unwrap();
+    let input = EncryptedInput::load(&files.path("input.ct")).unwrap();
+    let bytes = |output: EncryptedOutput| {
+        output.save(&files.path("output.ct")).unwrap();
+        std::fs::read(files.path("output.ct")).unwrap()
+    };
+    let expected = bytes(files.run().unwrap());
+    for weights in [ArrangedWeights::PerPart, ArrangedWeights::Kept] {
+        let prepared = PreparedProgram::new(&files.program, weights).unwrap();
+        for _ in 0..2 {
+            assert!(bytes(prepared.run(&server, &input, &Silent).unwrap().0) == expected, "{weights:?}");
+        }
+    }
+    // Whoever keeps a program prepared may own it or share it.
+    let shared = PreparedProgram::new(Arc::new(program(4)), ArrangedWeights::Kept).unwrap();
+    assert!(bytes(shared.run(&server, &input, &Silent).unwrap().0) == expected);
+}
+
+#[test]
+fn the_plan_counts_arranged_weights_that_are_kept() {
+    let program = program(4);
+    let peak = |weights| PreparedProgram::new(&program, weights).unwrap().peak_bytes();
+    assert_eq!(peak(ArrangedWeights::PerPart), schedule(&program).peak_bytes);
+    // All six weights are read in the first part, where the peak is not; the second part reads none.
+    assert_eq!(peak(ArrangedWeights::Kept), peak(ArrangedWeights::PerPart) + 6 * 12);
 }
 
 #[test]

@@ -20,9 +20,10 @@ pub(super) fn multiply(product: &Product<'_>, out: &mut [f32], stride: usize) {
     assert!(values.len() >= depth * columns, "{} values for {depth} rows of {columns}", values.len());
     assert!(stride >= columns, "rows of {columns} do not overlap at a stride of {stride}");
     assert!(out.len() >= (rows - 1) * stride + columns, "{} results for {rows} rows {stride} apart", out.len());
-    // SAFETY: with row-major strides the library reads `rows * depth` weights and `depth * columns` values and writes
-    // `columns` numbers at each of `rows` multiples of `stride`: asserted above to lie within the three slices. Each
-    // stride is at most the length of a slice, and no slice is longer than `isize::MAX`.
+    // SAFETY: with row-major strides the library reads `rows * depth` weights and `depth * columns`
+    // values and writes `columns` numbers at each of `rows` multiples of `stride`: asserted above
+    // to lie within the three slices. With more than one row each stride is at most the length of
+    // its slice, so none wraps.
     unsafe {
         gemm::gemm(
             rows,

@@ -1,7 +1,9 @@
-//! The same network in plain `f32` on one core: what encryption is compared with, so it is made as fast as we can.
+//! The same network in plain `f32` on one core: what encryption is compared with, so it is made as
+//! fast as we can.
 //!
-//! Values lie as `[element][image]`. Every layer with weights is one matrix product per block of images (convolutions row
-//! by row, gathered), and biases and activations are one pass right behind it.
+//! Values lie as `[element][image]`. Every layer with weights is one matrix product per block of
+//! images (convolutions row by row, gathered), and biases and activations are one pass right behind
+//! it.
 
 mod gemm;
 mod plan;
@@ -38,7 +40,8 @@ impl BaselineF32 {
         self.stages.iter().map(Stage::products).sum()
     }
 
-    /// Runs `[element][image]` values of `images` images, `block` at a time; the result is `[output][image]`.
+    /// Runs `[element][image]` values of `images` images, `block` at a time; the result is
+    /// `[output][image]`.
     pub(crate) fn run(&self, input: &[f32], images: usize, block: usize) -> Result<Vec<f32>> {
         if images == 0 || block == 0 || input.len() != self.input * images || !images.is_multiple_of(block) {
             return Err(setting(

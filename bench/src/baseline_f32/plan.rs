@@ -1,4 +1,5 @@
-//! A model as stages: what has weights, with everything element-wise behind it folded into one quadratic per element.
+//! A model as stages: what has weights, with everything element-wise behind it folded into one
+//! quadratic per element.
 
 use beaa_ir::{Activation, LayerOp, Model, Shape, Tensor};
 
@@ -77,7 +78,8 @@ impl Stage {
         }
     }
 
-    /// Puts element-wise quadratics behind, and says whether it did: two squares do not fold into one.
+    /// Puts element-wise quadratics behind, and says whether it did: two squares do not fold into
+    /// one.
     fn then(&mut self, next: impl Fn(usize) -> [f32; 3]) -> bool {
         let before = |e: usize| self.after.as_ref().map_or(IDENTITY, |after| after[e]);
         let folded = (0..self.len).map(|e| {
@@ -101,7 +103,8 @@ impl Stage {
 /// Plans the stages of a model; refuses ReLU.
 pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
     let mut stages: Vec<Stage> = Vec::new();
-    // For each layer so far, which value its result is: 0 for the input, `i + 1` for the result of stage `i`.
+    // For each layer so far, which value its result is: 0 for the input, `i + 1` for the result of
+    // stage `i`.
     let mut value_of: Vec<usize> = Vec::new();
     let position = |name: &str| model.layers().iter().position(|l| l.name == name);
     let read_again = read_again(model);
@@ -145,7 +148,8 @@ pub(super) fn stages(model: &Model) -> Result<Vec<Stage>> {
             }
             LayerOp::Branch { from } if from == INPUT => 0,
             LayerOp::Branch { from } => value_named(from, position(from), &value_of)?,
-            LayerOp::BatchNorm { .. } | LayerOp::Activation { .. } => {
+            // Element-wise, or refused by name.
+            _ => {
                 let next = element_wise(&layer.op, output)?;
                 if free && stages[at - 1].then(|e| next[e]) {
                     at

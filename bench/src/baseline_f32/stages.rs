@@ -4,7 +4,8 @@ use super::gemm::{Product, multiply};
 use super::plan::{Conv, Pool, Stage, StageOp};
 
 impl Stage {
-    /// Writes this stage's result to `out`; `values` are those before it, `[element][image]` of `block` images each.
+    /// Writes this stage's result to `out`; `values` are those before it, `[element][image]` of
+    /// `block` images each.
     pub(super) fn run(&self, values: &[Vec<f32>], out: &mut [f32], gathered: &mut [f32], block: usize) {
         assert_eq!(out.len(), self.len * block, "a stage of {} elements", self.len);
         let input = values[self.input].as_slice();
@@ -30,7 +31,8 @@ impl Stage {
         }
     }
 
-    /// Applies the element-wise quadratics to the rows of `out`, which are the elements from `first` on.
+    /// Applies the element-wise quadratics to the rows of `out`, which are the elements from
+    /// `first` on.
     fn finish(&self, out: &mut [f32], first: usize, block: usize) {
         let Some(after) = &self.after else { return };
         for (row, &[a, b, c]) in out.chunks_exact_mut(block).zip(&after[first..]) {
@@ -62,7 +64,8 @@ impl Stage {
     }
 }
 
-/// Gathers `[tap][column of the output][image]` for one row, zeros where a tap falls into the padding.
+/// Gathers `[tap][column of the output][image]` for one row, zeros where a tap falls into the
+/// padding.
 fn gather(conv: &Conv, group: usize, row: usize, input: &[f32], gathered: &mut [f32], block: usize) {
     let [channels, height, width] = conv.input;
     let per_group = channels / conv.groups;

@@ -1,12 +1,13 @@
-//! Figures of both backends on one network, and where one overtakes the other. Must never call a crossing what was not measured on both
-//! sides: times of `tfhe` beyond the images that were run are multiples, and said to be.
+//! Figures of both backends on one network, and where one overtakes the other. Times of `tfhe`
+//! beyond the images that were run are multiples of one image's.
 
 use serde::Serialize;
 
-/// One backend. Of `tfhe` all but the keys is for each image, of `ckks` for a batch of any size.
+/// What one backend costs: all but the keys for one image of `tfhe`, or for a batch of any size of
+/// `ckks`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BackendCost {
-    /// Encryption, run and decryption, wall-clock.
+    /// Wall-clock seconds of encryption, run and decryption together.
     pub seconds: f64,
     /// Bytes sent to the server.
     pub upload: u64,
@@ -16,49 +17,49 @@ pub struct BackendCost {
     pub keys: u64,
 }
 
-/// One size of batch.
+/// Both backends at one size of batch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BackendPoint {
     /// Images that wait.
     pub images: usize,
-    /// Seconds until all are answered, measured.
+    /// Seconds of `ckks` until all are answered, measured.
     pub ckks: f64,
-    /// Likewise: as many times what one image takes.
+    /// Seconds of `tfhe` until all are answered: as many times what one image takes.
     pub tfhe: f64,
-    /// Bytes to and fro, keys not counted.
+    /// Bytes that `ckks` moves to and fro, keys not counted.
     pub ckks_bytes: u64,
-    /// Likewise.
+    /// Bytes that `tfhe` moves to and fro, keys not counted.
     pub tfhe_bytes: u64,
 }
 
 /// Both backends on one network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BackendFigures {
-    /// Of the network.
+    /// The network's name.
     pub name: String,
-    /// In use.
+    /// Threads in use.
     pub threads: usize,
-    /// A full batch.
+    /// Cost of a full batch.
     pub ckks: BackendCost,
-    /// One image.
+    /// Cost of one image.
     pub tfhe: BackendCost,
-    /// The share of samples kept apart that keep their class in integers.
+    /// The share of held-out samples that keep their class in integers, 0 to 1.
     pub agreement: f64,
-    /// Of one image.
+    /// Bootstrappings of one image.
     pub bootstrappings: usize,
-    /// From one image to a full batch.
+    /// Sizes of batch from one image to a full batch.
     pub points: Vec<BackendPoint>,
 }
 
 impl BackendFigures {
-    /// The images up to which `tfhe` answers sooner; below one if it never does.
+    /// Returns the images up to which `tfhe` answers sooner; below one if it never does.
     pub fn same_time(&self) -> f64 {
         // The first batch that `ckks` answers sooner, or as soon.
         let at = self.points.iter().find(|p| p.ckks <= p.tfhe).or(self.points.last());
         at.map_or(0.0, |p| p.ckks) / self.tfhe.seconds
     }
 
-    /// The images up to which `tfhe` moves fewer bytes to and fro, keys not counted.
+    /// Returns the images up to which `tfhe` moves fewer bytes to and fro, keys not counted.
     pub fn same_bytes(&self) -> f64 {
         (self.ckks.upload + self.ckks.answer) as f64 / (self.tfhe.upload + self.tfhe.answer) as f64
     }
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crossings_are_where_the_curves_meet() {
+    fn break_evens_are_where_the_curves_meet() {
         let side = |seconds, upload| BackendCost { seconds, upload, answer: 0, keys: 1 };
         let point = |images: usize, ckks| BackendPoint {
             images,

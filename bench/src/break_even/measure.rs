@@ -1,5 +1,6 @@
-//! The two backends side by side, by the number of images that wait: `ckks` takes a whole batch at once, `tfhe` one image after the other.
-//! Wall-clock times on all threads, of encryption, run and decryption together. Must never time a run whose answers are wrong.
+//! The two backends side by side, by the number of images that wait: `ckks` takes a whole batch at
+//! once, `tfhe` one image after the other. Times are wall-clock seconds on all threads, of
+//! encryption, run and decryption together. A run whose answers are wrong is an error.
 
 use beaa_compiler::Machine;
 use beaa_ir::{Model, evaluate, tfhe};
@@ -8,40 +9,46 @@ use beaa_runtime::{Silent, ckks};
 
 use super::figures::{BackendCost, BackendFigures, BackendPoint};
 use crate::end_to_end::DEVIATIONS;
-use crate::fixtures::program::ProgramFixture;
 use crate::timing::{on_threads, time};
+use crate::workloads::program::ProgramWorkload;
 use crate::{BenchSettings, Error, Result};
 
 /// Images of a batch, from one on, times this.
 const STEP: usize = 4;
-/// Images that really go through `tfhe`; more take as many times longer, since it takes them one by one.
+/// Images that really go through `tfhe`; more take as many times longer, since it takes them one by
+/// one.
 const IMAGES: usize = 2;
 /// Images of a batch whose answers are compared with those in clear.
 const CHECKED: usize = 16;
-/// Times that a batch is run; the best counts.
+/// How often a batch is run; the least time counts.
 const RUNS: usize = 3;
 
-/// What to compare on.
+/// The network to compare the backends on.
 pub struct BreakEvenCase<'a> {
     /// The network.
     pub model: &'a Model,
-    /// What the `tfhe` backend calibrates on, 8-bit pixels.
+    /// Images that the `tfhe` backend is calibrated on, `[image][pixel]`, 8 bits a pixel.
     pub images: &'a [Vec<u8>],
-    /// Its options.
+    /// Options of the `tfhe` backend's compiler.
     pub options: beaa_compiler::tfhe::Options,
 }
 
 /// Measures one network on both backends.
+///
+/// # Errors
+///
+/// If the network does not compile for one of them, or encrypted answers differ from those in
+/// clear.
 pub fn compare_backends(
     case: &BreakEvenCase<'_>,
-    setting: &BenchSettings,
+    settings: &BenchSettings,
     machine: &Machine,
 ) -> Result<BackendFigures> {
-    let (tfhe, agreement, bootstrappings) = lookup(case, setting, machine)?;
-    let (ckks, points) = batches(case, setting, &tfhe)?;
+    let (tfhe, agreement, bootstrappings) = measure_tfhe(case, settings, machine)?;
+    let (ckks, points) = measure_ckks(case, settings, &tfhe)?;
     Ok(BackendFigures {
         name: case.model.name().to_owned(),
-        threads: setting.threads,
+        threads: settings.threads,
         ckks,
         tfhe,
         agreement,
@@ -50,17 +57,22 @@ pub fn compare_backends(
     })
 }
 
-/// One image of `tfhe`, the agreement of its program and the bootstrappings of an image.
-fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) -> Result<(BackendCost, f64, usize)> {
+/// Measures one image of `tfhe`; returns the agreement of its program and the bootstrappings of an
+/// image, too.
+fn measure_tfhe(
+    case: &BreakEvenCase<'_>,
+    settings: &BenchSettings,
+    machine: &Machine,
+) -> Result<(BackendCost, f64, usize)> {
     let compiled = beaa_compiler::tfhe::compile(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let hash = tfhe::program_hash(program);
-    let KeyPair { client, server } = keygen(&signature.parameters, Some(setting.seed))?;
+    let KeyPair { client, server } = keygen(&signature.parameters, Some(settings.seed))?;
     let images: Vec<&[u8]> =
-        case.images.iter().take(if setting.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
+        case.images.iter().take(if settings.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
     let count = images.len().max(1);
-    let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(setting.threads, || {
-        let (input, encrypt) = time(|| encrypt(signature, &hash, &client, &images, Some(setting.seed), &Silent));
+    let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(settings.threads, || {
+        let (input, encrypt) = time(|| encrypt(signature, &hash, &client, &images, Some(settings.seed), &Silent));
         let input = input?;
         let (output, report) = run(program, &server, &input, &Silent)?;
         let (answers, decrypt) = time(|| decrypt(signature, &hash, &client, &output));
@@ -88,35 +100,35 @@ fn lookup(case: &BreakEvenCase<'_>, setting: &BenchSettings, machine: &Machine) 
     Ok((side, compiled.report.agreement, compiled.report.bootstrappings))
 }
 
-/// A full batch of `ckks`, and every size of batch on both.
-fn batches(
+/// Measures a full batch of `ckks`, and every size of batch on both.
+fn measure_ckks(
     case: &BreakEvenCase<'_>,
-    setting: &BenchSettings,
+    settings: &BenchSettings,
     tfhe: &BackendCost,
 ) -> Result<(BackendCost, Vec<BackendPoint>)> {
-    let prepared = ProgramFixture::new(case.model, &setting.options, setting.seed)?;
-    let slots = prepared.slots();
-    let mut whole = BackendCost { seconds: f64::INFINITY, upload: 0, answer: 0, keys: prepared.server.bytes() };
+    let workload = ProgramWorkload::new(case.model, &settings.options, settings.seed)?;
+    let slots = workload.slots();
+    let mut whole = BackendCost { seconds: f64::INFINITY, upload: 0, answer: 0, keys: workload.server.bytes() };
     let counts = std::iter::successors(Some(1), |n| Some(n * STEP)).take_while(|n| *n < slots).chain([slots]);
     let mut points: Vec<BackendPoint> = Vec::new();
     for images in counts {
         let sent: Vec<Vec<f32>> =
             case.images.iter().cycle().take(images).map(|p| case.model.input().normalise(p)).collect();
         let mut seconds = f64::INFINITY;
-        for _ in 0..if setting.quick { 1 } else { RUNS } {
-            let (answered, taken) = on_threads(setting.threads, || {
-                let (outcome, taken) = time(|| {
-                    let input = prepared.encrypt(&sent)?;
-                    let (output, _) = ckks::run(&prepared.program, &prepared.server, &input, &Silent)?;
+        for _ in 0..if settings.quick { 1 } else { RUNS } {
+            let (answered, elapsed) = on_threads(settings.threads, || {
+                let (outcome, elapsed) = time(|| {
+                    let input = workload.encrypt(&sent)?;
+                    let (output, _) = ckks::run(&workload.program, &workload.server, &input, &Silent)?;
                     let answers =
-                        ckks::decrypt(prepared.program.signature(), &prepared.hash, &prepared.client, &output, None)?;
+                        ckks::decrypt(workload.program.signature(), &workload.hash, &workload.client, &output, None)?;
                     Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
-                Ok((outcome?, taken))
+                Ok((outcome?, elapsed))
             })?;
-            seconds = seconds.min(taken);
+            seconds = seconds.min(elapsed);
             (whole.upload, whole.answer) = (answered.1, answered.2);
-            check(case.model, &sent, &answered.0, DEVIATIONS * setting.options.logit_error)?;
+            check(case.model, &sent, &answered.0, DEVIATIONS * settings.options.logit_error)?;
         }
         whole.seconds = seconds;
         points.push(BackendPoint {

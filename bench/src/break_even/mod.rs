@@ -1,4 +1,5 @@
-//! The two backends side by side: up to how many waiting images `tfhe` answers sooner, or moves fewer bytes, than `ckks`.
+//! The two backends side by side: up to how many waiting images `tfhe` answers sooner, or moves
+//! fewer bytes, than `ckks`.
 
 mod figures;
 #[cfg(feature = "tfhe")]

@@ -1,4 +1,4 @@
-//! The rates of look-up programs, from small made-up ones on one thread. Must never take them from a network that they are to predict.
+//! The rates of the tfhe backend, from small made-up programs on one thread.
 
 use beaa_compiler::BootstrapRates;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
@@ -13,10 +13,11 @@ use crate::timing::on_threads;
 const WIDTH: usize = 16;
 /// Entries of a table.
 const LEVELS: u32 = 16;
-/// The least that a rate is taken for: one lost in the noise of others.
-const LEAST: f64 = 1e-6;
+/// The least seconds that a rate is set to, where it is lost in the noise of others.
+const MIN_RATE: f64 = 1e-6;
 
-/// Seconds of one core.
+/// Measures the seconds of one core for a rotation with each decomposition, and for a key
+/// switching.
 pub(crate) fn rates(quick: bool) -> Result<BootstrapRates> {
     let (mut rotation, mut switches) = ([0.0; DECOMPOSITIONS.len()], 0.0);
     for (rate, decomposition) in rotation.iter_mut().zip(DECOMPOSITIONS) {
@@ -25,10 +26,10 @@ pub(crate) fn rates(quick: bool) -> Result<BootstrapRates> {
         *rate = first / WIDTH as f64;
         switches += (second - first) / (WIDTH * DECOMPOSITIONS.len()) as f64;
     }
-    Ok(BootstrapRates { rotation, switch: switches.max(LEAST) })
+    Ok(BootstrapRates { rotation, switch: switches.max(MIN_RATE) })
 }
 
-/// Least seconds of each of two stages.
+/// Returns the least seconds of each of two stages.
 fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
     let program = program(decomposition)?;
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1))?;
@@ -42,7 +43,7 @@ fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
     Ok(least)
 }
 
-/// Two stages that hand each number on as it is.
+/// Builds a program of two stages that pass each number on as it is.
 fn program(decomposition: (usize, usize)) -> Result<Program> {
     let identity = || SparseMatrix::from_rows(WIDTH, (0..WIDTH as u32).map(|i| vec![(i, 1)]).collect());
     let stage = |layer: &str| -> Result<Stage> {

@@ -1,6 +1,8 @@
-//! The whole way of one network: compile, keys, encrypt, run on one thread and on all, decrypt; beside it the same network
-//! in plain `f32` on one core. A run whose answers are wrong is an error and gives no figure.
+//! The whole way of one network: compile, keys, encrypt, run on one thread and on all, decrypt;
+//! beside it the same network in plain `f32` on one core. A run whose answers are wrong is an error
+//! and gives no figure.
 
+use beaa_ir::stats::log2_product;
 use std::time::Instant;
 
 use beaa_compiler::Machine;
@@ -11,9 +13,9 @@ use beaa_runtime::ckks::{self, EncryptedInput};
 use super::figures::{BaselineFigures, NetworkFigures};
 use crate::baseline_f32::{BaselineF32, by_element};
 use crate::error::setting;
-use crate::fixtures::program::{ProgramFixture, TimedRun};
 use crate::op_counts::{operation_figures, part_figures};
 use crate::timing::{Repetitions, TimeSample, on_threads, sample, time};
+use crate::workloads::program::{ProgramWorkload, TimedRun};
 use crate::{BenchSettings, Error, Result, random_images};
 
 /// Blocks of images that the baseline is tried with; the best counts.
@@ -25,17 +27,18 @@ pub(crate) const DEVIATIONS: f64 = 8.0;
 ///
 /// # Errors
 ///
-/// If the network does not compile, the baseline does not know one of its layers, or the encrypted answers differ from the
-/// plain ones by more than was promised.
+/// If the network does not compile, the baseline does not know one of its layers, or the encrypted
+/// answers differ from the plain ones by more than was promised.
 pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machine) -> Result<NetworkFigures> {
-    let fixture = ProgramFixture::new(model, &settings.options, settings.seed)?;
-    let ProgramFixture { program, hash, client, server, .. } = &fixture;
+    let workload = ProgramWorkload::new(model, &settings.options, settings.seed)?;
+    let ProgramWorkload { program, hash, client, server, .. } = &workload;
     let signature = program.signature();
-    let slots = fixture.slots();
+    let slots = workload.slots();
     let inputs = random_images(model, slots, settings.seed);
     let repetitions = Repetitions::large(settings.quick);
-    let (input, [encrypt, encrypt_threads]) = on_each(repetitions, [1, settings.threads], || fixture.encrypt(&inputs))?;
-    let runs = time_runs(&fixture, &input, settings)?;
+    let (input, [encrypt, encrypt_threads]) =
+        on_each(repetitions, [1, settings.threads], || workload.encrypt(&inputs))?;
+    let runs = time_runs(&workload, &input, settings)?;
     let fastest = &runs.fastest;
     let (answers, [decrypt]) =
         on_each(repetitions, [1], || Ok(ckks::decrypt(signature, hash, client, &fastest.output, None)?))?;
@@ -57,12 +60,12 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
     Ok(NetworkFigures {
         model: signature.model.clone(),
         degree: slots,
-        log_qp: primes().map(|&q| (q as f64).log2()).sum(),
+        log_qp: log2_product(primes()),
         prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
         security: signature.parameters.security,
         threads: settings.threads,
-        compile_seconds: fixture.compile_seconds,
-        keygen_seconds: fixture.keygen_seconds,
+        compile_seconds: workload.compile_seconds,
+        keygen_seconds: workload.keygen_seconds,
         encrypt,
         encrypt_threads,
         run: runs.one_thread,
@@ -97,16 +100,16 @@ struct Runs {
     peak_bytes: Option<u64>,
 }
 
-fn time_runs(fixture: &ProgramFixture, input: &EncryptedInput, settings: &BenchSettings) -> Result<Runs> {
+fn time_runs(workload: &ProgramWorkload, input: &EncryptedInput, settings: &BenchSettings) -> Result<Runs> {
     let repetitions = Repetitions::large(settings.quick);
     let before_bytes = (settings.memory.reset)().then(settings.memory.peak).flatten();
-    let mut fastest = fixture.timed_run(input)?;
+    let mut fastest = workload.timed_run(input)?;
     let peak_bytes = before_bytes.and_then(|_| (settings.memory.peak)());
     let (mut one_thread, mut processor, mut all_threads) = (Vec::new(), vec![fastest.seconds], Vec::new());
     let started = Instant::now();
     while one_thread.len() < repetitions.least || started.elapsed().as_secs_f64() < repetitions.seconds {
-        all_threads.push(fixture.run(input, settings.threads)?.seconds);
-        let (run, seconds) = time(|| fixture.timed_run(input));
+        all_threads.push(workload.run(input, settings.threads)?.seconds);
+        let (run, seconds) = time(|| workload.timed_run(input));
         let run = run?;
         one_thread.push(seconds);
         processor.push(run.seconds);
@@ -124,7 +127,8 @@ fn time_runs(fixture: &ProgramFixture, input: &EncryptedInput, settings: &BenchS
     })
 }
 
-/// Repeats `work` on each number of threads in turn, wall-clock; returns the last result and a sample for each number.
+/// Repeats `work` on each number of threads in turn, wall-clock; returns the last result and a
+/// sample for each number.
 fn on_each<T: Send, const K: usize>(
     repetitions: Repetitions,
     threads: [usize; K],
@@ -146,7 +150,8 @@ fn on_each<T: Send, const K: usize>(
     Ok((last.ok_or_else(none)?, times.map(TimeSample::of)))
 }
 
-/// Measures the network in plain f32 at the best block size; returns its outputs, too, as `[output][image]`.
+/// Measures the network in plain f32 at the best block size; returns its outputs, too, as
+/// `[output][image]`.
 fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(BaselineFigures, Vec<f32>)> {
     let plain = BaselineF32::new(model)?;
     let (input, count) = (by_element(images), images.len());
@@ -171,7 +176,8 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(Baseline
     Ok((BaselineFigures { seconds_per_image, block, products_per_second, products }, outputs))
 }
 
-/// The largest difference between `answers`, `[image][output]`, and `expected`, `[output][image]`; NaN if any is.
+/// The largest difference between `answers`, `[image][output]`, and `expected`, `[output][image]`;
+/// NaN if any is.
 fn largest_difference(answers: &[Vec<f64>], expected: &[f32]) -> f64 {
     let images = answers.len();
     let mut largest = 0.0_f64;

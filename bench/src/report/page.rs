@@ -1,18 +1,23 @@
-//! Puts tables into a page, between marks that the page holds. Must never touch what stands outside the marks.
+//! Puts tables into a page, between marks that the page holds; what stands outside the marks stays
+//! as it is.
 
 use crate::error::setting;
 use crate::{Result, Table};
 
 const END: &str = "<!-- end -->";
 
-/// The page with every table between its marks, `<!-- bench NAME -->` and `<!-- end -->`; tables without marks are left out.
+/// Returns the page with every table between its marks, `<!-- bench NAME -->` and `<!-- end -->`. A
+/// table whose marks the page lacks is left out.
+///
+/// # Errors
+///
+/// If a mark has no end.
 pub fn fill_page(page: &str, tables: &[Table]) -> Result<String> {
     let mut page = page.to_owned();
     for table in tables {
         let mark = format!("<!-- bench {} -->", table.name);
         let Some(start) = page.find(&mark).map(|at| at + mark.len()) else { continue };
-        let rest = page.get(start..).unwrap_or_default();
-        let Some(length) = rest.find(END) else {
+        let Some(length) = page[start..].find(END) else {
             return Err(setting("writing tables into a page", format!("{mark} without an end"), END));
         };
         page.replace_range(start..start + length, &format!("\n\n{}\n", table.markdown()));

@@ -1,4 +1,5 @@
-//! The sweeps as small SVG plots, readable on light and dark pages. Must never refer to anything outside the file.
+//! The sweeps as small SVG plots, readable on light and dark pages; each file is complete in
+//! itself.
 
 use plotters::prelude::*;
 
@@ -19,7 +20,11 @@ struct Curve {
     dashed: bool,
 }
 
-/// `(file name, SVG)` of every plot that the figures allow.
+/// Draws every plot that the figures allow: file name and SVG of each.
+///
+/// # Errors
+///
+/// If the plotting library fails.
 pub fn plots(s: &SweepFigures) -> Result<Vec<(&'static str, String)>> {
     let mut all = Vec::new();
     let solid = |points: Points| Curve { points, colour: FIRST, dashed: false };
@@ -49,8 +54,13 @@ pub fn plots(s: &SweepFigures) -> Result<Vec<(&'static str, String)>> {
     Ok(all)
 }
 
-/// Seconds until all images are answered, and bytes to and fro, against how many images wait: one colour for each backend, dashed where a
-/// figure is a multiple of one image's.
+/// Draws the seconds until all images are answered, and the bytes to and fro, against how many
+/// images wait: one colour for each backend, dashed where a figure is a multiple of one image's.
+/// Returns file name and SVG of each.
+///
+/// # Errors
+///
+/// If the plotting library fails.
 pub fn backend_plots(f: &BackendFigures) -> Result<Vec<(&'static str, String)>> {
     if f.points.len() < 2 {
         return Ok(Vec::new());
@@ -128,9 +138,10 @@ fn paint(svg: &mut String, curves: &[Curve], labels: &Labels<'_>) -> std::result
         .map_err(|e| e.to_string())?;
     for curve in curves {
         let line = curve.colour.stroke_width(2);
-        let drawn = match curve.dashed {
-            true => chart.draw_series(DashedLineSeries::new(curve.points.clone(), 5, 5, line)).map(drop),
-            false => chart.draw_series(LineSeries::new(curve.points.clone(), line)).map(drop),
+        let drawn = if curve.dashed {
+            chart.draw_series(DashedLineSeries::new(curve.points.clone(), 5, 5, line)).map(drop)
+        } else {
+            chart.draw_series(LineSeries::new(curve.points.clone(), line)).map(drop)
         };
         drawn.map_err(|e| e.to_string())?;
         if !curve.dashed {

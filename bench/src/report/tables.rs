@@ -1,14 +1,14 @@
-//! Figures as tables, for a terminal and for a page: the same cells in both. Must never say more in one than in the other.
+//! Figures as tables, for a terminal and for a page: the same cells in both.
 
 use crate::checks::RatioCheck;
 use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
 
-/// Rows of cells; the first is the head, the first column is text.
+/// Rows of cells; the first row is the head, the first column is text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// What it shows; also its name in a page.
     pub name: &'static str,
-    /// All of the same length.
+    /// The rows, all of the same length.
     pub rows: Vec<Vec<String>>,
 }
 
@@ -21,7 +21,7 @@ impl Table {
         self.rows.push(cells.to_vec());
     }
 
-    /// Aligned columns.
+    /// Returns the table with aligned columns, for a terminal.
     pub fn plain(&self) -> String {
         let width = |c: usize| self.rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
         let line = |row: &Vec<String>| {
@@ -35,7 +35,7 @@ impl Table {
         format!("{}\n{}\n", self.name, lines.join("\n"))
     }
 
-    /// A Markdown table.
+    /// Returns the table in Markdown.
     pub fn markdown(&self) -> String {
         let line = |row: &Vec<String>| format!("| {} |", row.join(" | "));
         let mut lines: Vec<String> = self.rows.iter().map(line).collect();
@@ -46,7 +46,7 @@ impl Table {
     }
 }
 
-/// Kernels against peaks, then the passes of key switching.
+/// Lays out the kernels against their peaks, then the passes of key switching.
 pub fn kernel_tables(kernels: &[KernelFigures]) -> Vec<Table> {
     let head = [
         "path",
@@ -80,7 +80,7 @@ pub fn kernel_tables(kernels: &[KernelFigures]) -> Vec<Table> {
     vec![rates, passes]
 }
 
-/// The figures of one network.
+/// Lays out the figures of one network: a summary, its parts, its operations.
 pub fn network_tables(n: &NetworkFigures) -> Vec<Table> {
     vec![summary(n), parts(n), operations(n)]
 }
@@ -156,16 +156,17 @@ fn parts(n: &NetworkFigures) -> Table {
 fn operations(n: &NetworkFigures) -> Table {
     let mut table = Table::new("operations", ["layer", "operation", "calls", "s", "share", "G products/s"]);
     for o in &n.operations {
-        // A square is made where the one product that reads it does, and then takes no time of its own.
-        let own = o.products > 0 && o.share > 5e-4;
-        let rate = if own { giga(o.products_per_second) } else { "-".into() };
+        // A square is computed inside the one product that reads it, and then takes no time by
+        // itself.
+        let timed = o.products > 0 && o.share > 5e-4;
+        let rate = if timed { giga(o.products_per_second) } else { "-".into() };
         let (seconds, share) = (format!("{:.4}", o.seconds), format!("{:.1} %", 100.0 * o.share));
         table.push([o.layer.clone(), o.operation.clone(), o.calls.to_string(), seconds, share, rate]);
     }
     table
 }
 
-/// One table for each sweep.
+/// Lays out one table for each sweep.
 pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
     let mut batch = Table::new("batch", ["images sent", "run s", "ms per image"]);
     for p in &s.batch {
@@ -206,7 +207,7 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
     vec![batch, depth, ring, sparsity]
 }
 
-/// Both backends: what each takes and moves, then one row for each size of batch.
+/// Lays out both backends: what each takes and moves, then one row for each size of batch.
 pub fn backend_tables(f: &BackendFigures) -> Vec<Table> {
     let bytes = |n: u64| match n {
         n if n < 1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
@@ -244,7 +245,7 @@ pub fn backend_tables(f: &BackendFigures) -> Vec<Table> {
     vec![table, batches]
 }
 
-/// What was checked.
+/// Lays out what was checked.
 pub fn check_table(checks: &[RatioCheck]) -> Table {
     let mut table = Table::new("checks", ["ratio", "found", "bound", ""]);
     for c in checks {
@@ -258,7 +259,7 @@ fn giga(rate: f64) -> String {
     format!("{:.2}", rate / 1e9)
 }
 
-/// Three digits, however small.
+/// A number with three or four digits, however small.
 fn short(v: f64) -> String {
     match v {
         v if v >= 100.0 => format!("{v:.0}"),

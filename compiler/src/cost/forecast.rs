@@ -1,24 +1,24 @@
-//! How long a program will take: the predicted seconds of every step and of packing the output.
-//! Must never depend on anything but the program and the machine.
+//! How long a program will take: the predicted seconds of every step and of packing the output, by the parts of the
+//! schedule that a run follows.
 
 use beaa_ckks::{Kernel, Panels};
-use beaa_ir::ckks::{LinearTerm, Program, Step, StepOp, ValueId, ValueInfo};
+use beaa_ir::ckks::{LinearTerm, Part, Program, ProgramShape, StepKind, StepOp, ValueId, schedule};
 
 use crate::cost::machine::Machine;
+use crate::cost::memory::PLANNED_MEMORY;
 use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds_of};
-use crate::cost::report::Report;
 
-/// Seconds of one core, for all slots.
+/// Predicted seconds of one core, for all slots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// Step by step; what a step unpacks or reads from memory, and what is written for another part, counts as its own.
+    /// Seconds of each step; what it reads from memory or unpacks first in its part, and what its part stores, included.
     pub steps: Vec<f64>,
-    /// Packing the answer.
+    /// Seconds of packing the answer.
     pub output: f64,
 }
 
 impl Forecast {
-    /// Of the whole run on one core.
+    /// Seconds of the whole run on one core.
     pub fn seconds(&self) -> f64 {
         self.steps.iter().sum::<f64>() + self.output
     }
@@ -26,114 +26,100 @@ impl Forecast {
 
 /// Predicts a run on one core of `machine`.
 pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
-    let signature = program.signature();
-    let none = ValueInfo { len: 0, limbs: 0, scale: 1.0, components: 0 };
-    let of = |id: ValueId| program.values().get(id).copied().unwrap_or(none);
-    // Rows are arranged as the measured path has it; built-in rates are those of no path in particular.
-    let kernel = if machine.calibrated() { Kernel::detect() } else { Kernel::Portable };
-    let context = |limbs: usize| OpContext {
-        degree: signature.parameters.degree,
-        limbs,
-        special: signature.parameters.special.len(),
+    let pricing = Pricing {
+        program,
+        machine,
+        // Rows are arranged as the measured path has it; built-in rates are those of no path in particular.
+        kernel: if machine.calibrated() { Kernel::detect() } else { Kernel::Portable },
     };
-    let cost = |sized: SizedOp, limbs: usize| seconds_of(machine, sized, context(limbs));
-    let stream = |v: ValueInfo| cost(SizedOp::Stream { len: v.len, components: v.components }, v.limbs);
-    // The encrypted images are unpacked where they are read.
-    let fetch = |id: ValueId| match id {
-        0 => cost(SizedOp::Expand { len: of(0).len }, of(0).limbs),
-        id => stream(of(id)),
-    };
-    let output = of(program.output());
-    let steps = program.steps().iter().enumerate().map(|(i, step)| {
-        let result = of(i + 1);
-        let first = step.op.inputs().first().map_or(result, |&id| of(id));
-        let boundary = Boundary { gathers: !chained(program, i), scatters: !chained(program, i + 1) };
-        let work_seconds = cost(sized_op(step, result, (boundary, kernel), &of), first.limbs);
-        if !pointwise(step) {
-            return work_seconds;
+    let mut steps = vec![0.0; program.steps().len()];
+    for part in schedule(&ProgramShape::from(program), &PLANNED_MEMORY, true).parts {
+        pricing.add_part(&part, &mut steps);
+    }
+    let output = program.values()[program.output()];
+    let pack = SizedOp::Pack { len: output.len, components: output.components };
+    Forecast { steps, output: pricing.seconds(pack, output.limbs) }
+}
+
+struct Pricing<'a> {
+    program: &'a Program,
+    machine: &'a Machine,
+    kernel: Kernel,
+}
+
+impl Pricing<'_> {
+    /// Adds the seconds of a part to those of its steps.
+    fn add_part(&self, part: &Part, steps: &mut [f64]) {
+        let kind = StepKind::from(&self.program.steps()[part.last].op);
+        let pointwise = kind.is_pointwise() && kind != StepKind::DropLimbs;
+        let stored = self.program.values()[part.last + 1];
+        // What is made inside stays in the cache; everything else is read from memory once, tile by tile.
+        let mut read: Vec<ValueId> = Vec::new();
+        for i in part.first..=part.last {
+            let op = &self.program.steps()[i].op;
+            let boundary = Boundary { gathers: i == part.first, scatters: i == part.last };
+            if !pointwise {
+                steps[i] += self.step(i, boundary, self.program.values()[op.inputs()[0]].limbs);
+                continue;
+            }
+            // A fused part computes the limbs of its result only.
+            steps[i] += self.step(i, boundary, stored.limbs);
+            for input in op.inputs().into_iter().filter(|&v| v <= part.first) {
+                if !read.contains(&input) {
+                    read.push(input);
+                    steps[i] += self.fetch(input, stored.limbs);
+                }
+            }
         }
-        // A value passes through memory unless it was made by the pointwise step right before, for this step alone.
-        let read: f64 = step.op.inputs().into_iter().filter(|&v| !fused(program, v)).map(fetch).sum();
-        let written = if fused(program, i + 1) { 0.0 } else { stream(result) };
-        work_seconds + read + written
-    });
-    Forecast {
-        steps: steps.collect(),
-        output: cost(SizedOp::Pack { len: output.len, components: output.components }, output.limbs),
-    }
-}
-
-impl Report {
-    /// The same report with the seconds of `machine`.
-    pub fn on(mut self, program: &Program, machine: &Machine) -> Self {
-        let forecast = forecast(program, machine);
-        for layer in &mut self.layers {
-            let own = program.steps().iter().zip(&forecast.steps).filter(|(s, _)| s.layer == layer.layer);
-            layer.seconds = own.map(|(_, seconds)| seconds).sum();
+        if pointwise {
+            let store = SizedOp::Stream { len: stored.len, components: stored.components };
+            steps[part.last] += self.seconds(store, stored.limbs);
         }
-        self.totals.output_seconds = forecast.output;
-        self.totals.seconds = forecast.seconds();
-        self.totals.machine = machine.literal().name.clone();
-        self.totals.calibrated = machine.calibrated();
-        self
     }
-}
 
-fn pointwise(step: &Step) -> bool {
-    matches!(step.op, StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. })
-}
-
-/// Whether a value never leaves the cache: the result of a pointwise step that only the next step reads, pointwise, too.
-fn fused(program: &Program, value: ValueId) -> bool {
-    let steps = program.steps();
-    let Some(maker) = value.checked_sub(1) else { return false };
-    let read = |s: &Step| s.op.inputs().contains(&value);
-    value != program.output()
-        && steps.get(maker).is_some_and(pointwise)
-        && steps.get(value).is_some_and(|next| pointwise(next) && read(next))
-        && !steps.iter().skip(value + 1).any(read)
-}
-
-/// Whether step `index` is a rescaling that takes its ciphertexts one by one from the step before.
-fn chained(program: &Program, index: usize) -> bool {
-    let steps = program.steps();
-    let read = |s: &Step| s.op.inputs().contains(&index);
-    let switches = |s: &Step| matches!(s.op, StepOp::Relinearise { .. } | StepOp::Rescale { .. });
-    index > 0
-        && index != program.output()
-        && steps.get(index).is_some_and(|s| matches!(s.op, StepOp::Rescale { input } if input == index))
-        && steps.get(index - 1).is_some_and(switches)
-        && !steps.iter().skip(index + 1).any(read)
-}
-
-fn sized_op(
-    step: &Step,
-    result: ValueInfo,
-    (boundary, kernel): (Boundary, Kernel),
-    of: &impl Fn(ValueId) -> ValueInfo,
-) -> SizedOp {
-    match &step.op {
-        StepOp::Linear { terms, .. } => matrix(kernel, terms, result, of),
-        StepOp::Square { .. } => SizedOp::Square { len: result.len },
-        StepOp::Relinearise { .. } => SizedOp::Relinearise { len: result.len, boundary },
-        StepOp::Rescale { .. } => SizedOp::Rescale { len: result.len, components: result.components, boundary },
-        StepOp::ScaleUp { .. } => SizedOp::ScaleUp { len: result.len, components: result.components },
-        StepOp::DropLimbs { .. } => SizedOp::DropLimbs,
+    /// Reading so many limbs of a value; the encrypted images are unpacked where they are read.
+    fn fetch(&self, value: ValueId, limbs: usize) -> f64 {
+        let info = self.program.values()[value];
+        let op = if value == 0 {
+            SizedOp::Expand { len: info.len }
+        } else {
+            SizedOp::Stream { len: info.len, components: info.components }
+        };
+        self.seconds(op, limbs)
     }
-}
 
-/// As the kernel will arrange the rows.
-fn matrix(kernel: Kernel, terms: &[LinearTerm], result: ValueInfo, of: &impl Fn(ValueId) -> ValueInfo) -> SizedOp {
-    let (mut products, mut loads, mut edges) = (0, 0, 0);
-    for term in terms {
-        let components = of(term.input).components;
-        edges += (result.len + of(term.input).len) * components;
-        let (rows, columns) = (term.weights.rows(), term.weights.columns());
-        // Checked matrices always have panels.
-        let panels = Panels::new(kernel, rows, columns, |r| term.weights.row(r));
-        let row_work = panels.map_or((term.weights.entries(), term.weights.entries()), |p| (p.products(), p.loads()));
-        products += components * row_work.0;
-        loads += components * row_work.1;
+    /// A step on so many limbs, without what passes through memory.
+    fn step(&self, index: usize, boundary: Boundary, limbs: usize) -> f64 {
+        let result = self.program.values()[index + 1];
+        let sized = match &self.program.steps()[index].op {
+            StepOp::Linear { terms, .. } => self.matrix(terms, result.len),
+            StepOp::Square { .. } => SizedOp::Square { len: result.len },
+            StepOp::Relinearise { .. } => SizedOp::Relinearise { len: result.len, boundary },
+            StepOp::Rescale { .. } => SizedOp::Rescale { len: result.len, components: result.components, boundary },
+            StepOp::ScaleUp { .. } => SizedOp::ScaleUp { len: result.len, components: result.components },
+            StepOp::DropLimbs { .. } => SizedOp::DropLimbs,
+        };
+        self.seconds(sized, limbs)
     }
-    SizedOp::Matrix { products, loads, edges }
+
+    /// Products as the kernel will arrange the rows.
+    fn matrix(&self, terms: &[LinearTerm], outputs: usize) -> SizedOp {
+        let (mut products, mut loads, mut edges) = (0, 0, 0);
+        for term in terms {
+            let input = self.program.values()[term.input];
+            edges += (outputs + input.len) * input.components;
+            let (rows, columns) = (term.weights.rows(), term.weights.columns());
+            let panels = Panels::new(self.kernel, rows, columns, |r| term.weights.row(r))
+                .unwrap_or_else(|e| unreachable!("a checked matrix has no panels: {e}"));
+            products += input.components * panels.products();
+            loads += input.components * panels.loads();
+        }
+        SizedOp::Matrix { products, loads, edges }
+    }
+
+    fn seconds(&self, op: SizedOp, limbs: usize) -> f64 {
+        let parameters = &self.program.signature().parameters;
+        let context = OpContext { degree: parameters.degree, limbs, special: parameters.special.len() };
+        seconds_of(self.machine, op, context)
+    }
 }

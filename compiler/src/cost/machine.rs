@@ -1,5 +1,5 @@
 //! The rates of a machine, from which times are predicted: built-in ones, or those that `beaa bench calibrate` measured
-//! and wrote to a file. Must never be believed unchecked: [`Machine`] holds positive, finite rates only.
+//! and wrote to a file. A [`Machine`] holds positive, finite rates only.
 
 use std::path::{Path, PathBuf};
 
@@ -47,18 +47,18 @@ pub struct Rates {
     pub pack: f64,
 }
 
-/// The same for look-up programs.
+/// Seconds of one core for the two halves of a bootstrapping, from which times of the `tfhe` backend are predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapRates {
     /// A blind rotation, several sharing a pass over the key, by digits of the decomposition: 1, 2, 3.
     pub rotation: [f64; 3],
-    /// A key switching, likewise.
+    /// A key switching, several sharing a pass over the key.
     pub switch: f64,
 }
 
 impl BootstrapRates {
-    /// Of the machine that docs/tfhe.md names.
+    /// The rates of the machine that docs/tfhe.md names.
     pub const REFERENCE: Self = Self { rotation: [0.0171, 0.0263, 0.0353], switch: 0.0005 };
 }
 
@@ -68,11 +68,11 @@ impl BootstrapRates {
 pub struct MachineLiteral {
     /// Processor and arithmetic path, for people.
     pub name: String,
-    /// Of one core.
+    /// Rates of one core.
     pub rates: Rates,
     /// How much faster so many threads are than one, in whole runs: `(threads, factor)`.
     pub speed_up: (usize, f64),
-    /// Of one core, for the `tfhe` backend; absent where a build without it measured.
+    /// Rates of one core for the `tfhe` backend; absent where a build without it measured.
     #[serde(default, rename = "lookup", skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<BootstrapRates>,
 }
@@ -100,14 +100,11 @@ impl TryFrom<MachineLiteral> for Machine {
             && not_negative.iter().all(|v| sane(v, 0.0))
             && threads > 0
             && (0.1..=1.5 * threads as f64).contains(&factor);
-        match fits {
-            true => Ok(Self { literal, calibrated: true }),
-            false => Err(MachineError {
-                path: None,
-                found: format!("{:?}, speed-up {factor} with {threads} threads", literal.rates),
-                expected: "positive seconds below 1",
-            }),
+        if !fits {
+            let found = format!("{:?}, speed-up {factor} with {threads} threads", literal.rates);
+            return Err(MachineError { path: None, found, expected: "positive seconds below 1" });
         }
+        Ok(Self { literal, calibrated: true })
     }
 }
 
@@ -132,6 +129,9 @@ impl Machine {
     }
 
     /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// A [`MachineError`] for a file that cannot be read, is no JSON of rates, or holds rates that no machine has.
     pub fn load(path: &Path) -> Result<Self, MachineError> {
         let wrong = |found: String| MachineError {
             path: Some(path.to_path_buf()),
@@ -148,12 +148,12 @@ impl Machine {
         &self.literal
     }
 
-    /// Seconds of one core.
+    /// The seconds of one core for each operation.
     pub fn rates(&self) -> &Rates {
         &self.literal.rates
     }
 
-    /// Seconds of one core, of look-up programs: measured if they were.
+    /// The seconds of one core for the halves of a bootstrapping: measured if they were, else those of the reference.
     pub fn bootstrap(&self) -> BootstrapRates {
         self.literal.bootstrap.unwrap_or(BootstrapRates::REFERENCE)
     }

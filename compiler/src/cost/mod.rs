@@ -2,6 +2,7 @@
 
 pub(crate) mod forecast;
 pub(crate) mod machine;
+pub(crate) mod memory;
 pub(crate) mod ops;
 pub(crate) mod report;
 pub(crate) mod text;

@@ -1,5 +1,5 @@
 //! What one operation costs in predicted seconds of one core: a pure function of the operation, where it runs, and the rates
-//! of a machine. The planner compares with it and the report prints it: they must never count differently.
+//! of a machine. The one account of it: the planner compares plans by it, the forecast adds it up.
 
 use crate::cost::machine::Machine;
 
@@ -13,7 +13,7 @@ pub(crate) enum SizedOp {
     Matrix { products: usize, loads: usize, edges: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
-    /// Relinearisations of so many.
+    /// Relinearisations of so many ciphertexts.
     Relinearise { len: usize, boundary: Boundary },
     /// Rescaled ciphertexts, of so many components.
     Rescale { len: usize, components: usize, boundary: Boundary },
@@ -29,7 +29,7 @@ pub(crate) enum SizedOp {
     Stream { len: usize, components: usize },
 }
 
-/// What a relinearisation or a rescaling does beside its own work: several in a row pass ciphertexts on as they are.
+/// What a relinearisation or a rescaling does at its two ends: several in a row pass ciphertexts on as they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Boundary {
     /// Gathers ciphertexts from tiles.
@@ -59,7 +59,7 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
     let transform = m.transform * n * n.log2();
     // One pass over the residues of so many polynomials of one limb each.
     let passes = |count: f64, rate: f64| count * n * rate;
-    let on = |flag: bool| if flag { 1.0 } else { 0.0 };
+    let on = |flag: bool| f64::from(u8::from(flag));
     match sized {
         SizedOp::Linear { products } => passes(products as f64 * limbs, m.product),
         SizedOp::Matrix { products, loads, edges } => {

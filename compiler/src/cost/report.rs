@@ -1,20 +1,21 @@
-//! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file. Must
-//! never depend on anything but the program.
+//! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file.
 
-use beaa_ir::ckks::{Program, ProgramShape, StepOp, ValueId, schedule};
+use beaa_ir::ckks::{Program, ProgramShape, StepOp, schedule};
+use beaa_ir::stats::log2_product;
 use serde::Serialize;
 
+use crate::cost::forecast::forecast;
 use crate::cost::machine::Machine;
-use crate::passes::tiling::MACHINE;
+use crate::cost::memory::PLANNED_MEMORY;
 
 /// What a program costs and how precise it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Name of the model.
     pub model: String,
-    /// In order of evaluation.
+    /// The layers, in order of evaluation.
     pub layers: Vec<LayerCost>,
-    /// Of the whole program.
+    /// Sums over the whole program.
     pub totals: Totals,
     /// How long each pass took; empty for a program that was read from a file.
     pub passes: Vec<PassTime>,
@@ -50,7 +51,7 @@ pub struct LayerCost {
     pub bound: Option<f64>,
     /// Predicted error of the encrypted value, root mean square over elements and images.
     pub error: Option<f64>,
-    /// Likewise what rounding of weights adds.
+    /// Predicted error that rounding of weights adds, root mean square over elements and images.
     pub rounding: Option<f64>,
     /// Predicted seconds of one core, for all slots, at the rates of [`Totals::machine`].
     pub seconds: f64,
@@ -69,11 +70,11 @@ pub struct Totals {
     pub limbs: usize,
     /// log2 of the ciphertext modulus.
     pub log_q: f64,
-    /// The same with the special prime.
+    /// log2 of the ciphertext modulus and the special prime together.
     pub log_qp: f64,
     /// Residue products for one slot.
     pub products: u64,
-    /// Relinearisations.
+    /// Ciphertexts relinearised.
     pub relinearisations: usize,
     /// Bytes of the key that the server needs, its uniform half as a seed, packed to the primes' width.
     pub key_bytes: u64,
@@ -85,7 +86,7 @@ pub struct Totals {
     pub peak_bytes: u64,
     /// Predicted error of the outputs from encryption, root mean square.
     pub output_error: Option<f64>,
-    /// Likewise from rounding weights, against the model.
+    /// Predicted error of the outputs from rounding weights, against the model, root mean square.
     pub output_rounding: Option<f64>,
     /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no layer.
     pub output_seconds: f64,
@@ -98,39 +99,58 @@ pub struct Totals {
     pub made_up_images: bool,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
-    /// Whose rates these are.
+    /// Name of the machine whose rates were used.
     pub machine: String,
-    /// Whether they were measured, rather than built in.
+    /// Whether these rates were measured, rather than built in.
     pub calibrated: bool,
 }
 
 /// How long a pass took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PassTime {
-    /// Its name.
+    /// Name of the pass.
     pub pass: &'static str,
     /// Wall-clock seconds.
     pub seconds: f64,
+}
+
+impl Report {
+    /// Replaces the seconds by those of `machine`.
+    pub fn on(mut self, program: &Program, machine: &Machine) -> Self {
+        let forecast = forecast(program, machine);
+        for layer in &mut self.layers {
+            let steps = program.steps().iter().zip(&forecast.steps).filter(|(s, _)| s.layer == layer.layer);
+            layer.seconds = steps.map(|(_, seconds)| seconds).sum();
+        }
+        self.totals.output_seconds = forecast.output;
+        self.totals.seconds = forecast.seconds();
+        self.totals.machine = machine.literal().name.clone();
+        self.totals.calibrated = machine.calibrated();
+        self
+    }
 }
 
 /// Walks a program and adds up, with the seconds of the reference machine; [`Report::on`] has those of another.
 pub fn cost(program: &Program) -> Report {
     let signature = program.signature();
     let parameters = &signature.parameters;
-    let log_modulus = |limbs: usize| parameters.moduli.iter().take(limbs).map(|&q| (q as f64).log2()).sum::<f64>();
+    let log_modulus = |limbs: usize| log2_product(&parameters.moduli[..limbs]);
     let mut layers: Vec<LayerCost> = Vec::new();
-    let mut results: Vec<usize> = Vec::new();
-    for (i, (step, result)) in program.steps().iter().zip(program.values().iter().skip(1)).enumerate() {
-        let of = |id: ValueId| program.values().get(id).copied().unwrap_or(*result);
+    // Of each layer: ciphertexts of the value that its note is on, all bands together.
+    let mut noted: Vec<usize> = Vec::new();
+    for (i, step) in program.steps().iter().enumerate() {
+        let result = &program.values()[i + 1];
         // Layers whose steps are not adjacent (a value rescued for a residual) stay one line.
         let at = layers.iter().position(|l| l.layer == step.layer).unwrap_or_else(|| {
             layers.push(empty(&step.layer));
+            noted.push(0);
             layers.len() - 1
         });
-        let Some(layer) = layers.get_mut(at) else { continue };
+        let layer = &mut layers[at];
         match &step.op {
             StepOp::Linear { terms, .. } => {
-                let products: usize = terms.iter().map(|t| t.weights.entries() * of(t.input).components).sum();
+                let products: usize =
+                    terms.iter().map(|t| t.weights.entries() * program.values()[t.input].components).sum();
                 layer.entries += terms.iter().map(|t| t.weights.entries()).sum::<usize>();
                 layer.products += (products * result.limbs) as u64;
             }
@@ -149,18 +169,14 @@ pub fn cost(program: &Program) -> Report {
         if let Some(note) = program.notes().iter().find(|n| n.value == i + 1) {
             let same = layer.bound == Some(note.bound) && layer.remark == note.remark;
             // Bands of one value are noted one by one.
-            let before = results.get(at).filter(|_| same).copied().unwrap_or(0);
-            results.resize(results.len().max(at + 1), 0);
-            if let Some(r) = results.get_mut(at) {
-                *r = before + result.len;
-            }
+            noted[at] = if same { noted[at] } else { 0 } + result.len;
             layer.bound = Some(note.bound);
             layer.error = Some(note.error);
             layer.rounding = note.rounding;
             layer.remark.clone_from(&note.remark);
         }
     }
-    for (layer, noted) in layers.iter_mut().zip(results).filter(|(_, n)| *n > 0) {
+    for (layer, noted) in layers.iter_mut().zip(noted).filter(|(_, n)| *n > 0) {
         layer.ciphertexts = noted;
     }
     let totals = totals(program, &layers);
@@ -171,8 +187,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let signature = program.signature();
     let parameters = &signature.parameters;
     let width = |q: &u64| f64::from(64 - q.leading_zeros());
-    let bits = |limbs: usize| parameters.moduli.iter().take(limbs).map(width).sum::<f64>();
-    let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
+    let bits = |limbs: usize| parameters.moduli[..limbs].iter().map(width).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
     let elements: usize = signature.input.shape.iter().product();
     let note = program.notes().iter().find(|n| n.value == program.output());
@@ -184,14 +199,14 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         degree: parameters.degree,
         security: parameters.security,
         limbs: parameters.moduli.len(),
-        log_q: log(&parameters.moduli),
-        log_qp: log(&parameters.moduli) + log(&parameters.special),
+        log_q: log2_product(&parameters.moduli),
+        log_qp: log2_product(&parameters.moduli) + log2_product(&parameters.special),
         products: layers.iter().map(|l| l.products).sum(),
         relinearisations,
         key_bytes: (key_bits / 8.0).ceil() as u64,
         input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
         output_bytes_per_image: output_bits / 8.0,
-        peak_bytes: schedule(&ProgramShape::from(program), &MACHINE, true).peak_bytes,
+        peak_bytes: schedule(&ProgramShape::from(program), &PLANNED_MEMORY, true).peak_bytes,
         output_error: note.map(|n| n.error),
         output_rounding: note.and_then(|n| n.rounding),
         agreement: None,

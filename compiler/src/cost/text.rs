@@ -1,8 +1,9 @@
-//! A report as an aligned table, for people. Must never say anything that the report does not hold.
+//! A report, and the alternatives to its choices, as text for people.
 
 use std::fmt::Write;
 
 use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
+use beaa_ir::text::{Align, table};
 
 use crate::cost::report::{LayerCost, Report};
 
@@ -20,7 +21,9 @@ pub fn explain(report: &Report) -> String {
         "{}: N = {} slots, {} limbs, log2 Q = {:.1}, log2 QP = {:.1}, {} bits security\n",
         report.model, t.degree, t.limbs, t.log_q, t.log_qp, t.security
     );
-    out.push_str(&aligned(&rows, &[0, HEAD.len() - 1]));
+    let mut align = [Align::Right; HEAD.len()];
+    (align[0], align[HEAD.len() - 1]) = (Align::Left, Align::Left);
+    out.push_str(&table(&rows, &align));
     let error = |e: Option<f64>| e.map_or_else(|| "unknown".into(), |e| format!("{e:.1e}"));
     let _ = writeln!(
         out,
@@ -89,23 +92,9 @@ pub fn explain_choices(program: &Program) -> String {
             a.verdict.clone(),
         ]
     }));
-    format!("one choice changed, all else being equal:\n{}", aligned(&rows, &[0, 1, 2, 7]))
-}
-
-/// Columns aligned: those named to the left, the rest to the right.
-fn aligned<const N: usize>(rows: &[[String; N]], left: &[usize]) -> String {
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (i, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            // Writing to a string cannot fail.
-            let _ = if left.contains(&i) { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
-    out
+    let mut align = [Align::Right; 8];
+    [0, 1, 2, 7].into_iter().for_each(|c| align[c] = Align::Left);
+    format!("one choice changed, all else being equal:\n{}", table(&rows, &align))
 }
 
 fn row(l: &LayerCost) -> [String; 14] {

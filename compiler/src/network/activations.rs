@@ -1,5 +1,5 @@
 //! Values of a graph for a sample of images, all at once, and how its outputs depend on them. What the noise model knows
-//! of magnitudes and of which errors go together comes from here. Must never be used as a bound.
+//! of magnitudes and of which errors go together comes from here; bounds do not.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,7 +23,8 @@ impl Values {
     pub(crate) fn from_images(len: usize, images: &[&[f32]]) -> Self {
         let mut values = Self::zeros(len, images.len());
         for (s, image) in images.iter().enumerate() {
-            for (j, &v) in image.iter().enumerate().take(len) {
+            assert_eq!(image.len(), len, "numbers of image {s}");
+            for (j, &v) in image.iter().enumerate() {
                 values.data[j * images.len() + s] = f64::from(v);
             }
         }
@@ -101,12 +102,13 @@ impl Values {
 
 /// The values of every node.
 pub(crate) fn forward(graph: &Graph, input: Values) -> Vec<Values> {
+    assert_eq!(input.len(), graph.len(0), "elements of the input");
     let images = input.images();
     let mut all: Vec<Values> = Vec::with_capacity(graph.nodes.len());
     let mut input = Some(input);
     for node in &graph.nodes {
         let value = match &node.op {
-            Op::Input(pixels) => input.take().unwrap_or_else(|| Values::zeros(pixels.len(), images)),
+            Op::Input(_) => input.take().unwrap_or_else(|| unreachable!("a second input")),
             Op::Affine { terms, bias } => affine(terms, bias, &all, images),
             Op::Quadratic { input, a, b, c } => {
                 let mut out = all[*input].clone();
@@ -120,6 +122,11 @@ pub(crate) fn forward(graph: &Graph, input: Values) -> Vec<Values> {
         all.push(value);
     }
     all
+}
+
+/// The mean of every element of every node, [node][element].
+pub(crate) fn means(activations: &[Values]) -> Vec<Vec<f64>> {
+    activations.iter().map(|values| (0..values.len()).map(|j| values.mean(j)).collect()).collect()
 }
 
 fn affine(terms: &[Term], bias: &[f64], before: &[Values], images: usize) -> Values {
@@ -139,18 +146,18 @@ pub(crate) fn squared(x: &Values) -> Values {
 /// Backwards through the graph, from a random sign at every output of every image: the row of an element holds, for each
 /// image, by how much the signed sum of the outputs changes with it. The mean of its square, divided by the number of
 /// outputs, is the mean square of what a unit of that element becomes at an output, paths that meet again included.
-pub(crate) fn sensitivities(graph: &Graph, traces: &[Values], seed: u64) -> Vec<Values> {
-    let images = traces.first().map_or(0, Values::images);
+pub(crate) fn sensitivities(graph: &Graph, activations: &[Values], seed: u64) -> Vec<Values> {
+    let images = activations[0].images();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut all: Vec<Values> = traces.iter().map(|t| Values::zeros(t.len(), images)).collect();
+    let mut all: Vec<Values> = activations.iter().map(|t| Values::zeros(t.len(), images)).collect();
     all[graph.output].all_mut().iter_mut().for_each(|v| *v = if rng.random::<bool>() { 1.0 } else { -1.0 });
     for id in (1..=graph.output).rev() {
         let slopes = std::mem::replace(&mut all[id], Values::zeros(0, images));
         match &graph.nodes[id].op {
             Op::Affine { terms, .. } => terms.iter().for_each(|t| all[t.input].add_transposed(&t.weights, &slopes)),
-            Op::Square { input, .. } => accumulate(&mut all, *input, &slopes, &traces[*input], |_, x| 2.0 * x),
+            Op::Square { input, .. } => accumulate(&mut all, *input, &slopes, &activations[*input], |_, x| 2.0 * x),
             Op::Quadratic { input, a, b, .. } => {
-                accumulate(&mut all, *input, &slopes, &traces[*input], |j, x| 2.0 * a[j] * x + b[j]);
+                accumulate(&mut all, *input, &slopes, &activations[*input], |j, x| 2.0 * a[j] * x + b[j]);
             }
             Op::Input(_) => {}
         }
@@ -171,14 +178,14 @@ fn accumulate(all: &mut [Values], input: NodeId, slopes: &Values, x: &Values, sl
 mod tests {
     use super::*;
     use crate::network::graph::evaluate;
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, random_model};
 
     #[test]
     fn all_images_at_once_are_each_image_by_itself() {
         for seed in 0..30 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let images = images(&model, seed, 3);
             let borrowed: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
             let traces = forward(&graph, Values::from_images(graph.len(0), &borrowed));
@@ -197,7 +204,7 @@ mod tests {
     fn slopes_are_difference_quotients() {
         for seed in 0..30 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let images = images(&model, seed, 2);
             let borrowed: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
             let input = Values::from_images(graph.len(0), &borrowed);

@@ -1,5 +1,5 @@
 //! Value bounds of every element, from the pixels' interval and the ranges seen in training. They hold for every input whose
-//! activations stay within the widened ranges. Must never rest on an estimate.
+//! activations stay within the widened ranges; no estimate enters.
 
 use crate::network::activations::Values;
 use crate::network::graph::{Graph, Interval, NodeId, Op, Term};
@@ -11,7 +11,7 @@ pub(crate) struct Bounds(Vec<Interval>);
 impl Bounds {
     /// The largest absolute value of element `j`.
     pub(crate) fn element(&self, j: usize) -> f64 {
-        self.0.get(j).map_or(0.0, |i| i.lo.abs().max(i.hi.abs()))
+        self.0[j].lo.abs().max(self.0[j].hi.abs())
     }
 
     /// The largest absolute value.
@@ -53,10 +53,10 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
 
 /// The share of images of which some value leaves its bounds: what a run would answer for them is worth nothing if the
 /// modulus has no room to spare.
-pub(crate) fn out_of_range_share(bounds: &[Bounds], traces: &[Values]) -> f64 {
-    let images = traces.first().map_or(0, Values::images);
+pub(crate) fn out_of_range_share(bounds: &[Bounds], activations: &[Values]) -> f64 {
+    let images = activations[0].images();
     let mut outside = vec![false; images];
-    for (bounds, values) in bounds.iter().zip(traces) {
+    for (bounds, values) in bounds.iter().zip(activations) {
         for (j, row) in values.rows().enumerate() {
             // Ranges are stored in single precision.
             let limit = bounds.element(j) * (1.0 + 1e-6) + 1e-9;
@@ -96,14 +96,14 @@ fn of_quadratic(x: Interval, a: f64, b: f64, c: f64) -> Interval {
 mod tests {
     use super::*;
     use crate::network::graph::evaluate;
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{images, random_model};
 
     #[test]
     fn no_value_leaves_its_interval() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let graph = import(&model, 2.0).unwrap();
+            let graph = graph_after("import", &model);
             let bounds = analyse(&graph);
             for image in images(&model, seed, 4) {
                 let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();

@@ -1,6 +1,5 @@
-//! Pass `samples`: the images on which magnitudes, errors and margins are estimated. The caller's own where there are any;
-//! otherwise smooth random pictures that are centred and spread as normalised images are. Must never be taken for the
-//! images that the program will see: what rests on made-up ones is said to.
+//! The images on which magnitudes, errors and margins are estimated: the caller's where there are any, otherwise smooth random
+//! pictures that are centred and spread as normalised images are. Reports say which it was.
 
 use beaa_ir::Model;
 use rand::{RngExt, SeedableRng};
@@ -14,7 +13,7 @@ use crate::{Error, Result};
 const MAX_SIMULATED_PRODUCTS: usize = 1 << 28;
 /// Most images that errors are simulated on: more say little new.
 const MAX_SIMULATED_IMAGES: usize = 256;
-/// Fewest, however large the network.
+/// Fewest images that errors are simulated on, however large the network.
 const MIN_SIMULATED_IMAGES: usize = 16;
 /// Sizes of the boxes that made-up pictures are smoothed with, as a fraction of their longer side, and the deviation of each
 /// such part; squares of all deviations add up to 1.
@@ -25,7 +24,7 @@ const BRIGHTNESS_DEVIATION: f32 = 0.61;
 /// What rounding does to made-up images is taken for so much more: real ones have other means, which biases then miss.
 const MADE_UP_ROUNDING_MARGIN: f64 = 2.0;
 
-/// The factor on predicted rounding errors, with images given and without.
+/// The factor on predicted rounding errors: more where images are made up.
 pub(crate) fn rounding_margin(images: &[Vec<f32>]) -> f64 {
     if images.is_empty() { MADE_UP_ROUNDING_MARGIN } else { 1.0 }
 }
@@ -44,7 +43,10 @@ pub(crate) fn products(graph: &Graph) -> usize {
     graph.nodes.iter().map(of).sum()
 }
 
-/// Up to `count` of the given images, evenly spread over them; made-up ones if none are given.
+/// Up to `count` of the images, [image][element], evenly spread over them; made-up ones if there are none.
+///
+/// # Errors
+/// [`Error::Option`] for an image of another size than the model's.
 pub(crate) fn calibration_images(model: &Model, images: &[Vec<f32>], count: usize) -> Result<Values> {
     let len = model.input().shape().len();
     if let Some(image) = images.iter().find(|i| i.len() != len) {
@@ -59,9 +61,12 @@ pub(crate) fn calibration_images(model: &Model, images: &[Vec<f32>], count: usiz
         images
     };
     let count = count.min(images.len());
-    let chosen: Vec<&[f32]> =
-        (0..count).filter_map(|i| images.get(i * images.len() / count)).map(Vec::as_slice).collect();
-    Ok(Values::from_images(len, &chosen))
+    Ok(Values::from_images(len, &evenly_spread(images, count)))
+}
+
+/// So many of the images, at equal distances; not more than there are.
+pub(crate) fn evenly_spread(images: &[Vec<f32>], count: usize) -> Vec<&[f32]> {
+    (0..count).map(|i| images[i * images.len() / count].as_slice()).collect()
 }
 
 /// Smooth random pictures of mean 0 and deviation 1 per channel, as normalisation makes them, within the pixels' range.
@@ -118,17 +123,18 @@ fn standardise(plane: &mut [f32]) {
     plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
 }
 
-/// Gives every affine map without a range the one that the given images show, widened by `safety`: so tight that made-up
-/// images must not be used for it.
-pub(crate) fn observe_ranges(graph: &mut Graph, images: &Values, safety: f64) {
-    let traces = forward(graph, images.clone());
-    for (node, values) in graph.nodes.iter_mut().zip(&traces) {
+/// Gives every affine map and quadratic without a range the one that these images show, widened by `safety`: too tight for
+/// made-up images.
+pub(crate) fn observe_ranges(mut graph: Graph, images: &Values, safety: f64) -> Graph {
+    let activations = forward(&graph, images.clone());
+    for (node, values) in graph.nodes.iter_mut().zip(&activations) {
         if node.observed_range.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
             let (lo, hi) =
                 values.all().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
             node.observed_range = (lo <= hi).then(|| vec![Interval { lo, hi }.widened(safety); values.len()]);
         }
     }
+    graph
 }
 
 #[cfg(test)]

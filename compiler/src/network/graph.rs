@@ -1,5 +1,7 @@
-//! The compiler's own form of a network: sparse affine maps and element-wise squares over vectors. Must never depend on
-//! feature-map shapes, scales or moduli; [`check`] holds its invariants after every pass.
+//! The compiler's form of a network: sparse affine maps and element-wise squares over vectors, without shapes of feature
+//! maps, scales or moduli. [`check`] holds its invariants after every pass.
+
+use std::fmt;
 
 use crate::error::{Result, internal};
 use crate::network::matrix::Matrix;
@@ -48,7 +50,7 @@ pub(crate) enum Op {
     Input(Vec<Interval>),
     /// `sum of weights * input + bias`. An input occurs in one term only.
     Affine { terms: Vec<Term>, bias: Vec<f64> },
-    /// `a x^2 + b x + c`, element by element. Gone after the pass `vertex`.
+    /// `a x^2 + b x + c`, element by element. Gone after `complete_squares`.
     Quadratic { input: NodeId, a: Vec<f64>, b: Vec<f64>, c: Vec<f64> },
     /// `x^2`, element by element. The weights of what reads it hold the quadratic's `a`, whose absolute values are kept here.
     Square { input: NodeId, curvature: Vec<f64> },
@@ -98,10 +100,10 @@ impl Graph {
     /// network computes changes. The node must not be the output.
     pub(crate) fn rescale(&mut self, id: NodeId, factors: &[f64]) {
         let node = &mut self.nodes[id];
-        if let Op::Affine { terms, bias } = &mut node.op {
-            terms.iter_mut().for_each(|t| t.weights.scale_rows(factors));
-            bias.iter_mut().zip(factors).for_each(|(b, f)| *b *= f);
-        }
+        let Op::Affine { terms, bias } = &mut node.op else { unreachable!("node {id} is not affine") };
+        assert_eq!(bias.len(), factors.len(), "factors of node {id}");
+        terms.iter_mut().for_each(|t| t.weights.scale_rows(factors));
+        bias.iter_mut().zip(factors).for_each(|(b, f)| *b *= f);
         for (i, f) in node.observed_range.iter_mut().flatten().zip(factors) {
             *i = Interval { lo: i.lo * f, hi: i.hi * f };
         }
@@ -135,13 +137,47 @@ pub(crate) fn collect_terms(terms: Vec<Term>) -> Vec<Term> {
     out
 }
 
+/// One line for each node, numbers to four digits, so that the last bits of a processor's logarithm do not matter.
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let norm = |v: &[f64]| v.iter().map(|x| x.abs()).sum::<f64>();
+        for (id, node) in self.nodes.iter().enumerate() {
+            write!(f, "%{id} {} x {}: ", self.len(id), node.label)?;
+            match &node.op {
+                Op::Input(_) => write!(f, "input")?,
+                Op::Affine { terms, bias } => {
+                    for Term { input, weights: w } in terms {
+                        let (rows, columns, entries) = (w.rows(), w.columns(), w.entries());
+                        write!(f, "{rows}x{columns} entries {entries} norm {:.4e} * %{input} + ", norm(w.values()))?;
+                    }
+                    write!(f, "bias of norm {:.4e}", norm(bias))?;
+                }
+                Op::Quadratic { input, a, b, c } => {
+                    let [a, b, c] = [a, b, c].map(|v| norm(v));
+                    write!(f, "a %{input}^2 + b %{input} + c of norms {a:.4e}, {b:.4e}, {c:.4e}")?;
+                }
+                Op::Square { input, .. } => write!(f, "%{input}^2")?,
+            }
+            if let Some(range) = node.observed_range.as_ref().and_then(|r| r.first()) {
+                write!(f, "; first element within {:.4e} .. {:.4e}", range.lo, range.hi)?;
+            }
+            if !node.folded.is_empty() {
+                write!(f, "; with {}", node.folded.join(", "))?;
+            }
+            writeln!(f, "{}", if id == self.output { "  <- output" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
 /// Refuses a graph that a pass has broken.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) with the node and what is wrong with it.
 pub(crate) fn check(graph: &Graph, pass: &'static str) -> Result<()> {
-    let fail = |id: NodeId, what: &str| {
-        Err(internal(pass, format!("node {id} (`{}`): {what}", graph.nodes.get(id).map_or("", |n| n.label.as_str()))))
-    };
+    let fail = |id: NodeId, what: &str| Err(internal(pass, format!("node {id} (`{}`): {what}", graph.nodes[id].label)));
     if graph.output >= graph.nodes.len() {
-        return fail(graph.output, "is the output but does not exist");
+        return Err(internal(pass, format!("output {} of {} nodes", graph.output, graph.nodes.len())));
     }
     for (id, node) in graph.nodes.iter().enumerate() {
         if node.op.inputs().iter().any(|&i| i >= id) {

@@ -1,5 +1,5 @@
-//! Pass `import`: a model's layers become affine maps and quadratics over elements. Must never stop at the first layer
-//! that cannot be compiled: all of them are listed at once. Linear in the number of products.
+//! A model's layers become affine maps and quadratics over elements, in time linear in the number of products. Layers that
+//! cannot be compiled are listed all at once.
 
 use std::collections::HashMap;
 
@@ -11,6 +11,9 @@ use crate::network::matrix::Matrix;
 use crate::{Error, Result};
 
 /// The network as a graph. `safety` widens the ranges seen in training.
+///
+/// # Errors
+/// [`Error::Unsupported`] with every layer that cannot be evaluated under encryption.
 pub(crate) fn import(model: &Model, safety: f64) -> Result<Graph> {
     let unsupported: Vec<UnsupportedLayer> = model.layers().iter().filter_map(unsupported).collect();
     if !unsupported.is_empty() {
@@ -19,11 +22,12 @@ pub(crate) fn import(model: &Model, safety: f64) -> Result<Graph> {
     Ok(import_with_any_activation(model, safety))
 }
 
-/// Likewise, with a square in the place of every ReLU: for those who look the function up by the layer's name.
+/// The network as a graph with a square in the place of every ReLU: for those who look the function up by the layer's name.
 pub(crate) fn import_with_any_activation(model: &Model, safety: f64) -> Graph {
     let input = Node { label: "input".into(), folded: Vec::new(), op: Op::Input(pixels(model)), observed_range: None };
     let mut graph = Graph { nodes: vec![input], output: 0 };
-    let mut by_name: HashMap<&str, NodeId> = HashMap::new();
+    // The model's check has made sure that every name exists.
+    let mut by_name: HashMap<&str, NodeId> = HashMap::from([("input", 0)]);
     let mut shape = model.input().shape();
     for (layer, &out_shape) in model.layers().iter().zip(model.shapes()) {
         let x = graph.output;
@@ -31,8 +35,7 @@ pub(crate) fn import_with_any_activation(model: &Model, safety: f64) -> Graph {
             graph.nodes[x].observed_range = Some(vec![widen(*range, safety); shape.len()]);
         }
         if let LayerOp::Branch { from } = &layer.op {
-            // The model's own check has made sure that the name exists; the image is node 0.
-            graph.output = by_name.get(from.as_str()).copied().unwrap_or(0);
+            graph.output = by_name[from.as_str()];
         } else if let Some(op) = lower(&layer.op, x, shape, out_shape, &by_name) {
             graph.nodes.push(Node { label: layer.name.clone(), folded: Vec::new(), op, observed_range: None });
             graph.output = graph.nodes.len() - 1;
@@ -73,8 +76,7 @@ fn lower(op: &LayerOp, x: NodeId, shape: Shape, out: Shape, by_name: &HashMap<&s
         LayerOp::Flatten | LayerOp::Branch { .. } => None,
         LayerOp::Add { with } => {
             let one = |input| Term { input, weights: Matrix::diagonal(vec![1.0; out.len()]) };
-            // The model's own check has made sure that the name exists.
-            let other = by_name.get(with.as_str()).copied().unwrap_or(x);
+            let other = by_name[with.as_str()];
             Some(Op::Affine { terms: collect_terms(vec![one(x), one(other)]), bias: vec![0.0; out.len()] })
         }
         LayerOp::Activation { function, .. } => {
@@ -114,7 +116,7 @@ fn widen(range: Range, safety: f64) -> Interval {
 }
 
 fn at(tensor: &Tensor, index: usize) -> f64 {
-    tensor.data().get(index).copied().map_or(0.0, f64::from)
+    f64::from(tensor.data()[index])
 }
 
 /// One number per channel (per feature of a vector), repeated over the plane.
@@ -138,10 +140,10 @@ fn convolution(conv: &Conv2d, input: Shape, output: Shape) -> Matrix {
     let mut m = Matrix::with_columns(input.len());
     let (Shape::Map { height, width, .. }, Shape::Map { channels: outs, height: oh, width: ow }) = (input, output)
     else {
-        return m;
+        unreachable!("a checked model convolves a vector");
     };
     let &[_, per_group, kh, kw] = conv.weight.shape() else {
-        return m;
+        unreachable!("checked weights of a convolution have shape {:?}", conv.weight.shape());
     };
     let outs_per_group = (outs / conv.groups.max(1)).max(1);
     for o in 0..outs {
@@ -174,7 +176,7 @@ fn convolution(conv: &Conv2d, input: Shape, output: Shape) -> Matrix {
 fn average(pool: &Pool2d, input: Shape, output: Shape) -> Matrix {
     let mut m = Matrix::with_columns(input.len());
     let (Shape::Map { height, width, .. }, Shape::Map { channels, height: oh, width: ow }) = (input, output) else {
-        return m;
+        unreachable!("a checked model pools a vector");
     };
     let share = 1.0 / (pool.kernel[0] * pool.kernel[1]) as f64;
     for p in 0..channels {

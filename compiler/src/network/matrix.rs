@@ -1,5 +1,5 @@
-//! Sparse `f64` matrices by rows: the linear maps between import and rounding. Must never hold a zero, nor a column out
-//! of order or out of range.
+//! Sparse `f64` matrices by rows: the linear maps between import and rounding. They hold no zero, and no column out of order
+//! or out of range, which [`Matrix::defect`] checks after every pass.
 
 /// `rows x columns`, compressed sparse rows; columns ascend within a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +60,7 @@ impl Matrix {
     }
 
     pub(crate) fn scale_rows(&mut self, factors: &[f64]) {
+        assert_eq!(factors.len(), self.rows(), "factors of rows");
         for (span, factor) in self.starts.windows(2).zip(factors) {
             self.value[span[0]..span[1]].iter_mut().for_each(|v| *v *= factor);
         }
@@ -67,6 +68,7 @@ impl Matrix {
 
     /// Multiplies column `j` by `factors[j]`; columns whose factor is zero vanish.
     pub(crate) fn scale_columns(&mut self, factors: &[f64]) {
+        assert_eq!(factors.len(), self.columns, "factors of columns");
         for (v, &c) in self.value.iter_mut().zip(&self.index) {
             *v *= factors[c as usize];
         }
@@ -88,6 +90,7 @@ impl Matrix {
 
     /// The product `self * inner`, row by row with a dense accumulator (Gustavson 1978).
     pub(crate) fn compose(&self, inner: &Self) -> Self {
+        assert_eq!(self.columns, inner.rows(), "columns of the outer and rows of the inner matrix");
         let mut out = Self::with_columns(inner.columns);
         let mut sums = vec![0.0; inner.columns];
         let mut present = vec![false; inner.columns];
@@ -114,6 +117,7 @@ impl Matrix {
 
     /// The sum of two matrices of the same size.
     pub(crate) fn sum(&self, other: &Self) -> Self {
+        assert_eq!((self.rows(), self.columns), (other.rows(), other.columns), "sizes of the two matrices");
         let mut out = Self::with_columns(self.columns);
         for r in 0..self.rows() {
             let (mut a, mut b) = (self.row(r).peekable(), other.row(r).peekable());
@@ -145,7 +149,7 @@ impl Matrix {
         out
     }
 
-    /// What is broken, if anything: the pass checker's question.
+    /// What is broken, if anything.
     pub(crate) fn defect(&self) -> Option<&'static str> {
         if self.value.iter().any(|v| *v == 0.0 || !v.is_finite()) {
             return Some("a weight that is zero or not finite");

@@ -1,7 +1,7 @@
-//! Pass `vertex`: `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the weights after,
+//! `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the weights after,
 //! the constant the bias after: an activation becomes one square. Elements whose vertex lies far out stay split, so that
-//! what follows reads `x^2` and `x`. Must never leave a quadratic, nor a square that anything but the input or an affine
-//! map feeds.
+//! what follows reads `x^2` and `x`. After it there is no quadratic, and only the input or affine maps feed squares, which
+//! [`check_squares`] checks.
 
 use crate::error::{Result, internal};
 use crate::network::bounds::{Bounds, analyse};
@@ -32,6 +32,9 @@ impl LinearView {
 }
 
 /// Rewrites all activations. `limit` bounds the shift, in units of the input's bound.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) where squares were completed before.
 pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
     let bounds = analyse(graph);
     let shifts = shifts(graph, &bounds, limit);
@@ -66,11 +69,7 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                 let shift = vertex_shift(&bounds[*input], a, b, limit);
                 let before = if matches!(graph.nodes[*input].op, Op::Affine { .. }) {
                     // The affine map already carries the shift.
-                    views[*input]
-                        .parts
-                        .first()
-                        .map(|p| p.0)
-                        .ok_or_else(|| internal("vertex", "an affine map without a view"))?
+                    views[*input].parts[0].0
                 } else {
                     shifted_copy(&mut nodes, &views[*input], &graph.nodes[*input], &shift, &node.label)
                 };
@@ -78,7 +77,7 @@ pub(crate) fn complete_squares(graph: &Graph, limit: f64) -> Result<Graph> {
                 nodes.push(Node { op: Op::Square { input: before, curvature }, observed_range: None, ..node.clone() });
                 quadratic_view(nodes.len() - 1, before, [a, b, c], &shift)
             }
-            Op::Square { .. } => return Err(internal("vertex", "a square before squares are made")),
+            Op::Square { .. } => return Err(internal("complete_squares", "a square before squares are made")),
         };
         views.push(view);
     }
@@ -170,18 +169,23 @@ fn shifted_range(observed_range: Option<&[Interval]>, shift: &[f64]) -> Option<V
 }
 
 /// Refuses a graph in which an activation is left, or a square that could not be emitted.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) with the activation or square.
 pub(crate) fn check_squares(graph: &Graph) -> Result<()> {
     for node in &graph.nodes {
         match &node.op {
-            Op::Quadratic { .. } => return Err(internal("vertex", format!("`{}` is still a quadratic", node.label))),
+            Op::Quadratic { .. } => {
+                return Err(internal("complete_squares", format!("`{}` is still a quadratic", node.label)));
+            }
             Op::Square { input, .. } if !matches!(graph.nodes[*input].op, Op::Affine { .. } | Op::Input(_)) => {
-                return Err(internal("vertex", format!("`{}` squares a square", node.label)));
+                return Err(internal("complete_squares", format!("`{}` squares a square", node.label)));
             }
             _ => {}
         }
     }
     if matches!(graph.nodes[graph.output].op, Op::Square { .. }) {
-        return Err(internal("vertex", "the output is a square, nothing carries its coefficients"));
+        return Err(internal("complete_squares", "the output is a square, nothing carries its coefficients"));
     }
     Ok(())
 }
@@ -190,8 +194,7 @@ pub(crate) fn check_squares(graph: &Graph) -> Result<()> {
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
-    use crate::passes::fold_affine::fold_affine;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, linear, model_with, polynomial, random_model, square};
 
     fn run(graph: &Graph, image: &[f32]) -> Vec<f64> {
@@ -203,10 +206,10 @@ mod tests {
     fn vertex_split_and_mixed_forms_preserve_meaning() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = fold_affine(import(&model, 2.0).unwrap());
+            let before = graph_after("fold_affine", &model);
             for limit in [0.0, 0.5, 1e9] {
                 let after = complete_squares(&before, limit).unwrap();
-                check(&after, "vertex").unwrap();
+                check(&after, "complete_squares").unwrap();
                 check_squares(&after).unwrap();
                 for image in images(&model, seed, 2) {
                     close(&run(&after, &image), &run(&before, &image), 1e-7, seed);
@@ -221,7 +224,7 @@ mod tests {
         let act = polynomial("act", &[36], |j| [[1.0, 1.0, 0.0], [0.01, 1.0, 2.0], [0.0, 3.0, 1.0]][j % 3]);
         let layers =
             vec![beaa_ir::Layer { name: "flat".into(), op: beaa_ir::LayerOp::Flatten }, act, linear("fc", 2, 36)];
-        let graph = complete_squares(&fold_affine(import(&model_with(layers), 2.0).unwrap()), 4.0).unwrap();
+        let graph = graph_after("complete_squares", &model_with(layers));
         let Op::Affine { terms, .. } = &graph.nodes[graph.output].op else { panic!() };
         assert_eq!(terms.len(), 2);
         let columns = |t: &Term| t.weights.row(0).map(|(c, _)| c % 3).collect::<std::collections::BTreeSet<_>>();
@@ -233,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_trailing_activation_gets_a_diagonal_map_and_a_leading_square_needs_none() {
-        let graph = complete_squares(&import(&model_with(vec![square("act")]), 2.0).unwrap(), 4.0).unwrap();
+        let graph = graph_after("complete_squares", &model_with(vec![square("act")]));
         check_squares(&graph).unwrap();
         let kinds: Vec<bool> = graph.nodes.iter().map(|n| matches!(n.op, Op::Affine { .. })).collect();
         assert_eq!(kinds, [false, false, true], "input, square, and the map that carries the coefficients");

@@ -1,11 +1,11 @@
-//! Pass `dead`: elements that nothing reads are not computed, and what is the same for every image goes into the biases of
-//! what reads it. A pruned network shrinks by it: a column of zeros takes the element before along, and all that only led
-//! there. Must never drop a pixel nor an output, nor change what is computed.
+//! Elements that nothing reads are not computed, and what is the same for every image goes into the biases of what reads it.
+//! A pruned network shrinks by it: a column of zeros takes the element before along, and all that only led there. Pixels and
+//! outputs stay.
 
 use crate::network::graph::{Graph, Op, Term};
 use crate::network::matrix::Matrix;
 
-/// Drops all of them.
+/// Drops all dead elements.
 pub(crate) fn drop_dead_elements(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
     let live = live(&graph);
@@ -112,16 +112,16 @@ fn kept(weights: &Matrix, rows: &[bool], columns: &[bool]) -> Matrix {
 }
 
 fn retain<T>(values: &mut Vec<T>, live: &[bool]) {
+    assert_eq!(values.len(), live.len(), "values and marks");
     let mut live = live.iter();
-    values.retain(|_| live.next().copied().unwrap_or(true));
+    values.retain(|_| live.next() == Some(&true));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
-    use crate::passes::fold_affine::fold_affine;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, random_model};
 
     fn wide(image: &[f32]) -> Vec<f64> {
@@ -150,9 +150,9 @@ mod tests {
         let mut shrunk = 0;
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = sparse(fold_affine(import(&model, 2.0).unwrap()));
+            let before = sparse(graph_after("fold_affine", &model));
             let after = drop_dead_elements(before.clone());
-            check(&after, "dead").unwrap();
+            check(&after, "drop_dead_elements").unwrap();
             assert_eq!((after.len(0), after.len(after.output)), (before.len(0), before.len(before.output)));
             let size = |g: &Graph| (1..g.nodes.len()).map(|id| g.len(id)).sum::<usize>();
             shrunk += usize::from(size(&after) < size(&before));

@@ -1,11 +1,18 @@
-//! Finds weights that were trained as integers of a few bits (quantisation-aware training), and the units of rows in which
-//! they are integers again. Must never change a graph: the pass `balance` gives rows their units.
+//! Weights that were trained as integers of a few bits (quantisation-aware training), and the units of rows in which they
+//! are integers again; `equalise_rows` gives rows these units.
 //!
 //! A quadratic `a x² + b x + c` is one square of `sqrt|a| (x + b/2a)`. Training rounds rows times `sqrt|a|`, which are what a
 //! program multiplies by if every element has just that unit: the columns that read it are then `±w`, free of `a`.
+//!
+//! A model that names the grids of its layers is believed. Files of version 1 could not, nor can networks from elsewhere:
+//! only for models without any grid are integers looked for among the numbers.
+
+use std::collections::BTreeMap;
+
+use beaa_ir::WeightGrid;
 
 use crate::network::graph::{Graph, NodeId, Op};
-use crate::plan::level_plan::largest_weight;
+use crate::plan::weight_bits::largest_weight;
 
 /// Bits that weights are looked for in.
 const SEARCHED_BITS: std::ops::RangeInclusive<u32> = 2..=8;
@@ -17,12 +24,14 @@ const MIN_INTEGER_SHARE: f64 = 0.95;
 const MIN_WEIGHTS: usize = 16;
 
 /// For every node, the factors that its rows must get, if it or what reads its squares holds trained integers.
-pub(crate) fn row_units(graph: &Graph) -> Vec<Option<Vec<f64>>> {
+pub(crate) fn row_units(graph: &Graph, grids: &BTreeMap<String, WeightGrid>) -> Vec<Option<Vec<f64>>> {
     let roots: Vec<Option<Vec<f64>>> = (0..graph.nodes.len()).map(|id| roots(graph, id)).collect();
-    let is_quantised: Vec<bool> = (0..graph.nodes.len()).map(|id| is_quantised(graph, id, &roots)).collect();
-    let mut wanted = is_quantised.clone();
-    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| is_quantised[*id]) {
-        for read in node.op.inputs() {
+    let quantised = |id: NodeId| {
+        if grids.is_empty() { looks_quantised(graph, id, &roots) } else { has_grid(graph, id, grids) }
+    };
+    let mut wanted = vec![false; graph.nodes.len()];
+    for id in (0..graph.nodes.len()).filter(|&id| quantised(id)) {
+        for read in graph.nodes[id].op.inputs() {
             if let Op::Square { input, .. } = graph.nodes[read].op {
                 wanted[input] = true;
             }
@@ -30,6 +39,13 @@ pub(crate) fn row_units(graph: &Graph) -> Vec<Option<Vec<f64>>> {
         wanted[id] = true;
     }
     roots.into_iter().zip(wanted).map(|(r, wanted)| r.filter(|_| wanted)).collect()
+}
+
+/// Whether a node stands for a layer that was trained on a grid, alone or with others folded into it.
+fn has_grid(graph: &Graph, id: NodeId, grids: &BTreeMap<String, WeightGrid>) -> bool {
+    let node = &graph.nodes[id];
+    matches!(node.op, Op::Affine { .. })
+        && std::iter::once(&node.label).chain(&node.folded).any(|layer| grids.contains_key(layer))
 }
 
 /// `sqrt|a|` of the quadratics that read an affine node; where `a` is zero, the mean of the others.
@@ -44,8 +60,8 @@ fn roots(graph: &Graph, id: NodeId) -> Option<Vec<f64>> {
     (mean > 0.0).then(|| curvature.iter().map(|a| if *a > 0.0 { a.sqrt() } else { mean }).collect())
 }
 
-/// Whether a node's weights are integers in the units of `roots`.
-fn is_quantised(graph: &Graph, id: NodeId, roots: &[Option<Vec<f64>>]) -> bool {
+/// Whether a node's weights look like integers in the units of `roots`.
+fn looks_quantised(graph: &Graph, id: NodeId, roots: &[Option<Vec<f64>>]) -> bool {
     let Op::Affine { terms, .. } = &graph.nodes[id].op else { return false };
     let mut weights = Vec::new();
     for term in terms {
@@ -77,10 +93,9 @@ mod tests {
     use beaa_ir::{Layer, LayerOp, Linear, Tensor};
 
     use super::*;
-    use crate::network::import::import;
     use crate::passes::complete_squares::complete_squares;
     use crate::passes::equalise_rows::equalise_rows;
-    use crate::passes::fold_affine::fold_affine;
+    use crate::pipeline::graph_after;
     use crate::testing::{model_with, polynomial};
 
     fn linear(name: &str, rows: usize, columns: usize, weight: impl Fn(usize, usize) -> f32) -> Layer {
@@ -102,13 +117,12 @@ mod tests {
             polynomial("act", &[12], move |j| [f64::from(curvature(j)), 0.2, 0.0]),
             linear("second", 3, 12, integer),
         ];
-        complete_squares(&fold_affine(import(&model_with(layers), 2.0).unwrap()), 1e9).unwrap()
+        complete_squares(&graph_after("fold_affine", &model_with(layers)), 1e9).unwrap()
     }
 
     #[test]
-    fn trained_integers_are_integers_again_after_balance() {
-        let mut graph = graph(0.0);
-        equalise_rows(&mut graph);
+    fn trained_integers_are_integers_again_after_equalising() {
+        let graph = equalise_rows(graph(0.0), &BTreeMap::new());
         for (id, node) in graph.nodes.iter().enumerate() {
             let Op::Affine { terms, .. } = &node.op else { continue };
             let values: Vec<f64> = terms.iter().flat_map(|t| t.weights.values()).copied().collect();
@@ -123,10 +137,19 @@ mod tests {
         let first = (0..on.nodes.len()).find(|&id| matches!(on.nodes[id].op, Op::Affine { .. })).unwrap();
         let trained_in = |graph: &Graph| {
             let roots: Vec<_> = (0..graph.nodes.len()).map(|id| roots(graph, id)).collect();
-            [first, graph.output].map(|id| is_quantised(graph, id, &roots))
+            [first, graph.output].map(|id| looks_quantised(graph, id, &roots))
         };
         assert_eq!(trained_in(&on), [true, true]);
         assert_eq!(trained_in(&off), [false, true], "the last layer is as it was");
-        assert!(row_units(&off)[first].is_some(), "and wants the units before it");
+        assert!(row_units(&off, &BTreeMap::new())[first].is_some(), "and wants the units before it");
+    }
+
+    #[test]
+    fn a_model_that_names_its_grids_is_believed() {
+        let (on, off) = (graph(0.0), graph(0.3));
+        let grid = WeightGrid { bits: 4, unit: 0.3 };
+        let grids = |layers: &[&str]| layers.iter().map(|l| ((*l).to_owned(), grid)).collect::<BTreeMap<_, _>>();
+        assert_eq!(row_units(&off, &grids(&["first", "second"])), row_units(&on, &BTreeMap::new()));
+        assert!(row_units(&on, &grids(&["elsewhere"])).iter().all(Option::is_none));
     }
 }

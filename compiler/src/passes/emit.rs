@@ -1,8 +1,8 @@
-//! Pass `emit`: the plan and the rounded maps become a checked program with its signature and notes. Must never decide
-//! anything: all decisions were made before.
+//! The plan and the rounded maps become a checked program with its signature and notes. All decisions were made before.
 
 use beaa_ir::Model;
 use beaa_ir::ckks::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
+use beaa_ir::stats::log2_product;
 
 use crate::error::{Result, internal};
 use crate::network::bounds::Bounds;
@@ -10,6 +10,7 @@ use crate::network::graph::{Graph, NodeId, Op};
 use crate::plan::level_plan::Planned;
 use crate::plan::refine::RefinedPlan;
 use crate::plan::simulate_noise::Prediction;
+use crate::plan::weight_bits::uniform;
 
 /// All that the passes have found out.
 pub(crate) struct Lowered<'a> {
@@ -20,14 +21,16 @@ pub(crate) struct Lowered<'a> {
 }
 
 /// The program, and what was predicted of it.
+///
+/// # Errors
+/// [`Error::Program`](crate::Error::Program) for a program that does not check.
 pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, Prediction)> {
     let notes = (0..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
     let maps = &mut lowered.refined.quantised.maps;
     let steps = lowered.refined.plan.steps.iter().map(|s| {
         let op = match &s.op {
             Planned::Linear { inputs, .. } => {
-                let rounded = maps.get_mut(s.node).and_then(Option::take);
-                let r = rounded.ok_or_else(|| internal("emit", format!("no weights for node {}", s.node)))?;
+                let r = maps[s.node].take().unwrap_or_else(|| unreachable!("node {} has no weights left", s.node));
                 let terms = inputs.iter().zip(r.terms).map(|(&input, weights)| LinearTerm { input, weights }).collect();
                 StepOp::Linear { terms, weight_scale: r.weight_scale, bias: r.bias }
             }
@@ -45,7 +48,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
     });
     let steps = steps.collect::<Result<Vec<_>>>()?;
     let plan = &lowered.refined.plan;
-    let output = plan.values.get(lowered.graph.output).copied().unwrap_or(0);
+    let output = plan.values[lowered.graph.output];
     let parameters = ParameterSet {
         degree: plan.degree,
         moduli: plan.moduli.clone(),
@@ -58,9 +61,9 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         classes: model.classes().to_vec(),
         outputs: model.outputs(),
         input_limbs: parameters.moduli.len(),
-        input_scale: f64::from(lowered.refined.choice.input_bits).exp2(),
+        input_scale: f64::from(lowered.refined.plan.choice.input_bits).exp2(),
         output_limbs: parameters.moduli.len(),
-        output_scale: f64::from(lowered.refined.choice.input_bits).exp2(),
+        output_scale: f64::from(lowered.refined.plan.choice.input_bits).exp2(),
         output_components: 2,
         parameters,
     };
@@ -83,20 +86,20 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
 
 fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let node = &lowered.graph.nodes[id];
-    let deviation = lowered.refined.prediction.nodes.get(id).copied().unwrap_or_default();
+    let deviation = lowered.refined.prediction.nodes[id];
     let mut remarks = Vec::new();
     match &node.op {
         Op::Affine { .. } => {
-            if crate::passes::equalise_rows::uniform(lowered.graph, id) {
+            if uniform(lowered.graph, id) {
                 remarks.push("exact weights".into());
             } else {
-                remarks.push(format!("{}-bit weights", lowered.refined.choice.weight_bits[id]));
+                remarks.push(format!("{}-bit weights", lowered.refined.plan.choice.weight_bits[id]));
             }
             if !node.folded.is_empty() {
                 remarks.push(format!("with {}", node.folded.join(", ")));
             }
         }
-        _ if lowered.refined.choice.relinearise_eagerly[id] => remarks.push("relinearised at once".into()),
+        _ if lowered.refined.plan.choice.relinearise_eagerly[id] => remarks.push("relinearised at once".into()),
         _ => {}
     }
     let split = read_beside(lowered.graph, id);
@@ -131,11 +134,14 @@ fn read_beside(graph: &Graph, id: NodeId) -> usize {
 }
 
 /// Refuses a program in which some value could outgrow the modulus that is left.
+///
+/// # Errors
+/// [`Error::Internal`](crate::Error::Internal) for such a program.
 pub(crate) fn check_overflow(program: &Program) -> Result<()> {
     let moduli = &program.signature().parameters.moduli;
     for note in program.notes() {
-        let Some(value) = program.values().get(note.value) else { continue };
-        let log_modulus: f64 = moduli.iter().take(value.limbs).map(|&q| (q as f64).log2()).sum();
+        let value = program.values()[note.value];
+        let log_modulus = log2_product(&moduli[..value.limbs]);
         let needed = value.scale.log2() + note.bound.max(f64::MIN_POSITIVE).log2() + 1.0;
         if needed > log_modulus {
             return Err(internal("emit", format!("`{}` needs {needed:.1} bits of {log_modulus:.1}", note.layer)));

@@ -1,27 +1,32 @@
-//! Pass `balance`: every hidden element may be multiplied by any positive constant if what follows undoes it. Chosen so
-//! that all rows of a layer use the bits of their weights and of the scale alike: rows with small weights are enlarged
-//! until their weights or their values are as large as the layer's typical ones. After it, hidden values are bounded by about
-//! 1, and the largest weight of every hidden affine map is a power of two. Weights that were
-//! trained as integers keep theirs ([`crate::passes::detect_quantised`]). Must never touch the output's units.
+//! Every hidden element may be multiplied by any positive constant if what follows undoes it (cross-layer equalisation).
+//! Chosen so that all rows of a layer use the bits of their weights and of the scale alike: rows with small weights are
+//! enlarged until their weights or their values are as large as the layer's typical ones. After it, hidden values are
+//! bounded by about 1, and the largest weight of every hidden affine map is a power of two. Weights that were trained as
+//! integers stay integers ([`detect_quantised`](crate::passes::detect_quantised)). The outputs' units stay.
+
+use std::collections::BTreeMap;
+
+use beaa_ir::WeightGrid;
 
 use crate::network::bounds::{Bounds, analyse_node};
 use crate::network::graph::{Graph, NodeId, Op};
-use crate::passes::detect_quantised;
+use crate::passes::detect_quantised::row_units;
+use crate::plan::weight_bits::uniform;
 
 /// A row is enlarged or reduced by at most this much relative to the layer's typical row.
 const MAX_ROW_FACTOR: f64 = 16.0;
 
-/// Balances all hidden affine maps.
-pub(crate) fn equalise_rows(graph: &mut Graph) {
-    let quantised = detect_quantised::row_units(graph);
+/// Equalises the rows of all hidden affine maps. `grids` are those that layers were trained on, by name.
+pub(crate) fn equalise_rows(mut graph: Graph, grids: &BTreeMap<String, WeightGrid>) -> Graph {
+    let quantised = row_units(&graph, grids);
     let mut bounds: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
     for id in 0..graph.nodes.len() {
-        let mut bound_here = analyse_node(graph, id, &bounds);
+        let mut bound_here = analyse_node(&graph, id, &bounds);
         if id != graph.output && matches!(graph.nodes[id].op, Op::Affine { .. }) {
-            let weights = largest_weights(graph, id);
-            let mut factors = match quantised.get(id).and_then(Option::as_ref) {
+            let weights = largest_weights(&graph, id);
+            let mut factors = match &quantised[id] {
                 Some(units) => units.clone(),
-                None if uniform(graph, id) => vec![1.0; weights.len()],
+                None if uniform(&graph, id) => vec![1.0; weights.len()],
                 None => row_factors(&weights, &bound_here),
             };
             let largest = weights.iter().zip(&factors).map(|(w, f)| w * f).fold(0.0, f64::max);
@@ -32,19 +37,11 @@ pub(crate) fn equalise_rows(graph: &mut Graph) {
                 factors.iter_mut().for_each(|f| *f *= target / largest);
             }
             graph.rescale(id, &factors);
-            bound_here = analyse_node(graph, id, &bounds);
+            bound_here = analyse_node(&graph, id, &bounds);
         }
         bounds.push(bound_here);
     }
-}
-
-/// Whether all weights of an affine map of one term have the same absolute value (pooling, copies), or there are none: such
-/// a map is exact in integers of one bit.
-pub(crate) fn uniform(graph: &Graph, id: NodeId) -> bool {
-    let Op::Affine { terms, .. } = &graph.nodes[id].op else { return false };
-    let [term] = terms.as_slice() else { return terms.is_empty() };
-    let first = term.weights.values().first().copied().unwrap_or(1.0).abs();
-    term.weights.values().iter().all(|w| (w.abs() / first - 1.0).abs() < 1e-12)
+    graph
 }
 
 fn largest_weights(graph: &Graph, id: NodeId) -> Vec<f64> {
@@ -81,19 +78,16 @@ mod tests {
     use super::*;
     use crate::network::bounds::analyse;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
-    use crate::passes::complete_squares::complete_squares;
-    use crate::passes::fold_affine::fold_affine;
+    use crate::pipeline::graph_after;
     use crate::testing::{close, images, random_model};
 
     #[test]
-    fn balancing_preserves_meaning_and_normalises_weights() {
+    fn equalising_preserves_meaning_and_normalises_weights() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = complete_squares(&fold_affine(import(&model, 2.0).unwrap()), 4.0).unwrap();
-            let mut after = before.clone();
-            equalise_rows(&mut after);
-            check(&after, "balance").unwrap();
+            let before = graph_after("complete_squares", &model);
+            let after = equalise_rows(before.clone(), &BTreeMap::new());
+            check(&after, "equalise_rows").unwrap();
             for id in (1..after.nodes.len()).filter(|&id| id != after.output) {
                 let largest = largest_weights(&after, id).into_iter().fold(0.0, f64::max);
                 let off = (largest.log2() - largest.log2().round()).abs();

@@ -1,5 +1,5 @@
-//! Pass `merge`: an affine map that only feeds affine maps is composed into them where that does not add products: batch
-//! norm into its neighbour, pooling into a convolution, a residual into what follows. Must never change what is computed.
+//! An affine map that only feeds affine maps is composed into them where that does not add products: batch norm into its
+//! neighbour, pooling into a convolution, a residual into what follows.
 
 use crate::network::graph::{Graph, NodeId, Op, Term, collect_terms};
 use crate::network::matrix::Matrix;
@@ -7,7 +7,7 @@ use crate::network::matrix::Matrix;
 /// Composing may cost at most this many times the products it starts from, so that compile time stays linear.
 const MAX_COMPOSE_RATIO: usize = 128;
 
-/// Merges until nothing more can be.
+/// Composes until nothing more can be, and drops what the output does not depend on.
 pub(crate) fn fold_affine(mut graph: Graph) -> Graph {
     for id in 1..graph.nodes.len() {
         let users = graph.users().swap_remove(id);
@@ -26,7 +26,8 @@ fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
     let (mut before, mut after) = (inner_entries, 0);
     for &user in users {
         let Op::Affine { terms, bias } = &graph.nodes[user].op else { return };
-        let Some(outer) = terms.iter().find(|t| t.input == id) else { return };
+        let outer =
+            terms.iter().find(|t| t.input == id).unwrap_or_else(|| unreachable!("node {user} does not read {id}"));
         let work: usize = inner.iter().map(|t| outer.weights.compose_work(&t.weights)).sum();
         if work > MAX_COMPOSE_RATIO * (inner_entries + outer.weights.entries()) {
             return;
@@ -96,7 +97,7 @@ fn compact(graph: Graph) -> Graph {
 mod tests {
     use super::*;
     use crate::network::graph::{check, evaluate};
-    use crate::network::import::import;
+    use crate::pipeline::graph_after;
     use crate::testing::{batch_norm, close, conv, images, linear, model_with, pool, random_model, square};
 
     fn wide(image: &[f32]) -> Vec<f64> {
@@ -107,9 +108,9 @@ mod tests {
     fn merging_preserves_meaning_and_never_adds_products() {
         for seed in 0..60 {
             let model = random_model(seed);
-            let before = import(&model, 2.0).unwrap();
+            let before = graph_after("import", &model);
             let after = fold_affine(before.clone());
-            check(&after, "merge").unwrap();
+            check(&after, "fold_affine").unwrap();
             let count = |g: &Graph| -> usize {
                 g.nodes.iter().map(|n| if let Op::Affine { terms, .. } = &n.op { products(terms) } else { 0 }).sum()
             };
@@ -131,7 +132,7 @@ mod tests {
             square("act"),
             linear("fc", 3, 8),
         ]);
-        let graph = fold_affine(import(&model, 2.0).unwrap());
+        let graph = graph_after("fold_affine", &model);
         assert_eq!(graph.nodes.iter().map(|n| n.label.as_str()).collect::<Vec<_>>(), ["input", "conv", "act", "fc"]);
         let mut folded = graph.nodes[1].folded.clone();
         folded.sort();
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn pooling_stays_before_a_dense_layer_where_merging_would_add_products() {
         let model = model_with(vec![conv("conv", 2, 1, 3, 1), square("act"), pool("pool", 2), linear("fc", 10, 8)]);
-        let graph = fold_affine(import(&model, 2.0).unwrap());
+        let graph = graph_after("fold_affine", &model);
         assert!(graph.nodes.iter().any(|n| n.label == "pool"), "32 + 80 products are fewer than 320");
     }
 }

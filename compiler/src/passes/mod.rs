@@ -2,7 +2,7 @@
 
 pub(crate) mod complete_squares;
 pub(crate) mod dead_elements;
-pub(crate) mod detect_quantised;
+mod detect_quantised;
 pub(crate) mod emit;
 pub(crate) mod equalise_rows;
 pub(crate) mod fold_affine;

@@ -1,14 +1,13 @@
-//! Pass `integers`: real weights become integers, zeros are dropped, biases become integers at the result's scale. Hidden
+//! Real weights become integers, zeros are dropped, biases become integers at the result's scale. Hidden
 //! nodes are enlarged so that their largest weight takes all its bits, and each bias makes up for what rounding its row does
-//! to the mean input. Must never make a weight that the plan's primes leave no room for.
+//! to the mean input. No weight has more bits than the plan gave it.
 
 use beaa_ir::SparseMatrix;
 
-use crate::error::{Result, internal};
-use crate::network::activations::Values;
+use crate::error::Result;
 use crate::network::graph::{Graph, NodeId, Op, Term};
-use crate::passes::equalise_rows::uniform;
-use crate::plan::level_plan::{LevelPlan, PlanChoice, Planned, largest_weight};
+use crate::plan::level_plan::{LevelPlan, Planned};
+use crate::plan::weight_bits::{largest_weight, uniform};
 
 /// An affine map in integers.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,19 +28,17 @@ pub(crate) struct QuantisedWeights {
     pub(crate) units: Vec<f64>,
 }
 
-/// Rounds every affine map. `means` are those of every node's elements.
-pub(crate) fn quantise_weights(
-    graph: &Graph,
-    choice: &PlanChoice,
-    plan: &LevelPlan,
-    means: &[Vec<f64>],
-) -> Result<QuantisedWeights> {
+/// Rounds every affine map. `means` are those of every node's elements, [node][element].
+///
+/// # Errors
+/// [`Error::Program`](crate::Error::Program) for a matrix that no program can hold.
+pub(crate) fn quantise_weights(graph: &Graph, plan: &LevelPlan, means: &[Vec<f64>]) -> Result<QuantisedWeights> {
     let mut all =
         QuantisedWeights { maps: Vec::with_capacity(graph.nodes.len()), units: Vec::with_capacity(graph.nodes.len()) };
     for (id, node) in graph.nodes.iter().enumerate() {
         let (map, unit) = match &node.op {
             Op::Affine { terms, bias } => {
-                let (unit, weight_scale) = unit_and_scale(graph, id, terms, choice.weight_bits[id], plan, &all.units)?;
+                let (unit, weight_scale) = unit_and_scale(graph, id, terms, plan, &all.units);
                 let map = MapInUnits { terms, bias, unit, weight_scale, units: &all.units };
                 (Some(map.round(plan, means)?), unit)
             }
@@ -56,31 +53,24 @@ pub(crate) fn quantise_weights(
 
 /// Makes the largest weight of a node the largest integer, by its unit if it is hidden, by the weight scale if it is the
 /// output. Returns both.
-fn unit_and_scale(
-    graph: &Graph,
-    id: NodeId,
-    terms: &[Term],
-    bits: u32,
-    plan: &LevelPlan,
-    units: &[f64],
-) -> Result<(f64, f64)> {
+fn unit_and_scale(graph: &Graph, id: NodeId, terms: &[Term], plan: &LevelPlan, units: &[f64]) -> (f64, f64) {
     let largest = terms
         .iter()
         .map(|t| t.weights.values().iter().fold(0.0_f64, |l, w| l.max(w.abs())) / units[t.input])
         .fold(0.0, f64::max);
-    let top = if uniform(graph, id) { 1.0 } else { largest_weight(bits) };
+    let top = if uniform(graph, id) { 1.0 } else { largest_weight(plan.choice.weight_bits[id]) };
     if id == graph.output {
-        return Ok((1.0, if largest > 0.0 { top / largest } else { 1.0 }));
+        return (1.0, if largest > 0.0 { top / largest } else { 1.0 });
     }
     let planned = plan.steps.iter().find_map(|s| match s.op {
         Planned::Linear { weight_scale, .. } if s.node == id => Some(weight_scale),
         _ => None,
     });
-    let weight_scale = planned.ok_or_else(|| internal("integers", format!("no step for node {id}")))?;
-    Ok((if largest > 0.0 { top / (weight_scale * largest) } else { 1.0 }, weight_scale))
+    let weight_scale = planned.unwrap_or_else(|| unreachable!("the plan has no linear step for node {id}"));
+    (if largest > 0.0 { top / (weight_scale * largest) } else { 1.0 }, weight_scale)
 }
 
-/// An affine map and the units of what it reads and of what it makes.
+/// An affine map and the units of what it reads and of its result.
 struct MapInUnits<'a> {
     terms: &'a [Term],
     bias: &'a [f64],
@@ -95,7 +85,7 @@ impl MapInUnits<'_> {
         let mut bias: Vec<f64> = self.bias.iter().map(|b| b * self.unit).collect();
         let mut terms = Vec::with_capacity(self.terms.len());
         for term in self.terms {
-            // In the units of the values read and made.
+            // In the units of the values read and computed.
             let factor = self.unit / self.units[term.input];
             let mut rows = Vec::with_capacity(bias.len());
             for (r, bias) in bias.iter_mut().enumerate() {
@@ -122,9 +112,4 @@ impl MapInUnits<'_> {
 /// log2 of the scale at which a sum's inputs meet.
 fn input_scale(plan: &LevelPlan, terms: &[Term]) -> f64 {
     terms.iter().map(|t| plan.log_scales[t.input]).fold(0.0, f64::max)
-}
-
-/// The mean of every element of every node.
-pub(crate) fn means(traces: &[Values]) -> Vec<Vec<f64>> {
-    traces.iter().map(|t| (0..t.len()).map(|j| t.mean(j)).collect()).collect()
 }

@@ -1,8 +1,10 @@
-//! What precision is asked for: an error of the outputs, or the share of images whose predicted class must not change. Must
-//! never promise a share without images to measure margins on.
+//! What precision is asked for: an error of the outputs, or the share of images whose predicted class must not change, for
+//! which there must be images to measure margins on.
+
+use beaa_ir::stats::normal_cdf;
 
 use crate::network::activations::{Values, forward};
-use crate::network::calibration::products;
+use crate::network::calibration::{evenly_spread, products};
 use crate::network::graph::Graph;
 use crate::options::Options;
 use crate::plan::simulate_noise::{MarginLoss, Prediction, top1_margin};
@@ -21,7 +23,7 @@ const CLASS_PRIOR_IMAGES: f64 = 8.0;
 /// Errors this many times larger or smaller than the simulated ones are looked at.
 const ERROR_FACTORS: (f64, f64) = (1e-3, 1e3);
 
-/// The error that a plan may spend.
+/// The error that a plan may have.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AccuracyTarget {
     /// Error of the outputs to start from.
@@ -33,11 +35,13 @@ pub(crate) struct AccuracyTarget {
 }
 
 impl AccuracyTarget {
-    /// From the options; margins are measured on `images`.
+    /// From the options; margins are measured on `images`, [image][element].
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a share that these images cannot show.
     pub(crate) fn new(graph: &Graph, options: &Options, images: &[Vec<f32>]) -> Result<Self> {
         let count = MAX_MARGIN_IMAGES.min(images.len()).min(MAX_MARGIN_PRODUCTS / products(graph).max(1));
-        let chosen: Vec<&[f32]> =
-            (0..count).filter_map(|i| images.get(i * images.len() / count)).map(Vec::as_slice).collect();
+        let chosen = evenly_spread(images, count);
         let margins: Vec<(usize, f64)> =
             chosen.chunks(IMAGES_PER_CHUNK).flat_map(|images| margins(graph, images)).collect();
         let Some(requested) = options.agreement else {
@@ -64,7 +68,7 @@ impl AccuracyTarget {
         Ok(Self { deviation, requested: Some(requested), margins })
     }
 
-    /// What a plan spends of the error; 1 is all of it.
+    /// The share of the allowed error that a plan uses; 1 is all of it.
     pub(crate) fn budget_used(&self, prediction: &Prediction) -> f64 {
         let Some(requested) = self.requested else { return prediction.output / self.deviation };
         let losses = Losses::of(&prediction.margin_losses);
@@ -91,11 +95,12 @@ impl Losses {
         let all = moments(margin_losses.iter().map(|l| l.margin));
         let classes = margin_losses.iter().map(|l| l.class + 1).max().unwrap_or(0);
         let class = |c: usize| {
-            let own = || margin_losses.iter().filter(|l| l.class == c).map(|l| l.margin);
-            let trust = own().count() as f64 / (own().count() as f64 + CLASS_PRIOR_IMAGES);
-            let (mean, variance) = moments(own());
-            // A single image has no variance of its own.
-            let variance = if own().count() > 1 { variance } else { all.1 };
+            let of_class = || margin_losses.iter().filter(|l| l.class == c).map(|l| l.margin);
+            let count = of_class().count();
+            let trust = count as f64 / (count as f64 + CLASS_PRIOR_IMAGES);
+            let (mean, variance) = moments(of_class());
+            // A single image has no variance.
+            let variance = if count > 1 { variance } else { all.1 };
             (trust * mean + (1.0 - trust) * all.0, trust * variance + (1.0 - trust) * all.1)
         };
         let root = |(mean, variance): (f64, f64)| (mean, variance.sqrt());
@@ -124,7 +129,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 /// Of every image, its class and the distance of its two largest outputs.
 fn margins(graph: &Graph, images: &[&[f32]]) -> Vec<(usize, f64)> {
     let outputs = forward(graph, Values::from_images(graph.len(0), images)).swap_remove(graph.output);
-    let of = |s: usize| top1_margin(&outputs.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<_>>());
+    let of = |s: usize| top1_margin(&outputs.rows().map(|r| r[s]).collect::<Vec<_>>());
     (0..images.len()).filter_map(of).collect()
 }
 
@@ -152,25 +157,9 @@ fn largest((mut low, mut high): (f64, f64), holds: impl Fn(f64) -> bool) -> f64 
     low
 }
 
-/// The normal distribution function, to 1e-7: Abramowitz and Stegun 26.2.17.
-fn normal_cdf(x: f64) -> f64 {
-    let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
-    let poly =
-        t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
-    let tail = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * poly;
-    if x > 0.0 { 1.0 - tail } else { tail }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_normal_distribution_is_that_of_the_tables() {
-        for (x, p) in [(0.0, 0.5), (1.0, 0.841_344_75), (-1.96, 0.024_997_9), (3.0, 0.998_650_1)] {
-            assert!((normal_cdf(x) - p).abs() < 2e-7, "{x}: {}", normal_cdf(x));
-        }
-    }
 
     #[test]
     fn the_error_found_spends_the_agreement_asked() {

@@ -1,12 +1,12 @@
-//! What the level planner needs to know of a graph, gathered once so that trying a plan costs microseconds. Must never
-//! depend on scales, primes or degrees.
+//! What the level planner needs to know of a graph, gathered once so that trying a plan costs microseconds; independent of
+//! scales, primes and degrees.
+
+use std::fmt;
 
 use crate::network::activations::{Values, sensitivities};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op, Term};
-use crate::options::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
-use crate::passes::equalise_rows::uniform;
-use crate::plan::level_plan::largest_weight;
+use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS, largest_weight, uniform};
 
 /// Bits at which the rounding of weights is tried out where trying all would take long: there are then so many weights that
 /// what rounding does at others follows by its step.
@@ -59,10 +59,36 @@ pub(crate) enum NodeKind {
     },
 }
 
-/// Gathers the facts of a balanced graph. `traces` are its values for some images; rounding errors are taken `caution`
-/// times.
-pub(crate) fn summarise(graph: &Graph, bounds: &[Bounds], traces: &[Values], rounding_margin: f64) -> GraphSummary {
-    let slopes = sensitivities(graph, traces, 1);
+/// One line for each node; every fourth rounding error.
+impl fmt::Display for GraphSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (id, node) in self.nodes.iter().enumerate() {
+            write!(f, "%{id} {} x bound 2^{:.2}, gain {:.2e}: ", node.len, node.log_bound, node.gain)?;
+            match &node.kind {
+                NodeKind::Input => writeln!(f, "input")?,
+                NodeKind::Square { input } => writeln!(f, "%{input}^2")?,
+                NodeKind::Affine { terms, squared, uniform, rounding } => {
+                    let entries: Vec<String> =
+                        terms.iter().map(|t| format!("{} * %{} up to {:.3e}", t.entries, t.input, t.largest)).collect();
+                    let rounding: Vec<String> = rounding.iter().step_by(4).map(|r| format!("{r:.1e}")).collect();
+                    let kind = [(squared, "squared"), (uniform, "uniform")].map(|(yes, w)| if *yes { w } else { "" });
+                    writeln!(f, "{} {} rounding {}", entries.join(" + "), kind.join(" "), rounding.join(" "))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gathers what the planner needs of a graph with equal rows. `activations` are its values for some images; rounding errors
+/// are taken `rounding_margin` times.
+pub(crate) fn summarise(
+    graph: &Graph,
+    bounds: &[Bounds],
+    activations: &[Values],
+    rounding_margin: f64,
+) -> GraphSummary {
+    let slopes = sensitivities(graph, activations, 1);
     let outputs = graph.len(graph.output).max(1) as f64;
     let mut squared = vec![false; graph.nodes.len()];
     for node in &graph.nodes {
@@ -86,7 +112,7 @@ pub(crate) fn summarise(graph: &Graph, bounds: &[Bounds], traces: &[Values], rou
                     rounding: if exact {
                         Vec::new()
                     } else {
-                        rounding(terms, traces, &slopes[id], outputs / (rounding_margin * rounding_margin))
+                        rounding(terms, activations, &slopes[id], outputs / (rounding_margin * rounding_margin))
                     },
                 }
             }
@@ -107,11 +133,11 @@ pub(crate) fn summarise(graph: &Graph, bounds: &[Bounds], traces: &[Values], rou
 /// What rounding all weights to so many bits does to the signed sum of the outputs, mean square over them. Tried out rather
 /// than derived: equal weights (a convolution's) have equal errors, which meet inputs that go together, and a few weights may
 /// be lucky.
-fn rounding(terms: &[Term], traces: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
+fn rounding(terms: &[Term], activations: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
     let largest = terms.iter().flat_map(|t| t.weights.values()).fold(0.0_f64, |l, w| l.max(w.abs()));
     let products: usize = terms.iter().map(|t| t.weights.entries()).sum();
     let images = slopes.images();
-    let inputs: Vec<Values> = terms.iter().map(|t| traces[t.input].centred()).collect();
+    let inputs: Vec<Values> = terms.iter().map(|t| activations[t.input].centred()).collect();
     let step = |bits: u32| largest / largest_weight(bits);
     let mean_square = |bits: u32| {
         let step = step(bits);

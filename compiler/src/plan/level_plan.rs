@@ -1,25 +1,12 @@
-//! Pass `levels`: walks a graph's facts with one choice of bits and says which operations run at which scale and limbs,
-//! which primes that takes, what it costs and how large the error gets. The one account of all that: searching, emitting
-//! and predicting read it. Must never return a plan in which a value can outgrow its modulus.
-//!
-//! Scales of hidden maps are exact powers of two at rest: a weight scale absorbs how far primes are from powers of two, so
-//! that values of different depth can be brought to one scale by an exact integer.
+//! What a plan is: the choices that were made, the operations that follow from them at their scales and limbs, the primes
+//! that these take, and what that costs in time and error.
 
-use beaa_ckks::primes::MAX_BITS;
+use beaa_ir::stats::log2_product;
+use std::fmt;
 
-use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds};
 use crate::network::graph::NodeId;
-use crate::options::MIN_WEIGHT_BITS;
-use crate::plan::graph_summary::{GraphSummary, NodeKind, TermSummary};
-use crate::plan::noise;
-use crate::plan::primes::{Picker, PrimeTable, min_bits, split};
 
-/// A residue's and a weight's bits must fit a product of the fast kernel together.
-const KERNEL_BITS: u32 = 52;
-/// Values of both signs need one bit more than their bound, and one is kept free.
-const BOUND_MARGIN_BITS: f64 = 2.0;
-
-/// The bits that the planner may choose, by node.
+/// The numbers that the planner may choose, by node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlanChoice {
     /// log2 of the input's scale.
@@ -61,6 +48,20 @@ pub(crate) enum Planned {
     },
 }
 
+impl Planned {
+    /// The values read.
+    pub(crate) fn inputs(&self) -> Vec<usize> {
+        match self {
+            Self::Linear { inputs, .. } => inputs.clone(),
+            Self::ScaleUp { input, .. }
+            | Self::Square { input }
+            | Self::Relinearise { input }
+            | Self::Rescale { input }
+            | Self::DropLimbs { input, .. } => vec![*input],
+        }
+    }
+}
+
 /// One planned step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlannedStep {
@@ -71,6 +72,7 @@ pub(crate) struct PlannedStep {
 /// What a choice comes to.
 #[derive(Debug, Clone)]
 pub(crate) struct LevelPlan {
+    pub(crate) choice: PlanChoice,
     pub(crate) degree: usize,
     pub(crate) moduli: Vec<u64>,
     pub(crate) special: Vec<u64>,
@@ -87,298 +89,18 @@ pub(crate) struct LevelPlan {
     pub(crate) seconds: f64,
 }
 
-/// The largest integer weight of so many signed bits.
-pub(crate) fn largest_weight(bits: u32) -> f64 {
-    ((1_u64 << (bits.clamp(2, 31) - 1)) - 1) as f64
-}
-
-/// The widest primes that the fast kernel takes with these weights.
-pub(crate) fn widest_prime(summary: &GraphSummary, choice: &PlanChoice) -> u32 {
-    let bits = summary.nodes.iter().zip(&choice.weight_bits).map(|(n, &b)| match n.kind {
-        NodeKind::Affine { uniform: false, .. } => b,
-        _ => 2,
-    });
-    (KERNEL_BITS - bits.max().unwrap_or(2)).min(MAX_BITS)
-}
-
-/// Where a node's value stands.
-#[derive(Debug, Clone, Copy)]
-struct ValueState {
-    value: usize,
-    dropped: usize,
-    log_scale: f64,
-    components: usize,
-}
-
-/// What happens at some depth of the chain, before the number of primes is known.
-#[derive(Debug, Clone, Copy)]
-struct Event {
-    node: NodeId,
-    dropped: usize,
-    sized: SizedOp,
-    /// log2 of the scale of the result.
-    log_scale: f64,
-}
-
-struct Walk<'a> {
-    summary: &'a GraphSummary,
-    choice: &'a PlanChoice,
-    narrowest: u32,
-    widest: u32,
-    picker: Picker<'a>,
-    steps: Vec<PlannedStep>,
-    events: Vec<Event>,
-    /// Primes in the order in which they are dropped.
-    dropped: Vec<u64>,
-    /// By how much rounding will enlarge a node's values, log2, so that its largest weight is the largest integer although
-    /// scales are powers of two and primes are not.
-    log_units: Vec<f64>,
-    /// `(node, primes dropped, log2 of the scale)` of every value that must fit.
-    needs: Vec<(NodeId, usize, f64)>,
-}
-
-/// The plan of a choice, or `None` when there are no primes for it. Security is the caller's to judge.
-pub(crate) fn plan_levels(
-    summary: &GraphSummary,
-    choice: &PlanChoice,
-    primes: &PrimeTable,
-    allowed: u32,
-) -> Option<LevelPlan> {
-    let mut walk = Walk {
-        summary,
-        choice,
-        narrowest: min_bits(primes.degree),
-        widest: widest_prime(summary, choice),
-        picker: primes.picker(),
-        steps: Vec::new(),
-        events: Vec::new(),
-        dropped: Vec::new(),
-        log_units: vec![0.0; summary.nodes.len()],
-        needs: Vec::new(),
-    };
-    let mut states: Vec<ValueState> = Vec::with_capacity(summary.nodes.len());
-    for id in 0..summary.nodes.len() {
-        let state = walk.node(id, &states)?;
-        states.push(state);
-    }
-    let moduli = walk.moduli()?;
-    let special = walk.special(&moduli, allowed)?;
-    let Walk { mut steps, events, log_units, .. } = walk;
-    for step in &mut steps {
-        if let Planned::DropLimbs { limbs, .. } = &mut step.op {
-            *limbs = moduli.len() - *limbs;
-        }
-    }
-    let context =
-        |dropped: usize| OpContext { degree: primes.degree, limbs: moduli.len() - dropped, special: special.len() };
-    Some(LevelPlan {
-        degree: primes.degree,
-        seconds: events.iter().map(|e| seconds(e.sized, context(e.dropped))).sum(),
-        variance: variance(summary, choice, &events, &log_units, &moduli, &special, primes.degree),
-        log_qp: moduli.iter().chain(&special).map(|&q| (q as f64).log2()).sum(),
-        values: states.iter().map(|s| s.value).collect(),
-        log_scales: states.iter().map(|s| s.log_scale).collect(),
-        steps,
-        moduli,
-        special,
-    })
-}
-
-impl Walk<'_> {
-    fn node(&mut self, id: NodeId, states: &[ValueState]) -> Option<ValueState> {
-        let summary = self.summary;
-        match &summary.nodes[id].kind {
-            NodeKind::Input => {
-                let state =
-                    ValueState { value: 0, dropped: 0, log_scale: f64::from(self.choice.input_bits), components: 2 };
-                self.need(id, state);
-                Some(state)
-            }
-            NodeKind::Square { input } => {
-                let from = states[*input];
-                let sized = SizedOp::Square { len: summary.nodes[id].len };
-                let mut state = ValueState { log_scale: 2.0 * from.log_scale, components: 3, ..from };
-                self.log_units[id] = 2.0 * self.log_units[*input];
-                self.push(id, &mut state, Planned::Square { input: from.value }, sized);
-                if self.choice.relinearise_eagerly[id] {
-                    self.relinearise(id, &mut state);
-                }
-                Some(state)
-            }
-            NodeKind::Affine { terms, squared, uniform, .. } => {
-                let mut state = self.linear(id, terms, states, *uniform);
-                if *squared {
-                    if state.components == 3 {
-                        self.relinearise(id, &mut state);
-                    }
-                    self.rescale(id, &mut state)?;
-                }
-                Some(state)
-            }
-        }
-    }
-
-    fn linear(&mut self, id: NodeId, terms: &[TermSummary], states: &[ValueState], uniform: bool) -> ValueState {
-        let dropped = terms.iter().map(|t| states[t.input].dropped).max().unwrap_or(0);
-        let target = terms.iter().map(|t| states[t.input].log_scale).fold(0.0, f64::max);
-        let (mut inputs, mut products, mut components, mut largest) = (Vec::with_capacity(terms.len()), 0, 2, 0.0_f64);
-        for term in terms {
-            let from = self.align(term.input, states[term.input], dropped, target);
-            inputs.push(from.value);
-            products += term.entries * from.components;
-            components = components.max(from.components);
-            largest = largest.max(term.largest * (-self.log_units[term.input]).exp2());
-        }
-        let top = if uniform { 1.0 } else { largest_weight(self.choice.weight_bits[id]) };
-        let mut bits = if largest > 0.0 { (top / largest).log2() } else { 0.0 };
-        if id != self.summary.output {
-            // The output's units are given. Hidden ones are free, so that the scale can be a power of two.
-            self.log_units[id] = bits - bits.round();
-            bits = bits.round();
-        }
-        let mut state = ValueState { value: 0, dropped, log_scale: target + bits, components };
-        self.push(id, &mut state, Planned::Linear { inputs, weight_scale: bits.exp2() }, SizedOp::Linear { products });
-        state
-    }
-
-    /// Brings a value to the limbs and scale at which its sum is taken.
-    fn align(&mut self, id: NodeId, from: ValueState, dropped: usize, target: f64) -> ValueState {
-        let mut state = from;
-        if state.dropped < dropped {
-            // Counted from the end until the number of primes is known.
-            let op = Planned::DropLimbs { input: state.value, limbs: dropped };
-            state.dropped = dropped;
-            self.push(id, &mut state, op, SizedOp::DropLimbs);
-        }
-        if state.log_scale < target {
-            let op = Planned::ScaleUp { input: state.value, log_factor: (target - state.log_scale).round() as u32 };
-            let sized = SizedOp::ScaleUp { len: self.summary.nodes[id].len, components: state.components };
-            state.log_scale = target;
-            self.push(id, &mut state, op, sized);
-        }
-        state
-    }
-
-    fn relinearise(&mut self, id: NodeId, state: &mut ValueState) {
-        state.components = 2;
-        let op = Planned::Relinearise { input: state.value };
-        // What follows is nearly always a rescaling, which then writes.
-        let boundary = Boundary { gathers: true, scatters: false };
-        self.push(id, state, op, SizedOp::Relinearise { len: self.summary.nodes[id].len, boundary });
-    }
-
-    /// Drops as many primes as fit between the scale and the waterline, and lets the weight scale before absorb the
-    /// difference between those primes and powers of two.
-    fn rescale(&mut self, id: NodeId, state: &mut ValueState) -> Option<()> {
-        let excess = state.log_scale - f64::from(self.choice.waterline[id]);
-        let mut correction = 1.0;
-        let primes = split(excess.max(0.0) as u32, self.narrowest, self.widest);
-        let count = primes.len();
-        for (number, bits) in (1..).zip(primes) {
-            let q = self.picker.next(bits)?;
-            self.dropped.push(q);
-            correction *= q as f64 / f64::from(bits).exp2();
-            state.log_scale -= f64::from(bits);
-            let boundary = Boundary { gathers: number == 1 && state.components == 3, scatters: number == count };
-            let sized = SizedOp::Rescale { len: self.summary.nodes[id].len, components: state.components, boundary };
-            let op = Planned::Rescale { input: state.value };
-            // The event's limbs are those before the drop, the state's those after it.
-            self.push(id, state, op, sized);
-            state.dropped += 1;
-            self.need(id, *state);
-        }
-        let linear = self.steps.iter_mut().rev().find(|s| s.node == id && matches!(s.op, Planned::Linear { .. }));
-        if let Some(PlannedStep { op: Planned::Linear { weight_scale, .. }, .. }) = linear {
-            *weight_scale *= correction;
-        }
-        self.log_units[id] -= correction.log2();
-        Some(())
-    }
-
-    fn push(&mut self, id: NodeId, state: &mut ValueState, op: Planned, sized: SizedOp) {
-        self.steps.push(PlannedStep { node: id, op });
-        self.events.push(Event { node: id, dropped: state.dropped, sized, log_scale: state.log_scale });
-        state.value = self.steps.len();
-        if !matches!(sized, SizedOp::Rescale { .. }) {
-            self.need(id, *state);
-        }
-    }
-
-    fn need(&mut self, id: NodeId, state: ValueState) {
-        self.needs.push((id, state.dropped, state.log_scale));
-    }
-
-    /// The whole chain: what is never dropped, wide enough for every value, then the dropped primes, first one last.
-    fn moduli(&mut self) -> Option<Vec<u64>> {
-        let total: f64 = self.dropped.iter().map(|&q| (q as f64).log2()).sum();
-        let mut spent = vec![0.0];
-        for &q in &self.dropped {
-            spent.push(spent.last().copied().unwrap_or(0.0) + (q as f64).log2());
-        }
-        let need = |&(id, dropped, log_scale): &(NodeId, usize, f64)| {
-            let value = self.summary.nodes[id].log_bound + self.log_units[id];
-            log_scale + value + BOUND_MARGIN_BITS - (total - spent[dropped])
-        };
-        let bits = self.needs.iter().map(need).fold(0.0, f64::max);
-        let least = (bits.ceil() as u32).max(self.narrowest);
-        // Primes just below a power of two have a little less than its bits.
-        for extra in 0..4 {
-            let mut picker = self.picker.clone();
-            let mut widths = split(least + extra, self.narrowest, self.widest);
-            if widths.iter().sum::<u32>() < least + extra {
-                widths = vec![self.narrowest; widths.len() + 1];
-            }
-            let base = widths.iter().map(|&b| picker.next(b)).collect::<Option<Vec<u64>>>()?;
-            if base.iter().map(|&q| (q as f64).log2()).sum::<f64>() >= bits {
-                self.picker = picker;
-                return Some(base.into_iter().chain(self.dropped.iter().rev().copied()).collect());
-            }
-        }
-        None
-    }
-
-    /// The widest special prime that security leaves room for.
-    fn special(&mut self, moduli: &[u64], allowed: u32) -> Option<Vec<u64>> {
-        if !self.choice.special {
-            return Some(Vec::new());
-        }
-        let left = f64::from(allowed) - moduli.iter().map(|&q| (q as f64).log2()).sum::<f64>();
-        let bits = (left.max(0.0) as u32).clamp(self.narrowest, MAX_BITS);
-        Some(vec![self.picker.next(bits)?])
+impl LevelPlan {
+    /// Bits of the ciphertext modulus alone.
+    pub(crate) fn log_modulus(&self) -> f64 {
+        self.log_qp - log2_product(&self.special)
     }
 }
 
-/// Every source of error times what the rest of the network makes of it.
-fn variance(
-    summary: &GraphSummary,
-    choice: &PlanChoice,
-    events: &[Event],
-    log_units: &[f64],
-    moduli: &[u64],
-    special: &[u64],
-    degree: usize,
-) -> f64 {
-    let real = |variance: f64, log_scale: f64| variance * (-2.0 * log_scale).exp2();
-    let input =
-        summary.nodes.first().map_or(0.0, |n| n.gain) * real(noise::fresh(degree), f64::from(choice.input_bits));
-    let mut sum = input;
-    for event in events {
-        let (gain, log_scale) = (summary.nodes[event.node].gain, event.log_scale + log_units[event.node]);
-        sum += match event.sized {
-            SizedOp::Relinearise { .. } => {
-                let present = moduli.get(..moduli.len() - event.dropped).unwrap_or_default();
-                gain * real(noise::relinearise(degree, present, special.first().copied()), log_scale)
-            }
-            SizedOp::Rescale { components, .. } => gain * real(noise::rescale(degree, components), log_scale),
-            // Biases are whole numbers at the result's scale.
-            SizedOp::Linear { .. } => gain * real(1.0 / 12.0, log_scale),
-            _ => 0.0,
-        };
+/// Prime widths and one line for each step: the text that snapshots show.
+impl fmt::Display for LevelPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let primes: Vec<u32> = self.moduli.iter().chain(&self.special).map(|q| 64 - q.leading_zeros()).collect();
+        write!(f, "{:?}\nprimes {primes:?}", self.choice)?;
+        self.steps.iter().try_for_each(|s| write!(f, "\n%{} {:?}", s.node, s.op))
     }
-    for (node, &bits) in summary.nodes.iter().zip(&choice.weight_bits) {
-        if let NodeKind::Affine { rounding, .. } = &node.kind {
-            sum += rounding.get((bits - MIN_WEIGHT_BITS) as usize).copied().unwrap_or(0.0);
-        }
-    }
-    sum
 }

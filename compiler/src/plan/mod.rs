@@ -1,7 +1,8 @@
-//! The plan: scales, primes, bits of weights and places of relinearisations, searched until the simulated error fits.
+//! The plan: scales, primes, bits of weights and positions of relinearisations, searched until the simulated error fits.
 
 pub(crate) mod accuracy_target;
 pub(crate) mod alternatives;
+pub(crate) mod assign_levels;
 pub(crate) mod graph_summary;
 pub(crate) mod level_plan;
 pub(crate) mod noise;
@@ -9,3 +10,5 @@ pub(crate) mod primes;
 pub(crate) mod refine;
 pub(crate) mod search;
 pub(crate) mod simulate_noise;
+pub(crate) mod variables;
+pub(crate) mod weight_bits;

@@ -1,17 +1,16 @@
-//! The scheme's noise model as variances. Must never hold formulas of its own for what `beaa_ckks::noise` predicts and
-//! measures.
+//! The scheme's noise model as variances; the formulas are those of `beaa_ckks::noise`.
 
-/// Of a fresh encryption, in units of the encoded integer, as all here.
+/// Variance of a fresh encryption, in units of the encoded integer, as all here.
 pub(crate) fn fresh(degree: usize) -> f64 {
     beaa_ckks::noise::fresh(degree).powi(2)
 }
 
-/// Of dividing by a prime, in units of the scale after it.
+/// Variance of dividing by a prime, in units of the scale after it.
 pub(crate) fn rescale(degree: usize, components: usize) -> f64 {
     beaa_ckks::noise::rescale(degree, components).powi(2)
 }
 
-/// Of relinearising over the primes `moduli`.
+/// Variance of relinearising over the primes `moduli`.
 pub(crate) fn relinearise(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
     beaa_ckks::noise::relinearise(degree, moduli, special).powi(2)
 }

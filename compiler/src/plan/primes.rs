@@ -1,4 +1,4 @@
-//! The primes of each width at one degree, looked up once. Must never hand out the same prime twice in one chain.
+//! The primes of each width at one degree, looked up once; a chain takes each prime once.
 
 use beaa_ckks::primes::{MAX_BITS, ntt_primes};
 
@@ -12,7 +12,7 @@ pub(crate) struct PrimeTable {
     by_bits: Vec<Vec<u64>>,
 }
 
-/// Which primes a chain has taken.
+/// Which primes a chain has used.
 #[derive(Debug, Clone)]
 pub(crate) struct Picker<'a> {
     table: &'a PrimeTable,
@@ -23,6 +23,7 @@ impl PrimeTable {
     /// All widths from [`min_bits`] to the widest.
     pub(crate) fn new(degree: usize) -> Self {
         let of = |bits: u32| {
+            // Where there are fewer, fewer will do; too narrow widths have none.
             let tries = std::iter::successors(Some(MAX_PRIMES_PER_WIDTH), |n| Some(n / 2).filter(|n| *n > 0));
             tries
                 .filter(|_| bits >= min_bits(degree))
@@ -41,7 +42,7 @@ impl Picker<'_> {
     /// The largest prime of this width that is still free.
     pub(crate) fn next(&mut self, bits: u32) -> Option<u64> {
         let used = self.used.get_mut(bits as usize)?;
-        let prime = self.table.by_bits.get(bits as usize)?.get(*used).copied()?;
+        let prime = *self.table.by_bits[bits as usize].get(*used)?;
         *used += 1;
         Some(prime)
     }
@@ -53,7 +54,7 @@ pub(crate) fn min_bits(degree: usize) -> u32 {
 }
 
 /// Splits `bits` into the fewest widths of at most `widest`, as equal as can be. With fewer bits than the narrowest prime
-/// there is none; where equal parts would be too narrow, one part less is taken and some bits stay.
+/// there is none; where equal parts would be too narrow, there is one part less and some bits stay.
 pub(crate) fn split(bits: u32, narrowest: u32, widest: u32) -> Vec<u32> {
     if bits < narrowest {
         return Vec::new();

@@ -1,5 +1,5 @@
 //! Searches, rounds and simulates until the cheapest plan is found whose simulated error is within what was asked for: the
-//! search knows the error of a typical rounding only. Must never return a plan that was not simulated.
+//! search knows the error of a typical rounding only. Every plan returned was simulated.
 
 use beaa_ir::ckks::Alternative;
 
@@ -7,15 +7,17 @@ use crate::error::{Error, Result};
 use crate::network::activations::Values;
 use crate::network::graph::Graph;
 use crate::options::Options;
-use crate::pass_timer::PassTimer;
+use crate::pass_runner::{PassRunner, Product};
 use crate::passes::quantise_weights::{QuantisedWeights, quantise_weights};
 use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::alternatives::ChosenPlan;
+use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::GraphSummary;
-use crate::plan::level_plan::{LevelPlan, PlanChoice, plan_levels};
+use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
-use crate::plan::search::{Ring, Tables, better, search, stepped, variables};
+use crate::plan::search::{Ring, Tables, better, search};
 use crate::plan::simulate_noise::{Prediction, simulate_noise};
+use crate::plan::variables::{stepped, variables};
 
 /// Attempts at a plan.
 const MAX_ATTEMPTS: usize = 12;
@@ -28,7 +30,6 @@ const MAX_POLISH_STEPS: usize = 6;
 
 /// A plan that meets the target, in integers, and what it leads to.
 pub(crate) struct RefinedPlan {
-    pub(crate) choice: PlanChoice,
     pub(crate) plan: LevelPlan,
     pub(crate) quantised: QuantisedWeights,
     pub(crate) prediction: Prediction,
@@ -40,7 +41,8 @@ pub(crate) struct RefinedPlan {
 pub(crate) struct RefineTask<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) summary: &'a GraphSummary,
-    pub(crate) traces: &'a [Values],
+    pub(crate) activations: &'a [Values],
+    /// Of every node, the mean of each element.
     pub(crate) means: &'a [Vec<f64>],
     pub(crate) options: &'a Options,
     pub(crate) target: &'a AccuracyTarget,
@@ -49,45 +51,48 @@ pub(crate) struct RefineTask<'a> {
 }
 
 /// The cheapest plan found.
-pub(crate) fn refine(task: RefineTask<'_>, timer: &mut PassTimer) -> Result<RefinedPlan> {
+///
+/// # Errors
+/// As [`search`] where no plan meets the target.
+pub(crate) fn refine(task: RefineTask<'_>, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
     let mut tables = Tables::new();
-    let mut best = task.search(&mut tables, timer)?;
-    let rejected = task.polish(&mut best, &mut tables, timer)?;
+    let mut best = task.search(&mut tables, passes)?;
+    let rejected = task.polish(&mut best, &mut tables, passes)?;
     let RefineTask { graph, summary, options, rings, target, .. } = task;
     let simulated = target.budget_used(&best.prediction) * target.deviation;
-    best.alternatives = timer.time("why", || {
-        let chosen =
-            ChosenPlan { graph, summary, options, rings, choice: &best.choice, plan: &best.plan, rejected: &rejected };
+    best.alternatives = passes.time("alternatives", || {
+        let chosen = ChosenPlan { graph, summary, options, rings, plan: &best.plan, rejected: &rejected };
         chosen.alternatives(simulated, target.deviation, &mut tables)
     });
     Ok(best)
 }
 
 impl RefineTask<'_> {
-    /// Rounds and simulates. Also returns what the plan spends of the error.
-    fn simulate(&self, choice: PlanChoice, plan: LevelPlan, timer: &mut PassTimer) -> Result<(RefinedPlan, f64)> {
-        let quantised = timer.time("integers", || quantise_weights(self.graph, &choice, &plan, self.means))?;
-        let prediction = timer.time("predict", || {
-            simulate_noise(self.graph, &quantised, &choice, &plan, self.traces, self.rounding_margin)
+    /// Rounds and simulates. Also returns the share of the allowed error that the plan uses.
+    fn simulate(&self, plan: LevelPlan, passes: &mut PassRunner<'_>) -> Result<(RefinedPlan, f64)> {
+        let quantised = passes.time("quantise_weights", || quantise_weights(self.graph, &plan, self.means))?;
+        let prediction = passes.time("simulate_noise", || {
+            simulate_noise(self.graph, &quantised, &plan, self.activations, self.rounding_margin)
         });
         let budget_used = self.target.budget_used(&prediction);
-        Ok((RefinedPlan { choice, plan, quantised, prediction, alternatives: Vec::new() }, budget_used))
+        Ok((RefinedPlan { plan, quantised, prediction, alternatives: Vec::new() }, budget_used))
     }
 
     /// Searches again with more or less of the error as long as the simulation says something else than the search.
-    fn search(&self, tables: &mut Tables, timer: &mut PassTimer) -> Result<RefinedPlan> {
+    fn search(&self, tables: &mut Tables, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
         let target = self.target;
         let (mut allowed, mut closest) = (target.deviation, f64::INFINITY);
         let mut best: Option<RefinedPlan> = None;
-        let mut more = 0;
+        let mut extra_attempts = 0;
         for _ in 0..MAX_ATTEMPTS {
-            let found = timer.time("search", || search(self.summary, self.options, self.rings, allowed, tables));
-            let (choice, plan) = match found {
+            let found = passes.time("search", || search(self.summary, self.options, self.rings, allowed, tables));
+            let plan = match found {
                 Ok(found) => found,
                 Err(_) if best.is_some() => break,
                 Err(e) => return Err(as_requested(e, closest, target)),
             };
-            let (next, budget_used) = self.simulate(choice, plan, timer)?;
+            passes.show("search", Product::Plan(&plan));
+            let (next, budget_used) = self.simulate(plan, passes)?;
             closest = closest.min(budget_used * target.deviation);
             let ratio = ratio(&next, target);
             let meets = budget_used <= 1.0;
@@ -97,8 +102,8 @@ impl RefineTask<'_> {
                 }
                 best = Some(next);
             }
-            more += usize::from(best.is_some());
-            if more > MAX_EXTRA_ATTEMPTS || (meets && ratio >= ACCEPTED_RATIO) {
+            extra_attempts += usize::from(best.is_some());
+            if extra_attempts > MAX_EXTRA_ATTEMPTS || (meets && ratio >= ACCEPTED_RATIO) {
                 break;
             }
             let next = 0.98 * target.deviation / ratio;
@@ -111,29 +116,33 @@ impl RefineTask<'_> {
         })
     }
 
-    /// Takes away single bits where the simulation leaves room that the search did not see; returns the choices that were
+    /// Takes away single bits where the simulation leaves error that the search did not see; returns the choices that were
     /// simulated in vain.
-    fn polish(&self, best: &mut RefinedPlan, tables: &mut Tables, timer: &mut PassTimer) -> Result<Vec<PlanChoice>> {
+    fn polish(
+        &self,
+        best: &mut RefinedPlan,
+        tables: &mut Tables,
+        passes: &mut PassRunner<'_>,
+    ) -> Result<Vec<PlanChoice>> {
         let mut rejected = Vec::new();
         let variables = variables(self.summary, self.options);
-        let Some(&Ring { degree, allowed }) = self.rings.iter().find(|r| r.degree == best.plan.degree) else {
-            return Ok(rejected);
-        };
+        let ring = self.rings.iter().find(|r| r.degree == best.plan.degree);
+        let &Ring { degree, allowed } = ring.unwrap_or_else(|| unreachable!("a plan of no ring that was searched"));
         let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
         for _ in 0..MAX_POLISH_STEPS {
             let ratio = ratio(best, self.target);
             let next = variables.iter().find_map(|&variable| {
-                let choice = stepped(&best.choice, variable, -1).filter(|c| !rejected.contains(c))?;
-                let plan = plan_levels(self.summary, &choice, primes, allowed)?;
+                let choice = stepped(&best.plan.choice, variable, -1).filter(|c| !rejected.contains(c))?;
+                let plan = assign_levels(self.summary, choice, primes, allowed)?;
                 let fits = plan.log_qp <= f64::from(allowed)
                     && plan.variance.sqrt() * ratio <= self.target.deviation
                     && better(&plan, &best.plan);
-                fits.then_some((choice, plan))
+                fits.then_some(plan)
             });
-            let Some((choice, plan)) = next else { break };
-            let (next, budget_used) = self.simulate(choice, plan, timer)?;
+            let Some(plan) = next else { break };
+            let (next, budget_used) = self.simulate(plan, passes)?;
             if budget_used > 1.0 {
-                rejected.push(next.choice);
+                rejected.push(next.plan.choice);
             } else {
                 *best = next;
             }

@@ -1,14 +1,14 @@
-//! Pass `predict`: runs the rounded network on the sample, without noise and with noise of the size that the scheme makes at
-//! every step, and compares: what rounding and what encryption do to every layer, all dependences included. Must never
-//! add a noise that the program's steps do not make, nor leave one out.
+//! Runs the rounded network on the sample, without noise and with noise of the size that the scheme makes at every step, and
+//! compares: what rounding and what encryption do to every layer, all dependences included.
 
+use beaa_ir::stats::argmax;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::network::activations::{Values, squared};
 use crate::network::graph::Graph;
 use crate::passes::quantise_weights::{QuantisedMap, QuantisedWeights};
-use crate::plan::level_plan::{LevelPlan, PlanChoice, Planned};
+use crate::plan::level_plan::{LevelPlan, Planned, PlannedStep};
 use crate::plan::noise;
 
 /// Root mean squares over the elements of a value and over images, in the value's own units (integer over scale).
@@ -51,142 +51,140 @@ struct SimulatedValue {
     limbs: usize,
 }
 
-/// Simulates a plan on the images whose exact values are `traces`. Rounding errors are taken `caution` times.
+/// Simulates a plan on the images whose exact values are `activations`. Rounding errors are taken `rounding_margin` times.
 pub(crate) fn simulate_noise(
     graph: &Graph,
     quantised: &QuantisedWeights,
-    choice: &PlanChoice,
     plan: &LevelPlan,
-    traces: &[Values],
+    activations: &[Values],
     rounding_margin: f64,
 ) -> Prediction {
-    let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let mut prediction =
-        Prediction { nodes: vec![Deviation::default(); traces.len()], output: 0.0, margin_losses: Vec::new() };
-    let Some(input) = traces.first() else { return prediction };
-    let log_scale = f64::from(choice.input_bits);
+    let input = &activations[0];
     let mut first = SimulatedValue {
         clean: input.clone(),
         noisy: input.clone(),
         input_dependent: vec![true; input.len()],
-        log_scale,
+        log_scale: f64::from(plan.choice.input_bits),
         limbs: plan.moduli.len(),
     };
-    add_noise(&mut first, noise::fresh(plan.degree), &mut rng);
-    let mut values: Vec<Option<SimulatedValue>> = vec![None; plan.steps.len() + 1];
-    values[0] = Some(first);
-    let last_use = last_uses(plan);
-    for computed in 0..values.len() {
-        if computed > 0 {
-            let value = step(
-                &plan.steps[computed - 1].op,
-                quantised.maps[plan.steps[computed - 1].node].as_ref(),
-                plan,
-                &mut values,
-                &last_use,
-                &mut rng,
-                computed,
-            );
-            values[computed] = value;
-        }
-        let Some(value) = values[computed].as_ref() else { continue };
-        for id in (0..traces.len()).filter(|&id| plan.values[id] == computed) {
-            let mut found = compare(value, &traces[id], quantised.units[id]);
+    let mut simulation = Simulation {
+        plan,
+        quantised,
+        last_use: last_uses(plan),
+        values: vec![None; plan.steps.len() + 1],
+        rng: ChaCha8Rng::seed_from_u64(2),
+    };
+    let mut prediction =
+        Prediction { nodes: vec![Deviation::default(); activations.len()], output: 0.0, margin_losses: Vec::new() };
+    let mut record = |id: usize, value: &SimulatedValue| {
+        for node in (0..activations.len()).filter(|&node| plan.values[node] == id) {
+            let mut found = compare(value, &activations[node], quantised.units[node]);
             found.rounding *= rounding_margin;
-            if id == graph.output {
+            if node == graph.output {
                 prediction.output = found.encryption.hypot(found.rounding);
-                prediction.margin_losses = margin_losses(&value.noisy, &traces[id]);
+                prediction.margin_losses = margin_losses(&value.noisy, &activations[node]);
             }
-            prediction.nodes[id] = found;
+            prediction.nodes[node] = found;
         }
+    };
+    add_noise(&mut first, noise::fresh(plan.degree), &mut simulation.rng);
+    record(0, &first);
+    simulation.values[0] = Some(first);
+    for index in 0..plan.steps.len() {
+        let value = simulation.step(index);
+        record(index + 1, &value);
+        simulation.values[index + 1] = Some(value);
     }
     prediction
 }
 
-/// The last step that reads each value.
+/// The last step that reads each value, counted from 1 as the steps' results are.
 fn last_uses(plan: &LevelPlan) -> Vec<usize> {
     let mut last = vec![0; plan.steps.len() + 1];
     for (i, step) in plan.steps.iter().enumerate() {
-        reads(&step.op).into_iter().for_each(|v| last[v] = i + 1);
+        step.op.inputs().into_iter().for_each(|v| last[v] = i + 1);
     }
     last
 }
 
-fn reads(op: &Planned) -> Vec<usize> {
-    match op {
-        Planned::Linear { inputs, .. } => inputs.clone(),
-        Planned::ScaleUp { input, .. }
-        | Planned::Square { input }
-        | Planned::Relinearise { input }
-        | Planned::Rescale { input }
-        | Planned::DropLimbs { input, .. } => vec![*input],
-    }
+/// The values that are still needed, by number.
+struct Simulation<'a> {
+    plan: &'a LevelPlan,
+    quantised: &'a QuantisedWeights,
+    last_use: Vec<usize>,
+    values: Vec<Option<SimulatedValue>>,
+    rng: ChaCha8Rng,
 }
 
-fn step(
-    op: &Planned,
-    map: Option<&QuantisedMap>,
-    plan: &LevelPlan,
-    values: &mut [Option<SimulatedValue>],
-    last_use: &[usize],
-    rng: &mut ChaCha8Rng,
-    computed: usize,
-) -> Option<SimulatedValue> {
-    let inputs = reads(op);
-    let mut value = match op {
-        Planned::Linear { .. } => linear(map?, &inputs, values)?,
-        // A value that nobody reads later is changed in place.
-        _ if last_use[inputs[0]] == computed => values[inputs[0]].take()?,
-        _ => values[inputs[0]].clone()?,
-    };
-    match op {
-        Planned::Linear { .. } => {}
-        Planned::Square { .. } => {
-            value.clean = squared(&value.clean);
-            value.noisy = squared(&value.noisy);
-            value.log_scale *= 2.0;
-        }
-        Planned::Relinearise { .. } => {
-            let present = plan.moduli.get(..value.limbs).unwrap_or_default();
-            let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
-            add_noise(&mut value, variance, rng);
-        }
-        Planned::Rescale { .. } => {
-            value.limbs = value.limbs.saturating_sub(1);
-            value.log_scale -= plan.moduli.get(value.limbs).map_or(0.0, |&q| (q as f64).log2());
-            add_noise(&mut value, noise::rescale(plan.degree, 2), rng);
-            round_constants(&mut value);
-        }
-        Planned::ScaleUp { log_factor, .. } => value.log_scale += f64::from(*log_factor),
-        Planned::DropLimbs { limbs, .. } => value.limbs = *limbs,
-    }
-    for input in inputs.into_iter().filter(|&i| last_use[i] == computed) {
-        values[input] = None;
-    }
-    Some(value)
-}
-
-fn linear(map: &QuantisedMap, inputs: &[usize], values: &[Option<SimulatedValue>]) -> Option<SimulatedValue> {
-    let head = values[*inputs.first()?].as_ref()?;
-    let log_scale = head.log_scale + map.weight_scale.log2();
-    let unit = (-log_scale).exp2();
-    let bias: Vec<f64> = map.bias.iter().map(|&b| b as f64 * unit).collect();
-    let mut clean = Values::constant(&bias, head.clean.images());
-    let mut noisy = clean.clone();
-    let mut input_dependent = vec![false; bias.len()];
-    for (matrix, &input) in map.terms.iter().zip(inputs) {
-        let from = values[input].as_ref()?;
-        let row = |r: usize| {
-            let (columns, weights) = matrix.row(r);
-            columns.iter().zip(weights).map(|(&c, &w)| (c as usize, f64::from(w) / map.weight_scale))
+impl Simulation<'_> {
+    /// The result of a step; values that it reads last are dropped.
+    fn step(&mut self, index: usize) -> SimulatedValue {
+        let (plan, result) = (self.plan, index + 1);
+        let PlannedStep { node, op } = &plan.steps[index];
+        let inputs = op.inputs();
+        let mut value = match &self.quantised.maps[*node] {
+            Some(map) if matches!(op, Planned::Linear { .. }) => self.linear(map, &inputs),
+            // A value that nobody reads later is changed in place.
+            _ if self.last_use[inputs[0]] == result => self.values[inputs[0]].take().unwrap_or_else(|| gone(inputs[0])),
+            _ => self.value(inputs[0]).clone(),
         };
-        for (r, input_dependent) in input_dependent.iter_mut().enumerate() {
-            *input_dependent |= matrix.row(r).0.iter().any(|&c| from.input_dependent[c as usize]);
+        match op {
+            Planned::Linear { .. } => {}
+            Planned::Square { .. } => {
+                value.clean = squared(&value.clean);
+                value.noisy = squared(&value.noisy);
+                value.log_scale *= 2.0;
+            }
+            Planned::Relinearise { .. } => {
+                let present = &plan.moduli[..value.limbs];
+                let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
+                add_noise(&mut value, variance, &mut self.rng);
+            }
+            Planned::Rescale { .. } => {
+                value.limbs -= 1;
+                value.log_scale -= (plan.moduli[value.limbs] as f64).log2();
+                add_noise(&mut value, noise::rescale(plan.degree, 2), &mut self.rng);
+                round_constants(&mut value);
+            }
+            Planned::ScaleUp { log_factor, .. } => value.log_scale += f64::from(*log_factor),
+            Planned::DropLimbs { limbs, .. } => value.limbs = *limbs,
         }
-        clean.add_product(row, &from.clean);
-        noisy.add_product(row, &from.noisy);
+        for input in inputs.into_iter().filter(|&i| self.last_use[i] == result) {
+            self.values[input] = None;
+        }
+        value
     }
-    Some(SimulatedValue { clean, noisy, input_dependent, log_scale, limbs: head.limbs })
+
+    fn value(&self, id: usize) -> &SimulatedValue {
+        self.values[id].as_ref().unwrap_or_else(|| gone(id))
+    }
+
+    fn linear(&self, map: &QuantisedMap, inputs: &[usize]) -> SimulatedValue {
+        let head = self.value(inputs[0]);
+        let log_scale = head.log_scale + map.weight_scale.log2();
+        let unit = (-log_scale).exp2();
+        let bias: Vec<f64> = map.bias.iter().map(|&b| b as f64 * unit).collect();
+        let mut clean = Values::constant(&bias, head.clean.images());
+        let mut noisy = clean.clone();
+        let mut input_dependent = vec![false; bias.len()];
+        for (matrix, &input) in map.terms.iter().zip(inputs) {
+            let from = self.value(input);
+            let row = |r: usize| {
+                let (columns, weights) = matrix.row(r);
+                columns.iter().zip(weights).map(|(&c, &w)| (c as usize, f64::from(w) / map.weight_scale))
+            };
+            for (r, depends) in input_dependent.iter_mut().enumerate() {
+                *depends |= matrix.row(r).0.iter().any(|&c| from.input_dependent[c as usize]);
+            }
+            clean.add_product(row, &from.clean);
+            noisy.add_product(row, &from.noisy);
+        }
+        SimulatedValue { clean, noisy, input_dependent, log_scale, limbs: head.limbs }
+    }
+}
+
+fn gone(id: usize) -> ! {
+    unreachable!("value {id} is read after its last use")
 }
 
 fn add_noise(value: &mut SimulatedValue, variance: f64, rng: &mut ChaCha8Rng) {
@@ -230,10 +228,10 @@ fn compare(value: &SimulatedValue, exact: &Values, unit: f64) -> Deviation {
     }
 }
 
-/// What every image loses of the distance of its class's output from the largest other: noise in a quadratic does not only spread it but
-/// shifts it, and for some classes more than for others.
+/// What every image loses of the distance of its class's output from the largest other: noise in a quadratic does not only
+/// spread it but shifts it, and for some classes more than for others.
 fn margin_losses(noisy: &Values, exact: &Values) -> Vec<MarginLoss> {
-    let column = |values: &Values, s: usize| values.rows().filter_map(|r| r.get(s).copied()).collect::<Vec<f64>>();
+    let column = |values: &Values, s: usize| values.rows().map(|r| r[s]).collect::<Vec<f64>>();
     let of = |s: usize| {
         let (class, exact) = top1_margin(&column(exact, s))?;
         Some(MarginLoss { class, margin: exact - margin(&column(noisy, s), class)? })
@@ -241,14 +239,14 @@ fn margin_losses(noisy: &Values, exact: &Values) -> Vec<MarginLoss> {
     (0..exact.images()).filter_map(of).collect()
 }
 
-/// The place of the largest output, and its distance from the next; none if there is no other.
+/// The index of the largest output, and its distance from the next; none if there is no other.
 pub(crate) fn top1_margin(outputs: &[f64]) -> Option<(usize, f64)> {
-    let class = outputs.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?.0;
+    let class = argmax(outputs.iter().copied())?;
     Some((class, margin(outputs, class)?))
 }
 
 /// The output of `class` minus the largest other; none if there is no other.
 fn margin(outputs: &[f64], class: usize) -> Option<f64> {
     let others = outputs.iter().enumerate().filter(|(i, _)| *i != class).map(|(_, v)| *v);
-    Some(outputs.get(class)? - others.reduce(f64::max)?)
+    Some(outputs[class] - others.reduce(f64::max)?)
 }

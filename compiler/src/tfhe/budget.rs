@@ -1,5 +1,5 @@
-//! What noise allows: how many levels a table may have, how many bits an output, and how likely a wrong integer is. Must never
-//! count on a noise smaller than the parameters' own formulas say.
+//! What noise allows: how many levels a table may have, how many bits an output, and how likely a wrong integer is, by
+//! the formulas of the parameters.
 
 use beaa_ir::tfhe::{PARAMETER_SET, Parameters, Stage};
 

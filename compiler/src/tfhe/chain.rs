@@ -1,5 +1,4 @@
-//! A model as a chain for the `tfhe` backend: linear map, function of each element, linear map, and so on to the outputs. Must
-//! refuse what is no chain.
+//! A model as a chain for the `tfhe` backend: linear map, function of each element, linear map, and so on to the outputs.
 
 use beaa_ir::{Activation, LayerOp, Model};
 
@@ -44,6 +43,9 @@ pub(crate) struct Chain {
 }
 
 /// Takes a model apart. Adjacent linear maps become one.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a sum of two branches.
 pub(crate) fn chain(model: &Model) -> Result<Chain> {
     let graph = import_with_any_activation(model, 1.0);
     let mut maps: Vec<Affine> = Vec::new();
@@ -52,7 +54,8 @@ pub(crate) fn chain(model: &Model) -> Result<Chain> {
         let node = &graph.nodes[id];
         match &node.op {
             Op::Affine { terms, bias } => {
-                let Some(term) = terms.first() else { continue };
+                // The path has one input for each node, and terms of one input are one.
+                let term = &terms[0];
                 let next = Affine { layer: node.label.clone(), weights: term.weights.clone(), bias: bias.clone() };
                 match maps.pop() {
                     Some(before) if maps.len() == functions.len() => maps.push(join(before, next)),
@@ -64,9 +67,10 @@ pub(crate) fn chain(model: &Model) -> Result<Chain> {
                 if maps.len() == functions.len() {
                     maps.push(identity(a.len()));
                 }
-                functions.push(match relu(model, &node.label) {
-                    true => Function::Relu,
-                    false => Function::Quadratic { a: a.clone(), b: b.clone(), c: c.clone() },
+                functions.push(if relu(model, &node.label) {
+                    Function::Relu
+                } else {
+                    Function::Quadratic { a: a.clone(), b: b.clone(), c: c.clone() }
                 });
             }
             Op::Input(_) | Op::Square { .. } => {}

@@ -1,5 +1,5 @@
 //! Elements that cost a bootstrapping for nothing: those whose table says the same whatever the input, and those that nothing reads.
-//! Must not change any output integer.
+//! No output changes.
 
 use beaa_ir::SparseMatrix;
 use beaa_ir::tfhe::{ProgramLiteral, Stage};
@@ -7,6 +7,9 @@ use beaa_ir::tfhe::{ProgramLiteral, Stage};
 use crate::Result;
 
 /// Takes them out, from the outputs back to the input.
+///
+/// # Errors
+/// [`Error::Program`](crate::Error::Program) for a matrix that no program can hold.
 pub(crate) fn drop_dead_elements(mut program: ProgramLiteral) -> Result<ProgramLiteral> {
     for k in (0..program.stages.len()).rev() {
         let constants: Vec<Option<i64>> =
@@ -36,19 +39,18 @@ pub(crate) fn drop_dead_elements(mut program: ProgramLiteral) -> Result<ProgramL
     Ok(program)
 }
 
-/// What element `j` hands on, if that is the same for every sum within reach.
+/// The entry that element `j` always has, if it is the same for every sum that is possible.
 fn constant(stage: &Stage, j: usize) -> Option<i64> {
     let (columns, _) = stage.weights.row(j);
     let table = stage.table(j);
     let entry = |level: u64| table.get(level as usize).map(|&v| i64::from(v));
-    match columns.is_empty() {
-        true => u64::try_from(stage.bias[j]).ok().and_then(|b| entry(b >> stage.dropped_bits)),
-        // Beyond the slots a table's entry is negated, so that only zero is the same everywhere.
-        false => (stage.proven || table.first() == Some(&0))
-            .then(|| entry(0))
-            .flatten()
-            .filter(|_| table.windows(2).all(|w| w[0] == w[1])),
+    if columns.is_empty() {
+        return u64::try_from(stage.bias[j]).ok().and_then(|b| entry(b >> stage.dropped_bits));
     }
+    // Beyond the slots a table's entry is negated, so that only zero is the same everywhere.
+    let anywhere = stage.proven || table.first() == Some(&0);
+    let same = table.windows(2).all(|w| w[0] == w[1]);
+    if anywhere && same { entry(0) } else { None }
 }
 
 fn columns_of(weights: &SparseMatrix, read: &[bool], constants: &[Option<i64>], kept: usize) -> Result<SparseMatrix> {

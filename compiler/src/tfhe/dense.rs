@@ -1,5 +1,5 @@
-//! The little dense linear algebra that rounding of weights takes: symmetric matrices, row by row. Must never be handed a matrix
-//! that is not positive definite without damping.
+//! The little dense linear algebra that rounding of weights takes: symmetric matrices, row by row, positive
+//! definite after damping.
 
 /// A square matrix, rows one after the other.
 #[derive(Clone)]
@@ -108,7 +108,7 @@ impl SquareMatrix {
 }
 
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Four sums: the compiler may not reorder one.
+    // Eight sums: the compiler may not reorder one.
     let mut sums = [0.0; 8];
     let (x, y) = (a.chunks_exact(8), b.chunks_exact(8));
     let tail: f64 = x.remainder().iter().zip(y.remainder()).map(|(p, q)| p * q).sum();

@@ -1,5 +1,5 @@
-//! From a chain to a look-up program, stage by stage, each rounded for what the stages before it really hand on. Must keep a copy of the
-//! real network beside the integers: every stage aims at the real sums, not at those of rounded predecessors.
+//! From a chain to a look-up program, stage by stage, each rounded for the integers that the stages before it really make.
+//! Every stage aims at the sums of the real network, not at those of rounded predecessors.
 
 use beaa_ir::tfhe::{Parameters, Program, ProgramLiteral, Signature, Stage};
 use beaa_ir::{InputSpec, Model, SparseMatrix};
@@ -7,8 +7,8 @@ use beaa_ir::{InputSpec, Model, SparseMatrix};
 use super::budget::{self, SumOrigin};
 use super::chain::{Affine, Chain};
 use super::dead_elements::drop_dead_elements;
+use super::options::Options;
 use super::stage::{self, IntegerRow, RoundingTarget};
-use super::{Options, Setting};
 use crate::{Error, Result};
 
 /// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve better.
@@ -76,12 +76,37 @@ fn on_integers(map: &Affine, units: &Units) -> Affine {
     Affine { layer: map.layer.clone(), bias: bias.collect(), weights }
 }
 
-/// Lowers with the choices made. `integers` are the samples' pixels as `0..=choice.pixel_steps`.
+/// What decides cost and precision.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Setting {
+    /// A pixel is `0..=pixel_steps`.
+    pub(crate) pixel_steps: u32,
+    /// A table's entry is `0..=steps`.
+    pub(crate) steps: u32,
+    /// Bits taken off the sums of the first stage, one bootstrapping each.
+    pub(crate) first_dropped_bits: u32,
+    /// Bits taken off the sums of later stages.
+    pub(crate) dropped_bits: u32,
+    pub(crate) decomposition: (usize, usize),
+}
+
+/// The images that are calibrated on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Samples<'a> {
+    /// Sums of the real network, [map][output][sample].
+    pub(crate) wanted: &'a [Vec<Vec<f64>>],
+    /// Pixels as integers, [sample][pixel].
+    pub(crate) integers: &'a [Vec<i64>],
+}
+
+/// Lowers with one setting.
+///
+/// # Errors
+/// [`Error::Tfhe`] for a layer whose noise or range the setting cannot carry.
 pub(crate) fn lower(
     model: &Model,
     chain: &Chain,
-    wanted: &[Vec<Vec<f64>>],
-    integers: &[Vec<i64>],
+    Samples { wanted, integers }: Samples<'_>,
     setting: &Setting,
     options: &Options,
 ) -> Result<Program> {
@@ -94,10 +119,10 @@ pub(crate) fn lower(
     let mut values: Vec<Vec<f64>> = integers.iter().map(|s| s.iter().map(|&v| v as f64).collect()).collect();
     let mut stages = Vec::new();
     for (k, function) in chain.functions.iter().enumerate() {
-        let drop = if k == 0 { setting.first_drop } else { setting.drop };
+        let drop = if k == 0 { setting.first_dropped_bits } else { setting.dropped_bits };
         let origin = SumOrigin::of(k, drop);
         let map = on_integers(&chain.maps[k], &units);
-        let fail = |what: String| Err(Error::Lookup { layer: map.layer.clone(), found: what });
+        let fail = |what: String| Err(Error::Tfhe { layer: map.layer.clone(), found: what });
         // Levels are found for a norm and the norm for levels; the norm hardly matters here, so two rounds do.
         let (mut norm, mut found) = (64.0, None);
         for _ in 0..3 {
@@ -151,8 +176,8 @@ pub(crate) fn lower(
             weights: matrix(&rows, map.weights.columns())?,
         });
     }
-    let Some(last_map) = chain.maps.last() else { return Err(crate::error::internal("lookup", "no linear map")) };
-    let map = on_integers(last_map, &units);
+    // A chain ends with a linear map.
+    let map = on_integers(&chain.maps[chain.maps.len() - 1], &units);
     let (bits, rows) = outputs(&map, &values, &wanted[chain.functions.len()], &largest, &parameters, per_element)?;
     let half = 1_i64 << (bits - 1);
     let lines = rows.iter().zip(&wanted[chain.functions.len()]).map(|(r, w)| {
@@ -162,7 +187,7 @@ pub(crate) fn lower(
         offset + r.scale * (r.low + half) as f64
     });
     let Some(first) = stages.first() else {
-        return Err(Error::Lookup {
+        return Err(Error::Tfhe {
             layer: map.layer,
             found: "a network without activations, which needs no look-up".into(),
         });
@@ -186,7 +211,7 @@ pub(crate) fn lower(
 }
 
 fn entry(table: &stage::Table, level: i64) -> f64 {
-    table.entries.get(level as usize).map_or(0.0, |&v| f64::from(v))
+    f64::from(table.entries[level as usize])
 }
 
 /// The outputs' rows, of as many bits as noise allows and are of use; no input can make them wrap.
@@ -207,7 +232,7 @@ fn outputs(
             return Ok((bits, rows));
         }
     }
-    Err(Error::Lookup { layer: map.layer.clone(), found: "noise that leaves outputs less than 6 bits".into() })
+    Err(Error::Tfhe { layer: map.layer.clone(), found: "noise that leaves outputs less than 6 bits".into() })
 }
 
 fn matrix(rows: &[IntegerRow], columns: usize) -> Result<SparseMatrix> {

@@ -1,14 +1,13 @@
-//! What a look-up program costs and how well it agrees, for people and machines. Must never state a figure that is not worked out from
-//! the program itself.
+//! What a look-up program costs and how well it agrees with its model, as numbers and as text, all worked out from the program.
 
 use std::fmt::Write;
 
 use beaa_ir::Model;
-use beaa_ir::tfhe::{PARAMETER_SET, Program};
+use beaa_ir::stats::argmax;
+use beaa_ir::tfhe::{PARAMETER_SET, Program, evaluate, quantise_pixels};
 use serde::Serialize;
 
 use super::budget::{SumOrigin, element_failure, log2_add, output_failure};
-use super::predict;
 use crate::Machine;
 
 /// Seconds of one product of a ciphertext under the large key with an integer; too few to matter.
@@ -56,7 +55,7 @@ pub struct Report {
     pub output_bits: u32,
     /// Predicted seconds of one image on one core.
     pub seconds: f64,
-    /// Likewise on so many threads.
+    /// Predicted seconds of one image on several threads: how many, and the seconds.
     pub seconds_threads: (usize, f64),
     /// Bytes of the server's keys on disk, seeded.
     pub key_bytes: u64,
@@ -94,6 +93,20 @@ fn stage_failure(program: &Program, k: usize) -> f64 {
     (0..stage.bias.len()).map(element).fold(-1000.0, log2_add)
 }
 
+/// The class that has the largest output.
+pub(super) fn class(outputs: impl IntoIterator<Item = f64>) -> usize {
+    argmax(outputs).unwrap_or_else(|| unreachable!("a network without outputs"))
+}
+
+/// The class of one image by the integers of the program, and how many sums wrap.
+fn predict(program: &Program, pixels: &[u8]) -> (usize, usize) {
+    let signature = program.signature();
+    let found = evaluate(program, &quantise_pixels(signature.pixel_steps, pixels));
+    (class(signature.logits(&found.outputs)), found.wrapped)
+}
+
+/// Works out the report; `judges` are 8-bit pixels of images that were not calibrated on, `classes` what the model says of
+/// them.
 pub(super) fn report<'a>(
     model: &Model,
     program: &Program,
@@ -129,7 +142,7 @@ pub(super) fn report<'a>(
         .collect();
     let digits = signature.parameters.levels;
     let rates = machine.bootstrap();
-    let rotation = rates.rotation.get(digits.wrapping_sub(1)).copied().unwrap_or(f64::NAN);
+    let rotation = rates.rotation[digits - 1];
     // Sums of pixels under the small key are not switched.
     let fresh = program.stages().first().filter(|s| s.dropped_bits == 0).map_or(0, |s| s.bias.len());
     let switches = program.bootstrappings() - fresh;

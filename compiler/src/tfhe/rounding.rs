@@ -1,6 +1,5 @@
 //! Weights to integers so that the sums change least on sample images: first a ridge regression on what the sums should be, then
-//! rounding weight by weight, each error made up for by the weights still to come (Frantar et al., "GPTQ", ICLR 2023). Must keep every
-//! sum within the slots it is given.
+//! rounding weight by weight, each error made up for by the weights still to come (Frantar et al., "GPTQ", ICLR 2023).
 
 use super::dense::{SquareMatrix, dot};
 

@@ -1,5 +1,5 @@
-//! One linear map with its tables: rounded to integers whose sums fit the slots, measured on sample images. Must never let the sums
-//! of the samples leave the slots.
+//! One linear map with its tables: rounded to integers whose sums fit the slots, measured on sample images, whose
+//! sums all stay within the slots.
 
 use super::chain::{Affine, Function};
 use super::dense::{SquareMatrix, dot};

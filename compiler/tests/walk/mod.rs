@@ -2,8 +2,8 @@
 
 use beaa_ckks::{Batch, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
 use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor};
-use beaa_ir::ckks::{Program, StepOp};
-use beaa_runtime::backend::{Backend, FusedOp, Operand};
+use beaa_ir::ckks::{Program, StepOp, ValueId};
+use beaa_runtime::backend::{Backend, Sequence, arrange};
 use beaa_runtime::ckks::{CkksBackend, CkksValue};
 use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 
@@ -51,21 +51,19 @@ pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Ve
 
 fn values<B: Backend>(backend: &B, program: &Program, first: B::Value) -> Vec<B::Value> {
     let mut all = vec![first];
-    for step in program.steps() {
+    for (i, step) in program.steps().iter().enumerate() {
         let next = match &step.op {
-            StepOp::Linear { terms, weight_scale, bias } => {
-                let inputs: Vec<&B::Value> = terms.iter().map(|t| &all[t.input]).collect();
-                let terms = terms.iter().enumerate().map(|(k, t)| (Operand::Input(k), &t.weights)).collect();
-                backend.fused(&inputs, &[FusedOp::Linear { terms, weight_scale: *weight_scale, bias }]).map(|f| f.value)
+            StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. } => {
+                let steps = std::slice::from_ref(step);
+                let mut ids = step.op.inputs();
+                ids.sort_unstable();
+                ids.dedup();
+                let inputs: Vec<(ValueId, &B::Value)> = ids.into_iter().map(|id| (id, &all[id])).collect();
+                let weights = arrange(backend, steps).unwrap();
+                backend.fused(&Sequence::new(i, steps, &weights, &inputs).unwrap()).map(|done| done.value)
             }
-            StepOp::Square { input } => {
-                backend.fused(&[&all[*input]], &[FusedOp::Square(Operand::Input(0))]).map(|f| f.value)
-            }
-            StepOp::ScaleUp { input, factor } => {
-                backend.fused(&[&all[*input]], &[FusedOp::ScaleUp(Operand::Input(0), *factor)]).map(|f| f.value)
-            }
-            StepOp::Relinearise { input } => backend.relinearise(&all[*input]),
-            StepOp::Rescale { input } => backend.rescale(&all[*input]),
+            StepOp::Relinearise { input } => backend.key_switch(&all[*input], true, 0).map(|done| done.value),
+            StepOp::Rescale { input } => backend.key_switch(&all[*input], false, 1).map(|done| done.value),
             StepOp::DropLimbs { input, limbs } => backend.drop_limbs(&all[*input], *limbs),
         };
         all.push(next.unwrap());

@@ -1,25 +1,30 @@
-//! The data set that ships inside the crate: PneumoniaMNIST (see `data/ATTRIBUTION.md`). It never touches the disk.
+//! The data set that ships inside the crate: PneumoniaMNIST (see `data/ATTRIBUTION.md`).
 
 use std::io::Cursor;
 use std::path::Path;
 
-use crate::{Classes, Dataset, Error, catalogue, formats};
+use super::entry;
+use crate::classes::Classes;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::formats::read_medmnist;
 
 /// Name of the embedded set, in the catalogue too.
 pub(crate) const NAME: &str = "pneumoniamnist";
 
 static BYTES: &[u8] = include_bytes!("../../data/pneumoniamnist.npz");
 
-/// PneumoniaMNIST: 4,708 / 524 / 624 chest X-rays of 1 x 28 x 28, normal or pneumonia. CC BY 4.0, Yang et al. 2023, Kermany et al. 2018.
+/// Reads PneumoniaMNIST: 4,708 / 524 / 624 chest X-rays of 1 x 28 x 28, normal or pneumonia. CC BY
+/// 4.0, Yang et al. 2023, Kermany et al. 2018.
 ///
 /// # Errors
 /// None in practice; the embedded archive is checked like any other.
 pub fn embedded() -> Result<Dataset, Error> {
-    let classes = Classes::Names(catalogue::entry(NAME)?.class_names());
-    formats::read_medmnist(NAME, Path::new("(embedded) pneumoniamnist.npz"), Cursor::new(BYTES), Some(&classes))
+    let classes = Classes::Names(entry(NAME)?.class_names());
+    read_medmnist(NAME, Path::new("(embedded) pneumoniamnist.npz"), Cursor::new(BYTES), Some(&classes))
 }
 
-/// The embedded archive as it is, for those who want the file.
+/// Returns the bytes of the embedded archive, for those who want the file.
 pub fn embedded_bytes() -> &'static [u8] {
     BYTES
 }

@@ -1,4 +1,4 @@
-//! Looks for the files of a named set below the roots. It never reads what is in them.
+//! Looks for the files of a named set below the roots, without reading them.
 
 use std::path::{Path, PathBuf};
 
@@ -52,8 +52,8 @@ impl Located {
     }
 }
 
-/// Looks for the files of `entry` in its folders below each root, in order. The first folder with all files wins; otherwise
-/// the report is about the folder with the most.
+/// Looks for the files of `entry` in its folders below each root, in order. The first folder with
+/// all files wins; otherwise the report is about the folder with the most.
 pub fn locate(entry: &'static Entry, roots: &[PathBuf]) -> Located {
     let mut searched: Vec<PathBuf> = Vec::new();
     let mut best: Vec<FileStatus> = entry.files.iter().map(|file| FileStatus::Missing { file }).collect();
@@ -87,7 +87,8 @@ fn status(entry: &Entry, file: &'static PublicFile, folder: &Path) -> FileStatus
     }
 }
 
-/// Whether another set has the same file names, as MNIST and Fashion-MNIST do: then names alone do not tell them apart.
+/// Whether another set has the same file names, as MNIST and Fashion-MNIST do: then names alone do
+/// not tell them apart.
 fn shared(entry: &Entry) -> bool {
     catalogue().iter().filter(|other| other.name != entry.name).any(|other| {
         let theirs: Vec<&str> = other.files.iter().flat_map(|file| file.names.iter().copied()).collect();

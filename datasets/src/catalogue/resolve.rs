@@ -1,17 +1,22 @@
-//! From the name of a set to its files. It never takes a file of another shape or size for the set that was named.
+//! From the name of a set to its files, which must have the shape and the size that the catalogue
+//! states.
 
 use std::path::PathBuf;
 
-use crate::catalogue::embedded::{self, embedded};
-use crate::catalogue::locate::{Located, locate};
-use crate::{
-    CifarFiles, CifarSource, Classes, Dataset, Entry, Error, HoldOut, IdxFiles, IdxPair, IdxSource, MedMnistFile,
-    MedMnistSource, Source, Split, catalogue,
-};
+use super::embedded::{self, embedded};
+use super::locate::{Located, locate};
+use super::{Entry, entry};
+use crate::classes::Classes;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::formats::{CifarFiles, CifarSource, IdxFiles, IdxPair, IdxSource, MedMnistFile, MedMnistSource};
+use crate::source::Source;
+use crate::split::{HoldOut, Split};
 
-/// The source of the set `name`, found below `roots`; PneumoniaMNIST is embedded when it is not.
-pub(crate) fn source(name: &str, hold_out: HoldOut, roots: &[PathBuf]) -> Result<Box<dyn Source>, Error> {
-    let entry = catalogue::entry(name)?;
+/// The reader of the set `name`, whose files are found below `roots`; PneumoniaMNIST is embedded
+/// when it is not.
+pub(crate) fn resolve(name: &str, hold_out: HoldOut, roots: &[PathBuf]) -> Result<Box<dyn Source>, Error> {
+    let entry = entry(name)?;
     if entry.sizes.validation.is_some() && hold_out.validation.is_some() {
         return Err(Error::HasSplit { file: name.into(), split: Split::Validation });
     }

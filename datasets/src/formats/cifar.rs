@@ -1,15 +1,18 @@
-//! CIFAR-10 binary batches (Krizhevsky 2009), plain or compressed: a label and 3 x 32 x 32 pixels per record.
-//! It never reads more records than a batch can hold.
+//! CIFAR-10 binary batches (Krizhevsky 2009), plain or compressed: a label and 3 x 32 x 32 pixels
+//! per record. No more records are read than the whole set has.
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded_reader::Input;
-use crate::dataset::check_labels;
-use crate::source::with_validation;
-use crate::{Classes, Dataset, Error, HoldOut, Images, Source};
+use crate::bounded_reader::BoundedReader;
+use crate::classes::Classes;
+use crate::dataset::{Dataset, check_labels};
+use crate::error::Error;
+use crate::images::Images;
+use crate::source::Source;
+use crate::split::{HoldOut, Split};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = 3 * 32 * 32;
@@ -23,7 +26,7 @@ const MOST_RECORDS: u64 = 60_000;
 pub struct CifarFiles {
     /// Training batches, in order.
     pub train: Vec<PathBuf>,
-    /// Validation batches; carved out of training when there are none.
+    /// Validation batches; held out of training when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validation: Vec<PathBuf>,
     /// Test batches, in order.
@@ -40,7 +43,7 @@ pub struct CifarSource {
     pub name: String,
     /// Its files.
     pub files: CifarFiles,
-    /// What to carve out of training.
+    /// What to hold out of training.
     pub hold_out: HoldOut,
 }
 
@@ -59,26 +62,29 @@ impl Source for CifarSource {
         }
         let validation = Some(validation).filter(|batches| !batches.is_empty()).map(|batches| self.join(batches));
         let test = self.join(test)?;
-        let (train, validation) = with_validation(&self.name, train, validation.transpose()?, self.hold_out)?;
+        let origin = Path::new(&self.name);
+        let (train, test) = self.hold_out.part(origin, train, Some(test), Split::Test)?;
+        let (train, validation) = self.hold_out.part(origin, train, validation.transpose()?, Split::Validation)?;
         Dataset::new(&self.name, classes, train, validation, test)
     }
 }
 
 impl CifarSource {
-    fn join(&self, batches: &[Batch]) -> Result<Images, Error> {
+    fn join(&self, batches: &[Records]) -> Result<Images, Error> {
         let pixels = batches.iter().map(|batch| batch.pixels.as_slice()).collect::<Vec<_>>().concat();
         let labels = batches.iter().map(|batch| batch.labels.as_slice()).collect::<Vec<_>>().concat();
         Images::new(&self.name, SHAPE, pixels, labels)
     }
 }
 
-struct Batch {
+/// The records of one file.
+struct Records {
     pixels: Vec<u8>,
     labels: Vec<u8>,
 }
 
-fn read(path: &Path) -> Result<Batch, Error> {
-    let mut input = Input::open(path)?;
+fn read(path: &Path) -> Result<Records, Error> {
+    let mut input = BoundedReader::open(path)?;
     let bytes = input.at_most(MOST_RECORDS * RECORD as u64)?;
     input.end()?;
     let n = bytes.len() / RECORD;
@@ -89,7 +95,7 @@ fn read(path: &Path) -> Result<Batch, Error> {
     if n == 0 {
         return Err(Error::NoImages { file: path.to_owned() });
     }
-    let mut batch = Batch { pixels: Vec::with_capacity(n * PIXELS), labels: Vec::with_capacity(n) };
+    let mut batch = Records { pixels: Vec::with_capacity(n * PIXELS), labels: Vec::with_capacity(n) };
     for record in bytes.chunks_exact(RECORD) {
         batch.labels.push(record[0]);
         batch.pixels.extend_from_slice(&record[1..]);
@@ -100,8 +106,8 @@ fn read(path: &Path) -> Result<Batch, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Amount;
     use crate::testing::{Folder, gz_zeros, xz};
-    use crate::{Amount, Split};
 
     fn batch(labels: &[u8]) -> Vec<u8> {
         labels

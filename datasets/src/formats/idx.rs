@@ -1,14 +1,17 @@
-//! The IDX format of MNIST (LeCun, Cortes, Burges 1998), plain or compressed: unsigned bytes, N x height x width and N.
-//! It never believes a size in a header before comparing it with the file.
+//! The IDX format of MNIST (LeCun, Cortes, Burges 1998), plain or compressed: unsigned bytes, N x
+//! height x width and N. A size in a header is compared with the file before it is used.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded_reader::Input;
-use crate::dataset::check_labels;
-use crate::source::with_validation;
-use crate::{Classes, Dataset, Error, HoldOut, Images, Source};
+use crate::bounded_reader::BoundedReader;
+use crate::classes::Classes;
+use crate::dataset::{Dataset, check_labels};
+use crate::error::Error;
+use crate::images::Images;
+use crate::source::Source;
+use crate::split::{HoldOut, Split};
 
 /// Images wider or higher than this are refused: no data set for encrypted inference has them.
 const LARGEST_SIDE: u64 = 1 << 14;
@@ -29,7 +32,7 @@ pub struct IdxPair {
 pub struct IdxFiles {
     /// Training images.
     pub train: IdxPair,
-    /// Validation images; carved out of training when there are none.
+    /// Validation images; held out of training when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<IdxPair>,
     /// Test images.
@@ -46,7 +49,7 @@ pub struct IdxSource {
     pub name: String,
     /// Its files.
     pub files: IdxFiles,
-    /// What to carve out of training.
+    /// What to hold out of training.
     pub hold_out: HoldOut,
 }
 
@@ -59,20 +62,18 @@ impl Source for IdxSource {
         );
         let (train, validation, test) = (train?, validation?, test?);
         let classes = Classes::resolve(files.classes.as_ref(), train.labels())?;
-        let read = [
-            (Some(&train), Some(&files.train)),
-            (validation.as_ref(), files.validation.as_ref()),
-            (Some(&test), Some(&files.test)),
-        ];
-        for (images, pair) in read {
-            let (Some(images), Some(pair)) = (images, pair) else { continue };
+        let optional = validation.as_ref().zip(files.validation.as_ref());
+        let read = [Some((&train, &files.train)), optional, Some((&test, &files.test))];
+        for (images, pair) in read.into_iter().flatten() {
             check_labels(pair.labels.clone(), images.labels(), classes.len())?;
             if images.shape() != train.shape() {
                 let (found, expected) = (images.shape(), train.shape());
                 return Err(Error::MixedSizes { file: pair.images.clone(), found, expected });
             }
         }
-        let (train, validation) = with_validation(&self.name, train, validation, self.hold_out)?;
+        let origin = Path::new(&self.name);
+        let (train, test) = self.hold_out.part(origin, train, Some(test), Split::Test)?;
+        let (train, validation) = self.hold_out.part(origin, train, validation, Split::Validation)?;
         Dataset::new(&self.name, classes, train, validation, test)
     }
 }
@@ -83,7 +84,7 @@ fn read_pair(pair: &IdxPair) -> Result<Images, Error> {
 }
 
 fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>), Error> {
-    let mut input = Input::open(path)?;
+    let mut input = BoundedReader::open(path)?;
     let [n, height, width] = read_header::<3>(&mut input, "00 00 08 03 (IDX, unsigned bytes, 3 dimensions)")?;
     if n == 0 {
         return Err(Error::NoImages { file: path.to_owned() });
@@ -99,15 +100,16 @@ fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>), Error> {
 }
 
 fn read_labels(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut input = Input::open(path)?;
+    let mut input = BoundedReader::open(path)?;
     let [n] = read_header::<1>(&mut input, "00 00 08 01 (IDX, unsigned bytes, 1 dimension)")?;
     let labels = input.exactly(n)?;
     input.end()?;
     Ok(labels)
 }
 
-/// Magic number (0, 0, type 8 = unsigned byte, number of dimensions), then the dimensions, all big-endian.
-fn read_header<const D: usize>(input: &mut Input<'_>, expected: &'static str) -> Result<[u64; D], Error> {
+/// Magic number (0, 0, type 8 = unsigned byte, number of dimensions), then the dimensions, all
+/// big-endian.
+fn read_header<const D: usize>(input: &mut BoundedReader<'_>, expected: &'static str) -> Result<[u64; D], Error> {
     let magic: [u8; 4] = input.array()?;
     if magic != [0, 0, 8, D as u8] {
         return Err(Error::WrongMagic { file: input.file(), found: magic.to_vec(), expected });
@@ -122,7 +124,6 @@ fn read_header<const D: usize>(input: &mut Input<'_>, expected: &'static str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Split;
     use crate::testing::{Folder, gz, idx, xz};
 
     /// Training 10 images of 2 x 3 in two classes, test 4.

@@ -1,5 +1,5 @@
-//! One picture file (PNG or JPEG) as pixels of a given shape. Must never trust a size in a file before the decoder has
-//! checked it.
+//! One image file (PNG or JPEG) as pixels of a chosen shape. The decoder refuses sizes beyond its
+//! limits.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -8,20 +8,23 @@ use std::path::Path;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
-use crate::Error;
+use crate::error::Error;
 
-/// Larger pictures are refused; a decoder may not allocate more than their pixels.
+/// Larger images are refused; a decoder may not allocate more than their pixels.
 const LARGEST_SIDE: u32 = 1 << 14;
 const MOST_MEMORY: u64 = 512 << 20;
 
-/// The pixels of a picture, planes one after the other, stretched and converted to `shape`: channels (1 grey, 3 colour),
-/// height, width.
-pub fn read_picture(file: &Path, shape: [usize; 3]) -> Result<Vec<u8>, Error> {
+/// Reads a PNG or JPEG file as `[channel][row][column]` pixels, stretched and converted to `shape`:
+/// channels (1 grey, 3 colour), height, width.
+///
+/// # Errors
+/// A shape that no image can be converted to, a file that cannot be read or is no such image.
+pub fn read_image_file(file: &Path, shape: [usize; 3]) -> Result<Vec<u8>, Error> {
     check_shape(file, shape)?;
-    pixels(file, &Target { shape, resize: true })
+    pixels(file, &Conversion { shape, resize: true })
 }
 
-/// Refuses shapes that no picture can be converted to.
+/// Refuses shapes that no image can be converted to.
 pub(crate) fn check_shape(path: &Path, shape: [usize; 3]) -> Result<(), Error> {
     let side = 1..=LARGEST_SIDE as usize;
     let fine = matches!(shape[0], 1 | 3) && side.contains(&shape[1]) && side.contains(&shape[2]);
@@ -30,13 +33,14 @@ pub(crate) fn check_shape(path: &Path, shape: [usize; 3]) -> Result<(), Error> {
     if fine { Ok(()) } else { Err(Error::WrongShape { file: path.to_owned(), found: found(), expected }) }
 }
 
-/// The shape that a picture has of itself.
-pub(crate) fn own_shape(file: &Path) -> Result<[usize; 3], Error> {
+/// The shape of an image as it is stored.
+pub(crate) fn stored_shape(file: &Path) -> Result<[usize; 3], Error> {
     Ok(shape_of(&decode(file)?))
 }
 
-/// Height and width of a picture, and whether any pixel is not grey (many grey pictures are saved in colour).
-pub(crate) fn look(file: &Path) -> Result<([usize; 2], bool), Error> {
+/// Height and width of an image, and whether any pixel is not grey (many grey images are saved in
+/// colour).
+pub(crate) fn size_and_colour(file: &Path) -> Result<([usize; 2], bool), Error> {
     let image = decode(file)?;
     let [channels, height, width] = shape_of(&image);
     let grey = |pixel: &image::Rgb<u8>| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2];
@@ -44,21 +48,23 @@ pub(crate) fn look(file: &Path) -> Result<([usize; 2], bool), Error> {
 }
 
 /// What every image becomes; without `resize` it must have that shape already.
-pub(crate) struct Target {
+pub(crate) struct Conversion {
     pub(crate) shape: [usize; 3],
     pub(crate) resize: bool,
 }
 
-pub(crate) fn pixels(file: &Path, target: &Target) -> Result<Vec<u8>, Error> {
+/// The pixels of an image file, `[channel][row][column]`.
+pub(crate) fn pixels(file: &Path, target: &Conversion) -> Result<Vec<u8>, Error> {
     let image = decode(file)?;
     let found = shape_of(&image);
     if !target.resize && found != target.shape {
         return Err(Error::MixedSizes { file: file.to_owned(), found, expected: target.shape });
     }
     let [channels, height, width] = target.shape;
-    let sized = match found[1..] == target.shape[1..] {
-        true => image,
-        false => image.resize_exact(width as u32, height as u32, FilterType::Triangle),
+    let sized = if found[1..] == target.shape[1..] {
+        image
+    } else {
+        image.resize_exact(width as u32, height as u32, FilterType::Triangle)
     };
     if channels == 1 {
         return Ok(sized.into_luma8().into_raw());
@@ -78,7 +84,7 @@ fn decode(file: &Path) -> Result<DynamicImage, Error> {
         return Err(bad("a folder inside the folder of a class".to_owned()));
     }
     let error = |error| Error::io(file, error);
-    // The file's name is not asked: an extension must neither help nor hurt.
+    // By its bytes alone: an extension neither helps nor hurts.
     let bytes = BufReader::new(File::open(file).map_err(error)?);
     let mut reader = ImageReader::new(bytes).with_guessed_format().map_err(error)?;
     match reader.format() {

@@ -10,6 +10,6 @@ mod npy;
 pub use cifar::{CifarFiles, CifarSource};
 pub use folder::{FolderFiles, FolderSource, Survey, survey};
 pub use idx::{IdxFiles, IdxPair, IdxSource};
-pub use image_file::read_picture;
+pub use image_file::read_image_file;
 pub(crate) use medmnist::read as read_medmnist;
 pub use medmnist::{MedMnistFile, MedMnistSource};

@@ -1,5 +1,6 @@
-//! Arrays of unsigned bytes out of a `.npz` archive. It never allocates for a header before the archive confirms its size,
-//! and never hands a hostile header to the parser of Python literals.
+//! Arrays of unsigned bytes out of a `.npz` archive. Nothing is allocated for a header before the
+//! archive confirms its size, and headers are bounded before the parser of Python literals sees
+//! them.
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -8,14 +9,14 @@ use npyz::{DType, NpyHeader, Order};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::Error;
-use crate::bounded_reader::Input;
+use crate::bounded_reader::BoundedReader;
+use crate::error::Error;
 
 /// NumPy writes headers of 128 bytes for arrays like these; longer ones than this are refused.
 const LONGEST_HEADER: usize = 1024;
 
 /// An array in C order.
-pub(crate) struct Bytes {
+pub(crate) struct ByteArray {
     /// Lengths of the dimensions, outermost first.
     pub(crate) shape: Vec<u64>,
     /// The elements, last dimension fastest.
@@ -36,21 +37,21 @@ impl<R: Read + Seek> Archive<R> {
         if !start.starts_with(b"PK") {
             return Err(Error::WrongMagic { file: file.to_owned(), found: start, expected: "50 4b (a .npz archive)" });
         }
-        let zip = ZipArchive::new(reader).map_err(|error| sort(file, error))?;
+        let zip = ZipArchive::new(reader).map_err(|error| classify(file, error))?;
         Ok(Self { file: file.to_owned(), zip })
     }
 
     /// Reads the array `name` (without `.npy`).
-    pub(crate) fn array(&mut self, name: &str) -> Result<Bytes, Error> {
+    pub(crate) fn array(&mut self, name: &str) -> Result<ByteArray, Error> {
         let entry = format!("{name}.npy");
         let file = self.file.join(&entry);
         if self.zip.index_for_name(&entry).is_none() {
             let found = self.zip.file_names().flatten().take(32).map(|name| name.into_owned()).collect();
             return Err(Error::MissingEntry { file: self.file.clone(), entry, found });
         }
-        let reader = self.zip.by_name(&entry).map_err(|error| sort(&file, error))?;
+        let reader = self.zip.by_name(&entry).map_err(|error| classify(&file, error))?;
         let (stored, expanded) = (reader.compressed_size(), reader.size());
-        let mut input = Input::entry(file.clone(), reader, stored, expanded);
+        let mut input = BoundedReader::entry(file.clone(), reader, stored, expanded);
         let header = read_header(&mut input)?;
         match header.dtype() {
             DType::Plain(kind) if matches!(kind.to_string().as_str(), "|u1" | "<u1" | ">u1") => {}
@@ -65,12 +66,13 @@ impl<R: Read + Seek> Archive<R> {
         };
         let data = input.exactly(size)?;
         input.end()?;
-        Ok(Bytes { shape, data })
+        Ok(ByteArray { shape, data })
     }
 }
 
-/// Reads the header, refusing what would make the parser allocate, recurse or overflow without bound.
-fn read_header(input: &mut Input<'_>) -> Result<NpyHeader, Error> {
+/// Reads the header, refusing what would make the parser allocate, recurse or overflow without
+/// bound.
+fn read_header(input: &mut BoundedReader<'_>) -> Result<NpyHeader, Error> {
     let mut bytes = input.array::<8>()?.to_vec();
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err(Error::WrongMagic {
@@ -104,7 +106,8 @@ fn read_header(input: &mut Input<'_>) -> Result<NpyHeader, Error> {
         .map_err(|error| Error::Corrupt { file: input.file(), reason: error.to_string() })
 }
 
-/// Whether the product of all numbers in the header fits 64 bits, so that no product of dimensions can overflow.
+/// Whether the product of all numbers in the header fits 64 bits, so that no product of dimensions
+/// can overflow.
 fn product_fits(text: &[u8]) -> bool {
     let mut numbers = text
         .split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
@@ -120,7 +123,7 @@ fn absurd(file: PathBuf, claimed: String) -> Error {
     Error::AbsurdSize { file, claimed, limit: "what the archive holds".to_owned() }
 }
 
-fn sort(file: &Path, error: ZipError) -> Error {
+fn classify(file: &Path, error: ZipError) -> Error {
     match error {
         ZipError::Io(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Error::io(file, error),
         other => Error::Corrupt { file: file.to_owned(), reason: other.to_string() },

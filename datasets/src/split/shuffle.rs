@@ -1,4 +1,4 @@
-//! Seeded permutations. They never depend on threads, platform or the time of day.
+//! Seeded permutations, the same on every machine and for every number of threads.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -11,7 +11,8 @@ pub fn shuffled(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
     permutation(b"beaa.shuffle....", len, seed, epoch)
 }
 
-/// A permutation for one `purpose`, so that the same seed used for splitting and for shuffling gives unrelated orders.
+/// A permutation for one `purpose`, so that the same seed used for splitting and for shuffling
+/// gives unrelated orders.
 pub(crate) fn permutation(purpose: &[u8; 16], len: usize, seed: u64, stream: u64) -> Vec<usize> {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -41,7 +42,8 @@ mod tests {
         assert_eq!(shuffled(1, 1, 1), [0]);
     }
 
-    /// Old runs stay reproducible: an update of a dependency that changes the order must be noticed.
+    /// Old runs stay reproducible: an update of a dependency that changes the order must be
+    /// noticed.
     #[test]
     fn order_is_fixed_for_ever() {
         assert_eq!(shuffled(10, 42, 3), [1, 7, 9, 0, 2, 4, 6, 5, 3, 8]);

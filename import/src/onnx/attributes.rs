@@ -1,5 +1,5 @@
-//! The attributes of a node. Must never pass over one that it does not know: an attribute that is not asked for by name
-//! could change the operation's meaning.
+//! The attributes of a node. One that is not known is refused, since it could change the
+//! operation's meaning.
 
 use super::proto::{AttributeProto, NodeProto, TensorProto};
 use crate::error::{Checked, defect};

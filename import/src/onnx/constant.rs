@@ -1,5 +1,6 @@
-//! Constants of an ONNX file: decoding, and the external files that may hold their bytes. Must never believe a length that
-//! the bytes do not bear out, nor read outside the folder of the network.
+//! Constants of an ONNX file: decoding, and the external files that may hold their bytes. A length
+//! is compared with the bytes before it is used, and no file outside the folder of the network is
+//! read.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -13,9 +14,11 @@ use crate::error::{Checked, defect};
 /// What ONNX calls a location outside the file.
 const EXTERNAL: i32 = 1;
 
-/// A constant of any type, held as `f64`: exact for every type that is read but for integers beyond 2^53.
+/// A constant of any type, held as `f64`: exact for every type that is read but for integers beyond
+/// 2^53.
 ///
-/// In integers that come from a `Shape`, NaN stands for the size of the batch, which is not known; arithmetic keeps it.
+/// In integers that come from a `Shape`, NaN stands for the size of the batch, which is not known;
+/// arithmetic keeps it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Constant {
     pub(crate) dims: Vec<usize>,
@@ -84,7 +87,7 @@ impl External {
                 Err(_) => defect(format!("`{key}` of `{text}` for external data"), "export the network again"),
             },
         };
-        let location = entry("location").unwrap_or_default();
+        let location = entry("location").unwrap_or("");
         let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
         let file = self.open(location)?;
         let end = length.map_or(Some(file.len()), |l| offset.checked_add(l));

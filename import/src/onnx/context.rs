@@ -1,9 +1,8 @@
-//! What the lowering of a node may read and write: the graph, the layers so far, and what each name stands for.
+//! What the lowering of a node reads and writes: the graph, the layers so far, and what each name
+//! stands for.
 
 use std::collections::HashMap;
 use std::rc::Rc;
-
-use beaa_ir::Shape;
 
 use super::constant::Constant;
 use super::graph::Graph;
@@ -23,7 +22,7 @@ pub(crate) enum Slot {
     Unknown,
 }
 
-/// What the lowering of a node may read and write.
+/// The state of an import between two nodes.
 pub(crate) struct Lowering<'g> {
     pub(crate) graph: &'g Graph<'g>,
     pub(crate) network: Network,
@@ -32,8 +31,9 @@ pub(crate) struct Lowering<'g> {
 }
 
 impl<'g> Lowering<'g> {
-    /// A square that is read more than once becomes a layer, so that what follows starts from it.
-    pub(crate) fn settle(&mut self, node: &NodeProto, mut value: Value) -> Checked<Value> {
+    /// Turns a square that is read more than once into a layer, so that what follows starts from
+    /// it.
+    pub(crate) fn materialise_shared(&mut self, node: &NodeProto, mut value: Value) -> Checked<Value> {
         let uses = node.output.first().map_or(0, |name| self.graph.uses(name));
         value.label = names::of_layer(node, None);
         value.exclusive &= uses == 1;
@@ -44,29 +44,37 @@ impl<'g> Lowering<'g> {
         Ok(value)
     }
 
-    /// The layer that `value`, known as input `index` of `node`, is; later readers start from it as well.
-    pub(crate) fn layer_of(&mut self, node: &'g NodeProto, index: usize, value: &Value) -> Checked<Value> {
+    /// Turns `value` into the output of a layer. If it is input `index` of `node`, later readers of
+    /// that input start from the layer as well.
+    pub(crate) fn layer_of(&mut self, node: &'g NodeProto, index: Option<usize>, value: &Value) -> Checked<Value> {
         let base = self.network.materialise(value)?;
-        let shape = base.and_then(|b| self.network.shapes.get(b)).copied().unwrap_or(self.network.image);
-        let alone = node.input.get(index).is_some_and(|name| self.graph.uses(name) == 1);
-        let exclusive = alone && (value.exclusive || base != value.base);
+        let name = index.and_then(|i| node.input.get(i));
+        let only_reader = name.is_some_and(|name| self.graph.uses(name) == 1);
+        let exclusive = only_reader && (value.exclusive || base != value.base);
+        let shape = self.network.shape(base);
         let plain = Value { exclusive, label: value.label.clone(), ..Value::plain(base, shape) };
-        if let Some(name) = node.input.get(index) {
+        if let Some(name) = name {
             self.slots.insert(name, Slot::Value(plain.clone()));
         }
         Ok(plain)
     }
 
+    /// Input 0 of `node` as a layer's output.
+    pub(crate) fn input_layer(&mut self, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
+        self.layer_of(node, Some(0), inputs.value(0)?)
+    }
+
     /// Input 0 of `node` as a layer's output, perhaps with zeros around it.
     pub(crate) fn padded_layer(&mut self, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
         match inputs.value(0)? {
-            value if value.pads == [0; 4] => self.layer_of(node, 0, value),
+            value if value.pads == [0; 4] => self.layer_of(node, Some(0), value),
             value => Ok(value.clone()),
         }
     }
 
-    pub(crate) fn shape(&self, base: Base) -> Shape {
-        base.and_then(|b| self.network.shapes.get(b)).copied().unwrap_or(self.network.image)
+    /// The output of the layer `base`, which was appended for this node and has no other reader.
+    pub(crate) fn fresh(&self, base: Base) -> Value {
+        Value { exclusive: true, ..Value::plain(base, self.network.shape(base)) }
     }
 }
 

@@ -1,22 +1,18 @@
-//! Linear layers and batch normalisation. Must never accept a weight that depends on the image.
+//! Linear layers and batch normalisation.
 
 use beaa_ir::{LayerOp, Linear, Shape};
 
 use super::attributes::Attributes;
 use super::constant::Constant;
-use super::context::Inputs;
-use super::network::{Base, Network, Value};
+use super::context::{Inputs, Lowering};
+use super::names;
+use super::network::Value;
 use super::proto::NodeProto;
 use crate::error::{Checked, defect};
 
 /// `Gemm` and `MatMul`: `x W` or `x W^T`, the former with a bias.
-pub(crate) fn linear(
-    network: &mut Network,
-    node: &NodeProto,
-    inputs: &Inputs<'_>,
-    x: &Value,
-    name: &str,
-) -> Checked<Base> {
+pub(crate) fn linear<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
+    let x = lowering.input_layer(node, inputs)?;
     let weight = inputs.constant(1)?;
     let Shape::Flat { features } = x.shape else {
         return defect(format!("a product with a feature map of {}", x.shape), "flatten before linear layers");
@@ -43,29 +39,26 @@ pub(crate) fn linear(
         return defect(format!("a weight for {ins} inputs"), format!("{features} come in: export the network again"));
     }
     // Stored out x in; ONNX has either order.
-    let place = |i: usize| if transposed { i } else { i % ins * outs + i / ins };
-    let values = (0..weight.values.len()).map(|i| alpha * weight.values.get(place(i)).copied().unwrap_or(f64::NAN));
+    let source = |i: usize| if transposed { i } else { i % ins * outs + i / ins };
+    let values = (0..weight.values.len()).map(|i| alpha * weight.values[source(i)]);
     let weight = Constant { dims: vec![outs, ins], values: values.collect(), integer: false };
     let bias = match bias {
         None => None,
         Some((c, beta)) => {
-            let all = super::fold::spread(c, &[1, outs], &mut network.budget)?;
+            let all = super::fold::spread(c, &[1, outs], &mut lowering.network.budget)?;
             let values = all.iter().map(|v| beta * v).collect();
             Some(Constant { dims: vec![outs], values, integer: false }.tensor(&[outs])?)
         }
     };
     let op = LayerOp::Linear(Linear { weight: weight.tensor(&[outs, ins])?, bias });
-    network.push(x.base, name, op, Shape::Flat { features: outs })
+    let shape = Shape::Flat { features: outs };
+    let base = lowering.network.push(x.base, &names::of_weighted_layer(node), op, shape)?;
+    Ok(lowering.fresh(base))
 }
 
 /// `BatchNormalization` with the statistics of the training.
-pub(crate) fn batch_norm(
-    network: &mut Network,
-    node: &NodeProto,
-    inputs: &Inputs<'_>,
-    x: &Value,
-    name: &str,
-) -> Checked<Base> {
+pub(crate) fn batch_norm<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
+    let x = lowering.input_layer(node, inputs)?;
     let a = Attributes::of(node, &["epsilon", "momentum", "spatial", "training_mode"])?;
     if a.int("training_mode", 0) != 0 || a.int("spatial", 1) != 1 {
         return defect("statistics of the batch (`training_mode`)", "call model.eval() before the export");
@@ -88,5 +81,6 @@ pub(crate) fn batch_norm(
         var: get(4)?,
         eps: a.float("epsilon", 1e-5),
     };
-    network.push(x.base, name, op, x.shape)
+    let base = lowering.network.push(x.base, &names::of_weighted_layer(node), op, x.shape)?;
+    Ok(lowering.fresh(base))
 }

@@ -1,12 +1,13 @@
-//! Operations on constants, which exporters leave in a network to compute shapes and transposed weights. Must never make
-//! more numbers than its budget allows, however small the file that asks for them.
+//! Operations on constants, which exporters leave in a network to compute shapes and transposed
+//! weights. However small the file that asks for them, no more numbers are computed than a
+//! [`Budget`] allows.
 
 use super::attributes::Attributes;
 use super::constant::{Constant, External, decode};
 use super::proto::NodeProto;
 use crate::error::{Checked, defect};
 
-/// How many numbers may be made from constants in one import.
+/// How many numbers may be computed from constants in one import.
 #[derive(Debug)]
 pub(crate) struct Budget(usize);
 
@@ -15,7 +16,7 @@ impl Budget {
         Self(1 << 26)
     }
 
-    /// Takes `count` numbers.
+    /// Spends `count` numbers.
     pub(crate) fn take(&mut self, count: usize) -> Checked<()> {
         match self.0.checked_sub(count) {
             Some(left) => {
@@ -138,12 +139,12 @@ pub(crate) fn spread(c: &Constant, dims: &[usize], budget: &mut Budget) -> Check
         .map(|index| {
             let (mut rest, mut at) = (index, 0);
             for (k, &d) in dims.iter().rev().enumerate() {
-                let own = c.dims.len().checked_sub(k + 1);
-                let (extent, stride) = own.map_or((1, 0), |i| (c.dims[i], strides[i]));
+                let axis = c.dims.len().checked_sub(k + 1);
+                let (extent, stride) = axis.map_or((1, 0), |i| (c.dims[i], strides[i]));
                 at += if extent == 1 { 0 } else { rest % d * stride };
                 rest /= d;
             }
-            c.values.get(at).copied().unwrap_or(f64::NAN)
+            c.values[at]
         })
         .collect())
 }
@@ -160,7 +161,7 @@ fn transpose(a: &Constant, order: Option<&[i64]>) -> Checked<Constant> {
     let rank = a.dims.len();
     let order: Vec<usize> = match order {
         None => (0..rank).rev().collect(),
-        Some(given) => given.iter().filter_map(|&k| usize::try_from(k).ok()).collect(),
+        Some(order) => order.iter().filter_map(|&k| usize::try_from(k).ok()).collect(),
     };
     let mut sorted = order.clone();
     sorted.sort_unstable();
@@ -188,10 +189,10 @@ fn reshape(a: &Constant, target: &[i64]) -> Checked<Constant> {
     let mut dims: Vec<usize> = Vec::with_capacity(target.len());
     let mut open = None;
     for (k, &d) in target.iter().enumerate() {
-        match (usize::try_from(d), d) {
-            (Ok(0), _) => dims.push(a.dims.get(k).copied().unwrap_or(0)),
-            (Ok(d), _) => dims.push(d),
-            (_, -1) if open.is_none() => {
+        match (usize::try_from(d), d, a.dims.get(k)) {
+            (Ok(0), _, Some(&copied)) => dims.push(copied),
+            (Ok(1..), ..) => dims.push(d as usize),
+            (_, -1, _) if open.is_none() => {
                 open = Some(k);
                 dims.push(1);
             }
@@ -202,13 +203,14 @@ fn reshape(a: &Constant, target: &[i64]) -> Checked<Constant> {
     if let (Some(k), Some(known)) = (open, known.filter(|&n| n > 0)) {
         dims[k] = a.values.len() / known;
     }
-    match dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)) == Some(a.values.len()) {
-        true => Ok(Constant { dims, ..a.clone() }),
-        false => bad(),
+    if dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)) != Some(a.values.len()) {
+        return bad();
     }
+    Ok(Constant { dims, ..a.clone() })
 }
 
-/// Extents of 1 more or fewer. Only lists and numbers occur among shapes, so the axes hardly matter.
+/// Extents of 1 more or fewer. Only lists and numbers occur among shapes, so the axes hardly
+/// matter.
 fn squeeze(node: &NodeProto, a: &Constant) -> Checked<Constant> {
     match (node.op_type.as_str(), a.dims.as_slice()) {
         ("Unsqueeze", []) => Ok(Constant { dims: vec![1], ..a.clone() }),
@@ -220,10 +222,10 @@ fn squeeze(node: &NodeProto, a: &Constant) -> Checked<Constant> {
 fn concat(node: &NodeProto, inputs: &[Option<&Constant>]) -> Checked<Constant> {
     let axis = Attributes::of(node, &["axis"])?.int("axis", 0);
     let parts: Vec<&Constant> = inputs.iter().flatten().copied().collect();
-    match parts.iter().all(|p| p.dims.len() == 1) && matches!(axis, 0 | -1) {
-        true => Ok(Constant::list(parts.iter().flat_map(|p| p.values.iter().copied()).collect())),
-        false => defect("`Concat` of constants that are no lists", "compute it before the export"),
+    if parts.iter().any(|p| p.dims.len() != 1) || !matches!(axis, 0 | -1) {
+        return defect("`Concat` of constants that are no lists", "compute it before the export");
     }
+    Ok(Constant::list(parts.iter().flat_map(|p| p.values.iter().copied()).collect()))
 }
 
 fn gather(node: &NodeProto, a: &Constant, which: &Constant, budget: &mut Budget) -> Checked<Constant> {
@@ -266,8 +268,8 @@ fn slice(node: &NodeProto, inputs: &[Option<&Constant>]) -> Checked<Constant> {
     let mut values = Vec::new();
     let mut count = 0;
     while (step > 0 && at < end) || (step < 0 && at > end) {
-        let row = usize::try_from(at).unwrap_or(0) * width;
-        values.extend(a.values.get(row..row + width).unwrap_or_default());
+        let row = at as usize * width;
+        values.extend(&a.values[row..row + width]);
         count += 1;
         at = at.saturating_add(step);
     }

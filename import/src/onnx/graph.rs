@@ -1,11 +1,14 @@
-//! The graph of an ONNX file as the import needs it: the nodes that the output depends on, in order, every name computed
-//! once and before it is read. Must never hold a cycle.
+//! The graph of an ONNX file as the import needs it: the nodes that the output depends on, in
+//! order, every name computed once and before it is read, so that there is no cycle.
 
 use std::collections::{HashMap, HashSet};
 
+use super::constant::type_name;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, TypeProto};
-use super::{READING, constant::type_name};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+
+/// What is being done when an error occurs.
+pub(crate) const READING: &str = "reading an ONNX file";
 
 /// Operator sets older than this have other rules of broadcasting.
 const MIN_OPSET: i64 = 7;
@@ -31,14 +34,16 @@ pub(crate) struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// Checks what does not depend on any operator. `shape` is that of an image, for networks that take a vector.
+    /// Checks what does not depend on any operator. `shape` is that of an image, for networks that
+    /// take a vector.
     pub(crate) fn of(file: &'a ModelProto, shape: Option<[usize; 3]>) -> Result<Self> {
-        let wrong = |found: String, expected: &str, remedy: &str| Error::malformed(READING, found, expected, remedy);
+        let wrong =
+            |found: String, expected: &str, remedy: &'static str| Error::malformed(READING, found, expected, remedy);
         let Some(graph) = file.graph.as_ref() else {
             let remedy = "check that the file is the right one and was copied whole";
             return Err(wrong("no graph".into(), "a network", remedy));
         };
-        let opset = file.opset_import.iter().find(|o| standard(&o.domain)).map_or(1, |o| o.version);
+        let opset = file.opset_import.iter().find(|o| is_standard(&o.domain)).map_or(1, |o| o.version);
         if opset < MIN_OPSET {
             let expected = format!("{MIN_OPSET} or later");
             return Err(wrong(format!("operator set {opset}"), &expected, "export with a later opset_version"));
@@ -76,7 +81,7 @@ impl<'a> Graph<'a> {
 }
 
 /// Whether operators of this domain are ONNX's own.
-pub(crate) fn standard(domain: &str) -> bool {
+pub(crate) fn is_standard(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
@@ -105,30 +110,31 @@ fn extents(r#type: Option<&TypeProto>) -> std::result::Result<(Vec<usize>, Optio
 }
 
 /// The image's shape, and whether the network takes it as a vector.
-fn image(dims: &[usize], given: Option<[usize; 3]>) -> std::result::Result<([usize; 3], bool), Wrong> {
+fn image(dims: &[usize], stated: Option<[usize; 3]>) -> std::result::Result<([usize; 3], bool), Wrong> {
     let elements = |s: [usize; 3]| s.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
     if dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).is_none_or(|n| n > 1 << 24) {
         let remedy = "use smaller images: each of their elements becomes a ciphertext";
         return Err((format!("an input of {dims:?}"), "at most 2^24 elements", remedy));
     }
-    match (dims, given) {
+    match (dims, stated) {
         (&[c, h, w], None) => Ok(([c, h, w], false)),
-        (&[c, h, w], Some(given)) if given == [c, h, w] => Ok((given, false)),
-        (&[features], Some(given)) if elements(given) == Some(features) => Ok((given, true)),
+        (&[c, h, w], Some(shape)) if shape == [c, h, w] => Ok((shape, false)),
+        (&[features], Some(shape)) if elements(shape) == Some(features) => Ok((shape, true)),
         (&[features], None) => Err((
             format!("an input of {features} numbers"),
             "the shape of an image",
             "say what it is made of, as channels x rows x columns (--shape 1x28x28)",
         )),
-        (dims, given) => Err((
-            format!("an input of {dims:?} for images of {given:?}"),
+        (dims, stated) => Err((
+            format!("an input of {dims:?} for images of {stated:?}"),
             "as many numbers as an image has",
             "give the shape that the network was trained with",
         )),
     }
 }
 
-/// The nodes that `output` depends on. ONNX demands that they come in order; that also rules out cycles.
+/// The nodes that `output` depends on. ONNX demands that they come in order; that also rules out
+/// cycles.
 fn needed<'a>(
     graph: &'a GraphProto,
     constants: &HashMap<&str, &TensorProto>,

@@ -1,5 +1,5 @@
-//! ONNX files: reading, checking what a graph is before anything is made of it, and lowering node by node. Must never
-//! panic or allocate out of proportion on a hostile file.
+//! ONNX files: reading, checking the graph before any layer is built, and lowering node by node. A
+//! hostile file is refused without a panic or an allocation out of proportion.
 
 mod attributes;
 mod constant;
@@ -12,9 +12,11 @@ mod graph;
 mod lower;
 mod names;
 mod network;
+mod passing;
 mod proto;
 mod quadratic;
 mod reshape;
+mod unsupported;
 mod window;
 
 use std::path::Path;
@@ -24,19 +26,25 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use constant::External;
-use graph::Graph;
+use graph::{Graph, READING};
 use lower::lower;
 
-use crate::{Error, Imported, Options, Result, per_channel};
+use crate::error::{Error, Result};
+use crate::options::{Imported, Options, per_channel};
 
-const READING: &str = "reading an ONNX file";
 /// What a protobuf message can hold.
 const MAX_BYTES: u64 = 1 << 31;
 
-/// Imports an ONNX file; weights in files beside it are found.
+/// Imports the ONNX file at `path`. Weights in files beside it are found; the model is called after
+/// the file unless `options` say otherwise.
+///
+/// # Errors
+/// [`Error::File`] if a file cannot be read or is no ONNX graph of one image and its scores,
+/// [`Error::Unsupported`] with every node that has no counterpart in a model, [`Error::Model`] if
+/// the model contradicts itself.
 pub fn import_onnx(path: &Path, options: &Options) -> Result<Imported> {
-    let io = |source| Error::Io { operation: READING, path: path.to_path_buf(), source };
-    let length = std::fs::metadata(path).map_err(io)?.len();
+    let io = Error::io(READING, path);
+    let length = std::fs::metadata(path).map_err(&io)?.len();
     if length > MAX_BYTES {
         let remedy = "keep the weights in a file beside it: export with external_data=True";
         return Err(Error::malformed(READING, format!("{length} bytes"), "at most 2^31", remedy));
@@ -48,6 +56,9 @@ pub fn import_onnx(path: &Path, options: &Options) -> Result<Imported> {
 }
 
 /// Imports an ONNX file that is in memory; all weights must be in it.
+///
+/// # Errors
+/// Those of [`import_onnx`].
 pub fn import_onnx_bytes(bytes: &[u8], options: &Options) -> Result<Imported> {
     import(Bytes::copy_from_slice(bytes), External::default(), options)
 }

@@ -1,4 +1,4 @@
-//! Names of layers, after the modules of the network that was exported. Must never decide anything: names are for people.
+//! Names of layers, after the modules of the network that was exported.
 
 use super::proto::NodeProto;
 
@@ -13,8 +13,8 @@ pub(crate) fn of_node(node: &NodeProto) -> String {
     }
 }
 
-/// The name of a layer made from `node`: that of the module that holds `weight`, else of the module that the node lies
-/// in, else the node's own.
+/// The name of a layer made from `node`: that of the module that holds `weight`, else of the module
+/// that the node lies in, else the node's own.
 pub(crate) fn of_layer(node: &NodeProto, weight: Option<&str>) -> String {
     if let Some(module) = weight.and_then(|w| w.strip_suffix(".weight")).filter(|m| !m.is_empty()) {
         return module.to_owned();
@@ -26,14 +26,21 @@ pub(crate) fn of_layer(node: &NodeProto, weight: Option<&str>) -> String {
     }
 }
 
-/// The last module in `['', 'block', 'block.act', 'add_1']`: the last entry is the operation itself.
+/// The name of a layer whose weights are input 1 of `node`.
+pub(crate) fn of_weighted_layer(node: &NodeProto) -> String {
+    of_layer(node, node.input.get(1).map(String::as_str))
+}
+
+/// The last module in `['', 'block', 'block.act', 'add_1']`: the last entry is the operation
+/// itself.
 fn modules(list: &str) -> Option<String> {
     let mut names = list.trim_matches(['[', ']']).split(',').map(|n| n.trim().trim_matches(['\'', '"']));
     names.next_back();
     names.next_back().filter(|n| !n.is_empty()).map(str::to_owned)
 }
 
-/// The module in `/block/act/Add_1`; children of containers repeat their parent's name: `/block/block.0/Conv`.
+/// The module in `/block/act/Add_1`; children of containers repeat their parent's name:
+/// `/block/block.0/Conv`.
 fn path(name: &str) -> Option<String> {
     let mut parts: Vec<&str> = name.strip_prefix('/')?.split('/').collect();
     parts.pop();

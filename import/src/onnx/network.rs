@@ -1,13 +1,13 @@
-//! The list of layers that an import builds, and the values that flow between them. Must never order layers so that one
-//! reads anything but the layer before it: a `branch` is put where an earlier output is needed again.
+//! The list of layers that an import builds, and the values that flow between them. Each layer
+//! reads the one before it: a `branch` is put where an earlier output is needed again.
 
 use std::collections::HashMap;
 
-use beaa_ir::{Activation, Conv2d, Layer, LayerOp, Shape};
+use beaa_ir::{Activation, Conv2d, Layer, LayerOp, Shape, Tensor};
 
 use super::fold::Budget;
 use super::quadratic::Quadratic;
-use super::window::{Weights, Window, identity};
+use super::window::{Filter, Window, identity};
 use crate::error::{Checked, Defect, defect};
 
 /// What a layer or a value is computed from: the output of a layer, or the image.
@@ -25,7 +25,8 @@ pub(crate) struct Value {
     /// Of `base`, without the padding.
     pub(crate) shape: Shape,
     pub(crate) quadratic: Quadratic,
-    /// Rows of zeros above, columns to the left, rows below, columns to the right; with any, the quadratic is `x` itself.
+    /// Rows of zeros above, columns to the left, rows below, columns to the right; with any, the
+    /// quadratic is `x` itself.
     pub(crate) pads: [usize; 4],
     /// Whether nothing else reads the layer `base`.
     pub(crate) exclusive: bool,
@@ -48,7 +49,7 @@ pub(crate) struct Network {
     pub(crate) layers: Vec<Layer>,
     pub(crate) shapes: Vec<Shape>,
     pub(crate) budget: Budget,
-    /// The names taken, each with the last number that was put behind it.
+    /// The names in use, each with the last number that was put behind it.
     names: HashMap<String, usize>,
 }
 
@@ -57,6 +58,11 @@ impl Network {
         // The names that mean something else.
         let names = HashMap::from([("input".to_owned(), 1)]);
         Self { image, layers: Vec::new(), shapes: Vec::new(), budget: Budget::new(), names }
+    }
+
+    /// The shape of what `base` stands for.
+    pub(crate) fn shape(&self, base: Base) -> Shape {
+        base.map_or(self.image, |b| self.shapes[b])
     }
 
     /// Appends a layer that reads `base`.
@@ -86,8 +92,8 @@ impl Network {
             (Some(l), Some(r)) if l > r => (left, right),
             _ => (right, left),
         };
-        let with = match there.and_then(|t| self.layers.get(t)) {
-            Some(layer) => layer.name.clone(),
+        let with = match there {
+            Some(layer) => self.layers[layer].name.clone(),
             None => return defect("the image added to itself", "scale the input instead"),
         };
         self.push(here, name, LayerOp::Add { with }, shape)
@@ -103,7 +109,7 @@ impl Network {
             }
             (pads, Shape::Map { channels, .. }) => {
                 let window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pads };
-                self.convolve(value.base, &value.label, identity(channels)?, channels, window, value.shape)
+                self.convolve(value.base, &value.label, identity(channels)?, window, value.shape)
             }
             (_, Shape::Flat { .. }) => defect("padding of a vector", "pad feature maps only"),
         }
@@ -114,26 +120,25 @@ impl Network {
         self.push(base, name, LayerOp::Activation { function: f, range: None }, shape)
     }
 
-    /// Appends a convolution with any padding: where it is not the same on both sides, rows and columns of zeros around the
-    /// kernel make up for it.
+    /// Appends a convolution with any padding: where it is not the same on both sides, rows and
+    /// columns of zeros around the kernel make up for it.
     pub(crate) fn convolve(
         &mut self,
         base: Base,
         name: &str,
-        (weight, bias): Weights,
-        groups: usize,
+        filter: Filter,
         window: Window,
         shape: Shape,
     ) -> Checked<Base> {
-        let out = window.output(shape, weight.dims.first().copied().unwrap_or(0))?;
-        let (weight, padding) = window.symmetric(weight)?;
+        let out = window.output(shape, filter.kernel.dims[0])?;
+        let (kernel, padding) = window.symmetric(filter.kernel)?;
         let conv = Conv2d {
-            weight: weight.tensor(&weight.dims)?,
-            bias,
+            weight: kernel.tensor(&kernel.dims)?,
+            bias: filter.bias,
             stride: window.stride,
             padding,
             dilation: window.dilation,
-            groups,
+            groups: filter.groups,
         };
         self.push(base, name, LayerOp::Conv2d(conv), out)
     }
@@ -141,15 +146,19 @@ impl Network {
     /// Adds `bias` to the layer `base` if it is a convolution or a linear layer.
     pub(crate) fn add_bias(&mut self, base: Base, bias: &[f64]) -> Result<bool, Defect> {
         let Some(layer) = base.and_then(|b| self.layers.get_mut(b)) else { return Ok(false) };
-        let own = match &mut layer.op {
+        let present = match &mut layer.op {
             LayerOp::Conv2d(c) => &mut c.bias,
             LayerOp::Linear(l) => &mut l.bias,
             _ => return Ok(false),
         };
-        let before = own.as_ref().map_or(&[][..], |b| b.data());
-        let at = |i: usize| before.get(i).map_or(0.0, |&b| f64::from(b));
-        let sum = bias.iter().enumerate().map(|(i, b)| (at(i) + b) as f32).collect();
-        *own = Some(beaa_ir::Tensor::new(vec![bias.len()], sum)?);
+        let sum = match present {
+            None => bias.iter().map(|&b| b as f32).collect(),
+            Some(before) => {
+                assert_eq!(before.data().len(), bias.len(), "a bias for each channel");
+                before.data().iter().zip(bias).map(|(&b, more)| (f64::from(b) + more) as f32).collect()
+            }
+        };
+        *present = Some(Tensor::new(vec![bias.len()], sum)?);
         Ok(true)
     }
 
@@ -158,10 +167,8 @@ impl Network {
         if base == self.layers.len().checked_sub(1) {
             return;
         }
-        let (from, shape) = match base.and_then(|b| Some((self.layers.get(b)?.name.clone(), *self.shapes.get(b)?))) {
-            Some(found) => found,
-            None => ("input".to_owned(), self.image),
-        };
+        let from = base.map_or_else(|| "input".to_owned(), |b| self.layers[b].name.clone());
+        let shape = self.shape(base);
         let name = self.unique(&format!("{from}.branch"));
         self.layers.push(Layer { name, op: LayerOp::Branch { from } });
         self.shapes.push(shape);

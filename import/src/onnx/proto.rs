@@ -1,5 +1,5 @@
-//! The messages of ONNX (onnx.proto, IR version 3 and later) that an import needs, with the field numbers of that file;
-//! fields that are not declared here are skipped by the decoder. Must never hold logic.
+//! The messages of ONNX (onnx.proto, IR version 3 and later) that an import needs, with the field
+//! numbers of that file; fields that are not declared here are skipped by the decoder.
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -68,7 +68,8 @@ pub(crate) struct NodeProto {
     pub(crate) metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// A setting of an operation. Graphs as attributes (loops, conditions) are skipped: no operation that has one is known.
+/// A setting of an operation. Graphs as attributes (loops, conditions) are skipped: no operation
+/// that has one is known.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct AttributeProto {
     #[prost(string, tag = "1")]

@@ -1,5 +1,6 @@
-//! `a x^2 + b x + c` with coefficients per layer, channel or element, and its arithmetic: in whatever way a network writes
-//! its quadratics, they come out in this form. Must never pass over a power above the second.
+//! `a x^2 + b x + c` with coefficients per layer, channel or element, and its arithmetic: in
+//! whatever way a network writes its quadratics, they come out in this form. A power above the
+//! second is refused.
 
 use beaa_ir::{Activation, Polynomial, Shape, Tensor};
 
@@ -16,7 +17,8 @@ impl Coefficient {
         Self(vec![value])
     }
 
-    /// A constant beside a feature map of `shape`, as coarse as its extents allow. The map must not grow by it.
+    /// A constant beside a feature map of `shape`, as coarse as its extents allow. The map must not
+    /// grow by it.
     pub(crate) fn of(constant: &Constant, shape: Shape, budget: &mut Budget) -> Checked<Self> {
         if let Some(value) = constant.single() {
             let rank = if matches!(shape, Shape::Map { .. }) { 4 } else { 2 };
@@ -32,10 +34,7 @@ impl Coefficient {
             [1, c, 1, 1] | [c, 1, 1] if matches!(shape, Shape::Map { .. }) => *c == channels,
             _ => false,
         };
-        match per_channel {
-            true => Ok(Self(constant.values.clone())),
-            false => Ok(Self(spread(constant, &dims, budget)?)),
-        }
+        if per_channel { Ok(Self(constant.values.clone())) } else { Ok(Self(spread(constant, &dims, budget)?)) }
     }
 
     /// Whether every number is `value`.
@@ -50,9 +49,9 @@ impl Coefficient {
     fn zip(&self, other: &Self, shape: Shape, f: impl Fn(f64, f64) -> f64) -> Self {
         let count = self.0.len().max(other.0.len());
         let at = |c: &Self, i: usize| match c.0.len() {
-            1 => c.0.first().copied().unwrap_or(0.0),
-            n if n == count => c.0.get(i).copied().unwrap_or(0.0),
-            n => c.0.get(i / (shape.len() / n.max(1)).max(1)).copied().unwrap_or(0.0),
+            1 => c.0[0],
+            n if n == count => c.0[i],
+            channels => c.0[i / (shape.len() / channels)],
         };
         Self((0..count).map(|i| f(at(self, i), at(other, i))).collect())
     }
@@ -64,7 +63,7 @@ impl Coefficient {
             Shape::Flat { features } => features,
         };
         match self.0.len() {
-            1 => Some(vec![self.0.first().copied().unwrap_or(0.0); channels]),
+            1 => Some(vec![self.0[0]; channels]),
             n if n == channels => Some(self.0.clone()),
             _ => None,
         }

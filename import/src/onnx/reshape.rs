@@ -1,5 +1,5 @@
-//! Operators that move or reduce extents: to a vector, to one number per channel, with zeros around. Must never reorder
-//! elements, nor mix those of different images.
+//! Operators that move or reduce extents: to a vector, to one number per channel, with zeros
+//! around. The order of elements stays, and no two images are mixed.
 
 use beaa_ir::{LayerOp, Shape};
 
@@ -14,31 +14,33 @@ use crate::error::{Checked, defect};
 
 const FLATTEN: &str = "flatten with `torch.flatten(x, 1)` or `x.view(x.size(0), -1)`";
 
-/// `Flatten`, `Reshape` and `Squeeze`, as far as they make vectors of feature maps or change nothing.
-pub(crate) fn reshape<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
+/// `Flatten`, `Reshape` and `Squeeze`, as far as they make vectors of feature maps or change
+/// nothing.
+pub(crate) fn reshape<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
     let x = inputs.value(0)?;
-    let target = match node.op_type.as_str() {
+    let reshaped = match node.op_type.as_str() {
         "Flatten" => match (Attributes::of(node, &["axis"])?.int("axis", 1), rank(x)) {
-            (1, _) | (-3, 4) | (-1, 2) => Target::Flat,
+            (1, _) | (-3, 4) | (-1, 2) => Reshaped::Vector,
             (axis, _) => return defect(format!("flattening from axis {axis}"), FLATTEN),
         },
         "Squeeze" => squeezed(x, &axes(node, inputs)?.unwrap_or_default())?,
         _ => {
             let copies = Attributes::of(node, &["allowzero"])?.int("allowzero", 0) == 0;
-            reshaped(x, &inputs.constant(1)?.values, copies, this.graph.batch)?
+            to_extents(x, &inputs.constant(1)?.values, copies, lowering.graph.batch)?
         }
     };
-    match (target, x.shape) {
-        (Target::Same, _) | (Target::Flat, Shape::Flat { .. }) => Ok(x.clone()),
-        (Target::Flat, Shape::Map { .. }) => flatten(this, node, x),
-        (Target::Map(map), Shape::Flat { .. }) => unflatten(this, x, map),
-        (Target::Map(_), Shape::Map { .. }) => defect("other extents for a feature map", FLATTEN),
+    match (reshaped, x.shape) {
+        (Reshaped::Unchanged, _) | (Reshaped::Vector, Shape::Flat { .. }) => Ok(x.clone()),
+        (Reshaped::Vector, Shape::Map { .. }) => flatten(lowering, node, x),
+        (Reshaped::Map(map), Shape::Flat { .. }) => unflatten(lowering, x, map),
+        (Reshaped::Map(_), Shape::Map { .. }) => defect("other extents for a feature map", FLATTEN),
     }
 }
 
-enum Target {
-    Same,
-    Flat,
+/// What a change of extents comes to.
+enum Reshaped {
+    Unchanged,
+    Vector,
     Map(Shape),
 }
 
@@ -56,19 +58,19 @@ fn extents(x: &Value) -> Vec<usize> {
     }
 }
 
-/// What `Reshape` to `dims` does, in which 0 copies an extent (if `copies`), one may be left open (-1), and the first must
-/// be the batch.
-fn reshaped(x: &Value, dims: &[f64], copies: bool, batch: Option<i64>) -> Checked<Target> {
-    let own = extents(x);
-    let elements: usize = own.iter().product();
-    let shown = || format!("extents {dims:?} for [batch, {own:?}]");
+/// What `Reshape` to `dims` does, in which 0 copies an extent (if `copies`), one may be left open
+/// (-1), and the first must be the batch.
+fn to_extents(x: &Value, dims: &[f64], copies: bool, batch: Option<i64>) -> Checked<Reshaped> {
+    let extents = extents(x);
+    let elements: usize = extents.iter().product();
+    let shown = || format!("extents {dims:?} for [batch, {extents:?}]");
     let Some((&first, rest)) = dims.split_first() else { return defect(shown(), FLATTEN) };
     let first_is_batch =
         first.is_nan() || (first == 0.0 && copies) || first == -1.0 || batch.is_some_and(|b| first == b as f64);
     let mut sizes = Vec::with_capacity(rest.len());
     for (k, &d) in rest.iter().enumerate() {
         match d {
-            0.0 if copies => sizes.push(own.get(k).copied()),
+            0.0 if copies => sizes.push(extents.get(k).copied()),
             -1.0 => sizes.push(None),
             d if d >= 1.0 && d.fract() == 0.0 && d <= elements as f64 => sizes.push(Some(d as usize)),
             _ => return defect(shown(), FLATTEN),
@@ -87,17 +89,17 @@ fn reshaped(x: &Value, dims: &[f64], copies: bool, batch: Option<i64>) -> Checke
     }
     let sizes: Vec<usize> = sizes.into_iter().map(|s| s.unwrap_or(elements / known)).collect();
     match sizes.as_slice() {
-        sizes if sizes == own => Ok(Target::Same),
-        [_] => Ok(Target::Flat),
-        &[channels, height, width] => Ok(Target::Map(Shape::Map { channels, height, width })),
+        sizes if sizes == extents => Ok(Reshaped::Unchanged),
+        [_] => Ok(Reshaped::Vector),
+        &[channels, height, width] => Ok(Reshaped::Map(Shape::Map { channels, height, width })),
         _ => defect(shown(), FLATTEN),
     }
 }
 
-fn squeezed(x: &Value, axes: &[i64]) -> Checked<Target> {
+fn squeezed(x: &Value, axes: &[i64]) -> Checked<Reshaped> {
     match (extents(x).as_slice(), sorted(axes, 4)?.as_slice()) {
-        ([_, 1, 1], [2, 3]) => Ok(Target::Flat),
-        (own, axes) => defect(format!("axes {axes:?} left out of [batch, {own:?}]"), FLATTEN),
+        ([_, 1, 1], [2, 3]) => Ok(Reshaped::Vector),
+        (extents, axes) => defect(format!("axes {axes:?} left out of [batch, {extents:?}]"), FLATTEN),
     }
 }
 
@@ -120,21 +122,21 @@ fn sorted(axes: &[i64], rank: i64) -> Checked<Vec<i64>> {
     Ok(sorted)
 }
 
-fn flatten<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, x: &Value) -> Checked<Value> {
-    let x = this.layer_of(node, 0, x)?;
+fn flatten<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, x: &Value) -> Checked<Value> {
+    let x = lowering.layer_of(node, Some(0), x)?;
     let shape = Shape::Flat { features: x.shape.len() };
-    let base = this.network.push(x.base, &names::of_layer(node, None), LayerOp::Flatten, shape)?;
-    Ok(Value { exclusive: true, ..Value::plain(base, shape) })
+    let base = lowering.network.push(x.base, &names::of_layer(node, None), LayerOp::Flatten, shape)?;
+    Ok(lowering.fresh(base))
 }
 
 /// A vector becomes a feature map only where it was that very map before.
-fn unflatten(this: &Lowering<'_>, x: &Value, map: Shape) -> Checked<Value> {
-    let layer = x.base.and_then(|b| Some((b, this.network.layers.get(b)?)));
-    let before = match layer {
-        Some((b, layer)) if layer.op == LayerOp::Flatten => match b.checked_sub(1) {
-            None => Some((None, this.network.image)),
-            Some(p) => this.network.shapes.get(p).map(|s| (Some(p), *s)),
-        },
+fn unflatten(lowering: &Lowering<'_>, x: &Value, map: Shape) -> Checked<Value> {
+    let layers = &lowering.network.layers;
+    let before = match x.base {
+        Some(b) if layers[b].op == LayerOp::Flatten => {
+            let base = b.checked_sub(1);
+            Some((base, lowering.network.shape(base)))
+        }
         _ => None,
     };
     match before {
@@ -144,7 +146,7 @@ fn unflatten(this: &Lowering<'_>, x: &Value, map: Shape) -> Checked<Value> {
 }
 
 /// `ReduceMean` over all rows and columns.
-pub(crate) fn mean<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
+pub(crate) fn mean<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
     let x = inputs.value(0)?;
     let keep = Attributes::of(node, &["axes", "keepdims", "noop_with_empty_axes"])?.int("keepdims", 1) != 0;
     let axes = sorted(&axes(node, inputs)?.unwrap_or_default(), rank(x) as i64)?;
@@ -152,18 +154,18 @@ pub(crate) fn mean<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, inputs: &In
         return defect(format!("a mean over axes {axes:?}"), "take means over rows and columns: `x.mean((2, 3))`");
     }
     let name = names::of_layer(node, None);
-    let x = this.padded_layer(node, inputs)?;
-    let (base, shape) = convolution::global_average(&mut this.network, &x, &name)?;
+    let x = lowering.padded_layer(node, inputs)?;
+    let base = convolution::global_average(&mut lowering.network, &x, &name)?;
     if keep {
-        return Ok(Value { exclusive: true, ..Value::plain(base, shape) });
+        return Ok(lowering.fresh(base));
     }
-    let shape = Shape::Flat { features: shape.len() };
-    let base = this.network.push(base, &format!("{name}.flatten"), LayerOp::Flatten, shape)?;
-    Ok(Value { exclusive: true, ..Value::plain(base, shape) })
+    let shape = Shape::Flat { features: lowering.network.shape(base).len() };
+    let base = lowering.network.push(base, &format!("{name}.flatten"), LayerOp::Flatten, shape)?;
+    Ok(lowering.fresh(base))
 }
 
 /// `Pad` with zeros around rows and columns.
-pub(crate) fn pad<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
+pub(crate) fn pad<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
     const REMEDY: &str = "pad rows and columns with zeros, or use the padding of the convolution";
     let a = Attributes::of(node, &["mode", "pads", "value"])?;
     let x = inputs.value(0)?;
@@ -172,7 +174,7 @@ pub(crate) fn pad<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inp
     if mode != "constant" || value != 0.0 || rank(x) != 4 {
         return defect(format!("`{mode}` padding with {value}"), REMEDY);
     }
-    let given = match a.ints("pads") {
+    let widths = match a.ints("pads") {
         Some(pads) => pads.to_vec(),
         None => inputs.constant(1)?.integers()?,
     };
@@ -184,26 +186,26 @@ pub(crate) fn pad<'g>(this: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inp
     for (k, axis) in axes.iter().enumerate() {
         let axis = if *axis < 0 { axis + 4 } else { *axis };
         for (side, at) in [(0, k), (1, k + axes.len())] {
-            let number = given.get(at).and_then(|&p| usize::try_from(p).ok()).filter(|&p| p < 1 << 16);
+            let number = widths.get(at).and_then(|&p| usize::try_from(p).ok()).filter(|&p| p < 1 << 16);
             match (axis, number) {
                 (2 | 3, Some(p)) => pads[2 * side + axis as usize - 2] = p,
                 (0 | 1, Some(0)) => {}
-                _ => return defect(format!("padding {given:?} of axes {axes:?}"), REMEDY),
+                _ => return defect(format!("padding {widths:?} of axes {axes:?}"), REMEDY),
             }
         }
     }
-    let inner = this.padded_layer(node, inputs)?;
+    let inner = lowering.padded_layer(node, inputs)?;
     let pads = std::array::from_fn(|i| inner.pads[i] + pads[i]);
     Ok(Value { pads, exclusive: false, ..inner })
 }
 
-/// The extents of a value, the batch open.
-pub(crate) fn shape_of(x: &Value, node: &NodeProto) -> Checked<Constant> {
+/// `Shape`: the extents of a value, the batch open.
+pub(crate) fn shape_of(node: &NodeProto, inputs: &Inputs<'_>) -> Checked<Constant> {
     let a = Attributes::of(node, &["start", "end"])?;
     let mut all = vec![f64::NAN];
-    all.extend(extents(x).iter().map(|&d| d as f64));
+    all.extend(extents(inputs.value(0)?).iter().map(|&d| d as f64));
     let rank = all.len() as i64;
-    let place = |v: i64| usize::try_from(if v < 0 { v.saturating_add(rank) } else { v }.clamp(0, rank)).unwrap_or(0);
-    let (start, end) = (place(a.int("start", 0)), place(a.int("end", rank)));
-    Ok(Constant::list(all.get(start..end).unwrap_or_default().to_vec()))
+    let position = |v: i64| (if v < 0 { v.saturating_add(rank) } else { v }).clamp(0, rank) as usize;
+    let (start, end) = (position(a.int("start", 0)), position(a.int("end", rank)));
+    Ok(Constant::list(all[start..end.max(start)].to_vec()))
 }

@@ -1,5 +1,5 @@
-//! The geometry of convolutions and poolings: where their windows lie and what comes out. Must never let a size through
-//! that could overflow.
+//! The geometry of convolutions and poolings: where their windows lie and what comes out. Sizes,
+//! steps and paddings are bounded, so that no sum or product of them overflows.
 
 use beaa_ir::{Shape, Tensor};
 
@@ -10,8 +10,15 @@ use crate::error::{Checked, defect};
 /// Sizes of windows, steps and paddings beyond this are refused.
 const MAX_SIZE: i64 = 1 << 16;
 
-/// The weights of a convolution, `[out, in / groups, rows, columns]`, and its bias.
-pub(crate) type Weights = (Constant, Option<Tensor>);
+/// The weights of a convolution.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Filter {
+    /// `[out][in / groups][row][column]`.
+    pub(crate) kernel: Constant,
+    /// `[out]`.
+    pub(crate) bias: Option<Tensor>,
+    pub(crate) groups: usize,
+}
 
 /// Where the windows of a convolution or pooling lie, each pair as rows and columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +31,8 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// From the attributes of a node on a feature map of `shape`, with `outer` zeros already around it.
+    /// From the attributes of a node on a feature map of `shape`, with `outer` zeros already around
+    /// it.
     pub(crate) fn of(a: Attributes<'_>, kernel: Option<[usize; 2]>, shape: Shape, outer: [usize; 4]) -> Checked<Self> {
         let pair = |name: &str| match a.ints(name) {
             None => Ok(None),
@@ -41,18 +49,19 @@ impl Window {
         };
         let stride = pair("strides")?.unwrap_or([1; 2]);
         let dilation = pair("dilations")?.unwrap_or([1; 2]);
-        let own = match (a.text("auto_pad").unwrap_or("NOTSET"), a.ints("pads")) {
+        let window = Self { kernel, stride, dilation, pads: outer };
+        let inner = match (a.text("auto_pad").unwrap_or("NOTSET"), a.ints("pads")) {
             ("NOTSET" | "", None) | ("VALID", _) => [0; 4],
             ("NOTSET" | "", Some(&[t, l, b, r])) if [t, l, b, r].iter().all(|p| (0..=MAX_SIZE).contains(p)) => {
                 [t as usize, l as usize, b as usize, r as usize]
             }
-            (mode @ ("SAME_UPPER" | "SAME_LOWER"), _) => same(mode, shape, outer, kernel, stride, dilation)?,
+            (mode @ ("SAME_UPPER" | "SAME_LOWER"), _) => window.same(mode, shape)?,
             (mode, pads) => {
                 return defect(format!("`auto_pad` {mode} with `pads` {pads:?}"), "use four numbers of zeros");
             }
         };
-        let pads = std::array::from_fn(|i| own[i] + outer[i]);
-        Ok(Self { kernel, stride, dilation, pads })
+        let pads = std::array::from_fn(|i| inner[i] + outer[i]);
+        Ok(Self { pads, ..window })
     }
 
     /// The shape of the result.
@@ -69,17 +78,35 @@ impl Window {
 
     fn positions(&self, axis: usize, size: usize) -> Checked<usize> {
         let padded = size + self.pads[axis] + self.pads[axis + 2];
-        match padded.checked_sub(self.reach(axis)) {
-            Some(room) => Ok(room / self.stride[axis] + 1),
+        match padded.checked_sub(self.extent(axis)) {
+            Some(travel) => Ok(travel / self.stride[axis] + 1),
             None => defect(
-                format!("a window of {} on {padded} rows or columns", self.reach(axis)),
+                format!("a window of {} on {padded} rows or columns", self.extent(axis)),
                 "use a window that fits into the feature map",
             ),
         }
     }
 
-    pub(crate) fn reach(&self, axis: usize) -> usize {
+    /// Rows or columns from the first to the last that a window reads.
+    pub(crate) fn extent(&self, axis: usize) -> usize {
         (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// The padding with which an output has as many elements as the input has steps (ONNX
+    /// `auto_pad`), beside the zeros that are around the input already.
+    fn same(&self, mode: &str, shape: Shape) -> Checked<[usize; 4]> {
+        let Shape::Map { height, width, .. } = shape else {
+            return defect(format!("an input of {shape} numbers"), "use it on feature maps");
+        };
+        let mut pads = [0; 4];
+        for (axis, size) in [height, width].into_iter().enumerate() {
+            let size = size + self.pads[axis] + self.pads[axis + 2];
+            let steps = size.div_ceil(self.stride[axis]).max(1) - 1;
+            let total = (steps * self.stride[axis] + self.extent(axis)).saturating_sub(size);
+            let (less, more) = (total / 2, total.div_ceil(2));
+            (pads[axis], pads[axis + 2]) = if mode == "SAME_UPPER" { (less, more) } else { (more, less) };
+        }
+        Ok(pads)
     }
 
     /// The kernel and the padding that do the same with as much padding on either side.
@@ -100,7 +127,7 @@ impl Window {
         let &[outs, ins, rows, columns] = weight.dims.as_slice() else {
             return defect(format!("a kernel of extents {:?}", weight.dims), "use a two-dimensional convolution");
         };
-        let size = |k: usize, own: usize| own + (before[k] + after[k]) / self.dilation[k];
+        let size = |k: usize, inner: usize| inner + (before[k] + after[k]) / self.dilation[k];
         let (high, wide) = (size(0, rows), size(1, columns));
         let [first_row, first_column] = std::array::from_fn(|k| before[k] / self.dilation[k]);
         let count = [outs, ins, high, wide].iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
@@ -110,49 +137,25 @@ impl Window {
         let mut values = vec![0.0; count];
         for (i, v) in weight.values.iter().enumerate() {
             let (plane, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
-            if let Some(place) = values.get_mut((plane * high + row + first_row) * wide + column + first_column) {
-                *place = *v;
-            }
+            values[(plane * high + row + first_row) * wide + column + first_column] = *v;
         }
         Ok((Constant { dims: vec![outs, ins, high, wide], values, integer: false }, padding))
     }
 }
 
-/// The padding with which an output has as many elements as the input has steps (ONNX `auto_pad`).
-fn same(
-    mode: &str,
-    shape: Shape,
-    outer: [usize; 4],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-) -> Checked<[usize; 4]> {
-    let Shape::Map { height, width, .. } = shape else {
-        return defect(format!("an input of {shape} numbers"), "use it on feature maps");
-    };
-    let mut pads = [0; 4];
-    for (axis, size) in [height, width].into_iter().enumerate() {
-        let size = size + outer[axis] + outer[axis + 2];
-        let reach = (kernel[axis] - 1) * dilation[axis] + 1;
-        let total = ((size.div_ceil(stride[axis]).max(1) - 1) * stride[axis] + reach).saturating_sub(size);
-        let (less, more) = (total / 2, total.div_ceil(2));
-        (pads[axis], pads[axis + 2]) = if mode == "SAME_UPPER" { (less, more) } else { (more, less) };
-    }
-    Ok(pads)
-}
-
 /// A depthwise kernel of one weight 1 per channel.
-pub(crate) fn identity(channels: usize) -> Checked<Weights> {
+pub(crate) fn identity(channels: usize) -> Checked<Filter> {
     depthwise(channels, [1; 2], 1.0)
 }
 
 /// A depthwise kernel of `weight` everywhere.
-pub(crate) fn depthwise(channels: usize, [rows, columns]: [usize; 2], weight: f64) -> Checked<Weights> {
+pub(crate) fn depthwise(channels: usize, [rows, columns]: [usize; 2], weight: f64) -> Checked<Filter> {
     let count = channels.checked_mul(rows).and_then(|n| n.checked_mul(columns)).filter(|&n| n <= 1 << 24);
     match count {
         Some(n) => {
             let dims = vec![channels, 1, rows, columns];
-            Ok((Constant { dims, values: vec![weight; n], integer: false }, None))
+            let kernel = Constant { dims, values: vec![weight; n], integer: false };
+            Ok(Filter { kernel, bias: None, groups: channels })
         }
         None => defect(format!("a window of {rows} x {columns}"), "use a smaller window"),
     }

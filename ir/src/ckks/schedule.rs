@@ -21,6 +21,8 @@ pub struct MemoryModel {
     pub chunk: usize,
     /// Whether fused parts read the input where it lies, a tile at a time; otherwise it is expanded whole.
     pub input_in_place: bool,
+    /// Whether the weights of all steps stay in the form that kernels read; otherwise they take it while a step runs.
+    pub arranged_weights_kept: bool,
 }
 
 /// Steps `first..=last`, run as one; a value is freed after the part that reads it last.
@@ -221,7 +223,8 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
     let key = shape.key_primes.saturating_sub(1).max(1) * shape.key_primes * 2;
     let uses_key = shape.steps.iter().any(|s| s.kind == StepKind::Relinearise);
     let entries: usize = shape.steps.iter().map(|s| s.entries).sum();
-    let fixed_bytes = entries as u64 * WEIGHT.0 + if uses_key { bytes(shape, key) } else { 0 };
+    let each = WEIGHT.0 + if memory.arranged_weights_kept { WEIGHT.1 } else { 0 };
+    let fixed_bytes = entries as u64 * each + if uses_key { bytes(shape, key) } else { 0 };
     let mut live = stored(0);
     let mut peak = live;
     for part in &mut parts {
@@ -266,7 +269,8 @@ fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bo
             let scratch = (memory.threads * tile * memory.tile) as u64 * WORD;
             // Biases as residues of every limb; weights as kernels read them.
             let biases = (result.len * result.limbs) as u64 * WORD;
-            scratch + biases + steps.iter().map(|s| s.entries as u64 * WEIGHT.1).sum::<u64>()
+            let entries = if memory.arranged_weights_kept { 0 } else { steps.iter().map(|s| s.entries).sum() };
+            scratch + biases + entries as u64 * WEIGHT.1
         }
     }
 }

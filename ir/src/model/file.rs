@@ -130,31 +130,16 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut layers = Vec::with_capacity(model.layers().len());
     for layer in model.layers() {
-        let mut put = |what: &str, t: &Tensor| {
+        for (what, t) in layer.op.tensors() {
             let bytes = t.data().iter().flat_map(|v| v.to_le_bytes()).collect();
             tensors.push((format!("{}.{what}", layer.name), t.shape().to_vec(), bytes));
-        };
+        }
         let op = match &layer.op {
             LayerOp::Conv2d(c) => {
-                put("weight", &c.weight);
-                if let Some(b) = &c.bias {
-                    put("bias", b);
-                }
                 OpEntry::Conv2d { stride: c.stride, padding: c.padding, dilation: c.dilation, groups: c.groups }
             }
-            LayerOp::Linear(l) => {
-                put("weight", &l.weight);
-                if let Some(b) = &l.bias {
-                    put("bias", b);
-                }
-                OpEntry::Linear
-            }
-            LayerOp::BatchNorm { gamma, beta, mean, var, eps } => {
-                for (what, t) in [("gamma", gamma), ("beta", beta), ("mean", mean), ("var", var)] {
-                    put(what, t);
-                }
-                OpEntry::BatchNorm { eps: *eps }
-            }
+            LayerOp::Linear(_) => OpEntry::Linear,
+            LayerOp::BatchNorm { eps, .. } => OpEntry::BatchNorm { eps: *eps },
             LayerOp::AvgPool(p) => OpEntry::AvgPool(p.clone()),
             LayerOp::Flatten => OpEntry::Flatten,
             LayerOp::Add { with } => OpEntry::Add { with: with.clone() },
@@ -163,12 +148,7 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
                 let function = match function {
                     Activation::Relu => FunctionEntry::Relu,
                     Activation::Square => FunctionEntry::Square,
-                    Activation::Polynomial(p) => {
-                        for (what, t) in [("a", &p.a), ("b", &p.b), ("c", &p.c)] {
-                            put(what, t);
-                        }
-                        FunctionEntry::Polynomial
-                    }
+                    Activation::Polynomial(_) => FunctionEntry::Polynomial,
                 };
                 OpEntry::Activation { function, range: *range }
             }

@@ -264,6 +264,25 @@ pub struct Pool2d {
 }
 
 impl LayerOp {
+    /// Returns the layer's tensors, each with its name in the file format.
+    pub fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
+        let mut tensors = Vec::new();
+        match self {
+            Self::Conv2d(Conv2d { weight, bias, .. }) | Self::Linear(Linear { weight, bias }) => {
+                tensors.push(("weight", weight));
+                tensors.extend(bias.iter().map(|bias| ("bias", bias)));
+            }
+            Self::BatchNorm { gamma, beta, mean, var, .. } => {
+                tensors.extend([("gamma", gamma), ("beta", beta), ("mean", mean), ("var", var)]);
+            }
+            Self::Activation { function: Activation::Polynomial(p), .. } => {
+                tensors.extend([("a", &p.a), ("b", &p.b), ("c", &p.c)]);
+            }
+            Self::AvgPool(_) | Self::Flatten | Self::Add { .. } | Self::Branch { .. } | Self::Activation { .. } => {}
+        }
+        tensors
+    }
+
     /// The name of this kind in the file format.
     pub fn kind(&self) -> &'static str {
         match self {

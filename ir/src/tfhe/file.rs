@@ -78,7 +78,7 @@ pub fn program_hash(program: &Program) -> String {
 
 /// Writes the client's side of a program.
 pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
-    container::write(path, Kind::Signature, file, 0, |_| Ok(()))
+    container::write(path, Kind::TfheSignature, file, 0, |_| Ok(()))
 }
 
 /// Reads and checks the client's side of a program, from its own file or from the program's.
@@ -86,7 +86,7 @@ pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     if container::kind(path)? == Some(Kind::TfheProgram) {
         return Ok(SignatureFile::from(&load_program(path)?));
     }
-    let file = container::open::<SignatureFile>(path, Kind::Signature)?.header;
+    let file = container::open::<SignatureFile>(path, Kind::TfheSignature)?.header;
     check_signature(&file.signature)?;
     Ok(file)
 }

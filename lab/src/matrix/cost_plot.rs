@@ -5,16 +5,16 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::plots::{COLOURS, GRID, INK, words};
 use super::table::Summary;
+use crate::report::style::{COLOURS, GRID, INK};
 
 /// Height of a line of the legend.
 const LINE: u32 = 17;
 
 /// The plot; none if fewer than two cells were run encrypted.
 pub(super) fn cost(s: &Summary) -> Result<Option<String>> {
-    let measured = |c: &super::table::Cell| {
-        Some((words(c), c.milliseconds_per_image.as_ref()?.mean, 100.0 * c.encrypted.as_ref()?.mean))
+    let measured = |c: &super::table::TableCell| {
+        Some((c.words(), c.milliseconds_per_image.as_ref()?.mean, 100.0 * c.encrypted.as_ref()?.mean))
     };
     let marks: Vec<(String, f64, f64)> = s.cells.iter().filter_map(measured).collect();
     let span = |pick: fn(&(String, f64, f64)) -> f64| {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use beaa_datasets::Images;
 use beaa_ir::ckks::{Program, program_hash};
+use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +11,9 @@ use crate::Reporter;
 use crate::metrics::{accuracy, agreeing, largest_difference, predictions};
 use crate::model_images::normalise;
 
-/// Figures of one encrypted run.
+/// What one encrypted run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Encrypted {
+pub struct EncryptedFigures {
     /// Test images encrypted.
     pub images: usize,
     /// Of the decrypted results on these, 0..1.
@@ -45,7 +46,7 @@ pub(super) fn measure(
     images: &Images,
     student: &[Vec<f32>],
     reporter: &dyn Reporter,
-) -> Result<Encrypted> {
+) -> Result<EncryptedFigures> {
     let signature = program.signature();
     let parameters = &signature.parameters;
     let images = images.take(parameters.degree);
@@ -63,7 +64,7 @@ pub(super) fn measure(
     let in_clear = predictions(student);
     let right = |p: &[usize]| accuracy(p, images.labels()).unwrap_or(0.0);
     let primes = || parameters.moduli.iter().chain(&parameters.special);
-    Ok(Encrypted {
+    Ok(EncryptedFigures {
         images: images.len(),
         accuracy: right(&predicted),
         clear: right(&in_clear),
@@ -74,7 +75,7 @@ pub(super) fn measure(
         threads: rayon::current_num_threads(),
         degree: parameters.degree,
         limbs: parameters.moduli.len(),
-        log2_qp: primes().map(|&q| (q as f64).log2()).sum(),
+        log2_qp: log2_product(primes()),
         security_bits: parameters.security,
     })
 }

@@ -11,11 +11,11 @@ mod spec;
 mod statistics;
 mod table;
 
-pub use encrypted_run::Encrypted;
+pub use encrypted_run::EncryptedFigures;
 pub use plots::plots;
-pub use results::{Outcome, Row, Store};
-pub use run_filter::Only;
+pub use results::{ResultRow, Results, RunOutcome};
+pub use run_filter::RunFilter;
 pub use runner::{Runner, finished_rows};
-pub use spec::{Axis, Comparison, Matrix, Planned, Variation};
-pub use statistics::Figures;
-pub use table::{Cell, Difference, Summary, markdown, summarise};
+pub use spec::{Axis, AxisVariation, Comparison, Matrix, PlannedRun};
+pub use statistics::Spread;
+pub use table::{Difference, Summary, TableCell, markdown, summarise};

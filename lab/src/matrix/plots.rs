@@ -6,19 +6,14 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::cost_plot::cost;
-use super::statistics::Figures;
-use super::table::{Cell, Summary};
-
-/// Readable on white and on black.
-pub(super) const INK: RGBColor = RGBColor(120, 120, 120);
-pub(super) const GRID: RGBColor = RGBColor(190, 190, 190);
-pub(super) const COLOURS: [RGBColor; 4] =
-    [RGBColor(31, 119, 180), RGBColor(214, 96, 39), RGBColor(44, 140, 80), RGBColor(148, 103, 189)];
+use super::statistics::Spread;
+use super::table::{Summary, TableCell, axis_word};
+use crate::report::style::{COLOURS, GRID, INK};
 
 /// One labelled row of a plot: marks with a colour's index, mean with least and most, in per cent.
 struct Line {
     label: String,
-    marks: Vec<(usize, Figures)>,
+    marks: Vec<(usize, Spread)>,
 }
 
 /// `(file name, SVG)` of every plot that the summary allows.
@@ -37,7 +32,8 @@ pub fn plots(s: &Summary) -> Result<Vec<(&'static str, String)>> {
         .iter()
         .filter_map(|d| {
             let rest: Vec<&str> = d.labels.iter().map(|l| l.1.as_str()).collect();
-            let label = format!("{} − {}: {}", side(&d.axis, &d.of), side(&d.axis, &d.against), rest.join(", "));
+            let label =
+                format!("{} − {}: {}", axis_word(&d.axis, &d.of), axis_word(&d.axis, &d.against), rest.join(", "));
             Some(Line { label, marks: vec![(1, d.student?)] })
         })
         .collect();
@@ -51,19 +47,9 @@ pub fn plots(s: &Summary) -> Result<Vec<(&'static str, String)>> {
     Ok(all)
 }
 
-/// Names that say little alone get their axis.
-fn side(axis: &str, name: &str) -> String {
-    if matches!(name, "on" | "off") { format!("{axis} {name}") } else { name.to_owned() }
-}
-
-/// What a cell is.
-pub(super) fn words(cell: &Cell) -> String {
-    cell.labels.iter().map(|(a, v)| side(a, v)).collect::<Vec<_>>().join(", ")
-}
-
-fn accuracy(cell: &Cell) -> Line {
+fn accuracy(cell: &TableCell) -> Line {
     let marks = [cell.teacher, cell.student, cell.encrypted].into_iter().enumerate();
-    Line { label: words(cell), marks: marks.filter_map(|(i, f)| Some((i, f?))).collect() }
+    Line { label: cell.words(), marks: marks.filter_map(|(i, f)| Some((i, f?))).collect() }
 }
 
 /// One row for each line, the first on top.
@@ -138,9 +124,9 @@ mod tests {
     #[test]
     fn plots_are_whole_and_finite() {
         let (matrix, rows) = example();
-        let made = plots(&summarise(&matrix, &rows.iter().collect::<Vec<_>>())).unwrap();
-        assert_eq!(made.iter().map(|p| p.0).collect::<Vec<_>>(), ["accuracy.svg", "differences.svg", "cost.svg"]);
-        for (_, svg) in &made {
+        let plotted = plots(&summarise(&matrix, &rows.iter().collect::<Vec<_>>())).unwrap();
+        assert_eq!(plotted.iter().map(|p| p.0).collect::<Vec<_>>(), ["accuracy.svg", "differences.svg", "cost.svg"]);
+        for (_, svg) in &plotted {
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
             assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.contains("element"), "{svg}");
         }

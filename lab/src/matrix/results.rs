@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::encrypted_run::Encrypted;
+use super::encrypted_run::EncryptedFigures;
 use crate::{Reporter, files};
 
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct ResultRow {
     /// Hash of the resolved configuration.
     pub key: String,
     /// Axis to variation.
     pub labels: BTreeMap<String, String>,
     /// How the run ended, with its figures.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// Checksum of the data set.
     pub data: String,
     /// Of the program that ran.
@@ -31,13 +31,13 @@ pub struct Row {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ended", rename_all = "snake_case")]
-pub enum Outcome {
+pub enum RunOutcome {
     /// Trained, compiled and run on ciphertexts.
     Done {
         /// Accuracy of the student on the same test images in clear, 0..1.
         student: f64,
-        /// Figures of the encrypted run.
-        encrypted: Box<Encrypted>,
+        /// What the encrypted run measured.
+        encrypted: Box<EncryptedFigures>,
     },
     /// Training left the finite numbers.
     Diverged {
@@ -53,31 +53,31 @@ pub enum Outcome {
     },
 }
 
-impl Row {
+impl ResultRow {
     /// What the student has in clear, if it was trained to the end.
     pub fn student(&self) -> Option<f64> {
         match &self.outcome {
-            Outcome::Done { student, .. } | Outcome::NotCompiled { student, .. } => Some(*student),
-            Outcome::Diverged { .. } => None,
+            RunOutcome::Done { student, .. } | RunOutcome::NotCompiled { student, .. } => Some(*student),
+            RunOutcome::Diverged { .. } => None,
         }
     }
 
     /// The figures of the encrypted run, if there was one.
-    pub fn encrypted(&self) -> Option<&Encrypted> {
+    pub fn encrypted(&self) -> Option<&EncryptedFigures> {
         match &self.outcome {
-            Outcome::Done { encrypted, .. } => Some(encrypted),
+            RunOutcome::Done { encrypted, .. } => Some(encrypted),
             _ => None,
         }
     }
 }
 
 /// `results.jsonl` of an output folder.
-pub struct Store {
+pub struct Results {
     path: PathBuf,
-    rows: Vec<Row>,
+    rows: Vec<ResultRow>,
 }
 
-impl Store {
+impl Results {
     /// Where the rows are.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join("results.jsonl")
@@ -107,12 +107,12 @@ impl Store {
     }
 
     /// The rows so far.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[ResultRow] {
         &self.rows
     }
 
     /// Adds a row. The file is complete before and after: it is written anew under another name and renamed.
-    pub fn add(&mut self, row: Row) -> Result<()> {
+    pub fn add(&mut self, row: ResultRow) -> Result<()> {
         self.rows.retain(|r| r.key != row.key);
         self.rows.push(row);
         let lines = self.rows.iter().map(serde_json::to_string).collect::<std::result::Result<Vec<_>, _>>()?;
@@ -128,26 +128,26 @@ mod tests {
     #[test]
     fn rows_survive_a_damaged_line() {
         let folder = tempfile::tempdir().unwrap();
-        let row = |key: &str| Row {
+        let row = |key: &str| ResultRow {
             key: key.to_owned(),
             labels: BTreeMap::new(),
-            outcome: Outcome::Diverged { message: "m".to_owned() },
+            outcome: RunOutcome::Diverged { message: "m".to_owned() },
             data: String::new(),
             version: String::new(),
             teacher: None,
             seconds: 1.5,
         };
-        let mut store = Store::open(folder.path(), &Quiet).unwrap();
-        store.add(row("a")).unwrap();
-        store.add(row("b")).unwrap();
-        store.add(row("a")).unwrap();
-        let path = Store::path(folder.path());
+        let mut results = Results::open(folder.path(), &Quiet).unwrap();
+        results.add(row("a")).unwrap();
+        results.add(row("b")).unwrap();
+        results.add(row("a")).unwrap();
+        let path = Results::path(folder.path());
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
         std::fs::write(&path, text + "{\"key\": \"c").unwrap();
-        let mut store = Store::open(folder.path(), &Quiet).unwrap();
-        assert_eq!(store.rows(), [row("b"), row("a")]);
-        store.add(row("d")).unwrap();
-        assert_eq!(Store::open(folder.path(), &Quiet).unwrap().rows().len(), 3);
+        let mut results = Results::open(folder.path(), &Quiet).unwrap();
+        assert_eq!(results.rows(), [row("b"), row("a")]);
+        results.add(row("d")).unwrap();
+        assert_eq!(Results::open(folder.path(), &Quiet).unwrap().rows().len(), 3);
     }
 }

@@ -4,14 +4,14 @@ use std::str::FromStr;
 
 use anyhow::Result;
 
-use super::spec::{Matrix, Planned};
+use super::spec::{Matrix, PlannedRun};
 use crate::error::bad_setting;
 
 /// `activation=element,seed=1`: every condition holds; `activation=element|channel`: either.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Only(Vec<(String, Vec<String>)>);
+pub struct RunFilter(Vec<(String, Vec<String>)>);
 
-impl FromStr for Only {
+impl FromStr for RunFilter {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -25,13 +25,13 @@ impl FromStr for Only {
     }
 }
 
-impl Only {
-    fn matches(&self, run: &Planned) -> bool {
+impl RunFilter {
+    fn matches(&self, run: &PlannedRun) -> bool {
         self.0.iter().all(|(axis, names)| run.labels.iter().any(|(a, v)| a == axis && names.contains(v)))
     }
 
     /// The runs of `matrix` that meet one of `filters`, all without filters; an error if a word is unknown or none is left.
-    pub fn select<'a>(filters: &[Self], matrix: &'a Matrix) -> Result<Vec<&'a Planned>> {
+    pub fn select<'a>(filters: &[Self], matrix: &'a Matrix) -> Result<Vec<&'a PlannedRun>> {
         for (axis, names) in filters.iter().flat_map(|f| &f.0) {
             let known = matrix.axes.iter().find(|a| a.name == *axis).ok_or_else(|| {
                 let there: Vec<&str> = matrix.axes.iter().map(|a| a.name.as_str()).collect();
@@ -43,12 +43,12 @@ impl Only {
                 return Err(bad_setting(format!("--only: axis {axis} has no `{name}`; it has {there}")));
             }
         }
-        let chosen = |run: &&Planned| filters.is_empty() || filters.iter().any(|f| f.matches(run));
-        let runs: Vec<&Planned> = matrix.runs.iter().filter(chosen).collect();
-        match runs.is_empty() {
-            true => Err(bad_setting("--only: no run meets all conditions; name an axis once, `a=x|y` for either")),
-            false => Ok(runs),
+        let chosen = |run: &&PlannedRun| filters.is_empty() || filters.iter().any(|f| f.matches(run));
+        let runs: Vec<&PlannedRun> = matrix.runs.iter().filter(chosen).collect();
+        if runs.is_empty() {
+            return Err(bad_setting("--only: no run meets all conditions; name an axis once, `a=x|y` for either"));
         }
+        Ok(runs)
     }
 }
 
@@ -60,8 +60,8 @@ mod tests {
         let text = r#"{"name": "m", "base": {}, "axes": [{"name": "seed", "path": "seed", "values": [1, 2, 3]},
             {"name": "activation", "path": "student.activation", "values": ["element", "square"]}]}"#;
         let matrix = Matrix::parse(text, None).unwrap();
-        let filters: Vec<Only> = filters.iter().map(|f| f.parse().unwrap()).collect();
-        Ok(Only::select(&filters, &matrix)?.len())
+        let filters: Vec<RunFilter> = filters.iter().map(|f| f.parse().unwrap()).collect();
+        Ok(RunFilter::select(&filters, &matrix)?.len())
     }
 
     #[test]
@@ -77,6 +77,10 @@ mod tests {
         for (filter, part) in [("sead=1", "seed, activation"), ("seed=9", "1, 2, 3"), ("seed=1,seed=2", "no run")] {
             assert!(count(&[filter]).unwrap_err().to_string().contains(part));
         }
-        assert!("seed".parse::<Only>().is_err() && "=1".parse::<Only>().is_err() && "seed=".parse::<Only>().is_err());
+        assert!(
+            "seed".parse::<RunFilter>().is_err()
+                && "=1".parse::<RunFilter>().is_err()
+                && "seed=".parse::<RunFilter>().is_err()
+        );
     }
 }

@@ -10,8 +10,8 @@ use beaa_datasets::{Dataset, Images, SourceSpec, Split};
 use beaa_ir::Model;
 
 use super::encrypted_run;
-use super::results::{Outcome, Row};
-use super::spec::{Planned, teachers};
+use super::results::{ResultRow, RunOutcome};
+use super::spec::{PlannedRun, teacher_experiment};
 use crate::error::bad_input;
 use crate::metrics::{accuracy, predictions};
 use crate::model_images::training_images;
@@ -34,7 +34,7 @@ impl<'a> Runner<'a> {
 
     /// Does the run and gives its row; divergence and networks that do not compile are results, all else is an error.
     /// After Ctrl-C the error has exit code 130, and the next call goes on where this one stopped.
-    pub fn run(&mut self, planned: &Planned) -> Result<Row> {
+    pub fn run(&mut self, planned: &PlannedRun) -> Result<ResultRow> {
         let spec = &planned.experiment.train.literal().data.source;
         let dataset = match self.open.take() {
             Some((open, dataset)) if open == *spec => dataset,
@@ -46,11 +46,11 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn row(planned: &Planned, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<Row> {
-    let mut row = Row {
+fn row(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<ResultRow> {
+    let mut row = ResultRow {
         key: planned.key.clone(),
         labels: planned.labels.iter().cloned().collect(),
-        outcome: Outcome::Diverged { message: String::new() },
+        outcome: RunOutcome::Diverged { message: String::new() },
         data: dataset.checksum(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         teacher: None,
@@ -63,7 +63,7 @@ fn row(planned: &Planned, dataset: &Dataset, folder: &Path, reporter: &dyn Repor
     });
     match ended {
         Ok((outcome, seconds)) => (row.outcome, row.seconds) = (outcome, seconds),
-        Err(error) => row.outcome = Outcome::Diverged { message: diverged(error)? },
+        Err(error) => row.outcome = RunOutcome::Diverged { message: diverged(error)? },
     }
     Ok(row)
 }
@@ -80,9 +80,9 @@ fn diverged(error: anyhow::Error) -> Result<String> {
 }
 
 /// The teacher of the output folder, trained if it is not there.
-fn teacher(planned: &Planned, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<Model> {
-    let place = RunFolder::new(&folder.join("teachers").join(&planned.teacher));
-    let file = place.file("teacher.safetensors");
+fn teacher(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<Model> {
+    let target_folder = RunFolder::new(&folder.join("teachers").join(&planned.teacher));
+    let file = target_folder.file("teacher.safetensors");
     if file.exists() {
         let model = beaa_ir::load_model(&file)?;
         // The folder's name says the configuration, this says the images.
@@ -91,24 +91,24 @@ fn teacher(planned: &Planned, dataset: &Dataset, folder: &Path, reporter: &dyn R
             return Ok(model);
         }
         reporter.note(&format_args!("{}: trained on other images, training it again", file.display()));
-        files::remove_folder(place.path())?;
+        files::remove_folder(target_folder.path())?;
     }
-    let resume = place.file("checkpoints").exists();
-    let model = run_folder::teach(&teachers(planned)?, dataset, &place, resume, reporter)?;
-    files::remove_folder(&place.file("checkpoints"))?;
+    let resume = target_folder.file("checkpoints").exists();
+    let model = run_folder::teach(&teacher_experiment(planned)?, dataset, &target_folder, resume, reporter)?;
+    files::remove_folder(&target_folder.file("checkpoints"))?;
     Ok(model)
 }
 
 fn student(
-    planned: &Planned,
+    planned: &PlannedRun,
     dataset: &Dataset,
     teacher: &Model,
     folder: &Path,
     reporter: &dyn Reporter,
-) -> Result<(Outcome, f64)> {
-    let place = RunFolder::new(&folder.join("students").join(&planned.key));
-    let resume = place.file("checkpoints").exists();
-    let trained = run_folder::distil(&planned.experiment, dataset, teacher, &place, resume, reporter)?.trained;
+) -> Result<(RunOutcome, f64)> {
+    let target_folder = RunFolder::new(&folder.join("students").join(&planned.key));
+    let resume = target_folder.file("checkpoints").exists();
+    let trained = run_folder::distil(&planned.experiment, dataset, teacher, &target_folder, resume, reporter)?.trained;
     reporter.check_interrupted("training; the models are saved")?;
     let literal = planned.experiment.train.literal();
     let images = test_images(planned, dataset);
@@ -119,23 +119,23 @@ fn student(
     let outcome = match compile_for(&trained.student, &planned.experiment.compile, &samples) {
         Ok(compiled) => {
             let encrypted = Box::new(encrypted_run::measure(&compiled.program, &images, &logits, reporter)?);
-            Outcome::Done { student, encrypted }
+            RunOutcome::Done { student, encrypted }
         }
-        Err(error) => Outcome::NotCompiled { student, message: error.to_string() },
+        Err(error) => RunOutcome::NotCompiled { student, message: error.to_string() },
     };
     // The models stay; what was only for going on goes.
-    files::remove_folder(&place.file("checkpoints")).context("cleaning up")?;
+    files::remove_folder(&target_folder.file("checkpoints")).context("cleaning up")?;
     Ok((outcome, trained.seconds))
 }
 
 /// The images that teacher, student and program are compared on.
-fn test_images(planned: &Planned, dataset: &Dataset) -> Images {
+fn test_images(planned: &PlannedRun, dataset: &Dataset) -> Images {
     let test = dataset.split(Split::Test);
     planned.experiment.train.literal().data.test.map_or_else(|| test.clone(), |n| test.take(n))
 }
 
 /// The rows of the planned runs, in their order.
-pub fn finished_rows<'a>(planned: &[&Planned], rows: &'a [Row]) -> Vec<&'a Row> {
+pub fn finished_rows<'a>(planned: &[&PlannedRun], rows: &'a [ResultRow]) -> Vec<&'a ResultRow> {
     let known: BTreeSet<&str> = rows.iter().map(|r| r.key.as_str()).collect();
     let there = planned.iter().filter(|p| known.contains(p.key.as_str()));
     there.filter_map(|p| rows.iter().find(|r| r.key == p.key)).collect()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use beaa_ir::text::valid_name;
 use beaa_trainer::{DeviceKind, TrainLiteral};
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::error::bad_input;
 use crate::experiment::{Assignment, Experiment, Overrides};
 
 /// More runs than this are a mistake in the file.
-const MOST_RUNS: usize = 10_000;
+const MAX_RUNS: usize = 10_000;
 
 /// As anybody may write it.
 #[derive(Debug, Deserialize)]
@@ -37,7 +38,7 @@ struct MatrixLiteral {
 struct AxisLiteral {
     name: String,
     #[serde(default)]
-    variations: Vec<Variation>,
+    variations: Vec<AxisVariation>,
     path: Option<String>,
     #[serde(default)]
     values: Vec<Value>,
@@ -46,7 +47,7 @@ struct AxisLiteral {
 /// A name and what it sets, by path as `--set` does.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Variation {
+pub struct AxisVariation {
     /// Names the variation within its axis.
     pub name: String,
     #[serde(default)]
@@ -71,7 +72,7 @@ pub struct Axis {
     /// Names the axis within its matrix.
     pub name: String,
     /// At least one, with distinct names.
-    pub variations: Vec<Variation>,
+    pub variations: Vec<AxisVariation>,
 }
 
 /// A checked matrix.
@@ -84,12 +85,12 @@ pub struct Matrix {
     /// Lines of the table of differences.
     pub compare: Vec<Comparison>,
     /// In the order of value.
-    pub runs: Vec<Planned>,
+    pub runs: Vec<PlannedRun>,
 }
 
 /// One run of a matrix.
 #[derive(Debug, Clone)]
-pub struct Planned {
+pub struct PlannedRun {
     /// Axis and variation, in the order of the axes.
     pub labels: Vec<(String, String)>,
     /// What to train and how to compile it.
@@ -100,7 +101,7 @@ pub struct Planned {
     pub teacher: String,
 }
 
-impl Planned {
+impl PlannedRun {
     /// `element, on, seed 1` and the like.
     pub fn title(&self) -> String {
         let word = |(axis, variation): &(String, String)| format!("{axis} {variation}");
@@ -143,11 +144,11 @@ impl Matrix {
             }
         }
         let count = axes.iter().try_fold(1_usize, |n, a| n.checked_mul(a.variations.len()));
-        if count.is_none_or(|n| n > MOST_RUNS) {
-            return Err(wrong(format!("more than {MOST_RUNS} runs; use fewer axes or variations")));
+        if count.is_none_or(|n| n > MAX_RUNS) {
+            return Err(wrong(format!("more than {MAX_RUNS} runs; use fewer axes or variations")));
         }
         let base = literal.base.to_string();
-        let mut combinations: Vec<Vec<&Variation>> = vec![Vec::new()];
+        let mut combinations: Vec<Vec<&AxisVariation>> = vec![Vec::new()];
         for axis in &axes {
             let longer = |c: &Vec<_>| axis.variations.iter().map(|v| [c.as_slice(), &[v]].concat()).collect::<Vec<_>>();
             combinations = combinations.iter().flat_map(longer).collect();
@@ -155,7 +156,7 @@ impl Matrix {
         let runs = combinations.iter().map(|c| plan(&base, &axes, c, device)).collect::<Result<Vec<_>>>()?;
         distinct("run (two combinations with the same configuration)", runs.iter().map(|r| &r.key))?;
         // A name becomes a folder.
-        if literal.name.is_empty() || !literal.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        if !valid_name(&literal.name) {
             return Err(wrong(format!("name {:?}; expected letters, digits, `-`, `_` and `.`", literal.name)));
         }
         drop(literal.description);
@@ -168,7 +169,7 @@ fn axis(literal: AxisLiteral) -> Result<Axis> {
     let variations = match (path, variations.is_empty(), values.is_empty()) {
         (Some(path), true, false) => values
             .into_iter()
-            .map(|value| Variation {
+            .map(|value| AxisVariation {
                 name: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
                 set: BTreeMap::from([(path.clone(), value)]),
             })
@@ -184,7 +185,7 @@ fn axis(literal: AxisLiteral) -> Result<Axis> {
     Ok(Axis { name, variations })
 }
 
-fn plan(base: &str, axes: &[Axis], chosen: &[&Variation], device: Option<DeviceKind>) -> Result<Planned> {
+fn plan(base: &str, axes: &[Axis], chosen: &[&AxisVariation], device: Option<DeviceKind>) -> Result<PlannedRun> {
     let labels: Vec<(String, String)> =
         axes.iter().zip(chosen).map(|(a, v)| (a.name.clone(), v.name.clone())).collect();
     let assignments = chosen.iter().flat_map(|v| &v.set).map(|(path, value)| Assignment::new(path, value)).collect();
@@ -194,11 +195,11 @@ fn plan(base: &str, axes: &[Axis], chosen: &[&Variation], device: Option<DeviceK
     remove(&mut all, &["description", "name"]);
     let key = hash(&all);
     remove(&mut all, &["student", "compile"]);
-    Ok(Planned { labels, experiment, key, teacher: hash(&all) })
+    Ok(PlannedRun { labels, experiment, key, teacher: hash(&all) })
 }
 
 /// The experiment that trains the teacher of `planned` alone: the student's part does not count and is the default.
-pub(super) fn teachers(planned: &Planned) -> Result<Experiment> {
+pub(super) fn teacher_experiment(planned: &PlannedRun) -> Result<Experiment> {
     let literal = planned.experiment.train.literal().clone();
     let name = format!("teacher-{}", planned.teacher);
     let train = TrainLiteral { name, student: TrainLiteral::default().student, ..literal };
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn expands_in_the_order_of_value() {
         let matrix = Matrix::parse(TEXT, None).unwrap();
-        let titles: Vec<String> = matrix.runs.iter().map(Planned::title).collect();
+        let titles: Vec<String> = matrix.runs.iter().map(PlannedRun::title).collect();
         assert_eq!(titles.len(), 8);
         assert_eq!(titles[0], "seed 1, activation element, distillation on");
         assert_eq!(titles[3], "seed 1, activation square, distillation off");

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::results::{Outcome, Row};
+use super::results::{ResultRow, RunOutcome};
 use super::spec::{Comparison, Matrix};
-use super::statistics::{Figures, figures, percent, points};
+use super::statistics::{Spread, percent, points, spread};
 
 /// The axis that is averaged over.
 pub(super) const SEED: &str = "seed";
@@ -16,7 +16,7 @@ pub(super) const SEED: &str = "seed";
 /// Axis and variation.
 type Labels = Vec<(String, String)>;
 /// Runs that differ along one axis.
-type Pair<'a> = (&'a Row, &'a Row);
+type Pair<'a> = (&'a ResultRow, &'a ResultRow);
 
 /// Everything that the table says, for `table.json`.
 #[derive(Debug, Clone, Serialize)]
@@ -28,14 +28,14 @@ pub struct Summary {
     /// Runs that have a row.
     pub finished: usize,
     /// One for each combination without the seed.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<TableCell>,
     /// One for each comparison in each combination of the other axes.
     pub differences: Vec<Difference>,
 }
 
 /// All repetitions of one combination.
 #[derive(Debug, Clone, Serialize)]
-pub struct Cell {
+pub struct TableCell {
     /// Axis and variation, the seed left out.
     pub labels: Vec<(String, String)>,
     /// Repetitions that left the finite numbers.
@@ -43,29 +43,29 @@ pub struct Cell {
     /// Repetitions that have no program.
     pub not_compiled: usize,
     /// Fractions, 0..1.
-    pub teacher: Option<Figures>,
+    pub teacher: Option<Spread>,
     /// Accuracy of the student in clear, a fraction.
-    pub student: Option<Figures>,
+    pub student: Option<Spread>,
     /// Of the decrypted results.
-    pub encrypted: Option<Figures>,
+    pub encrypted: Option<Spread>,
     /// Student minus teacher, paired.
-    pub against_teacher: Option<Figures>,
+    pub against_teacher: Option<Spread>,
     /// What encryption costs: encrypted minus clear on the very images that were encrypted, paired.
-    pub against_clear: Option<Figures>,
+    pub against_clear: Option<Spread>,
     /// Share of images that the program and the student in clear classify alike.
-    pub agreement: Option<Figures>,
+    pub agreement: Option<Spread>,
     /// Fewest test images that a run encrypted.
     pub images: Option<usize>,
-    /// Encrypted run, per slot.
-    pub milliseconds_per_image: Option<Figures>,
+    /// The encrypted run, per slot.
+    pub milliseconds_per_image: Option<Spread>,
     /// log2 of the largest modulus that any published value is taken by.
-    pub log2_qp: Option<Figures>,
+    pub log2_qp: Option<Spread>,
     /// N: ring degree and number of slots.
-    pub degree: Option<Figures>,
+    pub degree: Option<Spread>,
     /// Primes of a fresh ciphertext.
-    pub limbs: Option<Figures>,
+    pub limbs: Option<Spread>,
     /// Training of the student.
-    pub training_seconds: Option<Figures>,
+    pub training_seconds: Option<Spread>,
 }
 
 /// One comparison in one combination of the other axes.
@@ -80,14 +80,14 @@ pub struct Difference {
     /// The other axes, the seed left out.
     pub labels: Vec<(String, String)>,
     /// Accuracy in clear, paired by seed.
-    pub student: Option<Figures>,
+    pub student: Option<Spread>,
     /// Accuracy of decrypted results, paired by seed.
-    pub encrypted: Option<Figures>,
+    pub encrypted: Option<Spread>,
 }
 
 /// Sums up the rows of `matrix`; those of other matrices must be left out already.
-pub fn summarise(matrix: &Matrix, rows: &[&Row]) -> Summary {
-    let mut groups: Vec<(Labels, Vec<&Row>)> = Vec::new();
+pub fn summarise(matrix: &Matrix, rows: &[&ResultRow]) -> Summary {
+    let mut groups: Vec<(Labels, Vec<&ResultRow>)> = Vec::new();
     for run in &matrix.runs {
         let labels: Vec<_> = run.labels.iter().filter(|l| l.0 != SEED).cloned().collect();
         let row = rows.iter().find(|r| r.key == run.key).copied();
@@ -101,13 +101,14 @@ pub fn summarise(matrix: &Matrix, rows: &[&Row]) -> Summary {
     Summary { name: matrix.name.clone(), planned: matrix.runs.len(), finished: rows.len(), cells, differences }
 }
 
-fn cell(labels: Vec<(String, String)>, rows: &[&Row]) -> Cell {
-    let of = |pick: &dyn Fn(&Row) -> Option<f64>| figures(&rows.iter().filter_map(|r| pick(r)).collect::<Vec<_>>());
-    let count = |is: fn(&Outcome) -> bool| rows.iter().filter(|r| is(&r.outcome)).count();
-    Cell {
+fn cell(labels: Vec<(String, String)>, rows: &[&ResultRow]) -> TableCell {
+    let of =
+        |pick: &dyn Fn(&ResultRow) -> Option<f64>| spread(&rows.iter().filter_map(|r| pick(r)).collect::<Vec<_>>());
+    let count = |is: fn(&RunOutcome) -> bool| rows.iter().filter(|r| is(&r.outcome)).count();
+    TableCell {
         labels,
-        diverged: count(|o| matches!(o, Outcome::Diverged { .. })),
-        not_compiled: count(|o| matches!(o, Outcome::NotCompiled { .. })),
+        diverged: count(|o| matches!(o, RunOutcome::Diverged { .. })),
+        not_compiled: count(|o| matches!(o, RunOutcome::NotCompiled { .. })),
         teacher: of(&|r| r.teacher),
         student: of(&|r| r.student()),
         encrypted: of(&|r| Some(r.encrypted()?.accuracy)),
@@ -123,11 +124,11 @@ fn cell(labels: Vec<(String, String)>, rows: &[&Row]) -> Cell {
     }
 }
 
-fn compare(c: &Comparison, matrix: &Matrix, rows: &[&Row]) -> Vec<Difference> {
+fn compare(c: &Comparison, matrix: &Matrix, rows: &[&ResultRow]) -> Vec<Difference> {
     // Other axes with the seed -> the row on either side.
-    let side = |name: &str| -> BTreeMap<Vec<(&str, &str)>, &Row> {
+    let side = |name: &str| -> BTreeMap<Vec<(&str, &str)>, &ResultRow> {
         let here = rows.iter().filter(|r| r.labels.get(&c.axis).is_some_and(|v| v == name));
-        let rest = |r: &Row| -> Vec<(String, String)> {
+        let rest = |r: &ResultRow| -> Vec<(String, String)> {
             r.labels.iter().filter(|l| *l.0 != c.axis).map(|(a, v)| (a.clone(), v.clone())).collect()
         };
         here.map(|r| (matrix_labels(matrix, &rest(r)), *r)).collect()
@@ -147,15 +148,15 @@ fn compare(c: &Comparison, matrix: &Matrix, rows: &[&Row]) -> Vec<Difference> {
         }
     }
     let difference = |(labels, pairs): (Labels, Vec<Pair<'_>>)| {
-        let by = |pick: fn(&Row) -> Option<f64>| {
-            figures(&pairs.iter().filter_map(|(a, b)| Some(pick(a)? - pick(b)?)).collect::<Vec<_>>())
+        let by = |pick: fn(&ResultRow) -> Option<f64>| {
+            spread(&pairs.iter().filter_map(|(a, b)| Some(pick(a)? - pick(b)?)).collect::<Vec<_>>())
         };
         Difference {
             axis: c.axis.clone(),
             of: c.of.clone(),
             against: c.against.clone(),
             labels,
-            student: by(Row::student),
+            student: by(ResultRow::student),
             encrypted: by(|r| Some(r.encrypted()?.accuracy)),
         }
     };
@@ -173,6 +174,18 @@ fn matrix_labels<'a>(matrix: &'a Matrix, labels: &[(String, String)]) -> Vec<(&'
     all
 }
 
+impl TableCell {
+    /// Names the combination: `cryptonets, distillation on`.
+    pub(super) fn words(&self) -> String {
+        self.labels.iter().map(|(axis, variation)| axis_word(axis, variation)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A variation's name, with its axis where the name says too little.
+pub(super) fn axis_word(axis: &str, variation: &str) -> String {
+    if matches!(variation, "on" | "off") { format!("{axis} {variation}") } else { variation.to_owned() }
+}
+
 /// `network cryptonets, distillation on`.
 fn words(labels: &[(String, String)]) -> String {
     let one = |(axis, variation): &(String, String)| format!("{axis} {variation}");
@@ -183,7 +196,7 @@ fn words(labels: &[(String, String)]) -> String {
 pub fn markdown(s: &Summary) -> String {
     let mut text = format!(
         "## {}\n\n{} of {} runs. Test images; mean ± sample standard deviation over the seeds. Points: student minus teacher, paired by \
-         seed, mean (least to most). Encrypted − clear: points between the decrypted results and the student in clear on the same \
+         seed, mean (least to most). EncryptedFigures − clear: points between the decrypted results and the student in clear on the same \
          images, those that were encrypted. Time: wall-clock of the encrypted run divided by all slots of the batch.\n\n",
         s.name, s.finished, s.planned
     );
@@ -207,7 +220,7 @@ pub fn markdown(s: &Summary) -> String {
     line(&mut text, heads.iter().map(|h| (*h).to_owned()));
     line(&mut text, heads.iter().map(|_| "---".to_owned()));
     for c in &s.cells {
-        let plain = |f: Option<Figures>, digits| f.map_or_else(|| "–".to_owned(), |f| format!("{:.digits$}", f.mean));
+        let plain = |f: Option<Spread>, digits| f.map_or_else(|| "–".to_owned(), |f| format!("{:.digits$}", f.mean));
         let values = [
             c.teacher.map_or(c.diverged, |f| f.n).to_string(),
             percent(c.teacher),
@@ -240,7 +253,7 @@ pub fn markdown(s: &Summary) -> String {
 }
 
 /// What has no mean: the value, or the least and the most.
-fn whole(f: Option<Figures>) -> String {
+fn whole(f: Option<Spread>) -> String {
     match f {
         None => "–".to_owned(),
         Some(f) if f.least == f.most => format!("{:.0}", f.most),
@@ -248,7 +261,7 @@ fn whole(f: Option<Figures>) -> String {
     }
 }
 
-fn unfinished(c: &Cell) -> String {
+fn unfinished(c: &TableCell) -> String {
     match (c.diverged, c.not_compiled) {
         (0, 0) => "–".to_owned(),
         (d, 0) => format!("{d} diverged"),
@@ -265,7 +278,7 @@ fn line(text: &mut String, cells: impl Iterator<Item = String>) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::encrypted_run::Encrypted;
+    use super::super::encrypted_run::EncryptedFigures;
     use super::*;
 
     const TEXT: &str = r#"{"name": "m", "base": {}, "compare": [
@@ -275,14 +288,14 @@ pub(super) mod tests {
             {"name": "distillation", "variations": [{"name": "on"}, {"name": "off", "set": {"student.lambda": 0}}]}]}"#;
 
     /// Accuracy by seed, activation and distillation: 0.80 + 0.01 seed + 0.02 for element + 0.04 for distillation; one diverged.
-    pub(in super::super) fn example() -> (Matrix, Vec<Row>) {
+    pub(in super::super) fn example() -> (Matrix, Vec<ResultRow>) {
         let matrix = Matrix::parse(TEXT, None).unwrap();
-        let row = |run: &super::super::spec::Planned| {
+        let row = |run: &super::super::spec::PlannedRun| {
             let labels: BTreeMap<String, String> = run.labels.iter().cloned().collect();
             let is = |axis: &str, name: &str| f64::from(u8::from(labels[axis] == name));
             let student =
                 0.8 + 0.01 * is("seed", "2") + 0.02 * is("activation", "element") + 0.04 * is("distillation", "on");
-            let encrypted = Encrypted {
+            let encrypted = EncryptedFigures {
                 images: 100,
                 accuracy: student - 0.01,
                 // On the images that were encrypted, which are not all on which the student was measured.
@@ -298,11 +311,12 @@ pub(super) mod tests {
                 security_bits: 128,
             };
             let outcome =
-                match labels["seed"] == "2" && labels["activation"] == "channel" && labels["distillation"] == "off" {
-                    true => Outcome::Diverged { message: "the loss is inf".to_owned() },
-                    false => Outcome::Done { student, encrypted: Box::new(encrypted) },
+                if labels["seed"] == "2" && labels["activation"] == "channel" && labels["distillation"] == "off" {
+                    RunOutcome::Diverged { message: "the loss is inf".to_owned() }
+                } else {
+                    RunOutcome::Done { student, encrypted: Box::new(encrypted) }
                 };
-            Row {
+            ResultRow {
                 key: run.key.clone(),
                 labels,
                 outcome,

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use beaa_ir::text::bytes;
 use beaa_runtime::ckks::{RunReport, Verification};
 use beaa_trainer::{EpochMetrics, PolynomialSample};
 
 use super::plots::{self, Measure};
 use super::summary::Summary;
 use super::tables;
-use crate::files::bytes;
 use crate::metrics::percent;
 
 const STYLE: &str = include_str!("style.css");

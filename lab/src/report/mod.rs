@@ -3,6 +3,7 @@
 
 pub mod html;
 mod plots;
+pub(crate) mod style;
 mod summary;
 pub mod tables;
 

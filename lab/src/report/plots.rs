@@ -139,14 +139,14 @@ pub(super) fn errors(verification: &Verification) -> Result<String> {
     let power = |v: &f64| format!("1e{v:.0}");
     by_layer(&rows, low..high, ticks, "error, standard deviation (logarithmic scale)", &power, |chart, row, y| {
         let Some(layer) = layers.get(row) else { return Ok(()) };
-        let place = |e: f64| if e > 0.0 && e.is_finite() { Some((e.log10(), y)) } else { None };
-        if let Some((x, y)) = place(layer.predicted) {
+        let point = |e: f64| if e > 0.0 && e.is_finite() { Some((e.log10(), y)) } else { None };
+        if let Some((x, y)) = point(layer.predicted) {
             chart.draw_series([Circle::new((x, y), 6, FIRST.stroke_width(2))])?;
         }
-        if let Some((x, y)) = place(layer.measured) {
+        if let Some((x, y)) = point(layer.measured) {
             chart.draw_series([Circle::new((x, y), 4, SECOND.filled())])?;
         }
-        if let Some((x, y)) = place(layer.largest) {
+        if let Some((x, y)) = point(layer.largest) {
             chart.draw_series([Cross::new((x, y), 4, THIRD.stroke_width(2))])?;
         }
         Ok(())
@@ -159,8 +159,8 @@ pub(super) fn times(layers: &[LayerTime]) -> Result<String> {
     let longest = layers.iter().map(|l| l.seconds).fold(1e-6, f64::max);
     let seconds = |v: &f64| if longest < 1.0 { format!("{:.0} ms", 1e3 * v) } else { format!("{v:.1} s") };
     by_layer(&rows, 0.0..longest * 1.02, 6, "wall-clock time", &seconds, |chart, row, y| {
-        let taken = layers.get(row).map_or(0.0, |l| l.seconds);
-        chart.draw_series([Rectangle::new([(0.0, y - 0.3), (taken, y + 0.3)], FIRST.filled())])?;
+        let seconds_spent = layers.get(row).map_or(0.0, |l| l.seconds);
+        chart.draw_series([Rectangle::new([(0.0, y - 0.3), (seconds_spent, y + 0.3)], FIRST.filled())])?;
         Ok(())
     })
 }
@@ -248,10 +248,10 @@ fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 fn shorten(text: &str, most: usize) -> String {
-    match text.chars().count() > most {
-        true => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
-        false => text.to_owned(),
+    if text.chars().count() <= most {
+        return text.to_owned();
     }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 #[cfg(test)]

@@ -1,22 +1,22 @@
 //! Tables: the summary's rows, shared by terminal and page, and plain-text layout. Must never say more in one place than in
 //! the other.
 
+use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::Verification;
 
 use super::summary::Summary;
-use crate::files::bytes;
 use crate::metrics::{fraction, percent};
 
 /// Rows under one heading.
-pub struct Group {
+pub struct FigureGroup {
     /// The heading.
     pub title: &'static str,
     /// In order.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Figure>,
 }
 
 /// One figure.
-pub struct Row {
+pub struct Figure {
     /// What it is.
     pub label: String,
     /// How much.
@@ -25,24 +25,15 @@ pub struct Row {
     pub note: String,
 }
 
-/// Which way a column leans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// Text.
-    Left,
-    /// Numbers.
-    Right,
-}
-
 /// The summary's figures.
-pub fn groups(s: &Summary) -> Vec<Group> {
+pub fn groups(s: &Summary) -> Vec<FigureGroup> {
     vec![
-        Group { title: "Accuracy", rows: accuracy(s) },
-        Group { title: "Encrypted against clear", rows: errors(s) },
-        Group { title: "Time", rows: times(s) },
-        Group { title: "Cost per image", rows: costs(s) },
-        Group { title: "Encryption", rows: parameters(s) },
-        Group { title: "Memory", rows: memory(s) },
+        FigureGroup { title: "Accuracy", rows: accuracy(s) },
+        FigureGroup { title: "Encrypted against clear", rows: errors(s) },
+        FigureGroup { title: "Time", rows: times(s) },
+        FigureGroup { title: "Cost per image", rows: costs(s) },
+        FigureGroup { title: "Encryption", rows: parameters(s) },
+        FigureGroup { title: "Memory", rows: memory(s) },
     ]
 }
 
@@ -50,7 +41,7 @@ pub fn groups(s: &Summary) -> Vec<Group> {
 pub fn summary(s: &Summary) -> String {
     let groups = groups(s);
     let width =
-        |of: fn(&Row) -> &str| groups.iter().flat_map(|g| &g.rows).map(|r| of(r).chars().count()).max().unwrap_or(0);
+        |of: fn(&Figure) -> &str| groups.iter().flat_map(|g| &g.rows).map(|r| of(r).chars().count()).max().unwrap_or(0);
     let (labels, values) = (width(|r| &r.label), width(|r| &r.value));
     let mut text = String::new();
     for group in &groups {
@@ -83,28 +74,11 @@ pub fn verification(v: &Verification) -> String {
     table(&rows, &[Align::Left, right, right, right, right, right, Align::Left])
 }
 
-/// Columns as wide as their widest cell, two spaces apart. Columns beyond `align` lean left.
-pub fn table(rows: &[Vec<String>], align: &[Align]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(c, (cell, &width))| match align.get(c) {
-            Some(Align::Right) => format!("{cell:>width$}"),
-            _ => format!("{cell:width$}"),
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+fn row(label: impl Into<String>, value: impl Into<String>, note: impl Into<String>) -> Figure {
+    Figure { label: label.into(), value: value.into(), note: note.into() }
 }
 
-fn row(label: impl Into<String>, value: impl Into<String>, note: impl Into<String>) -> Row {
-    Row { label: label.into(), value: value.into(), note: note.into() }
-}
-
-fn accuracy(s: &Summary) -> Vec<Row> {
+fn accuracy(s: &Summary) -> Vec<Figure> {
     let images = format!("on {} test images of {}", s.data.encrypted, s.data.name);
     vec![
         row("teacher", percent(s.accuracy.teacher), format!("ReLU network, {images}")),
@@ -113,7 +87,7 @@ fn accuracy(s: &Summary) -> Vec<Row> {
     ]
 }
 
-fn errors(s: &Summary) -> Vec<Row> {
+fn errors(s: &Summary) -> Vec<Figure> {
     let Summary { agreement: a, logit_error: e, .. } = s;
     vec![
         row(
@@ -131,15 +105,15 @@ fn errors(s: &Summary) -> Vec<Row> {
     ]
 }
 
-fn times(s: &Summary) -> Vec<Row> {
-    let mut rows: Vec<Row> =
+fn times(s: &Summary) -> Vec<Figure> {
+    let mut rows: Vec<Figure> =
         s.steps.iter().map(|step| row(step.step.as_str(), format!("{:.2} s", step.seconds), "")).collect();
     let total: f64 = s.steps.iter().map(|step| step.seconds).sum();
     rows.push(row("total", format!("{total:.2} s"), format!("{} threads", s.threads)));
     rows
 }
 
-fn costs(s: &Summary) -> Vec<Row> {
+fn costs(s: &Summary) -> Vec<Figure> {
     let (sent, slots) = (s.data.encrypted, s.parameters.degree);
     vec![
         row(
@@ -163,7 +137,7 @@ fn costs(s: &Summary) -> Vec<Row> {
     ]
 }
 
-fn parameters(s: &Summary) -> Vec<Row> {
+fn parameters(s: &Summary) -> Vec<Figure> {
     let p = &s.parameters;
     let primes: Vec<String> = p.prime_bits.iter().map(u32::to_string).collect();
     vec![
@@ -173,7 +147,7 @@ fn parameters(s: &Summary) -> Vec<Row> {
     ]
 }
 
-fn memory(s: &Summary) -> Vec<Row> {
+fn memory(s: &Summary) -> Vec<Figure> {
     let known = |peak: Option<u64>| peak.map_or_else(|| "unknown".to_owned(), |b| bytes(b as f64));
     let m = &s.memory;
     vec![
@@ -184,17 +158,4 @@ fn memory(s: &Summary) -> Vec<Row> {
 
 fn milliseconds(ms: f64) -> String {
     if ms < 0.1 { format!("{ms:.4} ms") } else { format!("{ms:.3} ms") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows =
-            [vec!["a".to_owned(), "1".to_owned(), "x".to_owned()], vec!["bcd".into(), "23".into(), String::new()]];
-        assert_eq!(table(&rows, &[Align::Left, Align::Right]), "a     1  x\nbcd  23\n");
-        assert_eq!(table(&[], &[]), "");
-    }
 }

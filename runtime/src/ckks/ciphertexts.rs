@@ -8,7 +8,7 @@ use beaa_ckks::{Batch, CompressedBatch, CompressedShape, Parameters, PublicSeed,
 use beaa_ir::container::{self, Kind, Opened};
 use serde::{Deserialize, Serialize};
 
-use crate::error::input;
+use crate::files::written_size;
 use crate::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,10 +106,7 @@ impl<R: Role> Ciphertexts<R> {
     pub fn save(&self, path: &Path) -> Result<u64> {
         let bytes = self.bytes.as_slice();
         container::write(path, Kind::Ciphertexts, &self.header, bytes.len() as u64, |w| w.write_all(bytes))?;
-        let size = std::fs::metadata(path).map(|m| m.len());
-        size.map_err(|source| {
-            Error::File(beaa_ir::Error::Io { operation: "reading", path: path.to_path_buf(), source })
-        })
+        written_size(path)
     }
 
     /// Maps ciphertexts from a file; whether they fit a program and a key is checked when they are used.
@@ -118,7 +115,7 @@ impl<R: Role> Ciphertexts<R> {
         let header = opened.header.clone();
         if header.seed.is_some() != R::SEEDED {
             let found = if header.seed.is_some() { Images::NAME } else { Results::NAME };
-            return Err(input("reading ciphertexts", format!("{found} in {}", path.display()), R::NAME));
+            return Err(Error::WrongKind { path: path.to_path_buf(), found, expected: R::NAME });
         }
         Ok(Self { header, bytes: Bytes::Mapped(opened), role: PhantomData })
     }
@@ -134,33 +131,4 @@ impl<R: Role> Ciphertexts<R> {
         let shape = CompressedShape { limbs: h.limbs, len: h.ciphertexts, components, seed: h.seed };
         Ok(CompressedBatch::new(parameters, shape, self.bytes.as_slice())?)
     }
-}
-
-/// Refuses ciphertexts of another program.
-pub(crate) fn expect_program(operation: &'static str, header: &CiphertextHeader, program: &str) -> Result<()> {
-    let short = |s: &str| format!("program {}", s.get(..16).unwrap_or(s));
-    if header.program == program {
-        return Ok(());
-    }
-    Err(Error::Mismatch {
-        operation,
-        what: "the ciphertext file",
-        found: short(&header.program),
-        expected: short(program),
-        remedy: "encrypt the images for this program",
-    })
-}
-
-/// Refuses ciphertexts under another key.
-pub(crate) fn expect_key(operation: &'static str, header: &CiphertextHeader, key: &str) -> Result<()> {
-    if header.key == key {
-        return Ok(());
-    }
-    Err(Error::Mismatch {
-        operation,
-        what: "the ciphertext file",
-        found: format!("key {}", header.key),
-        expected: format!("key {key}"),
-        remedy: "use the key pair under which the images were encrypted",
-    })
 }

@@ -2,14 +2,14 @@
 //! model. Must never write a plaintext anywhere.
 
 use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor, compress_b};
-use beaa_ir::ckks::Signature;
+use beaa_ir::ckks::{Signature, ValueInfo};
 use rayon::prelude::*;
 
-use super::ciphertexts::{CiphertextHeader, expect_key, expect_program};
+use super::ciphertexts::CiphertextHeader;
 use super::keys::source;
 use super::{ClientKey, EncryptedInput, EncryptedOutput};
-use crate::error::input;
-use crate::{Progress, Result};
+use crate::files::{expect_key, expect_program};
+use crate::{Error, Progress, Result};
 
 /// Encrypts a batch of normalised images (channels, rows, columns): ciphertext `i` holds element `i` of every image.
 /// `program` is the program's fingerprint. INSECURE with a `seed`.
@@ -25,21 +25,18 @@ pub fn encrypt(
     let p = &key.parameters;
     let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
     if images.is_empty() || images.len() > p.degree() {
-        return Err(input(
-            "encrypting images",
-            format!("{} images", images.len()),
-            format!("1 to {}, the number of slots", p.degree()),
-        ));
+        let slots = p.degree();
+        return Err(Error::BatchSize { operation: "encrypting images", images: images.len(), slots });
     }
     // Values beyond the normalised pixel range would leave the range that the program was compiled for.
     let bound = signature.input.bound() * 1.001;
-    for (i, image) in images.iter().enumerate() {
-        if image.len() != len || image.iter().any(|v| !v.is_finite() || v.abs() > bound) {
-            return Err(input(
-                "encrypting images",
-                format!("image {i} of {} numbers or out of range", image.len()),
-                format!("{len} numbers up to {bound:.3}"),
-            ));
+    for (image, values) in images.iter().enumerate() {
+        if values.len() != len {
+            let found = values.len();
+            return Err(Error::ImageSize { operation: "encrypting images", image, found, expected: len });
+        }
+        if values.iter().any(|v| !v.is_finite() || v.abs() > bound) {
+            return Err(Error::ImageRange { image, bound });
         }
     }
     let mut rng = source(seed, "encryption")?;
@@ -49,7 +46,7 @@ pub fn encrypt(
     let sources = rng.split();
     progress.begin("encrypt", len as u64);
     let bytes = compress_b(p, limbs, len, |element| {
-        let slots: Vec<f64> = images.iter().map(|i| i.get(element).copied().map_or(0.0, f64::from)).collect();
+        let slots: Vec<f64> = images.iter().map(|image| f64::from(image[element])).collect();
         let index = element as u64;
         let b = encryptor.encrypt(&slots, encoding, CiphertextId { seed: public, index }, &mut sources.get(index));
         progress.advance(1);
@@ -78,18 +75,25 @@ pub fn decrypt(
     flood: Option<f64>,
 ) -> Result<Vec<Vec<f64>>> {
     key.expect_parameters("decrypting results", &signature.parameters)?;
-    expect_program("decrypting results", output.header(), program)?;
-    expect_key("decrypting results", output.header(), key.id())?;
+    expect_program("decrypting results", &output.header().program, program)?;
+    expect_key("decrypting results", &output.header().key, key.id())?;
     let p = &key.parameters;
     let batch = output.packed(p)?.expand()?;
-    let found = (batch.len(), batch.limbs(), batch.components());
-    let expected = (signature.outputs, signature.output_limbs, signature.output_components);
-    if found != expected || output.images() > p.degree() {
-        return Err(input(
-            "decrypting results",
-            format!("{batch:?}"),
-            format!("{expected:?} (ciphertexts, limbs, components)"),
-        ));
+    let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
+    if (len, limbs, components) != (signature.outputs, signature.output_limbs, signature.output_components) {
+        let scale = signature.output_scale;
+        let found = ValueInfo { len, limbs, components, scale };
+        let expected = ValueInfo {
+            len: signature.outputs,
+            limbs: signature.output_limbs,
+            components: signature.output_components,
+            scale,
+        };
+        return Err(Error::WrongShape { operation: "decrypting results", found, expected });
+    }
+    if output.images() > p.degree() {
+        let slots = p.degree();
+        return Err(Error::BatchSize { operation: "decrypting results", images: output.images(), slots });
     }
     let decryptor = Decryptor::new(p, &key.secret)?;
     let columns = (0..batch.len())
@@ -98,7 +102,5 @@ pub fn decrypt(
         .collect::<Result<Vec<_>>>()?;
     let mut rng = flood.map(|width| Ok::<_, crate::Error>((width, source(None, "flooding")?))).transpose()?;
     let mut noise = || rng.as_mut().map_or(0.0, |(width, rng)| *width * rng.symmetric());
-    Ok((0..output.images())
-        .map(|i| columns.iter().map(|c| c.get(i).copied().unwrap_or(f64::NAN) + noise()).collect())
-        .collect())
+    Ok((0..output.images()).map(|i| columns.iter().map(|c| c[i] + noise()).collect()).collect())
 }

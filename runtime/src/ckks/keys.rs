@@ -160,11 +160,5 @@ fn expect_parameters(operation: &'static str, found: &Parameters, expected: &Par
         return Ok(());
     }
     let describe = |s: &ParameterSet| format!("degree {} with {} moduli", s.degree, s.moduli.len());
-    Err(Error::Mismatch {
-        operation,
-        what: "the key",
-        found: format!("other parameters ({})", describe(&set(found))),
-        expected: format!("those of the program ({})", describe(expected)),
-        remedy: "make keys for this program with `beaa keygen`",
-    })
+    Err(Error::WrongParameters { operation, found: describe(&set(found)), expected: describe(expected) })
 }

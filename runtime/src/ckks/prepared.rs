@@ -1,11 +1,130 @@
-//! The schedule of a program on this machine's threads, with the scheme's tiles: by the same account the compiler chose
-//! bands.
+//! A program made ready to run many times: its fingerprint, its schedule and, if there is memory for them, its weights
+//! in the order in which the kernels read them.
 
-use beaa_ckks::{CHUNK, TILE};
-use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule};
+use std::borrow::Borrow;
+use std::time::Instant;
 
-/// The schedule by which [`run`](super::run) runs `program`.
+use beaa_ckks::{CHUNK, Kernel, Panels, TILE};
+use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, StepOp, program_hash};
+
+use super::backend::panels;
+use super::ciphertexts::CiphertextHeader;
+use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, RunReport, ServerKey};
+use crate::execute::Execution;
+use crate::files::{expect_key, expect_program};
+use crate::{Progress, Result};
+
+/// What happens to weights that are arranged for the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArrangedWeights {
+    /// Every part of every run arranges its own and drops them: the least memory.
+    PerPart,
+    /// They are arranged once, beside the program's own: 12 more bytes for each weight, and no time in each run.
+    Kept,
+}
+
+/// A program made ready to run many times, on any key of its parameters.
+#[derive(Debug)]
+pub struct PreparedProgram<P> {
+    program: P,
+    fingerprint: String,
+    schedule: Schedule,
+    threads: usize,
+    /// Of every step's terms, `[step][term]`, if they are kept.
+    weights: Option<Vec<Vec<Panels>>>,
+}
+
+impl<P: Borrow<Program>> PreparedProgram<P> {
+    /// Prepares a program, which may be borrowed, owned or shared.
+    ///
+    /// # Errors
+    /// When the kernels cannot multiply by a weight matrix: with 2^32 rows or more.
+    pub fn new(program: P, weights: ArrangedWeights) -> Result<Self> {
+        let threads = rayon::current_num_threads();
+        let kept = weights == ArrangedWeights::Kept;
+        let of = program.borrow();
+        let (fingerprint, schedule) = (program_hash(of), schedule_for(of, threads, kept));
+        tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
+        let weights = if kept { Some(arrange_all(of)?) } else { None };
+        Ok(Self { program, fingerprint, schedule, threads, weights })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        self.program.borrow()
+    }
+
+    /// The program's fingerprint, which ciphertexts name.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Bytes of a run at its worst moment, as planned: program, evaluation key, arranged weights and ciphertexts, on as
+    /// many threads as the current pool has.
+    pub fn peak_bytes(&self) -> u64 {
+        let threads = rayon::current_num_threads();
+        if threads == self.threads {
+            return self.schedule.peak_bytes;
+        }
+        schedule_for(self.program(), threads, self.weights.is_some()).peak_bytes
+    }
+
+    /// Runs the program on encrypted images, on all threads of the current pool.
+    ///
+    /// # Errors
+    /// When the key has other parameters than the program, when the images are encrypted for another program or under
+    /// another key, or when their file is damaged.
+    pub fn run(
+        &self,
+        key: &ServerKey,
+        input: &EncryptedInput,
+        progress: &dyn Progress,
+    ) -> Result<(EncryptedOutput, RunReport)> {
+        let started = Instant::now();
+        let signature = self.program().signature();
+        key.expect_parameters("running a program", &signature.parameters)?;
+        expect_program("running a program", &input.header().program, &self.fingerprint)?;
+        expect_key("running a program", &input.header().key, key.id())?;
+        let first = CkksValue::packed(input.packed(&key.parameters)?, signature.input_scale);
+        let execution = Execution {
+            backend: &CkksBackend::new(&key.parameters, &key.key)?,
+            program: self.program(),
+            schedule: &self.schedule,
+            weights: self.weights.as_deref(),
+        };
+        let (output, layers) = execution.run(first, progress, |_, _| Ok(()))?;
+        let output = output.batch()?;
+        let header = CiphertextHeader {
+            program: self.fingerprint.clone(),
+            key: key.id().into(),
+            images: input.images(),
+            ciphertexts: output.len(),
+            limbs: output.limbs(),
+            stored_components: output.components(),
+            seed: None,
+        };
+        let output = EncryptedOutput::pack(header, &key.parameters, &output)?;
+        let seconds = started.elapsed().as_secs_f64();
+        Ok((output, RunReport { layers, seconds, peak_bytes_planned: self.peak_bytes() }))
+    }
+}
+
+/// The schedule by which [`run`](super::run) runs `program` on the threads of the current pool.
 pub fn schedule(program: &Program) -> Schedule {
-    let machine = MemoryModel { threads: rayon::current_num_threads(), tile: TILE, chunk: CHUNK, input_in_place: true };
+    schedule_for(program, rayon::current_num_threads(), false)
+}
+
+fn schedule_for(program: &Program, threads: usize, arranged_weights_kept: bool) -> Schedule {
+    let machine = MemoryModel { threads, tile: TILE, chunk: CHUNK, input_in_place: true, arranged_weights_kept };
     beaa_ir::ckks::schedule(&ProgramShape::from(program), &machine, true)
+}
+
+/// The arranged weights of every step's terms: `[step][term]`.
+fn arrange_all(program: &Program) -> Result<Vec<Vec<Panels>>> {
+    let moduli = &program.signature().parameters.moduli;
+    let arranged = program.steps().iter().map(|step| match &step.op {
+        StepOp::Linear { terms, .. } => terms.iter().map(|t| panels(Kernel::detect(), moduli, &t.weights)).collect(),
+        _ => Ok(Vec::new()),
+    });
+    arranged.collect()
 }

@@ -3,13 +3,14 @@
 
 use beaa_ckks::Decryptor;
 use beaa_ir::ckks::{LayerNote, Program, program_hash};
+use beaa_ir::stats::argmax;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{CkksBackend, CkksValue, KeyPair, encrypt};
-use crate::execute::{execute, step_by_step};
+use crate::execute::{Execution, step_by_step};
 use crate::plaintext::{PlaintextBackend, PlaintextValue};
-use crate::{Progress, Result, Silent, error::input};
+use crate::{Progress, Result, Silent};
 
 /// A layer holds when its error is at most this many times what was predicted.
 const TOLERANCE: f64 = 2.0;
@@ -57,26 +58,25 @@ pub fn verify(
     let signature = program.signature();
     server.expect_parameters("verifying a program", &signature.parameters)?;
     let schedule = step_by_step(program);
-    let Some(&info) = program.values().first() else {
-        return Err(input("verifying a program", "a program without values", "an input"));
-    };
-    let clear_backend = PlaintextBackend::new(&signature.parameters.moduli);
-    let mut clear: Vec<Option<PlaintextValue>> = vec![None; program.values().len()];
-    let wanted = |id| program.notes().iter().any(|n| n.value == id) || id == program.output();
-    execute(&clear_backend, program, &schedule, clear_backend.input(info, images)?, &Silent, |id, value| {
-        if let Some(slot) = clear.get_mut(id).filter(|_| wanted(id)) {
-            *slot = Some(value.clone());
+    let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
+    let execution = Execution { backend: &plaintext, program, schedule: &schedule, weights: None };
+    let mut expected: Vec<Option<PlaintextValue>> = vec![None; program.values().len()];
+    let compared = |id| program.notes().iter().any(|n| n.value == id) || id == program.output();
+    execution.run(plaintext.input(program.values()[0], images)?, &Silent, |id, value| {
+        if compared(id) {
+            expected[id] = Some(value.clone());
         }
         Ok(())
     })?;
     let encrypted = encrypt(signature, &program_hash(program), client, images, seed, progress)?;
     let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
     let backend = CkksBackend::new(&server.parameters, &server.key)?;
+    let execution = Execution { backend: &backend, program, schedule: &schedule, weights: None };
     let decryptor = Decryptor::new(&server.parameters, &client.secret)?;
     let mut layers: Vec<Comparison<'_>> = Vec::new();
     let mut agreeing = 0;
-    execute(&backend, program, &schedule, first, progress, |id, value| {
-        let Some(expected) = clear.get(id).and_then(Option::as_ref) else { return Ok(()) };
+    execution.run(first, progress, |id, value| {
+        let Some(expected) = &expected[id] else { return Ok(()) };
         let batch = value.batch()?;
         let decrypted = (0..batch.len())
             .into_par_iter()
@@ -87,17 +87,16 @@ pub fn verify(
             })
             .collect::<Result<Vec<_>>>()?;
         for note in program.notes().iter().filter(|n| n.value == id) {
-            let same = layers.iter().position(|l| l.is_of(note)).unwrap_or(layers.len());
-            if same == layers.len() {
+            let tile_of = layers.iter().position(|l| l.is_of(note));
+            let layer = tile_of.unwrap_or_else(|| {
                 layers.push(Comparison::new(note));
-            }
-            if let Some(layer) = layers.get_mut(same) {
-                layer.add(&decrypted, &expected.rows);
-            }
+                layers.len() - 1
+            });
+            layers[layer].add(&decrypted, &expected.rows);
         }
         if id == program.output() {
-            agreeing =
-                (0..images.len()).filter(|&i| largest_row(&decrypted, i) == largest_row(&expected.rows, i)).count();
+            let class = |rows: &[Vec<f64>], image: usize| argmax(rows.iter().map(|row| row[image]));
+            agreeing = (0..images.len()).filter(|&i| class(&decrypted, i) == class(&expected.rows, i)).count();
         }
         Ok(())
     })?;
@@ -146,9 +145,4 @@ impl<'a> Comparison<'a> {
             holds: measured <= TOLERANCE * self.note.error && self.largest_value <= self.note.bound,
         }
     }
-}
-
-fn largest_row(rows: &[Vec<f64>], image: usize) -> Option<usize> {
-    let value = |r: &Vec<f64>| r.get(image).copied().unwrap_or(f64::NEG_INFINITY);
-    rows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))).map(|(i, _)| i)
 }

@@ -2,12 +2,12 @@
 //! encryption would give without noise; it must never take a short cut that the program does not take.
 
 use beaa_ir::SparseMatrix;
-use beaa_ir::ckks::ValueInfo;
+use beaa_ir::ckks::{StepOp, ValueId, ValueInfo};
 use rayon::prelude::*;
 
-use crate::Result;
-use crate::backend::{Backend, Fused, FusedOp, Operand};
-use crate::error::input;
+use crate::backend::{Backend, Operand, Sequence, Timed};
+use crate::error::operand;
+use crate::{Error, Result};
 
 /// Real values: one row per element, one column per image.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,85 +31,92 @@ impl PlaintextBackend {
         Self { moduli: moduli.to_vec() }
     }
 
-    /// The input value, from normalised images, one after the other.
+    /// The input value described by `info`, from normalised images `[image][element]`.
+    ///
+    /// # Errors
+    /// When an image has another number of elements, or `info` more limbs than there are moduli.
     pub fn input(&self, info: ValueInfo, images: &[Vec<f32>]) -> Result<PlaintextValue> {
-        if let Some(image) = images.iter().find(|i| i.len() != info.len) {
-            return Err(input(
-                "reading images",
-                format!("{} numbers", image.len()),
-                format!("{} for each image", info.len),
-            ));
+        if info.limbs > self.moduli.len() {
+            return Err(operand(format!("{} limbs", info.limbs), format!("at most {}", self.moduli.len())));
         }
-        let rows =
-            (0..info.len).map(|e| images.iter().map(|i| i.get(e).copied().map_or(0.0, f64::from)).collect()).collect();
+        if let Some((image, values)) = images.iter().enumerate().find(|(_, values)| values.len() != info.len) {
+            let found = values.len();
+            return Err(Error::ImageSize { operation: "reading images", image, found, expected: info.len });
+        }
+        let rows = (0..info.len).map(|e| images.iter().map(|image| f64::from(image[e])).collect()).collect();
         Ok(PlaintextValue { rows, limbs: info.limbs, scale: info.scale, components: info.components })
     }
 }
 
 impl Backend for PlaintextBackend {
     type Value = PlaintextValue;
+    type Weights<'m> = &'m SparseMatrix;
 
     fn info(&self, value: &PlaintextValue) -> ValueInfo {
         ValueInfo { len: value.rows.len(), limbs: value.limbs, scale: value.scale, components: value.components }
     }
 
-    fn fused(&self, inputs: &[&PlaintextValue], ops: &[FusedOp<'_>]) -> Result<Fused<PlaintextValue>> {
-        let mut results: Vec<PlaintextValue> = Vec::with_capacity(ops.len());
-        for op in ops {
-            let get = |o: Operand| {
-                match o {
-                    Operand::Input(k) => inputs.get(k).copied(),
-                    Operand::Result(k) => results.get(k),
-                }
-                .ok_or_else(|| input("running in clear", format!("{o:?}"), "an input or an earlier result"))
+    fn arrange<'m>(&self, weights: &'m SparseMatrix) -> Result<&'m SparseMatrix> {
+        Ok(weights)
+    }
+
+    fn fused(&self, sequence: &Sequence<'_, PlaintextValue, &SparseMatrix>) -> Result<Timed<PlaintextValue>> {
+        let inputs: Vec<&PlaintextValue> = sequence.inputs().collect();
+        let mut results: Vec<PlaintextValue> = Vec::with_capacity(sequence.steps().len());
+        for (step, weights) in sequence.steps().iter().zip(sequence.weights()) {
+            let read = |value: ValueId| match sequence.operand(value) {
+                Operand::Input(k) => inputs[k],
+                Operand::Result(k) => &results[k],
             };
-            let next = match op {
-                FusedOp::Linear { terms, weight_scale, bias } => {
-                    let terms = terms.iter().map(|(o, m)| Ok((get(*o)?, *m))).collect::<Result<Vec<_>>>()?;
+            let next = match &step.op {
+                StepOp::Linear { terms, weight_scale, bias } => {
+                    let terms: Vec<_> = terms.iter().map(|t| read(t.input)).zip(weights.iter().copied()).collect();
                     linear(&terms, *weight_scale, bias)?
                 }
-                FusedOp::Square(o) => {
-                    let v = get(*o)?;
+                StepOp::Square { input } => {
+                    let v = read(*input);
                     let rows = v.rows.par_iter().map(|r| r.iter().map(|x| x * x).collect()).collect();
                     PlaintextValue { rows, scale: v.scale * v.scale, components: 3, limbs: v.limbs }
                 }
-                FusedOp::ScaleUp(o, factor) => {
-                    let v = get(*o)?;
+                StepOp::ScaleUp { input, factor } => {
+                    let v = read(*input);
                     PlaintextValue { scale: v.scale * *factor as f64, ..v.clone() }
                 }
-                FusedOp::DropLimbs(o, limbs) => PlaintextValue { limbs: *limbs, ..get(*o)?.clone() },
+                StepOp::DropLimbs { input, limbs } => PlaintextValue { limbs: *limbs, ..read(*input).clone() },
+                StepOp::Relinearise { .. } | StepOp::Rescale { .. } => unreachable!("a sequence is pointwise"),
             };
             results.push(next);
         }
-        let value = results.pop().ok_or_else(|| input("running in clear", "no operation", "at least one"))?;
-        Ok(Fused { value, seconds: Vec::new(), unpacking: 0.0 })
+        match results.pop() {
+            Some(value) => Ok(Timed::untimed(value)),
+            None => unreachable!("a sequence has steps"),
+        }
     }
 
-    fn switch(&self, value: &PlaintextValue, relinearise: bool, rescales: usize) -> Result<Fused<PlaintextValue>> {
-        let limbs = value.limbs.checked_sub(rescales).filter(|&l| l > 0);
-        let dropped = limbs.and_then(|l| Some((l, self.moduli.get(l..value.limbs)?)));
-        let Some((limbs, dropped)) = dropped else {
+    fn key_switch(&self, value: &PlaintextValue, relinearise: bool, rescales: usize) -> Result<Timed<PlaintextValue>> {
+        let Some(limbs) = value.limbs.checked_sub(rescales).filter(|&l| l > 0) else {
             let found = format!("{} limbs for {rescales} divisions", value.limbs);
-            return Err(input("rescaling", found, "at least one limb more than divisions"));
+            return Err(operand(found, "at least one limb more than divisions"));
         };
-        let scale = dropped.iter().rev().fold(value.scale, |scale, &q| scale / q as f64);
+        let scale = self.moduli[limbs..value.limbs].iter().rev().fold(value.scale, |scale, &q| scale / q as f64);
         let components = if relinearise { 2 } else { value.components };
-        let value = PlaintextValue { limbs, scale, components, ..value.clone() };
-        Ok(Fused { value, seconds: Vec::new(), unpacking: 0.0 })
+        Ok(Timed::untimed(PlaintextValue { limbs, scale, components, ..value.clone() }))
     }
 
     fn drop_limbs(&self, value: &PlaintextValue, limbs: usize) -> Result<PlaintextValue> {
+        if limbs == 0 || limbs > value.limbs {
+            return Err(operand(format!("{limbs} limbs"), format!("between 1 and {}", value.limbs)));
+        }
         Ok(PlaintextValue { limbs, ..value.clone() })
     }
 }
 
 fn linear(terms: &[(&PlaintextValue, &SparseMatrix)], weight_scale: f64, bias: &[i128]) -> Result<PlaintextValue> {
-    let Some((first, _)) = terms.first() else {
-        return Err(input("running a linear layer in clear", "no term", "at least one"));
+    let Some(&(first, _)) = terms.first() else {
+        return Err(operand("a linear layer without terms", "at least one"));
     };
     if let Some((v, m)) = terms.iter().find(|(v, m)| m.columns() != v.rows.len() || m.rows() != bias.len()) {
-        return Err(input(
-            "running a linear layer in clear",
+        return Err(operand(
             format!("{} inputs, {} biases", v.rows.len(), bias.len()),
             format!("{} inputs, {} biases", m.columns(), m.rows()),
         ));
@@ -125,9 +132,9 @@ fn linear(terms: &[(&PlaintextValue, &SparseMatrix)], weight_scale: f64, bias: &
                 let (columns, weights) = matrix.row(r);
                 for (&c, &w) in columns.iter().zip(weights) {
                     let w = f64::from(w) / weight_scale;
-                    for (s, x) in sums.iter_mut().zip(value.rows.get(c as usize).into_iter().flatten()) {
-                        *s += w * x;
-                    }
+                    let row = &value.rows[c as usize];
+                    assert_eq!(row.len(), images, "images of element {c}");
+                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += w * x);
                 }
             }
             sums

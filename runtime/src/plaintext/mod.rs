@@ -7,16 +7,18 @@ pub use backend::{PlaintextBackend, PlaintextValue};
 
 use beaa_ir::ckks::Program;
 
-use crate::execute::{execute, step_by_step};
-use crate::{Result, Silent, error::input};
+use crate::execute::{Execution, step_by_step};
+use crate::{Result, Silent};
 
-/// The outputs for each normalised image.
+/// Runs `program` on normalised images in clear. Shapes: `images` is `[image][element]`, the result `[image][output]`.
+///
+/// # Errors
+/// When an image is not of the program's size.
 pub fn run(program: &Program, images: &[Vec<f32>]) -> Result<Vec<Vec<f64>>> {
-    let Some(&info) = program.values().first() else {
-        return Err(input("running in clear", "a program without values", "an input"));
-    };
     let backend = PlaintextBackend::new(&program.signature().parameters.moduli);
-    let first = backend.input(info, images)?;
-    let (output, _) = execute(&backend, program, &step_by_step(program), first, &Silent, |_, _| Ok(()))?;
-    Ok((0..images.len()).map(|i| output.rows.iter().filter_map(|r| r.get(i).copied()).collect()).collect())
+    let first = backend.input(program.values()[0], images)?;
+    let schedule = step_by_step(program);
+    let execution = Execution { backend: &backend, program, schedule: &schedule, weights: None };
+    let (output, _) = execution.run(first, &Silent, |_, _| Ok(()))?;
+    Ok((0..images.len()).map(|image| output.rows.iter().map(|row| row[image]).collect()).collect())
 }

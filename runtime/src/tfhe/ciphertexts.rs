@@ -5,7 +5,8 @@ use std::path::Path;
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 
-use crate::error::input;
+use crate::error::damaged;
+use crate::files::written_size;
 use crate::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +49,7 @@ impl EncryptedInput {
     /// The seed of the uniform halves.
     pub(super) fn seed(&self) -> Result<u128> {
         let found = self.header.seed.as_deref().and_then(|s| u128::from_str_radix(s, 16).ok());
-        found.ok_or_else(|| input("reading encrypted images", "no seed", "a seed"))
+        found.ok_or_else(|| damaged("reading encrypted images", "no seed", "a seed"))
     }
 
     /// Writes the ciphertexts; returns the size of the file.
@@ -61,11 +62,11 @@ impl EncryptedInput {
         let (header, bodies) = load(path)?;
         match header.seed {
             Some(_) => Ok(Self { header, bodies }),
-            None => Err(input(
-                "reading ciphertexts",
-                format!("encrypted results in {}", path.display()),
-                "encrypted images",
-            )),
+            None => Err(Error::WrongKind {
+                path: path.to_path_buf(),
+                found: "encrypted results",
+                expected: "encrypted images",
+            }),
         }
     }
 }
@@ -91,11 +92,11 @@ impl EncryptedOutput {
         let (header, words) = load(path)?;
         match header.seed {
             None => Ok(Self { header, words }),
-            Some(_) => Err(input(
-                "reading ciphertexts",
-                format!("encrypted images in {}", path.display()),
-                "encrypted results",
-            )),
+            Some(_) => Err(Error::WrongKind {
+                path: path.to_path_buf(),
+                found: "encrypted images",
+                expected: "encrypted results",
+            }),
         }
     }
 }
@@ -103,15 +104,14 @@ impl EncryptedOutput {
 fn save(header: &CiphertextHeader, words: &[u64], path: &Path) -> Result<u64> {
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
     container::write(path, Kind::TfheCiphertexts, header, bytes.len() as u64, |w| w.write_all(&bytes))?;
-    let size = std::fs::metadata(path).map(|m| m.len());
-    size.map_err(|source| Error::File(beaa_ir::Error::Io { operation: "reading", path: path.to_path_buf(), source }))
+    written_size(path)
 }
 
 fn load(path: &Path) -> Result<(CiphertextHeader, Vec<u64>)> {
     let opened = container::open::<CiphertextHeader>(path, Kind::TfheCiphertexts)?;
     let (words, rest) = opened.payload().as_chunks::<8>();
     if !rest.is_empty() {
-        return Err(input(
+        return Err(damaged(
             "reading ciphertexts",
             format!("{} bytes", opened.payload().len()),
             "whole words of 8 bytes",
@@ -120,36 +120,16 @@ fn load(path: &Path) -> Result<(CiphertextHeader, Vec<u64>)> {
     Ok((opened.header.clone(), words.iter().map(|b| u64::from_le_bytes(*b)).collect()))
 }
 
-/// Refuses ciphertexts of another program or key, or of another number than they say.
-pub(super) fn expect(
+/// Refuses a file that holds another number of words than `words_per_image` for each image.
+pub(super) fn expect_words(
     operation: &'static str,
     header: &CiphertextHeader,
-    program: &str,
-    key: &str,
-    words: (usize, usize),
+    words: usize,
+    words_per_image: usize,
 ) -> Result<()> {
-    let mismatch = |found: String, expected: String, remedy| Error::Mismatch {
-        operation,
-        what: "the ciphertext file",
-        found,
-        expected,
-        remedy,
-    };
-    let short = |s: &str| format!("program {}", s.get(..16).unwrap_or(s));
-    if header.program != program {
-        return Err(mismatch(short(&header.program), short(program), "encrypt the images for this program"));
+    if header.images != 0 && header.images.checked_mul(words_per_image) == Some(words) {
+        return Ok(());
     }
-    if header.key != key {
-        let remedy = "use the key pair under which the images were encrypted";
-        return Err(mismatch(format!("key {}", header.key), format!("key {key}"), remedy));
-    }
-    let (found, each) = words;
-    if header.images == 0 || header.images.checked_mul(each) != Some(found) {
-        return Err(input(
-            operation,
-            format!("{found} words for {} images", header.images),
-            format!("{each} for each image"),
-        ));
-    }
-    Ok(())
+    let found = format!("{words} words for {} images", header.images);
+    Err(damaged(operation, found, format!("{words_per_image} for each image")))
 }

@@ -8,8 +8,8 @@ use tfhe::core_crypto::prelude::*;
 use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput};
 use super::keys::{self, ClientKey};
 use super::parameters;
-use crate::error::input;
-use crate::{Progress, Result};
+use crate::files::{expect_key, expect_program};
+use crate::{Error, Progress, Result};
 
 /// Encrypts images of 8-bit pixels (channels, rows, columns). `program` is the program's fingerprint, `large_key` whether its first stage
 /// takes off bits. INSECURE with a `seed`.
@@ -23,9 +23,12 @@ pub fn encrypt(
 ) -> Result<EncryptedInput> {
     keys::expect("encrypting images", &key.parameters, &signature.parameters)?;
     let len = signature.input.shape().len();
-    if images.is_empty() || images.iter().any(|i| i.len() != len) {
-        let found = format!("{} images of {:?} pixels", images.len(), images.iter().map(|i| i.len()).next());
-        return Err(input("encrypting images", found, format!("at least one, each of {len} pixels")));
+    if images.is_empty() {
+        return Err(Error::NoImages { operation: "encrypting images" });
+    }
+    if let Some((image, pixels)) = images.iter().enumerate().find(|(_, pixels)| pixels.len() != len) {
+        let found = pixels.len();
+        return Err(Error::ImageSize { operation: "encrypting images", image, found, expected: len });
     }
     let points: Vec<u64> = images
         .iter()
@@ -69,7 +72,9 @@ pub fn decrypt(
 ) -> Result<Vec<Vec<i64>>> {
     keys::expect("decrypting results", &key.parameters, &signature.parameters)?;
     let (outputs, size) = (signature.output_scale.len(), PARAMETER_SET.polynomial_size + 1);
-    ciphertexts::expect("decrypting results", &output.header, program, key.id(), (output.words.len(), outputs * size))?;
+    expect_program("decrypting results", &output.header.program, program)?;
+    expect_key("decrypting results", &output.header.key, key.id())?;
+    ciphertexts::expect_words("decrypting results", &output.header, output.words.len(), outputs * size)?;
     let shift = 64 - signature.output_bits;
     let integer = |words: &[u64]| {
         let ciphertext = LweCiphertext::from_container(words, parameters::modulus());

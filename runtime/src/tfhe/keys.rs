@@ -11,7 +11,7 @@ use tfhe::core_crypto::prelude::*;
 use zeroize::Zeroize;
 
 use super::parameters;
-use crate::error::input;
+use crate::error::damaged;
 use crate::{Error, Result};
 
 /// Secret bits, wiped when dropped.
@@ -155,7 +155,11 @@ impl ClientKey {
         parameters::check(&opened.header.parameters)?;
         let bytes = opened.payload();
         if bytes.len() != PARAMETER_SET.lwe_dimension + PARAMETER_SET.polynomial_size || bytes.iter().any(|b| *b > 1) {
-            return Err(input("reading a secret key", format!("{} bytes", bytes.len()), "one bit for each dimension"));
+            return Err(damaged(
+                "reading a secret key",
+                format!("{} bytes", bytes.len()),
+                "one bit for each dimension",
+            ));
         }
         let (small, large) = bytes.split_at(PARAMETER_SET.lwe_dimension);
         let secret = |part: &[u8]| Secret(part.iter().map(|&b| u64::from(b)).collect());
@@ -197,14 +201,14 @@ impl ServerKey {
         parameters::check(parameters)?;
         let seeds: Vec<u128> = seeds.iter().filter_map(|s| u128::from_str_radix(s, 16).ok()).collect();
         let [first, second] = *seeds.as_slice() else {
-            return Err(input("reading evaluation keys", format!("{} seeds", seeds.len()), "two seeds"));
+            return Err(damaged("reading evaluation keys", format!("{} seeds", seeds.len()), "two seeds"));
         };
         let (n, big) = (PARAMETER_SET.lwe_dimension, PARAMETER_SET.polynomial_size);
         let lengths = [n * parameters.levels * 2 * big, big * PARAMETER_SET.switch_levels];
         let numbers: Vec<u64> = opened.payload().as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
         if opened.payload().len() != 8 * (lengths[0] + lengths[1]) {
             let found = format!("{} bytes", opened.payload().len());
-            return Err(input("reading evaluation keys", found, format!("{} numbers", lengths[0] + lengths[1])));
+            return Err(damaged("reading evaluation keys", found, format!("{} numbers", lengths[0] + lengths[1])));
         }
         let (bootstrap, switch) = numbers.split_at(lengths[0]);
         let (base, levels) = parameters::bootstrap_decomposition(parameters);
@@ -237,11 +241,5 @@ pub(super) fn expect(operation: &'static str, found: &Parameters, expected: &Par
         return Ok(());
     }
     let describe = |p: &Parameters| format!("{} with {} digits of base 2^{}", p.set, p.levels, p.base_log);
-    Err(Error::Mismatch {
-        operation,
-        what: "the key",
-        found: format!("other parameters ({})", describe(found)),
-        expected: format!("those of the program ({})", describe(expected)),
-        remedy: "make keys for this program with `beaa keygen`",
-    })
+    Err(Error::WrongParameters { operation, found: describe(found), expected: describe(expected) })
 }

@@ -15,6 +15,7 @@ use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput
 use super::keys::{self, ServerKey};
 use super::keyswitch::CIPHERTEXTS_PER_PASS;
 use super::parameters::{self, Ciphertext, point};
+use crate::files::{expect_key, expect_program};
 use crate::{Progress, Result};
 
 /// What one stage took, over all images.
@@ -63,7 +64,9 @@ pub(super) fn run_observed(
     let signature = program.signature();
     keys::expect("running a program", &key.parameters, &signature.parameters)?;
     let (fingerprint, len) = (program_hash(program), signature.input.shape().len());
-    ciphertexts::expect("running a program", &input.header, &fingerprint, key.id(), (input.bodies.len(), len))?;
+    expect_program("running a program", &input.header.program, &fingerprint)?;
+    expect_key("running a program", &input.header.key, key.id())?;
+    ciphertexts::expect_words("running a program", &input.header, input.bodies.len(), len)?;
     let started = Instant::now();
     let bootstrapper = Bootstrapper::new(key);
     let keys_seconds = started.elapsed().as_secs_f64();

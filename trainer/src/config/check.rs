@@ -1,6 +1,7 @@
 //! From the configuration as written to one that can be trusted. Must report everything wrong at once, each with the path
 //! of its field.
 
+use beaa_ir::text::valid_name;
 use serde::Serialize;
 
 use super::{
@@ -50,7 +51,7 @@ impl TryFrom<TrainLiteral> for TrainConfig {
     fn try_from(literal: TrainLiteral) -> Result<Self> {
         let mut p = Problems::default();
         let names = names(&literal.network);
-        if literal.name.is_empty() || !literal.name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        if !valid_name(&literal.name) {
             p.add("name", format!("\"{}\"; expected letters, digits, `.`, `_` or `-`", literal.name));
         }
         for (field, limit) in [
@@ -157,9 +158,7 @@ fn check_network(network: &[LayerConfig], names: &[String], p: &mut Problems) {
             LayerConfig::Flatten | LayerConfig::Activation => {}
         }
         if let Some(name) = names.get(i) {
-            let legal = !name.is_empty()
-                && name != "input"
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            let legal = name != "input" && valid_name(name);
             p.require(legal, at("name"), format!("\"{name}\"; expected letters, digits, `.`, `_` or `-`, not `input`"));
             p.require(!names.iter().take(i).any(|n| n == name), at("name"), format!("a second layer called `{name}`"));
         }

@@ -2,6 +2,7 @@
 //! anything but the batch where a formula of the literature sums.
 
 use beaa_ir::Range;
+use beaa_ir::stats::argmax;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -50,13 +51,11 @@ pub(crate) fn correct(logits: &[f32], labels: &[u8]) -> usize {
         return 0;
     }
     let classes = (logits.len() / labels.len()).max(1);
-    logits.chunks(classes).zip(labels).filter(|(row, label)| argmax(row) == usize::from(**label)).count()
-}
-
-/// Index of the largest number, the first if several.
-pub(crate) fn argmax(row: &[f32]) -> usize {
-    let better = |best: (usize, f32), (i, &v): (usize, &f32)| if v > best.1 { (i, v) } else { best };
-    row.iter().enumerate().fold((0, f32::NEG_INFINITY), better).0
+    logits
+        .chunks(classes)
+        .zip(labels)
+        .filter(|(row, label)| argmax(row.iter().copied()) == Some(usize::from(**label)))
+        .count()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Where a feature map may be cut: its elements row by row, within a row pixel by pixel, all channels of a pixel together,
-//! and the places between which nothing is gained by cutting. Must never leave an element out.
+//! and the smallest pieces that cutting gains anything by.
 
 use beaa_ir::{Model, Shape};
 

@@ -1,5 +1,5 @@
-//! Pass `bands`: cuts feature maps into bands of rows, so that a deep network needs only a part of each at a time. A
-//! program-to-program rewrite that adds no kind of step. Must never change what is computed, and leaves alone what fits.
+//! Cuts feature maps into bands of rows, so that a deep network needs only a part of each at a time. A program-to-program
+//! rewrite that adds no kind of step and no product, and leaves a program alone that fits.
 
 mod layout;
 mod order;
@@ -10,19 +10,16 @@ mod tests;
 use std::collections::HashMap;
 
 use beaa_ir::Model;
-use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, ValueId, schedule};
+use beaa_ir::ckks::{Program, ProgramShape, Schedule, ValueId, schedule};
 
-use crate::error::{Error, Result, internal};
+use crate::cost::memory::PLANNED_MEMORY;
+use crate::error::{Error, Result};
 use order::{Banded, Cuts, TilingContext};
 
-/// Threads that memory is planned for: more than most machines have, and each takes a few megabytes only.
-const THREADS: usize = 16;
-
-/// The machine that programs are planned for.
-pub(crate) const MACHINE: MemoryModel =
-    MemoryModel { threads: THREADS, tile: beaa_ckks::TILE, chunk: beaa_ckks::CHUNK, input_in_place: true };
-
 /// The program in bands so large that it takes at most `memory` bytes.
+///
+/// # Errors
+/// [`Error::Memory`] where no bands are small enough.
 pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Result<Program> {
     let Some(memory) = memory else { return Ok(program) };
     let whole = plan(&ProgramShape::from(&program)).peak_bytes;
@@ -34,11 +31,11 @@ pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Resu
     rewrite::rewrite(&context, &cuts, &banded)
 }
 
-fn plan(outline: &ProgramShape) -> Schedule {
-    schedule(outline, &MACHINE, true)
+fn plan(shape: &ProgramShape) -> Schedule {
+    schedule(shape, &PLANNED_MEMORY, true)
 }
 
-/// Levels of all roots, and what they come to.
+/// Levels of the roots (one more is about twice as many bands), and what they come to.
 struct Candidate {
     levels: HashMap<ValueId, u32>,
     cuts: Cuts,
@@ -46,40 +43,45 @@ struct Candidate {
     schedule: Schedule,
 }
 
-fn candidate(context: &TilingContext<'_>, levels: HashMap<ValueId, u32>) -> Candidate {
-    let cuts = Cuts::new(context, |v| levels.get(&v).copied().unwrap_or(0));
-    let banded = context.banded(&cuts);
-    let schedule = plan(&banded.outline);
-    Candidate { levels, cuts, banded, schedule }
+impl Candidate {
+    fn new(context: &TilingContext<'_>, levels: HashMap<ValueId, u32>) -> Self {
+        let cuts = Cuts::new(context, |v| levels.get(&v).copied().unwrap_or(0));
+        let banded = context.banded(&cuts);
+        let schedule = plan(&banded.shape);
+        Self { levels, cuts, banded, schedule }
+    }
+
+    fn peak_bytes(&self) -> u64 {
+        self.schedule.peak_bytes
+    }
 }
 
 /// The largest bands that fit: of the same share of every map first, then each map's as large as the others leave room for.
 fn choose(context: &TilingContext<'_>, memory: u64, whole: u64) -> Result<(Cuts, Banded)> {
     let roots = context.cuttable();
-    let finest: Vec<u32> =
-        roots.iter().map(|&r| context.layouts[r].as_ref().map_or(0, layout::Layout::finest)).collect();
-    let shares = (0..=finest.iter().copied().max().unwrap_or(0))
-        .map(|level| candidate(context, roots.iter().zip(&finest).map(|(&r, &f)| (r, f.min(level))).collect()));
-    let fits = |c: &Candidate| c.schedule.peak_bytes <= memory;
-    let mut best: Option<Candidate> = None;
-    for next in shares {
-        if best.as_ref().is_none_or(|b| next.schedule.peak_bytes < b.schedule.peak_bytes) {
-            best = Some(next);
-        }
-        if best.as_ref().is_some_and(fits) {
+    let finest: Vec<u32> = roots.iter().map(|&r| context.layout(r).finest()).collect();
+    let share =
+        |level: u32| Candidate::new(context, roots.iter().zip(&finest).map(|(&r, &f)| (r, f.min(level))).collect());
+    let fits = |c: &Candidate| c.peak_bytes() <= memory;
+    let mut best = share(0);
+    for level in 1..=finest.iter().copied().max().unwrap_or(0) {
+        if fits(&best) {
             break;
         }
+        let next = share(level);
+        if next.peak_bytes() < best.peak_bytes() {
+            best = next;
+        }
     }
-    let Some(mut best) = best else { return Err(internal("bands", "no candidate")) };
     if !fits(&best) {
-        best = climb(context, best, &roots, 1, |next, best| next.schedule.peak_bytes < best.schedule.peak_bytes);
-        best = climb(context, best, &roots, -1, |next, best| next.schedule.peak_bytes < best.schedule.peak_bytes);
+        let less = |next: &Candidate, best: &Candidate| next.peak_bytes() < best.peak_bytes();
+        best = climb(context, best, &roots, 1, less);
+        best = climb(context, best, &roots, -1, less);
     }
     if !fits(&best) {
-        let part = best.schedule.worst().map_or(0, |p| p.last);
-        let step = best.banded.instances.get(part).and_then(|i| context.program.steps().get(i.step));
-        let least = best.schedule.peak_bytes.min(whole);
-        let layer = step.map_or_else(String::new, |s| s.layer.clone());
+        let step = best.schedule.worst().map(|part| best.banded.instances[part.last].step);
+        let layer = step.map_or_else(String::new, |step| context.program.steps()[step].layer.clone());
+        let least = best.peak_bytes().min(whole);
         let degree = context.program.signature().parameters.degree;
         return Err(Error::Memory { requested: memory, least, layer, degree });
     }
@@ -87,7 +89,7 @@ fn choose(context: &TilingContext<'_>, memory: u64, whole: u64) -> Result<(Cuts,
     Ok((best.cuts, best.banded))
 }
 
-/// Turns one root's level after the other as long as that is found good.
+/// Steps the level of one root after the other as long as that is good.
 fn climb(
     context: &TilingContext<'_>,
     mut best: Candidate,
@@ -98,13 +100,11 @@ fn climb(
     loop {
         let mut changed = false;
         for &root in roots {
-            let Some(level) = best.levels.get(&root).and_then(|l| l.checked_add_signed(by)) else { continue };
-            if level > context.layouts[root].as_ref().map_or(0, layout::Layout::finest) {
-                continue;
-            }
+            let level = best.levels[&root].checked_add_signed(by).filter(|l| *l <= context.layout(root).finest());
+            let Some(level) = level else { continue };
             let mut levels = best.levels.clone();
             levels.insert(root, level);
-            let next = candidate(context, levels);
+            let next = Candidate::new(context, levels);
             if good(&next, &best) {
                 (best, changed) = (next, true);
             }

@@ -1,5 +1,5 @@
 //! Which band is computed when: depth first from the output, each band as soon as what it reads is there, so that it can be
-//! freed early. Must never compute a product twice; squares and other cheap pointwise steps are repeated for every reader, as
+//! freed early. No product is computed twice; squares and other cheap pointwise steps are repeated for every reader, as
 //! storing them would take half as much memory again.
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ pub(super) struct Banded {
     pub(super) instances: Vec<Instance>,
     /// The band that each value of the banded program holds; the first is the whole input.
     pub(super) bands: Vec<Band>,
-    pub(super) outline: ProgramShape,
+    pub(super) shape: ProgramShape,
 }
 
 /// What bands of a program depend on whatever their size.
@@ -38,8 +38,8 @@ pub(super) struct TilingContext<'a> {
     base: ProgramShape,
     /// For each value, the linear step's result, or the input, from which only element-wise steps lead to it.
     pub(super) roots: Vec<ValueId>,
-    /// For each root.
-    pub(super) layouts: Vec<Option<Layout>>,
+    /// The layout of each root.
+    layouts: Vec<Option<Layout>>,
     /// Whether a value is computed anew for each of its readers.
     repeated: Vec<bool>,
     /// For each linear step's result, for each term, for each atom: the atoms read, ascending.
@@ -53,12 +53,10 @@ impl<'a> TilingContext<'a> {
         let base = ProgramShape::from(program);
         let count = base.values.len();
         let mut roots = vec![0];
-        let mut layouts =
-            vec![Some(Layout::new(base.values.first().map_or(0, |v| v.len), Some(model.input().shape())))];
+        let mut layouts = vec![Some(Layout::new(base.values[0].len, Some(model.input().shape())))];
         for (step, info) in program.steps().iter().zip(base.values.iter().skip(1)) {
             let linear = matches!(step.op, StepOp::Linear { .. });
-            let root = step.op.inputs().first().and_then(|&v| roots.get(v)).copied().unwrap_or(0);
-            roots.push(if linear { roots.len() } else { root });
+            roots.push(if linear { roots.len() } else { roots[step.op.inputs()[0]] });
             layouts.push(linear.then(|| Layout::new(info.len, shape_of(model, &step.layer, info.len))));
         }
         let mut context = Self {
@@ -90,15 +88,12 @@ impl<'a> TilingContext<'a> {
     }
 
     fn find_reads(&mut self, v: ValueId) {
-        let (Some(StepOp::Linear { terms, .. }), Some(layout)) =
-            (self.program.steps().get(v - 1).map(|s| &s.op), &self.layouts[v])
-        else {
-            return;
-        };
+        let StepOp::Linear { terms, .. } = &self.program.steps()[v - 1].op else { return };
+        let layout = self.layout(v);
         let atoms = || layout.atoms.windows(2).map(|a| &layout.order[a[0]..a[1]]);
         let row = |t: usize, e: u32| terms[t].weights.row(e as usize).0;
         let reads = (0..terms.len()).map(|t| {
-            let Some(from) = &self.layouts[self.roots[terms[t].input]] else { return Vec::new() };
+            let from = self.layout(self.roots[terms[t].input]);
             let mut atom_of = vec![0_u32; from.order.len()];
             for (atom, range) in from.atoms.windows(2).enumerate() {
                 from.order[range[0]..range[1]].iter().for_each(|&e| atom_of[e as usize] = atom as u32);
@@ -122,6 +117,11 @@ impl<'a> TilingContext<'a> {
             |elements: &[u32]| (0..terms.len()).map(|t| elements.iter().map(|&e| row(t, e).len()).sum::<usize>()).sum();
         self.entries[v] = atoms().map(weights).collect();
         self.reads[v] = reads;
+    }
+
+    /// The layout of a root.
+    pub(super) fn layout(&self, root: ValueId) -> &Layout {
+        self.layouts[root].as_ref().unwrap_or_else(|| unreachable!("value {root} is no root"))
     }
 
     /// The results of linear steps that may be cut: all but what the output is made of element by element.
@@ -158,7 +158,8 @@ impl<'a> TilingContext<'a> {
         // A band whose weights on some term are all zero still has as many components as the others.
         let full = self.base.values[v].components;
         if components < full {
-            let missing = terms.iter().position(|t| self.base.values[t.input].components == full).unwrap_or(0);
+            let missing = terms.iter().position(|t| self.base.values[t.input].components == full);
+            let missing = missing.unwrap_or_else(|| unreachable!("value {v} has {full} components, its inputs fewer"));
             let root = self.roots[terms[missing].input];
             let beside = cuts.bands(root) * band / cuts.bands(v);
             found.push((missing, beside));
@@ -170,8 +171,8 @@ impl<'a> TilingContext<'a> {
     /// The banded program for these cuts.
     pub(super) fn banded(&self, cuts: &Cuts) -> Banded {
         let mut computed: HashMap<Band, ValueId> = HashMap::from([((0, 0), 0)]);
-        let outline = ProgramShape { steps: Vec::new(), values: self.base.values[..1].to_vec(), ..self.base.clone() };
-        let mut result = Banded { instances: Vec::new(), bands: vec![(0, 0)], outline };
+        let shape = ProgramShape { steps: Vec::new(), values: self.base.values[..1].to_vec(), ..self.base.clone() };
+        let mut result = Banded { instances: Vec::new(), bands: vec![(0, 0)], shape };
         let output = (self.base.output, 0);
         let mut open: Vec<Open> = vec![self.open(cuts, output)];
         while let Some(top) = open.last_mut() {
@@ -180,12 +181,12 @@ impl<'a> TilingContext<'a> {
                 Some(need) => open.push(self.open(cuts, need)),
                 None => {
                     if let Some(done) = open.pop().filter(|o| !computed.contains_key(&o.band)) {
-                        self.make(cuts, &done, &mut computed, &mut result);
+                        self.add_band(cuts, &done, &mut computed, &mut result);
                     }
                 }
             }
         }
-        result.outline.output = computed.get(&output).copied().unwrap_or(0);
+        result.shape.output = computed[&output];
         result
     }
 
@@ -196,8 +197,8 @@ impl<'a> TilingContext<'a> {
         Open { band, reads, needs: needs.into_iter() }
     }
 
-    /// Adds a band, and before it what is repeated for it alone.
-    fn make(&self, cuts: &Cuts, open: &Open, computed: &mut HashMap<Band, ValueId>, result: &mut Banded) {
+    /// Adds a band, and before it what is repeated for it only.
+    fn add_band(&self, cuts: &Cuts, open: &Open, computed: &mut HashMap<Band, ValueId>, result: &mut Banded) {
         let (v, band) = open.band;
         let step = &self.base.steps[v - 1];
         let mut local: HashMap<Band, ValueId> = HashMap::new();
@@ -210,7 +211,7 @@ impl<'a> TilingContext<'a> {
                 at = self.base.steps[at - 1].inputs[0];
             }
             let known = local.get(&(at, from)).or_else(|| computed.get(&(at, from)));
-            let mut id = known.copied().unwrap_or(0);
+            let mut id = *known.unwrap_or_else(|| unreachable!("band {from} of value {at} is read before it is there"));
             for &link in chain.iter().rev() {
                 id = self.push(cuts, (link, from), vec![(0, from, id)], result);
                 local.insert((link, from), id);
@@ -229,8 +230,8 @@ impl<'a> TilingContext<'a> {
             StepKind::Linear => self.entries[v][cuts.atoms(v, band)].iter().sum(),
             _ => 0,
         };
-        result.outline.steps.push(StepShape { kind, inputs: reads.iter().map(|r| r.2).collect(), entries });
-        result.outline.values.push(info);
+        result.shape.steps.push(StepShape { kind, inputs: reads.iter().map(|r| r.2).collect(), entries });
+        result.shape.values.push(info);
         result.instances.push(Instance { step: v - 1, band, reads });
         result.bands.push((v, band));
         result.instances.len()

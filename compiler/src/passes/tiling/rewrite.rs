@@ -1,5 +1,4 @@
-//! Fills the banded program with numbers: of every matrix the part that one band needs of another. Must never change a
-//! weight.
+//! Fills the banded program with numbers: of every matrix the part that one band needs of another.
 
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp, ValueId};
@@ -17,21 +16,21 @@ struct Positions {
 
 /// The banded program.
 pub(super) fn rewrite(context: &TilingContext<'_>, cuts: &Cuts, banded: &Banded) -> Result<Program> {
-    let positions: Vec<Option<Positions>> = (0..context.layouts.len()).map(|v| positions(context, cuts, v)).collect();
+    let roots = context.roots.iter().enumerate();
+    let positions = roots.map(|(v, &root)| (v == root).then(|| positions(context, cuts, v))).collect();
+    let whole = WholeProgram { context, cuts, positions };
     let original = context.program;
     let mut steps = Vec::with_capacity(banded.instances.len());
     for instance in &banded.instances {
         let step = &original.steps()[instance.step];
-        let input = instance.reads.first().map_or(0, |r| r.2);
+        let input = instance.reads[0].2;
         let op = match &step.op {
             StepOp::Linear { terms, weight_scale, bias } => {
                 let v = instance.step + 1;
-                let local = positions[v].as_ref();
                 let starts = &cuts.starts[v];
-                let range = starts[instance.band]..starts[instance.band + 1];
-                let elements = local.and_then(|p| p.order.get(range)).unwrap_or_default();
+                let elements = &whole.positions(v).order[starts[instance.band]..starts[instance.band + 1]];
                 StepOp::Linear {
-                    terms: linear(context, cuts, &positions, terms, elements, instance)?,
+                    terms: whole.band_terms(terms, elements, instance)?,
                     weight_scale: *weight_scale,
                     bias: elements.iter().map(|&e| bias[e as usize]).collect(),
                 }
@@ -47,14 +46,14 @@ pub(super) fn rewrite(context: &TilingContext<'_>, cuts: &Cuts, banded: &Banded)
     let literal = ProgramLiteral {
         signature: original.signature().clone(),
         steps,
-        output: banded.outline.output,
+        output: banded.shape.output,
         notes: notes(context, cuts, banded),
     };
     Ok(Program::try_from(literal)?)
 }
 
-fn positions(context: &TilingContext<'_>, cuts: &Cuts, root: ValueId) -> Option<Positions> {
-    let layout = context.layouts[root].as_ref()?;
+fn positions(context: &TilingContext<'_>, cuts: &Cuts, root: ValueId) -> Positions {
+    let layout = context.layout(root);
     let len = layout.order.len();
     // What stays whole keeps its order: the input's and the output's are given.
     let whole = cuts.bands(root) == 1;
@@ -66,41 +65,48 @@ fn positions(context: &TilingContext<'_>, cuts: &Cuts, root: ValueId) -> Option<
             position[e as usize] = k as u32;
         }
     }
-    Some(Positions { band, position, order })
+    Positions { band, position, order }
 }
 
-/// For each band that is read, its columns of the rows of `elements`.
-fn linear(
-    context: &TilingContext<'_>,
-    cuts: &Cuts,
-    positions: &[Option<Positions>],
-    terms: &[LinearTerm],
-    elements: &[u32],
-    instance: &Instance,
-) -> Result<Vec<LinearTerm>> {
-    let mut out = Vec::with_capacity(instance.reads.len());
-    for reads in instance.reads.chunk_by(|a, b| a.0 == b.0) {
-        let term = reads[0].0;
-        let root = context.roots[terms[term].input];
-        let Some(from) = positions[root].as_ref() else { continue };
-        let mut rows: Vec<Vec<Vec<(u32, i32)>>> = vec![Vec::with_capacity(elements.len()); reads.len()];
-        for &e in elements {
-            rows.iter_mut().for_each(|r| r.push(Vec::new()));
-            let (columns, weights) = terms[term].weights.row(e as usize);
-            for (&c, &w) in columns.iter().zip(weights) {
-                let band = from.band[c as usize] as usize;
-                let slot = reads.partition_point(|r| r.1 < band);
-                if let Some(row) = rows.get_mut(slot).and_then(|r| r.last_mut()) {
+/// The program that is cut, where it is cut, and where its elements went.
+struct WholeProgram<'a> {
+    context: &'a TilingContext<'a>,
+    cuts: &'a Cuts,
+    /// By root.
+    positions: Vec<Option<Positions>>,
+}
+
+impl WholeProgram<'_> {
+    fn positions(&self, root: ValueId) -> &Positions {
+        self.positions[root].as_ref().unwrap_or_else(|| unreachable!("value {root} is no root"))
+    }
+
+    /// For each band that is read, its columns of the rows of `elements`.
+    fn band_terms(&self, terms: &[LinearTerm], elements: &[u32], instance: &Instance) -> Result<Vec<LinearTerm>> {
+        let mut out = Vec::with_capacity(instance.reads.len());
+        for reads in instance.reads.chunk_by(|a, b| a.0 == b.0) {
+            let term = reads[0].0;
+            let root = self.context.roots[terms[term].input];
+            let from = self.positions(root);
+            let mut rows: Vec<Vec<Vec<(u32, i32)>>> = vec![Vec::with_capacity(elements.len()); reads.len()];
+            for &e in elements {
+                rows.iter_mut().for_each(|r| r.push(Vec::new()));
+                let (columns, weights) = terms[term].weights.row(e as usize);
+                for (&c, &w) in columns.iter().zip(weights) {
+                    let band = from.band[c as usize] as usize;
+                    let slot = reads.partition_point(|r| r.1 < band);
+                    assert_eq!(reads[slot].1, band, "term {term} reads a band that was not foreseen");
+                    let row = rows[slot].last_mut().unwrap_or_else(|| unreachable!("no row was begun"));
                     row.push((from.position[c as usize], w));
                 }
             }
+            for (&(_, band, input), rows) in reads.iter().zip(rows) {
+                let columns = self.cuts.starts[root][band + 1] - self.cuts.starts[root][band];
+                out.push(LinearTerm { input, weights: SparseMatrix::from_rows(columns, rows)? });
+            }
         }
-        for (&(_, band, input), rows) in reads.iter().zip(rows) {
-            let columns = cuts.starts[root][band + 1] - cuts.starts[root][band];
-            out.push(LinearTerm { input, weights: SparseMatrix::from_rows(columns, rows)? });
-        }
+        Ok(out)
     }
-    Ok(out)
 }
 
 /// What is said of a value is said of each of its bands, of repeated ones once.
@@ -114,10 +120,7 @@ fn notes(context: &TilingContext<'_>, cuts: &Cuts, banded: &Banded) -> Vec<Layer
                 values[band].get_or_insert(id);
             }
         }
-        let remark = match bands {
-            1 => note.remark.clone(),
-            n => format!("{}; in {n} bands", note.remark),
-        };
+        let remark = if bands == 1 { note.remark.clone() } else { format!("{}; in {bands} bands", note.remark) };
         let of = |value| LayerNote { value, remark: remark.clone(), ..note.clone() };
         notes.extend(values.into_iter().flatten().map(of));
     }

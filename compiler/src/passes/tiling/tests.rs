@@ -15,9 +15,9 @@ fn the_outline_that_was_planned_is_that_of_the_program_written() {
         let context = TilingContext::new(&compiled.program, &model);
         let roots = context.cuttable();
         for level in 0..=3 {
-            let found = candidate(&context, roots.iter().map(|&r| (r, level)).collect());
+            let found = Candidate::new(&context, roots.iter().map(|&r| (r, level)).collect());
             let program = rewrite::rewrite(&context, &found.cuts, &found.banded).unwrap();
-            assert_eq!(ProgramShape::from(&program), found.banded.outline, "seed {seed}");
+            assert_eq!(ProgramShape::from(&program), found.banded.shape, "seed {seed}");
             assert_eq!(program.signature(), compiled.program.signature());
             let layers =
                 |p: &Program| p.notes().iter().map(|n| n.layer.clone()).collect::<std::collections::BTreeSet<_>>();
@@ -45,7 +45,7 @@ fn smaller_bands_take_less_memory() {
     let compiled = compile(&model, &Options { logit_error: 1.0, ..Options::default() }).unwrap();
     let context = TilingContext::new(&compiled.program, &model);
     let roots = context.cuttable();
-    let peak = |level| candidate(&context, roots.iter().map(|&r| (r, level)).collect()).schedule.peak_bytes;
+    let peak = |level| Candidate::new(&context, roots.iter().map(|&r| (r, level)).collect()).schedule.peak_bytes;
     // A few large bands can take more than none, since neighbours overlap.
     let (whole, cut) = (peak(0), peak(4));
     assert!(cut < whole, "{cut} of {whole}");

@@ -1,5 +1,7 @@
-//! A folder of PNG or JPEG images per class, resized to one shape. It never passes over a file that is not an image.
-//! Hidden files and the index files of desktops are no part of a data set.
+//! A folder of PNG or JPEG images per class, resized to one shape. A file that is no image is an
+//! error, but for hidden files and the index files of desktops, which are no part of a data set.
+
+mod survey;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,18 +9,24 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::formats::image_file::{Target, check_shape, own_shape, pixels};
-use crate::split::carve;
-use crate::{Dataset, Error, HoldOut, Images, Source, Split};
+use super::image_file::{Conversion, check_shape, pixels, stored_shape};
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::images::Images;
+use crate::source::Source;
+use crate::split::{HoldOut, Split};
+
+pub use survey::{Survey, survey};
 
 /// Where the images are and what they become.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FolderFiles {
-    /// Holds one sub-folder per class, or `train`, `validation` (or `val`) and `test` folders that do.
+    /// Holds one sub-folder per class, or `train`, `validation` (or `val`) and `test` folders that
+    /// do.
     pub path: PathBuf,
-    /// Channels (1 or 3), height, width every image is converted to (stretched, triangle filter). Without it, all images
-    /// must have the same size and kind.
+    /// Channels (1 or 3), height, width every image is converted to (stretched, triangle filter).
+    /// Without it, all images must have the same size and kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<[usize; 3]>,
 }
@@ -30,7 +38,7 @@ pub struct FolderSource {
     pub name: String,
     /// Where it is.
     pub files: FolderFiles,
-    /// What to carve out of training when there are no such folders.
+    /// What to hold out of training when there are no such folders.
     pub hold_out: HoldOut,
 }
 
@@ -41,46 +49,29 @@ impl Source for FolderSource {
             check_shape(path, *shape)?;
         }
         let root = entries(path)?;
-        let own =
-            |names: &[&str]| root.iter().find(|entry| entry.is_dir() && names.iter().any(|name| entry.ends_with(name)));
-        let (training, validation, test) = match own(&["train"]) {
-            Some(train) => (train.as_path(), own(&["validation", "val"]), own(&["test"])),
+        let (training, validation, test) = match folder_among(&root, &["train"]) {
+            Some(train) => (train, folder_among(&root, &["validation", "val"]), folder_among(&root, &["test"])),
             None => (path.as_path(), None, None),
         };
         let classes = classes(training)?;
         let target = match *shape {
-            Some(shape) => Target { shape, resize: true },
-            None => Target { shape: own_shape(&first(training, &classes)?)?, resize: false },
+            Some(shape) => Conversion { shape, resize: true },
+            None => Conversion { shape: stored_shape(&first(training, &classes)?)?, resize: false },
         };
         let train = read(training, &classes, &target, Split::Train)?;
         let other =
-            |folder: Option<&PathBuf>, split| folder.map(|folder| other(folder, &classes, &target, split)).transpose();
+            |folder: Option<&Path>, split| folder.map(|folder| other(folder, &classes, &target, split)).transpose();
         let (validation, test) = (other(validation, Split::Validation)?, other(test, Split::Test)?);
-        let (train, test) = self.part(train, test, self.hold_out.test, Split::Test)?;
-        let (train, validation) = self.part(train, validation, self.hold_out.validation, Split::Validation)?;
+        let (train, test) = self.hold_out.part(path, train, test, Split::Test)?;
+        let (train, validation) = self.hold_out.part(path, train, validation, Split::Validation)?;
         Dataset::new(&self.name, classes, train, validation, test)
     }
 }
 
-impl FolderSource {
-    /// What stays in training and the split, which is the folder's own or carved out.
-    fn part(
-        &self,
-        train: Images,
-        own: Option<Images>,
-        amount: Option<crate::Amount>,
-        split: Split,
-    ) -> Result<(Images, Images), Error> {
-        let file = &self.files.path;
-        match (own, amount) {
-            (Some(_), Some(_)) => Err(Error::HasSplit { file: file.clone(), split }),
-            (Some(own), None) => Ok((train, own)),
-            (None, amount) => {
-                let stream = if split == Split::Test { 1 } else { 0 };
-                carve(file, &train, amount.unwrap_or(HoldOut::DEFAULT), self.hold_out.seed, stream)
-            }
-        }
-    }
+/// The first folder among `entries` that has one of the `names`.
+fn folder_among<'a>(entries: &'a [PathBuf], names: &[&str]) -> Option<&'a Path> {
+    let found = entries.iter().find(|entry| entry.is_dir() && names.iter().any(|name| entry.ends_with(name)));
+    found.map(PathBuf::as_path)
 }
 
 /// The visible entries of a folder, sorted by name.
@@ -99,7 +90,8 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(entries)
 }
 
-/// The names of the sub-folders, sorted. Loose files beside them (a README, a licence) are no classes.
+/// The names of the sub-folders, sorted. Loose files beside them (a README, a licence) are no
+/// classes.
 fn classes(folder: &Path) -> Result<Vec<String>, Error> {
     let folders = entries(folder)?.into_iter().filter(|entry| entry.is_dir());
     let name = |path: PathBuf| match path.file_name().and_then(|name| name.to_str()) {
@@ -115,7 +107,7 @@ fn classes(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// A validation or test folder: it must have the classes of training, no more and no fewer.
-fn other(folder: &Path, known: &[String], target: &Target, split: Split) -> Result<Images, Error> {
+fn other(folder: &Path, known: &[String], target: &Conversion, split: Split) -> Result<Images, Error> {
     let found = classes(folder)?;
     if let Some(class) = found.iter().find(|class| !known.contains(class)) {
         return Err(Error::UnknownClass { file: folder.to_owned(), class: class.clone() });
@@ -124,7 +116,7 @@ fn other(folder: &Path, known: &[String], target: &Target, split: Split) -> Resu
 }
 
 /// All images below `folder`, class after class, sorted by file name within a class.
-fn read(folder: &Path, classes: &[String], target: &Target, split: Split) -> Result<Images, Error> {
+fn read(folder: &Path, classes: &[String], target: &Conversion, split: Split) -> Result<Images, Error> {
     let mut files = Vec::new();
     for (label, class) in (0..=u8::MAX).zip(classes) {
         let path = folder.join(class);
@@ -141,10 +133,10 @@ fn read(folder: &Path, classes: &[String], target: &Target, split: Split) -> Res
 /// The images of one class; none is an error.
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let found = entries(folder)?;
-    match found.is_empty() {
-        true => Err(Error::EmptyFolder { file: folder.to_owned(), expected: "at least one PNG or JPEG image" }),
-        false => Ok(found),
+    if found.is_empty() {
+        return Err(Error::EmptyFolder { file: folder.to_owned(), expected: "at least one PNG or JPEG image" });
     }
+    Ok(found)
 }
 
 /// The image that sets the shape when none is configured.
@@ -152,10 +144,6 @@ fn first(folder: &Path, classes: &[String]) -> Result<PathBuf, Error> {
     let path = classes.first().map_or_else(|| folder.to_owned(), |class| folder.join(class));
     files_of(&path)?.into_iter().next().ok_or(Error::NoImages { file: path })
 }
-
-mod survey;
-
-pub use survey::{Survey, survey};
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
-//! What is in a folder of images, before deciding what to make of it. It never keeps pixels.
+//! What is in a folder of images, before deciding what to make of it. No pixels are kept.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{classes, entries, files_of};
-use crate::Error;
-use crate::formats::image_file::look;
+use super::super::image_file::size_and_colour;
+use super::{classes, entries, files_of, folder_among};
+use crate::error::Error;
 
 /// What a folder of images per class holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,23 +25,23 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Number of training images.
+    /// Returns the number of training images.
     pub fn images(&self) -> usize {
         self.classes.iter().map(|c| c.1).sum()
     }
 }
 
-/// Decodes every training image below `folder` (laid out as [`super::FolderFiles`] says) and counts.
+/// Decodes every training image below `folder` (laid out as [`super::FolderFiles`] says) and
+/// counts.
 ///
 /// # Errors
-/// A folder without images or with a single class, images that lie beside the folders of the classes, a file that is no PNG or
-/// JPEG image.
+/// A folder without images or with a single class, images that lie beside the folders of the
+/// classes, a file that is no PNG or JPEG image.
 pub fn survey(folder: &Path) -> Result<Survey, Error> {
     let root = entries(folder)?;
-    let own = |names: &[&str]| root.iter().find(|e| e.is_dir() && names.iter().any(|name| e.ends_with(name)));
-    let train = own(&["train"]);
-    let training = train.map_or(folder, |t| t.as_path());
-    let loose = entries(training)?.into_iter().filter(|e| e.is_file() && pictured(e)).count();
+    let train = folder_among(&root, &["train"]);
+    let training = train.unwrap_or(folder);
+    let loose = entries(training)?.into_iter().filter(|e| e.is_file() && has_image_extension(e)).count();
     if loose > 0 {
         return Err(Error::LooseImages { file: training.to_owned(), found: loose });
     }
@@ -52,11 +52,11 @@ pub fn survey(folder: &Path) -> Result<Survey, Error> {
     let mut files = Vec::new();
     let mut counted = Vec::new();
     for name in names {
-        let own = files_of(&training.join(&name))?;
-        counted.push((name, own.len()));
-        files.extend(own);
+        let of_class = files_of(&training.join(&name))?;
+        counted.push((name, of_class.len()));
+        files.extend(of_class);
     }
-    let seen = files.par_iter().map(|file| look(file)).collect::<Result<Vec<_>, _>>()?;
+    let seen = files.par_iter().map(|file| size_and_colour(file)).collect::<Result<Vec<_>, _>>()?;
     let mut sizes: BTreeMap<[usize; 2], usize> = BTreeMap::new();
     for (size, _) in &seen {
         *sizes.entry(*size).or_default() += 1;
@@ -67,13 +67,13 @@ pub fn survey(folder: &Path) -> Result<Survey, Error> {
         classes: counted,
         sizes,
         colour: seen.iter().filter(|(_, colour)| *colour).count(),
-        validation: train.is_some() && own(&["validation", "val"]).is_some(),
-        test: train.is_some() && own(&["test"]).is_some(),
+        validation: train.is_some() && folder_among(&root, &["validation", "val"]).is_some(),
+        test: train.is_some() && folder_among(&root, &["test"]).is_some(),
     })
 }
 
 /// Whether the name says that it is an image.
-fn pictured(file: &Path) -> bool {
+fn has_image_extension(file: &Path) -> bool {
     let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     matches!(extension.as_str(), "png" | "jpg" | "jpeg")
 }

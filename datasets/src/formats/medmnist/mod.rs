@@ -1,5 +1,5 @@
-//! MedMNIST `.npz` archives (Yang et al. 2023): grey N x H x W or colour N x H x W x 3, unsigned bytes, labels N x 1.
-//! It never splits anew: the archives carry their three splits.
+//! MedMNIST `.npz` archives (Yang et al. 2023): grey N x H x W or colour N x H x W x 3, unsigned
+//! bytes, labels N x 1. The archives carry their three splits.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::check_labels;
-use crate::formats::npy::{Archive, Bytes};
-use crate::{Classes, Dataset, Error, Images, Source};
+use super::npy::{Archive, ByteArray};
+use crate::classes::Classes;
+use crate::dataset::{Dataset, check_labels};
+use crate::error::Error;
+use crate::images::Images;
+use crate::source::Source;
 
 /// Images wider or higher than this are refused (MedMNIST+ goes up to 224).
 const LARGEST_SIDE: u64 = 1 << 14;
@@ -69,7 +72,7 @@ pub(crate) fn read(
 }
 
 /// Pixels with planes one after the other, whatever the archive interleaves.
-fn planes(file: &Path, array: Bytes) -> Result<([usize; 3], Vec<u8>), Error> {
+fn planes(file: &Path, array: ByteArray) -> Result<([usize; 3], Vec<u8>), Error> {
     let wrong = |found: &[u64]| Error::WrongShape {
         file: file.to_owned(),
         found: found.to_vec(),
@@ -99,7 +102,7 @@ fn planes(file: &Path, array: Bytes) -> Result<([usize; 3], Vec<u8>), Error> {
     Ok((shape, pixels))
 }
 
-fn column(file: &Path, array: Bytes) -> Result<Vec<u8>, Error> {
+fn column(file: &Path, array: ByteArray) -> Result<Vec<u8>, Error> {
     match array.shape[..] {
         [_] | [_, 1] => Ok(array.data),
         _ => Err(Error::WrongShape {

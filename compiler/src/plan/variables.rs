@@ -1,0 +1,67 @@
+//! The variables of the search: the numbers of a choice that may be changed one step at a time.
+
+use std::ops::RangeInclusive;
+
+use crate::network::graph::NodeId;
+use crate::options::Options;
+use crate::plan::graph_summary::{GraphSummary, NodeKind};
+use crate::plan::level_plan::PlanChoice;
+use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
+
+/// log2 of the scales tried.
+pub(crate) const SCALE_BITS: RangeInclusive<u32> = 10..=45;
+
+/// One number that may be changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Variable {
+    /// log2 of the input's scale.
+    Input,
+    /// Bits of a node's weights.
+    Weight(NodeId),
+    /// log2 of the scale that a node is rescaled to.
+    Waterline(NodeId),
+}
+
+/// All variables that the options leave free.
+pub(crate) fn variables(summary: &GraphSummary, options: &Options) -> Vec<Variable> {
+    let mut variables = Vec::new();
+    if options.input_bits.is_none() {
+        variables.push(Variable::Input);
+    }
+    for (id, node) in summary.nodes.iter().enumerate() {
+        if let NodeKind::Affine { squared, uniform, .. } = node.kind {
+            if !uniform && options.weight_bits.is_none() {
+                variables.push(Variable::Weight(id));
+            }
+            if squared {
+                variables.push(Variable::Waterline(id));
+            }
+        }
+    }
+    variables
+}
+
+/// The choice with one variable changed, unless that leaves its range.
+pub(crate) fn stepped(choice: &PlanChoice, variable: Variable, by: i32) -> Option<PlanChoice> {
+    let range = match variable {
+        Variable::Input | Variable::Waterline(_) => SCALE_BITS,
+        Variable::Weight(_) => MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS,
+    };
+    let changed = value(choice, variable).checked_add_signed(by).filter(|v| range.contains(v))?;
+    let mut next = choice.clone();
+    match variable {
+        Variable::Input => next.input_bits = changed,
+        Variable::Weight(id) => next.weight_bits[id] = changed,
+        Variable::Waterline(id) => next.waterline[id] = changed,
+    }
+    Some(next)
+}
+
+/// What the choice has for a variable.
+pub(crate) fn value(choice: &PlanChoice, variable: Variable) -> u32 {
+    match variable {
+        Variable::Input => choice.input_bits,
+        Variable::Weight(id) => choice.weight_bits[id],
+        Variable::Waterline(id) => choice.waterline[id],
+    }
+}

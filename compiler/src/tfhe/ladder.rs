@@ -1,0 +1,129 @@
+//! The ladder of settings, from cheap to dear: each rung is lowered and judged on samples until one is good enough.
+
+use beaa_ir::Model;
+use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, quantise_pixels};
+
+use super::chain;
+use super::emit::{Samples, Setting, lower, real_sums};
+use super::options::Options;
+use super::report::{self, Report};
+use crate::{Error, Machine, Result};
+
+/// Fewest images that say anything about a network.
+const MIN_IMAGES: usize = 64;
+
+/// What one try takes.
+#[derive(Debug, Clone, Copy)]
+struct Rung {
+    pixel_bits: u32,
+    /// Bits taken off the sums of the first stage, one bootstrapping each.
+    first_dropped_bits: u32,
+    /// Bits taken off the sums of later stages.
+    dropped_bits: u32,
+    /// Bits of a table's entries.
+    activation_bits: u32,
+}
+
+const fn rung(pixel_bits: u32, first_dropped_bits: u32, dropped_bits: u32, activation_bits: u32) -> Rung {
+    Rung { pixel_bits, first_dropped_bits, dropped_bits, activation_bits }
+}
+
+const LADDER: [Rung; 7] = [
+    rung(1, 0, 5, 4),
+    rung(1, 0, 6, 5),
+    rung(2, 1, 6, 5),
+    rung(2, 2, 6, 5),
+    rung(3, 4, 6, 5),
+    rung(4, 4, 8, 5),
+    rung(6, 6, 8, 6),
+];
+
+/// A lowered program and what it costs.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The program.
+    pub program: Program,
+    /// What it costs and how well it agrees.
+    pub report: Report,
+}
+
+/// Lowers `model`, calibrated on `images` (8-bit pixels, [image][element], none of them test images). Takes the first rung of
+/// the ladder that meets the agreement, or the best; times are predicted with the rates of `machine`.
+///
+/// # Errors
+/// An [`Error`]: options out of range, too few images, a network that is no chain of layers, or noise that no rung carries.
+pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &[Vec<u8>]) -> Result<Compiled> {
+    options.check()?;
+    if images.len() < MIN_IMAGES {
+        let found = format!("{} images to calibrate on", images.len());
+        let expected = format!("{MIN_IMAGES} at least; give --samples");
+        return Err(Error::Option { option: "samples", found, expected });
+    }
+    let chain = chain::chain(model)?;
+    // Every fourth image is kept apart, to judge by.
+    let (judges, calibration): (Vec<_>, Vec<_>) = images.iter().enumerate().partition(|(i, _)| i % 4 == 3);
+    let real = |set: &[(usize, &Vec<u8>)]| -> Vec<Vec<f64>> {
+        set.iter()
+            .map(|(_, p)| model.input().normalise(&as_trained(p, options)).into_iter().map(f64::from).collect())
+            .collect()
+    };
+    let wanted = real_sums(&chain, &real(&calibration));
+    let judged = real_sums(&chain, &real(&judges));
+    let classes = classes(&judged[judged.len() - 1]);
+    let mut best: Option<Compiled> = None;
+    let mut refused = None;
+    for rung in LADDER {
+        let pixel_bits = options.pixel_bits.unwrap_or(rung.pixel_bits);
+        let activation_bits = options.activation_bits.unwrap_or(rung.activation_bits);
+        let found = DECOMPOSITIONS.iter().find_map(|&decomposition| {
+            let setting = Setting {
+                pixel_steps: (1 << pixel_bits) - 1,
+                steps: (1 << activation_bits) - 1,
+                first_dropped_bits: rung.first_dropped_bits,
+                dropped_bits: rung.dropped_bits,
+                decomposition,
+            };
+            let integers: Vec<Vec<i64>> =
+                calibration.iter().map(|(_, p)| quantise_pixels(setting.pixel_steps, p)).collect();
+            match lower(model, &chain, Samples { wanted: &wanted, integers: &integers }, &setting, options) {
+                Ok(program) => Some(program),
+                Err(e) => {
+                    refused = Some(e);
+                    None
+                }
+            }
+        });
+        let Some(program) = found else { continue };
+        let program = with_failure(program)?;
+        let report = report::report(model, &program, machine, judges.iter().map(|(_, p)| p.as_slice()), &classes);
+        tracing::info!(?rung, agreement = report.agreement, "look-up program");
+        let good = report.agreement >= options.agreement;
+        if best.as_ref().is_none_or(|b| report.agreement > b.report.agreement) {
+            best = Some(Compiled { program, report });
+        }
+        if good {
+            break;
+        }
+    }
+    best.ok_or_else(|| refused.unwrap_or_else(|| unreachable!("no rung was tried")))
+}
+
+/// The pixels as the model was trained on: of fewer bits, where options say so.
+fn as_trained(pixels: &[u8], options: &Options) -> Vec<u8> {
+    let Some(bits) = options.pixel_bits else { return pixels.to_vec() };
+    let steps = (1_u32 << bits) - 1;
+    quantise_pixels(steps, pixels).iter().map(|v| (v * 255 / i64::from(steps)) as u8).collect()
+}
+
+/// The most likely class of each sample; `outputs` are [class][sample].
+fn classes(outputs: &[Vec<f64>]) -> Vec<usize> {
+    (0..outputs[0].len()).map(|s| report::class(outputs.iter().map(|o| o[s]))).collect()
+}
+
+/// Works out the probability of failure of the whole program.
+fn with_failure(program: Program) -> Result<Program> {
+    let failure = report::failure(&program);
+    let mut literal: ProgramLiteral = program.as_literal().clone();
+    literal.signature.log2_failure = failure;
+    Ok(Program::try_from(literal)?)
+}

@@ -1,0 +1,114 @@
+//! The whole lowering for the `tfhe` backend on small networks: ReLU and quadratics, files, what is refused.
+
+#![allow(clippy::unwrap_used)]
+
+use beaa_compiler::Machine;
+use beaa_compiler::tfhe::{Options, compile, explain};
+use beaa_ir::tfhe::{evaluate, load_program, quantise_pixels, save_program};
+use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Provenance, Tensor};
+
+const SIDE: usize = 6;
+
+/// Numbers between -1 and 1 that look random.
+fn numbers(count: usize, seed: usize) -> Vec<f32> {
+    let mut state = seed as u64 * 7919 + 17;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn linear(name: &str, [outputs, inputs]: [usize; 2], seed: usize) -> Layer {
+    let weight = Tensor::new(vec![outputs, inputs], numbers(outputs * inputs, seed)).unwrap();
+    let bias = Some(Tensor::new(vec![outputs], numbers(outputs, seed + 1)).unwrap());
+    Layer { name: name.into(), op: LayerOp::Linear(Linear { weight, bias }) }
+}
+
+fn activation(name: &str, function: Activation) -> Layer {
+    Layer { name: name.into(), op: LayerOp::Activation { function, range: None } }
+}
+
+fn quadratic(n: usize, seed: usize) -> Activation {
+    let t = |s| Tensor::new(vec![n], numbers(n, s)).unwrap();
+    Activation::Polynomial(Polynomial { a: t(seed), b: t(seed + 1), c: t(seed + 2) })
+}
+
+fn model(functions: [Activation; 2]) -> Model {
+    let [first, second] = functions;
+    let layers = vec![
+        Layer { name: "flatten".into(), op: LayerOp::Flatten },
+        linear("one", [10, SIDE * SIDE], 1),
+        activation("f", first),
+        linear("two", [8, 10], 2),
+        activation("g", second),
+        linear("three", [4, 8], 3),
+    ];
+    let input = InputSpec { shape: [1, SIDE, SIDE], mean: vec![0.4], std: vec![0.5] };
+    let literal = ModelLiteral {
+        name: "small".into(),
+        input,
+        classes: Vec::new(),
+        layers,
+        accuracy: None,
+        provenance: Provenance::default(),
+    };
+    Model::try_from(literal).unwrap()
+}
+
+fn images(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|i| numbers(SIDE * SIDE, 100 + i).iter().map(|v| if *v > 0.0 { 255 } else { 0 }).collect()).collect()
+}
+
+/// Logits of random networks lie closer together than those of trained ones, so that a few classes change; chance would be a quarter.
+#[test]
+fn relu_and_quadratics_keep_their_classes() {
+    for functions in [[Activation::Relu, Activation::Relu], [quadratic(10, 7), quadratic(8, 11)]] {
+        let model = model(functions);
+        let options = Options { agreement: 0.8, pixel_bits: Some(1), ..Options::default() };
+        let compiled = compile(&model, &options, &Machine::reference(), &images(1200)).unwrap();
+        assert!(compiled.report.agreement >= 0.8, "{}", explain(&compiled.report));
+        assert!(compiled.program.signature().log2_failure <= options.log2_failure);
+        assert!(compiled.report.stages[0].proven);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        save_program(&compiled.program, &path).unwrap();
+        assert_eq!(load_program(&path).unwrap(), compiled.program);
+    }
+}
+
+#[test]
+fn a_proven_stage_never_wraps_whatever_the_image() {
+    let options = Options { agreement: 0.0, pixel_bits: Some(1), ..Options::default() };
+    let compiled =
+        compile(&model([Activation::Relu, Activation::Relu]), &options, &Machine::reference(), &images(300)).unwrap();
+    let mut literal = compiled.program.as_literal().clone();
+    // The first stage alone, then nothing that could wrap.
+    literal.stages.truncate(1);
+    let rows = literal.stages[0].bias.len();
+    literal.last = beaa_ir::SparseMatrix::from_rows(rows, vec![Vec::new(); 4]).unwrap();
+    literal.last_bias = vec![0; 4];
+    let program = beaa_ir::tfhe::Program::try_from(literal).unwrap();
+    for row in 0..rows {
+        let (columns, weights) = program.stages()[0].weights.row(row);
+        for sign in [1, -1] {
+            let mut pixels = vec![0_u8; SIDE * SIDE];
+            columns
+                .iter()
+                .zip(weights)
+                .filter(|(_, w)| w.signum() == sign)
+                .for_each(|(&c, _)| pixels[c as usize] = 255);
+            assert_eq!(evaluate(&program, &quantise_pixels(1, &pixels)).wrapped, 0, "row {row}");
+        }
+    }
+}
+
+#[test]
+fn too_few_samples_and_senseless_options_are_refused() {
+    let model = model([Activation::Relu, Activation::Square]);
+    let few = compile(&model, &Options::default(), &Machine::reference(), &images(10)).unwrap_err().to_string();
+    assert!(few.contains("--samples"), "{few}");
+    let options = Options { activation_bits: Some(12), ..Options::default() };
+    let message = compile(&model, &options, &Machine::reference(), &images(100)).unwrap_err().to_string();
+    assert!(message.contains("activation_bits"), "{message}");
+}

@@ -1,0 +1,97 @@
+//! What a client does: keys, encryption, decryption.
+
+use std::path::Path;
+
+use beaa_ir::images::ImageMajor;
+use beaa_runtime::{Silent, ckks};
+
+use crate::{EncryptedImages, EncryptedResults, EvaluationKey, Result, Signature};
+
+/// Holds the secret key of one program: encrypts images, decrypts results.
+#[derive(Debug)]
+pub struct Client {
+    signature: Signature,
+    key: ckks::ClientKey,
+}
+
+impl Client {
+    /// Makes a key pair for the program with this signature. The evaluation key is for the server.
+    ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// let signature = beaa::Signature::load("tests/data/v2/program.beaa.signature")?;
+    /// let (client, evaluation_key) = beaa::Client::new(signature)?;
+    /// # let folder = std::env::temp_dir().join(format!("beaa-doctest-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).unwrap();
+    /// client.save_key(folder.join("secret.key"))?; // readable by its owner alone; keep it
+    /// evaluation_key.save(folder.join("evaluation.key"))?; // give it to the server
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub fn new(signature: Signature) -> Result<(Self, EvaluationKey)> {
+        let ckks::KeyPair { client, server } = ckks::keygen(&signature.0.signature.parameters, None)?;
+        Ok((Self { signature, key: client }, EvaluationKey(server)))
+    }
+
+    /// Takes up a secret key that [`Self::save_key`] wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no secret key.
+    pub fn load(signature: Signature, key: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self { signature, key: ckks::ClientKey::load(key.as_ref())? })
+    }
+
+    /// Writes the secret key, readable by its owner alone.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_key(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(self.key.save(path.as_ref())?)
+    }
+
+    /// The signature of the program.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// Encrypts a batch of normalised images ([`Signature::normalise`]).
+    ///
+    /// # Errors
+    /// [`Error::BatchSize`](crate::Error::BatchSize) without images or with more than [`Signature::slots`],
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the network's size.
+    pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<EncryptedImages> {
+        let file = &self.signature.0;
+        let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
+        Ok(EncryptedImages(ckks::encrypt(&file.signature, &file.program, &self.key, &rows, None, &Silent)?))
+    }
+
+    /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak the key.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`](crate::Error::Mismatch) if they are under another key or of another program.
+    pub fn decrypt(&self, results: &EncryptedResults) -> Result<ImageMajor<f64>> {
+        self.decrypt_with(results, None)
+    }
+
+    /// Decrypts results that may be given to others: hides the encryption's own error under uniform noise 2^`bits` times as
+    /// large. Eight bits are usual.
+    ///
+    /// # Errors
+    /// As [`Self::decrypt`], and if the signature does not say how large the error is.
+    pub fn decrypt_to_share(&self, results: &EncryptedResults, bits: u32) -> Result<ImageMajor<f64>> {
+        let error = self.signature.0.output_error.ok_or_else(|| {
+            crate::Error::BadOption("the program does not say how large its output's error is; compile it again".into())
+        })?;
+        self.decrypt_with(results, Some(error * f64::from(bits).exp2()))
+    }
+
+    fn decrypt_with(&self, results: &EncryptedResults, flooding: Option<f64>) -> Result<ImageMajor<f64>> {
+        let file = &self.signature.0;
+        let logits = ckks::decrypt(&file.signature, &file.program, &self.key, &results.0, flooding)?;
+        Ok(ImageMajor::from_rows(file.signature.outputs, logits)?)
+    }
+}

@@ -1,0 +1,41 @@
+//! Data sets and image files.
+
+use std::path::{Path, PathBuf};
+
+use beaa_ir::images::ImageMajor;
+
+use crate::Result;
+
+pub use beaa_datasets::{Dataset, Images as LabelledImages, Split};
+
+/// Opens a data set by its name in the catalogue, searching `folders` in order. `pneumoniamnist` is built in.
+///
+/// # Errors
+/// If the name is unknown, or the files are in none of the folders; the message says where to get them.
+pub fn open_dataset(name: &str, folders: &[PathBuf]) -> Result<Dataset> {
+    Ok(beaa_datasets::open(&beaa_datasets::SourceSpec::named(name), folders)?)
+}
+
+/// The pixels of labelled images, `[image][channel, row, column]`.
+///
+/// # Errors
+/// Never for images that a data set holds.
+pub fn pixels(images: &LabelledImages) -> Result<ImageMajor<u8>> {
+    Ok(ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())?)
+}
+
+/// Reads PNG and JPEG files as pixels `[image][channel, row, column]`, stretched to `shape` (channels, rows, columns) and
+/// converted to grey or colour as it says.
+///
+/// # Errors
+/// If a file cannot be read, or is no picture.
+pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<ImageMajor<u8>> {
+    let images = files.iter().map(|file| beaa_datasets::read_image_file(file.as_ref(), shape));
+    let images = images.collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(ImageMajor::from_rows(shape.iter().product(), images)?)
+}
+
+/// The class of each image: the index of its largest logit, the first of equals.
+pub fn classify(logits: &ImageMajor<f64>) -> Vec<usize> {
+    logits.rows().map(|row| beaa_ir::stats::argmax(row.iter().copied()).unwrap_or(0)).collect()
+}

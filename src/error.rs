@@ -1,0 +1,186 @@
+//! Errors of the library, by what a caller can do about them.
+
+use std::path::PathBuf;
+
+/// The result of this library's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why something could not be done. The message says what was being done, what was found, what was expected and what to
+/// do; the source, if there is one, is for logs and its type promises nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system could not read or write a file.
+    #[error("{operation} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file is damaged, of another kind, or contradicts itself.
+    #[error(transparent)]
+    BadFile(Source),
+    /// A file has a format version that this release does not read.
+    #[error("{kind} file has format version {found}, this release reads {oldest} to {newest}")]
+    Version {
+        /// The kind of file.
+        kind: String,
+        /// The version in the file.
+        found: u32,
+        /// The oldest version that is read.
+        oldest: u32,
+        /// The newest version that is read.
+        newest: u32,
+    },
+    /// A data set is missing, damaged or not what it should be.
+    #[error(transparent)]
+    DataSet(Source),
+    /// Parts of a network that have no counterpart under encryption; all of them.
+    #[error("{} of the network's parts cannot be evaluated under encryption: {}", parts.len(), names(parts))]
+    Unsupported {
+        /// Every such part.
+        parts: Vec<UnsupportedPart>,
+    },
+    /// An option or a setting is out of range.
+    #[error(transparent)]
+    BadOption(Source),
+    /// No program satisfies the options: precision, security and memory together ask for too much.
+    #[error(transparent)]
+    NoProgram(Source),
+    /// Pixels or images are not of the size that the network takes.
+    #[error("found an image of {found} numbers, expected {expected}")]
+    ImageSize {
+        /// Numbers of the image.
+        found: usize,
+        /// Numbers that the network takes.
+        expected: usize,
+    },
+    /// A batch holds no image, or more than a ciphertext has slots.
+    #[error("found {images} images, expected 1 to {slots}")]
+    BatchSize {
+        /// Images in the batch.
+        images: usize,
+        /// Slots of a ciphertext.
+        slots: usize,
+    },
+    /// A key, ciphertexts and a program that do not belong together.
+    #[error(transparent)]
+    Mismatch(Source),
+    /// Training or encrypted inference failed while it ran.
+    #[error(transparent)]
+    Failed(Source),
+    /// Training was stopped by the flag of [`Training::stop`](crate::Training::stop); it can be resumed.
+    #[cfg(feature = "train")]
+    #[error("training was interrupted; the state is in {}", checkpoint.display())]
+    Interrupted {
+        /// The folder from which it goes on.
+        checkpoint: PathBuf,
+    },
+}
+
+/// The cause of an error.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A part of a network that cannot be imported or compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnsupportedPart {
+    /// Its name in the network.
+    pub name: String,
+    /// What it is.
+    pub found: String,
+    /// What can be done about it.
+    pub remedy: String,
+}
+
+fn names(parts: &[UnsupportedPart]) -> String {
+    let one = |p: &UnsupportedPart| format!("`{}` ({}): {}", p.name, p.found, p.remedy);
+    parts.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+impl From<beaa_ir::Error> for Error {
+    fn from(error: beaa_ir::Error) -> Self {
+        use beaa_ir::Error as Found;
+        match error {
+            Found::Io { operation, path, source } => Self::Io { operation, path, source },
+            Found::Version { kind, found, supported } => Self::Version { kind, found, oldest: 1, newest: supported },
+            other => Self::BadFile(other.into()),
+        }
+    }
+}
+
+impl From<beaa_datasets::Error> for Error {
+    fn from(error: beaa_datasets::Error) -> Self {
+        Self::DataSet(error.into())
+    }
+}
+
+impl From<beaa_import::Error> for Error {
+    fn from(error: beaa_import::Error) -> Self {
+        use beaa_import::Error as Found;
+        match error {
+            Found::File(error) => error.into(),
+            Found::Unsupported { problems, .. } => Self::Unsupported {
+                parts: problems
+                    .into_iter()
+                    .map(|p| UnsupportedPart { name: p.name, found: p.kind, remedy: p.remedy })
+                    .collect(),
+            },
+            other => Self::BadFile(other.into()),
+        }
+    }
+}
+
+impl From<beaa_compiler::Error> for Error {
+    fn from(error: beaa_compiler::Error) -> Self {
+        use beaa_compiler::Error as Found;
+        match error {
+            Found::Unsupported { layers, .. } => Self::Unsupported {
+                parts: layers
+                    .into_iter()
+                    .map(|l| UnsupportedPart { name: l.layer, found: l.found, remedy: l.remedy.to_owned() })
+                    .collect(),
+            },
+            other @ Found::Option { .. } => Self::BadOption(other.into()),
+            other => Self::NoProgram(other.into()),
+        }
+    }
+}
+
+impl From<beaa_runtime::Error> for Error {
+    fn from(error: beaa_runtime::Error) -> Self {
+        use beaa_runtime::Error as Found;
+        match error {
+            Found::File(error) => error.into(),
+            Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
+            Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
+            other @ (Found::WrongProgram { .. } | Found::WrongKey { .. } | Found::WrongParameters { .. }) => {
+                Self::Mismatch(other.into())
+            }
+            other @ (Found::WrongKind { .. } | Found::WrongShape { .. } | Found::Damaged { .. }) => {
+                Self::BadFile(other.into())
+            }
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+#[cfg(feature = "train")]
+impl From<beaa_trainer::Error> for Error {
+    fn from(error: beaa_trainer::Error) -> Self {
+        use beaa_trainer::Error as Found;
+        match error {
+            Found::Io { operation, path, source } => Self::Io { operation, path, source },
+            Found::Model(error) => error.into(),
+            Found::Dataset(error) => error.into(),
+            other @ (Found::Config { .. } | Found::Syntax { .. } | Found::NoDevice { .. }) => {
+                Self::BadOption(other.into())
+            }
+            other @ Found::Data { .. } => Self::DataSet(other.into()),
+            other => Self::Failed(other.into()),
+        }
+    }
+}

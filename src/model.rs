@@ -1,0 +1,108 @@
+//! Trained networks: from files, from other frameworks, in clear.
+
+use std::path::Path;
+
+use beaa_ir::images::ImageMajor;
+
+use crate::{Error, Result};
+
+pub use beaa_import::Options as ImportOptions;
+
+/// A trained network whose activations are quadratics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model(pub(crate) beaa_ir::Model);
+
+impl Model {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(beaa_ir::load_model(path.as_ref())?))
+    }
+
+    /// Writes a model file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(beaa_ir::save_model(&self.0, path.as_ref())?)
+    }
+
+    /// Reads a network that another framework wrote as ONNX.
+    ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// let options = beaa::ImportOptions { mean: Some(vec![0.5]), std: Some(vec![0.25]), ..Default::default() };
+    /// let model = beaa::Model::import_onnx("tests/data/import/cryptonets.dynamo.onnx", &options)?;
+    /// assert_eq!((model.image_shape(), model.outputs()), ([1, 28, 28], 10));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the file cannot be read; [`Error::Unsupported`] lists every operator that has no counterpart.
+    pub fn import_onnx(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self> {
+        Ok(Self(beaa_import::import_onnx(path.as_ref(), options)?.model))
+    }
+
+    /// Reads weights that PyTorch wrote as safetensors, with their architecture as JSON (docs/import.md).
+    ///
+    /// # Errors
+    /// If a file cannot be read, or the weights do not fit the architecture.
+    pub fn import_state_dict(
+        weights: impl AsRef<Path>,
+        architecture: impl AsRef<Path>,
+        options: &ImportOptions,
+    ) -> Result<Self> {
+        let imported = beaa_import::import_state_dict(weights.as_ref(), architecture.as_ref(), options)?;
+        Ok(Self(imported.model))
+    }
+
+    /// The network's name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Channels, rows and columns of an image.
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.0.input().shape
+    }
+
+    /// Names of the classes; empty if the network does not name them.
+    pub fn classes(&self) -> &[String] {
+        self.0.classes()
+    }
+
+    /// Number of outputs, one for each class.
+    pub fn outputs(&self) -> usize {
+        self.0.outputs()
+    }
+
+    /// Normalises pixels, `[image][channel, row, column]`, as the network was trained to see them.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`] if an image has another number of pixels.
+    pub fn normalise(&self, pixels: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
+        normalise(pixels, self.0.input())
+    }
+
+    /// Evaluates the network in clear, in double precision: one row of logits for each normalised image.
+    ///
+    /// # Errors
+    /// If an image is not of the network's size.
+    pub fn evaluate(&self, images: &ImageMajor<f32>) -> Result<ImageMajor<f64>> {
+        let rows = images.rows().map(|image| beaa_ir::evaluate(&self.0, image));
+        let rows = rows.collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(ImageMajor::from_rows(self.outputs(), rows)?)
+    }
+}
+
+/// Normalises pixels for networks with this input.
+pub(crate) fn normalise(pixels: &ImageMajor<u8>, input: &beaa_ir::InputSpec) -> Result<ImageMajor<f32>> {
+    let expected = input.shape.iter().product();
+    if pixels.elements() != expected {
+        return Err(Error::ImageSize { found: pixels.elements(), expected });
+    }
+    Ok(ImageMajor::from_rows(expected, pixels.rows().map(|image| input.normalise(image)))?)
+}

@@ -1,0 +1,134 @@
+//! Compiled programs, and the signature that a client needs of one.
+
+use std::path::Path;
+
+use beaa_compiler::ckks as compiler;
+use beaa_ir::ckks;
+use beaa_ir::images::ImageMajor;
+
+use crate::model::normalise;
+use crate::{Model, Result};
+
+pub use beaa_compiler::ckks::Options as CompileOptions;
+
+/// A network compiled into homomorphic operations. A server needs it; it holds the network's weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program(pub(crate) ckks::Program);
+
+/// What a client knows of a program: sizes, scales and the parameters of the scheme, but no weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signature(pub(crate) ckks::SignatureFile);
+
+/// Compiles a network for encrypted batches.
+///
+/// ```
+/// # fn main() -> beaa::Result<()> {
+/// let model = beaa::Model::load("tests/data/v2/model.safetensors")?;
+/// let options = beaa::CompileOptions { batch: 16, logit_error: 0.01, ..Default::default() };
+/// let program = beaa::compile(&model, &options)?;
+/// println!("{}", program.explain());
+/// assert!(program.signature().slots() >= 16);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) lists every layer that cannot be evaluated under encryption;
+/// [`Error::NoProgram`](crate::Error::NoProgram) says which option asks for too much.
+pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
+    Ok(Program(compiler::compile(&model.0, options)?.program))
+}
+
+/// Compiles a network with errors and margins predicted on `samples`, normalised training images: better predictions, and
+/// often a shorter modulus. [`CompileOptions::agreement`] needs them.
+///
+/// # Errors
+/// As [`compile`], and if a sample is not of the network's size.
+pub fn compile_with_samples(model: &Model, options: &CompileOptions, samples: &ImageMajor<f32>) -> Result<Program> {
+    let samples: Vec<Vec<f32>> = samples.rows().map(<[f32]>::to_vec).collect();
+    Ok(Program(compiler::compile_for(&model.0, options, &samples)?.program))
+}
+
+impl Program {
+    /// Reads a program file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no program.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(ckks::load_program(path.as_ref())?))
+    }
+
+    /// Writes a program file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(ckks::save_program(&self.0, path.as_ref())?)
+    }
+
+    /// What clients need of the program.
+    pub fn signature(&self) -> Signature {
+        Signature(ckks::SignatureFile::from(&self.0))
+    }
+
+    /// Says what the program costs and how precise it is, for people.
+    pub fn explain(&self) -> String {
+        compiler::explain(&compiler::cost(&self.0))
+    }
+
+    /// Runs the program in clear: what encryption would answer without noise, one row of logits for each normalised image.
+    ///
+    /// # Errors
+    /// If an image is not of the network's size.
+    pub fn evaluate(&self, images: &ImageMajor<f32>) -> Result<ImageMajor<f64>> {
+        let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
+        let logits = beaa_runtime::plaintext::run(&self.0, &rows)?;
+        Ok(ImageMajor::from_rows(self.0.signature().outputs, logits)?)
+    }
+}
+
+impl Signature {
+    /// Reads a signature file, or the signature in a program file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is neither.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(ckks::load_signature(path.as_ref())?))
+    }
+
+    /// Writes a signature file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(ckks::save_signature(&self.0, path.as_ref())?)
+    }
+
+    /// Images that one batch holds at most; the run takes as long for fewer.
+    pub fn slots(&self) -> usize {
+        self.0.signature.parameters.degree
+    }
+
+    /// Bits of security that the parameters promise.
+    pub fn security_bits(&self) -> u32 {
+        self.0.signature.parameters.security
+    }
+
+    /// Channels, rows and columns of an image.
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.0.signature.input.shape
+    }
+
+    /// Names of the classes; empty if the network does not name them.
+    pub fn classes(&self) -> &[String] {
+        &self.0.signature.classes
+    }
+
+    /// Normalises pixels, `[image][channel, row, column]`, as the network was trained to see them.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if an image has another number of pixels.
+    pub fn normalise(&self, pixels: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
+        normalise(pixels, &self.0.signature.input)
+    }
+}

@@ -1,0 +1,121 @@
+//! What a server does: run a program on encrypted images. Nothing here can hold or make a secret key.
+
+use std::path::Path;
+
+use beaa_runtime::{Progress, Silent, ckks};
+
+use crate::{Program, Result};
+
+pub use beaa_runtime::ckks::RunReport;
+
+/// The key that a server needs to run programs for one client. Holds no secret.
+#[derive(Debug)]
+pub struct EvaluationKey(pub(crate) ckks::ServerKey);
+
+/// Encrypted images on their way to a server.
+pub struct EncryptedImages(pub(crate) ckks::EncryptedInput);
+
+/// Encrypted results on their way to a client.
+pub struct EncryptedResults(pub(crate) ckks::EncryptedOutput);
+
+/// Runs one program for any number of clients.
+#[derive(Debug)]
+pub struct Server {
+    program: ckks::PreparedProgram<beaa_ir::ckks::Program>,
+}
+
+impl Server {
+    /// Prepares a program: its weights are arranged once for all runs, which takes 12 more bytes for each.
+    ///
+    /// # Errors
+    /// If a layer is too large for the arithmetic.
+    pub fn new(program: Program) -> Result<Self> {
+        Ok(Self { program: ckks::PreparedProgram::new(program.0, ckks::ArrangedWeights::Kept)? })
+    }
+
+    /// Runs the program on encrypted images, on all threads of the current pool.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`](crate::Error::Mismatch) if key, images and program do not belong together.
+    pub fn run(&self, key: &EvaluationKey, images: &EncryptedImages) -> Result<EncryptedResults> {
+        Ok(self.run_with(key, images, &Silent)?.0)
+    }
+
+    /// Runs the program as [`Self::run`] does, tells `progress` how far it is, and reports what took how long.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with(
+        &self,
+        key: &EvaluationKey,
+        images: &EncryptedImages,
+        progress: &dyn Progress,
+    ) -> Result<(EncryptedResults, RunReport)> {
+        let (results, report) = self.program.run(&key.0, &images.0, progress)?;
+        Ok((EncryptedResults(results), report))
+    }
+}
+
+impl EvaluationKey {
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no evaluation key.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(ckks::ServerKey::load(path.as_ref())?))
+    }
+
+    /// Writes the key.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(self.0.save(path.as_ref())?)
+    }
+}
+
+impl EncryptedImages {
+    /// Maps encrypted images from a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds something else.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(ckks::EncryptedInput::load(path.as_ref())?))
+    }
+
+    /// Writes a file and returns its size in bytes.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<u64> {
+        Ok(self.0.save(path.as_ref())?)
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.0.images()
+    }
+}
+
+impl EncryptedResults {
+    /// Maps encrypted results from a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds something else.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(ckks::EncryptedOutput::load(path.as_ref())?))
+    }
+
+    /// Writes a file and returns its size in bytes.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<u64> {
+        Ok(self.0.save(path.as_ref())?)
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.0.images()
+    }
+}

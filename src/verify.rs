@@ -1,0 +1,29 @@
+//! Clear and encrypted side by side, for the owner of the program and of the images.
+
+use beaa_ir::images::ImageMajor;
+use beaa_runtime::{Silent, ckks};
+
+use crate::{Program, Result};
+
+pub use beaa_runtime::ckks::{LayerError, Verification};
+
+/// Runs a program on normalised images in clear and encrypted, under keys that are thrown away, and compares after every
+/// layer: is the error what the compiler predicted?
+///
+/// ```
+/// # fn main() -> beaa::Result<()> {
+/// let program = beaa::Program::load("tests/data/v2/program.beaa")?;
+/// let pixels = beaa::ImageMajor::new(3, 4, vec![0, 0, 0, 0, 50, 50, 50, 50, 100, 100, 100, 100])?;
+/// let found = beaa::verify(&program, &program.signature().normalise(&pixels)?)?;
+/// assert!(found.holds && found.images == 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If the images are not of the network's size, or more than the program's slots.
+pub fn verify(program: &Program, images: &ImageMajor<f32>) -> Result<Verification> {
+    let keys = ckks::keygen(&program.0.signature().parameters, None)?;
+    let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
+    Ok(ckks::verify(&program.0, &keys, &rows, None, &Silent)?)
+}

@@ -1,0 +1,122 @@
+//! The arrows between the crates, as ARCHITECTURE.md draws them, and what they keep apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::source::root;
+
+/// Which of our crates each of our crates may use, outside tests.
+const ARROWS: [(&str, &[&str]); 10] = [
+    (
+        "beaa",
+        &[
+            "beaa-bench",
+            "beaa-compiler",
+            "beaa-datasets",
+            "beaa-import",
+            "beaa-ir",
+            "beaa-lab",
+            "beaa-runtime",
+            "beaa-trainer",
+        ],
+    ),
+    ("beaa-lab", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
+    ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
+    ("beaa-trainer", &["beaa-datasets", "beaa-ir"]),
+    ("beaa-import", &["beaa-ir"]),
+    ("beaa-compiler", &["beaa-ckks", "beaa-ir"]),
+    ("beaa-runtime", &["beaa-ckks", "beaa-ir"]),
+    ("beaa-datasets", &[]),
+    ("beaa-ir", &[]),
+    ("beaa-ckks", &[]),
+];
+
+fn metadata() -> Value {
+    // Offline, only this platform's packages are sure to be there.
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let version = String::from_utf8(rustc.stdout).unwrap();
+    let host = version.lines().find_map(|l| l.strip_prefix("host: ")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// For each package of the resolved graph, the packages that it uses outside tests.
+fn graph(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let name_of: BTreeMap<&str, &str> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap()))
+        .collect();
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
+        let uses = node["deps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|d| d["dep_kinds"].as_array().unwrap().iter().any(|k| k["kind"].is_null()));
+        let uses = uses.map(|d| name_of[d["pkg"].as_str().unwrap()].to_string());
+        graph.entry(name_of[node["id"].as_str().unwrap()].to_string()).or_default().extend(uses);
+    }
+    graph
+}
+
+fn everything_below(graph: &BTreeMap<String, BTreeSet<String>>, start: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![start.to_string()];
+    while let Some(name) = open.pop() {
+        for next in graph.get(&name).into_iter().flatten() {
+            if seen.insert(next.clone()) {
+                open.push(next.clone());
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn arrows_between_crates_only_go_down() {
+    let graph = graph(&metadata());
+    for (name, allowed) in ARROWS {
+        let ours: Vec<&String> = graph[name].iter().filter(|n| *n == "beaa" || n.starts_with("beaa-")).collect();
+        assert!(ours.iter().all(|n| allowed.contains(&n.as_str())), "{name} uses {ours:?}, may use {allowed:?}");
+    }
+    assert_eq!(
+        graph.keys().filter(|n| *n == "beaa" || n.starts_with("beaa-")).count(),
+        ARROWS.len(),
+        "a crate without arrows"
+    );
+}
+
+#[test]
+fn trainer_and_runtime_do_not_share_their_heavy_halves() {
+    let graph = graph(&metadata());
+    let burn = |n: &String| n == "burn" || n.starts_with("burn-");
+    let fhe = |n: &String| n == "tfhe" || n.starts_with("tfhe-") || n == "beaa-ckks";
+    for name in ["beaa-bench", "beaa-runtime", "beaa-compiler", "beaa-ckks", "beaa-ir", "beaa-import", "beaa-datasets"]
+    {
+        assert!(!everything_below(&graph, name).iter().any(burn), "{name} needs Burn");
+    }
+    for name in ["beaa-trainer", "beaa-import", "beaa-datasets", "beaa-ir"] {
+        assert!(!everything_below(&graph, name).iter().any(fhe), "{name} needs encryption");
+    }
+    assert!(everything_below(&graph, "beaa-trainer").iter().any(burn), "the check itself sees Burn");
+    assert!(everything_below(&graph, "beaa-runtime").iter().any(fhe), "the check itself sees the scheme");
+}
+
+#[test]
+fn the_command_that_runs_on_a_server_knows_no_secret_key() {
+    for path in ["cli/commands/run.rs", "cli/any_program/server.rs"] {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        for secret in ["ClientKey", "AnySignature", "keygen"] {
+            assert!(!text.contains(secret), "{path} has a way to a secret key: {secret}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What ARCHITECTURE.md and CONTRIBUTING.md promise of the sources. Each check names the file and
+//! the line that it objects to, and what to do about it.
+
+#![allow(clippy::unwrap_used)]
+
+mod arrows;
+mod circles;
+mod faults;
+mod imports;
+mod source;
+mod text;
+mod unsafe_code;
+mod vocabulary;
+
+use source::{Hit, sources};
+
+/// Fails with all `hits` but those in the folders `open`, which are not clean yet.
+fn none(hits: &[Hit], open: &[&str]) {
+    let closed = hits.iter().filter(|h| !open.iter().any(|folder| h.path.starts_with(folder)));
+    let lines: Vec<String> = closed.map(|h| format!("{}:{}: {}", h.path, h.line, h.message)).collect();
+    assert!(lines.is_empty(), "{} objections:\n{}", lines.len(), lines.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is_and_stays_small() {
+    none(&text::modules(&sources()), &[]);
+}
+
+#[test]
+fn no_modules_of_a_crate_import_each_other_in_a_circle() {
+    none(&circles::hits(&sources()), &["ckks/", "ir/", "lab/", "runtime/", "trainer/"]);
+}
+
+#[test]
+fn lines_of_code_and_comments_fit_the_screen() {
+    none(
+        &text::wide_lines(&sources()),
+        &["bench/", "ckks/", "cli/", "compiler/", "examples/", "ir/", "lab/", "runtime/", "src/", "tests/", "trainer/"],
+    );
+}
+
+#[test]
+fn lines_of_markdown_fit_the_screen() {
+    none(&text::wide_markdown(), &["docs/"]);
+}
+
+#[test]
+fn what_must_never_be_is_held_by_something() {
+    none(
+        &text::must_never(&sources()),
+        &["bench/", "ckks/", "cli/", "compiler/", "ir/", "lab/", "runtime/", "tests/", "trainer/"],
+    );
+}
+
+#[test]
+fn names_say_what_they_stand_for() {
+    none(&vocabulary::banned(&sources()), &["ckks/", "cli/", "compiler/", "ir/", "lab/", "runtime/"]);
+}
+
+#[test]
+fn general_names_are_declared_once() {
+    none(&vocabulary::declared_twice(&sources()), &["lab/"]);
+}
+
+#[test]
+fn truth_values_are_not_matched() {
+    none(&vocabulary::matched_truth(&sources()), &["cli/", "compiler/", "lab/", "runtime/"]);
+}
+
+#[test]
+fn no_absent_element_becomes_a_number() {
+    none(&faults::silent(&sources()), &["ckks/", "compiler/", "ir/", "runtime/", "trainer/"]);
+}
+
+#[test]
+fn unsafe_code_is_in_few_files_and_states_its_contract() {
+    none(&unsafe_code::elsewhere(&sources()), &[]);
+    none(&unsafe_code::without_contract(&sources()), &["ckks/", "trainer/"]);
+}
