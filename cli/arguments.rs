@@ -9,8 +9,8 @@ use crate::context::Settings;
 
 /// Batched inference of neural networks on encrypted images.
 ///
-/// Train a network whose activations are learnt quadratics, compile it into homomorphic operations, and run it on
-/// thousands of encrypted images at once. `beaa demo` shows the whole way.
+/// Train a network whose activations are learnt quadratics, compile it into homomorphic operations,
+/// and run it on thousands of encrypted images at once. `beaa demo` shows the whole way.
 #[derive(Debug, Parser)]
 #[command(name = "beaa", version, after_help = EXIT_CODES, max_term_width = 110, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -56,5 +56,6 @@ Exit codes:
   4    the verification did not hold
   130  interrupted (Ctrl-C: the current step is finished and saved; a second Ctrl-C stops at once)
 
-Environment: BEAA_DATA (folder of data sets), BEAA_THREADS, BEAA_MACHINE (rates for predictions). A flag wins over the environment, the environment over the
+Environment: BEAA_DATA (folder of data sets), BEAA_THREADS, BEAA_MACHINE (rates for predictions). A flag wins over \
+the environment, the environment over the
 configuration file, the file over the default. Results go to stdout, everything else to stderr.";

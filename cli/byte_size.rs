@@ -1,4 +1,4 @@
-//! Sizes of memory as people write them. Must never take a number without a unit for anything but bytes.
+//! Sizes of memory as people write them.
 
 /// Units and their bytes; longer names first, so that none is taken for the end of another.
 const UNITS: [(&str, u64); 10] = [

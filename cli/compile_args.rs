@@ -29,12 +29,13 @@ pub(crate) struct CompileArgs {
     /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-7].
     #[arg(long, value_name = "E", help_heading = "Compiler", value_parser = parse_number)]
     logit_error: Option<f64>,
-    /// Instead of an error: the share of images that must keep the class that the model gives them, as `0.999`. Margins are
-    /// measured on --samples, by default the data set that the model was trained on.
+    /// Instead of an error: the share of images that must keep the class that the model gives them,
+    /// as `0.999`. Margins are measured on --samples, by default the data set that the model was
+    /// trained on.
     #[arg(long, value_name = "SHARE", help_heading = "Compiler", conflicts_with = "logit_error")]
     agreement: Option<f64>,
-    /// Predict errors on the training images of this data set (name or JSON description) instead of on made-up ones, and
-    /// choose with them: better predictions, a shorter modulus.
+    /// Predict errors on the training images of this data set (name or JSON description) instead of
+    /// on made-up ones, and choose with them: better predictions, a shorter modulus.
     #[arg(long, value_name = "NAME", help_heading = "Compiler", value_parser = parse_set)]
     samples: Option<SourceSpec>,
     /// log2 of the scale of a fresh ciphertext; chosen by default.
@@ -43,8 +44,8 @@ pub(crate) struct CompileArgs {
     /// Bits of the integer weights; chosen per layer by default.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     weight_bits: Option<u32>,
-    /// Most memory that a run may take, like 8GiB: feature maps are cut into bands where it would take more [default: no
-    /// limit].
+    /// Most memory that a run may take, like 8GiB: feature maps are cut into bands where it would
+    /// take more [default: no limit].
     #[arg(long, value_name = "SIZE", value_parser = byte_size::parse, help_heading = "Compiler")]
     memory: Option<u64>,
 }
@@ -87,7 +88,8 @@ impl CompileArgs {
         Ok(compile_for(model, options, &images)?)
     }
 
-    /// Options for the tfhe backend: the agreement of these flags, and the pixels that the model was trained on.
+    /// Options for the tfhe backend: the agreement of these flags, and the pixels that the model
+    /// was trained on.
     pub(crate) fn tfhe_options(&self, model: &Model) -> tfhe::Options {
         let mut options = tfhe::Options::default();
         options.agreement = self.agreement.unwrap_or(options.agreement);
@@ -95,8 +97,8 @@ impl CompileArgs {
         options
     }
 
-    /// Opens the images that a program for the tfhe backend is calibrated on, as bytes `[image][pixel]`: by default those
-    /// that the model was trained on.
+    /// Opens the images that a program for the tfhe backend is calibrated on, as bytes
+    /// `[image][pixel]`: by default those that the model was trained on.
     pub(crate) fn tfhe_calibration(&self, model: &Model, roots: &Roots) -> Result<Vec<Vec<u8>>> {
         let spec = match &self.samples {
             Some(spec) => spec.clone(),

@@ -1,5 +1,5 @@
-//! Where words go: results to stdout, everything else to stderr, above the progress bars if there are any. Must never mix
-//! the two.
+//! Where words go: results to stdout, everything else to stderr, above the progress bars if there
+//! are any.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -40,16 +40,17 @@ impl Console {
         (self.terminal && !self.quiet).then_some(&self.bars)
     }
 
-    /// Sends the libraries' log to stderr: warnings, with `verbose` 1 also information, with 2 everything.
+    /// Sends the libraries' log to stderr: warnings, with `verbose` 1 also information, with 2
+    /// everything.
     pub(crate) fn log(&self, verbose: u8) {
         let level = match verbose {
             0 => "warn",
             1 => "info",
             _ => "debug",
         };
-        let filter = EnvFilter::new(format!(
-            "warn,beaa={level},beaa_datasets={level},beaa_trainer={level},beaa_compiler={level},beaa_ckks={level},beaa_runtime={level}"
-        ));
+        let crates = ["bench", "ckks", "compiler", "datasets", "import", "ir", "lab", "runtime", "trainer"];
+        let directives = crates.map(|name| format!(",beaa_{name}={level}")).concat();
+        let filter = EnvFilter::new(format!("warn,beaa={level}{directives}"));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone()).with_target(false);
         // Only fails when a log is installed already, as in tests; that one is as good.
         let _ = log.without_time().try_init();

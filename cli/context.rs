@@ -1,4 +1,4 @@
-//! What every subcommand gets beside its arguments. Must never hold anything of a particular subcommand.
+//! What every subcommand gets beside its arguments.
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -62,7 +62,8 @@ impl Context {
     pub(crate) fn warn_of_seed(&self, seed: Option<u64>, what: &str) {
         if let Some(seed) = seed {
             self.console.warn(format_args!(
-                "INSECURE: {what} derived from the seed {seed}; anybody who knows or guesses it can decrypt. Use --seed for tests and papers only."
+                "INSECURE: {what} derived from the seed {seed}; anybody who knows or guesses it can decrypt. Use \
+                 --seed for tests and papers only."
             ));
         }
     }

@@ -1,5 +1,4 @@
-//! Which images a command works on: a data set's split, or picture files. Must never hand out images of another shape than
-//! asked for.
+//! Which images a command works on: a data set's split, or picture files.
 
 use std::path::PathBuf;
 
@@ -22,7 +21,8 @@ pub(crate) struct Roots {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Part {
     /// Which part of it.
-    #[arg(long, value_name = "SPLIT", default_value = "test", help_heading = "Data", value_parser = ["train", "validation", "test"])]
+    #[arg(long, value_name = "SPLIT", default_value = "test", help_heading = "Data")]
+    #[arg(value_parser = ["train", "validation", "test"])]
     pub(crate) split: String,
     /// At most so many images, from the first on.
     #[arg(long, value_name = "N", help_heading = "Data")]

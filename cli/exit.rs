@@ -1,4 +1,4 @@
-//! Exit codes and the way an error is shown. The codes are a contract (`beaa --help` lists them); must never change meaning.
+//! Exit codes and the way an error is shown. The codes are a contract: `beaa --help` lists them.
 
 use std::io::Write;
 use std::process::ExitCode;

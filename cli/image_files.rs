@@ -1,5 +1,4 @@
-//! Picture files (PNG, JPEG) as pixels of a given shape, for images that are in no data set. Must never pass over a
-//! file that is named but is no picture.
+//! Picture files (PNG, JPEG) as pixels of a given shape, for images that are in no data set.
 
 use std::path::PathBuf;
 
@@ -8,8 +7,9 @@ use beaa_datasets::{Images, read_image_file};
 
 use crate::exit::Exit;
 
-/// Reads pictures, resized (stretched) and converted to grey or colour as `shape` (channels, rows, columns) says. A folder
-/// stands for the pictures in it, in the order of their names. All labels are 0: they are not known.
+/// Reads pictures, resized (stretched) and converted to grey or colour as `shape` (channels, rows,
+/// columns) says. A folder stands for the pictures in it, in the order of their names. All labels
+/// are 0: they are not known.
 pub(crate) fn read(paths: &[PathBuf], shape: [usize; 3]) -> Result<(Images, Vec<PathBuf>)> {
     let files = list(paths)?;
     let mut pixels = Vec::new();

@@ -1,4 +1,4 @@
-//! Ctrl-C. The first asks the running step to finish and save, the second stops at once. Must never do work in the handler.
+//! Ctrl-C. The first asks the running step to finish and save, the second stops at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

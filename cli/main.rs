@@ -1,5 +1,5 @@
-//! The `beaa` command: train, compile, encrypt, run on ciphertexts, decrypt. It reads the command line, calls the libraries,
-//! and prints what they answer.
+//! The `beaa` command: train, compile, encrypt, run on ciphertexts, decrypt. It reads the command
+//! line, calls the libraries, and prints what they answer.
 
 mod any_program;
 mod arguments;

@@ -1,4 +1,4 @@
-//! Progress of training and of encrypted work: bars on a terminal, plain lines elsewhere. Must never write to stdout.
+//! Progress of training and of encrypted work: bars on a terminal, plain lines elsewhere.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
-//! Where the measured rates of this machine are kept. Must never use a file that does not check: a wrong one is an error, a
-//! missing one is not.
+//! Where the measured rates of this machine are kept.
 
 use std::path::PathBuf;
 
@@ -11,7 +10,8 @@ use clap::Args;
 /// Which rates predictions use.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Rates {
-    /// Predict with the rates in this file; by default those that `beaa bench calibrate` measured, if it ever did.
+    /// Predict with the rates in this file; by default those that `beaa bench calibrate` measured,
+    /// if it ever did.
     #[arg(long, env = "BEAA_MACHINE", value_name = "FILE", help_heading = "Prediction")]
     machine: Option<PathBuf>,
 }

@@ -1,4 +1,5 @@
-//! Options that change an experiment, and the compute device, shared by the subcommands that train or predict.
+//! Options that change an experiment, and the compute device, shared by the subcommands that train
+//! or predict.
 
 use beaa_lab::experiment::{Assignment, Overrides};
 use beaa_trainer::DeviceKind;

@@ -1,5 +1,5 @@
-//! A network that PyTorch exported: import it, compile it, and check layer by layer that encryption adds no more error than
-//! predicted. `cargo run --release --example own_model [NETWORK.onnx]`
+//! A network that PyTorch exported: import it, compile it, and check layer by layer that encryption
+//! adds no more error than predicted. `cargo run --release --example own_model [NETWORK.onnx]`
 
 use beaa::{CompileOptions, ImportOptions, Model, Split, compile_with_samples, open_dataset, pixels, verify};
 

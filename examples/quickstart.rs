@@ -1,5 +1,5 @@
-//! The whole way in one process: train a small network on the X-rays that are built in, compile it, and classify encrypted
-//! images. `cargo run --release --example quickstart`
+//! The whole way in one process: train a small network on the X-rays that are built in, compile it,
+//! and classify encrypted images. `cargo run --release --example quickstart`
 
 use beaa::{Client, Experiment, Server, Split, classify, compile, open_dataset, pixels, train};
 

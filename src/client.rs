@@ -61,24 +61,25 @@ impl Client {
     /// Encrypts a batch of normalised images ([`Signature::normalise`]).
     ///
     /// # Errors
-    /// [`Error::BatchSize`](crate::Error::BatchSize) without images or with more than [`Signature::slots`],
-    /// [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the network's size.
+    /// [`Error::BatchSize`](crate::Error::BatchSize) without images or with more than
+    /// [`Signature::slots`], [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the
+    /// network's size.
     pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<EncryptedImages> {
-        let file = &self.signature.0;
-        let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
-        Ok(EncryptedImages(ckks::encrypt(&file.signature, &file.program, &self.key, &rows, None, &Silent)?))
+        Ok(EncryptedImages(ckks::encrypt(&self.signature.0, &self.key, images, None, &Silent)?))
     }
 
-    /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak the key.
+    /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak
+    /// the key.
     ///
     /// # Errors
-    /// [`Error::Mismatch`](crate::Error::Mismatch) if they are under another key or of another program.
+    /// [`Error::Mismatch`](crate::Error::Mismatch) if they are under another key or of another
+    /// program.
     pub fn decrypt(&self, results: &EncryptedResults) -> Result<ImageMajor<f64>> {
         self.decrypt_with(results, None)
     }
 
-    /// Decrypts results that may be given to others: hides the encryption's own error under uniform noise 2^`bits` times as
-    /// large. Eight bits are usual.
+    /// Decrypts results that may be given to others: hides the encryption's own error under uniform
+    /// noise 2^`bits` times as large. Eight bits are usual.
     ///
     /// # Errors
     /// As [`Self::decrypt`], and if the signature does not say how large the error is.
@@ -90,8 +91,6 @@ impl Client {
     }
 
     fn decrypt_with(&self, results: &EncryptedResults, flooding: Option<f64>) -> Result<ImageMajor<f64>> {
-        let file = &self.signature.0;
-        let logits = ckks::decrypt(&file.signature, &file.program, &self.key, &results.0, flooding)?;
-        Ok(ImageMajor::from_rows(file.signature.outputs, logits)?)
+        Ok(ckks::decrypt(&self.signature.0, &self.key, &results.0, flooding)?)
     }
 }

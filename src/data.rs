@@ -8,10 +8,12 @@ use crate::Result;
 
 pub use beaa_datasets::{Dataset, Images as LabelledImages, Split};
 
-/// Opens a data set by its name in the catalogue, searching `folders` in order. `pneumoniamnist` is built in.
+/// Opens a data set by its name in the catalogue, searching `folders` in order. `pneumoniamnist` is
+/// built in.
 ///
 /// # Errors
-/// If the name is unknown, or the files are in none of the folders; the message says where to get them.
+/// If the name is unknown, or the files are in none of the folders; the message says where to get
+/// them.
 pub fn open_dataset(name: &str, folders: &[PathBuf]) -> Result<Dataset> {
     Ok(beaa_datasets::open(&beaa_datasets::SourceSpec::named(name), folders)?)
 }
@@ -24,8 +26,8 @@ pub fn pixels(images: &LabelledImages) -> Result<ImageMajor<u8>> {
     Ok(ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())?)
 }
 
-/// Reads PNG and JPEG files as pixels `[image][channel, row, column]`, stretched to `shape` (channels, rows, columns) and
-/// converted to grey or colour as it says.
+/// Reads PNG and JPEG files as pixels `[image][channel, row, column]`, stretched to `shape`
+/// (channels, rows, columns) and converted to grey or colour as it says.
 ///
 /// # Errors
 /// If a file cannot be read, or is no picture.

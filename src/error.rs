@@ -5,8 +5,8 @@ use std::path::PathBuf;
 /// The result of this library's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why something could not be done. The message says what was being done, what was found, what was expected and what to
-/// do; the source, if there is one, is for logs and its type promises nothing.
+/// Why something could not be done. The message says what was being done, what was found, what was
+/// expected and what to do; the source, if there is one, is for logs and its type promises nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -72,7 +72,8 @@ pub enum Error {
     /// Training or encrypted inference failed while it ran.
     #[error(transparent)]
     Failed(Source),
-    /// Training was stopped by the flag of [`Training::stop`](crate::Training::stop); it can be resumed.
+    /// Training was stopped by the flag of [`Training::stop`](crate::Training::stop); it can be
+    /// resumed.
     #[cfg(feature = "train")]
     #[error("training was interrupted; the state is in {}", checkpoint.display())]
     Interrupted {

@@ -1,9 +1,9 @@
 //! Encrypted inference of neural networks in batches: train, compile, encrypt, run, decrypt.
 //!
-//! A hospital has images, a company has a network, and neither shows them to the other. The company compiles its network
-//! into a [`Program`] of homomorphic operations and publishes the program's [`Signature`]. The hospital, the [`Client`],
-//! encrypts thousands of images in one batch; the company, the [`Server`], runs the program on the ciphertexts; the hospital
-//! decrypts the answers.
+//! A hospital has images, a company has a network, and neither shows them to the other. The company
+//! compiles its network into a [`Program`] of homomorphic operations and publishes the program's
+//! [`Signature`]. The hospital, the [`Client`], encrypts thousands of images in one batch; the
+//! company, the [`Server`], runs the program on the ciphertexts; the hospital decrypts the answers.
 //!
 //! ```
 //! use beaa::{Client, CompileOptions, ImageMajor, Model, Server, classify, compile};
@@ -11,7 +11,8 @@
 //! # fn main() -> beaa::Result<()> {
 //! // The company.
 //! let model = Model::load("tests/data/v2/model.safetensors")?;
-//! let program = compile(&model, &CompileOptions { batch: 16, logit_error: 0.01, ..Default::default() })?;
+//! let options = CompileOptions { batch: 16, logit_error: 0.01, ..Default::default() };
+//! let program = compile(&model, &options)?;
 //! // The hospital: two images of 1 x 2 x 2 pixels.
 //! let (client, evaluation_key) = Client::new(program.signature())?;
 //! let pixels = ImageMajor::new(2, 4, vec![0, 0, 0, 0, 250, 250, 250, 250])?;
@@ -26,14 +27,16 @@
 //! # }
 //! ```
 //!
-//! Everything that travels has `save` and `load`; `examples/client_server.rs` runs both sides in processes of their own.
-//! Only this library makes promises about its interface; the crates named `beaa-*` are internal.
+//! Everything that travels has `save` and `load`; `examples/client_server.rs` runs both sides in
+//! processes of their own. Only this library makes promises about its interface; the crates named
+//! `beaa-*` are internal.
 //!
 //! # Features
 //!
 //! * `train` (default): training, which needs Burn.
 //! * `tfhe` (default): the command's second backend, for single images.
-//! * `command` (default): the command `beaa`. A program that only uses the library turns the default features off.
+//! * `command` (default): the command `beaa`. A program that only uses the library turns the
+//!   default features off.
 
 mod client;
 mod data;

@@ -33,7 +33,8 @@ impl Model {
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
-    /// let options = beaa::ImportOptions { mean: Some(vec![0.5]), std: Some(vec![0.25]), ..Default::default() };
+    /// let (mean, std) = (Some(vec![0.5]), Some(vec![0.25]));
+    /// let options = beaa::ImportOptions { mean, std, ..Default::default() };
     /// let model = beaa::Model::import_onnx("tests/data/import/cryptonets.dynamo.onnx", &options)?;
     /// assert_eq!((model.image_shape(), model.outputs()), ([1, 28, 28], 10));
     /// # Ok(())
@@ -41,12 +42,14 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be read; [`Error::Unsupported`] lists every operator that has no counterpart.
+    /// If the file cannot be read; [`Error::Unsupported`] lists every operator that has no
+    /// counterpart.
     pub fn import_onnx(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self> {
         Ok(Self(beaa_import::import_onnx(path.as_ref(), options)?.model))
     }
 
-    /// Reads weights that PyTorch wrote as safetensors, with their architecture as JSON (docs/import.md).
+    /// Reads weights that PyTorch wrote as safetensors, with their architecture as JSON
+    /// (docs/import.md).
     ///
     /// # Errors
     /// If a file cannot be read, or the weights do not fit the architecture.
@@ -87,7 +90,8 @@ impl Model {
         normalise(pixels, self.0.input())
     }
 
-    /// Evaluates the network in clear, in double precision: one row of logits for each normalised image.
+    /// Evaluates the network in clear, in double precision: one row of logits for each normalised
+    /// image.
     ///
     /// # Errors
     /// If an image is not of the network's size.

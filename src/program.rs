@@ -11,7 +11,8 @@ use crate::{Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
 
-/// A network compiled into homomorphic operations. A server needs it; it holds the network's weights.
+/// A network compiled into homomorphic operations. A server needs it; it holds the network's
+/// weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program(pub(crate) ckks::Program);
 
@@ -33,14 +34,15 @@ pub struct Signature(pub(crate) ckks::SignatureFile);
 /// ```
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) lists every layer that cannot be evaluated under encryption;
-/// [`Error::NoProgram`](crate::Error::NoProgram) says which option asks for too much.
+/// [`Error::Unsupported`](crate::Error::Unsupported) lists every layer that cannot be evaluated
+/// under encryption; [`Error::NoProgram`](crate::Error::NoProgram) says which option asks for too
+/// much.
 pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
     Ok(Program(compiler::compile(&model.0, options)?.program))
 }
 
-/// Compiles a network with errors and margins predicted on `samples`, normalised training images: better predictions, and
-/// often a shorter modulus. [`CompileOptions::agreement`] needs them.
+/// Compiles a network with errors and margins predicted on `samples`, normalised training images:
+/// better predictions, and often a shorter modulus. [`CompileOptions::agreement`] needs them.
 ///
 /// # Errors
 /// As [`compile`], and if a sample is not of the network's size.
@@ -76,14 +78,13 @@ impl Program {
         compiler::explain(&compiler::cost(&self.0))
     }
 
-    /// Runs the program in clear: what encryption would answer without noise, one row of logits for each normalised image.
+    /// Runs the program in clear: what encryption would answer without noise, one row of logits for
+    /// each normalised image.
     ///
     /// # Errors
     /// If an image is not of the network's size.
     pub fn evaluate(&self, images: &ImageMajor<f32>) -> Result<ImageMajor<f64>> {
-        let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
-        let logits = beaa_runtime::plaintext::run(&self.0, &rows)?;
-        Ok(ImageMajor::from_rows(self.0.signature().outputs, logits)?)
+        Ok(beaa_runtime::plaintext::run(&self.0, images)?)
     }
 }
 

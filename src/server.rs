@@ -1,4 +1,5 @@
-//! What a server does: run a program on encrypted images. Nothing here can hold or make a secret key.
+//! What a server does: run a program on encrypted images. Nothing here can hold or make a secret
+//! key.
 
 use std::path::Path;
 
@@ -25,7 +26,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Prepares a program: its weights are arranged once for all runs, which takes 12 more bytes for each.
+    /// Prepares a program: its weights are arranged once for all runs, which takes 12 more bytes
+    /// for each.
     ///
     /// # Errors
     /// If a layer is too large for the arithmetic.
@@ -36,12 +38,14 @@ impl Server {
     /// Runs the program on encrypted images, on all threads of the current pool.
     ///
     /// # Errors
-    /// [`Error::Mismatch`](crate::Error::Mismatch) if key, images and program do not belong together.
+    /// [`Error::Mismatch`](crate::Error::Mismatch) if key, images and program do not belong
+    /// together.
     pub fn run(&self, key: &EvaluationKey, images: &EncryptedImages) -> Result<EncryptedResults> {
         Ok(self.run_with(key, images, &Silent)?.0)
     }
 
-    /// Runs the program as [`Self::run`] does, tells `progress` how far it is, and reports what took how long.
+    /// Runs the program as [`Self::run`] does, tells `progress` how far it is, and reports what
+    /// took how long.
     ///
     /// # Errors
     /// As [`Self::run`].

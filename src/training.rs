@@ -35,8 +35,8 @@ pub struct Trained {
 }
 
 impl Experiment {
-    /// Reads an experiment as the files in configs/ have it: settings of the training, and under `compile` options for
-    /// [`compile`](crate::compile). What is left out takes its default.
+    /// Reads an experiment as the files in configs/ have it: settings of the training, and under
+    /// `compile` options for [`compile`](crate::compile). What is left out takes its default.
     ///
     /// # Errors
     /// [`Error::BadOption`] lists everything that is wrong.
@@ -58,7 +58,8 @@ impl Experiment {
     }
 }
 
-/// Prepares a run of `experiment` on the images of `dataset`. Checkpoints go to `folder/checkpoints`.
+/// Prepares a run of `experiment` on the images of `dataset`. Checkpoints go to
+/// `folder/checkpoints`.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -95,8 +96,8 @@ impl<'a> Training<'a> {
     /// Trains the teacher, then the student.
     ///
     /// # Errors
-    /// [`Error::BadOption`] if the network does not fit the images, [`Error::Failed`] if training diverges,
-    /// [`Error::Interrupted`] after the flag of [`Self::stop`].
+    /// [`Error::BadOption`] if the network does not fit the images, [`Error::Failed`] if training
+    /// diverges, [`Error::Interrupted`] after the flag of [`Self::stop`].
     pub fn run(self) -> Result<Trained> {
         match self.trainer.train()? {
             Completion::Done(trained) => Ok(Trained {

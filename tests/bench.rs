@@ -1,5 +1,4 @@
-//! `beaa bench` as a user sees it: quick runs, the file of rates, the page. Must never assert a
-//! time.
+//! `beaa bench` as a user sees it: quick runs, the file of rates, the page.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,6 +1,7 @@
-//! Files of earlier format versions load for ever, or say which version is needed. One small file of every kind lies
-//! under `tests/data/v1` to `v3`; they are never rewritten. Version 2 changed the residues of keys and ciphertexts, version
-//! 3 only models: their format 2 has a typed provenance.
+//! Files of earlier format versions load for ever, or say which version is needed. One small file
+//! of every kind lies under `tests/data/v1` to `v3`; they are never rewritten. Version 2 changed
+//! the residues of keys and ciphertexts, version 3 only models: their format 2 has a typed
+//! provenance.
 
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]

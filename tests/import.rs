@@ -1,5 +1,5 @@
-//! `beaa import` as a user sees it: a network exported by PyTorch becomes a model, a program, an answer; what cannot be
-//! imported is listed.
+//! `beaa import` as a user sees it: a network exported by PyTorch becomes a model, a program, an
+//! answer; what cannot be imported is listed.
 
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]

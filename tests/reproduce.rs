@@ -1,4 +1,5 @@
-//! Matrices of experiments and folders of own images as a user meets them: through the command line, on small examples.
+//! Matrices of experiments and folders of own images as a user meets them: through the command
+//! line, on small examples.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -98,7 +99,8 @@ fn a_run_that_diverges_is_a_result() {
     matrix["compare"] = serde_json::json!([]);
     // So steep that only the first is sure to leave the finite numbers.
     matrix["axes"].as_array_mut().unwrap().push(serde_json::json!({"name": "rate", "variations":
-        [{"name": "steep", "set": {"student.optimiser.learning_rate": 1.0, "student.optimiser.kind": "sgd", "student.epochs": 6}}]}));
+        [{"name": "steep", "set": {"student.optimiser.learning_rate": 1.0, "student.optimiser.kind": "sgd",
+            "student.epochs": 6}}]}));
     let file = out.join("matrix.json");
     std::fs::write(&file, matrix.to_string()).unwrap();
     let results = out.join("out");

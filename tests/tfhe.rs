@@ -1,5 +1,5 @@
-//! The tfhe backend as a user sees it: compile, keys, encryption, run, decryption, verification in separate processes, and files of the two
-//! backends mixed up.
+//! The tfhe backend as a user sees it: compile, keys, encryption, run, decryption, verification in
+//! separate processes, and files of the two backends mixed up.
 
 #![cfg(all(feature = "command", feature = "tfhe"))]
 #![allow(clippy::unwrap_used)]
@@ -29,8 +29,8 @@ fn bad(folder: &Path, arguments: &str, words: &[&str]) {
     assert!(!errors.contains("panicked"), "{errors}");
 }
 
-/// The committed student of MNIST, calibrated on the embedded images: what it says of them is nonsense, but must be the same nonsense
-/// encrypted as in clear.
+/// The committed student of MNIST, calibrated on the embedded images: what it says of them is
+/// nonsense, but must be the same nonsense encrypted as in clear.
 #[test]
 fn one_image_the_whole_way() {
     let folder = tempfile::tempdir().unwrap();

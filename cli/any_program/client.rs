@@ -1,4 +1,5 @@
-//! What a client does with the signature of a program: keys, encryption, decryption. Files go in and come out.
+//! What a client does with the signature of a program: keys, encryption, decryption. Files go in
+//! and come out.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,8 @@ use beaa_datasets::Images;
 use beaa_ir::tfhe;
 use beaa_ir::{InputSpec, ckks};
 use beaa_lab::model_images::normalise;
+#[cfg(feature = "tfhe")]
+use beaa_lab::model_images::pixels;
 use beaa_lab::{Reporter, files};
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
@@ -129,27 +132,27 @@ impl AnySignature {
         let reading_key = || format!("reading key {}", key.display());
         let writing = || format!("writing {}", out.display());
         match self {
-            Self::Ckks(ckks::SignatureFile { signature, program, .. }) => {
+            Self::Ckks(file) => {
                 let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let inputs = normalise(images, &signature.input)?;
-                let encrypted = ckks_runtime::encrypt(signature, program, &key, &inputs, seed, &*context.progress())?;
+                let inputs = normalise(images, &file.signature.input)?;
+                let encrypted = ckks_runtime::encrypt(file, &key, &inputs, seed, &*context.progress())?;
                 context.check_interrupted("encrypting; nothing was written")?;
                 files::parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
             #[cfg(feature = "tfhe")]
-            Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
+            Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
-                let encrypted = tfhe_runtime::encrypt(signature, program, &key, &pixels, seed, &*context.progress())?;
+                let pixels = pixels(images)?;
+                let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
                 files::parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
         }
     }
 
-    /// Decrypts the results in the file `input`. With `share`, hides the encryption's own error under noise 2^`share` times
-    /// as large.
+    /// Decrypts the results in the file `input`. With `share`, hides the encryption's own error
+    /// under noise 2^`share` times as large.
     pub(crate) fn decrypt(&self, key: &Path, input: &Path, share: Option<f64>, context: &Context) -> Result<Decrypted> {
         let reading_key = || format!("reading key {}", key.display());
         let reading = || format!("reading {}", input.display());
@@ -161,12 +164,11 @@ impl AnySignature {
                 if let Some(width) = flooding {
                     context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
                 }
-                let ckks::SignatureFile { signature, program, .. } = file;
-                let logits = ckks_runtime::decrypt(signature, program, &key, &output, flooding)?;
-                Ok(Decrypted { logits, flooding })
+                let logits = ckks_runtime::decrypt(file, &key, &output, flooding)?;
+                Ok(Decrypted { logits: logits.rows().map(<[f64]>::to_vec).collect(), flooding })
             }
             #[cfg(feature = "tfhe")]
-            Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
+            Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let output = tfhe_runtime::EncryptedOutput::load(input).with_context(reading)?;
                 if share.is_some() {
@@ -174,8 +176,8 @@ impl AnySignature {
                         "results are exact integers without any noise of the encryption: nothing is to be hidden",
                     );
                 }
-                let integers = tfhe_runtime::decrypt(signature, program, &key, &output)?;
-                Ok(Decrypted { logits: integers.iter().map(|i| signature.logits(i)).collect(), flooding: None })
+                let integers = tfhe_runtime::decrypt(file, &key, &output)?;
+                Ok(Decrypted { logits: integers.rows().map(|i| file.signature.logits(i)).collect(), flooding: None })
             }
         }
     }

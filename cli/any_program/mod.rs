@@ -1,5 +1,6 @@
-//! A program of either backend, chosen once by the kind of its file. `client.rs` holds what a client does with the
-//! signature, `server.rs` what a server does with the program, `owner.rs` what takes the program, the images and both keys.
+//! A program of either backend, chosen once by the kind of its file. `client.rs` holds what a
+//! client does with the signature, `server.rs` what a server does with the program, `owner.rs` what
+//! takes the program, the images and both keys.
 
 mod client;
 mod owner;
@@ -32,7 +33,8 @@ impl AnyProgram {
     }
 }
 
-/// Whether the file belongs to the tfhe backend. Files of no known kind do not; whoever reads them says what they are.
+/// Whether the file belongs to the tfhe backend. Files of no known kind do not; whoever reads them
+/// says what they are.
 fn is_tfhe(path: &Path) -> Result<bool> {
     let kind = container::kind(path).with_context(|| format!("reading {}", path.display()))?;
     Ok(kind.is_some_and(container::Kind::is_tfhe))
@@ -42,6 +44,7 @@ fn is_tfhe(path: &Path) -> Result<bool> {
 #[cfg(not(feature = "tfhe"))]
 pub(crate) fn without_tfhe<T>() -> Result<T> {
     Err(crate::exit::Exit::Usage.because(
-        "this asks for the tfhe backend, and this build is without it; build with `cargo build --release --features tfhe`",
+        "this asks for the tfhe backend, and this build is without it; build with `cargo build --release --features \
+         tfhe`",
     ))
 }

@@ -1,5 +1,5 @@
-//! What takes the program, the images and both keys, which only the owner of all of them has: running in clear, and
-//! verification.
+//! What takes the program, the images and both keys, which only the owner of all of them has:
+//! running in clear, and verification.
 
 use anyhow::Result;
 use beaa_datasets::Images;
@@ -8,6 +8,8 @@ use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
 use beaa_lab::metrics::{accuracy, percent};
 use beaa_lab::metrics::{agreeing, largest_difference, predictions};
+#[cfg(feature = "tfhe")]
+use beaa_lab::model_images::pixels;
 use beaa_lab::model_images::{check_shape, normalise};
 use beaa_lab::report::tables;
 use beaa_runtime::ckks;
@@ -39,11 +41,13 @@ pub(crate) enum AnyVerification {
 }
 
 impl AnyProgram {
-    /// Runs in clear: the outputs that an encrypted run would give without noise, `[image][output]`.
+    /// Runs in clear: the outputs that an encrypted run would give without noise,
+    /// `[image][output]`.
     pub(crate) fn evaluate(&self, images: &Images) -> Result<Vec<Vec<f64>>> {
         match self {
             Self::Ckks(program) => {
-                Ok(beaa_runtime::plaintext::run(program, &normalise(images, &program.signature().input)?)?)
+                let images = normalise(images, &program.signature().input)?;
+                Ok(beaa_runtime::plaintext::run(program, &images)?.rows().map(<[f64]>::to_vec).collect())
             }
             Self::Tfhe(program) => {
                 let signature = program.signature();
@@ -90,10 +94,10 @@ impl AnyProgram {
             Self::Tfhe(_) => super::without_tfhe(),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
-                let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
+                let pixels = pixels(images)?;
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
-                let logits: Vec<Vec<f64>> = found.outputs.iter().map(|o| program.signature().logits(o)).collect();
+                let logits: Vec<Vec<f64>> = found.outputs.rows().map(|o| program.signature().logits(o)).collect();
                 let right = accuracy(&predictions(&logits), images.labels());
                 Ok(AnyVerification::Tfhe(found, right))
             }
@@ -120,7 +124,8 @@ impl AnyVerification {
     pub(crate) fn check(&self) -> Result<()> {
         match self {
             Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(
-                "verifying: at least one layer has a larger error or larger values than the compiler promised (see the table)",
+                "verifying: at least one layer has a larger error or larger values than the compiler promised (see \
+                 the table)",
             )),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(found, _) if found.wrong > 0 => {
@@ -144,7 +149,8 @@ fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> Str
     text.push_str(&format!("encrypted and clear predict the same for {} of {} images\n", found.agreeing, found.images));
     if let Some(m) = model {
         text.push_str(&format!(
-            "compiled program against the model, both in clear: same prediction for {} of {} images, largest logit difference {:.2e}\n",
+            "compiled program against the model, both in clear: same prediction for {} of {} images, largest logit \
+             difference {:.2e}\n",
             m.agreeing, found.images, m.largest_logit_difference
         ));
     }

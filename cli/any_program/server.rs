@@ -1,4 +1,5 @@
-//! What a server does with a program: run it on ciphertexts. Nothing here can read or make a secret key.
+//! What a server does with a program: run it on ciphertexts. Nothing here can read or make a secret
+//! key.
 
 use std::path::Path;
 

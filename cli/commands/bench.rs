@@ -1,5 +1,5 @@
-//! `beaa bench`: what this machine does: kernels against the processor's peak, a whole network against the same in plain
-//! f32, sweeps, and the rates that predictions use.
+//! `beaa bench`: what this machine does: kernels against the processor's peak, a whole network
+//! against the same in plain f32, sweeps, and the rates that predictions use.
 
 use std::path::PathBuf;
 
@@ -61,7 +61,8 @@ pub(crate) struct Arguments {
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// The rates that predictions use; kept in a file for `compile`, `inspect` and later runs of `bench`.
+    /// The rates that predictions use; kept in a file for `compile`, `inspect` and later runs of
+    /// `bench`.
     Calibrate,
     /// Each arithmetic path against the peak of its multiply instruction.
     Kernels,

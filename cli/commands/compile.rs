@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     /// Model file (.safetensors).
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The program to write. Beside it, `<PROGRAM>.signature` is all that a client needs of it, without the model's
-    /// weights, and `<PROGRAM>.json` gets the options and the report.
+    /// The program to write. Beside it, `<PROGRAM>.signature` is all that a client needs of it,
+    /// without the model's weights, and `<PROGRAM>.json` gets the options and the report.
     #[arg(short, long, value_name = "PROGRAM")]
     out: PathBuf,
     /// What the program is for.
@@ -31,7 +31,8 @@ pub(crate) struct Arguments {
     /// With `--backend tfhe`: bits of what a table hands on, 2 to 6; searched by default.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     activation_bits: Option<u32>,
-    /// With `--backend tfhe`: bits of a pixel, and the model is meant on such pixels; by default as it was trained, or searched.
+    /// With `--backend tfhe`: bits of a pixel, and the model is meant on such pixels; by default as
+    /// it was trained, or searched.
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     pixel_bits: Option<u32>,
     #[command(flatten)]

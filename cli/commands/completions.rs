@@ -1,4 +1,4 @@
-//! `beaa completions`: the completion script of a shell. Must never write anywhere but stdout.
+//! `beaa completions`: the completion script of a shell.
 
 use anyhow::Result;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! `beaa data`: the named data sets, where they are, and where to get what is missing. Must never download anything.
+//! `beaa data`: the named data sets, where they are, and where to get what is missing.
 
 use std::fmt::Write;
 use std::path::PathBuf;

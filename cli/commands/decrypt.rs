@@ -28,8 +28,8 @@ pub(crate) struct Arguments {
     /// True labels, as `beaa encrypt --labels` wrote them: also say how many predictions are right.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Hide the encryption's own error under noise 2^BITS times as large, so that the logits may leave the client: exact
-    /// decryptions can leak the secret key.
+    /// Hide the encryption's own error under noise 2^BITS times as large, so that the logits may
+    /// leave the client: exact decryptions can leak the secret key.
     #[arg(long, value_name = "BITS", num_args = 0..=1, default_missing_value = "8")]
     share: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! `beaa encrypt`: images of a data set, or picture files, into one encrypted batch. Must never write pixels or the key.
+//! `beaa encrypt`: images of a data set, or picture files, into one encrypted batch.
 
 use std::path::PathBuf;
 
@@ -26,10 +26,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Name of a data set, or its description in JSON.
-    #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data", required_unless_present = "images")]
+    #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
+    #[arg(required_unless_present = "images")]
     data_set: Option<SourceSpec>,
     /// Picture files (PNG, JPEG) or folders of them instead, resized to what the program wants.
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["data_set", "labels"], help_heading = "Data")]
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Data")]
+    #[arg(conflicts_with_all = ["data_set", "labels"])]
     images: Vec<PathBuf>,
     #[command(flatten)]
     part: Part,
@@ -72,7 +74,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         match slots {
             Some(slots) => {
                 let full = text::bytes(size as f64 / slots as f64);
-                format!("{count} images in a batch of {slots} slots: {file}, {all} ({each} for each image; a full batch: {full})\n")
+                format!(
+                    "{count} images in a batch of {slots} slots: {file}, {all} ({each} for each image; a full \
+                     batch: {full})\n"
+                )
             }
             None => format!("{count} images: {file}, {all} ({each} for each)\n"),
         }

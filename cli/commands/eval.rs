@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
     /// A program compiled from the model: run it in clear as well and compare.
     #[arg(long, value_name = "PROGRAM")]
     program: Option<PathBuf>,
-    /// Name of a data set, or its description in JSON; by default the one that the model was trained on.
+    /// Name of a data set, or its description in JSON; by default the one that the model was
+    /// trained on.
     #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
     data_set: Option<SourceSpec>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `beaa import`: a network trained elsewhere into a model. Must never change what the network computes.
+//! `beaa import`: a network trained elsewhere into a model.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
     /// A short name; by default the file's.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// What was subtracted from pixels scaled to 0..1, one number per channel or one for all [default: 0].
+    /// What was subtracted from pixels scaled to 0..1, one number per channel or one for all
+    /// [default: 0].
     #[arg(long, value_name = "M,..", value_delimiter = ',', allow_negative_numbers = true, help_heading = "Images")]
     mean: Option<Vec<f32>>,
     /// What pixels were divided by after that, one number per channel or one for all [default: 1].
@@ -42,7 +43,8 @@ pub(crate) struct Arguments {
     /// One name per output.
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', help_heading = "Images")]
     classes: Option<Vec<String>>,
-    /// A data set, by name or described in JSON: measure on its training images how far the inputs of activations reach.
+    /// A data set, by name or described in JSON: measure on its training images how far the inputs
+    /// of activations reach.
     #[arg(long, value_name = "SET", value_parser = parse_set, help_heading = "Data")]
     samples: Option<SourceSpec>,
     /// At most so many of its images.
@@ -65,7 +67,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let (ranged, all) = (activations(&model, true), activations(&model, false));
     if ranged < all {
         notes.push(format!(
-            "{} of {all} activations have no range: the compiler bounds values by interval arithmetic, which is safe but soon \
+            "{} of {all} activations have no range: the compiler bounds values by interval arithmetic, which is \
+             safe but soon \
              too wide for a deep network; measure ranges with --samples",
             all - ranged
         ));
@@ -122,7 +125,7 @@ fn read(arguments: &Arguments) -> Result<Imported> {
 fn measured(arguments: &Arguments, samples: &SourceSpec, model: Model, context: &Context) -> Result<Model> {
     let dataset = arguments.roots.open(samples)?;
     let images = Part { split: "train".to_owned(), limit: Some(arguments.limit) }.of(&dataset)?;
-    let inputs = normalise(&images, model.input())?;
+    let inputs: Vec<Vec<f32>> = normalise(&images, model.input())?.rows().map(<[f32]>::to_vec).collect();
     context.console.note(format_args!("measuring ranges on {} images", inputs.len()));
     Ok(measure_ranges(model, &inputs)?)
 }

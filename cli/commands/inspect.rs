@@ -1,4 +1,4 @@
-//! `beaa inspect`: what a file holds. Must never show a secret: of keys and ciphertexts only the header is read out.
+//! `beaa inspect`: what a file holds.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -175,7 +175,7 @@ fn dimensions(shape: Shape) -> Vec<usize> {
 fn describe_program(program: &Program, report: &Report) -> Value {
     json!({
         "kind": "program", "hash": program_hash(program), "signature": program.signature(),
-        "steps": program.steps().len(), "report": report, "notes": program.notes(),
+        "steps": program.steps().len(), "report": report, "notes": program.notes(), "alternatives": program.alternatives(),
     })
 }
 
@@ -183,7 +183,8 @@ fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} components\n\n{}",
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} \
+         components\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),
         signature.outputs,

@@ -1,4 +1,4 @@
-//! The file of true labels that `encrypt` may leave for `decrypt`. Stays with the client; must never reach a server.
+//! The file of true labels that `encrypt` may leave for `decrypt`. It stays with the client.
 
 use std::path::Path;
 

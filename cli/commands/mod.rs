@@ -1,4 +1,5 @@
-//! One file for each subcommand: its arguments, and a short function that calls the libraries and prints the answer.
+//! One file for each subcommand: its arguments, and a short function that calls the libraries and
+//! prints the answer.
 
 mod bench;
 mod compile;

@@ -1,4 +1,4 @@
-//! `beaa reproduce`: a matrix of experiments into tables and plots. Must never do a finished run again unasked.
+//! `beaa reproduce`: a matrix of experiments into tables and plots.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     /// Folder for results, tables, plots and models; default runs/<name of the matrix>.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Only the runs with these variations, as `activation=element|channel,seed=1`; may be repeated for more.
+    /// Only the runs with these variations, as `activation=element|channel,seed=1`; may be repeated
+    /// for more.
     #[arg(long, value_name = "AXIS=NAME,...")]
     only: Vec<RunFilter>,
     /// Go on: keep finished runs, take up an interrupted one where it stopped.
@@ -74,7 +75,8 @@ fn open(arguments: &Arguments, folder: &Path, context: &Context) -> Result<Resul
     let there = Results::path(folder).exists() || folder.join("teachers").exists();
     match (there, arguments.resume, arguments.force) {
         (true, false, false) => Err(Exit::Usage.because(format!(
-            "reproducing: found results in {}, expected none; give --resume to go on with them, --force to throw them away, or another --out",
+            "reproducing: found results in {}, expected none; give --resume to go on with them, --force to throw \
+             them away, or another --out",
             folder.display()
         ))),
         (_, true, _) => Results::open(folder, context),
@@ -91,7 +93,8 @@ fn rows<'a>(matrix: &Matrix, results: &'a Results) -> Vec<&'a beaa_lab::matrix::
     finished_rows(&matrix.runs.iter().collect::<Vec<&PlannedRun>>(), results.rows())
 }
 
-/// Table and plots of all rows so far, runs that --only leaves out included. Gives the table's text.
+/// Table and plots of all rows so far, runs that --only leaves out included. Gives the table's
+/// text.
 fn write(matrix: &Matrix, results: &Results, folder: &Path) -> Result<String> {
     let summary = summarise(matrix, &rows(matrix, results));
     let text = markdown(&summary);

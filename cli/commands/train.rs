@@ -1,4 +1,4 @@
-//! `beaa train`: one experiment into one run folder. Must never overwrite a finished run unasked.
+//! `beaa train`: one experiment into one run folder.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,8 @@ use crate::training_args::Changes;
 /// Options of `beaa train`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Experiment (JSON), see configs/; or a folder of your own images, one sub-folder per class, for which everything is
-    /// chosen; without it, the default configuration.
+    /// Experiment (JSON), see configs/; or a folder of your own images, one sub-folder per class,
+    /// for which everything is chosen; without it, the default configuration.
     #[arg(value_name = "CONFIG|FOLDER")]
     config: Option<PathBuf>,
     /// Folder for everything the run writes; default runs/<name of the experiment>.
@@ -52,7 +52,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let folder = RunFolder::new(&path);
     if folder.config().exists() && !arguments.resume && !arguments.force {
         return Err(Exit::Usage.because(format!(
-            "training: found a run in {}, expected an empty folder; give --resume to go on with it, --force to replace it, or another --out",
+            "training: found a run in {}, expected an empty folder; give --resume to go on with it, --force to \
+             replace it, or another --out",
             path.display()
         )));
     }

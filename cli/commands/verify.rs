@@ -1,5 +1,5 @@
-//! `beaa verify`: clear and encrypted side by side, the error of every layer against its prediction. For the owner of the
-//! model and of the images.
+//! `beaa verify`: clear and encrypted side by side, the error of every layer against its
+//! prediction. For the owner of the model and of the images.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,8 @@ pub(crate) struct Arguments {
     /// A model, which is compiled first, or a program.
     #[arg(value_name = "MODEL|PROGRAM")]
     file: PathBuf,
-    /// Name of a data set, or its description in JSON; by default the one that the model was trained on.
+    /// Name of a data set, or its description in JSON; by default the one that the model was
+    /// trained on.
     #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
     data_set: Option<SourceSpec>,
     #[command(flatten)]

@@ -1,5 +1,6 @@
-//! Writes two deep networks with random weights, `vgg7.safetensors` and `resnet8.safetensors`, into the folder given: what
-//! memory is measured with. `cargo run --release -p beaa-compiler --example deep_networks -- FOLDER [IMAGE CHANNELS]`.
+//! Writes two deep networks with random weights, `vgg7.safetensors` and `resnet8.safetensors`, into
+//! the folder given: what memory is measured with. `cargo run --release -p beaa-compiler --example
+//! deep_networks -- FOLDER [IMAGE CHANNELS]`.
 
 #![allow(clippy::unwrap_used)]
 

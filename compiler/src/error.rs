@@ -1,10 +1,14 @@
-//! What can stop a compilation. The user's fault and our own bug are different variants; no message may end without
-//! saying what to do.
+//! What can stop a compilation: the user's fault and our own bug are different variants, and every
+//! message says what to do.
 
 use std::fmt;
 
+/// What helps against noise on the `tfhe` backend.
+const TFHE_REMEDY: &str = "ask for fewer bits or a larger probability of failure, or compile for ckks";
+
 /// Why a model could not be compiled.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Layers that have no homomorphic form; all of them, not just the first.
     #[error("compiling `{model}`: {} of its layers cannot be evaluated under encryption:\n{}", layers.len(), list(layers))]
@@ -69,15 +73,32 @@ pub enum Error {
         /// The ring degree.
         degree: usize,
     },
-    /// A layer that the noise or the range of the `tfhe` backend cannot carry.
+    /// A layer whose noise leaves no table of some use on the `tfhe` backend.
     #[error(
-        "lowering to look-ups: layer `{layer}` has {found}; ask for fewer bits or a larger probability of failure, or compile for ckks"
+        "lowering to look-ups: the noise of layer `{layer}` (weights of norm {norm:.0}, {dropped_bits} bits dropped) \
+         leaves no table of {levels} levels; {}",
+        TFHE_REMEDY
     )]
-    Tfhe {
+    TfheNoise {
         /// The layer.
         layer: String,
-        /// What is wrong with it.
-        found: String,
+        /// Norm of the weights of its noisiest element.
+        norm: f64,
+        /// Bits taken off its sums.
+        dropped_bits: u32,
+        /// The fewest levels that a table may have.
+        levels: u32,
+    },
+    /// Outputs whose noise leaves too few bits on the `tfhe` backend.
+    #[error(
+        "lowering to look-ups: the noise of layer `{layer}` leaves outputs of fewer than {bits} bits; {}",
+        TFHE_REMEDY
+    )]
+    TfheOutputs {
+        /// The layer.
+        layer: String,
+        /// The fewest bits that an output may have.
+        bits: u32,
     },
     /// The compiler contradicted itself.
     #[error("pass `{pass}`: {found}; this is a bug of the compiler, please report it with the model")]

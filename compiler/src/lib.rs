@@ -1,5 +1,6 @@
-//! Internal crate of beaa: lowers a [`Model`](beaa_ir::Model) to a program of homomorphic operations, and says what it will
-//! cost and how precise it will be. Two targets share the front half: [`ckks`] runs batches of images, [`tfhe`] single ones.
+//! Internal crate of beaa: lowers a [`Model`](beaa_ir::Model) to a program of homomorphic
+//! operations, and says what it will cost and how precise it will be. Two targets share the front
+//! half: [`ckks`] runs batches of images, [`tfhe`] single ones.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -20,7 +21,8 @@ pub mod tfhe;
 pub use cost::machine::{BootstrapRates, Machine, MachineError, MachineLiteral, Rates};
 pub use error::{Error, Result, UnsupportedLayer};
 
-/// Programs for the `ckks` backend: one ciphertext holds one element of a feature map for every image of a batch.
+/// Programs for the `ckks` backend: one ciphertext holds one element of a feature map for every
+/// image of a batch.
 pub mod ckks {
     pub use crate::cost::forecast::{Forecast, forecast};
     pub use crate::cost::report::{LayerCost, PassTime, Report, Totals, cost};

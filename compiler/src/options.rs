@@ -1,4 +1,4 @@
-//! What the user may ask of the compiler. Must never reach a pass before [`Options::check`] has accepted it.
+//! What the user may ask of the compiler for the `ckks` backend, and what of that makes sense.
 
 use beaa_ckks::security;
 use serde::{Deserialize, Serialize};
@@ -18,17 +18,19 @@ pub struct Options {
     pub input_bits: Option<u32>,
     /// Bits of a signed integer weight, the same in every layer; chosen per layer when absent.
     pub weight_bits: Option<u32>,
-    /// Largest predicted error of the outputs, root mean square over outputs and images: encryption and rounding of weights
-    /// together.
+    /// Largest predicted error of the outputs, root mean square over outputs and images: encryption
+    /// and rounding of weights together.
     pub logit_error: f64,
-    /// Instead of an error: the share of images whose predicted class must stay that of the model. Needs images.
+    /// Instead of an error: the share of images whose predicted class must stay that of the model.
+    /// Needs images.
     pub agreement: Option<f64>,
-    /// An activation whose vertex `|b / 2a|` is farther out than this, in units of its input's bound, is evaluated from
-    /// `x^2` and `x` instead of from one shifted square.
+    /// An activation whose vertex `|b / 2a|` is farther out than this, in units of its input's
+    /// bound, is evaluated from `x^2` and `x` instead of from one shifted square.
     pub vertex_limit: f64,
     /// How much wider than the range seen in training a value may get before it can overflow.
     pub range_safety: f64,
-    /// Bytes of memory that a run may take: feature maps are cut into bands where it would take more. No limit when absent.
+    /// Bytes of memory that a run may take: feature maps are cut into bands where it would take
+    /// more. No limit when absent.
     pub memory: Option<u64>,
 }
 
@@ -50,6 +52,9 @@ impl Default for Options {
 
 impl Options {
     /// Refuses what no program can satisfy.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first option that is out of range.
     pub fn check(&self) -> Result<()> {
         let largest = security::DEGREES.iter().copied().max().unwrap_or(0);
         if security::max_log_qp(largest, self.security).is_none() {

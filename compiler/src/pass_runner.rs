@@ -1,4 +1,5 @@
-//! Runs the passes: times each, checks every graph, and shows what was made to an observer, which cannot change it.
+//! Runs the passes: times each, checks every graph, and shows what was made to an observer, which
+//! cannot change it.
 
 use std::fmt;
 use std::time::Instant;
@@ -35,7 +36,8 @@ pub(crate) struct PassRunner<'a> {
 }
 
 impl<'a> PassRunner<'a> {
-    /// A runner that calls `observer` with the name of every pass that makes something worth seeing.
+    /// A runner that calls `observer` with the name of every pass that makes something worth
+    /// seeing.
     pub(crate) fn new(observer: &'a mut dyn FnMut(&'static str, Product<'_>)) -> Self {
         Self { times: Vec::new(), observer }
     }
@@ -62,7 +64,8 @@ impl<'a> PassRunner<'a> {
     /// Runs a pass that makes a graph, checks the graph and shows it.
     ///
     /// # Errors
-    /// The pass's own, and [`Error::Internal`](crate::Error::Internal) for a graph that breaks an invariant.
+    /// The pass's own, and [`Error::Internal`](crate::Error::Internal) for a graph that breaks an
+    /// invariant.
     pub(crate) fn rewrite(&mut self, pass: &'static str, run: impl FnOnce() -> Result<Graph>) -> Result<Graph> {
         let graph = self.time(pass, run)?;
         check(&graph, pass)?;

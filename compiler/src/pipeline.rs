@@ -33,7 +33,8 @@ pub struct Compiled {
     pub report: Report,
 }
 
-/// Lowers `model` to a program. Errors are predicted on made-up images; better give real ones to [`compile_for`].
+/// Lowers `model` to a program. Errors are predicted on made-up images; better give real ones to
+/// [`compile_for`].
 ///
 /// # Errors
 /// As [`compile_for`].
@@ -41,17 +42,18 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
     compile_for(model, options, &[])
 }
 
-/// Lowers `model` to a program, with errors predicted on `images`: some hundreds of those that the program will see,
-/// normalised as the model wants them, [image][element].
+/// Lowers `model` to a program, with errors predicted on `images`: some hundreds of those that the
+/// program will see, normalised as the model wants them, [image][element].
 ///
 /// # Errors
-/// An [`Error`](crate::Error): options out of range, layers that cannot be evaluated under encryption, or no parameters
-/// for the precision, security and memory asked for.
+/// An [`Error`](crate::Error): options out of range, layers that cannot be evaluated under
+/// encryption, or no parameters for the precision, security and memory asked for.
 pub fn compile_for(model: &Model, options: &Options, images: &[Vec<f32>]) -> Result<Compiled> {
     compile_observed(model, options, images, &mut |_, _| {})
 }
 
-/// Like [`compile_for`], and calls `observer` after every pass with its name and the text of what it made.
+/// Like [`compile_for`], and calls `observer` after every pass with its name and the text of what
+/// it made.
 ///
 /// # Errors
 /// As [`compile_for`].
@@ -66,8 +68,8 @@ pub fn compile_observed(
     run_passes(model, options, images, &rings(options), &mut |pass, product| observer(pass, &product))
 }
 
-/// Lowers `model` for the ring of any degree from 32 up, whatever its security: for tests and experiments. Whatever checks
-/// parameters refuses those of its programs.
+/// Lowers `model` for the ring of any degree from 32 up, whatever its security: for tests and
+/// experiments. Whatever checks parameters refuses those of its programs.
 ///
 /// # Errors
 /// As [`compile_for`].

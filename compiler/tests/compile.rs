@@ -1,4 +1,5 @@
-//! The whole compiler: what a compiled program computes, how wrong it gets, what it costs, and what it refuses.
+//! The whole compiler: what a compiled program computes, how wrong it gets, what it costs, and what
+//! it refuses.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -138,7 +139,8 @@ fn eight_activations_in_a_row_keep_their_units_and_their_precision() {
     let compiled = compile(&model, &precise()).unwrap();
     // One prime for each of seven rescalings, and two for the last segment.
     assert_eq!(compiled.report.totals.limbs, 9);
-    // Hidden values stay near 1: neither their units nor what rounding does to them may compound from square to square.
+    // Hidden values stay near 1: neither their units nor what rounding does to them may compound
+    // from square to square.
     let hidden = compiled.report.layers.iter().rev().skip(1).filter_map(|l| l.bound);
     assert!(hidden.into_iter().all(|b| (0.2..5.0).contains(&b)));
     for image in images(&model, 2, 3) {

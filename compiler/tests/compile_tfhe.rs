@@ -1,4 +1,5 @@
-//! The whole lowering for the `tfhe` backend on small networks: ReLU and quadratics, files, what is refused.
+//! The whole lowering for the `tfhe` backend on small networks: ReLU and quadratics, files, what is
+//! refused.
 
 #![allow(clippy::unwrap_used)]
 
@@ -60,7 +61,8 @@ fn images(count: usize) -> Vec<Vec<u8>> {
     (0..count).map(|i| numbers(SIDE * SIDE, 100 + i).iter().map(|v| if *v > 0.0 { 255 } else { 0 }).collect()).collect()
 }
 
-/// Logits of random networks lie closer together than those of trained ones, so that a few classes change; chance would be a quarter.
+/// Logits of random networks lie closer together than those of trained ones, so that a few classes
+/// change; chance would be a quarter.
 #[test]
 fn relu_and_quadratics_keep_their_classes() {
     for functions in [[Activation::Relu, Activation::Relu], [quadratic(10, 7), quadratic(8, 11)]] {

@@ -1,5 +1,6 @@
-//! A model file written outside this project (safetensors' own Python package, as docs/model-format.md shows) loads, means
-//! what an independent evaluation says, and compiles. `data/by-hand.safetensors` must load for ever.
+//! A model file written outside this project (safetensors' own Python package, as
+//! docs/model-format.md shows) loads, means what an independent evaluation says, and compiles.
+//! `data/by-hand.safetensors` must load for ever.
 
 #![allow(clippy::unwrap_used)]
 

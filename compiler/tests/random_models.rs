@@ -1,5 +1,6 @@
-//! A thousand random networks: the compiled program in clear is the model within the predicted rounding error, encrypted it
-//! is the program in clear within the predicted noise, layer by layer. Reproducible by seed; nothing here is secure.
+//! A thousand random networks: the compiled program in clear is the model within the predicted
+//! rounding error, encrypted it is the program in clear within the predicted noise, layer by layer.
+//! Reproducible by seed; nothing here is secure.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -59,26 +60,29 @@ fn ratios(case: &Case) -> (Ratio, Vec<Ratio>) {
     let program = &compiled.program;
     let clear = in_clear(program, images);
     let exact: Vec<Vec<f64>> = images.iter().map(|i| evaluate(model, i).unwrap()).collect();
-    let rows = &clear[program.output()].rows;
-    let rounding = rms(rows.iter().enumerate().flat_map(|(j, r)| r.iter().zip(exact.iter().map(move |e| &e[j]))));
+    let rows = &clear[program.output()].values;
+    let rounding = rms(rows.rows().enumerate().flat_map(|(j, r)| r.iter().zip(exact.iter().map(move |e| &e[j]))));
     let totals = &compiled.report.totals;
     let both = totals.output_error.unwrap().hypot(totals.output_rounding.unwrap());
-    // What is far below the error as a whole need not be known to a factor, nor can it be measured in `f32` weights.
+    // What is far below the error as a whole need not be known to a factor, nor can it be measured
+    // in `f32` weights.
     let floor = (0.05 * both).max(1e-9);
     let value = (rounding + floor) / (totals.output_rounding.unwrap() + floor);
     let rounding = Ratio { seed: *seed, layer: "rounding".into(), value };
     let decrypted = encrypted(program, images, *seed);
-    // Where the output is constant, padding having pushed all weights out, layers before it may drown in noise.
+    // Where the output is constant, padding having pushed all weights out, layers before it may
+    // drown in noise.
     let noise = program.notes().iter().filter(|note| note.error < note.bound).map(|note| {
-        let pairs = decrypted[note.value].iter().flatten().zip(clear[note.value].rows.iter().flatten());
+        let pairs = decrypted[note.value].iter().flatten().zip(clear[note.value].values.data());
         // Constants have no error, but are decoded in `f64`.
         Ratio { seed: *seed, layer: note.layer.clone(), value: (rms(pairs) + 1e-9) / (note.error + 1e-9) }
     });
     (rounding, noise.collect())
 }
 
-/// At most one in `exceptions` is off by more than a factor of 2 (three squares in a row have images far out that no standard
-/// deviation describes), none by more than 8; half of all are within a few per cent.
+/// At most one in `exceptions` is off by more than a factor of 2 (three squares in a row have
+/// images far out that no standard deviation describes), none by more than 8; half of all are
+/// within a few per cent.
 fn check(what: &str, mut ratios: Vec<Ratio>, exceptions: usize) {
     ratios.sort_by(|a, b| a.value.total_cmp(&b.value));
     let outside: Vec<&Ratio> = ratios.iter().filter(|r| !(0.5..=2.0).contains(&r.value)).collect();
@@ -101,7 +105,8 @@ fn a_thousand_random_models_are_as_precise_as_predicted() {
     check("noise", noise.into_iter().flatten().collect(), 200);
 }
 
-/// Over many models, as many images keep their class as predicted; for each, at least as many as asked for are predicted to.
+/// Over many models, as many images keep their class as predicted; for each, at least as many as
+/// asked for are predicted to.
 #[test]
 fn as_many_images_keep_their_class_as_predicted() {
     const ASKED: f64 = 0.95;

@@ -1,5 +1,5 @@
-//! The text form of a small network after every pass of the pipeline, and of its program: golden files, so that whatever
-//! changes a pass shows where.
+//! The text form of a small network after every pass of the pipeline, and of its program: golden
+//! files, so that whatever changes a pass shows where.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

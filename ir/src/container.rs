@@ -267,6 +267,14 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
     Ok(Opened { header, map, start, end })
 }
 
+/// Plain data as JSON, in memory.
+pub(crate) fn plain_json<T: Serialize>(data: &T) -> Vec<u8> {
+    match serde_json::to_vec(data) {
+        Ok(json) => json,
+        Err(error) => unreachable!("plain data has a form in JSON: {error}"),
+    }
+}
+
 struct Hashing<W> {
     inner: W,
     hash: blake3::Hasher,

@@ -49,16 +49,9 @@ fn literal() -> ProgramLiteral {
         output_scale: 2_f64.powi(47) / Q[2] as f64,
         output_components: 2,
     };
-    let note = LayerNote {
-        layer: "fc".into(),
-        value: 1,
-        bound: 2.0,
-        error: 1e-3,
-        rounding: None,
-        remark: "by hand".into(),
-        alternatives: Vec::new(),
-    };
-    ProgramLiteral { signature, steps, output: 7, notes: vec![note] }
+    let note =
+        LayerNote { layer: "fc".into(), value: 1, bound: 2.0, error: 1e-3, rounding: None, remark: "by hand".into() };
+    ProgramLiteral { signature, steps, output: 7, notes: vec![note], alternatives: vec![] }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Schedules by hand: what is fused, when values die, and how many bytes that comes to.
 
-use beaa_ir::ckks::{MemoryModel, ProgramShape, StepKind, StepShape, ValueInfo, schedule};
+use beaa_ir::ckks::{LinearTerm, MemoryModel, ProgramShape, StepOp, StepShape, ValueInfo, schedule};
 
 const DEGREE: usize = 64;
 const MACHINE: MemoryModel =
@@ -10,22 +10,27 @@ fn value(len: usize, limbs: usize, components: usize) -> ValueInfo {
     ValueInfo { len, limbs, scale: 1024.0, components }
 }
 
-fn step(kind: StepKind, inputs: &[usize], entries: usize) -> StepShape {
-    StepShape { kind, inputs: inputs.to_vec(), entries }
+fn step(op: StepOp<(), ()>) -> StepShape {
+    StepShape { op, entries: 0 }
+}
+
+fn linear(inputs: &[usize], entries: usize) -> StepShape {
+    let terms = inputs.iter().map(|&input| LinearTerm { input, weights: () }).collect();
+    StepShape { op: StepOp::Linear { terms, weight_scale: 1.0, bias: () }, entries }
 }
 
 /// linear, square, linear, relinearise, rescale, then a sum with the first linear's result at fewer limbs.
 fn outline() -> ProgramShape {
-    use StepKind::{DropLimbs, Linear, Relinearise, Rescale, Square};
+    use StepOp::{DropLimbs, Relinearise, Rescale, Square};
     ProgramShape {
         steps: vec![
-            step(Linear, &[0], 12),
-            step(Square, &[1], 0),
-            step(Linear, &[2], 20),
-            step(Relinearise, &[3], 0),
-            step(Rescale, &[4], 0),
-            step(DropLimbs, &[1], 0),
-            step(Linear, &[5, 6], 9),
+            linear(&[0], 12),
+            step(Square { input: 1 }),
+            linear(&[2], 20),
+            step(Relinearise { input: 3 }),
+            step(Rescale { input: 4 }),
+            step(DropLimbs { input: 1, limbs: 2 }),
+            linear(&[5, 6], 9),
         ],
         values: vec![
             value(6, 3, 2),
@@ -92,7 +97,7 @@ fn an_input_that_is_read_in_place_takes_a_tile_for_each_thread() {
     assert_eq!(in_place.parts[0].working_bytes - stored.parts[0].working_bytes, 2 * 6 * 2 * 32 * 8);
     // What is not pointwise needs it whole.
     let mut other = outline;
-    other.steps[0] = step(StepKind::Rescale, &[0], 0);
+    other.steps[0] = step(StepOp::Rescale { input: 0 });
     other.values[1] = value(6, 3, 2);
     assert!(schedule(&other, &machine, true).parts[0].live_bytes >= bytes(other.values[0]));
 }

@@ -1,5 +1,6 @@
-//! What to train on a folder of the user's own images: size, colour, network and passes follow from what is in it, and every
-//! choice is told. A network whose encrypted cost would be out of bounds is refused.
+//! What to train on a folder of the user's own images: size, colour, network and passes follow from
+//! what is in it, and every choice is told. A network whose encrypted cost would be out of bounds
+//! is refused.
 
 use std::path::Path;
 
@@ -30,7 +31,10 @@ pub struct AutoConfig {
     pub messages: Vec<String>,
 }
 
-/// Looks at `folder` and chooses.
+/// Looks at the images in `folder` and chooses what to train on them.
+///
+/// # Errors
+/// If the folder holds no classes of images, or only images too large for an encrypted network.
 pub fn choose(folder: &Path, seed: u64) -> Result<AutoConfig> {
     let looking = || format!("looking at {}", folder.display());
     let found = survey(folder).with_context(looking)?;

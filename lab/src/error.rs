@@ -1,4 +1,5 @@
-//! The faults that this crate finds itself. Errors of the crates below it pass through as they are, with context.
+//! The faults that this crate finds itself. Errors of the crates below it pass through as they are,
+//! with context.
 
 /// Whose fault it is that an experiment cannot go on; a cause in the chain of an [`anyhow::Error`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

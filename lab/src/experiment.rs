@@ -1,5 +1,5 @@
-//! Experiment files: the trainer's configuration, and under `compile` the compiler's options. Flags are laid over the file,
-//! the file over the defaults. Must never accept a field that nobody reads.
+//! Experiment files: the trainer's configuration, and under `compile` the compiler's options. Flags
+//! are laid over the file, the file over the defaults.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -61,7 +61,10 @@ impl FromStr for Assignment {
 }
 
 impl Experiment {
-    /// Reads a file and lays `overrides` over it.
+    /// Reads an experiment file and lays `overrides` over it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a field is unknown or out of range.
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
         let doing = || format!("reading configuration {}", path.display());
         let text = std::fs::read_to_string(path)
@@ -70,7 +73,10 @@ impl Experiment {
         Self::parse(&text, overrides).with_context(doing)
     }
 
-    /// The same from text.
+    /// Reads an experiment from JSON text and lays `overrides` over it.
+    ///
+    /// # Errors
+    /// If the text is no experiment, or a field is unknown or out of range.
     pub fn parse(text: &str, overrides: &Overrides) -> Result<Self> {
         let (train, compile) = split(text)?;
         let mut train = serde_json::to_value(train)?;
@@ -94,6 +100,9 @@ impl Experiment {
     }
 
     /// All settings, as a file that [`Self::read`] takes.
+    ///
+    /// # Errors
+    /// If the settings cannot be written as JSON.
     pub fn resolved(&self) -> Result<Value> {
         let mut all = serde_json::to_value(&self.train)?;
         if let Some(fields) = all.as_object_mut() {
@@ -103,7 +112,10 @@ impl Experiment {
     }
 }
 
-/// The compiler's options alone, from an experiment file.
+/// Reads the compiler's options alone from an experiment file.
+///
+/// # Errors
+/// As [`Experiment::read`].
 pub fn compile_options(path: &Path) -> Result<Options> {
     Ok(Experiment::read(path, &Overrides::default())?.compile)
 }
@@ -125,7 +137,8 @@ fn read_back<T: serde::de::DeserializeOwned + Serialize>(value: Value) -> Result
     serde_json::from_value(value).map_err(|e| bad_setting(format!("--set: {e}")))
 }
 
-/// Sets the field at `path` (`student.optimiser.learning_rate`, `network[3].linear.out`); all fields above it must exist.
+/// Sets the field at `path` (`student.optimiser.learning_rate`, `network[3].linear.out`); all
+/// fields above it must exist.
 fn assign(target: &mut Value, path: &str, value: &Value) -> Result<()> {
     let keys: Vec<&str> = path.split(['.', '[']).map(|key| key.trim_end_matches(']')).collect();
     let (last, above) = keys.split_last().ok_or_else(|| anyhow!("an empty path"))?;

@@ -1,4 +1,4 @@
-//! Writing results. Must never leave a half-written file under its final name.
+//! Writing results.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-/// Writes under a temporary name in the same folder, then renames.
+/// Writes under a temporary name in the same folder, then renames: the file is whole or not there.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let doing = || format!("writing {}", path.display());
     parent(path)?;
@@ -23,7 +26,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Writes indented JSON.
+/// Writes indented JSON, as [`write`] does.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).with_context(|| format!("writing {}", path.display()))?;
     text.push('\n');
@@ -31,11 +37,17 @@ pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
 }
 
 /// Makes sure that the folder exists.
+///
+/// # Errors
+/// If it cannot be created.
 pub fn folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("creating folder {}", path.display()))
 }
 
 /// Removes a folder with everything in it, if it is there.
+///
+/// # Errors
+/// If it cannot be removed.
 pub fn remove_folder(path: &Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -46,6 +58,9 @@ pub fn remove_folder(path: &Path) -> Result<()> {
 }
 
 /// Makes sure that the folder of a file exists.
+///
+/// # Errors
+/// If it cannot be created.
 pub fn parent(path: &Path) -> Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => folder(parent),

@@ -1,5 +1,6 @@
-//! Internal crate of beaa: experiments. Configurations, the network that suits a folder of images, run folders, metrics,
-//! matrices of runs with their tables and plots, and the report page of the demonstration.
+//! Internal crate of beaa: experiments. Configurations, the network that suits a folder of images,
+//! run folders, metrics, matrices of runs with their tables and plots, and the report page of the
+//! demonstration.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

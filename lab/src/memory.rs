@@ -1,4 +1,4 @@
-//! The peak of resident memory, where the system tells. Must never guess: what is not told is `None`.
+//! The peak of resident memory, where the system tells.
 
 /// Largest resident size in bytes since the start or the last [`reset_peak`].
 pub fn peak() -> Option<u64> {

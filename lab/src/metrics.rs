@@ -1,4 +1,4 @@
-//! Figures about logits: accuracy, agreement, distance. Must never see a key or a ciphertext.
+//! Figures about logits: accuracy, agreement, distance.
 
 use beaa_ir::stats::argmax;
 

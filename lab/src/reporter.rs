@@ -1,5 +1,5 @@
-//! Where long work tells how far it is, and learns whether it should stop. Whoever starts the work decides how it is
-//! shown.
+//! Where long work tells how far it is, and learns whether it should stop. Whoever starts the work
+//! decides how it is shown.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! One training run in one folder, for `train` and `demo`: the resolved configuration beside the metrics, the models and the
-//! sampled polynomials. Must never overwrite a finished run unasked.
+//! One training run in one folder, for `train` and `demo`: the resolved configuration beside the
+//! metrics, the models and the sampled polynomials.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -53,7 +53,11 @@ pub struct Finished {
     pub epochs: Vec<EpochMetrics>,
 }
 
-/// Trains and writes everything. After Ctrl-C an error with exit code 130 names the command that goes on.
+/// Trains teacher and student and writes everything into the folder.
+///
+/// # Errors
+/// If training fails, a file cannot be written, or the user stopped the work: the message names the
+/// command that goes on.
 pub fn train(
     experiment: &Experiment,
     dataset: &Dataset,
@@ -69,7 +73,10 @@ pub fn train(
     Ok(finished)
 }
 
-/// The same for a student of a teacher that is trained already; the teacher is not written again.
+/// Trains a student of a teacher that is trained already; the teacher is not written again.
+///
+/// # Errors
+/// As [`train`].
 pub fn distil(
     experiment: &Experiment,
     dataset: &Dataset,
@@ -84,7 +91,10 @@ pub fn distil(
     })
 }
 
-/// Trains a teacher alone and writes `teacher.safetensors`.
+/// Trains a teacher without a student and writes `teacher.safetensors`.
+///
+/// # Errors
+/// As [`train`].
 pub fn teach(
     experiment: &Experiment,
     dataset: &Dataset,
@@ -140,7 +150,8 @@ fn finish(
 fn interrupted(at: &Interruption) -> anyhow::Error {
     let Interruption { phase, epochs_done, checkpoint, .. } = at;
     error::interrupted(format!(
-        "training the {phase}, {epochs_done} epochs complete; the state is in {}, go on with the same command and --resume",
+        "training the {phase}, {epochs_done} epochs complete; the state is in {}, go on with the same command and \
+         --resume",
         checkpoint.display()
     ))
 }
@@ -179,8 +190,8 @@ impl Observer for Recorder<'_> {
     }
 }
 
-/// The epochs in order. One that was repeated after an interruption counts once, as it was the last time; a line cut off by
-/// a crash is left out.
+/// The epochs in order. One that was repeated after an interruption counts once, as it was the last
+/// time; a line cut off by a crash is left out.
 fn read_metrics(path: &Path) -> Result<Vec<EpochMetrics>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     Ok(in_order(text.lines().filter_map(|line| serde_json::from_str(line).ok())))

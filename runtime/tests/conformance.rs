@@ -11,6 +11,7 @@ use beaa_ckks::{
 };
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{LinearTerm, Step, StepOp, ValueId, ValueInfo};
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::Result;
 use beaa_runtime::backend::{Backend, Sequence, arrange};
 use beaa_runtime::ckks::{CkksBackend, CkksValue};
@@ -52,12 +53,13 @@ impl Harness for Plaintext {
     }
 
     fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> PlaintextValue {
-        let images: Vec<Vec<f32>> = (0..SLOTS).map(|i| rows.iter().map(|r| r[i] as f32).collect()).collect();
+        let images = (0..SLOTS).map(|i| rows.iter().map(|r| r[i] as f32).collect::<Vec<f32>>());
+        let images = ImageMajor::from_rows(rows.len(), images).unwrap();
         self.backend().input(ValueInfo { len: rows.len(), limbs, scale, components: 2 }, &images).unwrap()
     }
 
     fn get(&self, value: &PlaintextValue) -> Vec<Vec<f64>> {
-        value.rows.clone()
+        value.values.rows().map(<[f64]>::to_vec).collect()
     }
 
     fn allowed(&self, _noise: f64) -> f64 {

@@ -1,8 +1,8 @@
-//! How long a program will take: the predicted seconds of every step and of packing the output, by the parts of the
-//! schedule that a run follows.
+//! How long a program will take: the predicted seconds of every step and of packing the output, by
+//! the parts of the schedule that a run follows.
 
 use beaa_ckks::{Kernel, Panels};
-use beaa_ir::ckks::{LinearTerm, Part, Program, ProgramShape, StepKind, StepOp, ValueId, schedule};
+use beaa_ir::ckks::{LinearTerm, Part, Program, ProgramShape, StepOp, ValueId, schedule};
 
 use crate::cost::machine::Machine;
 use crate::cost::memory::PLANNED_MEMORY;
@@ -11,7 +11,8 @@ use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds_of};
 /// Predicted seconds of one core, for all slots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// Seconds of each step; what it reads from memory or unpacks first in its part, and what its part stores, included.
+    /// Seconds of each step; what it reads from memory or unpacks first in its part, and what its
+    /// part stores, included.
     pub steps: Vec<f64>,
     /// Seconds of packing the answer.
     pub output: f64,
@@ -29,7 +30,8 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     let pricing = Pricing {
         program,
         machine,
-        // Rows are arranged as the measured path has it; built-in rates are those of no path in particular.
+        // Rows are arranged as the measured path has it; built-in rates are those of no path in
+        // particular.
         kernel: if machine.calibrated() { Kernel::detect() } else { Kernel::Portable },
     };
     let mut steps = vec![0.0; program.steps().len()];
@@ -50,24 +52,25 @@ struct Pricing<'a> {
 impl Pricing<'_> {
     /// Adds the seconds of a part to those of its steps.
     fn add_part(&self, part: &Part, steps: &mut [f64]) {
-        let kind = StepKind::from(&self.program.steps()[part.last].op);
-        let pointwise = kind.is_pointwise() && kind != StepKind::DropLimbs;
+        let last = &self.program.steps()[part.last].op;
+        let pointwise = last.is_pointwise() && !matches!(last, StepOp::DropLimbs { .. });
         let stored = self.program.values()[part.last + 1];
-        // What is made inside stays in the cache; everything else is read from memory once, tile by tile.
+        // What is made inside stays in the cache; everything else is read from memory once, tile by
+        // tile.
         let mut read: Vec<ValueId> = Vec::new();
-        for i in part.first..=part.last {
+        for (i, seconds) in steps.iter_mut().enumerate().take(part.last + 1).skip(part.first) {
             let op = &self.program.steps()[i].op;
             let boundary = Boundary { gathers: i == part.first, scatters: i == part.last };
             if !pointwise {
-                steps[i] += self.step(i, boundary, self.program.values()[op.inputs()[0]].limbs);
+                *seconds += self.step(i, boundary, self.program.values()[op.input(0)].limbs);
                 continue;
             }
             // A fused part computes the limbs of its result only.
-            steps[i] += self.step(i, boundary, stored.limbs);
-            for input in op.inputs().into_iter().filter(|&v| v <= part.first) {
+            *seconds += self.step(i, boundary, stored.limbs);
+            for input in op.inputs().filter(|&v| v <= part.first) {
                 if !read.contains(&input) {
                     read.push(input);
-                    steps[i] += self.fetch(input, stored.limbs);
+                    *seconds += self.fetch(input, stored.limbs);
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! The rates of a machine, from which times are predicted: built-in ones, or those that `beaa bench calibrate` measured
-//! and wrote to a file. A [`Machine`] holds positive, finite rates only.
+//! The rates of a machine, from which times are predicted: built-in ones, or those that `beaa bench
+//! calibrate` measured and wrote to a file. A [`Machine`] holds positive, finite rates only.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,8 @@ pub struct Rates {
     pub product: f64,
     /// A residue read by a group of rows of a matrix that share it.
     pub load: f64,
-    /// A residue of a linear layer's input arranged for the kernel, or of its result reduced and written.
+    /// A residue of a linear layer's input arranged for the kernel, or of its result reduced and
+    /// written.
     pub edge: f64,
     /// A residue of a square, or scaled.
     pub square: f64,
@@ -47,11 +48,13 @@ pub struct Rates {
     pub pack: f64,
 }
 
-/// Seconds of one core for the two halves of a bootstrapping, from which times of the `tfhe` backend are predicted.
+/// Seconds of one core for the two halves of a bootstrapping, from which times of the `tfhe`
+/// backend are predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapRates {
-    /// A blind rotation, several sharing a pass over the key, by digits of the decomposition: 1, 2, 3.
+    /// A blind rotation, several sharing a pass over the key, by digits of the decomposition: 1, 2,
+    /// 3.
     pub rotation: [f64; 3],
     /// A key switching, several sharing a pass over the key.
     pub switch: f64,
@@ -109,8 +112,9 @@ impl TryFrom<MachineLiteral> for Machine {
 }
 
 impl Machine {
-    /// What plans are made with, and predictions where nothing was measured: estimates for a core with AVX2, not
-    /// measurements. Machines differ, mostly alike for all rates; `beaa bench calibrate` measures one.
+    /// What plans are made with, and predictions where nothing was measured: estimates for a core
+    /// with AVX2, not measurements. Machines differ, mostly alike for all rates; `beaa bench
+    /// calibrate` measures one.
     pub fn reference() -> Self {
         let rates = Rates {
             product: 1.25e-10,
@@ -131,7 +135,8 @@ impl Machine {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// A [`MachineError`] for a file that cannot be read, is no JSON of rates, or holds rates that no machine has.
+    /// A [`MachineError`] for a file that cannot be read, is no JSON of rates, or holds rates that
+    /// no machine has.
     pub fn load(path: &Path) -> Result<Self, MachineError> {
         let wrong = |found: String| MachineError {
             path: Some(path.to_path_buf()),
@@ -153,7 +158,8 @@ impl Machine {
         &self.literal.rates
     }
 
-    /// The seconds of one core for the halves of a bootstrapping: measured if they were, else those of the reference.
+    /// The seconds of one core for the halves of a bootstrapping: measured if they were, else those
+    /// of the reference.
     pub fn bootstrap(&self) -> BootstrapRates {
         self.literal.bootstrap.unwrap_or(BootstrapRates::REFERENCE)
     }

@@ -3,7 +3,8 @@
 use beaa_ckks::{CHUNK, TILE};
 use beaa_ir::ckks::MemoryModel;
 
-/// Threads that memory is planned for: more than most machines have, and each takes a few megabytes only.
+/// Threads that memory is planned for: more than most machines have, and each takes a few megabytes
+/// only.
 const THREADS: usize = 16;
 
 /// What schedules are made for here; a run makes its schedule for the threads that it has.

@@ -1,5 +1,6 @@
-//! What one operation costs in predicted seconds of one core: a pure function of the operation, where it runs, and the rates
-//! of a machine. The one account of it: the planner compares plans by it, the forecast adds it up.
+//! What one operation costs in predicted seconds of one core: a pure function of the operation,
+//! where it runs, and the rates of a machine. The one account of it: the planner compares plans by
+//! it, the forecast adds it up.
 
 use crate::cost::machine::Machine;
 
@@ -8,8 +9,8 @@ use crate::cost::machine::Machine;
 pub(crate) enum SizedOp {
     /// `products`: sum over the terms of entries times components. What the planner knows of a map.
     Linear { products: usize },
-    /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows that share them, and
-    /// `edges` residues converted, inputs and results.
+    /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows
+    /// that share them, and `edges` residues converted, inputs and results.
     Matrix { products: usize, loads: usize, edges: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
@@ -29,12 +30,14 @@ pub(crate) enum SizedOp {
     Stream { len: usize, components: usize },
 }
 
-/// What a relinearisation or a rescaling does at its two ends: several in a row pass ciphertexts on as they are.
+/// What a relinearisation or a rescaling does at its two ends: several in a row pass ciphertexts on
+/// as they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Boundary {
     /// Gathers ciphertexts from tiles.
     pub(crate) gathers: bool,
-    /// Is the last one: carries what was dropped to the limbs that stay, and scatters these into tiles.
+    /// Is the last one: carries what was dropped to the limbs that stay, and scatters these into
+    /// tiles.
     pub(crate) scatters: bool,
 }
 
@@ -46,8 +49,8 @@ pub(crate) struct OpContext {
     pub(crate) special: usize,
 }
 
-/// Predicted seconds on one core of the reference machine, for all slots: what plans are compared by, so that a model
-/// compiles to the same program everywhere.
+/// Predicted seconds on one core of the reference machine, for all slots: what plans are compared
+/// by, so that a model compiles to the same program everywhere.
 pub(crate) fn seconds(sized: SizedOp, context: OpContext) -> f64 {
     seconds_of(&Machine::reference(), sized, context)
 }
@@ -68,7 +71,8 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
         }
         SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         SizedOp::Relinearise { len, boundary } => {
-            // Every limb of the third component is a digit, carried to all other limbs; a special prime is divided out again.
+            // Every limb of the third component is a digit, carried to all other limbs; a special
+            // prime is divided out again.
             let transforms = limbs + limbs * (limbs - 1.0 + special) + 2.0 * special * (1.0 + limbs);
             let inner = passes(2.0 * limbs * (limbs + special), m.key);
             let moved = passes(limbs * (3.0 * on(boundary.gathers) + 2.0 * on(boundary.scatters)), m.gather);

@@ -1,4 +1,5 @@
-//! The cost of a program, layer by layer: the same walk for one that was just compiled and for one read from a file.
+//! The cost of a program, layer by layer: the same walk for one that was just compiled and for one
+//! read from a file.
 
 use beaa_ir::ckks::{Program, ProgramShape, StepOp, schedule};
 use beaa_ir::stats::log2_product;
@@ -21,8 +22,9 @@ pub struct Report {
     pub passes: Vec<PassTime>,
 }
 
-/// One layer. Errors and bounds are in the units of the program's values (integer over scale); hidden values are the
-/// model's up to a shift and a positive factor for each element, outputs are the model's.
+/// One layer. Errors and bounds are in the units of the program's values (integer over scale);
+/// hidden values are the model's up to a shift and a positive factor for each element, outputs are
+/// the model's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerCost {
     /// Name of the model's layer.
@@ -76,26 +78,32 @@ pub struct Totals {
     pub products: u64,
     /// Ciphertexts relinearised.
     pub relinearisations: usize,
-    /// Bytes of the key that the server needs, its uniform half as a seed, packed to the primes' width.
+    /// Bytes of the key that the server needs, its uniform half as a seed, packed to the primes'
+    /// width.
     pub key_bytes: u64,
-    /// Bytes that a client uploads for each image when all slots are used, uniform half as a seed, packed.
+    /// Bytes that a client uploads for each image when all slots are used, uniform half as a seed,
+    /// packed.
     pub input_bytes_per_image: f64,
     /// Bytes of an answer for each image when all slots are used, packed.
     pub output_bytes_per_image: f64,
-    /// Most memory that a run takes at once: live values as 64-bit residues, working memory, weights and key.
+    /// Most memory that a run takes at once: live values as 64-bit residues, working memory,
+    /// weights and key.
     pub peak_bytes: u64,
     /// Predicted error of the outputs from encryption, root mean square.
     pub output_error: Option<f64>,
     /// Predicted error of the outputs from rounding weights, against the model, root mean square.
     pub output_rounding: Option<f64>,
-    /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no layer.
+    /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no
+    /// layer.
     pub output_seconds: f64,
-    /// Predicted share of images whose class is the model's; known right after compiling with images.
+    /// Predicted share of images whose class is the model's; known right after compiling with
+    /// images.
     pub agreement: Option<f64>,
-    /// Share of the images given that leave the ranges which the program is made for, the safety factor included; known right
-    /// after compiling with images.
+    /// Share of the images given that leave the ranges which the program is made for, the safety
+    /// factor included; known right after compiling with images.
     pub out_of_range: Option<f64>,
-    /// Whether errors were predicted on made-up images, for want of real ones; false where it is not known.
+    /// Whether errors were predicted on made-up images, for want of real ones; false where it is
+    /// not known.
     pub made_up_images: bool,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
@@ -130,7 +138,8 @@ impl Report {
     }
 }
 
-/// Walks a program and adds up, with the seconds of the reference machine; [`Report::on`] has those of another.
+/// Walks a program and adds up, with the seconds of the reference machine; [`Report::on`] has those
+/// of another.
 pub fn cost(program: &Program) -> Report {
     let signature = program.signature();
     let parameters = &signature.parameters;

@@ -71,9 +71,10 @@ pub fn explain(report: &Report) -> String {
     out
 }
 
-/// Every choice of the compiler and what else could have been chosen, as text; nothing if the file does not say.
+/// Every choice of the compiler and what else could have been chosen, as text; nothing if the file
+/// does not say.
 pub fn explain_choices(program: &Program) -> String {
-    let alternatives: Vec<&Alternative> = program.notes().iter().flat_map(|n| &n.alternatives).collect();
+    let alternatives: Vec<&Alternative> = program.alternatives().iter().collect();
     if alternatives.is_empty() {
         return "the program does not say why: it was compiled by an older compiler; compile the model again\n".into();
     }

@@ -1,5 +1,6 @@
-//! Values of a graph for a sample of images, all at once, and how its outputs depend on them. What the noise model knows
-//! of magnitudes and of which errors go together comes from here; bounds do not.
+//! Values of a graph for a sample of images, all at once, and how its outputs depend on them. What
+//! the noise model knows of magnitudes and of which errors go together comes from here; bounds do
+//! not.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -143,9 +144,10 @@ pub(crate) fn squared(x: &Values) -> Values {
     out
 }
 
-/// Backwards through the graph, from a random sign at every output of every image: the row of an element holds, for each
-/// image, by how much the signed sum of the outputs changes with it. The mean of its square, divided by the number of
-/// outputs, is the mean square of what a unit of that element becomes at an output, paths that meet again included.
+/// Backwards through the graph, from a random sign at every output of every image: the row of an
+/// element holds, for each image, by how much the signed sum of the outputs changes with it. The
+/// mean of its square, divided by the number of outputs, is the mean square of what a unit of that
+/// element becomes at an output, paths that meet again included.
 pub(crate) fn sensitivities(graph: &Graph, activations: &[Values], seed: u64) -> Vec<Values> {
     let images = activations[0].images();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -1,5 +1,5 @@
-//! Value bounds of every element, from the pixels' interval and the ranges seen in training. They hold for every input whose
-//! activations stay within the widened ranges; no estimate enters.
+//! Value bounds of every element, from the pixels' interval and the ranges seen in training. They
+//! hold for every input whose activations stay within the widened ranges; no estimate enters.
 
 use crate::network::activations::Values;
 use crate::network::graph::{Graph, Interval, NodeId, Op, Term};
@@ -51,8 +51,8 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
     Bounds(intervals)
 }
 
-/// The share of images of which some value leaves its bounds: what a run would answer for them is worth nothing if the
-/// modulus has no room to spare.
+/// The share of images of which some value leaves its bounds: what a run would answer for them is
+/// worth nothing if the modulus has no room to spare.
 pub(crate) fn out_of_range_share(bounds: &[Bounds], activations: &[Values]) -> f64 {
     let images = activations[0].images();
     let mut outside = vec![false; images];

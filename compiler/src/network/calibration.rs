@@ -1,5 +1,6 @@
-//! The images on which magnitudes, errors and margins are estimated: the caller's where there are any, otherwise smooth random
-//! pictures that are centred and spread as normalised images are. Reports say which it was.
+//! The images on which magnitudes, errors and margins are estimated: the caller's where there are
+//! any, otherwise smooth random pictures that are centred and spread as normalised images are.
+//! Reports say which it was.
 
 use beaa_ir::Model;
 use rand::{RngExt, SeedableRng};
@@ -9,19 +10,21 @@ use crate::network::activations::{Values, forward};
 use crate::network::graph::{Graph, Interval, Node, Op};
 use crate::{Error, Result};
 
-/// Images times products that one walk may take: keeps compile time linear, and within a second for ten million products.
+/// Images times products that one walk may take: keeps compile time linear, and within a second for
+/// ten million products.
 const MAX_SIMULATED_PRODUCTS: usize = 1 << 28;
 /// Most images that errors are simulated on: more say little new.
 const MAX_SIMULATED_IMAGES: usize = 256;
 /// Fewest images that errors are simulated on, however large the network.
 const MIN_SIMULATED_IMAGES: usize = 16;
-/// Sizes of the boxes that made-up pictures are smoothed with, as a fraction of their longer side, and the deviation of each
-/// such part; squares of all deviations add up to 1.
+/// Sizes of the boxes that made-up pictures are smoothed with, as a fraction of their longer side,
+/// and the deviation of each such part; squares of all deviations add up to 1.
 const SMOOTHING: [(f64, f32); 3] = [(0.05, 0.35), (0.15, 0.5), (0.4, 0.5)];
 /// Deviation of a made-up picture's mean.
 const BRIGHTNESS_DEVIATION: f32 = 0.61;
 
-/// What rounding does to made-up images is taken for so much more: real ones have other means, which biases then miss.
+/// What rounding does to made-up images is taken for so much more: real ones have other means,
+/// which biases then miss.
 const MADE_UP_ROUNDING_MARGIN: f64 = 2.0;
 
 /// The factor on predicted rounding errors: more where images are made up.
@@ -43,7 +46,8 @@ pub(crate) fn products(graph: &Graph) -> usize {
     graph.nodes.iter().map(of).sum()
 }
 
-/// Up to `count` of the images, [image][element], evenly spread over them; made-up ones if there are none.
+/// Up to `count` of the images, [image][element], evenly spread over them; made-up ones if there
+/// are none.
 ///
 /// # Errors
 /// [`Error::Option`] for an image of another size than the model's.
@@ -69,7 +73,8 @@ pub(crate) fn evenly_spread(images: &[Vec<f32>], count: usize) -> Vec<&[f32]> {
     (0..count).map(|i| images[i * images.len() / count].as_slice()).collect()
 }
 
-/// Smooth random pictures of mean 0 and deviation 1 per channel, as normalisation makes them, within the pixels' range.
+/// Smooth random pictures of mean 0 and deviation 1 per channel, as normalisation makes them,
+/// within the pixels' range.
 fn pictures(model: &Model, count: usize) -> Vec<Vec<f32>> {
     let spec = model.input();
     let [_, height, width] = spec.shape;
@@ -123,8 +128,8 @@ fn standardise(plane: &mut [f32]) {
     plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
 }
 
-/// Gives every affine map and quadratic without a range the one that these images show, widened by `safety`: too tight for
-/// made-up images.
+/// Gives every affine map and quadratic without a range the one that these images show, widened by
+/// `safety`: too tight for made-up images.
 pub(crate) fn observe_ranges(mut graph: Graph, images: &Values, safety: f64) -> Graph {
     let activations = forward(&graph, images.clone());
     for (node, values) in graph.nodes.iter_mut().zip(&activations) {

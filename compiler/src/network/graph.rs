@@ -1,5 +1,6 @@
-//! The compiler's form of a network: sparse affine maps and element-wise squares over vectors, without shapes of feature
-//! maps, scales or moduli. [`check`] holds its invariants after every pass.
+//! The compiler's form of a network: sparse affine maps and element-wise squares over vectors,
+//! without shapes of feature maps, scales or moduli. [`check`] holds its invariants after every
+//! pass.
 
 use std::fmt;
 
@@ -39,7 +40,8 @@ pub(crate) struct Node {
     /// The layers merged into it.
     pub(crate) folded: Vec<String>,
     pub(crate) op: Op,
-    /// Per element, where its values lie according to the training set, widened by the safety factor.
+    /// Per element, where its values lie according to the training set, widened by the safety
+    /// factor.
     pub(crate) observed_range: Option<Vec<Interval>>,
 }
 
@@ -52,7 +54,8 @@ pub(crate) enum Op {
     Affine { terms: Vec<Term>, bias: Vec<f64> },
     /// `a x^2 + b x + c`, element by element. Gone after `complete_squares`.
     Quadratic { input: NodeId, a: Vec<f64>, b: Vec<f64>, c: Vec<f64> },
-    /// `x^2`, element by element. The weights of what reads it hold the quadratic's `a`, whose absolute values are kept here.
+    /// `x^2`, element by element. The weights of what reads it hold the quadratic's `a`, whose
+    /// absolute values are kept here.
     Square { input: NodeId, curvature: Vec<f64> },
 }
 
@@ -96,8 +99,8 @@ impl Graph {
         users
     }
 
-    /// Multiplies element `j` of an affine node by `factors[j] > 0` and undoes it in all that follows: nothing that the
-    /// network computes changes. The node must not be the output.
+    /// Multiplies element `j` of an affine node by `factors[j] > 0` and undoes it in all that
+    /// follows: nothing that the network computes changes. The node must not be the output.
     pub(crate) fn rescale(&mut self, id: NodeId, factors: &[f64]) {
         let node = &mut self.nodes[id];
         let Op::Affine { terms, bias } = &mut node.op else { unreachable!("node {id} is not affine") };
@@ -137,7 +140,8 @@ pub(crate) fn collect_terms(terms: Vec<Term>) -> Vec<Term> {
     out
 }
 
-/// One line for each node, numbers to four digits, so that the last bits of a processor's logarithm do not matter.
+/// One line for each node, numbers to four digits, so that the last bits of a processor's logarithm
+/// do not matter.
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let norm = |v: &[f64]| v.iter().map(|x| x.abs()).sum::<f64>();

@@ -1,5 +1,5 @@
-//! A model's layers become affine maps and quadratics over elements, in time linear in the number of products. Layers that
-//! cannot be compiled are listed all at once.
+//! A model's layers become affine maps and quadratics over elements, in time linear in the number
+//! of products. Layers that cannot be compiled are listed all at once.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,8 @@ pub(crate) fn import(model: &Model, safety: f64) -> Result<Graph> {
     Ok(import_with_any_activation(model, safety))
 }
 
-/// The network as a graph with a square in the place of every ReLU: for those who look the function up by the layer's name.
+/// The network as a graph with a square in the place of every ReLU: for those who look the function
+/// up by the layer's name.
 pub(crate) fn import_with_any_activation(model: &Model, safety: f64) -> Graph {
     let input = Node { label: "input".into(), folded: Vec::new(), op: Op::Input(pixels(model)), observed_range: None };
     let mut graph = Graph { nodes: vec![input], output: 0 };

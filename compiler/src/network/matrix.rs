@@ -1,5 +1,5 @@
-//! Sparse `f64` matrices by rows: the linear maps between import and rounding. They hold no zero, and no column out of order
-//! or out of range, which [`Matrix::defect`] checks after every pass.
+//! Sparse `f64` matrices by rows: the linear maps between import and rounding. They hold no zero,
+//! and no column out of order or out of range, which [`Matrix::defect`] checks after every pass.
 
 /// `rows x columns`, compressed sparse rows; columns ascend within a row.
 #[derive(Debug, Clone, PartialEq)]

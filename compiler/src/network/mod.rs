@@ -1,4 +1,5 @@
-//! The shared front half: a model as a graph of affine maps and quadratics, with the values and bounds of its elements.
+//! The shared front half: a model as a graph of affine maps and quadratics, with the values and
+//! bounds of its elements.
 
 pub(crate) mod activations;
 pub(crate) mod bounds;

@@ -1,7 +1,7 @@
-//! `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the weights after,
-//! the constant the bias after: an activation becomes one square. Elements whose vertex lies far out stay split, so that
-//! what follows reads `x^2` and `x`. After it there is no quadratic, and only the input or affine maps feed squares, which
-//! [`check_squares`] checks.
+//! `a x^2 + b x + c = a (x + b/2a)^2 + (c - b^2/4a)`. The shift joins the bias before, `a` the
+//! weights after, the constant the bias after: an activation becomes one square. Elements whose
+//! vertex lies far out stay split, so that what follows reads `x^2` and `x`. After it there is no
+//! quadratic, and only the input or affine maps feed squares, which [`check_squares`] checks.
 
 use crate::error::{Result, internal};
 use crate::network::bounds::{Bounds, analyse};
@@ -119,8 +119,8 @@ fn vertex_shift(x: &Bounds, a: &[f64], b: &[f64], limit: f64) -> Vec<f64> {
     a.iter().zip(b).enumerate().map(|(j, (&a, &b))| shift(j, a, b)).collect()
 }
 
-/// What follows a quadratic reads `a y^2 + (b - 2 a s) y + (c - b s + a s^2)` with `y = x + s`. Either `s = b/2a` and the
-/// middle is zero, or `s = 0` and the element is split.
+/// What follows a quadratic reads `a y^2 + (b - 2 a s) y + (c - b s + a s^2)` with `y = x + s`.
+/// Either `s = b/2a` and the middle is zero, or `s = 0` and the element is split.
 fn quadratic_view(square: NodeId, y: NodeId, [a, b, c]: [&[f64]; 3], shift: &[f64]) -> LinearView {
     let middle: Vec<f64> = b.iter().zip(shift).map(|(&b, &s)| if s == 0.0 { b } else { 0.0 }).collect();
     let constant = (0..a.len()).map(|j| c[j] - a[j] * shift[j] * shift[j]).collect();
@@ -131,7 +131,8 @@ fn quadratic_view(square: NodeId, y: NodeId, [a, b, c]: [&[f64]; 3], shift: &[f6
     LinearView { parts, constant }
 }
 
-/// A node to square where no affine map comes before: the input itself if there is nothing to add, else a diagonal map.
+/// A node to square where no affine map comes before: the input itself if there is nothing to add,
+/// else a diagonal map.
 fn shifted_copy(nodes: &mut Vec<Node>, view: &LinearView, old: &Node, shift: &[f64], label: &str) -> NodeId {
     if let Some(node) = view.plain()
         && shift.iter().all(|s| *s == 0.0)

@@ -1,6 +1,6 @@
-//! Elements that nothing reads are not computed, and what is the same for every image goes into the biases of what reads it.
-//! A pruned network shrinks by it: a column of zeros takes the element before along, and all that only led there. Pixels and
-//! outputs stay.
+//! Elements that nothing reads are not computed, and what is the same for every image goes into the
+//! biases of what reads it. A pruned network shrinks by it: a column of zeros takes the element
+//! before along, and all that only led there. Pixels and outputs stay.
 
 use crate::network::graph::{Graph, Op, Term};
 use crate::network::matrix::Matrix;

@@ -1,11 +1,13 @@
-//! Weights that were trained as integers of a few bits (quantisation-aware training), and the units of rows in which they
-//! are integers again; `equalise_rows` gives rows these units.
+//! Weights that were trained as integers of a few bits (quantisation-aware training), and the units
+//! of rows in which they are integers again; `equalise_rows` gives rows these units.
 //!
-//! A quadratic `a x² + b x + c` is one square of `sqrt|a| (x + b/2a)`. Training rounds rows times `sqrt|a|`, which are what a
-//! program multiplies by if every element has just that unit: the columns that read it are then `±w`, free of `a`.
+//! A quadratic `a x² + b x + c` is one square of `sqrt|a| (x + b/2a)`. Training rounds rows times
+//! `sqrt|a|`, which are what a program multiplies by if every element has just that unit: the
+//! columns that read it are then `±w`, free of `a`.
 //!
-//! A model that names the grids of its layers is believed. Files of version 1 could not, nor can networks from elsewhere:
-//! only for models without any grid are integers looked for among the numbers.
+//! A model that names the grids of its layers is believed. Files of version 1 could not, nor can
+//! networks from elsewhere: only for models without any grid are integers looked for among the
+//! numbers.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +18,16 @@ use crate::plan::weight_bits::largest_weight;
 
 /// Bits that weights are looked for in.
 const SEARCHED_BITS: std::ops::RangeInclusive<u32> = 2..=8;
-/// Numbers so near to an integer count as one: trained weights are `f32`, and have been through normalisations.
+/// Numbers so near to an integer count as one: trained weights are `f32`, and have been through
+/// normalisations.
 const INTEGER_TOLERANCE: f64 = 0.01;
 /// The share of the weights that must be: columns of elements that stay split are not.
 const MIN_INTEGER_SHARE: f64 = 0.95;
 /// Fewer weights say nothing.
 const MIN_WEIGHTS: usize = 16;
 
-/// For every node, the factors that its rows must get, if it or what reads its squares holds trained integers.
+/// For every node, the factors that its rows must get, if it or what reads its squares holds
+/// trained integers.
 pub(crate) fn row_units(graph: &Graph, grids: &BTreeMap<String, WeightGrid>) -> Vec<Option<Vec<f64>>> {
     let roots: Vec<Option<Vec<f64>>> = (0..graph.nodes.len()).map(|id| roots(graph, id)).collect();
     let quantised = |id: NodeId| {
@@ -41,7 +45,8 @@ pub(crate) fn row_units(graph: &Graph, grids: &BTreeMap<String, WeightGrid>) -> 
     roots.into_iter().zip(wanted).map(|(r, wanted)| r.filter(|_| wanted)).collect()
 }
 
-/// Whether a node stands for a layer that was trained on a grid, alone or with others folded into it.
+/// Whether a node stands for a layer that was trained on a grid, alone or with others folded into
+/// it.
 fn has_grid(graph: &Graph, id: NodeId, grids: &BTreeMap<String, WeightGrid>) -> bool {
     let node = &graph.nodes[id];
     matches!(node.op, Op::Affine { .. })
@@ -104,7 +109,8 @@ mod tests {
         Layer { name: name.into(), op: LayerOp::Linear(Linear { weight, bias: None }) }
     }
 
-    /// Two layers whose weights times the roots of what follows are integers of four bits, times 0.3.
+    /// Two layers whose weights times the roots of what follows are integers of four bits, times
+    /// 0.3.
     fn graph(off: f32) -> Graph {
         let curvature = |j: usize| (0.1 + 0.03 * (j % 7) as f32) * if j.is_multiple_of(2) { 1.0 } else { -1.0 };
         let integer = |r: usize, c: usize| ((r * 31 + c * 17) % 15) as f32 - 7.0;

@@ -1,7 +1,10 @@
-//! The plan and the rounded maps become a checked program with its signature and notes. All decisions were made before.
+//! The plan and the rounded maps become a checked program with its signature and notes. All
+//! decisions were made before.
 
 use beaa_ir::Model;
-use beaa_ir::ckks::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
+use beaa_ir::ckks::{
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, ValueInfo, infer_values,
+};
 use beaa_ir::stats::log2_product;
 
 use crate::error::{Result, internal};
@@ -49,39 +52,35 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
     let steps = steps.collect::<Result<Vec<_>>>()?;
     let plan = &lowered.refined.plan;
     let output = plan.values[lowered.graph.output];
-    let parameters = ParameterSet {
-        degree: plan.degree,
-        moduli: plan.moduli.clone(),
-        special: plan.special.clone(),
-        security: lowered.security,
+    let input = ValueInfo {
+        len: lowered.graph.len(0),
+        limbs: plan.moduli.len(),
+        scale: f64::from(lowered.refined.plan.choice.input_bits).exp2(),
+        components: 2,
     };
+    // The checker's account of the values, which is everybody's.
+    let values = infer_values(input, &steps, &plan.moduli)?;
+    let result = values[output];
     let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
         classes: model.classes().to_vec(),
-        outputs: model.outputs(),
-        input_limbs: parameters.moduli.len(),
-        input_scale: f64::from(lowered.refined.plan.choice.input_bits).exp2(),
-        output_limbs: parameters.moduli.len(),
-        output_scale: f64::from(lowered.refined.plan.choice.input_bits).exp2(),
-        output_components: 2,
-        parameters,
+        outputs: result.len,
+        parameters: ParameterSet {
+            degree: plan.degree,
+            moduli: plan.moduli.clone(),
+            special: plan.special.clone(),
+            security: lowered.security,
+        },
+        input_limbs: input.limbs,
+        input_scale: input.scale,
+        output_limbs: result.limbs,
+        output_scale: result.scale,
+        output_components: result.components,
     };
-    let mut literal = ProgramLiteral { signature, steps, output: 0, notes: Vec::new() };
-    // The checker's own account of the output, rather than ours, goes into the signature.
-    literal.signature.outputs = lowered.graph.len(0);
-    let classes = std::mem::take(&mut literal.signature.classes);
-    let values = beaa_ir::ckks::infer(&literal)?;
-    if let Some(value) = values.get(output) {
-        literal.signature.outputs = value.len;
-        literal.signature.output_limbs = value.limbs;
-        literal.signature.output_scale = value.scale;
-        literal.signature.output_components = value.components;
-    }
-    literal.signature.classes = classes;
-    literal.output = output;
-    literal.notes = notes;
-    Ok((Program::try_from(literal)?, lowered.refined.prediction))
+    let alternatives = std::mem::take(&mut lowered.refined.alternatives);
+    let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives })?;
+    Ok((program, lowered.refined.prediction))
 }
 
 fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
@@ -113,11 +112,11 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
         error: deviation.encryption,
         rounding: Some(deviation.rounding),
         remark: remarks.join("; "),
-        alternatives: if id == 0 { lowered.refined.alternatives.clone() } else { Vec::new() },
     }
 }
 
-/// Elements of a square whose input some map reads beside it: split form, or a residual that joins there.
+/// Elements of a square whose input some map reads beside it: split form, or a residual that joins
+/// there.
 fn read_beside(graph: &Graph, id: NodeId) -> usize {
     let Op::Square { input, .. } = graph.nodes[id].op else { return 0 };
     let mut read = vec![false; graph.len(id)];

@@ -1,8 +1,10 @@
-//! Every hidden element may be multiplied by any positive constant if what follows undoes it (cross-layer equalisation).
-//! Chosen so that all rows of a layer use the bits of their weights and of the scale alike: rows with small weights are
-//! enlarged until their weights or their values are as large as the layer's typical ones. After it, hidden values are
-//! bounded by about 1, and the largest weight of every hidden affine map is a power of two. Weights that were trained as
-//! integers stay integers ([`detect_quantised`](crate::passes::detect_quantised)). The outputs' units stay.
+//! Every hidden element may be multiplied by any positive constant if what follows undoes it
+//! (cross-layer equalisation). Chosen so that all rows of a layer use the bits of their weights and
+//! of the scale alike: rows with small weights are enlarged until their weights or their values are
+//! as large as the layer's typical ones. After it, hidden values are bounded by about 1, and the
+//! largest weight of every hidden affine map is a power of two. Weights that were trained as
+//! integers stay integers ([`detect_quantised`](crate::passes::detect_quantised)). The outputs'
+//! units stay.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +18,17 @@ use crate::plan::weight_bits::uniform;
 /// A row is enlarged or reduced by at most this much relative to the layer's typical row.
 const MAX_ROW_FACTOR: f64 = 16.0;
 
-/// Equalises the rows of all hidden affine maps. `grids` are those that layers were trained on, by name.
+/// Equalises the rows of all hidden affine maps. `grids` are those that layers were trained on, by
+/// name.
 pub(crate) fn equalise_rows(mut graph: Graph, grids: &BTreeMap<String, WeightGrid>) -> Graph {
     let quantised = row_units(&graph, grids);
     let mut bounds: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
-    for id in 0..graph.nodes.len() {
+    for (id, units) in quantised.into_iter().enumerate() {
         let mut bound_here = analyse_node(&graph, id, &bounds);
         if id != graph.output && matches!(graph.nodes[id].op, Op::Affine { .. }) {
             let weights = largest_weights(&graph, id);
-            let mut factors = match &quantised[id] {
-                Some(units) => units.clone(),
+            let mut factors = match units {
+                Some(units) => units,
                 None if uniform(&graph, id) => vec![1.0; weights.len()],
                 None => row_factors(&weights, &bound_here),
             };

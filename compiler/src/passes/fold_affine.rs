@@ -1,10 +1,12 @@
-//! An affine map that only feeds affine maps is composed into them where that does not add products: batch norm into its
-//! neighbour, pooling into a convolution, a residual into what follows.
+//! An affine map that only feeds affine maps is composed into them where that does not add
+//! products: batch norm into its neighbour, pooling into a convolution, a residual into what
+//! follows.
 
 use crate::network::graph::{Graph, NodeId, Op, Term, collect_terms};
 use crate::network::matrix::Matrix;
 
-/// Composing may cost at most this many times the products it starts from, so that compile time stays linear.
+/// Composing may cost at most this many times the products it starts from, so that compile time
+/// stays linear.
 const MAX_COMPOSE_RATIO: usize = 128;
 
 /// Composes until nothing more can be, and drops what the output does not depend on.
@@ -47,7 +49,8 @@ fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
         let node = &mut graph.nodes[user];
         node.op = Op::Affine { terms, bias };
         node.folded.extend(folded.iter().cloned());
-        // The heavier of the two gives its name; a tie goes to the earlier layer, which is the more specific one.
+        // The heavier of the two gives its name; a tie goes to the earlier layer, which is the more
+        // specific one.
         if inner_entries >= outer_entries {
             let lighter = std::mem::replace(&mut node.label, label.clone());
             node.folded.push(lighter);

@@ -1,4 +1,5 @@
-//! The passes: what rewrites a graph, what turns its weights to integers, and what writes and rewrites programs.
+//! The passes: what rewrites a graph, what turns its weights to integers, and what writes and
+//! rewrites programs.
 
 pub(crate) mod complete_squares;
 pub(crate) mod dead_elements;

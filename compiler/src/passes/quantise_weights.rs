@@ -1,6 +1,7 @@
-//! Real weights become integers, zeros are dropped, biases become integers at the result's scale. Hidden
-//! nodes are enlarged so that their largest weight takes all its bits, and each bias makes up for what rounding its row does
-//! to the mean input. No weight has more bits than the plan gave it.
+//! Real weights become integers, zeros are dropped, biases become integers at the result's scale.
+//! Hidden nodes are enlarged so that their largest weight takes all its bits, and each bias makes
+//! up for what rounding its row does to the mean input. No weight has more bits than the plan gave
+//! it.
 
 use beaa_ir::SparseMatrix;
 
@@ -51,8 +52,8 @@ pub(crate) fn quantise_weights(graph: &Graph, plan: &LevelPlan, means: &[Vec<f64
     Ok(all)
 }
 
-/// Makes the largest weight of a node the largest integer, by its unit if it is hidden, by the weight scale if it is the
-/// output. Returns both.
+/// Makes the largest weight of a node the largest integer, by its unit if it is hidden, by the
+/// weight scale if it is the output. Returns both.
 fn unit_and_scale(graph: &Graph, id: NodeId, terms: &[Term], plan: &LevelPlan, units: &[f64]) -> (f64, f64) {
     let largest = terms
         .iter()
@@ -103,7 +104,8 @@ impl MapInUnits<'_> {
             }
             terms.push(SparseMatrix::from_rows(term.weights.columns(), rows)?);
         }
-        // An `f64` has 53 bits, far more than the noise leaves of a bias; the integer is exact from there on.
+        // An `f64` has 53 bits, far more than the noise leaves of a bias; the integer is exact from
+        // there on.
         let bias = bias.iter().map(|b| (b * scale).round() as i128).collect();
         Ok(QuantisedMap { terms, weight_scale: self.weight_scale, bias })
     }

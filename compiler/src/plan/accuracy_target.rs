@@ -1,5 +1,5 @@
-//! What precision is asked for: an error of the outputs, or the share of images whose predicted class must not change, for
-//! which there must be images to measure margins on.
+//! What precision is asked for: an error of the outputs, or the share of images whose predicted
+//! class must not change, for which there must be images to measure margins on.
 
 use beaa_ir::stats::normal_cdf;
 
@@ -18,7 +18,8 @@ const MAX_MARGIN_PRODUCTS: usize = 1 << 30;
 const IMAGES_PER_CHUNK: usize = 64;
 /// No larger error is ever needed, in units of the mean margin.
 const MAX_ERROR_IN_MARGINS: f64 = 10.0;
-/// A class is believed to lose otherwise than all the others by as many simulated images as it has, against this many of all.
+/// A class is believed to lose otherwise than all the others by as many simulated images as it has,
+/// against this many of all.
 const CLASS_PRIOR_IMAGES: f64 = 8.0;
 /// Errors this many times larger or smaller than the simulated ones are looked at.
 const ERROR_FACTORS: (f64, f64) = (1e-3, 1e3);
@@ -168,7 +169,8 @@ mod tests {
             let difference = largest_difference(&margins, requested);
             assert!((agreement(&margins, &zero_mean(difference)) - requested).abs() < 1e-6);
         }
-        // Uniform margins of density 0.1: the share that flips is 0.1 E|e| / 2 = 0.1 * 0.4 * deviation.
+        // Uniform margins of density 0.1: the share that flips is 0.1 E|e| / 2 = 0.1 * 0.4 *
+        // deviation.
         assert!((1.0 - agreement(&margins, &zero_mean(0.25)) - 0.1 * 0.25 * 0.398_942).abs() < 6e-4);
     }
 
@@ -179,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_class_that_always_loses_is_not_averaged_away() {
-        // One class in four loses 5 every time, and most of its margins are smaller; the others lose nothing.
+        // One class in four loses 5 every time, and most of its margins are smaller; the others
+        // lose nothing.
         let margins: Vec<(usize, f64)> = (0..400).map(|i| (i % 4, 4.0)).collect();
         let noise = |i: usize| if i.is_multiple_of(8) { 0.1 } else { -0.1 };
         let margin_losses: Vec<MarginLoss> = (0..256)

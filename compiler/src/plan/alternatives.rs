@@ -1,5 +1,5 @@
-//! Every choice that the search made against its neighbours: what each would have led to, all else being equal, and why it
-//! was not taken. Only reports; the choice is made before.
+//! Every choice that the search made against its neighbours: what each would have led to, all else
+//! being equal, and why it was not taken. Only reports; the choice is made before.
 
 use beaa_ir::ckks::{Alternative, AlternativeCost};
 
@@ -19,12 +19,14 @@ pub(crate) struct ChosenPlan<'a> {
     pub(crate) options: &'a Options,
     pub(crate) rings: &'a [Ring],
     pub(crate) plan: &'a LevelPlan,
-    /// Choices whose error, simulated, is more than asked for although the planner thinks otherwise.
+    /// Choices whose error, simulated, is more than asked for although the planner thinks
+    /// otherwise.
     pub(crate) rejected: &'a [PlanChoice],
 }
 
 impl ChosenPlan<'_> {
-    /// All neighbours of the choice. `simulated` is the error of the chosen plan, `requested` the one that it may have.
+    /// All neighbours of the choice. `simulated` is the error of the chosen plan, `requested` the
+    /// one that it may have.
     pub(crate) fn alternatives(&self, simulated: f64, requested: f64, tables: &mut Tables) -> Vec<Alternative> {
         let ratio = simulated / self.plan.variance.sqrt().max(f64::MIN_POSITIVE);
         let judge = Judge { chosen: self.plan, ratio, requested };
@@ -92,7 +94,8 @@ impl Texts {
     }
 }
 
-/// The chosen plan, the ratio of its simulated error to the planner's estimate, and the error asked for.
+/// The chosen plan, the ratio of its simulated error to the planner's estimate, and the error asked
+/// for.
 struct Judge<'a> {
     chosen: &'a LevelPlan,
     ratio: f64,

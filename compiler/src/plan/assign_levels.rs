@@ -1,9 +1,11 @@
-//! Walks a graph's summary with one choice of bits and says which operations run at which scale and limbs, which primes
-//! that takes, what it costs and how large the error gets. The one account of all that: searching, emitting and simulating
-//! read it. No value of a plan can outgrow its modulus.
+//! Walks a graph's summary with one choice of bits and says which operations run at which scale and
+//! limbs, which primes that takes, what it costs and how large the error gets. The one account of
+//! all that: searching, emitting and simulating read it. No value of a plan can outgrow its
+//! modulus.
 //!
-//! Scales of hidden maps are exact powers of two at rest: a weight scale absorbs how far primes are from powers of two, so
-//! that values of different depth can be brought to one scale by an exact integer.
+//! Scales of hidden maps are exact powers of two at rest: a weight scale absorbs how far primes are
+//! from powers of two, so that values of different depth can be brought to one scale by an exact
+//! integer.
 
 use beaa_ckks::primes::MAX_BITS;
 use beaa_ir::stats::log2_product;
@@ -21,7 +23,8 @@ const KERNEL_BITS: u32 = 52;
 /// Values of both signs need one bit more than their bound, and one is kept free.
 const BOUND_MARGIN_BITS: f64 = 2.0;
 
-/// The plan of a choice, or `None` when there are no primes for it. Security is the caller's to judge.
+/// The plan of a choice, or `None` when there are no primes for it. Security is the caller's to
+/// judge.
 pub(crate) fn assign_levels(
     summary: &GraphSummary,
     choice: PlanChoice,
@@ -97,8 +100,8 @@ struct Walk<'a> {
     events: Vec<Event>,
     /// Primes in the order in which they are dropped.
     dropped: Vec<u64>,
-    /// By how much rounding will enlarge a node's values, log2, so that its largest weight is the largest integer although
-    /// scales are powers of two and primes are not.
+    /// By how much rounding will enlarge a node's values, log2, so that its largest weight is the
+    /// largest integer although scales are powers of two and primes are not.
     log_units: Vec<f64>,
     /// `(node, primes dropped, log2 of the scale)` of every value that must fit.
     needs: Vec<(NodeId, usize, f64)>,
@@ -167,7 +170,8 @@ impl<'a> Walk<'a> {
         let top = if uniform { 1.0 } else { largest_weight(self.choice.weight_bits[id]) };
         let mut bits = if largest > 0.0 { (top / largest).log2() } else { 0.0 };
         if id != self.summary.output {
-            // The output's units are given. Hidden ones are free, so that the scale can be a power of two.
+            // The output's units are given. Hidden ones are free, so that the scale can be a power
+            // of two.
             self.log_units[id] = bits - bits.round();
             bits = bits.round();
         }
@@ -202,8 +206,8 @@ impl<'a> Walk<'a> {
         self.push(id, state, op, SizedOp::Relinearise { len: self.summary.nodes[id].len, boundary });
     }
 
-    /// Drops as many primes as fit between the scale and the waterline, and lets the weight scale before absorb the
-    /// difference between those primes and powers of two.
+    /// Drops as many primes as fit between the scale and the waterline, and lets the weight scale
+    /// before absorb the difference between those primes and powers of two.
     fn rescale(&mut self, id: NodeId, state: &mut ValueState) -> Option<()> {
         let excess = state.log_scale - f64::from(self.choice.waterline[id]);
         let mut correction = 1.0;
@@ -244,7 +248,8 @@ impl<'a> Walk<'a> {
         self.needs.push((id, state.dropped, state.log_scale));
     }
 
-    /// The whole chain: what is never dropped, wide enough for every value, then the dropped primes, first one last.
+    /// The whole chain: what is never dropped, wide enough for every value, then the dropped
+    /// primes, first one last.
     fn moduli(&mut self) -> Option<Vec<u64>> {
         let total = log2_product(&self.dropped);
         // log2 of the primes dropped at each depth.

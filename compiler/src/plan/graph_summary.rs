@@ -1,5 +1,5 @@
-//! What the level planner needs to know of a graph, gathered once so that trying a plan costs microseconds; independent of
-//! scales, primes and degrees.
+//! What the level planner needs to know of a graph, gathered once so that trying a plan costs
+//! microseconds; independent of scales, primes and degrees.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op, Term};
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS, largest_weight, uniform};
 
-/// Bits at which the rounding of weights is tried out where trying all would take long: there are then so many weights that
-/// what rounding does at others follows by its step.
+/// Bits at which the rounding of weights is tried out where trying all would take long: there are
+/// then so many weights that what rounding does at others follows by its step.
 const REFERENCE_BITS: u32 = 8;
 /// Products times images up to which all bits are tried.
 const MAX_EXHAUSTIVE_PRODUCTS: usize = 1 << 22;
@@ -28,7 +28,8 @@ pub(crate) struct NodeSummary {
     pub(crate) len: usize,
     /// log2 of the largest absolute value.
     pub(crate) log_bound: f64,
-    /// Mean square of an output (mean over outputs) for each unit of variance put into every element of this node.
+    /// Mean square of an output (mean over outputs) for each unit of variance put into every
+    /// element of this node.
     pub(crate) gain: f64,
 }
 
@@ -47,7 +48,8 @@ pub(crate) enum NodeKind {
     Input,
     Affine {
         terms: Vec<TermSummary>,
-        /// Whether a square reads it: it then has two components and its scale is brought to the waterline.
+        /// Whether a square reads it: it then has two components and its scale is brought to the
+        /// waterline.
         squared: bool,
         /// All weights have the same absolute value, or there are none: exact in integers.
         uniform: bool,
@@ -80,8 +82,8 @@ impl fmt::Display for GraphSummary {
     }
 }
 
-/// Gathers what the planner needs of a graph with equal rows. `activations` are its values for some images; rounding errors
-/// are taken `rounding_margin` times.
+/// Gathers what the planner needs of a graph with equal rows. `activations` are its values for some
+/// images; rounding errors are taken `rounding_margin` times.
 pub(crate) fn summarise(
     graph: &Graph,
     bounds: &[Bounds],
@@ -130,9 +132,9 @@ pub(crate) fn summarise(
     GraphSummary { nodes: nodes.collect(), output: graph.output }
 }
 
-/// What rounding all weights to so many bits does to the signed sum of the outputs, mean square over them. Tried out rather
-/// than derived: equal weights (a convolution's) have equal errors, which meet inputs that go together, and a few weights may
-/// be lucky.
+/// What rounding all weights to so many bits does to the signed sum of the outputs, mean square
+/// over them. Tried out rather than derived: equal weights (a convolution's) have equal errors,
+/// which meet inputs that go together, and a few weights may be lucky.
 fn rounding(terms: &[Term], activations: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
     let largest = terms.iter().flat_map(|t| t.weights.values()).fold(0.0_f64, |l, w| l.max(w.abs()));
     let products: usize = terms.iter().map(|t| t.weights.entries()).sum();

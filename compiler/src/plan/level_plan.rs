@@ -1,5 +1,5 @@
-//! What a plan is: the choices that were made, the operations that follow from them at their scales and limbs, the primes
-//! that these take, and what that costs in time and error.
+//! What a plan is: the choices that were made, the operations that follow from them at their scales
+//! and limbs, the primes that these take, and what that costs in time and error.
 
 use beaa_ir::stats::log2_product;
 use std::fmt;
@@ -13,7 +13,8 @@ pub(crate) struct PlanChoice {
     pub(crate) input_bits: u32,
     /// Of every affine map: bits of a signed weight.
     pub(crate) weight_bits: Vec<u32>,
-    /// Of every affine map that is squared: log2 of the scale it is brought down to, where primes allow.
+    /// Of every affine map that is squared: log2 of the scale it is brought down to, where primes
+    /// allow.
     pub(crate) waterline: Vec<u32>,
     /// Of every square: relinearised at once, instead of after the next affine map.
     pub(crate) relinearise_eagerly: Vec<bool>,
@@ -24,7 +25,8 @@ pub(crate) struct PlanChoice {
 /// An operation; results are numbered as in a program, the input being 0.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Planned {
-    /// Terms in the node's order. `weight_scale` of the output is chosen when its weights are rounded.
+    /// Terms in the node's order. `weight_scale` of the output is chosen when its weights are
+    /// rounded.
     Linear {
         inputs: Vec<usize>,
         weight_scale: f64,

@@ -1,4 +1,5 @@
-//! The plan: scales, primes, bits of weights and positions of relinearisations, searched until the simulated error fits.
+//! The plan: scales, primes, bits of weights and positions of relinearisations, searched until the
+//! simulated error fits.
 
 pub(crate) mod accuracy_target;
 pub(crate) mod alternatives;

@@ -21,7 +21,8 @@ mod tests {
 
     #[test]
     fn magnitudes_at_degree_8192() {
-        // By hand: sqrt(16383 * 10.58) = 416, sqrt(1365.3 * 10923) = 3862, 2^40 * sqrt(1365.3 * 172032) = 2^40 * 15326.
+        // By hand: sqrt(16383 * 10.58) = 416, sqrt(1365.3 * 10923) = 3862, 2^40 * sqrt(1365.3 *
+        // 172032) = 2^40 * 15326.
         assert_eq!(fresh(8192).sqrt().round(), 416.0);
         assert!((rescale(8192, 2).sqrt() - 3862.0).abs() < 1.0);
         let q = 1_u64 << 40;

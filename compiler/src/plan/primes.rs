@@ -53,8 +53,9 @@ pub(crate) fn min_bits(degree: usize) -> u32 {
     (4 * degree).ilog2() + 6
 }
 
-/// Splits `bits` into the fewest widths of at most `widest`, as equal as can be. With fewer bits than the narrowest prime
-/// there is none; where equal parts would be too narrow, there is one part less and some bits stay.
+/// Splits `bits` into the fewest widths of at most `widest`, as equal as can be. With fewer bits
+/// than the narrowest prime there is none; where equal parts would be too narrow, there is one part
+/// less and some bits stay.
 pub(crate) fn split(bits: u32, narrowest: u32, widest: u32) -> Vec<u32> {
     if bits < narrowest {
         return Vec::new();

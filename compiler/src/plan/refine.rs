@@ -1,5 +1,6 @@
-//! Searches, rounds and simulates until the cheapest plan is found whose simulated error is within what was asked for: the
-//! search knows the error of a typical rounding only. Every plan returned was simulated.
+//! Searches, rounds and simulates until the cheapest plan is found whose simulated error is within
+//! what was asked for: the search knows the error of a typical rounding only. Every plan returned
+//! was simulated.
 
 use beaa_ir::ckks::Alternative;
 
@@ -78,7 +79,8 @@ impl RefineTask<'_> {
         Ok((RefinedPlan { plan, quantised, prediction, alternatives: Vec::new() }, budget_used))
     }
 
-    /// Searches again with more or less of the error as long as the simulation says something else than the search.
+    /// Searches again with more or less of the error as long as the simulation says something else
+    /// than the search.
     fn search(&self, tables: &mut Tables, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
         let target = self.target;
         let (mut allowed, mut closest) = (target.deviation, f64::INFINITY);
@@ -116,8 +118,8 @@ impl RefineTask<'_> {
         })
     }
 
-    /// Takes away single bits where the simulation leaves error that the search did not see; returns the choices that were
-    /// simulated in vain.
+    /// Takes away single bits where the simulation leaves error that the search did not see;
+    /// returns the choices that were simulated in vain.
     fn polish(
         &self,
         best: &mut RefinedPlan,
@@ -156,8 +158,8 @@ fn ratio(refined: &RefinedPlan, target: &AccuracyTarget) -> f64 {
     target.budget_used(&refined.prediction) * target.deviation / refined.plan.variance.sqrt().max(f64::MIN_POSITIVE)
 }
 
-/// A search that failed after its target was tightened is reported with the error that was asked for, and the best one
-/// predicted so far.
+/// A search that failed after its target was tightened is reported with the error that was asked
+/// for, and the best one predicted so far.
 fn as_requested(error: Error, closest: f64, target: &AccuracyTarget) -> Error {
     match error {
         Error::Precision { remedy, best, .. } => Error::Precision {

@@ -1,5 +1,6 @@
-//! The least predicted cost that meets the error asked for, over input scale, weight bits and waterline per layer, the
-//! position of every relinearisation, special prime, and ring degree. No plan has less than the security asked for.
+//! The least predicted cost that meets the error asked for, over input scale, weight bits and
+//! waterline per layer, the position of every relinearisation, special prime, and ring degree. No
+//! plan has less than the security asked for.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +17,16 @@ use crate::{Error, Result};
 
 /// Steps of the coarse grid from which descents start: input scale, waterline.
 const COARSE_STEPS: (usize, usize) = (3, 2);
-/// Descents start from plans so much more precise than asked (in variance), to have something to trade; several, because
-/// the number of primes makes the landscape rugged.
+/// Descents start from plans so much more precise than asked (in variance), to have something to
+/// trade; several, because the number of primes makes the landscape rugged.
 const START_MARGINS: [f64; 8] = [1.5, 3.0, 8.0, 20.0, 1.1, 2.0, 5.0, 12.0];
 /// Descents that are improved further.
 const MAX_IMPROVED: usize = 24;
-/// Networks with more variables than this are searched with half the starts, and one variable at a time.
+/// Networks with more variables than this are searched with half the starts, and one variable at a
+/// time.
 const MANY_VARIABLES: usize = 12;
-/// A start that needs this much more modulus than a degree allows is left to the next degree: descents save far less.
+/// A start that needs this much more modulus than a degree allows is left to the next degree:
+/// descents save far less.
 const MAX_START_EXCESS: f64 = 1.8;
 /// Variables that save at least this share of what the best one saves are stepped with it.
 const JOINT_STEP_SHARE: f64 = 0.5;
@@ -51,8 +54,8 @@ pub(crate) fn rings(options: &Options) -> Vec<Ring> {
 /// The cheapest plan. `deviation` is the standard deviation allowed for an output.
 ///
 /// # Errors
-/// [`Error::Parameters`] where every plan that is precise enough takes more modulus than is secure, [`Error::Precision`]
-/// where no plan is precise enough.
+/// [`Error::Parameters`] where every plan that is precise enough takes more modulus than is secure,
+/// [`Error::Precision`] where no plan is precise enough.
 pub(crate) fn search(
     summary: &GraphSummary,
     options: &Options,
@@ -157,8 +160,8 @@ impl SearchSpace<'_> {
         both.flat_map(|(cap, special)| self.starts_for(cap, special)).collect()
     }
 
-    /// The shortest moduli and the fastest plans on a coarse grid, the same bits everywhere, for each margin; where no plan
-    /// is precise enough, the most precise one.
+    /// The shortest moduli and the fastest plans on a coarse grid, the same bits everywhere, for
+    /// each margin; where no plan is precise enough, the most precise one.
     fn starts_for(&self, cap: u32, special: bool) -> Vec<LevelPlan> {
         let tried: Vec<LevelPlan> =
             self.coarse_choices(cap, special).into_iter().filter_map(|choice| self.plan(choice)).collect();
@@ -198,8 +201,9 @@ impl SearchSpace<'_> {
             .collect()
     }
 
-    /// Takes away one bit at a time, where it saves the most modulus for the least error and costs no time, until the error
-    /// asked for is spent. Variables that save nearly as much as the best are stepped with it, if the error allows it.
+    /// Takes away one bit at a time, where it saves the most modulus for the least error and costs
+    /// no time, until the error asked for is spent. Variables that save nearly as much as the best
+    /// are stepped with it, if the error allows it.
     fn descend(&self, mut at: LevelPlan) -> LevelPlan {
         let fits = |found: &LevelPlan, at: &LevelPlan| {
             let slower = found.seconds > at.seconds * (1.0 + 1e-9);
@@ -230,7 +234,8 @@ impl SearchSpace<'_> {
         }
     }
 
-    /// Small changes in any direction, as long as they make the plan better and keep it within error and security.
+    /// Small changes in any direction, as long as they make the plan better and keep it within
+    /// error and security.
     fn improve(&self, mut at: LevelPlan) -> LevelPlan {
         for _ in 0..MAX_ROUNDS {
             let mut improved = false;
@@ -248,7 +253,8 @@ impl SearchSpace<'_> {
         at
     }
 
-    /// Neighbours of a choice: one variable changed a little, two against each other, one relinearisation moved.
+    /// Neighbours of a choice: one variable changed a little, two against each other, one
+    /// relinearisation moved.
     fn neighbours(&self, choice: &PlanChoice) -> Vec<PlanChoice> {
         let mut all: Vec<PlanChoice> = Vec::new();
         for &variable in self.variables {

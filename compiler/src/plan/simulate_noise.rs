@@ -1,5 +1,6 @@
-//! Runs the rounded network on the sample, without noise and with noise of the size that the scheme makes at every step, and
-//! compares: what rounding and what encryption do to every layer, all dependences included.
+//! Runs the rounded network on the sample, without noise and with noise of the size that the scheme
+//! makes at every step, and compares: what rounding and what encryption do to every layer, all
+//! dependences included.
 
 use beaa_ir::stats::argmax;
 use rand::{Rng, SeedableRng};
@@ -11,7 +12,8 @@ use crate::passes::quantise_weights::{QuantisedMap, QuantisedWeights};
 use crate::plan::level_plan::{LevelPlan, Planned, PlannedStep};
 use crate::plan::noise;
 
-/// Root mean squares over the elements of a value and over images, in the value's own units (integer over scale).
+/// Root mean squares over the elements of a value and over images, in the value's own units
+/// (integer over scale).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Deviation {
     /// Encryption, rescaling, key switching.
@@ -51,7 +53,8 @@ struct SimulatedValue {
     limbs: usize,
 }
 
-/// Simulates a plan on the images whose exact values are `activations`. Rounding errors are taken `rounding_margin` times.
+/// Simulates a plan on the images whose exact values are `activations`. Rounding errors are taken
+/// `rounding_margin` times.
 pub(crate) fn simulate_noise(
     graph: &Graph,
     quantised: &QuantisedWeights,
@@ -228,8 +231,8 @@ fn compare(value: &SimulatedValue, exact: &Values, unit: f64) -> Deviation {
     }
 }
 
-/// What every image loses of the distance of its class's output from the largest other: noise in a quadratic does not only
-/// spread it but shifts it, and for some classes more than for others.
+/// What every image loses of the distance of its class's output from the largest other: noise in a
+/// quadratic does not only spread it but shifts it, and for some classes more than for others.
 fn margin_losses(noisy: &Values, exact: &Values) -> Vec<MarginLoss> {
     let column = |values: &Values, s: usize| values.rows().map(|r| r[s]).collect::<Vec<f64>>();
     let of = |s: usize| {

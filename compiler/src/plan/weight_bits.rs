@@ -1,4 +1,5 @@
-//! Bits of integer weights: how many there may be, the largest weight that they hold, and the maps that need only one.
+//! Bits of integer weights: how many there may be, the largest weight that they hold, and the maps
+//! that need only one.
 
 use crate::network::graph::{Graph, NodeId, Op};
 
@@ -12,8 +13,8 @@ pub(crate) fn largest_weight(bits: u32) -> f64 {
     ((1_u64 << (bits.clamp(2, 31) - 1)) - 1) as f64
 }
 
-/// Whether all weights of an affine map of one term have the same absolute value (pooling, copies), or there are none: such
-/// a map is exact in integers of one bit.
+/// Whether all weights of an affine map of one term have the same absolute value (pooling, copies),
+/// or there are none: such a map is exact in integers of one bit.
 pub(crate) fn uniform(graph: &Graph, id: NodeId) -> bool {
     let Op::Affine { terms, .. } = &graph.nodes[id].op else { return false };
     let [term] = terms.as_slice() else { return terms.is_empty() };

@@ -1,10 +1,10 @@
-//! What noise allows: how many levels a table may have, how many bits an output, and how likely a wrong integer is, by
-//! the formulas of the parameters.
+//! What noise allows: how many levels a table may have, how many bits an output, and how likely a
+//! wrong integer is, by the formulas of the parameters.
 
 use beaa_ir::tfhe::{PARAMETER_SET, Parameters, Stage};
 
-/// log2 of the probability that a normal number is farther than `margin` from zero, on either side (the usual tail bound for large
-/// arguments, from above).
+/// log2 of the probability that a normal number is farther than `margin` from zero, on either side
+/// (the usual tail bound for large arguments, from above).
 pub(crate) fn log2_tail(margin: f64, variance: f64) -> f64 {
     let x = margin / (2.0 * variance).sqrt();
     if x < 0.5 {
@@ -41,7 +41,8 @@ impl SumOrigin {
     }
 }
 
-/// Variance of a sum of products with weights of squared norm `norm`, before switching and rounding.
+/// Variance of a sum of products with weights of squared norm `norm`, before switching and
+/// rounding.
 pub(crate) fn sum_variance(origin: SumOrigin, norm: f64, parameters: &Parameters) -> f64 {
     match origin {
         SumOrigin::Small => norm * PARAMETER_SET.lwe_std.powi(2),
@@ -56,13 +57,15 @@ fn at_look_up(origin: SumOrigin, sum: f64) -> f64 {
     sum + switch + PARAMETER_SET.rounding_variance()
 }
 
-/// log2 of the probability that one element of a stage comes out wrong, for weights of squared norm `norm`.
+/// log2 of the probability that one element of a stage comes out wrong, for weights of squared norm
+/// `norm`.
 pub(crate) fn element_failure(origin: SumOrigin, norm: f64, stage: &Stage, parameters: &Parameters) -> f64 {
     let mut sum = sum_variance(origin, norm, parameters);
     let (mut failure, mut done) = (f64::NEG_INFINITY, 0);
     let bootstrap = parameters.bootstrap_variance();
     for digit in stage.digit_widths() {
-        // The sum is multiplied so that the digit, and the bit above it unless it is a bit itself, fill one turn.
+        // The sum is multiplied so that the digit, and the bit above it unless it is a bit itself,
+        // fill one turn.
         let places = if digit == 1 { 0 } else { digit };
         let factor = f64::from(stage.levels) * (f64::from(stage.dropped_bits - done) - f64::from(places)).exp2();
         let margin = (-f64::from(places) - 2.0).exp2();
@@ -88,7 +91,8 @@ mod tests {
 
     #[test]
     fn tails_are_those_of_the_normal_distribution() {
-        // Two-sided tails from tables: 3 sigma 2.700e-3, 6 sigma 1.973e-9; the bound lies a little above.
+        // Two-sided tails from tables: 3 sigma 2.700e-3, 6 sigma 1.973e-9; the bound lies a little
+        // above.
         for (sigmas, tail) in [(3.0, 2.700e-3_f64), (6.0, 1.973e-9)] {
             let found = log2_tail(sigmas, 1.0);
             assert!(found >= tail.log2() && found < tail.log2() + 0.2, "{sigmas}: {found}");
@@ -98,7 +102,8 @@ mod tests {
 
     #[test]
     fn four_bits_have_the_failure_that_the_set_promises() {
-        // The crate states 2^-128.6 for 16 levels with a norm of 5 and its own decomposition, with key switching.
+        // The crate states 2^-128.6 for 16 levels with a norm of 5 and its own decomposition, with
+        // key switching.
         let parameters = Parameters::new(beaa_ir::tfhe::DECOMPOSITIONS[0]);
         let stage = Stage {
             layer: String::new(),

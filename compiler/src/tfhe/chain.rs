@@ -1,4 +1,5 @@
-//! A model as a chain for the `tfhe` backend: linear map, function of each element, linear map, and so on to the outputs.
+//! A model as a chain for the `tfhe` backend: linear map, function of each element, linear map, and
+//! so on to the outputs.
 
 use beaa_ir::{Activation, LayerOp, Model};
 

@@ -1,5 +1,5 @@
-//! Elements that cost a bootstrapping for nothing: those whose table says the same whatever the input, and those that nothing reads.
-//! No output changes.
+//! Elements that cost a bootstrapping for nothing: those whose table says the same whatever the
+//! input, and those that nothing reads. No output changes.
 
 use beaa_ir::SparseMatrix;
 use beaa_ir::tfhe::{ProgramLiteral, Stage};

@@ -1,5 +1,5 @@
-//! The little dense linear algebra that rounding of weights takes: symmetric matrices, row by row, positive
-//! definite after damping.
+//! The little dense linear algebra that rounding of weights takes: symmetric matrices, row by row,
+//! positive definite after damping.
 
 /// A square matrix, rows one after the other.
 #[derive(Clone)]

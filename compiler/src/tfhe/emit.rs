@@ -1,5 +1,6 @@
-//! From a chain to a look-up program, stage by stage, each rounded for the integers that the stages before it really make.
-//! Every stage aims at the sums of the real network, not at those of rounded predecessors.
+//! From a chain to a look-up program, stage by stage, each rounded for the integers that the stages
+//! before it really make. Every stage aims at the sums of the real network, not at those of rounded
+//! predecessors.
 
 use beaa_ir::tfhe::{Parameters, Program, ProgramLiteral, Signature, Stage};
 use beaa_ir::{InputSpec, Model, SparseMatrix};
@@ -9,10 +10,14 @@ use super::chain::{Affine, Chain};
 use super::dead_elements::drop_dead_elements;
 use super::options::Options;
 use super::stage::{self, IntegerRow, RoundingTarget};
+use crate::error::UnsupportedLayer;
 use crate::{Error, Result};
 
-/// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve better.
+/// A table of fewer levels is not worth its bootstrapping; more digits in the decomposition serve
+/// better.
 const MIN_LEVELS: u32 = 12;
+/// Outputs of fewer bits say too little.
+const MIN_OUTPUT_BITS: u32 = 6;
 
 /// A stage of that shape without elements.
 fn bare(levels: u32, drop: u32) -> Stage {
@@ -102,7 +107,7 @@ pub(crate) struct Samples<'a> {
 /// Lowers with one setting.
 ///
 /// # Errors
-/// [`Error::Tfhe`] for a layer whose noise or range the setting cannot carry.
+/// [`Error::TfheNoise`] or [`Error::TfheOutputs`] for a layer whose noise the setting cannot carry.
 pub(crate) fn lower(
     model: &Model,
     chain: &Chain,
@@ -122,40 +127,16 @@ pub(crate) fn lower(
         let drop = if k == 0 { setting.first_dropped_bits } else { setting.dropped_bits };
         let origin = SumOrigin::of(k, drop);
         let map = on_integers(&chain.maps[k], &units);
-        let fail = |what: String| Err(Error::Tfhe { layer: map.layer.clone(), found: what });
-        // Levels are found for a norm and the norm for levels; the norm hardly matters here, so two rounds do.
-        let (mut norm, mut found) = (64.0, None);
-        for _ in 0..3 {
-            let Some(levels) = (MIN_LEVELS..=64)
-                .rev()
-                .find(|&l| budget::element_failure(origin, norm, &bare(l, drop), &parameters) <= per_element)
-            else {
-                return fail(format!(
-                    "noise that leaves no table of {MIN_LEVELS} levels after dropping {drop} bits (weights of norm {:.0})",
-                    norm.sqrt()
-                ));
-            };
-            let slots = u64::from(levels) << drop;
-            let target = RoundingTarget {
-                map: &map,
-                samples: &values,
-                wanted: &wanted[k],
-                largest: &largest,
-                slots,
-                margin: options.margin,
-                prove: k == 0,
-            };
-            let rows = stage::rows(&target);
-            norm = rows.iter().map(IntegerRow::norm).fold(1.0, f64::max);
-            let fits = budget::element_failure(origin, norm, &bare(levels, drop), &parameters) <= per_element;
-            found = Some((levels, rows, fits));
-            if fits {
-                break;
-            }
-        }
-        let Some((levels, rows, true)) = found else {
-            return fail(format!("weights of norm {:.0}, too noisy for {drop} dropped bits", norm.sqrt()));
+        let target = RoundingTarget {
+            map: &map,
+            samples: &values,
+            wanted: &wanted[k],
+            largest: &largest,
+            slots: 0,
+            margin: options.margin,
+            prove: k == 0,
         };
+        let (levels, rows) = rows_of_stage(target, origin, drop, &parameters, per_element)?;
         let tables: Vec<stage::Table> = rows
             .iter()
             .enumerate()
@@ -187,10 +168,12 @@ pub(crate) fn lower(
         offset + r.scale * (r.low + half) as f64
     });
     let Some(first) = stages.first() else {
-        return Err(Error::Tfhe {
+        let layer = UnsupportedLayer {
             layer: map.layer,
-            found: "a network without activations, which needs no look-up".into(),
-        });
+            found: "the only linear map, without an activation".into(),
+            remedy: "nothing is looked up in such a network; compile for ckks",
+        };
+        return Err(Error::Unsupported { model: model.name().into(), layers: vec![layer] });
     };
     let signature = Signature {
         model: model.name().into(),
@@ -210,6 +193,32 @@ pub(crate) fn lower(
     Ok(Program::try_from(drop_dead_elements(ProgramLiteral { signature, stages, last, last_bias })?)?)
 }
 
+/// Rows with as many levels as noise allows, for a target whose slots are still open.
+fn rows_of_stage(
+    mut target: RoundingTarget<'_>,
+    origin: SumOrigin,
+    drop: u32,
+    parameters: &Parameters,
+    per_element: f64,
+) -> Result<(u32, Vec<IntegerRow>)> {
+    let fits =
+        |norm: f64, levels: u32| budget::element_failure(origin, norm, &bare(levels, drop), parameters) <= per_element;
+    // Levels are found for a norm and the norm for levels; the norm hardly matters here, so a few
+    // rounds do.
+    let mut norm = 64.0;
+    for _ in 0..3 {
+        let Some(levels) = (MIN_LEVELS..=64).rev().find(|&levels| fits(norm, levels)) else { break };
+        target.slots = u64::from(levels) << drop;
+        let rows = stage::rows(&target);
+        norm = rows.iter().map(IntegerRow::norm).fold(1.0, f64::max);
+        if fits(norm, levels) {
+            return Ok((levels, rows));
+        }
+    }
+    let layer = target.map.layer.clone();
+    Err(Error::TfheNoise { layer, norm: norm.sqrt(), dropped_bits: drop, levels: MIN_LEVELS })
+}
+
 fn entry(table: &stage::Table, level: i64) -> f64 {
     f64::from(table.entries[level as usize])
 }
@@ -223,7 +232,7 @@ fn outputs(
     parameters: &Parameters,
     per_element: f64,
 ) -> Result<(u32, Vec<IntegerRow>)> {
-    for bits in (6..=14).rev() {
+    for bits in (MIN_OUTPUT_BITS..=14).rev() {
         let target =
             RoundingTarget { map, samples: values, wanted, largest, slots: 1 << bits, margin: 1.0, prove: true };
         let rows = stage::rows(&target);
@@ -232,7 +241,7 @@ fn outputs(
             return Ok((bits, rows));
         }
     }
-    Err(Error::Tfhe { layer: map.layer.clone(), found: "noise that leaves outputs less than 6 bits".into() })
+    Err(Error::TfheOutputs { layer: map.layer.clone(), bits: MIN_OUTPUT_BITS })
 }
 
 fn matrix(rows: &[IntegerRow], columns: usize) -> Result<SparseMatrix> {

@@ -1,4 +1,5 @@
-//! The ladder of settings, from cheap to dear: each rung is lowered and judged on samples until one is good enough.
+//! The ladder of settings, from cheap to dear: each rung is lowered and judged on samples until one
+//! is good enough.
 
 use beaa_ir::Model;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, quantise_pixels};
@@ -47,11 +48,13 @@ pub struct Compiled {
     pub report: Report,
 }
 
-/// Lowers `model`, calibrated on `images` (8-bit pixels, [image][element], none of them test images). Takes the first rung of
-/// the ladder that meets the agreement, or the best; times are predicted with the rates of `machine`.
+/// Lowers `model`, calibrated on `images` (8-bit pixels, [image][element], none of them test
+/// images). Takes the first rung of the ladder that meets the agreement, or the best; times are
+/// predicted with the rates of `machine`.
 ///
 /// # Errors
-/// An [`Error`]: options out of range, too few images, a network that is no chain of layers, or noise that no rung carries.
+/// An [`Error`]: options out of range, too few images, a network that is no chain of layers, or
+/// noise that no rung carries.
 pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &[Vec<u8>]) -> Result<Compiled> {
     options.check()?;
     if images.len() < MIN_IMAGES {

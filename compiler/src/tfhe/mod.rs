@@ -1,5 +1,6 @@
-//! Programs for the `tfhe` backend: small integers and tables, one image at a time. A model is taken apart into a chain,
-//! calibrated on sample images, and lowered with settings from cheap to dear until enough of the samples keep their class.
+//! Programs for the `tfhe` backend: small integers and tables, one image at a time. A model is
+//! taken apart into a chain, calibrated on sample images, and lowered with settings from cheap to
+//! dear until enough of the samples keep their class.
 
 mod budget;
 mod chain;

@@ -8,7 +8,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// The share of samples, other than those calibrated on, that must keep the class that the model gives them.
+    /// The share of samples, other than those calibrated on, that must keep the class that the
+    /// model gives them.
     pub agreement: f64,
     /// Bits of a table's entries, 2 to 6; searched when absent.
     pub activation_bits: Option<u32>,

@@ -1,4 +1,5 @@
-//! What a look-up program costs and how well it agrees with its model, as numbers and as text, all worked out from the program.
+//! What a look-up program costs and how well it agrees with its model, as numbers and as text, all
+//! worked out from the program.
 
 use std::fmt::Write;
 
@@ -105,8 +106,8 @@ fn predict(program: &Program, pixels: &[u8]) -> (usize, usize) {
     (class(signature.logits(&found.outputs)), found.wrapped)
 }
 
-/// Works out the report; `judges` are 8-bit pixels of images that were not calibrated on, `classes` what the model says of
-/// them.
+/// Works out the report; `judges` are 8-bit pixels of images that were not calibrated on, `classes`
+/// what the model says of them.
 pub(super) fn report<'a>(
     model: &Model,
     program: &Program,

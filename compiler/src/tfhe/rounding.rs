@@ -1,5 +1,6 @@
-//! Weights to integers so that the sums change least on sample images: first a ridge regression on what the sums should be, then
-//! rounding weight by weight, each error made up for by the weights still to come (Frantar et al., "GPTQ", ICLR 2023).
+//! Weights to integers so that the sums change least on sample images: first a ridge regression on
+//! what the sums should be, then rounding weight by weight, each error made up for by the weights
+//! still to come (Frantar et al., "GPTQ", ICLR 2023).
 
 use super::dense::{SquareMatrix, dot};
 
@@ -20,7 +21,8 @@ pub(crate) struct Inputs {
     ridge: SquareMatrix,
 }
 
-/// Pull of the ridge regression towards the given weights, relative to the mean variance of an input.
+/// Pull of the ridge regression towards the given weights, relative to the mean variance of an
+/// input.
 const RIDGE: f64 = 0.05;
 /// Damping of the inverse covariance, likewise.
 const DAMPING: f64 = 0.01;
@@ -38,7 +40,8 @@ impl Inputs {
         }
     }
 
-    /// `weights` moved towards those that give `targets` best. `samples` are the group's inputs, `targets` one number each.
+    /// `weights` moved towards those that give `targets` best. `samples` are the group's inputs,
+    /// `targets` one number each.
     pub(crate) fn refit(&self, weights: &mut [f64], samples: &[Vec<f64>], targets: &[f64]) {
         let residual: Vec<f64> = samples.iter().zip(targets).map(|(s, t)| t - dot(s, weights)).collect();
         let mean = residual.iter().sum::<f64>() / residual.len().max(1) as f64;

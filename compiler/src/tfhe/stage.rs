@@ -1,5 +1,5 @@
-//! One linear map with its tables: rounded to integers whose sums fit the slots, measured on sample images, whose
-//! sums all stay within the slots.
+//! One linear map with its tables: rounded to integers whose sums fit the slots, measured on sample
+//! images, whose sums all stay within the slots.
 
 use super::chain::{Affine, Function};
 use super::dense::{SquareMatrix, dot};
@@ -122,7 +122,8 @@ pub(crate) struct Table {
     pub(crate) step: f64,
 }
 
-/// The function of element `j`, composed with what the row's levels mean and with rounding to `0..=steps`.
+/// The function of element `j`, composed with what the row's levels mean and with rounding to
+/// `0..=steps`.
 pub(crate) fn table(
     row: &IntegerRow,
     wanted: &[f64],
@@ -140,7 +141,7 @@ pub(crate) fn table(
     let mut outputs: Vec<f64> = row.sums.iter().map(|&s| value(level(s))).collect();
     outputs.sort_by(f64::total_cmp);
     // A few stragglers may saturate.
-    let at = |share: f64| outputs.get((share * (outputs.len().max(1) - 1) as f64) as usize).copied().unwrap_or(0.0);
+    let at = |share: f64| outputs[(share * (outputs.len() - 1) as f64) as usize];
     let (low, high) = (at(0.001), at(0.999));
     if high - low < 1e-9 {
         return Table { entries: vec![0; levels as usize], zero: low, step: 0.0 };

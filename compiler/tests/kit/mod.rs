@@ -1,5 +1,5 @@
-//! Models for tests: small fixed ones by layer, random ones, and deep ones of realistic shape. The crate's unit tests
-//! use it, too.
+//! Models for tests: small fixed ones by layer, random ones, and deep ones of realistic shape. The
+//! crate's unit tests use it, too.
 
 use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Polynomial, Pool2d};
 use rand::RngExt;
@@ -8,7 +8,7 @@ pub(crate) mod networks;
 mod random;
 
 #[allow(unused_imports, reason = "shared")]
-pub(crate) use random::{images, model, random_model, rng, tensor, with_ranges};
+pub(crate) use random::{batch, images, model, random_model, rng, tensor, with_ranges};
 
 /// Both vectors agree within `tolerance` of the larger of 1 and their magnitude.
 pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64, seed: u64) {
@@ -77,7 +77,8 @@ pub(crate) fn polynomial(name: &str, shape: &[usize], coefficients: impl Fn(usiz
     layer(name, LayerOp::Activation { function: Activation::Polynomial(Polynomial { a, b, c }), range: None })
 }
 
-/// The CryptoNets network of the source paper's field, with random weights and element-wise quadratics: 106,625 products.
+/// The CryptoNets network of the source paper's field, with random weights and element-wise
+/// quadratics: 106,625 products.
 pub(crate) fn cryptonets(seed: u64) -> Model {
     let mut rng = rng(seed);
     let mut uniform =

@@ -1,5 +1,6 @@
-//! Deep networks with random weights, reproducible by seed, for tests and measurements of memory: shaped like VGG-7 and
-//! ResNet-8 on 32 x 32 colour images. They are not trained and predict nothing.
+//! Deep networks with random weights, reproducible by seed, for tests and measurements of memory:
+//! shaped like VGG-7 and ResNet-8 on 32 x 32 colour images. They are not trained and predict
+//! nothing.
 
 use beaa_ir::{
     Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
@@ -10,7 +11,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::images;
 
-/// How many times smaller than the networks of the literature, in rows and columns; 1 for the real size.
+/// How many times smaller than the networks of the literature, in rows and columns; 1 for the real
+/// size.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     /// Rows and columns of an image; a multiple of 8.
@@ -19,7 +21,8 @@ pub(crate) struct Size {
     pub(crate) channels: usize,
 }
 
-/// Six convolutions in three stages, average pooling after each, one linear layer: 9.6 million products at full size.
+/// Six convolutions in three stages, average pooling after each, one linear layer: 9.6 million
+/// products at full size.
 pub(crate) fn vgg7(size: Size, seed: u64) -> Model {
     let mut net = Network::new(size, seed);
     for (stage, channels) in [size.channels, 2 * size.channels, 4 * size.channels].into_iter().enumerate() {
@@ -34,7 +37,8 @@ pub(crate) fn vgg7(size: Size, seed: u64) -> Model {
     net.finish("vgg7-random")
 }
 
-/// Seven convolutions of which two pairs are bridged, strides in place of pooling, one linear layer.
+/// Seven convolutions of which two pairs are bridged, strides in place of pooling, one linear
+/// layer.
 pub(crate) fn resnet8(size: Size, seed: u64) -> Model {
     let mut net = Network::new(size, seed);
     for (stage, channels) in [size.channels, 2 * size.channels, 4 * size.channels].into_iter().enumerate() {
@@ -86,7 +90,8 @@ impl Network {
         Tensor::new(shape.to_vec(), values).unwrap()
     }
 
-    /// A convolution whose results have variance 1 on a random image: values keep their size however deep the network.
+    /// A convolution whose results have variance 1 on a random image: values keep their size
+    /// however deep the network.
     pub(crate) fn convolution(&mut self, name: &str, out: usize, stride: usize) {
         let Shape::Map { channels, height, width } = self.shape else { return };
         let conv = Conv2d {

@@ -1,6 +1,7 @@
-//! Random models for tests, by seed: every layer of the model format in any order that makes sense, small enough that a
-//! thousand of them take a minute.
+//! Random models for tests, by seed: every layer of the model format in any order that makes sense,
+//! small enough that a thousand of them take a minute.
 
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{
     Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
     Shape, Tensor, evaluate_traced,
@@ -19,6 +20,11 @@ pub(crate) fn images(model: &Model, seed: u64, count: usize) -> Vec<Vec<f32>> {
     (0..count)
         .map(|_| model.input().normalise(&(0..n).map(|_| rng.random_range(0..=255_u8)).collect::<Vec<_>>()))
         .collect()
+}
+
+/// The images as the runtime takes them.
+pub(crate) fn batch(model: &Model, images: &[Vec<f32>]) -> ImageMajor<f32> {
+    ImageMajor::from_rows(model.input().shape.iter().product(), images).unwrap()
 }
 
 pub(crate) fn model(input: InputSpec, layers: Vec<Layer>) -> Model {
@@ -58,7 +64,8 @@ pub(crate) fn tensor(shape: &[usize], mut value: impl FnMut(usize) -> f64) -> Te
     Tensor::new(shape.to_vec(), (0..shape.iter().product()).map(|i| value(i) as f32).collect()).unwrap()
 }
 
-/// A small random network with ranges: any of the layers in any order that makes sense, at most three activations.
+/// A small random network with ranges: any of the layers in any order that makes sense, at most
+/// three activations.
 pub(crate) fn random_model(seed: u64) -> Model {
     let mut rng = rng(seed);
     let channels = rng.random_range(1..=3);
@@ -189,7 +196,8 @@ impl Builder {
         self.push(LayerOp::Linear(Linear { weight, bias }), Shape::Flat { features: out });
     }
 
-    /// Kernels, strides, paddings and dilations that may differ between rows and columns; whole, grouped and depthwise.
+    /// Kernels, strides, paddings and dilations that may differ between rows and columns; whole,
+    /// grouped and depthwise.
     fn convolution(&mut self) {
         let Shape::Map { channels, height, width } = self.shape else { return self.dense() };
         let groups = match self.rng.random_range(0..4) {

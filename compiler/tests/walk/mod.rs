@@ -1,8 +1,10 @@
-//! Walks a program step by step on either backend, keeping every value: at parameters that no command would accept.
+//! Walks a program step by step on either backend, keeping every value: at parameters that no
+//! command would accept.
 
 use beaa_ckks::{Batch, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
 use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor};
 use beaa_ir::ckks::{Program, StepOp, ValueId};
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::backend::{Backend, Sequence, arrange};
 use beaa_runtime::ckks::{CkksBackend, CkksValue};
 use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
@@ -10,11 +12,13 @@ use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 /// Every value of the program in clear.
 pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<PlaintextValue> {
     let backend = PlaintextBackend::new(&program.signature().parameters.moduli);
-    let first = backend.input(program.values()[0], images).unwrap();
+    let images = ImageMajor::from_rows(program.values()[0].len, images).unwrap();
+    let first = backend.input(program.values()[0], &images).unwrap();
     values(&backend, program, first)
 }
 
-/// Every value of the program encrypted, then decrypted: `[value][element][image]`. INSECURE, by seed.
+/// Every value of the program encrypted, then decrypted: `[value][element][image]`. INSECURE, by
+/// seed.
 pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Vec<Vec<Vec<f64>>> {
     let signature = program.signature();
     let set = &signature.parameters;
@@ -55,7 +59,7 @@ fn values<B: Backend>(backend: &B, program: &Program, first: B::Value) -> Vec<B:
         let next = match &step.op {
             StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. } => {
                 let steps = std::slice::from_ref(step);
-                let mut ids = step.op.inputs();
+                let mut ids: Vec<_> = step.op.inputs().collect();
                 ids.sort_unstable();
                 ids.dedup();
                 let inputs: Vec<(ValueId, &B::Value)> = ids.into_iter().map(|id| (id, &all[id])).collect();

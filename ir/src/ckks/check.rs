@@ -1,74 +1,33 @@
 //! Walks a program with shapes in place of ciphertexts: the single account of length, limbs, scale and components,
 //! used by the compiler to plan and by everybody to check. Must never accept a step that a backend could not run.
 
-use super::program::{LinearTerm, ProgramLiteral, Signature, Step, StepOp, ValueId};
+use super::program::{LinearTerm, Program, ProgramLiteral, Step, StepOp};
+use super::signature::check_signature;
+use super::value::{ValueId, ValueInfo, same_scale, valid_scale};
 use crate::{Error, Result};
 
-/// Scales may differ by this much, relatively, and still count as the same: far below any noise, far above rounding of `f64`.
-const SCALE_TOLERANCE: f64 = 1e-12;
+impl TryFrom<ProgramLiteral> for Program {
+    type Error = Error;
 
-/// What is known of a value without running anything.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ValueInfo {
-    /// Number of ciphertexts.
-    pub len: usize,
-    /// Limbs present: the first so many of the moduli.
-    pub limbs: usize,
-    /// What a value of 1.0 is encoded as.
-    pub scale: f64,
-    /// 2 or 3.
-    pub components: usize,
+    fn try_from(literal: ProgramLiteral) -> Result<Self> {
+        let signature = &literal.signature;
+        check_signature(signature)?;
+        let values = infer_values(signature.input_value(), &literal.steps, &signature.parameters.moduli)?;
+        check_output(&literal, &values)?;
+        Ok(Self::checked(literal, values))
+    }
 }
 
-/// Refuses a signature that contradicts itself.
-pub(crate) fn check_signature(signature: &Signature) -> Result<()> {
-    let moduli = &signature.parameters.moduli;
-    let start =
-        |found: String, expected: &str| Err(Error::malformed("checking a program's signature", found, expected));
-    if signature.input_limbs == 0 || signature.input_limbs > moduli.len() {
-        return start(format!("{} input limbs", signature.input_limbs), "between 1 and the number of moduli");
+/// Infers length, limbs, scale and components of every value: of the input, as given, and of every step's result.
+///
+/// # Errors
+/// Names the first step that does not fit the values before it.
+pub fn infer_values(input: ValueInfo, steps: &[Step], moduli: &[u64]) -> Result<Vec<ValueInfo>> {
+    let mut values = Vec::with_capacity(steps.len() + 1);
+    values.push(input);
+    for (i, step) in steps.iter().enumerate() {
+        values.push(apply(i, step, &values, moduli)?);
     }
-    if moduli.iter().any(|q| *q < 3) {
-        return start("a modulus below 3".into(), "primes");
-    }
-    if !valid_scale(signature.input_scale) {
-        return start(format!("input scale {}", signature.input_scale), "a finite number above 1");
-    }
-    let input = &signature.input;
-    let channels = input.shape[0];
-    if input.mean.len() != channels || input.std.len() != channels {
-        return start(
-            format!("{} means for {channels} channels", input.mean.len()),
-            "one mean and deviation per channel",
-        );
-    }
-    let mut elements = 1_usize;
-    for d in input.shape {
-        elements = elements.saturating_mul(d);
-    }
-    if elements == 0 || elements > 1 << 28 {
-        return start(format!("input shape {:?}", input.shape), "between 1 and 2^28 elements");
-    }
-    Ok(())
-}
-
-/// The description of every value, or the first step that does not fit.
-pub fn infer(program: &ProgramLiteral) -> Result<Vec<ValueInfo>> {
-    let signature = &program.signature;
-    check_signature(signature)?;
-    let moduli = &signature.parameters.moduli;
-    let first = ValueInfo {
-        len: signature.input.shape().len(),
-        limbs: signature.input_limbs,
-        scale: signature.input_scale,
-        components: 2,
-    };
-    let mut values = vec![first];
-    for (i, step) in program.steps.iter().enumerate() {
-        let next = apply(i, step, &values, moduli)?;
-        values.push(next);
-    }
-    check_output(program, &values)?;
     Ok(values)
 }
 
@@ -102,6 +61,10 @@ fn check_output(program: &ProgramLiteral, values: &[ValueInfo]) -> Result<()> {
             format!("a note on value {}", note.value),
             "an existing value",
         ));
+    }
+    // Files keep them on the first note.
+    if program.notes.is_empty() && !program.alternatives.is_empty() {
+        return Err(Error::malformed("checking a program", "alternatives without any note", "notes of the layers"));
     }
     Ok(())
 }
@@ -201,14 +164,6 @@ fn expect_components(v: ValueInfo, expected: usize, fail: &impl Fn(String, Strin
     }
 }
 
-fn same_scale(a: f64, b: f64) -> bool {
-    (a / b - 1.0).abs() <= SCALE_TOLERANCE
-}
-
-fn valid_scale(scale: f64) -> bool {
-    scale.is_finite() && scale >= 1.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,14 +186,20 @@ mod tests {
         };
         let weights = SparseMatrix::from_rows(1, vec![vec![(0, 1)]]).unwrap();
         let op = StepOp::Linear { terms: vec![LinearTerm { input: 0, weights }], weight_scale, bias: vec![0] };
-        ProgramLiteral { signature, steps: vec![Step { layer: "double".into(), op }], output: 1, notes: vec![] }
+        ProgramLiteral {
+            signature,
+            steps: vec![Step { layer: "double".into(), op }],
+            output: 1,
+            notes: vec![],
+            alternatives: vec![],
+        }
     }
 
     #[test]
     fn a_weight_scale_may_be_below_1_as_long_as_the_result_s_scale_is_not() {
-        assert_eq!(infer(&doubling(0.5)).unwrap()[1].scale, 512.0);
+        assert_eq!(Program::try_from(doubling(0.5)).unwrap().values()[1].scale, 512.0);
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1.0 / 2048.0] {
-            assert!(infer(&doubling(bad)).is_err(), "{bad}");
+            assert!(Program::try_from(doubling(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::program::{LayerNote, LinearTerm, Program, ProgramLiteral, Signature, Step, StepOp, ValueId};
-use crate::container::{self, Kind};
+use super::program::{Alternative, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
+use super::signature::{Signature, check_signature};
+use super::value::ValueId;
+use crate::container::{self, Kind, plain_json};
 use crate::{Error, Result, SparseMatrix};
 
 /// Writes `program` to `path`.
@@ -32,53 +34,137 @@ pub fn load_program(path: &Path) -> Result<Program> {
         signature: header.signature.clone(),
         steps,
         output: header.output,
-        notes: header.notes.clone(),
+        notes: header.notes.iter().map(NoteHeader::note).collect(),
+        alternatives: header.notes.iter().flat_map(|n| n.alternatives.clone()).collect(),
     })
 }
 
-/// A fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so that none is used with another.
+/// Works out the fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so that none is used with
+/// another.
 pub fn program_hash(program: &Program) -> String {
     let (header, payload) = encode(program);
     let mut hash = blake3::Hasher::new();
-    // Serialising plain data to memory cannot fail; an empty header would only make the fingerprint depend on less.
-    hash.update(&serde_json::to_vec(&header).unwrap_or_default());
+    hash.update(&plain_json(&header));
     hash.update(&payload);
     hash.finalize().to_hex().to_string()
 }
 
+/// What a client knows of a program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureFile {
+    /// Shapes, scales, parameters.
+    pub signature: Signature,
+    /// The program's fingerprint, which ciphertexts name.
+    pub program: String,
+    /// Predicted standard deviation of an output's error, where the compiler said.
+    pub output_error: Option<f64>,
+}
+
+impl From<&Program> for SignatureFile {
+    fn from(program: &Program) -> Self {
+        let note = program.notes().iter().find(|n| n.value == program.output());
+        Self {
+            signature: program.signature().clone(),
+            program: program_hash(program),
+            output_error: note.map(|n| n.error).filter(|e| e.is_finite() && *e > 0.0),
+        }
+    }
+}
+
+/// Writes the client's side of a program.
+pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
+    container::write(path, Kind::Signature, file, 0, |_| Ok(()))
+}
+
+/// Reads and checks the client's side of a program, from its own file or from the program's.
+pub fn load_signature(path: &Path) -> Result<SignatureFile> {
+    if container::kind(path)? == Some(Kind::Program) {
+        return Ok(SignatureFile::from(&load_program(path)?));
+    }
+    let file = container::open::<SignatureFile>(path, Kind::Signature)?.header;
+    check_signature(&file.signature)?;
+    Ok(file)
+}
+
+/// A program without the numbers of its weights, as JSON. Its bytes are part of the fingerprint.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProgramHeader {
     signature: Signature,
     steps: Vec<StepHeader>,
     output: ValueId,
-    notes: Vec<LayerNote>,
+    notes: Vec<NoteHeader>,
 }
 
+/// An operation with sizes in place of weights and biases.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StepHeader {
     layer: String,
-    op: OpHeader,
+    op: StepOp<MatrixSize, usize>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum OpHeader {
-    Linear { terms: Vec<TermHeader>, weight_scale: f64, outputs: usize },
-    ScaleUp { input: ValueId, factor: u64 },
-    Square { input: ValueId },
-    Relinearise { input: ValueId },
-    Rescale { input: ValueId },
-    DropLimbs { input: ValueId, limbs: usize },
+#[derive(Clone, Copy)]
+struct MatrixSize {
+    columns: usize,
+    entries: usize,
 }
 
+/// A term as it lies in the file, its size beside its input.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TermHeader {
     input: ValueId,
     columns: usize,
     entries: usize,
+}
+
+impl Serialize for LinearTerm<MatrixSize> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let MatrixSize { columns, entries } = self.weights;
+        TermHeader { input: self.input, columns, entries }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LinearTerm<MatrixSize> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let TermHeader { input, columns, entries } = TermHeader::deserialize(deserializer)?;
+        Ok(Self { input, weights: MatrixSize { columns, entries } })
+    }
+}
+
+/// A note as it lies in the file: the first one holds the program's alternatives.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoteHeader {
+    layer: String,
+    value: ValueId,
+    bound: f64,
+    error: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rounding: Option<f64>,
+    remark: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    alternatives: Vec<Alternative>,
+}
+
+impl NoteHeader {
+    fn new(note: &LayerNote, alternatives: Vec<Alternative>) -> Self {
+        let LayerNote { layer, value, bound, error, rounding, remark } = note.clone();
+        Self { layer, value, bound, error, rounding, remark, alternatives }
+    }
+
+    fn note(&self) -> LayerNote {
+        LayerNote {
+            layer: self.layer.clone(),
+            value: self.value,
+            bound: self.bound,
+            error: self.error,
+            rounding: self.rounding,
+            remark: self.remark.clone(),
+        }
+    }
 }
 
 fn encode(program: &Program) -> (ProgramHeader, Vec<u8>) {
@@ -88,56 +174,42 @@ fn encode(program: &Program) -> (ProgramHeader, Vec<u8>) {
         .iter()
         .map(|s| StepHeader { layer: s.layer.clone(), op: encode_op(&s.op, &mut payload) })
         .collect();
+    let alternatives = |i: usize| if i == 0 { program.alternatives().to_vec() } else { Vec::new() };
     let header = ProgramHeader {
         signature: program.signature().clone(),
         steps,
         output: program.output(),
-        notes: program.notes().to_vec(),
+        notes: program.notes().iter().enumerate().map(|(i, n)| NoteHeader::new(n, alternatives(i))).collect(),
     };
     (header, payload)
 }
 
-fn encode_op(op: &StepOp, payload: &mut Vec<u8>) -> OpHeader {
-    match op {
-        StepOp::Linear { terms, weight_scale, bias } => {
-            payload.extend(bias.iter().flat_map(|b| b.to_le_bytes()));
-            let terms = terms
-                .iter()
-                .map(|t| {
-                    let (row_starts, columns, weights) = t.weights.parts();
-                    payload.extend(row_starts.windows(2).flat_map(|w| ((w[1] - w[0]) as u64).to_le_bytes()));
-                    payload.extend(columns.iter().flat_map(|c| c.to_le_bytes()));
-                    payload.extend(weights.iter().flat_map(|w| w.to_le_bytes()));
-                    TermHeader { input: t.input, columns: t.weights.columns(), entries: t.weights.entries() }
-                })
-                .collect();
-            OpHeader::Linear { terms, weight_scale: *weight_scale, outputs: bias.len() }
-        }
-        StepOp::ScaleUp { input, factor } => OpHeader::ScaleUp { input: *input, factor: *factor },
-        StepOp::Square { input } => OpHeader::Square { input: *input },
-        StepOp::Relinearise { input } => OpHeader::Relinearise { input: *input },
-        StepOp::Rescale { input } => OpHeader::Rescale { input: *input },
-        StepOp::DropLimbs { input, limbs } => OpHeader::DropLimbs { input: *input, limbs: *limbs },
-    }
+/// Writes biases and weights to `payload`; their sizes stay.
+fn encode_op(op: &StepOp, payload: &mut Vec<u8>) -> StepOp<MatrixSize, usize> {
+    op.map(|terms, weight_scale, bias| {
+        payload.extend(bias.iter().flat_map(|b| b.to_le_bytes()));
+        let size = |t: &LinearTerm| {
+            let (row_starts, columns, weights) = t.weights.parts();
+            payload.extend(row_starts.windows(2).flat_map(|w| ((w[1] - w[0]) as u64).to_le_bytes()));
+            payload.extend(columns.iter().flat_map(|c| c.to_le_bytes()));
+            payload.extend(weights.iter().flat_map(|w| w.to_le_bytes()));
+            let size = MatrixSize { columns: t.weights.columns(), entries: t.weights.entries() };
+            LinearTerm { input: t.input, weights: size }
+        };
+        StepOp::Linear { terms: terms.iter().map(size).collect(), weight_scale, bias: bias.len() }
+    })
 }
 
 fn decode_step(step: &StepHeader, reader: &mut Reader<'_>) -> Result<Step> {
-    let op = match &step.op {
-        OpHeader::Linear { terms, weight_scale, outputs } => {
-            let bias = reader.array::<16>(*outputs)?.map(i128::from_le_bytes).collect();
-            let terms = terms.iter().map(|t| decode_term(t, *outputs, reader)).collect::<Result<Vec<_>>>()?;
-            StepOp::Linear { terms, weight_scale: *weight_scale, bias }
-        }
-        OpHeader::ScaleUp { input, factor } => StepOp::ScaleUp { input: *input, factor: *factor },
-        OpHeader::Square { input } => StepOp::Square { input: *input },
-        OpHeader::Relinearise { input } => StepOp::Relinearise { input: *input },
-        OpHeader::Rescale { input } => StepOp::Rescale { input: *input },
-        OpHeader::DropLimbs { input, limbs } => StepOp::DropLimbs { input: *input, limbs: *limbs },
-    };
+    let op = step.op.try_map(|terms, weight_scale, &outputs| {
+        let bias = reader.array::<16>(outputs)?.map(i128::from_le_bytes).collect();
+        let terms = terms.iter().map(|t| decode_term(t, outputs, reader)).collect::<Result<Vec<_>>>()?;
+        Ok(StepOp::Linear { terms, weight_scale, bias })
+    })?;
     Ok(Step { layer: step.layer.clone(), op })
 }
 
-fn decode_term(term: &TermHeader, outputs: usize, reader: &mut Reader<'_>) -> Result<LinearTerm> {
+fn decode_term(term: &LinearTerm<MatrixSize>, outputs: usize, reader: &mut Reader<'_>) -> Result<LinearTerm> {
     let mut row_starts = vec![0_usize];
     let mut total = 0_usize;
     for length in reader.array::<8>(outputs)?.map(u64::from_le_bytes) {
@@ -146,9 +218,12 @@ fn decode_term(term: &TermHeader, outputs: usize, reader: &mut Reader<'_>) -> Re
         })?;
         row_starts.push(total);
     }
-    let columns = reader.array::<4>(term.entries)?.map(u32::from_le_bytes).collect();
-    let weights = reader.array::<4>(term.entries)?.map(i32::from_le_bytes).collect();
-    Ok(LinearTerm { input: term.input, weights: SparseMatrix::new(term.columns, row_starts, columns, weights)? })
+    let columns = reader.array::<4>(term.weights.entries)?.map(u32::from_le_bytes).collect();
+    let weights = reader.array::<4>(term.weights.entries)?.map(i32::from_le_bytes).collect();
+    Ok(LinearTerm {
+        input: term.input,
+        weights: SparseMatrix::new(term.weights.columns, row_starts, columns, weights)?,
+    })
 }
 
 struct Reader<'a> {

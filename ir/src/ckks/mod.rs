@@ -7,13 +7,12 @@ mod program;
 mod schedule;
 mod signature;
 mod text;
+mod value;
 
-pub use check::{ValueInfo, infer};
-pub use file::{load_program, program_hash, save_program};
-pub use program::{
-    Alternative, AlternativeCost, LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step,
-    StepOp, ValueId,
-};
-pub use schedule::{MemoryModel, Part, ProgramShape, Schedule, StepKind, StepShape, schedule};
-pub use signature::{SignatureFile, load_signature, save_signature};
+pub use check::infer_values;
+pub use file::{SignatureFile, load_program, load_signature, program_hash, save_program, save_signature};
+pub use program::{Alternative, AlternativeCost, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
+pub use schedule::{MemoryModel, Part, ProgramShape, Schedule, StepShape, schedule};
+pub use signature::{ParameterSet, Signature};
 pub use text::dump;
+pub use value::{ValueId, ValueInfo};

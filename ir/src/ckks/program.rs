@@ -2,13 +2,13 @@
 //! signature from which a client encrypts without the model. Must never hold a program that does not check:
 //! [`ProgramLiteral`] is what is read or built, [`Program`] is what [`infer`](crate::infer) has walked through.
 
+use std::convert::Infallible;
+
 use serde::{Deserialize, Serialize};
 
-use super::check::{self, ValueInfo};
-use crate::{Error, InputSpec, Result, SparseMatrix};
-
-/// A value of the program: 0 is the encrypted input, `i + 1` the result of step `i`.
-pub type ValueId = usize;
+use super::signature::Signature;
+use super::value::{ValueId, ValueInfo};
+use crate::SparseMatrix;
 
 /// A program as read or built, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct ProgramLiteral {
     pub output: ValueId,
     /// What the compiler says of each layer.
     pub notes: Vec<LayerNote>,
+    /// Every choice that the compiler made, against what else could have been chosen.
+    pub alternatives: Vec<Alternative>,
 }
 
 /// A program whose every step has been checked. Immutable.
@@ -30,16 +32,12 @@ pub struct Program {
     values: Vec<ValueInfo>,
 }
 
-impl TryFrom<ProgramLiteral> for Program {
-    type Error = Error;
-
-    fn try_from(literal: ProgramLiteral) -> Result<Self> {
-        let values = check::infer(&literal)?;
-        Ok(Self { literal, values })
-    }
-}
-
 impl Program {
+    /// For the checker, which has found out the values.
+    pub(super) fn checked(literal: ProgramLiteral, values: Vec<ValueInfo>) -> Self {
+        Self { literal, values }
+    }
+
     /// What a client needs.
     pub fn signature(&self) -> &Signature {
         &self.literal.signature
@@ -65,50 +63,15 @@ impl Program {
         &self.literal.notes
     }
 
+    /// Every choice that the compiler made, against what else could have been chosen.
+    pub fn alternatives(&self) -> &[Alternative] {
+        &self.literal.alternatives
+    }
+
     /// The unchecked form.
     pub fn as_literal(&self) -> &ProgramLiteral {
         &self.literal
     }
-}
-
-/// All that a client needs to encrypt images and to understand the answer; holds nothing of the model's weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signature {
-    /// Name of the model.
-    pub model: String,
-    /// Image shape and normalisation. Ciphertext `i` of the input holds element `i` (channel, row, column order) of all images.
-    pub input: InputSpec,
-    /// Names of the outputs; may be empty.
-    pub classes: Vec<String>,
-    /// Number of outputs, one ciphertext each.
-    pub outputs: usize,
-    /// The scheme's parameters.
-    pub parameters: ParameterSet,
-    /// Limbs of a fresh ciphertext: the first so many of the moduli.
-    pub input_limbs: usize,
-    /// What a value of 1.0 is encoded as.
-    pub input_scale: f64,
-    /// Limbs of a result.
-    pub output_limbs: usize,
-    /// What an output of 1.0 is encoded as.
-    pub output_scale: f64,
-    /// 2, or 3 when the client decrypts with the square of the key as well.
-    pub output_components: usize,
-}
-
-/// Parameters of the conjugate-invariant scheme, as in a file. The scheme's own checked type refuses insecure ones.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ParameterSet {
-    /// Ring degree N = number of real slots = largest batch; a power of two.
-    pub degree: usize,
-    /// Primes of the ciphertext modulus; rescaling drops the last one present.
-    pub moduli: Vec<u64>,
-    /// Primes used only inside key switching; empty for gadget decomposition without a special modulus.
-    pub special: Vec<u64>,
-    /// Promised security in bits: 128, 192 or 256.
-    pub security: u32,
 }
 
 /// One operation, and the model layer it belongs to.
@@ -120,18 +83,25 @@ pub struct Step {
     pub op: StepOp,
 }
 
-/// An operation on vectors of ciphertexts.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StepOp {
+/// An operation on vectors of ciphertexts: the one list of the six that there are. Programs hold weights and biases (`W`
+/// and `B`); shapes and plans hold none, `StepOp<(), ()>`; files hold their sizes here and the numbers apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(bound(
+    serialize = "LinearTerm<W>: Serialize, B: Serialize",
+    deserialize = "LinearTerm<W>: Deserialize<'de>, B: Deserialize<'de>"
+))]
+pub enum StepOp<W = SparseMatrix, B = Vec<i128>> {
     /// `sum over terms of weights * input`, plus `bias`. All inputs have the same scale and limbs; the result has their
     /// scale times `weight_scale`. Bias integers are at the result's scale.
     Linear {
         /// What is summed; at least one.
-        terms: Vec<LinearTerm>,
+        terms: Vec<LinearTerm<W>>,
         /// What a weight of 1.0 is as an integer.
         weight_scale: f64,
         /// One per output.
-        bias: Vec<i128>,
+        #[serde(rename = "outputs")]
+        bias: B,
     },
     /// Multiplies by an exact integer, the scale with it: no value changes, only its encoding.
     ScaleUp {
@@ -166,14 +136,14 @@ pub enum StepOp {
 
 /// One product of a [`StepOp::Linear`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct LinearTerm {
+pub struct LinearTerm<W = SparseMatrix> {
     /// What is multiplied.
     pub input: ValueId,
     /// Outputs x inputs.
-    pub weights: SparseMatrix,
+    pub weights: W,
 }
 
-impl StepOp {
+impl<W, B> StepOp<W, B> {
     /// The name in text dumps and messages.
     pub fn name(&self) -> &'static str {
         match self {
@@ -186,22 +156,115 @@ impl StepOp {
         }
     }
 
-    /// The values it reads.
-    pub fn inputs(&self) -> Vec<ValueId> {
-        match self {
-            Self::Linear { terms, .. } => terms.iter().map(|t| t.input).collect(),
+    /// The values it reads, those of a linear map in the order of its terms.
+    pub fn inputs(&self) -> impl Iterator<Item = ValueId> {
+        let (terms, single): (&[LinearTerm<W>], _) = match self {
+            Self::Linear { terms, .. } => (terms, None),
             Self::ScaleUp { input, .. }
             | Self::Square { input }
             | Self::Relinearise { input }
             | Self::Rescale { input }
-            | Self::DropLimbs { input, .. } => vec![*input],
+            | Self::DropLimbs { input, .. } => (&[], Some(*input)),
+        };
+        terms.iter().map(|t| t.input).chain(single)
+    }
+
+    /// The value that one term of a linear map reads; any other operation has one value, which counts as term 0.
+    ///
+    /// # Panics
+    /// If there is no such term.
+    pub fn input(&self, term: usize) -> ValueId {
+        match self {
+            Self::Linear { terms, .. } => terms[term].input,
+            Self::ScaleUp { input, .. }
+            | Self::Square { input }
+            | Self::Relinearise { input }
+            | Self::Rescale { input }
+            | Self::DropLimbs { input, .. } => {
+                assert_eq!(term, 0, "terms of {}", self.name());
+                *input
+            }
+        }
+    }
+
+    /// Whether it works on each slot of each limb by itself, and so can be part of a fused sequence. Dropping limbs can
+    /// be so only before others, which then do not read these limbs.
+    pub fn is_pointwise(&self) -> bool {
+        !self.is_switching()
+    }
+
+    /// Whether it goes from values to coefficients and back, ciphertext by ciphertext.
+    pub fn is_switching(&self) -> bool {
+        matches!(self, Self::Relinearise { .. } | Self::Rescale { .. })
+    }
+
+    /// The same operation with other weights: a linear map becomes what `linear` makes of its terms, weight scale and
+    /// biases; the other operations hold no weights.
+    ///
+    /// # Errors
+    /// Those of `linear`.
+    pub fn try_map<W2, B2, E>(
+        &self,
+        linear: impl FnOnce(&[LinearTerm<W>], f64, &B) -> Result<StepOp<W2, B2>, E>,
+    ) -> Result<StepOp<W2, B2>, E> {
+        Ok(match self {
+            Self::Linear { terms, weight_scale, bias } => linear(terms, *weight_scale, bias)?,
+            Self::ScaleUp { input, factor } => StepOp::ScaleUp { input: *input, factor: *factor },
+            Self::Square { input } => StepOp::Square { input: *input },
+            Self::Relinearise { input } => StepOp::Relinearise { input: *input },
+            Self::Rescale { input } => StepOp::Rescale { input: *input },
+            Self::DropLimbs { input, limbs } => StepOp::DropLimbs { input: *input, limbs: *limbs },
+        })
+    }
+
+    /// The same operation with other weights, where nothing can go wrong; see [`Self::try_map`].
+    pub fn map<W2, B2>(&self, linear: impl FnOnce(&[LinearTerm<W>], f64, &B) -> StepOp<W2, B2>) -> StepOp<W2, B2> {
+        match self.try_map(|terms, weight_scale, bias| Ok::<_, Infallible>(linear(terms, weight_scale, bias))) {
+            Ok(op) => op,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same operation without weights and biases.
+    pub fn shape(&self) -> StepOp<(), ()> {
+        self.map(|terms, weight_scale, _| StepOp::Linear {
+            terms: terms.iter().map(|t| LinearTerm { input: t.input, weights: () }).collect(),
+            weight_scale,
+            bias: (),
+        })
+    }
+}
+
+impl StepOp {
+    /// Weights over all terms, which is the number of products; 0 for what is no linear map.
+    pub fn entries(&self) -> usize {
+        match self {
+            Self::Linear { terms, .. } => terms.iter().map(|t| t.weights.entries()).sum(),
+            _ => 0,
         }
     }
 }
 
+impl StepOp<(), ()> {
+    /// The same operation on other values: a linear map with one term for each of them, any other on the first.
+    pub fn reading(&self, inputs: &[ValueId]) -> Self {
+        let mut op = self.clone();
+        match &mut op {
+            Self::Linear { terms, .. } => {
+                *terms = inputs.iter().map(|&input| LinearTerm { input, weights: () }).collect();
+            }
+            Self::ScaleUp { input, .. }
+            | Self::Square { input }
+            | Self::Relinearise { input }
+            | Self::Rescale { input }
+            | Self::DropLimbs { input, .. } => *input = inputs[0],
+        }
+        op
+    }
+}
+
 /// What the compiler says of one layer of the model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerNote {
     /// Name of the model's layer.
     pub layer: String,
@@ -212,14 +275,11 @@ pub struct LayerNote {
     /// Predicted error of the encrypted value against the same program in exact arithmetic, real units: root mean square
     /// over elements and images.
     pub error: f64,
-    /// Likewise what rounding of weights adds, against the model; files of older compilers do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Predicted error against the model that rounding of weights adds, likewise; older compilers do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rounding: Option<f64>,
     /// How the choice for this layer was made, for `inspect`.
     pub remark: String,
-    /// On the note of the input: every choice that the compiler made, against what else could have been chosen.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alternatives: Vec<Alternative>,
 }
 
 /// A choice of the compiler, and what another in its place would have led to, all else being equal.

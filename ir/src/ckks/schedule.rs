@@ -2,8 +2,8 @@
 //! is allocated. The one account of it: the compiler chooses bands by it, the runtime runs by it. Must never change what a
 //! program computes.
 
-use super::check::ValueInfo;
-use super::program::{Program, StepOp, ValueId};
+use super::program::{Program, StepOp};
+use super::value::{ValueId, ValueInfo};
 
 /// Bytes of a residue.
 const WORD: u64 = 8;
@@ -58,49 +58,6 @@ impl Schedule {
     }
 }
 
-/// What kind of operation a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepKind {
-    /// Integer-matrix products.
-    Linear,
-    /// Squares.
-    Square,
-    /// Multiplication by an integer.
-    ScaleUp,
-    /// Three components to two.
-    Relinearise,
-    /// Drops a prime, dividing.
-    Rescale,
-    /// Drops limbs.
-    DropLimbs,
-}
-
-impl StepKind {
-    /// Whether it works on each slot of each limb alone, and so can be part of a fused sequence. Dropping limbs is so only
-    /// before others, which then leave these limbs alone.
-    pub fn is_pointwise(self) -> bool {
-        matches!(self, Self::Linear | Self::Square | Self::ScaleUp | Self::DropLimbs)
-    }
-
-    /// Whether it goes from values to coefficients and back, ciphertext by ciphertext.
-    pub fn switches(self) -> bool {
-        matches!(self, Self::Relinearise | Self::Rescale)
-    }
-}
-
-impl From<&StepOp> for StepKind {
-    fn from(op: &StepOp) -> Self {
-        match op {
-            StepOp::Linear { .. } => Self::Linear,
-            StepOp::ScaleUp { .. } => Self::ScaleUp,
-            StepOp::Square { .. } => Self::Square,
-            StepOp::Relinearise { .. } => Self::Relinearise,
-            StepOp::Rescale { .. } => Self::Rescale,
-            StepOp::DropLimbs { .. } => Self::DropLimbs,
-        }
-    }
-}
-
 /// A program without its numbers: all that scheduling looks at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProgramShape {
@@ -117,25 +74,17 @@ pub struct ProgramShape {
 }
 
 /// A step without its numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepShape {
-    /// What is done.
-    pub kind: StepKind,
-    /// The values read.
-    pub inputs: Vec<ValueId>,
-    /// Weights, over all terms.
+    /// What is done to which values.
+    pub op: StepOp<(), ()>,
+    /// Weights, over all terms of a linear map; otherwise 0.
     pub entries: usize,
 }
 
 impl From<&Program> for ProgramShape {
     fn from(program: &Program) -> Self {
-        let steps = program.steps().iter().map(|s| {
-            let entries = match &s.op {
-                StepOp::Linear { terms, .. } => terms.iter().map(|t| t.weights.entries()).sum(),
-                _ => 0,
-            };
-            StepShape { kind: (&s.op).into(), inputs: s.op.inputs(), entries }
-        });
+        let steps = program.steps().iter().map(|s| StepShape { op: s.op.shape(), entries: s.op.entries() });
         let parameters = &program.signature().parameters;
         Self {
             steps: steps.collect(),
@@ -147,8 +96,35 @@ impl From<&Program> for ProgramShape {
     }
 }
 
-/// The schedule; without `fuse` every step is a part of its own, so that each value can be looked at.
+impl ProgramShape {
+    /// Stops where the parts of a shape contradict each other, which a checked program's cannot.
+    fn assert_whole(&self) {
+        assert_eq!(self.values.len(), self.steps.len() + 1, "values, and steps and the input");
+        assert!(self.output < self.values.len(), "output {} of {} values", self.output, self.values.len());
+        for (i, step) in self.steps.iter().enumerate() {
+            assert!(step.op.inputs().all(|v| v <= i), "step {i} reads a later value");
+        }
+    }
+
+    /// Whether only pointwise steps read a value, and nobody after them.
+    fn read_pointwise_only(&self, value: ValueId) -> bool {
+        let reads = |s: &&StepShape| s.op.inputs().any(|v| v == value);
+        self.output != value && self.steps.iter().filter(reads).all(|s| s.op.is_pointwise())
+    }
+
+    /// Bytes of so many polynomials of one limb.
+    fn bytes(&self, limbs: usize) -> u64 {
+        (limbs * self.degree) as u64 * WORD
+    }
+}
+
+/// Arranges the steps in parts and works out the memory of each. Without `fuse` every step is a part by itself, so that
+/// each value is stored and can be looked at.
+///
+/// # Panics
+/// If the shape is none of a program: a step that reads a later value, or another number of values than of results.
 pub fn schedule(shape: &ProgramShape, memory: &MemoryModel, fuse: bool) -> Schedule {
+    shape.assert_whole();
     let last_use = last_uses(shape);
     let mut parts: Vec<Part> = Vec::new();
     let mut part_of = Vec::with_capacity(shape.steps.len());
@@ -159,10 +135,9 @@ pub fn schedule(shape: &ProgramShape, memory: &MemoryModel, fuse: bool) -> Sched
         parts.push(Part { first, last, frees: Vec::new(), live_bytes: 0, working_bytes: 0 });
         first = last + 1;
     }
-    for (value, &user) in last_use.iter().enumerate() {
-        if let Some(part) = part_of.get(user).and_then(|&p| parts.get_mut(p)) {
-            part.frees.push(value);
-        }
+    // The output is read after all parts; without any step, the input is the output.
+    for (value, &user) in last_use.iter().enumerate().filter(|(_, user)| **user < part_of.len()) {
+        parts[part_of[user]].frees.push(value);
     }
     account(shape, memory, parts)
 }
@@ -171,39 +146,31 @@ pub fn schedule(shape: &ProgramShape, memory: &MemoryModel, fuse: bool) -> Sched
 fn last_uses(shape: &ProgramShape) -> Vec<usize> {
     let mut last: Vec<usize> = (0..shape.values.len()).map(|v| v.saturating_sub(1)).collect();
     for (i, step) in shape.steps.iter().enumerate() {
-        for &v in &step.inputs {
-            if let Some(l) = last.get_mut(v) {
-                *l = i;
-            }
-        }
+        step.op.inputs().for_each(|v| last[v] = i);
     }
-    if let Some(l) = last.get_mut(shape.output) {
-        *l = usize::MAX;
-    }
+    last[shape.output] = usize::MAX;
     last
 }
 
-/// The furthest step up to which a fused part from `first` can reach: a relinearisation and rescalings in a row; or all
+/// The last step of the longest fused part that starts at `first`: a relinearisation and rescalings in a row; or all
 /// pointwise, on inputs that have the limbs of the last result, which alone is needed later.
 fn longest(shape: &ProgramShape, last_use: &[usize], first: usize) -> usize {
-    if shape.steps.get(first).is_some_and(|s| s.kind.switches()) {
-        let follows = |&i: &usize| {
-            shape.steps.get(i).is_some_and(|s| s.kind == StepKind::Rescale && s.inputs == [i])
-                && last_use.get(i) == Some(&i)
-        };
-        return (first + 1..shape.steps.len()).take_while(follows).last().unwrap_or(first);
+    let steps = &shape.steps;
+    if steps[first].op.is_switching() {
+        let follows = |&i: &usize| matches!(steps[i].op, StepOp::Rescale { input } if input == i) && last_use[i] == i;
+        return (first + 1..steps.len()).take_while(follows).last().unwrap_or(first);
     }
     let (mut best, mut needed_until, mut limbs) = (first, 0, usize::MAX);
-    for (i, step) in shape.steps.iter().enumerate().skip(first).take_while(|(_, s)| s.kind.is_pointwise()) {
-        let outside = step.inputs.iter().filter(|&&v| v <= first).filter_map(|&v| shape.values.get(v));
-        limbs = outside.map(|v| v.limbs).fold(limbs, usize::min);
-        let fits = shape.values.get(i + 1).is_some_and(|v| v.limbs <= limbs) && step.kind != StepKind::DropLimbs;
+    for (i, step) in steps.iter().enumerate().skip(first).take_while(|(_, s)| s.op.is_pointwise()) {
+        let outside = step.op.inputs().filter(|&v| v <= first);
+        limbs = outside.map(|v| shape.values[v].limbs).fold(limbs, usize::min);
+        let fits = shape.values[i + 1].limbs <= limbs && !matches!(step.op, StepOp::DropLimbs { .. });
         if needed_until <= i && fits {
             best = i;
         }
         // Whatever follows this step has its result inside.
-        needed_until = needed_until.max(last_use.get(i + 1).copied().unwrap_or(usize::MAX));
-        if needed_until >= shape.steps.len() {
+        needed_until = needed_until.max(last_use[i + 1]);
+        if needed_until >= steps.len() {
             break;
         }
     }
@@ -212,19 +179,16 @@ fn longest(shape: &ProgramShape, last_use: &[usize], first: usize) -> usize {
 
 /// Fills in the bytes.
 fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> Schedule {
-    let pointwise = |v: ValueId| {
-        shape.steps.iter().filter(|s| s.inputs.contains(&v)).all(|s| s.kind.is_pointwise()) && shape.output != v
-    };
-    let in_place = memory.input_in_place && pointwise(0);
-    let stored = |v: ValueId| match shape.values.get(v) {
-        Some(info) if v > 0 || !in_place => bytes(shape, info.len * info.limbs * info.components),
-        _ => 0,
+    let in_place = memory.input_in_place && shape.read_pointwise_only(0);
+    let stored = |v: ValueId| {
+        let info = shape.values[v];
+        if v == 0 && in_place { 0 } else { shape.bytes(info.len * info.limbs * info.components) }
     };
     let key = shape.key_primes.saturating_sub(1).max(1) * shape.key_primes * 2;
-    let uses_key = shape.steps.iter().any(|s| s.kind == StepKind::Relinearise);
+    let uses_key = shape.steps.iter().any(|s| matches!(s.op, StepOp::Relinearise { .. }));
     let entries: usize = shape.steps.iter().map(|s| s.entries).sum();
     let each = WEIGHT.0 + if memory.arranged_weights_kept { WEIGHT.1 } else { 0 };
-    let fixed_bytes = entries as u64 * each + if uses_key { bytes(shape, key) } else { 0 };
+    let fixed_bytes = entries as u64 * each + if uses_key { shape.bytes(key) } else { 0 };
     let mut live = stored(0);
     let mut peak = live;
     for part in &mut parts {
@@ -234,36 +198,30 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
         peak = peak.max(live + part.working_bytes);
         // Values inside a fused part were never stored.
         let kept = |v: &&ValueId| **v <= part.first || **v == part.last + 1;
-        live = live.saturating_sub(part.frees.iter().filter(kept).map(|&v| stored(v)).sum::<u64>());
+        live -= part.frees.iter().filter(kept).map(|&v| stored(v)).sum::<u64>();
     }
     Schedule { parts, fixed_bytes, peak_bytes: fixed_bytes + peak }
 }
 
-/// Bytes of so many polynomials of one limb.
-fn bytes(shape: &ProgramShape, limbs: usize) -> u64 {
-    (limbs * shape.degree) as u64 * WORD
-}
-
+/// Bytes that running a part takes beside the stored values.
 fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bool) -> u64 {
-    let (Some(step), Some(result)) = (shape.steps.get(part.last), shape.values.get(part.last + 1)) else {
-        return 0;
-    };
-    let whole = |limbs: usize| memory.chunk.min(result.len) * result.components * limbs;
-    match step.kind {
+    let steps = &shape.steps[part.first..=part.last];
+    let result = shape.values[part.last + 1];
+    match steps[steps.len() - 1].op {
         // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are whole polynomials.
-        StepKind::Relinearise | StepKind::Rescale => {
-            let from = shape.steps.get(part.first).and_then(|s| s.inputs.first());
-            let from = from.and_then(|&v| shape.values.get(v)).unwrap_or(result);
+        StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
+            let from = steps[0].op.inputs().next().map_or(result, |v| shape.values[v]);
             let special = 1;
-            let room = from.components * from.limbs + 2 + 2 * (from.limbs + special);
-            bytes(shape, whole(result.limbs) + memory.threads * room)
+            let per_thread = from.components * from.limbs + 2 + 2 * (from.limbs + special);
+            let whole = memory.chunk.min(result.len) * result.components * result.limbs;
+            shape.bytes(whole + memory.threads * per_thread)
         }
-        StepKind::DropLimbs => 0,
-        StepKind::Linear | StepKind::Square | StepKind::ScaleUp => {
-            let steps = shape.steps.get(part.first..=part.last).unwrap_or_default();
-            let results = shape.values.get(part.first + 1..=part.last).unwrap_or_default();
-            let inner = results.iter().zip(steps).filter(|(_, s)| s.kind != StepKind::DropLimbs).map(|(v, _)| v);
-            let reads_input = in_place && steps.iter().any(|s| s.inputs.contains(&0));
+        StepOp::DropLimbs { .. } => 0,
+        StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. } => {
+            let results = &shape.values[part.first + 1..=part.last];
+            let copies = |s: &StepShape| !matches!(s.op, StepOp::DropLimbs { .. });
+            let inner = results.iter().zip(steps).filter(|(_, s)| copies(s)).map(|(v, _)| v);
+            let reads_input = in_place && steps.iter().any(|s| s.op.inputs().any(|v| v == 0));
             let input = shape.values.first().filter(|_| reads_input);
             let tile: usize = inner.chain(input).map(|v| v.len * v.components).sum();
             let scratch = (memory.threads * tile * memory.tile) as u64 * WORD;

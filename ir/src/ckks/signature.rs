@@ -1,49 +1,85 @@
-//! The client's side of a program: all that encrypting images and reading answers takes, in a file of its own, so that a
-//! client needs no model. Must never hold a weight.
-
-use std::path::Path;
+//! What a client needs of a program to encrypt images and to understand the answer, without any weight.
 
 use serde::{Deserialize, Serialize};
 
-use super::check::check_signature;
-use super::{Program, Signature, load_program, program_hash};
-use crate::Result;
-use crate::container::{self, Kind};
+use super::value::{ValueInfo, valid_scale};
+use crate::{Error, InputSpec, Result};
 
-/// What a client knows of a program.
+/// All that a client needs to encrypt images and to understand the answer; holds nothing of the model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SignatureFile {
-    /// Shapes, scales, parameters.
-    pub signature: Signature,
-    /// The program's fingerprint, which ciphertexts name.
-    pub program: String,
-    /// Predicted standard deviation of an output's error, where the compiler said.
-    pub output_error: Option<f64>,
+pub struct Signature {
+    /// Name of the model.
+    pub model: String,
+    /// Image shape and normalisation. Ciphertext `i` of the input holds element `i` (channel, row, column order) of all images.
+    pub input: InputSpec,
+    /// Names of the outputs; may be empty.
+    pub classes: Vec<String>,
+    /// Number of outputs, one ciphertext each.
+    pub outputs: usize,
+    /// The scheme's parameters.
+    pub parameters: ParameterSet,
+    /// Limbs of a fresh ciphertext: the first so many of the moduli.
+    pub input_limbs: usize,
+    /// What a value of 1.0 is encoded as.
+    pub input_scale: f64,
+    /// Limbs of a result.
+    pub output_limbs: usize,
+    /// What an output of 1.0 is encoded as.
+    pub output_scale: f64,
+    /// 2, or 3 when the client decrypts with the square of the key as well.
+    pub output_components: usize,
 }
 
-impl From<&Program> for SignatureFile {
-    fn from(program: &Program) -> Self {
-        let note = program.notes().iter().find(|n| n.value == program.output());
-        Self {
-            signature: program.signature().clone(),
-            program: program_hash(program),
-            output_error: note.map(|n| n.error).filter(|e| e.is_finite() && *e > 0.0),
-        }
+/// Parameters of the conjugate-invariant scheme, as in a file. The scheme's own checked type refuses insecure ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterSet {
+    /// Ring degree N = number of real slots = largest batch; a power of two.
+    pub degree: usize,
+    /// Primes of the ciphertext modulus; rescaling drops the last one present.
+    pub moduli: Vec<u64>,
+    /// Primes used only inside key switching; empty for gadget decomposition without a special modulus.
+    pub special: Vec<u64>,
+    /// Promised security in bits: 128, 192 or 256.
+    pub security: u32,
+}
+
+impl Signature {
+    /// The encrypted input as a value of the program.
+    pub fn input_value(&self) -> ValueInfo {
+        ValueInfo { len: self.input.shape().len(), limbs: self.input_limbs, scale: self.input_scale, components: 2 }
     }
 }
 
-/// Writes the client's side of a program.
-pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
-    container::write(path, Kind::Signature, file, 0, |_| Ok(()))
-}
-
-/// Reads and checks the client's side of a program, from its own file or from the program's.
-pub fn load_signature(path: &Path) -> Result<SignatureFile> {
-    if container::kind(path)? == Some(Kind::Program) {
-        return Ok(SignatureFile::from(&load_program(path)?));
+/// Refuses a signature that contradicts itself.
+pub(super) fn check_signature(signature: &Signature) -> Result<()> {
+    let moduli = &signature.parameters.moduli;
+    let start =
+        |found: String, expected: &str| Err(Error::malformed("checking a program's signature", found, expected));
+    if signature.input_limbs == 0 || signature.input_limbs > moduli.len() {
+        return start(format!("{} input limbs", signature.input_limbs), "between 1 and the number of moduli");
     }
-    let file = container::open::<SignatureFile>(path, Kind::Signature)?.header;
-    check_signature(&file.signature)?;
-    Ok(file)
+    if moduli.iter().any(|q| *q < 3) {
+        return start("a modulus below 3".into(), "primes");
+    }
+    if !valid_scale(signature.input_scale) {
+        return start(format!("input scale {}", signature.input_scale), "a finite number above 1");
+    }
+    let input = &signature.input;
+    let channels = input.shape[0];
+    if input.mean.len() != channels || input.std.len() != channels {
+        return start(
+            format!("{} means for {channels} channels", input.mean.len()),
+            "one mean and deviation per channel",
+        );
+    }
+    let mut elements = 1_usize;
+    for d in input.shape {
+        elements = elements.saturating_mul(d);
+    }
+    if elements == 0 || elements > 1 << 28 {
+        return start(format!("input shape {:?}", input.shape), "between 1 and 2^28 elements");
+    }
+    Ok(())
 }

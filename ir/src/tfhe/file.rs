@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::check_signature;
 use super::{Program, ProgramLiteral, Signature, SignatureFile, Stage};
-use crate::container::{self, Kind};
+use crate::container::{self, Kind, plain_json};
 use crate::{Error, Result, SparseMatrix};
 
 #[derive(Serialize, Deserialize)]
@@ -70,8 +70,7 @@ pub fn load_program(path: &Path) -> Result<Program> {
 pub fn program_hash(program: &Program) -> String {
     let (header, payload) = encode(program);
     let mut hash = blake3::Hasher::new();
-    // Serialising plain data to memory cannot fail; an empty header would only make the fingerprint depend on less.
-    hash.update(&serde_json::to_vec(&header).unwrap_or_default());
+    hash.update(&plain_json(&header));
     hash.update(&payload);
     hash.finalize().to_hex().to_string()
 }

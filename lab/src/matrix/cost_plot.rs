@@ -1,5 +1,4 @@
-//! Accuracy against the cost of encryption, one numbered mark for each cell of a matrix. Must never show a cell that was not
-//! run encrypted.
+//! Accuracy against the cost of encryption, one numbered mark for each cell of a matrix.
 
 use anyhow::Result;
 use plotters::prelude::*;

@@ -1,8 +1,8 @@
-//! A program on encrypted test images, all in memory: what it costs and whether it says the same. Must never write a key.
+//! A program on encrypted test images, all in memory: what it costs and whether it says the same.
 
 use anyhow::Result;
 use beaa_datasets::Images;
-use beaa_ir::ckks::{Program, program_hash};
+use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,8 @@ pub struct EncryptedFigures {
     pub security_bits: u32,
 }
 
-/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in clear.
+/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in
+/// clear.
 pub(super) fn measure(
     program: &Program,
     images: &Images,
@@ -52,13 +53,13 @@ pub(super) fn measure(
     let images = images.take(parameters.degree);
     let inputs = normalise(&images, &signature.input)?;
     let work = reporter.progress();
-    let hash = program_hash(program);
+    let file = SignatureFile::from(program);
     let KeyPair { client, server } = ckks::keygen(parameters, None)?;
-    let input = ckks::encrypt(signature, &hash, &client, &inputs, None, &*work)?;
+    let input = ckks::encrypt(&file, &client, &inputs, None, &*work)?;
     reporter.check_interrupted("encrypting")?;
     let (output, run) = ckks::run(program, &server, &input, &*work)?;
     reporter.check_interrupted("the encrypted run")?;
-    let logits = ckks::decrypt(signature, &hash, &client, &output, None)?;
+    let logits: Vec<Vec<f64>> = ckks::decrypt(&file, &client, &output, None)?.rows().map(<[f64]>::to_vec).collect();
     let predicted = predictions(&logits);
     let student = student.get(..images.len()).unwrap_or(student);
     let in_clear = predictions(student);

@@ -1,5 +1,5 @@
-//! Experiments as matrices: a base experiment, axes of named variations, one row of results for each combination. Must never
-//! print a figure that no run measured.
+//! Experiments as matrices: a base experiment, axes of named variations, one row of results for
+//! each combination.
 
 mod cost_plot;
 mod encrypted_run;

@@ -1,5 +1,5 @@
-//! The cells of a matrix as standalone SVG: accuracy by activation, what distillation adds, accuracy against cost. Must never
-//! refer to anything outside the file.
+//! The cells of a matrix as standalone SVG: accuracy by activation, what distillation adds,
+//! accuracy against cost.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -16,7 +16,10 @@ struct Line {
     marks: Vec<(usize, Spread)>,
 }
 
-/// `(file name, SVG)` of every plot that the summary allows.
+/// Draws every plot that the summary allows: `(file name, SVG)`.
+///
+/// # Errors
+/// If a plot cannot be drawn.
 pub fn plots(s: &Summary) -> Result<Vec<(&'static str, String)>> {
     let mut all = Vec::new();
     let lines: Vec<Line> = s.cells.iter().map(accuracy).filter(|l| !l.marks.is_empty()).collect();

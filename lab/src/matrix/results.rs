@@ -1,4 +1,4 @@
-//! The rows of a matrix on disk: one line of JSON for each finished run. Must never lose a row that was written before.
+//! The rows of a matrix on disk: one line of JSON for each finished run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,8 @@ pub struct ResultRow {
     pub version: String,
     /// Accuracy of the ReLU network on the test images in clear, 0..1.
     pub teacher: Option<f64>,
-    /// Training the student, initialisation and measuring included; the teacher's time is not in it.
+    /// Training the student, initialisation and measuring included; the teacher's time is not in
+    /// it.
     pub seconds: f64,
 }
 
@@ -83,7 +84,10 @@ impl Results {
         folder.join("results.jsonl")
     }
 
-    /// Reads the rows that are there; lines that are none are left out, and said.
+    /// Reads the rows of an output folder. Lines that are no rows are left out, with a warning.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read.
     pub fn open(folder: &Path, reporter: &dyn Reporter) -> Result<Self> {
         let path = Self::path(folder);
         let text = match std::fs::read_to_string(&path) {
@@ -111,7 +115,11 @@ impl Results {
         &self.rows
     }
 
-    /// Adds a row. The file is complete before and after: it is written anew under another name and renamed.
+    /// Adds a row, instead of an earlier one of the same run. The file is written anew under
+    /// another name and renamed.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn add(&mut self, row: ResultRow) -> Result<()> {
         self.rows.retain(|r| r.key != row.key);
         self.rows.push(row);

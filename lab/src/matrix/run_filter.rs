@@ -1,4 +1,4 @@
-//! `--only`: which runs of a matrix. Must never match silently nothing.
+//! `--only`: which runs of a matrix.
 
 use std::str::FromStr;
 
@@ -30,7 +30,10 @@ impl RunFilter {
         self.0.iter().all(|(axis, names)| run.labels.iter().any(|(a, v)| a == axis && names.contains(v)))
     }
 
-    /// The runs of `matrix` that meet one of `filters`, all without filters; an error if a word is unknown or none is left.
+    /// Selects the runs of `matrix` that meet one of `filters`; all without filters.
+    ///
+    /// # Errors
+    /// If a filter names an axis or a variation that is not there, or no run is left.
     pub fn select<'a>(filters: &[Self], matrix: &'a Matrix) -> Result<Vec<&'a PlannedRun>> {
         for (axis, names) in filters.iter().flat_map(|f| &f.0) {
             let known = matrix.axes.iter().find(|a| a.name == *axis).ok_or_else(|| {

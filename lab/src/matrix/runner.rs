@@ -1,5 +1,4 @@
-//! One run of a matrix: the shared teacher, the student, the program, the encrypted test images. Must never train a teacher
-//! twice that is in the output folder, nor use one of another configuration.
+//! One run of a matrix: the shared teacher, the student, the program, the encrypted test images.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,8 +31,11 @@ impl<'a> Runner<'a> {
         Self { folder: folder.to_owned(), roots, reporter, open: None }
     }
 
-    /// Does the run and gives its row; divergence and networks that do not compile are results, all else is an error.
-    /// After Ctrl-C the error has exit code 130, and the next call goes on where this one stopped.
+    /// Does the run and returns its row. Divergence and networks that do not compile are results.
+    /// The next call goes on where an interrupted one stopped.
+    ///
+    /// # Errors
+    /// If the data set cannot be read, a file cannot be written, or the user stopped the work.
     pub fn run(&mut self, planned: &PlannedRun) -> Result<ResultRow> {
         let spec = &planned.experiment.train.literal().data.source;
         let dataset = match self.open.take() {

@@ -1,4 +1,4 @@
-//! The file of a matrix, and the runs that it stands for. Must never plan a run whose configuration is not checked.
+//! The file of a matrix, and the runs that it stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,7 +25,8 @@ struct MatrixLiteral {
     name: String,
     base: Value,
     axes: Vec<AxisLiteral>,
-    /// Axes from the slowest to the fastest; those that are not named come last, in the order of the file.
+    /// Axes from the slowest to the fastest; those that are not named come last, in the order of
+    /// the file.
     #[serde(default)]
     order: Vec<String>,
     #[serde(default)]
@@ -110,7 +111,10 @@ impl PlannedRun {
 }
 
 impl Matrix {
-    /// Reads a file.
+    /// Reads the file of a matrix; `device` overrides that of its experiments.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or one of its runs is wrong.
     pub fn read(path: &Path, device: Option<DeviceKind>) -> Result<Self> {
         let doing = || format!("reading matrix {}", path.display());
         let text = std::fs::read_to_string(path)
@@ -119,7 +123,10 @@ impl Matrix {
         Self::parse(&text, device).with_context(doing)
     }
 
-    /// The same from text.
+    /// Reads a matrix from JSON text.
+    ///
+    /// # Errors
+    /// If the text is no matrix, or one of its runs is wrong.
     pub fn parse(text: &str, device: Option<DeviceKind>) -> Result<Self> {
         let literal: MatrixLiteral =
             serde_json::from_str(text).map_err(|e| wrong(format!("{e}; see docs/experiments.md for the fields")))?;
@@ -198,7 +205,8 @@ fn plan(base: &str, axes: &[Axis], chosen: &[&AxisVariation], device: Option<Dev
     Ok(PlannedRun { labels, experiment, key, teacher: hash(&all) })
 }
 
-/// The experiment that trains the teacher of `planned` alone: the student's part does not count and is the default.
+/// The experiment that trains the teacher of `planned` alone: the student's part does not count and
+/// is the default.
 pub(super) fn teacher_experiment(planned: &PlannedRun) -> Result<Experiment> {
     let literal = planned.experiment.train.literal().clone();
     let name = format!("teacher-{}", planned.teacher);
@@ -244,7 +252,8 @@ mod tests {
 
     const TEXT: &str = r#"{"name": "m", "base": {"teacher": {"epochs": 1}},
         "axes": [{"name": "activation", "path": "student.activation", "values": ["element", "square"]},
-                 {"name": "distillation", "variations": [{"name": "on"}, {"name": "off", "set": {"student.lambda": 0}}]},
+                 {"name": "distillation",
+                  "variations": [{"name": "on"}, {"name": "off", "set": {"student.lambda": 0}}]},
                  {"name": "seed", "path": "seed", "values": [1, 2]}],
         "order": ["seed"], "compare": [{"axis": "distillation", "of": "on", "against": "off"}]}"#;
 

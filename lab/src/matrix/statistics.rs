@@ -1,4 +1,4 @@
-//! Mean and spread over repetitions. Must never make up a spread of a single value.
+//! Mean and spread over repetitions.
 
 use beaa_ir::stats::{mean, sample_variance};
 use serde::Serialize;

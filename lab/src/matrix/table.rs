@@ -1,5 +1,4 @@
-//! The table of a matrix: mean and spread of each cell, and differences paired by seed. Must never average over runs that
-//! differ in anything but the seed.
+//! The table of a matrix: mean and spread of each cell, and differences paired by seed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -195,9 +194,12 @@ fn words(labels: &[(String, String)]) -> String {
 /// The summary for people.
 pub fn markdown(s: &Summary) -> String {
     let mut text = format!(
-        "## {}\n\n{} of {} runs. Test images; mean ± sample standard deviation over the seeds. Points: student minus teacher, paired by \
-         seed, mean (least to most). EncryptedFigures − clear: points between the decrypted results and the student in clear on the same \
-         images, those that were encrypted. Time: wall-clock of the encrypted run divided by all slots of the batch.\n\n",
+        "## {}\n\n{} of {} runs. Test images; mean ± sample standard deviation over the seeds. Points: student \
+         minus teacher, paired by \
+         seed, mean (least to most). Encrypted − clear: points between the decrypted results and the student \
+         in clear on the same \
+         images, those that were encrypted. Time: wall-clock of the encrypted run divided by all slots of the \
+         batch.\n\n",
         s.name, s.finished, s.planned
     );
     let axes: Vec<&str> = s.cells.first().map_or_else(Vec::new, |c| c.labels.iter().map(|l| l.0.as_str()).collect());
@@ -282,12 +284,14 @@ pub(super) mod tests {
     use super::*;
 
     const TEXT: &str = r#"{"name": "m", "base": {}, "compare": [
-            {"axis": "activation", "of": "element", "against": "channel"}, {"axis": "distillation", "of": "on", "against": "off"}],
+            {"axis": "activation", "of": "element", "against": "channel"},
+            {"axis": "distillation", "of": "on", "against": "off"}],
         "axes": [{"name": "seed", "path": "seed", "values": [1, 2]},
             {"name": "activation", "path": "student.activation", "values": ["channel", "element"]},
             {"name": "distillation", "variations": [{"name": "on"}, {"name": "off", "set": {"student.lambda": 0}}]}]}"#;
 
-    /// Accuracy by seed, activation and distillation: 0.80 + 0.01 seed + 0.02 for element + 0.04 for distillation; one diverged.
+    /// Accuracy by seed, activation and distillation: 0.80 + 0.01 seed + 0.02 for element + 0.04
+    /// for distillation; one diverged.
     pub(in super::super) fn example() -> (Matrix, Vec<ResultRow>) {
         let matrix = Matrix::parse(TEXT, None).unwrap();
         let row = |run: &super::super::spec::PlannedRun| {
@@ -298,7 +302,8 @@ pub(super) mod tests {
             let encrypted = EncryptedFigures {
                 images: 100,
                 accuracy: student - 0.01,
-                // On the images that were encrypted, which are not all on which the student was measured.
+                // On the images that were encrypted, which are not all on which the student was
+                // measured.
                 clear: student + 0.02 + 0.01 * is("seed", "2"),
                 agreeing: 99,
                 largest_error: None,
@@ -361,7 +366,8 @@ pub(super) mod tests {
         let (matrix, rows) = example();
         let text = markdown(&summarise(&matrix, &rows.iter().collect::<Vec<_>>()));
         assert!(text.contains("8 of 8 runs"), "{text}");
-        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | -3.50 (-4.00 to -3.00) | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3 | – |";
+        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | -3.50 (-4.00 to -3.00) \
+             | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3 | – |";
         assert!(text.contains(cell), "{text}");
         assert!(text.contains("| encrypted | encrypted − clear | points |"), "{text}");
         assert!(text.contains("| 1 diverged |"), "{text}");

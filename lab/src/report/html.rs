@@ -1,4 +1,5 @@
-//! The report as one HTML page that needs nothing else. Must never load anything from outside, nor hold what is not escaped.
+//! The report as one HTML page. It loads nothing from outside (`the_style_sheet_loads_nothing`),
+//! and text from outside is escaped (`nothing_from_outside_gets_through_unescaped`).
 
 use std::fmt::Write;
 
@@ -28,7 +29,10 @@ pub struct Content<'a> {
     pub run: &'a RunReport,
 }
 
-/// The whole page.
+/// Writes the whole page.
+///
+/// # Errors
+/// If a plot cannot be drawn.
 pub fn html(content: &Content<'_>) -> Result<String> {
     let mut page = String::new();
     let title = format!("beaa: {} on encrypted images", content.summary.experiment);
@@ -67,8 +71,10 @@ fn opening(s: &Summary) -> String {
         .collect();
     format!(
         "<h1>{} test images, classified without seeing them</h1>\n\
-         <p class=\"lead\">A network was trained on {} images of {} ({}), its ReLUs were replaced by learnt quadratics, and it was \
-         compiled into additions and multiplications of ciphertexts. The images were encrypted, classified by a program that \
+         <p class=\"lead\">A network was trained on {} images of {} ({}), its ReLUs were replaced by learnt \
+         quadratics, and it was \
+         compiled into additions and multiplications of ciphertexts. The images were encrypted, classified by a \
+         program that \
          holds no key, and the answers decrypted.</p>\n<div class=\"heads\">{heads}</div>\n",
         s.data.encrypted,
         s.data.train,
@@ -96,7 +102,8 @@ fn summary(s: &Summary) -> String {
 
 fn training(epochs: &[EpochMetrics]) -> Result<String> {
     Ok(format!(
-        "<h2>Training</h2>\n<figure>{}<div class=\"pair\"><div><h3>Accuracy</h3>{}</div><div><h3>Loss</h3>{}</div></div>\n\
+        "<h2>Training</h2>\n<figure>{}<div \
+         class=\"pair\"><div><h3>Accuracy</h3>{}</div><div><h3>Loss</h3>{}</div></div>\n\
          <figcaption>The teacher has ReLU activations. The student starts from the teacher's weights, with a quadratic \
          fitted to what each ReLU saw, and learns to answer as the teacher does. Training images are changed at random \
          and measured while the network still learns, so the dashed lines are not directly comparable with the \
@@ -136,8 +143,10 @@ fn polynomials(samples: &[PolynomialSample], activation: &str) -> Result<String>
     }
     Ok(format!(
         "<h2>Learnt activations</h2>\n<figure>{}<div class=\"small\">{plots}</div>\n\
-         <figcaption>Ciphertexts can only be added and multiplied, so ReLU is replaced by a quadratic: {shared}. Each plot spans the values that the teacher's ReLU met at \
-         that element; the grey histogram says how often. The quadratic need only be good where the histogram is tall, and \
+         <figcaption>Ciphertexts can only be added and multiplied, so ReLU is replaced by a quadratic: {shared}. \
+         Each plot spans the values that the teacher's ReLU met at \
+         that element; the grey histogram says how often. The quadratic need only be good where the histogram is \
+         tall, and \
          training may move it away from ReLU where that helps the answer.</figcaption></figure>\n",
         legend(&[
             ("second", "", "", "learnt quadratic"),
@@ -153,7 +162,8 @@ fn errors(v: &Verification) -> Result<String> {
         let verdict = if l.holds { "<td class=\"good\">holds</td>" } else { "<td class=\"bad\">does not hold</td>" };
         let _ = write!(
             rows,
-            "<tr><td>{}</td><td class=\"number\">{:.2e}</td><td class=\"number\">{:.2e}</td><td class=\"number\">{:.2e}</td>\
+            "<tr><td>{}</td><td class=\"number\">{:.2e}</td><td class=\"number\">{:.2e}</td><td \
+             class=\"number\">{:.2e}</td>\
              <td class=\"number\">{:.2}</td><td class=\"number\">{:.2}</td>{verdict}</tr>",
             escape(&l.layer),
             l.predicted,
@@ -165,12 +175,16 @@ fn errors(v: &Verification) -> Result<String> {
     }
     Ok(format!(
         "<h2>Error, layer by layer</h2>\n<figure>{}{}\n\
-         <figcaption>Encryption adds a little noise to every value. The compiler predicts how large it is after each layer and \
-         chooses the parameters accordingly; here every intermediate value of {} images was decrypted and compared with the \
-         same program in clear. A layer holds when the measured deviation is at most twice the predicted one. Inside the network, \
+         <figcaption>Encryption adds a little noise to every value. The compiler predicts how large it is after \
+         each layer and \
+         chooses the parameters accordingly; here every intermediate value of {} images was decrypted and compared \
+         with the \
+         same program in clear. A layer holds when the measured deviation is at most twice the predicted one. \
+         Inside the network, \
          values are in the program's own units, so errors of different layers cannot be compared; the last layer's are \
          those of the logits.</figcaption></figure>\n\
-         <details><summary>As a table</summary><div class=\"scroll\"><table><tr><th>layer</th><th class=\"number\">predicted</th>\
+         <details><summary>As a table</summary><div class=\"scroll\"><table><tr><th>layer</th><th \
+         class=\"number\">predicted</th>\
          <th class=\"number\">measured</th><th class=\"number\">largest</th><th class=\"number\">largest value</th>\
          <th class=\"number\">promised</th><th></th></tr>{rows}</table></div></details>\n",
         legend(&[
@@ -197,7 +211,8 @@ fn times(run: &RunReport) -> Result<String> {
     }
     Ok(format!(
         "<h2>Time, layer by layer</h2>\n<figure>{}\n\
-         <figcaption>What the server spends its {:.2} seconds on. Every ciphertext holds one value of all images at once, so the \
+         <figcaption>What the server spends its {:.2} seconds on. Every ciphertext holds one value of all images at \
+         once, so the \
          time does not depend on how many images are in the batch.</figcaption></figure>\n\
          <details><summary>As a table</summary><div class=\"scroll\"><table><tr><th>layer</th><th>operation</th>\
          <th class=\"number\">ciphertexts</th><th class=\"number\">time</th></tr>{rows}</table></div></details>\n",
@@ -208,8 +223,10 @@ fn times(run: &RunReport) -> Result<String> {
 
 fn footer(s: &Summary) -> String {
     format!(
-        "<footer>Made by beaa {}. Every figure was measured in this run. Data: {}, fingerprint <code>{}</code>. Beside this page: \
-         <code>config.json</code> (all settings), <code>metrics.jsonl</code>, the models, the program, and the same figures in \
+        "<footer>Made by beaa {}. Every figure was measured in this run. Data: {}, fingerprint <code>{}</code>. \
+         Beside this page: \
+         <code>config.json</code> (all settings), <code>metrics.jsonl</code>, the models, the program, and the same \
+         figures in \
          <code>report.json</code>.</footer>\n",
         escape(s.version),
         escape(&s.data.name),

@@ -1,5 +1,4 @@
-//! The demo's report: figures, tables, plots and the page that holds them. Must never contain a figure that was not
-//! measured in this run.
+//! The demo's report: figures, tables, plots and the page that holds them.
 
 pub mod html;
 mod plots;

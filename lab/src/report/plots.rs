@@ -1,5 +1,5 @@
-//! The report's plots as SVG text. Colours are names of the page's style sheet, so that they follow light and dark; must
-//! never refer to anything outside the page.
+//! The report's plots as SVG text. Colours are names of the page's style sheet, so that they follow
+//! light and dark.
 
 use anyhow::Result;
 use beaa_runtime::LayerTime;
@@ -89,7 +89,8 @@ pub(super) fn training(epochs: &[EpochMetrics], measure: Measure) -> Result<Stri
     })
 }
 
-/// A learnt quadratic (second colour), ReLU (first), and the histogram of what the teacher's ReLU saw there.
+/// A learnt quadratic (second colour), ReLU (first), and the histogram of what the teacher's ReLU
+/// saw there.
 pub(super) fn polynomial(sample: &PolynomialSample) -> Result<String> {
     let (min, max) = (f64::from(sample.min), f64::from(sample.max).max(f64::from(sample.min) + 1e-6));
     let at = |k: u32| min + (max - min) * f64::from(k) / f64::from(CURVE);
@@ -128,7 +129,8 @@ pub(super) fn polynomial(sample: &PolynomialSample) -> Result<String> {
     })
 }
 
-/// One row for each layer on a logarithmic scale: predicted (ring), measured (disc) and largest (cross) error.
+/// One row for each layer on a logarithmic scale: predicted (ring), measured (disc) and largest
+/// (cross) error.
 pub(super) fn errors(verification: &Verification) -> Result<String> {
     let layers = &verification.layers;
     let all = layers.iter().flat_map(|l| [l.predicted, l.measured, l.largest]).filter(|e| *e > 0.0 && e.is_finite());

@@ -1,4 +1,4 @@
-//! The figures of one run of the demo, as in `report.json`. Plain data; must never compute more than a sum.
+//! The figures of one run of the demonstration, as in `report.json`: plain data.
 
 use serde::Serialize;
 
@@ -97,7 +97,8 @@ pub struct StepTime {
 pub struct PerImage {
     /// Run time divided by the images that were in the batch.
     pub milliseconds_sent: f64,
-    /// Run time divided by the slots: what an image costs when the batch is full. The run takes the same time either way.
+    /// Run time divided by the slots: what an image costs when the batch is full. The run takes the
+    /// same time either way.
     pub milliseconds_full_batch: f64,
 }
 

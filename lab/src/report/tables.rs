@@ -1,5 +1,4 @@
-//! Tables: the summary's rows, shared by terminal and page, and plain-text layout. Must never say more in one place than in
-//! the other.
+//! Tables: the summary's rows, shared by terminal and page, and plain-text layout.
 
 use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::Verification;

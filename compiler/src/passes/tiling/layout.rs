@@ -1,5 +1,5 @@
-//! Where a feature map may be cut: its elements row by row, within a row pixel by pixel, all channels of a pixel together,
-//! and the smallest pieces that cutting gains anything by.
+//! Where a feature map may be cut: its elements row by row, within a row pixel by pixel, all
+//! channels of a pixel together, and the smallest pieces that cutting gains anything by.
 
 use beaa_ir::{Model, Shape};
 
@@ -13,7 +13,8 @@ const MAX_PIXEL_ELEMENTS: usize = 64;
 pub(super) struct Layout {
     /// Elements in that order.
     pub(super) order: Vec<u32>,
-    /// Where each atom, the smallest possible band, begins in `order`; last, where the last one ends.
+    /// Where each atom, the smallest possible band, begins in `order`; last, where the last one
+    /// ends.
     pub(super) atoms: Vec<usize>,
     /// The first atom of each row; last, the number of atoms.
     rows: Vec<usize>,
@@ -47,8 +48,9 @@ impl Layout {
         layout
     }
 
-    /// The first atom of each band and, last, the number of atoms, when there are to be about `2^level` bands of equal size:
-    /// whole rows as long as there are enough of them, then parts of rows.
+    /// The first atom of each band and, last, the number of atoms, when there are to be about
+    /// `2^level` bands of equal size: whole rows as long as there are enough of them, then parts of
+    /// rows.
     pub(super) fn cut(&self, level: u32) -> Vec<usize> {
         let (bands, rows) = (1_usize << level.min(40), self.rows.len() - 1);
         if bands <= rows {
@@ -78,8 +80,8 @@ impl Layout {
     }
 }
 
-/// The shape of a value of `len` elements that belongs to `layer`: that of the layer or, where others were merged into it, of
-/// the first one after it that is as long.
+/// The shape of a value of `len` elements that belongs to `layer`: that of the layer or, where
+/// others were merged into it, of the first one after it that is as long.
 pub(super) fn shape_of(model: &Model, layer: &str, len: usize) -> Option<Shape> {
     let at = model.layers().iter().position(|l| l.name == layer)?;
     model.shapes().iter().skip(at).copied().find(|s| s.len() == len)

@@ -1,5 +1,6 @@
-//! Cuts feature maps into bands of rows, so that a deep network needs only a part of each at a time. A program-to-program
-//! rewrite that adds no kind of step and no product, and leaves a program alone that fits.
+//! Cuts feature maps into bands of rows, so that a deep network needs only a part of each at a
+//! time. A program-to-program rewrite that adds no kind of step and no product, and leaves a
+//! program alone that fits.
 
 mod layout;
 mod order;
@@ -56,7 +57,8 @@ impl Candidate {
     }
 }
 
-/// The largest bands that fit: of the same share of every map first, then each map's as large as the others leave room for.
+/// The largest bands that fit: of the same share of every map first, then each map's as large as
+/// the others leave room for.
 fn choose(context: &TilingContext<'_>, memory: u64, whole: u64) -> Result<(Cuts, Banded)> {
     let roots = context.cuttable();
     let finest: Vec<u32> = roots.iter().map(|&r| context.layout(r).finest()).collect();

@@ -1,11 +1,12 @@
-//! Which band is computed when: depth first from the output, each band as soon as what it reads is there, so that it can be
-//! freed early. No product is computed twice; squares and other cheap pointwise steps are repeated for every reader, as
-//! storing them would take half as much memory again.
+//! Which band is computed when: depth first from the output, each band as soon as what it reads is
+//! there, so that it can be freed early. No product is computed twice; squares and other cheap
+//! pointwise steps are repeated for every reader, as storing them would take half as much memory
+//! again.
 
 use std::collections::HashMap;
 
 use beaa_ir::Model;
-use beaa_ir::ckks::{Program, ProgramShape, StepKind, StepOp, StepShape, ValueId};
+use beaa_ir::ckks::{Program, ProgramShape, StepOp, StepShape, ValueId};
 
 use super::layout::{Layout, shape_of};
 
@@ -19,7 +20,8 @@ pub(super) struct Instance {
     pub(super) step: usize,
     /// Which band of its result.
     pub(super) band: usize,
-    /// What it reads: number of the term (0 where there are none), band of the term's input, value of the banded program.
+    /// What it reads: number of the term (0 where there are none), band of the term's input, value
+    /// of the banded program.
     pub(super) reads: Vec<(usize, usize, ValueId)>,
 }
 
@@ -36,7 +38,8 @@ pub(super) struct Banded {
 pub(super) struct TilingContext<'a> {
     pub(super) program: &'a Program,
     base: ProgramShape,
-    /// For each value, the linear step's result, or the input, from which only element-wise steps lead to it.
+    /// For each value, the linear step's result, or the input, from which only element-wise steps
+    /// lead to it.
     pub(super) roots: Vec<ValueId>,
     /// The layout of each root.
     layouts: Vec<Option<Layout>>,
@@ -56,7 +59,7 @@ impl<'a> TilingContext<'a> {
         let mut layouts = vec![Some(Layout::new(base.values[0].len, Some(model.input().shape())))];
         for (step, info) in program.steps().iter().zip(base.values.iter().skip(1)) {
             let linear = matches!(step.op, StepOp::Linear { .. });
-            roots.push(if linear { roots.len() } else { roots[step.op.inputs()[0]] });
+            roots.push(if linear { roots.len() } else { roots[step.op.input(0)] });
             layouts.push(linear.then(|| Layout::new(info.len, shape_of(model, &step.layer, info.len))));
         }
         let mut context = Self {
@@ -79,11 +82,11 @@ impl<'a> TilingContext<'a> {
     fn find_repeated(&mut self) {
         let mut fused = vec![true; self.base.values.len()];
         for v in (1..self.base.values.len()).rev() {
-            let kind = self.base.steps[v - 1].kind;
-            let cheap = matches!(kind, StepKind::Square | StepKind::ScaleUp | StepKind::DropLimbs);
+            let op = &self.base.steps[v - 1].op;
+            let cheap = matches!(op, StepOp::Square { .. } | StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. });
             self.repeated[v] = cheap && fused[v] && v != self.base.output;
-            let pointwise = kind == StepKind::Linear || self.repeated[v];
-            self.base.steps[v - 1].inputs.iter().for_each(|&i| fused[i] &= pointwise);
+            let pointwise = matches!(op, StepOp::Linear { .. }) || self.repeated[v];
+            op.inputs().for_each(|i| fused[i] &= pointwise);
         }
     }
 
@@ -124,7 +127,8 @@ impl<'a> TilingContext<'a> {
         self.layouts[root].as_ref().unwrap_or_else(|| unreachable!("value {root} is no root"))
     }
 
-    /// The results of linear steps that may be cut: all but what the output is made of element by element.
+    /// The results of linear steps that may be cut: all but what the output is made of element by
+    /// element.
     pub(super) fn cuttable(&self) -> Vec<ValueId> {
         let whole = self.roots[self.base.output];
         (1..self.roots.len()).filter(|&v| self.roots[v] == v && v != whole).collect()
@@ -133,7 +137,7 @@ impl<'a> TilingContext<'a> {
     /// The value that is stored, from which a repeated one is made.
     fn stored(&self, mut v: ValueId) -> ValueId {
         while self.repeated[v] {
-            v = self.base.steps[v - 1].inputs[0];
+            v = self.base.steps[v - 1].op.input(0);
         }
         v
     }
@@ -155,7 +159,8 @@ impl<'a> TilingContext<'a> {
             }
             found.extend(bands.into_iter().map(|b| (t, b)));
         }
-        // A band whose weights on some term are all zero still has as many components as the others.
+        // A band whose weights on some term are all zero still has as many components as the
+        // others.
         let full = self.base.values[v].components;
         if components < full {
             let missing = terms.iter().position(|t| self.base.values[t.input].components == full);
@@ -193,7 +198,7 @@ impl<'a> TilingContext<'a> {
     fn open(&self, cuts: &Cuts, band: Band) -> Open {
         let reads = if band.0 == 0 { Vec::new() } else { self.band_reads(cuts, band) };
         let needs: Vec<Band> =
-            reads.iter().map(|&(t, b)| (self.stored(self.base.steps[band.0 - 1].inputs[t]), b)).collect();
+            reads.iter().map(|&(t, b)| (self.stored(self.base.steps[band.0 - 1].op.input(t)), b)).collect();
         Open { band, reads, needs: needs.into_iter() }
     }
 
@@ -205,10 +210,10 @@ impl<'a> TilingContext<'a> {
         let mut reads = Vec::with_capacity(open.reads.len());
         for &(term, from) in &open.reads {
             let mut chain = Vec::new();
-            let mut at = step.inputs[term];
+            let mut at = step.op.input(term);
             while self.repeated[at] && !local.contains_key(&(at, from)) {
                 chain.push(at);
-                at = self.base.steps[at - 1].inputs[0];
+                at = self.base.steps[at - 1].op.input(0);
             }
             let known = local.get(&(at, from)).or_else(|| computed.get(&(at, from)));
             let mut id = *known.unwrap_or_else(|| unreachable!("band {from} of value {at} is read before it is there"));
@@ -225,12 +230,13 @@ impl<'a> TilingContext<'a> {
     fn push(&self, cuts: &Cuts, (v, band): Band, reads: Vec<(usize, usize, ValueId)>, result: &mut Banded) -> ValueId {
         let root = self.roots[v];
         let info = beaa_ir::ckks::ValueInfo { len: cuts.elements(root, band), ..self.base.values[v] };
-        let kind = self.base.steps[v - 1].kind;
-        let entries = match kind {
-            StepKind::Linear => self.entries[v][cuts.atoms(v, band)].iter().sum(),
+        let op = &self.base.steps[v - 1].op;
+        let entries = match op {
+            StepOp::Linear { .. } => self.entries[v][cuts.atoms(v, band)].iter().sum(),
             _ => 0,
         };
-        result.shape.steps.push(StepShape { kind, inputs: reads.iter().map(|r| r.2).collect(), entries });
+        let inputs: Vec<ValueId> = reads.iter().map(|r| r.2).collect();
+        result.shape.steps.push(StepShape { op: op.reading(&inputs), entries });
         result.shape.values.push(info);
         result.instances.push(Instance { step: v - 1, band, reads });
         result.bands.push((v, band));

@@ -48,6 +48,7 @@ pub(super) fn rewrite(context: &TilingContext<'_>, cuts: &Cuts, banded: &Banded)
         steps,
         output: banded.shape.output,
         notes: notes(context, cuts, banded),
+        alternatives: original.alternatives().to_vec(),
     };
     Ok(Program::try_from(literal)?)
 }

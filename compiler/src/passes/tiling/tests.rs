@@ -1,4 +1,5 @@
-//! Random networks at every level: what is planned is what is written, and it is a program that checks.
+//! Random networks at every level: what is planned is what is written, and it is a program that
+//! checks.
 
 use beaa_ir::ckks::ProgramShape;
 
