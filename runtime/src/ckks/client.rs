@@ -1,7 +1,7 @@
 //! What a client does: encrypt images, decrypt results. It needs the program's signature file, not
 //! the model.
 
-use beaa_ckks::{Encoder, compress_b, encrypt as encrypt_slots};
+use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor, compress_b};
 use beaa_ir::ckks::{SignatureFile, ValueInfo};
 use beaa_ir::images::ImageMajor;
 use rayon::prelude::*;
@@ -47,23 +47,16 @@ pub fn encrypt(
     }
     let mut rng = source(seed, "encryption")?;
     let public = rng.public_seed();
-    let encoder = Encoder::new(p.degree());
+    let encryptor = Encryptor::new(p, &key.secret)?;
+    let encoding = Encoding { scale: signature.input_scale, limbs };
     let sources = rng.split();
     progress.begin("encrypt", len as u64);
     let bytes = compress_b(p, limbs, len, |element| {
         let slots: Vec<f64> = images.rows().map(|image| f64::from(image[element])).collect();
-        let masked = encrypt_slots(
-            p,
-            &encoder,
-            &key.secret,
-            &slots,
-            signature.input_scale,
-            limbs,
-            (&public, element as u64),
-            &mut sources.get(element as u64),
-        );
+        let index = element as u64;
+        let b = encryptor.encrypt(&slots, encoding, CiphertextId { seed: public, index }, &mut sources.get(index));
         progress.advance(1);
-        masked
+        b
     })?;
     progress.end();
     let header = CiphertextHeader {
@@ -96,7 +89,7 @@ pub fn decrypt(
     expect_program("decrypting results", &output.header().program, program)?;
     expect_key("decrypting results", &output.header().key, key.id())?;
     let p = &key.parameters;
-    let batch = output.packed(p)?.expand(p)?;
+    let batch = output.packed(p)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
     if (len, limbs, components) != (signature.outputs, signature.output_limbs, signature.output_components) {
         let scale = signature.output_scale;
@@ -113,10 +106,10 @@ pub fn decrypt(
         let slots = p.degree();
         return Err(Error::BatchSize { operation: "decrypting results", images: output.images(), slots });
     }
-    let encoder = Encoder::new(p.degree());
+    let decryptor = Decryptor::new(p, &key.secret)?;
     let columns = (0..batch.len())
         .into_par_iter()
-        .map(|i| Ok(beaa_ckks::decrypt(p, &encoder, &key.secret, &batch, i, signature.output_scale)?))
+        .map(|i| Ok(decryptor.decrypt(&batch, i, signature.output_scale)?))
         .collect::<Result<Vec<_>>>()?;
     let mut rng = flood.map(|width| Ok::<_, crate::Error>((width, source(None, "flooding")?))).transpose()?;
     let mut noise = || rng.as_mut().map_or(0.0, |(width, rng)| *width * rng.symmetric());

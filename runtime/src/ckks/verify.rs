@@ -1,7 +1,7 @@
 //! Clear and encrypted side by side, step by step: where an error comes from, and whether it is
 //! what was predicted. It takes both keys, so it is for the owner of the secret one.
 
-use beaa_ckks::{Encoder, decrypt};
+use beaa_ckks::Decryptor;
 use beaa_ir::ckks::{LayerNote, Program, SignatureFile};
 use beaa_ir::images::{ElementMajor, ImageMajor};
 use beaa_ir::stats::argmax;
@@ -76,18 +76,18 @@ pub fn verify(
     })?;
     let encrypted = encrypt(&SignatureFile::from(program), client, images, seed, progress)?;
     let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
-    let backend = CkksBackend::new(&server.parameters, &server.key);
+    let backend = CkksBackend::new(&server.parameters, &server.key)?;
     let execution = Execution { backend: &backend, program, schedule: &schedule, weights: None };
-    let encoder = Encoder::new(server.parameters.degree());
+    let decryptor = Decryptor::new(&server.parameters, &client.secret)?;
     let mut layers: Vec<Comparison<'_>> = Vec::new();
     let mut agreeing = 0;
     execution.run(first, progress, |id, value| {
         let Some(expected) = &expected[id] else { return Ok(()) };
-        let batch = value.batch(&server.parameters)?;
+        let batch = value.batch()?;
         let decrypted = (0..batch.len())
             .into_par_iter()
             .map(|i| {
-                let mut slots = decrypt(&client.parameters, &encoder, &client.secret, &batch, i, value.scale())?;
+                let mut slots = decryptor.decrypt(&batch, i, value.scale())?;
                 slots.truncate(images.images());
                 Ok(slots)
             })
