@@ -5,6 +5,7 @@ use std::path::Path;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
+use crate::model::rows;
 use crate::{EncryptedImages, EncryptedResults, EvaluationKey, Result, Signature};
 
 /// Holds the secret key of one program: encrypts images, decrypts results.
@@ -66,8 +67,7 @@ impl Client {
     /// network's size.
     pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<EncryptedImages> {
         let file = &self.signature.0;
-        let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
-        Ok(EncryptedImages(ckks::encrypt(&file.signature, &file.program, &self.key, &rows, None, &Silent)?))
+        Ok(EncryptedImages(ckks::encrypt(&file.signature, &file.program, &self.key, &rows(images), None, &Silent)?))
     }
 
     /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak

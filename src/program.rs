@@ -6,7 +6,7 @@ use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 
-use crate::model::normalise;
+use crate::model::{normalise, rows};
 use crate::{Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
@@ -47,8 +47,7 @@ pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
 /// # Errors
 /// As [`compile`], and if a sample is not of the network's size.
 pub fn compile_with_samples(model: &Model, options: &CompileOptions, samples: &ImageMajor<f32>) -> Result<Program> {
-    let samples: Vec<Vec<f32>> = samples.rows().map(<[f32]>::to_vec).collect();
-    Ok(Program(compiler::compile_for(&model.0, options, &samples)?.program))
+    Ok(Program(compiler::compile_for(&model.0, options, &rows(samples))?.program))
 }
 
 impl Program {
@@ -84,8 +83,7 @@ impl Program {
     /// # Errors
     /// If an image is not of the network's size.
     pub fn evaluate(&self, images: &ImageMajor<f32>) -> Result<ImageMajor<f64>> {
-        let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
-        let logits = beaa_runtime::plaintext::run(&self.0, &rows)?;
+        let logits = beaa_runtime::plaintext::run(&self.0, &rows(images))?;
         Ok(ImageMajor::from_rows(self.0.signature().outputs, logits)?)
     }
 }

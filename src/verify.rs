@@ -3,6 +3,7 @@
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
+use crate::model::rows;
 use crate::{Program, Result};
 
 pub use beaa_runtime::ckks::{LayerError, Verification};
@@ -24,6 +25,5 @@ pub use beaa_runtime::ckks::{LayerError, Verification};
 /// If the images are not of the network's size, or more than the program's slots.
 pub fn verify(program: &Program, images: &ImageMajor<f32>) -> Result<Verification> {
     let keys = ckks::keygen(&program.0.signature().parameters, None)?;
-    let rows: Vec<Vec<f32>> = images.rows().map(<[f32]>::to_vec).collect();
-    Ok(ckks::verify(&program.0, &keys, &rows, None, &Silent)?)
+    Ok(ckks::verify(&program.0, &keys, &rows(images), None, &Silent)?)
 }

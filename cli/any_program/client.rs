@@ -135,7 +135,7 @@ impl AnySignature {
                 let inputs = normalise(images, &signature.input)?;
                 let encrypted = ckks_runtime::encrypt(signature, program, &key, &inputs, seed, &*context.progress())?;
                 context.check_interrupted("encrypting; nothing was written")?;
-                files::parent(out)?;
+                files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
             #[cfg(feature = "tfhe")]
@@ -143,7 +143,7 @@ impl AnySignature {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
                 let encrypted = tfhe_runtime::encrypt(signature, program, &key, &pixels, seed, &*context.progress())?;
-                files::parent(out)?;
+                files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
         }
