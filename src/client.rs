@@ -5,7 +5,6 @@ use std::path::Path;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
-use crate::model::rows;
 use crate::{EncryptedImages, EncryptedResults, EvaluationKey, Result, Signature};
 
 /// Holds the secret key of one program: encrypts images, decrypts results.
@@ -66,8 +65,7 @@ impl Client {
     /// [`Signature::slots`], [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the
     /// network's size.
     pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<EncryptedImages> {
-        let file = &self.signature.0;
-        Ok(EncryptedImages(ckks::encrypt(&file.signature, &file.program, &self.key, &rows(images), None, &Silent)?))
+        Ok(EncryptedImages(ckks::encrypt(&self.signature.0, &self.key, images, None, &Silent)?))
     }
 
     /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak
@@ -93,8 +91,6 @@ impl Client {
     }
 
     fn decrypt_with(&self, results: &EncryptedResults, flooding: Option<f64>) -> Result<ImageMajor<f64>> {
-        let file = &self.signature.0;
-        let logits = ckks::decrypt(&file.signature, &file.program, &self.key, &results.0, flooding)?;
-        Ok(ImageMajor::from_rows(file.signature.outputs, logits)?)
+        Ok(ckks::decrypt(&self.signature.0, &self.key, &results.0, flooding)?)
     }
 }

@@ -3,7 +3,6 @@
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
-use crate::model::rows;
 use crate::{Program, Result};
 
 pub use beaa_runtime::ckks::{LayerError, Verification};
@@ -25,5 +24,5 @@ pub use beaa_runtime::ckks::{LayerError, Verification};
 /// If the images are not of the network's size, or more than the program's slots.
 pub fn verify(program: &Program, images: &ImageMajor<f32>) -> Result<Verification> {
     let keys = ckks::keygen(&program.0.signature().parameters, None)?;
-    Ok(ckks::verify(&program.0, &keys, &rows(images), None, &Silent)?)
+    Ok(ckks::verify(&program.0, &keys, images, None, &Silent)?)
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use beaa_compiler::ckks::{Options, compile};
 use beaa_datasets::{Images, SourceSpec, Split};
-use beaa_ir::ckks::{Program, program_hash};
+use beaa_ir::ckks::{Program, SignatureFile};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, evaluate, load_model};
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run};
 use beaa_runtime::{Silent, plaintext};
@@ -49,8 +50,9 @@ fn committed_students_are_small_and_come_with_their_configuration_and_log() {
     }
 }
 
-fn made_up(model: &Model, count: usize) -> Vec<Vec<f32>> {
-    (0..count).map(|i| model.input().normalise(&image(i, model.input().shape))).collect()
+fn made_up(model: &Model, count: usize) -> ImageMajor<f32> {
+    let rows = (0..count).map(|i| model.input().normalise(&image(i, model.input().shape)));
+    ImageMajor::from_rows(model.input().shape().len(), rows).unwrap()
 }
 
 /// Test images of a data set, rounded as the model was trained to see them.
@@ -68,8 +70,9 @@ fn mnist(model: &Model) -> Images {
     test_images(model, &format!(r#"{{"idx": {{"train": {pair}, "test": {pair}}}}}"#), &[root], 300)
 }
 
-fn normalised(model: &Model, images: &Images) -> Vec<Vec<f32>> {
-    (0..images.len()).map(|i| model.input().normalise(images.image(i).unwrap())).collect()
+fn normalised(model: &Model, images: &Images) -> ImageMajor<f32> {
+    let rows = (0..images.len()).map(|i| model.input().normalise(images.image(i).unwrap()));
+    ImageMajor::from_rows(model.input().shape().len(), rows).unwrap()
 }
 
 fn largest(row: &[f64]) -> usize {
@@ -77,8 +80,8 @@ fn largest(row: &[f64]) -> usize {
 }
 
 /// How many of `answers` have their largest output at the label.
-fn right(answers: &[Vec<f64>], images: &Images) -> usize {
-    answers.iter().zip(images.labels()).filter(|(row, label)| largest(row) == usize::from(**label)).count()
+fn right(answers: &ImageMajor<f64>, images: &Images) -> usize {
+    answers.rows().zip(images.labels()).filter(|(row, label)| largest(row) == usize::from(**label)).count()
 }
 
 /// Large students take a minute and gigabytes under encryption: they have a test of their own.
@@ -97,17 +100,17 @@ fn compiled(model: &Model, logit_error: f64) -> Program {
 fn answers_encrypted_as_in_clear(
     model: &Model,
     program: &Program,
-    images: &[Vec<f32>],
+    images: &ImageMajor<f32>,
     [scheme, rounding]: [f64; 2],
-) -> Vec<Vec<f64>> {
+) -> ImageMajor<f64> {
     let signature = program.signature();
     let KeyPair { client, server } = keygen(&signature.parameters, None).unwrap();
-    let hash = program_hash(program);
-    let input = encrypt(signature, &hash, &client, images, None, &Silent).unwrap();
+    let file = SignatureFile::from(program);
+    let input = encrypt(&file, &client, images, None, &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
-    let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
+    let answers = decrypt(&file, &client, &output, None).unwrap();
     let clear = plaintext::run(program, images).unwrap();
-    for ((answer, clear), image) in answers.iter().zip(&clear).zip(images) {
+    for ((answer, clear), image) in answers.rows().zip(clear.rows()).zip(images.rows()) {
         let exact = evaluate(model, image).unwrap();
         for ((a, c), e) in answer.iter().zip(clear).zip(&exact) {
             assert!((a - c).abs() < scheme && (a - e).abs() < rounding, "{a} encrypted, {c} compiled, {e} exact");
@@ -138,7 +141,7 @@ fn large_students_compile_and_answer_in_clear() {
         assert!(model.accuracy().unwrap().test.unwrap() >= 0.82);
         let program = compiled(&model, 1.0 / 16.0);
         let images = made_up(&model, 4);
-        for (clear, image) in plaintext::run(&program, &images).unwrap().iter().zip(&images) {
+        for (clear, image) in plaintext::run(&program, &images).unwrap().rows().zip(images.rows()) {
             for (c, e) in clear.iter().zip(&evaluate(&model, image).unwrap()) {
                 assert!((c - e).abs() < 1.0, "{c} compiled, {e} exact");
             }

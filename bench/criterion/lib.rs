@@ -4,6 +4,11 @@
 use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{Batch, Kernel, Panels, Parameters, ParametersLiteral, Result};
 
+#[path = "../src/microbench.rs"]
+pub mod microbench;
+#[path = "../src/peak_throughput.rs"]
+pub mod peak_throughput;
+
 /// Parameters with primes of 34 bits; not secure, as nothing here is secret.
 pub fn parameters(kernel: Kernel, degree: usize, limbs: usize) -> Result<Parameters> {
     let moduli = ntt_primes(degree.max(8192), 34, limbs, &[])?;

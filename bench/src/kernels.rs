@@ -3,11 +3,12 @@
 //! sheet's peak would say little.
 
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
-use beaa_ckks::probe::{Pass, Probe};
-use beaa_ckks::{Batch, Instruction, Kernel, Panels, Parameters};
+use beaa_ckks::{Batch, Kernel, Panels, Parameters};
 use serde::Serialize;
 
 use crate::Result;
+use crate::microbench::{Microbench, PolyOp};
+use crate::peak_throughput::Instruction;
 use crate::timing::{Repetitions, alternate, on_threads, sample};
 use crate::workloads::operands::{PRIME_BITS, matrix, parameters, parameters_of, residues, row};
 
@@ -62,7 +63,7 @@ pub struct PassFigures {
 ///
 /// If threads cannot be started or an operation refuses its operands.
 pub fn measure_kernels(quick: bool) -> Result<Vec<KernelFigures>> {
-    on_threads(1, || Kernel::ALL.into_iter().filter(|k| k.available()).map(|k| kernel(k, quick)).collect())
+    on_threads(1, || Kernel::available().into_iter().map(|k| kernel(k, quick)).collect())
 }
 
 fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
@@ -99,14 +100,14 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
     let slots = (components * TILE) as f64;
     let (peak, dense) = (rate(0, count as f64), rate(1, (rows * columns) as f64 * slots));
     let kept: usize = (0..rows).map(|r| row(r, columns, 10).0.len()).sum();
-    let mut probe = Probe::new(DEGREE, PRIME_BITS, kernel)?;
-    let passes = Pass::ALL.into_iter().map(|pass| {
+    let mut bench = Microbench::new(DEGREE, PRIME_BITS, kernel)?;
+    let passes = PolyOp::ALL.into_iter().map(|op| {
         let seconds = sample(repetitions, || {
-            probe.run(pass);
+            bench.run(op);
             Ok(())
         })?
         .minimum;
-        Ok(PassFigures { pass: pass.name(), seconds, residues: DEGREE as f64 / seconds })
+        Ok(PassFigures { pass: op.name(), seconds, residues: DEGREE as f64 / seconds })
     });
     Ok(KernelFigures {
         kernel: format!("{kernel:?}"),
@@ -133,13 +134,13 @@ mod tests {
     #[test]
     fn every_available_path_is_measured_and_one_is_in_use() {
         let all = measure_kernels(true).unwrap();
-        assert_eq!(all.len(), Kernel::ALL.into_iter().filter(|k| k.available()).count());
+        assert_eq!(all.len(), Kernel::available().len());
         assert_eq!(all.iter().filter(|k| k.used).count(), 1);
         for k in &all {
             for rate in [k.peak, k.dense, k.fraction, k.wide, k.sparse, k.square] {
                 assert!(rate.is_finite() && rate > 0.0, "{k:?}");
             }
-            assert_eq!(k.passes.len(), Pass::ALL.len());
+            assert_eq!(k.passes.len(), PolyOp::ALL.len());
         }
     }
 }

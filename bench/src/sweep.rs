@@ -4,7 +4,7 @@
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{
-    EvaluationKey, Kernel, Parameters, ParametersLiteral, SecretKey, SecretRng, relinearise, rescale, security,
+    EvaluationKey, Kernel, KeySwitcher, Parameters, ParametersLiteral, SecretKey, SecretRng, rescale, security,
 };
 use beaa_compiler::ckks::Options;
 use beaa_ir::Model;
@@ -212,7 +212,8 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     )?;
     let mut rng = SecretRng::insecure(1, "measuring");
     let secret = SecretKey::generate(&p, &mut rng);
-    let key = EvaluationKey::generate(&p, &secret, &mut rng);
+    let key = EvaluationKey::generate(&secret, &mut rng);
+    let switcher = KeySwitcher::new(&p, &key)?;
     let repetitions = Repetitions { seconds: 0.3 * Repetitions::small(quick).seconds, least: 2 };
     let (rows, columns) = DENSE;
     let panels = matrix(p.kernel(), rows, columns, 1)?;
@@ -226,10 +227,10 @@ fn ring_point(degree: usize, limbs: usize, quick: bool) -> Result<RingPoint> {
     let square = sample(repetitions, || run(&Op::Square(Operand::Input(0))))?.minimum;
     let few = 2;
     let squares = residues(&p, limbs, 3, few)?;
-    let switch = sample(repetitions, || Ok(relinearise(&p, &key, &squares).map(drop)?))?.minimum;
+    let switch = sample(repetitions, || Ok(switcher.relinearise(&squares).map(drop)?))?.minimum;
     let pairs = residues(&p, limbs, 2, few)?;
     // One limb cannot be dropped.
-    let drop_last = || if limbs > 1 { Ok(rescale(&p, &pairs).map(drop)?) } else { Ok(()) };
+    let drop_last = || if limbs > 1 { Ok(rescale(&p, &pairs, 1).map(drop)?) } else { Ok(()) };
     let divided = sample(repetitions, drop_last)?.minimum;
     let positions = (degree * limbs) as f64;
     Ok(RingPoint {

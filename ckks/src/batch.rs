@@ -1,5 +1,5 @@
-//! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then ciphertext, then
-//! component. All residues are values of the transform, canonical. Must never mix vectors of different parameters.
+//! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then
+//! ciphertext, then component. All residues are values of the transform, canonical.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,19 +7,29 @@ use rayon::prelude::*;
 
 use crate::error::operand;
 use crate::kernel::TILE;
-use crate::{Parameters, Result};
+use crate::{Error, Parameters, Result};
 
 /// Elements converted at once between whole polynomials and tiles: bounds the extra memory.
 pub const CHUNK: usize = 32;
 
-/// `len` ciphertexts of the same limbs and components.
+/// Ciphertexts of the same limbs and components. A batch remembers its primes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Batch {
     degree: usize,
-    limbs: usize,
+    /// One prime for each limb.
+    moduli: Vec<u64>,
     components: usize,
     len: usize,
+    /// `[limb][tile][element][component][TILE]`.
     data: Vec<u64>,
+}
+
+/// How large a batch is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchShape {
+    pub(crate) limbs: usize,
+    pub(crate) components: usize,
+    pub(crate) len: usize,
 }
 
 impl std::fmt::Debug for Batch {
@@ -27,14 +37,20 @@ impl std::fmt::Debug for Batch {
         write!(
             f,
             "Batch({} ciphertexts, {} limbs, {} components, N = {})",
-            self.len, self.limbs, self.components, self.degree
+            self.len,
+            self.limbs(),
+            self.components,
+            self.degree
         )
     }
 }
 
 impl Batch {
-    /// Builds a vector from whole polynomials: `fill` writes ciphertext `element` as `[component][limb][N]` values.
-    /// Elements are filled in parallel, a few at a time.
+    /// Builds a batch from whole polynomials: `fill` writes ciphertext `element` as
+    /// `[component][limb][N]` values. Elements are filled in parallel, a few at a time.
+    ///
+    /// # Errors
+    /// When the parameters have not as many limbs, there is no ciphertext, or `fill` fails.
     pub fn build(
         parameters: &Parameters,
         limbs: usize,
@@ -42,32 +58,30 @@ impl Batch {
         len: usize,
         fill: impl Fn(usize, &mut [u64]) -> Result<()> + Sync,
     ) -> Result<Self> {
-        Self::build_with(parameters, limbs, components, len, || (), |(), element, out| fill(element, out))
+        let shape = BatchShape { limbs, components, len };
+        Self::build_with(parameters, shape, || (), |(), element, out| fill(element, out))
     }
 
-    /// The same with room that `fill` may use, made anew only when all that there is is in use.
-    pub(crate) fn build_with<R: Send>(
+    /// Builds a batch with a workspace for `fill`, of which there are only as many as are used at
+    /// the same time.
+    pub(crate) fn build_with<W: Send>(
         parameters: &Parameters,
-        limbs: usize,
-        components: usize,
-        len: usize,
-        room: impl Fn() -> R + Sync,
-        fill: impl Fn(&mut R, usize, &mut [u64]) -> Result<()> + Sync,
+        shape: BatchShape,
+        workspace: impl Fn() -> W + Sync,
+        fill: impl Fn(&mut W, usize, &mut [u64]) -> Result<()> + Sync,
     ) -> Result<Self> {
-        parameters.check_limbs("building a batch", limbs)?;
-        let rooms: Mutex<Vec<R>> = Mutex::new(Vec::new());
-        let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut batch = Self::zeros(parameters, limbs, components, len)?;
-        let degree = parameters.degree();
-        let mut flats = vec![vec![0; components * limbs * degree]; CHUNK.min(len)];
+        let mut batch = Self::zeros(parameters, shape)?;
+        let BatchShape { limbs, components, len } = shape;
+        let free: Mutex<Vec<W>> = Mutex::new(Vec::new());
+        let free = || free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flats = vec![vec![0; components * limbs * parameters.degree()]; CHUNK.min(len)];
         for first in (0..len).step_by(CHUNK) {
-            let count = CHUNK.min(len - first);
-            let flats = flats.get_mut(..count).unwrap_or_default();
+            let flats = &mut flats[..CHUNK.min(len - first)];
             flats.par_iter_mut().enumerate().try_for_each(|(i, flat)| {
                 let kept = free().pop();
-                let mut own = kept.unwrap_or_else(&room);
-                fill(&mut own, first + i, flat)?;
-                free().push(own);
+                let mut local = kept.unwrap_or_else(&workspace);
+                fill(&mut local, first + i, flat)?;
+                free().push(local);
                 Ok(())
             })?;
             batch.scatter(first, flats);
@@ -75,7 +89,9 @@ impl Batch {
         Ok(batch)
     }
 
-    pub(crate) fn zeros(parameters: &Parameters, limbs: usize, components: usize, len: usize) -> Result<Self> {
+    pub(crate) fn zeros(parameters: &Parameters, shape: BatchShape) -> Result<Self> {
+        let BatchShape { limbs, components, len } = shape;
+        parameters.check_limbs("building a batch", limbs)?;
         let degree = parameters.degree();
         let words = [limbs, components, len].iter().try_fold(degree, |n, &m| n.checked_mul(m));
         let Some(words) = words.filter(|&n| n > 0 && n <= isize::MAX.unsigned_abs() / 8) else {
@@ -85,11 +101,12 @@ impl Batch {
                 "at least one, and no more than memory holds",
             ));
         };
-        Ok(Self { degree, limbs, components, len, data: vec![0; words] })
+        let moduli = parameters.literal().moduli[..limbs].to_vec();
+        Ok(Self { degree, moduli, components, len, data: vec![0; words] })
     }
 
     fn scatter(&mut self, first: usize, flats: &[Vec<u64>]) {
-        let (degree, limbs, components) = (self.degree, self.limbs, self.components);
+        let (degree, limbs, components) = (self.degree, self.limbs(), self.components);
         let tiles = degree / TILE;
         self.data.par_chunks_mut(self.len * components * TILE).enumerate().for_each(|(block, data)| {
             let (limb, tile) = (block / tiles, block % tiles);
@@ -98,47 +115,53 @@ impl Batch {
                 .iter()
                 .flat_map(|flat| (0..components).map(move |c| (flat, (c * limbs + limb) * degree + tile * TILE)));
             for (to, (flat, start)) in targets.zip(sources) {
-                to.copy_from_slice(flat.get(start..start + TILE).unwrap_or(&[0; TILE]));
+                to.copy_from_slice(&flat[start..start + TILE]);
             }
         });
     }
 
-    /// Number of ciphertexts.
+    /// Returns the number of ciphertexts.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none; never the case.
+    /// Returns whether there is no ciphertext, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Limbs of every ciphertext.
+    /// Returns the limbs of every ciphertext.
     pub fn limbs(&self) -> usize {
-        self.limbs
+        self.moduli.len()
     }
 
-    /// Components of every ciphertext: 2 or 3.
+    /// Returns the components of every ciphertext: 2 or 3.
     pub fn components(&self) -> usize {
         self.components
     }
 
-    /// A copy of the first `limbs` limbs.
+    /// Copies the first `limbs` limbs to a new batch.
+    ///
+    /// # Errors
+    /// When there are fewer, or none is wanted.
     pub fn first_limbs(&self, limbs: usize) -> Result<Self> {
-        if limbs == 0 || limbs > self.limbs {
-            return Err(operand("dropping limbs", format!("{limbs} limbs"), format!("1 to {}", self.limbs)));
+        if limbs == 0 || limbs > self.limbs() {
+            return Err(Error::Limbs { operation: "dropping limbs", found: limbs, allowed: 1..=self.limbs() });
         }
-        let data = self.data.get(..self.data.len() / self.limbs * limbs).unwrap_or_default().to_vec();
-        Ok(Self { limbs, data, ..*self })
+        let data = self.data[..self.data.len() / self.limbs() * limbs].to_vec();
+        Ok(Self { moduli: self.moduli[..limbs].to_vec(), data, ..*self })
     }
 
-    /// Copies one polynomial's values to `out`, which has N places.
-    pub fn read(&self, element: usize, component: usize, limb: usize, out: &mut [u64]) {
-        let block = self.len * self.components * TILE;
-        let start = limb * (self.degree / TILE) * block + (element * self.components + component) * TILE;
-        let tiles = self.data.get(start..).unwrap_or_default().chunks(block);
-        for (to, from) in out.chunks_exact_mut(TILE).zip(tiles) {
-            to.copy_from_slice(from.get(..TILE).unwrap_or(&[0; TILE]));
+    /// Copies one polynomial's N values to `out`.
+    pub(crate) fn read(&self, element: usize, component: usize, limb: usize, out: &mut [u64]) {
+        assert_eq!(out.len(), self.degree, "values of a polynomial");
+        assert!(element < self.len && component < self.components, "({element}, {component}) of {self:?}");
+        let block = self.block_len();
+        let start = (element * self.components + component) * TILE;
+        let tiles = self.degree / TILE;
+        let limb = &self.data[limb * tiles * block..(limb + 1) * tiles * block];
+        for (to, from) in out.chunks_exact_mut(TILE).zip(limb.chunks_exact(block)) {
+            to.copy_from_slice(&from[start..start + TILE]);
         }
     }
 
@@ -147,28 +170,23 @@ impl Batch {
         self.len * self.components * TILE
     }
 
-    /// The tile number `block`, counted through the limbs.
+    /// The tile number `block`, counted through the limbs: `[element][component][TILE]`.
     pub(crate) fn block(&self, block: usize) -> &[u64] {
         let n = self.block_len();
-        self.data.get(block * n..(block + 1) * n).unwrap_or_default()
+        &self.data[block * n..(block + 1) * n]
     }
 
     pub(crate) fn data_mut(&mut self) -> &mut [u64] {
         &mut self.data
     }
 
+    /// Refuses a batch of other parameters or another number of components.
     pub(crate) fn expect(&self, operation: &'static str, parameters: &Parameters, components: usize) -> Result<()> {
-        if self.degree != parameters.degree() || self.limbs > parameters.max_limbs() || self.components != components {
-            return Err(operand(
-                operation,
-                format!("{self:?}"),
-                format!(
-                    "{components} components, at most {} limbs, N = {}",
-                    parameters.max_limbs(),
-                    parameters.degree()
-                ),
-            ));
+        let same_ring = self.degree == parameters.degree() && parameters.literal().moduli.starts_with(&self.moduli);
+        if same_ring && self.components == components {
+            return Ok(());
         }
-        Ok(())
+        let found = format!("{self:?} modulo {:?}", self.moduli);
+        Err(operand(operation, found, format!("{components} components, {}", parameters.ring())))
     }
 }

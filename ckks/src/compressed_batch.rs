@@ -1,27 +1,41 @@
-//! Ciphertexts as they travel: residues packed to their prime's width, in the order in which kernels read them (limb,
-//! tile of slots, ciphertext, component), the uniform halves implied by a seed. Read in place, tile by tile. Must never
-//! yield a residue that is not canonical without saying so.
+//! Ciphertexts as they travel: residues packed to their prime's width, in the order in which
+//! kernels read them (limb, tile of slots, ciphertext, component), the halves `a` implied by a
+//! seed. Read in place, tile by tile; a residue that is not canonical is reported.
 
 use rayon::prelude::*;
 
+use crate::batch::BatchShape;
 use crate::error::operand;
+use crate::kernel::TILE;
 use crate::kernel::bit_packing::{Unpacker, pack, tile_bytes};
-use crate::kernel::{Kernel, TILE};
 use crate::ring::modulus::Modulus;
-use crate::ring::sample::{PublicSeed, Uniform};
-use crate::{Batch, Parameters, Result};
+use crate::ring::sample::{LimbSlots, PublicSeed, Uniform};
+use crate::{Batch, Error, Parameters, Result};
 
 /// Elements of which a tile is read at once.
-const TOGETHER: usize = 4;
+const READ_TOGETHER: usize = 4;
 /// Elements packed at once when a vector is built: bounds the extra memory.
-const CHUNK: usize = 32;
+const PACKED_TOGETHER: usize = 32;
 
-/// A vector of ciphertexts in packed form, usually of a mapped file.
+/// What the bytes of a compressed batch hold.
+#[derive(Debug, Clone, Copy)]
+pub struct CompressedShape {
+    /// Limbs of every ciphertext.
+    pub limbs: usize,
+    /// Number of ciphertexts.
+    pub len: usize,
+    /// Components of every ciphertext, 2 or 3; 2 with a seed.
+    pub components: usize,
+    /// With a seed only the halves `b` are stored.
+    pub seed: Option<PublicSeed>,
+}
+
+/// A batch in compressed form, usually of a mapped file.
 pub struct CompressedBatch<'a> {
-    degree: usize,
-    moduli: Vec<Modulus>,
+    parameters: Parameters,
     unpackers: Vec<Unpacker>,
     len: usize,
+    /// Components in the bytes.
     stored: usize,
     uniform: Option<Uniform>,
     bytes: &'a [u8],
@@ -29,20 +43,18 @@ pub struct CompressedBatch<'a> {
 
 impl std::fmt::Debug for CompressedBatch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CompressedBatch({} ciphertexts, {} limbs, {} components)", self.len, self.limbs(), self.components())
+        let (limbs, components) = (self.limbs(), self.components());
+        write!(f, "CompressedBatch({} ciphertexts, {limbs} limbs, {components} components)", self.len)
     }
 }
 
 impl<'a> CompressedBatch<'a> {
-    /// `bytes` hold `len` ciphertexts of `limbs` limbs: with a seed their first halves only, otherwise `components` (2 or
-    /// 3) each.
-    pub fn new(
-        parameters: &Parameters,
-        limbs: usize,
-        len: usize,
-        (components, seed): (usize, Option<&PublicSeed>),
-        bytes: &'a [u8],
-    ) -> Result<Self> {
+    /// Reads `bytes` as a batch; their residues are checked when they are used.
+    ///
+    /// # Errors
+    /// When the shape is impossible, or the bytes are not as many as it needs.
+    pub fn new(parameters: &Parameters, shape: CompressedShape, bytes: &'a [u8]) -> Result<Self> {
+        let CompressedShape { limbs, len, components, seed } = shape;
         parameters.check_limbs("reading ciphertexts", limbs)?;
         let allowed = if seed.is_some() { 2..=2 } else { 2..=3 };
         if !allowed.contains(&components) || len == 0 {
@@ -61,87 +73,147 @@ impl<'a> CompressedBatch<'a> {
                 format!("{expected:?} bytes for {len} ciphertexts"),
             ));
         }
-        let moduli: Vec<Modulus> = parameters.moduli(limbs).collect();
-        let unpackers = moduli.iter().map(|&q| Unpacker::new(parameters.kernel(), q)).collect();
-        Ok(Self { degree: parameters.degree(), moduli, unpackers, len, stored, uniform: seed.map(Uniform::new), bytes })
+        let unpackers = parameters.moduli(limbs).map(|q| Unpacker::new(parameters.kernel(), q)).collect();
+        let uniform = seed.as_ref().map(Uniform::new);
+        Ok(Self { parameters: parameters.clone(), unpackers, len, stored, uniform, bytes })
     }
 
-    /// Number of ciphertexts.
+    /// Returns the number of ciphertexts.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none; never the case.
+    /// Returns whether there is no ciphertext, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Limbs of every ciphertext.
+    /// Returns the limbs of every ciphertext.
     pub fn limbs(&self) -> usize {
-        self.moduli.len()
+        self.unpackers.len()
     }
 
-    /// Components of every ciphertext: 2 or 3.
+    /// Returns the components of every ciphertext: 2 or 3.
     pub fn components(&self) -> usize {
         if self.uniform.is_some() { 2 } else { self.stored }
     }
 
-    /// All of it as a batch.
-    pub fn expand(&self, parameters: &Parameters) -> Result<Batch> {
-        let mut batch = Batch::zeros(parameters, self.limbs(), self.components(), self.len)?;
+    /// Unpacks everything to a batch in memory.
+    ///
+    /// # Errors
+    /// When a residue is not below its prime.
+    pub fn expand(&self) -> Result<Batch> {
+        let shape = BatchShape { limbs: self.limbs(), components: self.components(), len: self.len };
+        let mut batch = Batch::zeros(&self.parameters, shape)?;
         let block_len = batch.block_len();
         let canonical = |(block, out): (usize, &mut [u64])| self.read(block, None, out);
-        if batch.data_mut().par_chunks_mut(block_len).enumerate().all(canonical) { Ok(batch) } else { Err(refused()) }
+        if batch.data_mut().par_chunks_mut(block_len).enumerate().all(canonical) {
+            Ok(batch)
+        } else {
+            Err(not_canonical())
+        }
     }
 
-    /// Fills `out`, one tile of one limb as [`Batch`] holds it, for all ciphertexts or for the `wanted` ones alone (the
-    /// others are left as they are). False when a residue is not canonical.
-    pub(crate) fn read(&self, block: usize, columns_read: Option<&[u32]>, out: &mut [u64]) -> bool {
-        let tiles = self.degree / TILE;
+    /// Refuses a batch of other parameters.
+    pub(crate) fn expect(&self, operation: &'static str, parameters: &Parameters) -> Result<()> {
+        let (degree, limbs) = (self.parameters.degree(), self.limbs());
+        let moduli = &self.parameters.literal().moduli[..limbs];
+        if degree == parameters.degree() && parameters.literal().moduli.starts_with(moduli) {
+            return Ok(());
+        }
+        Err(operand(operation, format!("{self:?} modulo {moduli:?}, N = {degree}"), parameters.ring().to_string()))
+    }
+
+    /// Fills `out`, one tile of one limb as [`Batch`] holds it, for all ciphertexts or for
+    /// `elements` (the others are left as they are). False when a residue is not canonical.
+    pub(crate) fn read(&self, block: usize, elements: Option<&[u32]>, out: &mut [u64]) -> bool {
+        assert_eq!(out.len(), self.len * self.components() * TILE, "words of a tile of {self:?}");
+        let tile = self.tile(block);
+        let count = elements.map_or(self.len, <[u32]>::len);
+        let mut canonical = true;
+        for first in (0..count).step_by(READ_TOGETHER) {
+            let mut chosen = [0; READ_TOGETHER];
+            let chosen = &mut chosen[..READ_TOGETHER.min(count - first)];
+            for (number, element) in (first..).zip(chosen.iter_mut()) {
+                *element = elements.map_or(number as u64, |e| u64::from(e[number]));
+            }
+            canonical &= tile.read(chosen, out);
+        }
+        canonical
+    }
+
+    fn tile(&self, block: usize) -> CompressedTile<'_> {
+        let tiles = self.parameters.degree() / TILE;
         let (limb, tile) = (block / tiles, block % tiles);
-        let (Some(&q), Some(unpacker)) = (self.moduli.get(limb), self.unpackers.get(limb)) else { return false };
-        let before: usize = self.moduli.iter().take(limb).map(|&q| tile_bytes(q) * tiles).sum();
-        let size = tile_bytes(q);
+        let sizes = self.parameters.moduli(limb + 1).map(tile_bytes);
+        let before: usize = sizes.take(limb).map(|size| size * tiles).sum();
+        let modulus = self.parameters.transforms(limb + 1)[limb].modulus();
+        let size = tile_bytes(modulus);
         let start = (before + tile * size) * self.len * self.stored;
-        let bytes = self.bytes.get(start..start + size * self.len * self.stored).unwrap_or_default();
-        let stride = self.components() * TILE;
-        let mut read_some = |elements: &[u64]| {
-            let mut implied = [[0; TILE]; TOGETHER];
-            if let Some(uniform) = &self.uniform {
-                uniform.fill_tiles(q, (elements, limb), tile * TILE, &mut implied);
-            }
-            elements.iter().zip(&implied).fold(true, |fine, (&element, implied)| {
-                let element = element as usize;
-                let Some(out) = out.get_mut(element * stride..(element + 1) * stride) else { return false };
-                let sources = bytes.get(element * self.stored * size..).unwrap_or_default().chunks_exact(size);
-                let (stored, rest) = out.as_chunks_mut::<TILE>().0.split_at_mut(self.stored);
-                rest.fill(*implied);
-                stored.iter_mut().zip(sources).fold(fine, |fine, (to, from)| unpacker.unpack(from, to) & fine)
-            })
-        };
-        let count = columns_read.map_or(self.len, <[u32]>::len);
-        (0..count).step_by(TOGETHER).fold(true, |fine, first| {
-            let mut elements = [0; TOGETHER];
-            let elements = elements.get_mut(..TOGETHER.min(count - first)).unwrap_or_default();
-            for (number, e) in (first..).zip(elements.iter_mut()) {
-                *e = columns_read.map_or(number as u64, |w| w.get(number).map_or(u64::MAX, |&e| u64::from(e)));
-            }
-            read_some(elements) & fine
-        })
+        CompressedTile {
+            unpacker: &self.unpackers[limb],
+            uniform: self.uniform.as_ref(),
+            slots: LimbSlots { modulus, limb, first: tile * TILE },
+            bytes: &self.bytes[start..start + size * self.len * self.stored],
+            size,
+            stored: self.stored,
+            components: self.components(),
+        }
     }
 }
 
-pub(crate) fn refused() -> crate::Error {
+/// One tile of one limb of all ciphertexts.
+struct CompressedTile<'a> {
+    unpacker: &'a Unpacker,
+    uniform: Option<&'a Uniform>,
+    slots: LimbSlots,
+    /// `[element][stored component][size]`.
+    bytes: &'a [u8],
+    /// Bytes of one component.
+    size: usize,
+    stored: usize,
+    components: usize,
+}
+
+impl CompressedTile<'_> {
+    /// Reads some elements to where a batch has them; false when a residue is not canonical.
+    fn read(&self, elements: &[u64], out: &mut [u64]) -> bool {
+        let mut implied = [[0; TILE]; READ_TOGETHER];
+        let implied = &mut implied[..elements.len()];
+        if let Some(uniform) = self.uniform {
+            uniform.fill_tiles(self.slots, elements, implied);
+        }
+        let (from_stride, to_stride) = (self.stored * self.size, self.components * TILE);
+        let mut canonical = true;
+        for (&element, implied) in elements.iter().zip(&*implied) {
+            let element = element as usize;
+            let out = &mut out[element * to_stride..(element + 1) * to_stride];
+            let (stored, rest) = out.as_chunks_mut::<TILE>().0.split_at_mut(self.stored);
+            rest.fill(*implied);
+            let bytes = &self.bytes[element * from_stride..(element + 1) * from_stride];
+            for (to, from) in stored.iter_mut().zip(bytes.chunks_exact(self.size)) {
+                canonical &= self.unpacker.unpack(from, to);
+            }
+        }
+        canonical
+    }
+}
+
+pub(crate) fn not_canonical() -> Error {
     operand("reading ciphertexts", "a residue that is not below its prime", "canonical residues")
 }
 
 /// Bytes of one ciphertext of which `components` are stored.
-pub fn compressed_bytes(parameters: &Parameters, limbs: usize, components: usize) -> usize {
+fn compressed_bytes(parameters: &Parameters, limbs: usize, components: usize) -> usize {
     parameters.moduli(limbs).map(|q| parameters.degree() / TILE * tile_bytes(q)).sum::<usize>() * components
 }
 
-/// Packs a whole batch, all components stored.
-pub fn compress_batch(parameters: &Parameters, batch: &Batch) -> Vec<u8> {
+/// Compresses a whole batch, all components stored.
+///
+/// # Errors
+/// When the batch belongs to other parameters.
+pub fn compress_batch(parameters: &Parameters, batch: &Batch) -> Result<Vec<u8>> {
+    batch.expect("compressing ciphertexts", parameters, batch.components())?;
     let (limbs, per_tile) = (batch.limbs(), batch.len() * batch.components());
     let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * per_tile];
     for_each_tile(parameters, limbs, per_tile, &mut bytes, |block, q, out| {
@@ -149,58 +221,44 @@ pub fn compress_batch(parameters: &Parameters, batch: &Batch) -> Vec<u8> {
             pack(tile, q, out);
         }
     });
-    bytes
+    Ok(bytes)
 }
 
-/// Packs `len` half ciphertexts: `fill` gives number `element` as `[limb][N]` values. Elements are made in parallel, a
-/// few at a time.
+/// Compresses the halves `b` of `len` ciphertexts: `fill` returns number `element` as `[limb][N]`
+/// values. Elements are computed in parallel, a few at a time.
+///
+/// # Errors
+/// When the parameters have not as many limbs, `fill` fails, or returns another number of values.
 pub fn compress_b(
     parameters: &Parameters,
     limbs: usize,
     len: usize,
     fill: impl Fn(usize) -> Result<Vec<u64>> + Sync,
 ) -> Result<Vec<u8>> {
-    parameters.check_limbs("packing ciphertexts", limbs)?;
+    parameters.check_limbs("compressing ciphertexts", limbs)?;
     let degree = parameters.degree();
-    let tiles = degree / TILE;
+    let fill = |element: usize| {
+        let half = fill(element)?;
+        if half.len() != limbs * degree {
+            let expected = format!("{limbs} limbs of {degree}");
+            return Err(operand("compressing ciphertexts", format!("{} values", half.len()), expected));
+        }
+        Ok(half)
+    };
     let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * len];
-    for first in (0..len).step_by(CHUNK) {
-        let halves = (first..len.min(first + CHUNK)).into_par_iter().map(&fill).collect::<Result<Vec<_>>>()?;
+    for first in (0..len).step_by(PACKED_TOGETHER) {
+        let halves = (first..len.min(first + PACKED_TOGETHER)).into_par_iter().map(fill).collect::<Result<Vec<_>>>()?;
         for_each_tile(parameters, limbs, len, &mut bytes, |block, q, out| {
-            let start = block / tiles * degree + block % tiles * TILE;
             for (half, out) in halves.iter().zip(out.chunks_exact_mut(tile_bytes(q)).skip(first)) {
-                if let Some(tile) = half.get(start..).and_then(<[u64]>::first_chunk) {
-                    pack(tile, q, out);
-                }
+                pack(&half.as_chunks::<TILE>().0[block], q, out);
             }
         });
     }
     Ok(bytes)
 }
 
-/// Appends whole tiles of residues.
-pub fn pack_residues(values: &[u64], q: Modulus, out: &mut Vec<u8>) {
-    for tile in values.as_chunks::<TILE>().0 {
-        let start = out.len();
-        out.resize(start + tile_bytes(q), 0);
-        pack(tile, q, out.get_mut(start..).unwrap_or_default());
-    }
-}
-
-/// Reads `count` residues, whole tiles of them, from the front of `bytes`; returns them and the rest.
-pub fn unpack_residues(bytes: &[u8], q: Modulus, count: usize) -> Result<(Vec<u64>, &[u8])> {
-    let size = count / TILE * tile_bytes(q);
-    let Some((front, rest)) = bytes.split_at_checked(size) else {
-        return Err(operand("reading residues", format!("{} bytes", bytes.len()), format!("{size}")));
-    };
-    let mut values = vec![0; count / TILE * TILE];
-    let tiles = values.as_chunks_mut::<TILE>().0.iter_mut().zip(front.chunks_exact(tile_bytes(q)));
-    let unpacker = Unpacker::new(Kernel::detect(), q);
-    let canonical = tiles.fold(true, |fine, (to, from)| unpacker.unpack(from, to) & fine);
-    if canonical { Ok((values, rest)) } else { Err(refused()) }
-}
-
-/// Calls `work` with the number and the bytes of every tile, in parallel; each tile has `per_tile` packed polynomials.
+/// Calls `work` with the number and the bytes of every tile, in parallel; each tile has `per_tile`
+/// packed polynomials.
 fn for_each_tile(
     parameters: &Parameters,
     limbs: usize,
@@ -230,6 +288,10 @@ mod tests {
         Parameters::without_security(ParametersLiteral { degree: N, moduli, special: vec![], security: 128 }).unwrap()
     }
 
+    fn shape(limbs: usize, len: usize, components: usize) -> CompressedShape {
+        CompressedShape { limbs, len, components, seed: None }
+    }
+
     fn batch(p: &Parameters, components: usize) -> Batch {
         Batch::build(p, 2, components, 3, |element, out| {
             let moduli: Vec<u64> = p.moduli(2).map(Modulus::value).collect();
@@ -250,10 +312,10 @@ mod tests {
         for bits in 15..=50 {
             let p = parameters(bits);
             let before = batch(&p, 3);
-            let bytes = compress_batch(&p, &before);
+            let bytes = compress_batch(&p, &before).unwrap();
             assert_eq!(bytes.len(), 3 * compressed_bytes(&p, 2, 3));
-            let packed = CompressedBatch::new(&p, 2, 3, (3, None), &bytes).unwrap();
-            assert!(packed.expand(&p).unwrap() == before, "{bits} bits");
+            let packed = CompressedBatch::new(&p, shape(2, 3, 3), &bytes).unwrap();
+            assert!(packed.expand().unwrap() == before, "{bits} bits");
         }
     }
 
@@ -268,11 +330,11 @@ mod tests {
         })
         .unwrap();
         let seed = [7; 32];
-        let packed = CompressedBatch::new(&p, 2, 3, (2, Some(&seed)), &bytes).unwrap();
-        let expanded = packed.expand(&p).unwrap();
-        let (mut got, mut expected) = (vec![0; N], vec![0; 2 * N]);
+        let packed = CompressedBatch::new(&p, CompressedShape { seed: Some(seed), ..shape(2, 3, 2) }, &bytes).unwrap();
+        let expanded = packed.expand().unwrap();
+        let mut got = vec![0; N];
         for element in 0..3 {
-            crate::expand(&p, &seed, element as u64, &mut expected);
+            let expected = crate::CiphertextId { seed, index: element as u64 }.expand_a(&p, 2).unwrap();
             for limb in 0..2 {
                 expanded.read(element, 1, limb, &mut got);
                 assert_eq!(got, expected[limb * N..(limb + 1) * N]);
@@ -293,11 +355,11 @@ mod tests {
     fn what_is_no_residue_or_of_the_wrong_size_is_refused() {
         let p = parameters(20);
         let bytes = vec![0xff; 2 * compressed_bytes(&p, 2, 2)];
-        assert!(CompressedBatch::new(&p, 2, 2, (2, None), &bytes).unwrap().expand(&p).is_err());
-        assert!(CompressedBatch::new(&p, 2, 3, (2, None), &bytes).is_err());
-        assert!(CompressedBatch::new(&p, 2, 0, (2, None), &[]).is_err());
-        assert!(CompressedBatch::new(&p, 3, 2, (2, None), &bytes).is_err());
-        assert!(CompressedBatch::new(&p, 2, usize::MAX, (2, None), &bytes).is_err());
-        assert!(CompressedBatch::new(&p, 2, 2, (3, Some(&[0; 32])), &bytes).is_err());
+        assert!(CompressedBatch::new(&p, shape(2, 2, 2), &bytes).unwrap().expand().is_err());
+        assert!(CompressedBatch::new(&p, shape(2, 3, 2), &bytes).is_err());
+        assert!(CompressedBatch::new(&p, shape(2, 0, 2), &[]).is_err());
+        assert!(CompressedBatch::new(&p, shape(3, 2, 2), &bytes).is_err());
+        assert!(CompressedBatch::new(&p, shape(2, usize::MAX, 2), &bytes).is_err());
+        assert!(CompressedBatch::new(&p, CompressedShape { seed: Some([0; 32]), ..shape(2, 2, 3) }, &bytes).is_err());
     }
 }

@@ -1,105 +1,104 @@
-//! Symmetric encryption and decryption of one plaintext at a time: what a client does. Fresh ciphertexts are `(b, a)`
-//! with `a` from a public seed, so that only `b` need be sent. Must never reuse a seed's index for two plaintexts.
+//! Symmetric encryption of one plaintext at a time. A fresh ciphertext is `(b, a)` with `a` from a
+//! public seed, so that only `b` need be sent.
 
 use zeroize::Zeroizing;
 
-use crate::error::operand;
-use crate::ring::encode::CrtReconstructor;
-use crate::ring::sample::{PublicSeed, SecretRng, Uniform};
-use crate::{Batch, Encoder, Error, Parameters, Result, SecretKey, kernel};
+use crate::ring::sample::{LimbSlots, PublicSeed, SecretRng, Uniform};
+use crate::{Encoder, Error, Parameters, Result, SecretKey};
 
-/// Encrypts `slots` (at most N, the rest are zero) at `scale` with `limbs` limbs: returns `b = m + e - a s`, as
-/// `[limb][N]` values, where `a` is element `index` of the family of `seed`.
-#[expect(clippy::too_many_arguments, reason = "each is a different thing, and a struct would only rename the call")]
-pub fn encrypt(
-    parameters: &Parameters,
-    encoder: &Encoder,
-    secret: &SecretKey,
-    slots: &[f64],
-    scale: f64,
-    limbs: usize,
-    (seed, index): (&PublicSeed, u64),
-    rng: &mut SecretRng,
-) -> Result<Vec<u64>> {
-    parameters.check_limbs("encrypting", limbs)?;
-    let mut message = Zeroizing::new(encoder.encode(slots, scale)?);
-    let log_q: f64 = parameters.moduli(limbs).map(|q| f64::from(q.bits()) - 1.0).sum();
-    let largest = message.iter().map(|c| c.unsigned_abs()).max().unwrap_or(0);
-    if (largest as f64).log2() > log_q - 2.0 {
-        return Err(Error::Overflow {
-            operation: "encrypting",
-            found_bits: (largest as f64).log2() as i32,
-            allowed_bits: log_q as i32 - 2,
-        });
-    }
-    rng.add_error(&mut message);
-    let n = parameters.degree();
-    let mut result = vec![0; limbs * n];
-    expand(parameters, seed, index, &mut result);
-    for ((i, t), limb) in parameters.transforms(limbs).iter().enumerate().zip(result.chunks_mut(n)) {
-        let q = t.modulus();
-        let mut values = Zeroizing::new(message.iter().map(|&c| q.reduce_i64(c)).collect::<Vec<_>>());
-        t.forward(&mut values);
-        for a in limb.iter_mut() {
-            *a = q.neg(*a);
-        }
-        kernel::multiply_add(parameters.kernel(), q, &mut values, limb, secret.values(i));
-        limb.copy_from_slice(&values);
-    }
-    Ok(result)
+/// Which element of which family the half `a` of a fresh ciphertext is. Two plaintexts under one
+/// identity reveal their difference: every ciphertext needs a fresh one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CiphertextId {
+    /// The family, drawn anew for every batch.
+    pub seed: PublicSeed,
+    /// The element.
+    pub index: u64,
 }
 
-/// The uniform half of fresh ciphertext `index`: fills `out`, `[limb][N]` values for as many limbs as it has room for.
-pub fn expand(parameters: &Parameters, seed: &PublicSeed, index: u64, out: &mut [u64]) {
-    let n = parameters.degree();
-    let uniform = Uniform::new(seed);
-    for ((limb, q), out) in parameters.moduli(out.len() / n).enumerate().zip(out.chunks_mut(n)) {
-        uniform.fill(q, (index, limb), 0, out);
+impl CiphertextId {
+    /// Expands the half `a`: `[limb][N]` values.
+    ///
+    /// # Errors
+    /// When the parameters have not as many limbs.
+    pub fn expand_a(&self, parameters: &Parameters, limbs: usize) -> Result<Vec<u64>> {
+        parameters.check_limbs("expanding a ciphertext", limbs)?;
+        let n = parameters.degree();
+        let uniform = Uniform::new(&self.seed);
+        let mut a = vec![0; limbs * n];
+        for ((limb, modulus), out) in parameters.moduli(limbs).enumerate().zip(a.chunks_exact_mut(n)) {
+            uniform.fill(LimbSlots { modulus, limb, first: 0 }, self.index, out);
+        }
+        Ok(a)
     }
 }
 
-/// Decrypts ciphertext `element`: the N slots, divided by `scale`. Takes two components or, with the square of the
-/// key, three.
-pub fn decrypt(
-    parameters: &Parameters,
-    encoder: &Encoder,
-    secret: &SecretKey,
-    batch: &Batch,
-    element: usize,
-    scale: f64,
-) -> Result<Vec<f64>> {
-    let components = batch.components();
-    if element >= batch.len() || !(2..=3).contains(&components) {
-        return Err(operand(
-            "decrypting",
-            format!("element {element} of {batch:?}"),
-            "an element of 2 or 3 components",
-        ));
+/// The integers that slots become.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Encoding {
+    /// What a value of 1.0 becomes.
+    pub scale: f64,
+    /// Limbs of the ciphertext.
+    pub limbs: usize,
+}
+
+/// Encrypts under one key.
+#[derive(Debug)]
+pub struct Encryptor<'k> {
+    parameters: Parameters,
+    encoder: Encoder,
+    secret: &'k SecretKey,
+}
+
+impl<'k> Encryptor<'k> {
+    /// Binds a key to the parameters of what it will encrypt.
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`] when the key belongs to parameters of another degree or other primes.
+    pub fn new(parameters: &Parameters, secret: &'k SecretKey) -> Result<Self> {
+        parameters.expect_key("encrypting", secret.parameters())?;
+        Ok(Self { parameters: parameters.clone(), encoder: Encoder::new(parameters.degree()), secret })
     }
-    batch.expect("decrypting", parameters, components)?;
-    let (n, limbs) = (parameters.degree(), batch.limbs());
-    let mut message = Zeroizing::new(vec![0; limbs * n]);
-    let mut part = vec![0; n];
-    for ((i, t), limb) in parameters.transforms(limbs).iter().enumerate().zip(message.chunks_mut(n)) {
-        let q = t.modulus();
-        // Horner: ((c_2 s) + c_1) s + c_0.
-        for component in (0..components).rev() {
-            batch.read(element, component, i, &mut part);
-            for ((m, &s), &c) in limb.iter_mut().zip(secret.values(i)).zip(&part) {
-                *m = q.add(q.mul(*m, s), c);
-            }
+
+    /// Encrypts `slots` (at most N, the rest are zero) and returns `b = m + e - a s`, as
+    /// `[limb][N]` values.
+    ///
+    /// # Errors
+    /// When there are more than N slots, more limbs than the parameters have, or a value too large
+    /// for so many limbs.
+    pub fn encrypt(
+        &self,
+        slots: &[f64],
+        encoding: Encoding,
+        id: CiphertextId,
+        rng: &mut SecretRng,
+    ) -> Result<Vec<u64>> {
+        let Encoding { scale, limbs } = encoding;
+        let parameters = &self.parameters;
+        parameters.check_limbs("encrypting", limbs)?;
+        let mut message = Zeroizing::new(self.encoder.encode(slots, scale)?);
+        let log_q: f64 = parameters.moduli(limbs).map(|q| f64::from(q.bits()) - 1.0).sum();
+        let largest = message.iter().map(|c| c.unsigned_abs()).fold(0, u64::max);
+        if (largest as f64).log2() > log_q - 2.0 {
+            return Err(Error::Overflow {
+                operation: "encrypting",
+                found_bits: (largest as f64).log2() as i32,
+                allowed_bits: log_q as i32 - 2,
+            });
         }
-        t.inverse(limb);
-    }
-    let crt = CrtReconstructor::new(parameters.moduli(limbs));
-    let (mut residues, mut digits) = (vec![0; limbs], Vec::with_capacity(limbs));
-    let coefficients = (0..n)
-        .map(|j| {
-            for (r, limb) in residues.iter_mut().zip(message.chunks(n)) {
-                *r = limb.get(j).copied().unwrap_or(0);
+        rng.add_error(&mut message);
+        let mut result = id.expand_a(parameters, limbs)?;
+        let polynomials = result.chunks_exact_mut(parameters.degree());
+        for ((limb, t), a) in parameters.transforms(limbs).iter().enumerate().zip(polynomials) {
+            let q = t.modulus();
+            let mut values = Zeroizing::new(message.iter().map(|&c| q.reduce_i64(c)).collect::<Vec<_>>());
+            t.forward(&mut values);
+            for a in a.iter_mut() {
+                *a = q.neg(*a);
             }
-            crt.reconstruct(&residues, &mut digits)
-        })
-        .collect();
-    encoder.decode(coefficients, scale)
+            parameters.kernel().multiply_add(q, &mut values, a, self.secret.values(limb));
+            a.copy_from_slice(&values);
+        }
+        Ok(result)
+    }
 }

@@ -1,13 +1,18 @@
-//! Errors of the scheme. Messages say what was being done, what was found and what was expected; they must never
-//! contain a key, a plaintext or randomness.
+//! Errors of the scheme: what was being done, what was found and what was expected; never a key, a
+//! plaintext or randomness.
+
+use std::ops::RangeInclusive;
+
+use crate::RnsRing;
 
 /// What can be wrong with parameters, operands or keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Parameters that are malformed.
     #[error("parameters: found {found}, expected {expected}")]
     Parameters {
-        /// What was given.
+        /// What was found.
         found: String,
         /// What is possible.
         expected: String,
@@ -26,12 +31,42 @@ pub enum Error {
         /// Most bits allowed.
         allowed: u32,
     },
+    /// A key that belongs to other parameters.
+    #[error("{operation}: found a key for {found}, expected one for {expected}; make keys for these parameters")]
+    KeyMismatch {
+        /// The operation.
+        operation: &'static str,
+        /// The ring of the key.
+        found: Box<RnsRing>,
+        /// The ring of the parameters.
+        expected: Box<RnsRing>,
+    },
+    /// A number of limbs that the parameters or the operation do not allow.
+    #[error("{operation}: found {found} limbs, expected {} to {}", allowed.start(), allowed.end())]
+    Limbs {
+        /// The operation.
+        operation: &'static str,
+        /// The number of limbs.
+        found: usize,
+        /// Numbers that are possible.
+        allowed: RangeInclusive<usize>,
+    },
+    /// More slots than the ring has, or coefficients of another ring.
+    #[error("{operation}: found {found} slots, expected {expected}")]
+    Slots {
+        /// The operation.
+        operation: &'static str,
+        /// The number of slots.
+        found: usize,
+        /// The number that is possible, or the most.
+        expected: usize,
+    },
     /// An operand that does not fit the operation.
     #[error("{operation}: found {found}, expected {expected}")]
     Operand {
         /// The operation.
         operation: &'static str,
-        /// What was given.
+        /// What was found.
         found: String,
         /// What it takes.
         expected: String,

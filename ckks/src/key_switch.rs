@@ -1,88 +1,159 @@
-//! Relinearisation and rescaling: the operations that leave the pointwise world for coefficients and come back. Several in
-//! a row are done ciphertext by ciphertext, so that nothing between them is stored. Must never run on residues of another
-//! level than they say.
+//! Relinearisation, and rescaling right after it: both leave the pointwise world for coefficients
+//! and come back, and are done ciphertext by ciphertext, so that nothing between them is stored.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use crate::batch::BatchShape;
+use crate::kernel::{Aligned, BaseChange};
+use crate::rescale::RescalePlan;
+use crate::timing::{Laps, ThreadSeconds};
+use crate::{Batch, EvaluationKey, Parameters, Result};
 
-use crate::error::operand;
-use crate::kernel::Aligned;
-use crate::ring::ntt::Transform;
-use crate::{Batch, EvaluationKey, Parameters, Result, kernel};
-
-/// What to do to each ciphertext, in this order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Switch {
-    /// Three components back to two.
-    pub relinearise: bool,
-    /// So many divisions by the last prime.
-    pub rescales: usize,
+/// Switches keys: brings ciphertexts of three components back to two.
+#[derive(Debug)]
+pub struct KeySwitcher<'k> {
+    parameters: Parameters,
+    key: &'k EvaluationKey,
 }
 
-/// What it came to.
+/// A batch after relinearisation and divisions.
 #[derive(Debug)]
-pub struct Switched {
-    /// The result.
+pub struct Relinearised {
+    /// The result, of two components, with a limb less for each division.
     pub batch: Batch,
     /// Seconds of relinearising, summed over threads.
-    pub relinearising: f64,
-    /// Seconds of rescaling, all divisions together, summed over threads.
-    pub rescaling: f64,
+    pub relinearise_seconds: f64,
+    /// Seconds of all divisions, summed over threads.
+    pub rescale_seconds: f64,
 }
 
-/// Three components back to two. Adds noise of variance about `limbs * q^2 / 12 * sigma^2 * (2N)^2 / P^2` per slot, where
-/// P is the special prime, or 1 without one: then relinearise only at a scale far above q.
-pub fn relinearise(parameters: &Parameters, key: &EvaluationKey, batch: &Batch) -> Result<Batch> {
-    Ok(switch(parameters, Some(key), batch, Switch { relinearise: true, rescales: 0 })?.batch)
-}
+impl<'k> KeySwitcher<'k> {
+    /// Binds a key to the parameters of what it will relinearise.
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`](crate::Error::KeyMismatch) when the key belongs to parameters of
+    /// another degree or other primes.
+    pub fn new(parameters: &Parameters, key: &'k EvaluationKey) -> Result<Self> {
+        parameters.expect_key("relinearising", key.parameters())?;
+        Ok(Self { parameters: parameters.clone(), key })
+    }
 
-/// Divides by the last prime, with rounding, and drops its limb.
-pub fn rescale(parameters: &Parameters, batch: &Batch) -> Result<Batch> {
-    Ok(switch(parameters, None, batch, Switch { relinearise: false, rescales: 1 })?.batch)
-}
+    /// Brings three components back to two. Adds noise of variance about `limbs * q^2 / 12 *
+    /// sigma^2 * (2N)^2 / P^2` per slot, where P is the special prime, or 1 without one: then
+    /// relinearise only at a scale far above q.
+    ///
+    /// # Errors
+    /// When the batch has not three components, or belongs to other parameters.
+    pub fn relinearise(&self, batch: &Batch) -> Result<Batch> {
+        Ok(self.relinearise_and_rescale(batch, 0)?.batch)
+    }
 
-/// Relinearises and rescales. The same bits as one operation after the other.
-pub fn switch(parameters: &Parameters, key: Option<&EvaluationKey>, batch: &Batch, what: Switch) -> Result<Switched> {
-    let key = match (what.relinearise, key) {
-        (false, _) => None,
-        (true, Some(key)) => {
-            batch.expect("relinearising", parameters, 3)?;
-            Some(key)
-        }
-        (true, None) => return Err(operand("relinearising", "no key", "an evaluation key")),
-    };
-    batch.expect("rescaling", parameters, batch.components())?;
-    let (n, before) = (parameters.degree(), batch.limbs());
-    let Some(limbs) = before.checked_sub(what.rescales).filter(|&l| l > 0) else {
-        let found = format!("{before} limbs for {} divisions", what.rescales);
-        return Err(operand("rescaling", found, "at least one limb more than divisions"));
-    };
-    let components = if what.relinearise { 2 } else { batch.components() };
-    let (relinearising, rescaling) = (AtomicU64::new(0), AtomicU64::new(0));
-    let room = || Workspace::new(parameters, batch);
-    let result = Batch::build_with(parameters, limbs, components, batch.len(), room, |room, element, out| {
-        let mut last = Instant::now();
-        let mut lap = |to: &AtomicU64| {
-            let now = Instant::now();
-            to.fetch_add(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX), Relaxed);
-            last = now;
+    /// Relinearises, then divides as [`rescale`](crate::rescale()) does: the same bits as one after
+    /// the other.
+    ///
+    /// # Errors
+    /// When the batch has not three components, belongs to other parameters, or has no limb more
+    /// than divisions.
+    pub fn relinearise_and_rescale(&self, batch: &Batch, divisions: usize) -> Result<Relinearised> {
+        let parameters = &self.parameters;
+        batch.expect("relinearising", parameters, 3)?;
+        let (n, before) = (parameters.degree(), batch.limbs());
+        let plan = RescalePlan::new(parameters, before, divisions)?;
+        let (relinearising, rescaling) = (ThreadSeconds::default(), ThreadSeconds::default());
+        let shape = BatchShape { limbs: plan.limbs, components: 2, len: batch.len() };
+        let workspace = || Workspace::new(parameters, before);
+        let result = Batch::build_with(parameters, shape, workspace, |workspace, element, out| {
+            let mut laps = Laps::start();
+            for (i, values) in workspace.values.words_mut().chunks_exact_mut(n).enumerate() {
+                batch.read(element, i / before, i % before, values);
+            }
+            self.relinearise_one(workspace);
+            if divisions > 0 {
+                laps.add_to(&relinearising);
+            }
+            let Workspace { values, extended, .. } = workspace;
+            let components = values.words_mut().chunks_exact_mut(before * n);
+            for (values, out) in components.zip(out.chunks_exact_mut(plan.limbs * n)) {
+                plan.divide(values, extended.words_mut());
+                out.copy_from_slice(&values[..plan.limbs * n]);
+            }
+            laps.add_to(if divisions > 0 { &rescaling } else { &relinearising });
+            Ok(())
+        })?;
+        Ok(Relinearised {
+            batch: result,
+            relinearise_seconds: relinearising.seconds(),
+            rescale_seconds: rescaling.seconds(),
+        })
+    }
+
+    /// Adds to the first two components of the workspace's ciphertext what the third one stands
+    /// for.
+    fn relinearise_one(&self, workspace: &mut Workspace) {
+        let parameters = &self.parameters;
+        let n = parameters.degree();
+        let Workspace { values, digit, extended, sums } = workspace;
+        let [values, digit, extended, sums] = [values, digit, extended, sums].map(Aligned::words_mut);
+        let limbs = values.len() / (3 * n);
+        let (pair, third) = values.split_at_mut(2 * limbs * n);
+        let Some(special) = parameters.special() else {
+            return self.add_digits(third, pair, digit, extended);
         };
-        room.read(batch, element);
-        let Workspace { values, digit, extended, sums } = room;
-        let values = values.words_mut();
-        if let Some(key) = key {
-            relinearise_one(parameters, key, values, [digit, extended, sums]);
-            lap(&relinearising);
+        sums.fill(0);
+        self.add_digits(third, sums, digit, extended);
+        for (sums, values) in sums.chunks_exact_mut((limbs + 1) * n).zip(pair.chunks_exact_mut(limbs * n)) {
+            self.divide_by_special(special, sums, extended);
+            let polynomials = values.chunks_exact_mut(n).zip(sums.chunks_exact(n));
+            for (t, (values, sums)) in parameters.transforms(limbs).iter().zip(polynomials) {
+                for (v, &s) in values.iter_mut().zip(sums) {
+                    *v = t.modulus().add(*v, s);
+                }
+            }
         }
-        for (values, out) in values.chunks_exact_mut(before * n).zip(out.chunks_exact_mut(limbs * n)) {
-            divide(parameters, values, limbs, extended.words_mut());
-            out.copy_from_slice(values.get(..limbs * n).unwrap_or_default());
+    }
+
+    /// `sums += digit * key` over the digits of the third component, for both halves,
+    /// `[half][prime][N]`, and all primes that take part: the batch's, and the special one if there
+    /// is one.
+    fn add_digits(&self, third: &[u64], sums: &mut [u64], digit: &mut [u64], extended: &mut [u64]) {
+        let parameters = &self.parameters;
+        let (n, kernel) = (parameters.degree(), parameters.kernel());
+        let limbs = third.len() / n;
+        let transforms = parameters.all_transforms();
+        let (first, second) = sums.split_at_mut(sums.len() / 2);
+        for (i, third) in third.chunks_exact(n).enumerate() {
+            digit.copy_from_slice(third);
+            transforms[i].inverse(digit);
+            let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
+            for (prime, (first, second)) in (0..limbs).chain(parameters.special()).zip(sums) {
+                let q = transforms[prime].modulus();
+                let values = if prime == i {
+                    third
+                } else {
+                    kernel.base_extend(BaseChange { from: transforms[i].modulus(), to: q }, digit, extended);
+                    transforms[prime].forward(extended);
+                    &*extended
+                };
+                for (sum, key) in [first, second].into_iter().zip(self.key.halves(i, prime)) {
+                    kernel.multiply_add(q, sum, values, key);
+                }
+            }
         }
-        lap(if what.rescales > 0 { &rescaling } else { &relinearising });
-        Ok(())
-    })?;
-    let seconds = |nanoseconds: AtomicU64| nanoseconds.into_inner() as f64 / 1e9;
-    Ok(Switched { batch: result, relinearising: seconds(relinearising), rescaling: seconds(rescaling) })
+    }
+
+    /// All limbs but the last become `rest = (rest - last) / P`, where the last one holds the
+    /// values modulo P.
+    fn divide_by_special(&self, special: usize, values: &mut [u64], extended: &mut [u64]) {
+        let parameters = &self.parameters;
+        let (n, kernel) = (parameters.degree(), parameters.kernel());
+        let p = &parameters.all_transforms()[special];
+        let (rest, last) = values.split_at_mut(values.len() - n);
+        p.inverse(last);
+        for (limb, values) in rest.chunks_exact_mut(n).enumerate() {
+            let t = &parameters.all_transforms()[limb];
+            kernel.base_extend(BaseChange { from: p.modulus(), to: t.modulus() }, last, extended);
+            t.forward(extended);
+            kernel.mod_down_step(t.modulus(), values, extended, parameters.residue(special, limb).inverse);
+        }
+    }
 }
 
 /// What a thread keeps from ciphertext to ciphertext.
@@ -96,192 +167,23 @@ struct Workspace {
 }
 
 impl Workspace {
-    fn new(parameters: &Parameters, batch: &Batch) -> Self {
+    fn new(parameters: &Parameters, limbs: usize) -> Self {
         let n = parameters.degree();
-        let primes = parameters.special().map_or(0, |_| batch.limbs() + 1);
+        let primes = parameters.special().map_or(0, |_| limbs + 1);
         Self {
-            values: Aligned::zeros(batch.components() * batch.limbs() * n),
+            values: Aligned::zeros(3 * limbs * n),
             digit: Aligned::zeros(n),
             extended: Aligned::zeros(n),
             sums: Aligned::zeros(2 * primes * n),
         }
     }
-
-    fn read(&mut self, batch: &Batch, element: usize) {
-        let n = self.digit.words().len();
-        for (place, out) in self.values.words_mut().chunks_exact_mut(n).enumerate() {
-            batch.read(element, place / batch.limbs(), place % batch.limbs(), out);
-        }
-    }
-}
-
-/// Adds to the first two components what the third one stands for.
-fn relinearise_one(parameters: &Parameters, key: &EvaluationKey, values: &mut [u64], room: [&mut Aligned; 3]) {
-    let n = parameters.degree();
-    let limbs = values.len() / (3 * n);
-    let [digit, extended, sums] = room.map(Aligned::words_mut);
-    let (pair, third) = values.split_at_mut(2 * limbs * n);
-    let Some(special) = parameters.special() else {
-        return add_digits(parameters, key, third, pair, [digit, extended]);
-    };
-    sums.fill(0);
-    add_digits(parameters, key, third, sums, [digit, extended]);
-    let half = sums.len() / 2;
-    for (sums, values) in sums.chunks_exact_mut(half).zip(pair.chunks_exact_mut(limbs * n)) {
-        divide_by(parameters, special, sums, limbs, extended);
-        let limbs = values.chunks_exact_mut(n).zip(sums.chunks_exact(n));
-        for (t, (values, sums)) in parameters.transforms(limbs.len()).iter().zip(limbs) {
-            for (v, &s) in values.iter_mut().zip(sums) {
-                *v = t.modulus().add(*v, s);
-            }
-        }
-    }
-}
-
-/// `sums += digit * key` over the digits of the third component, for both halves and all primes that take part: the
-/// batch's, and the special one, which is stored after all moduli.
-fn add_digits(
-    parameters: &Parameters,
-    key: &EvaluationKey,
-    third: &[u64],
-    sums: &mut [u64],
-    [digit, extended]: [&mut [u64]; 2],
-) {
-    let n = digit.len();
-    let transforms = parameters.transforms(third.len() / n);
-    let special = parameters.special().map(|t| (parameters.max_limbs(), t));
-    let (first, second) = sums.split_at_mut(sums.len() / 2);
-    for ((i, t), third) in transforms.iter().enumerate().zip(third.chunks_exact(n)) {
-        digit.copy_from_slice(third);
-        t.inverse(digit);
-        let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
-        for ((prime, to), (first, second)) in transforms.iter().enumerate().chain(special).zip(sums) {
-            if prime == i {
-                key.accumulate(parameters, i, prime, third, [first, second]);
-            } else {
-                base_extend(parameters, t, to, digit, extended);
-                key.accumulate(parameters, i, prime, extended, [first, second]);
-            }
-        }
-    }
-}
-
-/// The first `limbs` limbs become `rest = (rest - top) / p`, where the limb after them holds the values modulo `p`.
-fn divide_by(parameters: &Parameters, p: &Transform, values: &mut [u64], limbs: usize, extended: &mut [u64]) {
-    let n = extended.len();
-    let (rest, top) = values.split_at_mut(limbs * n);
-    p.inverse(top);
-    for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_exact_mut(n)) {
-        let q = t.modulus();
-        let inverse = q.factor(q.inverse(q.reduce(p.modulus().value())));
-        base_extend(parameters, p, t, top, extended);
-        kernel::mod_down_step(parameters.kernel(), q, limb, extended, inverse);
-    }
-}
-
-/// Divides by all primes from number `limbs` on, the last one first, rounding each time. What the primes to be dropped
-/// have in common is worked out on coefficients, as digits to the base of these primes, and carried to each of the others
-/// once: `d_m + ...` stands for `d_last + p_last (d_(last-1) + p_(last-1) (...))`.
-fn divide(parameters: &Parameters, values: &mut [u64], limbs: usize, extended: &mut [u64]) {
-    let n = extended.len();
-    let kernel = parameters.kernel();
-    let (rest, tops) = values.split_at_mut(limbs * n);
-    let dropped = parameters.transforms(limbs + tops.len() / n).get(limbs..).unwrap_or_default();
-    for (t, top) in dropped.iter().zip(tops.chunks_exact_mut(n)) {
-        t.inverse(top);
-    }
-    for last in (1..dropped.len()).rev() {
-        let (below, digits) = tops.split_at_mut(last * n);
-        let (Some(p), Some(digit)) = (dropped.get(last), digits.get(..n)) else { continue };
-        for (t, top) in dropped.iter().zip(below.chunks_exact_mut(n)) {
-            let q = t.modulus();
-            kernel::base_extend(kernel, p.modulus(), q, digit, extended);
-            kernel::mod_down_step(kernel, q, top, extended, q.factor(q.inverse(q.reduce(p.modulus().value()))));
-        }
-    }
-    let Some((first, others)) = dropped.split_first() else { return };
-    let (lowest, digits) = tops.split_at(n);
-    // One more polynomial would do as well; the digit's lift is added while it is made.
-    for (t, limb) in parameters.transforms(limbs).iter().zip(rest.chunks_exact_mut(n)) {
-        let q = t.modulus();
-        kernel::base_extend(kernel, first.modulus(), q, lowest, extended);
-        let mut product = q.reduce(first.modulus().value());
-        for (p, digit) in others.iter().zip(digits.chunks_exact(n)) {
-            let p_in_q = q.reduce(p.modulus().value());
-            kernel::scale_add_extended(kernel, (p.modulus(), q), extended, q.factor(p_in_q), digit);
-            product = q.mul(product, p_in_q);
-        }
-        t.forward(extended);
-        kernel::mod_down_step(kernel, q, limb, extended, q.factor(q.inverse(product)));
-    }
-}
-
-/// Coefficients modulo one prime, taken as integers of least absolute value, as values modulo another.
-fn base_extend(parameters: &Parameters, from: &Transform, to: &Transform, coefficients: &[u64], out: &mut [u64]) {
-    kernel::base_extend(parameters.kernel(), from.modulus(), to.modulus(), coefficients, out);
-    to.forward(out);
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::{RngExt, SeedableRng};
-
     use super::*;
-    use crate::{ParametersLiteral, SecretKey, SecretRng, primes::ntt_primes};
-
-    const N: usize = 64;
-
-    fn parameters(special: bool) -> Parameters {
-        let moduli = ntt_primes(N, 25, 3, &[]).unwrap();
-        let special = if special { ntt_primes(N, 30, 1, &moduli).unwrap() } else { vec![] };
-        Parameters::without_security(ParametersLiteral { degree: N, moduli, special, security: 128 }).unwrap()
-    }
-
-    fn random(p: &Parameters, limbs: usize, components: usize) -> Batch {
-        Batch::build(p, limbs, components, 3, |element, out| {
-            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(element as u64);
-            for (i, limb) in out.chunks_mut(N).enumerate() {
-                let q = p.moduli(limbs).nth(i % limbs).unwrap().value();
-                limb.fill_with(|| rng.random_range(0..q));
-            }
-            Ok(())
-        })
-        .unwrap()
-    }
-
-    /// The integers of least absolute value with the coefficients' residues: Chinese remainders in 128 bits.
-    fn integers(p: &Parameters, batch: &Batch, element: usize, component: usize) -> Vec<i128> {
-        let product: i128 = p.moduli(batch.limbs()).map(|q| i128::from(q.value())).product();
-        let mut sums = vec![0_i128; N];
-        for (i, t) in p.transforms(batch.limbs()).iter().enumerate() {
-            let mut values = vec![0; N];
-            batch.read(element, component, i, &mut values);
-            t.inverse(&mut values);
-            let q = t.modulus();
-            let rest = product / i128::from(q.value());
-            let inverse = q.inverse(q.reduce_i128(rest));
-            for (s, &v) in sums.iter_mut().zip(&values) {
-                *s = (*s + rest * i128::from(q.mul(v, inverse))) % product;
-            }
-        }
-        sums.into_iter().map(|s| if s > product / 2 { s - product } else { s }).collect()
-    }
-
-    #[test]
-    fn rescaling_is_division_with_rounding() {
-        let p = parameters(false);
-        let before = random(&p, 3, 3);
-        let after = rescale(&p, &before).unwrap();
-        let last = i128::from(p.literal().moduli[2]);
-        for element in 0..3 {
-            for component in 0..3 {
-                let (x, y) = (integers(&p, &before, element, component), integers(&p, &after, element, component));
-                for (x, y) in x.into_iter().zip(y) {
-                    assert_eq!(y, (x + (x.signum() * last) / 2) / last, "{x} / {last}");
-                }
-            }
-        }
-    }
+    use crate::testing::{N, parameters, random};
+    use crate::{SecretKey, SecretRng, rescale};
 
     #[test]
     fn several_at_once_are_one_after_the_other_to_the_last_bit() {
@@ -289,26 +191,27 @@ mod tests {
             let p = parameters(special);
             let mut rng = SecretRng::insecure(2, "test");
             let secret = SecretKey::generate(&p, &mut rng);
-            let key = EvaluationKey::generate(&p, &secret, &mut rng);
+            let key = EvaluationKey::generate(&secret, &mut rng);
+            let switcher = KeySwitcher::new(&p, &key).unwrap();
             let before = random(&p, 3, 3);
-            let one = relinearise(&p, &key, &before).unwrap();
-            let both =
-                |rescales| switch(&p, Some(&key), &before, Switch { relinearise: true, rescales }).unwrap().batch;
+            let one = switcher.relinearise(&before).unwrap();
+            let both = |divisions| switcher.relinearise_and_rescale(&before, divisions).unwrap().batch;
             assert!(both(0) == one);
-            let two = rescale(&p, &one).unwrap();
+            let two = rescale(&p, &one, 1).unwrap().batch;
             assert!(both(1) == two);
-            assert!(both(2) == rescale(&p, &two).unwrap());
-            let twice = switch(&p, None, &before, Switch { relinearise: false, rescales: 2 }).unwrap().batch;
-            assert!(twice == rescale(&p, &rescale(&p, &before).unwrap()).unwrap());
+            assert!(both(2) == rescale(&p, &two, 1).unwrap().batch);
         }
     }
 
     #[test]
-    fn too_few_limbs_or_no_key_are_refused() {
+    fn batches_that_do_not_fit_are_refused() {
         let p = parameters(false);
-        let batch = random(&p, 2, 3);
-        assert!(switch(&p, None, &batch, Switch { relinearise: false, rescales: 2 }).is_err());
-        assert!(switch(&p, None, &batch, Switch { relinearise: true, rescales: 0 }).is_err());
+        let mut rng = SecretRng::insecure(2, "test");
+        let key = EvaluationKey::generate(&SecretKey::generate(&p, &mut rng), &mut rng);
+        let switcher = KeySwitcher::new(&p, &key).unwrap();
+        assert!(switcher.relinearise(&random(&p, 2, 2)).is_err(), "two components");
+        assert!(switcher.relinearise_and_rescale(&random(&p, 2, 3), 2).is_err(), "two limbs");
+        assert!(switcher.relinearise(&random(&crate::testing::other_primes(), 2, 3)).is_err(), "other primes");
     }
 
     /// Decrypts to coefficients by schoolbook products: `c_0 + c_1 s + c_2 s^2`.
@@ -324,16 +227,18 @@ mod tests {
         })
     }
 
-    /// Without a special prime the digits are as large as the modulus that `phase` sees; the noise tests cover that.
+    /// Without a special prime the digits are as large as the modulus that `phase` sees; the noise
+    /// tests cover that.
     #[test]
     fn relinearising_with_a_special_prime_keeps_the_phase_but_for_rounding() {
         let p = parameters(true);
         let mut rng = SecretRng::insecure(1, "test");
         let secret = SecretKey::generate(&p, &mut rng);
-        let key = EvaluationKey::generate(&p, &secret, &mut rng);
+        let key = EvaluationKey::generate(&secret, &mut rng);
+        let switcher = KeySwitcher::new(&p, &key).unwrap();
         for limbs in 1..=3 {
             let before = random(&p, limbs, 3);
-            let after = relinearise(&p, &key, &before).unwrap();
+            let after = switcher.relinearise(&before).unwrap();
             let q = p.moduli(1).next().unwrap();
             for element in 0..3 {
                 let pairs = phase(&p, &secret, &before, element).into_iter().zip(phase(&p, &secret, &after, element));

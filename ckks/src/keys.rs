@@ -1,16 +1,19 @@
-//! Keys: the ternary secret, and the evaluation key with which a server relinearises. Secrets are zeroised on drop,
-//! and must never be printed or reach an evaluation.
+//! Keys: the ternary secret, and the evaluation key with which a server relinearises. Each
+//! remembers its parameters. Secrets are zeroised on drop and never printed.
 
 use zeroize::Zeroizing;
 
 use crate::error::operand;
-use crate::ring::sample::{PublicSeed, SecretRng, Uniform};
-use crate::{Parameters, Result, kernel};
+use crate::kernel::TILE;
+use crate::kernel::bit_packing::{Unpacker, pack_polynomial, tile_bytes, unpack_polynomial};
+use crate::ring::sample::{LimbSlots, PublicSeed, SecretRng, Uniform};
+use crate::{Parameters, Result};
 
 /// The secret key: N coefficients of -1, 0, 1.
 pub struct SecretKey {
+    parameters: Parameters,
     coefficients: Zeroizing<Vec<i64>>,
-    /// Values modulo each modulus, then modulo the special prime.
+    /// Values modulo each prime: `[prime][N]`.
     values: Vec<Zeroizing<Vec<u64>>>,
 }
 
@@ -21,18 +24,21 @@ impl std::fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// A fresh key.
+    /// Draws a fresh key.
     pub fn generate(parameters: &Parameters, rng: &mut SecretRng) -> Self {
         Self::from_coefficients(parameters, rng.ternary(parameters.degree()))
     }
 
-    /// One byte per coefficient: 0, 1 or 255.
+    /// Writes one byte for each of the N coefficients: 0, 1 or 255.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let bytes = self.coefficients.iter().map(|&c| (c as i8).cast_unsigned()).collect();
         Zeroizing::new(bytes)
     }
 
-    /// The inverse of [`Self::to_bytes`].
+    /// Reads what [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not N ternary coefficients.
     pub fn from_bytes(parameters: &Parameters, bytes: &[u8]) -> Result<Self> {
         if bytes.len() != parameters.degree() || bytes.iter().any(|b| !matches!(b, 0 | 1 | 255)) {
             return Err(operand(
@@ -56,21 +62,27 @@ impl SecretKey {
                 values
             })
             .collect();
-        Self { coefficients, values }
+        Self { parameters: parameters.clone(), coefficients, values }
     }
 
-    /// Values modulo prime number `index` (the special prime comes last).
-    pub(crate) fn values(&self, index: usize) -> &[u64] {
-        self.values.get(index).map_or(&[], |v| v.as_slice())
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The N values modulo one prime.
+    pub(crate) fn values(&self, prime: usize) -> &[u64] {
+        &self.values[prime]
     }
 }
 
-/// What a server needs to relinearise: for each digit an encryption of `P s^2` in that limb. Holds no secret.
+/// What a server needs to relinearise: for each digit an encryption `(b, a)` of `P s^2` in that
+/// limb, where `a` is expanded from a seed. Holds no secret.
 pub struct EvaluationKey {
+    parameters: Parameters,
     seed: PublicSeed,
-    /// Per digit the masked half, `[prime][N]`.
+    /// `[digit][prime][N]`, the last two flat.
     b: Vec<Vec<u64>>,
-    /// Per digit the uniform half, expanded from the seed.
+    /// `[digit][prime][N]`, the last two flat.
     a: Vec<Vec<u64>>,
 }
 
@@ -81,95 +93,113 @@ impl std::fmt::Debug for EvaluationKey {
 }
 
 impl EvaluationKey {
-    /// The key for squares of `secret`. One digit per limb; a special prime P, if there is one, divides the noise by P.
-    pub fn generate(parameters: &Parameters, secret: &SecretKey, rng: &mut SecretRng) -> Self {
+    /// Makes the key for squares of `secret`, for the secret's parameters. One digit per limb; a
+    /// special prime P, if there is one, divides the noise by P.
+    pub fn generate(secret: &SecretKey, rng: &mut SecretRng) -> Self {
+        let parameters = secret.parameters().clone();
         let seed = rng.public_seed();
-        let n = parameters.degree();
-        let a = expand(parameters, &seed);
-        let b = a
-            .iter()
-            .enumerate()
-            .map(|(digit, a)| {
-                let mut error = Zeroizing::new(vec![0_i64; n]);
-                rng.add_error(&mut error);
-                let mut half = Vec::with_capacity(a.len());
-                for (index, (t, a)) in parameters.all_transforms().iter().zip(a.chunks(n)).enumerate() {
-                    let q = t.modulus();
-                    let s = secret.values(index);
-                    let mut b: Vec<u64> = error.iter().map(|&e| q.reduce_i64(e)).collect();
-                    t.forward(&mut b);
-                    let p = parameters.special().map_or(1, |p| q.reduce(p.modulus().value()));
-                    for ((b, &a), &s) in b.iter_mut().zip(a).zip(s) {
-                        *b = q.sub(*b, q.mul(a, s));
-                        if index == digit {
-                            *b = q.add(*b, q.mul(p, q.mul(s, s)));
-                        }
-                    }
-                    half.extend(b);
-                }
-                half
-            })
-            .collect();
-        Self { seed, b, a }
+        let a = expand(&parameters, &seed);
+        let b = a.iter().enumerate().map(|(digit, a)| encrypt_digit(secret, digit, a, rng)).collect();
+        Self { parameters, seed, b, a }
     }
 
-    /// From the parts that [`Self::seed`] and [`Self::b`] give.
-    pub fn from_parts(parameters: &Parameters, seed: PublicSeed, b: Vec<Vec<u64>>) -> Result<Self> {
+    /// Reads a key from its seed and the digits that [`Self::compressed_digits`] returned, one
+    /// after the other.
+    ///
+    /// # Errors
+    /// When the bytes are not as many as the parameters need, or hold what is not below its prime.
+    pub fn from_compressed(parameters: &Parameters, seed: PublicSeed, bytes: &[u8]) -> Result<Self> {
+        let expected = Self::compressed_len(parameters);
+        if bytes.len() != expected {
+            let found = format!("{} bytes", bytes.len());
+            return Err(operand("reading an evaluation key", found, format!("{expected} bytes")));
+        }
         let n = parameters.degree();
-        let fits = |digit: &Vec<u64>| {
-            digit.len() == parameters.all_transforms().len() * n
-                && parameters
-                    .all_transforms()
-                    .iter()
-                    .zip(digit.chunks(n))
-                    .all(|(t, c)| c.iter().all(|&v| v < t.modulus().value()))
-        };
-        if b.len() != parameters.max_limbs() || !b.iter().all(fits) {
-            return Err(operand(
-                "reading an evaluation key",
-                "other contents",
-                format!("{} digits of canonical residues", parameters.max_limbs()),
-            ));
+        let unpackers: Vec<_> = parameters.all_moduli().map(|q| Unpacker::new(parameters.kernel(), q)).collect();
+        let mut b = vec![vec![0; unpackers.len() * n]; parameters.max_limbs()];
+        let (mut rest, mut canonical) = (bytes, true);
+        for digit in &mut b {
+            for ((q, unpacker), values) in parameters.all_moduli().zip(&unpackers).zip(digit.chunks_exact_mut(n)) {
+                let (front, tail) = rest.split_at(n / TILE * tile_bytes(q));
+                canonical &= unpack_polynomial(front, unpacker, values);
+                rest = tail;
+            }
+        }
+        if !canonical {
+            let found = "a residue that is not below its prime";
+            return Err(operand("reading an evaluation key", found, "canonical residues"));
         }
         let a = expand(parameters, &seed);
-        Ok(Self { seed, b, a })
+        Ok(Self { parameters: parameters.clone(), seed, b, a })
     }
 
-    /// The seed of the uniform halves.
+    /// Returns the seed of the halves `a`.
     pub fn seed(&self) -> &PublicSeed {
         &self.seed
     }
 
-    /// The masked halves: per digit `[prime][N]` residues, the special prime last.
-    pub fn b(&self) -> &[Vec<u64>] {
-        &self.b
+    /// Returns the bytes of all compressed digits of a key for these parameters.
+    pub fn compressed_len(parameters: &Parameters) -> usize {
+        let digit: usize = parameters.all_moduli().map(|q| parameters.degree() / TILE * tile_bytes(q)).sum();
+        parameters.max_limbs() * digit
     }
 
-    /// `accumulators += digit * key` for one digit and one prime.
-    pub(crate) fn accumulate(
-        &self,
-        parameters: &Parameters,
-        digit: usize,
-        prime: usize,
-        values: &[u64],
-        accumulators: [&mut [u64]; 2],
-    ) {
-        let n = parameters.degree();
-        let Some(q) = parameters.all_transforms().get(prime).map(crate::ring::ntt::Transform::modulus) else { return };
-        for (accumulator, half) in accumulators.into_iter().zip([&self.b, &self.a]) {
-            let key = half.get(digit).and_then(|d| d.get(prime * n..(prime + 1) * n)).unwrap_or_default();
-            kernel::multiply_add(parameters.kernel(), q, accumulator, values, key);
-        }
+    /// Packs the halves `b`, digit by digit, for each prime the N residues at the prime's width.
+    pub fn compressed_digits(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let n = self.parameters.degree();
+        self.b.iter().map(move |digit| {
+            let mut bytes = Vec::new();
+            for (q, values) in self.parameters.all_moduli().zip(digit.chunks_exact(n)) {
+                pack_polynomial(values, q, &mut bytes);
+            }
+            bytes
+        })
+    }
+
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The N values of `b` and of `a` of one digit modulo one prime.
+    pub(crate) fn halves(&self, digit: usize, prime: usize) -> [&[u64]; 2] {
+        let n = self.parameters.degree();
+        [&self.b, &self.a].map(|half| &half[digit][prime * n..(prime + 1) * n])
     }
 }
 
+/// `b = e - a s`, plus `P s^2` in the digit's limb; `a` and the result are `[prime][N]`.
+fn encrypt_digit(secret: &SecretKey, digit: usize, a: &[u64], rng: &mut SecretRng) -> Vec<u64> {
+    let parameters = secret.parameters();
+    let n = parameters.degree();
+    let special = parameters.special().map_or(1, |p| parameters.all_transforms()[p].modulus().value());
+    let mut error = Zeroizing::new(vec![0_i64; n]);
+    rng.add_error(&mut error);
+    let mut result = Vec::with_capacity(a.len());
+    for (prime, (t, a)) in parameters.all_transforms().iter().zip(a.chunks_exact(n)).enumerate() {
+        let q = t.modulus();
+        let mut b: Vec<u64> = error.iter().map(|&e| q.reduce_i64(e)).collect();
+        t.forward(&mut b);
+        let p = q.reduce(special);
+        for ((b, &a), &s) in b.iter_mut().zip(a).zip(secret.values(prime)) {
+            *b = q.sub(*b, q.mul(a, s));
+            if prime == digit {
+                *b = q.add(*b, q.mul(p, q.mul(s, s)));
+            }
+        }
+        result.extend(b);
+    }
+    result
+}
+
+/// The halves `a`: `[digit][prime][N]`.
 fn expand(parameters: &Parameters, seed: &PublicSeed) -> Vec<Vec<u64>> {
     let (n, uniform) = (parameters.degree(), Uniform::new(seed));
     (0..parameters.max_limbs())
         .map(|digit| {
             let mut a = vec![0; parameters.all_transforms().len() * n];
-            let limbs = parameters.all_transforms().iter().zip(a.chunks_mut(n)).enumerate();
-            limbs.for_each(|(limb, (t, out))| uniform.fill(t.modulus(), (digit as u64, limb), 0, out));
+            for (limb, (t, out)) in parameters.all_transforms().iter().zip(a.chunks_exact_mut(n)).enumerate() {
+                uniform.fill(LimbSlots { modulus: t.modulus(), limb, first: 0 }, digit as u64, out);
+            }
             a
         })
         .collect()

@@ -1,13 +1,22 @@
-//! Conjugate-invariant RNS-CKKS for batches: N real slots at ring degree N, no rotations, integer-matrix products on
-//! whole vectors of ciphertexts. Must never know what a neural network is.
+//! Internal crate of beaa: conjugate-invariant RNS-CKKS for batches. N real slots at ring degree N,
+//! no rotations, integer-matrix products on whole vectors of ciphertexts. It knows nothing of
+//! neural networks.
 //!
-//! Scheme: Cheon, Kim, Kim, Song 2017; full-RNS form: Cheon et al. 2018; ring of conjugate-invariant elements: Kim and
-//! Song 2018. A decrypted result is approximate: publishing it can leak the key (Li and Micciancio 2021).
+//! Scheme: Cheon, Kim, Kim, Song 2017; full-RNS form: Cheon et al. 2018; ring of
+//! conjugate-invariant elements: Kim and Song 2018. A decrypted result is approximate: publishing
+//! it can leak the key (Li and Micciancio 2021).
+//!
+//! A bug stops, it never guesses: what comes from outside and what a caller gets wrong are errors,
+//! and each kernel asserts at its entry that lengths fit, then indexes.
 
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod batch;
+#[doc(hidden)]
+pub mod bench_support;
 mod compressed_batch;
+mod decryptor;
 mod encryptor;
 mod error;
 mod kernel;
@@ -17,29 +26,36 @@ pub mod noise;
 mod params;
 pub mod pointwise;
 pub mod primes;
-pub mod probe;
+mod rescale;
 mod ring;
 pub mod security;
+#[cfg(test)]
+mod testing;
+mod timing;
 
 pub use batch::{Batch, CHUNK};
-pub use encryptor::{decrypt, encrypt, expand};
+pub use compressed_batch::{CompressedBatch, CompressedShape, compress_b, compress_batch};
+pub use decryptor::Decryptor;
+pub use encryptor::{CiphertextId, Encoding, Encryptor};
 pub use error::{Error, Result};
-pub use kernel::{Instruction, Kernel, Panels, TILE};
+#[cfg(target_arch = "x86_64")]
+pub use kernel::Ifma;
+pub use kernel::{Fma, Kernel, Panels, TILE};
+pub use key_switch::{KeySwitcher, Relinearised};
 pub use keys::{EvaluationKey, SecretKey};
-
-pub use compressed_batch::{
-    CompressedBatch, compress_b, compress_batch, compressed_bytes, pack_residues, unpack_residues,
-};
-pub use key_switch::{Switch, Switched, relinearise, rescale, switch};
-pub use params::{Parameters, ParametersLiteral};
-pub use ring::encode::Encoder;
+pub use params::{Parameters, ParametersLiteral, RnsRing};
+pub use rescale::{Rescaled, rescale};
+use ring::encode::Encoder;
 pub use ring::modulus::Modulus;
-pub use ring::sample::{ERROR_VARIANCE, PublicSeed, SECRET_VARIANCE, SecretRng, SecretRngs};
+pub use ring::sample::{PublicSeed, SecretRng, SecretRngs};
 
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {
     assert_shared::<Parameters>();
     assert_shared::<Encoder>();
+    assert_shared::<Encryptor<'_>>();
+    assert_shared::<Decryptor<'_>>();
+    assert_shared::<KeySwitcher<'_>>();
     assert_shared::<EvaluationKey>();
     assert_shared::<SecretKey>();
     assert_shared::<Batch>();

@@ -1,10 +1,11 @@
-//! Parameters of the scheme: the unchecked literal and the checked, immutable form that everything else takes. Must
-//! never accept less than the promised security, except through the constructor whose name says so.
+//! Parameters of the scheme: the unchecked literal and the checked, immutable form that everything
+//! else takes. Less than the promised security is accepted only by constructors whose names say so.
 
 use std::sync::Arc;
 
 use crate::kernel::Kernel;
 use crate::primes::is_ntt_prime;
+use crate::ring::modulus::Factor;
 use crate::ring::ntt::Transform;
 use crate::{Error, Modulus, Result, security};
 
@@ -21,16 +22,44 @@ pub struct ParametersLiteral {
     pub security: u32,
 }
 
-/// Checked parameters with their transforms; cheap to clone.
+/// The ring of integers modulo the primes: what two parameters must share for a key of one to serve
+/// the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RnsRing {
+    /// Ring degree N.
+    pub degree: usize,
+    /// Primes of the ciphertext modulus.
+    pub moduli: Vec<u64>,
+    /// The prime used only inside key switching, if there is one.
+    pub special: Vec<u64>,
+}
+
+impl std::fmt::Display for RnsRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "degree {} modulo {:?}, special {:?}", self.degree, self.moduli, self.special)
+    }
+}
+
+/// Checked parameters with their transforms; cheap to clone. Primes are numbered: the moduli first,
+/// the special one last.
 #[derive(Debug, Clone)]
 pub struct Parameters(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     literal: ParametersLiteral,
-    /// Of the moduli, then of the special prime.
+    /// One for each prime.
     transforms: Vec<Transform>,
+    /// `[p][q]`: prime number p modulo prime number q.
+    residues: Vec<Vec<PrimeResidue>>,
     kernel: Kernel,
+}
+
+/// One prime modulo another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PrimeResidue {
+    pub(crate) value: Factor,
+    pub(crate) inverse: Factor,
 }
 
 impl TryFrom<ParametersLiteral> for Parameters {
@@ -50,17 +79,23 @@ impl TryFrom<ParametersLiteral> for Parameters {
 }
 
 impl Parameters {
-    /// Parameters of any degree from 16 up and any modulus, for tests and experiments: nothing encrypted under them need be secret.
+    /// Checks parameters but for their security: of any degree from 32 to 65536 and any modulus,
+    /// for tests and experiments in which nothing is secret.
+    ///
+    /// # Errors
+    /// When the degree is no such power of two, or the primes are too many, too large, repeated, or
+    /// not 1 mod 4N.
     pub fn without_security(literal: ParametersLiteral) -> Result<Self> {
         Self::with_kernel(literal, Kernel::detect())
     }
 
-    /// As [`Self::without_security`], on a chosen arithmetic path; every path gives the same bits.
+    /// Checks parameters as [`Self::without_security`] does, for a chosen arithmetic path; every
+    /// path gives the same bits.
+    ///
+    /// # Errors
+    /// As [`Self::without_security`].
     pub fn with_kernel(literal: ParametersLiteral, kernel: Kernel) -> Result<Self> {
         let fail = |found: String, expected: &str| Err(Error::Parameters { found, expected: expected.into() });
-        if !kernel.available() {
-            return fail(format!("the {kernel:?} path"), "one that this processor has");
-        }
         if !literal.degree.is_power_of_two() || !(32..=1 << 16).contains(&literal.degree) {
             return fail(format!("degree {}", literal.degree), "a power of two from 32 to 65536");
         }
@@ -84,51 +119,62 @@ impl Parameters {
         let Some(transforms) = transforms.filter(|t| t.len() == all.len()) else {
             return fail(format!("moduli {:?}", literal.moduli), "distinct primes below 2^50, each 1 mod 4N");
         };
-        Ok(Self(Arc::new(Inner { literal, transforms, kernel })))
+        let residues = prime_residues(&transforms);
+        Ok(Self(Arc::new(Inner { literal, transforms, residues, kernel })))
     }
 
-    /// Ring degree N = number of slots.
+    /// Returns the ring degree N, which is the number of slots.
     pub fn degree(&self) -> usize {
         self.0.literal.degree
     }
 
-    /// The literal that these came from.
+    /// Returns the literal that these came from.
     pub fn literal(&self) -> &ParametersLiteral {
         &self.0.literal
     }
 
-    /// Most limbs a ciphertext can have.
+    /// Returns the most limbs that a ciphertext can have.
     pub fn max_limbs(&self) -> usize {
         self.0.literal.moduli.len()
     }
 
-    /// The modulus of each of the first `limbs` limbs.
+    /// Returns the modulus of each of the first `limbs` limbs.
+    ///
+    /// # Panics
+    /// When there are fewer.
     pub fn moduli(&self, limbs: usize) -> impl ExactSizeIterator<Item = Modulus> + '_ {
         self.transforms(limbs).iter().map(Transform::modulus)
     }
 
-    /// All moduli, then the special prime.
-    pub fn all_moduli(&self) -> impl ExactSizeIterator<Item = Modulus> + '_ {
+    /// Returns all moduli, then the special prime.
+    pub(crate) fn all_moduli(&self) -> impl ExactSizeIterator<Item = Modulus> + '_ {
         self.all_transforms().iter().map(Transform::modulus)
     }
 
-    /// Bits of all primes together, rounded up.
+    /// Returns the bits of all primes together, rounded up.
     pub fn log_qp(&self) -> u32 {
         log2_ceil(self.0.literal.moduli.iter().chain(&self.0.literal.special))
     }
 
-    /// The arithmetic path in use.
+    /// Returns the arithmetic path in use.
     pub fn kernel(&self) -> Kernel {
         self.0.kernel
     }
 
-    pub(crate) fn transforms(&self, limbs: usize) -> &[Transform] {
-        self.0.transforms.get(..limbs.min(self.max_limbs())).unwrap_or_default()
+    /// Returns the ring, by which keys know their parameters.
+    pub fn ring(&self) -> RnsRing {
+        let ParametersLiteral { degree, moduli, special, .. } = &self.0.literal;
+        RnsRing { degree: *degree, moduli: moduli.clone(), special: special.clone() }
     }
 
-    /// The special prime's transform, if there is one.
-    pub(crate) fn special(&self) -> Option<&Transform> {
-        self.0.transforms.get(self.max_limbs())
+    pub(crate) fn transforms(&self, limbs: usize) -> &[Transform] {
+        assert!(limbs <= self.max_limbs(), "{limbs} of {} limbs", self.max_limbs());
+        &self.0.transforms[..limbs]
+    }
+
+    /// The number of the special prime, if there is one.
+    pub(crate) fn special(&self) -> Option<usize> {
+        (!self.0.literal.special.is_empty()).then_some(self.max_limbs())
     }
 
     /// All transforms: the moduli's, then the special prime's.
@@ -136,18 +182,45 @@ impl Parameters {
         &self.0.transforms
     }
 
+    /// Prime number `of` modulo prime number `modulo`, two different ones.
+    pub(crate) fn residue(&self, of: usize, modulo: usize) -> PrimeResidue {
+        assert_ne!(of, modulo, "a prime modulo itself");
+        self.0.residues[of][modulo]
+    }
+
+    pub(crate) fn expect_key(&self, operation: &'static str, key: &Self) -> Result<()> {
+        let (found, expected) = (key.ring(), self.ring());
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::KeyMismatch { operation, found: Box::new(found), expected: Box::new(expected) })
+    }
+
     pub(crate) fn check_limbs(&self, operation: &'static str, limbs: usize) -> Result<()> {
         if (1..=self.max_limbs()).contains(&limbs) {
             Ok(())
         } else {
-            Err(crate::error::operand(operation, format!("{limbs} limbs"), format!("1 to {}", self.max_limbs())))
+            Err(Error::Limbs { operation, found: limbs, allowed: 1..=self.max_limbs() })
         }
     }
 }
 
+fn prime_residues(transforms: &[Transform]) -> Vec<Vec<PrimeResidue>> {
+    let residue = |p: Modulus, q: Modulus| {
+        if p == q {
+            return PrimeResidue::default();
+        }
+        let value = q.reduce(p.value());
+        PrimeResidue { value: q.factor(value), inverse: q.factor(q.inverse(value)) }
+    };
+    let moduli: Vec<Modulus> = transforms.iter().map(Transform::modulus).collect();
+    moduli.iter().map(|&p| moduli.iter().map(|&q| residue(p, q)).collect()).collect()
+}
+
 fn log2_ceil<'a>(primes: impl Iterator<Item = &'a u64>) -> u32 {
     let log: f64 = primes.map(|&q| (q as f64).log2()).sum();
-    // A sum that f64 rounds up to a whole number from below is still a product below that power of two.
+    // A sum that f64 rounds up to a whole number from below is still a product below that power of
+    // two.
     (log - 1e-9).ceil() as u32
 }
 

@@ -1,21 +1,21 @@
-//! Everything between two key switchings is pointwise in limb and slot: sequences of integer-matrix products and
-//! squares run tile by tile, so that what lies between them never leaves the cache. Must never store an
-//! intermediate value whole.
-
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+//! Everything between two key switchings is pointwise in limb and slot: sequences of integer-matrix
+//! products and squares run tile by tile, so that what lies between them never leaves the cache and
+//! is never stored whole.
 
 use rayon::prelude::*;
 
+use crate::batch::BatchShape;
+use crate::compressed_batch::not_canonical;
 use crate::error::operand;
-use crate::kernel::{self, Aligned, Input, Panels, ProductWorkspace, Rows, TILE};
+use crate::kernel::{Aligned, Panels, ProductInput, ProductWorkspace, TILE, TileProduct};
 use crate::ring::modulus::Modulus;
-use crate::{Batch, CompressedBatch, Parameters, Result, compressed_batch};
+use crate::timing::{Laps, ThreadSeconds};
+use crate::{Batch, CompressedBatch, Error, Parameters, Result};
 
 /// What an operation reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operand {
-    /// One of the batches given.
+    /// One of the inputs.
     Input(usize),
     /// The result of an earlier operation of the sequence.
     Result(usize),
@@ -37,10 +37,7 @@ pub enum Op<'a> {
     Scale(Operand, u64),
 }
 
-/// Length and components of an operand.
-type Size = (usize, usize);
-
-/// A vector of ciphertexts to read from.
+/// A batch to read from.
 #[derive(Debug, Clone, Copy)]
 pub enum InputBatch<'a> {
     /// In memory.
@@ -49,84 +46,109 @@ pub enum InputBatch<'a> {
     Compressed(&'a CompressedBatch<'a>),
 }
 
+/// How large an operand is.
+#[derive(Debug, Clone, Copy)]
+struct OperandSize {
+    len: usize,
+    components: usize,
+}
+
+impl OperandSize {
+    /// One tile of it, not yet written.
+    fn tile(self) -> Aligned {
+        Aligned::zeros(self.len * self.components * TILE)
+    }
+}
+
 impl InputBatch<'_> {
-    fn size(&self) -> Size {
-        match self {
+    fn size(&self) -> OperandSize {
+        let (len, components) = match self {
             Self::Stored(b) => (b.len(), b.components()),
-            Self::Compressed(p) => (p.len(), p.components()),
-        }
+            Self::Compressed(c) => (c.len(), c.components()),
+        };
+        OperandSize { len, components }
     }
 
     fn limbs(&self) -> usize {
         match self {
             Self::Stored(b) => b.limbs(),
-            Self::Compressed(p) => p.limbs(),
+            Self::Compressed(c) => c.limbs(),
         }
+    }
+
+    fn expect(&self, parameters: &Parameters, limbs: usize) -> Result<()> {
+        match self {
+            Self::Stored(b) => b.expect("evaluating", parameters, b.components())?,
+            Self::Compressed(c) => c.expect("evaluating", parameters)?,
+        }
+        if self.limbs() < limbs {
+            let allowed = limbs..=parameters.max_limbs();
+            return Err(Error::Limbs { operation: "evaluating", found: self.limbs(), allowed });
+        }
+        Ok(())
     }
 }
 
-/// What a sequence came to.
+/// The result of a sequence of operations, and the time that it took.
 #[derive(Debug)]
 pub struct Evaluated {
     /// The last operation's result.
     pub batch: Batch,
     /// Seconds of each operation, summed over threads.
     pub op_seconds: Vec<f64>,
-    /// Seconds of unpacking, summed over threads.
+    /// Seconds of unpacking inputs, summed over threads.
     pub unpack_seconds: f64,
 }
 
 /// Runs the operations in order on the first `limbs` limbs of the inputs.
+///
+/// # Errors
+/// When there is no input or no operation, an input belongs to other parameters or has fewer limbs,
+/// an operation does not fit its operands, or a compressed input holds what is no residue.
 pub fn run(parameters: &Parameters, limbs: usize, inputs: &[InputBatch<'_>], ops: &[Op<'_>]) -> Result<Evaluated> {
-    let wrong = |found: String, expected: &str| operand("evaluating", found, expected);
     parameters.check_limbs("evaluating", limbs)?;
     if inputs.is_empty() {
-        return Err(wrong("no input".into(), "at least one"));
+        return Err(operand("evaluating", "no input", "at least one"));
     }
-    for source in inputs {
-        if let InputBatch::Stored(batch) = source {
-            batch.expect("evaluating", parameters, batch.components())?;
-        }
-        if source.limbs() < limbs {
-            return Err(wrong(format!("{} limbs", source.limbs()), "inputs of at least the result's limbs"));
-        }
+    for input in inputs {
+        input.expect(parameters, limbs)?;
     }
-    let mut sizes: Vec<Size> = Vec::with_capacity(ops.len());
+    let mut sizes: Vec<OperandSize> = Vec::with_capacity(ops.len());
     for (i, op) in ops.iter().enumerate() {
         sizes.push(result_size(i, op, inputs, &sizes)?);
     }
-    let Some(&(len, components)) = sizes.last() else { return Err(wrong("no operation".into(), "at least one")) };
+    let Some(&OperandSize { len, components }) = sizes.last() else {
+        return Err(operand("evaluating", "no operation", "at least one"));
+    };
     let plan = TilePlan {
         parameters,
         inputs,
         ops,
         sizes: &sizes,
-        columns_read: inputs.iter().enumerate().map(|(i, source)| columns_read(ops, i, source)).collect(),
+        fused_squares: (0..ops.len()).map(|i| fused_square(ops, i)).collect(),
+        columns_read: inputs.iter().enumerate().map(|(i, input)| columns_read(ops, i, input)).collect(),
         // The residues of biases and factors do not depend on the tile.
         constants: parameters.moduli(limbs).map(|q| ops.iter().map(|op| residues(q, op)).collect()).collect(),
         moduli: parameters.moduli(limbs).collect(),
     };
     // Limbs are outermost in a batch: a tile has the same number whatever limbs follow.
-    let clock = Clock { ops: ops.iter().map(|_| AtomicU64::new(0)).collect(), unpacking: AtomicU64::new(0) };
-    let mut batch = Batch::zeros(parameters, limbs, components, len)?;
+    let clock = Clock { ops: ops.iter().map(|_| ThreadSeconds::default()).collect(), ..Clock::default() };
+    let mut batch = Batch::zeros(parameters, BatchShape { limbs, components, len })?;
     let block_len = batch.block_len();
     let tiles = batch.data_mut().par_chunks_mut(block_len).enumerate();
-    let canonical = tiles.map_init(|| Workspace::new(&plan), |room, (block, out)| plan.tile(room, block, out, &clock));
+    let canonical =
+        tiles.map_init(|| Workspace::new(&plan), |workspace, (tile, out)| plan.tile(workspace, tile, out, &clock));
     if !canonical.all(|fine| fine) {
-        return Err(compressed_batch::refused());
+        return Err(not_canonical());
     }
-    let seconds = |nanoseconds: &AtomicU64| nanoseconds.load(Relaxed) as f64 / 1e9;
-    Ok(Evaluated {
-        batch,
-        op_seconds: clock.ops.iter().map(seconds).collect(),
-        unpack_seconds: seconds(&clock.unpacking),
-    })
+    let op_seconds = clock.ops.iter().map(ThreadSeconds::seconds).collect();
+    Ok(Evaluated { batch, op_seconds, unpack_seconds: clock.unpacking.seconds() })
 }
 
-/// Nanoseconds, summed over threads.
+#[derive(Default)]
 struct Clock {
-    ops: Vec<AtomicU64>,
-    unpacking: AtomicU64,
+    ops: Vec<ThreadSeconds>,
+    unpacking: ThreadSeconds,
 }
 
 /// A sequence with all that its tiles have in common.
@@ -134,125 +156,129 @@ struct TilePlan<'a> {
     parameters: &'a Parameters,
     inputs: &'a [InputBatch<'a>],
     ops: &'a [Op<'a>],
-    sizes: &'a [Size],
+    sizes: &'a [OperandSize],
+    /// Per operation what it squares, when its result need not be stored: one product reads it,
+    /// once.
+    fused_squares: Vec<Option<Operand>>,
     /// Per input the elements that the operations read, when not all.
     columns_read: Vec<Option<Vec<u32>>>,
     /// Per limb, per operation.
     constants: Vec<Vec<Vec<u64>>>,
+    /// Per limb.
     moduli: Vec<Modulus>,
 }
 
 /// What a thread keeps from tile to tile.
 struct Workspace {
+    /// Per input, empty for those in memory.
     unpacked: Vec<Aligned>,
+    /// Per operation but the last, empty for those that are not stored.
     results: Vec<Aligned>,
-    scratch: ProductWorkspace,
+    product: ProductWorkspace,
 }
 
 impl Workspace {
     fn new(plan: &TilePlan<'_>) -> Self {
-        let tile = |(len, components): Size| Aligned::zeros(len * components * TILE);
-        let before_last = plan.sizes.len().saturating_sub(1);
-        Self {
-            unpacked: plan
-                .inputs
-                .iter()
-                .map(|s| if let InputBatch::Compressed(_) = s { tile(s.size()) } else { Aligned::default() })
-                .collect(),
-            results: (0..before_last)
-                .map(|i| {
-                    plan.sizes.get(i).filter(|_| plan.squared(i).is_none()).map_or(Aligned::default(), |&s| tile(s))
-                })
-                .collect(),
-            scratch: ProductWorkspace::default(),
-        }
+        let unpacked = plan.inputs.iter().map(|input| match input {
+            InputBatch::Compressed(_) => input.size().tile(),
+            InputBatch::Stored(_) => Aligned::default(),
+        });
+        let before_last = plan.sizes.iter().zip(&plan.fused_squares).take(plan.ops.len() - 1);
+        let results = before_last.map(|(size, fused)| if fused.is_none() { size.tile() } else { Aligned::default() });
+        Self { unpacked: unpacked.collect(), results: results.collect(), product: ProductWorkspace::default() }
     }
 }
 
 impl TilePlan<'_> {
     /// One tile of the result; false when an input holds what is no residue.
-    fn tile(&self, room: &mut Workspace, block: usize, out: &mut [u64], clock: &Clock) -> bool {
-        let limb = block / (self.parameters.degree() / TILE);
-        let (Some(&q), Some(constants)) = (self.moduli.get(limb), self.constants.get(limb)) else { return false };
-        let mut last = Instant::now();
-        let mut lap = |to: Option<&AtomicU64>| {
-            let now = Instant::now();
-            if let Some(to) = to {
-                to.fetch_add(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX), Relaxed);
-            }
-            last = now;
-        };
+    fn tile(&self, workspace: &mut Workspace, number: usize, out: &mut [u64], clock: &Clock) -> bool {
+        let limb = number / (self.parameters.degree() / TILE);
+        let mut laps = Laps::start();
+        let Workspace { unpacked, results, product } = workspace;
         let mut canonical = true;
-        for ((source, room), columns_read) in self.inputs.iter().zip(&mut room.unpacked).zip(&self.columns_read) {
-            if let InputBatch::Compressed(packed) = source {
-                canonical &= packed.read(block, columns_read.as_deref(), room.words_mut());
+        for ((input, unpacked), columns) in self.inputs.iter().zip(&mut *unpacked).zip(&self.columns_read) {
+            if let InputBatch::Compressed(compressed) = input {
+                canonical &= compressed.read(number, columns.as_deref(), unpacked.words_mut());
             }
         }
-        lap(Some(&clock.unpacking));
-        let unpacked = &room.unpacked;
-        for (i, (op, constants)) in self.ops.iter().zip(constants).enumerate() {
-            let stored = i.min(room.results.len());
-            let (before, rest) = room.results.split_at_mut(stored);
+        laps.add_to(&clock.unpacking);
+        for (index, seconds) in clock.ops.iter().enumerate() {
+            let stored = index.min(results.len());
+            let (before, rest) = results.split_at_mut(stored);
             let target = rest.first_mut().map_or(&mut *out, Aligned::words_mut);
-            let read = |o: Operand| match o {
-                Operand::Input(k) => match self.inputs.get(k) {
-                    Some(InputBatch::Stored(b)) => b.block(block),
-                    _ => unpacked.get(k).map_or(&[][..], Aligned::words),
-                },
-                Operand::Result(k) => before.get(k).map_or(&[][..], Aligned::words),
-            };
-            if self.squared(i).is_none() {
-                self.apply(op, q, (i, constants), read, &mut room.scratch, target);
+            if self.fused_squares[index].is_none() {
+                let operands = TileOperands { plan: self, number, limb, unpacked, results: before };
+                operands.apply(index, product, target);
             }
-            lap(clock.ops.get(i));
+            laps.add_to(seconds);
         }
         canonical
     }
 
-    /// What operation `index` squares, when its result need not be stored: one product reads it, once.
-    fn squared(&self, index: usize) -> Option<Operand> {
-        let Some(Op::Square(source)) = self.ops.get(index) else { return None };
-        let result = Operand::Result(index);
-        let reads = self.ops.iter().map(|op| match op {
-            Op::Linear { terms, .. } => terms.iter().filter(|(o, _)| *o == result).count(),
-            // Twice, which is once too often.
-            Op::Square(o) | Op::Scale(o, _) => 2 * usize::from(*o == result),
-        });
-        (reads.sum::<usize>() == 1).then_some(*source)
+    fn size(&self, operand: Operand) -> OperandSize {
+        match operand {
+            Operand::Input(k) => self.inputs[k].size(),
+            Operand::Result(k) => self.sizes[k],
+        }
+    }
+}
+
+/// Where the operands of one tile are.
+struct TileOperands<'a> {
+    plan: &'a TilePlan<'a>,
+    number: usize,
+    limb: usize,
+    unpacked: &'a [Aligned],
+    /// Of the operations so far.
+    results: &'a [Aligned],
+}
+
+impl TileOperands<'_> {
+    /// `[element][component][TILE]`.
+    fn read(&self, operand: Operand) -> &[u64] {
+        match operand {
+            Operand::Input(k) => match self.plan.inputs[k] {
+                InputBatch::Stored(batch) => batch.block(self.number),
+                InputBatch::Compressed(_) => self.unpacked[k].words(),
+            },
+            Operand::Result(k) => self.results[k].words(),
+        }
     }
 
-    fn apply<'d>(
-        &self,
-        op: &Op<'_>,
-        q: Modulus,
-        (index, constants): (usize, &[u64]),
-        read: impl Fn(Operand) -> &'d [u64],
-        scratch: &mut ProductWorkspace,
-        target: &mut [u64],
-    ) {
-        let kernel = self.parameters.kernel();
-        match op {
+    /// What a product reads: an operand, or that of which the operand would be the square.
+    fn product_input(&self, operand: Operand) -> ProductInput<'_> {
+        if let Operand::Result(k) = operand
+            && let Some(squared) = self.plan.fused_squares[k]
+        {
+            return ProductInput::Square(self.read(squared));
+        }
+        ProductInput::Plain(self.read(operand))
+    }
+
+    fn apply(&self, index: usize, workspace: &mut ProductWorkspace, target: &mut [u64]) {
+        let plan = self.plan;
+        let (kernel, q) = (plan.parameters.kernel(), plan.moduli[self.limb]);
+        let constants = &plan.constants[self.limb][index];
+        match &plan.ops[index] {
             Op::Linear { terms, .. } => {
-                for (t, (source, panels)) in terms.iter().enumerate() {
-                    let rows = Rows {
-                        input_components: operand_size(*source, self.inputs, self.sizes).map_or(0, |s| s.1),
-                        output_components: self.sizes.get(index).map_or(0, |s| s.1),
-                        bias: if t == 0 { constants } else { &[] },
-                        accumulate: t > 0,
+                for (t, &(operand, panels)) in terms.iter().enumerate() {
+                    let product = TileProduct {
+                        panels,
+                        input: self.product_input(operand),
+                        input_components: plan.size(operand).components,
+                        output_components: plan.sizes[index].components,
+                        bias: (t == 0).then_some(constants),
+                        accumulates: t > 0,
                     };
-                    let input = match source {
-                        Operand::Result(k) if self.squared(*k).is_some() => {
-                            Input::Square(self.squared(*k).map_or(&[], &read))
-                        }
-                        _ => Input::Plain(read(*source)),
-                    };
-                    kernel::multiply(kernel, q, panels, input, &rows, scratch, target);
+                    kernel.multiply(q, &product, workspace, target);
                 }
             }
-            Op::Square(source) => kernel::square(kernel, q, read(*source), target),
-            Op::Scale(source, _) => {
-                let factor = q.factor(constants.first().copied().unwrap_or(0));
-                for (to, &from) in target.iter_mut().zip(read(*source)) {
+            Op::Square(operand) => kernel.square(q, self.read(*operand), target),
+            Op::Scale(operand, _) => {
+                let factor = q.factor(constants[0]);
+                let words = self.read(*operand);
+                assert_eq!(target.len(), words.len(), "words of a scaled tile");
+                for (to, &from) in target.iter_mut().zip(words) {
                     *to = q.mul_factor(from, factor);
                 }
             }
@@ -260,18 +286,29 @@ impl TilePlan<'_> {
     }
 }
 
-/// The elements of input `index` that the operations read; `None` when all, or when there is nothing to unpack.
-fn columns_read(ops: &[Op<'_>], index: usize, source: &InputBatch<'_>) -> Option<Vec<u32>> {
-    let InputBatch::Compressed(packed) = source else { return None };
-    let mut read = vec![false; packed.len()];
+/// What operation `index` squares, when its result need not be stored: one product reads it, once.
+fn fused_square(ops: &[Op<'_>], index: usize) -> Option<Operand> {
+    let Op::Square(squared) = ops[index] else { return None };
+    let result = Operand::Result(index);
+    let reads = ops.iter().map(|op| match op {
+        Op::Linear { terms, .. } => terms.iter().filter(|(o, _)| *o == result).count(),
+        // Twice, which is once too often.
+        Op::Square(o) | Op::Scale(o, _) => 2 * usize::from(*o == result),
+    });
+    (reads.sum::<usize>() == 1).then_some(squared)
+}
+
+/// The elements of input `index` that the operations read; `None` when all, or when there is
+/// nothing to unpack.
+fn columns_read(ops: &[Op<'_>], index: usize, input: &InputBatch<'_>) -> Option<Vec<u32>> {
+    let InputBatch::Compressed(compressed) = input else { return None };
+    let mut read = vec![false; compressed.len()];
     for op in ops {
         match op {
             Op::Linear { terms, .. } => {
-                let columns = terms.iter().filter(|(o, _)| *o == Operand::Input(index)).flat_map(|(_, p)| p.read());
-                for c in columns {
-                    if let Some(r) = read.get_mut(c as usize) {
-                        *r = true;
-                    }
+                let terms = terms.iter().filter(|(o, _)| *o == Operand::Input(index));
+                for column in terms.flat_map(|(_, panels)| panels.columns_read()) {
+                    read[column as usize] = true;
                 }
             }
             Op::Square(o) | Op::Scale(o, _) if *o == Operand::Input(index) => return None,
@@ -284,48 +321,42 @@ fn columns_read(ops: &[Op<'_>], index: usize, source: &InputBatch<'_>) -> Option
     Some((0_u32..).zip(read).filter(|(_, r)| *r).map(|(c, _)| c).collect())
 }
 
-fn operand_size(operand: Operand, inputs: &[InputBatch<'_>], sizes: &[Size]) -> Option<Size> {
-    match operand {
-        Operand::Input(k) => inputs.get(k).map(InputBatch::size),
-        Operand::Result(k) => sizes.get(k).copied(),
-    }
-}
-
-fn result_size(index: usize, op: &Op<'_>, inputs: &[InputBatch<'_>], sizes: &[Size]) -> Result<Size> {
+/// The size of operation `index`'s result; refuses operands that do not fit it.
+fn result_size(index: usize, op: &Op<'_>, inputs: &[InputBatch<'_>], sizes: &[OperandSize]) -> Result<OperandSize> {
     let size = |o: Operand| {
-        operand_size(o, inputs, sizes).ok_or_else(|| {
+        let size = match o {
+            Operand::Input(k) => inputs.get(k).map(InputBatch::size),
+            Operand::Result(k) => sizes.get(k).copied(),
+        };
+        size.ok_or_else(|| {
             operand("evaluating", format!("operand {o:?} of operation {index}"), "an input or an earlier result")
         })
     };
     match op {
         Op::Linear { terms, bias } => {
             let mut components = 2;
-            for (source, panels) in terms {
-                let (len, c) = size(*source)?;
-                if panels.columns() != len || panels.rows() != bias.len() {
+            for (o, panels) in terms {
+                let input = size(*o)?;
+                let (rows, columns) = (panels.rows(), panels.columns());
+                if columns != input.len || rows != bias.len() {
                     return Err(operand(
                         "evaluating a linear layer",
-                        format!(
-                            "{} x {} weights, {len} inputs, {} biases",
-                            panels.rows(),
-                            panels.columns(),
-                            bias.len()
-                        ),
+                        format!("{rows} x {columns} weights, {} inputs, {} biases", input.len, bias.len()),
                         "one column per input and one bias per row",
                     ));
                 }
-                components = components.max(c);
+                components = components.max(input.components);
             }
             if terms.is_empty() || bias.is_empty() {
                 return Err(operand("evaluating a linear layer", "no term or no output", "at least one of each"));
             }
-            Ok((bias.len(), components))
+            Ok(OperandSize { len: bias.len(), components })
         }
-        Op::Square(source) => match size(*source)? {
-            (len, 2) => Ok((len, 3)),
-            (_, c) => Err(operand("squaring", format!("{c} components"), "2")),
+        Op::Square(o) => match size(*o)? {
+            OperandSize { len, components: 2 } => Ok(OperandSize { len, components: 3 }),
+            OperandSize { components, .. } => Err(operand("squaring", format!("{components} components"), "2")),
         },
-        Op::Scale(source, _) => size(*source),
+        Op::Scale(o, _) => size(*o),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Primes for the number-theoretic transform of the conjugate-invariant ring. Must never return a composite.
+//! Primes for the number-theoretic transform of the conjugate-invariant ring.
 
 use tfhe_ntt::prime::{is_prime64, largest_prime_in_arithmetic_progression64};
 
@@ -9,7 +9,11 @@ pub const MAX_BITS: u32 = 50;
 /// And at least this many: 63-bit sums must reduce with one 52-bit quotient.
 pub const MIN_BITS: u32 = 14;
 
-/// The `count` largest primes `q = 1 mod 4 * degree` below `2^bits`, descending, none of them in `exclude`.
+/// Returns the `count` largest primes `q = 1 mod 4 * degree` below `2^bits`, descending, none of
+/// them in `exclude`.
+///
+/// # Errors
+/// When there are fewer, the width is impossible, or the degree is no power of two up to 2^20.
 pub fn ntt_primes(degree: usize, bits: u32, count: usize, exclude: &[u64]) -> Result<Vec<u64>> {
     let step = 4 * degree as u64;
     let fail =
@@ -22,7 +26,8 @@ pub fn ntt_primes(degree: usize, bits: u32, count: usize, exclude: &[u64]) -> Re
     let mut primes = Vec::with_capacity(count);
     let mut high = (1_u64 << bits) - 1;
     while primes.len() < count {
-        // Smaller ones would have fewer bits than asked for, and so spend less of the modulus than planned.
+        // Smaller ones would have fewer bits than asked for, and so spend less of the modulus than
+        // planned.
         let next = largest_prime_in_arithmetic_progression64(step, 1, 1 << (bits - 1), high);
         // The search may end below its lower bound.
         let Some(q) = next.filter(|q| q >> (bits - 1) == 1) else {
@@ -36,7 +41,7 @@ pub fn ntt_primes(degree: usize, bits: u32, count: usize, exclude: &[u64]) -> Re
     Ok(primes)
 }
 
-/// Whether `q` is a prime with the roots of unity that degree `degree` needs.
+/// Returns whether `q` is a prime with the roots of unity that degree `degree` needs.
 pub fn is_ntt_prime(q: u64, degree: usize) -> bool {
     (1 << (MIN_BITS - 1)..1 << MAX_BITS).contains(&q) && q % (4 * degree as u64) == 1 && is_prime64(q)
 }
@@ -46,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn primes_are_distinct_descending_and_of_the_width_asked() {
+    fn primes_are_distinct_descending_and_of_the_width() {
         let first = ntt_primes(8192, 40, 3, &[]).unwrap();
         let more = ntt_primes(8192, 40, 3, &first).unwrap();
         let all: Vec<u64> = first.iter().chain(&more).copied().collect();

@@ -1,8 +1,8 @@
-//! The security table: how many bits of modulus a ring degree may carry. Must never be loosened without a source.
+//! The security table: how many bits of modulus a ring degree may carry.
 //!
-//! Source: Albrecht et al., Homomorphic Encryption Standard (2018), table 1, classical attacks, ternary secrets,
-//! error of standard deviation 3.2. In the conjugate-invariant ring the dimension that counts is the degree N of
-//! the ring over the integers (Kim and Song 2018).
+//! Source: Albrecht et al., Homomorphic Encryption Standard (2018), table 1, classical attacks,
+//! ternary secrets, error of standard deviation 3.2. In the conjugate-invariant ring the dimension
+//! that counts is the degree N of the ring over the integers (Kim and Song 2018).
 
 /// The degrees that the table covers and the toolchain offers.
 pub const DEGREES: [usize; 4] = [4096, 8192, 16384, 32768];
@@ -11,8 +11,8 @@ pub const DEGREES: [usize; 4] = [4096, 8192, 16384, 32768];
 const TABLE: [(usize, [u32; 3]); 4] =
     [(4096, [109, 75, 58]), (8192, [218, 152, 118]), (16384, [438, 305, 237]), (32768, [881, 611, 476])];
 
-/// The most bits that all primes together, special ones included, may have. `None` for a degree or a security outside
-/// the table.
+/// Returns the most bits that all primes together, special ones included, may have. `None` for a
+/// degree or a security outside the table.
 pub fn max_log_qp(degree: usize, security: u32) -> Option<u32> {
     let column = match security {
         128 => 0,
@@ -20,7 +20,7 @@ pub fn max_log_qp(degree: usize, security: u32) -> Option<u32> {
         256 => 2,
         _ => return None,
     };
-    TABLE.iter().find(|row| row.0 == degree).and_then(|row| row.1.get(column)).copied()
+    TABLE.iter().find(|row| row.0 == degree).map(|row| row.1[column])
 }
 
 #[cfg(test)]

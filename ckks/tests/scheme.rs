@@ -1,16 +1,16 @@
-//! The scheme from outside: what is encrypted, computed and decrypted is right, and the noise is what is predicted.
+//! The scheme from outside: what is encrypted, computed and decrypted is right, and the noise is
+//! what is predicted.
 
 #![allow(clippy::unwrap_used)]
 
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::{
-    Batch, Encoder, EvaluationKey, Kernel, Panels, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt,
-    encrypt, expand, noise, primes, relinearise, rescale,
+    Batch, CiphertextId, Decryptor, Encoding, Encryptor, Error, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters,
+    ParametersLiteral, SecretKey, SecretRng, noise, primes, rescale,
 };
 
 struct Setup {
     parameters: Parameters,
-    encoder: Encoder,
     secret: SecretKey,
     key: EvaluationKey,
     rng: SecretRng,
@@ -21,49 +21,44 @@ fn setup(degree: usize, bits: &[u32], special: Option<u32>, kernel: Kernel) -> S
     for &b in bits {
         moduli.extend(primes::ntt_primes(degree, b, 1, &moduli).unwrap());
     }
-    let special = special.map(|b| primes::ntt_primes(degree, b, 1, &moduli).unwrap()).unwrap_or_default();
+    let special = special.map_or(vec![], |b| primes::ntt_primes(degree, b, 1, &moduli).unwrap());
     let literal = ParametersLiteral { degree, moduli, special, security: 128 };
     let parameters = Parameters::with_kernel(literal, kernel).unwrap();
     let mut rng = SecretRng::insecure(7, "test");
     let secret = SecretKey::generate(&parameters, &mut rng);
-    let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
-    Setup { encoder: Encoder::new(degree), parameters, secret, key, rng }
+    let key = EvaluationKey::generate(&secret, &mut rng);
+    Setup { parameters, secret, key, rng }
 }
 
 impl Setup {
     fn encrypt(&mut self, rows: &[Vec<f64>], scale: f64, limbs: usize) -> Batch {
         let seed = self.rng.public_seed();
         let n = self.parameters.degree();
-        let halves: Vec<Vec<u64>> = rows
-            .iter()
-            .enumerate()
-            .map(|(i, row)| {
-                encrypt(
-                    &self.parameters,
-                    &self.encoder,
-                    &self.secret,
-                    row,
-                    scale,
-                    limbs,
-                    (&seed, i as u64),
-                    &mut self.rng,
-                )
-                .unwrap()
-            })
-            .collect();
+        let encryptor = Encryptor::new(&self.parameters, &self.secret).unwrap();
+        let id = |i: usize| CiphertextId { seed, index: i as u64 };
+        let encoding = Encoding { scale, limbs };
+        let encrypt = |(i, row): (usize, &Vec<f64>)| encryptor.encrypt(row, encoding, id(i), &mut self.rng).unwrap();
+        let halves: Vec<Vec<u64>> = rows.iter().enumerate().map(encrypt).collect();
         Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
             let (b, a) = out.split_at_mut(limbs * n);
             b.copy_from_slice(&halves[i]);
-            expand(&self.parameters, &seed, i as u64, a);
+            a.copy_from_slice(&id(i).expand_a(&self.parameters, limbs)?);
             Ok(())
         })
         .unwrap()
     }
 
     fn decrypt(&self, batch: &Batch, scale: f64) -> Vec<Vec<f64>> {
-        (0..batch.len())
-            .map(|i| decrypt(&self.parameters, &self.encoder, &self.secret, batch, i, scale).unwrap())
-            .collect()
+        let decryptor = Decryptor::new(&self.parameters, &self.secret).unwrap();
+        (0..batch.len()).map(|i| decryptor.decrypt(batch, i, scale).unwrap()).collect()
+    }
+
+    fn relinearise(&self, batch: &Batch) -> Batch {
+        KeySwitcher::new(&self.parameters, &self.key).unwrap().relinearise(batch).unwrap()
+    }
+
+    fn rescale(&self, batch: &Batch) -> Batch {
+        rescale(&self.parameters, batch, 1).unwrap().batch
     }
 }
 
@@ -77,7 +72,8 @@ fn deviation(got: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
     (squares / count).sqrt()
 }
 
-/// Within 10 %: the estimate itself, over at least 8 x 4096 correlated samples, is good to a few percent.
+/// Within 10 %: the estimate itself, over at least 8 x 4096 correlated samples, is good to a few
+/// percent.
 fn assert_close(measured: f64, predicted: f64, what: &str) {
     let ratio = measured / predicted;
     assert!((0.9..1.1).contains(&ratio), "{what}: measured {measured:e}, predicted {predicted:e}, ratio {ratio:.3}");
@@ -103,7 +99,7 @@ fn rescale_divides_the_value_and_adds_what_is_predicted() {
     // A scale so large that the fresh noise vanishes beside that of rescaling once divided.
     let scale = 2_f64.powi(56);
     let batch = s.encrypt(&rows, scale, 2);
-    let after = rescale(&s.parameters, &batch).unwrap();
+    let after = s.rescale(&batch);
     assert_eq!((after.limbs(), after.components(), after.len()), (1, 2, 8));
     let error = deviation(&s.decrypt(&after, scale / q), &rows);
     assert_close(error * scale / q, noise::rescale(n, 2), "rescale, two components");
@@ -114,7 +110,7 @@ fn rescale_divides_the_value_and_adds_what_is_predicted() {
             .unwrap()
             .batch;
     let exact = s.decrypt(&squared, 2_f64.powi(56));
-    let after = rescale(&s.parameters, &squared).unwrap();
+    let after = s.rescale(&squared);
     let error = deviation(&s.decrypt(&after, 2_f64.powi(56) / q), &exact);
     assert_close(error * 2_f64.powi(56) / q, noise::rescale(n, 3), "rescale, three components");
 }
@@ -136,7 +132,7 @@ fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
         .unwrap()
         .batch;
         let before = s.decrypt(&squared, scale * scale);
-        let after = relinearise(&s.parameters, &s.key, &squared).unwrap();
+        let after = s.relinearise(&squared);
         assert_eq!((after.limbs(), after.components()), (3, 2));
         let error = deviation(&s.decrypt(&after, scale * scale), &before);
         let literal = s.parameters.literal();
@@ -149,8 +145,9 @@ fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
     }
 }
 
-/// The whole of a two-layer network: linear, square, linear, relinearise, rescale, square, linear; late
-/// relinearisation, three components at the end; on every arithmetic path, which must agree to the last bit.
+/// The whole of a two-layer network: linear, square, linear, relinearise, rescale, square, linear;
+/// late relinearisation, three components at the end; on every arithmetic path, which must agree to
+/// the last bit.
 #[test]
 fn a_small_network_is_computed_right_and_alike_on_every_path() {
     let n = 1024;
@@ -187,7 +184,7 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
         }
     }
     let mut answers = Vec::new();
-    for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+    for kernel in Kernel::available() {
         let mut s = setup(n, &[38, 38, 38], None, kernel);
         let scale = 2_f64.powi(30);
         let x = s.encrypt(&rows, scale, 3);
@@ -207,7 +204,7 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
         )
         .unwrap()
         .batch;
-        let y = rescale(&s.parameters, &relinearise(&s.parameters, &s.key, &y).unwrap()).unwrap();
+        let y = s.rescale(&s.relinearise(&y));
         let scale3 = scale2 / s.parameters.literal().moduli[2] as f64;
         let scale4 = scale3 * scale3 * 8.0;
         let b3 = bias(scale4, outputs);
@@ -239,7 +236,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
                 pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &[Op::Square(Operand::Input(0))])
                     .unwrap()
                     .batch;
-            rescale(&s.parameters, &relinearise(&s.parameters, &s.key, &y).unwrap()).unwrap()
+            s.rescale(&s.relinearise(&y))
         })
     };
     assert!(run(1) == run(3));
@@ -277,8 +274,9 @@ fn operands_that_do_not_fit_are_errors() {
     let x = s.encrypt(&values(2, 256), 2_f64.powi(20), 2);
     let short = s.encrypt(&values(2, 256), 2_f64.powi(20), 1);
     let panels = Panels::new(Kernel::detect(), 1, 3, |_| (&[0_u32, 2][..], &[1, 1][..])).unwrap();
-    assert!(relinearise(&s.parameters, &s.key, &x).is_err(), "two components");
-    assert!(rescale(&s.parameters, &short).is_err(), "one limb");
+    let switcher = KeySwitcher::new(&s.parameters, &s.key).unwrap();
+    assert!(switcher.relinearise(&x).is_err(), "two components");
+    assert!(rescale(&s.parameters, &short, 1).is_err(), "one limb");
     assert!(
         pointwise::run(
             &s.parameters,
@@ -300,31 +298,130 @@ fn operands_that_do_not_fit_are_errors() {
         "three columns for two inputs"
     );
     assert!(Panels::new(Kernel::detect(), 1, 2, |_| (&[2_u32][..], &[1][..])).is_err(), "column out of range");
-    assert!(decrypt(&s.parameters, &s.encoder, &s.secret, &x, 2, 1.0).is_err(), "no such element");
-    let seed = s.rng.public_seed();
-    let too_large =
-        encrypt(&s.parameters, &s.encoder, &s.secret, &[1.0; 256], 2_f64.powi(60), 1, (&seed, 0), &mut s.rng);
-    assert!(too_large.is_err(), "larger than the modulus");
+    let decryptor = Decryptor::new(&s.parameters, &s.secret).unwrap();
+    assert!(decryptor.decrypt(&x, 2, 1.0).is_err(), "no such element");
+    let encryptor = Encryptor::new(&s.parameters, &s.secret).unwrap();
+    let id = CiphertextId { seed: s.rng.public_seed(), index: 0 };
+    let mut encrypt = |slots: &[f64], scale, limbs| encryptor.encrypt(slots, Encoding { scale, limbs }, id, &mut s.rng);
+    assert!(encrypt(&[1.0; 256], 2_f64.powi(60), 1).is_err(), "larger than the modulus");
+    assert_eq!(
+        encrypt(&[1.0; 257], 1.0, 1).unwrap_err(),
+        Error::Slots { operation: "encoding", found: 257, expected: 256 }
+    );
+    assert_eq!(
+        encrypt(&[1.0], 1.0, 3).unwrap_err(),
+        Error::Limbs { operation: "encrypting", found: 3, allowed: 1..=2 }
+    );
+}
+
+/// Primes of 36 bits at degree 256; `skip` leaves out the largest.
+fn ring(degree: usize, count: usize, skip: usize, special: bool) -> Parameters {
+    let mut moduli = primes::ntt_primes(degree, 36, count + skip, &[]).unwrap();
+    moduli.drain(..skip);
+    let special = if special { primes::ntt_primes(degree, 40, 1, &moduli).unwrap() } else { vec![] };
+    Parameters::without_security(ParametersLiteral { degree, moduli, special, security: 128 }).unwrap()
+}
+
+/// Every way in which a key can be one of other parameters than those that `expected` says.
+fn assert_refused(expected: &Parameters, found: &Parameters) {
+    let mut rng = SecretRng::insecure(1, "doors");
+    let secret = SecretKey::generate(found, &mut rng);
+    let key = EvaluationKey::generate(&secret, &mut rng);
+    let rings = |error: Error| match error {
+        Error::KeyMismatch { found, expected, .. } => (*found, *expected),
+        other => panic!("{other}"),
+    };
+    let both = (found.ring(), expected.ring());
+    assert_ne!(both.0, both.1);
+    assert_eq!(rings(Encryptor::new(expected, &secret).unwrap_err()), both);
+    assert_eq!(rings(Decryptor::new(expected, &secret).unwrap_err()), both);
+    assert_eq!(rings(KeySwitcher::new(expected, &key).unwrap_err()), both);
+}
+
+/// Such a key has no values modulo the last prime: residues encrypted with it would be message plus
+/// error, unmasked.
+#[test]
+fn a_key_of_fewer_primes_is_refused() {
+    assert_refused(&ring(256, 3, 0, false), &ring(256, 2, 0, false));
 }
 
 #[test]
-fn keys_survive_their_parts_and_refuse_others() {
+fn a_key_of_more_primes_is_refused() {
+    assert_refused(&ring(256, 2, 0, false), &ring(256, 3, 0, false));
+}
+
+#[test]
+fn a_key_of_other_primes_is_refused() {
+    assert_refused(&ring(256, 2, 0, false), &ring(256, 2, 1, false));
+}
+
+#[test]
+fn a_key_of_the_same_primes_in_another_order_is_refused() {
+    let p = ring(256, 2, 0, false);
+    let mut literal = p.literal().clone();
+    literal.moduli.reverse();
+    assert_refused(&p, &Parameters::without_security(literal).unwrap());
+}
+
+/// Such a key would leave the upper half of the coefficients' values unmasked. Primes of degree 256
+/// serve 128, too.
+#[test]
+fn a_key_of_another_degree_is_refused() {
+    let p = ring(256, 2, 0, false);
+    for degree in [128, 512] {
+        let moduli = ring(512, 2, 0, false).literal().moduli.clone();
+        let literal = |degree| ParametersLiteral { degree, moduli: moduli.clone(), special: vec![], security: 128 };
+        let of = |degree| Parameters::without_security(literal(degree)).unwrap();
+        assert_refused(&of(p.degree()), &of(degree));
+    }
+}
+
+#[test]
+fn a_key_with_or_without_a_special_prime_is_refused_by_the_other() {
+    assert_refused(&ring(256, 2, 0, true), &ring(256, 2, 0, false));
+    assert_refused(&ring(256, 2, 0, false), &ring(256, 2, 0, true));
+}
+
+#[test]
+fn a_key_of_the_same_ring_serves_every_path_and_security() {
+    let p = ring(256, 2, 0, false);
+    let mut literal = p.literal().clone();
+    literal.security = 192;
+    let same = Parameters::with_kernel(literal, Kernel::Portable).unwrap();
+    let secret = SecretKey::generate(&same, &mut SecretRng::insecure(1, "doors"));
+    assert!(Encryptor::new(&p, &secret).is_ok());
+}
+
+#[test]
+fn a_batch_of_other_primes_is_refused() {
+    let (p, mut s) = (ring(256, 2, 1, false), setup(256, &[36, 36], None, Kernel::detect()));
+    let x = s.encrypt(&values(1, 256), 2_f64.powi(20), 2);
+    let decryptor_key = SecretKey::generate(&p, &mut s.rng);
+    assert!(Decryptor::new(&p, &decryptor_key).unwrap().decrypt(&x, 0, 1.0).is_err());
+    assert!(rescale(&p, &x, 1).is_err());
+    assert!(pointwise::run(&p, 2, &[InputBatch::Stored(&x)], &[Op::Square(Operand::Input(0))]).is_err());
+}
+
+#[test]
+fn keys_survive_their_bytes_and_refuse_others() {
     let mut s = setup(256, &[36, 36], Some(40), Kernel::detect());
     let bytes = s.secret.to_bytes();
     let secret = SecretKey::from_bytes(&s.parameters, &bytes).unwrap();
-    let key = EvaluationKey::from_parts(&s.parameters, *s.key.seed(), s.key.b().to_vec()).unwrap();
+    let digits: Vec<u8> = s.key.compressed_digits().flatten().collect();
+    assert_eq!(digits.len(), EvaluationKey::compressed_len(&s.parameters));
+    let key = EvaluationKey::from_compressed(&s.parameters, *s.key.seed(), &digits).unwrap();
     let rows = values(1, 256);
     let x = s.encrypt(&rows, 2_f64.powi(22), 2);
     let squared = pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &[Op::Square(Operand::Input(0))])
         .unwrap()
         .batch;
-    let y = relinearise(&s.parameters, &key, &squared).unwrap();
-    let got = decrypt(&s.parameters, &s.encoder, &secret, &y, 0, 2_f64.powi(44)).unwrap();
+    let y = KeySwitcher::new(&s.parameters, &key).unwrap().relinearise(&squared).unwrap();
+    let got = Decryptor::new(&s.parameters, &secret).unwrap().decrypt(&y, 0, 2_f64.powi(44)).unwrap();
     assert!(got.iter().zip(&rows[0]).all(|(g, v)| (g - v * v).abs() < 1e-2));
     assert!(SecretKey::from_bytes(&s.parameters, &bytes[1..]).is_err());
     assert!(SecretKey::from_bytes(&s.parameters, &[2; 256]).is_err());
-    let mut b = s.key.b().to_vec();
-    b[0][0] = u64::MAX;
-    assert!(EvaluationKey::from_parts(&s.parameters, *s.key.seed(), b).is_err());
+    let read = |bytes: &[u8]| EvaluationKey::from_compressed(&s.parameters, *s.key.seed(), bytes);
+    assert!(read(&vec![0xff; digits.len()]).is_err(), "no residues");
+    assert!(read(&digits[1..]).is_err(), "too few");
     assert_eq!(format!("{:?}", s.secret), "SecretKey(..)");
 }

@@ -9,6 +9,8 @@ use beaa_datasets::Images;
 use beaa_ir::tfhe;
 use beaa_ir::{InputSpec, ckks};
 use beaa_lab::model_images::normalise;
+#[cfg(feature = "tfhe")]
+use beaa_lab::model_images::pixels;
 use beaa_lab::{Reporter, files};
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
@@ -130,19 +132,19 @@ impl AnySignature {
         let reading_key = || format!("reading key {}", key.display());
         let writing = || format!("writing {}", out.display());
         match self {
-            Self::Ckks(ckks::SignatureFile { signature, program, .. }) => {
+            Self::Ckks(file) => {
                 let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let inputs = normalise(images, &signature.input)?;
-                let encrypted = ckks_runtime::encrypt(signature, program, &key, &inputs, seed, &*context.progress())?;
+                let inputs = normalise(images, &file.signature.input)?;
+                let encrypted = ckks_runtime::encrypt(file, &key, &inputs, seed, &*context.progress())?;
                 context.check_interrupted("encrypting; nothing was written")?;
                 files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
             #[cfg(feature = "tfhe")]
-            Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
+            Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
-                let encrypted = tfhe_runtime::encrypt(signature, program, &key, &pixels, seed, &*context.progress())?;
+                let pixels = pixels(images)?;
+                let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
                 files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
@@ -162,12 +164,11 @@ impl AnySignature {
                 if let Some(width) = flooding {
                     context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
                 }
-                let ckks::SignatureFile { signature, program, .. } = file;
-                let logits = ckks_runtime::decrypt(signature, program, &key, &output, flooding)?;
-                Ok(Decrypted { logits, flooding })
+                let logits = ckks_runtime::decrypt(file, &key, &output, flooding)?;
+                Ok(Decrypted { logits: logits.rows().map(<[f64]>::to_vec).collect(), flooding })
             }
             #[cfg(feature = "tfhe")]
-            Self::Tfhe(tfhe::SignatureFile { signature, program }) => {
+            Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let output = tfhe_runtime::EncryptedOutput::load(input).with_context(reading)?;
                 if share.is_some() {
@@ -175,8 +176,8 @@ impl AnySignature {
                         "results are exact integers without any noise of the encryption: nothing is to be hidden",
                     );
                 }
-                let integers = tfhe_runtime::decrypt(signature, program, &key, &output)?;
-                Ok(Decrypted { logits: integers.iter().map(|i| signature.logits(i)).collect(), flooding: None })
+                let integers = tfhe_runtime::decrypt(file, &key, &output)?;
+                Ok(Decrypted { logits: integers.rows().map(|i| file.signature.logits(i)).collect(), flooding: None })
             }
         }
     }

@@ -8,6 +8,8 @@ use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
 use beaa_lab::metrics::{accuracy, percent};
 use beaa_lab::metrics::{agreeing, largest_difference, predictions};
+#[cfg(feature = "tfhe")]
+use beaa_lab::model_images::pixels;
 use beaa_lab::model_images::{check_shape, normalise};
 use beaa_lab::report::tables;
 use beaa_runtime::ckks;
@@ -44,7 +46,8 @@ impl AnyProgram {
     pub(crate) fn evaluate(&self, images: &Images) -> Result<Vec<Vec<f64>>> {
         match self {
             Self::Ckks(program) => {
-                Ok(beaa_runtime::plaintext::run(program, &normalise(images, &program.signature().input)?)?)
+                let images = normalise(images, &program.signature().input)?;
+                Ok(beaa_runtime::plaintext::run(program, &images)?.rows().map(<[f64]>::to_vec).collect())
             }
             Self::Tfhe(program) => {
                 let signature = program.signature();
@@ -91,10 +94,10 @@ impl AnyProgram {
             Self::Tfhe(_) => super::without_tfhe(),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
-                let pixels: Vec<&[u8]> = (0..images.len()).filter_map(|i| images.image(i)).collect();
+                let pixels = pixels(images)?;
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
-                let logits: Vec<Vec<f64>> = found.outputs.iter().map(|o| program.signature().logits(o)).collect();
+                let logits: Vec<Vec<f64>> = found.outputs.rows().map(|o| program.signature().logits(o)).collect();
                 let right = accuracy(&predictions(&logits), images.labels());
                 Ok(AnyVerification::Tfhe(found, right))
             }

@@ -125,7 +125,7 @@ fn read(arguments: &Arguments) -> Result<Imported> {
 fn measured(arguments: &Arguments, samples: &SourceSpec, model: Model, context: &Context) -> Result<Model> {
     let dataset = arguments.roots.open(samples)?;
     let images = Part { split: "train".to_owned(), limit: Some(arguments.limit) }.of(&dataset)?;
-    let inputs = normalise(&images, model.input())?;
+    let inputs: Vec<Vec<f32>> = normalise(&images, model.input())?.rows().map(<[f32]>::to_vec).collect();
     context.console.note(format_args!("measuring ranges on {} images", inputs.len()));
     Ok(measure_ranges(model, &inputs)?)
 }

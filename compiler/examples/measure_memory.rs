@@ -13,7 +13,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use beaa_compiler::ckks::{Options, compile, explain};
-use beaa_ir::ckks::program_hash;
+use beaa_ir::ckks::SignatureFile;
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, load_model};
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{EncryptedInput, KeyPair, decrypt, encrypt, keygen, run};
@@ -24,7 +25,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize| arguments.get(i).map(|a: &String| a.parse::<f64>().unwrap()).filter(|v| *v > 0.0);
     let model = load_model(Path::new(&arguments[0])).unwrap();
-    let file = Path::new(&arguments[1]).join("images.ct");
+    let path = Path::new(&arguments[1]).join("images.ct");
     let default = Options::default();
     let options = Options {
         memory: number(2).map(|g| (g * GIB) as u64),
@@ -39,12 +40,12 @@ fn main() {
 
     let images = kit::images(&model, 7, options.batch);
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
-    let hash = program_hash(&program);
+    let (file, images) = (SignatureFile::from(&program), kit::batch(&model, &images));
     let started = Instant::now();
-    encrypt(program.signature(), &hash, &client, &images, Some(2), &Silent).unwrap().save(&file).unwrap();
+    encrypt(&file, &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
     println!("encrypted in {:.2?}", started.elapsed());
 
-    let input = EncryptedInput::load(&file).unwrap();
+    let input = EncryptedInput::load(&path).unwrap();
     // Forgets earlier peaks.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = status("VmRSS:");
@@ -60,13 +61,13 @@ fn main() {
     for layer in &report.layers {
         println!("{:10.2} s {:30} {}", layer.seconds, layer.layer, layer.operation);
     }
-    let found = decrypt(program.signature(), &hash, &client, &output, None).unwrap();
+    let found = decrypt(&file, &client, &output, None).unwrap();
     compare(&model, &images, &found);
 }
 
 /// The model itself, in `f64`, on a few of the images.
-fn compare(model: &Model, images: &[Vec<f32>], found: &[Vec<f64>]) {
-    let few = images.iter().zip(found).take(64);
+fn compare(model: &Model, images: &ImageMajor<f32>, found: &ImageMajor<f64>) {
+    let few = images.rows().zip(found.rows()).take(64);
     let errors: Vec<f64> = few
         .flat_map(|(image, found)| {
             let expected = beaa_ir::evaluate(model, image).unwrap();

@@ -7,12 +7,13 @@ mod kit;
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{LayerCost, Options, compile_for, cost};
-use beaa_ir::ckks::{Program, StepOp, program_hash};
+use beaa_ir::ckks::{Program, SignatureFile, StepOp};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Activation, LayerOp, Linear, Model, Shape, Tensor};
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run, verify};
 use beaa_runtime::{Silent, plaintext};
-use kit::images;
 use kit::networks::{Network, Size, resnet8, vgg7};
+use kit::{batch, images};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -68,12 +69,12 @@ fn programs(model: &Model, options: impl Fn(Option<u64>) -> Options) -> Vec<Prog
     programs
 }
 
-fn logits(program: &Program, images: &[Vec<f32>]) -> Vec<Vec<f64>> {
-    let signature = program.signature();
-    let KeyPair { client, server } = keygen(&signature.parameters, Some(5)).unwrap();
-    let input = encrypt(signature, &program_hash(program), &client, images, Some(6), &Silent).unwrap();
+fn logits(program: &Program, images: &ImageMajor<f32>) -> ImageMajor<f64> {
+    let file = SignatureFile::from(program);
+    let KeyPair { client, server } = keygen(&file.signature.parameters, Some(5)).unwrap();
+    let input = encrypt(&file, &client, images, Some(6), &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
-    decrypt(signature, &program_hash(program), &client, &output, None).unwrap()
+    decrypt(&file, &client, &output, None).unwrap()
 }
 
 fn products(program: &Program) -> usize {
@@ -89,7 +90,7 @@ fn bands_give_the_same_bits() {
     let mut banded = 0;
     for seed in 0..6 {
         let model = random(seed);
-        let images = images(&model, 1, 3);
+        let images = batch(&model, &images(&model, 1, 3));
         let programs = programs(&model, options);
         banded += programs.len() - 1;
         let expected = logits(&programs[0], &images);
@@ -100,7 +101,7 @@ fn bands_give_the_same_bits() {
             assert!(logits(program, &images) == expected, "seed {seed}: the same bits");
             // In f64 the order of a sum matters.
             let found = plaintext::run(program, &images).unwrap();
-            let pairs = || found.iter().flatten().zip(clear.iter().flatten());
+            let pairs = || found.data().iter().zip(clear.data());
             assert!(pairs().all(|(f, c)| (f - c).abs() <= 1e-10 * c.abs().max(1.0)), "seed {seed}");
         }
     }
@@ -111,13 +112,13 @@ fn bands_give_the_same_bits() {
 fn deep_networks_in_bands_compute_the_same_in_clear() {
     let size = Size { image: 16, channels: 4 };
     for model in [vgg7(size, 3), resnet8(size, 4)] {
-        let images = images(&model, 1, 2);
+        let images = batch(&model, &images(&model, 1, 2));
         let programs = programs(&model, options);
         let clear = plaintext::run(&programs[0], &images).unwrap();
         for program in &programs[1..] {
             assert_eq!(products(program), products(&programs[0]));
             let found = plaintext::run(program, &images).unwrap();
-            let pairs = || found.iter().flatten().zip(clear.iter().flatten());
+            let pairs = || found.data().iter().zip(clear.data());
             assert!(pairs().all(|(f, c)| (f - c).abs() <= 1e-9 * c.abs().max(1.0)));
         }
     }
@@ -126,7 +127,7 @@ fn deep_networks_in_bands_compute_the_same_in_clear() {
 #[test]
 fn layers_are_verified_and_reported_over_all_their_bands() {
     let model = random(1);
-    let images = images(&model, 2, 3);
+    let images = batch(&model, &images(&model, 2, 3));
     let programs = programs(&model, options);
     let summary = |program: &Program| {
         let parameters = &program.signature().parameters;
@@ -168,7 +169,7 @@ fn weights_of_zero_leave_every_band_its_components() {
     net.activation("act");
     net.linear("fc", 2);
     let model = net.finish("sparse");
-    let images = images(&model, 1, 2);
+    let images = batch(&model, &images(&model, 1, 2));
     let programs = programs(&model, options);
     let expected = logits(&programs[0], &images);
     assert!(programs[1..].iter().all(|p| logits(p, &images) == expected));

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{Options, compile};
-use beaa_ir::ckks::{Program, Step, StepOp, program_hash};
+use beaa_ir::ckks::{Program, SignatureFile, Step, StepOp};
 use beaa_ir::{LayerOp, Model};
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, KeyPair, PreparedProgram, encrypt, keygen, run};
-use kit::images;
 use kit::networks::{Network, Size};
+use kit::{batch, images};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -91,9 +91,8 @@ fn a_run_allocates_what_was_planned() {
         let program = compile(&model, &options(memory)).unwrap().program;
         let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
         let path = folder.path().join("images");
-        let images = images(&model, 1, 2);
-        let hash = program_hash(&program);
-        encrypt(program.signature(), &hash, &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
+        let images = batch(&model, &images(&model, 1, 2));
+        encrypt(&SignatureFile::from(&program), &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
         let input = EncryptedInput::load(&path).unwrap();
         PEAK.store(LIVE.load(SeqCst), SeqCst);
         let (_, report) = run(&program, &server, &input, &Silent).unwrap();
@@ -105,7 +104,8 @@ fn a_run_allocates_what_was_planned() {
         let before = LIVE.load(SeqCst);
         let prepared = PreparedProgram::new(&program, ArrangedWeights::Kept).unwrap();
         let arranged = (LIVE.load(SeqCst) - before) as f64 / (weights(&program) * 12) as f64;
-        assert!((0.7..1.3).contains(&arranged), "{arranged} of 12 bytes for each weight");
+        // Bands have small matrices, which take more for their headers.
+        assert!((0.7..1.6).contains(&arranged), "{arranged} of 12 bytes for each weight");
         PEAK.store(LIVE.load(SeqCst), SeqCst);
         let (_, report) = prepared.run(&server, &input, &Silent).unwrap();
         expect_peak(report.peak_bytes_planned);

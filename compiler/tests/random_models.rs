@@ -60,8 +60,8 @@ fn ratios(case: &Case) -> (Ratio, Vec<Ratio>) {
     let program = &compiled.program;
     let clear = in_clear(program, images);
     let exact: Vec<Vec<f64>> = images.iter().map(|i| evaluate(model, i).unwrap()).collect();
-    let rows = &clear[program.output()].rows;
-    let rounding = rms(rows.iter().enumerate().flat_map(|(j, r)| r.iter().zip(exact.iter().map(move |e| &e[j]))));
+    let rows = &clear[program.output()].values;
+    let rounding = rms(rows.rows().enumerate().flat_map(|(j, r)| r.iter().zip(exact.iter().map(move |e| &e[j]))));
     let totals = &compiled.report.totals;
     let both = totals.output_error.unwrap().hypot(totals.output_rounding.unwrap());
     // What is far below the error as a whole need not be known to a factor, nor can it be measured
@@ -73,7 +73,7 @@ fn ratios(case: &Case) -> (Ratio, Vec<Ratio>) {
     // Where the output is constant, padding having pushed all weights out, layers before it may
     // drown in noise.
     let noise = program.notes().iter().filter(|note| note.error < note.bound).map(|note| {
-        let pairs = decrypted[note.value].iter().flatten().zip(clear[note.value].rows.iter().flatten());
+        let pairs = decrypted[note.value].iter().flatten().zip(clear[note.value].values.data());
         // Constants have no error, but are decoded in `f64`.
         Ratio { seed: *seed, layer: note.layer.clone(), value: (rms(pairs) + 1e-9) / (note.error + 1e-9) }
     });

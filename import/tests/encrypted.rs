@@ -8,7 +8,8 @@ use std::path::Path;
 use beaa_compiler::ckks::{self, Compiled, compile};
 use beaa_import::{Options, import_onnx, measure_ranges};
 use beaa_ir::Model;
-use beaa_ir::ckks::program_hash;
+use beaa_ir::ckks::SignatureFile;
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run};
 use safetensors::SafeTensors;
@@ -38,13 +39,14 @@ fn answers_as_predicted(network: &str) {
     let Compiled { program, report } = compile(&model, &options).unwrap();
     let deviation = report.totals.output_error.unwrap().hypot(report.totals.output_rounding.unwrap());
     assert!(deviation <= 1.5 * options.logit_error, "{deviation}");
-    let (signature, hash) = (program.signature(), program_hash(&program));
-    let KeyPair { client, server } = keygen(&signature.parameters, Some(1)).unwrap();
-    let input = encrypt(signature, &hash, &client, &images, Some(2), &Silent).unwrap();
+    let file = SignatureFile::from(&program);
+    let batch = ImageMajor::from_rows(model.input().shape().len(), &images).unwrap();
+    let KeyPair { client, server } = keygen(&file.signature.parameters, Some(1)).unwrap();
+    let input = encrypt(&file, &client, &batch, Some(2), &Silent).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
-    let answers = decrypt(signature, &hash, &client, &output, None).unwrap();
+    let answers = decrypt(&file, &client, &output, None).unwrap();
     let errors: Vec<f64> =
-        answers.iter().flatten().zip(expected.iter().flatten()).map(|(a, e)| a - f64::from(*e)).collect();
+        answers.data().iter().zip(expected.iter().flatten()).map(|(a, e)| a - f64::from(*e)).collect();
     assert_eq!(errors.len(), images.len() * model.outputs());
     // Five standard deviations: one in two million for each of some dozens of answers.
     let largest = errors.iter().fold(0.0_f64, |m, e| m.max(e.abs()));

@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
-use beaa_ir::ckks::{Program, program_hash, save_program};
+use beaa_ir::ckks::{Program, SignatureFile, save_program};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 
@@ -56,12 +57,12 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     let inputs = normalise(&images, &signature.input)?;
     let progress = &*reporter.progress();
     let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
-    let hash = program_hash(&program);
-    let input =
-        steps.time("encrypt", || Ok(ckks::encrypt(signature, &hash, &keys.client, &inputs, seed, progress)?))?;
+    let file = SignatureFile::from(&program);
+    let input = steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
     let (output, run) =
         steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, progress)?))?;
-    let logits = steps.time("decrypt", || Ok(ckks::decrypt(signature, &hash, &keys.client, &output, None)?))?;
+    let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, None)?))?;
+    let logits = logits.rows().map(<[f64]>::to_vec).collect();
     let clear = steps.time("the same in clear", || Clear::of(&finished, &program, &images, &inputs, experiment))?;
     let verification =
         steps.time("verify every layer", || Ok(ckks::verify(&program, &keys, &inputs, seed, progress)?))?;
@@ -117,14 +118,14 @@ impl Clear {
         finished: &Finished,
         program: &Program,
         images: &Images,
-        inputs: &[Vec<f32>],
+        inputs: &ImageMajor<f32>,
         experiment: &Experiment,
     ) -> Result<Self> {
         let device = experiment.train.literal().device;
         Ok(Self {
             teacher: beaa_trainer::predict(&finished.trained.teacher, images, device)?,
             student: beaa_trainer::predict(&finished.trained.student, images, device)?,
-            program: beaa_runtime::plaintext::run(program, inputs)?,
+            program: beaa_runtime::plaintext::run(program, inputs)?.rows().map(<[f64]>::to_vec).collect(),
         })
     }
 }

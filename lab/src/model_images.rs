@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use beaa_datasets::{Dataset, Images, SourceSpec, Split};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{InputSpec, Model};
 
 use crate::error::{bad_input, bad_setting};
@@ -11,13 +12,22 @@ const SAMPLES: usize = 4096;
 /// Images that a tfhe program is calibrated on and judged by, at most.
 const CALIBRATION: usize = 12_000;
 
-/// Normalises images in the order of the set: `[image][pixel]`.
+/// Normalises images in the order of the set.
 ///
 /// # Errors
 /// If the images are not of the shape that `input` wants.
-pub fn normalise(images: &Images, input: &InputSpec) -> Result<Vec<Vec<f32>>> {
+pub fn normalise(images: &Images, input: &InputSpec) -> Result<ImageMajor<f32>> {
     check_shape(images, input)?;
-    Ok((0..images.len()).filter_map(|i| images.image(i)).map(|pixels| input.normalise(pixels)).collect())
+    let rows = (0..images.len()).filter_map(|i| images.image(i)).map(|pixels| input.normalise(pixels));
+    Ok(ImageMajor::from_rows(input.shape().len(), rows)?)
+}
+
+/// Copies the pixels of images in the order of the set.
+///
+/// # Errors
+/// If the images are not all of their shape, which no data set has.
+pub fn pixels(images: &Images) -> Result<ImageMajor<u8>> {
+    Ok(ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())?)
 }
 
 /// Takes images of the training split, evenly spread over all and normalised: what errors and
@@ -91,7 +101,7 @@ mod tests {
     fn only_images_of_the_right_shape() {
         let images = Images::new("t", [1, 1, 2], vec![0, 255, 255, 0], vec![0, 0]).unwrap();
         let spec = InputSpec { shape: [1, 1, 2], mean: vec![0.5], std: vec![0.5] };
-        assert_eq!(normalise(&images, &spec).unwrap(), [[-1.0, 1.0], [1.0, -1.0]]);
+        assert_eq!(normalise(&images, &spec).unwrap().data(), [-1.0, 1.0, 1.0, -1.0]);
         let other = InputSpec { shape: [1, 2, 1], ..spec };
         assert!(normalise(&images, &other).unwrap_err().to_string().contains("[1, 2, 1]"));
     }

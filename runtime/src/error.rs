@@ -89,13 +89,11 @@ pub enum Error {
         slots: usize,
     },
     /// An image of another size than the program's.
-    #[error("{operation}: found image {image} of {found} numbers, expected {expected} for each image")]
+    #[error("{operation}: found {found} numbers in each image, expected {expected}")]
     ImageSize {
         /// What was being done.
         operation: &'static str,
-        /// Position in the batch.
-        image: usize,
-        /// Its numbers.
+        /// Numbers of each image.
         found: usize,
         /// Numbers of an image of the program.
         expected: usize,

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use beaa_ckks::primes::ntt_primes;
 use beaa_ir::ckks::{
-    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, program_hash,
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SignatureFile, Step, StepOp,
 };
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::ckks::{
     ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt, encrypt,
     keygen, run, schedule, verify,
 };
-use beaa_runtime::{Silent, plaintext};
+use beaa_runtime::{Error, Silent, plaintext};
 
 /// `y = (x_0 + 2 x_1 - x_2)^2 - 0.5 (x_3)^2`, relinearised late.
 fn program(weight: i32) -> Program {
@@ -55,8 +56,9 @@ fn program(weight: i32) -> Program {
     Program::try_from(ProgramLiteral { signature, steps, output: 5, notes: vec![note], alternatives: vec![] }).unwrap()
 }
 
-fn images(count: usize) -> Vec<Vec<f32>> {
-    (0..count).map(|i| (0..4).map(|e| ((i * 7 + e * 13) % 21) as f32 / 10.0 - 1.0).collect()).collect()
+fn images(count: usize) -> ImageMajor<f32> {
+    let numbers = (0..4 * count).map(|k| ((k / 4 * 7 + k % 4 * 13) % 21) as f32 / 10.0 - 1.0);
+    ImageMajor::new(count, 4, numbers.collect()).unwrap()
 }
 
 struct Files {
@@ -78,13 +80,16 @@ impl Files {
         files
     }
 
+    fn file(&self) -> SignatureFile {
+        SignatureFile::from(&self.program)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     fn encrypt(&self, client: &ClientKey, count: usize) -> EncryptedInput {
-        encrypt(self.program.signature(), &program_hash(&self.program), client, &images(count), Some(2), &Silent)
-            .unwrap()
+        encrypt(&self.file(), client, &images(count), Some(2), &Silent).unwrap()
     }
 
     fn run(&self) -> beaa_runtime::Result<EncryptedOutput> {
@@ -92,9 +97,9 @@ impl Files {
         Ok(run(&self.program, &server, &EncryptedInput::load(&self.path("input.ct"))?, &Silent)?.0)
     }
 
-    fn decrypt(&self, output: &EncryptedOutput) -> beaa_runtime::Result<Vec<Vec<f64>>> {
+    fn decrypt(&self, output: &EncryptedOutput) -> beaa_runtime::Result<ImageMajor<f64>> {
         let client = ClientKey::load(&self.path("secret.key"))?;
-        decrypt(self.program.signature(), &program_hash(&self.program), &client, output, None)
+        decrypt(&self.file(), &client, output, None)
     }
 }
 
@@ -110,8 +115,8 @@ fn the_answer_survives_the_way_through_files() {
     files.run().unwrap().save(&files.path("output.ct")).unwrap();
     let got = files.decrypt(&EncryptedOutput::load(&files.path("output.ct")).unwrap()).unwrap();
     let clear = plaintext::run(&files.program, &images(50)).unwrap();
-    assert_eq!((got.len(), got[0].len()), (50, 1));
-    for ((g, c), x) in got.iter().zip(&clear).zip(images(50)) {
+    assert_eq!((got.images(), got.elements()), (50, 1));
+    for ((g, c), x) in got.rows().zip(clear.rows()).zip(images(50).rows()) {
         let [x0, x1, x2, x3] = [0, 1, 2, 3].map(|i| f64::from(x[i]));
         let expected = (x0 + 2.0 * x1 - x2).powi(2) - 0.5 * x3 * x3;
         assert!((c[0] - expected).abs() < 1e-6, "{} {expected}", c[0]);
@@ -143,19 +148,17 @@ fn what_does_not_belong_together_is_refused() {
     let text = |e: beaa_runtime::Error| e.to_string();
     assert!(text(run(&files.program, &other_server, &input, &Silent).err().unwrap()).contains("key pair"));
     let output = files.run().unwrap();
-    let hash = program_hash(&files.program);
-    assert!(
-        text(decrypt(files.program.signature(), &hash, &other_client, &output, None).err().unwrap())
-            .contains("key pair")
-    );
+    assert!(text(decrypt(&files.file(), &other_client, &output, None).err().unwrap()).contains("key pair"));
     let server = ServerKey::load(&files.path("evaluation.key")).unwrap();
     assert!(text(run(&program(5), &server, &input, &Silent).err().unwrap()).contains("for this program"));
     assert!(ServerKey::load(&files.path("secret.key")).is_err(), "a secret key is no evaluation key");
-    assert!(EncryptedOutput::load(&files.path("input.ct")).is_err(), "images are no results");
-    let too_many = encrypt(files.program.signature(), &hash, &other_client, &images(4097), None, &Silent);
-    assert!(too_many.is_err(), "more images than slots");
-    let out_of_range = encrypt(files.program.signature(), &hash, &other_client, &[vec![5.0; 4]], None, &Silent);
-    assert!(out_of_range.is_err(), "not normalised");
+    let no_results = EncryptedOutput::load(&files.path("input.ct"));
+    assert!(matches!(no_results, Err(Error::WrongKind { .. })), "images are no results");
+    let too_many = encrypt(&files.file(), &other_client, &images(4097), None, &Silent);
+    assert!(matches!(too_many, Err(Error::BatchSize { images: 4097, slots: 4096, .. })), "more images than slots");
+    let out_of_range =
+        encrypt(&files.file(), &other_client, &ImageMajor::new(1, 4, vec![5.0; 4]).unwrap(), None, &Silent);
+    assert!(matches!(out_of_range, Err(Error::ImageRange { image: 0, .. })), "not normalised");
 }
 
 #[test]
@@ -180,10 +183,9 @@ fn shared_results_are_flooded() {
     let files = Files::new();
     let client = ClientKey::load(&files.path("secret.key")).unwrap();
     let output = files.run().unwrap();
-    let hash = program_hash(&files.program);
     let plain = files.decrypt(&output).unwrap();
-    let flooded = decrypt(files.program.signature(), &hash, &client, &output, Some(0.5)).unwrap();
-    let differences: Vec<f64> = plain.iter().zip(&flooded).map(|(p, f)| (p[0] - f[0]).abs()).collect();
+    let flooded = decrypt(&files.file(), &client, &output, Some(0.5)).unwrap();
+    let differences: Vec<f64> = plain.data().iter().zip(flooded.data()).map(|(p, f)| (p - f).abs()).collect();
     assert!(differences.iter().all(|d| *d <= 0.5));
     assert!(differences.iter().any(|d| *d > 0.1));
 }

@@ -6,11 +6,12 @@
 #![allow(clippy::unwrap_used)]
 
 use beaa_ckks::{
-    Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng, decrypt, encrypt, expand,
-    noise, primes,
+    Batch, CiphertextId, Decryptor, Encoding, Encryptor, EvaluationKey, Parameters, ParametersLiteral, SecretKey,
+    SecretRng, noise, primes,
 };
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{LinearTerm, Step, StepOp, ValueId, ValueInfo};
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::Result;
 use beaa_runtime::backend::{Backend, Sequence, arrange};
 use beaa_runtime::ckks::{CkksBackend, CkksValue};
@@ -52,12 +53,13 @@ impl Harness for Plaintext {
     }
 
     fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> PlaintextValue {
-        let images: Vec<Vec<f32>> = (0..SLOTS).map(|i| rows.iter().map(|r| r[i] as f32).collect()).collect();
+        let images = (0..SLOTS).map(|i| rows.iter().map(|r| r[i] as f32).collect::<Vec<f32>>());
+        let images = ImageMajor::from_rows(rows.len(), images).unwrap();
         self.backend().input(ValueInfo { len: rows.len(), limbs, scale, components: 2 }, &images).unwrap()
     }
 
     fn get(&self, value: &PlaintextValue) -> Vec<Vec<f64>> {
-        value.rows.clone()
+        value.values.rows().map(<[f64]>::to_vec).collect()
     }
 
     fn allowed(&self, _noise: f64) -> f64 {
@@ -67,7 +69,6 @@ impl Harness for Plaintext {
 
 struct Ckks {
     parameters: Parameters,
-    encoder: Encoder,
     secret: SecretKey,
     key: EvaluationKey,
 }
@@ -78,8 +79,8 @@ impl Ckks {
         let parameters = Parameters::try_from(literal).unwrap();
         let mut rng = SecretRng::insecure(3, "conformance");
         let secret = SecretKey::generate(&parameters, &mut rng);
-        let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
-        Self { encoder: Encoder::new(SLOTS), secret, key, parameters }
+        let key = EvaluationKey::generate(&secret, &mut rng);
+        Self { secret, key, parameters }
     }
 }
 
@@ -87,36 +88,26 @@ impl Harness for Ckks {
     type B<'h> = CkksBackend<'h>;
 
     fn backend(&self) -> CkksBackend<'_> {
-        CkksBackend::new(&self.parameters, &self.key)
+        CkksBackend::new(&self.parameters, &self.key).unwrap()
     }
 
     fn put(&self, rows: &[Vec<f64>], limbs: usize, scale: f64) -> CkksValue<'_> {
+        let encryptor = Encryptor::new(&self.parameters, &self.secret).unwrap();
         let batch = Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
             let mut rng = SecretRng::insecure(i as u64, "put");
             let (b, a) = out.split_at_mut(limbs * SLOTS);
-            let seed = [9; 32];
-            let masked = encrypt(
-                &self.parameters,
-                &self.encoder,
-                &self.secret,
-                &rows[i],
-                scale,
-                limbs,
-                (&seed, i as u64),
-                &mut rng,
-            )?;
-            b.copy_from_slice(&masked);
-            expand(&self.parameters, &seed, i as u64, a);
+            let id = CiphertextId { seed: [9; 32], index: i as u64 };
+            b.copy_from_slice(&encryptor.encrypt(&rows[i], Encoding { scale, limbs }, id, &mut rng)?);
+            a.copy_from_slice(&id.expand_a(&self.parameters, limbs)?);
             Ok(())
         });
         CkksValue::new(batch.unwrap(), scale)
     }
 
     fn get(&self, value: &CkksValue<'_>) -> Vec<Vec<f64>> {
-        let batch = value.batch(&self.parameters).unwrap();
-        (0..batch.len())
-            .map(|i| decrypt(&self.parameters, &self.encoder, &self.secret, &batch, i, value.scale()).unwrap())
-            .collect()
+        let batch = value.batch().unwrap();
+        let decryptor = Decryptor::new(&self.parameters, &self.secret).unwrap();
+        (0..batch.len()).map(|i| decryptor.decrypt(&batch, i, value.scale()).unwrap()).collect()
     }
 
     /// Twelve standard deviations: the noise of key switching is a sum of products of two normal numbers, whose tails

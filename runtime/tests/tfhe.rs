@@ -4,7 +4,8 @@
 #![cfg(feature = "tfhe")]
 #![allow(clippy::unwrap_used)]
 
-use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
+use beaa_ir::images::ImageMajor;
+use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, SignatureFile, Stage};
 use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::tfhe::{
@@ -64,13 +65,9 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
     Program::try_from(ProgramLiteral { signature, stages, last, last_bias: vec![5, -17, 2000] }).unwrap()
 }
 
-fn images(seed: u64, count: usize) -> Vec<Vec<u8>> {
+fn images(seed: u64, count: usize) -> ImageMajor<u8> {
     let n = &mut Numbers(seed);
-    (0..count).map(|_| (0..PIXELS).map(|_| n.next(0, 255) as u8).collect()).collect()
-}
-
-fn views(images: &[Vec<u8>]) -> Vec<&[u8]> {
-    images.iter().map(Vec::as_slice).collect()
+    ImageMajor::new(count, PIXELS, (0..count * PIXELS).map(|_| n.next(0, 255) as u8).collect()).unwrap()
 }
 
 #[test]
@@ -87,7 +84,7 @@ fn every_integer_is_the_one_in_clear() {
     for (seed, (first, second)) in shapes.into_iter().enumerate() {
         let program = program(seed as u64, first, second);
         let images = images(seed as u64 + 50, 2);
-        let found = verify(&program, &keys, &views(&images), None, &Silent).unwrap();
+        let found = verify(&program, &keys, &images, None, &Silent).unwrap();
         assert_eq!((found.wrong, found.integers), (0, 2 * (7 + 6 + 3)), "{first:?} {second:?}");
         // 26 samples: the predicted noise within a factor of two, and never far above.
         let ratio = found.log2_noise - found.log2_noise_predicted;
@@ -110,13 +107,13 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     server.save(&at("server")).unwrap();
     let (client, server) = (ClientKey::load(&at("secret")).unwrap(), ServerKey::load(&at("server")).unwrap());
     let images = images(9, 1);
-    let hash = program_hash(&program);
-    encrypt(program.signature(), &hash, &client, &views(&images), None, &Silent).unwrap().save(&at("input")).unwrap();
+    let file = SignatureFile::from(&program);
+    encrypt(&file, &client, &images, None, &Silent).unwrap().save(&at("input")).unwrap();
     let input = EncryptedInput::load(&at("input")).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
     output.save(&at("output")).unwrap();
     let output = EncryptedOutput::load(&at("output")).unwrap();
-    assert_eq!(decrypt(program.signature(), &hash, &client, &output).unwrap().len(), 1);
+    assert_eq!(decrypt(&file, &client, &output).unwrap().images(), 1);
 
     let refused = |result: Result<(), beaa_runtime::Error>, words: &[&str]| {
         let message = result.unwrap_err().to_string();

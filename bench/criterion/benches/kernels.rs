@@ -1,16 +1,17 @@
 //! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the passes of key switching at
 //! each degree, whole relinearisations and rescalings. `beaa bench` sets the same in relation to the processor's peak.
 
-use beaa_ckks::pointwise::{Op, Operand, InputBatch, run};
-use beaa_ckks::probe::{Pass, Probe};
+use beaa_ckks::pointwise::{InputBatch, Op, Operand, run};
 use beaa_ckks::{
-    EvaluationKey, Instruction, Kernel, Result, SecretKey, SecretRng, TILE, relinearise, rescale, security::DEGREES,
+    EvaluationKey, Kernel, KeySwitcher, Result, SecretKey, SecretRng, TILE, rescale, security::DEGREES,
 };
+use beaa_criterion::microbench::{Microbench, PolyOp};
+use beaa_criterion::peak_throughput::Instruction;
 use beaa_criterion::{matrix, parameters, residues};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 fn kernels() -> impl Iterator<Item = Kernel> {
-    Kernel::ALL.into_iter().filter(|k| k.available())
+    Kernel::available().into_iter()
 }
 
 fn linear(c: &mut Criterion) -> Result<()> {
@@ -50,12 +51,12 @@ fn peaks(c: &mut Criterion) {
 }
 
 fn passes(c: &mut Criterion) -> Result<()> {
-    for pass in Pass::ALL {
-        let mut group = c.benchmark_group(pass.name());
+    for op in PolyOp::ALL {
+        let mut group = c.benchmark_group(op.name());
         for (kernel, degree) in kernels().flat_map(|k| DEGREES.map(|n| (k, n))) {
-            let mut probe = Probe::new(degree, 34, kernel)?;
+            let mut bench = Microbench::new(degree, 34, kernel)?;
             group.throughput(Throughput::Elements(degree as u64));
-            group.bench_function(BenchmarkId::new(format!("{kernel:?}"), degree), |b| b.iter(|| probe.run(pass)));
+            group.bench_function(BenchmarkId::new(format!("{kernel:?}"), degree), |b| b.iter(|| bench.run(op)));
         }
         group.finish();
     }
@@ -68,12 +69,13 @@ fn switching(c: &mut Criterion) -> Result<()> {
         let p = parameters(kernel, 8192, 4)?;
         let mut rng = SecretRng::insecure(1, "benches");
         let secret = SecretKey::generate(&p, &mut rng);
-        let key = EvaluationKey::generate(&p, &secret, &mut rng);
+        let key = EvaluationKey::generate(&secret, &mut rng);
+        let switcher = KeySwitcher::new(&p, &key)?;
         let (pairs, squares) = (residues(&p, 2, 8)?, residues(&p, 3, 8)?);
         group.bench_function(BenchmarkId::new("relinearise", format!("{kernel:?}")), |b| {
-            b.iter(|| relinearise(&p, &key, &squares));
+            b.iter(|| switcher.relinearise(&squares));
         });
-        group.bench_function(BenchmarkId::new("rescale", format!("{kernel:?}")), |b| b.iter(|| rescale(&p, &pairs)));
+        group.bench_function(BenchmarkId::new("rescale", format!("{kernel:?}")), |b| b.iter(|| rescale(&p, &pairs, 1)));
     }
     group.finish();
     Ok(())

@@ -3,6 +3,7 @@
 //! encryption, run and decryption together. A run whose answers are wrong is an error.
 
 use beaa_compiler::Machine;
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, evaluate, tfhe};
 use beaa_runtime::tfhe::{KeyPair, decrypt, encrypt, keygen, run};
 use beaa_runtime::{Silent, ckks};
@@ -10,7 +11,7 @@ use beaa_runtime::{Silent, ckks};
 use super::figures::{BackendCost, BackendFigures, BackendPoint};
 use crate::end_to_end::DEVIATIONS;
 use crate::timing::{on_threads, time};
-use crate::workloads::program::ProgramWorkload;
+use crate::workloads::program::{ProgramWorkload, image_major};
 use crate::{BenchSettings, Error, Result};
 
 /// Images of a batch, from one on, times this.
@@ -66,20 +67,20 @@ fn measure_tfhe(
 ) -> Result<(BackendCost, f64, usize)> {
     let compiled = beaa_compiler::tfhe::compile(case.model, &case.options, machine, case.images)?;
     let (program, signature) = (&compiled.program, compiled.program.signature());
-    let hash = tfhe::program_hash(program);
+    let file = tfhe::SignatureFile::from(program);
     let KeyPair { client, server } = keygen(&signature.parameters, Some(settings.seed))?;
-    let images: Vec<&[u8]> =
-        case.images.iter().take(if settings.quick { 1 } else { IMAGES }).map(Vec::as_slice).collect();
-    let count = images.len().max(1);
+    let images = case.images.iter().take(if settings.quick { 1 } else { IMAGES });
+    let images = ImageMajor::from_rows(case.model.input().shape().len(), images)?;
+    let count = images.images().max(1);
     let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(settings.threads, || {
-        let (input, encrypt) = time(|| encrypt(signature, &hash, &client, &images, Some(settings.seed), &Silent));
+        let (input, encrypt) = time(|| encrypt(&file, &client, &images, Some(settings.seed), &Silent));
         let input = input?;
         let (output, report) = run(program, &server, &input, &Silent)?;
-        let (answers, decrypt) = time(|| decrypt(signature, &hash, &client, &output));
+        let (answers, decrypt) = time(|| decrypt(&file, &client, &output));
         Ok(((answers?, [encrypt, report.seconds, decrypt]), [input.bytes(), output.bytes()]))
     })?;
-    let wrong = images.iter().zip(&answers).filter(|(image, found)| {
-        tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, image)).outputs != **found
+    let wrong = images.rows().zip(answers.rows()).filter(|(image, found)| {
+        tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, image)).outputs != *found
     });
     match wrong.count() {
         0 => {}
@@ -114,14 +115,14 @@ fn measure_ckks(
     for images in counts {
         let sent: Vec<Vec<f32>> =
             case.images.iter().cycle().take(images).map(|p| case.model.input().normalise(p)).collect();
+        let batch = image_major(case.model, &sent)?;
         let mut seconds = f64::INFINITY;
         for _ in 0..if settings.quick { 1 } else { RUNS } {
             let (answered, elapsed) = on_threads(settings.threads, || {
                 let (outcome, elapsed) = time(|| {
-                    let input = workload.encrypt(&sent)?;
+                    let input = workload.encrypt(&batch)?;
                     let (output, _) = ckks::run(&workload.program, &workload.server, &input, &Silent)?;
-                    let answers =
-                        ckks::decrypt(workload.program.signature(), &workload.hash, &workload.client, &output, None)?;
+                    let answers = ckks::decrypt(&workload.file, &workload.client, &output, None)?;
                     Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
                 Ok((outcome?, elapsed))
@@ -143,8 +144,8 @@ fn measure_ckks(
 }
 
 /// Refuses answers that are further off than `allowed`.
-fn check(model: &Model, images: &[Vec<f32>], answers: &[Vec<f64>], allowed: f64) -> Result<()> {
-    for (image, answer) in images.iter().zip(answers).take(CHECKED) {
+fn check(model: &Model, images: &[Vec<f32>], answers: &ImageMajor<f64>, allowed: f64) -> Result<()> {
+    for (image, answer) in images.iter().zip(answers.rows()).take(CHECKED) {
         for (clear, found) in evaluate(model, image)?.iter().zip(answer) {
             let difference = (clear - found).abs();
             // Not a number is wrong, too.

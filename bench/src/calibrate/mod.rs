@@ -6,11 +6,11 @@
 mod tfhe;
 
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
-use beaa_ckks::probe::{Pass, Probe};
-use beaa_ckks::{Batch, EvaluationKey, Kernel, Panels, Parameters, SecretKey, SecretRng, relinearise, rescale};
+use beaa_ckks::{Batch, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, SecretKey, SecretRng, rescale};
 use beaa_compiler::ckks::Options;
 use beaa_compiler::{BootstrapRates, Machine, MachineLiteral, Rates};
 
+use crate::microbench::{Microbench, PolyOp};
 use crate::timing::{Repetitions, on_threads, sample};
 use crate::workloads::operands::{PRIME_BITS, matrix, mixed_parameters, parameters, residues};
 use crate::workloads::program::ProgramWorkload;
@@ -163,26 +163,27 @@ fn solve(equations: [([f64; 3], f64); 3]) -> [f64; 3] {
 /// Measures transforms by themselves; what a rescaling takes beside them is gathering, what a
 /// relinearisation takes beside both is the products with the key.
 fn switching_rates(repetitions: Repetitions, rates: &mut Rates) -> Result<()> {
-    let mut probe = Probe::new(DEGREE, PRIME_BITS, Kernel::detect())?;
-    let mut pass = |pass: Pass| -> Result<f64> {
+    let mut bench = Microbench::new(DEGREE, PRIME_BITS, Kernel::detect())?;
+    let mut time = |op: PolyOp| -> Result<f64> {
         let run = || {
-            probe.run(pass);
+            bench.run(op);
             Ok(())
         };
         Ok(sample(repetitions, run)?.minimum)
     };
-    // Of every few transforms one is inverse; each forward one follows a lift.
-    let transform = 0.75 * (pass(Pass::Forward)? + pass(Pass::Lift)?) + 0.25 * pass(Pass::Inverse)?;
+    // Of every few transforms one is inverse; each forward one follows a base extension.
+    let transform = 0.75 * (time(PolyOp::Forward)? + time(PolyOp::BaseExtend)?) + 0.25 * time(PolyOp::Inverse)?;
 
     let p = mixed_parameters(Kernel::detect(), DEGREE, LIMBS)?;
     let mut rng = SecretRng::insecure(1, "calibration");
     let secret = SecretKey::generate(&p, &mut rng);
-    let key = EvaluationKey::generate(&p, &secret, &mut rng);
+    let key = EvaluationKey::generate(&secret, &mut rng);
+    let switcher = KeySwitcher::new(&p, &key)?;
     let (n, limbs, count) = (DEGREE as f64, LIMBS as f64, COUNT as f64);
     let pairs = residues(&p, LIMBS, 2, COUNT)?;
-    let rescaled = sample(repetitions, || Ok(rescale(&p, &pairs).map(drop)?))?.minimum / (2.0 * count);
+    let rescaled = sample(repetitions, || Ok(rescale(&p, &pairs, 1).map(drop)?))?.minimum / (2.0 * count);
     let squares = residues(&p, LIMBS, 3, COUNT)?;
-    let relinearised = sample(repetitions, || Ok(relinearise(&p, &key, &squares).map(drop)?))?.minimum / count;
+    let relinearised = sample(repetitions, || Ok(switcher.relinearise(&squares).map(drop)?))?.minimum / count;
     let gather = (rescaled - limbs * transform) / (2.0 * limbs - 1.0);
     let keys = (relinearised - limbs * limbs * transform - 5.0 * limbs * gather) / (2.0 * limbs * limbs);
     rates.transform = transform / (n * n.log2());

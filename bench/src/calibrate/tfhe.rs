@@ -1,7 +1,8 @@
 //! The rates of the tfhe backend, from small made-up programs on one thread.
 
 use beaa_compiler::BootstrapRates;
-use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, Stage, program_hash};
+use beaa_ir::images::ImageMajor;
+use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, SignatureFile, Stage};
 use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::tfhe::{KeyPair, encrypt, keygen, run};
@@ -33,8 +34,8 @@ pub(crate) fn rates(quick: bool) -> Result<BootstrapRates> {
 fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
     let program = program(decomposition)?;
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1))?;
-    let image = [255_u8; WIDTH];
-    let input = encrypt(program.signature(), &program_hash(&program), &client, &[&image], Some(1), &Silent)?;
+    let image = ImageMajor::new(1, WIDTH, vec![255; WIDTH])?;
+    let input = encrypt(&SignatureFile::from(&program), &client, &image, Some(1), &Silent)?;
     let mut least = [f64::INFINITY; 2];
     for _ in 0..if quick { 1 } else { 5 } {
         let (_, report) = on_threads(1, || Ok(run(&program, &server, &input, &Silent)?))?;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use beaa_compiler::Machine;
 use beaa_compiler::ckks::forecast;
 use beaa_ir::Model;
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::ckks::{self, EncryptedInput};
 
 use super::figures::{BaselineFigures, NetworkFigures};
@@ -15,7 +16,7 @@ use crate::baseline_f32::{BaselineF32, by_element};
 use crate::error::setting;
 use crate::op_counts::{operation_figures, part_figures};
 use crate::timing::{Repetitions, TimeSample, on_threads, sample, time};
-use crate::workloads::program::{ProgramWorkload, TimedRun};
+use crate::workloads::program::{ProgramWorkload, TimedRun, image_major};
 use crate::{BenchSettings, Error, Result, random_images};
 
 /// Blocks of images that the baseline is tried with; the best counts.
@@ -31,17 +32,16 @@ pub(crate) const DEVIATIONS: f64 = 8.0;
 /// answers differ from the plain ones by more than was promised.
 pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machine) -> Result<NetworkFigures> {
     let workload = ProgramWorkload::new(model, &settings.options, settings.seed)?;
-    let ProgramWorkload { program, hash, client, server, .. } = &workload;
+    let ProgramWorkload { program, file, client, server, .. } = &workload;
     let signature = program.signature();
     let slots = workload.slots();
     let inputs = random_images(model, slots, settings.seed);
+    let sent = image_major(model, &inputs)?;
     let repetitions = Repetitions::large(settings.quick);
-    let (input, [encrypt, encrypt_threads]) =
-        on_each(repetitions, [1, settings.threads], || workload.encrypt(&inputs))?;
+    let (input, [encrypt, encrypt_threads]) = on_each(repetitions, [1, settings.threads], || workload.encrypt(&sent))?;
     let runs = time_runs(&workload, &input, settings)?;
     let fastest = &runs.fastest;
-    let (answers, [decrypt]) =
-        on_each(repetitions, [1], || Ok(ckks::decrypt(signature, hash, client, &fastest.output, None)?))?;
+    let (answers, [decrypt]) = on_each(repetitions, [1], || Ok(ckks::decrypt(file, client, &fastest.output, None)?))?;
 
     let (plain, expected) = baseline(model, &inputs, settings.quick)?;
     let allowed_error = DEVIATIONS * settings.options.logit_error;
@@ -176,12 +176,11 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(Baseline
     Ok((BaselineFigures { seconds_per_image, block, products_per_second, products }, outputs))
 }
 
-/// The largest difference between `answers`, `[image][output]`, and `expected`, `[output][image]`;
-/// NaN if any is.
-fn largest_difference(answers: &[Vec<f64>], expected: &[f32]) -> f64 {
-    let images = answers.len();
+/// The largest difference between `answers` and `expected`, `[output][image]`; NaN if any is.
+fn largest_difference(answers: &ImageMajor<f64>, expected: &[f32]) -> f64 {
+    let images = answers.images();
     let mut largest = 0.0_f64;
-    for (i, answer) in answers.iter().enumerate() {
+    for (i, answer) in answers.rows().enumerate() {
         assert_eq!(answer.len() * images, expected.len(), "as many outputs encrypted as in plain f32");
         for (o, found) in answer.iter().enumerate() {
             let difference = (found - f64::from(expected[o * images + i])).abs();

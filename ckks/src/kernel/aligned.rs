@@ -1,5 +1,4 @@
-//! Workspace for residues that begins with a cache line, so that no vector straddles two. Must never move while it is borrowed,
-//! which Rust sees to.
+//! Words that begin with a cache line, so that no vector straddles two.
 
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
@@ -31,11 +30,11 @@ impl Aligned {
     }
 
     pub(crate) fn words(&self) -> &[u64] {
-        self.data.get(self.start..self.start + self.len).unwrap_or_default()
+        &self.data[self.start..self.start + self.len]
     }
 
     pub(crate) fn words_mut(&mut self) -> &mut [u64] {
-        self.data.get_mut(self.start..self.start + self.len).unwrap_or_default()
+        &mut self.data[self.start..self.start + self.len]
     }
 }
 
@@ -44,15 +43,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rooms_of_every_size_begin_with_a_line() {
-        let mut room = Aligned::default();
-        assert!(room.words().is_empty());
+    fn every_size_begins_with_a_line() {
+        let mut words = Aligned::default();
+        assert!(words.words().is_empty());
         for len in [1, 31, 32, 1000, 200_000] {
-            room.reserve(len);
-            assert_eq!(room.words_mut().len(), len);
-            assert_eq!(room.words().as_ptr() as usize % LINE, 0);
+            words.reserve(len);
+            assert_eq!(words.words_mut().len(), len);
+            assert_eq!(words.words().as_ptr() as usize % LINE, 0);
         }
-        room.reserve(5);
-        assert_eq!(room.words().len(), 200_000, "room is kept");
+        words.reserve(5);
+        assert_eq!(words.words().len(), 200_000, "nothing is given back");
     }
 }

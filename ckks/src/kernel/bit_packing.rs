@@ -1,7 +1,9 @@
-//! Tiles of residues as little-endian bits without gaps, and back. Must never take a residue that is not canonical for
-//! one that is.
+//! Tiles of residues as little-endian bits without gaps, and back.
 
-use super::{Kernel, TILE};
+use super::Kernel;
+#[cfg(target_arch = "x86_64")]
+use super::ifma::unpack::ByteShuffle;
+use super::layout::TILE;
 use crate::ring::modulus::Modulus;
 
 /// Bytes of a tile of residues.
@@ -11,16 +13,18 @@ pub(crate) fn tile_bytes(q: Modulus) -> usize {
 
 /// Writes a tile to exactly [`tile_bytes`] bytes.
 pub(crate) fn pack(values: &[u64; TILE], q: Modulus, out: &mut [u8]) {
+    assert_eq!(out.len(), tile_bytes(q), "bytes of a tile");
     let bits = q.bits();
     let (mut word, mut filled) = (0_u128, 0);
-    let mut words = out.chunks_exact_mut(4);
+    // 32 residues fill exactly as many words of 32 bits as each has bits.
+    let words = out.as_chunks_mut::<4>().0;
+    let mut next = 0;
     for &v in values {
         word |= u128::from(v) << filled;
         filled += bits;
         while filled >= 32 {
-            if let Some(to) = words.next() {
-                to.copy_from_slice(&(word as u32).to_le_bytes());
-            }
+            words[next] = (word as u32).to_le_bytes();
+            next += 1;
             word >>= 32;
             filled -= 32;
         }
@@ -32,42 +36,63 @@ pub(crate) fn pack(values: &[u64; TILE], q: Modulus, out: &mut [u8]) {
 pub(crate) struct Unpacker {
     q: Modulus,
     #[cfg(target_arch = "x86_64")]
-    wide: Option<super::ifma::unpack::ByteShuffle>,
+    shuffle: Option<ByteShuffle>,
 }
 
 impl Unpacker {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "other processors have one way only"))]
     pub(crate) fn new(kernel: Kernel, q: Modulus) -> Self {
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = kernel;
         Self {
             q,
             #[cfg(target_arch = "x86_64")]
-            wide: (kernel == Kernel::Ifma).then(|| super::ifma::unpack::ByteShuffle::new(q.bits())).flatten(),
+            shuffle: if let Kernel::Ifma(_) = kernel { ByteShuffle::new(q.bits()) } else { None },
         }
     }
 
     /// Reads a tile from exactly [`tile_bytes`] bytes. False when a residue is not canonical.
     pub(crate) fn unpack(&self, bytes: &[u8], values: &mut [u64; TILE]) -> bool {
+        assert_eq!(bytes.len(), tile_bytes(self.q), "bytes of a tile");
         #[cfg(target_arch = "x86_64")]
-        if let Some(places) = &self.wide {
-            return places.unpack(bytes, values) < self.q.value();
+        if let Some(shuffle) = &self.shuffle {
+            return shuffle.unpack(bytes, values) < self.q.value();
         }
-        largest(bytes, self.q.bits() as usize, values) < self.q.value()
+        unpack_tile(bytes, self.q.bits() as usize, values) < self.q.value()
     }
 }
 
-/// Reads a tile; returns its largest number.
-fn largest(bytes: &[u8], bits: usize, values: &mut [u64; TILE]) -> u64 {
-    // Residues have at most 50 bits: with up to 7 bits of offset, the eight bytes from any residue's first hold it.
+/// Appends a polynomial's values to `out`, tile by tile.
+pub(crate) fn pack_polynomial(values: &[u64], q: Modulus, out: &mut Vec<u8>) {
+    assert!(values.len().is_multiple_of(TILE), "{} values are not whole tiles", values.len());
+    for tile in values.as_chunks::<TILE>().0 {
+        let start = out.len();
+        out.resize(start + tile_bytes(q), 0);
+        pack(tile, q, &mut out[start..]);
+    }
+}
+
+/// Reads what [`pack_polynomial`] wrote; false when a residue is not canonical.
+pub(crate) fn unpack_polynomial(bytes: &[u8], unpacker: &Unpacker, values: &mut [u64]) -> bool {
+    let size = tile_bytes(unpacker.q);
+    assert_eq!(bytes.len() * TILE, values.len() * size, "bytes of {} values", values.len());
+    let mut canonical = true;
+    for (to, from) in values.as_chunks_mut::<TILE>().0.iter_mut().zip(bytes.chunks_exact(size)) {
+        canonical &= unpacker.unpack(from, to);
+    }
+    canonical
+}
+
+/// Reads a tile and returns its largest number.
+fn unpack_tile(bytes: &[u8], bits: usize, values: &mut [u64; TILE]) -> u64 {
+    // Residues have at most 50 bits: with up to 7 bits of offset, the eight bytes from any
+    // residue's first hold it.
     let mut padded = [0; TILE * 50 / 8 + 8];
-    let Some(room) = padded.get_mut(..bytes.len()) else { return u64::MAX };
-    room.copy_from_slice(bytes);
+    padded[..bytes.len()].copy_from_slice(bytes);
     let mask = (1_u64 << bits) - 1;
     let mut largest = 0;
     for (i, v) in values.iter_mut().enumerate() {
-        let at = i * bits;
-        let word = padded.get(at / 8..).and_then(<[u8]>::first_chunk).map_or(u64::MAX, |b| u64::from_le_bytes(*b));
-        *v = word >> (at % 8) & mask;
+        let first = i * bits;
+        let word = u64::from_le_bytes(std::array::from_fn(|k| padded[first / 8 + k]));
+        *v = word >> (first % 8) & mask;
         largest = largest.max(*v);
     }
     largest
@@ -88,7 +113,7 @@ mod tests {
             tile[TILE - 1] = q.value() - 1;
             let mut bytes = vec![0; tile_bytes(q)];
             pack(&tile, q, &mut bytes);
-            for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+            for kernel in Kernel::available() {
                 let unpacker = Unpacker::new(kernel, q);
                 let mut back = [0; TILE];
                 assert!(unpacker.unpack(&bytes, &mut back), "{kernel:?} {bits}");

@@ -1,13 +1,11 @@
-//! Which rows of a sparse matrix are worked on together: those that read nearly the same columns share loads, and pay
-//! for a zero weight where they differ. Must never put a row into two panels or leave one out.
+//! Which rows of a sparse matrix are worked on together: those that read nearly the same columns
+//! share loads, and pay for a zero weight where they differ.
+
+use std::cmp::Reverse;
 
 use super::Kernel;
-use super::packed_weights::PANEL_ROWS;
+use super::layout::PANEL_ROWS;
 
-/// Cycles that a column of a panel of 1, 2, ... rows takes, about: few rows wait for loads or for their own sums, many fill
-/// the multipliers. Only ratios matter; measured with doubles on AVX2, and with AVX-512 IFMA.
-const COLUMN_COST: [f64; PANEL_ROWS] = [5.5, 16.0, 16.0, 17.0, 20.5, 24.0];
-const COLUMN_COST_IFMA: [f64; PANEL_ROWS] = [2.9, 4.5, 6.5, 8.5, 10.5, 12.5];
 /// Columns of a row by which its relatives are found.
 const SAMPLE: usize = 16;
 
@@ -18,81 +16,78 @@ pub(super) struct RowGroup {
     pub(super) columns: Vec<u32>,
 }
 
-/// Every row that has columns, in exactly one cluster of at most [`PANEL_ROWS`]. `row(r)` gives the ascending columns of
-/// row `r`, all below `columns`.
+/// Puts every row that has columns into exactly one group of at most [`PANEL_ROWS`]. `row(r)` gives
+/// the ascending columns of row `r`, all below `columns`.
 pub(super) fn group_rows<'a>(
     kernel: Kernel,
     rows: usize,
     columns: usize,
     row: &impl Fn(usize) -> &'a [u32],
 ) -> Vec<RowGroup> {
-    let cost = if kernel == Kernel::Ifma { COLUMN_COST_IFMA } else { COLUMN_COST };
+    let costs = kernel.column_cost();
     let readers = Readers::new(rows, columns, row);
-    let mut taken = vec![false; rows];
+    let mut grouped = vec![false; rows];
     let mut votes = vec![0_u32; rows];
     let mut result = Vec::new();
-    for leader in 0..rows {
-        let own = row(leader);
-        if own.is_empty() || taken.get(leader).copied().unwrap_or(true) {
+    for (leader, id) in (0..rows).zip(0_u32..) {
+        let leader_columns = row(leader);
+        if leader_columns.is_empty() || grouped[leader] {
             continue;
         }
         let mut relatives = Vec::new();
-        let step = own.len().div_ceil(SAMPLE);
-        for &column in own.iter().step_by(step) {
+        let step = leader_columns.len().div_ceil(SAMPLE);
+        for &column in leader_columns.iter().step_by(step) {
             for &r in readers.of(column) {
-                if r as usize <= leader || taken.get(r as usize).copied().unwrap_or(true) {
+                if r <= id || grouped[r as usize] {
                     continue;
                 }
-                if let Some(v) = votes.get_mut(r as usize) {
-                    if *v == 0 {
-                        relatives.push(r);
-                    }
-                    *v += 1;
+                if votes[r as usize] == 0 {
+                    relatives.push(r);
                 }
+                votes[r as usize] += 1;
             }
         }
-        let votes_of = |r: u32| votes.get(r as usize).copied().unwrap_or(0);
-        // The closest first; among equals the order of the matrix, so that the result is always the same.
-        let first = relatives.len().min(PANEL_ROWS - 1);
-        if relatives.len() > first {
-            relatives.select_nth_unstable_by_key(first, |&r| (std::cmp::Reverse(votes_of(r)), r));
+        // The closest first; among equals the order of the matrix, so that the result is always the
+        // same.
+        let closest = relatives.len().min(PANEL_ROWS - 1);
+        if relatives.len() > closest {
+            relatives.select_nth_unstable_by_key(closest, |&r| (Reverse(votes[r as usize]), r));
         }
-        let mut chosen: Vec<u32> = relatives.get(..first).unwrap_or_default().to_vec();
-        chosen.sort_unstable_by_key(|&r| (std::cmp::Reverse(votes_of(r)), r));
+        let mut chosen = relatives[..closest].to_vec();
+        chosen.sort_unstable_by_key(|&r| (Reverse(votes[r as usize]), r));
         for r in relatives {
-            if let Some(v) = votes.get_mut(r as usize) {
-                *v = 0;
-            }
+            votes[r as usize] = 0;
         }
-        let cluster = best(&cost, u32::try_from(leader).unwrap_or(u32::MAX), &chosen, row);
-        for &r in &cluster.rows {
-            if let Some(t) = taken.get_mut(r as usize) {
-                *t = true;
-            }
+        let group = cheapest(&costs, id, &chosen, row);
+        for &r in &group.rows {
+            grouped[r as usize] = true;
         }
-        result.push(cluster);
+        result.push(group);
     }
     result
 }
 
-/// The leader with as many of its relatives, taken in order, as make a product cheapest.
-fn best<'a>(costs: &[f64], leader: u32, relatives: &[u32], row: &impl Fn(usize) -> &'a [u32]) -> RowGroup {
+/// The leader with as many of its relatives, in order, as make a product cheapest.
+fn cheapest<'a>(
+    costs: &[f64; PANEL_ROWS],
+    leader: u32,
+    relatives: &[u32],
+    row: &impl Fn(usize) -> &'a [u32],
+) -> RowGroup {
     let mut union = row(leader as usize).to_vec();
     let mut products = union.len();
     let mut best = RowGroup { rows: vec![leader], columns: union.clone() };
-    let singletons = costs.first().copied().unwrap_or(1.0);
-    let mut least = singletons;
+    let mut least = costs[0];
     for (count, &relative) in relatives.iter().enumerate() {
         let columns = row(relative as usize);
         products += columns.len();
         if union != columns {
             union = merge(&union, columns);
         }
-        let cost = costs.get(count + 1).copied().unwrap_or(f64::MAX);
-        let per_product = cost * union.len() as f64 / products as f64;
+        let per_product = costs[count + 1] * union.len() as f64 / products as f64;
         if per_product < least {
             least = per_product;
-            let rows = std::iter::once(leader).chain(relatives.iter().copied().take(count + 1)).collect();
+            let rows = std::iter::once(leader).chain(relatives[..=count].iter().copied()).collect();
             best = RowGroup { rows, columns: union.clone() };
         }
     }
@@ -108,6 +103,7 @@ fn merge(a: &[u32], b: &[u32]) -> Vec<u32> {
 
 /// The rows that read each column.
 struct Readers {
+    /// Where each column's rows begin, and where the last one's end.
     starts: Vec<usize>,
     rows: Vec<u32>,
 }
@@ -117,9 +113,7 @@ impl Readers {
         let mut starts = vec![0_usize; columns + 1];
         for r in 0..rows {
             for &c in row(r) {
-                if let Some(s) = starts.get_mut(c as usize + 1) {
-                    *s += 1;
-                }
+                starts[c as usize + 1] += 1;
             }
         }
         let mut sum = 0;
@@ -131,21 +125,15 @@ impl Readers {
         let mut readers = vec![0; sum];
         for (r, id) in (0..rows).zip(0_u32..) {
             for &c in row(r) {
-                if let Some(n) = next.get_mut(c as usize) {
-                    if let Some(slot) = readers.get_mut(*n) {
-                        *slot = id;
-                    }
-                    *n += 1;
-                }
+                readers[next[c as usize]] = id;
+                next[c as usize] += 1;
             }
         }
         Self { starts, rows: readers }
     }
 
     fn of(&self, column: u32) -> &[u32] {
-        let bounds = self.starts.get(column as usize..column as usize + 2);
-        let Some(&[from, to]) = bounds else { return &[] };
-        self.rows.get(from..to).unwrap_or_default()
+        &self.rows[self.starts[column as usize]..self.starts[column as usize + 1]]
     }
 }
 
@@ -154,7 +142,7 @@ mod tests {
     use super::*;
 
     fn cluster(rows: &[Vec<u32>], columns: usize) -> Vec<RowGroup> {
-        let found = group_rows(Kernel::Fma, rows.len(), columns, &|r| &rows[r]);
+        let found = group_rows(Kernel::Portable, rows.len(), columns, &|r| &rows[r]);
         let mut seen: Vec<u32> = found.iter().flat_map(|c| c.rows.clone()).collect();
         seen.sort_unstable();
         let expected: Vec<u32> = (0..rows.len() as u32).filter(|&r| !rows[r as usize].is_empty()).collect();
@@ -187,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_pruned_layer_stay_alone() {
+    fn rows_of_a_pruned_layer_stay_singletons() {
         let rows: Vec<Vec<u32>> =
             (0..20_u32).map(|r| (0..200).filter(|c| (c * 31 + r * 17 + c * r).is_multiple_of(10)).collect()).collect();
         assert!(cluster(&rows, 200).iter().all(|c| c.rows.len() == 1));

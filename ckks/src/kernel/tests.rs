@@ -44,7 +44,8 @@ fn check(case: &Case, seed: u64) {
         }
     }
     if *accumulate {
-        // Accumulating products leave rows without weights, and components without input, as they are.
+        // Accumulating products leave rows without weights, and components without input, as they
+        // are.
         for (r, (cols, _)) in rows.iter().enumerate() {
             for c in 0..*oc {
                 if cols.is_empty() || c >= *ic {
@@ -54,13 +55,20 @@ fn check(case: &Case, seed: u64) {
             }
         }
     }
-    for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
-        let spec = Rows { input_components: *ic, output_components: *oc, bias: &bias, accumulate: *accumulate };
+    for kernel in Kernel::available() {
         for bits in [0, q.bits()] {
             let mut output = before.clone();
             let panels =
                 Panels::for_residues(kernel, bits, rows.len(), *columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
-            multiply(kernel, *q, &panels, Input::Plain(&input), &spec, &mut ProductWorkspace::default(), &mut output);
+            let product = TileProduct {
+                panels: &panels,
+                input: ProductInput::Plain(&input),
+                input_components: *ic,
+                output_components: *oc,
+                bias: Some(&bias),
+                accumulates: *accumulate,
+            };
+            kernel.multiply(*q, &product, &mut ProductWorkspace::default(), &mut output);
             assert!(output == expected, "{kernel:?}, q of {} bits, arranged for {bits}, {} rows", q.bits(), rows.len());
         }
     }
@@ -142,9 +150,9 @@ fn squares_and_products_are_exact() {
         let q = modulus(bits);
         let mut residue = || if rng.random_bool(0.3) { q.value() - 1 } else { rng.random_range(0..q.value()) };
         let input: Vec<u64> = (0..5 * 2 * TILE).map(|_| residue()).collect();
-        for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+        for kernel in Kernel::available() {
             let mut output = vec![0; 5 * 3 * TILE];
-            square(kernel, q, &input, &mut output);
+            kernel.square(q, &input, &mut output);
             for e in 0..5 {
                 for t in 0..TILE {
                     let (a, b) = (input[e * 2 * TILE + t], input[e * 2 * TILE + TILE + t]);
@@ -156,7 +164,7 @@ fn squares_and_products_are_exact() {
             let (a, rest) = input.split_at(TILE);
             let (b, rest) = rest.split_at(TILE);
             let mut sum = rest[..TILE].to_vec();
-            multiply_add(kernel, q, &mut sum, a, b);
+            kernel.multiply_add(q, &mut sum, a, b);
             for t in 0..TILE {
                 assert_eq!(sum[t], q.add(rest[t], q.mul(a[t], b[t])), "{kernel:?} {bits}");
             }
@@ -165,7 +173,7 @@ fn squares_and_products_are_exact() {
 }
 
 #[test]
-fn lifting_and_dividing_are_exact() {
+fn extending_and_dividing_are_exact() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     for (from, to) in [(50, 20), (20, 50), (37, 36), (36, 37), (50, 49)] {
         let (p, q) = (modulus(from), modulus(to));
@@ -173,13 +181,13 @@ fn lifting_and_dividing_are_exact() {
         let x: Vec<u64> = (0..64).map(|i| if i < 5 { ends[i] } else { rng.random_range(0..p.value()) }).collect();
         let y: Vec<u64> = (0..64).map(|_| rng.random_range(0..q.value())).collect();
         let factor = q.inverse(q.reduce(p.value()));
-        for kernel in Kernel::ALL.into_iter().filter(|k| k.available()) {
+        for kernel in Kernel::available() {
             let mut extended = vec![0; 64];
-            base_extend(kernel, p, q, &x, &mut extended);
+            kernel.base_extend(BaseChange { from: p, to: q }, &x, &mut extended);
             let mut divided = y.clone();
-            mod_down_step(kernel, q, &mut divided, &extended, q.factor(factor));
+            kernel.mod_down_step(q, &mut divided, &extended, q.factor(factor));
             let mut summed = y.clone();
-            scale_add_extended(kernel, (p, q), &mut summed, q.factor(factor), &x);
+            kernel.scale_add_extended(BaseChange { from: p, to: q }, &mut summed, q.factor(factor), &x);
             for i in 0..64 {
                 let integer =
                     if x[i] > p.value() / 2 { i128::from(x[i]) - i128::from(p.value()) } else { i128::from(x[i]) };
@@ -189,4 +197,25 @@ fn lifting_and_dividing_are_exact() {
             }
         }
     }
+}
+
+#[test]
+#[should_panic(expected = "operands of different length")]
+fn operands_of_different_length_stop() {
+    Kernel::Portable.multiply_add(modulus(30), &mut [0; 64], &[0; 64], &[0; 32]);
+}
+
+#[test]
+#[should_panic(expected = "words of a product's input")]
+fn an_input_that_is_too_short_stops() {
+    let panels = Panels::new(Kernel::Portable, 1, 2, |_| (&[0, 1], &[1, 1])).unwrap();
+    let product = TileProduct {
+        panels: &panels,
+        input: ProductInput::Plain(&[0; 2 * TILE]),
+        input_components: 2,
+        output_components: 2,
+        bias: None,
+        accumulates: false,
+    };
+    Kernel::Portable.multiply(modulus(30), &product, &mut ProductWorkspace::default(), &mut [0; 2 * TILE]);
 }

@@ -1,18 +1,18 @@
-//! Encoding of N real slots as an integer element of the ring, and back. Must never wrap silently: what does not fit
-//! the integers or the modulus is an error.
+//! Encoding of N real slots as an integer element of the ring, and back. What does not fit is an
+//! error.
 //!
-//! Slot m holds `a_0 + 2 sum_j a_j cos(pi j (2m + 1) / 2N)`, so decoding is a DCT-III and encoding a DCT-II.
+//! Slot m holds `a_0 + 2 sum_j a_j cos(pi j (2m + 1) / 2N)`, so decoding is a DCT-III and encoding
+//! a DCT-II.
 
 use std::sync::Arc;
 
 use rustdct::{DctPlanner, TransformType2And3};
 
-use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
 /// Encodes and decodes at one degree; cheap to clone.
 #[derive(Clone)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     dct: Arc<dyn TransformType2And3<f64>>,
     degree: usize,
 }
@@ -24,25 +24,21 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// For `degree` slots.
-    pub fn new(degree: usize) -> Self {
+    /// Prepares for `degree` slots.
+    pub(crate) fn new(degree: usize) -> Self {
         Self { dct: DctPlanner::new().plan_dct2(degree), degree }
     }
 
-    /// Integer coefficients of `slots * scale`, rounded. Missing slots are zero. Coefficients must stay below 2^62, and
-    /// every slot must be finite.
-    pub fn encode(&self, slots: &[f64], scale: f64) -> Result<Vec<i64>> {
+    /// Encodes `slots * scale` as N integer coefficients, rounded. Missing slots are zero.
+    ///
+    /// # Errors
+    /// When there are more than N slots, one is not finite, or a coefficient reaches 2^62.
+    pub(crate) fn encode(&self, slots: &[f64], scale: f64) -> Result<Vec<i64>> {
         if slots.len() > self.degree {
-            return Err(crate::error::operand(
-                "encoding",
-                format!("{} slots", slots.len()),
-                format!("at most {}", self.degree),
-            ));
+            return Err(Error::Slots { operation: "encoding", found: slots.len(), expected: self.degree });
         }
         let mut buffer = vec![0.0; self.degree];
-        for (to, from) in buffer.iter_mut().zip(slots) {
-            *to = *from;
-        }
+        buffer[..slots.len()].copy_from_slice(slots);
         self.dct.process_dct2(&mut buffer);
         let factor = scale / self.degree as f64;
         let mut coefficients = Vec::with_capacity(self.degree);
@@ -57,14 +53,13 @@ impl Encoder {
         Ok(coefficients)
     }
 
-    /// Slots of integer coefficients held as `f64`.
-    pub fn decode(&self, mut coefficients: Vec<f64>, scale: f64) -> Result<Vec<f64>> {
+    /// Decodes N integer coefficients, held as `f64`, to N slots.
+    ///
+    /// # Errors
+    /// When there are not N coefficients.
+    pub(crate) fn decode(&self, mut coefficients: Vec<f64>, scale: f64) -> Result<Vec<f64>> {
         if coefficients.len() != self.degree {
-            return Err(crate::error::operand(
-                "decoding",
-                format!("{} coefficients", coefficients.len()),
-                format!("{}", self.degree),
-            ));
+            return Err(Error::Slots { operation: "decoding", found: coefficients.len(), expected: self.degree });
         }
         self.dct.process_dct3(&mut coefficients);
         for v in &mut coefficients {
@@ -74,58 +69,9 @@ impl Encoder {
     }
 }
 
-/// Joins residues of the same integer modulo several primes to the integer of least absolute value, as the nearest
-/// `f64`. Mixed radix (Garner): exact until the last step, for any number of limbs.
-#[derive(Debug)]
-pub(crate) struct CrtReconstructor {
-    moduli: Vec<Modulus>,
-    /// For limb k, the inverses of the earlier primes' product modulo prime k, and of that product each prefix.
-    prefixes: Vec<Vec<u64>>,
-    inverses: Vec<u64>,
-}
-
-impl CrtReconstructor {
-    pub(crate) fn new(moduli: impl Iterator<Item = Modulus>) -> Self {
-        let moduli: Vec<Modulus> = moduli.collect();
-        let (mut prefixes, mut inverses) = (Vec::new(), Vec::new());
-        for (k, &q) in moduli.iter().enumerate() {
-            let mut product = 1;
-            let mut row = Vec::with_capacity(k);
-            for p in moduli.iter().take(k) {
-                row.push(product);
-                product = q.mul(product, q.reduce(p.value()));
-            }
-            prefixes.push(row);
-            inverses.push(q.inverse(product));
-        }
-        Self { moduli, prefixes, inverses }
-    }
-
-    /// The signed integer with these residues, one per modulus.
-    pub(crate) fn reconstruct(&self, residues: &[u64], digits: &mut Vec<u64>) -> f64 {
-        digits.clear();
-        for (((&r, &q), row), &inverse) in residues.iter().zip(&self.moduli).zip(&self.prefixes).zip(&self.inverses) {
-            let known = digits.iter().zip(row).fold(0, |s, (&d, &p)| q.add(s, q.mul(q.reduce(d), p)));
-            digits.push(q.mul(q.sub(r, known), inverse));
-        }
-        // x = d_0 + q_0 (d_1 + q_1 (...)) lies in 0..Q. A negative number -y is Q - y: in mixed radix its complement
-        // has digits q_k - 1 - d_k, and y is that plus one. This keeps small negative numbers exact.
-        let top = digits.last().zip(self.moduli.last());
-        let negative = top.is_some_and(|(&d, q)| d > q.value() / 2);
-        let (mut value, mut weight) = (0.0, 1.0);
-        for (&d, q) in digits.iter().zip(&self.moduli) {
-            let (digit, radix) = (if negative { q.value() - 1 - d } else { d } as f64, q.value() as f64);
-            value += digit * weight;
-            weight *= radix;
-        }
-        if negative { -(value + 1.0) } else { value }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::primes::ntt_primes;
 
     #[test]
     fn slots_follow_the_definition() {
@@ -149,16 +95,5 @@ mod tests {
         assert!(encoder.encode(&[f64::NAN], 1.0).is_err());
         assert!(encoder.encode(&[0.0; 33], 1.0).is_err());
         assert!(encoder.decode(vec![0.0; 31], 1.0).is_err());
-    }
-
-    #[test]
-    fn joining_is_exact_for_integers_that_f64_holds() {
-        let moduli: Vec<Modulus> = ntt_primes(64, 36, 3, &[]).unwrap().into_iter().map(Modulus::new).collect();
-        let crt = CrtReconstructor::new(moduli.iter().copied());
-        let mut digits = Vec::new();
-        for x in [0_i128, 1, -1, 77, -123_456_789_012, 1 << 52, -(1 << 52), 1 << 100, -(1 << 100)] {
-            let residues: Vec<u64> = moduli.iter().map(|q| q.reduce_i128(x)).collect();
-            assert_eq!(crt.reconstruct(&residues, &mut digits), x as f64, "{x}");
-        }
     }
 }

@@ -1,6 +1,7 @@
-//! The ring: residues modulo one prime, the transform between coefficients and values, random elements, and the encoding
-//! of slots.
+//! The ring: residues modulo one prime, the transform between coefficients and values, random
+//! elements, the encoding of slots, and the reconstruction of integers.
 
+pub(crate) mod crt;
 pub(crate) mod encode;
 pub(crate) mod modulus;
 pub(crate) mod ntt;

@@ -1,5 +1,5 @@
-//! Arithmetic modulo one prime below 2^50: canonical residues in, canonical residues out. Must never be used on the
-//! hot paths, which have kernels of their own.
+//! Arithmetic modulo one prime below 2^50: canonical residues in, canonical residues out. Whole
+//! polynomials and tiles have kernels of their own.
 
 /// A prime modulus below 2^50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,23 +12,23 @@ pub struct Modulus {
 impl Modulus {
     /// `q` must be an odd number between 3 and 2^50.
     pub(crate) fn new(q: u64) -> Self {
-        debug_assert!(q > 2 && q < 1 << 50 && q % 2 == 1);
+        assert!(q > 2 && q < 1 << 50 && q % 2 == 1, "{q} is not an odd number between 3 and 2^50");
         Self { q, barrett: (u64::MAX) / q }
     }
 
-    /// The prime.
+    /// Returns the prime.
     pub fn value(self) -> u64 {
         self.q
     }
 
-    /// Number of bits of the prime.
+    /// Returns the number of bits of the prime.
     pub fn bits(self) -> u32 {
         64 - self.q.leading_zeros()
     }
 
     /// `x mod q` for any `x`.
     #[inline]
-    pub fn reduce(self, x: u64) -> u64 {
+    pub(crate) fn reduce(self, x: u64) -> u64 {
         let quotient = ((u128::from(x) * u128::from(self.barrett)) >> 64) as u64;
         let r = x.wrapping_sub(quotient.wrapping_mul(self.q));
         // The quotient is at most one too small.
@@ -36,49 +36,49 @@ impl Modulus {
     }
 
     /// `x mod q` for any `x`.
-    pub fn reduce_u128(self, x: u128) -> u64 {
+    pub(crate) fn reduce_u128(self, x: u128) -> u64 {
         (x % u128::from(self.q)) as u64
     }
 
     /// The residue of a signed integer.
-    pub fn reduce_i128(self, x: i128) -> u64 {
+    pub(crate) fn reduce_i128(self, x: i128) -> u64 {
         x.rem_euclid(i128::from(self.q)) as u64
     }
 
     /// The residue of a signed integer.
     #[inline]
-    pub fn reduce_i64(self, x: i64) -> u64 {
+    pub(crate) fn reduce_i64(self, x: i64) -> u64 {
         let r = self.reduce(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
     }
 
     /// `a + b`.
     #[inline]
-    pub fn add(self, a: u64, b: u64) -> u64 {
+    pub(crate) fn add(self, a: u64, b: u64) -> u64 {
         let s = a + b;
         if s >= self.q { s - self.q } else { s }
     }
 
     /// `a - b`.
     #[inline]
-    pub fn sub(self, a: u64, b: u64) -> u64 {
+    pub(crate) fn sub(self, a: u64, b: u64) -> u64 {
         if a >= b { a - b } else { a + self.q - b }
     }
 
     /// `-a`.
     #[inline]
-    pub fn neg(self, a: u64) -> u64 {
+    pub(crate) fn neg(self, a: u64) -> u64 {
         if a == 0 { 0 } else { self.q - a }
     }
 
     /// `a * b`.
     #[inline]
-    pub fn mul(self, a: u64, b: u64) -> u64 {
+    pub(crate) fn mul(self, a: u64, b: u64) -> u64 {
         self.reduce_u128(u128::from(a) * u128::from(b))
     }
 
     /// `a^exponent`.
-    pub fn pow(self, a: u64, mut exponent: u64) -> u64 {
+    pub(crate) fn pow(self, a: u64, mut exponent: u64) -> u64 {
         let (mut base, mut result) = (a, 1 % self.q);
         while exponent > 0 {
             if exponent & 1 == 1 {
@@ -91,61 +91,76 @@ impl Modulus {
     }
 
     /// The inverse of `a`, which must not be a multiple of the prime.
-    pub fn inverse(self, a: u64) -> u64 {
+    pub(crate) fn inverse(self, a: u64) -> u64 {
         self.pow(a, self.q - 2)
     }
 
     /// A factor prepared for many products.
-    pub fn factor(self, w: u64) -> Factor {
+    pub(crate) fn factor(self, w: u64) -> Factor {
         let quotient = ((u128::from(w) << 64) / u128::from(self.q)) as u64;
-        Factor { w, quotient }
+        Factor { value: w, quotient }
     }
 
     /// `a * factor` by Shoup's method, for any `a`.
     #[inline]
-    pub fn mul_factor(self, a: u64, factor: Factor) -> u64 {
+    pub(crate) fn mul_factor(self, a: u64, factor: Factor) -> u64 {
         let quotient = ((u128::from(a) * u128::from(factor.quotient)) >> 64) as u64;
-        let r = a.wrapping_mul(factor.w).wrapping_sub(quotient.wrapping_mul(self.q));
+        let r = a.wrapping_mul(factor.value).wrapping_sub(quotient.wrapping_mul(self.q));
         r.min(r.wrapping_sub(self.q))
     }
 
     /// The residue as a signed integer of least absolute value.
     #[inline]
-    pub fn centre(self, a: u64) -> i64 {
+    pub(crate) fn centre(self, a: u64) -> i64 {
         if a > self.q / 2 { a.cast_signed() - self.q.cast_signed() } else { a.cast_signed() }
     }
 }
 
 /// A residue with its quotient by the modulus, prepared for multiplication by Shoup's method.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Factor {
-    w: u64,
+pub(crate) struct Factor {
+    value: u64,
     quotient: u64,
 }
 
-/// Many prepared factors, as the kernels read them.
+impl Factor {
+    pub(crate) fn value(self) -> u64 {
+        self.value
+    }
+
+    /// `floor(2^64 value / q)`.
+    pub(crate) fn quotient(self) -> u64 {
+        self.quotient
+    }
+}
+
+/// Many prepared factors, as the kernels read them: values and quotients apart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Factors {
-    pub(crate) values: Vec<u64>,
-    pub(crate) quotients: Vec<u64>,
+    values: Vec<u64>,
+    quotients: Vec<u64>,
 }
 
 impl Factors {
     pub(crate) fn push(&mut self, factor: Factor) {
-        self.values.push(factor.w);
+        self.values.push(factor.value);
         self.quotients.push(factor.quotient);
     }
 
-    pub(crate) fn get(&self, index: usize) -> Factor {
-        let at = |v: &[u64]| v.get(index).copied().unwrap_or(0);
-        Factor { w: at(&self.values), quotient: at(&self.quotients) }
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
     }
-}
 
-impl Factor {
-    /// The factor and `floor(2^64 factor / q)`.
-    pub(crate) fn parts(self) -> (u64, u64) {
-        (self.w, self.quotient)
+    pub(crate) fn get(&self, index: usize) -> Factor {
+        Factor { value: self.values[index], quotient: self.quotients[index] }
+    }
+
+    pub(crate) fn values(&self) -> &[u64] {
+        &self.values
+    }
+
+    pub(crate) fn quotients(&self) -> &[u64] {
+        &self.quotients
     }
 }
 

@@ -1,15 +1,16 @@
-//! The number-theoretic transform of the conjugate-invariant ring: a fold, a twist, and the negacyclic transform of
-//! `tfhe-ntt`, which only this file names. Must never hand out residues that are not canonical.
+//! The number-theoretic transform of the conjugate-invariant ring: a fold, a twist, and the
+//! negacyclic transform of `tfhe-ntt`, which only this file names. All residues are canonical.
 //!
-//! An element is `a_0 + sum_{j=1}^{N-1} a_j (X^j + X^-j)` with `X^2N = -1`. Let `z` be a primitive 4N-th root of unity
-//! modulo q and `i = z^N`. Then `h_j = (a_j - i a_(N-j)) z^-j` (and `h_0 = a_0`) is a polynomial modulo `Y^N + 1`
-//! whose transform holds the values of the element at the odd powers of a root, where products are pointwise.
-//! (Kim and Song 2018, "Approximate Homomorphic Encryption over the Conjugate-invariant Ring"; the inverse is
-//! `a_j = (h_j z^j - h_(N-j) z^-j) / 2`.)
+//! An element is `a_0 + sum_{j=1}^{N-1} a_j (X^j + X^-j)` with `X^2N = -1`. Let `z` be a primitive
+//! 4N-th root of unity modulo q and `i = z^N`. Then `h_j = (a_j - i a_(N-j)) z^-j` (and `h_0 =
+//! a_0`) is a polynomial modulo `Y^N + 1` whose transform holds the values of the element at the
+//! odd powers of a root, where products are pointwise. (Kim and Song 2018, "Approximate Homomorphic
+//! Encryption over the Conjugate-invariant Ring"; the inverse is `a_j = (h_j z^j - h_(N-j) z^-j) /
+//! 2`.)
 
 use tfhe_ntt::prime64::Plan;
 
-use crate::kernel::{self, Kernel, TwistFactors};
+use crate::kernel::{Kernel, TwistFactors};
 use crate::ring::modulus::Modulus;
 
 /// The transform for one degree and one prime.
@@ -63,14 +64,16 @@ impl Transform {
 
     /// Coefficients to values, in place; both canonical.
     pub(crate) fn forward(&self, a: &mut [u64]) {
-        kernel::twist(self.kernel, self.modulus, &self.forward, a);
+        assert_eq!(a.len(), self.degree, "coefficients of an element");
+        self.kernel.twist(self.modulus, &self.forward, a);
         self.plan.fwd(a);
     }
 
     /// Values to coefficients, in place; both canonical.
     pub(crate) fn inverse(&self, a: &mut [u64]) {
+        assert_eq!(a.len(), self.degree, "values of an element");
         self.plan.inv(a);
-        kernel::twist(self.kernel, self.modulus, &self.inverse, a);
+        self.kernel.twist(self.modulus, &self.inverse, a);
     }
 }
 
@@ -125,7 +128,7 @@ mod tests {
     }
 
     fn kernels() -> impl Iterator<Item = Kernel> {
-        Kernel::ALL.into_iter().filter(|k| k.available())
+        Kernel::available().into_iter()
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Random ring elements: ternary and centred binomial from ChaCha20, public uniform ones from AES in counter mode. Must
-//! never draw a secret and a public element from the same stream.
+//! Random ring elements: secret ones (ternary, centred binomial) from ChaCha20, public uniform ones
+//! from AES in counter mode, so that no stream serves both.
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes256, Block};
@@ -11,10 +11,11 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
-/// Variance of the error: a centred binomial with 21 coins a side (standard deviation 3.24), the default of SEAL.
-pub const ERROR_VARIANCE: f64 = 10.5;
+/// Variance of the error: a centred binomial with 21 coins a side (standard deviation 3.24), the
+/// default of SEAL.
+pub(crate) const ERROR_VARIANCE: f64 = 10.5;
 /// Variance of a ternary secret's coefficients, uniform over -1, 0, 1.
-pub const SECRET_VARIANCE: f64 = 2.0 / 3.0;
+pub(crate) const SECRET_VARIANCE: f64 = 2.0 / 3.0;
 
 /// The seed of a public uniform element or of a family of them.
 pub type PublicSeed = [u8; 32];
@@ -29,15 +30,19 @@ impl std::fmt::Debug for SecretRng {
 }
 
 impl SecretRng {
-    /// Seeded by the operating system.
+    /// Makes a source seeded by the operating system.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
     pub fn from_os() -> Result<Self> {
         let mut seed = Zeroizing::new([0; 32]);
         SysRng.try_fill_bytes(seed.as_mut()).map_err(|e| Error::Randomness(e.to_string()))?;
         Ok(Self(ChaCha20Rng::from_seed(*seed)))
     }
 
-    /// INSECURE: the same seed gives the same keys and the same noise. For tests and for reproducing figures. Sources
-    /// for different purposes (the first 24 bytes count) are independent.
+    /// Makes an INSECURE source: the same seed gives the same keys and the same noise. For tests
+    /// and for reproducing figures. Sources for different purposes (the first 24 bytes count) are
+    /// independent.
     pub fn insecure(seed: u64, purpose: &str) -> Self {
         let mut full = [0; 32];
         for (to, from) in full.iter_mut().zip(seed.to_le_bytes().into_iter().chain(purpose.bytes())) {
@@ -46,20 +51,20 @@ impl SecretRng {
         Self(ChaCha20Rng::from_seed(full))
     }
 
-    /// A number uniform between -1 and 1.
+    /// Draws a number uniform between -1 and 1.
     pub fn symmetric(&mut self) -> f64 {
         // 53 bits fill the mantissa.
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 
-    /// A seed that may be published.
+    /// Draws a seed that may be published.
     pub fn public_seed(&mut self) -> PublicSeed {
         let mut seed = [0; 32];
         self.0.fill_bytes(&mut seed);
         seed
     }
 
-    /// Independent sources for many parallel tasks.
+    /// Draws a family of independent sources, for parallel tasks.
     pub fn split(&mut self) -> SecretRngs {
         let mut seed = Zeroizing::new([0; 32]);
         self.0.fill_bytes(seed.as_mut());
@@ -106,7 +111,7 @@ impl std::fmt::Debug for SecretRngs {
 }
 
 impl SecretRngs {
-    /// Source number `index`: a stream of its own under the common key.
+    /// Returns source number `index`: a separate stream under the common key.
     pub fn get(&self, index: u64) -> SecretRng {
         let mut rng = ChaCha20Rng::from_seed(*self.0);
         rng.set_stream(index);
@@ -114,8 +119,9 @@ impl SecretRngs {
     }
 }
 
-/// The uniform elements that a public seed stands for: AES-256 in counter mode with the seed as its key, as FrodoKEM
-/// expands its matrix. Any slot can be had without those before it. The same on every machine: part of the file format.
+/// The uniform elements that a public seed stands for: AES-256 in counter mode with the seed as its
+/// key, as FrodoKEM expands its matrix. Any slot can be had without those before it. The same on
+/// every machine: part of the file format.
 pub(crate) struct Uniform(Aes256);
 
 impl Uniform {
@@ -123,67 +129,81 @@ impl Uniform {
         Self(Aes256::new(seed.into()))
     }
 
-    /// Fills `out` with slots `first..` (an even number) of element `index`, limb `limb`.
-    pub(crate) fn fill(&self, q: Modulus, (index, limb): (u64, usize), first: usize, out: &mut [u64]) {
+    /// Fills `out` with the slots from the given one on of element `index`.
+    pub(crate) fn fill(&self, slots: LimbSlots, index: u64, out: &mut [u64]) {
         for (part, out) in out.chunks_mut(2 * PARALLEL).enumerate() {
-            let first = first + part * 2 * PARALLEL;
+            let slots = LimbSlots { first: slots.first + part * 2 * PARALLEL, ..slots };
             let mut blocks = [[0; BLOCK]; PARALLEL];
-            let blocks = blocks.get_mut(..out.len().div_ceil(2)).unwrap_or_default();
-            count(index, limb, first, blocks);
+            let blocks = &mut blocks[..out.len().div_ceil(2)];
+            slots.count(index, blocks);
             self.0.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
-            self.take(q, (index, limb), first, blocks, out);
+            self.extract(slots, index, blocks, out);
         }
     }
 
-    /// The same tile of slots `first..` of several elements: fills `tiles`, one after the other.
-    pub(crate) fn fill_tiles<const SLOTS: usize>(
-        &self,
-        q: Modulus,
-        (indices, limb): (&[u64], usize),
-        first: usize,
-        tiles: &mut [[u64; SLOTS]],
-    ) {
-        let each = SLOTS / 2;
-        let at_once = (PARALLEL / each).max(1);
+    /// Fills one tile for each of several elements with the same slots.
+    pub(crate) fn fill_tiles<const SLOTS: usize>(&self, slots: LimbSlots, indices: &[u64], tiles: &mut [[u64; SLOTS]]) {
+        assert_eq!(indices.len(), tiles.len(), "tiles of uniform elements");
+        let blocks_per_tile = SLOTS / 2;
+        let at_once = (PARALLEL / blocks_per_tile).max(1);
         for (indices, tiles) in indices.chunks(at_once).zip(tiles.chunks_mut(at_once)) {
             let mut blocks = [[0; BLOCK]; PARALLEL];
-            for (&index, blocks) in indices.iter().zip(blocks.chunks_exact_mut(each)) {
-                count(index, limb, first, blocks);
+            for (&index, blocks) in indices.iter().zip(blocks.chunks_exact_mut(blocks_per_tile)) {
+                slots.count(index, blocks);
             }
             self.0.encrypt_blocks(Block::cast_slice_from_core_mut(&mut blocks));
-            for ((&index, blocks), tile) in indices.iter().zip(blocks.chunks_exact(each)).zip(tiles) {
-                self.take(q, (index, limb), first, blocks, tile);
+            for ((&index, blocks), tile) in indices.iter().zip(blocks.chunks_exact(blocks_per_tile)).zip(tiles) {
+                self.extract(slots, index, blocks, tile);
             }
         }
     }
 
     /// As many bits of each word as q has.
-    fn take(&self, q: Modulus, place: (u64, usize), first: usize, blocks: &[[u8; BLOCK]], out: &mut [u64]) {
-        let (mask, last) = ((1_u64 << q.bits()) - 1, q.value() - 1);
+    fn extract(&self, slots: LimbSlots, index: u64, blocks: &[[u8; BLOCK]], out: &mut [u64]) {
+        assert!(out.len() <= 2 * blocks.len(), "{} slots from {} blocks", out.len(), blocks.len());
+        let (mask, last) = ((1_u64 << slots.modulus.bits()) - 1, slots.modulus.value() - 1);
         let mut beyond = 0;
         for (v, word) in out.iter_mut().zip(blocks.as_flattened().as_chunks().0) {
             *v = u64::from_le_bytes(*word) & mask;
-            // The top bit tells whether q is reached; comparing takes longer on vectors.
+            // The top bit tells whether q is exceeded; comparing takes longer on vectors.
             beyond |= last.wrapping_sub(*v);
         }
         if beyond >> 63 != 0 {
-            self.replace(q, place, first, out);
+            self.replace(slots, index, out);
         }
     }
 
     /// Draws again what is not below q, which keeps it exactly uniform.
     #[cold]
-    fn replace(&self, q: Modulus, (index, limb): (u64, usize), first: usize, out: &mut [u64]) {
+    fn replace(&self, slots: LimbSlots, index: u64, out: &mut [u64]) {
+        let q = slots.modulus;
         let mask = (1_u64 << q.bits()) - 1;
-        for (slot, v) in (first..).zip(out) {
+        for (slot, v) in (slots.first..).zip(out) {
             let mut attempt = 0;
             while *v >= q.value() {
                 attempt += 1;
-                let mut block = counter(index, limb, slot / 2, attempt).into();
+                let mut block = counter(index, slots.limb, slot / 2, attempt).into();
                 self.0.encrypt_block(&mut block);
                 let [even, odd] = words(&block);
                 *v = if slot % 2 == 0 { even } else { odd } & mask;
             }
+        }
+    }
+}
+
+/// Where in an element something is: from an even slot on, in one limb.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LimbSlots {
+    pub(crate) modulus: Modulus,
+    pub(crate) limb: usize,
+    pub(crate) first: usize,
+}
+
+impl LimbSlots {
+    /// The counters of the first draws of element `index`.
+    fn count(self, index: u64, blocks: &mut [[u8; BLOCK]]) {
+        for (block, pair) in blocks.iter_mut().zip(self.first / 2..) {
+            *block = counter(index, self.limb, pair, 0);
         }
     }
 }
@@ -193,17 +213,10 @@ const BLOCK: usize = 16;
 /// Blocks encrypted at once: as many as the widest AES units take together.
 const PARALLEL: usize = 64;
 
-/// The first draws of the slots from `first` on.
-fn count(index: u64, limb: usize, first: usize, blocks: &mut [[u8; BLOCK]]) {
-    for (block, pair) in blocks.iter_mut().zip(first / 2..) {
-        *block = counter(index, limb, pair, 0);
-    }
-}
-
 /// Index, limb, attempt, and the number of the pair of slots: no two draws share one.
 fn counter(index: u64, limb: usize, pair: usize, attempt: u16) -> [u8; BLOCK] {
-    let place = (limb as u128) << 64 | u128::from(attempt) << 80 | (pair as u128) << 96;
-    (u128::from(index) | place).to_le_bytes()
+    let position = (limb as u128) << 64 | u128::from(attempt) << 80 | (pair as u128) << 96;
+    (u128::from(index) | position).to_le_bytes()
 }
 
 fn words(block: &Block) -> [u64; 2] {
@@ -243,14 +256,14 @@ mod tests {
         let q = Modulus::new(1_099_511_480_321);
         let draw = |seed: u8, index| {
             let mut out = vec![0; 2000];
-            Uniform::new(&[seed; 32]).fill(q, (index, 0), 0, &mut out);
+            Uniform::new(&[seed; 32]).fill(LimbSlots { modulus: q, limb: 0, first: 0 }, index, &mut out);
             out
         };
         let mut later = vec![0; 40];
-        Uniform::new(&[1; 32]).fill(q, (5, 0), 96, &mut later);
-        assert_eq!(later, draw(1, 5)[96..136], "any slot can be had alone");
+        Uniform::new(&[1; 32]).fill(LimbSlots { modulus: q, limb: 0, first: 96 }, 5, &mut later);
+        assert_eq!(later, draw(1, 5)[96..136], "any slot can be had without the others");
         let mut other = vec![0; 2000];
-        Uniform::new(&[1; 32]).fill(q, (5, 1), 0, &mut other);
+        Uniform::new(&[1; 32]).fill(LimbSlots { modulus: q, limb: 1, first: 0 }, 5, &mut other);
         assert_ne!(other, draw(1, 5), "limbs differ");
         assert_eq!(draw(1, 5), draw(1, 5));
         assert_ne!(draw(1, 5), draw(1, 6));
@@ -264,18 +277,19 @@ mod tests {
     fn refused_draws_leave_it_uniform() {
         let q = Modulus::new(1_048_583);
         let mut out = vec![0; 20_000];
-        Uniform::new(&[3; 32]).fill(q, (0, 0), 0, &mut out);
+        Uniform::new(&[3; 32]).fill(LimbSlots { modulus: q, limb: 0, first: 0 }, 0, &mut out);
         assert!(out.iter().all(|&v| v < q.value()));
         let below = out.iter().filter(|&&v| v < q.value() / 2).count() as f64;
         assert!((below - 10_000.0).abs() < 5.0 * 5_000.0_f64.sqrt(), "{below}");
     }
 
-    /// Counter 0 under an all-zero key: the first block of AES-256, as published with the cipher's test vectors.
+    /// Counter 0 under an all-zero key: the first block of AES-256, as published with the cipher's
+    /// test vectors.
     #[test]
     fn the_stream_is_the_standard_cipher() {
         let q = Modulus::new((1 << 50) - 27);
         let mut out = vec![0; 2];
-        Uniform::new(&[0; 32]).fill(q, (0, 0), 0, &mut out);
+        Uniform::new(&[0; 32]).fill(LimbSlots { modulus: q, limb: 0, first: 0 }, 0, &mut out);
         let block = 0xdc95_c078_a240_8989_ad48_a214_9284_2087_u128.to_be_bytes();
         let mask = (1 << 50) - 1;
         let expected: Vec<u64> = block.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b) & mask).collect();

@@ -1,6 +1,7 @@
 //! Random models for tests, by seed: every layer of the model format in any order that makes sense,
 //! small enough that a thousand of them take a minute.
 
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{
     Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
     Shape, Tensor, evaluate_traced,
@@ -19,6 +20,11 @@ pub(crate) fn images(model: &Model, seed: u64, count: usize) -> Vec<Vec<f32>> {
     (0..count)
         .map(|_| model.input().normalise(&(0..n).map(|_| rng.random_range(0..=255_u8)).collect::<Vec<_>>()))
         .collect()
+}
+
+/// The images as the runtime takes them.
+pub(crate) fn batch(model: &Model, images: &[Vec<f32>]) -> ImageMajor<f32> {
+    ImageMajor::from_rows(model.input().shape.iter().product(), images).unwrap()
 }
 
 pub(crate) fn model(input: InputSpec, layers: Vec<Layer>) -> Model {

@@ -1,9 +1,10 @@
 //! Walks a program step by step on either backend, keeping every value: at parameters that no
 //! command would accept.
 
-use beaa_ckks::{Batch, Encoder, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
-use beaa_ckks::{decrypt, encrypt, expand};
+use beaa_ckks::{Batch, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng};
+use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor};
 use beaa_ir::ckks::{Program, StepOp, ValueId};
+use beaa_ir::images::ImageMajor;
 use beaa_runtime::backend::{Backend, Sequence, arrange};
 use beaa_runtime::ckks::{CkksBackend, CkksValue};
 use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
@@ -11,7 +12,8 @@ use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 /// Every value of the program in clear.
 pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<PlaintextValue> {
     let backend = PlaintextBackend::new(&program.signature().parameters.moduli);
-    let first = backend.input(program.values()[0], images).unwrap();
+    let images = ImageMajor::from_rows(program.values()[0].len, images).unwrap();
+    let first = backend.input(program.values()[0], &images).unwrap();
     values(&backend, program, first)
 }
 
@@ -29,25 +31,26 @@ pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Ve
     let p = Parameters::without_security(literal).unwrap();
     let mut rng = SecretRng::insecure(seed, "random models");
     let secret = SecretKey::generate(&p, &mut rng);
-    let key = EvaluationKey::generate(&p, &secret, &mut rng);
-    let encoder = Encoder::new(p.degree());
+    let key = EvaluationKey::generate(&secret, &mut rng);
+    let encryptor = Encryptor::new(&p, &secret).unwrap();
+    let decryptor = Decryptor::new(&p, &secret).unwrap();
     let (n, limbs, scale) = (p.degree(), signature.input_limbs, signature.input_scale);
     let batch = Batch::build(&p, limbs, 2, program.values()[0].len, |i, out| {
         let mut rng = SecretRng::insecure(seed.wrapping_mul(1_000_003).wrapping_add(i as u64), "images");
         let slots: Vec<f64> = images.iter().map(|image| f64::from(image[i])).collect();
-        let public = [seed as u8; 32];
+        let id = CiphertextId { seed: [seed as u8; 32], index: i as u64 };
         let (b, a) = out.split_at_mut(limbs * n);
-        b.copy_from_slice(&encrypt(&p, &encoder, &secret, &slots, scale, limbs, (&public, i as u64), &mut rng)?);
-        expand(&p, &public, i as u64, a);
+        b.copy_from_slice(&encryptor.encrypt(&slots, Encoding { scale, limbs }, id, &mut rng)?);
+        a.copy_from_slice(&id.expand_a(&p, limbs)?);
         Ok(())
     });
     let first = CkksValue::new(batch.unwrap(), scale);
     let open = |v: &CkksValue<'_>| {
-        let batch = v.batch(&p).unwrap();
-        let slots = |i| decrypt(&p, &encoder, &secret, &batch, i, v.scale()).unwrap();
+        let batch = v.batch().unwrap();
+        let slots = |i| decryptor.decrypt(&batch, i, v.scale()).unwrap();
         (0..batch.len()).map(|i| slots(i)[..images.len()].to_vec()).collect()
     };
-    values(&CkksBackend::new(&p, &key), program, first).iter().map(open).collect()
+    values(&CkksBackend::new(&p, &key).unwrap(), program, first).iter().map(open).collect()
 }
 
 fn values<B: Backend>(backend: &B, program: &Program, first: B::Value) -> Vec<B::Value> {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use beaa_datasets::Images;
-use beaa_ir::ckks::{Program, program_hash};
+use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
@@ -53,13 +53,13 @@ pub(super) fn measure(
     let images = images.take(parameters.degree);
     let inputs = normalise(&images, &signature.input)?;
     let work = reporter.progress();
-    let hash = program_hash(program);
+    let file = SignatureFile::from(program);
     let KeyPair { client, server } = ckks::keygen(parameters, None)?;
-    let input = ckks::encrypt(signature, &hash, &client, &inputs, None, &*work)?;
+    let input = ckks::encrypt(&file, &client, &inputs, None, &*work)?;
     reporter.check_interrupted("encrypting")?;
     let (output, run) = ckks::run(program, &server, &input, &*work)?;
     reporter.check_interrupted("the encrypted run")?;
-    let logits = ckks::decrypt(signature, &hash, &client, &output, None)?;
+    let logits: Vec<Vec<f64>> = ckks::decrypt(&file, &client, &output, None)?.rows().map(<[f64]>::to_vec).collect();
     let predicted = predictions(&logits);
     let student = student.get(..images.len()).unwrap_or(student);
     let in_clear = predictions(student);

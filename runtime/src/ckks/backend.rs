@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, InputBatch, Op};
-use beaa_ckks::{Batch, CompressedBatch, EvaluationKey, Kernel, Panels, Parameters, Switch, switch};
+use beaa_ckks::{Batch, CompressedBatch, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, rescale};
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{Step, StepOp, ValueId, ValueInfo};
 
@@ -57,10 +57,10 @@ impl<'a> CkksValue<'a> {
     }
 
     /// The ciphertexts, expanded when they are packed.
-    pub fn batch(&self, parameters: &Parameters) -> Result<Cow<'_, Batch>> {
+    pub fn batch(&self) -> Result<Cow<'_, Batch>> {
         Ok(match &self.storage {
             Storage::Batch(batch) => Cow::Borrowed(batch),
-            Storage::Packed(packed) => Cow::Owned(packed.expand(parameters)?),
+            Storage::Packed(packed) => Cow::Owned(packed.expand()?),
         })
     }
 }
@@ -69,13 +69,17 @@ impl<'a> CkksValue<'a> {
 #[derive(Debug)]
 pub struct CkksBackend<'k> {
     parameters: &'k Parameters,
-    key: &'k EvaluationKey,
+    switcher: KeySwitcher<'k>,
 }
 
 impl<'k> CkksBackend<'k> {
-    /// With a server's key.
-    pub fn new(parameters: &'k Parameters, key: &'k EvaluationKey) -> Self {
-        Self { parameters, key }
+    /// Binds a server's key to the parameters of the programs that it will run.
+    ///
+    /// # Errors
+    ///
+    /// When the key belongs to other parameters.
+    pub fn new(parameters: &'k Parameters, key: &'k EvaluationKey) -> Result<Self> {
+        Ok(Self { parameters, switcher: KeySwitcher::new(parameters, key)? })
     }
 }
 
@@ -153,17 +157,23 @@ impl<'k> Backend for CkksBackend<'k> {
     }
 
     fn key_switch(&self, value: &CkksValue<'k>, relinearise: bool, rescales: usize) -> Result<Timed<CkksValue<'k>>> {
-        let batch = value.batch(self.parameters)?;
-        let done = switch(self.parameters, Some(self.key), &batch, Switch { relinearise, rescales })?;
-        let dropped = &self.parameters.literal().moduli[done.batch.limbs()..batch.limbs()];
+        let batch = value.batch()?;
+        let (result, relinearising, rescaling) = if relinearise {
+            let done = self.switcher.relinearise_and_rescale(&batch, rescales)?;
+            (done.batch, Some(done.relinearise_seconds), done.rescale_seconds)
+        } else {
+            let done = rescale(self.parameters, &batch, rescales)?;
+            (done.batch, None, done.seconds)
+        };
+        let dropped = &self.parameters.literal().moduli[result.limbs()..batch.limbs()];
         let scale = dropped.iter().rev().fold(value.scale, |scale, &q| scale / q as f64);
-        let seconds = relinearise.then_some(done.relinearising).into_iter();
-        let seconds = seconds.chain((0..rescales).map(|_| done.rescaling / rescales as f64)).collect();
-        Ok(Timed { value: CkksValue::new(done.batch, scale), seconds, unpacking: 0.0 })
+        let each = rescaling / rescales as f64;
+        let seconds = relinearising.into_iter().chain((0..rescales).map(|_| each)).collect();
+        Ok(Timed { value: CkksValue::new(result, scale), seconds, unpacking: 0.0 })
     }
 
     fn drop_limbs(&self, value: &CkksValue<'k>, limbs: usize) -> Result<CkksValue<'k>> {
-        Ok(CkksValue::new(value.batch(self.parameters)?.first_limbs(limbs)?, value.scale))
+        Ok(CkksValue::new(value.batch()?.first_limbs(limbs)?, value.scale))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
-use beaa_ckks::{Batch, CompressedBatch, Parameters, PublicSeed, compress_batch};
+use beaa_ckks::{Batch, CompressedBatch, CompressedShape, Parameters, PublicSeed, compress_batch};
 use beaa_ir::container::{self, Kind, Opened};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub(crate) struct CiphertextHeader {
     pub(crate) images: usize,
     pub(crate) ciphertexts: usize,
     pub(crate) limbs: usize,
-    /// 1 with a seed: only the masked half is there.
+    /// 1 with a seed: only the half `b` is there.
     pub(crate) stored_components: usize,
     pub(crate) seed: Option<PublicSeed>,
 }
@@ -85,9 +85,9 @@ impl EncryptedInput {
 }
 
 impl EncryptedOutput {
-    pub(crate) fn pack(header: CiphertextHeader, parameters: &Parameters, batch: &Batch) -> Self {
-        let bytes = compress_batch(parameters, batch);
-        Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
+    pub(crate) fn pack(header: CiphertextHeader, parameters: &Parameters, batch: &Batch) -> Result<Self> {
+        let bytes = compress_batch(parameters, batch)?;
+        Ok(Self { header, bytes: Bytes::Owned(bytes), role: PhantomData })
     }
 }
 
@@ -128,7 +128,7 @@ impl<R: Role> Ciphertexts<R> {
     pub(crate) fn packed(&self, parameters: &Parameters) -> Result<CompressedBatch<'_>> {
         let h = &self.header;
         let components = if h.seed.is_some() { 2 * h.stored_components } else { h.stored_components };
-        let shape = (components, h.seed.as_ref());
-        Ok(CompressedBatch::new(parameters, h.limbs, h.ciphertexts, shape, self.bytes.as_slice())?)
+        let shape = CompressedShape { limbs: h.limbs, len: h.ciphertexts, components, seed: h.seed };
+        Ok(CompressedBatch::new(parameters, shape, self.bytes.as_slice())?)
     }
 }

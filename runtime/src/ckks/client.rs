@@ -1,8 +1,9 @@
 //! What a client does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
 //! model. Must never write a plaintext anywhere.
 
-use beaa_ckks::{Encoder, compress_b, encrypt as encrypt_slots};
-use beaa_ir::ckks::{Signature, ValueInfo};
+use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor, compress_b};
+use beaa_ir::ckks::{SignatureFile, ValueInfo};
+use beaa_ir::images::ImageMajor;
 use rayon::prelude::*;
 
 use super::ciphertexts::CiphertextHeader;
@@ -11,59 +12,55 @@ use super::{ClientKey, EncryptedInput, EncryptedOutput};
 use crate::files::{expect_key, expect_program};
 use crate::{Error, Progress, Result};
 
-/// Encrypts a batch of normalised images (channels, rows, columns): ciphertext `i` holds element `i` of every image.
-/// `program` is the program's fingerprint. INSECURE with a `seed`.
+/// Encrypts a batch of normalised images, their elements in the order channel, row, column: ciphertext `i` holds element
+/// `i` of every image. INSECURE with a `seed`, from which all randomness then comes.
+///
+/// # Errors
+/// When there is no image or more than slots, an image is not of the program's size or out of range, the key has other
+/// parameters than the program, or the system gives no randomness.
 pub fn encrypt(
-    signature: &Signature,
-    program: &str,
+    file: &SignatureFile,
     key: &ClientKey,
-    images: &[Vec<f32>],
+    images: &ImageMajor<f32>,
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<EncryptedInput> {
+    let SignatureFile { signature, program, .. } = file;
     key.expect_parameters("encrypting images", &signature.parameters)?;
     let p = &key.parameters;
     let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
-    if images.is_empty() || images.len() > p.degree() {
+    if images.images() == 0 || images.images() > p.degree() {
         let slots = p.degree();
-        return Err(Error::BatchSize { operation: "encrypting images", images: images.len(), slots });
+        return Err(Error::BatchSize { operation: "encrypting images", images: images.images(), slots });
+    }
+    if images.elements() != len {
+        let found = images.elements();
+        return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
     }
     // Values beyond the normalised pixel range would leave the range that the program was compiled for.
     let bound = signature.input.bound() * 1.001;
-    for (image, values) in images.iter().enumerate() {
-        if values.len() != len {
-            let found = values.len();
-            return Err(Error::ImageSize { operation: "encrypting images", image, found, expected: len });
-        }
-        if values.iter().any(|v| !v.is_finite() || v.abs() > bound) {
-            return Err(Error::ImageRange { image, bound });
-        }
+    let in_range = |v: &f32| v.is_finite() && v.abs() <= bound;
+    if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
+        return Err(Error::ImageRange { image, bound });
     }
     let mut rng = source(seed, "encryption")?;
     let public = rng.public_seed();
-    let encoder = Encoder::new(p.degree());
+    let encryptor = Encryptor::new(p, &key.secret)?;
+    let encoding = Encoding { scale: signature.input_scale, limbs };
     let sources = rng.split();
     progress.begin("encrypt", len as u64);
     let bytes = compress_b(p, limbs, len, |element| {
-        let slots: Vec<f64> = images.iter().map(|image| f64::from(image[element])).collect();
-        let masked = encrypt_slots(
-            p,
-            &encoder,
-            &key.secret,
-            &slots,
-            signature.input_scale,
-            limbs,
-            (&public, element as u64),
-            &mut sources.get(element as u64),
-        );
+        let slots: Vec<f64> = images.rows().map(|image| f64::from(image[element])).collect();
+        let index = element as u64;
+        let b = encryptor.encrypt(&slots, encoding, CiphertextId { seed: public, index }, &mut sources.get(index));
         progress.advance(1);
-        masked
+        b
     })?;
     progress.end();
     let header = CiphertextHeader {
-        program: program.into(),
+        program: program.clone(),
         key: key.id().into(),
-        images: images.len(),
+        images: images.images(),
         ciphertexts: len,
         limbs,
         stored_components: 1,
@@ -72,20 +69,25 @@ pub fn encrypt(
     Ok(EncryptedInput::new(header, bytes))
 }
 
-/// Decrypts results: for each image its outputs. With `flood`, adds noise uniform within plus or minus that much, so
-/// that results may be shared: without it a published result can leak the key (Li and Micciancio 2021).
+/// Decrypts results: the outputs of each image, as the compiled network gives them. With `flood`, adds noise uniform
+/// within plus or minus that much, so that results may be shared: without it a published result can leak the key (Li and
+/// Micciancio 2021).
+///
+/// # Errors
+/// When the results are of another program or under another key, when their file is damaged, or when the system gives no
+/// randomness.
 pub fn decrypt(
-    signature: &Signature,
-    program: &str,
+    file: &SignatureFile,
     key: &ClientKey,
     output: &EncryptedOutput,
     flood: Option<f64>,
-) -> Result<Vec<Vec<f64>>> {
+) -> Result<ImageMajor<f64>> {
+    let SignatureFile { signature, program, .. } = file;
     key.expect_parameters("decrypting results", &signature.parameters)?;
     expect_program("decrypting results", &output.header().program, program)?;
     expect_key("decrypting results", &output.header().key, key.id())?;
     let p = &key.parameters;
-    let batch = output.packed(p)?.expand(p)?;
+    let batch = output.packed(p)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
     if (len, limbs, components) != (signature.outputs, signature.output_limbs, signature.output_components) {
         let scale = signature.output_scale;
@@ -102,12 +104,16 @@ pub fn decrypt(
         let slots = p.degree();
         return Err(Error::BatchSize { operation: "decrypting results", images: output.images(), slots });
     }
-    let encoder = Encoder::new(p.degree());
+    let decryptor = Decryptor::new(p, &key.secret)?;
     let columns = (0..batch.len())
         .into_par_iter()
-        .map(|i| Ok(beaa_ckks::decrypt(p, &encoder, &key.secret, &batch, i, signature.output_scale)?))
+        .map(|i| Ok(decryptor.decrypt(&batch, i, signature.output_scale)?))
         .collect::<Result<Vec<_>>>()?;
     let mut rng = flood.map(|width| Ok::<_, crate::Error>((width, source(None, "flooding")?))).transpose()?;
     let mut noise = || rng.as_mut().map_or(0.0, |(width, rng)| *width * rng.symmetric());
-    Ok((0..output.images()).map(|i| columns.iter().map(|c| c[i] + noise()).collect()).collect())
+    let mut outputs = Vec::with_capacity(output.images() * columns.len());
+    for image in 0..output.images() {
+        outputs.extend(columns.iter().map(|column| column[image] + noise()));
+    }
+    Ok(ImageMajor::new(output.images(), columns.len(), outputs)?)
 }

@@ -3,14 +3,11 @@
 
 use std::path::Path;
 
-use beaa_ckks::{
-    EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng, pack_residues, unpack_residues,
-};
+use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng};
 use beaa_ir::ckks::ParameterSet;
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 
-use crate::error::damaged;
 use crate::{Error, Result};
 
 /// The client's secret key, with its parameters.
@@ -54,7 +51,7 @@ pub fn keygen(parameters: &ParameterSet, seed: Option<u64>) -> Result<KeyPair> {
     let mut rng = source(seed, "key generation")?;
     let id: String = rng.public_seed().iter().take(16).map(|b| format!("{b:02x}")).collect();
     let secret = SecretKey::generate(&parameters, &mut rng);
-    let key = EvaluationKey::generate(&parameters, &secret, &mut rng);
+    let key = EvaluationKey::generate(&secret, &mut rng);
     let client = ClientKey { parameters: parameters.clone(), secret, id: id.clone() };
     Ok(KeyPair { client, server: ServerKey { parameters, key, id } })
 }
@@ -133,24 +130,15 @@ impl ServerKey {
 
     /// Size of the key's file, without its header.
     pub fn bytes(&self) -> u64 {
-        let bits: u32 = self.parameters.all_moduli().map(|q| q.bits()).sum();
-        (self.key.b().len() * self.parameters.degree() / 8) as u64 * u64::from(bits)
+        EvaluationKey::compressed_len(&self.parameters) as u64
     }
 
-    /// Writes the key: the uniform half as its seed, the other packed.
+    /// Writes the key: the halves `a` as their seed, the halves `b` packed.
     pub fn save(&self, path: &Path) -> Result<()> {
         let header =
             EvaluationHeader { id: self.id.clone(), parameters: set(&self.parameters), seed: *self.key.seed() };
-        let n = self.parameters.degree();
         Ok(container::write(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
-            for digit in self.key.b() {
-                let mut packed = Vec::new();
-                for (q, limb) in self.parameters.all_moduli().zip(digit.chunks(n)) {
-                    pack_residues(limb, q, &mut packed);
-                }
-                w.write_all(&packed)?;
-            }
-            Ok(())
+            self.key.compressed_digits().try_for_each(|digit| w.write_all(&digit))
         })?)
     }
 
@@ -158,26 +146,7 @@ impl ServerKey {
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<EvaluationHeader>(path, Kind::EvaluationKey)?;
         let parameters = check(&opened.header.parameters)?;
-        let n = parameters.degree();
-        let mut rest = opened.payload();
-        let mut masked = Vec::with_capacity(parameters.max_limbs());
-        for _ in 0..parameters.max_limbs() {
-            let mut digit = Vec::with_capacity(parameters.all_moduli().len() * n);
-            for q in parameters.all_moduli() {
-                let (limb, tail) = unpack_residues(rest, q, n)?;
-                digit.extend(limb);
-                rest = tail;
-            }
-            masked.push(digit);
-        }
-        if !rest.is_empty() {
-            return Err(damaged(
-                "reading an evaluation key",
-                format!("{} bytes too many", rest.len()),
-                "residues only",
-            ));
-        }
-        let key = EvaluationKey::from_parts(&parameters, opened.header.seed, masked)?;
+        let key = EvaluationKey::from_compressed(&parameters, opened.header.seed, opened.payload())?;
         Ok(Self { parameters, key, id: opened.header.id.clone() })
     }
 

@@ -87,13 +87,13 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         expect_key("running a program", &input.header().key, key.id())?;
         let first = CkksValue::packed(input.packed(&key.parameters)?, signature.input_scale);
         let execution = Execution {
-            backend: &CkksBackend::new(&key.parameters, &key.key),
+            backend: &CkksBackend::new(&key.parameters, &key.key)?,
             program: self.program(),
             schedule: &self.schedule,
             weights: self.weights.as_deref(),
         };
         let (output, layers) = execution.run(first, progress, |_, _| Ok(()))?;
-        let output = output.batch(&key.parameters)?;
+        let output = output.batch()?;
         let header = CiphertextHeader {
             program: self.fingerprint.clone(),
             key: key.id().into(),
@@ -103,7 +103,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             stored_components: output.components(),
             seed: None,
         };
-        let output = EncryptedOutput::pack(header, &key.parameters, &output);
+        let output = EncryptedOutput::pack(header, &key.parameters, &output)?;
         let seconds = started.elapsed().as_secs_f64();
         Ok((output, RunReport { layers, seconds, peak_bytes_planned: self.peak_bytes() }))
     }

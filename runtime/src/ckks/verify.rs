@@ -1,8 +1,9 @@
 //! Clear and encrypted side by side, step by step: where an error comes from, and whether it is what was predicted.
 //! For the owner of the keys only; must never run on a server.
 
-use beaa_ckks::{Encoder, decrypt};
-use beaa_ir::ckks::{LayerNote, Program, program_hash};
+use beaa_ckks::Decryptor;
+use beaa_ir::ckks::{LayerNote, Program, SignatureFile};
+use beaa_ir::images::{ElementMajor, ImageMajor};
 use beaa_ir::stats::argmax;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -51,7 +52,7 @@ pub struct Verification {
 pub fn verify(
     program: &Program,
     KeyPair { client, server }: &KeyPair,
-    images: &[Vec<f32>],
+    images: &ImageMajor<f32>,
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<Verification> {
@@ -68,41 +69,43 @@ pub fn verify(
         }
         Ok(())
     })?;
-    let encrypted = encrypt(signature, &program_hash(program), client, images, seed, progress)?;
+    let encrypted = encrypt(&SignatureFile::from(program), client, images, seed, progress)?;
     let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
-    let backend = CkksBackend::new(&server.parameters, &server.key);
+    let backend = CkksBackend::new(&server.parameters, &server.key)?;
     let execution = Execution { backend: &backend, program, schedule: &schedule, weights: None };
-    let encoder = Encoder::new(server.parameters.degree());
+    let decryptor = Decryptor::new(&server.parameters, &client.secret)?;
     let mut layers: Vec<Comparison<'_>> = Vec::new();
     let mut agreeing = 0;
     execution.run(first, progress, |id, value| {
         let Some(expected) = &expected[id] else { return Ok(()) };
-        let batch = value.batch(&server.parameters)?;
+        let batch = value.batch()?;
         let decrypted = (0..batch.len())
             .into_par_iter()
             .map(|i| {
-                let mut slots = decrypt(&client.parameters, &encoder, &client.secret, &batch, i, value.scale())?;
-                slots.truncate(images.len());
+                let mut slots = decryptor.decrypt(&batch, i, value.scale())?;
+                slots.truncate(images.images());
                 Ok(slots)
             })
             .collect::<Result<Vec<_>>>()?;
+        let decrypted = ElementMajor::from_rows(images.images(), decrypted)?;
         for note in program.notes().iter().filter(|n| n.value == id) {
             let tile_of = layers.iter().position(|l| l.is_of(note));
             let layer = tile_of.unwrap_or_else(|| {
                 layers.push(Comparison::new(note));
                 layers.len() - 1
             });
-            layers[layer].add(&decrypted, &expected.rows);
+            layers[layer].add(&decrypted, &expected.values);
         }
         if id == program.output() {
-            let class = |rows: &[Vec<f64>], image: usize| argmax(rows.iter().map(|row| row[image]));
-            agreeing = (0..images.len()).filter(|&i| class(&decrypted, i) == class(&expected.rows, i)).count();
+            let (found, expected) = (decrypted.to_image_major(), expected.values.to_image_major());
+            let classes = found.rows().zip(expected.rows()).map(|(f, e)| (argmax(f.to_vec()), argmax(e.to_vec())));
+            agreeing = classes.filter(|(found, expected)| found == expected).count();
         }
         Ok(())
     })?;
     let layers: Vec<LayerError> = layers.into_iter().map(Comparison::finish).collect();
     let holds = layers.iter().all(|l| l.holds);
-    Ok(Verification { layers, images: images.len(), agreeing, holds })
+    Ok(Verification { layers, images: images.images(), agreeing, holds })
 }
 
 /// What was found for one layer, over all its bands.
@@ -124,8 +127,8 @@ impl<'a> Comparison<'a> {
         *self.note == LayerNote { value: self.note.value, ..note.clone() }
     }
 
-    fn add(&mut self, got: &[Vec<f64>], expected: &[Vec<f64>]) {
-        for (g, e) in got.iter().flatten().zip(expected.iter().flatten()) {
+    fn add(&mut self, found: &ElementMajor<f64>, expected: &ElementMajor<f64>) {
+        for (g, e) in found.data().iter().zip(expected.data()) {
             self.count += 1;
             self.squares += (g - e).powi(2);
             self.largest = self.largest.max((g - e).abs());

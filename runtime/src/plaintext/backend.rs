@@ -3,17 +3,18 @@
 
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{StepOp, ValueId, ValueInfo};
+use beaa_ir::images::{ElementMajor, ImageMajor};
 use rayon::prelude::*;
 
 use crate::backend::{Backend, Operand, Sequence, Timed};
 use crate::error::operand;
 use crate::{Error, Result};
 
-/// Real values: one row per element, one column per image.
+/// A vector of values in clear, with the limbs, scale and components that ciphertexts would have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlaintextValue {
-    /// `[element][image]`.
-    pub rows: Vec<Vec<f64>>,
+    /// The values themselves, at scale 1.
+    pub values: ElementMajor<f64>,
     limbs: usize,
     scale: f64,
     components: usize,
@@ -31,20 +32,20 @@ impl PlaintextBackend {
         Self { moduli: moduli.to_vec() }
     }
 
-    /// The input value described by `info`, from normalised images `[image][element]`.
+    /// Makes the input value described by `info` of normalised images.
     ///
     /// # Errors
     /// When an image has another number of elements, or `info` more limbs than there are moduli.
-    pub fn input(&self, info: ValueInfo, images: &[Vec<f32>]) -> Result<PlaintextValue> {
+    pub fn input(&self, info: ValueInfo, images: &ImageMajor<f32>) -> Result<PlaintextValue> {
         if info.limbs > self.moduli.len() {
             return Err(operand(format!("{} limbs", info.limbs), format!("at most {}", self.moduli.len())));
         }
-        if let Some((image, values)) = images.iter().enumerate().find(|(_, values)| values.len() != info.len) {
-            let found = values.len();
-            return Err(Error::ImageSize { operation: "reading images", image, found, expected: info.len });
+        if images.elements() != info.len {
+            let found = images.elements();
+            return Err(Error::ImageSize { operation: "reading images", found, expected: info.len });
         }
-        let rows = (0..info.len).map(|e| images.iter().map(|image| f64::from(image[e])).collect()).collect();
-        Ok(PlaintextValue { rows, limbs: info.limbs, scale: info.scale, components: info.components })
+        let values = images.to_element_major().map(|&v| f64::from(v));
+        Ok(PlaintextValue { values, limbs: info.limbs, scale: info.scale, components: info.components })
     }
 }
 
@@ -53,7 +54,7 @@ impl Backend for PlaintextBackend {
     type Weights<'m> = &'m SparseMatrix;
 
     fn info(&self, value: &PlaintextValue) -> ValueInfo {
-        ValueInfo { len: value.rows.len(), limbs: value.limbs, scale: value.scale, components: value.components }
+        ValueInfo { len: value.values.elements(), limbs: value.limbs, scale: value.scale, components: value.components }
     }
 
     fn arrange<'m>(&self, weights: &'m SparseMatrix) -> Result<&'m SparseMatrix> {
@@ -75,8 +76,9 @@ impl Backend for PlaintextBackend {
                 }
                 StepOp::Square { input } => {
                     let v = read(*input);
-                    let rows = v.rows.par_iter().map(|r| r.iter().map(|x| x * x).collect()).collect();
-                    PlaintextValue { rows, scale: v.scale * v.scale, components: 3, limbs: v.limbs }
+                    let mut values = v.values.clone();
+                    values.data_mut().par_iter_mut().for_each(|x| *x *= *x);
+                    PlaintextValue { values, scale: v.scale * v.scale, components: 3, limbs: v.limbs }
                 }
                 StepOp::ScaleUp { input, factor } => {
                     let v = read(*input);
@@ -115,31 +117,30 @@ fn linear(terms: &[(&PlaintextValue, &SparseMatrix)], weight_scale: f64, bias: &
     let Some(&(first, _)) = terms.first() else {
         return Err(operand("a linear layer without terms", "at least one"));
     };
-    if let Some((v, m)) = terms.iter().find(|(v, m)| m.columns() != v.rows.len() || m.rows() != bias.len()) {
+    let fits = |v: &PlaintextValue, m: &SparseMatrix| {
+        m.columns() == v.values.elements() && m.rows() == bias.len() && v.values.images() == first.values.images()
+    };
+    if let Some((v, m)) = terms.iter().find(|(v, m)| !fits(v, m)) {
         return Err(operand(
-            format!("{} inputs, {} biases", v.rows.len(), bias.len()),
-            format!("{} inputs, {} biases", m.columns(), m.rows()),
+            format!("{} inputs of {} images, {} biases", v.values.elements(), v.values.images(), bias.len()),
+            format!("{} inputs of {} images, {} biases", m.columns(), first.values.images(), m.rows()),
         ));
     }
-    let images = first.rows.first().map_or(0, Vec::len);
+    let images = first.values.images();
     let scale = first.scale * weight_scale;
-    let rows = bias
-        .par_iter()
-        .enumerate()
-        .map(|(r, &b)| {
-            let mut sums = vec![b as f64 / scale; images];
-            for (value, matrix) in terms {
-                let (columns, weights) = matrix.row(r);
-                for (&c, &w) in columns.iter().zip(weights) {
-                    let w = f64::from(w) / weight_scale;
-                    let row = &value.rows[c as usize];
-                    assert_eq!(row.len(), images, "images of element {c}");
-                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += w * x);
-                }
+    let mut data = vec![0.0; bias.len() * images];
+    // Without images there is no row to fill.
+    data.par_chunks_mut(images.max(1)).zip(bias).enumerate().for_each(|(r, (sums, &b))| {
+        sums.fill(b as f64 / scale);
+        for (value, matrix) in terms {
+            let (columns, weights) = matrix.row(r);
+            for (&c, &w) in columns.iter().zip(weights) {
+                let w = f64::from(w) / weight_scale;
+                sums.iter_mut().zip(value.values.element(c as usize)).for_each(|(sum, x)| *sum += w * x);
             }
-            sums
-        })
-        .collect();
+        }
+    });
+    let values = ElementMajor::new(bias.len(), images, data)?;
     let components = terms.iter().map(|(v, _)| v.components).max().unwrap_or(2);
-    Ok(PlaintextValue { rows, limbs: first.limbs, scale, components })
+    Ok(PlaintextValue { values, limbs: first.limbs, scale, components })
 }

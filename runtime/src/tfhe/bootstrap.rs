@@ -68,7 +68,7 @@ impl Bootstrapper {
         }
         let entries = |j: usize| stage.table(j).iter().map(|&v| point(i64::from(v), slots)).collect();
         let tables: Vec<Vec<u64>> = (first..first + sums.len()).map(entries).collect();
-        self.look_up(workspace, &sums, |j| tables.get(j).map_or(&[][..], Vec::as_slice))
+        self.look_up(workspace, &sums, |j| &tables[j])
     }
 
     /// Subtracts the `digit` bits of each sum that lie above the lowest `done`, which are zero.
@@ -154,7 +154,8 @@ impl Bootstrapper {
 /// Takes the expected error of rounding the mask to multiples of 1/2N, and half such a step, off the body: bits of the key are one half on
 /// average (Bernard et al., "Drifting towards better error probabilities", 2024).
 fn centre(ciphertext: &mut [u64]) {
-    let Some((body, mask)) = ciphertext.split_last_mut() else { return };
+    let (mask, body) = ciphertext.split_at_mut(PARAMETER_SET.lwe_dimension);
+    assert_eq!(body.len(), 1, "one body after {} elements of the mask", PARAMETER_SET.lwe_dimension);
     let step = 64 - (2 * PARAMETER_SET.polynomial_size).ilog2();
     let errors: i128 = mask
         .iter()
@@ -163,7 +164,7 @@ fn centre(ciphertext: &mut [u64]) {
             i128::from(rounded.wrapping_sub(a) as i64)
         })
         .sum();
-    *body = body.wrapping_add((errors / 2) as u64).wrapping_sub(1 << (step - 1));
+    body[0] = body[0].wrapping_add((errors / 2) as u64).wrapping_sub(1 << (step - 1));
 }
 
 fn scaled(ciphertext: &Ciphertext, factor: u64) -> Ciphertext {
@@ -179,10 +180,8 @@ fn fill(accumulator: &mut [u64], table: &[u64]) {
     mask.fill(0);
     for (u, coefficient) in body.iter_mut().enumerate() {
         // Nearest entry to (u + 1/2) / n * entries, in whole numbers; a sign is the same in the whole half.
-        let place = if entries == 1 { 0 } else { ((2 * u + 1) * entries + n) / (2 * n) };
-        *coefficient = match table.get(place) {
-            Some(&v) => v,
-            None => table.first().map_or(0, |v| v.wrapping_neg()),
-        };
+        let entry = if entries == 1 { 0 } else { ((2 * u + 1) * entries + n) / (2 * n) };
+        // Behind the last entry the first one comes again, negated.
+        *coefficient = table.get(entry).copied().unwrap_or_else(|| table[0].wrapping_neg());
     }
 }

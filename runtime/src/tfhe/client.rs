@@ -1,7 +1,8 @@
 //! What a client of the `tfhe` backend does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
 //! model. Must never write a plaintext anywhere.
 
-use beaa_ir::tfhe::{PARAMETER_SET, Signature, quantise_pixels};
+use beaa_ir::images::ImageMajor;
+use beaa_ir::tfhe::{PARAMETER_SET, SignatureFile, quantise_pixels};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
@@ -11,40 +12,42 @@ use super::parameters;
 use crate::files::{expect_key, expect_program};
 use crate::{Error, Progress, Result};
 
-/// Encrypts images of 8-bit pixels (channels, rows, columns). `program` is the program's fingerprint, `large_key` whether its first stage
-/// takes off bits. INSECURE with a `seed`.
+/// Encrypts images of 8-bit pixels in the order channel, row, column. INSECURE with a `seed`, from which all randomness
+/// then comes.
+///
+/// # Errors
+/// When there is no image, the images are not of the program's size, or the key has other parameters than the program.
 pub fn encrypt(
-    signature: &Signature,
-    program: &str,
+    file: &SignatureFile,
     key: &ClientKey,
-    images: &[&[u8]],
+    images: &ImageMajor<u8>,
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<EncryptedInput> {
+    let SignatureFile { signature, program } = file;
     keys::expect("encrypting images", &key.parameters, &signature.parameters)?;
     let len = signature.input.shape().len();
-    if images.is_empty() {
+    if images.images() == 0 {
         return Err(Error::NoImages { operation: "encrypting images" });
     }
-    if let Some((image, pixels)) = images.iter().enumerate().find(|(_, pixels)| pixels.len() != len) {
-        let found = pixels.len();
-        return Err(Error::ImageSize { operation: "encrypting images", image, found, expected: len });
+    if images.elements() != len {
+        let found = images.elements();
+        return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
     }
-    let points: Vec<u64> = images
-        .iter()
-        .flat_map(|pixels| quantise_pixels(signature.pixel_steps, pixels))
+    let points: Vec<u64> = quantise_pixels(signature.pixel_steps, images.data())
+        .into_iter()
         .map(|v| parameters::point(v, signature.input_slots))
         .collect();
     let mut seeder = parameters::seeder(seed, 2);
     let public = seeder.seed().0;
-    let (secret, size) = match signature.input_large_key {
-        true => (&key.large, parameters::large().to_lwe_size()),
-        false => (&key.small, parameters::small().to_lwe_size()),
+    let (secret, size, noise) = if signature.input_large_key {
+        (&key.large, parameters::large().to_lwe_size(), parameters::large_noise())
+    } else {
+        (&key.small, parameters::small().to_lwe_size(), parameters::small_noise())
     };
     let count = LweCiphertextCount(points.len());
     let mut list = SeededLweCiphertextListOwned::new(0, size, count, Seed(public).into(), parameters::modulus());
-    let noise = if signature.input_large_key { parameters::large_noise() } else { parameters::small_noise() };
-    progress.begin("encrypt", images.len() as u64);
+    progress.begin("encrypt", images.images() as u64);
     par_encrypt_seeded_lwe_ciphertext_list(
         &secret.lwe(),
         &mut list,
@@ -52,24 +55,24 @@ pub fn encrypt(
         noise,
         seeder.as_mut(),
     );
-    progress.advance(images.len() as u64);
+    progress.advance(images.images() as u64);
     progress.end();
     let header = CiphertextHeader {
-        program: program.into(),
+        program: program.clone(),
         key: key.id().into(),
-        images: images.len(),
+        images: images.images(),
         seed: Some(format!("{public:032x}")),
     };
     Ok(EncryptedInput { header, bodies: list.into_container() })
 }
 
-/// Decrypts results: for each image its output integers. [`Signature::logits`] makes numbers of them.
-pub fn decrypt(
-    signature: &Signature,
-    program: &str,
-    key: &ClientKey,
-    output: &EncryptedOutput,
-) -> Result<Vec<Vec<i64>>> {
+/// Decrypts results: the output integers of each image. [`Signature::logits`](beaa_ir::tfhe::Signature::logits) makes
+/// logits of them.
+///
+/// # Errors
+/// When the results are of another program or under another key, or when their file is damaged.
+pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<ImageMajor<i64>> {
+    let SignatureFile { signature, program } = file;
     keys::expect("decrypting results", &key.parameters, &signature.parameters)?;
     let (outputs, size) = (signature.output_scale.len(), PARAMETER_SET.polynomial_size + 1);
     expect_program("decrypting results", &output.header.program, program)?;
@@ -82,5 +85,6 @@ pub fn decrypt(
         // To the nearest multiple, then as a signed number.
         (phase.wrapping_add(1 << (shift - 1)) as i64) >> shift
     };
-    Ok(output.words.chunks(outputs * size).map(|image| image.chunks(size).map(integer).collect()).collect())
+    let integers = output.words.chunks(size).map(integer).collect();
+    Ok(ImageMajor::new(output.images(), outputs, integers)?)
 }

@@ -32,14 +32,13 @@ impl KeySwitch {
 
     /// `inputs`, [`CIPHERTEXTS_PER_PASS`] at most, under the other key, into `outputs` one after the other.
     pub(super) fn run(&self, inputs: &[Ciphertext], outputs: &mut [u64]) {
+        assert_eq!(outputs.len(), inputs.len() * self.size, "words of {} results", inputs.len());
         let mut sums = vec![0_u32; inputs.len() * self.size];
         let digits: Vec<Vec<u32>> = inputs.iter().map(|input| self.digits(input)).collect();
         Arch::new().dispatch(Pass { switch: self, digits: &digits, sums: &mut sums });
         outputs.iter_mut().zip(&sums).for_each(|(o, s)| *o = u64::from(*s) << 32);
         for (input, output) in inputs.iter().zip(outputs.chunks_mut(self.size)) {
-            if let Some(body) = output.last_mut() {
-                *body = body.wrapping_add(*input.get_body().data);
-            }
+            output[self.size - 1] = output[self.size - 1].wrapping_add(*input.get_body().data);
         }
     }
 
@@ -75,9 +74,7 @@ impl NullaryFnOnce for Pass<'_> {
         let KeySwitch { rows, size, .. } = self.switch;
         for (b, block) in rows.chunks_exact(ROWS_PER_BLOCK * size).enumerate() {
             for (sum, digits) in self.sums.chunks_exact_mut(*size).zip(self.digits) {
-                if let Some(digits) = digits.as_chunks::<ROWS_PER_BLOCK>().0.get(b) {
-                    subtract(sum, block, digits);
-                }
+                subtract(sum, block, &digits.as_chunks::<ROWS_PER_BLOCK>().0[b]);
             }
         }
     }
@@ -90,7 +87,7 @@ fn subtract(sum: &mut [u32], block: &[u32], digits: &[u32; ROWS_PER_BLOCK]) {
     let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] =
         std::array::from_fn::<_, ROWS_PER_BLOCK, _>(|_| rows.next())
     else {
-        return;
+        unreachable!("a block has {ROWS_PER_BLOCK} rows")
     };
     let rows = a.iter().zip(b).zip(c).zip(d).zip(e).zip(f).zip(g).zip(h);
     for (s, (((((((a, b), c), d), e), f), g), h)) in sum.iter_mut().zip(rows) {

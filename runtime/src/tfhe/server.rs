@@ -40,7 +40,11 @@ pub struct RunReport {
     pub seconds: f64,
 }
 
-/// Runs `program` on encrypted images, one after the other, each on all threads.
+/// Runs `program` on encrypted images, one after the other, each on all threads of the current pool.
+///
+/// # Errors
+/// When the keys have other parameters than the program, when the images are encrypted for another program or under
+/// another key, or when their file is damaged.
 pub fn run(
     program: &Program,
     key: &ServerKey,
@@ -53,7 +57,10 @@ pub fn run(
 /// What sees the results of each stage of each image: image, stage, whole ciphertexts under the large key.
 pub(super) type Observer<'a> = dyn FnMut(usize, usize, &[Vec<u64>]) + 'a;
 
-/// Likewise; `observe` sees what every stage hands on, still encrypted.
+/// Runs `program` as [`run`] does; `observe` sees the results of every stage, still encrypted.
+///
+/// # Errors
+/// As [`run`].
 pub(super) fn run_observed(
     program: &Program,
     key: &ServerKey,
@@ -124,19 +131,16 @@ pub(super) fn run_observed(
     Ok((EncryptedOutput { header, words }, report))
 }
 
-/// Row `r` of a linear map.
+/// Row `r` of a linear map: the weighted sum of `values`, one or more ciphertexts of one size, plus `bias`.
 fn sum(weights: &SparseMatrix, r: usize, values: &[Vec<u64>], bias: u64) -> Ciphertext {
+    assert_eq!(values.len(), weights.columns(), "values for each column");
     let (columns, integers) = weights.row(r);
     let size = values.first().map_or(PARAMETER_SET.polynomial_size + 1, Vec::len);
     let mut out = vec![0_u64; size];
     for (&c, &w) in columns.iter().zip(integers) {
-        let w = i64::from(w) as u64;
-        if let Some(value) = values.get(c as usize) {
-            out.iter_mut().zip(value).for_each(|(o, v)| *o = o.wrapping_add(v.wrapping_mul(w)));
-        }
+        let (value, w) = (&values[c as usize], i64::from(w) as u64);
+        out.iter_mut().zip(value).for_each(|(o, v)| *o = o.wrapping_add(v.wrapping_mul(w)));
     }
-    if let Some(body) = out.last_mut() {
-        *body = body.wrapping_add(bias);
-    }
+    out[size - 1] = out[size - 1].wrapping_add(bias);
     LweCiphertext::from_container(out, parameters::modulus())
 }

@@ -1,7 +1,8 @@
 //! Encrypted and clear side by side, integer by integer. For the owner of the model and of the images; must never say that something
 //! holds which was not compared.
 
-use beaa_ir::tfhe::{Program, evaluate, program_hash, quantise_pixels};
+use beaa_ir::images::ImageMajor;
+use beaa_ir::tfhe::{Program, SignatureFile, evaluate, quantise_pixels};
 use serde::Serialize;
 use tfhe::core_crypto::prelude::*;
 
@@ -27,24 +28,26 @@ pub struct Verification {
     /// Seconds of the encrypted run.
     pub seconds: f64,
     /// Outputs of each image, as decrypted.
-    pub outputs: Vec<Vec<i64>>,
+    pub outputs: ImageMajor<i64>,
 }
 
 /// Encrypts `images` of 8-bit pixels, runs them, and compares every integer with the program in clear.
 pub fn verify(
     program: &Program,
     KeyPair { client, server: key }: &KeyPair,
-    images: &[&[u8]],
+    images: &ImageMajor<u8>,
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<Verification> {
-    let signature = program.signature();
-    let clear: Vec<_> = images.iter().map(|p| evaluate(program, &quantise_pixels(signature.pixel_steps, p))).collect();
-    let input = client::encrypt(signature, &program_hash(program), client, images, seed, progress)?;
+    let file = SignatureFile::from(program);
+    let signature = &file.signature;
+    let clear: Vec<_> = images.rows().map(|p| evaluate(program, &quantise_pixels(signature.pixel_steps, p))).collect();
+    let input = client::encrypt(&file, client, images, seed, progress)?;
     let (mut integers, mut wrong, mut squares) = (0, 0, 0.0);
     let mut observe = |image: usize, k: usize, values: &[Vec<u64>]| {
         let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
-        let expected = clear.get(image).and_then(|c| c.stages.get(k)).map_or(&[][..], Vec::as_slice);
+        let expected = &clear[image].stages[k];
+        assert_eq!(values.len(), expected.len(), "elements of stage {k}");
         for (words, &expected) in values.iter().zip(expected) {
             let ciphertext = LweCiphertext::from_container(words.as_slice(), parameters::modulus());
             let phase = decrypt_lwe_ciphertext(&client.large.lwe(), &ciphertext).0;
@@ -56,14 +59,14 @@ pub fn verify(
         }
     };
     let (output, report) = server::run_observed(program, key, &input, progress, &mut observe)?;
-    let log2_noise = (squares / f64::from(u32::try_from(integers.max(1)).unwrap_or(u32::MAX))).sqrt().log2();
-    let outputs = client::decrypt(signature, &program_hash(program), client, &output)?;
-    for (found, expected) in outputs.iter().zip(&clear) {
+    let log2_noise = (squares / integers.max(1) as f64).sqrt().log2();
+    let outputs = client::decrypt(&file, client, &output)?;
+    for (found, expected) in outputs.rows().zip(&clear) {
         integers += found.len();
         wrong += found.iter().zip(&expected.outputs).filter(|(a, b)| a != b).count();
     }
     Ok(Verification {
-        images: images.len(),
+        images: images.images(),
         integers,
         wrong,
         wrapped: clear.iter().map(|c| c.wrapped).sum(),

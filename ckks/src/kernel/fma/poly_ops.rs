@@ -1,21 +1,19 @@
-//! Passes over residues with doubles: squares of tiles, and what key switching does to whole polynomials. Must never be
-//! given lengths that are not multiples of a vector.
+//! Operations on residues with doubles: squares of tiles, and the steps of the transform and of key
+//! switching on whole polynomials. Lengths were checked where the path was chosen.
 
 use pulp::{Simd, WithSimd};
 
-use super::field::{Field, dispatch};
-use crate::kernel::{TILE, TwistFactors};
-use crate::ring::modulus::{Factor, Modulus};
+use super::field::Field;
+#[cfg(doc)]
+use crate::kernel::ArithmeticPath;
+use crate::kernel::{BaseChange, TILE, TwistFactors};
+use crate::ring::modulus::Modulus;
 
-/// Two components in, three out; see [`crate::kernel::square`].
-pub(crate) fn square(q: Modulus, input: &[u64], output: &mut [u64]) {
-    dispatch(Square { q, input, output });
-}
-
-struct Square<'a> {
-    q: Modulus,
-    input: &'a [u64],
-    output: &'a mut [u64],
+/// See [`ArithmeticPath::square`].
+pub(super) struct Square<'a> {
+    pub(super) q: Modulus,
+    pub(super) input: &'a [u64],
+    pub(super) output: &'a mut [u64],
 }
 
 impl WithSimd for Square<'_> {
@@ -40,16 +38,12 @@ impl WithSimd for Square<'_> {
     }
 }
 
-/// See [`crate::kernel::multiply_add`].
-pub(crate) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
-    dispatch(MultiplyAdd { q, accumulator, a, b });
-}
-
-struct MultiplyAdd<'a> {
-    q: Modulus,
-    accumulator: &'a mut [u64],
-    a: &'a [u64],
-    b: &'a [u64],
+/// See [`ArithmeticPath::multiply_add`].
+pub(super) struct MultiplyAdd<'a> {
+    pub(super) q: Modulus,
+    pub(super) accumulator: &'a mut [u64],
+    pub(super) a: &'a [u64],
+    pub(super) b: &'a [u64],
 }
 
 impl WithSimd for MultiplyAdd<'_> {
@@ -66,19 +60,13 @@ impl WithSimd for MultiplyAdd<'_> {
     }
 }
 
-/// See [`crate::kernel::twist`].
-pub(crate) fn twist(q: Modulus, table: &TwistFactors, a: &mut [u64]) {
-    // The mirror images in order, so that the pass below reads everything forwards.
-    let Some((first, rest)) = a.split_first() else { return };
-    let mirror: Vec<u64> = std::iter::once(*first).chain(rest.iter().rev().copied()).collect();
-    dispatch(Twist { q, table, a, mirror: &mirror });
-}
-
-struct Twist<'a> {
-    q: Modulus,
-    table: &'a TwistFactors,
-    a: &'a mut [u64],
-    mirror: &'a [u64],
+/// See [`ArithmeticPath::twist`]; `mirror` is the reversed polynomial, its first coefficient in
+/// front.
+pub(super) struct Twist<'a> {
+    pub(super) q: Modulus,
+    pub(super) factors: &'a TwistFactors,
+    pub(super) a: &'a mut [u64],
+    pub(super) mirror: &'a [u64],
 }
 
 impl WithSimd for Twist<'_> {
@@ -87,8 +75,8 @@ impl WithSimd for Twist<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let f = Field::new(simd, self.q);
-        let factors = S::as_simd_u64s(&self.table.direct.values).0.iter();
-        let factors = factors.zip(S::as_simd_u64s(&self.table.mirrored.values).0);
+        let factors = S::as_simd_u64s(&self.factors.direct.values()).0.iter();
+        let factors = factors.zip(S::as_simd_u64s(&self.factors.mirrored.values()).0);
         let values = S::as_mut_simd_u64s(self.a).0.iter_mut().zip(S::as_simd_u64s(self.mirror).0);
         for ((a, &back), (&direct, &mirrored)) in values.zip(factors) {
             let sum = f.simd.add_f64s(
@@ -100,16 +88,11 @@ impl WithSimd for Twist<'_> {
     }
 }
 
-/// See [`crate::kernel::base_extend`].
-pub(crate) fn base_extend(p: Modulus, q: Modulus, from: &[u64], to: &mut [u64]) {
-    dispatch(BaseExtend { p, q, from, to });
-}
-
-struct BaseExtend<'a> {
-    p: Modulus,
-    q: Modulus,
-    from: &'a [u64],
-    to: &'a mut [u64],
+/// See [`ArithmeticPath::base_extend`].
+pub(super) struct BaseExtend<'a> {
+    pub(super) change: BaseChange,
+    pub(super) from: &'a [u64],
+    pub(super) to: &'a mut [u64],
 }
 
 impl WithSimd for BaseExtend<'_> {
@@ -117,23 +100,19 @@ impl WithSimd for BaseExtend<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (p, q) = (Field::new(simd, self.p), Field::new(simd, self.q));
+        let (p, q) = (Field::new(simd, self.change.from), Field::new(simd, self.change.to));
         for (to, &from) in S::as_mut_simd_u64s(self.to).0.iter_mut().zip(S::as_simd_u64s(self.from).0) {
             *to = q.canonical(q.reduce(p.centred(from)));
         }
     }
 }
 
-/// See [`crate::kernel::mod_down_step`].
-pub(crate) fn mod_down_step(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
-    dispatch(ModDownStep { q, x, y, factor: factor.parts().0 });
-}
-
-struct ModDownStep<'a> {
-    q: Modulus,
-    x: &'a mut [u64],
-    y: &'a [u64],
-    factor: u64,
+/// See [`ArithmeticPath::mod_down_step`].
+pub(super) struct ModDownStep<'a> {
+    pub(super) q: Modulus,
+    pub(super) x: &'a mut [u64],
+    pub(super) y: &'a [u64],
+    pub(super) factor: u64,
 }
 
 impl WithSimd for ModDownStep<'_> {
@@ -150,17 +129,12 @@ impl WithSimd for ModDownStep<'_> {
     }
 }
 
-/// See [`crate::kernel::scale_add_extended`].
-pub(crate) fn scale_add_extended((p, q): (Modulus, Modulus), x: &mut [u64], factor: Factor, y: &[u64]) {
-    dispatch(ScaleAddExtended { p, q, x, y, factor: factor.parts().0 });
-}
-
-struct ScaleAddExtended<'a> {
-    p: Modulus,
-    q: Modulus,
-    x: &'a mut [u64],
-    y: &'a [u64],
-    factor: u64,
+/// See [`ArithmeticPath::scale_add_extended`].
+pub(super) struct ScaleAddExtended<'a> {
+    pub(super) change: BaseChange,
+    pub(super) x: &'a mut [u64],
+    pub(super) y: &'a [u64],
+    pub(super) factor: u64,
 }
 
 impl WithSimd for ScaleAddExtended<'_> {
@@ -168,7 +142,7 @@ impl WithSimd for ScaleAddExtended<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (p, q) = (Field::new(simd, self.p), Field::new(simd, self.q));
+        let (p, q) = (Field::new(simd, self.change.from), Field::new(simd, self.change.to));
         let factor = q.centred(simd.splat_u64s(self.factor));
         for (x, &y) in S::as_mut_simd_u64s(self.x).0.iter_mut().zip(S::as_simd_u64s(self.y).0) {
             let product = q.multiply(q.double(*x), factor);

@@ -1,5 +1,71 @@
 //! The path of 52-bit integer multiply-and-add: AVX-512 IFMA.
+#![expect(unsafe_code, reason = "calls functions of special instructions, for which the token is the proof")]
 
-pub(super) mod poly_ops;
-pub(super) mod product;
-pub(super) mod unpack;
+mod poly_ops;
+mod product;
+mod reduce;
+mod token;
+pub(crate) mod unpack;
+
+pub use token::Ifma;
+
+use super::layout::{PANEL_ROWS, WeightForm};
+use super::path::{ArithmeticPath, BaseChange, ProductWorkspace, TileProduct, TwistFactors};
+use super::portable;
+use crate::ring::modulus::{Factor, Modulus};
+
+impl ArithmeticPath for Ifma {
+    // Measured with AVX-512 IFMA.
+    fn column_cost(self) -> [f64; PANEL_ROWS] {
+        [2.9, 4.5, 6.5, 8.5, 10.5, 12.5]
+    }
+
+    fn weight_form(self) -> WeightForm {
+        WeightForm::Integer
+    }
+
+    fn multiply(self, q: Modulus, product: &TileProduct<'_>, workspace: &mut ProductWorkspace, output: &mut [u64]) {
+        match product.panels.signed_reduction_interval(q) {
+            // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the
+            // function enables.
+            Some(interval) => unsafe { product::multiply(q, product, interval, workspace, output) },
+            None => portable::multiply(self, q, product, workspace, output),
+        }
+    }
+
+    fn square(self, q: Modulus, input: &[u64], output: &mut [u64]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::square(q, input, output) }
+    }
+
+    fn multiply_add(self, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::multiply_add(q, accumulator, a, b) }
+    }
+
+    fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::twist(q, factors, a) }
+    }
+
+    fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::base_extend(change, from, to) }
+    }
+
+    fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::mod_down_step(q, x, y, factor) }
+    }
+
+    fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::scale_add_extended(change, x, factor, y) }
+    }
+}

@@ -1,0 +1,154 @@
+//! What every arithmetic path computes, and the operands that they share. [`super::Kernel`] checks
+//! lengths once; the paths then rely on them. [`super::portable`] defines the results, to which the
+//! others are equal to the last bit.
+
+use super::aligned::Aligned;
+use super::layout::{PANEL_ROWS, SLOT_GROUP, TILE, WeightForm};
+use super::packed_weights::Panels;
+use crate::ring::modulus::{Factor, Factors, Modulus};
+
+/// An arithmetic path: an implementor exists only where the processor has its instructions.
+pub(crate) trait ArithmeticPath: Copy {
+    /// Cycles that a column of a panel of 1, 2, ... rows takes, about. Only ratios matter.
+    fn column_cost(self) -> [f64; PANEL_ROWS];
+
+    /// The form in which the path wants its weights.
+    fn weight_form(self) -> WeightForm;
+
+    /// One tile of a product, written to `output`: `[row][component][TILE]`.
+    fn multiply(self, q: Modulus, product: &TileProduct<'_>, workspace: &mut ProductWorkspace, output: &mut [u64]);
+
+    /// Squares of ciphertexts: `[element][2][TILE]` in, `[element][3][TILE]` out.
+    fn square(self, q: Modulus, input: &[u64], output: &mut [u64]);
+
+    /// `accumulator += a * b`, element by element.
+    fn multiply_add(self, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]);
+
+    /// `a_j = direct_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = direct_0 a_0`.
+    fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]);
+
+    /// Residues modulo one prime, taken as integers of least absolute value, modulo another.
+    fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]);
+
+    /// `x = (x - y) factor`: one step of dividing by a prime, of which `factor` is the inverse.
+    fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor);
+
+    /// `x = x factor + y`, where `y` are residues modulo the other prime, extended as by
+    /// [`Self::base_extend`].
+    fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]);
+}
+
+/// From residues modulo one prime to residues modulo another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BaseChange {
+    pub(crate) from: Modulus,
+    pub(crate) to: Modulus,
+}
+
+/// Factors for each coefficient and for its mirror image, the coefficient N - j.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TwistFactors {
+    pub(crate) direct: Factors,
+    pub(crate) mirrored: Factors,
+}
+
+/// One tile of `panels * input`, plus a bias, plus what the output holds already.
+#[derive(Clone, Copy)]
+pub(crate) struct TileProduct<'a> {
+    pub(crate) panels: &'a Panels,
+    pub(crate) input: ProductInput<'a>,
+    /// Components of the product; element `e`, component `c` of a plain input is at `(e *
+    /// components + c) * TILE`.
+    pub(crate) input_components: usize,
+    /// Components of the output's ciphertexts, at least those of the product.
+    pub(crate) output_components: usize,
+    /// Residue added to component 0 of each row.
+    pub(crate) bias: Option<&'a [u64]>,
+    /// Whether the product is added to what the output holds.
+    pub(crate) accumulates: bool,
+}
+
+/// What a product reads.
+#[derive(Clone, Copy)]
+pub(crate) enum ProductInput<'a> {
+    /// Ciphertexts as they are.
+    Plain(&'a [u64]),
+    /// The squares of these ciphertexts of two components.
+    Square(&'a [u64]),
+}
+
+impl TileProduct<'_> {
+    /// Stops unless every length fits every other.
+    pub(crate) fn check(&self, output: &[u64]) {
+        let (rows, columns) = (self.panels.rows(), self.panels.columns());
+        let (words, stored) = match self.input {
+            ProductInput::Plain(words) => (words, self.input_components),
+            ProductInput::Square(words) => {
+                assert_eq!(self.input_components, 3, "components of a square");
+                (words, 2)
+            }
+        };
+        assert_eq!(words.len(), columns * stored * TILE, "words of a product's input");
+        assert_eq!(output.len(), rows * self.output_components * TILE, "words of a product's output");
+        assert!(
+            self.input_components <= self.output_components,
+            "{} components do not fit {}",
+            self.input_components,
+            self.output_components
+        );
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), rows, "biases of a product");
+        }
+    }
+
+    /// The bias of a row, 0 without one.
+    pub(crate) fn bias_of(&self, row: u32) -> u64 {
+        self.bias.map_or(0, |bias| bias[row as usize])
+    }
+
+    /// Where a tile of the output is.
+    pub(crate) fn output_range(&self, row: u32, component: usize) -> std::ops::Range<usize> {
+        let start = (row as usize * self.output_components + component) * TILE;
+        start..start + TILE
+    }
+
+    /// Writes what has no product: rows without weights hold their bias, components that the input
+    /// lacks are zero.
+    pub(crate) fn write_rows_without_product(&self, output: &mut [u64]) {
+        if self.accumulates {
+            return;
+        }
+        for &row in self.panels.empty_rows() {
+            for component in 0..self.output_components {
+                let value = if component == 0 { self.bias_of(row) } else { 0 };
+                output[self.output_range(row, component)].fill(value);
+            }
+        }
+        if self.input_components < self.output_components {
+            for row in output.chunks_exact_mut(self.output_components * TILE) {
+                row[self.input_components * TILE..].fill(0);
+            }
+        }
+    }
+}
+
+/// What one product needs while it is computed; kept by a thread from tile to tile.
+#[derive(Debug, Default)]
+pub(crate) struct ProductWorkspace {
+    /// One component of the inputs as doubles.
+    pub(crate) doubles: Vec<[f64; TILE]>,
+    /// Sums of rows as doubles.
+    pub(crate) double_sums: Vec<[f64; SLOT_GROUP]>,
+    /// Squares of the inputs, for paths that do not square on the way.
+    pub(crate) squares: Vec<u64>,
+    /// One component of the inputs, and sums of rows, as integers.
+    pub(crate) tiles: Aligned,
+    pub(crate) row_sums: Aligned,
+}
+
+impl ProductWorkspace {
+    pub(crate) fn reserve_doubles(&mut self, inputs: usize, sums: usize) {
+        self.doubles.resize(self.doubles.len().max(inputs), [0.0; TILE]);
+        self.double_sums.resize(self.double_sums.len().max(sums), [0.0; SLOT_GROUP]);
+    }
+}

@@ -1,0 +1,35 @@
+//! Small parameters and random batches for the tests of this crate.
+
+use rand::{RngExt, SeedableRng};
+
+use crate::primes::ntt_primes;
+use crate::{Batch, Parameters, ParametersLiteral};
+
+/// The degree of all these parameters.
+pub(crate) const N: usize = 64;
+
+/// Three primes of 25 bits, and a special one of 30.
+pub(crate) fn parameters(special: bool) -> Parameters {
+    let moduli = ntt_primes(N, 25, 3, &[]).unwrap();
+    let special = if special { ntt_primes(N, 30, 1, &moduli).unwrap() } else { vec![] };
+    Parameters::without_security(ParametersLiteral { degree: N, moduli, special, security: 128 }).unwrap()
+}
+
+/// As many primes, all of them others.
+pub(crate) fn other_primes() -> Parameters {
+    let moduli = ntt_primes(N, 26, 3, &[]).unwrap();
+    Parameters::without_security(ParametersLiteral { degree: N, moduli, special: vec![], security: 128 }).unwrap()
+}
+
+/// Three ciphertexts of random residues.
+pub(crate) fn random(p: &Parameters, limbs: usize, components: usize) -> Batch {
+    Batch::build(p, limbs, components, 3, |element, out| {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(element as u64);
+        for (i, limb) in out.chunks_mut(N).enumerate() {
+            let q = p.moduli(limbs).nth(i % limbs).unwrap().value();
+            limb.fill_with(|| rng.random_range(0..q));
+        }
+        Ok(())
+    })
+    .unwrap()
+}
