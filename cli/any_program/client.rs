@@ -137,7 +137,7 @@ impl AnySignature {
                 let inputs = normalise(images, &file.signature.input)?;
                 let encrypted = ckks_runtime::encrypt(file, &key, &inputs, seed, &*context.progress())?;
                 context.check_interrupted("encrypting; nothing was written")?;
-                files::parent(out)?;
+                files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
             #[cfg(feature = "tfhe")]
@@ -145,7 +145,7 @@ impl AnySignature {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let pixels = pixels(images)?;
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
-                files::parent(out)?;
+                files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)
             }
         }

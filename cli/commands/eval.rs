@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::any_program::AnyProgram;
 use crate::context::Context;
-use crate::dataset_args::{Part, Roots, parse_set};
+use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::training_args::Device;
 
 /// Options of `beaa eval`.
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     part: Part,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
     /// Where to compute.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     device: Device,

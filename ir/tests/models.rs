@@ -1,4 +1,5 @@
-//! Models: what fits together, what a layer means, and files that survive a round trip or are refused.
+//! Models: what fits together, what a layer means, and files that survive a round trip or are
+//! refused.
 
 #![allow(clippy::unwrap_used)]
 
@@ -169,7 +170,8 @@ fn layers_mean_what_they_say() {
     let model = Model::try_from(everything()).unwrap();
     let image: Vec<f32> = (0..32).map(|i| (i % 7) as f32 - 3.0).collect();
     let trace = evaluate_traced(&model, &image).unwrap();
-    // Element (1, 2, 3) by hand: output channel 1 belongs to group 0, so it reads plane 0 around row 2, column 3.
+    // Element (1, 2, 3) by hand: output channel 1 belongs to group 0, so it reads plane 0 around
+    // row 2, column 3.
     let weight = |i: usize| ((i * 7) % 5) as f64 - 2.0;
     let mut sum = 1.0;
     for (u, row) in (1..4).enumerate() {

@@ -120,3 +120,28 @@ fn declared(code: &str) -> impl Iterator<Item = &str> {
         declares.then_some(word)
     })
 }
+
+/// Paths in backticks in the pages at the root that lead nowhere. A path may leave out where it
+/// begins.
+pub(crate) fn missing_paths() -> Vec<Hit> {
+    let existing = files("");
+    let exists = |path: &str| {
+        let (inner, start) = (format!("/{path}"), path.trim_end_matches('/'));
+        existing
+            .iter()
+            .any(|f| f.starts_with(start) || f.ends_with(&inner) || (path.ends_with('/') && f.contains(&inner)))
+    };
+    let mut hits = Vec::new();
+    for page in existing.iter().filter(|f| f.ends_with(".md") && !f.contains('/') && *f != "CHANGELOG.md") {
+        for (index, line) in std::fs::read_to_string(root().join(page)).unwrap().lines().enumerate() {
+            for path in line.split('`').skip(1).step_by(2) {
+                let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+                let is_path = plain && !path.starts_with('/') && (path.ends_with(".rs") || path.ends_with('/'));
+                if is_path && !exists(path) {
+                    hits.push(Hit { path: page.clone(), line: index + 1, message: format!("`{path}` does not exist") });
+                }
+            }
+        }
+    }
+    hits
+}

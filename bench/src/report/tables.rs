@@ -1,5 +1,7 @@
 //! Figures as tables, for a terminal and for a page: the same cells in both.
 
+use beaa_ir::text::{self, Align};
+
 use crate::checks::RatioCheck;
 use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
 
@@ -23,16 +25,9 @@ impl Table {
 
     /// Returns the table with aligned columns, for a terminal.
     pub fn plain(&self) -> String {
-        let width = |c: usize| self.rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().enumerate().map(|(c, cell)| match c {
-                0 => format!("{cell:<w$}", w = width(c)),
-                _ => format!("{cell:>w$}", w = width(c)),
-            });
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        let lines: Vec<String> = self.rows.iter().map(line).collect();
-        format!("{}\n{}\n", self.name, lines.join("\n"))
+        let mut align = vec![Align::Right; self.rows.first().map_or(0, Vec::len)];
+        align.iter_mut().take(1).for_each(|first| *first = Align::Left);
+        format!("{}\n{}", self.name, text::table(&self.rows, &align))
     }
 
     /// Returns the table in Markdown.
@@ -209,10 +204,7 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
 
 /// Lays out both backends: what each takes and moves, then one row for each size of batch.
 pub fn backend_tables(f: &BackendFigures) -> Vec<Table> {
-    let bytes = |n: u64| match n {
-        n if n < 1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
-        n => format!("{:.1} MB", n as f64 / 1e6),
-    };
+    let bytes = |n: u64| text::bytes(n as f64);
     let mut table = Table::new("backends", ["figure", "ckks, a full batch", "tfhe, an image"]);
     let mut row = |what: &str, ckks: String, tfhe: String| table.push([what.into(), ckks, tfhe]);
     let images = f.points.last().map_or(0, |p| p.images);

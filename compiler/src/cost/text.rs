@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
-use beaa_ir::text::{Align, table};
+use beaa_ir::text::{Align, bytes, table};
 
 use crate::cost::report::{LayerCost, Report};
 
@@ -117,13 +117,4 @@ fn row(l: &LayerCost) -> [String; 14] {
         format!("{:.1}", l.seconds * 1e3),
         l.remark.clone(),
     ]
-}
-
-fn bytes(n: f64) -> String {
-    match n {
-        n if n < 1e3 => format!("{n:.0} B"),
-        n if n < 1e6 => format!("{:.1} kB", n / 1e3),
-        n if n < 1e9 => format!("{:.1} MB", n / 1e6),
-        n => format!("{:.2} GB", n / 1e9),
-    }
 }
