@@ -1,5 +1,5 @@
-//! The most products a core can make with one multiply instruction: what kernels are measured against. Independent
-//! chains of multiply-and-add that never leave the registers.
+//! The most products a core can make with one multiply instruction: what kernels are measured
+//! against. Independent chains of multiply-and-add that never leave the registers.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "intrinsics on registers only, behind a check of the processor's features")
@@ -64,14 +64,15 @@ impl Instruction {
         return self == Self::Integer || (self == Self::Fma256 && beaa_ckks::Fma::try_new().is_some());
     }
 
-    /// Runs `rounds` rounds of the loop and says how many products that were; `None` where the processor lacks the
-    /// instruction.
+    /// Runs `rounds` rounds of the loop and says how many products that were; `None` where the
+    /// processor lacks the instruction.
     pub fn spin(self, rounds: u64) -> Option<u64> {
         if !self.available() {
             return None;
         }
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `available` has just found the instructions of this variant, all that its function enables.
+        // SAFETY: `available` has just found the instructions of this variant, all that its
+        // function enables.
         return Some(unsafe {
             match self {
                 Self::Integer => integer(rounds),

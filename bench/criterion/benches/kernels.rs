@@ -1,5 +1,6 @@
-//! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the passes of key switching at
-//! each degree, whole relinearisations and rescalings. `beaa bench` sets the same in relation to the processor's peak.
+//! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the
+//! passes of key switching at each degree, whole relinearisations and rescalings. `beaa bench` sets
+//! the same in relation to the processor's peak.
 
 use beaa_ckks::pointwise::{InputBatch, Op, Operand, run};
 use beaa_ckks::{
