@@ -28,12 +28,12 @@ fn every_module_says_what_it_is_and_stays_small() {
 
 #[test]
 fn no_modules_of_a_crate_import_each_other_in_a_circle() {
-    none(&circles::hits(&sources()), &["ir/", "runtime/", "trainer/"]);
+    none(&circles::hits(&sources()), &["ir/", "runtime/"]);
 }
 
 #[test]
 fn lines_of_code_and_comments_fit_the_screen() {
-    none(&text::wide_lines(&sources()), &["bench/", "cli/", "compiler/", "ir/", "runtime/", "tests/", "trainer/"]);
+    none(&text::wide_lines(&sources()), &["cli/", "compiler/", "ir/", "runtime/"]);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn paths_in_the_pages_exist() {
 
 #[test]
 fn what_must_never_be_is_held_by_something() {
-    none(&text::must_never(&sources()), &["bench/", "ir/", "runtime/", "trainer/"]);
+    none(&text::must_never(&sources()), &["bench/", "ir/", "runtime/"]);
 }
 
 #[test]
@@ -68,11 +68,11 @@ fn truth_values_are_not_matched() {
 
 #[test]
 fn no_absent_element_becomes_a_number() {
-    none(&faults::silent(&sources()), &["compiler/", "ir/", "trainer/"]);
+    none(&faults::silent(&sources()), &["compiler/", "ir/"]);
 }
 
 #[test]
 fn unsafe_code_is_in_few_files_and_states_its_contract() {
     none(&unsafe_code::elsewhere(&sources()), &[]);
-    none(&unsafe_code::without_contract(&sources()), &["trainer/"]);
+    none(&unsafe_code::without_contract(&sources()), &[]);
 }

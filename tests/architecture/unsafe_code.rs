@@ -14,7 +14,7 @@ const FILES: [(&str, &str); 11] = [
     ("ckks/src/kernel/ifma/unpack.rs", "likewise"),
     ("compiler/tests/memory.rs", "an allocator that counts"),
     ("ir/src/container.rs", "files mapped into memory"),
-    ("trainer/src/ops/kernel.rs", "products of tiles"),
+    ("trainer/src/ops/kernel/x86.rs", "products of tiles"),
     ("trainer/src/ops/parallel.rs", "threads that write disjoint parts"),
 ];
 

@@ -10,7 +10,7 @@ use beaa_ir::stats::log2_product;
 use crate::error::{Result, internal};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op};
-use crate::plan::level_plan::Planned;
+use crate::plan::level_plan::PlannedStep;
 use crate::plan::refine::RefinedPlan;
 use crate::plan::simulate_noise::Prediction;
 use crate::plan::weight_bits::uniform;
@@ -30,26 +30,16 @@ pub(crate) struct Lowered<'a> {
 pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, Prediction)> {
     let notes = (0..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
     let maps = &mut lowered.refined.quantised.maps;
-    let steps = lowered.refined.plan.steps.iter().map(|s| {
-        let op = match &s.op {
-            Planned::Linear { inputs, .. } => {
-                let r = maps[s.node].take().unwrap_or_else(|| unreachable!("node {} has no weights left", s.node));
-                let terms = inputs.iter().zip(r.terms).map(|(&input, weights)| LinearTerm { input, weights }).collect();
-                StepOp::Linear { terms, weight_scale: r.weight_scale, bias: r.bias }
-            }
-            Planned::ScaleUp { input, log_factor } => {
-                let factor =
-                    1_u64.checked_shl(*log_factor).ok_or_else(|| internal("emit", "a factor of more than 64 bits"))?;
-                StepOp::ScaleUp { input: *input, factor }
-            }
-            Planned::Square { input } => StepOp::Square { input: *input },
-            Planned::Relinearise { input } => StepOp::Relinearise { input: *input },
-            Planned::Rescale { input } => StepOp::Rescale { input: *input },
-            Planned::DropLimbs { input, limbs } => StepOp::DropLimbs { input: *input, limbs: *limbs },
-        };
-        Ok(Step { layer: lowered.graph.nodes[s.node].label.clone(), op })
-    });
-    let steps = steps.collect::<Result<Vec<_>>>()?;
+    let step = |s: &PlannedStep| {
+        // Planned operations have no numbers; those of a linear map are its node's.
+        let op = s.op.map(|terms, _, ()| {
+            let r = maps[s.node].take().unwrap_or_else(|| unreachable!("node {} has no weights left", s.node));
+            let terms = terms.iter().zip(r.terms).map(|(t, weights)| LinearTerm { input: t.input, weights }).collect();
+            StepOp::Linear { terms, weight_scale: r.weight_scale, bias: r.bias }
+        });
+        Step { layer: lowered.graph.nodes[s.node].label.clone(), op }
+    };
+    let steps: Vec<Step> = lowered.refined.plan.steps.iter().map(step).collect();
     let plan = &lowered.refined.plan;
     let output = plan.values[lowered.graph.output];
     let input = ValueInfo {

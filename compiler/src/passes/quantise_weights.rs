@@ -4,10 +4,11 @@
 //! it.
 
 use beaa_ir::SparseMatrix;
+use beaa_ir::ckks::StepOp;
 
 use crate::error::Result;
 use crate::network::graph::{Graph, NodeId, Op, Term};
-use crate::plan::level_plan::{LevelPlan, Planned};
+use crate::plan::level_plan::LevelPlan;
 use crate::plan::weight_bits::{largest_weight, uniform};
 
 /// An affine map in integers.
@@ -64,7 +65,7 @@ fn unit_and_scale(graph: &Graph, id: NodeId, terms: &[Term], plan: &LevelPlan, u
         return (1.0, if largest > 0.0 { top / largest } else { 1.0 });
     }
     let planned = plan.steps.iter().find_map(|s| match s.op {
-        Planned::Linear { weight_scale, .. } if s.node == id => Some(weight_scale),
+        StepOp::Linear { weight_scale, .. } if s.node == id => Some(weight_scale),
         _ => None,
     });
     let weight_scale = planned.unwrap_or_else(|| unreachable!("the plan has no linear step for node {id}"));

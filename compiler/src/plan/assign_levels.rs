@@ -8,12 +8,13 @@
 //! integer.
 
 use beaa_ckks::primes::MAX_BITS;
+use beaa_ir::ckks::{LinearTerm, StepOp, ValueId};
 use beaa_ir::stats::log2_product;
 
 use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds};
 use crate::network::graph::NodeId;
 use crate::plan::graph_summary::{GraphSummary, NodeKind, TermSummary};
-use crate::plan::level_plan::{LevelPlan, PlanChoice, Planned, PlannedStep};
+use crate::plan::level_plan::{LevelPlan, PlanChoice, PlannedStep};
 use crate::plan::noise;
 use crate::plan::primes::{Picker, PrimeTable, min_bits, split};
 use crate::plan::weight_bits::{MIN_WEIGHT_BITS, largest_weight};
@@ -41,7 +42,7 @@ pub(crate) fn assign_levels(
     let special = walk.special(&moduli, allowed)?;
     let Walk { mut steps, events, log_units, .. } = walk;
     for step in &mut steps {
-        if let Planned::DropLimbs { limbs, .. } = &mut step.op {
+        if let StepOp::DropLimbs { limbs, .. } = &mut step.op {
             *limbs = moduli.len() - *limbs;
         }
     }
@@ -74,7 +75,7 @@ fn widest_prime(summary: &GraphSummary, choice: &PlanChoice) -> u32 {
 /// Where a node's value stands.
 #[derive(Debug, Clone, Copy)]
 struct ValueState {
-    value: usize,
+    value: ValueId,
     dropped: usize,
     log_scale: f64,
     components: usize,
@@ -137,14 +138,14 @@ impl<'a> Walk<'a> {
                 let sized = SizedOp::Square { len: summary.nodes[id].len };
                 let mut state = ValueState { log_scale: 2.0 * from.log_scale, components: 3, ..from };
                 self.log_units[id] = 2.0 * self.log_units[*input];
-                self.push(id, &mut state, Planned::Square { input: from.value }, sized);
+                self.push(id, &mut state, StepOp::Square { input: from.value }, sized);
                 if self.choice.relinearise_eagerly[id] {
                     self.relinearise(id, &mut state);
                 }
                 Some(state)
             }
             NodeKind::Affine { terms, squared, uniform, .. } => {
-                let mut state = self.linear(id, terms, states, *uniform);
+                let mut state = self.linear(id, terms, states, *uniform)?;
                 if *squared {
                     if state.components == 3 {
                         self.relinearise(id, &mut state);
@@ -156,13 +157,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn linear(&mut self, id: NodeId, terms: &[TermSummary], states: &[ValueState], uniform: bool) -> ValueState {
+    fn linear(
+        &mut self,
+        id: NodeId,
+        terms: &[TermSummary],
+        states: &[ValueState],
+        uniform: bool,
+    ) -> Option<ValueState> {
         let dropped = terms.iter().map(|t| states[t.input].dropped).max().unwrap_or(0);
         let target = terms.iter().map(|t| states[t.input].log_scale).fold(0.0, f64::max);
-        let (mut inputs, mut products, mut components, mut largest) = (Vec::with_capacity(terms.len()), 0, 2, 0.0_f64);
+        let (mut planned, mut products, mut components, mut largest) = (Vec::with_capacity(terms.len()), 0, 2, 0.0_f64);
         for term in terms {
-            let from = self.align(term.input, states[term.input], dropped, target);
-            inputs.push(from.value);
+            let from = self.align(term.input, states[term.input], dropped, target)?;
+            planned.push(LinearTerm { input: from.value, weights: () });
             products += term.entries * from.components;
             components = components.max(from.components);
             largest = largest.max(term.largest * (-self.log_units[term.input]).exp2());
@@ -176,31 +183,34 @@ impl<'a> Walk<'a> {
             bits = bits.round();
         }
         let mut state = ValueState { value: 0, dropped, log_scale: target + bits, components };
-        self.push(id, &mut state, Planned::Linear { inputs, weight_scale: bits.exp2() }, SizedOp::Linear { products });
-        state
+        let op = StepOp::Linear { terms: planned, weight_scale: bits.exp2(), bias: () };
+        self.push(id, &mut state, op, SizedOp::Linear { products });
+        Some(state)
     }
 
-    /// Brings a value to the limbs and scale at which its sum is taken.
-    fn align(&mut self, id: NodeId, from: ValueState, dropped: usize, target: f64) -> ValueState {
+    /// Brings a value to the limbs and scale at which its sum is taken, unless no factor of 64 bits
+    /// does.
+    fn align(&mut self, id: NodeId, from: ValueState, dropped: usize, target: f64) -> Option<ValueState> {
         let mut state = from;
         if state.dropped < dropped {
             // Counted from the end until the number of primes is known.
-            let op = Planned::DropLimbs { input: state.value, limbs: dropped };
+            let op = StepOp::DropLimbs { input: state.value, limbs: dropped };
             state.dropped = dropped;
             self.push(id, &mut state, op, SizedOp::DropLimbs);
         }
         if state.log_scale < target {
-            let op = Planned::ScaleUp { input: state.value, log_factor: (target - state.log_scale).round() as u32 };
+            let factor = 1_u64.checked_shl((target - state.log_scale).round() as u32)?;
+            let op = StepOp::ScaleUp { input: state.value, factor };
             let sized = SizedOp::ScaleUp { len: self.summary.nodes[id].len, components: state.components };
             state.log_scale = target;
             self.push(id, &mut state, op, sized);
         }
-        state
+        Some(state)
     }
 
     fn relinearise(&mut self, id: NodeId, state: &mut ValueState) {
         state.components = 2;
-        let op = Planned::Relinearise { input: state.value };
+        let op = StepOp::Relinearise { input: state.value };
         // What follows is nearly always a rescaling, which then writes.
         let boundary = Boundary { gathers: true, scatters: false };
         self.push(id, state, op, SizedOp::Relinearise { len: self.summary.nodes[id].len, boundary });
@@ -220,14 +230,14 @@ impl<'a> Walk<'a> {
             state.log_scale -= f64::from(bits);
             let boundary = Boundary { gathers: number == 1 && state.components == 3, scatters: number == count };
             let sized = SizedOp::Rescale { len: self.summary.nodes[id].len, components: state.components, boundary };
-            let op = Planned::Rescale { input: state.value };
+            let op = StepOp::Rescale { input: state.value };
             // The event's limbs are those before the drop, the state's those after it.
             self.push(id, state, op, sized);
             state.dropped += 1;
             self.need(id, *state);
         }
-        let linear = self.steps.iter_mut().rev().find(|s| s.node == id && matches!(s.op, Planned::Linear { .. }));
-        let Some(PlannedStep { op: Planned::Linear { weight_scale, .. }, .. }) = linear else {
+        let linear = self.steps.iter_mut().rev().find(|s| s.node == id && matches!(s.op, StepOp::Linear { .. }));
+        let Some(PlannedStep { op: StepOp::Linear { weight_scale, .. }, .. }) = linear else {
             unreachable!("node {id} is rescaled before its linear step")
         };
         *weight_scale *= correction;
@@ -235,7 +245,7 @@ impl<'a> Walk<'a> {
         Some(())
     }
 
-    fn push(&mut self, id: NodeId, state: &mut ValueState, op: Planned, sized: SizedOp) {
+    fn push(&mut self, id: NodeId, state: &mut ValueState, op: StepOp<(), ()>, sized: SizedOp) {
         self.steps.push(PlannedStep { node: id, op });
         self.events.push(Event { node: id, dropped: state.dropped, sized, log_scale: state.log_scale });
         state.value = self.steps.len();

@@ -4,6 +4,8 @@
 use beaa_ir::stats::log2_product;
 use std::fmt;
 
+use beaa_ir::ckks::StepOp;
+
 use crate::network::graph::NodeId;
 
 /// The numbers that the planner may choose, by node.
@@ -22,53 +24,13 @@ pub(crate) struct PlanChoice {
     pub(crate) special: bool,
 }
 
-/// An operation; results are numbered as in a program, the input being 0.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Planned {
-    /// Terms in the node's order. `weight_scale` of the output is chosen when its weights are
-    /// rounded.
-    Linear {
-        inputs: Vec<usize>,
-        weight_scale: f64,
-    },
-    ScaleUp {
-        input: usize,
-        log_factor: u32,
-    },
-    Square {
-        input: usize,
-    },
-    Relinearise {
-        input: usize,
-    },
-    Rescale {
-        input: usize,
-    },
-    DropLimbs {
-        input: usize,
-        limbs: usize,
-    },
-}
-
-impl Planned {
-    /// The values read.
-    pub(crate) fn inputs(&self) -> Vec<usize> {
-        match self {
-            Self::Linear { inputs, .. } => inputs.clone(),
-            Self::ScaleUp { input, .. }
-            | Self::Square { input }
-            | Self::Relinearise { input }
-            | Self::Rescale { input }
-            | Self::DropLimbs { input, .. } => vec![*input],
-        }
-    }
-}
-
 /// One planned step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlannedStep {
     pub(crate) node: NodeId,
-    pub(crate) op: Planned,
+    /// The terms of a linear map are in the node's order. The weight scale of the output's is chosen
+    /// when its weights are rounded.
+    pub(crate) op: StepOp<(), ()>,
 }
 
 /// What a choice comes to.
@@ -103,6 +65,15 @@ impl fmt::Display for LevelPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let primes: Vec<u32> = self.moduli.iter().chain(&self.special).map(|q| 64 - q.leading_zeros()).collect();
         write!(f, "{:?}\nprimes {primes:?}", self.choice)?;
-        self.steps.iter().try_for_each(|s| write!(f, "\n%{} {:?}", s.node, s.op))
+        for PlannedStep { node, op } in &self.steps {
+            write!(f, "\n%{node} {} {:?}", op.name(), op.inputs().collect::<Vec<_>>())?;
+            match op {
+                StepOp::Linear { weight_scale, .. } => write!(f, ", weight scale {weight_scale:?}")?,
+                StepOp::ScaleUp { factor, .. } => write!(f, " by {factor}")?,
+                StepOp::DropLimbs { limbs, .. } => write!(f, " to {limbs}")?,
+                StepOp::Square { .. } | StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {}
+            }
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! makes at every step, and compares: what rounding and what encryption do to every layer, all
 //! dependences included.
 
+use beaa_ir::ckks::StepOp;
 use beaa_ir::stats::argmax;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::network::activations::{Values, squared};
 use crate::network::graph::Graph;
 use crate::passes::quantise_weights::{QuantisedMap, QuantisedWeights};
-use crate::plan::level_plan::{LevelPlan, Planned, PlannedStep};
+use crate::plan::level_plan::{LevelPlan, PlannedStep};
 use crate::plan::noise;
 
 /// Root mean squares over the elements of a value and over images, in the value's own units
@@ -105,7 +106,7 @@ pub(crate) fn simulate_noise(
 fn last_uses(plan: &LevelPlan) -> Vec<usize> {
     let mut last = vec![0; plan.steps.len() + 1];
     for (i, step) in plan.steps.iter().enumerate() {
-        step.op.inputs().into_iter().for_each(|v| last[v] = i + 1);
+        step.op.inputs().for_each(|v| last[v] = i + 1);
     }
     last
 }
@@ -124,33 +125,33 @@ impl Simulation<'_> {
     fn step(&mut self, index: usize) -> SimulatedValue {
         let (plan, result) = (self.plan, index + 1);
         let PlannedStep { node, op } = &plan.steps[index];
-        let inputs = op.inputs();
+        let inputs: Vec<usize> = op.inputs().collect();
         let mut value = match &self.quantised.maps[*node] {
-            Some(map) if matches!(op, Planned::Linear { .. }) => self.linear(map, &inputs),
+            Some(map) if matches!(op, StepOp::Linear { .. }) => self.linear(map, &inputs),
             // A value that nobody reads later is changed in place.
             _ if self.last_use[inputs[0]] == result => self.values[inputs[0]].take().unwrap_or_else(|| gone(inputs[0])),
             _ => self.value(inputs[0]).clone(),
         };
         match op {
-            Planned::Linear { .. } => {}
-            Planned::Square { .. } => {
+            StepOp::Linear { .. } => {}
+            StepOp::Square { .. } => {
                 value.clean = squared(&value.clean);
                 value.noisy = squared(&value.noisy);
                 value.log_scale *= 2.0;
             }
-            Planned::Relinearise { .. } => {
+            StepOp::Relinearise { .. } => {
                 let present = &plan.moduli[..value.limbs];
                 let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
                 add_noise(&mut value, variance, &mut self.rng);
             }
-            Planned::Rescale { .. } => {
+            StepOp::Rescale { .. } => {
                 value.limbs -= 1;
                 value.log_scale -= (plan.moduli[value.limbs] as f64).log2();
                 add_noise(&mut value, noise::rescale(plan.degree, 2), &mut self.rng);
                 round_constants(&mut value);
             }
-            Planned::ScaleUp { log_factor, .. } => value.log_scale += f64::from(*log_factor),
-            Planned::DropLimbs { limbs, .. } => value.limbs = *limbs,
+            StepOp::ScaleUp { factor, .. } => value.log_scale += (*factor as f64).log2(),
+            StepOp::DropLimbs { limbs, .. } => value.limbs = *limbs,
         }
         for input in inputs.into_iter().filter(|&i| self.last_use[i] == result) {
             self.values[input] = None;
