@@ -1,5 +1,4 @@
-//! Operands for the benches: parameters, ciphertexts of residues that look random, matrices. Must
-//! never hold anything that a test or the command could want.
+//! Operands for the benches: parameters, ciphertexts of residues that look random, matrices.
 
 use beaa_ckks::primes::ntt_primes;
 use beaa_ckks::{Batch, Kernel, Panels, Parameters, ParametersLiteral, Result};
