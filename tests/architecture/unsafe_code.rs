@@ -13,7 +13,7 @@ const FILES: [(&str, &str); 10] = [
     ("ckks/src/kernel/peak.rs", "each instruction alone, to measure it"),
     ("compiler/tests/memory.rs", "an allocator that counts"),
     ("ir/src/container.rs", "files mapped into memory"),
-    ("trainer/src/ops/kernel.rs", "products of tiles"),
+    ("trainer/src/ops/kernel/x86.rs", "products of tiles"),
     ("trainer/src/ops/parallel.rs", "threads that write disjoint parts"),
 ];
 

@@ -1,5 +1,5 @@
-//! The trainer as a library: `train CONFIG FOLDER [DATA]...` trains, prints one line per epoch and saves both models. The
-//! `beaa train` command does the same with progress bars and resuming.
+//! The trainer as a library: `train CONFIG FOLDER [DATA]...` trains, prints one line per epoch and
+//! saves both models. The `beaa train` command does the same with progress bars and resuming.
 
 use std::path::{Path, PathBuf};
 

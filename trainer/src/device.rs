@@ -1,12 +1,12 @@
-//! Opens the device that a configuration names. Must never fall back to another one: what was computed where is part of a
-//! run's record.
+//! Opens the device that a configuration names, or fails: there is no second choice, because what
+//! was computed where is part of a run's record.
 
 use burn::tensor::Device;
 
 use crate::config::DeviceKind;
 use crate::error::{Error, Result};
 
-/// Whether training can use a device here.
+/// Checks that training can use a device here.
 ///
 /// # Errors
 /// [`Error::NoDevice`] if it is not built in, or not on this machine.
@@ -14,7 +14,7 @@ pub fn find_device(kind: DeviceKind) -> Result<()> {
     open(kind).map(|_| ())
 }
 
-/// The device, without autodiff.
+/// Opens a device, without autodiff.
 ///
 /// # Errors
 /// [`Error::NoDevice`] if it is not built in, or not on this machine.
@@ -52,7 +52,8 @@ fn cuda() -> Result<Device> {
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
 const NOT_BUILT: &str = "a build without it";
 
-/// The first device of a type. Drivers are loaded on the way, and the libraries around them panic where there is none.
+/// The first device of a type. Drivers are loaded on the way, and the libraries around them panic
+/// where there is none.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn first(name: &'static str, wanted: burn::tensor::DeviceType, remedy: &'static str) -> Result<Device> {
     let found = std::panic::catch_unwind(|| Device::enumerate(wanted).into_vec());

@@ -1,5 +1,5 @@
-//! What can go wrong while training, told with what was found, what was expected and what to do. Must never hide a
-//! cause: errors of other crates are carried whole.
+//! What can go wrong while training, told with what was found, what was expected and what to do.
+//! Errors of other crates are carried whole.
 
 use std::path::PathBuf;
 
@@ -53,8 +53,9 @@ pub enum Error {
     },
     /// Loss or gradients are no longer finite.
     #[error(
-        "training the {phase}, epoch {epoch}, step {step}: {what} is {value}; expected a finite number. The last good state is \
-         {}; lower `{phase}.optimiser.learning_rate` (or `student.coefficient_factor`), or set `clip_norm`, and start again",
+        "training the {phase}, epoch {epoch}, step {step}: {what} is {value}; expected a finite number. The last good \
+         state is {}; lower `{phase}.optimiser.learning_rate` (or `student.coefficient_factor`), or set `clip_norm`, \
+         and start again",
         .checkpoint.as_ref().map_or("none (no checkpoint yet)".to_owned(), |p| p.display().to_string())
     )]
     Diverged {

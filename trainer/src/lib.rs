@@ -1,5 +1,7 @@
-//! Trains a ReLU teacher and distils it into a student whose activations are quadratics, with Burn, and writes both in the
-//! model language. It must never know a ciphertext: no crate of homomorphic encryption is a dependency.
+//! Internal crate of beaa: trains a ReLU teacher with Burn, distils it into a student whose
+//! activations are quadratics, and gives both in the model language. It knows no ciphertext: no
+//! crate of homomorphic encryption is a dependency.
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod compress;
@@ -16,12 +18,7 @@ mod session;
 mod train;
 mod trainer;
 
-pub use config::{
-    AddConfig, Augmentation, AvgPoolConfig, BatchNormConfig, CoefficientInit, Conv2dConfig, DataConfig, DeviceKind,
-    LayerConfig, LayerPruning, LinearConfig, OptimiserConfig, OptimiserKind, Outputs, Pair, PruneConfig, PruneScope,
-    PruneScore, QuantiseConfig, Replacement, StudentActivation, StudentConfig, TeacherConfig, Text, TrainConfig,
-    TrainLiteral,
-};
+pub use config::*;
 pub use device::find_device;
 pub use distil::activation_stats::PolynomialSample;
 pub use error::{Error, Problem, Result};

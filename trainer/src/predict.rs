@@ -1,4 +1,4 @@
-//! Logits of an exported model by Burn, batch by batch. Must give what [`beaa_ir::evaluate`] gives, up to rounding.
+//! Logits of a model by Burn, batch by batch: those of [`beaa_ir::evaluate`], up to rounding.
 
 use beaa_datasets::Images;
 use beaa_ir::Model;
@@ -8,10 +8,11 @@ use crate::error::{Error, Result};
 use crate::model::network::{Network, host};
 use crate::{data, device};
 
-/// The logits of every image, in order.
+/// Computes the logits of every image, in order: `[image][class]`.
 ///
 /// # Errors
-/// [`Error::Data`] if the images are not of the model's shape, [`Error::NoDevice`] if there is no such device.
+/// [`Error::Data`] if the images are not of the model's shape, [`Error::NoDevice`] if there is no
+/// such device.
 pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Vec<Vec<f32>>> {
     if images.shape() != model.input().shape {
         return Err(Error::Data {
@@ -26,7 +27,7 @@ pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Vec
     let mut all = Vec::with_capacity(images.len());
     for batch in data::batches(images, model.input(), &device) {
         let logits = host(network.logits(batch.images))?;
-        all.extend(logits.chunks(model.outputs().max(1)).map(<[f32]>::to_vec));
+        all.extend(logits.chunks(model.outputs()).map(<[f32]>::to_vec));
     }
     Ok(all)
 }

@@ -1,5 +1,5 @@
-//! Seeds. Must never use a global generator: every use has its own stream, so that tests in parallel threads and resumed
-//! runs draw the same numbers.
+//! Seeds. Every use has a stream of its own, so that tests in parallel threads and resumed runs
+//! draw the same numbers.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ pub(crate) enum Purpose {
     AugmentStudent = 3,
 }
 
-/// The generator for `purpose` in `epoch` at `step` (both below 2^24; higher bits are cut).
+/// Gives the generator for `purpose` in `epoch` at `step` (both below 2^24; higher bits are cut).
 pub(crate) fn stream(seed: u64, purpose: Purpose, epoch: usize, step: usize) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((purpose as u64) << 48 | (epoch as u64 & 0xff_ffff) << 24 | (step as u64 & 0xff_ffff));
@@ -24,11 +24,11 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, epoch: usize, step: usize) -> 
 
 /// Epoch numbers for [`beaa_datasets::shuffled`], apart for each use.
 pub(crate) mod order {
-    /// Of the teacher's epoch `e`.
+    /// The order of the teacher's epoch `e`.
     pub(crate) fn teacher(e: usize) -> u64 {
         e as u64
     }
-    /// Of the student's epoch `e`.
+    /// The order of the student's epoch `e`.
     pub(crate) fn student(e: usize) -> u64 {
         1 << 32 | e as u64
     }

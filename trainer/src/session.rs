@@ -1,4 +1,5 @@
-//! What all parts of one run share: configuration, images, device, folder, observer, and the wish to stop.
+//! What all parts of one run share: configuration, images, device, folder, observer, and the wish
+//! to stop.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -136,7 +137,8 @@ impl<'a> Session<'a> {
         checkpoint::save(self.folder, &self.identity, subject, network, self.seconds())
     }
 
-    /// The checkpoint to go on from, if the run resumes and there is one. A run from the beginning removes all that are there.
+    /// The checkpoint to go on from, if the run resumes and there is one. A run from the beginning
+    /// removes all that are there.
     ///
     /// # Errors
     /// As [`checkpoint::load`], and [`Error::Io`] if checkpoints cannot be removed.

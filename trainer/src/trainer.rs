@@ -1,5 +1,5 @@
-//! The door of the crate: a [`Trainer`] trains a teacher and its student, a teacher alone, or a student of a teacher that
-//! was trained before.
+//! The door of the crate: a [`Trainer`] trains a teacher and its student, a teacher alone, or a
+//! student of a teacher that was trained before.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -18,10 +18,12 @@ use crate::train::events::Observer;
 use crate::train::student::{StudentState, Trained, begin_student, train_student};
 use crate::train::teacher::train_teacher;
 
-/// Trains networks as a configuration says, on the images of a data set, with its checkpoints in a folder.
+/// Trains networks as a configuration says, on the images of a data set, with its checkpoints in a
+/// folder.
 ///
-/// Checkpoints go to `folder/checkpoints`; nothing else is written. Whatever happens on the way (interruptions, observers,
-/// the number of threads), the same configuration and images give the same models, bit for bit.
+/// Checkpoints go to `folder/checkpoints`; nothing else is written. Whatever happens on the way
+/// (interruptions, observers, the number of threads), the same configuration and images give the
+/// same models, bit for bit.
 pub struct Trainer<'a> {
     config: &'a TrainConfig,
     dataset: &'a Dataset,
@@ -30,8 +32,8 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A run of `config` on `dataset` from the beginning: checkpoints that are in `folder` are removed when it starts, unless
-    /// [`Self::resume`] is set.
+    /// A run of `config` on `dataset` from the beginning: checkpoints that are in `folder` are
+    /// removed when it starts, unless [`Self::resume`] is set.
     pub fn new(config: &'a TrainConfig, dataset: &'a Dataset, folder: &'a Path) -> Self {
         Self { config, dataset, folder, options: RunOptions { resume: false, stop: None, observer: None } }
     }
@@ -43,7 +45,8 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Sets a flag that interrupts the run: once it is true, the current step is finished and a checkpoint written.
+    /// Sets a flag that interrupts the run: once it is true, the current step is finished and a
+    /// checkpoint written.
     #[must_use]
     pub fn stop(mut self, stop: &'a AtomicBool) -> Self {
         self.options.stop = Some(stop);
@@ -62,8 +65,8 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) if the network does not fit the images,
     /// [`Error::Diverged`](crate::Error::Diverged) when numbers are no longer finite,
-    /// [`Error::Checkpoint`](crate::Error::Checkpoint) when resuming with other settings or images, and failures of files and
-    /// of the device.
+    /// [`Error::Checkpoint`](crate::Error::Checkpoint) when resuming with other settings or images,
+    /// and failures of files and of the device.
     pub fn train(self) -> Result<Completion<Trained>> {
         let mut session = self.session()?;
         match Resumed::from(session.open_checkpoint()?) {
@@ -87,12 +90,12 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Trains a student of `teacher`, which [`Self::teach`] made for the same data, network and seed: the student is bit for
-    /// bit the one that [`Self::train`] makes.
+    /// Trains a student of `teacher`, which [`Self::teach`] made for the same data, network and
+    /// seed: the student is bit for bit the one that [`Self::train`] makes.
     ///
     /// # Errors
-    /// As [`Self::train`], and [`Error::Data`](crate::Error::Data) if `teacher` is not of the configured network, classes and
-    /// images.
+    /// As [`Self::train`], and [`Error::Data`](crate::Error::Data) if `teacher` is not of the
+    /// configured network, classes and images.
     pub fn distil(self, teacher: &Model) -> Result<Completion<Trained>> {
         let mut session = self.session()?;
         // One that the configuration names was checked when it was read, and may be any network.

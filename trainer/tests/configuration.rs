@@ -1,4 +1,5 @@
-//! Configurations: the shipped ones are valid, defaults fill in, and everything wrong is reported at once.
+//! Configurations: the shipped ones are valid, defaults fill in, and everything wrong is reported
+//! at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use beaa_trainer::{Error, LayerConfig, Outputs, TrainConfig};
@@ -52,7 +53,8 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
     let error = TrainConfig::from_json(
         r#"{
             "name": "a b", "data": {"train": 0},
-            "network": [{"conv2d": {"out": 3, "kernel": 0, "groups": 2, "name": "x"}}, {"add": {"with": "y"}}, {"linear": {"out": 0, "name": "x"}}],
+            "network": [{"conv2d": {"out": 3, "kernel": 0, "groups": 2, "name": "x"}},
+                        {"add": {"with": "y"}}, {"linear": {"out": 0, "name": "x"}}],
             "augmentation": {"shift": 1000, "contrast": -1},
             "teacher": {"epochs": 0, "optimiser": {"learning_rate": -1}},
             "student": {"lambda": 1.5, "temperature": 0, "vertex_bound": 0.1, "optimiser": {"clip_norm": 0}}

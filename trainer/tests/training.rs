@@ -1,5 +1,5 @@
-//! Whole runs on small synthetic images: what they learn, that they repeat and resume bit for bit, stop, and say what is
-//! wrong.
+//! Whole runs on small synthetic images: what they learn, that they repeat and resume bit for bit,
+//! stop, and say what is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -166,7 +166,8 @@ fn an_interrupted_run_resumes_to_the_same_model() {
     let (whole, parts) = (folder("whole"), folder("parts"));
     let config = config(|_| ());
     let expected = done(&config, whole.path(), false);
-    // 8 steps per epoch, 3 + 3 epochs: within the teacher, at the end of its last epoch, within the student.
+    // 8 steps per epoch, 3 + 3 epochs: within the teacher, at the end of its last epoch, within the
+    // student.
     assert_eq!(interrupt(&config, parts.path(), false, 11), (Phase::Teacher, 1, 3));
     assert_eq!(interrupt(&config, parts.path(), true, 13), (Phase::Teacher, 2, 8));
     assert_eq!(interrupt(&config, parts.path(), true, 10), (Phase::Student, 1, 2));
@@ -278,7 +279,8 @@ fn a_network_that_does_not_fit_the_images_is_an_error() {
         (r#"[{"conv2d": {"out": 2, "kernel": 30}}]"#, "fits"),
         (r#"[{"conv2d": {"out": 4, "kernel": 1, "groups": 2}}]"#, "divisor"),
         (
-            r#"[{"conv2d": {"out": 4, "kernel": 3}}, "activation", {"conv2d": {"out": 4, "kernel": 3}}, {"add": {"with": "conv1"}}, {"linear": {"out": "classes"}}]"#,
+            r#"[{"conv2d": {"out": 4, "kernel": 3}}, "activation", {"conv2d": {"out": 4, "kernel": 3}},
+                {"add": {"with": "conv1"}}, {"linear": {"out": "classes"}}]"#,
             "add1",
         ),
     ] {
@@ -325,7 +327,8 @@ fn pruned_weights_are_exactly_zero_and_stay_so_when_training_goes_on() {
     let (run, parts, again) = (folder("pruned"), folder("parts"), folder("again"));
     let pruned = config(|c| {
         c.student.prune = serde_json::from_str(
-            r#"{"sparsity": 0.6, "from": 0.1, "to": 0.6, "layers": {"conv2": {}, "linear1": {"sparsity": 0.5, "inputs": 0.25}}}"#,
+            r#"{"sparsity": 0.6, "from": 0.1, "to": 0.6,
+                "layers": {"conv2": {}, "linear1": {"sparsity": 0.5, "inputs": 0.25}}}"#,
         )
         .unwrap();
     });
@@ -355,6 +358,37 @@ fn pruned_weights_are_exactly_zero_and_stay_so_when_training_goes_on() {
     let unit = last.weight.data().iter().fold(0.0_f32, |l, w| l.max(w.abs())) / 7.0;
     for w in last.weight.data() {
         assert!((w / unit - (w / unit).round()).abs() < 1e-3, "{w} in units of {unit}");
+    }
+}
+
+#[test]
+fn integer_weights_are_integers_of_the_recorded_unit() {
+    let run = folder("grid");
+    let config = config(|c| {
+        c.network = serde_json::from_str(
+            r#"["flatten", {"linear": {"out": 6}}, {"batch_norm": {}}, "activation", {"linear": {"out": "classes"}}]"#,
+        )
+        .unwrap();
+        c.student.quantise = serde_json::from_str(r#"{"bits": 5, "from": 0.5}"#).unwrap();
+        c.student.feature_matching = 0.0;
+    });
+    let trained = done(&config, run.path(), false);
+    assert!(trained.teacher.provenance().weight_grids.is_empty());
+    let layers = trained.student.layers();
+    let LayerOp::BatchNorm { gamma, var, eps, .. } = &layers[2].op else { panic!() };
+    let LayerOp::Activation { function: Activation::Polynomial(p), .. } = &layers[3].op else { panic!() };
+    let factor = |o: usize| gamma.data()[o].abs() / (var.data()[o] + eps).sqrt() * p.a.data()[o].abs().sqrt();
+    let grids = &trained.student.provenance().weight_grids;
+    assert_eq!(grids.keys().collect::<Vec<_>>(), ["linear1", "linear2"]);
+    for (layer, factors) in [(1, (0..6).map(factor).collect()), (4, vec![1.0; 3])] {
+        let LayerOp::Linear(linear) = &layers[layer].op else { panic!() };
+        let grid = grids[&layers[layer].name];
+        let inputs = linear.weight.shape()[1];
+        let integers: Vec<f32> =
+            linear.weight.data().iter().enumerate().map(|(i, w)| w * factors[i / inputs] / grid.unit).collect();
+        assert!(integers.iter().all(|n| (n - n.round()).abs() < 1e-3), "{integers:?}");
+        assert_eq!(grid.bits, 5);
+        assert_eq!(integers.iter().fold(0.0_f32, |l, n| l.max(n.abs())).round(), 15.0);
     }
 }
 

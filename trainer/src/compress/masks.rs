@@ -1,14 +1,17 @@
-//! Pruning on a network of Burn modules: what its layers look like to [`crate::compress::schedule`], and zeros kept zero after every
-//! step. Must never touch a weight that is not to be dropped.
+//! Pruning on a network of Burn modules: what its layers look like to the schedule, and zeros kept
+//! zero after every step.
+
+use std::collections::BTreeMap;
 
 use beaa_datasets::Images;
 use beaa_ir::{LayerOp, Model};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::compress::schedule::{PrunableLayer, WeightLayout, choose, due};
+use super::schedule::{PrunableLayer, WeightLayout, choose, due};
 use crate::config::PruneConfig;
 use crate::data;
+use crate::distil::objective::detached;
 use crate::error::{Error, Problem, Result};
 use crate::model::network::{Block, Features, Network, host};
 
@@ -16,7 +19,7 @@ use crate::model::network::{Block, Features, Network, host};
 const SAMPLE: usize = 512;
 
 /// The zeros of a network, by block; 1 where a weight stays.
-pub(crate) type Masks = Vec<(usize, Tensor<1>)>;
+pub(crate) type Masks = BTreeMap<usize, Tensor<1>>;
 
 /// What is pruned, and when.
 pub(crate) struct Pruner {
@@ -41,8 +44,8 @@ impl Pruner {
     /// [`Error::Config`] for layers that do not exist or have no weights.
     pub(crate) fn new(config: &PruneConfig, model: &Model, images: &Images, device: &Device) -> Result<Self> {
         let weighted: Vec<usize> = (0..model.layers().len()).filter(|&i| has_weights(model, i)).collect();
-        let name = |i: usize| model.layers().get(i).map_or("", |l| l.name.as_str());
-        let inner = weighted.get(1..weighted.len().saturating_sub(1)).unwrap_or_default();
+        let name = |i: usize| model.layers()[i].name.as_str();
+        let inner = if weighted.len() > 2 { &weighted[1..weighted.len() - 1] } else { &[] };
         let mut problems = Vec::new();
         for requested in config.layers.keys().filter(|k| !weighted.iter().any(|&i| name(i) == k.as_str())) {
             let known: Vec<&str> = weighted.iter().map(|&i| name(i)).collect();
@@ -78,51 +81,44 @@ impl Pruner {
     }
 
     /// Drops what is due after `step` of `total`, which `masks` then says too.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if weights cannot be read.
     pub(crate) fn drop_due(&self, network: Network, masks: &mut Masks, step: usize, total: usize) -> Result<Network> {
         let Some(done) = due(&self.config, step, total) else { return Ok(network) };
-        let weighted_inputs =
-            crate::distil::objective::detached(&network).forward(self.sample.clone(), usize::MAX, true).weighted_inputs;
-        let statistics = weighted_blocks(&network)
-            .zip(weighted_inputs)
-            .map(|(i, weighted_inputs)| Ok((i, input_statistics(&network, i, weighted_inputs)?)));
-        let statistics = statistics.collect::<Result<Vec<(usize, InputStatistics)>>>()?;
-        let of_block = |block: usize| statistics.iter().find(|(i, _)| *i == block).map(|(_, s)| s.clone());
+        let inputs = detached(&network).forward(self.sample.clone(), usize::MAX, true).weighted_inputs;
+        let inputs: BTreeMap<usize, Features> = weighted_blocks(&network).zip(inputs).collect();
         let mut layers = Vec::with_capacity(self.pruned.len());
         let mut means = Vec::with_capacity(self.pruned.len());
-        for pruned_layer in &self.pruned {
-            let (Some((layout, weights)), Some(s)) =
-                (weights(&network, pruned_layer.block)?, of_block(pruned_layer.block))
-            else {
-                continue;
-            };
-            let &PrunedLayer { sparsity, inputs, read_by, .. } = pruned_layer;
-            means.push(s.means);
-            layers.push(PrunableLayer { layout, weights, deviations: s.deviations, sparsity, inputs, read_by });
+        for &PrunedLayer { block, sparsity, inputs: share, read_by } in &self.pruned {
+            let (layout, weights) = weights(&network.blocks[block])?;
+            let statistics = input_statistics(&network.blocks[block], inputs[&block].clone(), layout.inputs)?;
+            means.push(statistics.means);
+            let deviations = statistics.deviations;
+            layers.push(PrunableLayer { layout, weights, deviations, sparsity, inputs: share, read_by });
         }
         let kept = choose(&self.config, &layers, done);
         let mut network = network;
-        for (((pruned_layer, layer), kept), means) in self.pruned.iter().zip(&layers).zip(&kept).zip(&means) {
-            network = compensate(network, pruned_layer.block, layer, kept, means)?;
-            let mask: Vec<f32> = kept.iter().map(|k| if *k { 1.0 } else { 0.0 }).collect();
-            masks.retain(|(block, _)| *block != pruned_layer.block);
-            masks.push((
-                pruned_layer.block,
-                Tensor::from_data(TensorData::new(mask, [kept.len()]), &self.sample.device()),
-            ));
+        for (k, layer) in layers.iter().enumerate() {
+            let block = self.pruned[k].block;
+            compensate(&mut network.blocks[block], layer, &kept[k], &means[k])?;
+            masks.insert(block, mask(&kept[k], &self.sample.device()));
         }
         Ok(network)
     }
 }
 
 /// The zeros that `network` has; layers without any are left out.
+///
+/// # Errors
+/// [`Error::Device`] if weights cannot be read.
 pub(crate) fn of_zeros(network: &Network) -> Result<Masks> {
     let mut masks = Masks::new();
     for block in weighted_blocks(network) {
-        let Some((_, weights)) = weights(network, block)? else { continue };
+        let (_, weights) = weights(&network.blocks[block])?;
         if weights.contains(&0.0) {
-            let mask: Vec<f32> = weights.iter().map(|w| if *w == 0.0 { 0.0 } else { 1.0 }).collect();
-            let device = network.blocks.iter().find_map(device_of).unwrap_or_default();
-            masks.push((block, Tensor::from_data(TensorData::new(mask, [weights.len()]), &device)));
+            let kept: Vec<bool> = weights.iter().map(|w| *w != 0.0).collect();
+            masks.insert(block, mask(&kept, &device_of(&network.blocks[block])));
         }
     }
     Ok(masks)
@@ -130,36 +126,38 @@ pub(crate) fn of_zeros(network: &Network) -> Result<Masks> {
 
 /// Makes the weights that `masks` drops exactly zero again.
 pub(crate) fn apply(mut network: Network, masks: &Masks) -> Network {
-    for (index, mask) in masks {
-        if let Some(block) = network.blocks.get_mut(*index) {
-            match block {
-                Block::Conv(c) => c.weight = masked_weights(c.weight.clone(), mask),
-                Block::Linear(l) => l.weight = masked_weights(l.weight.clone(), mask),
-                _ => {}
-            }
+    for (&index, mask) in masks {
+        match &mut network.blocks[index] {
+            Block::Conv(c) => c.weight = masked_weights(c.weight.clone(), mask),
+            Block::Linear(l) => l.weight = masked_weights(l.weight.clone(), mask),
+            block => unreachable!("weights of {block:?}"),
         }
     }
     network
 }
 
-/// What a layer is fed, input by input.
-#[derive(Clone)]
+/// 1 where a weight is kept, 0 elsewhere.
+fn mask(kept: &[bool], device: &Device) -> Tensor<1> {
+    let mask: Vec<f32> = kept.iter().map(|k| if *k { 1.0 } else { 0.0 }).collect();
+    Tensor::from_data(TensorData::new(mask, [kept.len()]), device)
+}
+
+/// What a layer's inputs are like, one by one.
 struct InputStatistics {
     means: Vec<f32>,
     deviations: Vec<f32>,
 }
 
 fn has_weights(model: &Model, index: usize) -> bool {
-    model.layers().get(index).is_some_and(|l| matches!(l.op, LayerOp::Conv2d(_) | LayerOp::Linear(_)))
+    matches!(model.layers()[index].op, LayerOp::Conv2d(_) | LayerOp::Linear(_))
 }
 
 fn weighted_blocks(network: &Network) -> impl Iterator<Item = usize> + '_ {
-    let weighted = |(_, b): &(usize, &Block)| matches!(b, Block::Conv(_) | Block::Linear(_));
-    network.blocks.iter().enumerate().filter(weighted).map(|(i, _)| i)
+    network.blocks.iter().enumerate().filter(|(_, b)| b.has_weights()).map(|(i, _)| i)
 }
 
-/// The fully connected layer that alone reads the outputs of fully connected layer `index`, each through an activation of
-/// its own.
+/// The fully connected layer that alone reads the outputs of fully connected layer `index`, each
+/// through an activation of its own.
 fn reader(model: &Model, index: usize) -> Option<usize> {
     let layers = model.layers();
     matches!(layers.get(index)?.op, LayerOp::Linear(_)).then_some(())?;
@@ -174,32 +172,33 @@ fn reader(model: &Model, index: usize) -> Option<usize> {
     (matches!(layers.get(next)?.op, LayerOp::Linear(_)) && !joined).then_some(next)
 }
 
-fn device_of(block: &Block) -> Option<Device> {
+fn device_of(block: &Block) -> Device {
     match block {
-        Block::Conv(c) => Some(c.weight.val().inner().device()),
-        Block::Linear(l) => Some(l.weight.val().inner().device()),
-        _ => None,
+        Block::Conv(c) => c.weight.val().inner().device(),
+        Block::Linear(l) => l.weight.val().inner().device(),
+        block => unreachable!("weights of {block:?}"),
     }
 }
 
-fn weights(network: &Network, index: usize) -> Result<Option<(WeightLayout, Vec<f32>)>> {
-    Ok(match network.blocks.get(index) {
-        Some(Block::Conv(c)) => {
+fn weights(block: &Block) -> Result<(WeightLayout, Vec<f32>)> {
+    match block {
+        Block::Conv(c) => {
             let [outputs, inputs, height, width] = c.weight.dims();
             let layout = WeightLayout { outputs, inputs, taps: height * width, inputs_first: false };
-            Some((layout, host(c.weight.val())?))
+            Ok((layout, host(c.weight.val())?))
         }
-        Some(Block::Linear(l)) => {
+        Block::Linear(l) => {
             let [inputs, outputs] = l.weight.dims();
-            Some((WeightLayout { outputs, inputs, taps: 1, inputs_first: true }, host(l.weight.val())?))
+            Ok((WeightLayout { outputs, inputs, taps: 1, inputs_first: true }, host(l.weight.val())?))
         }
-        _ => None,
-    })
+        block => unreachable!("weights of {block:?}"),
+    }
 }
 
-fn input_statistics(network: &Network, index: usize, weighted_inputs: Features) -> Result<InputStatistics> {
-    let (count, each, values) = match (network.blocks.get(index), weighted_inputs) {
-        (Some(Block::Conv(_)), Features::Map(x)) => {
+/// The statistics of `inputs` by channel or element, of which a weight sees `seen`.
+fn input_statistics(block: &Block, inputs: Features, seen: usize) -> Result<InputStatistics> {
+    let (count, each, values) = match (block, inputs) {
+        (Block::Conv(_), Features::Map(x)) => {
             let [_, c, h, w] = x.dims();
             (c, h * w, host(x)?)
         }
@@ -209,47 +208,37 @@ fn input_statistics(network: &Network, index: usize, weighted_inputs: Features) 
         }
     };
     let mut sums = vec![(0.0_f64, 0.0_f64); count];
-    for image in values.chunks((count * each).max(1)) {
-        for (input, (sum, squares)) in image.chunks(each.max(1)).zip(&mut sums) {
+    for image in values.chunks(count * each) {
+        for (input, (sum, squares)) in image.chunks(each).zip(&mut sums) {
             for &v in input {
                 *sum += f64::from(v);
                 *squares += f64::from(v).powi(2);
             }
         }
     }
-    let n = (values.len() / count.max(1)).max(1) as f64;
+    let n = (values.len() / count) as f64;
+    let deviation = |&(s, q): &(f64, f64)| (q / n - (s / n).powi(2)).max(0.0).sqrt() as f32;
     // A convolution in groups reads other channels for every group: all count alike.
-    let grouped = matches!(network.blocks.get(index), Some(Block::Conv(c)) if c.groups > 1);
-    let deviation = |&(s, q): &(f64, f64)| if grouped { 1.0 } else { (q / n - (s / n).powi(2)).max(0.0).sqrt() as f32 };
-    Ok(InputStatistics {
-        means: sums.iter().map(|s| (s.0 / n) as f32).collect(),
-        deviations: sums.iter().map(deviation).collect(),
-    })
+    let grouped = seen != count;
+    let deviations = if grouped { vec![1.0; seen] } else { sums.iter().map(deviation).collect() };
+    Ok(InputStatistics { means: sums.iter().map(|s| (s.0 / n) as f32).collect(), deviations })
 }
 
 /// Puts the mean of what is dropped into the bias of a fully connected layer.
-fn compensate(
-    mut network: Network,
-    index: usize,
-    layer: &PrunableLayer,
-    kept: &[bool],
-    means: &[f32],
-) -> Result<Network> {
-    if let Some(Block::Linear(l)) = network.blocks.get_mut(index)
+fn compensate(block: &mut Block, layer: &PrunableLayer, kept: &[bool], means: &[f32]) -> Result<()> {
+    if let Block::Linear(l) = block
         && let Some(bias) = l.bias.take()
     {
         let mut values = host(bias.val())?;
-        let outputs = layer.layout.outputs.max(1);
-        for (p, (w, _)) in layer.weights.iter().zip(kept).enumerate().filter(|(_, (_, k))| !**k) {
-            if let (Some(b), Some(mean)) = (values.get_mut(p % outputs), means.get(p / outputs)) {
-                *b += w * mean;
-            }
+        let outputs = layer.layout.outputs;
+        for (p, w) in layer.weights.iter().enumerate().filter(|(p, _)| !kept[*p]) {
+            values[p % outputs] += w * means[p / outputs];
         }
         let (id, old, _) = bias.consume();
         let tensor = Tensor::<1>::from_data(TensorData::new(values, [outputs]), &old.inner().device());
         l.bias = Some(trainable(id, tensor));
     }
-    Ok(network)
+    Ok(())
 }
 
 fn masked_weights<const D: usize>(param: Param<Tensor<D>>, mask: &Tensor<1>) -> Param<Tensor<D>> {

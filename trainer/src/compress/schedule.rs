@@ -1,7 +1,8 @@
-//! Which weights a student drops, and when: gradual pruning by what weights contribute. Must never let a weight that was
-//! dropped come back, whatever the optimiser does to it.
+//! Which weights a student drops, and when: gradual pruning by what weights contribute. A weight
+//! that was dropped never comes back, whatever the optimiser does to it.
 //!
-//! The state is in the weights themselves: a dropped weight is exactly zero, so that a resumed run finds what was dropped.
+//! The state is in the weights themselves: a dropped weight is exactly zero, so that a resumed run
+//! finds what was dropped.
 
 use std::cmp::Ordering;
 
@@ -54,8 +55,8 @@ pub(crate) struct PrunableLayer {
     pub(crate) read_by: Option<usize>,
 }
 
-/// How much of what is asked for is dropped after `step` of `total` steps: 0 before the begin, 1 from the end on, and between
-/// them in stages; `None` where nothing changes.
+/// How much of what is asked for is dropped after `step` of `total` steps: 0 before the begin, 1
+/// from the end on, and between them in stages; `None` where nothing changes.
 pub(crate) fn due(config: &PruneConfig, step: usize, total: usize) -> Option<f64> {
     let at = |share: f64| (share * total as f64).round() as usize;
     let (begin, end) = (at(config.from), at(config.to).max(at(config.from) + 1).min(total.max(1)));
@@ -69,29 +70,34 @@ pub(crate) fn due(config: &PruneConfig, step: usize, total: usize) -> Option<f64
 /// Times that weights are dropped.
 const STAGES: f64 = 48.0;
 
-/// Which weights of each layer stay, at a share `done` of what is asked for.
+/// Which weights of each layer stay, at a share `done` of what is asked for: `[layer][weight]`.
 pub(crate) fn choose(config: &PruneConfig, layers: &[PrunableLayer], done: f64) -> Vec<Vec<bool>> {
+    for layer in layers {
+        let (inputs, weights) = (layer.layout.inputs, layer.layout.len());
+        assert_eq!(layer.weights.len(), weights, "weights of {:?}", layer.layout);
+        assert_eq!(layer.deviations.len(), inputs, "deviations of the inputs of {:?}", layer.layout);
+    }
     let mut kept: Vec<Vec<bool>> = layers.iter().map(|l| l.weights.iter().map(|w| *w != 0.0).collect()).collect();
     let mut dead_outputs: Vec<Vec<bool>> = layers.iter().map(|l| vec![false; l.layout.outputs]).collect();
     // From the last layer to the first: a unit that nothing reads needs no inputs.
     for (k, layer) in layers.iter().enumerate().rev() {
         let layout = layer.layout;
-        let Some(kept) = kept.get_mut(k) else { continue };
-        let dead = dead_outputs.get(k).cloned().unwrap_or_default();
-        let unread = dead.iter().enumerate().filter(|(_, d)| **d).map(|(o, _)| o);
+        let kept = &mut kept[k];
+        let unread = dead_outputs[k].iter().enumerate().filter(|(_, d)| **d).map(|(o, _)| o);
         drop_all(kept, &layout.of(unread, 0..layout.inputs));
         let dropped = weakest_inputs(layer, kept, (layer.inputs * done * layout.inputs as f64).round() as usize);
         drop_all(kept, &layout.of(0..layout.outputs, dropped.into_iter()));
-        let before = layers.iter().position(|l| l.read_by == Some(k)).and_then(|b| dead_outputs.get_mut(b));
-        for (i, dead) in before.into_iter().flatten().enumerate() {
-            *dead = layout.of(0..layout.outputs, i..i + 1).iter().all(|&p| !kept.get(p).copied().unwrap_or(false));
+        if let Some(before) = layers.iter().position(|l| l.read_by == Some(k)) {
+            assert_eq!(dead_outputs[before].len(), layout.inputs, "outputs of layer {before} and inputs of layer {k}");
+            for (i, dead) in dead_outputs[before].iter_mut().enumerate() {
+                *dead = layout.of(0..layout.outputs, i..i + 1).iter().all(|&p| !kept[p]);
+            }
         }
     }
     let scope = |k: usize| if config.per == crate::PruneScope::Global { 0 } else { k };
     for group in 0..layers.len() {
         let members: Vec<usize> = (0..layers.len()).filter(|&k| scope(k) == group).collect();
-        let requested: f64 =
-            members.iter().filter_map(|&k| layers.get(k)).map(|l| l.sparsity * l.layout.len() as f64).sum();
+        let requested: f64 = members.iter().map(|&k| layers[k].sparsity * layers[k].layout.len() as f64).sum();
         drop_weakest(config, layers, &mut kept, &members, (requested * done).round() as usize);
     }
     kept
@@ -102,15 +108,16 @@ fn weakest_inputs(layer: &PrunableLayer, kept: &[bool], count: usize) -> Vec<usi
     let layout = layer.layout;
     let power = |i: usize| -> f64 {
         let of_input = layout.of(0..layout.outputs, i..i + 1);
-        let squares = of_input.iter().filter(|&&p| kept.get(p) == Some(&true)).filter_map(|&p| layer.weights.get(p));
-        squares.map(|w| f64::from(*w).powi(2)).sum::<f64>() * f64::from(deviation(layer, i)).powi(2)
+        let squares = of_input.iter().filter(|&&p| kept[p]).map(|&p| f64::from(layer.weights[p]).powi(2));
+        squares.sum::<f64>() * f64::from(layer.deviations[i]).powi(2)
     };
     let mut ranked: Vec<(f64, usize)> = (0..layout.inputs).map(|i| (power(i), i)).collect();
     ranked.sort_by(ascending);
     ranked.into_iter().take(count).map(|(_, i)| i).collect()
 }
 
-/// Drops blocks of weights, the least first, until `zeros` of all weights of the layers `members` are zero.
+/// Drops blocks of weights, the least first, until `zeros` of all weights of the layers `members`
+/// are zero.
 fn drop_weakest(
     config: &PruneConfig,
     layers: &[PrunableLayer],
@@ -121,24 +128,22 @@ fn drop_weakest(
     let mut ranked: Vec<(f64, usize, Vec<usize>)> = Vec::new();
     let mut present = 0;
     for &k in members {
-        let (Some(layer), Some(kept)) = (layers.get(k), kept.get(k)) else { continue };
+        let (layer, kept) = (&layers[k], &kept[k]);
         present += kept.iter().filter(|k| !**k).count();
         let layout = layer.layout;
         // Blocks are made of outputs that are still there.
-        let live: Vec<usize> = (0..layout.outputs)
-            .filter(|&o| layout.of(o..o + 1, 0..layout.inputs).iter().any(|&p| kept.get(p) == Some(&true)))
-            .collect();
-        for block in live.chunks(config.block.max(1)) {
+        let live: Vec<usize> =
+            (0..layout.outputs).filter(|&o| layout.of(o..o + 1, 0..layout.inputs).iter().any(|&p| kept[p])).collect();
+        for block in live.chunks(config.block) {
             for i in 0..layout.inputs {
                 for t in 0..layout.taps {
                     let positions: Vec<usize> =
-                        block.iter().map(|&o| layout.index(o, i, t)).filter(|&p| kept.get(p) == Some(&true)).collect();
+                        block.iter().map(|&o| layout.index(o, i, t)).filter(|&p| kept[p]).collect();
                     if positions.is_empty() {
                         continue;
                     }
-                    let by = if config.score == PruneScore::Magnitude { 1.0 } else { deviation(layer, i) };
-                    let squares =
-                        positions.iter().filter_map(|&p| layer.weights.get(p)).map(|w| f64::from(w * by).powi(2));
+                    let by = if config.score == PruneScore::Magnitude { 1.0 } else { layer.deviations[i] };
+                    let squares = positions.iter().map(|&p| f64::from(layer.weights[p] * by).powi(2));
                     ranked.push((squares.sum::<f64>() / positions.len() as f64, k, positions));
                 }
             }
@@ -150,22 +155,12 @@ fn drop_weakest(
             break;
         }
         present += positions.len();
-        if let Some(kept) = kept.get_mut(k) {
-            drop_all(kept, &positions);
-        }
+        drop_all(&mut kept[k], &positions);
     }
-}
-
-fn deviation(layer: &PrunableLayer, input: usize) -> f32 {
-    layer.deviations.get(input).copied().unwrap_or(1.0)
 }
 
 fn drop_all(kept: &mut [bool], positions: &[usize]) {
-    for &p in positions {
-        if let Some(k) = kept.get_mut(p) {
-            *k = false;
-        }
-    }
+    positions.iter().for_each(|&p| kept[p] = false);
 }
 
 fn ascending(a: &(f64, usize), b: &(f64, usize)) -> Ordering {

@@ -1,17 +1,20 @@
-//! From the configuration as written to one that can be trusted. Must report everything wrong at once, each with the path
-//! of its field.
+//! From the configuration as written to one that can be trusted. Everything wrong is reported at
+//! once, each with the path of its field.
 
 use beaa_ir::text::valid_name;
 use serde::Serialize;
 
+use super::layers::layer_names;
+use super::problems::Problems;
 use super::{
-    Augmentation, CoefficientInit, LayerConfig, OptimiserConfig, Outputs, PruneConfig, Replacement, StudentActivation,
+    Augmentation, CoefficientInit, LayerConfig, OptimiserConfig, PruneConfig, Replacement, StudentActivation,
     TrainLiteral,
 };
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 
-/// A configuration whose numbers are in range and whose layers have unique names. Immutable. Whether the layers fit the
-/// images is only known with the data and is checked when training starts.
+/// A configuration whose numbers are in range and whose layers have unique names. Immutable.
+/// Whether the layers fit the images is only known with the data and is checked when training
+/// starts.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct TrainConfig {
@@ -24,22 +27,23 @@ impl TrainConfig {
     /// Reads and checks a JSON configuration.
     ///
     /// # Errors
-    /// [`Error::Syntax`] for what is not a configuration, [`Error::Config`] with everything wrong in one that is.
+    /// [`Error::Syntax`] for what is not a configuration, [`Error::Config`] with everything wrong
+    /// in one that is.
     pub fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str::<TrainLiteral>(text)?.try_into()
     }
 
-    /// Everything that was written, defaults filled in.
+    /// Gives everything that was written, defaults filled in.
     pub fn literal(&self) -> &TrainLiteral {
         &self.literal
     }
 
-    /// The unchecked form, to change something and check again.
+    /// Gives the unchecked form, to change something and check again.
     pub fn into_literal(self) -> TrainLiteral {
         self.literal
     }
 
-    /// The name of each layer of [`TrainLiteral::network`].
+    /// Gives the name of each layer of [`TrainLiteral::network`].
     pub fn layer_names(&self) -> &[String] {
         &self.names
     }
@@ -50,7 +54,7 @@ impl TryFrom<TrainLiteral> for TrainConfig {
 
     fn try_from(literal: TrainLiteral) -> Result<Self> {
         let mut p = Problems::default();
-        let names = names(&literal.network);
+        let names = layer_names(&literal.network);
         if !valid_name(&literal.name) {
             p.add("name", format!("\"{}\"; expected letters, digits, `.`, `_` or `-`", literal.name));
         }
@@ -72,96 +76,14 @@ impl TryFrom<TrainLiteral> for TrainConfig {
     }
 }
 
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), message: message.into() });
-    }
-
-    fn require(&mut self, holds: bool, field: impl Into<String>, message: impl Into<String>) {
-        if !holds {
-            self.add(field, message);
-        }
-    }
-
-    fn within(&mut self, value: f64, low: f64, high: f64, field: impl Into<String>) {
-        if !(low..=high).contains(&value) {
-            self.add(field, format!("{value}; expected a number from {low} to {high}"));
-        }
-    }
-}
-
-fn names(network: &[LayerConfig]) -> Vec<String> {
-    let mut counts = std::collections::HashMap::new();
-    let mut name = |explicit: Option<&String>, kind: &'static str| {
-        let n = counts.entry(kind).or_insert(0_usize);
-        *n += 1;
-        explicit.cloned().unwrap_or_else(|| format!("{kind}{n}"))
-    };
-    network
-        .iter()
-        .map(|layer| match layer {
-            LayerConfig::Conv2d(c) => name(c.name.as_ref(), "conv"),
-            LayerConfig::Linear(l) => name(l.name.as_ref(), "linear"),
-            LayerConfig::BatchNorm(b) => name(b.name.as_ref(), "norm"),
-            LayerConfig::AvgPool(a) => name(a.name.as_ref(), "pool"),
-            LayerConfig::Flatten => name(None, "flatten"),
-            LayerConfig::Activation => name(None, "activation"),
-            LayerConfig::Add(a) => name(a.name.as_ref(), "add"),
-        })
-        .collect()
-}
-
 fn check_network(network: &[LayerConfig], names: &[String], p: &mut Problems) {
     p.require(!network.is_empty(), "network", "no layers; expected at least one");
     for (i, layer) in network.iter().enumerate() {
-        let at = |rest: &str| format!("network[{i}].{rest}");
-        match layer {
-            LayerConfig::Conv2d(c) => {
-                p.require(c.out > 0, at("conv2d.out"), "0 channels; expected at least 1");
-                p.require(c.groups > 0, at("conv2d.groups"), "0; expected at least 1");
-                if c.groups > 0 {
-                    p.require(
-                        c.out % c.groups == 0,
-                        at("conv2d.groups"),
-                        format!("{}; expected a divisor of the {} channels", c.groups, c.out),
-                    );
-                }
-                for (what, pair) in [("kernel", c.kernel), ("stride", c.stride), ("dilation", c.dilation)] {
-                    p.require(!pair.get().contains(&0), at(&format!("conv2d.{what}")), "0; expected at least 1");
-                }
-                for (k, pad) in c.kernel.get().into_iter().zip(c.padding.get()) {
-                    p.require(
-                        pad < k.max(1),
-                        at("conv2d.padding"),
-                        format!("{pad}; expected less than the kernel, {k}: windows wholly in the padding see nothing"),
-                    );
-                }
-            }
-            LayerConfig::Linear(l) => {
-                p.require(l.out != Outputs::Number(0), at("linear.out"), "0 outputs; expected at least 1");
-            }
-            LayerConfig::BatchNorm(b) => {
-                p.within(f64::from(b.epsilon), 1e-9, 1.0, at("batch_norm.epsilon"));
-            }
-            LayerConfig::AvgPool(a) => {
-                let zero = a.kernel.get().contains(&0) || a.stride.is_some_and(|s| s.get().contains(&0));
-                p.require(!zero, at("avg_pool"), "a kernel or stride of 0; expected at least 1");
-            }
-            LayerConfig::Add(a) => {
-                let earlier = names.iter().take(i).any(|n| *n == a.with);
-                let known = names.iter().take(i).cloned().collect::<Vec<_>>().join(", ");
-                p.require(earlier, at("add.with"), format!("`{}`; expected an earlier layer: {known}", a.with));
-            }
-            LayerConfig::Flatten | LayerConfig::Activation => {}
-        }
-        if let Some(name) = names.get(i) {
-            let legal = name != "input" && valid_name(name);
-            p.require(legal, at("name"), format!("\"{name}\"; expected letters, digits, `.`, `_` or `-`, not `input`"));
-            p.require(!names.iter().take(i).any(|n| n == name), at("name"), format!("a second layer called `{name}`"));
-        }
+        layer.check(i, names, p);
+        let (name, field) = (&names[i], format!("network[{i}].name"));
+        let legal = valid_name(name) && name != "input";
+        p.require(legal, &field, format!("\"{name}\"; expected letters, digits, `.`, `_` or `-`, not `input`"));
+        p.require(!names[..i].contains(name), &field, format!("a second layer called `{name}`"));
     }
 }
 

@@ -1,30 +1,34 @@
-//! Configuration of what makes a student cheaper for the compiler: pruned weights, and weights on the integers' grid. Must
-//! never hold an operation: [`crate::compress::schedule`] and [`crate::compress::quantise`] do what is asked for here.
+//! Configuration of what makes a student cheaper for the compiler: pruned weights, and weights on
+//! the integers' grid. `compress` does what is configured here.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Gradual pruning (Zhu & Gupta, 2017) while the student learns: what is dropped grows from nothing at `from` to all that is
-/// asked for at `to`, as `1 - (1 - t)³`. A weight once dropped is exactly zero from then on, and the compiler leaves it out.
+/// Gradual pruning (Zhu & Gupta, 2017) while the student learns: what is dropped grows from nothing
+/// at `from` to all that is asked for at `to`, as `1 - (1 - t)³`. A weight once dropped is exactly
+/// zero from then on, and the compiler leaves it out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PruneConfig {
-    /// Share of the weights that are zero at the end, 0..1, those of dropped inputs counted; default 0.
+    /// Share of the weights that are zero at the end, 0..1, those of dropped inputs counted;
+    /// default 0.
     pub sparsity: f64,
     /// Begin, as a share of the student's steps; default 0.1.
     pub from: f64,
-    /// End, as a share of the student's steps; what follows trains the weights that are left. Default 0.7.
+    /// End, as a share of the student's steps; what follows trains the weights that are left.
+    /// Default 0.7.
     pub to: f64,
-    /// Whether each layer has that share of zeros, or all together, with one threshold; default `layer`.
+    /// Whether each layer has that share of zeros, or all together, with one threshold; default
+    /// `layer`.
     pub per: PruneScope,
-    /// Weights of so many neighbouring outputs are dropped together, so that the matrix kernel finds rows that read the
-    /// same inputs; default 1, each weight by itself.
+    /// Weights of so many neighbouring outputs are dropped together, so that the matrix kernel
+    /// finds rows that read the same inputs; default 1, each weight by itself.
     pub block: usize,
     /// By what weights are compared; default `contribution`.
     pub score: PruneScore,
-    /// Layers to prune, by name, and how each differs. When empty: every convolution and fully connected layer except the
-    /// first and the last.
+    /// Layers to prune, by name, and how each differs. When empty: every convolution and fully
+    /// connected layer except the first and the last.
     pub layers: BTreeMap<String, LayerPruning>,
 }
 
@@ -48,8 +52,9 @@ impl Default for PruneConfig {
 pub struct LayerPruning {
     /// Share of zero weights instead of the common one.
     pub sparsity: Option<f64>,
-    /// Share of the inputs that are dropped whole: elements of the feature map before, hidden units, or channels of a
-    /// convolution. Whatever made them is then not computed either. Default 0.
+    /// Share of the inputs that are dropped whole: elements of the feature map before, hidden
+    /// units, or channels of a convolution. Whatever made them is then not computed either. Default
+    /// 0.
     pub inputs: f64,
 }
 
@@ -69,13 +74,13 @@ pub enum PruneScope {
 pub enum PruneScore {
     /// `|w|`.
     Magnitude,
-    /// `|w|` times the standard deviation of what it multiplies, on training images (after Sun et al., 2023, who take the
-    /// norm; the mean goes into the bias here).
+    /// `|w|` times the standard deviation of what it multiplies, on training images (after Sun et
+    /// al., 2023, who take the norm; the mean goes into the bias here).
     Contribution,
 }
 
-/// Quantisation-aware training: linear layers compute with weights rounded to the compiler's integers, gradients pass
-/// straight through (Bengio et al., 2013; Jacob et al., 2018).
+/// Quantisation-aware training: linear layers compute with weights rounded to the compiler's
+/// integers, gradients pass straight through (Bengio et al., 2013; Jacob et al., 2018).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QuantiseConfig {

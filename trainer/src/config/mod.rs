@@ -2,12 +2,14 @@
 
 mod check;
 mod compression;
+mod layers;
 mod literal;
+mod phases;
+mod problems;
 
-pub use check::TrainConfig;
-pub use compression::{LayerPruning, PruneConfig, PruneScope, PruneScore, QuantiseConfig};
-pub use literal::{
-    AddConfig, Augmentation, AvgPoolConfig, BatchNormConfig, CoefficientInit, Conv2dConfig, DataConfig, DeviceKind,
-    LayerConfig, LinearConfig, OptimiserConfig, OptimiserKind, Outputs, Pair, Replacement, StudentActivation,
-    StudentConfig, TeacherConfig, Text, TrainLiteral,
-};
+// All public names of these modules are the crate's: a new layer or setting is added in one place.
+pub use check::*;
+pub use compression::*;
+pub use layers::*;
+pub use literal::*;
+pub use phases::*;

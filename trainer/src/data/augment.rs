@@ -1,5 +1,4 @@
-//! Random changes of training images: shift, rotation, scale, mirror, contrast, brightness. Must never touch an image when
-//! everything is off, and must draw the same numbers for the same seed.
+//! Random changes of training images: shift, rotation, scale, mirror, contrast, brightness.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -7,13 +6,13 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::Augmentation;
 
 impl Augmentation {
-    /// Whether nothing would change.
+    /// Says whether no image would change.
     pub fn is_off(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Changes one image `[C, H, W]` of pixels 0..255 in place.
+/// Changes one image `[channels, rows, columns]` of pixels 0..255 in place; off, it stays as it is.
 pub(crate) fn augment(
     image: &mut [f32],
     [channels, height, width]: [usize; 3],
@@ -46,10 +45,8 @@ pub(crate) fn augment(
                     (row as f32 - dy as f32, column_in as f32 - dx as f32)
                 };
                 for channel in 0..channels {
-                    let from = source.get(channel * plane..(channel + 1) * plane).unwrap_or(&[]);
-                    if let Some(target) = image.get_mut(channel * plane + row * width + column) {
-                        *target = sample(from, height, width, y, x);
-                    }
+                    let from = &source[channel * plane..][..plane];
+                    image[channel * plane + row * width + column] = sample(from, height, width, y, x);
                 }
             }
         }
@@ -66,7 +63,7 @@ fn sample(plane: &[f32], height: usize, width: usize, y: f32, x: f32) -> f32 {
     let x = x.clamp(0.0, width as f32 - 1.0);
     let (row, column) = (y.floor(), x.floor());
     let (fy, fx) = (y - row, x - column);
-    let at = |r: usize, c: usize| plane.get(r.min(height - 1) * width + c.min(width - 1)).copied().unwrap_or(0.0);
+    let at = |r: usize, c: usize| plane[r.min(height - 1) * width + c.min(width - 1)];
     let (r, c) = (row as usize, column as usize);
     let top = at(r, c) * (1.0 - fx) + at(r, c + 1) * fx;
     let bottom = at(r + 1, c) * (1.0 - fx) + at(r + 1, c + 1) * fx;

@@ -1,5 +1,5 @@
-//! The batches of an epoch, prepared on a thread of their own while the network learns from the one before. Must never let
-//! that thread decide a number: each batch has its own random stream.
+//! The batches of an epoch, prepared on a thread of their own while the network learns from the one
+//! before. Each batch has its own random stream, so that the thread decides no number.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -7,15 +7,16 @@ use std::thread;
 
 use burn::tensor::Device;
 
+use super::batch::{Changes, ImageBatch, batch};
+use super::splits::Splits;
 use crate::config::Augmentation;
-use crate::data::{self, ImageBatch, Splits};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 
 /// Batches ready before they are asked for.
 const AHEAD: usize = 2;
 
-/// What the batches of one epoch are made of.
+/// The training images of one epoch, in order.
 pub(crate) struct EpochBatches {
     pub(crate) splits: Arc<Splits>,
     pub(crate) augmentation: Augmentation,
@@ -29,20 +30,25 @@ pub(crate) struct EpochBatches {
     pub(crate) size: usize,
 }
 
-/// Batches in order.
+/// Batches in order, prepared ahead.
 pub(crate) struct Prefetcher(Receiver<ImageBatch>);
 
 impl EpochBatches {
     fn batch(&self, step: usize) -> ImageBatch {
         let last = ((step + 1) * self.size).min(self.order.len());
-        let chosen = self.order.get(step * self.size..last).unwrap_or(&[]);
-        let mut rng = stream(self.seed, self.purpose, self.epoch, step);
-        let augmentation =
-            (!self.augmentation.is_off()).then_some((&self.augmentation, self.splits.pixel_bits, &mut rng));
-        data::batch(&self.splits.train, chosen, &self.splits.input, augmentation, &self.device)
+        let chosen = &self.order[step * self.size..last];
+        let changes = (!self.augmentation.is_off()).then(|| Changes {
+            settings: &self.augmentation,
+            pixel_bits: self.splits.pixel_bits,
+            rng: stream(self.seed, self.purpose, self.epoch, step),
+        });
+        batch(&self.splits.train, chosen, &self.splits.input, changes, &self.device)
     }
 
     /// Starts to prepare the batches of `steps`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the system allows no more threads.
     pub(crate) fn start(self, steps: std::ops::Range<usize>) -> Result<Prefetcher> {
         let (send, receive) = sync_channel(AHEAD);
         let work = move || {
@@ -61,6 +67,9 @@ impl EpochBatches {
 
 impl Prefetcher {
     /// The next batch.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the thread that prepares batches has died.
     pub(crate) fn next(&self) -> Result<ImageBatch> {
         self.0.recv().map_err(|e| failed(e.to_string()))
     }

@@ -1,5 +1,5 @@
-//! What the activations of a network see: moments for the fit, ranges for the compiler, histograms for the report. Must
-//! never look at anything but training images.
+//! What the activations of a network see on training images: moments for the fit, ranges for the
+//! compiler, histograms for the report.
 
 use beaa_datasets::Images;
 use beaa_ir::{Activation, LayerOp, Model, Range, Shape};
@@ -21,21 +21,25 @@ pub struct PolynomialSample {
     pub layer: String,
     /// Index of the element in its feature map.
     pub element: usize,
-    /// Of `x²`.
+    /// Coefficient of `x²`.
     pub a: f32,
-    /// Of `x`.
+    /// Coefficient of `x`.
     pub b: f32,
-    /// Constant.
+    /// The constant.
     pub c: f32,
     /// Smallest input that the teacher's ReLU saw there.
     pub min: f32,
-    /// Largest.
+    /// Largest input that it saw there.
     pub max: f32,
-    /// Counts in 32 equal bins from `min` to `max`.
+    /// How many inputs fall into each of 32 equal bins from `min` to `max`.
     pub histogram: Vec<u32>,
 }
 
-/// Calls `each(activation index, values [N * elements])` for every batch of `images`.
+/// Calls `each(k, inputs)` for every batch of `images` and every activation `k`; inputs are
+/// `[image][element]`, row-major.
+///
+/// # Errors
+/// [`Error::Device`](crate::Error::Device) if they cannot be read.
 pub(crate) fn visit_inputs(
     network: &Network,
     model: &Model,
@@ -52,20 +56,25 @@ pub(crate) fn visit_inputs(
     Ok(())
 }
 
-/// Name and shape of each activation layer.
+/// The name and shape of each activation layer.
 pub(crate) fn activations(model: &Model) -> Vec<(&str, Shape)> {
     let layers = model.layers().iter().zip(model.shapes());
     layers.filter(|(l, _)| matches!(l.op, LayerOp::Activation { .. })).map(|(l, &s)| (l.name.as_str(), s)).collect()
 }
 
-/// The moments of each activation's inputs: over the layer, and for each of its `groups` equal parts.
+/// The moments of each activation's inputs: over the layer, and for each of its `groups` equal
+/// parts.
 pub(crate) struct LayerMoments {
     pub(crate) statistics: LayerStatistics,
     pub(crate) layer: Moments,
     pub(crate) groups: Vec<Moments>,
 }
 
-/// Gathers moments; `groups[k]` is the number of parts of activation `k`, a divisor of its elements.
+/// Gathers the moments of each activation; `groups[k]` is the number of parts of activation `k`, a
+/// divisor of its elements.
+///
+/// # Errors
+/// As [`visit_inputs`].
 pub(crate) fn moments(
     network: &Network,
     model: &Model,
@@ -75,9 +84,14 @@ pub(crate) fn moments(
 ) -> Result<Vec<LayerMoments>> {
     let mut found: Vec<LayerMoments> = Vec::new();
     let elements: Vec<usize> = activations(model).iter().map(|(_, s)| s.len()).collect();
+    assert_eq!(groups.len(), elements.len(), "group counts and activations");
+    assert!(
+        elements.iter().zip(groups).all(|(n, g)| n.is_multiple_of(*g)),
+        "{groups:?} groups of {elements:?} elements"
+    );
     visit_inputs(network, model, images, device, |k, values| {
-        let (Some(&count), Some(&parts)) = (elements.get(k), groups.get(k)) else { return };
-        let part = (count / parts.max(1)).max(1);
+        let (count, parts) = (elements[k], groups[k]);
+        let part = count / parts;
         if found.len() == k {
             // The first batch suggests where the data lie.
             let of_part = |g: usize| {
@@ -90,7 +104,7 @@ pub(crate) fn moments(
                 groups: (0..parts).map(of_part).collect(),
             });
         }
-        let Some(moments) = found.get_mut(k) else { return };
+        let moments = &mut found[k];
         widen(&mut moments.statistics.range, values);
         for row in values.chunks(count) {
             for (x, group) in row.chunks(part).zip(&mut moments.groups) {
@@ -105,31 +119,41 @@ pub(crate) fn moments(
     Ok(found)
 }
 
-/// `model` with the range of each activation's input over `images`.
+/// Writes into `model` the range of each activation's inputs over `images`.
+///
+/// # Errors
+/// As [`visit_inputs`].
 pub(crate) fn with_ranges(model: Model, network: &Network, images: &Images, device: &Device) -> Result<Model> {
     let mut ranges = vec![Range { min: f32::INFINITY, max: f32::NEG_INFINITY }; activations(&model).len()];
     visit_inputs(network, &model, images, device, |k, values| {
-        if let Some(range) = ranges.get_mut(k) {
-            widen(range, values);
-        }
+        widen(&mut ranges[k], values);
     })?;
     set_ranges(model, &ranges)
 }
 
-/// `model` with these ranges, one per activation.
+/// Writes these ranges into `model`, one per activation.
+///
+/// # Errors
+/// [`Error::Model`](crate::Error::Model) for a range that is not finite.
 pub(crate) fn set_ranges(model: Model, ranges: &[Range]) -> Result<Model> {
+    assert_eq!(ranges.len(), activations(&model).len(), "ranges and activations");
     let mut literal = model.into_literal();
-    let mut ranges = ranges.iter();
-    for layer in &mut literal.layers {
-        if let LayerOp::Activation { range, .. } = &mut layer.op {
-            *range = ranges.next().filter(|r| r.min <= r.max).copied();
-        }
+    let activations = literal.layers.iter_mut().filter_map(|l| match &mut l.op {
+        LayerOp::Activation { range, .. } => Some(range),
+        _ => None,
+    });
+    for (range, found) in activations.zip(ranges) {
+        // Without a single image there is none.
+        *range = (found.min <= found.max).then_some(*found);
     }
     Ok(literal.try_into()?)
 }
 
-/// For `per_layer` elements of each polynomial layer, spread evenly: the student's polynomial and a histogram of the
-/// teacher's inputs there.
+/// Samples `per_layer` elements of each polynomial layer, spread evenly: the student's polynomial
+/// and a histogram of the teacher's inputs there.
+///
+/// # Errors
+/// As [`visit_inputs`].
 pub(crate) fn sample_polynomials(
     student: &Model,
     teacher: &Model,
@@ -149,12 +173,9 @@ pub(crate) fn sample_polynomials(
         .collect();
     let mut seen: Vec<Vec<Vec<f32>>> = chosen.iter().map(|c| vec![Vec::new(); c.len()]).collect();
     visit_inputs(network, teacher, images, device, |k, values| {
-        let (Some((_, shape)), Some(elements), Some(seen)) = (layers.get(k), chosen.get(k), seen.get_mut(k)) else {
-            return;
-        };
-        for row in values.chunks(shape.len()) {
-            for (&element, list) in elements.iter().zip(seen.iter_mut()) {
-                list.extend(row.get(element));
+        for row in values.chunks(layers[k].1.len()) {
+            for (&element, list) in chosen[k].iter().zip(&mut seen[k]) {
+                list.push(row[element]);
             }
         }
     })?;
@@ -196,9 +217,7 @@ fn histogram(values: &[f32]) -> (f32, f32, Vec<u32>) {
     let width = (range.max - range.min).max(f32::MIN_POSITIVE);
     for v in values {
         let bin = ((v - range.min) / width * BINS as f32) as usize;
-        if let Some(count) = bins.get_mut(bin.min(BINS - 1)) {
-            *count += 1;
-        }
+        bins[bin.min(BINS - 1)] += 1;
     }
     (range.min, range.max, bins)
 }

@@ -1,5 +1,5 @@
-//! Whether a network that was trained before belongs to a run: to its images, and a teacher to its layers. Weights are not
-//! looked at.
+//! Whether a network that was trained before belongs to a run: to its images, and a teacher to its
+//! layers. Weights are not looked at.
 
 use std::path::Path;
 
@@ -8,7 +8,11 @@ use beaa_ir::{Activation, InputSpec, LayerOp, Model, load_model};
 use crate::data::Splits;
 use crate::error::{Error, Result};
 
-/// `teacher` must have the layers, shapes, input and classes of `expected`, the untrained network of the configuration.
+/// Checks that `teacher` has the layers, shapes, input and classes of `expected`, the untrained
+/// network of the configuration.
+///
+/// # Errors
+/// [`Error::Data`] for the first difference.
 pub(crate) fn check_teacher(teacher: &Model, expected: &Model) -> Result<()> {
     let wrong = |found: String, expected: String| {
         Err(Error::Data {

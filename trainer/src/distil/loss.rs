@@ -1,5 +1,5 @@
-//! What training minimises: cross-entropy, distillation, feature matching and the range penalty. Must never average over
-//! anything but the batch where a formula of the literature sums.
+//! What training minimises: cross-entropy, distillation, feature matching and the range penalty.
+//! Where a formula of the literature sums over classes, only the batch is averaged over.
 
 use beaa_ir::Range;
 use beaa_ir::stats::argmax;
@@ -8,13 +8,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::ops::{self, Interval};
 
-/// Target distributions `[N, classes]`: one for the label, `smoothing` of it spread over all classes.
+/// Target distributions `[N, classes]`: one for the label, `smoothing` of it spread over all
+/// classes.
 pub(crate) fn targets(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
-    let mut data = vec![smoothing / classes.max(1) as f32; labels.len() * classes];
-    for (row, &label) in data.chunks_mut(classes.max(1)).zip(labels) {
-        if let Some(v) = row.get_mut(usize::from(label)) {
-            *v += 1.0 - smoothing;
-        }
+    let mut data = vec![smoothing / classes as f32; labels.len() * classes];
+    for (row, &label) in data.chunks_mut(classes).zip(labels) {
+        row[usize::from(label)] += 1.0 - smoothing;
     }
     Tensor::from_data(TensorData::new(data, [labels.len(), classes]), device)
 }
@@ -25,7 +24,8 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> 
     (log_softmax(logits, 1) * targets).sum().div_scalar(-n)
 }
 
-/// `T² KL(softmax(teacher / T) || softmax(student / T))`, mean over the batch (Hinton et al., 2015).
+/// `T² KL(softmax(teacher / T) || softmax(student / T))`, mean over the batch (Hinton et al.,
+/// 2015).
 pub(crate) fn distillation(student: Tensor<2>, teacher: Tensor<2>, temperature: f32) -> Tensor<1> {
     let n = student.dims()[0] as f32;
     let theirs = log_softmax(teacher.div_scalar(temperature), 1);
@@ -50,7 +50,8 @@ pub(crate) fn correct(logits: &[f32], labels: &[u8]) -> usize {
     if labels.is_empty() {
         return 0;
     }
-    let classes = (logits.len() / labels.len()).max(1);
+    assert!(logits.len().is_multiple_of(labels.len()), "{} logits for {} labels", logits.len(), labels.len());
+    let classes = logits.len() / labels.len();
     logits
         .chunks(classes)
         .zip(labels)

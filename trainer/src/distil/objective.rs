@@ -1,4 +1,4 @@
-//! The loss of one batch, for the teacher and for the student. Must never let a gradient reach the teacher.
+//! The loss of one batch, for the teacher and for the student. No gradient reaches the teacher.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -21,22 +21,26 @@ pub(crate) enum Objective {
     Student(Box<Distillation>),
 }
 
-/// What a student needs.
+/// What a student learns from, beside the labels.
 pub(crate) struct Distillation {
     pub(crate) teacher: Network,
     pub(crate) config: StudentConfig,
-    /// One per activation.
+    /// What each activation saw while its polynomial was fitted.
     pub(crate) statistics: Vec<LayerStatistics>,
 }
 
-/// A batch evaluated.
+/// The loss of a batch, with its graph, and how many images were classified right.
 pub(crate) struct BatchLoss {
     pub(crate) loss: Tensor<1>,
     pub(crate) correct: usize,
 }
 
 impl Objective {
-    /// The loss of `batch`, with the graph for its gradients; `device` is the network's.
+    /// Computes the loss of `batch`; activations from the `replaced`-th on act as ReLU, and
+    /// `device` is the network's.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device) if logits cannot be read.
     pub(crate) fn loss(
         &self,
         network: &Network,
@@ -82,7 +86,7 @@ impl Objective {
         }
     }
 
-    /// How many activations are no longer ReLU in `epoch` (from 0) of `epochs`.
+    /// Says how many activations are no longer ReLU in `epoch` (from 0) of `epochs`.
     pub(crate) fn replaced(&self, epoch: usize, epochs: usize) -> usize {
         match self {
             Self::Student(d) if d.config.replacement == Replacement::Progressive => {
@@ -96,12 +100,12 @@ impl Objective {
     }
 }
 
-/// Gradients of `loss` for `network`.
+/// Computes the gradients of `loss` for the parameters of `network`.
 pub(crate) fn gradients(loss: &Tensor<1>, network: &Network) -> burn::optim::GradientsParams {
     burn::optim::GradientsParams::from_grads(loss.backward(), network)
 }
 
-/// A snapshot of `network` that learns nothing.
+/// Gives `network` as it is now, without gradients and in evaluation mode.
 pub(crate) fn detached(network: &Network) -> Network {
     network.valid()
 }

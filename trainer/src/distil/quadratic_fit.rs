@@ -1,20 +1,23 @@
-//! Least-squares quadratics for ReLU over an empirical distribution, from its moments. Must never give a polynomial that is
-//! badly conditioned: elements that say too little are completed from their layer.
+//! Least-squares quadratics for ReLU over an empirical distribution, from its moments. Elements
+//! that say too little to determine one are completed from their layer.
 //!
-//! For a distribution `D`, the fit minimises `E_D (a x² + b x + c - max(x, 0))²`. `ReLU` is convex, so `a >= 0` (the
-//! orthogonal polynomial of degree 2 is positive outside, negative inside an interval, and has no constant or linear part).
+//! For a distribution `D`, the fit minimises `E_D (a x² + b x + c - max(x, 0))²`. `ReLU` is convex,
+//! so `a >= 0` (the orthogonal polynomial of degree 2 is positive outside, negative inside an
+//! interval, and has no constant or linear part).
 
 use beaa_ir::Range;
 use serde::{Deserialize, Serialize};
 
-/// Share of the whole layer's distribution in the distribution that an element is fitted to. It acts as the ridge: an
-/// element that never changes, or never changes sign, still gets a polynomial with a proper curvature.
+/// Share of the whole layer's distribution in the distribution that an element is fitted to. It
+/// acts as the ridge: an element that never changes, or never changes sign, still gets a polynomial
+/// with a proper curvature.
 const LAYER_SHARE: f64 = 0.02;
 
 /// The least curvature, in units of one over the layer's root mean square.
 pub(crate) const CURVATURE_FLOOR: f32 = 2e-3;
 
-/// The sums that determine a fit, about an origin and in a unit near the data so that nothing cancels.
+/// The sums that determine a fit, about an origin and in a unit near the data so that nothing
+/// cancels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Moments {
     origin: f64,
@@ -25,7 +28,7 @@ pub(crate) struct Moments {
     crossed: [f64; 3],
 }
 
-/// What is known of one activation layer's inputs, in all.
+/// What is known of all inputs of one activation layer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LayerStatistics {
     /// Smallest and largest.
@@ -43,7 +46,7 @@ pub(crate) struct Quadratic {
 }
 
 impl Moments {
-    /// No data yet; `sample` suggests origin and unit.
+    /// Starts without data, with origin and unit near those of `sample`.
     pub(crate) fn near(sample: impl Iterator<Item = f32> + Clone) -> Self {
         let n = sample.clone().count().max(1) as f64;
         let origin = sample.clone().map(f64::from).sum::<f64>() / n;
@@ -76,7 +79,7 @@ impl Moments {
         self.crossed.iter_mut().zip(other.crossed).for_each(|(s, o)| *s += o);
     }
 
-    /// The same data about another origin, in another unit.
+    /// Gives the sums of the same data about another origin, in another unit.
     fn rebased(&self, origin: f64, unit: f64) -> Self {
         // z' = p z + q
         let (p, q) = (self.unit / unit, (self.origin - origin) / unit);
@@ -111,17 +114,18 @@ impl Moments {
         }
     }
 
-    /// Root mean square of the data.
+    /// The root mean square of the data.
     pub(crate) fn rms(&self) -> f64 {
         let m = self.rebased(0.0, 1.0);
         if m.powers[0] > 0.0 { (m.powers[2] / m.powers[0]).max(0.0).sqrt() } else { 0.0 }
     }
 
-    /// The least-squares quadratic over `self` completed from `layer`, with `|b/2a|` at most `bound` (0: no bound) and
-    /// `a` at least `floor`.
+    /// The least-squares quadratic over `self` completed from `layer`, with `|b/2a|` at most
+    /// `bound` (0: no bound) and `a` at least `floor`.
     pub(crate) fn fit(&self, layer: &Self, bound: f64, floor: f64) -> Quadratic {
         let mixed = self.mixed(layer, LAYER_SHARE);
-        // About the data's own mean and in its own spread, where the normal equations are best conditioned.
+        // About the data's own mean and in its own spread, where the normal equations are best
+        // conditioned.
         let n = mixed.powers[0];
         if n <= 0.0 {
             return Quadratic { a: floor, b: 0.0, c: 0.0 };
@@ -148,7 +152,8 @@ impl Moments {
     }
 }
 
-/// Solves the normal equations for `[a, b, c]` in `z`, by elimination with a ridge far below the data.
+/// Solves the normal equations for `[a, b, c]` in `z`, by elimination with a ridge far below the
+/// data.
 fn solve(m: &Moments) -> [f64; 3] {
     let [s0, s1, s2, s3, s4] = m.powers;
     let [r0, r1, r2] = m.crossed;
@@ -188,7 +193,8 @@ mod tests {
         m
     }
 
-    /// A fixed, well-spread sample of a normal distribution: quantiles at midpoints, by bisection of an erf series.
+    /// A fixed, well-spread sample of a normal distribution: quantiles at midpoints, by bisection
+    /// of an erf series.
     fn normal(mean: f32, deviation: f32) -> Vec<f32> {
         let cdf = |x: f64| {
             let (mut term, mut sum) = (x, x);

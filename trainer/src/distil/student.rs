@@ -1,4 +1,5 @@
-//! From the trained teacher to the untrained student: every ReLU becomes a quadratic. Must never change a weight.
+//! From the trained teacher to the untrained student: every ReLU becomes a quadratic; the weights
+//! stay.
 
 use beaa_datasets::Images;
 use beaa_ir::{Activation, LayerOp, Model, Polynomial, Shape, Tensor};
@@ -16,7 +17,11 @@ pub(crate) struct UntrainedStudent {
     pub(crate) statistics: Vec<LayerStatistics>,
 }
 
-/// Replaces the activations of `teacher`, fitting over its pre-activations on `images` as configured.
+/// Replaces the activations of `teacher`, fitting over its pre-activations on `images` as
+/// configured.
+///
+/// # Errors
+/// As [`moments`].
 pub(crate) fn replace_activations(
     teacher: &Model,
     name: String,
@@ -32,10 +37,12 @@ pub(crate) fn replace_activations(
     let mut literal = teacher.clone().into_literal();
     literal.name = name;
     literal.accuracy = None;
-    let mut found = moments.iter().zip(&coefficient_shapes);
-    for layer in &mut literal.layers {
-        let LayerOp::Activation { function, .. } = &mut layer.op else { continue };
-        let Some((m, shape)) = found.next() else { continue };
+    assert_eq!(moments.len(), shapes.len(), "moments and activations; is there an image?");
+    let functions = literal.layers.iter_mut().filter_map(|l| match &mut l.op {
+        LayerOp::Activation { function, .. } => Some(function),
+        _ => None,
+    });
+    for ((function, m), shape) in functions.zip(&moments).zip(&coefficient_shapes) {
         *function = match config.activation {
             StudentActivation::Relu => Activation::Relu,
             StudentActivation::Square => Activation::Square,
@@ -52,7 +59,10 @@ pub(crate) fn replace_activations(
     Ok(UntrainedStudent { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
 }
 
-/// Goes on from a trained student; what its own activations see takes the place of what the teacher's did.
+/// Goes on from a trained student; what its own activations see stands for what the teacher's did.
+///
+/// # Errors
+/// As [`moments`].
 pub(crate) fn continue_student(
     student: Model,
     name: String,

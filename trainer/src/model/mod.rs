@@ -1,5 +1,6 @@
 //! Networks as Burn modules: layers, the quadratic activation, first weights.
 
+pub(crate) mod blocks;
 pub(crate) mod network;
 pub(crate) mod polynomial;
 pub(crate) mod weight_init;

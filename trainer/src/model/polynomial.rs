@@ -1,5 +1,5 @@
-//! The trainable activation `a x² + b x + c`, with coefficients per layer, channel or element. Must never know how many
-//! images a batch has: coefficients broadcast over it, and their gradients sum over it.
+//! The trainable activation `a x² + b x + c`, with coefficients per layer, channel or element.
+//! Coefficients broadcast over the images of a batch, and their gradients sum over them.
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,19 +8,21 @@ use crate::ops::polynomial;
 
 /// Quadratic activation with trainable coefficients.
 ///
-/// There are 1 (layer), `C` (channel) or `C H W` (element; `F` after flatten) coefficients of each kind, in index order.
+/// There are 1 (layer), `C` (channel) or `C H W` (element; `F` after flatten) coefficients of each
+/// kind, in index order.
 #[derive(Module, Debug)]
 pub(crate) struct TrainablePolynomial {
-    /// Of `x²`.
+    /// Coefficients of `x²`.
     pub(crate) a: Param<Tensor<1>>,
-    /// Of `x`.
+    /// Coefficients of `x`.
     pub(crate) b: Param<Tensor<1>>,
-    /// Constant.
+    /// Constants.
     pub(crate) c: Param<Tensor<1>>,
 }
 
 impl TrainablePolynomial {
-    /// Coefficients as given, three lists of one length; `ids` identify them to the optimiser.
+    /// Takes coefficients `[a, b, c]`, three lists of one length; `ids` identify them to the
+    /// optimiser.
     pub(crate) fn new(coefficients: [&[f32]; 3], ids: [ParamId; 3], device: &Device, trainable: bool) -> Self {
         let [a, b, c] = coefficients;
         let [ia, ib, ic] = ids;
@@ -31,7 +33,8 @@ impl TrainablePolynomial {
         Self { a: param(ia, a), b: param(ib, b), c: param(ic, c) }
     }
 
-    /// Of a batch of feature maps, `[N, C, H, W]`. The number of coefficients must be 1, `C` or `C H W`.
+    /// Applies the polynomials to a batch of feature maps, `[N, C, H, W]`. The number of
+    /// coefficients must be 1, `C` or `C H W`.
     pub(crate) fn forward_map(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, c, h, w] = x.dims();
         let count = self.a.dims()[0];
@@ -47,7 +50,8 @@ impl TrainablePolynomial {
         }
     }
 
-    /// Of a batch of vectors, `[N, F]`. The number of coefficients must be 1 or `F`.
+    /// Applies the polynomials to a batch of vectors, `[N, F]`. The number of coefficients must be
+    /// 1 or `F`.
     pub(crate) fn forward_flat(&self, x: Tensor<2>) -> Tensor<2> {
         let count = self.a.dims()[0];
         if let Some(y) = polynomial(&x, [&self.a, &self.b, &self.c].map(Param::val)) {
@@ -57,7 +61,8 @@ impl TrainablePolynomial {
         x.clone() * (x * as_row(&self.a) + as_row(&self.b)) + as_row(&self.c)
     }
 
-    /// Raises `|a|` where needed, sign kept, so that the vertex `-b / 2a` is within `bound` of zero and `|a| >= floor`.
+    /// Raises `|a|` where needed, sign kept, so that the vertex `-b / 2a` is within `bound` of zero
+    /// and `|a| >= floor`.
     pub(crate) fn bounded(self, bound: f32, floor: f32) -> Self {
         let (ia, a, _) = self.a.consume();
         let tracked = a.is_require_grad();
@@ -99,9 +104,10 @@ mod tests {
         ((p.forward_map(x.clone()) * w).sum(), x, p)
     }
 
-    /// The loss is at most quadratic in each variable, so central differences are exact for any step but for rounding: with
-    /// a step of 1/2 that is a few units in the last place of a sum below 100 (8e-6), so 1e-3 is ample and no gradient
-    /// here is so small that it could hide (a wrong sign or factor shows at 1e-1).
+    /// The loss is at most quadratic in each variable, so central differences are exact for any
+    /// step but for rounding: with a step of 1/2 that is a few units in the last place of a sum
+    /// below 100 (8e-6), so 1e-3 is ample and no gradient here is so small that it could hide (a
+    /// wrong sign or factor shows at 1e-1).
     #[test]
     fn gradients_equal_finite_differences() {
         let shape = [3, 2, 2, 3];

@@ -1,5 +1,5 @@
-//! The backward passes of the operations, registered with Burn's autodiff. Must never compute a gradient that nobody asked
-//! for: that of the images, above all.
+//! The backward passes of the operations, registered with Burn's autodiff. A gradient that nobody
+//! needs, as that of the images, is not computed where it costs something.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::range_penalty::{self, Interval};
 use super::shape::ConvShape;
 use super::{norm, quadratic, relu};
 
-impl<B: CpuBackend + CpuOperations, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
+impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -148,7 +148,7 @@ impl<B: CpuBackend> Backward<B, 4> for QuadraticBackward {
         let (x, a, b) = ops.state;
         let elements = dims.iter().skip(1).product();
         let (a, b, mut dx) = (read::<B>(a), read::<B>(b), read::<B>(dy));
-        let coefficients = B::with_values(&x, |x| quadratic::backward(x, &mut dx, elements, [&a, &b, &[]]));
+        let coefficients = B::with_values(&x, |x| quadratic::backward(x, &mut dx, elements, [&a, &b]));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }
@@ -229,7 +229,7 @@ impl<B: CpuBackend> Backward<B, 1> for RangePenaltyBackward {
         let (x, interval) = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |dy| {
             let (device, dims) = (x.device(), x.shape().to_vec());
-            let dy = read::<B>(dy).first().copied().unwrap_or(0.0);
+            let dy = read::<B>(dy)[0];
             write::<B>(B::with_values(&x, |x| range_penalty::backward(x, &interval, dy)), dims, &device)
         });
     }

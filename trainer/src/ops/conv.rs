@@ -1,24 +1,23 @@
-//! Convolution and its gradients on the CPU, on plain slices. Must never let the number of threads decide an order of
-//! summation: images go in chunks of fixed size, and the sums of chunks are added in order.
+//! Convolution and its gradients on the CPU, on plain slices. Images are summed in chunks of fixed
+//! size, and the sums of chunks in order, so that the number of threads changes no bit.
 //!
-//! With channels last, the elements of a window's row are adjacent, so a convolution is a sum of products of rows of the
-//! image itself with panels of weights: the matrix of windows (im2col) is never written. The gradient of the input is the
-//! same sum over the output's gradient, for a stride `s` once per phase of the input modulo `s`.
+//! With channels last, the elements of a window's row are adjacent, so a convolution is a sum of
+//! products of rows of the image itself with panels of weights: the matrix of windows (im2col) is
+//! never written. The gradient of the input is the same sum over the output's gradient, for a
+//! stride `s` once per phase of the input modulo `s`.
 
 use rayon::prelude::*;
 
-use super::kernel::{Offsets, ROWS, Tile, WIDTH, dot, outer};
+use super::kernel::{Dot, Offsets, Outer, ROWS, Tile, WIDTH};
 use super::layout::{PaddedNhwc, panels, phases, tiles};
 use super::norm::{self, Extent};
 use super::parallel::chunks;
-use super::shape::ConvShape;
-
-/// Images that are summed together.
-pub(super) const CHUNK: usize = 8;
+use super::shape::{CHUNK, ConvShape};
 
 const ZERO: Tile = [[0.0; WIDTH]; ROWS];
 
-/// The input of a convolution as its backward pass wants it: image by image in its [`PaddedNhwc`].
+/// The input of a convolution as its backward pass wants it: image by image in the layout
+/// [`PaddedNhwc`], and some zeros behind the last.
 #[derive(Debug)]
 pub(super) struct PaddedImages(Vec<f32>);
 
@@ -32,20 +31,24 @@ pub(super) struct Gradients {
     pub(super) bias: Vec<f32>,
 }
 
-/// `images` in frames of `frame`, each of `extent`.
+/// `count` images, each of `extent`, in a layout.
 fn padded(images: &[f32], layout: &PaddedNhwc, extent: [usize; 2], count: usize) -> PaddedImages {
     let size = layout.channels * extent[0] * extent[1];
-    // Vector loads and whole tiles may reach beyond the last element.
-    let all = chunks(count * layout.len() + ROWS + WIDTH, layout.len(), |k, image_out| {
-        if let Some(image) = images.get(k * size..(k + 1) * size) {
-            layout.fill(image, extent, image_out);
+    assert_eq!(images.len(), count * size, "elements of {count} images");
+    // Vector loads and whole tiles may read beyond the last element, so there are a few zeros
+    // behind it.
+    let all = chunks(count * layout.len() + ROWS + WIDTH, layout.len(), |k, padded| {
+        if k < count {
+            layout.fill(&images[k * size..][..size], extent, padded);
         }
     });
     PaddedImages(all)
 }
 
-/// The convolution of `x` with `weight` plus `bias`, all row-major, and `x` in frames.
+/// The convolution of `x` with `weight` plus `bias`, all row-major, and `x` with its zeros.
 pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> (Vec<f32>, PaddedImages) {
+    assert_eq!(weight.len(), shape.weight_dims().iter().product::<usize>(), "weights of {shape:?}");
+    assert_eq!(bias.len(), shape.out, "biases of {shape:?}");
     let layout = PaddedNhwc::input(shape);
     let padded = padded(x, &layout, shape.input, shape.images);
     let [kh, kw] = shape.kernel;
@@ -55,17 +58,14 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]
     let pixels = window_corners(shape, &layout);
     let area = pixels.len();
     let y = chunks(shape.images * shape.elements()[1], shape.elements()[1], |image, y| {
-        let source = padded.0.get(image * layout.len()..).unwrap_or(&[]);
+        let source = &padded.0[image * layout.len()..];
         let mut tile = ZERO;
         for ((first, width), panel) in tiles(shape.out).into_iter().zip(&panels) {
             for (k, corners) in pixels.chunks(ROWS).enumerate() {
-                let rows = rows(corners);
-                dot(source, &rows, &segments, run, panel, width, &mut tile);
+                Dot { source, rows: &rows(corners), segments: &segments, run, panel, width }.compute(&mut tile);
                 for (column, o) in (first..shape.out.min(first + width)).enumerate() {
-                    let plus = bias.get(o).copied().unwrap_or(0.0);
-                    let start = o * area + k * ROWS;
-                    let to = y.get_mut(start..start + corners.len()).unwrap_or(&mut []);
-                    to.iter_mut().zip(&tile).for_each(|(to, sums)| *to = sums[column] + plus);
+                    let to = &mut y[o * area + k * ROWS..][..corners.len()];
+                    to.iter_mut().zip(&tile).for_each(|(to, sums)| *to = sums[column] + bias[o]);
                 }
             }
         }
@@ -81,28 +81,30 @@ pub(super) fn backward(
     dy: &[f32],
     [wants_input, wants_bias]: [bool; 2],
 ) -> Gradients {
+    assert_eq!(weight.len(), shape.weight_dims().iter().product::<usize>(), "weights of {shape:?}");
     let (layout_in, layout) = (PaddedNhwc::input(shape), PaddedNhwc::output(shape));
+    assert_eq!(x.0.len(), shape.images * layout_in.len() + ROWS + WIDTH, "elements of padded images of {shape:?}");
     let padded = padded(dy, &layout, shape.output(), shape.images);
     let input = wants_input.then(|| input_gradient(shape, &layout, &padded, weight));
     let parts: Vec<Vec<f32>> = (0..shape.images.div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {
             let images = CHUNK.min(shape.images - chunk * CHUNK);
-            let x = x.0.get(chunk * CHUNK * layout_in.len()..).unwrap_or(&[]);
-            let d = padded.0.get(chunk * CHUNK * layout.len()..).unwrap_or(&[]);
-            weight_gradient(shape, [(&layout_in, x), (&layout, d)], images)
+            let x = Laid { layout: &layout_in, values: &x.0[chunk * CHUNK * layout_in.len()..] };
+            let dy = Laid { layout: &layout, values: &padded.0[chunk * CHUNK * layout.len()..] };
+            weight_gradient(shape, x, dy, images)
         })
         .collect();
     let bias = if wants_bias { bias_gradient(shape, dy) } else { Vec::new() };
     Gradients { input, weight: from_panels(shape, &in_order(&parts)), bias }
 }
 
-/// The sum of lists of equal length, those of earlier chunks first.
+/// The sum of lists of equal length, of which there is at least one: those of earlier chunks first.
 fn in_order(parts: &[Vec<f32>]) -> Vec<f32> {
     const PIECE: usize = 4096;
-    chunks(parts.first().map_or(0, Vec::len), PIECE, |k, sums| {
+    chunks(parts[0].len(), PIECE, |k, sums| {
         for part in parts {
-            let values = part.get(k * PIECE..).unwrap_or(&[]);
+            let values = &part[k * PIECE..][..sums.len()];
             sums.iter_mut().zip(values).for_each(|(s, v)| *s += v);
         }
     })
@@ -115,33 +117,46 @@ fn from_panels(shape: &ConvShape, panels: &[f32]) -> Vec<f32> {
     let size = shape.channels * kh * kw;
     let tiles = tiles(shape.out);
     chunks(shape.out * size, size, |o, weight| {
-        let Some(&(first, width)) = tiles.get(o / WIDTH) else { return };
-        let panel = panels.get(first * size..).unwrap_or(&[]);
-        let values = panel.iter().skip(o - first).step_by(width);
-        for (&line, v) in lines.iter().zip(values) {
-            if let Some(to) = weight.get_mut(line) {
-                *to = *v;
-            }
+        let (first, width) = tiles[o / WIDTH];
+        let panel = &panels[first * size..][..size * width];
+        for (&line, v) in lines.iter().zip(panel.iter().skip(o - first).step_by(width)) {
+            weight[line] = *v;
         }
     })
 }
 
-/// Where in an output's weights `[channels, rows, columns]` each line of its panel comes from: as the frame has it, channels last.
+/// Where in an output's weights `[channels, rows, columns]` each line of its panel comes from:
+/// channels last.
 fn window_lines(shape: &ConvShape) -> Vec<usize> {
     let [kh, kw] = shape.kernel;
     (0..kh * kw).flat_map(|k| (0..shape.channels).map(move |c| c * kh * kw + k)).collect()
+}
+
+/// Input pixels that meet the same elements of the window: a convolution of the output's gradient
+/// by itself.
+struct PhasePair {
+    /// Where each row of the window begins, from its corner.
+    segments: Vec<usize>,
+    /// Elements of a row of the window.
+    run: usize,
+    panels: Vec<Vec<f32>>,
+    /// The pixels of the input.
+    pixels: Vec<usize>,
+    /// Where each pixel's window begins in the padded gradient.
+    corners: Vec<usize>,
 }
 
 fn input_gradient(shape: &ConvShape, layout: &PaddedNhwc, dy: &PaddedImages, weight: &[f32]) -> Vec<f32> {
     let [kh, kw] = shape.kernel;
     let [h, w] = shape.input;
     let (rows_of, columns_of) = (phases(shape, 0), phases(shape, 1));
-    // Per pair of phases: segments, run, panels, positions in and out.
-    let mut parts = Vec::new();
+    let mut pairs: Vec<PhasePair> = Vec::new();
     for down in &rows_of {
         for across in &columns_of {
             let run = across.window.len() * layout.channels;
             if down.window.is_empty() || run == 0 {
+                // Pixels between the windows of a stride larger than the kernel: no output depends
+                // on them.
                 continue;
             }
             let windows = down.window.iter().flat_map(|ky| across.window.iter().map(move |kx| ky * kw + kx));
@@ -149,26 +164,22 @@ fn input_gradient(shape: &ConvShape, layout: &PaddedNhwc, dy: &PaddedImages, wei
                 windows.flat_map(|k| (0..layout.channels).map(move |o| o * shape.channels * kh * kw + k)).collect();
             let panels = panels(weight, &lines, kh * kw, shape.channels);
             let segments: Vec<usize> = (0..down.window.len()).map(|k| k * layout.row()).collect();
-            let pairs = down.positions.iter().flat_map(|&(y, fy)| {
+            let positions = down.positions.iter().flat_map(|&(y, fy)| {
                 across.positions.iter().map(move |&(x, fx)| (y * w + x, (fy * layout.width + fx) * layout.channels))
             });
-            let (pixels_in, corners): (Vec<usize>, Vec<usize>) = pairs.unzip();
-            parts.push((segments, run, panels, pixels_in, corners));
+            let (pixels, corners) = positions.unzip();
+            pairs.push(PhasePair { segments, run, panels, pixels, corners });
         }
     }
     chunks(shape.images * shape.elements()[0], shape.elements()[0], |image, dx| {
-        let source = dy.0.get(image * layout.len()..).unwrap_or(&[]);
+        let source = &dy.0[image * layout.len()..];
         let mut tile = ZERO;
-        for (segments, run, panels, pixels_in, corners) in &parts {
+        for PhasePair { segments, run, panels, pixels, corners } in &pairs {
             for ((first, width), panel) in tiles(shape.channels).into_iter().zip(panels) {
-                for (pixels_in, corners) in pixels_in.chunks(ROWS).zip(corners.chunks(ROWS)) {
-                    dot(source, &rows(corners), segments, *run, panel, width, &mut tile);
+                for (pixels, corners) in pixels.chunks(ROWS).zip(corners.chunks(ROWS)) {
+                    Dot { source, rows: &rows(corners), segments, run: *run, panel, width }.compute(&mut tile);
                     for (column, plane) in dx.chunks_mut(h * w).skip(first).take(width).enumerate() {
-                        for (&pixel, sums) in pixels_in.iter().zip(&tile) {
-                            if let Some(to) = plane.get_mut(pixel) {
-                                *to = sums[column];
-                            }
-                        }
+                        pixels.iter().zip(&tile).for_each(|(&pixel, sums)| plane[pixel] = sums[column]);
                     }
                 }
             }
@@ -176,12 +187,16 @@ fn input_gradient(shape: &ConvShape, layout: &PaddedNhwc, dy: &PaddedImages, wei
     })
 }
 
-/// Of a chunk of images, in panels.
-fn weight_gradient(
-    shape: &ConvShape,
-    [(layout_in, x), (layout, dy)]: [(&PaddedNhwc, &[f32]); 2],
-    images: usize,
-) -> Vec<f32> {
+/// Some images in their layout, and what lies behind them.
+#[derive(Clone, Copy)]
+struct Laid<'a> {
+    layout: &'a PaddedNhwc,
+    values: &'a [f32],
+}
+
+/// The gradient of a chunk of images, in panels.
+fn weight_gradient(shape: &ConvShape, x: Laid<'_>, dy: Laid<'_>, images: usize) -> Vec<f32> {
+    let (layout_in, layout) = (x.layout, dy.layout);
     let [kh, kw] = shape.kernel;
     let run = kw * layout_in.channels;
     let [oh, ow] = shape.output();
@@ -201,17 +216,18 @@ fn weight_gradient(
     for (first, width) in tiles {
         for ky in 0..kh {
             for t in (0..run).step_by(ROWS) {
-                outer(x, &at, dy, &of, [ky * layout_in.row() + t, first], width, &mut tile);
-                for line in tile.iter().take(run - t) {
-                    panels.extend_from_slice(line.get(..width).unwrap_or(line));
-                }
+                let left_from = ky * layout_in.row() + t;
+                let (left_at, right_at) = (&at, &of);
+                let (left, right) = (x.values, dy.values);
+                Outer { left, left_at, left_from, right, right_at, right_from: first, width }.compute(&mut tile);
+                tile.iter().take(run - t).for_each(|line| panels.extend_from_slice(&line[..width]));
             }
         }
     }
     panels
 }
 
-/// `[out]`, each channel summed by one thread, image by image.
+/// The gradient of the bias, `[out]`: each channel summed by one thread, image by image.
 fn bias_gradient(shape: &ConvShape, dy: &[f32]) -> Vec<f32> {
     let extent = Extent { channels: shape.out, positions: shape.output().iter().product() };
     (0..shape.out)
@@ -220,15 +236,14 @@ fn bias_gradient(shape: &ConvShape, dy: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// Where each output pixel's window begins in the frame.
+/// Where each output pixel's window begins in the padded image.
 fn window_corners(shape: &ConvShape, layout: &PaddedNhwc) -> Vec<usize> {
     let [oh, ow] = shape.output();
     let [sy, sx] = shape.stride;
     (0..oh * ow).map(|p| (p / ow * sy * layout.width + p % ow * sx) * layout.channels).collect()
 }
 
-/// As many offsets as a tile has rows; the last stands for those that are missing.
+/// As many offsets as a tile has rows; the last of `corners` stands for those that are missing.
 fn rows(corners: &[usize]) -> [usize; ROWS] {
-    let last = corners.last().copied().unwrap_or(0);
-    std::array::from_fn(|i| corners.get(i).copied().unwrap_or(last))
+    std::array::from_fn(|i| corners[i.min(corners.len() - 1)])
 }

@@ -1,5 +1,5 @@
-//! The operations as an extension of Burn's backends: tensors in, slices to compute on, tensors out. Must never hold
-//! arithmetic of its own.
+//! The operations as an extension of Burn's CPU backends: tensors in, slices to compute on, tensors
+//! out. Written once for all backends whose numbers can be read.
 #![allow(deprecated, reason = "burn-ndarray is deprecated by Burn, and kept because users name it")]
 
 use burn::backend::tensor::{Device, FloatTensor};
@@ -33,7 +33,8 @@ pub(super) trait CpuOperations: Backend {
     /// Per channel of `[N, C, ...]` the mean, then per channel the variance; not differentiable.
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `x` normalised by `moments`, times `gamma`, plus `beta`. Backward takes the moments for those of `x` itself.
+    /// `x` normalised by `moments`, times `gamma`, plus `beta`. Backward takes the moments for
+    /// those of `x` itself.
     fn normalise(
         x: FloatTensor<Self>,
         moments: FloatTensor<Self>,
@@ -52,7 +53,7 @@ pub(super) trait CpuOperations: Backend {
     fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self>;
 }
 
-impl CpuOperations for Flex {
+impl<B: CpuBackend> CpuOperations for B {
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -68,11 +69,18 @@ impl CpuOperations for Flex {
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        polynomials::<Self>(x, [a, b, c])
+        let (device, dims) = (x.device(), x.shape().to_vec());
+        let elements = dims.iter().skip(1).product();
+        let [a, b, c] = [a, b, c].map(read::<Self>);
+        let y = Self::with_values(&x, |x| quadratic::forward(x, elements, [&a, &b, &c]));
+        write::<Self>(y, dims, &device)
     }
 
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        channel_moments::<Self>(x)
+        let (device, extent) = (x.device(), extent(&x.shape().to_vec()));
+        let moments = Self::with_values(&x, |x| norm::moments(x, extent));
+        let dims = vec![moments.len()];
+        write::<Self>(moments, dims, &device)
     }
 
     fn normalise(
@@ -82,71 +90,34 @@ impl CpuOperations for Flex {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
-        normalised::<Self>(x, moments, [gamma, beta], epsilon)
+        let (device, dims) = (x.device(), x.shape().to_vec());
+        let [gamma, beta, moments] = [gamma, beta, moments].map(read::<Self>);
+        let moments = norm::Moments::new(&moments, epsilon);
+        let y = Self::with_values(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
+        write::<Self>(y, dims, &device)
     }
 
     fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
-        averages::<Self>(x, &shape)
+        let (device, dims) = (x.device(), x.shape().to_vec());
+        let y = Self::with_values(&x, |x| pool::forward(&shape, x));
+        write::<Self>(y, resized(&dims, shape.output()), &device)
     }
 
     fn cpu_relu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        relu_forward::<Self>(x)
+        let (device, dims) = (x.device(), x.shape().to_vec());
+        write::<Self>(Self::with_values(&x, relu::forward), dims, &device)
     }
 
     fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self> {
-        penalty::<Self>(x, &interval)
+        let device = x.device();
+        let mean = Self::with_values(&x, |x| range_penalty::forward(x, &interval));
+        write::<Self>(vec![mean], vec![1], &device)
     }
 }
 
-impl CpuOperations for NdArray {
-    fn convolution(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        shape: ConvShape,
-    ) -> FloatTensor<Self> {
-        convolution::<Self>(x, weight, bias, &shape).0
-    }
-
-    fn quadratic(
-        x: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        polynomials::<Self>(x, [a, b, c])
-    }
-
-    fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        channel_moments::<Self>(x)
-    }
-
-    fn normalise(
-        x: FloatTensor<Self>,
-        moments: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f32,
-    ) -> FloatTensor<Self> {
-        normalised::<Self>(x, moments, [gamma, beta], epsilon)
-    }
-
-    fn average(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self> {
-        averages::<Self>(x, &shape)
-    }
-
-    fn cpu_relu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        relu_forward::<Self>(x)
-    }
-
-    fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self> {
-        penalty::<Self>(x, &interval)
-    }
-}
-
-/// A backend whose numbers can be looked at.
+/// A backend whose numbers lie in this machine's memory.
 pub(super) trait CpuBackend: Backend {
-    /// Calls `look` with the numbers of `tensor`, row-major; copies them only where it must.
+    /// Calls `f` with the numbers of `tensor`, row-major; copies them only where it must.
     fn with_values<R>(tensor: &FloatTensor<Self>, f: impl FnOnce(&[f32]) -> R) -> R {
         f(&read::<Self>(tensor.clone()))
     }
@@ -176,69 +147,18 @@ pub(super) fn convolution<B: CpuBackend>(
     (write::<B>(y, shape.output_dims().to_vec(), &device), padded)
 }
 
-fn polynomials<B: CpuBackend>(x: FloatTensor<B>, coefficients: [FloatTensor<B>; 3]) -> FloatTensor<B> {
-    let (device, dims) = (x.device(), x.shape().to_vec());
-    let elements = dims.iter().skip(1).product();
-    let [a, b, c] = coefficients.map(read::<B>);
-    let y = B::with_values(&x, |x| quadratic::forward(x, elements, [&a, &b, &c]));
-    write::<B>(y, dims, &device)
-}
-
-fn channel_moments<B: CpuBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let (device, extent) = (x.device(), extent(&x.shape().to_vec()));
-    let moments = B::with_values(&x, |x| norm::moments(x, extent));
-    let dims = vec![moments.len()];
-    write::<B>(moments, dims, &device)
-}
-
-fn normalised<B: CpuBackend>(
-    x: FloatTensor<B>,
-    moments: FloatTensor<B>,
-    affine: [FloatTensor<B>; 2],
-    epsilon: f32,
-) -> FloatTensor<B> {
-    let (device, dims) = (x.device(), x.shape().to_vec());
-    let [gamma, beta] = affine.map(read::<B>);
-    let moments = read::<B>(moments);
-    let moments = norm::Moments::new(&moments, epsilon);
-    let y = B::with_values(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
-    write::<B>(y, dims, &device)
-}
-
-fn averages<B: CpuBackend>(x: FloatTensor<B>, shape: &PoolShape) -> FloatTensor<B> {
-    let (device, dims) = (x.device(), x.shape().to_vec());
-    let y = B::with_values(&x, |x| pool::forward(shape, x));
-    write::<B>(y, resized(&dims, shape.output()), &device)
-}
-
-fn relu_forward<B: CpuBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let (device, dims) = (x.device(), x.shape().to_vec());
-    let y = B::with_values(&x, relu::forward);
-    write::<B>(y, dims, &device)
-}
-
-fn penalty<B: CpuBackend>(x: FloatTensor<B>, interval: &Interval) -> FloatTensor<B> {
-    let device = x.device();
-    let mean = B::with_values(&x, |x| range_penalty::forward(x, interval));
-    write::<B>(vec![mean], vec![1], &device)
-}
-
 /// The dimensions of a batch with other rows and columns.
 pub(super) fn resized(dims: &[usize], extent: [usize; 2]) -> Vec<usize> {
     dims.iter().take(2).copied().chain(extent).collect()
 }
 
-/// Of a batch `[N, C, ...]`.
+/// The extent of an image of a batch `[N, C, ...]`.
 pub(super) fn extent(dims: &[usize]) -> norm::Extent {
-    let channels = dims.get(1).copied().unwrap_or(1);
-    norm::Extent { channels, positions: dims.iter().skip(2).product() }
+    norm::Extent { channels: dims[1], positions: dims.iter().skip(2).product() }
 }
 
 /// The numbers of a tensor, moved out where nobody else holds them.
-#[expect(
-    clippy::expect_used,
-    reason = "the front end admits f32 tensors of CPU devices alone, which can always be read"
-)]
+#[expect(clippy::expect_used, reason = "only f32 tensors of CPU devices are admitted, and these can always be read")]
 pub(super) fn read<B: Backend>(tensor: FloatTensor<B>) -> Vec<f32> {
     let data = try_read_sync(B::float_into_data(tensor)).expect("a CPU tensor is read at once");
     data.expect("a CPU tensor is in memory").try_into_vec().expect("the front end has checked the type")

@@ -1,12 +1,13 @@
-//! Images with channels last and zeros around them, and weights in panels: the order in which the kernel reads. Must never
-//! change a value.
+//! Images with channels last and zeros around them, and weights in panels: the order in which the
+//! kernel reads.
 
 use rayon::prelude::*;
 
 use super::kernel::{LANES, WIDTH};
 use super::shape::ConvShape;
 
-/// A feature map with channels last and room around it: element `(y, x, c)` is at `((y + top) * width + x + left) * channels + c`.
+/// How a feature map lies in memory with channels last and zeros around it: element `(y, x, c)` is
+/// at `((y + top) * width + x + left) * channels + c`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PaddedNhwc {
     pub(super) channels: usize,
@@ -23,8 +24,9 @@ impl PaddedNhwc {
         Self { channels: shape.channels, height: h + 2 * top, width: w + 2 * left, top, left }
     }
 
-    /// The output of a convolution with the zeros that the gradient of its input asks for: [`Phases`] reads up to
-    /// `reach - 1` elements before the first and as many as there are input positions.
+    /// The output of a convolution with the zeros that the gradient of its input asks for: each
+    /// [`Phase`] reads up to `taps - 1` elements before the first and as many as there are input
+    /// positions.
     pub(super) fn output(shape: &ConvShape) -> Self {
         let [h, w] = shape.output();
         let taps: [usize; 2] = std::array::from_fn(|d| shape.kernel[d].div_ceil(shape.stride[d]));
@@ -43,13 +45,18 @@ impl PaddedNhwc {
         self.width * self.channels
     }
 
-    /// Copies one image `[C, H, W]` of `extent` into its place; the rest of `frame` stays as it is.
-    pub(super) fn fill(&self, image: &[f32], extent: [usize; 2], frame: &mut [f32]) {
+    /// Copies one image `[channels, rows, columns]` of extent `[rows, columns]` into `padded`,
+    /// whose zeros stay.
+    pub(super) fn fill(&self, image: &[f32], extent: [usize; 2], padded: &mut [f32]) {
         let [h, w] = extent;
-        for (y, line) in frame.chunks_mut(self.row().max(1)).skip(self.top).take(h).enumerate() {
+        assert_eq!(image.len(), self.channels * h * w, "elements of an image");
+        assert_eq!(padded.len(), self.len(), "elements of a padded image");
+        let fits = self.top + h <= self.height && self.left + w <= self.width;
+        assert!(fits, "{extent:?} from {:?} in {:?}", [self.top, self.left], [self.height, self.width]);
+        for (y, line) in padded.chunks_mut(self.row()).skip(self.top).take(h).enumerate() {
             for c in 0..self.channels {
-                let from = image.get((c * h + y) * w..(c * h + y + 1) * w).unwrap_or(&[]);
-                let targets = line.get_mut(self.left * self.channels + c..).unwrap_or(&mut []);
+                let from = &image[(c * h + y) * w..][..w];
+                let targets = &mut line[self.left * self.channels + c..];
                 targets.iter_mut().step_by(self.channels).zip(from).for_each(|(to, v)| *to = *v);
             }
         }
@@ -62,13 +69,13 @@ pub(super) fn tiles(columns: usize) -> Vec<(usize, usize)> {
     (0..columns).step_by(WIDTH).map(|first| (first, width(first))).collect()
 }
 
-/// A matrix as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the last. Element `(line, c)` is
-/// `weight[lines[line] + c * stride]`.
+/// A matrix as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the
+/// last. Element `(line, c)` is `weight[lines[line] + c * stride]`.
 pub(super) fn panels(weight: &[f32], lines: &[usize], stride: usize, columns: usize) -> Vec<Vec<f32>> {
     let panel = |(first, width): (usize, usize)| {
         let mut panel = vec![0.0; lines.len() * width];
         for (targets, &line) in panel.chunks_mut(width).zip(lines) {
-            let values = weight.get(line + first * stride..).unwrap_or(&[]).iter().step_by(stride.max(1));
+            let values = weight[line + first * stride..].iter().step_by(stride);
             targets.iter_mut().zip(values).take(columns - first).for_each(|(to, v)| *to = *v);
         }
         panel
@@ -81,20 +88,21 @@ pub(super) fn panels(weight: &[f32], lines: &[usize], stride: usize, columns: us
 pub(super) struct Phase {
     /// Elements of the window, in the order in which the output is read.
     pub(super) window: Vec<usize>,
-    /// `(input position, first position of the output's frame)`.
+    /// `(input position, first position of the padded output)`.
     pub(super) positions: Vec<(usize, usize)>,
 }
 
-/// The phases of direction `d`: input position `i` meets window element `k` at output position `(i + padding - k) / stride`
-/// where that is a whole number.
+/// The phases of direction `d`: input position `i` meets window element `k` at output position `(i
+/// + padding - k) / stride` where that is a whole number.
 pub(super) fn phases(shape: &ConvShape, d: usize) -> Vec<Phase> {
     let (stride, kernel) = (shape.stride[d], shape.kernel[d]);
     let taps = kernel.div_ceil(stride);
     (0..stride)
         .map(|r| {
             let window: Vec<usize> = (r..kernel).step_by(stride).rev().collect();
-            // The frame begins `reach - 1` before the output, and the first read is `window.len() - 1` before the last.
-            let skip = taps - window.len().min(taps);
+            // The padded output begins `taps - 1` before the output, and the first read is
+            // `window.len() - 1` before the last.
+            let skip = taps - window.len();
             let position = |i: usize| (i, (i + shape.padding[d] - r) / stride + skip);
             let meets = |i: &usize| (i + shape.padding[d]) % stride == r;
             Phase { window, positions: (0..shape.input[d]).filter(meets).map(position).collect() }
@@ -133,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_puts_channels_last() {
-        let frame = PaddedNhwc { channels: 2, height: 4, width: 5, top: 1, left: 2 };
+    fn padding_puts_channels_last() {
+        let layout = PaddedNhwc { channels: 2, height: 4, width: 5, top: 1, left: 2 };
         let image: Vec<f32> = (1..=8).map(|i| i as f32).collect();
-        let mut found = vec![0.0; frame.len()];
-        frame.fill(&image, [2, 2], &mut found);
+        let mut found = vec![0.0; layout.len()];
+        layout.fill(&image, [2, 2], &mut found);
         for (i, v) in found.iter().enumerate() {
             let (c, x, y) = (i % 2, i / 2 % 5, i / 10);
             let inside = (1..3).contains(&y) && (2..4).contains(&x);

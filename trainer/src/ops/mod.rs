@@ -1,5 +1,10 @@
-//! Operations that Burn's CPU backends are slow at, or do on one thread, written out: convolution, batch normalisation, average
-//! pooling, ReLU, the quadratic activation and the range penalty, each with its backward pass. Must never change what a network computes: where an operation does not apply, Burn's own is used.
+//! Operations that Burn's CPU backends are slow at, or do on one thread, written out: convolution,
+//! batch normalisation, average pooling, ReLU, the quadratic activation and the range penalty, each
+//! with its backward pass. Where an operation does not apply, Burn's is used.
+//!
+//! Sizes are compared at the door of each operation, by assertions that say both; inside, slices
+//! are indexed plainly. A wrong size stops the program: it never becomes a wrong number.
+#![deny(clippy::disallowed_methods)]
 
 mod autodiff;
 mod conv;
@@ -20,7 +25,7 @@ use burn::backend::{Dispatch, DispatchDevice};
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::AvgPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
 use extension::CpuOperations;
 use pool::PoolShape;
@@ -29,16 +34,10 @@ use shape::ConvShape;
 
 /// The convolution of `x`, `[N, C, H, W]`, as Burn's module describes it.
 ///
-/// Dilation, groups, uneven padding, other devices and other numbers than `f32` are Burn's.
+/// Dilation, groups, uneven padding, other devices and other numbers than `f32` are left to Burn.
 pub(crate) fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let weight = conv.weight.val();
-    let shape = match conv.padding {
-        PaddingConfig2d::Explicit(top, left, bottom, right) if top == bottom && left == right => {
-            ConvShape::new(x.dims(), weight.dims(), conv.stride, [top, left], conv.dilation, conv.groups)
-        }
-        _ => None,
-    };
-    let Some(shape) = shape.filter(|_| on_cpu(&x.device()) && x.dtype() == DType::F32 && weight.dtype() == DType::F32)
+    let Some(shape) = ConvShape::new(conv, x.dims()).filter(|_| is_supported(&x) && weight.dtype() == DType::F32)
     else {
         return conv.forward(x);
     };
@@ -49,24 +48,23 @@ pub(crate) fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), shape))
 }
 
-/// `a x² + b x + c` for a batch `x`, `[N, ...]`; each of `k` coefficients of a kind stands for adjacent elements of an image.
-/// None where Burn's own operations must do it.
+/// `a x² + b x + c` for a batch `x`, `[N, ...]`; each of `k` coefficients of a kind stands for
+/// adjacent elements of an image. None where Burn's operations must do it.
 pub(crate) fn polynomial<const D: usize>(x: &Tensor<D>, coefficients: [Tensor<1>; 3]) -> Option<Tensor<D>> {
     let count = coefficients[0].dims()[0];
     let elements: usize = x.dims().iter().skip(1).product();
     let alike = coefficients.iter().all(|k| k.dims()[0] == count && k.dtype() == DType::F32);
-    let supported =
-        on_cpu(&x.device()) && x.dtype() == DType::F32 && alike && count > 0 && elements.is_multiple_of(count);
+    let supported = is_supported(x) && alike && count > 0 && elements.is_multiple_of(count);
     supported.then(|| {
         let [a, b, c] = coefficients.map(Tensor::into_dispatch);
         Tensor::from_dispatch(Dispatch::quadratic(x.clone().into_dispatch(), a, b, c))
     })
 }
 
-/// Batch normalisation of `x`, `[N, C, ...]`, as Burn's module does it: while learning by the batch's own moments, which join
-/// the running ones; otherwise by the running ones.
+/// Batch normalisation of `x`, `[N, C, ...]`, as Burn's module does it: while learning by the
+/// batch's own moments, which join the running ones; otherwise by the running ones.
 pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
-    if !on_cpu(&x.device()) || x.dtype() != DType::F32 {
+    if !is_supported(&x) {
         return norm.forward(x);
     }
     let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
@@ -89,7 +87,7 @@ pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tens
 /// Average pooling of `x`, `[N, C, H, W]`, as Burn's module describes it; its padding must be none.
 pub(crate) fn average_pool(pool: &AvgPool2d, x: Tensor<4>) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
-    let supported = on_cpu(&x.device()) && x.dtype() == DType::F32 && !pool.ceil_mode;
+    let supported = is_supported(&x) && !pool.ceil_mode;
     let unpadded = matches!(pool.padding, PaddingConfig2d::Valid | PaddingConfig2d::Explicit(0, 0, 0, 0));
     match PoolShape::new([h, w], pool.kernel_size, pool.stride).filter(|_| supported && unpadded) {
         Some(shape) => Tensor::from_dispatch(Dispatch::average(x.into_dispatch(), shape)),
@@ -99,16 +97,16 @@ pub(crate) fn average_pool(pool: &AvgPool2d, x: Tensor<4>) -> Tensor<4> {
 
 /// The larger of 0 and `x`.
 pub(crate) fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if on_cpu(&x.device()) && x.dtype() == DType::F32 {
+    if is_supported(&x) {
         Tensor::from_dispatch(Dispatch::cpu_relu(x.into_dispatch()))
     } else {
         burn::tensor::activation::relu(x)
     }
 }
 
-/// The mean square of the distances of `x` to a range, in its units.
+/// The mean square of the distances of `x` to an interval, in the interval's unit; `[1]`.
 pub(crate) fn range_penalty<const D: usize>(x: Tensor<D>, interval: Interval) -> Tensor<1> {
-    if on_cpu(&x.device()) && x.dtype() == DType::F32 {
+    if is_supported(&x) {
         return Tensor::from_dispatch(Dispatch::range_penalty(x.into_dispatch(), interval));
     }
     // The distance to the range: x - clamp(x). Its gradient is right through either branch.
@@ -127,7 +125,8 @@ impl IntoSame for Tensor<1> {
     }
 }
 
-/// Whether the operations are implemented for `device`.
-fn on_cpu(device: &Device) -> bool {
-    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_) | DispatchDevice::NdArray(_))
+/// Whether the operations are implemented for numbers like those of `x`, where they are.
+fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
+    let on_cpu = matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_) | DispatchDevice::NdArray(_));
+    on_cpu && x.dtype() == DType::F32
 }

@@ -1,18 +1,29 @@
-//! Batch normalisation (Ioffe & Szegedy, 2015) and its gradients, on plain slices `[images, channels, positions]`. Must never
-//! let the number of threads decide an order of summation: a channel is summed by one thread, image by image.
+//! Batch normalisation (Ioffe & Szegedy, 2015) and its gradients, on plain slices `[images,
+//! channels, positions]`. A channel is summed by one thread, image by image, so that the number of
+//! threads changes no bit.
 
 use rayon::prelude::*;
 
 use super::parallel::chunks;
 
-/// Extent of a batch.
+/// Extent of an image; neither number is 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
     pub(super) channels: usize,
     pub(super) positions: usize,
 }
 
-/// What normalises a channel: subtract `mean`, multiply by `scale` = one over the standard deviation.
+impl Extent {
+    /// Elements of an image, of which `x` must hold whole ones.
+    fn image(self, x: &[f32]) -> usize {
+        let size = self.channels * self.positions;
+        assert!(size > 0 && !x.is_empty() && x.len().is_multiple_of(size), "{} numbers for images of {size}", x.len());
+        size
+    }
+}
+
+/// What normalises a channel: subtract `mean`, multiply by `scale` = one over the standard
+/// deviation.
 pub(super) struct Moments<'a> {
     pub(super) mean: &'a [f32],
     pub(super) scale: Vec<f32>,
@@ -21,6 +32,7 @@ pub(super) struct Moments<'a> {
 impl<'a> Moments<'a> {
     /// From means and variances, the former first.
     pub(super) fn new(values: &'a [f32], epsilon: f32) -> Self {
+        assert!(values.len().is_multiple_of(2), "{} means and variances", values.len());
         let (mean, variance) = values.split_at(values.len() / 2);
         Self { mean, scale: variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect() }
     }
@@ -28,11 +40,12 @@ impl<'a> Moments<'a> {
 
 /// Per channel the mean, then per channel the variance (mean squared deviation).
 pub(super) fn moments(x: &[f32], extent: Extent) -> Vec<f32> {
+    extent.image(x);
     let found: Vec<[f32; 2]> = (0..extent.channels)
         .into_par_iter()
         .map(|channel| {
             let planes = || planes(x, extent, channel);
-            let count = planes().map(<[f32]>::len).sum::<usize>().max(1) as f32;
+            let count = planes().map(<[f32]>::len).sum::<usize>() as f32;
             let mean = planes().map(|p| sum(p, p, |x, _| x)).sum::<f32>() / count;
             let squares = planes().map(|p| sum(p, p, |x, _| (x - mean) * (x - mean)));
             [mean, squares.sum::<f32>() / count]
@@ -43,10 +56,11 @@ pub(super) fn moments(x: &[f32], extent: Extent) -> Vec<f32> {
 
 /// `gamma (x - mean) scale + beta`.
 pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) -> Vec<f32> {
-    let positions = extent.positions.max(1);
-    let size = (extent.channels * positions).max(1);
+    let (size, positions) = (extent.image(x), extent.positions);
+    let counts = [moments.mean.len(), gamma.len(), beta.len()];
+    assert_eq!(counts, [extent.channels; 3], "means, factors and summands, one per channel");
     chunks(x.len(), size, |k, y| {
-        let x = x.get(k * size..).unwrap_or(&[]);
+        let x = &x[k * size..][..size];
         let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(beta);
         for ((y, x), (((mean, scale), gamma), beta)) in y.chunks_mut(positions).zip(x.chunks(positions)).zip(channels) {
             let factor = scale * gamma;
@@ -55,7 +69,8 @@ pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &
     })
 }
 
-/// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of `gamma` and `beta`.
+/// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of
+/// `gamma` and `beta`.
 pub(super) fn backward(
     x: &[f32],
     dy: &mut [f32],
@@ -63,6 +78,9 @@ pub(super) fn backward(
     moments: &Moments<'_>,
     gamma: &[f32],
 ) -> [Vec<f32>; 2] {
+    let (size, positions) = (extent.image(x), extent.positions);
+    assert_eq!(x.len(), dy.len(), "inputs and gradients of outputs");
+    assert_eq!([moments.mean.len(), gamma.len()], [extent.channels; 2], "means and factors, one per channel");
     let sums: Vec<[f32; 2]> = {
         let dy: &[f32] = dy;
         let channels = (0..extent.channels).into_par_iter().zip(moments.mean).zip(&moments.scale);
@@ -76,9 +94,7 @@ pub(super) fn backward(
         };
         channels.map(of).collect()
     };
-    let positions = extent.positions.max(1);
-    let size = (extent.channels * positions).max(1);
-    let count = (dy.len() / extent.channels.max(1)).max(1) as f32;
+    let count = (dy.len() / extent.channels) as f32;
     dy.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(dy, x)| {
         let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(&sums);
         let planes = dy.chunks_mut(positions).zip(x.chunks(positions));
@@ -92,11 +108,12 @@ pub(super) fn backward(
 
 /// The planes of a channel, image by image.
 pub(super) fn planes(x: &[f32], extent: Extent, channel: usize) -> impl Iterator<Item = &[f32]> {
-    x.chunks(extent.positions.max(1)).skip(channel).step_by(extent.channels.max(1))
+    x.chunks(extent.positions).skip(channel).step_by(extent.channels)
 }
 
 /// A sum over pairs in sixteen strands, so that it can go through vector registers.
 pub(super) fn sum(x: &[f32], y: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
+    assert_eq!(x.len(), y.len(), "two lists of pairs");
     let mut strands = [0.0; 16];
     let (whole_x, rest_x) = x.as_chunks::<16>();
     let (whole_y, rest_y) = y.as_chunks::<16>();

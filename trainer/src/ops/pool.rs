@@ -1,5 +1,5 @@
-//! Average pooling without padding, and its gradient, on plain slices. Must never read beyond a plane: windows that do not
-//! fit are not there.
+//! Average pooling without padding, and its gradient, on plain slices. Windows that do not fit into
+//! a plane are not there.
 
 use rayon::prelude::*;
 
@@ -39,13 +39,14 @@ impl PoolShape {
 pub(super) fn forward(shape: &PoolShape, x: &[f32]) -> Vec<f32> {
     let [from, to] = shape.areas();
     let [_, columns] = shape.output();
+    assert!(x.len().is_multiple_of(from), "{} numbers for planes of {from}", x.len());
     let mut y = vec![0.0; x.len() / from * to];
     y.par_chunks_mut(to * PLANES).zip(x.par_chunks(from * PLANES)).for_each(|(y, x)| {
         for (y, x) in y.chunks_mut(to).zip(x.chunks(from)) {
             for (row, y) in y.chunks_mut(columns).enumerate() {
                 for line in x.chunks(shape.input[1]).skip(row * shape.stride[0]).take(shape.kernel[0]) {
                     for first in 0..shape.kernel[1] {
-                        let shifted = line.get(first..).unwrap_or(&[]).iter().step_by(shape.stride[1]);
+                        let shifted = line[first..].iter().step_by(shape.stride[1]);
                         y.iter_mut().zip(shifted).for_each(|(y, x)| *y += x);
                     }
                 }
@@ -60,13 +61,14 @@ pub(super) fn forward(shape: &PoolShape, x: &[f32]) -> Vec<f32> {
 pub(super) fn backward(shape: &PoolShape, dy: &[f32]) -> Vec<f32> {
     let [from, to] = shape.areas();
     let [_, columns] = shape.output();
+    assert!(dy.len().is_multiple_of(to), "{} numbers for planes of {to}", dy.len());
     let mut dx = vec![0.0; dy.len() / to * from];
     dx.par_chunks_mut(from * PLANES).zip(dy.par_chunks(to * PLANES)).for_each(|(dx, dy)| {
         for (dx, dy) in dx.chunks_mut(from).zip(dy.chunks(to)) {
             for (row, dy) in dy.chunks(columns).enumerate() {
                 for line in dx.chunks_mut(shape.input[1]).skip(row * shape.stride[0]).take(shape.kernel[0]) {
                     for first in 0..shape.kernel[1] {
-                        let shifted = line.get_mut(first..).unwrap_or(&mut []).iter_mut().step_by(shape.stride[1]);
+                        let shifted = line[first..].iter_mut().step_by(shape.stride[1]);
                         shifted.zip(dy).for_each(|(dx, dy)| *dx += dy * shape.share());
                     }
                 }

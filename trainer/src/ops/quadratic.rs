@@ -1,21 +1,27 @@
-//! `a x² + b x + c` and its gradients in one pass, on plain slices. Must never let the number of threads decide an order of
-//! summation: images go in chunks of fixed size, and the sums of chunks are added in order.
+//! `a x² + b x + c` and its gradients in one pass, on plain slices. Images are summed in chunks of
+//! fixed size, and the sums of chunks in order, so that the number of threads changes no bit.
 
 use rayon::prelude::*;
 
-use super::conv::CHUNK;
 use super::parallel::chunks;
+use super::shape::CHUNK;
 
-/// The coefficients `a`, `b` and `c`; each stands for `elements / len` adjacent elements of an image.
-pub(super) type Coefficients<'a> = [&'a [f32]; 3];
+/// Adjacent elements of an image for which each of `count` coefficients stands. Images `x` must be
+/// whole.
+fn repetition(x: &[f32], elements: usize, count: usize) -> usize {
+    assert!(count > 0 && elements.is_multiple_of(count), "{count} coefficients for images of {elements} elements");
+    assert!(x.len().is_multiple_of(elements), "{} numbers for images of {elements} elements", x.len());
+    elements / count
+}
 
-/// The polynomials of images of `elements`.
-pub(super) fn forward(x: &[f32], elements: usize, [a, b, c]: Coefficients<'_>) -> Vec<f32> {
-    let repeat = (elements / a.len().max(1)).max(1);
-    let size = elements.max(1) * CHUNK;
+/// The polynomials of images of `elements`; each coefficient stands for as many adjacent ones.
+pub(super) fn forward(x: &[f32], elements: usize, [a, b, c]: [&[f32]; 3]) -> Vec<f32> {
+    assert!(a.len() == b.len() && a.len() == c.len(), "{}, {} and {} coefficients", a.len(), b.len(), c.len());
+    let repeat = repetition(x, elements, a.len());
+    let size = elements * CHUNK;
     chunks(x.len(), size, |k, y| {
-        let x = x.get(k * size..).unwrap_or(&[]);
-        for (y, x) in y.chunks_mut(elements.max(1)).zip(x.chunks(elements.max(1))) {
+        let x = &x[k * size..][..y.len()];
+        for (y, x) in y.chunks_mut(elements).zip(x.chunks(elements)) {
             if repeat == 1 {
                 for ((((y, x), a), b), c) in y.iter_mut().zip(x).zip(a).zip(b).zip(c) {
                     *y = (x * a + b) * x + c;
@@ -30,16 +36,18 @@ pub(super) fn forward(x: &[f32], elements: usize, [a, b, c]: Coefficients<'_>) -
 }
 
 /// Given `dy`, makes it the gradient of `x`; returns those of the coefficients.
-pub(super) fn backward(x: &[f32], dy: &mut [f32], elements: usize, [a, b, _]: Coefficients<'_>) -> [Vec<f32>; 3] {
+pub(super) fn backward(x: &[f32], dy: &mut [f32], elements: usize, [a, b]: [&[f32]; 2]) -> [Vec<f32>; 3] {
+    assert_eq!(x.len(), dy.len(), "inputs and gradients of outputs");
+    assert_eq!(a.len(), b.len(), "coefficients of a kind");
     let count = a.len();
-    let repeat = elements / count.max(1);
-    let size = elements.max(1) * CHUNK;
+    let repeat = repetition(x, elements, count);
+    let size = elements * CHUNK;
     let sums: Vec<[Vec<f32>; 3]> = dy
         .par_chunks_mut(size)
         .zip(x.par_chunks(size))
         .map(|(dy, x)| {
             let mut sums = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
-            for (dy, x) in dy.chunks_mut(elements.max(1)).zip(x.chunks(elements.max(1))) {
+            for (dy, x) in dy.chunks_mut(elements).zip(x.chunks(elements)) {
                 if repeat == 1 {
                     each(dy, x, [a, b], &mut sums);
                 } else {

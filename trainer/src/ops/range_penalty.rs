@@ -1,5 +1,6 @@
-//! How far values lie outside of a range, and the gradient, on plain slices. Must never let the number of threads decide an
-//! order of summation: values go in pieces of fixed size, and the sums of pieces are added in order.
+//! How far values lie outside of an interval, and the gradient, on plain slices. Values are summed
+//! in pieces of fixed size, and the sums of pieces in order, so that the number of threads changes
+//! no bit.
 
 use rayon::prelude::*;
 
@@ -8,7 +9,7 @@ use super::parallel::chunks;
 /// Elements that one thread takes at a time.
 const PIECE: usize = 1 << 14;
 
-/// A range, and the unit in which distances to it are measured.
+/// An interval, and the unit in which distances to it are measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Interval {
     /// The least value inside.
@@ -26,8 +27,9 @@ impl Interval {
     }
 }
 
-/// The mean square of the distances.
+/// The mean square of the distances of all of `x`, which is not empty.
 pub(super) fn forward(x: &[f32], interval: &Interval) -> f32 {
+    assert!(!x.is_empty(), "the mean of no values");
     let squares = |x: &[f32]| {
         let mut strands = [0.0; 16];
         let (whole, rest) = x.as_chunks::<16>();
@@ -37,14 +39,14 @@ pub(super) fn forward(x: &[f32], interval: &Interval) -> f32 {
         strands.iter().sum::<f32>() + rest.iter().map(|&x| interval.distance(x).powi(2)).sum::<f32>()
     };
     let sums: Vec<f32> = x.par_chunks(PIECE).map(squares).collect();
-    sums.iter().sum::<f32>() / x.len().max(1) as f32
+    sums.iter().sum::<f32>() / x.len() as f32
 }
 
 /// The gradient of `x`, given that of the mean.
 pub(super) fn backward(x: &[f32], interval: &Interval, dy: f32) -> Vec<f32> {
-    let factor = 2.0 * dy / (interval.unit * x.len().max(1) as f32);
+    let factor = 2.0 * dy / (interval.unit * x.len() as f32);
     chunks(x.len(), PIECE, |k, dx| {
-        let x = x.get(k * PIECE..).unwrap_or(&[]);
+        let x = &x[k * PIECE..][..dx.len()];
         dx.iter_mut().zip(x).for_each(|(d, &x)| *d = interval.distance(x) * factor);
     })
 }

@@ -1,4 +1,5 @@
-//! ReLU and its gradient, on plain slices. Must let through what is not a number, so that training sees it.
+//! ReLU and its gradient, on plain slices. What is not a number passes through, so that training
+//! sees it.
 
 use rayon::prelude::*;
 
@@ -10,13 +11,14 @@ const PIECE: usize = 1 << 14;
 /// The larger of 0 and `x`.
 pub(super) fn forward(x: &[f32]) -> Vec<f32> {
     chunks(x.len(), PIECE, |k, y| {
-        let x = x.get(k * PIECE..).unwrap_or(&[]);
+        let x = &x[k * PIECE..][..y.len()];
         y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x <= 0.0 { 0.0 } else { x });
     })
 }
 
 /// Given `dy`, makes it the gradient of what `y` was made from.
 pub(super) fn backward(y: &[f32], dy: &mut [f32]) {
+    assert_eq!(y.len(), dy.len(), "outputs and their gradients");
     dy.par_chunks_mut(PIECE).zip(y.par_chunks(PIECE)).for_each(|(dy, y)| {
         dy.iter_mut().zip(y).for_each(|(d, &y)| *d = if y <= 0.0 { 0.0 } else { *d });
     });

@@ -1,5 +1,11 @@
-//! The sizes of a convolution, and which convolutions the own operation takes. Must never admit one that it would compute
-//! wrongly: dilation and groups are left to Burn.
+//! The sizes of a convolution, and which convolutions are computed here: dilation, groups and
+//! uneven padding are left to Burn.
+
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
+
+/// Images that are summed together.
+pub(super) const CHUNK: usize = 8;
 
 /// What a convolution is, but for its numbers. Two numbers are rows and columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,34 +27,28 @@ pub(super) struct ConvShape {
 }
 
 impl ConvShape {
-    /// The shape of a convolution of `[images, channels, rows, columns]` with `[out, channels, rows, columns]`; none if the
-    /// own operation does not take it.
-    pub(super) fn new(
-        input: [usize; 4],
-        weight: [usize; 4],
-        stride: [usize; 2],
-        padding: [usize; 2],
-        dilation: [usize; 2],
-        groups: usize,
-    ) -> Option<Self> {
+    /// The shape of `conv` on images `[images, channels, rows, columns]`; none if it is left to
+    /// Burn.
+    pub(super) fn new(conv: &Conv2d, input: [usize; 4]) -> Option<Self> {
         let [images, channels, height, width] = input;
-        let [out, per_group, rows, columns] = weight;
-        let fits = height + 2 * padding[0] >= rows && width + 2 * padding[1] >= columns;
-        let some = images > 0 && channels > 0 && out > 0 && rows > 0 && columns > 0 && stride[0] > 0 && stride[1] > 0;
+        let [out, per_group, rows, columns] = conv.weight.dims();
+        let PaddingConfig2d::Explicit(top, left, bottom, right) = conv.padding else { return None };
+        let supported = conv.groups == 1 && conv.dilation == [1, 1] && [top, left] == [bottom, right];
+        let fits = per_group == channels && height + 2 * top >= rows && width + 2 * left >= columns;
+        let sizes = [images, channels, out, rows, columns, conv.stride[0], conv.stride[1]];
         // Offsets within a chunk of images are 32 bits wide.
         let small = |c: usize| {
-            let area = (height + 2 * padding[0] + rows) * (width + 2 * padding[1] + columns);
-            super::conv::CHUNK.saturating_mul(area).saturating_mul(c) < u32::MAX as usize / 2
+            let area = (height + 2 * top + rows) * (width + 2 * left + columns);
+            CHUNK.saturating_mul(area).saturating_mul(c) < u32::MAX as usize / 2
         };
-        let supported = groups == 1 && dilation == [1, 1] && per_group == channels;
-        (supported && fits && some && small(channels) && small(out)).then_some(Self {
+        (supported && fits && !sizes.contains(&0) && small(channels) && small(out)).then_some(Self {
             images,
             channels,
             input: [height, width],
             out,
             kernel: [rows, columns],
-            stride,
-            padding,
+            stride: conv.stride,
+            padding: [top, left],
         })
     }
 

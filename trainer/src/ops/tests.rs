@@ -1,4 +1,4 @@
-//! The operations against Burn's own, and the independence of threads. Must never compare an operation with itself.
+//! The operations against Burn's, and the independence of threads.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -74,8 +74,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Sums of up to a few thousand products of numbers in -1..1 in another order: a few units in the last place of the sum of
-/// magnitudes.
+/// Sums of up to a few thousand products of numbers in -1..1 in another order: a few units in the
+/// last place of the sum of magnitudes.
 #[test]
 #[allow(deprecated)]
 fn convolution_and_its_gradients_equal_burns_on_both_devices() {
@@ -91,6 +91,36 @@ fn convolution_and_its_gradients_equal_burns_on_both_devices() {
             }
         }
     }
+}
+
+/// What the kernel reads lies inside, whatever the extent, kernel, stride and padding.
+#[test]
+fn every_small_convolution_equals_burns() {
+    let device = Device::flex().autodiff();
+    let mut count = 0;
+    for width in 1..=6 {
+        for kernel in 1..=4 {
+            for stride in 1..=3 {
+                for padding in (0..kernel).filter(|p| width + 2 * p >= kernel) {
+                    let case = Case {
+                        input: [2, 1 + width % 3, width, 2],
+                        out: 1 + kernel * 7,
+                        kernel: [kernel, 1],
+                        stride: [stride, 1],
+                        padding: [padding, 0],
+                    };
+                    let found = case.gradients(&device, convolution);
+                    let expected = case.gradients(&device, |c, x| c.forward(x));
+                    for (f, e) in found.iter().zip(&expected) {
+                        let near = f.iter().zip(e).all(|(f, e)| (f - e).abs() < 1e-4);
+                        assert!(f.len() == e.len() && near, "{width} {kernel} {stride} {padding}");
+                    }
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 100, "{count}");
 }
 
 #[test]

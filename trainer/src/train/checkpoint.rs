@@ -1,8 +1,9 @@
-//! The state of a run on disk, so that it can go on after an interruption as if nothing had happened.
+//! The state of a run on disk, so that it can go on after an interruption as if nothing had
+//! happened.
 //!
-//! `<run>/checkpoints/<number>/` holds `state.json`, `teacher.safetensors`, `student.safetensors` (once there is one) and
-//! `optimiser.bpk`. A checkpoint is written under a temporary name and renamed; then older ones are removed, so that there is
-//! always a complete one.
+//! `<run>/checkpoints/<number>/` holds `state.json`, `teacher.safetensors`, `student.safetensors`
+//! (once there is one) and `optimiser.bpk`. A checkpoint is written under a temporary name and
+//! renamed; then older ones are removed, so that there is always a complete one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,7 +110,8 @@ struct StateFile {
     optimiser: String,
 }
 
-/// Writes the next checkpoint of the run in folder `run` and removes the older ones. Returns the checkpoint's folder.
+/// Writes the next checkpoint of the run in folder `run` and removes the older ones. Returns the
+/// checkpoint's folder.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::Model`] if a file cannot be written.
@@ -155,7 +157,10 @@ pub(crate) fn save(
     Ok(path)
 }
 
-/// The newest checkpoint of `run`, if there is one.
+/// Finds the newest checkpoint of the run in folder `run`, if there is one.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read.
 pub(crate) fn newest(run: &Path) -> Result<Option<PathBuf>> {
     let folder = run.join("checkpoints");
     Ok(numbers(&folder)?.last().map(|n| folder.join(format!("{n:06}"))))
@@ -164,8 +169,8 @@ pub(crate) fn newest(run: &Path) -> Result<Option<PathBuf>> {
 /// Reads a checkpoint of the run `identity`.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] if it belongs to another run or is damaged; [`Error::Io`] and [`Error::Model`] if a file cannot be
-/// read.
+/// [`Error::Checkpoint`] if it belongs to another run or is damaged; [`Error::Io`] and
+/// [`Error::Model`] if a file cannot be read.
 pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
     let wrong = |found: String, expected: &str| Error::Checkpoint {
         path: path.to_owned(),
@@ -207,7 +212,10 @@ pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
     Ok(Checkpoint { subject, network, seconds: state.seconds })
 }
 
-/// Removes all checkpoints of `run`.
+/// Removes all checkpoints of the run in folder `run`.
+///
+/// # Errors
+/// [`Error::Io`] if they cannot be removed.
 pub(crate) fn clear(run: &Path) -> Result<()> {
     remove(&run.join("checkpoints"))
 }

@@ -1,4 +1,4 @@
-//! Loss and accuracy on images that are not learnt from. Must never augment.
+//! Loss and accuracy on images that are not learnt from: as they are, without augmentation.
 
 use beaa_datasets::Images;
 use beaa_ir::Model;
@@ -12,13 +12,16 @@ use crate::model::network::{Network, host};
 /// Means over a set of images.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Evaluation {
-    /// Cross-entropy.
+    /// Mean cross-entropy.
     pub(crate) loss: f64,
-    /// 0..1.
+    /// Share of the images that are classified right, 0..1.
     pub(crate) accuracy: f64,
 }
 
-/// Evaluates all of `images`; none if there are none.
+/// Measures `network`, built from `model`, on all of `images`; none if there are none.
+///
+/// # Errors
+/// [`Error::Device`](crate::Error::Device) if logits cannot be read.
 pub(crate) fn evaluate(
     network: &Network,
     model: &Model,
@@ -29,7 +32,7 @@ pub(crate) fn evaluate(
     for batch in data::batches(images, model.input(), device) {
         let logits = host(network.logits(batch.images))?;
         right += correct(&logits, &batch.labels);
-        let rows = logits.chunks(model.outputs().max(1)).zip(&batch.labels);
+        let rows = logits.chunks(model.outputs()).zip(&batch.labels);
         loss += rows.map(|(row, &label)| cross_entropy(row, usize::from(label))).sum::<f64>();
     }
     let n = images.len() as f64;
@@ -40,5 +43,5 @@ pub(crate) fn evaluate(
 fn cross_entropy(row: &[f32], label: usize) -> f64 {
     let top = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = row.iter().map(|&v| (f64::from(v) - top).exp()).sum();
-    sum.ln() + top - row.get(label).copied().map_or(f64::NAN, f64::from)
+    sum.ln() + top - f64::from(row[label])
 }

@@ -1,10 +1,10 @@
-//! What a run tells while it goes on. Must never print or write: whoever passes an [`Observer`] decides what is shown.
+//! What a run tells while it goes on, to the [`Observer`] that the caller passes in.
 
 use serde::{Deserialize, Serialize};
 
 /// Receives the events of a run, in order, on the training thread.
 pub trait Observer: Send {
-    /// Something happened; must return quickly, training waits.
+    /// Takes note of an event; training waits until it returns.
     fn event(&mut self, event: &Event);
 }
 
@@ -56,9 +56,9 @@ pub enum Event {
         epoch: usize,
         /// Counted from 1 within the epoch.
         step: usize,
-        /// Of this batch, before the step.
+        /// Loss of this batch, before the step.
         loss: f64,
-        /// In this step alone.
+        /// Images per second of this step.
         images_per_second: f64,
     },
     /// An epoch is complete.
@@ -82,16 +82,16 @@ pub struct EpochMetrics {
     pub phase: Phase,
     /// Counted from 1.
     pub epoch: usize,
-    /// Mean over the epoch's batches, augmented, while learning.
+    /// Mean loss of the epoch's batches, augmented, while learning.
     pub train_loss: f64,
-    /// Same, 0..1.
+    /// Accuracy on the same, 0..1.
     pub train_accuracy: f64,
     /// Mean cross-entropy on the validation images; none if there are none.
     pub validation_loss: Option<f64>,
-    /// On the validation images, 0..1.
+    /// Accuracy on the validation images, 0..1.
     pub validation_accuracy: Option<f64>,
-    /// At the end of the epoch.
+    /// Learning rate at the end of the epoch.
     pub learning_rate: f64,
-    /// Wall-clock of this epoch, validation included.
+    /// Seconds by the clock, validation included.
     pub seconds: f64,
 }

@@ -1,4 +1,5 @@
-//! Training of one network: the loop, its optimiser, its checkpoints, its measurements and its events.
+//! Training of one network: the loop, its optimiser, its checkpoints, its measurements and its
+//! events.
 
 pub(crate) mod checkpoint;
 pub(crate) mod completion;

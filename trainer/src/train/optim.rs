@@ -1,5 +1,5 @@
-//! The optimiser: parameter groups, global-norm clipping, learning-rate schedule. Must never keep state that a checkpoint
-//! does not: the rate is a function of the step alone.
+//! The optimiser: parameter groups, clipping by the global norm, learning-rate schedule. It keeps
+//! no state beside the one that a checkpoint holds: the rate is a function of the step.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
@@ -10,8 +10,8 @@ use burn::tensor::{Device, Tensor};
 use crate::config::{OptimiserConfig, OptimiserKind};
 use crate::model::network::Network;
 
-/// An optimiser for `network`: weights decay, everything else does not, and coefficients of polynomials learn at
-/// `coefficient_factor` times the rate.
+/// An optimiser for `network`: weights decay, everything else does not, and coefficients of
+/// polynomials learn at `coefficient_factor` times the rate.
 pub(crate) fn optimiser(config: &OptimiserConfig, coefficient_factor: f64, network: &Network) -> ModuleOptimizer {
     let weights = ParamGroup::from_ids(network.weight_ids());
     let coefficients = ParamGroup::from_ids(network.coefficient_ids());
@@ -44,7 +44,8 @@ pub(crate) fn optimiser(config: &OptimiserConfig, coefficient_factor: f64, netwo
     }
 }
 
-/// The learning rate at `step` of `total` (from 0): linear warm-up, then half a cosine down to the final fraction.
+/// The learning rate at `step` of `total` (from 0): linear warm-up, then half a cosine down to the
+/// final fraction.
 pub(crate) fn learning_rate(config: &OptimiserConfig, step: usize, steps_per_epoch: usize, total: usize) -> f64 {
     let warm_up = (config.warm_up * steps_per_epoch as f64).floor().min(total as f64 / 2.0);
     let step = step as f64;
@@ -56,7 +57,8 @@ pub(crate) fn learning_rate(config: &OptimiserConfig, step: usize, steps_per_epo
     config.learning_rate * (config.final_fraction + (1.0 - config.final_fraction) * cosine)
 }
 
-/// Scales all gradients down so that their norm does not exceed `limit`, if there is one. Returns the norm before that.
+/// Scales all gradients down so that their norm does not exceed `limit`, if there is one. Returns
+/// the norm before that.
 pub(crate) fn clip_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, limit: Option<f64>) -> f64 {
     let norm = gradient_norm(module, gradients);
     if let Some(limit) = limit.filter(|limit| norm > *limit) {
@@ -184,7 +186,8 @@ mod tests {
     fn muon_takes_a_convolution_for_a_matrix_and_steps_by_its_orthogonal_part() {
         let device = Device::flex();
         let muon = MuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW).build();
-        // Two rows of three, orthogonal already: the step is their directions, up to what five iterations leave.
+        // Two rows of three, orthogonal already: the step is their directions, up to what five
+        // iterations leave.
         let grad = Tensor::<4>::from_data([[[[3.0_f32, 0.0, 0.0]]], [[[0.0, 0.5, 0.0]]]], &device);
         let zero = Tensor::<4>::zeros([2, 1, 1, 3], &device);
         let (next, state) = Flattened { inner: muon }.step(1.0, zero, grad, None);

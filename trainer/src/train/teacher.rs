@@ -12,8 +12,8 @@ use crate::train::completion::Completion;
 use crate::train::events::Phase;
 use crate::train::train_loop::{TrainingTask, train_network};
 
-/// Trains the teacher from `resumed` on, or from new weights, and measures its accuracy. A teacher that the configuration
-/// names is read from its file instead.
+/// Trains the teacher from `resumed` on, or from new weights, and measures its accuracy. A teacher
+/// that the configuration names is read from its file instead.
 ///
 /// # Errors
 /// As [`crate::Trainer::train`].

@@ -1,6 +1,8 @@
-//! The training loop of one network: epochs of steps, each step checked, and a checkpoint after every epoch.
+//! The training loop of one network: epochs of steps, each step checked, and a checkpoint after
+//! every epoch.
 //!
-//! It can stop after any step and go on from there with the same result, and never steps on numbers that are not finite.
+//! It can stop after any step and go on from there with the same result, and never steps on numbers
+//! that are not finite.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +14,9 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, Device};
 
 use crate::compress::masks::{self, Masks, Pruner};
-use crate::compress::quantise;
+use crate::compress::quantise::{self, Rounded};
 use crate::config::{OptimiserConfig, QuantiseConfig};
-use crate::data::ImageBatch;
-use crate::data::prefetch::{EpochBatches, Prefetcher};
+use crate::data::{EpochBatches, ImageBatch, Prefetcher};
 use crate::distil::objective::{Objective, detached, gradients};
 use crate::error::{Error, Result};
 use crate::model::network::{Network, VertexLimit};
@@ -47,10 +48,12 @@ pub(crate) struct TrainingTask {
     pub(crate) quantise: Option<QuantiseConfig>,
 }
 
-/// Trains a network from `start` on; a checkpoint is written at the end of each epoch and when interrupted.
+/// Trains a network from `start` on; a checkpoint is written at the end of each epoch and when
+/// interrupted.
 ///
-/// On a thread of the pool: from outside, each of the dozens of operations of a step that are shared out waits for a thread to
-/// wake up, together a third of a short step. Batches come from a thread outside of the pool.
+/// On a thread of the pool: from outside, each of the dozens of operations of a step that are
+/// shared out waits for a thread to wake up, together a third of a short step. Batches come from a
+/// thread outside of the pool.
 ///
 /// # Errors
 /// As [`crate::Trainer::train`].
@@ -194,13 +197,14 @@ impl<'a> Learner<'a> {
         learning_rate(&self.task.optimiser, step, self.steps_per_epoch, self.total())
     }
 
-    /// Learns from one batch: loss, gradients, update; then what bounds polynomials and drops weights.
+    /// Learns from one batch: loss, gradients, update; then what bounds polynomials and drops
+    /// weights.
     fn step(&mut self, batch: ImageBatch, position: Position) -> Result<StepResult> {
         let task = self.task;
         let at = self.done(position);
         let replaced = task.objective.replaced(position.epoch, task.epochs);
         let rounded = self.rounded(at)?;
-        let computing = rounded.as_ref().unwrap_or(&self.network);
+        let computing = rounded.as_ref().map_or(&self.network, |r| &r.network);
         let evaluated = task.objective.loss(computing, batch, replaced, self.classes, &self.device)?;
         let loss = self.finite(position, "the loss", f64::from(evaluated.loss.clone().into_scalar::<f32>()))?;
         let mut grads = gradients(&evaluated.loss, &self.network);
@@ -222,13 +226,15 @@ impl<'a> Learner<'a> {
         Ok(StepResult { loss, correct: evaluated.correct })
     }
 
-    /// The network that computes at `step`, if that is not the one that learns: its weights rounded.
-    fn rounded(&self, step: usize) -> Result<Option<Network>> {
+    /// The network that computes at `step`, if that is not the one that learns: its weights
+    /// rounded.
+    fn rounded(&self, step: usize) -> Result<Option<Rounded>> {
         let due = self.task.quantise.as_ref().filter(|q| quantise::active(q, step, self.total()));
         due.map(|q| quantise::rounded(&self.network, q)).transpose()
     }
 
-    /// Measures the network on the validation images, at the end of an epoch whose last step ended at `clock`.
+    /// Measures the network on the validation images, at the end of an epoch whose last step ended
+    /// at `clock`.
     fn validate(
         &self,
         session: &Session<'_>,
@@ -237,7 +243,7 @@ impl<'a> Learner<'a> {
         clock: Instant,
     ) -> Result<EpochMetrics> {
         let rounded = self.rounded(self.done(position))?;
-        let computing = detached(rounded.as_ref().unwrap_or(&self.network));
+        let computing = detached(rounded.as_ref().map_or(&self.network, |r| &r.network));
         let validation = evaluate(&computing, template, &session.splits.validation, &session.device)?;
         let last = Position { step: self.steps_per_epoch - 1, ..position };
         if let Some(v) = validation {
@@ -261,10 +267,14 @@ impl<'a> Learner<'a> {
         Ok(NetworkState { model: self.network.export(template)?, position, optimiser })
     }
 
-    /// The trained network, as it computes.
+    /// The trained network, as it computes, and what integers stand for its weights.
     fn finished(&self, template: &Model) -> Result<Model> {
-        let rounded = self.rounded(self.total())?;
-        rounded.as_ref().unwrap_or(&self.network).export(template)
+        let Some(rounded) = self.rounded(self.total())? else { return self.network.export(template) };
+        let mut literal = rounded.network.export(template)?.into_literal();
+        for (index, grid) in rounded.grids {
+            literal.provenance.weight_grids.insert(literal.layers[index].name.clone(), grid);
+        }
+        Ok(literal.try_into()?)
     }
 
     /// `value`, unless it is not finite.

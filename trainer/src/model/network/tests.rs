@@ -1,6 +1,9 @@
-//! Networks against the reference evaluation of their models. Must never depend on data or on a trained model.
+//! Networks against the reference evaluation of their models, without data or training.
 
 use beaa_ir::{Conv2d, InputSpec, Layer, Linear, ModelLiteral, Polynomial, Pool2d, Provenance, Range, evaluate};
+
+use beaa_ir::{Activation, LayerOp, Tensor as Values};
+use burn::tensor::TensorData;
 
 use super::*;
 
