@@ -12,7 +12,7 @@ use beaa_lab::model_images::{calibration_images, trained_on, trained_pixel_bits,
 use clap::Args;
 
 use crate::byte_size;
-use crate::dataset_args::{Roots, parse_set};
+use crate::dataset_args::{DatasetRoots, parse_set};
 
 /// What to compile for.
 #[derive(Debug, Clone, Default, Args)]
@@ -75,7 +75,7 @@ impl CompileArgs {
     }
 
     /// Compiles `model` for the ckks backend with these options and samples.
-    pub(crate) fn compile(&self, model: &Model, options: &Options, roots: &Roots) -> Result<Compiled> {
+    pub(crate) fn compile(&self, model: &Model, options: &Options, roots: &DatasetRoots) -> Result<Compiled> {
         let spec = match (&self.samples, options.agreement) {
             (Some(spec), _) => Some(spec.clone()),
             (None, Some(_)) => Some(trained_on(model).context("looking for images to measure margins on")?),
@@ -99,7 +99,7 @@ impl CompileArgs {
 
     /// Opens the images that a program for the tfhe backend is calibrated on, as bytes
     /// `[image][pixel]`: by default those that the model was trained on.
-    pub(crate) fn tfhe_calibration(&self, model: &Model, roots: &Roots) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn tfhe_calibration(&self, model: &Model, roots: &DatasetRoots) -> Result<Vec<Vec<u8>>> {
         let spec = match &self.samples {
             Some(spec) => spec.clone(),
             None => trained_on(model).context("looking for images to calibrate on")?,

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 
 /// Where data sets are.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Roots {
+pub(crate) struct DatasetRoots {
     /// Folder of data sets; the platform's cache folder is searched after it.
     #[arg(long, env = "BEAA_DATA", value_name = "DIR", help_heading = "Data")]
     pub(crate) data: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub(crate) struct Part {
     pub(crate) limit: Option<usize>,
 }
 
-impl Roots {
+impl DatasetRoots {
     /// The folders to search, in order.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.data.clone().into_iter().chain(cache()).collect()
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_given_folder_comes_before_the_cache() {
-        let roots = Roots { data: Some("here".into()) }.paths();
+        let roots = DatasetRoots { data: Some("here".into()) }.paths();
         assert_eq!(roots.first(), Some(&PathBuf::from("here")));
-        assert!(Roots::default().paths().len() <= 1);
+        assert!(DatasetRoots::default().paths().len() <= 1);
     }
 }

@@ -10,14 +10,13 @@ use crate::exit::Exit;
 /// Reads pictures, resized (stretched) and converted to grey or colour as `shape` (channels, rows,
 /// columns) says. A folder stands for the pictures in it, in the order of their names. All labels
 /// are 0: they are not known.
-pub(crate) fn read(paths: &[PathBuf], shape: [usize; 3]) -> Result<(Images, Vec<PathBuf>)> {
+pub(crate) fn read(paths: &[PathBuf], shape: [usize; 3]) -> Result<Images> {
     let files = list(paths)?;
     let mut pixels = Vec::new();
     for file in &files {
         pixels.extend(read_image_file(file, shape)?);
     }
-    let images = Images::new("pictures", shape, pixels, vec![0; files.len()])?;
-    Ok((images, files))
+    Ok(Images::new("pictures", shape, pixels, vec![0; files.len()])?)
 }
 
 fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -60,8 +59,7 @@ mod tests {
         let path = folder.path().join("b.png");
         image::RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap().save(&path).unwrap();
         image::GrayImage::from_raw(1, 1, vec![9]).unwrap().save(folder.path().join("a.png")).unwrap();
-        let (images, files) = read(&[folder.path().to_owned()], [3, 1, 2]).unwrap();
-        assert_eq!(files[1], path);
+        let images = read(&[folder.path().to_owned()], [3, 1, 2]).unwrap();
         assert_eq!(images.image(0).unwrap(), [9; 6]);
         assert_eq!(images.image(1).unwrap(), [1, 4, 2, 5, 3, 6]);
     }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 /// What the command line changes in an experiment.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Changes {
+pub(crate) struct ExperimentChanges {
     /// Seed of everything random in training.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -43,7 +43,7 @@ impl From<Device> for DeviceKind {
     }
 }
 
-impl Changes {
+impl ExperimentChanges {
     /// The seed, for those that need it elsewhere too.
     pub(crate) fn seed(&self) -> Option<u64> {
         self.seed

@@ -108,6 +108,7 @@ impl From<beaa_ir::Error> for Error {
         match error {
             Found::Io { operation, path, source } => Self::Io { operation, path, source },
             Found::Version { kind, found, supported } => Self::Version { kind, found, oldest: 1, newest: supported },
+            Found::Length { found, expected, .. } => Self::ImageSize { found, expected },
             other => Self::BadFile(other.into()),
         }
     }

@@ -6,7 +6,7 @@ use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 
-use crate::model::normalise;
+use crate::model::{normalise, rows};
 use crate::{Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
@@ -47,8 +47,7 @@ pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
 /// # Errors
 /// As [`compile`], and if a sample is not of the network's size.
 pub fn compile_with_samples(model: &Model, options: &CompileOptions, samples: &ImageMajor<f32>) -> Result<Program> {
-    let samples: Vec<Vec<f32>> = samples.rows().map(<[f32]>::to_vec).collect();
-    Ok(Program(compiler::compile_for(&model.0, options, &samples)?.program))
+    Ok(Program(compiler::compile_for(&model.0, options, &rows(samples))?.program))
 }
 
 impl Program {

@@ -57,7 +57,7 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     }
     let (output, report) = ckks_runtime::run(program, &key, &input, &*context.progress())?;
     context.check_interrupted("running; nothing was written")?;
-    files::parent(paths.out)?;
+    files::create_parent(paths.out)?;
     let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;
     let (images, slots) = (output.images(), program.signature().parameters.degree);
     let per_image = 1e3 * report.seconds / images as f64;
@@ -86,7 +86,7 @@ fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) ->
         .with_context(|| format!("reading {}", paths.input.display()))?;
     let (output, report) = tfhe_runtime::run(program, &key, &input, &*context.progress())?;
     context.check_interrupted("running; nothing was written")?;
-    files::parent(paths.out)?;
+    files::create_parent(paths.out)?;
     let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;
     let each = report.seconds / output.images() as f64;
     let mut text = String::new();

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::compile_args::CompileArgs;
 use crate::context::Context;
-use crate::dataset_args::Roots;
+use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
 use crate::rates_file::Rates;
 
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     target: CompileArgs,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
     #[command(flatten)]
     rates: Rates,
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::compile_args::CompileArgs;
 use crate::context::Context;
-use crate::dataset_args::Roots;
+use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
 use crate::rates_file::Rates;
 
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     target: CompileArgs,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
     #[command(flatten)]
     rates: Rates,
 }
@@ -70,7 +70,7 @@ fn compile_ckks(arguments: &Arguments, model: &Model, options: &Options, context
     let machine = arguments.rates.load()?;
     let compiled = arguments.target.compile(model, options, &arguments.roots)?;
     let report = compiled.report.on(&compiled.program, &machine);
-    files::parent(&arguments.out)?;
+    files::create_parent(&arguments.out)?;
     ckks::save_program(&compiled.program, &arguments.out)
         .with_context(|| format!("writing program {}", arguments.out.display()))?;
     let signature = beside(&arguments.out, ".signature");
@@ -89,7 +89,7 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     let pixels = arguments.target.tfhe_calibration(model, &arguments.roots)?;
     let machine = arguments.rates.load()?;
     let compiled = beaa_compiler::tfhe::compile(model, &options, &machine, &pixels)?;
-    files::parent(&arguments.out)?;
+    files::create_parent(&arguments.out)?;
     let doing = || format!("writing program {}", arguments.out.display());
     tfhe::save_program(&compiled.program, &arguments.out).with_context(doing)?;
     tfhe::save_signature(&tfhe::SignatureFile::from(&compiled.program), &beside(&arguments.out, ".signature"))

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::dataset_args::Roots;
+use crate::dataset_args::DatasetRoots;
 
 /// The set that is part of the program.
 const EMBEDDED: &str = "pneumoniamnist";
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {

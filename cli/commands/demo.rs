@@ -10,9 +10,9 @@ use beaa_lab::run_folder::RunFolder;
 use clap::Args;
 
 use crate::context::Context;
-use crate::dataset_args::Roots;
+use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
-use crate::training_args::Changes;
+use crate::training_args::ExperimentChanges;
 
 /// The demo's own experiment.
 const CONFIG: &str = include_str!("../../configs/demo.json");
@@ -33,9 +33,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
-    changes: Changes,
+    changes: ExperimentChanges,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::labels::Labels;
 use crate::any_program::{AnySignature, EncryptRequest};
 use crate::context::Context;
-use crate::dataset_args::{Part, Roots, parse_set};
+use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 use crate::image_files;
 
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     part: Part,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
     /// The ciphertexts to write.
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 /// The images, `most` at most, and the name of their set.
 fn images(arguments: &Arguments, shape: [usize; 3], most: usize, context: &Context) -> Result<(Images, String)> {
     let (images, name) = match &arguments.data_set {
-        None => (image_files::read(&arguments.images, shape)?.0, String::new()),
+        None => (image_files::read(&arguments.images, shape)?, String::new()),
         Some(spec) => {
             let dataset = arguments.roots.open(spec)?;
             let images = arguments.part.of(&dataset)?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::any_program::AnyProgram;
 use crate::context::Context;
-use crate::dataset_args::{Part, Roots, parse_set};
+use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::training_args::Device;
 
 /// Options of `beaa eval`.
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     part: Part,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
     /// Where to compute.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     device: Device,
@@ -70,11 +70,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => None,
         Some(path) => {
             let of_program = AnyProgram::open(path)?.evaluate(&images)?;
-            let predicted_by_program = predictions(&of_program);
+            let predicted_by_program = predictions(of_program.rows());
             Some(ProgramEvaluation {
                 accuracy: accuracy(&predicted_by_program, images.labels()),
                 agreement: fraction(agreeing(&predicted, &predicted_by_program), images.len()),
-                largest_logit_difference: largest_difference(&logits, &of_program),
+                largest_logit_difference: largest_difference(&logits, of_program.rows()),
             })
         }
     };

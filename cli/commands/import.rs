@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::dataset_args::{Part, Roots, parse_set};
+use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 
 /// Options of `beaa import`.
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 256, requires = "samples", help_heading = "Data")]
     limit: usize,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         );
     }
     notes.iter().for_each(|note| context.console.note(format_args!("note: {note}")));
-    files::parent(&arguments.out)?;
+    files::create_parent(&arguments.out)?;
     save_model(&model, &arguments.out).with_context(|| format!("writing model {}", arguments.out.display()))?;
     context.console.note(format_args!("model written to {}", arguments.out.display()));
     let [channels, height, width] = input.shape;

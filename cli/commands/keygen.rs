@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             paths.secret.display()
         )));
     }
-    files::folder(out)?;
+    files::create_folder(out)?;
     let keys = signature.keygen(*seed, &paths)?;
     let record = json!({
         "key": keys.id,

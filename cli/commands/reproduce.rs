@@ -10,7 +10,7 @@ use beaa_trainer::DeviceKind;
 use clap::Args;
 
 use crate::context::Context;
-use crate::dataset_args::Roots;
+use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
 use crate::training_args::Device;
 
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DEVICE")]
     device: Option<Device>,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
@@ -83,7 +83,7 @@ fn open(arguments: &Arguments, folder: &Path, context: &Context) -> Result<Resul
         _ => {
             files::remove_folder(&folder.join("teachers"))?;
             files::remove_folder(&folder.join("students"))?;
-            files::folder(folder)?;
+            files::create_folder(folder)?;
             Ok(Results::empty(folder))
         }
     }

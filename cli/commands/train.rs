@@ -12,9 +12,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::dataset_args::Roots;
+use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
-use crate::training_args::Changes;
+use crate::training_args::ExperimentChanges;
 
 /// Options of `beaa train`.
 #[derive(Debug, Args)]
@@ -33,9 +33,9 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "resume")]
     force: bool,
     #[command(flatten)]
-    changes: Changes,
+    changes: ExperimentChanges,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {

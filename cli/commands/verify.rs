@@ -12,7 +12,7 @@ use clap::Args;
 use crate::any_program::AnyProgram;
 use crate::compile_args::CompileArgs;
 use crate::context::Context;
-use crate::dataset_args::{Part, Roots, parse_set};
+use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 
 /// Options of `beaa verify`.
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     part: Part,
     #[command(flatten)]
-    roots: Roots,
+    roots: DatasetRoots,
     #[command(flatten)]
     target: CompileArgs,
     /// INSECURE: derive the throw-away keys from a number, to repeat a verification exactly.

@@ -1,6 +1,7 @@
-//! The frame of every binary file of the toolchain: magic, version, kind, JSON header, payload, BLAKE3 checksum.
-//! Files are written under a temporary name and renamed; what is read is hostile until its length and checksum agree.
-//! Must never allocate by a length that the file itself does not back.
+//! The frame of every binary file of the toolchain: magic, version, kind, JSON header, payload,
+//! BLAKE3 checksum. Files are written under a temporary name and renamed; what is read is hostile
+//! until its length and checksum agree, and nothing is allocated by a length that the file itself
+//! does not back.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -131,8 +132,12 @@ impl Kind {
     }
 }
 
-/// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the checksum. The file
-/// appears under its name only when it is whole; secret keys get mode 0600.
+/// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the
+/// checksum. The file appears under its name only when it is whole; secret keys get mode 0600.
+///
+/// # Errors
+/// If the file cannot be written, the header has no form in JSON, or `payload` writes other than
+/// `payload_len` bytes.
 pub fn write<H: Serialize>(
     path: &Path,
     kind: Kind,
@@ -177,7 +182,10 @@ pub fn write<H: Serialize>(
     Ok(())
 }
 
-/// Which kind of file this says it is; `None` when it is none of this toolchain's.
+/// Reads which kind of file this says it is; `None` when it is none of this toolchain's.
+///
+/// # Errors
+/// If the file cannot be read, or is of a kind that only a newer release knows.
 pub fn kind(path: &Path) -> Result<Option<Kind>> {
     let io = |source| Error::Io { operation: "reading", path: path.to_path_buf(), source };
     let mut first = [0; 12];
@@ -187,7 +195,7 @@ pub fn kind(path: &Path) -> Result<Option<Kind>> {
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(e) => return Err(io(e)),
     }
-    let code = first.last_chunk::<4>().map_or(0, |b| u32::from_le_bytes(*b));
+    let code = u32_at(&first, 8);
     if !first.starts_with(MAGIC) {
         return Ok(None);
     }
@@ -206,13 +214,18 @@ pub struct Opened<H> {
 }
 
 impl<H> Opened<H> {
-    /// The bytes after the header.
+    /// The bytes after the header, without the checksum.
     pub fn payload(&self) -> &[u8] {
-        self.map.get(self.start..self.end).unwrap_or_default()
+        &self.map[self.start..self.end]
     }
 }
 
-/// Opens a file of the given kind, checking magic, version, kind, lengths and checksum before anything is interpreted.
+/// Opens a file of the given kind, checking magic, version, kind, lengths and checksum before
+/// anything is interpreted.
+///
+/// # Errors
+/// If the file cannot be read, is damaged, of another kind or of a version that is not read any
+/// more or not yet, or if its header is not an `H`.
 pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
     let io = |source| Error::Io { operation: "reading", path: path.to_path_buf(), source };
     let bad = |found: String, expected: String| Error::Malformed {
@@ -222,25 +235,23 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         remedy: "check that the file is the right one and was copied whole",
     };
     let file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+    // SAFETY: the map is private to this process and read only. Another process that shortens the
+    // file while it is mapped can stop this one, as with every mapped file; it cannot break memory
+    // safety here beyond changed bytes, and nothing below relies on the bytes staying the same.
+    #[allow(unsafe_code)]
+    let map = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) }.map_err(io)?;
+    let length = map.len() as u64;
     if length < (FIXED + CHECKSUM) as u64 {
         return Err(bad(format!("{length} bytes"), format!("a beaa {} file", kind.name())));
     }
-    // SAFETY: the map is private to this process and read only. Another process that shortens the file while it is
-    // mapped can stop this one, as with every mapped file; it cannot break memory safety here beyond changed bytes, and
-    // nothing below relies on the bytes staying the same.
-    #[allow(unsafe_code)]
-    let map = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) }.map_err(io)?;
-    let u32_at = |i: usize| map.get(i..i + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-    let u64_at = |i: usize| map.get(i..i + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
-    if map.get(..4) != Some(MAGIC) {
+    if !map.starts_with(MAGIC) {
         return Err(bad("other first bytes than BEAA".into(), format!("a beaa {} file", kind.name())));
     }
-    if u32_at(8) != kind.code() {
-        let found = Kind::from_code(u32_at(8)).map_or("an unknown kind of file", Kind::name);
+    if u32_at(&map, 8) != kind.code() {
+        let found = Kind::from_code(u32_at(&map, 8)).map_or("an unknown kind of file", Kind::name);
         return Err(bad(format!("a {found} file"), format!("a {} file", kind.name())));
     }
-    let version = u32_at(4);
+    let version = u32_at(&map, 4);
     if version > kind.version() {
         return Err(Error::Version { kind: kind.name().into(), found: version, supported: kind.version() });
     }
@@ -248,7 +259,7 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         let (kind, oldest, remedy) = (kind.name().into(), kind.oldest(), kind.remedy());
         return Err(Error::Outdated { kind, found: version, oldest, remedy });
     }
-    let (header_len, payload_len) = (u64_at(12), u64_at(20));
+    let (header_len, payload_len) = (u64_at(&map, 12), u64_at(&map, 20));
     let expected = (FIXED as u64 + CHECKSUM as u64).checked_add(header_len).and_then(|n| n.checked_add(payload_len));
     if expected != Some(length) || header_len > MAX_HEADER {
         return Err(bad(
@@ -257,22 +268,22 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         ));
     }
     let (start, end) = (FIXED + header_len as usize, FIXED + (header_len + payload_len) as usize);
-    let hash = blake3::hash(map.get(..end).unwrap_or_default());
-    if map.get(end..) != Some(hash.as_bytes().as_slice()) {
+    let hash = blake3::hash(&map[..end]);
+    if map[end..] != *hash.as_bytes() {
         return Err(bad("a wrong checksum".into(), "the checksum of the bytes before it; the file is damaged".into()));
     }
-    let header = serde_json::from_slice(map.get(FIXED..start).unwrap_or_default()).map_err(|e| {
+    let header = serde_json::from_slice(&map[FIXED..start]).map_err(|e| {
         bad(format!("a header that does not fit ({e})"), format!("the header of a {} file", kind.name()))
     })?;
     Ok(Opened { header, map, start, end })
 }
 
-/// Plain data as JSON, in memory.
-pub(crate) fn plain_json<T: Serialize>(data: &T) -> Vec<u8> {
-    match serde_json::to_vec(data) {
-        Ok(json) => json,
-        Err(error) => unreachable!("plain data has a form in JSON: {error}"),
-    }
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
 }
 
 struct Hashing<W> {
@@ -284,7 +295,7 @@ struct Hashing<W> {
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let n = self.inner.write(bytes)?;
-        self.hash.update(bytes.get(..n).unwrap_or_default());
+        self.hash.update(&bytes[..n]);
         self.written += n as u64;
         Ok(n)
     }

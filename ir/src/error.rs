@@ -1,10 +1,11 @@
-//! Errors of models, programs and their files. Every message says what was being done, what was found, what was
-//! expected and what to do; it must never contain image data.
+//! Errors of models, programs and their files. Every message says what was being done, what was
+//! found, what was expected and what to do; none contains image data.
 
 use std::path::PathBuf;
 
 /// What can be wrong with a model, a program or a file of either.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The file could not be read or written.
     #[error("{operation} {path}: {source}")]
@@ -50,6 +51,16 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// There are more or fewer numbers than asked for.
+    #[error("{operation}: found {found} numbers, expected {expected}")]
+    Length {
+        /// What was being done.
+        operation: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
     /// A model contradicts itself.
     #[error("layer `{layer}`: found {found}, expected {expected}")]
     Layer {
@@ -62,7 +73,8 @@ pub enum Error {
     },
     /// A program contradicts itself.
     #[error(
-        "step {step} ({op}): found {found}, expected {expected}; the program is damaged or was made by another version, compile it again"
+        "step {step} ({op}): found {found}, expected {expected}; \
+         the program is damaged or was made by another version, compile it again"
     )]
     Step {
         /// Index of the step.

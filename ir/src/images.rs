@@ -1,5 +1,5 @@
-//! Numbers of several images in one block, with a type that says which axis comes first: networks and people take
-//! image after image, ciphertexts hold one element of all images each.
+//! Numbers of several images in one block, with a type that says which axis comes first: networks
+//! and people take image after image, ciphertexts hold one element of all images each.
 
 use serde::{Serialize, Serializer};
 
@@ -12,7 +12,8 @@ pub struct ImageMajor<T> {
     block: Block<T>,
 }
 
-/// Numbers in the order `[element][image]`: for each pixel, or each output, the values of all images.
+/// Numbers in the order `[element][image]`: for each pixel, or each output, the values of all
+/// images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ElementMajor<T> {
     images: usize,
@@ -150,8 +151,9 @@ struct Block<T> {
 
 impl<T> Block<T> {
     fn new(rows: usize, width: usize, data: Vec<T>) -> Result<Self> {
-        if rows.checked_mul(width) != Some(data.len()) {
-            return Err(lengths(data.len(), format!("{rows} rows of {width} numbers")));
+        let expected = rows.saturating_mul(width);
+        if expected != data.len() {
+            return Err(length(data.len(), expected));
         }
         Ok(Self { rows, data })
     }
@@ -172,7 +174,7 @@ impl<T: Copy> Block<T> {
         for row in rows {
             let row = row.as_ref();
             if row.len() != width {
-                return Err(lengths(row.len(), format!("{width} in every row")));
+                return Err(length(row.len(), width));
             }
             block.data.extend_from_slice(row);
             block.rows += 1;
@@ -189,13 +191,8 @@ impl<T: Copy> Block<T> {
     }
 }
 
-fn lengths(found: usize, expected: String) -> Error {
-    Error::Malformed {
-        operation: "arranging images",
-        found: format!("{found} numbers"),
-        expected,
-        remedy: "give images of one shape",
-    }
+fn length(found: usize, expected: usize) -> Error {
+    Error::Length { operation: "arranging images", found, expected }
 }
 
 #[cfg(test)]

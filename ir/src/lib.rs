@@ -1,6 +1,9 @@
-//! The two languages of the toolchain: [`Model`] (trainer -> compiler) and [`Program`] (compiler -> runtime), with
-//! their files. Plain data with checked invariants; this crate must never know Burn, a ciphertext or a key.
+//! Internal crate of beaa: the languages between its parts, and their files. A [`Model`] goes from
+//! the trainer to the compiler, a [`ckks::Program`] or a [`tfhe::Program`] from the compiler to the
+//! runtime. Plain data with checked invariants; neither Burn nor a ciphertext nor a key is known
+//! here.
 
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ckks;
@@ -8,6 +11,7 @@ pub mod container;
 mod error;
 pub mod images;
 mod model;
+mod payload;
 mod sparse;
 pub mod stats;
 mod tensor;

@@ -1,8 +1,10 @@
-//! Integer matrices with most entries absent, by rows. Must never hold an index outside its size, nor a zero.
+//! Integer matrices with most entries absent, by rows; no index lies outside the size, no entry is
+//! zero (`malformed_parts_are_refused`).
 
 use crate::{Error, Result};
 
-/// A `rows x columns` matrix of integers in compressed sparse row form; columns ascend within a row.
+/// A `rows x columns` matrix of integers in compressed sparse row form; columns ascend within a
+/// row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SparseMatrix {
     columns_count: usize,
@@ -19,7 +21,12 @@ impl Default for SparseMatrix {
 }
 
 impl SparseMatrix {
-    /// `row_starts` has one entry more than there are rows; row `r` holds entries `row_starts[r]..row_starts[r + 1]`.
+    /// Takes the parts of the compressed form: `row_starts` has one entry more than there are rows,
+    /// and row `r` holds the entries `row_starts[r]..row_starts[r + 1]`.
+    ///
+    /// # Errors
+    /// If the parts do not fit each other, a column is out of order or out of range, or a weight
+    /// is 0.
     pub fn new(columns_count: usize, row_starts: Vec<usize>, columns: Vec<u32>, weights: Vec<i32>) -> Result<Self> {
         let bad = |found: String, expected: &str| Err(Error::malformed("reading a weight matrix", found, expected));
         if columns.len() != weights.len() {
@@ -29,7 +36,7 @@ impl SparseMatrix {
             return bad("row starts that do not span the entries".into(), "0, ascending, the number of entries");
         }
         for pair in row_starts.windows(2) {
-            let row = pair.first().zip(pair.get(1)).and_then(|(&a, &b)| columns.get(a..b)).unwrap_or_default();
+            let row = &columns[pair[0]..pair[1]];
             if !row.windows(2).all(|w| w[0] < w[1]) || row.last().is_some_and(|&c| c as usize >= columns_count) {
                 return bad("columns out of order or out of range".into(), "ascending columns within the matrix");
             }
@@ -40,7 +47,11 @@ impl SparseMatrix {
         Ok(Self { columns_count, row_starts, columns, weights })
     }
 
-    /// From one `(column, weight)` list per row; sorts, adds up repeated columns, drops zeros.
+    /// Builds a matrix from one `(column, weight)` list per row; sorts, adds up repeated columns,
+    /// drops zeros.
+    ///
+    /// # Errors
+    /// If a column is out of range, or a sum of weights beyond 32 bits.
     pub fn from_rows(columns_count: usize, rows: Vec<Vec<(u32, i32)>>) -> Result<Self> {
         let mut row_starts = Vec::with_capacity(rows.len() + 1);
         let (mut columns, mut weights) = (Vec::new(), Vec::new());
@@ -79,13 +90,10 @@ impl SparseMatrix {
         self.weights.len()
     }
 
-    /// `(columns, weights)` of row `r`; empty beyond the last row.
+    /// The columns and the weights of row `r`, which must be below [`Self::rows`].
     pub fn row(&self, r: usize) -> (&[u32], &[i32]) {
-        let range = match (self.row_starts.get(r), self.row_starts.get(r + 1)) {
-            (Some(&a), Some(&b)) => a..b,
-            _ => 0..0,
-        };
-        (self.columns.get(range.clone()).unwrap_or_default(), self.weights.get(range).unwrap_or_default())
+        let range = self.row_starts[r]..self.row_starts[r + 1];
+        (&self.columns[range.clone()], &self.weights[range])
     }
 
     /// Bits needed for the largest absolute weight.

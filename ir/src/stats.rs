@@ -1,6 +1,7 @@
 //! The few statistics that several crates need, each written once.
 
-/// The index of the largest number, the first of equals; NaN is never the largest. None of no number.
+/// The index of the largest number, the first of equals; NaN is never the largest. None of no
+/// number.
 pub fn argmax<T: Into<f64>>(values: impl IntoIterator<Item = T>) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
     for (i, value) in values.into_iter().enumerate() {
@@ -28,7 +29,8 @@ pub fn log2_product<'a>(factors: impl IntoIterator<Item = &'a u64>) -> f64 {
     factors.into_iter().map(|&f| (f as f64).log2()).sum()
 }
 
-/// The probability that a standard normal variable is below `x`, to 1e-7: Abramowitz and Stegun 26.2.17.
+/// The probability that a standard normal variable is below `x`, to 1e-7: Abramowitz and Stegun
+/// 26.2.17.
 pub fn normal_cdf(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
     let poly =

@@ -1,4 +1,4 @@
-//! A dense array of `f32` with its shape, and feature-map shapes. Must never hold a length that contradicts the shape.
+//! A dense array of `f32` with its shape, and feature-map shapes.
 
 use crate::{Error, Result};
 
@@ -10,7 +10,10 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// `data` must hold as many finite numbers as `shape` says. `[]` is a scalar: one number.
+    /// Takes as many finite numbers as `shape` says, row-major; `[]` is a scalar: one number.
+    ///
+    /// # Errors
+    /// If there are more or fewer numbers, or one is not finite.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Result<Self> {
         let expected = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
         if expected != Some(data.len()) {
@@ -23,14 +26,17 @@ impl Tensor {
         if let Some(i) = data.iter().position(|v| !v.is_finite()) {
             return Err(Error::malformed(
                 "building a tensor",
-                format!("{} at index {i}", data.get(i).copied().unwrap_or(f32::NAN)),
+                format!("{} at index {i}", data[i]),
                 "finite numbers only",
             ));
         }
         Ok(Self { shape, data })
     }
 
-    /// A scalar.
+    /// Makes a scalar.
+    ///
+    /// # Errors
+    /// If the number is not finite.
     pub fn scalar(value: f32) -> Result<Self> {
         Self::new(Vec::new(), vec![value])
     }
@@ -45,8 +51,8 @@ impl Tensor {
         &self.data
     }
 
-    /// Whether this is broadcastable to `map` under the rule of the model format: the shape is `[]`, `[C,1,1]` or
-    /// exactly `map`'s (`[C,H,W]`, or `[F]` after flatten).
+    /// Whether this is broadcastable to `map` under the rule of the model format: the shape is
+    /// `[]`, `[C,1,1]` or exactly `map`'s (`[C,H,W]`, or `[F]` after flatten).
     pub fn broadcasts_to(&self, map: Shape) -> bool {
         match (self.shape.as_slice(), map) {
             ([], _) => true,
@@ -57,7 +63,8 @@ impl Tensor {
         }
     }
 
-    /// The value for element `index` of a feature map of shape `map`; call only when [`Self::broadcasts_to`] holds.
+    /// The value for element `index` of a feature map of shape `map`; [`Self::broadcasts_to`] must
+    /// hold.
     pub fn broadcast(&self, map: Shape, index: usize) -> f32 {
         let i = if self.data.len() == 1 {
             0
@@ -66,7 +73,7 @@ impl Tensor {
         } else {
             index / (map.len() / self.data.len())
         };
-        self.data.get(i).copied().unwrap_or(0.0)
+        self.data[i]
     }
 }
 

@@ -22,13 +22,15 @@ pub enum Align {
     Right,
 }
 
-/// Rows of cells in columns as wide as their widest cell, two spaces apart, a line each. Columns beyond `align` lean
-/// left.
+/// Rows of cells in columns as wide as their widest cell, two spaces apart, a line each. Columns
+/// beyond `align` lean left.
 pub fn table<R: AsRef<[String]>>(rows: &[R], align: &[Align]) -> String {
     let rows = || rows.iter().map(AsRef::as_ref);
     let columns = rows().map(<[String]>::len).max().unwrap_or(0);
-    let width = |c: usize| rows().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut widths = vec![0; columns];
+    for row in rows() {
+        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = cell.chars().count().max(*width));
+    }
     let mut text = String::new();
     for row in rows() {
         let cells = row.iter().zip(&widths).enumerate().map(|(c, (cell, &width))| match align.get(c) {
@@ -41,7 +43,8 @@ pub fn table<R: AsRef<[String]>>(rows: &[R], align: &[Align]) -> String {
     text
 }
 
-/// Whether this may name a layer, an experiment or a file of theirs: letters, digits, `.`, `_` and `-`, at least one.
+/// Whether this may name a layer, an experiment or a file of theirs: letters, digits, `.`, `_` and
+/// `-`, at least one.
 pub fn valid_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

@@ -1,4 +1,5 @@
-//! Programs: the account of every value, files that survive a round trip or are refused, and the stable text form.
+//! Programs: the account of every value, files that survive a round trip or are refused, and the
+//! stable text form.
 
 #![allow(clippy::unwrap_used)]
 
@@ -112,10 +113,12 @@ fn the_text_form_is_stable() {
     let expected = "\
 program m: N 4096, 3 primes of 20+20+20 bits, 0 special, 128 bits security
 %0 = input 4 x [limbs 3, scale 2^20.000, components 2]
-%1 = linear 2x4 entries 3 bits 3 norm 8 * %0 + 2 biases, weight scale 2^3.000 -> 2 x [limbs 3, scale 2^23.000, components 2]  ; fc
+%1 = linear 2x4 entries 3 bits 3 norm 8 * %0 + 2 biases, weight scale 2^3.000 \
+-> 2 x [limbs 3, scale 2^23.000, components 2]  ; fc
 %2 = square %1 -> 2 x [limbs 3, scale 2^46.000, components 3]  ; act
 %3 = scale_up %1 by 8388608 -> 2 x [limbs 3, scale 2^46.000, components 2]  ; act
-%4 = linear 2x2 entries 2 bits 3 norm 7 * %2 + 2x2 entries 2 bits 3 norm 7 * %3 + 2 biases, weight scale 2^1.000 -> 2 x [limbs 3, scale 2^47.000, components 3]  ; sum
+%4 = linear 2x2 entries 2 bits 3 norm 7 * %2 + 2x2 entries 2 bits 3 norm 7 * %3 + 2 biases, \
+weight scale 2^1.000 -> 2 x [limbs 3, scale 2^47.000, components 3]  ; sum
 %5 = relinearise %4 -> 2 x [limbs 3, scale 2^47.000, components 2]  ; sum
 %6 = rescale %5 -> 2 x [limbs 2, scale 2^27.068, components 2]  ; sum
 %7 = drop_limbs %6 to 1 -> 2 x [limbs 1, scale 2^27.068, components 2]  ; sum

@@ -19,7 +19,8 @@ fn linear(inputs: &[usize], entries: usize) -> StepShape {
     StepShape { op: StepOp::Linear { terms, weight_scale: 1.0, bias: () }, entries }
 }
 
-/// linear, square, linear, relinearise, rescale, then a sum with the first linear's result at fewer limbs.
+/// linear, square, linear, relinearise, rescale, then a sum with the first linear's result at fewer
+/// limbs.
 fn outline() -> ProgramShape {
     use StepOp::{DropLimbs, Relinearise, Rescale, Square};
     ProgramShape {
@@ -56,8 +57,8 @@ fn bytes(v: ValueInfo) -> u64 {
 fn pointwise_steps_are_fused_as_far_as_their_results_have_one_reader() {
     let plan = schedule(&outline(), &MACHINE, true);
     let parts: Vec<(usize, usize)> = plan.parts.iter().map(|p| (p.first, p.last)).collect();
-    // The first result is read again by the last step; dropping limbs takes part in what follows it.
-    // Relinearised ciphertexts are rescaled one by one.
+    // The first result is read again by the last step; dropping limbs takes part in what follows
+    // it. Relinearised ciphertexts are rescaled one by one.
     assert_eq!(parts, [(0, 0), (1, 2), (3, 4), (5, 6)]);
     let frees: Vec<&[usize]> = plan.parts.iter().map(|p| p.frees.as_slice()).collect();
     assert_eq!(frees, [&[0][..], &[2], &[3, 4], &[1, 5, 6]]);
@@ -73,8 +74,8 @@ fn bytes_are_those_of_live_values_and_of_the_part_that_runs() {
     let live: Vec<u64> = plan.parts.iter().map(|p| p.live_bytes).collect();
     assert_eq!(live, [of(&[0, 1]), of(&[1, 3]), of(&[1, 3, 5]), of(&[1, 5, 7])]);
     let polynomial = (DEGREE * 8) as u64;
-    // Four whole results of two components and two limbs; per thread a ciphertext of three components and three limbs, two
-    // polynomials, and two sums over four primes.
+    // Four whole results of two components and two limbs; per thread a ciphertext of three
+    // components and three limbs, two polynomials, and two sums over four primes.
     assert_eq!(plan.parts[2].working_bytes, (4 * 2 * 2 + 2 * (3 * 3 + 2 + 2 * 4)) * polynomial);
     // Per thread the squares of one tile; five biases of three limbs; twenty weights.
     assert_eq!(plan.parts[1].working_bytes, 2 * 4 * 3 * 32 * 8 + 5 * 3 * 8 + 20 * 12);

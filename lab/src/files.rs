@@ -12,7 +12,7 @@ use serde::Serialize;
 /// If the file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let doing = || format!("writing {}", path.display());
-    parent(path)?;
+    create_parent(path)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -40,7 +40,7 @@ pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
 ///
 /// # Errors
 /// If it cannot be created.
-pub fn folder(path: &Path) -> Result<()> {
+pub fn create_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("creating folder {}", path.display()))
 }
 
@@ -61,9 +61,9 @@ pub fn remove_folder(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If it cannot be created.
-pub fn parent(path: &Path) -> Result<()> {
+pub fn create_parent(path: &Path) -> Result<()> {
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => folder(parent),
+        Some(parent) if !parent.as_os_str().is_empty() => create_folder(parent),
         _ => Ok(()),
     }
 }

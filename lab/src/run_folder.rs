@@ -122,7 +122,7 @@ fn begin<'a>(
     reporter: &'a dyn Reporter,
 ) -> Result<Recorder<'a>> {
     beaa_trainer::find_device(experiment.train.literal().device)?;
-    files::folder(folder.path())?;
+    files::create_folder(folder.path())?;
     files::write_json(&folder.config(), &experiment.resolved()?)?;
     Recorder::open(&folder.metrics(), resume, reporter.training())
 }

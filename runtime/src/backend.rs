@@ -1,5 +1,5 @@
-//! What a backend is: something that runs a program's operations on vectors of values. `tests/conformance` holds every
-//! backend to one suite.
+//! What a backend is: something that runs the operations of a ckks program on vectors of values.
+//! `tests/conformance.rs` holds every backend to one suite.
 
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{Step, StepOp, ValueId, ValueInfo};
@@ -29,8 +29,8 @@ pub trait Backend: Sync {
     /// When the inputs' lengths, limbs or components do not fit the steps.
     fn fused(&self, sequence: &Sequence<'_, Self::Value, Self::Weights<'_>>) -> Result<Timed<Self::Value>>;
 
-    /// Relinearises three components to two if `relinearise` says so, then divides `rescales` times by the last prime
-    /// present and drops it.
+    /// Relinearises three components to two if `relinearise` says so, then divides `rescales` times
+    /// by the last prime present and drops it.
     ///
     /// # Errors
     /// When the value has too few limbs or other components than the operations take.
@@ -55,7 +55,7 @@ pub struct Timed<V> {
 }
 
 impl<V> Timed<V> {
-    /// A value of a backend that does not tell where its time went.
+    /// Wraps a value of a backend that does not tell where its time went.
     pub fn untimed(value: V) -> Self {
         Self { value, seconds: Vec::new(), unpacking: 0.0 }
     }
@@ -70,7 +70,8 @@ pub enum Operand {
     Result(usize),
 }
 
-/// Pointwise steps that follow each other in a program, with all that they read. All of its operands exist.
+/// Pointwise steps that follow each other in a program, with all that they read. All of its
+/// operands exist.
 #[derive(Debug)]
 pub struct Sequence<'a, V, W> {
     first: usize,
@@ -80,12 +81,13 @@ pub struct Sequence<'a, V, W> {
 }
 
 impl<'a, V, W> Sequence<'a, V, W> {
-    /// `steps` from number `first` of a program on; `weights` are those of each step's terms, `[step][term]`; `inputs`
-    /// are the values from before, each once.
+    /// Takes `steps`, which begin with number `first` of a program; `weights` are those of each
+    /// step's terms, `[step][term]`; `inputs` are the values from before, each once.
     ///
     /// # Errors
-    /// When there is no step, a step is not pointwise or reads a value that is neither an input nor an earlier result,
-    /// weights are missing, or the last step drops limbs, which steps before it could have been spared.
+    /// When there is no step, a step is not pointwise or reads a value that is neither an input nor
+    /// an earlier result, weights are missing, or the last step drops limbs, which steps before it
+    /// could have been spared.
     pub fn new(first: usize, steps: &'a [Step], weights: &'a [Vec<W>], inputs: &'a [(ValueId, &'a V)]) -> Result<Self> {
         let sequence = Self { first, steps, weights, inputs };
         if steps.is_empty() || matches!(steps.last(), Some(Step { op: StepOp::DropLimbs { .. }, .. })) {
@@ -130,7 +132,7 @@ impl<'a, V, W> Sequence<'a, V, W> {
         self.inputs.iter().map(|(_, value)| *value)
     }
 
-    /// Where to read `value`, which a step of the sequence names.
+    /// Says where to read `value`, which a step of the sequence names.
     ///
     /// # Panics
     /// When no step names it.

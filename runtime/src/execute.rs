@@ -1,5 +1,5 @@
-//! Walks a schedule on any backend, times it, and asserts after every part that the backend agrees with the program's
-//! own account of lengths, limbs, scales and components.
+//! Walks a schedule on any backend, times it, and asserts after every part that the backend agrees
+//! with the program's account of lengths, limbs, scales and components.
 
 use std::time::Instant;
 
@@ -50,16 +50,18 @@ pub(crate) struct Execution<'a, B: Backend> {
     pub(crate) program: &'a Program,
     /// In which parts, and when values are freed.
     pub(crate) schedule: &'a Schedule,
-    /// The weights of every step's terms, `[step][term]`; without them each part arranges its own while it runs.
+    /// The weights of every step's terms, `[step][term]`; without them each part arranges its own
+    /// while it runs.
     pub(crate) weights: Option<&'a [Vec<B::Weights<'a>>]>,
 }
 
 impl<'a, B: Backend> Execution<'a, B> {
-    /// Runs from the input `first` to the output, and tells what each part took. `on_value` sees every value that is
-    /// stored.
+    /// Runs from the input `first` to the output, and tells what each part took. `on_value` sees
+    /// every value that is stored.
     ///
     /// # Errors
-    /// When `first` is not what the program takes, an operation refuses its operands, or `on_value` fails.
+    /// When `first` is not what the program takes, an operation refuses its operands, or `on_value`
+    /// fails.
     pub(crate) fn run(
         &self,
         first: B::Value,

@@ -1,6 +1,12 @@
-//! Runs a compiled program on encrypted batches: keys and ciphertexts on disk, what a client does, what a server does,
-//! and both side by side for verification. Must never let a secret key reach [`run`], and knows no trainer, no compiler.
+//! Internal crate of beaa: runs compiled programs. For each backend the keys and ciphertexts on
+//! disk, what a client does, what a server does, and both side by side for verification. It knows
+//! neither trainer nor compiler.
+//!
+//! `ckks` and `tfhe` have the same names: `keygen` makes a [`ckks::KeyPair`], `encrypt` and
+//! `decrypt` are the client's, `run` is the server's and takes no secret key, `verify` is for
+//! whoever has everything.
 
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod backend;

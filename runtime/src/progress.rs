@@ -1,16 +1,16 @@
-//! How long work tells its progress. Must never decide how it is shown.
+//! How long work tells its progress to whoever shows it.
 
-/// Is told of the steps of one piece of work at a time.
+/// Whoever shows progress: is told of the steps of one piece of work at a time.
 pub trait Progress: Sync {
-    /// A piece of work of `steps` steps begins.
+    /// Is called when a piece of work of `steps` steps begins.
     fn begin(&self, what: &str, steps: u64);
-    /// `steps` more steps are done; called from any thread.
+    /// Is called from any thread when `steps` more steps are done.
     fn advance(&self, steps: u64);
-    /// The piece of work is done.
+    /// Is called when the piece of work is done.
     fn end(&self);
 }
 
-/// Says nothing.
+/// Shows no progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

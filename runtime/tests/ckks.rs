@@ -1,4 +1,5 @@
-//! Client and server through files, as separate processes would work: what fits is right, what does not is refused.
+//! Client and server through files, as separate processes would work: what fits is right, what does
+//! not is refused.
 
 #![allow(clippy::unwrap_used)]
 
@@ -216,7 +217,8 @@ fn the_plan_counts_arranged_weights_that_are_kept() {
     let program = program(4);
     let peak = |weights| PreparedProgram::new(&program, weights).unwrap().peak_bytes();
     assert_eq!(peak(ArrangedWeights::PerPart), schedule(&program).peak_bytes);
-    // All six weights are read in the first part, where the peak is not; the second part reads none.
+    // All six weights are read in the first part, where the peak is not; the second part reads
+    // none.
     assert_eq!(peak(ArrangedWeights::Kept), peak(ArrangedWeights::PerPart) + 6 * 12);
 }
 
@@ -227,7 +229,8 @@ fn the_schedule_fuses_what_is_pointwise_and_frees_what_is_dead() {
     let parts: Vec<(usize, usize)> = schedule.parts.iter().map(|p| (p.first, p.last)).collect();
     assert_eq!(parts, [(0, 2), (3, 4)]);
     assert_eq!(schedule.parts.iter().map(|p| p.frees.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3, 4]]);
-    // The input is read where it lies; the result of the first part is 1 ciphertext x 3 components x 3 limbs.
+    // The input is read where it lies; the result of the first part is 1 ciphertext x 3 components
+    // x 3 limbs.
     let live: Vec<u64> = schedule.parts.iter().map(|p| p.live_bytes).collect();
     assert_eq!(live[0], 3 * 3 * 4096 * 8);
     let worst = schedule.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();

@@ -1,7 +1,7 @@
-//! What every backend is held to. Backends of ckks programs run one suite: each operation gives the right values, says
-//! the right length, limbs, scale and components, and refuses what does not fit. A new one adds a harness and a test at
-//! the end. The tfhe backend runs another language, whose meaning is exact: `tests/tfhe.rs` holds it to every integer of
-//! every stage.
+//! What every backend is held to. Backends of ckks programs run one suite: each operation gives the
+//! right values, says the right length, limbs, scale and components, and refuses what does not fit.
+//! A new one adds a harness and a test at the end. The tfhe backend runs another language, whose
+//! meaning is exact: `tests/tfhe.rs` holds it to every integer of every stage.
 
 #![allow(clippy::unwrap_used)]
 
@@ -110,8 +110,8 @@ impl Harness for Ckks {
         (0..batch.len()).map(|i| decryptor.decrypt(&batch, i, value.scale()).unwrap()).collect()
     }
 
-    /// Twelve standard deviations: the noise of key switching is a sum of products of two normal numbers, whose tails
-    /// fall only exponentially; with three limbs one slot in 1e9 goes beyond.
+    /// Twelve standard deviations: the noise of key switching is a sum of products of two normal
+    /// numbers, whose tails fall only exponentially; with three limbs one slot in 1e9 goes beyond.
     fn allowed(&self, noise: f64) -> f64 {
         12.0 * noise
     }

@@ -1,5 +1,6 @@
-//! The `tfhe` backend against the program in clear: every integer of every stage, on programs made to reach each way of taking off bits,
-//! every border of the tables and both halves of the ring; then files, keys and programs that do not belong together.
+//! The `tfhe` backend against the program in clear: every integer of every stage, on programs made
+//! to reach each way of taking off bits, every border of the tables and both halves of the ring;
+//! then files, keys and programs that do not belong together.
 
 #![cfg(feature = "tfhe")]
 #![allow(clippy::unwrap_used)]

@@ -1,5 +1,5 @@
-//! Walks a program with shapes in place of ciphertexts: the single account of length, limbs, scale and components,
-//! used by the compiler to plan and by everybody to check. Must never accept a step that a backend could not run.
+//! Walks a program with shapes in place of ciphertexts: the single account of length, limbs, scale
+//! and components. A program that passes holds no step that a backend could not run.
 
 use super::program::{LinearTerm, Program, ProgramLiteral, Step, StepOp};
 use super::signature::check_signature;
@@ -18,7 +18,8 @@ impl TryFrom<ProgramLiteral> for Program {
     }
 }
 
-/// Infers length, limbs, scale and components of every value: of the input, as given, and of every step's result.
+/// Infers length, limbs, scale and components of every value: of the input, as given, and of every
+/// step's result.
 ///
 /// # Errors
 /// Names the first step that does not fit the values before it.

@@ -1,5 +1,5 @@
-//! Program files: the signature, steps and notes as the JSON header, weights and biases as the payload. Must never
-//! hand out a program that has not been checked.
+//! Files of programs (signature, steps and notes as the JSON header, weights and biases as the
+//! payload), of their client's side, and the fingerprint of a program.
 
 use std::path::Path;
 
@@ -8,28 +8,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::program::{Alternative, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 use super::signature::{Signature, check_signature};
 use super::value::ValueId;
-use crate::container::{self, Kind, plain_json};
-use crate::{Error, Result, SparseMatrix};
+use crate::container::{self, Kind};
+use crate::payload::{PayloadReader, fingerprint, row_starts};
+use crate::{Result, SparseMatrix};
+
+const READING: &str = "reading a program";
 
 /// Writes `program` to `path`.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save_program(program: &Program, path: &Path) -> Result<()> {
     let (header, payload) = encode(program);
     container::write(path, Kind::Program, &header, payload.len() as u64, |w| w.write_all(&payload))
 }
 
 /// Reads and checks a program.
+///
+/// # Errors
+/// If the file cannot be read, is damaged or of another kind or version, or the program contradicts
+/// itself.
 pub fn load_program(path: &Path) -> Result<Program> {
     let opened = container::open::<ProgramHeader>(path, Kind::Program)?;
-    let mut reader = Reader { bytes: opened.payload() };
+    let mut reader = PayloadReader::new(READING, opened.payload());
     let header = &opened.header;
     let steps = header.steps.iter().map(|s| decode_step(s, &mut reader)).collect::<Result<Vec<_>>>()?;
-    if !reader.bytes.is_empty() {
-        return Err(Error::malformed(
-            "reading a program",
-            format!("{} bytes too many", reader.bytes.len()),
-            "weights only",
-        ));
-    }
+    reader.finish()?;
     Program::try_from(ProgramLiteral {
         signature: header.signature.clone(),
         steps,
@@ -39,14 +43,11 @@ pub fn load_program(path: &Path) -> Result<Program> {
     })
 }
 
-/// Works out the fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so that none is used with
-/// another.
+/// Works out the fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so
+/// that none is used with another.
 pub fn program_hash(program: &Program) -> String {
     let (header, payload) = encode(program);
-    let mut hash = blake3::Hasher::new();
-    hash.update(&plain_json(&header));
-    hash.update(&payload);
-    hash.finalize().to_hex().to_string()
+    fingerprint(&header, &payload)
 }
 
 /// What a client knows of a program.
@@ -73,11 +74,17 @@ impl From<&Program> for SignatureFile {
 }
 
 /// Writes the client's side of a program.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
     container::write(path, Kind::Signature, file, 0, |_| Ok(()))
 }
 
 /// Reads and checks the client's side of a program, from its own file or from the program's.
+///
+/// # Errors
+/// If the file cannot be read, is damaged or of another kind or version, or contradicts itself.
 pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     if container::kind(path)? == Some(Kind::Program) {
         return Ok(SignatureFile::from(&load_program(path)?));
@@ -200,48 +207,18 @@ fn encode_op(op: &StepOp, payload: &mut Vec<u8>) -> StepOp<MatrixSize, usize> {
     })
 }
 
-fn decode_step(step: &StepHeader, reader: &mut Reader<'_>) -> Result<Step> {
+fn decode_step(step: &StepHeader, reader: &mut PayloadReader<'_>) -> Result<Step> {
     let op = step.op.try_map(|terms, weight_scale, &outputs| {
-        let bias = reader.array::<16>(outputs)?.map(i128::from_le_bytes).collect();
+        let bias = reader.numbers::<16>(outputs)?.map(i128::from_le_bytes).collect();
         let terms = terms.iter().map(|t| decode_term(t, outputs, reader)).collect::<Result<Vec<_>>>()?;
         Ok(StepOp::Linear { terms, weight_scale, bias })
     })?;
     Ok(Step { layer: step.layer.clone(), op })
 }
 
-fn decode_term(term: &LinearTerm<MatrixSize>, outputs: usize, reader: &mut Reader<'_>) -> Result<LinearTerm> {
-    let mut row_starts = vec![0_usize];
-    let mut total = 0_usize;
-    for length in reader.array::<8>(outputs)?.map(u64::from_le_bytes) {
-        total = usize::try_from(length).ok().and_then(|l| total.checked_add(l)).ok_or_else(|| {
-            Error::malformed("reading a program", format!("a row of {length} weights"), "rows that fit in memory")
-        })?;
-        row_starts.push(total);
-    }
-    let columns = reader.array::<4>(term.weights.entries)?.map(u32::from_le_bytes).collect();
-    let weights = reader.array::<4>(term.weights.entries)?.map(i32::from_le_bytes).collect();
-    Ok(LinearTerm {
-        input: term.input,
-        weights: SparseMatrix::new(term.weights.columns, row_starts, columns, weights)?,
-    })
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    /// `count` little-endian numbers of `W` bytes; nothing is allocated before the bytes are known to be there.
-    fn array<const W: usize>(&mut self, count: usize) -> Result<impl Iterator<Item = [u8; W]> + use<'a, W>> {
-        let wanted = count.checked_mul(W).filter(|n| *n <= self.bytes.len());
-        let Some((head, tail)) = wanted.and_then(|n| self.bytes.split_at_checked(n)) else {
-            return Err(Error::malformed(
-                "reading a program",
-                format!("{} bytes left", self.bytes.len()),
-                format!("{count} numbers of {W} bytes"),
-            ));
-        };
-        self.bytes = tail;
-        Ok(head.as_chunks::<W>().0.iter().copied())
-    }
+fn decode_term(term: &LinearTerm<MatrixSize>, outputs: usize, reader: &mut PayloadReader<'_>) -> Result<LinearTerm> {
+    let starts = row_starts(READING, reader.numbers::<8>(outputs)?.map(u64::from_le_bytes))?;
+    let columns = reader.numbers::<4>(term.weights.entries)?.map(u32::from_le_bytes).collect();
+    let weights = reader.numbers::<4>(term.weights.entries)?.map(i32::from_le_bytes).collect();
+    Ok(LinearTerm { input: term.input, weights: SparseMatrix::new(term.weights.columns, starts, columns, weights)? })
 }

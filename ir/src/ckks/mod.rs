@@ -1,5 +1,6 @@
-//! The language between compiler and runtime for the `ckks` backend: a program is a list of homomorphic operations on
-//! vectors of ciphertexts. The program and its checker, the order of work, text, files, and the client's side.
+//! The language between compiler and runtime for the `ckks` backend: a program is a list of
+//! homomorphic operations on vectors of ciphertexts. The program and its checker, the order of
+//! work, text, files, and the client's side.
 
 mod check;
 mod file;

@@ -1,6 +1,5 @@
-//! The language between compiler and runtime: a list of homomorphic operations on vectors of ciphertexts, and the
-//! signature from which a client encrypts without the model. Must never hold a program that does not check:
-//! [`ProgramLiteral`] is what is read or built, [`Program`] is what [`infer`](crate::infer) has walked through.
+//! The language between compiler and runtime: a list of homomorphic operations on vectors of
+//! ciphertexts. [`ProgramLiteral`] is what is read or built, [`Program`] is what has been checked.
 
 use std::convert::Infallible;
 
@@ -83,8 +82,9 @@ pub struct Step {
     pub op: StepOp,
 }
 
-/// An operation on vectors of ciphertexts: the one list of the six that there are. Programs hold weights and biases (`W`
-/// and `B`); shapes and plans hold none, `StepOp<(), ()>`; files hold their sizes here and the numbers apart.
+/// An operation on vectors of ciphertexts: the one list of the six that there are. Programs hold
+/// weights and biases (`W` and `B`); shapes and plans hold none, `StepOp<(), ()>`; files hold their
+/// sizes here and the numbers apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[serde(bound(
@@ -92,8 +92,8 @@ pub struct Step {
     deserialize = "LinearTerm<W>: Deserialize<'de>, B: Deserialize<'de>"
 ))]
 pub enum StepOp<W = SparseMatrix, B = Vec<i128>> {
-    /// `sum over terms of weights * input`, plus `bias`. All inputs have the same scale and limbs; the result has their
-    /// scale times `weight_scale`. Bias integers are at the result's scale.
+    /// `sum over terms of weights * input`, plus `bias`. All inputs have the same scale and limbs;
+    /// the result has their scale times `weight_scale`. Bias integers are at the result's scale.
     Linear {
         /// What is summed; at least one.
         terms: Vec<LinearTerm<W>>,
@@ -169,7 +169,8 @@ impl<W, B> StepOp<W, B> {
         terms.iter().map(|t| t.input).chain(single)
     }
 
-    /// The value that one term of a linear map reads; any other operation has one value, which counts as term 0.
+    /// The value that one term of a linear map reads; any other operation has one value, which
+    /// counts as term 0.
     ///
     /// # Panics
     /// If there is no such term.
@@ -187,8 +188,8 @@ impl<W, B> StepOp<W, B> {
         }
     }
 
-    /// Whether it works on each slot of each limb by itself, and so can be part of a fused sequence. Dropping limbs can
-    /// be so only before others, which then do not read these limbs.
+    /// Whether it works on each slot of each limb by itself, and so can be part of a fused
+    /// sequence. Dropping limbs can be so only before others, which then do not read these limbs.
     pub fn is_pointwise(&self) -> bool {
         !self.is_switching()
     }
@@ -198,8 +199,8 @@ impl<W, B> StepOp<W, B> {
         matches!(self, Self::Relinearise { .. } | Self::Rescale { .. })
     }
 
-    /// The same operation with other weights: a linear map becomes what `linear` makes of its terms, weight scale and
-    /// biases; the other operations hold no weights.
+    /// The same operation with other weights: a linear map becomes what `linear` makes of its
+    /// terms, weight scale and biases; the other operations hold no weights.
     ///
     /// # Errors
     /// Those of `linear`.
@@ -246,7 +247,8 @@ impl StepOp {
 }
 
 impl StepOp<(), ()> {
-    /// The same operation on other values: a linear map with one term for each of them, any other on the first.
+    /// The same operation on other values: a linear map with one term for each of them, any other
+    /// on the first.
     pub fn reading(&self, inputs: &[ValueId]) -> Self {
         let mut op = self.clone();
         match &mut op {
@@ -272,10 +274,11 @@ pub struct LayerNote {
     pub value: ValueId,
     /// The largest absolute value expected, in real units.
     pub bound: f64,
-    /// Predicted error of the encrypted value against the same program in exact arithmetic, real units: root mean square
-    /// over elements and images.
+    /// Predicted error of the encrypted value against the same program in exact arithmetic, real
+    /// units: root mean square over elements and images.
     pub error: f64,
-    /// Predicted error against the model that rounding of weights adds, likewise; older compilers do not say.
+    /// Predicted error against the model that rounding of weights adds, likewise; older compilers
+    /// do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounding: Option<f64>,
     /// How the choice for this layer was made, for `inspect`.

@@ -1,13 +1,14 @@
-//! The order of work: which steps run fused, when values die, and how much memory that takes, all known before anything
-//! is allocated. The one account of it: the compiler chooses bands by it, the runtime runs by it. Must never change what a
-//! program computes.
+//! The order of work: which steps run fused, when values die, and how much memory that takes, all
+//! known before anything is allocated. The compiler cuts maps into bands and prices a run by it,
+//! the runtime runs by it.
 
 use super::program::{Program, StepOp};
 use super::value::{ValueId, ValueInfo};
 
 /// Bytes of a residue.
 const WORD: u64 = 8;
-/// Bytes that a weight takes in a program, and again in the form that kernels read while its step runs.
+/// Bytes that a weight takes in a program, and again in the form that kernels read while its step
+/// runs.
 const WEIGHT: (u64, u64) = (8, 12);
 
 /// What the memory of a run depends on beside the program.
@@ -19,9 +20,11 @@ pub struct MemoryModel {
     pub tile: usize,
     /// Ciphertexts that key switching and rescaling hold as whole polynomials at a time.
     pub chunk: usize,
-    /// Whether fused parts read the input where it lies, a tile at a time; otherwise it is expanded whole.
+    /// Whether fused parts read the input where it lies, a tile at a time; otherwise it is expanded
+    /// whole.
     pub input_in_place: bool,
-    /// Whether the weights of all steps stay in the form that kernels read; otherwise they take it while a step runs.
+    /// Whether the weights of all steps stay in the form that kernels read; otherwise they take it
+    /// while a step runs.
     pub arranged_weights_kept: bool,
 }
 
@@ -118,11 +121,12 @@ impl ProgramShape {
     }
 }
 
-/// Arranges the steps in parts and works out the memory of each. Without `fuse` every step is a part by itself, so that
-/// each value is stored and can be looked at.
+/// Arranges the steps in parts and works out the memory of each. Without `fuse` every step is a
+/// part by itself, so that each value is stored and can be looked at.
 ///
 /// # Panics
-/// If the shape is none of a program: a step that reads a later value, or another number of values than of results.
+/// If the shape is none of a program: a step that reads a later value, or another number of values
+/// than of results.
 pub fn schedule(shape: &ProgramShape, memory: &MemoryModel, fuse: bool) -> Schedule {
     shape.assert_whole();
     let last_use = last_uses(shape);
@@ -142,7 +146,8 @@ pub fn schedule(shape: &ProgramShape, memory: &MemoryModel, fuse: bool) -> Sched
     account(shape, memory, parts)
 }
 
-/// The last step that reads each value; the output is read after all steps, what nobody reads right where it is made.
+/// The last step that reads each value; the output is read after all steps, what nobody reads right
+/// where it is made.
 fn last_uses(shape: &ProgramShape) -> Vec<usize> {
     let mut last: Vec<usize> = (0..shape.values.len()).map(|v| v.saturating_sub(1)).collect();
     for (i, step) in shape.steps.iter().enumerate() {
@@ -152,8 +157,9 @@ fn last_uses(shape: &ProgramShape) -> Vec<usize> {
     last
 }
 
-/// The last step of the longest fused part that starts at `first`: a relinearisation and rescalings in a row; or all
-/// pointwise, on inputs that have the limbs of the last result, which alone is needed later.
+/// The last step of the longest fused part that starts at `first`: a relinearisation and rescalings
+/// in a row; or all pointwise, on inputs that have the limbs of the last result, which alone is
+/// needed later.
 fn longest(shape: &ProgramShape, last_use: &[usize], first: usize) -> usize {
     let steps = &shape.steps;
     if steps[first].op.is_switching() {
@@ -208,7 +214,8 @@ fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bo
     let steps = &shape.steps[part.first..=part.last];
     let result = shape.values[part.last + 1];
     match steps[steps.len() - 1].op {
-        // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are whole polynomials.
+        // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are
+        // whole polynomials.
         StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
             let from = steps[0].op.inputs().next().map_or(result, |v| shape.values[v]);
             let special = 1;

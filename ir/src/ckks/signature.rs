@@ -1,17 +1,20 @@
-//! What a client needs of a program to encrypt images and to understand the answer, without any weight.
+//! What a client needs of a program to encrypt images and to understand the answer, without any
+//! weight.
 
 use serde::{Deserialize, Serialize};
 
 use super::value::{ValueInfo, valid_scale};
 use crate::{Error, InputSpec, Result};
 
-/// All that a client needs to encrypt images and to understand the answer; holds nothing of the model's weights.
+/// All that a client needs to encrypt images and to understand the answer; holds nothing of the
+/// model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     /// Name of the model.
     pub model: String,
-    /// Image shape and normalisation. Ciphertext `i` of the input holds element `i` (channel, row, column order) of all images.
+    /// Image shape and normalisation. Ciphertext `i` of the input holds element `i` (channel, row,
+    /// column order) of all images.
     pub input: InputSpec,
     /// Names of the outputs; may be empty.
     pub classes: Vec<String>,
@@ -31,7 +34,8 @@ pub struct Signature {
     pub output_components: usize,
 }
 
-/// Parameters of the conjugate-invariant scheme, as in a file. The scheme's own checked type refuses insecure ones.
+/// Parameters of the conjugate-invariant scheme, as in a file. The scheme's own checked type
+/// refuses insecure ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterSet {
@@ -39,7 +43,8 @@ pub struct ParameterSet {
     pub degree: usize,
     /// Primes of the ciphertext modulus; rescaling drops the last one present.
     pub moduli: Vec<u64>,
-    /// Primes used only inside key switching; empty for gadget decomposition without a special modulus.
+    /// Primes used only inside key switching; empty for gadget decomposition without a special
+    /// modulus.
     pub special: Vec<u64>,
     /// Promised security in bits: 128, 192 or 256.
     pub security: u32,

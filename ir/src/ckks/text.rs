@@ -1,10 +1,11 @@
-//! The stable text form of a program, for people and golden files. Must never depend on anything but the program.
+//! The stable text form of a program, for people and golden files.
 
 use std::fmt::Write;
 
 use super::program::{Program, StepOp};
 
-/// One line for the parameters, one for each step. Weights are summarised: entries, bits, and the largest row norm.
+/// One line for the parameters, one for each step. Weights are summarised: entries, bits, and the
+/// largest row norm.
 pub fn dump(program: &Program) -> String {
     let s = program.signature();
     let mut out = String::new();

@@ -1,6 +1,7 @@
 //! What is known of a value of a program without running anything.
 
-/// Scales may differ by this much, relatively, and still count as the same: far below any noise, far above rounding of `f64`.
+/// Scales may differ by this much, relatively, and still count as the same: far below any noise,
+/// far above rounding of `f64`.
 const SCALE_TOLERANCE: f64 = 1e-12;
 
 /// A value of the program: 0 is the encrypted input, `i + 1` the result of step `i`.

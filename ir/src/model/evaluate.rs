@@ -1,29 +1,32 @@
-//! What a model means: its evaluation for one image in `f64`, written for clarity. The oracle of every other
-//! evaluation in the toolchain; it must never be made fast at the price of being obvious.
+//! What a model means: its evaluation for one image in `f64`, written for clarity and not for
+//! speed. The oracle of every other evaluation in the toolchain.
 
 use std::collections::HashMap;
 
+use super::shapes::INPUT;
 use super::{Activation, Conv2d, LayerOp, Linear, Model, Pool2d};
 use crate::{Error, Result, Shape, Tensor};
 
-/// The output of every layer for one image, in the order of the layers.
+/// The output of every layer for one image, `[layer][element]`, in the order of the layers.
 pub type Trace = Vec<Vec<f64>>;
 
-/// The outputs for one normalised image, channels then rows then columns.
+/// Computes the outputs for one normalised image, given as `[channel][row][column]`.
+///
+/// # Errors
+/// [`Error::Length`] if the image has another number of elements than the model's input.
 pub fn evaluate(model: &Model, image: &[f32]) -> Result<Vec<f64>> {
     let mut trace = evaluate_traced(model, image)?;
     Ok(trace.pop().unwrap_or_else(|| image.iter().map(|&v| f64::from(v)).collect()))
 }
 
-/// The output of every layer for one normalised image.
+/// Computes the output of every layer for one normalised image, given as `[channel][row][column]`.
+///
+/// # Errors
+/// [`Error::Length`] if the image has another number of elements than the model's input.
 pub fn evaluate_traced(model: &Model, image: &[f32]) -> Result<Trace> {
     let mut shape = model.input().shape();
     if image.len() != shape.len() {
-        return Err(Error::malformed(
-            "evaluating a model",
-            format!("an image of {} numbers", image.len()),
-            format!("{}", shape.len()),
-        ));
+        return Err(Error::Length { operation: "evaluating a model", found: image.len(), expected: shape.len() });
     }
     let mut trace: Trace = Vec::with_capacity(model.layers().len());
     let mut by_name: HashMap<&str, usize> = HashMap::new();
@@ -34,11 +37,11 @@ pub fn evaluate_traced(model: &Model, image: &[f32]) -> Result<Trace> {
             LayerOp::Conv2d(conv) => convolve(conv, x, shape, out_shape),
             LayerOp::Linear(linear) => multiply(linear, x),
             LayerOp::BatchNorm { gamma, beta, mean, var, eps } => {
-                let plane = shape.len() / gamma.data().len().max(1);
+                let plane = shape.len() / gamma.data().len();
                 x.iter()
                     .enumerate()
                     .map(|(e, v)| {
-                        let c = e / plane.max(1);
+                        let c = e / plane;
                         (v - at(mean, c)) / (at(var, c) + f64::from(*eps)).sqrt() * at(gamma, c) + at(beta, c)
                     })
                     .collect()
@@ -46,12 +49,11 @@ pub fn evaluate_traced(model: &Model, image: &[f32]) -> Result<Trace> {
             LayerOp::AvgPool(pool) => average(pool, x, shape, out_shape),
             LayerOp::Flatten => x.clone(),
             LayerOp::Add { with } => {
-                let other = by_name.get(with.as_str()).and_then(|&k| trace.get(k));
-                x.iter().zip(other.into_iter().flatten()).map(|(a, b)| a + b).collect()
+                let other = &trace[by_name[with.as_str()]];
+                x.iter().zip(other).map(|(a, b)| a + b).collect()
             }
-            LayerOp::Branch { from } => {
-                by_name.get(from.as_str()).and_then(|&k| trace.get(k)).unwrap_or(&input).clone()
-            }
+            LayerOp::Branch { from } if from == INPUT => input.clone(),
+            LayerOp::Branch { from } => trace[by_name[from.as_str()]].clone(),
             LayerOp::Activation { function, .. } => activate(function, x, shape),
         };
         by_name.insert(&layer.name, i);
@@ -62,7 +64,7 @@ pub fn evaluate_traced(model: &Model, image: &[f32]) -> Result<Trace> {
 }
 
 fn at(tensor: &Tensor, index: usize) -> f64 {
-    tensor.data().get(index).copied().map_or(0.0, f64::from)
+    f64::from(tensor.data()[index])
 }
 
 fn activate(function: &Activation, x: &[f64], shape: Shape) -> Vec<f64> {
@@ -94,37 +96,31 @@ fn multiply(linear: &Linear, x: &[f64]) -> Vec<f64> {
 }
 
 fn convolve(conv: &Conv2d, x: &[f64], input: Shape, output: Shape) -> Vec<f64> {
-    let (Shape::Map { channels, height, width }, Shape::Map { channels: outs, height: oh, width: ow }) =
-        (input, output)
-    else {
-        return Vec::new();
-    };
-    let &[_, per_group, kh, kw] = conv.weight.shape() else {
-        return Vec::new();
+    let ([channels, height, width], [outs, out_height, out_width]) = (map(input), map(output));
+    let &[_, per_group, kernel_height, kernel_width] = conv.weight.shape() else {
+        unreachable!("a checked convolution has weights of shape {:?}", conv.weight.shape());
     };
     let outs_per_group = outs / conv.groups;
+    // A position in the padding holds zero.
+    let pixel = |channel: usize, row: usize, column: usize| {
+        let (row, column) = (row.checked_sub(conv.padding[0])?, column.checked_sub(conv.padding[1])?);
+        (row < height && column < width).then(|| x[(channel * height + row) * width + column])
+    };
     let mut y = Vec::with_capacity(output.len());
     for o in 0..outs {
         let first = o / outs_per_group * per_group;
-        debug_assert!(first + per_group <= channels);
-        for r in 0..oh {
-            for c in 0..ow {
+        assert!(first + per_group <= channels, "channels up to {} of {channels}", first + per_group);
+        for r in 0..out_height {
+            for c in 0..out_width {
                 let mut sum = conv.bias.as_ref().map_or(0.0, |b| at(b, o));
                 for i in 0..per_group {
-                    for u in 0..kh {
-                        for v in 0..kw {
+                    for u in 0..kernel_height {
+                        for v in 0..kernel_width {
                             let row = r * conv.stride[0] + u * conv.dilation[0];
                             let column = c * conv.stride[1] + v * conv.dilation[1];
-                            // Positions in the padding hold zeros.
-                            let (Some(row), Some(column)) =
-                                (row.checked_sub(conv.padding[0]), column.checked_sub(conv.padding[1]))
-                            else {
-                                continue;
-                            };
-                            if row < height && column < width {
-                                let pixel =
-                                    x.get(((first + i) * height + row) * width + column).copied().unwrap_or(0.0);
-                                sum += at(&conv.weight, ((o * per_group + i) * kh + u) * kw + v) * pixel;
+                            if let Some(pixel) = pixel(first + i, row, column) {
+                                let weight = ((o * per_group + i) * kernel_height + u) * kernel_width + v;
+                                sum += at(&conv.weight, weight) * pixel;
                             }
                         }
                     }
@@ -137,19 +133,17 @@ fn convolve(conv: &Conv2d, x: &[f64], input: Shape, output: Shape) -> Vec<f64> {
 }
 
 fn average(pool: &Pool2d, x: &[f64], input: Shape, output: Shape) -> Vec<f64> {
-    let (Shape::Map { height, width, .. }, Shape::Map { channels, height: oh, width: ow }) = (input, output) else {
-        return Vec::new();
-    };
+    let ([_, height, width], [channels, out_height, out_width]) = (map(input), map(output));
     let share = 1.0 / (pool.kernel[0] * pool.kernel[1]) as f64;
     let mut y = Vec::with_capacity(output.len());
     for p in 0..channels {
-        for r in 0..oh {
-            for c in 0..ow {
+        for r in 0..out_height {
+            for c in 0..out_width {
                 let mut sum = 0.0;
                 for u in 0..pool.kernel[0] {
                     for v in 0..pool.kernel[1] {
                         let (row, column) = (r * pool.stride[0] + u, c * pool.stride[1] + v);
-                        sum += x.get((p * height + row) * width + column).copied().unwrap_or(0.0);
+                        sum += x[(p * height + row) * width + column];
                     }
                 }
                 y.push(sum * share);
@@ -157,4 +151,12 @@ fn average(pool: &Pool2d, x: &[f64], input: Shape, output: Shape) -> Vec<f64> {
         }
     }
     y
+}
+
+/// Channels, rows and columns, where the check of the model has seen to it that there are any.
+fn map(shape: Shape) -> [usize; 3] {
+    match shape {
+        Shape::Map { channels, height, width } => [channels, height, width],
+        Shape::Flat { features } => unreachable!("a vector of {features} where a checked model has a feature map"),
+    }
 }

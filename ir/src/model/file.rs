@@ -1,5 +1,5 @@
-//! Model files: safetensors with the architecture as JSON under the metadata key `beaa.model`; documented in
-//! docs/model-format.md. Must never hand out a model whose shapes have not been checked.
+//! Model files: safetensors with the architecture as JSON under the metadata key `beaa.model`;
+//! documented in docs/model-format.md.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,6 +18,9 @@ const KEY: &str = "beaa.model";
 const FORMAT: u32 = 2;
 
 /// Writes `model` to `path` (under a temporary name, then renamed).
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save_model(model: &Model, path: &Path) -> Result<()> {
     let io = |source| Error::Io { operation: "writing model", path: path.to_path_buf(), source };
     let bytes = to_bytes(model)?;
@@ -29,6 +32,9 @@ pub fn save_model(model: &Model, path: &Path) -> Result<()> {
 }
 
 /// Reads and checks a model.
+///
+/// # Errors
+/// If the file cannot be read, is no model or one of a newer release, or contradicts itself.
 pub fn load_model(path: &Path) -> Result<Model> {
     let bytes = std::fs::read(path).map_err(|source| Error::Io {
         operation: "reading model",
@@ -214,13 +220,12 @@ fn from_bytes(bytes: &[u8]) -> Result<Model> {
 /// The architecture, whichever version it is written in.
 fn architecture(json: &str) -> Result<Architecture> {
     let value: serde_json::Value = serde_json::from_str(json).map_err(bad_json)?;
-    let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let Some(format) = value.get("format").and_then(serde_json::Value::as_u64) else {
+        return Err(Error::malformed("reading a model", "no version of the format", "a whole number under `format`"));
+    };
     if !(1..=u64::from(FORMAT)).contains(&format) {
-        return Err(Error::Version {
-            kind: "model".into(),
-            found: u32::try_from(format).unwrap_or(u32::MAX),
-            supported: FORMAT,
-        });
+        let found = u32::try_from(format).unwrap_or(u32::MAX);
+        return Err(Error::Version { kind: "model".into(), found, supported: FORMAT });
     }
     let mut read: Architecture = serde_json::from_value(value).map_err(bad_json)?;
     let foreign = if format == 1 { read.provenance != Provenance::default() } else { read.training.is_some() };

@@ -1,5 +1,5 @@
-//! The language between trainer and compiler: a network as a list of named layers. Must never hold a model whose
-//! shapes do not fit: [`ModelLiteral`] is what anybody writes, [`Model`] is what has been checked.
+//! The language between trainer and compiler: a network as a list of named layers. [`ModelLiteral`]
+//! is what anybody writes, [`Model`] is what has been checked.
 
 mod evaluate;
 mod file;
@@ -96,7 +96,8 @@ impl Model {
     }
 }
 
-/// What an image looks like: `[channels, height, width]`, and `x = (pixel / 255 - mean) / std` per channel.
+/// What an image looks like: `[channels, height, width]`, and `x = (pixel / 255 - mean) / std` per
+/// channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
@@ -160,7 +161,8 @@ pub enum LayerOp {
     Conv2d(Conv2d),
     /// `y = W x + b`. On a feature map, the map is read in index order.
     Linear(Linear),
-    /// Inference form: `y = gamma (x - mean) / sqrt(var + eps) + beta`, per channel (per feature on a vector).
+    /// Inference form: `y = gamma (x - mean) / sqrt(var + eps) + beta`, per channel (per feature on
+    /// a vector).
     BatchNorm {
         /// `[C]`.
         gamma: Tensor,
@@ -182,8 +184,8 @@ pub enum LayerOp {
         /// Name of the other layer.
         with: String,
     },
-    /// Goes on from the output of the named earlier layer, or from the image (`input`), instead of from the layer before:
-    /// the start of a second branch, which an `Add` later joins.
+    /// Goes on from the output of the named earlier layer, or from the image (`input`), instead of
+    /// from the layer before: the start of a second branch, which an `Add` later joins.
     Branch {
         /// Name of that layer, or `input`.
         from: String,

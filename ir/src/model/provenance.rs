@@ -1,4 +1,5 @@
-//! How a model came to be, as far as later steps ask: which images, how they were rounded, which weights are integers.
+//! How a model came to be, as far as later steps ask: which images, how they were rounded, which
+//! weights are integers.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,8 @@ pub struct TrainingData {
     /// Name of the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The data set's description, as a configuration gives it; only who opens data sets interprets it.
+    /// The data set's description, as a configuration gives it; only who opens data sets interprets
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Value>,
     /// Checksum of all images and labels.
@@ -44,8 +46,9 @@ pub struct TrainingData {
     pub pixel_bits: Option<u32>,
 }
 
-/// The integers that a layer's weights were trained as: each weight, times what the layers behind it multiply its output
-/// by (`|gamma| / sqrt(var + eps)` of a normalisation, `sqrt|a|` of a quadratic), is an integer times `unit`.
+/// The integers that a layer's weights were trained as: each weight, times what the layers behind
+/// it multiply its output by (`|gamma| / sqrt(var + eps)` of a normalisation, `sqrt|a|` of a
+/// quadratic), is an integer times `unit`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightGrid {
@@ -75,8 +78,9 @@ impl Provenance {
         Ok(())
     }
 
-    /// Interprets what version 1 of the model file kept: any JSON, by convention of the trainer `{"seed", "data":
-    /// {"name", "checksum"}, "configuration": {"data": {"source", "pixel_bits"}}}`. All of it stays in the record.
+    /// Interprets what version 1 of the model file kept: any JSON, by convention of the trainer
+    /// `seed`, `data` with `name` and `checksum`, and `configuration`, whose `data` has `source`
+    /// and `pixel_bits`. All of it stays in the record.
     pub(super) fn from_version_1(training: Value) -> Self {
         let text = |pointer: &str| training.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let data = TrainingData {

@@ -1,5 +1,5 @@
-//! Shape inference over a model's layers: the one place that says which layers fit together. Must never let a model
-//! through whose evaluation could read outside a tensor.
+//! Shape inference over a model's layers: the one place that says which layers fit together. A
+//! model that passes can be evaluated without reading outside a tensor.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,10 @@ use crate::text::valid_name;
 use crate::{Error, Result, Shape, Tensor};
 
 /// What names the image where a layer's name is expected.
-const INPUT: &str = "input";
+pub(super) const INPUT: &str = "input";
 
-/// The most elements a feature map or tensor of a model may have: far above any sensible network, far below overflow.
+/// The most elements a feature map or tensor of a model may have: far above any sensible network,
+/// far below overflow.
 const MAX_ELEMENTS: usize = 1 << 28;
 
 /// The output shape of every layer, or the first contradiction.
@@ -71,8 +72,8 @@ fn check_input(model: &ModelLiteral) -> Result<()> {
     Ok(())
 }
 
-/// The shape of what a layer makes of an `input`; `earlier` gives the shapes of the layers before it by name, and the
-/// image's for `input`.
+/// The shape of what a layer makes of an `input`; `earlier` gives the shapes of the layers before
+/// it by name, and the image's for `input`.
 ///
 /// # Errors
 /// Says which of the layer's tensors and settings do not fit the input.

@@ -1,6 +1,7 @@
-//! Walks a look-up program before anybody trusts it. Must accept nothing that could overflow or index out of range later.
+//! Walks a look-up program before anybody trusts it. What passes can neither overflow nor index out
+//! of range later.
 
-use super::{ProgramLiteral, Signature, Stage};
+use super::program::{Program, ProgramLiteral, Signature, Stage};
 use crate::{Error, Result};
 
 /// The most entries of a table, and the most bits taken off: far beyond what any parameters carry.
@@ -16,7 +17,16 @@ fn fail<T>(found: impl Into<String>, expected: &str) -> Result<T> {
     })
 }
 
-pub(super) fn check(literal: &ProgramLiteral) -> Result<()> {
+impl TryFrom<ProgramLiteral> for Program {
+    type Error = Error;
+
+    fn try_from(literal: ProgramLiteral) -> Result<Self> {
+        check(&literal)?;
+        Ok(Self::checked(literal))
+    }
+}
+
+fn check(literal: &ProgramLiteral) -> Result<()> {
     let signature = &literal.signature;
     check_signature(signature)?;
     let Some(first) = literal.stages.first() else { return fail("no stage", "one at least") };

@@ -1,10 +1,11 @@
-//! What a look-up program means: integers, in clear. The encrypted run must give the same, bit for bit; nothing here may
-//! round, saturate or depend on order.
+//! What a look-up program means: integers, in clear. The encrypted run must give the same, bit for
+//! bit; nothing here may round, saturate or depend on order.
 
-use super::{Program, Signature};
+use super::program::{Program, Signature};
 use crate::SparseMatrix;
 
-/// The integers of one image: what every stage hands on, and the outputs, centred modulo `2^output_bits`.
+/// The integers of one image: what every stage hands on, and the outputs, centred modulo
+/// `2^output_bits`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainOutputs {
     /// After each stage.
@@ -22,8 +23,13 @@ pub fn quantise_pixels(steps: u32, pixels: &[u8]) -> Vec<i64> {
     pixels.iter().map(|&p| (2 * i64::from(p) * steps + 255) / 510).collect()
 }
 
-/// Runs the program on the integers of one image.
+/// Runs the program on the integers of one image, one per element of the input.
+///
+/// # Panics
+/// If there are more or fewer.
 pub fn evaluate(program: &Program, pixels: &[i64]) -> PlainOutputs {
+    let elements = program.signature().input.shape().len();
+    assert_eq!(pixels.len(), elements, "pixels, and elements of the program's input");
     let mut value = pixels.to_vec();
     let mut stages = Vec::with_capacity(program.stages().len());
     let mut wrapped = 0;
@@ -36,7 +42,7 @@ pub fn evaluate(program: &Program, pixels: &[i64]) -> PlainOutputs {
             .map(|(j, sum)| {
                 let level = sum.rem_euclid(turn) >> stage.dropped_bits;
                 wrapped += usize::from(sum < 0 || sum >= turn / 2);
-                let entry = |l: i64| stage.table(j).get(l as usize).map_or(0, |&v| i64::from(v));
+                let entry = |l: i64| i64::from(stage.table(j)[l as usize]);
                 if level < half { entry(level) } else { -entry(level - half) }
             })
             .collect();
@@ -63,7 +69,7 @@ fn sums(weights: &SparseMatrix, x: &[i64], bias: &[i64]) -> Vec<i64> {
         .enumerate()
         .map(|(r, &b)| {
             let (columns, values) = weights.row(r);
-            let term = |(&c, &w): (&u32, &i32)| x.get(c as usize).map_or(0, |&v| v.wrapping_mul(i64::from(w)));
+            let term = |(&c, &w): (&u32, &i32)| x[c as usize].wrapping_mul(i64::from(w));
             columns.iter().zip(values).map(term).fold(b, i64::wrapping_add)
         })
         .collect()

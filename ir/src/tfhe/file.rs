@@ -1,13 +1,16 @@
-//! Files of look-up programs and of their client's side. Must never hand out one that has not been checked.
+//! Files of look-up programs and of their client's side, and the fingerprint of a program.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::check::check_signature;
-use super::{Program, ProgramLiteral, Signature, SignatureFile, Stage};
-use crate::container::{self, Kind, plain_json};
-use crate::{Error, Result, SparseMatrix};
+use super::program::{Program, ProgramLiteral, Signature, Stage};
+use crate::container::{self, Kind};
+use crate::payload::{PayloadReader, fingerprint, row_starts};
+use crate::{Result, SparseMatrix};
+
+const READING: &str = "reading a look-up program";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,22 +31,29 @@ struct StageHeader {
 }
 
 /// Writes `program` to `path`.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save_program(program: &Program, path: &Path) -> Result<()> {
     let (header, payload) = encode(program);
     container::write(path, Kind::TfheProgram, &header, payload.len() as u64, |w| w.write_all(&payload))
 }
 
 /// Reads and checks a program.
+///
+/// # Errors
+/// If the file cannot be read, is damaged or of another kind or version, or the program contradicts
+/// itself.
 pub fn load_program(path: &Path) -> Result<Program> {
     let opened = container::open::<ProgramHeader>(path, Kind::TfheProgram)?;
-    let mut rest = opened.payload();
+    let mut reader = PayloadReader::new(READING, opened.payload());
     let mut columns =
         opened.header.signature.input.shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).unwrap_or(0);
     let mut stages = Vec::new();
     for h in &opened.header.stages {
-        let (weights, bias) = matrix(&mut rest, h.rows, columns)?;
+        let (weights, bias) = matrix(&mut reader, h.rows, columns)?;
         let entries = h.rows.saturating_mul(h.levels as usize);
-        let tables = numbers::<2>(&mut rest, entries)?.map(i16::from_le_bytes).collect();
+        let tables = reader.numbers::<2>(entries)?.map(i16::from_le_bytes).collect();
         columns = h.rows;
         stages.push(Stage {
             layer: h.layer.clone(),
@@ -55,32 +65,46 @@ pub fn load_program(path: &Path) -> Result<Program> {
             proven: h.proven,
         });
     }
-    let (last, last_bias) = matrix(&mut rest, opened.header.outputs, columns)?;
-    if !rest.is_empty() {
-        return Err(Error::malformed(
-            "reading a look-up program",
-            format!("{} bytes too many", rest.len()),
-            "weights only",
-        ));
-    }
+    let (last, last_bias) = matrix(&mut reader, opened.header.outputs, columns)?;
+    reader.finish()?;
     Program::try_from(ProgramLiteral { signature: opened.header.signature.clone(), stages, last, last_bias })
 }
 
-/// A fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so that none is used with another.
+/// A fingerprint of the whole program, hexadecimal: keys and ciphertexts name it so that none is
+/// used with another.
 pub fn program_hash(program: &Program) -> String {
     let (header, payload) = encode(program);
-    let mut hash = blake3::Hasher::new();
-    hash.update(&plain_json(&header));
-    hash.update(&payload);
-    hash.finalize().to_hex().to_string()
+    fingerprint(&header, &payload)
+}
+
+/// What a client knows of a program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureFile {
+    /// Shapes, scales, parameters.
+    pub signature: Signature,
+    /// The program's fingerprint, which ciphertexts name.
+    pub program: String,
+}
+
+impl From<&Program> for SignatureFile {
+    fn from(program: &Program) -> Self {
+        Self { signature: program.signature().clone(), program: program_hash(program) }
+    }
 }
 
 /// Writes the client's side of a program.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
     container::write(path, Kind::TfheSignature, file, 0, |_| Ok(()))
 }
 
 /// Reads and checks the client's side of a program, from its own file or from the program's.
+///
+/// # Errors
+/// If the file cannot be read, is damaged or of another kind or version, or contradicts itself.
 pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     if container::kind(path)? == Some(Kind::TfheProgram) {
         return Ok(SignatureFile::from(&load_program(path)?));
@@ -116,29 +140,13 @@ fn put(payload: &mut Vec<u8>, weights: &SparseMatrix, bias: &[i64]) {
     payload.extend(values.iter().flat_map(|w| w.to_le_bytes()));
 }
 
-fn matrix(rest: &mut &[u8], rows: usize, columns: usize) -> Result<(SparseMatrix, Vec<i64>)> {
-    let bias = numbers::<8>(rest, rows)?.map(i64::from_le_bytes).collect();
-    let mut starts = vec![0_usize];
-    // Each length is below 2^32 and there are less than 2^61 of them in memory.
-    for length in numbers::<4>(rest, rows)?.map(u32::from_le_bytes) {
-        starts.push(starts.last().copied().unwrap_or(0) + length as usize);
-    }
-    let entries = starts.last().copied().unwrap_or(0);
-    let index = numbers::<4>(rest, entries)?.map(u32::from_le_bytes).collect();
-    let values = numbers::<4>(rest, entries)?.map(i32::from_le_bytes).collect();
+/// Reads the weights and biases of one linear map.
+fn matrix(reader: &mut PayloadReader<'_>, rows: usize, columns: usize) -> Result<(SparseMatrix, Vec<i64>)> {
+    let bias = reader.numbers::<8>(rows)?.map(i64::from_le_bytes).collect();
+    let lengths = reader.numbers::<4>(rows)?.map(|bytes| u64::from(u32::from_le_bytes(bytes)));
+    let starts = row_starts(READING, lengths)?;
+    let entries = starts[rows];
+    let index = reader.numbers::<4>(entries)?.map(u32::from_le_bytes).collect();
+    let values = reader.numbers::<4>(entries)?.map(i32::from_le_bytes).collect();
     Ok((SparseMatrix::new(columns, starts, index, values)?, bias))
-}
-
-/// `count` little-endian numbers of `W` bytes; nothing is allocated before the bytes are known to be there.
-fn numbers<'a, const W: usize>(
-    rest: &mut &'a [u8],
-    count: usize,
-) -> Result<impl Iterator<Item = [u8; W]> + use<'a, W>> {
-    let wanted = count.checked_mul(W).filter(|n| *n <= rest.len());
-    let Some((head, tail)) = wanted.and_then(|n| rest.split_at_checked(n)) else {
-        let found = format!("{} bytes left", rest.len());
-        return Err(Error::malformed("reading a look-up program", found, format!("{count} numbers of {W} bytes")));
-    };
-    *rest = tail;
-    Ok(head.as_chunks::<W>().0.iter().copied())
 }

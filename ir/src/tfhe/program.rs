@@ -1,10 +1,9 @@
-//! The language of the `tfhe` backend: small integers, linear maps, one look-up table per element. Must never hold a
-//! program that does not check: [`ProgramLiteral`] is what is read or built, [`Program`] is what has been walked.
+//! The language of the `tfhe` backend: small integers, linear maps, one look-up table per element.
+//! [`ProgramLiteral`] is what is read or built, [`Program`] is what has been checked.
 
 use serde::{Deserialize, Serialize};
 
-use super::{check, program_hash};
-use crate::{Error, InputSpec, Result, SparseMatrix};
+use crate::{InputSpec, SparseMatrix};
 
 /// A look-up program as read or built, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,16 +22,12 @@ pub struct ProgramLiteral {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program(ProgramLiteral);
 
-impl TryFrom<ProgramLiteral> for Program {
-    type Error = Error;
-
-    fn try_from(literal: ProgramLiteral) -> Result<Self> {
-        check::check(&literal)?;
-        Ok(Self(literal))
-    }
-}
-
 impl Program {
+    /// For the checker.
+    pub(super) fn checked(literal: ProgramLiteral) -> Self {
+        Self(literal)
+    }
+
     /// What a client needs.
     pub fn signature(&self) -> &Signature {
         &self.0.signature
@@ -69,7 +64,8 @@ impl Program {
     }
 }
 
-/// All that a client needs to encrypt an image and to understand the answer; holds nothing of the model's weights.
+/// All that a client needs to encrypt an image and to understand the answer; holds nothing of the
+/// model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
@@ -81,15 +77,17 @@ pub struct Signature {
     pub classes: Vec<String>,
     /// A pixel is rounded to `0..=pixel_steps`.
     pub pixel_steps: u32,
-    /// Numbers that an accumulator of the first stage can take: a pixel of 1 is encrypted as `1 / (2 input_slots)` of the torus.
+    /// Numbers that an accumulator of the first stage can take: a pixel of 1 is encrypted as
+    /// `1 / (2 input_slots)` of the torus.
     pub input_slots: u64,
-    /// Whether pixels are encrypted under the large key: taking off bits in the first stage asks for that.
+    /// Whether pixels are encrypted under the large key: taking off bits in the first stage asks
+    /// for that.
     pub input_large_key: bool,
     /// Outputs are integers modulo `2^output_bits`, centred around zero.
     pub output_bits: u32,
     /// Output `k` means `output_scale[k] * integer + output_offset[k]`.
     pub output_scale: Vec<f64>,
-    /// See `output_scale`.
+    /// What the integer 0 of each output means; see `output_scale`.
     pub output_offset: Vec<f64>,
     /// The scheme's parameters.
     pub parameters: Parameters,
@@ -97,8 +95,9 @@ pub struct Signature {
     pub log2_failure: f64,
 }
 
-/// Parameters of the scheme, as in a file: one of the sets that the `tfhe` crate publishes for 128 bits, by its name there, and the
-/// decomposition in bootstrapping, which decides precision and time but not security.
+/// Parameters of the scheme, as in a file: one of the sets that the `tfhe` crate publishes for 128
+/// bits, by its name there, and the decomposition in bootstrapping, which decides precision and
+/// time but not security.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
@@ -123,8 +122,9 @@ pub struct Stage {
     pub dropped_bits: u32,
     /// Entries of a table.
     pub levels: u32,
-    /// One table per element, one after the other: what goes into the next linear map. Sums are taken modulo
-    /// `2 * levels * 2^dropped_bits`; in the upper half, the entry is negated (the ring is negacyclic).
+    /// One table per element, one after the other: what goes into the next linear map. Sums are
+    /// taken modulo `2 * levels * 2^dropped_bits`; in the upper half, the entry is negated (the
+    /// ring is negacyclic).
     pub tables: Vec<i16>,
     /// Whether no input at all can take a sum out of the lower half.
     pub proven: bool,
@@ -136,9 +136,10 @@ impl Stage {
         u64::from(self.levels) << self.dropped_bits
     }
 
-    /// How low bits are taken off, from the lowest: one at a time takes one bootstrapping, three or four together take two, one
-    /// for the bit above them and one for the digit (Liu, Micciancio and Polyakov, "Large-precision homomorphic sign evaluation using
-    /// FHEW/TFHE bootstrapping", Asiacrypt 2022).
+    /// How low bits are taken off, from the lowest: one at a time takes one bootstrapping, three or
+    /// four together take two, one for the bit above them and one for the digit (Liu, Micciancio
+    /// and Polyakov, "Large-precision homomorphic sign evaluation using FHEW/TFHE bootstrapping",
+    /// Asiacrypt 2022).
     pub fn digit_widths(&self) -> Vec<u32> {
         let (mut left, mut out) = (self.dropped_bits, Vec::new());
         while left > 0 {
@@ -154,25 +155,9 @@ impl Stage {
         1 + self.digit_widths().iter().map(|&d| if d == 1 { 1 } else { 2 }).sum::<usize>()
     }
 
-    /// The table of element `j`.
+    /// The table of element `j`, `levels` entries; `j` must be below the number of biases.
     pub fn table(&self, j: usize) -> &[i16] {
         let n = self.levels as usize;
-        self.tables.get(j * n..(j + 1) * n).unwrap_or_default()
-    }
-}
-
-/// What a client knows of a program.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignatureFile {
-    /// Shapes, scales, parameters.
-    pub signature: Signature,
-    /// The program's fingerprint, which ciphertexts name.
-    pub program: String,
-}
-
-impl From<&Program> for SignatureFile {
-    fn from(program: &Program) -> Self {
-        Self { signature: program.signature().clone(), program: program_hash(program) }
+        &self.tables[j * n..(j + 1) * n]
     }
 }

@@ -1,5 +1,5 @@
-//! The batch backend: one feature element of all images per ciphertext. Sees ciphertexts and the evaluation key; it
-//! must never be handed a secret.
+//! The backend of batches: a ciphertext holds one element of all images. It sees ciphertexts and
+//! the evaluation key, never a secret one.
 
 use std::borrow::Cow;
 
@@ -27,17 +27,17 @@ enum Storage<'a> {
 }
 
 impl<'a> CkksValue<'a> {
-    /// Ciphertexts in memory; `scale` is what a value of 1.0 is encoded as.
+    /// Makes a value of ciphertexts in memory; `scale` is what 1.0 is encoded as.
     pub fn new(batch: Batch, scale: f64) -> Self {
         Self { storage: Storage::Batch(batch), scale }
     }
 
-    /// Ciphertexts in packed form.
+    /// Makes a value of compressed ciphertexts.
     pub fn packed(packed: CompressedBatch<'a>, scale: f64) -> Self {
         Self { storage: Storage::Packed(Box::new(packed)), scale }
     }
 
-    /// What a value of 1.0 is encoded as.
+    /// The scale: what 1.0 is encoded as.
     pub fn scale(&self) -> f64 {
         self.scale
     }
@@ -56,7 +56,10 @@ impl<'a> CkksValue<'a> {
         }
     }
 
-    /// The ciphertexts, expanded when they are packed.
+    /// The ciphertexts, expanded when they are compressed.
+    ///
+    /// # Errors
+    /// When a compressed residue is not below its prime.
     pub fn batch(&self) -> Result<Cow<'_, Batch>> {
         Ok(match &self.storage {
             Storage::Batch(batch) => Cow::Borrowed(batch),
@@ -65,7 +68,7 @@ impl<'a> CkksValue<'a> {
     }
 }
 
-/// Runs on ciphertexts.
+/// Runs programs on ciphertexts.
 #[derive(Debug)]
 pub struct CkksBackend<'k> {
     parameters: &'k Parameters,
@@ -76,7 +79,6 @@ impl<'k> CkksBackend<'k> {
     /// Binds a server's key to the parameters of the programs that it will run.
     ///
     /// # Errors
-    ///
     /// When the key belongs to other parameters.
     pub fn new(parameters: &'k Parameters, key: &'k EvaluationKey) -> Result<Self> {
         Ok(Self { parameters, switcher: KeySwitcher::new(parameters, key)? })

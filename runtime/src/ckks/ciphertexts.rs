@@ -1,5 +1,5 @@
-//! Ciphertexts on their way between client and server, and their files. Held packed; a file is mapped, not copied.
-//! Must never be accepted for another program or key than they name.
+//! Ciphertexts on their way between client and server, and their files. They are held compressed; a
+//! file is mapped, not copied. They name the program and the key that they belong to.
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -92,24 +92,31 @@ impl EncryptedOutput {
 }
 
 impl<R: Role> Ciphertexts<R> {
-    /// Images in the batch.
+    /// Number of images in the batch.
     pub fn images(&self) -> usize {
         self.header.images
     }
 
-    /// Bytes to send, without the header.
+    /// Size of the ciphertexts in bytes, without the header of their file.
     pub fn bytes(&self) -> u64 {
         self.bytes.as_slice().len() as u64
     }
 
-    /// Writes the ciphertexts; returns the size of the file.
+    /// Writes the ciphertexts and returns the size of the file in bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<u64> {
         let bytes = self.bytes.as_slice();
         container::write(path, Kind::Ciphertexts, &self.header, bytes.len() as u64, |w| w.write_all(bytes))?;
         written_size(path)
     }
 
-    /// Maps ciphertexts from a file; whether they fit a program and a key is checked when they are used.
+    /// Maps ciphertexts from a file. Whether they fit a program and a key is checked when they are
+    /// used.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of another kind or version.
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<CiphertextHeader>(path, Kind::Ciphertexts)?;
         let header = opened.header.clone();

@@ -1,5 +1,5 @@
-//! What a client does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
-//! model. Must never write a plaintext anywhere.
+//! What a client does: encrypt images, decrypt results. It needs the program's signature file, not
+//! the model.
 
 use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor, compress_b};
 use beaa_ir::ckks::{SignatureFile, ValueInfo};
@@ -12,12 +12,13 @@ use super::{ClientKey, EncryptedInput, EncryptedOutput};
 use crate::files::{expect_key, expect_program};
 use crate::{Error, Progress, Result};
 
-/// Encrypts a batch of normalised images, their elements in the order channel, row, column: ciphertext `i` holds element
-/// `i` of every image. INSECURE with a `seed`, from which all randomness then comes.
+/// Encrypts a batch of normalised images, their elements in the order channel, row, column:
+/// ciphertext `i` holds element `i` of every image. INSECURE with a `seed`, from which all
+/// randomness then comes.
 ///
 /// # Errors
-/// When there is no image or more than slots, an image is not of the program's size or out of range, the key has other
-/// parameters than the program, or the system gives no randomness.
+/// When there is no image or more than slots, an image is not of the program's size or out of
+/// range, the key has other parameters than the program, or the system gives no randomness.
 pub fn encrypt(
     file: &SignatureFile,
     key: &ClientKey,
@@ -37,7 +38,8 @@ pub fn encrypt(
         let found = images.elements();
         return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
     }
-    // Values beyond the normalised pixel range would leave the range that the program was compiled for.
+    // Values beyond the normalised pixel range would leave the range that the program was compiled
+    // for.
     let bound = signature.input.bound() * 1.001;
     let in_range = |v: &f32| v.is_finite() && v.abs() <= bound;
     if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
@@ -69,13 +71,13 @@ pub fn encrypt(
     Ok(EncryptedInput::new(header, bytes))
 }
 
-/// Decrypts results: the outputs of each image, as the compiled network gives them. With `flood`, adds noise uniform
-/// within plus or minus that much, so that results may be shared: without it a published result can leak the key (Li and
-/// Micciancio 2021).
+/// Decrypts results: the outputs of each image, as the compiled network gives them. With `flood`,
+/// adds noise uniform within plus or minus that much, so that results may be shared: without it a
+/// published result can leak the key (Li and Micciancio 2021).
 ///
 /// # Errors
-/// When the results are of another program or under another key, when their file is damaged, or when the system gives no
-/// randomness.
+/// When the results are of another program or under another key, when their file is damaged, or
+/// when the system gives no randomness.
 pub fn decrypt(
     file: &SignatureFile,
     key: &ClientKey,

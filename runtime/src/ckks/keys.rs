@@ -1,5 +1,5 @@
-//! Keys and their files. The client's key holds the secret and is written with mode 0600; the server's holds none.
-//! Must never print or log a secret, nor accept parameters below their promised security.
+//! Keys and their files. The client's key holds the secret, which is never printed, and is written
+//! with mode 0600; the server's holds none. Parameters below their promised security are refused.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub struct ServerKey {
 pub struct KeyPair {
     /// Holds the secret.
     pub client: ClientKey,
-    /// Holds none.
+    /// Holds no secret.
     pub server: ServerKey,
 }
 
@@ -45,7 +45,10 @@ impl std::fmt::Debug for ServerKey {
     }
 }
 
-/// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
+/// Makes a fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
+///
+/// # Errors
+/// When the parameters are not known to be secure, or the system gives no randomness.
 pub fn keygen(parameters: &ParameterSet, seed: Option<u64>) -> Result<KeyPair> {
     let parameters = check(parameters)?;
     let mut rng = source(seed, "key generation")?;
@@ -97,12 +100,15 @@ fn set(parameters: &Parameters) -> ParameterSet {
 }
 
 impl ClientKey {
-    /// What ciphertexts and the server's key name to belong to this key.
+    /// The name of the pair, by which ciphertexts say under which key they are.
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// Writes the key, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let bytes = self.secret.to_bytes();
         let header = SecretHeader { id: self.id.clone(), parameters: set(&self.parameters) };
@@ -110,6 +116,10 @@ impl ClientKey {
     }
 
     /// Reads and checks a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of another kind or version, and when its
+    /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<SecretHeader>(path, Kind::SecretKey)?;
         let parameters = check(&opened.header.parameters)?;
@@ -123,17 +133,20 @@ impl ClientKey {
 }
 
 impl ServerKey {
-    /// The same as its client key's.
+    /// The name of the pair, the same as its client key's.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Size of the key's file, without its header.
+    /// Size of the key in bytes, without the header of its file.
     pub fn bytes(&self) -> u64 {
         EvaluationKey::compressed_len(&self.parameters) as u64
     }
 
     /// Writes the key: the halves `a` as their seed, the halves `b` packed.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let header =
             EvaluationHeader { id: self.id.clone(), parameters: set(&self.parameters), seed: *self.key.seed() };
@@ -143,6 +156,10 @@ impl ServerKey {
     }
 
     /// Reads and checks a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of another kind or version, and when its
+    /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<EvaluationHeader>(path, Kind::EvaluationKey)?;
         let parameters = check(&opened.header.parameters)?;

@@ -1,5 +1,5 @@
-//! The ckks backend: batches of images, approximate numbers. Keys and ciphertexts on disk, what a client does, what a
-//! server does, and both side by side for verification.
+//! The ckks backend: batches of images, approximate numbers. Keys and ciphertexts on disk, what a
+//! client does, what a server does, and both side by side for verification.
 
 mod backend;
 mod ciphertexts;

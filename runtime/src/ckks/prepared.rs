@@ -1,5 +1,5 @@
-//! A program made ready to run many times: its fingerprint, its schedule and, if there is memory for them, its weights
-//! in the order in which the kernels read them.
+//! A program made ready to run many times: its fingerprint, its schedule and, if there is memory
+//! for them, its weights in the order in which the kernels read them.
 
 use std::borrow::Borrow;
 use std::time::Instant;
@@ -19,7 +19,8 @@ use crate::{Progress, Result};
 pub enum ArrangedWeights {
     /// Every part of every run arranges its own and drops them: the least memory.
     PerPart,
-    /// They are arranged once, beside the program's own: 12 more bytes for each weight, and no time in each run.
+    /// They are arranged once, beside the program's own: 12 more bytes for each weight, and no time
+    /// in each run.
     Kept,
 }
 
@@ -59,8 +60,8 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         &self.fingerprint
     }
 
-    /// Bytes of a run at its worst moment, as planned: program, evaluation key, arranged weights and ciphertexts, on as
-    /// many threads as the current pool has.
+    /// Returns the bytes of a run at its worst moment, as planned: program, evaluation key,
+    /// arranged weights and ciphertexts, on as many threads as the current pool has.
     pub fn peak_bytes(&self) -> u64 {
         let threads = rayon::current_num_threads();
         if threads == self.threads {
@@ -72,8 +73,8 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     /// Runs the program on encrypted images, on all threads of the current pool.
     ///
     /// # Errors
-    /// When the key has other parameters than the program, when the images are encrypted for another program or under
-    /// another key, or when their file is damaged.
+    /// When the key has other parameters than the program, when the images are encrypted for
+    /// another program or under another key, or when their file is damaged.
     pub fn run(
         &self,
         key: &ServerKey,
@@ -109,7 +110,8 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     }
 }
 
-/// The schedule by which [`run`](super::run) runs `program` on the threads of the current pool.
+/// Returns the schedule by which [`run`](super::run) runs `program` on the threads of the current
+/// pool.
 pub fn schedule(program: &Program) -> Schedule {
     schedule_for(program, rayon::current_num_threads(), false)
 }

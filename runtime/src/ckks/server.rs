@@ -1,4 +1,5 @@
-//! What a server does: run a program on ciphertexts with the evaluation key. It takes no secret key, and holds none.
+//! What a server does: run a program on ciphertexts with the evaluation key. It takes no secret
+//! key, and holds none.
 
 use beaa_ir::ckks::Program;
 use serde::Serialize;
@@ -18,11 +19,12 @@ pub struct RunReport {
     pub peak_bytes_planned: u64,
 }
 
-/// Runs `program` once on encrypted images, on all threads of the current pool. [`PreparedProgram`] runs it many times.
+/// Runs `program` once on encrypted images, on all threads of the current pool. [`PreparedProgram`]
+/// runs it many times.
 ///
 /// # Errors
-/// When the key has other parameters than the program, when the images are encrypted for another program or under
-/// another key, or when their file is damaged.
+/// When the key has other parameters than the program, when the images are encrypted for another
+/// program or under another key, or when their file is damaged.
 pub fn run(
     program: &Program,
     key: &ServerKey,

@@ -1,5 +1,5 @@
-//! Clear and encrypted side by side, step by step: where an error comes from, and whether it is what was predicted.
-//! For the owner of the keys only; must never run on a server.
+//! Clear and encrypted side by side, step by step: where an error comes from, and whether it is
+//! what was predicted. It takes both keys, so it is for the owner of the secret one.
 
 use beaa_ckks::Decryptor;
 use beaa_ir::ckks::{LayerNote, Program, SignatureFile};
@@ -48,7 +48,12 @@ pub struct Verification {
     pub holds: bool,
 }
 
-/// Runs `program` on `images` in clear and encrypted, comparing after every layer.
+/// Runs `program` on normalised images in clear and encrypted, and compares after every layer.
+/// INSECURE with a `seed`.
+///
+/// # Errors
+/// When the images are not of the program's size, there are none or too many, or the keys have
+/// other parameters than the program.
 pub fn verify(
     program: &Program,
     KeyPair { client, server }: &KeyPair,

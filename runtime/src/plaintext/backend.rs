@@ -1,5 +1,5 @@
-//! The reference backend: the compiled program, with its integer weights, in `f64` on images in clear. It computes what
-//! encryption would give without noise; it must never take a short cut that the program does not take.
+//! The reference implementation of the operations: the compiled program with its integer weights,
+//! in `f64`. It takes no short cut that the program does not take.
 
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{StepOp, ValueId, ValueInfo};
@@ -20,14 +20,14 @@ pub struct PlaintextValue {
     components: usize,
 }
 
-/// Runs in clear, for parameters with these moduli.
+/// Runs programs in clear, for parameters with these moduli.
 #[derive(Debug, Clone)]
 pub struct PlaintextBackend {
     moduli: Vec<u64>,
 }
 
 impl PlaintextBackend {
-    /// For a program's moduli.
+    /// Makes a backend for a program's moduli, by which rescaling divides.
     pub fn new(moduli: &[u64]) -> Self {
         Self { moduli: moduli.to_vec() }
     }

@@ -1,5 +1,6 @@
-//! The compiled program on images in clear: what encryption would answer without noise. Must never be mistaken for
-//! the model itself, whose weights are not rounded.
+//! The plaintext backend: the compiled program on images in clear, which is what encryption would
+//! answer without noise. The model itself answers a little differently: its weights are not
+//! rounded.
 
 mod backend;
 

@@ -1,5 +1,4 @@
-//! One element of a look-up program: low bits off, key switching, blind rotation through its table. Must do the same whatever thread it
-//! runs on.
+//! One element of a stage: low bits removed, key switching, blind rotation through its table.
 
 use beaa_ir::tfhe::{PARAMETER_SET, Stage};
 use tfhe::core_crypto::prelude::*;
@@ -51,8 +50,8 @@ impl Bootstrapper {
         }
     }
 
-    /// Elements from `first` on of `stage`, one for each of `sums`, [`CIPHERTEXTS_PER_PASS`] at most: from their sums to what their tables say, of
-    /// `2 * slots` of the next sums.
+    /// Elements from `first` on of `stage`, one for each of `sums`, [`CIPHERTEXTS_PER_PASS`] at
+    /// most: from their sums to what their tables say, of `2 * slots` of the next sums.
     pub(super) fn elements(
         &self,
         workspace: &mut Workspace,
@@ -108,7 +107,8 @@ impl Bootstrapper {
         sums.iter_mut().zip(&values).for_each(|(sum, value)| lwe_ciphertext_sub_assign(sum, value));
     }
 
-    /// The entry of each one's table that its phase points at: entry `t` of `n` around the fraction `t / 2n`, negated in the upper half.
+    /// The entry of each one's table that its phase points at: entry `t` of `n` around the fraction
+    /// `t / 2n`, negated in the upper half.
     fn look_up<'t>(
         &self,
         workspace: &mut Workspace,
@@ -151,8 +151,9 @@ impl Bootstrapper {
     }
 }
 
-/// Takes the expected error of rounding the mask to multiples of 1/2N, and half such a step, off the body: bits of the key are one half on
-/// average (Bernard et al., "Drifting towards better error probabilities", 2024).
+/// Takes the expected error of rounding the mask to multiples of 1/2N, and half such a step, off
+/// the body: bits of the key are one half on average (Bernard et al., "Drifting towards better
+/// error probabilities", 2024).
 fn centre(ciphertext: &mut [u64]) {
     let (mask, body) = ciphertext.split_at_mut(PARAMETER_SET.lwe_dimension);
     assert_eq!(body.len(), 1, "one body after {} elements of the mask", PARAMETER_SET.lwe_dimension);
@@ -173,13 +174,15 @@ fn scaled(ciphertext: &Ciphertext, factor: u64) -> Ciphertext {
     out
 }
 
-/// The table as a polynomial, the mask zero. What is centred lies between coefficients `u` and `u + 1`.
+/// The table as a polynomial, the mask zero. What is centred lies between coefficients `u` and `u +
+/// 1`.
 fn fill(accumulator: &mut [u64], table: &[u64]) {
     let (n, entries) = (PARAMETER_SET.polynomial_size, table.len());
     let (mask, body) = accumulator.split_at_mut(n);
     mask.fill(0);
     for (u, coefficient) in body.iter_mut().enumerate() {
-        // Nearest entry to (u + 1/2) / n * entries, in whole numbers; a sign is the same in the whole half.
+        // Nearest entry to (u + 1/2) / n * entries, in whole numbers; a sign is the same in the
+        // whole half.
         let entry = if entries == 1 { 0 } else { ((2 * u + 1) * entries + n) / (2 * n) };
         // Behind the last entry the first one comes again, negated.
         *coefficient = table.get(entry).copied().unwrap_or_else(|| table[0].wrapping_neg());

@@ -1,4 +1,5 @@
-//! Encrypted images and results of the `tfhe` backend, and their files. Must never be accepted for another program or key than they name.
+//! Encrypted images and results of the tfhe backend, and their files. They name the program and the
+//! key that they belong to.
 
 use std::path::Path;
 
@@ -17,11 +18,12 @@ pub(super) struct CiphertextHeader {
     /// Whose key they are under.
     pub(super) key: String,
     pub(super) images: usize,
-    /// Of the uniform halves, which are then not stored: images have one, results none.
+    /// Seed of the uniform halves, which are then not stored: images have one, results none.
     pub(super) seed: Option<String>,
 }
 
-/// Encrypted images: for each element of each image one number, the rest of the ciphertext is the seed's.
+/// Encrypted images: for each element of each image one number, the rest of the ciphertext is the
+/// seed's.
 #[derive(Debug)]
 pub struct EncryptedInput {
     pub(super) header: CiphertextHeader,
@@ -36,12 +38,12 @@ pub struct EncryptedOutput {
 }
 
 impl EncryptedInput {
-    /// How many images.
+    /// Number of images.
     pub fn images(&self) -> usize {
         self.header.images
     }
 
-    /// Size of its file, without its header.
+    /// Size of the ciphertexts in bytes, without the header of their file.
     pub fn bytes(&self) -> u64 {
         8 * self.bodies.len() as u64
     }
@@ -52,12 +54,18 @@ impl EncryptedInput {
         found.ok_or_else(|| damaged("reading encrypted images", "no seed", "a seed"))
     }
 
-    /// Writes the ciphertexts; returns the size of the file.
+    /// Writes the ciphertexts and returns the size of the file in bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<u64> {
         save(&self.header, &self.bodies, path)
     }
 
-    /// Reads ciphertexts; whether they fit a program and a key is checked when they are used.
+    /// Reads ciphertexts. Whether they fit a program and a key is checked when they are used.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of another kind or version.
     pub fn load(path: &Path) -> Result<Self> {
         let (header, bodies) = load(path)?;
         match header.seed {
@@ -72,22 +80,28 @@ impl EncryptedInput {
 }
 
 impl EncryptedOutput {
-    /// How many images.
+    /// Number of images.
     pub fn images(&self) -> usize {
         self.header.images
     }
 
-    /// Size of its file, without its header.
+    /// Size of the ciphertexts in bytes, without the header of their file.
     pub fn bytes(&self) -> u64 {
         8 * self.words.len() as u64
     }
 
-    /// Writes the ciphertexts; returns the size of the file.
+    /// Writes the ciphertexts and returns the size of the file in bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<u64> {
         save(&self.header, &self.words, path)
     }
 
-    /// Reads ciphertexts; whether they fit a program and a key is checked when they are used.
+    /// Reads ciphertexts. Whether they fit a program and a key is checked when they are used.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of another kind or version.
     pub fn load(path: &Path) -> Result<Self> {
         let (header, words) = load(path)?;
         match header.seed {

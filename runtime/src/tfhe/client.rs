@@ -1,5 +1,5 @@
-//! What a client of the `tfhe` backend does: encrypt images, decrypt results. It needs the program's signature and fingerprint, not the
-//! model. Must never write a plaintext anywhere.
+//! What a client of the tfhe backend does: encrypt images, decrypt results. It needs the program's
+//! signature file, not the model.
 
 use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{PARAMETER_SET, SignatureFile, quantise_pixels};
@@ -12,11 +12,12 @@ use super::parameters;
 use crate::files::{expect_key, expect_program};
 use crate::{Error, Progress, Result};
 
-/// Encrypts images of 8-bit pixels in the order channel, row, column. INSECURE with a `seed`, from which all randomness
-/// then comes.
+/// Encrypts images of 8-bit pixels in the order channel, row, column. INSECURE with a `seed`, from
+/// which all randomness then comes.
 ///
 /// # Errors
-/// When there is no image, the images are not of the program's size, or the key has other parameters than the program.
+/// When there is no image, the images are not of the program's size, or the key has other
+/// parameters than the program.
 pub fn encrypt(
     file: &SignatureFile,
     key: &ClientKey,
@@ -66,8 +67,8 @@ pub fn encrypt(
     Ok(EncryptedInput { header, bodies: list.into_container() })
 }
 
-/// Decrypts results: the output integers of each image. [`Signature::logits`](beaa_ir::tfhe::Signature::logits) makes
-/// logits of them.
+/// Decrypts results: the output integers of each image.
+/// [`Signature::logits`](beaa_ir::tfhe::Signature::logits) makes logits of them.
 ///
 /// # Errors
 /// When the results are of another program or under another key, or when their file is damaged.

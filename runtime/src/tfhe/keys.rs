@@ -1,5 +1,5 @@
-//! Keys of the `tfhe` backend and their files. The client's key holds the secret and is written with mode 0600; the server's holds none.
-//! Must never print a secret, and must wipe it.
+//! Keys of the tfhe backend and their files. The client's key holds the secret, which is never
+//! printed, is wiped when dropped, and is written with mode 0600; the server's holds none.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ pub struct ServerKey {
 pub struct KeyPair {
     /// Holds the secret.
     pub client: ClientKey,
-    /// Holds none.
+    /// Holds no secret.
     pub server: ServerKey,
 }
 
@@ -71,7 +71,10 @@ impl std::fmt::Debug for ServerKey {
     }
 }
 
-/// A fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
+/// Makes a fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
+///
+/// # Errors
+/// When the parameters are not known to be secure, or the system gives no randomness.
 pub fn keygen(parameters: &Parameters, seed: Option<u64>) -> Result<KeyPair> {
     parameters::check(parameters)?;
     let mut seeder = parameters::seeder(seed, 1);
@@ -129,18 +132,21 @@ pub fn keygen(parameters: &Parameters, seed: Option<u64>) -> Result<KeyPair> {
 struct KeyHeader {
     id: String,
     parameters: Parameters,
-    /// Of the uniform halves; public.
+    /// Seeds of the uniform halves; public.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     seeds: Vec<String>,
 }
 
 impl ClientKey {
-    /// What ciphertexts and the server's keys name to belong to this key.
+    /// The name of the pair, by which ciphertexts say under which key they are.
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// Writes the key, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut bytes: Vec<u8> = self.small.0.iter().chain(&self.large.0).map(|&b| b as u8).collect();
         let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds: Vec::new() };
@@ -150,6 +156,10 @@ impl ClientKey {
     }
 
     /// Reads and checks a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of another kind or version, and when its
+    /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<KeyHeader>(path, Kind::TfheSecretKey)?;
         parameters::check(&opened.header.parameters)?;
@@ -169,17 +179,20 @@ impl ClientKey {
 }
 
 impl ServerKey {
-    /// The same as its client key's.
+    /// The name of the pair, the same as its client key's.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Size of the key's file, without its header.
+    /// Size of the key in bytes, without the header of its file.
     pub fn bytes(&self) -> u64 {
         8 * (self.bootstrap.as_ref().len() + self.switch.as_ref().len()) as u64
     }
 
     /// Writes the keys: the uniform halves as their seeds.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let seeds = self.seeds.iter().map(|s| format!("{s:032x}")).collect();
         let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds };
@@ -195,6 +208,10 @@ impl ServerKey {
     }
 
     /// Reads and checks keys.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of another kind or version, and when its
+    /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<KeyHeader>(path, Kind::TfheServerKey)?;
         let KeyHeader { id, parameters, seeds } = &opened.header;

@@ -1,5 +1,6 @@
-//! Key switching of several ciphertexts in one pass over the key, which is larger than any cache, in words of 32 bits. Must give what the
-//! `tfhe` crate's own gives, but for the bits that are left out.
+//! Key switching of several ciphertexts in one pass over the key, which is larger than any cache,
+//! in words of 32 bits. The results are those of the `tfhe` crate, but for the bits that are left
+//! out.
 
 use pulp::{Arch, NullaryFnOnce};
 use tfhe::core_crypto::commons::math::decomposition::SignedDecomposer;
@@ -12,10 +13,11 @@ pub(super) const CIPHERTEXTS_PER_PASS: usize = 8;
 /// Rows of the key that are summed before a result is touched; as many fit the first cache.
 const ROWS_PER_BLOCK: usize = 8;
 
-/// A key with its words rounded to their upper halves: over all rows that adds noise of deviation 2^-26 of the torus, where key switching
-/// itself leaves 2^-11.
+/// A key with its words rounded to their upper halves: over all rows that adds noise of deviation
+/// 2^-26 of the torus, where key switching itself leaves 2^-11.
 pub(super) struct KeySwitch {
-    /// `[row][size]`; a row for each digit of each mask element, and rows of zeros to the next multiple of [`ROWS_PER_BLOCK`].
+    /// `[row][size]`; a row for each digit of each mask element, and rows of zeros to the next
+    /// multiple of [`ROWS_PER_BLOCK`].
     rows: Vec<u32>,
     size: usize,
     decomposer: SignedDecomposer<u64>,
@@ -30,7 +32,8 @@ impl KeySwitch {
         Self { rows, size, decomposer }
     }
 
-    /// `inputs`, [`CIPHERTEXTS_PER_PASS`] at most, under the other key, into `outputs` one after the other.
+    /// `inputs`, [`CIPHERTEXTS_PER_PASS`] at most, under the other key, into `outputs` one after
+    /// the other.
     pub(super) fn run(&self, inputs: &[Ciphertext], outputs: &mut [u64]) {
         assert_eq!(outputs.len(), inputs.len() * self.size, "words of {} results", inputs.len());
         let mut sums = vec![0_u32; inputs.len() * self.size];

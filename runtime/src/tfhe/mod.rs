@@ -1,5 +1,6 @@
-//! The `tfhe` backend: look-up programs on single images, exact integers by programmable bootstrapping. Must never let a secret key
-//! reach [`run`], nor use parameters that are not one of the `tfhe` crate's own 128-bit sets.
+//! The tfhe backend: programs of linear maps and tables on single images, exact integers by
+//! programmable bootstrapping. Its parameters are one of the `tfhe` crate's own 128-bit sets;
+//! [`run`] takes no secret key.
 
 mod bootstrap;
 mod ciphertexts;

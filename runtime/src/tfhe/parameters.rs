@@ -1,5 +1,5 @@
-//! What the `tfhe` crate is asked for: parameters, sources of randomness, integers as points of the torus. The only file that draws
-//! randomness; must never draw it from a given seed unless the caller asked for that.
+//! What the `tfhe` crate is asked for: parameters, sources of randomness, integers as points of the
+//! torus. Only here is randomness drawn from a seed, if the caller wants that.
 
 use beaa_ir::tfhe::{PARAMETER_SET, Parameters};
 use tfhe::core_crypto::commons::generators::DeterministicSeeder;

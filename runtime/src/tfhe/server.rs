@@ -1,5 +1,5 @@
-//! What a server of the `tfhe` backend does: run a look-up program on encrypted images with the evaluation keys. There is no way to hand it a
-//! secret, and there must never be one.
+//! What a server of the tfhe backend does: run a program on encrypted images with the evaluation
+//! keys. It takes no secret key, and holds none.
 
 use std::time::Instant;
 
@@ -18,12 +18,12 @@ use super::parameters::{self, Ciphertext, point};
 use crate::files::{expect_key, expect_program};
 use crate::{Progress, Result};
 
-/// What one stage took, over all images.
+/// The time of one stage, over all images.
 #[derive(Debug, Clone, Serialize)]
 pub struct StageTime {
     /// The model's layer.
     pub layer: String,
-    /// Bootstrappings.
+    /// Number of bootstrappings.
     pub bootstrappings: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -32,19 +32,20 @@ pub struct StageTime {
 /// What a run took.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
-    /// Expanding the keys, once for all images.
+    /// Wall-clock seconds of expanding the keys, once for all images.
     pub keys_seconds: f64,
-    /// Stage by stage.
+    /// The stages in order.
     pub stages: Vec<StageTime>,
     /// Wall-clock seconds of all images, without the keys.
     pub seconds: f64,
 }
 
-/// Runs `program` on encrypted images, one after the other, each on all threads of the current pool.
+/// Runs `program` on encrypted images, one after the other, each on all threads of the current
+/// pool.
 ///
 /// # Errors
-/// When the keys have other parameters than the program, when the images are encrypted for another program or under
-/// another key, or when their file is damaged.
+/// When the keys have other parameters than the program, when the images are encrypted for another
+/// program or under another key, or when their file is damaged.
 pub fn run(
     program: &Program,
     key: &ServerKey,
@@ -54,7 +55,8 @@ pub fn run(
     run_observed(program, key, input, progress, &mut |_, _, _| {})
 }
 
-/// What sees the results of each stage of each image: image, stage, whole ciphertexts under the large key.
+/// What sees the results of each stage of each image: image, stage, whole ciphertexts under the
+/// large key.
 pub(super) type Observer<'a> = dyn FnMut(usize, usize, &[Vec<u64>]) + 'a;
 
 /// Runs `program` as [`run`] does; `observe` sees the results of every stage, still encrypted.
@@ -131,7 +133,8 @@ pub(super) fn run_observed(
     Ok((EncryptedOutput { header, words }, report))
 }
 
-/// Row `r` of a linear map: the weighted sum of `values`, one or more ciphertexts of one size, plus `bias`.
+/// Row `r` of a linear map: the weighted sum of `values`, one or more ciphertexts of one size, plus
+/// `bias`.
 fn sum(weights: &SparseMatrix, r: usize, values: &[Vec<u64>], bias: u64) -> Ciphertext {
     assert_eq!(values.len(), weights.columns(), "values for each column");
     let (columns, integers) = weights.row(r);

@@ -1,5 +1,5 @@
-//! Encrypted and clear side by side, integer by integer. For the owner of the model and of the images; must never say that something
-//! holds which was not compared.
+//! Encrypted and clear side by side, integer by integer, for the owner of the model, of the images
+//! and of both keys.
 
 use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{Program, SignatureFile, evaluate, quantise_pixels};
@@ -13,25 +13,30 @@ use crate::{Progress, Result};
 /// What was compared, and what was found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verification {
-    /// Images.
+    /// Images that took part.
     pub images: usize,
     /// Integers compared: all that stages hand on, and the outputs.
     pub integers: usize,
-    /// Of these, how many differ.
+    /// How many of these integers differ.
     pub wrong: usize,
     /// Sums that left the slots they were promised, in clear as under encryption.
     pub wrapped: usize,
     /// Standard deviation of the noise that bootstrapping left, log2 of the fraction of the torus.
     pub log2_noise: f64,
-    /// As predicted.
+    /// The standard deviation that was predicted, in the same unit.
     pub log2_noise_predicted: f64,
-    /// Seconds of the encrypted run.
+    /// Wall-clock seconds of the encrypted run.
     pub seconds: f64,
     /// Outputs of each image, as decrypted.
     pub outputs: ImageMajor<i64>,
 }
 
-/// Encrypts `images` of 8-bit pixels, runs them, and compares every integer with the program in clear.
+/// Encrypts images of 8-bit pixels, runs `program` on them, and compares every integer with the
+/// program in clear. INSECURE with a `seed`.
+///
+/// # Errors
+/// When the images are not of the program's size, there are none, or the keys have other parameters
+/// than the program.
 pub fn verify(
     program: &Program,
     KeyPair { client, server: key }: &KeyPair,
