@@ -8,10 +8,10 @@ use beaa_lab::metrics::{accuracy, percent, predictions};
 use clap::Args;
 use serde::Serialize;
 
-use super::labels::Labels;
 use crate::any_program::{AnySignature, Decrypted};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::labels::Labels;
 
 /// Options of `beaa decrypt`.
 #[derive(Debug, Args)]
