@@ -12,6 +12,7 @@ mod dataset_args;
 mod exit;
 mod image_files;
 mod interrupt;
+mod labels;
 mod progress;
 mod rates_file;
 mod training_args;

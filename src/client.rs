@@ -71,6 +71,18 @@ impl Client {
     /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak
     /// the key.
     ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// let signature = beaa::Signature::load("tests/data/v2/program.beaa.signature")?;
+    /// let client = beaa::Client::load(signature, "tests/data/v2/secret.key")?;
+    /// let answers = beaa::EncryptedResults::load("tests/data/v2/answers.ct")?;
+    /// for class in beaa::classify(&client.decrypt(&answers)?) {
+    ///     println!("{}", client.signature().classes()[class]);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) if they are under another key or of another
     /// program.

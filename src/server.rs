@@ -37,6 +37,16 @@ impl Server {
 
     /// Runs the program on encrypted images, on all threads of the current pool.
     ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// let server = beaa::Server::new(beaa::Program::load("tests/data/v2/program.beaa")?)?;
+    /// let key = beaa::EvaluationKey::load("tests/data/v2/evaluation.key")?;
+    /// let images = beaa::EncryptedImages::load("tests/data/v2/images.ct")?;
+    /// assert_eq!(server.run(&key, &images)?.images(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) if key, images and program do not belong
     /// together.

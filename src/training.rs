@@ -61,12 +61,14 @@ impl Experiment {
 /// Prepares a run of `experiment` on the images of `dataset`. Checkpoints go to
 /// `folder/checkpoints`.
 ///
-/// ```no_run
+/// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let experiment = beaa::Experiment::from_json(&std::fs::read_to_string("configs/tiny.json")?)?;
 /// let dataset = beaa::open_dataset("pneumoniamnist", &[])?;
-/// let trained = beaa::train(&experiment, &dataset, "runs/tiny".as_ref()).run()?;
-/// trained.student.save("runs/tiny/student.safetensors")?;
+/// # let folder = std::env::temp_dir().join(format!("beaa-doctest-train-{}", std::process::id()));
+/// let trained = beaa::train(&experiment, &dataset, &folder).run()?;
+/// trained.student.save(folder.join("student.safetensors"))?;
+/// # std::fs::remove_dir_all(&folder)?;
 /// # Ok(())
 /// # }
 /// ```

@@ -1,5 +1,5 @@
-//! The command as a user sees it: help, exit codes, messages, and the whole way through files in separate processes. It
-//! uses no crate: whatever is checked here, a user can check.
+//! The command as a user sees it: help, exit codes, messages, and the whole way through files in
+//! separate processes. It uses no crate: whatever is checked here, a user can check.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,5 +1,5 @@
-//! The library as a programmer meets it: the programs in examples/ run and say what they should, and
-//! errors can be matched.
+//! The library as a programmer meets it: the programs in examples/ run and say what they should,
+//! and errors can be matched.
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used)]
 

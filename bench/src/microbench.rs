@@ -6,7 +6,7 @@ use beaa_ckks::{Kernel, Parameters, ParametersLiteral, Result};
 
 /// One operation on the N residues of one limb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PolyOp {
+pub(crate) enum PolyOp {
     /// Coefficients to values.
     Forward,
     /// Values to coefficients.
@@ -19,10 +19,10 @@ pub enum PolyOp {
 
 impl PolyOp {
     /// Every operation.
-    pub const ALL: [Self; 4] = [Self::Forward, Self::Inverse, Self::BaseExtend, Self::MultiplyAdd];
+    pub(crate) const ALL: [Self; 4] = [Self::Forward, Self::Inverse, Self::BaseExtend, Self::MultiplyAdd];
 
     /// Returns the name in reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward transform",
             Self::Inverse => "inverse transform",
@@ -34,7 +34,7 @@ impl PolyOp {
 
 /// Two primes and three polynomials to work on.
 #[derive(Debug)]
-pub struct Microbench {
+pub(crate) struct Microbench {
     parameters: Parameters,
     values: [Vec<u64>; 3],
 }
@@ -44,7 +44,7 @@ impl Microbench {
     ///
     /// # Errors
     /// When there are no two such primes for the degree.
-    pub fn new(degree: usize, bits: u32, kernel: Kernel) -> Result<Self> {
+    pub(crate) fn new(degree: usize, bits: u32, kernel: Kernel) -> Result<Self> {
         let moduli = ntt_primes(degree, bits, 2, &[])?;
         // Primes descend.
         let smaller = moduli[1];
@@ -57,7 +57,7 @@ impl Microbench {
     }
 
     /// Does the operation once.
-    pub fn run(&mut self, op: PolyOp) {
+    pub(crate) fn run(&mut self, op: PolyOp) {
         let p = &self.parameters;
         let [a, b, c] = &mut self.values;
         match op {

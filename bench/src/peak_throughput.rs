@@ -1,5 +1,5 @@
-//! The most products a core can make with one multiply instruction: what kernels are measured against. Independent
-//! chains of multiply-and-add that never leave the registers.
+//! The most products a core can make with one multiply instruction: what kernels are measured
+//! against. Independent chains of multiply-and-add that never leave the registers.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "intrinsics on registers only, behind a check of the processor's features")
@@ -11,7 +11,8 @@ use beaa_ckks::Kernel;
 
 /// A multiply instruction that a kernel spends its time in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Instruction {
+#[allow(dead_code, reason = "the benches of criterion measure every instruction")]
+pub(crate) enum Instruction {
     /// 64-bit integers, one product each, as compiled for any processor.
     Integer,
     /// `vpmuludq` with `vpaddq`: four 32-bit products, added up in 64 bits. AVX2.
@@ -26,10 +27,11 @@ pub enum Instruction {
 
 impl Instruction {
     /// Every instruction, the slowest first.
-    pub const ALL: [Self; 5] = [Self::Integer, Self::Muludq256, Self::Fma256, Self::Fma512, Self::Madd52];
+    #[allow(dead_code, reason = "the benches of criterion measure every instruction")]
+    pub(crate) const ALL: [Self; 5] = [Self::Integer, Self::Muludq256, Self::Fma256, Self::Fma512, Self::Madd52];
 
     /// Returns the one in the inner loop of a kernel's integer-matrix product.
-    pub fn of(kernel: Kernel) -> Self {
+    pub(crate) fn of(kernel: Kernel) -> Self {
         match kernel {
             Kernel::Portable => Self::Integer,
             Kernel::Fma(_) => Self::Fma256,
@@ -39,7 +41,7 @@ impl Instruction {
     }
 
     /// Returns the name in reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Integer => "64-bit integer",
             Self::Muludq256 => "vpmuludq + vpaddq, 256 bits",
@@ -51,7 +53,7 @@ impl Instruction {
     }
 
     /// Returns whether this processor has it.
-    pub fn available(self) -> bool {
+    pub(crate) fn available(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return match self {
             Self::Integer => true,
@@ -64,14 +66,15 @@ impl Instruction {
         return self == Self::Integer || (self == Self::Fma256 && beaa_ckks::Fma::try_new().is_some());
     }
 
-    /// Runs `rounds` rounds of the loop and says how many products that were; `None` where the processor lacks the
-    /// instruction.
-    pub fn spin(self, rounds: u64) -> Option<u64> {
+    /// Runs `rounds` rounds of the loop and says how many products that were; `None` where the
+    /// processor lacks the instruction.
+    pub(crate) fn spin(self, rounds: u64) -> Option<u64> {
         if !self.available() {
             return None;
         }
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `available` has just found the instructions of this variant, all that its function enables.
+        // SAFETY: `available` has just found the instructions of this variant, all that its
+        // function enables.
         return Some(unsafe {
             match self {
                 Self::Integer => integer(rounds),

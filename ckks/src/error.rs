@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::RnsRing;
+use crate::rns_ring::RnsRing;
 
 /// What can be wrong with parameters, operands or keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,8 @@ pub enum Error {
     },
     /// Parameters below the promised security.
     #[error(
-        "parameters: log2(QP) = {log_qp} bits at degree {degree} is less than {security}-bit security, which allows {allowed}; use fewer or smaller primes, or a larger degree"
+        "parameters: log2(QP) = {log_qp} bits at degree {degree} is less than {security}-bit security, which allows \
+         {allowed}; use fewer or smaller primes, or a larger degree"
     )]
     Insecure {
         /// Bits of the whole modulus, special primes included.
@@ -73,7 +74,8 @@ pub enum Error {
     },
     /// A value too large for the modulus or for exact encoding.
     #[error(
-        "{operation}: a value of 2^{found_bits} does not fit, at most 2^{allowed_bits} does; use a smaller scale or check the input's range"
+        "{operation}: a value of 2^{found_bits} does not fit, at most 2^{allowed_bits} does; use a smaller scale or \
+         check the input's range"
     )]
     Overflow {
         /// The operation.

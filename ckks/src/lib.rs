@@ -28,6 +28,7 @@ pub mod pointwise;
 pub mod primes;
 mod rescale;
 mod ring;
+mod rns_ring;
 pub mod security;
 #[cfg(test)]
 mod testing;
@@ -43,11 +44,12 @@ pub use kernel::Ifma;
 pub use kernel::{Fma, Kernel, Panels, TILE};
 pub use key_switch::{KeySwitcher, Relinearised};
 pub use keys::{EvaluationKey, SecretKey};
-pub use params::{Parameters, ParametersLiteral, RnsRing};
+pub use params::{Parameters, ParametersLiteral};
 pub use rescale::{Rescaled, rescale};
 use ring::encode::Encoder;
 pub use ring::modulus::Modulus;
 pub use ring::sample::{PublicSeed, SecretRng, SecretRngs};
+pub use rns_ring::RnsRing;
 
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {

@@ -7,6 +7,7 @@ use crate::kernel::Kernel;
 use crate::primes::is_ntt_prime;
 use crate::ring::modulus::Factor;
 use crate::ring::ntt::Transform;
+use crate::rns_ring::RnsRing;
 use crate::{Error, Modulus, Result, security};
 
 /// Parameters as anybody may write them.
@@ -20,24 +21,6 @@ pub struct ParametersLiteral {
     pub special: Vec<u64>,
     /// Promised security: 128, 192 or 256 bits.
     pub security: u32,
-}
-
-/// The ring of integers modulo the primes: what two parameters must share for a key of one to serve
-/// the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RnsRing {
-    /// Ring degree N.
-    pub degree: usize,
-    /// Primes of the ciphertext modulus.
-    pub moduli: Vec<u64>,
-    /// The prime used only inside key switching, if there is one.
-    pub special: Vec<u64>,
-}
-
-impl std::fmt::Display for RnsRing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "degree {} modulo {:?}, special {:?}", self.degree, self.moduli, self.special)
-    }
 }
 
 /// Checked parameters with their transforms; cheap to clone. Primes are numbered: the moduli first,

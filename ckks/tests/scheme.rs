@@ -328,11 +328,11 @@ fn assert_refused(expected: &Parameters, found: &Parameters) {
     let secret = SecretKey::generate(found, &mut rng);
     let key = EvaluationKey::generate(&secret, &mut rng);
     let rings = |error: Error| match error {
-        Error::KeyMismatch { found, expected, .. } => (*found, *expected),
-        other => panic!("{other}"),
+        Error::KeyMismatch { found, expected, .. } => Some((*found, *expected)),
+        _ => None,
     };
-    let both = (found.ring(), expected.ring());
-    assert_ne!(both.0, both.1);
+    assert_ne!(found.ring(), expected.ring());
+    let both = Some((found.ring(), expected.ring()));
     assert_eq!(rings(Encryptor::new(expected, &secret).unwrap_err()), both);
     assert_eq!(rings(Decryptor::new(expected, &secret).unwrap_err()), both);
     assert_eq!(rings(KeySwitcher::new(expected, &key).unwrap_err()), both);

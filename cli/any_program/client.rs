@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::Images;
+use beaa_ir::images::ImageMajor;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
 use beaa_ir::{InputSpec, ckks};
@@ -59,8 +60,8 @@ pub(crate) struct EncryptRequest<'a> {
 
 /// Decrypted results.
 pub(crate) struct Decrypted {
-    /// `[image][output]`.
-    pub(crate) logits: Vec<Vec<f64>>,
+    /// One row per image.
+    pub(crate) logits: ImageMajor<f64>,
     /// Half the width of the noise that was added to every logit, if any was.
     pub(crate) flooding: Option<f64>,
 }
@@ -164,8 +165,7 @@ impl AnySignature {
                 if let Some(width) = flooding {
                     context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
                 }
-                let logits = ckks_runtime::decrypt(file, &key, &output, flooding)?;
-                Ok(Decrypted { logits: logits.rows().map(<[f64]>::to_vec).collect(), flooding })
+                Ok(Decrypted { logits: ckks_runtime::decrypt(file, &key, &output, flooding)?, flooding })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
@@ -177,7 +177,9 @@ impl AnySignature {
                     );
                 }
                 let integers = tfhe_runtime::decrypt(file, &key, &output)?;
-                Ok(Decrypted { logits: integers.rows().map(|i| file.signature.logits(i)).collect(), flooding: None })
+                let logits = integers.rows().map(|i| file.signature.logits(i));
+                let logits = ImageMajor::from_rows(integers.elements(), logits)?;
+                Ok(Decrypted { logits, flooding: None })
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use beaa_datasets::Images;
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
 use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
@@ -41,13 +42,12 @@ pub(crate) enum AnyVerification {
 }
 
 impl AnyProgram {
-    /// Runs in clear: the outputs that an encrypted run would give without noise,
-    /// `[image][output]`.
-    pub(crate) fn evaluate(&self, images: &Images) -> Result<Vec<Vec<f64>>> {
+    /// Runs in clear: the outputs that an encrypted run would give without noise.
+    pub(crate) fn evaluate(&self, images: &Images) -> Result<ImageMajor<f64>> {
         match self {
             Self::Ckks(program) => {
                 let images = normalise(images, &program.signature().input)?;
-                Ok(beaa_runtime::plaintext::run(program, &images)?.rows().map(<[f64]>::to_vec).collect())
+                Ok(beaa_runtime::plaintext::run(program, &images)?)
             }
             Self::Tfhe(program) => {
                 let signature = program.signature();
@@ -55,7 +55,8 @@ impl AnyProgram {
                 let integers =
                     |pixels| tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, pixels)).outputs;
                 let pixels = (0..images.len()).filter_map(|i| images.image(i));
-                Ok(pixels.map(|p| signature.logits(&integers(p))).collect())
+                let logits = pixels.map(|p| signature.logits(&integers(p)));
+                Ok(ImageMajor::from_rows(program.last_bias().len(), logits)?)
             }
         }
     }
@@ -74,8 +75,8 @@ impl AnyProgram {
         let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
-            largest_logit_difference: largest_difference(&of_model, &of_program),
-            agreeing: agreeing(&predictions(&of_model), &predictions(&of_program)),
+            largest_logit_difference: largest_difference(&of_model, of_program.rows()),
+            agreeing: agreeing(&predictions(&of_model), &predictions(of_program.rows())),
         })
     }
 
@@ -97,8 +98,8 @@ impl AnyProgram {
                 let pixels = pixels(images)?;
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
-                let logits: Vec<Vec<f64>> = found.outputs.rows().map(|o| program.signature().logits(o)).collect();
-                let right = accuracy(&predictions(&logits), images.labels());
+                let logits = found.outputs.rows().map(|o| program.signature().logits(o));
+                let right = accuracy(&predictions(logits), images.labels());
                 Ok(AnyVerification::Tfhe(found, right))
             }
         }

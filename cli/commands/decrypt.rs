@@ -8,10 +8,10 @@ use beaa_lab::metrics::{accuracy, percent, predictions};
 use clap::Args;
 use serde::Serialize;
 
-use super::labels::Labels;
 use crate::any_program::{AnySignature, Decrypted};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::labels::Labels;
 
 /// Options of `beaa decrypt`.
 #[derive(Debug, Args)]
@@ -57,20 +57,20 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Decrypted { logits, flooding } =
         signature.decrypt(&arguments.key, &arguments.input, arguments.share, context)?;
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?.map(|l| l.labels);
-    if let Some(labels) = labels.as_ref().filter(|l| l.len() != logits.len()) {
+    if let Some(labels) = labels.as_ref().filter(|l| l.len() != logits.images()) {
         return Err(Exit::BadInput.because(format!(
             "comparing with labels: found {} labels for {} images, expected one for each; give the labels written with \
              this batch",
             labels.len(),
-            logits.len()
+            logits.images()
         )));
     }
-    let predicted = predictions(&logits);
+    let predicted = predictions(logits.rows());
     let answers = Answers {
         accuracy: labels.as_ref().and_then(|labels| accuracy(&predicted, labels)),
         flooding,
         images: logits
-            .into_iter()
+            .rows()
             .zip(&predicted)
             .enumerate()
             .map(|(image, (logits, &prediction))| Answer {
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 prediction,
                 class: signature.classes().get(prediction).cloned(),
                 label: labels.as_ref().map(|l| l[image]),
-                logits,
+                logits: logits.to_vec(),
             })
             .collect(),
     };

@@ -9,12 +9,12 @@ use beaa_lab::files;
 use clap::Args;
 use serde_json::json;
 
-use super::labels::Labels;
 use crate::any_program::{AnySignature, EncryptRequest};
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 use crate::image_files;
+use crate::labels::Labels;
 
 /// Options of `beaa encrypt`.
 #[derive(Debug, Args)]

@@ -70,11 +70,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => None,
         Some(path) => {
             let of_program = AnyProgram::open(path)?.evaluate(&images)?;
-            let predicted_by_program = predictions(&of_program);
+            let predicted_by_program = predictions(of_program.rows());
             Some(ProgramEvaluation {
                 accuracy: accuracy(&predicted_by_program, images.labels()),
                 agreement: fraction(agreeing(&predicted, &predicted_by_program), images.len()),
-                largest_logit_difference: largest_difference(&logits, &of_program),
+                largest_logit_difference: largest_difference(&logits, of_program.rows()),
             })
         }
     };

@@ -175,7 +175,8 @@ fn dimensions(shape: Shape) -> Vec<usize> {
 fn describe_program(program: &Program, report: &Report) -> Value {
     json!({
         "kind": "program", "hash": program_hash(program), "signature": program.signature(),
-        "steps": program.steps().len(), "report": report, "notes": program.notes(), "alternatives": program.alternatives(),
+        "steps": program.steps().len(), "report": report, "notes": program.notes(),
+        "alternatives": program.alternatives(),
     })
 }
 

@@ -12,7 +12,6 @@ mod eval;
 mod import;
 mod inspect;
 mod keygen;
-mod labels;
 mod reproduce;
 mod run;
 mod train;

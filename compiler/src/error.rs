@@ -11,7 +11,10 @@ const TFHE_REMEDY: &str = "ask for fewer bits or a larger probability of failure
 #[non_exhaustive]
 pub enum Error {
     /// Layers that have no homomorphic form; all of them, not just the first.
-    #[error("compiling `{model}`: {} of its layers cannot be evaluated under encryption:\n{}", layers.len(), list(layers))]
+    #[error(
+        "compiling `{model}`: {} of its layers cannot be evaluated under encryption:\n{}",
+        layers.len(), list(layers)
+    )]
     Unsupported {
         /// The model's name.
         model: String,
@@ -47,7 +50,8 @@ pub enum Error {
     },
     /// The precision asked for is out of reach.
     #[error(
-        "choosing scales: the predicted error of an output is at best {best:.3e}, {requested:.3e} was asked for; {remedy}"
+        "choosing scales: the predicted error of an output is at best {best:.3e}, {requested:.3e} \
+         was asked for; {remedy}"
     )]
     Precision {
         /// The smallest standard deviation found.
@@ -59,9 +63,9 @@ pub enum Error {
     },
     /// No schedule takes as little memory as asked.
     #[error(
-        "choosing bands: running needs at least {} at this batch and precision (most of it for layer `{layer}`), {} was \
-         asked for; allow as much, or shorten the modulus: a larger error, lower security, a smaller batch where the ring \
-         degree {degree} is more than it takes, or narrower layers", gib(*least), gib(*requested)
+        "choosing bands: running needs at least {} at this batch and precision (most of it for layer `{layer}`), \
+         {} was asked for; allow as much, or shorten the modulus: a larger error, lower security, a smaller batch \
+         where the ring degree {degree} is more than it takes, or narrower layers", gib(*least), gib(*requested)
     )]
     Memory {
         /// The bytes allowed.

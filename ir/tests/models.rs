@@ -144,6 +144,9 @@ fn what_does_not_fit_is_named() {
         f(&mut literal);
         Model::try_from(literal).unwrap_err().to_string()
     };
+    let grid = |m: &mut ModelLiteral, layer: &str, bits: u32| {
+        m.provenance.weight_grids.insert(layer.into(), WeightGrid { bits, unit: 0.5 });
+    };
     let weight = |shape: &[usize]| LayerOp::Linear(Linear { weight: tensor(shape, |_| 0.0), bias: None });
     let cases: Vec<(String, &str)> = vec![
         (change(&|m| m.layers[10].op = weight(&[3, 15])), "`fc`"),
@@ -155,6 +158,9 @@ fn what_does_not_fit_is_named() {
         (change(&|m| m.layers[0].op = LayerOp::Conv2d(conv(4, 1, 9, 2))), "window"),
         (change(&|m| m.layers[0].op = LayerOp::Conv2d(Conv2d { stride: [0, 1], ..conv(4, 1, 3, 2) })), "positive"),
         (change(&|m| m.layers.swap(8, 9)), "feature map"),
+        (change(&|m| grid(m, "pool", 6)), "layer with weights"),
+        (change(&|m| grid(m, "fc", 1)), "2 to 16 bits"),
+        (change(&|m| m.provenance.data.as_mut().unwrap().pixel_bits = Some(9)), "1 to 8 bits"),
         (change(&|m| m.input.std = vec![1.0, 0.0]), "positive deviations"),
         (change(&|m| m.input.shape = [usize::MAX, 2, 2]), "2^28"),
     ];

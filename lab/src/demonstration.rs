@@ -62,7 +62,6 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     let (output, run) =
         steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, progress)?))?;
     let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, None)?))?;
-    let logits = logits.rows().map(<[f64]>::to_vec).collect();
     let clear = steps.time("the same in clear", || Clear::of(&finished, &program, &images, &inputs, experiment))?;
     let verification =
         steps.time("verify every layer", || Ok(ckks::verify(&program, &keys, &inputs, seed, progress)?))?;
@@ -110,7 +109,7 @@ fn test_images(request: &Demonstration<'_>, program: &Program) -> Result<Images>
 struct Clear {
     teacher: Vec<Vec<f32>>,
     student: Vec<Vec<f32>>,
-    program: Vec<Vec<f64>>,
+    program: ImageMajor<f64>,
 }
 
 impl Clear {
@@ -125,7 +124,7 @@ impl Clear {
         Ok(Self {
             teacher: beaa_trainer::predict(&finished.trained.teacher, images, device)?,
             student: beaa_trainer::predict(&finished.trained.student, images, device)?,
-            program: beaa_runtime::plaintext::run(program, inputs)?.rows().map(<[f64]>::to_vec).collect(),
+            program: beaa_runtime::plaintext::run(program, inputs)?,
         })
     }
 }
@@ -135,7 +134,7 @@ struct Measured {
     images: Images,
     input: EncryptedInput,
     output: EncryptedOutput,
-    logits: Vec<Vec<f64>>,
+    logits: ImageMajor<f64>,
     clear: Clear,
     run: RunReport,
     verification: Verification,
@@ -148,7 +147,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
     let parameters = &program.signature().parameters;
     let primes = || parameters.moduli.iter().chain(&parameters.special);
     let (images, slots) = (m.images.len() as f64, parameters.degree as f64);
-    let encrypted = predictions(&m.logits);
+    let encrypted = predictions(m.logits.rows());
     let student = predictions(&m.clear.student);
     let right = |predicted: &[usize]| accuracy(predicted, m.images.labels());
     let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
@@ -174,8 +173,8 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
         },
         agreement: Agreement { agreeing: agreeing(&encrypted, &student), images: m.images.len() },
         logit_error: Errors {
-            against_student: largest_difference(&m.logits, &m.clear.student),
-            against_program: largest_difference(&m.logits, &m.clear.program),
+            against_student: largest_difference(m.logits.rows(), &m.clear.student),
+            against_program: largest_difference(m.logits.rows(), m.clear.program.rows()),
         },
         per_image: PerImage {
             milliseconds_sent: 1e3 * m.run.seconds / images,

@@ -2,9 +2,9 @@
 
 use beaa_ir::stats::argmax;
 
-/// The prediction for every image.
-pub fn predictions<T: Copy + Into<f64>>(logits: &[Vec<T>]) -> Vec<usize> {
-    logits.iter().map(|l| argmax(l.iter().copied()).unwrap_or(0)).collect()
+/// The index of each image's largest logit, the first of equals. `logits` gives one row per image.
+pub fn predictions<R: AsRef<[T]>, T: Copy + Into<f64>>(logits: impl IntoIterator<Item = R>) -> Vec<usize> {
+    logits.into_iter().map(|row| argmax(row.as_ref().iter().copied()).unwrap_or(0)).collect()
 }
 
 /// The fraction of images classified as labelled, 0..1; none without images.
@@ -19,15 +19,22 @@ pub fn agreeing(a: &[usize], b: &[usize]) -> usize {
 }
 
 /// The largest absolute difference of two sets of logits; NaN if any of them is not a number.
-pub fn largest_difference<A, B>(a: &[Vec<A>], b: &[Vec<B>]) -> f64
+pub fn largest_difference<R, S, A, B>(a: impl IntoIterator<Item = R>, b: impl IntoIterator<Item = S>) -> f64
 where
+    R: AsRef<[A]>,
+    S: AsRef<[B]>,
     A: Copy + Into<f64>,
     B: Copy + Into<f64>,
 {
-    let pairs = a.iter().flatten().zip(b.iter().flatten());
-    pairs
-        .map(|(&a, &b)| (a.into() - b.into()).abs())
-        .fold(0.0, |l, d| if d.is_nan() || l.is_nan() { f64::NAN } else { l.max(d) })
+    let mut largest = 0.0_f64;
+    for (a, b) in a.into_iter().zip(b) {
+        for (&a, &b) in a.as_ref().iter().zip(b.as_ref()) {
+            let difference = (a.into() - b.into()).abs();
+            // Once it is no number it stays so.
+            largest = if difference.is_nan() || largest.is_nan() { f64::NAN } else { largest.max(difference) };
+        }
+    }
+    largest
 }
 
 /// `part / whole`; none of nothing.
@@ -58,7 +65,7 @@ mod tests {
     #[test]
     fn differences_do_not_hide_what_is_no_number() {
         let a = vec![vec![1.0_f64, 2.0]];
-        assert_eq!(largest_difference(&a, &[vec![1.5_f32, 1.0]]), 1.0);
-        assert!(largest_difference(&a, &[vec![f64::NAN, 2.0]]).is_nan());
+        assert_eq!(largest_difference(&a, [[1.5_f32, 1.0]]), 1.0);
+        assert!(largest_difference(&a, [[f64::NAN, 2.0]]).is_nan());
     }
 }

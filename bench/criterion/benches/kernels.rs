@@ -1,14 +1,24 @@
-//! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the passes of key switching at
-//! each degree, whole relinearisations and rescalings. `beaa bench` sets the same in relation to the processor's peak.
+//! Every arithmetic path: products on one tile (dense, pruned, convolution-shaped), squares, the
+//! passes of key switching at each degree, whole relinearisations and rescalings. `beaa bench` sets
+//! the same in relation to the processor's peak.
 
 use beaa_ckks::pointwise::{InputBatch, Op, Operand, run};
-use beaa_ckks::{
-    EvaluationKey, Kernel, KeySwitcher, Result, SecretKey, SecretRng, TILE, rescale, security::DEGREES,
-};
-use beaa_criterion::microbench::{Microbench, PolyOp};
-use beaa_criterion::peak_throughput::Instruction;
-use beaa_criterion::{matrix, parameters, residues};
+use beaa_ckks::{EvaluationKey, Kernel, KeySwitcher, Result, SecretKey, SecretRng, TILE, rescale, security::DEGREES};
 use criterion::{BenchmarkId, Criterion, Throughput};
+
+#[path = "../../src/microbench.rs"]
+#[allow(dead_code, unused_imports)]
+mod microbench;
+#[path = "../../src/workloads/operands.rs"]
+#[allow(dead_code, unused_imports)]
+mod operands;
+#[path = "../../src/peak_throughput.rs"]
+#[allow(dead_code, unused_imports)]
+mod peak_throughput;
+
+use microbench::{Microbench, PolyOp};
+use operands::{matrix, parameters, residues};
+use peak_throughput::Instruction;
 
 fn kernels() -> impl Iterator<Item = Kernel> {
     Kernel::available().into_iter()
@@ -21,9 +31,9 @@ fn linear(c: &mut Criterion) -> Result<()> {
         for (name, rows, columns, components, every) in
             [("dense", 100, 845, 3, 1), ("pruned", 100, 845, 3, 10), ("short", 845, 25, 2, 1)]
         {
-            let (panels, batch) = (matrix(kernel, rows, columns, every)?, residues(&p, components, columns)?);
+            let (panels, batch) = (matrix(kernel, rows, columns, every)?, residues(&p, 1, components, columns)?);
             let bias = vec![0; rows];
-            group.throughput(Throughput::Elements((rows * columns * components * TILE) as u64 / every));
+            group.throughput(Throughput::Elements((rows * columns * components * TILE) as u64 / every as u64));
             group.bench_function(BenchmarkId::new(name, format!("{kernel:?}")), |b| {
                 b.iter(|| {
                     let op = Op::Linear { terms: vec![(Operand::Input(0), &panels)], bias: &bias };
@@ -31,7 +41,7 @@ fn linear(c: &mut Criterion) -> Result<()> {
                 });
             });
         }
-        let pairs = residues(&p, 2, 845)?;
+        let pairs = residues(&p, 1, 2, 845)?;
         group.throughput(Throughput::Elements((845 * 3 * TILE) as u64));
         group.bench_function(BenchmarkId::new("square", format!("{kernel:?}")), |b| {
             b.iter(|| run(&p, pairs.limbs(), &[InputBatch::Stored(&pairs)], &[Op::Square(Operand::Input(0))]));
@@ -71,7 +81,7 @@ fn switching(c: &mut Criterion) -> Result<()> {
         let secret = SecretKey::generate(&p, &mut rng);
         let key = EvaluationKey::generate(&secret, &mut rng);
         let switcher = KeySwitcher::new(&p, &key)?;
-        let (pairs, squares) = (residues(&p, 2, 8)?, residues(&p, 3, 8)?);
+        let (pairs, squares) = (residues(&p, 4, 2, 8)?, residues(&p, 4, 3, 8)?);
         group.bench_function(BenchmarkId::new("relinearise", format!("{kernel:?}")), |b| {
             b.iter(|| switcher.relinearise(&squares));
         });

@@ -14,6 +14,10 @@ pub(crate) const LANES: usize = 8;
 /// rows fill the registers.
 pub(crate) const SLOT_GROUP: usize = 8;
 
+/// Cycles of a column of a panel of 1, 2, ... rows, measured on AVX2: few rows wait for loads or
+/// for their own sums, many fill the multipliers.
+pub(crate) const DOUBLES_COLUMN_COST: [f64; PANEL_ROWS] = [5.5, 16.0, 16.0, 17.0, 20.5, 24.0];
+
 /// How a weight is stored in 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WeightForm {

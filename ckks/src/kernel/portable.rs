@@ -1,6 +1,6 @@
 //! The path for any processor, and the definition of what the others compute.
 
-use super::layout::{PANEL_ROWS, TILE, WeightForm};
+use super::layout::{DOUBLES_COLUMN_COST, PANEL_ROWS, TILE, WeightForm};
 use super::packed_weights::RowBlock;
 use super::path::{ArithmeticPath, BaseChange, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
 use crate::ring::modulus::{Factor, Modulus};
@@ -13,7 +13,7 @@ impl ArithmeticPath for Portable {
     // Measured with doubles on AVX2: few rows wait for loads or for their sums, many fill the
     // multipliers.
     fn column_cost(self) -> [f64; PANEL_ROWS] {
-        super::fma::COLUMN_COST
+        DOUBLES_COLUMN_COST
     }
 
     fn weight_form(self) -> WeightForm {

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// A machine file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("reading the rates of a machine{}: found {found}, expected {expected}; measure them anew with `beaa bench calibrate`", at(path.as_deref()))]
+#[error(
+    "reading the rates of a machine{}: found {found}, expected {expected}; measure them anew with `beaa bench calibrate`",
+    at(path.as_deref())
+)]
 pub struct MachineError {
     /// The file, if they came from one.
     pub path: Option<PathBuf>,

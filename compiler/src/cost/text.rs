@@ -27,7 +27,8 @@ pub fn explain(report: &Report) -> String {
     let error = |e: Option<f64>| e.map_or_else(|| "unknown".into(), |e| format!("{e:.1e}"));
     let _ = writeln!(
         out,
-        "total: {} products per image, {} relinearisations, {:.1} ms predicted on one core for {} images ({:.4} ms each; {})",
+        "total: {} products per image, {} relinearisations, {:.1} ms predicted on one core for {} images ({:.4} ms \
+         each; {})",
         t.products,
         t.relinearisations,
         t.seconds * 1e3,
@@ -48,7 +49,8 @@ pub fn explain(report: &Report) -> String {
     if let Some(share) = t.out_of_range.filter(|s| *s > 0.0) {
         let _ = writeln!(
             out,
-            "CAUTION: {:.2} % of the images given leave the ranges that the model promises; their answers may be garbage",
+            "CAUTION: {:.2} % of the images given leave the ranges that the model promises; their answers may be \
+             garbage",
             share * 100.0
         );
     }

@@ -53,10 +53,7 @@ pub(crate) fn products(graph: &Graph) -> usize {
 /// [`Error::Option`] for an image of another size than the model's.
 pub(crate) fn calibration_images(model: &Model, images: &[Vec<f32>], count: usize) -> Result<Values> {
     let len = model.input().shape().len();
-    if let Some(image) = images.iter().find(|i| i.len() != len) {
-        let (found, expected) = (format!("an image of {} numbers", image.len()), format!("{len} numbers in each"));
-        return Err(Error::Option { option: "samples", found, expected });
-    }
+    check_sizes(images, len)?;
     let made_up;
     let images = if images.is_empty() {
         made_up = pictures(model, count);
@@ -66,6 +63,16 @@ pub(crate) fn calibration_images(model: &Model, images: &[Vec<f32>], count: usiz
     };
     let count = count.min(images.len());
     Ok(Values::from_images(len, &evenly_spread(images, count)))
+}
+
+/// Refuses images that are not of so many numbers.
+///
+/// # Errors
+/// [`Error::Option`] with the first other size.
+pub(crate) fn check_sizes<T>(images: &[Vec<T>], len: usize) -> Result<()> {
+    let Some(image) = images.iter().find(|i| i.len() != len) else { return Ok(()) };
+    let (found, expected) = (format!("an image of {} numbers", image.len()), format!("{len} numbers in each"));
+    Err(Error::Option { option: "samples", found, expected })
 }
 
 /// So many of the images, at equal distances; not more than there are.

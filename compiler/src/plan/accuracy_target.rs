@@ -1,7 +1,7 @@
 //! What precision is asked for: an error of the outputs, or the share of images whose predicted
 //! class must not change, for which there must be images to measure margins on.
 
-use beaa_ir::stats::normal_cdf;
+use beaa_ir::stats::{mean, normal_cdf, sample_variance};
 
 use crate::network::activations::{Values, forward};
 use crate::network::calibration::{evenly_spread, products};
@@ -93,13 +93,16 @@ struct Losses {
 impl Losses {
     /// Of the simulated images; classes with few of them lean on all.
     fn of(margin_losses: &[MarginLoss]) -> Self {
-        let all = moments(margin_losses.iter().map(|l| l.margin));
+        let margins = |of: &dyn Fn(usize) -> bool| -> Vec<f64> {
+            margin_losses.iter().filter(|l| of(l.class)).map(|l| l.margin).collect()
+        };
+        let all = moments(&margins(&|_| true));
         let classes = margin_losses.iter().map(|l| l.class + 1).max().unwrap_or(0);
         let class = |c: usize| {
-            let of_class = || margin_losses.iter().filter(|l| l.class == c).map(|l| l.margin);
-            let count = of_class().count();
+            let of_class = margins(&|class| class == c);
+            let count = of_class.len();
             let trust = count as f64 / (count as f64 + CLASS_PRIOR_IMAGES);
-            let (mean, variance) = moments(of_class());
+            let (mean, variance) = moments(&of_class);
             // A single image has no variance.
             let variance = if count > 1 { variance } else { all.1 };
             (trust * mean + (1.0 - trust) * all.0, trust * variance + (1.0 - trust) * all.1)
@@ -120,11 +123,9 @@ fn zero_mean(deviation: f64) -> Losses {
     Losses { classes: Vec::new(), all: (0.0, deviation) }
 }
 
-/// Mean and variance; zeros of nothing.
-fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    (mean, values.map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0))
+/// Mean and variance; zeros where there are too few numbers.
+fn moments(values: &[f64]) -> (f64, f64) {
+    (mean(values).unwrap_or(0.0), sample_variance(values).unwrap_or(0.0))
 }
 
 /// Of every image, its class and the distance of its two largest outputs.

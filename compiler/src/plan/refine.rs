@@ -16,7 +16,7 @@ use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::GraphSummary;
 use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
-use crate::plan::search::{Ring, Tables, better, search};
+use crate::plan::search::{PRECISION_REMEDY, Ring, Tables, better, search};
 use crate::plan::simulate_noise::{Prediction, simulate_noise};
 use crate::plan::variables::{stepped, variables};
 
@@ -112,8 +112,7 @@ impl RefineTask<'_> {
             allowed = if meets { next } else { next.min(0.97 * allowed) };
         }
         best.ok_or_else(|| {
-            let remedy = "accept a larger error, leave `input_bits` and `weight_bits` to the compiler, or train for \
-                          smaller outputs";
+            let remedy = PRECISION_REMEDY;
             Error::Precision { best: closest, requested: target.deviation, remedy }
         })
     }

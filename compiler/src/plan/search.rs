@@ -33,6 +33,10 @@ const JOINT_STEP_SHARE: f64 = 0.5;
 /// More rounds of improvement than any network has needed.
 const MAX_ROUNDS: usize = 40;
 
+/// What helps where no plan is precise enough.
+pub(crate) const PRECISION_REMEDY: &str =
+    "accept a larger error, leave `input_bits` and `weight_bits` to the compiler, or train for smaller outputs";
+
 /// Tables of primes by degree, kept from one search to the next.
 pub(crate) type Tables = BTreeMap<usize, PrimeTable>;
 
@@ -101,14 +105,10 @@ pub(crate) fn search(
             degree,
             allowed,
             security: options.security,
-            remedy: "accept a larger error or lower security, shorten the network, or train with a range penalty so that \
-                     every activation's input has a range",
+            remedy: "accept a larger error or lower security, shorten the network, or train with a range penalty so \
+                     that every activation's input has a range",
         },
-        None => Error::Precision {
-            best: most_precise.sqrt(),
-            requested: deviation,
-            remedy: "accept a larger error, leave `input_bits` and `weight_bits` to the compiler, or train for smaller outputs",
-        },
+        None => Error::Precision { best: most_precise.sqrt(), requested: deviation, remedy: PRECISION_REMEDY },
     })
 }
 

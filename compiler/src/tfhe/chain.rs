@@ -93,7 +93,8 @@ fn path(model: &Model, graph: &Graph) -> Result<Vec<NodeId>> {
             let layer = UnsupportedLayer {
                 layer: graph.nodes[id].label.clone(),
                 found: format!("a sum of {} earlier layers", inputs.len()),
-                remedy: "the tfhe backend runs chains of layers only; compile for ckks, or train a network without shortcuts",
+                remedy: "the tfhe backend runs chains of layers only; compile for ckks, or train a network without \
+                         shortcuts",
             };
             return Err(Error::Unsupported { model: model.name().into(), layers: vec![layer] });
         };

@@ -9,7 +9,7 @@ use super::budget::{self, SumOrigin};
 use super::chain::{Affine, Chain};
 use super::dead_elements::drop_dead_elements;
 use super::options::Options;
-use super::stage::{self, IntegerRow, RoundingTarget};
+use super::stage::{self, IntegerRow, RoundingTarget, Table, TableSize};
 use crate::error::UnsupportedLayer;
 use crate::{Error, Result};
 
@@ -137,11 +137,9 @@ pub(crate) fn lower(
             prove: k == 0,
         };
         let (levels, rows) = rows_of_stage(target, origin, drop, &parameters, per_element)?;
-        let tables: Vec<stage::Table> = rows
-            .iter()
-            .enumerate()
-            .map(|(j, r)| stage::table(r, &wanted[k][j], function, j, levels, drop, steps))
-            .collect();
+        let size = TableSize { levels, dropped_bits: drop, steps };
+        let tables: Vec<Table> =
+            rows.iter().enumerate().map(|(j, r)| stage::table(r, &wanted[k][j], function, j, size)).collect();
         values = (0..values.len())
             .map(|s| rows.iter().zip(&tables).map(|(r, t)| entry(t, (r.sums[s] - r.low) >> drop)).collect())
             .collect();
@@ -159,14 +157,11 @@ pub(crate) fn lower(
     }
     // A chain ends with a linear map.
     let map = on_integers(&chain.maps[chain.maps.len() - 1], &units);
-    let (bits, rows) = outputs(&map, &values, &wanted[chain.functions.len()], &largest, &parameters, per_element)?;
+    let wanted = &wanted[chain.functions.len()];
+    let target =
+        RoundingTarget { map: &map, samples: &values, wanted, largest: &largest, slots: 0, margin: 1.0, prove: true };
+    let (bits, rows) = rows_of_outputs(target, &parameters, per_element)?;
     let half = 1_i64 << (bits - 1);
-    let lines = rows.iter().zip(&wanted[chain.functions.len()]).map(|(r, w)| {
-        let mean = |v: &mut dyn Iterator<Item = f64>| v.sum::<f64>() / r.sums.len().max(1) as f64;
-        let offset = mean(&mut w.iter().copied()) - r.scale * mean(&mut r.sums.iter().map(|&s| s as f64));
-        // The sum starts at `low`, the integer at minus half the modulus.
-        offset + r.scale * (r.low + half) as f64
-    });
     let Some(first) = stages.first() else {
         let layer = UnsupportedLayer {
             layer: map.layer,
@@ -184,7 +179,7 @@ pub(crate) fn lower(
         input_large_key: first.dropped_bits > 0,
         output_bits: bits,
         output_scale: rows.iter().map(|r| r.scale).collect(),
-        output_offset: lines.collect(),
+        output_offset: rows.iter().zip(wanted).map(|(r, w)| output_offset(r, w, half)).collect(),
         parameters,
         log2_failure: 0.0,
     };
@@ -219,29 +214,35 @@ fn rows_of_stage(
     Err(Error::TfheNoise { layer, norm: norm.sqrt(), dropped_bits: drop, levels: MIN_LEVELS })
 }
 
-fn entry(table: &stage::Table, level: i64) -> f64 {
+fn entry(table: &Table, level: i64) -> f64 {
     f64::from(table.entries[level as usize])
 }
 
-/// The outputs' rows, of as many bits as noise allows and are of use; no input can make them wrap.
-fn outputs(
-    map: &Affine,
-    values: &[Vec<f64>],
-    wanted: &[Vec<f64>],
-    largest: &[i64],
+/// The outputs' rows, of as many bits as noise allows and are of use, for a target whose slots are
+/// still open.
+fn rows_of_outputs(
+    mut target: RoundingTarget<'_>,
     parameters: &Parameters,
     per_element: f64,
 ) -> Result<(u32, Vec<IntegerRow>)> {
     for bits in (MIN_OUTPUT_BITS..=14).rev() {
-        let target =
-            RoundingTarget { map, samples: values, wanted, largest, slots: 1 << bits, margin: 1.0, prove: true };
+        target.slots = 1 << bits;
         let rows = stage::rows(&target);
         let norm = rows.iter().map(IntegerRow::norm).fold(1.0, f64::max);
         if budget::output_failure(norm, bits, parameters) <= per_element {
             return Ok((bits, rows));
         }
     }
-    Err(Error::TfheOutputs { layer: map.layer.clone(), bits: MIN_OUTPUT_BITS })
+    Err(Error::TfheOutputs { layer: target.map.layer.clone(), bits: MIN_OUTPUT_BITS })
+}
+
+/// What an output's integer of zero means, so that the real outputs have the same mean on the
+/// samples.
+fn output_offset(row: &IntegerRow, wanted: &[f64], half: i64) -> f64 {
+    let mean = |v: &mut dyn Iterator<Item = f64>| v.sum::<f64>() / row.sums.len().max(1) as f64;
+    let offset = mean(&mut wanted.iter().copied()) - row.scale * mean(&mut row.sums.iter().map(|&s| s as f64));
+    // The sum starts at `low`, the integer at minus half the modulus.
+    offset + row.scale * (row.low + half) as f64
 }
 
 fn matrix(rows: &[IntegerRow], columns: usize) -> Result<SparseMatrix> {

@@ -8,6 +8,7 @@ use super::chain;
 use super::emit::{Samples, Setting, lower, real_sums};
 use super::options::Options;
 use super::report::{self, Report};
+use crate::network::calibration::check_sizes;
 use crate::{Error, Machine, Result};
 
 /// Fewest images that say anything about a network.
@@ -62,6 +63,7 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &[Ve
         let expected = format!("{MIN_IMAGES} at least; give --samples");
         return Err(Error::Option { option: "samples", found, expected });
     }
+    check_sizes(images, model.input().shape().len())?;
     let chain = chain::chain(model)?;
     // Every fourth image is kept apart, to judge by.
     let (judges, calibration): (Vec<_>, Vec<_>) = images.iter().enumerate().partition(|(i, _)| i % 4 == 3);

@@ -199,7 +199,8 @@ pub fn explain(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "total: {} bootstrappings, {} products; one image predicted to take {:.2} s on one core, {:.2} s on {} threads; outputs of {} bits",
+        "total: {} bootstrappings, {} products; one image predicted to take {:.2} s on one core, {:.2} s on {} \
+         threads; outputs of {} bits",
         report.bootstrappings,
         report.products,
         report.seconds,
@@ -209,7 +210,8 @@ pub fn explain(report: &Report) -> String {
     );
     let _ = writeln!(
         text,
-        "an integer of an image is wrong with probability 2^{:.1}; {:.2} % of {} samples kept apart keep their class, {} of them wrap somewhere",
+        "an integer of an image is wrong with probability 2^{:.1}; {:.2} % of {} samples kept apart keep their class, \
+         {} of them wrap somewhere",
         report.log2_failure,
         100.0 * report.agreement,
         report.judged,

@@ -122,6 +122,17 @@ pub(crate) struct Table {
     pub(crate) step: f64,
 }
 
+/// What the tables of a stage have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TableSize {
+    /// Entries of a table.
+    pub(crate) levels: u32,
+    /// Bits taken off a sum to get its level.
+    pub(crate) dropped_bits: u32,
+    /// The largest entry.
+    pub(crate) steps: u32,
+}
+
 /// The function of element `j`, composed with what the row's levels mean and with rounding to
 /// `0..=steps`.
 pub(crate) fn table(
@@ -129,11 +140,9 @@ pub(crate) fn table(
     wanted: &[f64],
     function: &Function,
     j: usize,
-    levels: u32,
-    drop: u32,
-    steps: u32,
+    TableSize { levels, dropped_bits, steps }: TableSize,
 ) -> Table {
-    let level = |sum: i64| (sum - row.low) >> drop;
+    let level = |sum: i64| (sum - row.low) >> dropped_bits;
     // What a level stands for: least squares of the wanted sums on the samples' levels.
     let seen: Vec<f64> = row.sums.iter().map(|&s| level(s) as f64).collect();
     let (slope, offset) = line(&seen, wanted);

@@ -79,8 +79,8 @@ impl Provenance {
     }
 
     /// Interprets what version 1 of the model file kept: any JSON, by convention of the trainer
-    /// `seed`, `data` with `name` and `checksum`, and `configuration`, whose `data` has `source` and
-    /// `pixel_bits`. All of it stays in the record.
+    /// `seed`, `data` with `name` and `checksum`, and `configuration`, whose `data` has `source`
+    /// and `pixel_bits`. All of it stays in the record.
     pub(super) fn from_version_1(training: Value) -> Self {
         let text = |pointer: &str| training.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let data = TrainingData {

@@ -59,9 +59,10 @@ pub(super) fn measure(
     reporter.check_interrupted("encrypting")?;
     let (output, run) = ckks::run(program, &server, &input, &*work)?;
     reporter.check_interrupted("the encrypted run")?;
-    let logits: Vec<Vec<f64>> = ckks::decrypt(&file, &client, &output, None)?.rows().map(<[f64]>::to_vec).collect();
-    let predicted = predictions(&logits);
-    let student = student.get(..images.len()).unwrap_or(student);
+    let logits = ckks::decrypt(&file, &client, &output, None)?;
+    let predicted = predictions(logits.rows());
+    assert!(student.len() >= images.len(), "logits of {} images for {}", student.len(), images.len());
+    let student = &student[..images.len()];
     let in_clear = predictions(student);
     let right = |p: &[usize]| accuracy(p, images.labels()).unwrap_or(0.0);
     let primes = || parameters.moduli.iter().chain(&parameters.special);
@@ -70,7 +71,7 @@ pub(super) fn measure(
         accuracy: right(&predicted),
         clear: right(&in_clear),
         agreeing: agreeing(&predicted, &in_clear),
-        largest_error: Some(largest_difference(&logits, student)).filter(|d| d.is_finite()),
+        largest_error: Some(largest_difference(logits.rows(), student)).filter(|d| d.is_finite()),
         run_seconds: run.seconds,
         milliseconds_per_image: 1e3 * run.seconds / parameters.degree as f64,
         threads: rayon::current_num_threads(),

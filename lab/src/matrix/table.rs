@@ -195,11 +195,9 @@ fn words(labels: &[(String, String)]) -> String {
 pub fn markdown(s: &Summary) -> String {
     let mut text = format!(
         "## {}\n\n{} of {} runs. Test images; mean ± sample standard deviation over the seeds. Points: student \
-         minus teacher, paired by \
-         seed, mean (least to most). Encrypted − clear: points between the decrypted results and the student \
-         in clear on the same \
-         images, those that were encrypted. Time: wall-clock of the encrypted run divided by all slots of the \
-         batch.\n\n",
+         minus teacher, paired by\nseed, mean (least to most). Encrypted − clear: points between the decrypted \
+         results and the student in clear on the same\nimages, those that were encrypted. Time: wall-clock of the \
+         encrypted run divided by all slots of the batch.\n\n",
         s.name, s.finished, s.planned
     );
     let axes: Vec<&str> = s.cells.first().map_or_else(Vec::new, |c| c.labels.iter().map(|l| l.0.as_str()).collect());

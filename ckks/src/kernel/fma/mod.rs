@@ -7,14 +7,10 @@ mod product;
 
 use pulp::{Simd, WithSimd};
 
-use super::layout::{PANEL_ROWS, WeightForm};
+use super::layout::{DOUBLES_COLUMN_COST, PANEL_ROWS, WeightForm};
 use super::path::{ArithmeticPath, BaseChange, ProductWorkspace, TileProduct, TwistFactors};
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
-
-/// Cycles of a column of a panel of 1, 2, ... rows, measured on AVX2: few rows wait for loads or
-/// for their own sums, many fill the multipliers.
-pub(crate) const COLUMN_COST: [f64; PANEL_ROWS] = [5.5, 16.0, 16.0, 17.0, 20.5, 24.0];
 
 #[cfg(target_arch = "x86_64")]
 type Vectors = pulp::x86::V3;
@@ -57,7 +53,7 @@ impl Fma {
 
 impl ArithmeticPath for Fma {
     fn column_cost(self) -> [f64; PANEL_ROWS] {
-        COLUMN_COST
+        DOUBLES_COLUMN_COST
     }
 
     fn weight_form(self) -> WeightForm {

@@ -75,8 +75,8 @@ impl WithSimd for Twist<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let f = Field::new(simd, self.q);
-        let factors = S::as_simd_u64s(&self.factors.direct.values()).0.iter();
-        let factors = factors.zip(S::as_simd_u64s(&self.factors.mirrored.values()).0);
+        let factors = S::as_simd_u64s(self.factors.direct.values()).0.iter();
+        let factors = factors.zip(S::as_simd_u64s(self.factors.mirrored.values()).0);
         let values = S::as_mut_simd_u64s(self.a).0.iter_mut().zip(S::as_simd_u64s(self.mirror).0);
         for ((a, &back), (&direct, &mirrored)) in values.zip(factors) {
             let sum = f.simd.add_f64s(
