@@ -85,7 +85,7 @@ impl<'a> Trainer<'a> {
     pub fn teach(self) -> Result<Completion<Model>> {
         let mut session = self.session()?;
         match Resumed::from(session.open_checkpoint()?) {
-            Resumed::Student(state) => Ok(Completion::Done(state.teacher)),
+            Resumed::Student(state) => Ok(Completion::Done(*state.teacher)),
             Resumed::Teacher(state) => train_teacher(&mut session, state),
         }
     }

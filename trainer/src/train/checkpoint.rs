@@ -55,7 +55,7 @@ pub(crate) enum Subject {
     /// The network without ReLU.
     Student {
         /// The trained teacher.
-        teacher: Model,
+        teacher: Box<Model>,
         /// What the teacher's activations saw, layer by layer.
         statistics: Vec<LayerStatistics>,
     },
@@ -205,7 +205,7 @@ pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
             if !file.exists() {
                 return Err(wrong("no student".to_owned(), STUDENT));
             }
-            (Subject::Student { teacher, statistics: state.statistics }, load_model(&file)?)
+            (Subject::Student { teacher: Box::new(teacher), statistics: state.statistics }, load_model(&file)?)
         }
     };
     let network = NetworkState { model, position: state.position, optimiser };

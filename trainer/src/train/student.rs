@@ -38,7 +38,7 @@ pub struct Trained {
 
 /// A student in training, and what it learns from.
 pub(crate) struct StudentState {
-    pub(crate) teacher: Model,
+    pub(crate) teacher: Box<Model>,
     /// What the teacher's activations saw, layer by layer.
     pub(crate) statistics: Vec<LayerStatistics>,
     pub(crate) network: NetworkState,
@@ -66,6 +66,7 @@ pub(crate) fn begin_student(session: &Session<'_>, teacher: Model) -> Result<Stu
     let mut student = start.student.into_literal();
     student.provenance = session.provenance(Phase::Student)?;
     let network = NetworkState::untrained(student.try_into()?);
+    let teacher = Box::new(teacher);
     let subject = Subject::Student { teacher: teacher.clone(), statistics: start.statistics.clone() };
     session.save(&subject, &network)?;
     Ok(StudentState { teacher, statistics: start.statistics, network })
@@ -98,7 +99,7 @@ pub(crate) fn train_student(session: &mut Session<'_>, state: StudentState) -> R
         })),
         subject: Subject::Student { teacher: teacher.clone(), statistics },
     };
-    train_network(session, &task, network)?.and_then(|student| finish(session, teacher, student).map(Completion::Done))
+    train_network(session, &task, network)?.and_then(|student| finish(session, *teacher, student).map(Completion::Done))
 }
 
 /// Measures both networks, and writes ranges and accuracy into the student.
