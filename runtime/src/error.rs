@@ -16,7 +16,8 @@ pub enum Error {
     Scheme(#[from] beaa_ckks::Error),
     /// Ciphertexts are of another program.
     #[error(
-        "{operation}: the ciphertext file belongs to program {}, expected program {}; encrypt the images for this program",
+        "{operation}: the ciphertext file belongs to program {}, expected program {}; \
+         encrypt the images for this program",
         short(found),
         short(expected)
     )]
@@ -30,7 +31,8 @@ pub enum Error {
     },
     /// Ciphertexts are under another key.
     #[error(
-        "{operation}: the ciphertext file belongs to key {found}, expected key {expected}; use the key pair under which the images were encrypted"
+        "{operation}: the ciphertext file belongs to key {found}, expected key {expected}; \
+         use the key pair under which the images were encrypted"
     )]
     WrongKey {
         /// What was being done.
@@ -42,7 +44,8 @@ pub enum Error {
     },
     /// A key has other parameters than the program.
     #[error(
-        "{operation}: the key belongs to other parameters ({found}), expected those of the program ({expected}); make keys for this program with `beaa keygen`"
+        "{operation}: the key belongs to other parameters ({found}), expected those of the program \
+         ({expected}); make keys for this program with `beaa keygen`"
     )]
     WrongParameters {
         /// What was being done.

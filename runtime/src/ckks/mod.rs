@@ -13,6 +13,6 @@ pub use backend::{CkksBackend, CkksValue};
 pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use client::{decrypt, encrypt};
 pub use keys::{ClientKey, KeyPair, ServerKey, keygen};
-pub use prepared::{ArrangedWeights, PreparedProgram, schedule};
-pub use server::{RunReport, run};
+pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
+pub use server::run;
 pub use verify::{LayerError, Verification, verify};

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use beaa_ckks::{CHUNK, Kernel, Panels, TILE};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, StepOp, program_hash};
+use serde::Serialize;
 
 use super::backend::panels;
 use super::ciphertexts::CiphertextHeader;
-use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, RunReport, ServerKey};
-use crate::execute::Execution;
+use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, ServerKey};
+use crate::execute::{Execution, LayerTime};
 use crate::files::{expect_key, expect_program};
 use crate::{Progress, Result};
 
@@ -33,6 +34,17 @@ pub struct PreparedProgram<P> {
     threads: usize,
     /// Of every step's terms, `[step][term]`, if they are kept.
     weights: Option<Vec<Vec<Panels>>>,
+}
+
+/// What a run took.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Part by part.
+    pub layers: Vec<LayerTime>,
+    /// Wall-clock seconds in all.
+    pub seconds: f64,
+    /// Bytes of program, evaluation key and ciphertexts at the worst moment, as planned.
+    pub peak_bytes_planned: u64,
 }
 
 impl<P: Borrow<Program>> PreparedProgram<P> {

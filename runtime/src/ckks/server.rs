@@ -2,22 +2,9 @@
 //! key, and holds none.
 
 use beaa_ir::ckks::Program;
-use serde::Serialize;
 
-use super::{ArrangedWeights, EncryptedInput, EncryptedOutput, PreparedProgram, ServerKey};
-use crate::execute::LayerTime;
+use super::{ArrangedWeights, EncryptedInput, EncryptedOutput, PreparedProgram, RunReport, ServerKey};
 use crate::{Progress, Result};
-
-/// What a run took.
-#[derive(Debug, Clone, Serialize)]
-pub struct RunReport {
-    /// Part by part.
-    pub layers: Vec<LayerTime>,
-    /// Wall-clock seconds in all.
-    pub seconds: f64,
-    /// Bytes of program, evaluation key and ciphertexts at the worst moment, as planned.
-    pub peak_bytes_planned: u64,
-}
 
 /// Runs `program` once on encrypted images, on all threads of the current pool. [`PreparedProgram`]
 /// runs it many times.
