@@ -88,9 +88,9 @@ fn batch_security_and_bits_are_obeyed() {
     let strong = of(Options { security: 256, ..Options::default() });
     let t = &strong.report.totals;
     assert!(t.degree >= 8192 && t.log_qp <= f64::from(beaa_ckks::security::max_log_qp(t.degree, 256).unwrap()));
-    let given = of(Options { input_bits: Some(24), weight_bits: Some(10), ..Options::default() });
-    assert_eq!(given.program.signature().input_scale, 2.0_f64.powi(24));
-    for step in given.program.steps() {
+    let fixed = of(Options { input_bits: Some(24), weight_bits: Some(10), ..Options::default() });
+    assert_eq!(fixed.program.signature().input_scale, 2.0_f64.powi(24));
+    for step in fixed.program.steps() {
         if let StepOp::Linear { terms, .. } = &step.op {
             assert!(terms.iter().all(|t| t.weights.weight_bits() <= 9), "signed 10-bit weights are below 2^9");
         }

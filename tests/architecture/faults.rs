@@ -7,7 +7,10 @@ use crate::source::{Hit, Source};
 const FOLDERS: [&str; 5] = ["ckks/src/", "compiler/src/", "ir/src/", "runtime/src/", "trainer/src/ops/"];
 
 /// Files in which an element may be absent, how often, and why.
-const ALLOWED: [(&str, usize, &str); 0] = [];
+const ALLOWED: [(&str, usize, &str); 2] = [
+    ("compiler/src/passes/tiling/mod.rs", 1, "a value that the search has not cut is at level 0"),
+    ("compiler/src/tfhe/report.rs", 1, "only a first stage that drops no bits has sums that are not switched"),
+];
 
 /// What an element is looked up with.
 const LOOKUPS: [&str; 7] = [".get(", ".get_mut(", ".first()", ".last()", ".first_mut()", ".last_mut()", ".nth("];

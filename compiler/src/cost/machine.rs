@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// A machine file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "reading the rates of a machine{}: found {found}, expected {expected}; measure them anew with `beaa bench calibrate`",
+    "reading the rates of a machine{}: found {found}, expected {expected}; measure them anew with `beaa bench \
+     calibrate`",
     at(path.as_deref())
 )]
 pub struct MachineError {

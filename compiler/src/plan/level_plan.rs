@@ -28,8 +28,8 @@ pub(crate) struct PlanChoice {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlannedStep {
     pub(crate) node: NodeId,
-    /// The terms of a linear map are in the node's order. The weight scale of the output's is chosen
-    /// when its weights are rounded.
+    /// The terms of a linear map are in the node's order. The weight scale of the output's is
+    /// chosen when its weights are rounded.
     pub(crate) op: StepOp<(), ()>,
 }
 
