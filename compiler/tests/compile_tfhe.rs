@@ -114,3 +114,22 @@ fn too_few_samples_and_senseless_options_are_refused() {
     let message = compile(&model, &options, &Machine::reference(), &images(100)).unwrap_err().to_string();
     assert!(message.contains("activation_bits"), "{message}");
 }
+
+/// Such weights are finite, so the model's file is in order; only its values on images show it.
+#[test]
+fn a_network_that_overflows_on_the_samples_is_refused_by_its_layer() {
+    let mut literal = model([quadratic(10, 7), quadratic(8, 11)]).into_literal();
+    let huge = |t: &Tensor| Tensor::new(t.shape().to_vec(), t.data().iter().map(|v| v * 3e38).collect()).unwrap();
+    for layer in &mut literal.layers {
+        match &mut layer.op {
+            LayerOp::Linear(linear) => linear.weight = huge(&linear.weight),
+            LayerOp::Activation { function: Activation::Polynomial(p), .. } => p.a = huge(&p.a),
+            _ => {}
+        }
+    }
+    let model = Model::try_from(literal).unwrap();
+    let message = compile(&model, &Options::default(), &Machine::reference(), &images(100)).unwrap_err().to_string();
+    for part in ["on the samples", "`three`", "overflows", "finite", "train or export"] {
+        assert!(message.contains(part), "{message}");
+    }
+}

@@ -4,7 +4,7 @@
 use beaa_ir::Model;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, quantise_pixels};
 
-use super::chain;
+use super::chain::{self, Chain};
 use super::emit::{Samples, Setting, lower, real_sums};
 use super::options::Options;
 use super::report::{self, Report};
@@ -74,6 +74,8 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &[Ve
     };
     let wanted = real_sums(&chain, &real(&calibration));
     let judged = real_sums(&chain, &real(&judges));
+    check_sums(&chain, &wanted)?;
+    check_sums(&chain, &judged)?;
     let classes = classes(&judged[judged.len() - 1]);
     let mut best: Option<Compiled> = None;
     let mut refused = None;
@@ -118,6 +120,21 @@ fn as_trained(pixels: &[u8], options: &Options) -> Vec<u8> {
     let Some(bits) = options.pixel_bits else { return pixels.to_vec() };
     let steps = (1_u32 << bits) - 1;
     quantise_pixels(steps, pixels).iter().map(|v| (v * 255 / i64::from(steps)) as u8).collect()
+}
+
+/// Refuses a network whose sums on a sample are beyond all numbers, so that no table holds them and
+/// no class follows from them.
+fn check_sums(chain: &Chain, sums: &[Vec<Vec<f64>>]) -> Result<()> {
+    let finite = |sums: &[Vec<f64>]| sums.iter().flatten().all(|v| v.is_finite());
+    match chain.maps.iter().zip(sums).find(|(_, sums)| !finite(sums)) {
+        None => Ok(()),
+        Some((map, _)) => Err(Error::Program(beaa_ir::Error::Malformed {
+            operation: "evaluating the model on the samples",
+            found: format!("a sum of layer `{}` that overflows", map.layer),
+            expected: "finite numbers on every image".into(),
+            remedy: "its weights are too large: train or export the model again",
+        })),
+    }
 }
 
 /// The most likely class of each sample; `outputs` are [class][sample].
