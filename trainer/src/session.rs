@@ -14,8 +14,11 @@ use serde_json::json;
 use crate::config::{TrainConfig, TrainLiteral};
 use crate::data::Splits;
 use crate::device;
+use crate::distil::activation_stats::activations;
+use crate::distil::check_teacher::{difference, fits};
 use crate::error::{Error, Result};
 use crate::model::network::Network;
+use crate::model::weight_init::untrained_teacher;
 use crate::train::checkpoint::{self, Checkpoint, NetworkState, RunIdentity, Subject};
 use crate::train::evaluate::evaluate;
 use crate::train::events::{Event, Observer, Phase};
@@ -152,9 +155,50 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         let found = checkpoint::load(&path, &self.identity)?;
+        if let Some((found, expected)) = self.foreign(&found)? {
+            let remedy = "start the run again without resuming, or choose another folder";
+            return Err(Error::Checkpoint { path, found, expected, remedy });
+        }
         self.earlier = found.seconds;
         let (phase, at) = (found.subject.phase(), found.network.position);
         self.note(format!("resuming the {phase} after {} epochs and {} steps", at.epoch, at.step));
         Ok(Some(found))
+    }
+
+    /// What in a checkpoint is not of this run, and what should be there: its files hold networks of
+    /// any kind.
+    ///
+    /// # Errors
+    /// As [`untrained_teacher`].
+    fn foreign(&self, checkpoint: &Checkpoint) -> Result<Option<(String, String)>> {
+        let (literal, splits, network) = (self.literal(), &self.splits, &checkpoint.network.model);
+        let teacher = match &checkpoint.subject {
+            Subject::Teacher => network,
+            Subject::Student { teacher, .. } => teacher,
+        };
+        let of = |who: &str, (found, expected)| Some((format!("{who} with {found}"), expected));
+        let other_data = || ("other images or classes".to_owned(), "those of the data set".to_owned());
+        // One that the configuration names may be any network for these images.
+        if literal.teacher.model.is_some() {
+            if !fits(teacher, splits) {
+                return Ok(of("a teacher", other_data()));
+            }
+        } else {
+            let expected = untrained_teacher(self.config, splits.input.clone(), &splits.classes)?;
+            if let Some(differs) = difference(teacher, &expected) {
+                return Ok(of("a teacher", differs));
+            }
+        }
+        let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
+        if literal.student.start.is_some() {
+            if !fits(network, splits) {
+                return Ok(of("a student", other_data()));
+            }
+        } else if let Some(differs) = difference(network, teacher) {
+            return Ok(of("a student", differs));
+        }
+        let activations = activations(network).len();
+        Ok((statistics.len() != activations)
+            .then(|| (format!("statistics of {} activations", statistics.len()), activations.to_string())))
     }
 }

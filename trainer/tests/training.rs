@@ -251,6 +251,25 @@ fn resuming_with_other_settings_or_a_damaged_file_is_refused() {
     assert!(go(&config(|_| ())).contains("damaged optimiser.bpk"));
 }
 
+/// A checkpoint's models are files, which anybody may have changed.
+#[test]
+fn a_checkpoint_of_another_network_is_refused() {
+    let run = folder("foreign");
+    interrupt(&config(|_| ()), run.path(), false, 2);
+    let path = run.path().join("checkpoints/000001/teacher.safetensors");
+    let mut literal = beaa_ir::load_model(&path).unwrap().into_literal();
+    literal.layers.clear();
+    literal.classes.clear();
+    beaa_ir::save_model(&literal.try_into().unwrap(), &path).unwrap();
+    let message = match Trainer::new(&config(|_| ()), &data(), run.path()).resume(true).train() {
+        Err(e) => e.to_string(),
+        Ok(o) => panic!("{o:?}"),
+    };
+    for part in ["resuming from", "a teacher with", "expected those of the data set", "without resuming"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
 #[test]
 fn events_tell_the_whole_story() {
     struct Log(Vec<serde_json::Value>);
