@@ -1,4 +1,4 @@
-//! ElementMajor<f64> of a graph for a sample of images, all at once, and how its outputs depend on them. What
+//! Values of a graph for a sample of images, all at once, and how its outputs depend on them. What
 //! the noise model knows of magnitudes and of which errors go together comes from here; bounds do
 //! not.
 

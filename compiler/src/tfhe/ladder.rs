@@ -50,8 +50,9 @@ pub struct Compiled {
     pub report: Report,
 }
 
-/// Lowers `model`, calibrated on `images` (8-bit pixels, none of them test images). Takes the first rung of the ladder that meets the agreement, or the best; times are
-/// predicted with the rates of `machine`.
+/// Lowers `model`, calibrated on `images` (8-bit pixels, none of them test images). Takes the first
+/// rung of the ladder that meets the agreement, or the best; times are predicted with the rates of
+/// `machine`.
 ///
 /// # Errors
 /// An [`Error`]: options out of range, too few images, a network that is no chain of layers, or
