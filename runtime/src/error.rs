@@ -136,6 +136,7 @@ pub(crate) fn operand(found: impl Into<String>, expected: impl Into<String>) -> 
     Error::Operand { found: found.into(), expected: expected.into() }
 }
 
+#[cfg(feature = "tfhe")]
 pub(crate) fn damaged(operation: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
     Error::Damaged { operation, found: found.into(), expected: expected.into() }
 }
