@@ -7,6 +7,7 @@ use beaa_compiler::ckks::{Compiled, Options, compile_for};
 use beaa_compiler::tfhe;
 use beaa_datasets::SourceSpec;
 use beaa_ir::Model;
+use beaa_ir::images::ImageMajor;
 use beaa_lab::experiment;
 use beaa_lab::model_images::{calibration_images, trained_on, trained_pixel_bits, training_images};
 use clap::Args;
@@ -81,11 +82,8 @@ impl CompileArgs {
             (None, Some(_)) => Some(trained_on(model).context("looking for images to measure margins on")?),
             (None, None) => None,
         };
-        let images = match spec {
-            Some(spec) => training_images(&roots.open(&spec)?, model)?,
-            None => Vec::new(),
-        };
-        Ok(compile_for(model, options, &images)?)
+        let images = spec.map(|spec| training_images(&roots.open(&spec)?, model)).transpose()?;
+        Ok(compile_for(model, options, images.as_ref())?)
     }
 
     /// Options for the tfhe backend: the agreement of these flags, and the pixels that the model
@@ -97,9 +95,9 @@ impl CompileArgs {
         options
     }
 
-    /// Opens the images that a program for the tfhe backend is calibrated on, as bytes
-    /// `[image][pixel]`: by default those that the model was trained on.
-    pub(crate) fn tfhe_calibration(&self, model: &Model, roots: &DatasetRoots) -> Result<Vec<Vec<u8>>> {
+    /// Opens the images that a program for the tfhe backend is calibrated on, as bytes: by default
+    /// those that the model was trained on.
+    pub(crate) fn tfhe_calibration(&self, model: &Model, roots: &DatasetRoots) -> Result<ImageMajor<u8>> {
         let spec = match &self.samples {
             Some(spec) => spec.clone(),
             None => trained_on(model).context("looking for images to calibrate on")?,

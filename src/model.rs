@@ -102,11 +102,6 @@ impl Model {
     }
 }
 
-/// One vector for each image.
-pub(crate) fn rows(images: &ImageMajor<f32>) -> Vec<Vec<f32>> {
-    images.rows().map(<[f32]>::to_vec).collect()
-}
-
 /// Normalises pixels for networks with this input.
 pub(crate) fn normalise(pixels: &ImageMajor<u8>, input: &beaa_ir::InputSpec) -> Result<ImageMajor<f32>> {
     let expected = input.shape.iter().product();

@@ -6,7 +6,7 @@ use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 
-use crate::model::{normalise, rows};
+use crate::model::normalise;
 use crate::{Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
@@ -45,9 +45,10 @@ pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
 /// better predictions, and often a shorter modulus. [`CompileOptions::agreement`] needs them.
 ///
 /// # Errors
-/// As [`compile`], and if a sample is not of the network's size.
+/// As [`compile`]; [`Error::BadOption`](crate::Error::BadOption) if there is no sample, or if they
+/// are not of the network's size.
 pub fn compile_with_samples(model: &Model, options: &CompileOptions, samples: &ImageMajor<f32>) -> Result<Program> {
-    Ok(Program(compiler::compile_for(&model.0, options, &rows(samples))?.program))
+    Ok(Program(compiler::compile_for(&model.0, options, Some(samples))?.program))
 }
 
 impl Program {

@@ -75,8 +75,8 @@ impl AnyProgram {
         let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
-            largest_logit_difference: largest_difference(&of_model, of_program.rows()),
-            agreeing: agreeing(&predictions(&of_model), &predictions(of_program.rows())),
+            largest_logit_difference: largest_difference(of_model.rows(), of_program.rows()),
+            agreeing: agreeing(&predictions(of_model.rows()), &predictions(of_program.rows())),
         })
     }
 

@@ -149,7 +149,7 @@ fn backends(
     } else {
         // A random network has no classes worth keeping: the cheapest integers will do.
         let options = tfhe::Options { agreement: 0.0, ..tfhe::Options::default() };
-        (random_pixels(model, RANDOM_IMAGES, settings.seed), options)
+        (random_pixels(model, RANDOM_IMAGES, settings.seed)?, options)
     };
     // Without samples there are no margins that ckks could keep classes by.
     let settings =

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let dataset = arguments.roots.open(&spec)?;
     let images = arguments.part.of(&dataset)?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
-    let predicted = predictions(&logits);
+    let predicted = predictions(logits.rows());
     let program = match &arguments.program {
         None => None,
         Some(path) => {
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             Some(ProgramEvaluation {
                 accuracy: accuracy(&predicted_by_program, images.labels()),
                 agreement: fraction(agreeing(&predicted, &predicted_by_program), images.len()),
-                largest_logit_difference: largest_difference(&logits, of_program.rows()),
+                largest_logit_difference: largest_difference(logits.rows(), of_program.rows()),
             })
         }
     };

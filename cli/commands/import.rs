@@ -125,8 +125,8 @@ fn read(arguments: &Arguments) -> Result<Imported> {
 fn measured(arguments: &Arguments, samples: &SourceSpec, model: Model, context: &Context) -> Result<Model> {
     let dataset = arguments.roots.open(samples)?;
     let images = Part { split: "train".to_owned(), limit: Some(arguments.limit) }.of(&dataset)?;
-    let inputs: Vec<Vec<f32>> = normalise(&images, model.input())?.rows().map(<[f32]>::to_vec).collect();
-    context.console.note(format_args!("measuring ranges on {} images", inputs.len()));
+    let inputs = normalise(&images, model.input())?;
+    context.console.note(format_args!("measuring ranges on {} images", inputs.images()));
     Ok(measure_ranges(model, &inputs)?)
 }
 

@@ -40,7 +40,7 @@ fn main() {
 
     let images = kit::images(&model, 7, options.batch);
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
-    let (file, images) = (SignatureFile::from(&program), kit::batch(&model, &images));
+    let file = SignatureFile::from(&program);
     let started = Instant::now();
     encrypt(&file, &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
     println!("encrypted in {:.2?}", started.elapsed());

@@ -3,12 +3,13 @@
 use std::fmt::Display;
 
 use beaa_ir::Model;
+use beaa_ir::images::{ElementMajor, ImageMajor};
 
 use crate::cost::report::{Report, cost};
 use crate::error::Result;
-use crate::network::activations::{Values, forward, means};
+use crate::network::activations::{forward, means};
 use crate::network::bounds::{analyse, out_of_range_share};
-use crate::network::calibration::{calibration_images, image_count, observe_ranges, rounding_margin};
+use crate::network::calibration::{calibration_images, check_samples, image_count, observe_ranges, rounding_margin};
 use crate::network::graph::Graph;
 use crate::network::import::import;
 use crate::options::Options;
@@ -39,16 +40,17 @@ pub struct Compiled {
 /// # Errors
 /// As [`compile_for`].
 pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
-    compile_for(model, options, &[])
+    compile_for(model, options, None)
 }
 
 /// Lowers `model` to a program, with errors predicted on `images`: some hundreds of those that the
-/// program will see, normalised as the model wants them, [image][element].
+/// program will see, normalised as the model wants them, or made-up ones.
 ///
 /// # Errors
-/// An [`Error`](crate::Error): options out of range, layers that cannot be evaluated under
-/// encryption, or no parameters for the precision, security and memory asked for.
-pub fn compile_for(model: &Model, options: &Options, images: &[Vec<f32>]) -> Result<Compiled> {
+/// An [`Error`](crate::Error): options out of range, no image or images of another size than the
+/// model's, layers that cannot be evaluated under encryption, or no parameters for the precision,
+/// security and memory asked for.
+pub fn compile_for(model: &Model, options: &Options, images: Option<&ImageMajor<f32>>) -> Result<Compiled> {
     compile_observed(model, options, images, &mut |_, _| {})
 }
 
@@ -61,7 +63,7 @@ pub fn compile_for(model: &Model, options: &Options, images: &[Vec<f32>]) -> Res
 pub fn compile_observed(
     model: &Model,
     options: &Options,
-    images: &[Vec<f32>],
+    images: Option<&ImageMajor<f32>>,
     observer: &mut dyn FnMut(&'static str, &dyn Display),
 ) -> Result<Compiled> {
     options.check()?;
@@ -77,7 +79,7 @@ pub fn compile_observed(
 pub fn compile_without_security(
     model: &Model,
     options: &Options,
-    images: &[Vec<f32>],
+    images: Option<&ImageMajor<f32>>,
     degree: usize,
 ) -> Result<Compiled> {
     options.check()?;
@@ -87,10 +89,13 @@ pub fn compile_without_security(
 fn run_passes(
     model: &Model,
     options: &Options,
-    images: &[Vec<f32>],
+    images: Option<&ImageMajor<f32>>,
     rings: &[Ring],
     observer: &mut dyn FnMut(&'static str, Product<'_>),
 ) -> Result<Compiled> {
+    if let Some(images) = images {
+        check_samples(images, model.input().shape().len())?;
+    }
     let mut passes = PassRunner::new(observer);
     let Prepared { graph, target, input } = prepare(model, options, images, &mut passes)?;
 
@@ -118,9 +123,9 @@ fn run_passes(
     let program = passes.time("tile", || tile(program, model, options.memory))?;
 
     let mut report = cost(&program);
-    report.totals.made_up_images = images.is_empty();
+    report.totals.made_up_images = images.is_none();
     report.totals.agreement = target.agreement(&prediction);
-    report.totals.out_of_range = (!images.is_empty()).then(|| out_of_range_share(&bounds, &activations));
+    report.totals.out_of_range = images.map(|_| out_of_range_share(&bounds, &activations));
     report.passes = passes.times;
     Ok(Compiled { program, report })
 }
@@ -131,11 +136,16 @@ struct Prepared {
     graph: Graph,
     target: AccuracyTarget,
     /// The images that magnitudes and errors are estimated on.
-    input: Values,
+    input: ElementMajor<f64>,
 }
 
 /// The passes on the graph.
-fn prepare(model: &Model, options: &Options, images: &[Vec<f32>], passes: &mut PassRunner<'_>) -> Result<Prepared> {
+fn prepare(
+    model: &Model,
+    options: &Options,
+    images: Option<&ImageMajor<f32>>,
+    passes: &mut PassRunner<'_>,
+) -> Result<Prepared> {
     let safety = options.range_safety;
     let graph = passes.rewrite("import", || import(model, safety))?;
     let graph = passes.rewrite("fold_affine", || Ok(fold_affine(graph)))?;
@@ -144,7 +154,7 @@ fn prepare(model: &Model, options: &Options, images: &[Vec<f32>], passes: &mut P
     let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, options, images))?;
     let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
     // Ranges are so tight that made-up images must not be used for them.
-    if !images.is_empty() {
+    if images.is_some() {
         graph = passes.rewrite("observe_ranges", || Ok(observe_ranges(graph, &input, safety)))?;
     }
 
@@ -163,6 +173,6 @@ pub(crate) fn graph_after(pass: &str, model: &Model) -> Graph {
             found = Some(graph.clone());
         }
     };
-    prepare(model, &Options::default(), &[], &mut PassRunner::new(&mut keep)).unwrap();
+    prepare(model, &Options::default(), None, &mut PassRunner::new(&mut keep)).unwrap();
     found.unwrap_or_else(|| panic!("no pass `{pass}`"))
 }

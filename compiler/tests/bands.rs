@@ -12,8 +12,8 @@ use beaa_ir::images::ImageMajor;
 use beaa_ir::{Activation, LayerOp, Linear, Model, Shape, Tensor};
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run, verify};
 use beaa_runtime::{Silent, plaintext};
+use kit::images;
 use kit::networks::{Network, Size, resnet8, vgg7};
-use kit::{batch, images};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -50,7 +50,7 @@ fn random(seed: u64) -> Model {
 fn programs(model: &Model, options: impl Fn(Option<u64>) -> Options) -> Vec<Program> {
     // Deep random networks are only tame on images like those that gave them their ranges.
     let samples = images(model, 0x2000, 16);
-    let compile = |model: &Model, options: &Options| compile_for(model, options, &samples);
+    let compile = |model: &Model, options: &Options| compile_for(model, options, Some(&samples));
     let whole = compile(model, &options(None)).unwrap();
     let peak = whole.report.totals.peak_bytes;
     let error = compile(model, &options(Some(1))).unwrap_err();
@@ -90,7 +90,7 @@ fn bands_give_the_same_bits() {
     let mut banded = 0;
     for seed in 0..6 {
         let model = random(seed);
-        let images = batch(&model, &images(&model, 1, 3));
+        let images = images(&model, 1, 3);
         let programs = programs(&model, options);
         banded += programs.len() - 1;
         let expected = logits(&programs[0], &images);
@@ -112,7 +112,7 @@ fn bands_give_the_same_bits() {
 fn deep_networks_in_bands_compute_the_same_in_clear() {
     let size = Size { image: 16, channels: 4 };
     for model in [vgg7(size, 3), resnet8(size, 4)] {
-        let images = batch(&model, &images(&model, 1, 2));
+        let images = images(&model, 1, 2);
         let programs = programs(&model, options);
         let clear = plaintext::run(&programs[0], &images).unwrap();
         for program in &programs[1..] {
@@ -127,7 +127,7 @@ fn deep_networks_in_bands_compute_the_same_in_clear() {
 #[test]
 fn layers_are_verified_and_reported_over_all_their_bands() {
     let model = random(1);
-    let images = batch(&model, &images(&model, 2, 3));
+    let images = images(&model, 2, 3);
     let programs = programs(&model, options);
     let summary = |program: &Program| {
         let parameters = &program.signature().parameters;
@@ -169,7 +169,7 @@ fn weights_of_zero_leave_every_band_its_components() {
     net.activation("act");
     net.linear("fc", 2);
     let model = net.finish("sparse");
-    let images = batch(&model, &images(&model, 1, 2));
+    let images = images(&model, 1, 2);
     let programs = programs(&model, options);
     let expected = logits(&programs[0], &images);
     assert!(programs[1..].iter().all(|p| logits(p, &images) == expected));

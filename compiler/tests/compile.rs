@@ -9,6 +9,7 @@ mod kit;
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{Options, compile, compile_for, cost};
 use beaa_ir::ckks::{Program, StepOp};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, evaluate};
 
 use kit::{conv, cryptonets, images, linear, model_with, polynomial, pool, random_model, square, with_ranges};
@@ -43,7 +44,7 @@ fn interpret(program: &Program, image: &[f32]) -> Vec<f64> {
 /// An error that suits the size of a random model's outputs.
 fn options_for(model: &Model, seed: u64) -> Options {
     let largest =
-        images(model, seed, 4).iter().flat_map(|i| evaluate(model, i).unwrap()).fold(1.0_f64, |m, v| m.max(v.abs()));
+        images(model, seed, 4).rows().flat_map(|i| evaluate(model, i).unwrap()).fold(1.0_f64, |m, v| m.max(v.abs()));
     Options { logit_error: largest / 256.0, ..Options::default() }
 }
 
@@ -62,7 +63,7 @@ fn precise() -> Options {
 #[test]
 fn plan_of_a_cryptonets_network() {
     let model = cryptonets(1);
-    let compiled = compile_for(&model, &precise(), &images(&model, 1, 300)).unwrap();
+    let compiled = compile_for(&model, &precise(), Some(&images(&model, 1, 300))).unwrap();
     let report = &compiled.report;
     let totals = &report.totals;
     assert_eq!((totals.degree, totals.limbs), (4096, 3));
@@ -73,7 +74,7 @@ fn plan_of_a_cryptonets_network() {
     let combined = totals.output_error.unwrap().hypot(totals.output_rounding.unwrap());
     assert!(combined <= precise().logit_error, "{combined}");
     let errors: Vec<Vec<f64>> = images(&model, 3, 4)
-        .iter()
+        .rows()
         .map(|i| interpret(&compiled.program, i).iter().zip(evaluate(&model, i).unwrap()).map(|(f, e)| f - e).collect())
         .collect();
     assert!(worst_rms(&errors) <= 3.0 * totals.output_rounding.unwrap());
@@ -129,6 +130,10 @@ fn what_cannot_be_had_is_refused_with_the_numbers() {
     assert!(needed > allowed && (*degree, *security) == (32768, 256), "{too_deep}");
     let narrow = Options { weight_bits: Some(4), logit_error: 1e-4, ..Options::default() };
     assert!(matches!(compile(&model, &narrow).unwrap_err(), Error::Precision { .. }));
+    for wrong in [images(&model, 1, 0), ImageMajor::new(1, 3, vec![0.0; 3]).unwrap()] {
+        let refused = compile_for(&model, &precise(), Some(&wrong)).unwrap_err();
+        assert!(matches!(refused, Error::Option { option: "samples", .. }), "{refused}");
+    }
 }
 
 #[test]
@@ -143,9 +148,9 @@ fn eight_activations_in_a_row_keep_their_units_and_their_precision() {
     // from square to square.
     let hidden = compiled.report.layers.iter().rev().skip(1).filter_map(|l| l.bound);
     assert!(hidden.into_iter().all(|b| (0.2..5.0).contains(&b)));
-    for image in images(&model, 2, 3) {
-        let found = interpret(&compiled.program, &image);
-        let expected = evaluate(&model, &image).unwrap();
+    for image in images(&model, 2, 3).rows() {
+        let found = interpret(&compiled.program, image);
+        let expected = evaluate(&model, image).unwrap();
         assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 5.0 / 128.0));
     }
 }
@@ -157,9 +162,9 @@ fn models_without_activation_or_without_anything_compile() {
     {
         let model = model_with(layers);
         let compiled = compile(&model, &precise()).unwrap();
-        for image in images(&model, 5, 2) {
-            let found = interpret(&compiled.program, &image);
-            let expected = evaluate(&model, &image).unwrap();
+        for image in images(&model, 5, 2).rows() {
+            let found = interpret(&compiled.program, image);
+            let expected = evaluate(&model, image).unwrap();
             assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 0.03), "{found:?} against {expected:?}");
         }
     }

@@ -5,6 +5,7 @@
 
 use beaa_compiler::Machine;
 use beaa_compiler::tfhe::{Options, compile, explain};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{evaluate, load_program, quantise_pixels, save_program};
 use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Provenance, Tensor};
 
@@ -57,8 +58,9 @@ fn model(functions: [Activation; 2]) -> Model {
     Model::try_from(literal).unwrap()
 }
 
-fn images(count: usize) -> Vec<Vec<u8>> {
-    (0..count).map(|i| numbers(SIDE * SIDE, 100 + i).iter().map(|v| if *v > 0.0 { 255 } else { 0 }).collect()).collect()
+fn images(count: usize) -> ImageMajor<u8> {
+    let image = |i| numbers(SIDE * SIDE, 100 + i).iter().map(|v| if *v > 0.0 { 255 } else { 0 }).collect::<Vec<u8>>();
+    ImageMajor::from_rows(SIDE * SIDE, (0..count).map(image)).unwrap()
 }
 
 /// Logits of random networks lie closer together than those of trained ones, so that a few classes

@@ -14,8 +14,8 @@ use beaa_ir::ckks::{Program, SignatureFile, Step, StepOp};
 use beaa_ir::{LayerOp, Model};
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, KeyPair, PreparedProgram, encrypt, keygen, run};
+use kit::images;
 use kit::networks::{Network, Size};
-use kit::{batch, images};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -91,7 +91,7 @@ fn a_run_allocates_what_was_planned() {
         let program = compile(&model, &options(memory)).unwrap().program;
         let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
         let path = folder.path().join("images");
-        let images = batch(&model, &images(&model, 1, 2));
+        let images = images(&model, 1, 2);
         encrypt(&SignatureFile::from(&program), &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
         let input = EncryptedInput::load(&path).unwrap();
         PEAK.store(LIVE.load(SeqCst), SeqCst);

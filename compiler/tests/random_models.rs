@@ -10,6 +10,7 @@ mod walk;
 
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{Compiled, Options, compile_without_security};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, evaluate};
 use kit::{images, random_model};
 use walk::{encrypted, in_clear};
@@ -24,18 +25,18 @@ struct Case {
     seed: u64,
     model: Model,
     compiled: Compiled,
-    images: Vec<Vec<f32>>,
+    images: ImageMajor<f32>,
 }
 
 /// An error that suits the size of the model's outputs: between four and ten bits.
 fn case(seed: u64) -> Case {
     let model = random_model(seed);
     let seen = images(&model, seed ^ SEEN, 256);
-    let largest = seen[..8].iter().flat_map(|i| evaluate(&model, i).unwrap()).fold(1e-3_f64, |m, v| m.max(v.abs()));
+    let largest = seen.rows().take(8).flat_map(|i| evaluate(&model, i).unwrap()).fold(1e-3_f64, |m, v| m.max(v.abs()));
     let options =
         Options { logit_error: largest * 2.0_f64.powi(-4 - (seed % 7) as i32), batch: 1, ..Options::default() };
     let compiled =
-        compile_without_security(&model, &options, &seen, DEGREE).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        compile_without_security(&model, &options, Some(&seen), DEGREE).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     let images = images(&model, seed ^ UNSEEN, DEGREE);
     Case { seed, model, compiled, images }
 }
@@ -59,7 +60,7 @@ fn ratios(case: &Case) -> (Ratio, Vec<Ratio>) {
     let Case { seed, model, compiled, images } = case;
     let program = &compiled.program;
     let clear = in_clear(program, images);
-    let exact: Vec<Vec<f64>> = images.iter().map(|i| evaluate(model, i).unwrap()).collect();
+    let exact: Vec<Vec<f64>> = images.rows().map(|i| evaluate(model, i).unwrap()).collect();
     let rows = &clear[program.output()].values;
     let rounding = rms(rows.rows().enumerate().flat_map(|(j, r)| r.iter().zip(exact.iter().map(move |e| &e[j]))));
     let totals = &compiled.report.totals;
@@ -117,7 +118,7 @@ fn as_many_images_keep_their_class_as_predicted() {
             continue;
         }
         let options = Options { agreement: Some(ASKED), batch: 1, ..Options::default() };
-        let compiled = compile_without_security(&model, &options, &images(&model, seed ^ SEEN, 1000), DEGREE);
+        let compiled = compile_without_security(&model, &options, Some(&images(&model, seed ^ SEEN, 1000)), DEGREE);
         if let Err(Error::Option { option: "agreement", expected, .. }) = &compiled {
             assert!(expected.contains("are equal"), "seed {seed}: {expected}");
             continue;
@@ -128,12 +129,12 @@ fn as_many_images_keep_their_class_as_predicted() {
         let unseen = images(&model, seed ^ UNSEEN, DEGREE);
         let answers = encrypted(&compiled.program, &unseen, seed).swap_remove(compiled.program.output());
         let largest = |v: &[f64]| (0..v.len()).max_by(|&a, &b| v[a].total_cmp(&v[b]));
-        for (i, image) in unseen.iter().enumerate() {
+        for (i, image) in unseen.rows().enumerate() {
             let answer: Vec<f64> = answers.iter().map(|row| row[i]).collect();
             kept += u32::from(largest(&answer) == largest(&evaluate(&model, image).unwrap()));
             count += 1;
         }
-        predicted += share * unseen.len() as f64;
+        predicted += share * unseen.images() as f64;
     }
     assert!(count > 1500);
     let (predicted, kept) = (predicted / f64::from(count), f64::from(kept) / f64::from(count));

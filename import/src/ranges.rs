@@ -1,23 +1,24 @@
 //! The range of each activation's input over sample images.
 
+use beaa_ir::images::ImageMajor;
 use beaa_ir::{Layer, LayerOp, Model, Range, evaluate_traced};
 use rayon::prelude::*;
 
 use crate::error::Result;
 
 /// Returns `model` with the smallest and the largest input that each activation sees over `images`,
-/// `[image][pixel]`, normalised as the model's input is. Without images nothing changes.
+/// normalised as the model's input is. Without images nothing changes.
 ///
 /// # Errors
 /// [`Error::Model`](crate::Error::Model) if an image has another number of pixels than the model's
 /// input.
-pub fn measure_ranges(model: Model, images: &[Vec<f32>]) -> Result<Model> {
+pub fn measure_ranges(model: Model, images: &ImageMajor<f32>) -> Result<Model> {
     let none = || vec![None; model.layers().len()];
-    let ranges = images
-        .par_iter()
-        .map(|image| of_image(&model, image))
+    let ranges = (0..images.images())
+        .into_par_iter()
+        .map(|i| of_image(&model, images.image(i)))
         .try_reduce(none, |a, b| Ok(a.into_iter().zip(b).map(|(a, b)| join(a, b)).collect()))?;
-    if images.is_empty() {
+    if images.images() == 0 {
         return Ok(model);
     }
     let mut literal = model.into_literal();

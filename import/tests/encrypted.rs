@@ -14,22 +14,23 @@ use beaa_runtime::Silent;
 use beaa_runtime::ckks::{KeyPair, decrypt, encrypt, keygen, run};
 use safetensors::SafeTensors;
 
-fn rows(tensors: &SafeTensors<'_>, name: &str) -> Vec<Vec<f32>> {
+fn rows(tensors: &SafeTensors<'_>, name: &str) -> ImageMajor<f32> {
     let view = tensors.tensor(name).unwrap();
     let numbers: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-    numbers.chunks(numbers.len() / view.shape()[0]).map(<[f32]>::to_vec).collect()
+    let images = view.shape()[0];
+    ImageMajor::new(images, numbers.len() / images, numbers).unwrap()
 }
 
 /// The network with pixels wide enough for PyTorch's normally distributed test images, those
 /// images, and PyTorch's answers.
-fn imported(network: &str) -> (Model, Vec<Vec<f32>>, Vec<Vec<f32>>) {
+fn imported(network: &str) -> (Model, ImageMajor<f32>, ImageMajor<f32>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/import");
     let options = Options { mean: Some(vec![0.5]), std: Some(vec![0.1]), ..Options::default() };
     let model = import_onnx(&folder.join(format!("{network}.dynamo.onnx")), &options).unwrap().model;
     let bytes = std::fs::read(folder.join(format!("{network}.answers.safetensors"))).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let images = rows(&tensors, "images");
-    assert!(images.iter().flatten().all(|v| v.abs() <= 5.0), "within what pixels can be");
+    assert!(images.data().iter().all(|v| v.abs() <= 5.0), "within what pixels can be");
     (measure_ranges(model, &images).unwrap(), images, rows(&tensors, "logits"))
 }
 
@@ -40,14 +41,12 @@ fn answers_as_predicted(network: &str) {
     let deviation = report.totals.output_error.unwrap().hypot(report.totals.output_rounding.unwrap());
     assert!(deviation <= 1.5 * options.logit_error, "{deviation}");
     let file = SignatureFile::from(&program);
-    let batch = ImageMajor::from_rows(model.input().shape().len(), &images).unwrap();
     let KeyPair { client, server } = keygen(&file.signature.parameters, Some(1)).unwrap();
-    let input = encrypt(&file, &client, &batch, Some(2), &Silent).unwrap();
+    let input = encrypt(&file, &client, &images, Some(2), &Silent).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
     let answers = decrypt(&file, &client, &output, None).unwrap();
-    let errors: Vec<f64> =
-        answers.data().iter().zip(expected.iter().flatten()).map(|(a, e)| a - f64::from(*e)).collect();
-    assert_eq!(errors.len(), images.len() * model.outputs());
+    let errors: Vec<f64> = answers.data().iter().zip(expected.data()).map(|(a, e)| a - f64::from(*e)).collect();
+    assert_eq!(errors.len(), images.images() * model.outputs());
     // Five standard deviations: one in two million for each of some dozens of answers.
     let largest = errors.iter().fold(0.0_f64, |m, e| m.max(e.abs()));
     assert!(largest <= 5.0 * deviation, "{network}: off by {largest}, predicted deviation {deviation}");

@@ -114,6 +114,22 @@ impl<T> ElementMajor<T> {
         &mut self.block.data
     }
 
+    /// Element `e` of all images, to be changed; `e` must be below [`Self::elements`].
+    pub fn element_mut(&mut self, e: usize) -> &mut [T] {
+        assert!(e < self.elements(), "element {e} of {}", self.elements());
+        &mut self.block.data[e * self.images..(e + 1) * self.images]
+    }
+
+    /// The values of one element after the other, each of all images, to be changed.
+    pub fn rows_mut(&mut self) -> impl ExactSizeIterator<Item = &mut [T]> {
+        let (images, mut rest) = (self.images, self.block.data.as_mut_slice());
+        (0..self.block.rows).map(move |_| {
+            let (row, after) = std::mem::take(&mut rest).split_at_mut(images);
+            rest = after;
+            row
+        })
+    }
+
     /// Applies `f` to every number.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> ElementMajor<U> {
         ElementMajor { images: self.images, block: self.block.map(f) }
@@ -121,6 +137,11 @@ impl<T> ElementMajor<T> {
 }
 
 impl<T: Copy> ElementMajor<T> {
+    /// Makes `elements * images` numbers that are all `value`.
+    pub fn filled(elements: usize, images: usize, value: T) -> Self {
+        Self { images, block: Block { rows: elements, data: vec![value; elements * images] } }
+    }
+
     /// Copies rows of `images` numbers each, one per element.
     ///
     /// # Errors
@@ -210,6 +231,15 @@ mod tests {
         assert_eq!(elements.to_image_major(), images);
         assert_eq!(images, ImageMajor::new(2, 3, vec![1, 2, 3, 4, 5, 6]).unwrap());
         assert_eq!(serde_json::to_string(&images).unwrap(), "[[1,2,3],[4,5,6]]");
+    }
+
+    #[test]
+    fn elements_are_changed_where_they_lie() {
+        let mut values = ElementMajor::filled(2, 3, 1);
+        values.element_mut(1)[2] = 7;
+        values.rows_mut().enumerate().for_each(|(e, row)| row[0] = 10 * e);
+        assert_eq!(values.data(), [0, 1, 1, 10, 1, 7]);
+        assert_eq!(ElementMajor::filled(4, 0, 1).rows_mut().len(), 4);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
         steps.time("train teacher and student", || run_folder::train(experiment, dataset, folder, resume, reporter))?;
     let student = &finished.trained.student;
     let samples = training_images(dataset, student)?;
-    let compiled = steps.time("compile", || Ok(compile_for(student, &experiment.compile, &samples)?))?;
+    let compiled = steps.time("compile", || Ok(compile_for(student, &experiment.compile, Some(&samples))?))?;
     reporter.note(&explain(&compiled.report));
     let program = compiled.program;
     save_program(&program, &folder.file("program.beaa"))?;
@@ -107,8 +107,8 @@ fn test_images(request: &Demonstration<'_>, program: &Program) -> Result<Images>
 
 /// Logits without encryption.
 struct Clear {
-    teacher: Vec<Vec<f32>>,
-    student: Vec<Vec<f32>>,
+    teacher: ImageMajor<f32>,
+    student: ImageMajor<f32>,
     program: ImageMajor<f64>,
 }
 
@@ -148,7 +148,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
     let primes = || parameters.moduli.iter().chain(&parameters.special);
     let (images, slots) = (m.images.len() as f64, parameters.degree as f64);
     let encrypted = predictions(m.logits.rows());
-    let student = predictions(&m.clear.student);
+    let student = predictions(m.clear.student.rows());
     let right = |predicted: &[usize]| accuracy(predicted, m.images.labels());
     let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
     let peak_run = steps.iter().find(|s| s.step == "run on ciphertexts").and_then(|s| s.peak_bytes);
@@ -167,13 +167,13 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
             checksum: dataset.checksum(),
         },
         accuracy: Accuracies {
-            teacher: right(&predictions(&m.clear.teacher)),
+            teacher: right(&predictions(m.clear.teacher.rows())),
             student: right(&student),
             encrypted: right(&encrypted),
         },
         agreement: Agreement { agreeing: agreeing(&encrypted, &student), images: m.images.len() },
         logit_error: Errors {
-            against_student: largest_difference(m.logits.rows(), &m.clear.student),
+            against_student: largest_difference(m.logits.rows(), m.clear.student.rows()),
             against_program: largest_difference(m.logits.rows(), m.clear.program.rows()),
         },
         per_image: PerImage {

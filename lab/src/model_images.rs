@@ -35,21 +35,22 @@ pub fn pixels(images: &Images) -> Result<ImageMajor<u8>> {
 ///
 /// # Errors
 /// If the images are not of the shape that the model wants.
-pub fn training_images(dataset: &Dataset, model: &Model) -> Result<Vec<Vec<f32>>> {
+pub fn training_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<f32>> {
     let images = dataset.split(Split::Train);
     check_shape(images, model.input())?;
-    Ok(spread(images, SAMPLES).map(|pixels| model.input().normalise(pixels)).collect())
+    let rows = spread(images, SAMPLES).map(|pixels| model.input().normalise(pixels));
+    Ok(ImageMajor::from_rows(model.input().shape().len(), rows)?)
 }
 
-/// Takes images of the training split, evenly spread over all, as bytes `[image][pixel]`: what
-/// integers are calibrated on.
+/// Takes images of the training split, evenly spread over all, as bytes: what integers are
+/// calibrated on.
 ///
 /// # Errors
 /// If the images are not of the shape that the model wants.
-pub fn calibration_images(dataset: &Dataset, model: &Model) -> Result<Vec<Vec<u8>>> {
+pub fn calibration_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<u8>> {
     let images = dataset.split(Split::Train);
     check_shape(images, model.input())?;
-    Ok(spread(images, CALIBRATION).map(<[u8]>::to_vec).collect())
+    Ok(ImageMajor::from_rows(model.input().shape().len(), spread(images, CALIBRATION))?)
 }
 
 /// Finds the data set that the model says it was trained on.

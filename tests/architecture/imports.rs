@@ -90,7 +90,7 @@ impl<'a> Crate<'a> {
             if name == "super" {
                 module.pop();
             } else {
-                let child = [module.as_slice(), &[name.clone()]].concat();
+                let child = [module.as_slice(), std::slice::from_ref(name)].concat();
                 if !self.modules.contains_key(&child) {
                     return self.declaring(&module, rest, depth);
                 }

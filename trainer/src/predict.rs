@@ -2,18 +2,19 @@
 
 use beaa_datasets::Images;
 use beaa_ir::Model;
+use beaa_ir::images::ImageMajor;
 
 use crate::config::DeviceKind;
 use crate::error::{Error, Result};
 use crate::model::network::{Network, host};
 use crate::{data, device};
 
-/// Computes the logits of every image, in order: `[image][class]`.
+/// Computes the logits of every image, in order.
 ///
 /// # Errors
 /// [`Error::Data`] if the images are not of the model's shape, [`Error::NoDevice`] if there is no
 /// such device.
-pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Vec<Vec<f32>>> {
+pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<ImageMajor<f32>> {
     if images.shape() != model.input().shape {
         return Err(Error::Data {
             operation: "predicting",
@@ -24,10 +25,9 @@ pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Vec
     }
     let device = device::open(device)?;
     let network = Network::new(model, &device, false)?;
-    let mut all = Vec::with_capacity(images.len());
+    let mut all = Vec::with_capacity(images.len() * model.outputs());
     for batch in data::batches(images, model.input(), &device) {
-        let logits = host(network.logits(batch.images))?;
-        all.extend(logits.chunks(model.outputs()).map(<[f32]>::to_vec));
+        all.extend(host(network.logits(batch.images))?);
     }
-    Ok(all)
+    Ok(ImageMajor::new(images.len(), model.outputs(), all)?)
 }

@@ -137,7 +137,7 @@ fn predictions_equal_the_reference_evaluation() {
     {
         let logits = predict(model, images, DeviceKind::Flex).unwrap();
         let mut right = 0;
-        for (i, row) in logits.iter().enumerate() {
+        for (i, row) in logits.rows().enumerate() {
             let expected = evaluate(model, &model.input().normalise(images.image(i).unwrap())).unwrap();
             assert!(row.iter().zip(&expected).all(|(y, e)| (f64::from(*y) - e).abs() < 1e-4), "{row:?} {expected:?}");
             let best = (0..3).max_by(|&a, &b| expected[a].total_cmp(&expected[b])).unwrap();

@@ -10,6 +10,7 @@ mod plan;
 mod stages;
 
 use beaa_ir::Model;
+use beaa_ir::images::ElementMajor;
 
 use crate::Result;
 use crate::error::setting;
@@ -40,13 +41,13 @@ impl BaselineF32 {
         self.stages.iter().map(Stage::products).sum()
     }
 
-    /// Runs `[element][image]` values of `images` images, `block` at a time; the result is
-    /// `[output][image]`.
-    pub(crate) fn run(&self, input: &[f32], images: usize, block: usize) -> Result<Vec<f32>> {
-        if images == 0 || block == 0 || input.len() != self.input * images || !images.is_multiple_of(block) {
+    /// Runs the images of `input`, `block` at a time, and returns the outputs.
+    pub(crate) fn run(&self, input: &ElementMajor<f32>, block: usize) -> Result<ElementMajor<f32>> {
+        let images = input.images();
+        if images == 0 || block == 0 || input.elements() != self.input || !images.is_multiple_of(block) {
             return Err(setting(
                 "running in plain f32",
-                format!("{} numbers for {images} images in blocks of {block}", input.len()),
+                format!("{} numbers for each of {images} images in blocks of {block}", input.elements()),
                 format!("{} numbers an image, whole blocks", self.input),
             ));
         }
@@ -56,10 +57,9 @@ impl BaselineF32 {
             values: lengths.map(|len| vec![0.0; len * block]).collect(),
             gathered: vec![0.0; gathered * block],
         };
-        let mut result = vec![0.0; self.outputs * images];
+        let mut result = ElementMajor::filled(self.outputs, images, 0.0);
         for first in (0..images).step_by(block) {
-            let input_rows = input.chunks_exact(images);
-            for (to, from) in buffers.values[0].chunks_exact_mut(block).zip(input_rows) {
+            for (to, from) in buffers.values[0].chunks_exact_mut(block).zip(input.rows()) {
                 to.copy_from_slice(&from[first..first + block]);
             }
             for (i, stage) in self.stages.iter().enumerate() {
@@ -68,19 +68,12 @@ impl BaselineF32 {
             }
             let last = &buffers.values[self.stages.len()];
             assert_eq!(last.len(), self.outputs * block, "the last stage has the network's outputs");
-            for (to, from) in result.chunks_exact_mut(images).zip(last.chunks_exact(block)) {
+            for (to, from) in result.rows_mut().zip(last.chunks_exact(block)) {
                 to[first..first + block].copy_from_slice(from);
             }
         }
         Ok(result)
     }
-}
-
-/// `[image][element]` to `[element][image]`.
-pub(crate) fn by_element(images: &[Vec<f32>]) -> Vec<f32> {
-    let len = images.first().map_or(0, Vec::len);
-    assert!(images.iter().all(|image| image.len() == len), "every image has {len} elements");
-    (0..len).flat_map(|e| images.iter().map(move |image| image[e])).collect()
 }
 
 #[cfg(test)]

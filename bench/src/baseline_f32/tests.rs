@@ -9,12 +9,12 @@ use super::*;
 use crate::{NetworkRecipe, random_images, random_network};
 
 fn check(model: &Model, count: usize, block: usize) {
-    let images = random_images(model, count, 5);
+    let images = random_images(model, count, 5).unwrap();
     let plain = BaselineF32::new(model).unwrap();
-    let found = plain.run(&by_element(&images), count, block).unwrap();
-    for (i, image) in images.iter().enumerate() {
+    let found = plain.run(&images.to_element_major(), block).unwrap();
+    for (i, image) in images.rows().enumerate() {
         for (o, expected) in evaluate(model, image).unwrap().into_iter().enumerate() {
-            let found = f64::from(found[o * count + i]);
+            let found = f64::from(found.element(o)[i]);
             assert!((found - expected).abs() < 1e-4 * (1.0 + expected.abs()), "image {i}: {found} for {expected}");
         }
     }
@@ -88,8 +88,8 @@ fn every_kind_of_layer_gives_the_same_answers() {
 fn relu_and_odd_blocks_are_refused() {
     let model = random_network(NetworkRecipe::default()).unwrap();
     let plain = BaselineF32::new(&model).unwrap();
-    assert!(plain.run(&[0.0; 784], 1, 2).is_err());
-    assert!(plain.run(&[0.0; 3], 1, 1).is_err());
+    assert!(plain.run(&ElementMajor::filled(784, 1, 0.0), 2).is_err());
+    assert!(plain.run(&ElementMajor::filled(3, 1, 0.0), 1).is_err());
     let mut literal = model.into_literal();
     literal.layers[1].op = LayerOp::Activation { function: Activation::Relu, range: None };
     assert!(BaselineF32::new(&Model::try_from(literal).unwrap()).is_err());

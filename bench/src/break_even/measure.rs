@@ -11,7 +11,7 @@ use beaa_runtime::{Silent, ckks};
 use super::figures::{BackendCost, BackendFigures, BackendPoint};
 use crate::end_to_end::DEVIATIONS;
 use crate::timing::{on_threads, time};
-use crate::workloads::program::{ProgramWorkload, image_major};
+use crate::workloads::program::ProgramWorkload;
 use crate::{BenchSettings, Error, Result};
 
 /// Images of a batch, from one on, times this.
@@ -28,8 +28,8 @@ const RUNS: usize = 3;
 pub struct BreakEvenCase<'a> {
     /// The network.
     pub model: &'a Model,
-    /// Images that the `tfhe` backend is calibrated on, `[image][pixel]`, 8 bits a pixel.
-    pub images: &'a [Vec<u8>],
+    /// Images that the `tfhe` backend is calibrated on, 8 bits a pixel.
+    pub images: &'a ImageMajor<u8>,
     /// Options of the `tfhe` backend's compiler.
     pub options: beaa_compiler::tfhe::Options,
 }
@@ -69,8 +69,8 @@ fn measure_tfhe(
     let (program, signature) = (&compiled.program, compiled.program.signature());
     let file = tfhe::SignatureFile::from(program);
     let KeyPair { client, server } = keygen(&signature.parameters, Some(settings.seed))?;
-    let images = case.images.iter().take(if settings.quick { 1 } else { IMAGES });
-    let images = ImageMajor::from_rows(case.model.input().shape().len(), images)?;
+    let images = case.images.rows().take(if settings.quick { 1 } else { IMAGES });
+    let images = ImageMajor::from_rows(case.images.elements(), images)?;
     let count = images.images().max(1);
     let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(settings.threads, || {
         let (input, encrypt) = time(|| encrypt(&file, &client, &images, Some(settings.seed), &Silent));
@@ -113,9 +113,9 @@ fn measure_ckks(
     let counts = std::iter::successors(Some(1), |n| Some(n * STEP)).take_while(|n| *n < slots).chain([slots]);
     let mut points: Vec<BackendPoint> = Vec::new();
     for images in counts {
-        let sent: Vec<Vec<f32>> =
-            case.images.iter().cycle().take(images).map(|p| case.model.input().normalise(p)).collect();
-        let batch = image_major(case.model, &sent)?;
+        let pixels = (0..images).map(|i| case.images.image(i % case.images.images()));
+        let rows = pixels.map(|p| case.model.input().normalise(p));
+        let batch = ImageMajor::from_rows(case.images.elements(), rows)?;
         let mut seconds = f64::INFINITY;
         for _ in 0..if settings.quick { 1 } else { RUNS } {
             let (answered, elapsed) = on_threads(settings.threads, || {
@@ -129,7 +129,7 @@ fn measure_ckks(
             })?;
             seconds = seconds.min(elapsed);
             (whole.upload, whole.answer) = (answered.1, answered.2);
-            check(case.model, &sent, &answered.0, DEVIATIONS * settings.options.logit_error)?;
+            check(case.model, &batch, &answered.0, DEVIATIONS * settings.options.logit_error)?;
         }
         whole.seconds = seconds;
         points.push(BackendPoint {
@@ -144,8 +144,8 @@ fn measure_ckks(
 }
 
 /// Refuses answers that are further off than `allowed`.
-fn check(model: &Model, images: &[Vec<f32>], answers: &ImageMajor<f64>, allowed: f64) -> Result<()> {
-    for (image, answer) in images.iter().zip(answers.rows()).take(CHECKED) {
+fn check(model: &Model, images: &ImageMajor<f32>, answers: &ImageMajor<f64>, allowed: f64) -> Result<()> {
+    for (image, answer) in images.rows().zip(answers.rows()).take(CHECKED) {
         for (clear, found) in evaluate(model, image)?.iter().zip(answer) {
             let difference = (clear - found).abs();
             // Not a number is wrong, too.

@@ -8,15 +8,15 @@ use std::time::Instant;
 use beaa_compiler::Machine;
 use beaa_compiler::ckks::forecast;
 use beaa_ir::Model;
-use beaa_ir::images::ImageMajor;
+use beaa_ir::images::{ElementMajor, ImageMajor};
 use beaa_runtime::ckks::{self, EncryptedInput};
 
 use super::figures::{BaselineFigures, NetworkFigures};
-use crate::baseline_f32::{BaselineF32, by_element};
+use crate::baseline_f32::BaselineF32;
 use crate::error::setting;
 use crate::op_counts::{operation_figures, part_figures};
 use crate::timing::{Repetitions, TimeSample, on_threads, sample, time};
-use crate::workloads::program::{ProgramWorkload, TimedRun, image_major};
+use crate::workloads::program::{ProgramWorkload, TimedRun};
 use crate::{BenchSettings, Error, Result, random_images};
 
 /// Blocks of images that the baseline is tried with; the best counts.
@@ -35,15 +35,15 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
     let ProgramWorkload { program, file, client, server, .. } = &workload;
     let signature = program.signature();
     let slots = workload.slots();
-    let inputs = random_images(model, slots, settings.seed);
-    let sent = image_major(model, &inputs)?;
+    let images = random_images(model, slots, settings.seed)?;
     let repetitions = Repetitions::large(settings.quick);
-    let (input, [encrypt, encrypt_threads]) = on_each(repetitions, [1, settings.threads], || workload.encrypt(&sent))?;
+    let (input, [encrypt, encrypt_threads]) =
+        on_each(repetitions, [1, settings.threads], || workload.encrypt(&images))?;
     let runs = time_runs(&workload, &input, settings)?;
     let fastest = &runs.fastest;
     let (answers, [decrypt]) = on_each(repetitions, [1], || Ok(ckks::decrypt(file, client, &fastest.output, None)?))?;
 
-    let (plain, expected) = baseline(model, &inputs, settings.quick)?;
+    let (plain, expected) = baseline(model, &images, settings.quick)?;
     let allowed_error = DEVIATIONS * settings.options.logit_error;
     let largest_error = largest_difference(&answers, &expected);
     // Not a number is wrong, too.
@@ -150,20 +150,19 @@ fn on_each<T: Send, const K: usize>(
     Ok((last.ok_or_else(none)?, times.map(TimeSample::of)))
 }
 
-/// Measures the network in plain f32 at the best block size; returns its outputs, too, as
-/// `[output][image]`.
-fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(BaselineFigures, Vec<f32>)> {
+/// Measures the network in plain f32 at the best block size; returns its outputs, too.
+fn baseline(model: &Model, images: &ImageMajor<f32>, quick: bool) -> Result<(BaselineFigures, ElementMajor<f32>)> {
     let plain = BaselineF32::new(model)?;
-    let (input, count) = (by_element(images), images.len());
+    let (input, count) = (images.to_element_major(), images.images());
     let mut blocks: Vec<usize> = BLOCKS.into_iter().filter(|&b| count.is_multiple_of(b)).collect();
     if blocks.is_empty() {
         blocks.push(count);
     }
     let (mut seconds, mut block) = (f64::INFINITY, count);
-    let mut outputs = Vec::new();
+    let mut outputs = ElementMajor::filled(0, count, 0.0);
     for tried in blocks {
         let run = || {
-            outputs = plain.run(&input, count, tried)?;
+            outputs = plain.run(&input, tried)?;
             Ok(())
         };
         let found = sample(Repetitions::small(quick), run)?.minimum;
@@ -176,14 +175,14 @@ fn baseline(model: &Model, images: &[Vec<f32>], quick: bool) -> Result<(Baseline
     Ok((BaselineFigures { seconds_per_image, block, products_per_second, products }, outputs))
 }
 
-/// The largest difference between `answers` and `expected`, `[output][image]`; NaN if any is.
-fn largest_difference(answers: &ImageMajor<f64>, expected: &[f32]) -> f64 {
-    let images = answers.images();
+/// The largest difference between `answers` and `expected`; NaN if any is.
+fn largest_difference(answers: &ImageMajor<f64>, expected: &ElementMajor<f32>) -> f64 {
+    let found = (answers.images(), answers.elements());
+    assert_eq!(found, (expected.images(), expected.elements()), "as many outputs encrypted as in plain f32");
     let mut largest = 0.0_f64;
     for (i, answer) in answers.rows().enumerate() {
-        assert_eq!(answer.len() * images, expected.len(), "as many outputs encrypted as in plain f32");
         for (o, found) in answer.iter().enumerate() {
-            let difference = (found - f64::from(expected[o * images + i])).abs();
+            let difference = (found - f64::from(expected.element(o)[i])).abs();
             if difference.is_nan() {
                 return f64::NAN;
             }

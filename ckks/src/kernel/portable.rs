@@ -47,8 +47,9 @@ impl ArithmeticPath for Portable {
     }
 
     fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]) {
+        let BaseChange { from: p, to: q } = change;
         for (o, &c) in to.iter_mut().zip(from) {
-            *o = change.to.reduce_i64(change.from.centre(c));
+            *o = q.reduce_i64(p.centre(c));
         }
     }
 

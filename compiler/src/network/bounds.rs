@@ -1,7 +1,8 @@
 //! Value bounds of every element, from the pixels' interval and the ranges seen in training. They
 //! hold for every input whose activations stay within the widened ranges; no estimate enters.
 
-use crate::network::activations::Values;
+use beaa_ir::images::ElementMajor;
+
 use crate::network::graph::{Graph, Interval, NodeId, Op, Term};
 
 /// The intervals of one node's elements.
@@ -53,7 +54,7 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
 
 /// The share of images of which some value leaves its bounds: what a run would answer for them is
 /// worth nothing if the modulus has no room to spare.
-pub(crate) fn out_of_range_share(bounds: &[Bounds], activations: &[Values]) -> f64 {
+pub(crate) fn out_of_range_share(bounds: &[Bounds], activations: &[ElementMajor<f64>]) -> f64 {
     let images = activations[0].images();
     let mut outside = vec![false; images];
     for (bounds, values) in bounds.iter().zip(activations) {
@@ -94,6 +95,8 @@ fn of_quadratic(x: Interval, a: f64, b: f64, c: f64) -> Interval {
 
 #[cfg(test)]
 mod tests {
+    use beaa_ir::images::ImageMajor;
+
     use super::*;
     use crate::network::graph::evaluate;
     use crate::pipeline::graph_after;
@@ -105,7 +108,7 @@ mod tests {
             let model = random_model(seed);
             let graph = graph_after("import", &model);
             let bounds = analyse(&graph);
-            for image in images(&model, seed, 4) {
+            for image in images(&model, seed, 4).rows() {
                 let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
                 for (values, b) in evaluate(&graph, &wide).iter().zip(&bounds) {
                     for (v, i) in values.iter().zip(&b.0) {
@@ -121,8 +124,8 @@ mod tests {
     fn images_that_leave_the_bounds_are_counted() {
         let within = Interval { lo: -1.0, hi: 2.0 };
         let bounds = [Bounds(vec![within; 2])];
-        let images: [&[f32]; 4] = [&[0.0, 1.0], &[2.5, 0.0], &[-1.5, 2.0], &[0.0, -3.0]];
-        assert_eq!(out_of_range_share(&bounds, &[Values::from_images(2, &images)]), 0.5);
+        let images = ImageMajor::from_rows(2, [[0.0, 1.0], [2.5, 0.0], [-1.5, 2.0], [0.0, -3.0]]).unwrap();
+        assert_eq!(out_of_range_share(&bounds, &[images.to_element_major()]), 0.5);
     }
 
     #[test]

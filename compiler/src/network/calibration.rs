@@ -3,10 +3,11 @@
 //! Reports say which it was.
 
 use beaa_ir::Model;
+use beaa_ir::images::{ElementMajor, ImageMajor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::network::activations::{Values, forward};
+use crate::network::activations::forward;
 use crate::network::graph::{Graph, Interval, Node, Op};
 use crate::{Error, Result};
 
@@ -28,8 +29,8 @@ const BRIGHTNESS_DEVIATION: f32 = 0.61;
 const MADE_UP_ROUNDING_MARGIN: f64 = 2.0;
 
 /// The factor on predicted rounding errors: more where images are made up.
-pub(crate) fn rounding_margin(images: &[Vec<f32>]) -> f64 {
-    if images.is_empty() { MADE_UP_ROUNDING_MARGIN } else { 1.0 }
+pub(crate) fn rounding_margin(images: Option<&ImageMajor<f32>>) -> f64 {
+    if images.is_none() { MADE_UP_ROUNDING_MARGIN } else { 1.0 }
 }
 
 /// How many images errors are simulated on.
@@ -46,65 +47,74 @@ pub(crate) fn products(graph: &Graph) -> usize {
     graph.nodes.iter().map(of).sum()
 }
 
-/// Up to `count` of the images, [image][element], evenly spread over them; made-up ones if there
-/// are none.
+/// Up to `count` of the images, evenly spread over them, or as many made-up ones.
 ///
 /// # Errors
-/// [`Error::Option`] for an image of another size than the model's.
-pub(crate) fn calibration_images(model: &Model, images: &[Vec<f32>], count: usize) -> Result<Values> {
-    let len = model.input().shape().len();
-    check_sizes(images, len)?;
-    let made_up;
-    let images = if images.is_empty() {
-        made_up = pictures(model, count);
-        &made_up
-    } else {
-        images
-    };
-    let count = count.min(images.len());
-    Ok(Values::from_images(len, &evenly_spread(images, count)))
+/// As [`values_of`].
+pub(crate) fn calibration_images(
+    model: &Model,
+    images: Option<&ImageMajor<f32>>,
+    count: usize,
+) -> Result<ElementMajor<f64>> {
+    match images {
+        Some(images) => values_of(images.elements(), &evenly_spread(images, count)),
+        None => Ok(pictures(model, count)?.map(|&v| f64::from(v)).to_element_major()),
+    }
 }
 
-/// Refuses images that are not of so many numbers.
+/// Refuses an empty set of images, and images of another size than `len` numbers.
 ///
 /// # Errors
-/// [`Error::Option`] with the first other size.
-pub(crate) fn check_sizes<T>(images: &[Vec<T>], len: usize) -> Result<()> {
-    let Some(image) = images.iter().find(|i| i.len() != len) else { return Ok(()) };
-    let (found, expected) = (format!("an image of {} numbers", image.len()), format!("{len} numbers in each"));
-    Err(Error::Option { option: "samples", found, expected })
+/// [`Error::Option`] with what was found.
+pub(crate) fn check_samples<T>(images: &ImageMajor<T>, len: usize) -> Result<()> {
+    let refuse = |found: String, expected: String| Err(Error::Option { option: "samples", found, expected });
+    if images.elements() != len {
+        return refuse(format!("images of {} numbers", images.elements()), format!("{len} numbers in each"));
+    }
+    if images.images() == 0 {
+        return refuse("no image".into(), "at least one".into());
+    }
+    Ok(())
 }
 
-/// So many of the images, at equal distances; not more than there are.
-pub(crate) fn evenly_spread(images: &[Vec<f32>], count: usize) -> Vec<&[f32]> {
-    (0..count).map(|i| images[i * images.len() / count].as_slice()).collect()
+/// At most `count` of the images, at equal distances.
+pub(crate) fn evenly_spread(images: &ImageMajor<f32>, count: usize) -> Vec<&[f32]> {
+    let count = count.min(images.images());
+    (0..count).map(|i| images.image(i * images.images() / count)).collect()
+}
+
+/// The images, of `len` numbers each, as values of a graph's input.
+///
+/// # Errors
+/// [`Error::Program`] if an image is of another length.
+pub(crate) fn values_of(len: usize, images: &[&[f32]]) -> Result<ElementMajor<f64>> {
+    Ok(ImageMajor::from_rows(len, images)?.map(|&v| f64::from(v)).to_element_major())
 }
 
 /// Smooth random pictures of mean 0 and deviation 1 per channel, as normalisation makes them,
 /// within the pixels' range.
-fn pictures(model: &Model, count: usize) -> Vec<Vec<f32>> {
+fn pictures(model: &Model, count: usize) -> Result<ImageMajor<f32>> {
     let spec = model.input();
     let [_, height, width] = spec.shape;
     let mut rng = ChaCha8Rng::seed_from_u64(0x1297_5A4D);
-    (0..count)
-        .map(|_| {
-            // Real images are darker and brighter as a whole, too.
-            let brightness: f32 = BRIGHTNESS_DEVIATION * normal(&mut rng);
-            let planes = spec.mean.iter().zip(&spec.std).flat_map(|(&m, &s)| {
-                let (lo, hi) = ((0.0 - m) / s, (1.0 - m) / s);
-                let mut sum = vec![brightness; height * width];
-                for (size, share) in SMOOTHING {
-                    let radius = (size * height.max(width) as f64 / 2.0).round() as usize;
-                    let mut noise: Vec<f32> = (0..height * width).map(|_| rng.random_range(-1.0..1.0)).collect();
-                    smooth(&mut noise, height, width, radius);
-                    standardise(&mut noise);
-                    sum.iter_mut().zip(&noise).for_each(|(s, n)| *s += share * n);
-                }
-                sum.into_iter().map(move |v| v.clamp(lo, hi))
-            });
-            planes.collect()
-        })
-        .collect()
+    let images = (0..count).map(|_| {
+        // Real images are darker and brighter as a whole, too.
+        let brightness: f32 = BRIGHTNESS_DEVIATION * normal(&mut rng);
+        let planes = spec.mean.iter().zip(&spec.std).flat_map(|(&m, &s)| {
+            let (lo, hi) = ((0.0 - m) / s, (1.0 - m) / s);
+            let mut sum = vec![brightness; height * width];
+            for (size, share) in SMOOTHING {
+                let radius = (size * height.max(width) as f64 / 2.0).round() as usize;
+                let mut noise: Vec<f32> = (0..height * width).map(|_| rng.random_range(-1.0..1.0)).collect();
+                smooth(&mut noise, height, width, radius);
+                standardise(&mut noise);
+                sum.iter_mut().zip(&noise).for_each(|(s, n)| *s += share * n);
+            }
+            sum.into_iter().map(move |v| v.clamp(lo, hi))
+        });
+        planes.collect::<Vec<f32>>()
+    });
+    Ok(ImageMajor::from_rows(spec.shape().len(), images)?)
 }
 
 /// Nearly normal, of variance 1.
@@ -137,13 +147,13 @@ fn standardise(plane: &mut [f32]) {
 
 /// Gives every affine map and quadratic without a range the one that these images show, widened by
 /// `safety`: too tight for made-up images.
-pub(crate) fn observe_ranges(mut graph: Graph, images: &Values, safety: f64) -> Graph {
+pub(crate) fn observe_ranges(mut graph: Graph, images: &ElementMajor<f64>, safety: f64) -> Graph {
     let activations = forward(&graph, images.clone());
     for (node, values) in graph.nodes.iter_mut().zip(&activations) {
         if node.observed_range.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
             let (lo, hi) =
-                values.all().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
-            node.observed_range = (lo <= hi).then(|| vec![Interval { lo, hi }.widened(safety); values.len()]);
+                values.data().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+            node.observed_range = (lo <= hi).then(|| vec![Interval { lo, hi }.widened(safety); values.elements()]);
         }
     }
     graph
@@ -159,10 +169,10 @@ mod tests {
         for seed in 0..10 {
             let model = random_model(seed);
             let (len, bound) = (model.input().shape().len(), f64::from(model.input().bound()));
-            let values = calibration_images(&model, &[], 100).unwrap();
-            assert_eq!((values.len(), values.images()), (len, 100));
-            assert!(values.all().iter().all(|v| v.abs() <= bound + 1e-6));
-            let power = values.all().iter().map(|v| v * v).sum::<f64>() / (100 * len) as f64;
+            let values = calibration_images(&model, None, 100).unwrap();
+            assert_eq!((values.elements(), values.images()), (len, 100));
+            assert!(values.data().iter().all(|v| v.abs() <= bound + 1e-6));
+            let power = values.data().iter().map(|v| v * v).sum::<f64>() / (100 * len) as f64;
             assert!((0.4..1.3).contains(&power), "{power}");
         }
     }
@@ -171,9 +181,17 @@ mod tests {
     fn given_images_are_taken_from_all_over() {
         let model = random_model(1);
         let len = model.input().shape().len();
-        let images: Vec<Vec<f32>> = (0..100).map(|i| vec![i as f32; len]).collect();
-        let values = calibration_images(&model, &images, 4).unwrap();
-        assert_eq!(values.row(0), [0.0, 25.0, 50.0, 75.0]);
-        assert_eq!(calibration_images(&model, &images[..3], 4).unwrap().images(), 3);
+        let images = |count| ImageMajor::from_rows(len, (0..count).map(|i| vec![i as f32; len])).unwrap();
+        let values = calibration_images(&model, Some(&images(100)), 4).unwrap();
+        assert_eq!(values.element(0), [0.0, 25.0, 50.0, 75.0]);
+        assert_eq!(calibration_images(&model, Some(&images(3)), 4).unwrap().images(), 3);
+    }
+
+    #[test]
+    fn samples_that_say_nothing_are_refused() {
+        let none = ImageMajor::<f32>::new(0, 4, Vec::new()).unwrap();
+        let message = |len| check_samples(&none, len).unwrap_err().to_string();
+        assert!(message(4).contains("found no image"), "{}", message(4));
+        assert!(message(5).contains("images of 4 numbers"), "{}", message(5));
     }
 }

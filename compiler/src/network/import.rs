@@ -205,9 +205,9 @@ mod tests {
             let model = random_model(seed);
             let graph = import(&model, 2.0).unwrap();
             check(&graph, "import").unwrap();
-            for image in images(&model, seed, 2) {
+            for image in images(&model, seed, 2).rows() {
                 let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
-                let expected = beaa_ir::evaluate(&model, &image).unwrap();
+                let expected = beaa_ir::evaluate(&model, image).unwrap();
                 close(&evaluate(&graph, &wide)[graph.output], &expected, 1e-9, seed);
             }
         }

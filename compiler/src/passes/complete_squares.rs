@@ -212,8 +212,8 @@ mod tests {
                 let after = complete_squares(&before, limit).unwrap();
                 check(&after, "complete_squares").unwrap();
                 check_squares(&after).unwrap();
-                for image in images(&model, seed, 2) {
-                    close(&run(&after, &image), &run(&before, &image), 1e-7, seed);
+                for image in images(&model, seed, 2).rows() {
+                    close(&run(&after, image), &run(&before, image), 1e-7, seed);
                 }
             }
         }

@@ -156,9 +156,9 @@ mod tests {
             assert_eq!((after.len(0), after.len(after.output)), (before.len(0), before.len(before.output)));
             let size = |g: &Graph| (1..g.nodes.len()).map(|id| g.len(id)).sum::<usize>();
             shrunk += usize::from(size(&after) < size(&before));
-            for image in images(&model, seed, 2) {
-                let expected = evaluate(&before, &wide(&image)).swap_remove(before.output);
-                close(&evaluate(&after, &wide(&image))[after.output], &expected, 1e-9, seed);
+            for image in images(&model, seed, 2).rows() {
+                let expected = evaluate(&before, &wide(image)).swap_remove(before.output);
+                close(&evaluate(&after, &wide(image))[after.output], &expected, 1e-9, seed);
             }
             // What is left is read or is all there is of its node.
             assert_eq!(drop_dead_elements(after.clone()), after, "seed {seed}");

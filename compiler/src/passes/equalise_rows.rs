@@ -100,7 +100,7 @@ mod tests {
                     assert!(largest == 0.0 || (0.7..1.5).contains(&bound), "seed {seed}, node {id}: {bound}");
                 }
             }
-            for image in images(&model, seed, 2) {
+            for image in images(&model, seed, 2).rows() {
                 let wide: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
                 let expected = evaluate(&before, &wide).swap_remove(before.output);
                 close(&evaluate(&after, &wide)[after.output], &expected, 1e-7, seed);

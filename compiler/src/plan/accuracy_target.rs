@@ -1,10 +1,11 @@
 //! What precision is asked for: an error of the outputs, or the share of images whose predicted
 //! class must not change, for which there must be images to measure margins on.
 
+use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::{mean, normal_cdf, sample_variance};
 
-use crate::network::activations::{Values, forward};
-use crate::network::calibration::{evenly_spread, products};
+use crate::network::activations::forward;
+use crate::network::calibration::{evenly_spread, products, values_of};
 use crate::network::graph::Graph;
 use crate::options::Options;
 use crate::plan::simulate_noise::{MarginLoss, Prediction, top1_margin};
@@ -36,22 +37,25 @@ pub(crate) struct AccuracyTarget {
 }
 
 impl AccuracyTarget {
-    /// From the options; margins are measured on `images`, [image][element].
+    /// From the options; margins are measured on `images`.
     ///
     /// # Errors
     /// [`Error::Option`] for a share that these images cannot show.
-    pub(crate) fn new(graph: &Graph, options: &Options, images: &[Vec<f32>]) -> Result<Self> {
-        let count = MAX_MARGIN_IMAGES.min(images.len()).min(MAX_MARGIN_PRODUCTS / products(graph).max(1));
-        let chosen = evenly_spread(images, count);
-        let margins: Vec<(usize, f64)> =
-            chosen.chunks(IMAGES_PER_CHUNK).flat_map(|images| margins(graph, images)).collect();
+    pub(crate) fn new(graph: &Graph, options: &Options, images: Option<&ImageMajor<f32>>) -> Result<Self> {
+        let margins = match images {
+            Some(images) => margins(graph, images)?,
+            None => Vec::new(),
+        };
         let Some(requested) = options.agreement else {
             return Ok(Self { deviation: options.logit_error, requested: None, margins });
         };
         if margins.is_empty() {
             return Err(Error::Option {
                 option: "agreement",
-                found: format!("{} images of {} outputs", images.len(), graph.len(graph.output)),
+                found: images.map_or_else(
+                    || "no samples".to_owned(),
+                    |images| format!("{} images of {} outputs", images.images(), graph.len(graph.output)),
+                ),
                 expected:
                     "images to measure margins on (`--samples`), and at least two outputs; or ask for a logit error"
                         .into(),
@@ -128,11 +132,16 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean(values).unwrap_or(0.0), sample_variance(values).unwrap_or(0.0))
 }
 
-/// Of every image, its class and the distance of its two largest outputs.
-fn margins(graph: &Graph, images: &[&[f32]]) -> Vec<(usize, f64)> {
-    let outputs = forward(graph, Values::from_images(graph.len(0), images)).swap_remove(graph.output);
-    let of = |s: usize| top1_margin(&outputs.rows().map(|r| r[s]).collect::<Vec<_>>());
-    (0..images.len()).filter_map(of).collect()
+/// Of images evenly spread over all, the class and the distance of the two largest outputs.
+fn margins(graph: &Graph, images: &ImageMajor<f32>) -> Result<Vec<(usize, f64)>> {
+    let count = MAX_MARGIN_IMAGES.min(MAX_MARGIN_PRODUCTS / products(graph).max(1));
+    let mut margins = Vec::new();
+    for chunk in evenly_spread(images, count).chunks(IMAGES_PER_CHUNK) {
+        let outputs = forward(graph, values_of(images.elements(), chunk)?).swap_remove(graph.output);
+        let of = |s: usize| top1_margin(&outputs.rows().map(|r| r[s]).collect::<Vec<_>>());
+        margins.extend((0..chunk.len()).filter_map(of));
+    }
+    Ok(margins)
 }
 
 /// Mean probability that what is lost leaves a margin positive.

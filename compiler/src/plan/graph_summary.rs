@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use crate::network::activations::{Values, sensitivities};
+use beaa_ir::images::ElementMajor;
+
+use crate::network::activations::{add_product, centred, sensitivities};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op, Term};
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS, largest_weight, uniform};
@@ -87,7 +89,7 @@ impl fmt::Display for GraphSummary {
 pub(crate) fn summarise(
     graph: &Graph,
     bounds: &[Bounds],
-    activations: &[Values],
+    activations: &[ElementMajor<f64>],
     rounding_margin: f64,
 ) -> GraphSummary {
     let slopes = sensitivities(graph, activations, 1);
@@ -126,7 +128,7 @@ pub(crate) fn summarise(
             kind,
             len: graph.len(id),
             log_bound: bounds[id].largest().max(f64::MIN_POSITIVE).log2(),
-            gain: slopes[id].all().iter().map(|v| v * v).sum::<f64>() / (images * outputs),
+            gain: slopes[id].data().iter().map(|v| v * v).sum::<f64>() / (images * outputs),
         }
     });
     GraphSummary { nodes: nodes.collect(), output: graph.output }
@@ -135,17 +137,17 @@ pub(crate) fn summarise(
 /// What rounding all weights to so many bits does to the signed sum of the outputs, mean square
 /// over them. Tried out rather than derived: equal weights (a convolution's) have equal errors,
 /// which meet inputs that go together, and a few weights may be lucky.
-fn rounding(terms: &[Term], activations: &[Values], slopes: &Values, outputs: f64) -> Vec<f64> {
+fn rounding(terms: &[Term], activations: &[ElementMajor<f64>], slopes: &ElementMajor<f64>, outputs: f64) -> Vec<f64> {
     let largest = terms.iter().flat_map(|t| t.weights.values()).fold(0.0_f64, |l, w| l.max(w.abs()));
     let products: usize = terms.iter().map(|t| t.weights.entries()).sum();
     let images = slopes.images();
-    let inputs: Vec<Values> = terms.iter().map(|t| activations[t.input].centred()).collect();
+    let inputs: Vec<ElementMajor<f64>> = terms.iter().map(|t| centred(&activations[t.input])).collect();
     let step = |bits: u32| largest / largest_weight(bits);
     let mean_square = |bits: u32| {
         let step = step(bits);
-        let mut errors = Values::zeros(slopes.len(), images);
+        let mut errors = ElementMajor::filled(slopes.elements(), images, 0.0);
         for (term, input) in terms.iter().zip(&inputs) {
-            errors.add_product(|r| term.weights.row(r).map(|(c, w)| (c, (w / step).round() * step - w)), input);
+            add_product(&mut errors, |r| term.weights.row(r).map(|(c, w)| (c, (w / step).round() * step - w)), input);
         }
         let mut sums = vec![0.0; images];
         for (slopes, errors) in slopes.rows().zip(errors.rows()) {

@@ -3,9 +3,9 @@
 //! was simulated.
 
 use beaa_ir::ckks::Alternative;
+use beaa_ir::images::ElementMajor;
 
 use crate::error::{Error, Result};
-use crate::network::activations::Values;
 use crate::network::graph::Graph;
 use crate::options::Options;
 use crate::pass_runner::{PassRunner, Product};
@@ -42,7 +42,7 @@ pub(crate) struct RefinedPlan {
 pub(crate) struct RefineTask<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) summary: &'a GraphSummary,
-    pub(crate) activations: &'a [Values],
+    pub(crate) activations: &'a [ElementMajor<f64>],
     /// Of every node, the mean of each element.
     pub(crate) means: &'a [Vec<f64>],
     pub(crate) options: &'a Options,

@@ -3,11 +3,12 @@
 //! dependences included.
 
 use beaa_ir::ckks::StepOp;
+use beaa_ir::images::ElementMajor;
 use beaa_ir::stats::argmax;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::network::activations::{Values, squared};
+use crate::network::activations::{add_product, constant, squared};
 use crate::network::graph::Graph;
 use crate::passes::quantise_weights::{QuantisedMap, QuantisedWeights};
 use crate::plan::level_plan::{LevelPlan, PlannedStep};
@@ -46,8 +47,8 @@ pub(crate) struct MarginLoss {
 /// A value as it is on the way: without and with noise, log2 of its scale, and its limbs.
 #[derive(Clone)]
 struct SimulatedValue {
-    clean: Values,
-    noisy: Values,
+    clean: ElementMajor<f64>,
+    noisy: ElementMajor<f64>,
     /// Elements that depend on the input: a constant is encrypted as itself, and stays it.
     input_dependent: Vec<bool>,
     log_scale: f64,
@@ -60,14 +61,14 @@ pub(crate) fn simulate_noise(
     graph: &Graph,
     quantised: &QuantisedWeights,
     plan: &LevelPlan,
-    activations: &[Values],
+    activations: &[ElementMajor<f64>],
     rounding_margin: f64,
 ) -> Prediction {
     let input = &activations[0];
     let mut first = SimulatedValue {
         clean: input.clone(),
         noisy: input.clone(),
-        input_dependent: vec![true; input.len()],
+        input_dependent: vec![true; input.elements()],
         log_scale: f64::from(plan.choice.input_bits),
         limbs: plan.moduli.len(),
     };
@@ -168,7 +169,7 @@ impl Simulation<'_> {
         let log_scale = head.log_scale + map.weight_scale.log2();
         let unit = (-log_scale).exp2();
         let bias: Vec<f64> = map.bias.iter().map(|&b| b as f64 * unit).collect();
-        let mut clean = Values::constant(&bias, head.clean.images());
+        let mut clean = constant(&bias, head.clean.images());
         let mut noisy = clean.clone();
         let mut input_dependent = vec![false; bias.len()];
         for (matrix, &input) in map.terms.iter().zip(inputs) {
@@ -180,8 +181,8 @@ impl Simulation<'_> {
             for (r, depends) in input_dependent.iter_mut().enumerate() {
                 *depends |= matrix.row(r).0.iter().any(|&c| from.input_dependent[c as usize]);
             }
-            clean.add_product(row, &from.clean);
-            noisy.add_product(row, &from.noisy);
+            add_product(&mut clean, row, &from.clean);
+            add_product(&mut noisy, row, &from.noisy);
         }
         SimulatedValue { clean, noisy, input_dependent, log_scale, limbs: head.limbs }
     }
@@ -193,26 +194,14 @@ fn gone(id: usize) -> ! {
 
 fn add_noise(value: &mut SimulatedValue, variance: f64, rng: &mut ChaCha8Rng) {
     let deviation = variance.sqrt() * (-value.log_scale).exp2();
-    let images = value.noisy.images().max(1);
-    let rows = value
-        .noisy
-        .all_mut()
-        .chunks_mut(images)
-        .zip(&value.input_dependent)
-        .filter(|(_, input_dependent)| **input_dependent);
+    let rows = value.noisy.rows_mut().zip(&value.input_dependent).filter(|(_, input_dependent)| **input_dependent);
     rows.flat_map(|(row, _)| row).for_each(|v| *v += deviation * normal(rng));
 }
 
 /// Dividing a constant by a prime leaves a whole number, too.
 fn round_constants(value: &mut SimulatedValue) {
     let scale = value.log_scale.exp2();
-    let images = value.noisy.images().max(1);
-    let rows = value
-        .noisy
-        .all_mut()
-        .chunks_mut(images)
-        .zip(&value.input_dependent)
-        .filter(|(_, input_dependent)| !**input_dependent);
+    let rows = value.noisy.rows_mut().zip(&value.input_dependent).filter(|(_, input_dependent)| !**input_dependent);
     rows.flat_map(|(row, _)| row).for_each(|v| *v = (*v * scale).round() / scale);
 }
 
@@ -223,19 +212,19 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     (sum as f64 - 2.0 * 65535.0) / (65536.0 * (1.0_f64 / 3.0).sqrt())
 }
 
-fn compare(value: &SimulatedValue, exact: &Values, unit: f64) -> Deviation {
-    let rms = |squares: f64| (squares / exact.all().len().max(1) as f64).sqrt();
-    let (clean, noisy) = (value.clean.all(), value.noisy.all());
+fn compare(value: &SimulatedValue, exact: &ElementMajor<f64>, unit: f64) -> Deviation {
+    let rms = |squares: f64| (squares / exact.data().len().max(1) as f64).sqrt();
+    let (clean, noisy) = (value.clean.data(), value.noisy.data());
     Deviation {
         encryption: rms(noisy.iter().zip(clean).map(|(n, c)| (n - c).powi(2)).sum()),
-        rounding: rms(clean.iter().zip(exact.all()).map(|(c, e)| (c - e * unit).powi(2)).sum()),
+        rounding: rms(clean.iter().zip(exact.data()).map(|(c, e)| (c - e * unit).powi(2)).sum()),
     }
 }
 
 /// What every image loses of the distance of its class's output from the largest other: noise in a
 /// quadratic does not only spread it but shifts it, and for some classes more than for others.
-fn margin_losses(noisy: &Values, exact: &Values) -> Vec<MarginLoss> {
-    let column = |values: &Values, s: usize| values.rows().map(|r| r[s]).collect::<Vec<f64>>();
+fn margin_losses(noisy: &ElementMajor<f64>, exact: &ElementMajor<f64>) -> Vec<MarginLoss> {
+    let column = |values: &ElementMajor<f64>, s: usize| values.rows().map(|r| r[s]).collect::<Vec<f64>>();
     let of = |s: usize| {
         let (class, exact) = top1_margin(&column(exact, s))?;
         Some(MarginLoss { class, margin: exact - margin(&column(noisy, s), class)? })

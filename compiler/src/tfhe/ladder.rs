@@ -2,13 +2,14 @@
 //! is good enough.
 
 use beaa_ir::Model;
+use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, quantise_pixels};
 
 use super::chain::{self, Chain};
 use super::emit::{Samples, Setting, lower, real_sums};
 use super::options::Options;
 use super::report::{self, Report};
-use crate::network::calibration::check_sizes;
+use crate::network::calibration::check_samples;
 use crate::{Error, Machine, Result};
 
 /// Fewest images that say anything about a network.
@@ -49,25 +50,25 @@ pub struct Compiled {
     pub report: Report,
 }
 
-/// Lowers `model`, calibrated on `images` (8-bit pixels, [image][element], none of them test
-/// images). Takes the first rung of the ladder that meets the agreement, or the best; times are
-/// predicted with the rates of `machine`.
+/// Lowers `model`, calibrated on `images` (8-bit pixels, none of them test images). Takes the first
+/// rung of the ladder that meets the agreement, or the best; times are predicted with the rates of
+/// `machine`.
 ///
 /// # Errors
 /// An [`Error`]: options out of range, too few images, a network that is no chain of layers, or
 /// noise that no rung carries.
-pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &[Vec<u8>]) -> Result<Compiled> {
+pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &ImageMajor<u8>) -> Result<Compiled> {
     options.check()?;
-    if images.len() < MIN_IMAGES {
-        let found = format!("{} images to calibrate on", images.len());
+    if images.images() < MIN_IMAGES {
+        let found = format!("{} images to calibrate on", images.images());
         let expected = format!("{MIN_IMAGES} at least; give --samples");
         return Err(Error::Option { option: "samples", found, expected });
     }
-    check_sizes(images, model.input().shape().len())?;
+    check_samples(images, model.input().shape().len())?;
     let chain = chain::chain(model)?;
     // Every fourth image is kept apart, to judge by.
-    let (judges, calibration): (Vec<_>, Vec<_>) = images.iter().enumerate().partition(|(i, _)| i % 4 == 3);
-    let real = |set: &[(usize, &Vec<u8>)]| -> Vec<Vec<f64>> {
+    let (judges, calibration): (Vec<_>, Vec<_>) = images.rows().enumerate().partition(|(i, _)| i % 4 == 3);
+    let real = |set: &[(usize, &[u8])]| -> Vec<Vec<f64>> {
         set.iter()
             .map(|(_, p)| model.input().normalise(&as_trained(p, options)).into_iter().map(f64::from).collect())
             .collect()
@@ -102,7 +103,7 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &[Ve
         });
         let Some(program) = found else { continue };
         let program = with_failure(program)?;
-        let report = report::report(model, &program, machine, judges.iter().map(|(_, p)| p.as_slice()), &classes);
+        let report = report::report(model, &program, machine, judges.iter().map(|(_, p)| *p), &classes);
         tracing::info!(?rung, agreement = report.agreement, "look-up program");
         let good = report.agreement >= options.agreement;
         if best.as_ref().is_none_or(|b| report.agreement > b.report.agreement) {

@@ -8,7 +8,7 @@ pub(crate) mod networks;
 mod random;
 
 #[allow(unused_imports, reason = "shared")]
-pub(crate) use random::{batch, images, model, random_model, rng, tensor, with_ranges};
+pub(crate) use random::{images, model, random_model, rng, tensor, with_ranges};
 
 /// Both vectors agree within `tolerance` of the larger of 1 and their magnitude.
 pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64, seed: u64) {

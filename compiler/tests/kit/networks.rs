@@ -158,7 +158,7 @@ impl Network {
     /// All layers' results on a few random images.
     fn trace(&self, count: usize) -> Vec<Vec<Vec<f64>>> {
         let model = self.model("unfinished");
-        images(&model, 0x2000, count).iter().map(|i| evaluate_traced(&model, i).unwrap()).collect()
+        images(&model, 0x2000, count).rows().map(|i| evaluate_traced(&model, i).unwrap()).collect()
     }
 
     /// The model, every activation with the range that a few random images show.

@@ -14,17 +14,11 @@ pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
 }
 
 /// Uniform pixels, normalised.
-pub(crate) fn images(model: &Model, seed: u64, count: usize) -> Vec<Vec<f32>> {
+pub(crate) fn images(model: &Model, seed: u64, count: usize) -> ImageMajor<f32> {
     let mut rng = rng(seed ^ 0x1000);
-    let n: usize = model.input().shape.iter().product();
-    (0..count)
-        .map(|_| model.input().normalise(&(0..n).map(|_| rng.random_range(0..=255_u8)).collect::<Vec<_>>()))
-        .collect()
-}
-
-/// The images as the runtime takes them.
-pub(crate) fn batch(model: &Model, images: &[Vec<f32>]) -> ImageMajor<f32> {
-    ImageMajor::from_rows(model.input().shape.iter().product(), images).unwrap()
+    let n = model.input().shape().len();
+    let mut image = || model.input().normalise(&(0..n).map(|_| rng.random_range(0..=255_u8)).collect::<Vec<_>>());
+    ImageMajor::from_rows(n, (0..count).map(|_| image())).unwrap()
 }
 
 pub(crate) fn model(input: InputSpec, layers: Vec<Layer>) -> Model {
@@ -43,8 +37,8 @@ pub(crate) fn model(input: InputSpec, layers: Vec<Layer>) -> Model {
 pub(crate) fn with_ranges(model: Model, seed: u64) -> Model {
     let count = model.layers().len();
     let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); count];
-    for image in images(&model, seed ^ 0x2000, 100) {
-        let trace = evaluate_traced(&model, &image).unwrap();
+    for image in images(&model, seed ^ 0x2000, 100).rows() {
+        let trace = evaluate_traced(&model, image).unwrap();
         let input: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
         for (i, range) in ranges.iter_mut().enumerate() {
             let before = if i == 0 { &input } else { &trace[i - 1] };

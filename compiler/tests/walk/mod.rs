@@ -10,16 +10,15 @@ use beaa_runtime::ckks::{CkksBackend, CkksValue};
 use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 
 /// Every value of the program in clear.
-pub(crate) fn in_clear(program: &Program, images: &[Vec<f32>]) -> Vec<PlaintextValue> {
+pub(crate) fn in_clear(program: &Program, images: &ImageMajor<f32>) -> Vec<PlaintextValue> {
     let backend = PlaintextBackend::new(&program.signature().parameters.moduli);
-    let images = ImageMajor::from_rows(program.values()[0].len, images).unwrap();
-    let first = backend.input(program.values()[0], &images).unwrap();
+    let first = backend.input(program.values()[0], images).unwrap();
     values(&backend, program, first)
 }
 
 /// Every value of the program encrypted, then decrypted: `[value][element][image]`. INSECURE, by
 /// seed.
-pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Vec<Vec<Vec<f64>>> {
+pub(crate) fn encrypted(program: &Program, images: &ImageMajor<f32>, seed: u64) -> Vec<Vec<Vec<f64>>> {
     let signature = program.signature();
     let set = &signature.parameters;
     let literal = ParametersLiteral {
@@ -37,7 +36,7 @@ pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Ve
     let (n, limbs, scale) = (p.degree(), signature.input_limbs, signature.input_scale);
     let batch = Batch::build(&p, limbs, 2, program.values()[0].len, |i, out| {
         let mut rng = SecretRng::insecure(seed.wrapping_mul(1_000_003).wrapping_add(i as u64), "images");
-        let slots: Vec<f64> = images.iter().map(|image| f64::from(image[i])).collect();
+        let slots: Vec<f64> = images.rows().map(|image| f64::from(image[i])).collect();
         let id = CiphertextId { seed: [seed as u8; 32], index: i as u64 };
         let (b, a) = out.split_at_mut(limbs * n);
         b.copy_from_slice(&encryptor.encrypt(&slots, Encoding { scale, limbs }, id, &mut rng)?);
@@ -48,7 +47,7 @@ pub(crate) fn encrypted(program: &Program, images: &[Vec<f32>], seed: u64) -> Ve
     let open = |v: &CkksValue<'_>| {
         let batch = v.batch().unwrap();
         let slots = |i| decryptor.decrypt(&batch, i, v.scale()).unwrap();
-        (0..batch.len()).map(|i| slots(i)[..images.len()].to_vec()).collect()
+        (0..batch.len()).map(|i| slots(i)[..images.images()].to_vec()).collect()
     };
     values(&CkksBackend::new(&p, &key).unwrap(), program, first).iter().map(open).collect()
 }

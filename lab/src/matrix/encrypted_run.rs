@@ -3,6 +3,7 @@
 use anyhow::Result;
 use beaa_datasets::Images;
 use beaa_ir::ckks::{Program, SignatureFile};
+use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ pub struct EncryptedFigures {
 pub(super) fn measure(
     program: &Program,
     images: &Images,
-    student: &[Vec<f32>],
+    student: &ImageMajor<f32>,
     reporter: &dyn Reporter,
 ) -> Result<EncryptedFigures> {
     let signature = program.signature();
@@ -61,9 +62,9 @@ pub(super) fn measure(
     reporter.check_interrupted("the encrypted run")?;
     let logits = ckks::decrypt(&file, &client, &output, None)?;
     let predicted = predictions(logits.rows());
-    assert!(student.len() >= images.len(), "logits of {} images for {}", student.len(), images.len());
-    let student = &student[..images.len()];
-    let in_clear = predictions(student);
+    assert!(student.images() >= images.len(), "logits of {} images for {}", student.images(), images.len());
+    let student = || student.rows().take(images.len());
+    let in_clear = predictions(student());
     let right = |p: &[usize]| accuracy(p, images.labels()).unwrap_or(0.0);
     let primes = || parameters.moduli.iter().chain(&parameters.special);
     Ok(EncryptedFigures {
@@ -71,7 +72,7 @@ pub(super) fn measure(
         accuracy: right(&predicted),
         clear: right(&in_clear),
         agreeing: agreeing(&predicted, &in_clear),
-        largest_error: Some(largest_difference(logits.rows(), student)).filter(|d| d.is_finite()),
+        largest_error: Some(largest_difference(logits.rows(), student())).filter(|d| d.is_finite()),
         run_seconds: run.seconds,
         milliseconds_per_image: 1e3 * run.seconds / parameters.degree as f64,
         threads: rayon::current_num_threads(),

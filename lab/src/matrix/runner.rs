@@ -60,7 +60,8 @@ fn row(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Re
     };
     let ended = teacher(planned, dataset, folder, reporter).and_then(|teacher| {
         let (images, device) = (test_images(planned, dataset), planned.experiment.train.literal().device);
-        row.teacher = accuracy(&predictions(&beaa_trainer::predict(&teacher, &images, device)?), images.labels());
+        let logits = beaa_trainer::predict(&teacher, &images, device)?;
+        row.teacher = accuracy(&predictions(logits.rows()), images.labels());
         student(planned, dataset, &teacher, folder, reporter)
     });
     match ended {
@@ -115,10 +116,10 @@ fn student(
     let literal = planned.experiment.train.literal();
     let images = test_images(planned, dataset);
     let logits = beaa_trainer::predict(&trained.student, &images, literal.device)?;
-    let student = accuracy(&predictions(&logits), images.labels())
+    let student = accuracy(&predictions(logits.rows()), images.labels())
         .ok_or_else(|| bad_input(format!("measuring on {}: it has no test image", dataset.name())))?;
     let samples = training_images(dataset, &trained.student)?;
-    let outcome = match compile_for(&trained.student, &planned.experiment.compile, &samples) {
+    let outcome = match compile_for(&trained.student, &planned.experiment.compile, Some(&samples)) {
         Ok(compiled) => {
             let encrypted = Box::new(encrypted_run::measure(&compiled.program, &images, &logits, reporter)?);
             RunOutcome::Done { student, encrypted }

@@ -103,7 +103,7 @@ impl<'k> Backend for CkksBackend<'k> {
         ValueInfo { len, limbs, scale: value.scale, components }
     }
 
-    fn arrange<'m>(&self, weights: &'m SparseMatrix) -> Result<Panels> {
+    fn arrange(&self, weights: &SparseMatrix) -> Result<Panels> {
         panels(self.parameters.kernel(), &self.parameters.literal().moduli, weights)
     }
 
