@@ -165,8 +165,8 @@ impl<'a> Session<'a> {
         Ok(Some(found))
     }
 
-    /// What in a checkpoint is not of this run, and what should be there: its files hold networks of
-    /// any kind.
+    /// What in a checkpoint is not of this run, and what should be there: its files hold networks
+    /// of any kind.
     ///
     /// # Errors
     /// As [`untrained_teacher`].
