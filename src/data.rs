@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use beaa_ir::images::ImageMajor;
+use beaa_ir::stats::argmax;
 
-use crate::Result;
+use crate::{Error, Result};
 
 pub use beaa_datasets::{Dataset, Images as LabelledImages, Split};
 
@@ -38,6 +39,10 @@ pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Resul
 }
 
 /// The class of each image: the index of its largest logit, the first of equals.
-pub fn classify(logits: &ImageMajor<f64>) -> Vec<usize> {
-    logits.rows().map(|row| beaa_ir::stats::argmax(row.iter().copied()).unwrap_or(0)).collect()
+///
+/// # Errors
+/// [`Error::NoClass`] for an image of which no logit is a number.
+pub fn classify(logits: &ImageMajor<f64>) -> Result<Vec<usize>> {
+    let class = |(image, row): (usize, &[f64])| argmax(row.iter().copied()).ok_or(Error::NoClass { image });
+    logits.rows().enumerate().map(class).collect()
 }

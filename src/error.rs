@@ -58,6 +58,12 @@ pub enum Error {
         /// Numbers that the network takes.
         expected: usize,
     },
+    /// An image has no class: the network's outputs overflow on it.
+    #[error("image {image} has no logit that is a number; the network overflows on it")]
+    NoClass {
+        /// The image's position in the batch.
+        image: usize,
+    },
     /// A batch holds no image, or more than a ciphertext has slots.
     #[error("found {images} images, expected 1 to {slots}")]
     BatchSize {

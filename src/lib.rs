@@ -22,7 +22,7 @@
 //! let answer = Server::new(program)?.run(&evaluation_key, &encrypted)?;
 //! // The hospital.
 //! let logits = client.decrypt(&answer)?;
-//! assert_eq!(classify(&logits), classify(&model.evaluate(&images)?));
+//! assert_eq!(classify(&logits)?, classify(&model.evaluate(&images)?)?);
 //! # Ok(())
 //! # }
 //! ```

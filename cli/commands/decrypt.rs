@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 struct Answer {
     image: usize,
-    prediction: usize,
+    prediction: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .map(|(image, (logits, &prediction))| Answer {
                 image,
                 prediction,
-                class: signature.classes().get(prediction).cloned(),
+                class: prediction.and_then(|p| signature.classes().get(p).cloned()),
                 label: labels.as_ref().map(|l| l[image]),
                 logits: logits.to_vec(),
             })
@@ -101,7 +101,8 @@ fn csv(answers: &Answers) -> String {
             class.to_owned()
         };
         // Writing to a string cannot fail.
-        let _ = write!(text, "{},{},{class}", answer.image, answer.prediction);
+        let prediction = answer.prediction.map_or_else(String::new, |p| p.to_string());
+        let _ = write!(text, "{},{prediction},{class}", answer.image);
         let _ = answer.label.map_or(Ok(()), |label| write!(text, ",{label}"));
         text.push('\n');
     }
@@ -116,7 +117,7 @@ mod tests {
     fn csv_quotes_names() {
         let answer = |image, class: &str, label| Answer {
             image,
-            prediction: 1,
+            prediction: Some(1),
             class: Some(class.to_owned()),
             label,
             logits: vec![0.0, 1.0],

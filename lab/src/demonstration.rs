@@ -149,7 +149,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
     let (images, slots) = (m.images.len() as f64, parameters.degree as f64);
     let encrypted = predictions(m.logits.rows());
     let student = predictions(m.clear.student.rows());
-    let right = |predicted: &[usize]| accuracy(predicted, m.images.labels());
+    let right = |predicted: &[Option<usize>]| accuracy(predicted, m.images.labels());
     let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
     let peak_run = steps.iter().find(|s| s.step == "run on ciphertexts").and_then(|s| s.peak_bytes);
     let activation = serde_json::to_value(literal.student.activation).ok();

@@ -2,20 +2,24 @@
 
 use beaa_ir::stats::argmax;
 
-/// The index of each image's largest logit, the first of equals. `logits` gives one row per image.
-pub fn predictions<R: AsRef<[T]>, T: Copy + Into<f64>>(logits: impl IntoIterator<Item = R>) -> Vec<usize> {
-    logits.into_iter().map(|row| argmax(row.as_ref().iter().copied()).unwrap_or(0)).collect()
+/// The index of each image's largest logit, the first of equals; none if no logit is a number.
+/// `logits` gives one row per image.
+pub fn predictions<R: AsRef<[T]>, T: Copy + Into<f64>>(logits: impl IntoIterator<Item = R>) -> Vec<Option<usize>> {
+    logits.into_iter().map(|row| argmax(row.as_ref().iter().copied())).collect()
 }
 
-/// The fraction of images classified as labelled, 0..1; none without images.
-pub fn accuracy(predictions: &[usize], labels: &[u8]) -> Option<f64> {
-    let right = predictions.iter().zip(labels).filter(|(p, l)| **p == usize::from(**l)).count();
-    fraction(right, predictions.len().min(labels.len()))
+/// The fraction of images classified as labelled, 0..1; none without images. There is one label for
+/// each prediction.
+pub fn accuracy(predictions: &[Option<usize>], labels: &[u8]) -> Option<f64> {
+    assert_eq!(predictions.len(), labels.len(), "predictions and labels");
+    let right = predictions.iter().zip(labels).filter(|(p, l)| **p == Some(usize::from(**l))).count();
+    fraction(right, labels.len())
 }
 
-/// The number of images on which both predict the same.
-pub fn agreeing(a: &[usize], b: &[usize]) -> usize {
-    a.iter().zip(b).filter(|(a, b)| a == b).count()
+/// The number of images on which both predict the same class. Both predict for the same images.
+pub fn agreeing(a: &[Option<usize>], b: &[Option<usize>]) -> usize {
+    assert_eq!(a.len(), b.len(), "predictions of either side");
+    a.iter().zip(b).filter(|(a, b)| a.is_some() && a == b).count()
 }
 
 /// The largest absolute difference of two sets of logits; NaN if any of them is not a number.
@@ -55,11 +59,19 @@ mod tests {
     fn figures_of_a_small_example() {
         let logits = vec![vec![0.5_f32, 2.0, -1.0], vec![3.0, 3.0, 1.0], vec![f32::NAN, -5.0, -6.0]];
         let predicted = predictions(&logits);
-        assert_eq!(predicted, [1, 0, 1]);
+        assert_eq!(predicted, [Some(1), Some(0), Some(1)]);
         assert_eq!(accuracy(&predicted, &[1, 0, 0]), Some(2.0 / 3.0));
         assert_eq!(accuracy(&[], &[]), None);
-        assert_eq!(agreeing(&predicted, &[1, 1, 1]), 2);
+        assert_eq!(agreeing(&predicted, &[Some(1); 3]), 2);
         assert_eq!(percent(Some(0.98934)), "98.93 %");
+    }
+
+    #[test]
+    fn an_image_without_a_number_has_no_class_and_is_never_right() {
+        let predicted = predictions([[f32::NAN, f32::NAN]]);
+        assert_eq!(predicted, [None]);
+        assert_eq!(accuracy(&predicted, &[0]), Some(0.0));
+        assert_eq!(agreeing(&predicted, &predicted), 0);
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn from_bytes(bytes: &[u8]) -> Result<Model> {
     let architecture = architecture(json)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
     let layers = architecture.layers.into_iter().map(|l| decode_layer(l, &tensors)).collect::<Result<Vec<_>>>()?;
-    let used: usize = layers.iter().map(|l| tensor_count(&l.op)).sum();
+    let used: usize = layers.iter().map(|l| l.op.tensors().len()).sum();
     if used != tensors.len() {
         return Err(Error::malformed(
             "reading a model",
@@ -274,16 +274,6 @@ fn decode_layer(entry: LayerEntry, tensors: &SafeTensors<'_>) -> Result<Layer> {
         }
     };
     Ok(Layer { name, op })
-}
-
-fn tensor_count(op: &LayerOp) -> usize {
-    match op {
-        LayerOp::Conv2d(c) => 1 + usize::from(c.bias.is_some()),
-        LayerOp::Linear(l) => 1 + usize::from(l.bias.is_some()),
-        LayerOp::BatchNorm { .. } => 4,
-        LayerOp::Activation { function: Activation::Polynomial(_), .. } => 3,
-        _ => 0,
-    }
 }
 
 fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Tensor> {

@@ -161,7 +161,7 @@ pub(super) fn times(layers: &[LayerTime]) -> Result<String> {
     let longest = layers.iter().map(|l| l.seconds).fold(1e-6, f64::max);
     let seconds = |v: &f64| if longest < 1.0 { format!("{:.0} ms", 1e3 * v) } else { format!("{v:.1} s") };
     by_layer(&rows, 0.0..longest * 1.02, 6, "wall-clock time", &seconds, |chart, row, y| {
-        let seconds_spent = layers.get(row).map_or(0.0, |l| l.seconds);
+        let seconds_spent = layers[row].seconds;
         chart.draw_series([Rectangle::new([(0.0, y - 0.3), (seconds_spent, y + 0.3)], FIRST.filled())])?;
         Ok(())
     })

@@ -152,7 +152,7 @@ impl<'k> Backend for CkksBackend<'k> {
         let mut seconds = done.op_seconds.into_iter();
         let each = |step: &Step| match step.op {
             StepOp::DropLimbs { .. } => 0.0,
-            _ => seconds.next().unwrap_or(0.0),
+            _ => seconds.next().unwrap_or_else(|| unreachable!("an operation without its time")),
         };
         let seconds = sequence.steps().iter().map(each).collect();
         Ok(Timed { value: CkksValue::new(done.batch, scale), seconds, unpacking: done.unpack_seconds })
