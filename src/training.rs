@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use beaa_compiler::ckks::Options;
-use beaa_trainer::{Completion, TrainConfig, TrainLiteral, Trainer};
+use beaa_trainer::{Completion, TrainConfig, Trainer};
 
 use crate::{Dataset, Error, Model, Result};
 
-pub use beaa_trainer::{Event, Observer};
+pub use beaa_trainer::{EpochMetrics, Event, Observer, Phase};
 
 /// What to train, and what its program is to be compiled for.
 #[derive(Debug, Clone)]
@@ -39,17 +39,14 @@ impl Experiment {
     /// `compile` options for [`compile`](crate::compile). What is left out takes its default.
     ///
     /// # Errors
-    /// [`Error::BadOption`] lists everything that is wrong.
+    /// [`Error::BadOption`] lists everything that is out of range, or says where the text is no
+    /// experiment.
     pub fn from_json(text: &str) -> Result<Self> {
-        let syntax = |e: serde_json::Error| Error::BadOption(e.into());
-        let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(syntax)?;
-        let compile = match fields.remove("compile") {
-            Some(section) => serde_json::from_value(section).map_err(syntax)?,
-            None => Options::default(),
-        };
+        let (train, compile) = beaa_trainer::parse_experiment(text).map_err(beaa_trainer::Error::from)?;
+        let compile: Option<Options> = compile;
+        let compile = compile.unwrap_or_default();
         compile.check()?;
-        let literal: TrainLiteral = serde_json::from_value(fields.into()).map_err(syntax)?;
-        Ok(Self { config: literal.try_into()?, compile })
+        Ok(Self { config: train.try_into()?, compile })
     }
 
     /// Options for compiling the student.

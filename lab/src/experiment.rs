@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use beaa_compiler::ckks::Options;
 use beaa_trainer::{DeviceKind, TrainConfig, TrainLiteral};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::{bad_input, bad_setting};
 
@@ -78,9 +78,10 @@ impl Experiment {
     /// # Errors
     /// If the text is no experiment, or a field is unknown or out of range.
     pub fn parse(text: &str, overrides: &Overrides) -> Result<Self> {
-        let (train, compile) = split(text)?;
+        let (train, compile) = beaa_trainer::parse_experiment::<Options>(text)
+            .map_err(|e| bad_input(format!("{e}; the fields are listed in docs/training.md")))?;
         let mut train = serde_json::to_value(train)?;
-        let mut compile = serde_json::to_value(compile)?;
+        let mut compile = serde_json::to_value(compile.unwrap_or_default())?;
         for assignment in &overrides.assignments {
             let (target, path) = match assignment.path.strip_prefix("compile.") {
                 Some(rest) => (&mut compile, rest),
@@ -118,19 +119,6 @@ impl Experiment {
 /// As [`Experiment::read`].
 pub fn compile_options(path: &Path) -> Result<Options> {
     Ok(Experiment::read(path, &Overrides::default())?.compile)
-}
-
-/// The two parts of a file. Without a `compile` section errors name line and column.
-fn split(text: &str) -> Result<(TrainLiteral, Options)> {
-    let syntax = |e: serde_json::Error| bad_input(format!("{e}; the fields are listed in docs/training.md"));
-    let mut fields: Map<String, Value> = serde_json::from_str(text).map_err(syntax)?;
-    match fields.remove("compile") {
-        None => Ok((serde_json::from_str(text).map_err(syntax)?, Options::default())),
-        Some(compile) => {
-            let compile = serde_json::from_value(compile).map_err(|e| bad_input(format!("section `compile`: {e}")))?;
-            Ok((serde_json::from_value(Value::Object(fields)).map_err(syntax)?, compile))
-        }
-    }
 }
 
 fn read_back<T: serde::de::DeserializeOwned + Serialize>(value: Value) -> Result<T> {
@@ -222,6 +210,7 @@ mod tests {
             ("{", "seed=1", "input", "line 1"),
             ("{\n\"sead\": 1}", "seed=1", "input", "line 2"),
             (r#"{"compile": {"batsh": 1}}"#, "seed=1", "input", "batsh"),
+            ("{\"compile\": {},\n\"sead\": 1}", "seed=1", "input", "line 2"),
         ] {
             let error = parse(text, &[set]).unwrap_err();
             assert!(format!("{error:#}").contains(part), "{error:#}");

@@ -2,6 +2,7 @@
 
 mod check;
 mod compression;
+mod experiment;
 mod layers;
 mod literal;
 mod phases;
@@ -10,6 +11,7 @@ mod problems;
 // All public names of these modules are the crate's: a new layer or setting is added in one place.
 pub use check::*;
 pub use compression::*;
+pub use experiment::*;
 pub use layers::*;
 pub use literal::*;
 pub use phases::*;
