@@ -47,7 +47,7 @@ pub struct BackendFigures {
     pub agreement: f64,
     /// Bootstrappings of one image.
     pub bootstrappings: usize,
-    /// Sizes of batch from one image to a full batch.
+    /// Sizes of batch from one image to a full batch; at least one.
     pub points: Vec<BackendPoint>,
 }
 
@@ -56,7 +56,7 @@ impl BackendFigures {
     pub fn same_time(&self) -> f64 {
         // The first batch that `ckks` answers sooner, or as soon.
         let at = self.points.iter().find(|p| p.ckks <= p.tfhe).or(self.points.last());
-        at.map_or(0.0, |p| p.ckks) / self.tfhe.seconds
+        at.unwrap_or_else(|| unreachable!("figures without a size of batch")).ckks / self.tfhe.seconds
     }
 
     /// Returns the images up to which `tfhe` moves fewer bytes to and fro, keys not counted.

@@ -207,7 +207,7 @@ pub fn backend_tables(f: &BackendFigures) -> Vec<Table> {
     let bytes = |n: u64| text::bytes(n as f64);
     let mut table = Table::new("backends", ["figure", "ckks, a full batch", "tfhe, an image"]);
     let mut row = |what: &str, ckks: String, tfhe: String| table.push([what.into(), ckks, tfhe]);
-    let images = f.points.last().map_or(0, |p| p.images);
+    let images = f.points[f.points.len() - 1].images;
     let (ckks, tfhe) = (&f.ckks, &f.tfhe);
     row("network", f.name.clone(), f.name.clone());
     row("images", images.to_string(), "1".into());

@@ -140,7 +140,7 @@ pub(super) fn errors(verification: &Verification) -> Result<String> {
     let ticks = (high - low) as usize + 1;
     let power = |v: &f64| format!("1e{v:.0}");
     by_layer(&rows, low..high, ticks, "error, standard deviation (logarithmic scale)", &power, |chart, row, y| {
-        let Some(layer) = layers.get(row) else { return Ok(()) };
+        let layer = &layers[row];
         let point = |e: f64| if e > 0.0 && e.is_finite() { Some((e.log10(), y)) } else { None };
         if let Some((x, y)) = point(layer.predicted) {
             chart.draw_series([Circle::new((x, y), 6, FIRST.stroke_width(2))])?;
