@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use beaa_ir::images::ImageMajor;
-use beaa_ir::stats::argmax;
 
 use crate::{Error, Result};
 
@@ -20,11 +19,9 @@ pub fn open_dataset(name: &str, folders: &[PathBuf]) -> Result<Dataset> {
 }
 
 /// The pixels of labelled images, `[image][channel, row, column]`.
-///
-/// # Errors
-/// Never for images that a data set holds.
-pub fn pixels(images: &LabelledImages) -> Result<ImageMajor<u8>> {
-    Ok(ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())?)
+pub fn pixels(images: &LabelledImages) -> ImageMajor<u8> {
+    ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())
+        .unwrap_or_else(|e| unreachable!("images of a data set are all of their shape: {e}"))
 }
 
 /// Reads PNG and JPEG files as pixels `[image][channel, row, column]`, stretched to `shape`
@@ -43,6 +40,5 @@ pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Resul
 /// # Errors
 /// [`Error::NoClass`] for an image of which no logit is a number.
 pub fn classify(logits: &ImageMajor<f64>) -> Result<Vec<usize>> {
-    let class = |(image, row): (usize, &[f64])| argmax(row.iter().copied()).ok_or(Error::NoClass { image });
-    logits.rows().enumerate().map(class).collect()
+    logits.classes().into_iter().enumerate().map(|(image, class)| class.ok_or(Error::NoClass { image })).collect()
 }

@@ -24,7 +24,7 @@ pub enum Error {
     #[error(transparent)]
     BadFile(Source),
     /// A file has a format version that this release does not read.
-    #[error("{kind} file has format version {found}, this release reads {oldest} to {newest}")]
+    #[error("{kind} file has format version {found}, this release reads {oldest} to {newest}; {remedy}")]
     Version {
         /// The kind of file.
         kind: String,
@@ -34,6 +34,8 @@ pub enum Error {
         oldest: u32,
         /// The newest version that is read.
         newest: u32,
+        /// What to do.
+        remedy: &'static str,
     },
     /// A data set is missing, damaged or not what it should be.
     #[error(transparent)]
@@ -56,6 +58,14 @@ pub enum Error {
         /// Numbers of the image.
         found: usize,
         /// Numbers that the network takes.
+        expected: usize,
+    },
+    /// Numbers that are to be images are more or fewer than those of whole images.
+    #[error("found {found} numbers, expected {expected}")]
+    Length {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
         expected: usize,
     },
     /// An image has no class: the network's outputs overflow on it.
@@ -113,8 +123,14 @@ impl From<beaa_ir::Error> for Error {
         use beaa_ir::Error as Found;
         match error {
             Found::Io { operation, path, source } => Self::Io { operation, path, source },
-            Found::Version { kind, found, supported } => Self::Version { kind, found, oldest: 1, newest: supported },
-            Found::Length { found, expected, .. } => Self::ImageSize { found, expected },
+            Found::Version { kind, found, oldest, newest } => {
+                Self::Version { kind, found, oldest, newest, remedy: "use a newer release" }
+            }
+            Found::Outdated { kind, found, oldest, newest, remedy } => {
+                Self::Version { kind, found, oldest, newest, remedy }
+            }
+            Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
+            Found::Length { found, expected, .. } => Self::Length { found, expected },
             other => Self::BadFile(other.into()),
         }
     }

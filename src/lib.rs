@@ -34,6 +34,7 @@
 //! # Features
 //!
 //! * `train` (default): training, which needs Burn.
+//! * `wgpu`, `cuda`: training on GPUs.
 //! * `tfhe` (default): the command's second backend, for single images.
 //! * `command` (default): the command `beaa`. A program that only uses the library turns the
 //!   default features off.
@@ -48,14 +49,16 @@ mod server;
 mod training;
 mod verify;
 
+/// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
+pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
-pub use beaa_runtime::{Progress, Silent};
+pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
 pub use error::{Error, Result, Source, UnsupportedPart};
-pub use model::{ImportOptions, Model};
+pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};
 #[cfg(feature = "train")]
-pub use training::{Event, Experiment, Observer, Trained, Training, train};
+pub use training::{EpochMetrics, Event, Experiment, Observer, Phase, Trained, Training, train};
 pub use verify::{LayerError, Verification, verify};

@@ -4,13 +4,24 @@ use std::path::Path;
 
 use beaa_ir::images::ImageMajor;
 
-use crate::{Error, Result};
+use crate::Result;
 
 pub use beaa_import::Options as ImportOptions;
 
-/// A trained network whose activations are quadratics.
+/// A trained network. One with ReLU can be evaluated in clear; only one whose activations are
+/// quadratics can be compiled for encrypted batches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model(pub(crate) beaa_ir::Model);
+
+/// A network that another framework trained.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ImportedModel {
+    /// The network.
+    pub model: Model,
+    /// What the importer decided or left out, for people: a softmax at the end, for example.
+    pub notes: Vec<String>,
+}
 
 impl Model {
     /// Reads a model file.
@@ -35,17 +46,19 @@ impl Model {
     /// # fn main() -> beaa::Result<()> {
     /// let (mean, std) = (Some(vec![0.5]), Some(vec![0.25]));
     /// let options = beaa::ImportOptions { mean, std, ..Default::default() };
-    /// let model = beaa::Model::import_onnx("tests/data/import/cryptonets.dynamo.onnx", &options)?;
-    /// assert_eq!((model.image_shape(), model.outputs()), ([1, 28, 28], 10));
+    /// let network = "tests/data/import/cryptonets.dynamo.onnx";
+    /// let imported = beaa::Model::import_onnx(network, &options)?;
+    /// imported.notes.iter().for_each(|note| println!("{note}"));
+    /// assert_eq!((imported.model.image_shape(), imported.model.outputs()), ([1, 28, 28], 10));
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be read; [`Error::Unsupported`] lists every operator that has no
-    /// counterpart.
-    pub fn import_onnx(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self> {
-        Ok(Self(beaa_import::import_onnx(path.as_ref(), options)?.model))
+    /// If the file cannot be read; [`Error::Unsupported`](crate::Error::Unsupported) lists every
+    /// operator that has no counterpart.
+    pub fn import_onnx(path: impl AsRef<Path>, options: &ImportOptions) -> Result<ImportedModel> {
+        Ok(beaa_import::import_onnx(path.as_ref(), options)?.into())
     }
 
     /// Reads weights that PyTorch wrote as safetensors, with their architecture as JSON
@@ -57,9 +70,8 @@ impl Model {
         weights: impl AsRef<Path>,
         architecture: impl AsRef<Path>,
         options: &ImportOptions,
-    ) -> Result<Self> {
-        let imported = beaa_import::import_state_dict(weights.as_ref(), architecture.as_ref(), options)?;
-        Ok(Self(imported.model))
+    ) -> Result<ImportedModel> {
+        Ok(beaa_import::import_state_dict(weights.as_ref(), architecture.as_ref(), options)?.into())
     }
 
     /// The network's name.
@@ -85,28 +97,26 @@ impl Model {
     /// Normalises pixels, `[image][channel, row, column]`, as the network was trained to see them.
     ///
     /// # Errors
-    /// [`Error::ImageSize`] if an image has another number of pixels.
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if an image has another number of pixels.
     pub fn normalise(&self, pixels: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
-        normalise(pixels, self.0.input())
+        Ok(self.0.input().normalise_all(pixels)?)
     }
 
     /// Evaluates the network in clear, in double precision: one row of logits for each normalised
     /// image.
     ///
     /// # Errors
-    /// If an image is not of the network's size.
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if the images are not of the network's size.
     pub fn evaluate(&self, images: &ImageMajor<f32>) -> Result<ImageMajor<f64>> {
+        self.0.input().check_size("evaluating a model", images.elements())?;
         let rows = images.rows().map(|image| beaa_ir::evaluate(&self.0, image));
         let rows = rows.collect::<std::result::Result<Vec<_>, _>>()?;
         Ok(ImageMajor::from_rows(self.outputs(), rows)?)
     }
 }
 
-/// Normalises pixels for networks with this input.
-pub(crate) fn normalise(pixels: &ImageMajor<u8>, input: &beaa_ir::InputSpec) -> Result<ImageMajor<f32>> {
-    let expected = input.shape.iter().product();
-    if pixels.elements() != expected {
-        return Err(Error::ImageSize { found: pixels.elements(), expected });
+impl From<beaa_import::Imported> for ImportedModel {
+    fn from(imported: beaa_import::Imported) -> Self {
+        Self { model: Model(imported.model), notes: imported.notes }
     }
-    Ok(ImageMajor::from_rows(expected, pixels.rows().map(|image| input.normalise(image)))?)
 }

@@ -6,7 +6,6 @@ use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 
-use crate::model::normalise;
 use crate::{Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
@@ -130,6 +129,6 @@ impl Signature {
     /// # Errors
     /// [`Error::ImageSize`](crate::Error::ImageSize) if an image has another number of pixels.
     pub fn normalise(&self, pixels: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
-        normalise(pixels, &self.0.signature.input)
+        Ok(self.0.signature.input.normalise_all(pixels)?)
     }
 }

@@ -3,19 +3,42 @@
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use beaa::{Client, CompileOptions, EncryptedResults, Error, ImageMajor, ImportOptions, Model, Program, Signature};
+use beaa::{
+    Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
+    ImportOptions, Model, Program, Signature, classify,
+};
 
-/// What the example prints. `cargo test` builds it before this test.
+/// Builds the examples, which `cargo test --test library` does not.
+const BUILD: &str = "cargo build --release --workspace --examples";
+
+/// What the example prints.
 fn output_of(name: &str) -> String {
     let test = std::env::current_exe().unwrap();
     let program: PathBuf = test.parent().unwrap().with_file_name("examples").join(name);
-    assert!(program.is_file(), "{} is missing: `cargo build --release --examples`", program.display());
+    let stale = stale(&program, &format!("examples/{name}.rs"));
+    assert!(stale.is_none(), "{} {}: `{BUILD}`", program.display(), stale.unwrap_or_default());
     let output = Command::new(program).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Why the program is not that of today's sources, if it is not. Cargo lists these beside it; the
+/// one at `main` is among them.
+fn stale(program: &Path, main: &str) -> Option<String> {
+    let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    let list = std::fs::read_to_string(program.with_extension("d"));
+    let (Some(built), Ok(list)) = (modified(program), list) else { return Some("is missing".to_owned()) };
+    let (_, sources) = list.split_once(": ").unwrap();
+    let sources: Vec<PathBuf> =
+        sources.trim_end().replace("\\ ", "\n").split(' ').map(|s| s.replace('\n', " ").into()).collect();
+    if !sources.contains(&Path::new(env!("CARGO_MANIFEST_DIR")).join(main)) {
+        return Some("was built in another folder".to_owned());
+    }
+    let newer = sources.iter().find(|s| modified(s).is_none_or(|m| m > built));
+    newer.map(|s| format!("is older than {}", s.display()))
 }
 
 #[test]
@@ -60,4 +83,52 @@ fn errors_can_be_matched() {
     let model = Model::load("tests/data/v2/model.safetensors").unwrap();
     let impossible = CompileOptions { security: 100, ..CompileOptions::default() };
     assert!(matches!(beaa::compile(&model, &impossible), Err(Error::BadOption(_))));
+}
+
+#[test]
+fn images_of_another_size_are_refused_with_the_numbers_found() {
+    let missing: Result<_, ImageMajorError> = ImageMajor::new(2, 4, vec![0_u8; 7]);
+    assert!(matches!(missing.map_err(Error::from), Err(Error::Length { found: 7, expected: 8 })));
+    let model = Model::load("tests/data/v2/model.safetensors").unwrap();
+    for images in 0..2 {
+        let too_large = ImageMajor::new(images, 5, vec![0.0_f32; 5 * images]).unwrap();
+        assert!(matches!(model.evaluate(&too_large), Err(Error::ImageSize { found: 5, expected: 4 })));
+        let pixels = too_large.map(|_| 0_u8);
+        assert!(matches!(model.normalise(&pixels), Err(Error::ImageSize { found: 5, expected: 4 })));
+    }
+    let no_number = ImageMajor::new(2, 2, vec![0.0, 1.0, f64::NAN, f64::NAN]).unwrap();
+    assert!(matches!(classify(&no_number), Err(Error::NoClass { image: 1 })));
+}
+
+#[test]
+fn versions_that_are_not_read_are_named_with_those_that_are() {
+    let old = EncryptedResults::load("tests/data/v1/answers.ct").map(|_| ()).unwrap_err();
+    assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 2, .. }), "{old:?}");
+    assert!(old.to_string().contains("encrypt the images again"), "{old}");
+    let old = EvaluationKey::load("tests/data/v1/evaluation.key").map(|_| ()).unwrap_err();
+    assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 2, .. }), "{old:?}");
+
+    // The version of a program file is its second word.
+    let mut program = std::fs::read("tests/data/v2/program.beaa").unwrap();
+    program[4] = 9;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, program).unwrap();
+    let new = Program::load(&file).map(|_| ()).unwrap_err();
+    assert!(matches!(new, Error::Version { found: 9, oldest: 1, newest: 1, .. }), "{new:?}");
+    assert!(new.to_string().contains("newer release"), "{new}");
+}
+
+#[test]
+fn a_mistake_in_an_experiment_has_its_line() {
+    let text = "{\"compile\": {\"batch\": 16},\n\"sead\": 1}";
+    let error = Experiment::from_json(text).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::BadOption(_)));
+    assert!(error.to_string().contains("`sead`") && error.to_string().contains("line 2"), "{error}");
+}
+
+#[test]
+fn an_import_says_what_it_left_out() {
+    let options = ImportOptions { mean: Some(vec![0.5]), std: Some(vec![0.25]), ..ImportOptions::default() };
+    let imported = Model::import_onnx("tests/data/import/cryptonets.dynamo.onnx", &options).unwrap();
+    assert!(imported.notes.len() == 1 && imported.notes[0].contains("left out"), "{:?}", imported.notes);
 }

@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+#[cfg(feature = "tfhe")]
+use beaa::pixels;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
 use beaa_ir::{InputSpec, ckks};
 use beaa_lab::model_images::normalise;
-#[cfg(feature = "tfhe")]
-use beaa_lab::model_images::pixels;
 use beaa_lab::{Reporter, files};
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
@@ -108,20 +108,16 @@ impl AnySignature {
 
     /// Makes a key pair and writes it. INSECURE with a seed.
     pub(crate) fn keygen(&self, seed: Option<u64>, files: &KeyFiles) -> Result<NewKeys> {
-        let writing_secret = || format!("writing {}", files.secret.display());
-        let writing_evaluation = || format!("writing {}", files.evaluation.display());
         match self {
             Self::Ckks(file) => {
                 let ckks_runtime::KeyPair { client, server } = ckks_runtime::keygen(&file.signature.parameters, seed)?;
-                client.save(&files.secret).with_context(writing_secret)?;
-                server.save(&files.evaluation).with_context(writing_evaluation)?;
+                write_keys(files, |path| client.save(path), |path| server.save(path))?;
                 Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let tfhe_runtime::KeyPair { client, server } = tfhe_runtime::keygen(&file.signature.parameters, seed)?;
-                client.save(&files.secret).with_context(writing_secret)?;
-                server.save(&files.evaluation).with_context(writing_evaluation)?;
+                write_keys(files, |path| client.save(path), |path| server.save(path))?;
                 Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
             }
         }
@@ -144,7 +140,7 @@ impl AnySignature {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let pixels = pixels(images)?;
+                let pixels = pixels(images);
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
                 files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)
@@ -183,6 +179,16 @@ impl AnySignature {
             }
         }
     }
+}
+
+/// Writes both halves of a key pair, which save themselves.
+fn write_keys<E: std::error::Error + Send + Sync + 'static>(
+    files: &KeyFiles,
+    client: impl FnOnce(&Path) -> Result<(), E>,
+    server: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<()> {
+    client(&files.secret).with_context(|| format!("writing {}", files.secret.display()))?;
+    server(&files.evaluation).with_context(|| format!("writing {}", files.evaluation.display()))
 }
 
 /// Half the width of the noise that hides errors of the predicted size by a factor of `2^bits`.

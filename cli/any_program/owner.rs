@@ -2,15 +2,15 @@
 //! running in clear, and verification.
 
 use anyhow::Result;
+#[cfg(feature = "tfhe")]
+use beaa::pixels;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
 use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
 use beaa_lab::metrics::{accuracy, percent};
-use beaa_lab::metrics::{agreeing, largest_difference, predictions};
-#[cfg(feature = "tfhe")]
-use beaa_lab::model_images::pixels;
+use beaa_lab::metrics::{agreeing, largest_difference};
 use beaa_lab::model_images::{check_shape, normalise};
 use beaa_lab::report::tables;
 use beaa_runtime::ckks;
@@ -76,7 +76,7 @@ impl AnyProgram {
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
             largest_logit_difference: largest_difference(of_model.rows(), of_program.rows()),
-            agreeing: agreeing(&predictions(of_model.rows()), &predictions(of_program.rows())),
+            agreeing: agreeing(&of_model.classes(), &of_program.classes()),
         })
     }
 
@@ -95,11 +95,12 @@ impl AnyProgram {
             Self::Tfhe(_) => super::without_tfhe(),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
-                let pixels = pixels(images)?;
+                let pixels = pixels(images);
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
                 let logits = found.outputs.rows().map(|o| program.signature().logits(o));
-                let right = accuracy(&predictions(logits), images.labels());
+                let logits = ImageMajor::from_rows(found.outputs.elements(), logits)?;
+                let right = accuracy(&logits.classes(), images.labels());
                 Ok(AnyVerification::Tfhe(found, right))
             }
         }

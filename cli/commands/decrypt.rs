@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use beaa_lab::metrics::{accuracy, percent, predictions};
+use beaa_lab::metrics::{accuracy, percent};
 use clap::Args;
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             logits.images()
         )));
     }
-    let predicted = predictions(logits.rows());
+    let predicted = logits.classes();
     let answers = Answers {
         accuracy: labels.as_ref().and_then(|labels| accuracy(&predicted, labels)),
         flooding,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
 use beaa_ir::load_model;
-use beaa_lab::metrics::{accuracy, agreeing, fraction, largest_difference, percent, predictions};
+use beaa_lab::metrics::{accuracy, agreeing, fraction, largest_difference, percent};
 use beaa_lab::model_images::trained_on;
 use beaa_trainer::DeviceKind;
 use clap::Args;
@@ -65,12 +65,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let dataset = arguments.roots.open(&spec)?;
     let images = arguments.part.of(&dataset)?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
-    let predicted = predictions(logits.rows());
+    let predicted = logits.classes();
     let program = match &arguments.program {
         None => None,
         Some(path) => {
             let of_program = AnyProgram::open(path)?.evaluate(&images)?;
-            let predicted_by_program = predictions(of_program.rows());
+            let predicted_by_program = of_program.classes();
             Some(ProgramEvaluation {
                 accuracy: accuracy(&predicted_by_program, images.labels()),
                 agreement: fraction(agreeing(&predicted, &predicted_by_program), images.len()),

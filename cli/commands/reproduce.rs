@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use beaa_lab::Reporter;
 use beaa_lab::files;
-use beaa_lab::matrix::{Matrix, PlannedRun, Results, RunFilter, Runner, finished_rows, markdown, plots, summarise};
+use beaa_lab::matrix::{Matrix, Results, RunFilter, Runner, Summary, finished_rows, markdown, plots, summarise};
 use beaa_trainer::DeviceKind;
 use clap::Args;
 
@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&matrix.name));
     let mut results = open(arguments, &folder, context)?;
+    let mut written = None;
     let mut runner = Runner::new(&folder, arguments.roots.paths(), context);
     for (i, run) in chosen.iter().enumerate() {
         let finished = results.rows().iter().any(|row| row.key == run.key);
@@ -59,13 +60,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         context.console.note(format_args!("[{}/{}] {}{already}", i + 1, chosen.len(), run.title()));
         if !finished {
             results.add(runner.run(run)?)?;
-            write(&matrix, &results, &folder)?;
+            written = Some(write(&matrix, &results, &folder)?);
             context
                 .check_interrupted("a run; all finished runs are saved, go on with the same command and --resume")?;
         }
     }
-    let text = write(&matrix, &results, &folder)?;
-    let summary = summarise(&matrix, &rows(&matrix, &results));
+    let (summary, text) = match written {
+        Some(written) => written,
+        None => write(&matrix, &results, &folder)?,
+    };
     context.print(&summary, || text)?;
     context.console.note(format_args!("table and plots: {}", folder.display()));
     Ok(())
@@ -89,19 +92,15 @@ fn open(arguments: &Arguments, folder: &Path, context: &Context) -> Result<Resul
     }
 }
 
-fn rows<'a>(matrix: &Matrix, results: &'a Results) -> Vec<&'a beaa_lab::matrix::ResultRow> {
-    finished_rows(&matrix.runs.iter().collect::<Vec<&PlannedRun>>(), results.rows())
-}
-
-/// Table and plots of all rows so far, runs that --only leaves out included. Gives the table's
-/// text.
-fn write(matrix: &Matrix, results: &Results, folder: &Path) -> Result<String> {
-    let summary = summarise(matrix, &rows(matrix, results));
+/// Table and plots of all rows so far, runs that --only leaves out included. Gives the figures
+/// and the table's text.
+fn write(matrix: &Matrix, results: &Results, folder: &Path) -> Result<(Summary, String)> {
+    let summary = summarise(matrix, &finished_rows(&matrix.runs, results.rows()));
     let text = markdown(&summary);
     files::write(&folder.join("table.md"), text.as_bytes())?;
     files::write_json(&folder.join("table.json"), &summary)?;
     for (name, svg) in plots(&summary)? {
         files::write(&folder.join(name), svg.as_bytes())?;
     }
-    Ok(text)
+    Ok((summary, text))
 }

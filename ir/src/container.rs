@@ -253,11 +253,12 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
     }
     let version = u32_at(&map, 4);
     if version > kind.version() {
-        return Err(Error::Version { kind: kind.name().into(), found: version, supported: kind.version() });
+        let (oldest, newest) = (kind.oldest(), kind.version());
+        return Err(Error::Version { kind: kind.name().into(), found: version, oldest, newest });
     }
     if version < kind.oldest() {
-        let (kind, oldest, remedy) = (kind.name().into(), kind.oldest(), kind.remedy());
-        return Err(Error::Outdated { kind, found: version, oldest, remedy });
+        let (oldest, newest, remedy) = (kind.oldest(), kind.version(), kind.remedy());
+        return Err(Error::Outdated { kind: kind.name().into(), found: version, oldest, newest, remedy });
     }
     let (header_len, payload_len) = (u64_at(&map, 12), u64_at(&map, 20));
     let expected = (FIXED as u64 + CHECKSUM as u64).checked_add(header_len).and_then(|n| n.checked_add(payload_len));

@@ -30,14 +30,16 @@ pub enum Error {
         remedy: &'static str,
     },
     /// The file is of a version that this build does not read.
-    #[error("{kind} file has format version {found}, this build reads up to {supported}; use beaa of a newer release")]
+    #[error("{kind} file has format version {found}, this build reads up to {newest}; use beaa of a newer release")]
     Version {
         /// The kind of file.
         kind: String,
         /// The version in the file.
         found: u32,
+        /// The oldest version that is understood.
+        oldest: u32,
         /// The newest version that is understood.
-        supported: u32,
+        newest: u32,
     },
     /// The file is of a version that this build no longer reads.
     #[error("{kind} file has format version {found}, this build reads from {oldest} on; {remedy}")]
@@ -48,10 +50,22 @@ pub enum Error {
         found: u32,
         /// The oldest version that is understood.
         oldest: u32,
+        /// The newest version that is understood.
+        newest: u32,
         /// What to do.
         remedy: &'static str,
     },
-    /// There are more or fewer numbers than asked for.
+    /// An image is not of the size that the network takes.
+    #[error("{operation}: found {found} numbers, expected {expected}")]
+    ImageSize {
+        /// What was being done.
+        operation: &'static str,
+        /// Numbers of the image.
+        found: usize,
+        /// Numbers that the network takes.
+        expected: usize,
+    },
+    /// There are more or fewer numbers than there should be.
     #[error("{operation}: found {found} numbers, expected {expected}")]
     Length {
         /// What was being done.

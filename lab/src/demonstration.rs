@@ -13,7 +13,7 @@ use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, Serve
 
 use crate::error::bad_setting;
 use crate::experiment::Experiment;
-use crate::metrics::{accuracy, agreeing, largest_difference, predictions};
+use crate::metrics::{accuracy, agreeing, largest_difference};
 use crate::model_images::{normalise, training_images};
 use crate::report::html::{Content, html};
 use crate::report::{
@@ -147,16 +147,15 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
     let parameters = &program.signature().parameters;
     let primes = || parameters.moduli.iter().chain(&parameters.special);
     let (images, slots) = (m.images.len() as f64, parameters.degree as f64);
-    let encrypted = predictions(m.logits.rows());
-    let student = predictions(m.clear.student.rows());
+    let encrypted = m.logits.classes();
+    let student = m.clear.student.classes();
     let right = |predicted: &[Option<usize>]| accuracy(predicted, m.images.labels());
     let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
     let peak_run = steps.iter().find(|s| s.step == "run on ciphertexts").and_then(|s| s.peak_bytes);
-    let activation = serde_json::to_value(literal.student.activation).ok();
     Summary {
         version: env!("CARGO_PKG_VERSION"),
         experiment: literal.name.clone(),
-        activation: activation.as_ref().and_then(|v| v.as_str()).unwrap_or("unknown").to_owned(),
+        activation: literal.student.activation,
         threads: rayon::current_num_threads(),
         data: DataFigures {
             name: dataset.name().to_owned(),
@@ -167,7 +166,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
             checksum: dataset.checksum(),
         },
         accuracy: Accuracies {
-            teacher: right(&predictions(m.clear.teacher.rows())),
+            teacher: right(&m.clear.teacher.classes()),
             student: right(&student),
             encrypted: right(&encrypted),
         },

@@ -17,17 +17,7 @@ const CALIBRATION: usize = 12_000;
 /// # Errors
 /// If the images are not of the shape that `input` wants.
 pub fn normalise(images: &Images, input: &InputSpec) -> Result<ImageMajor<f32>> {
-    check_shape(images, input)?;
-    let rows = (0..images.len()).filter_map(|i| images.image(i)).map(|pixels| input.normalise(pixels));
-    Ok(ImageMajor::from_rows(input.shape().len(), rows)?)
-}
-
-/// Copies the pixels of images in the order of the set.
-///
-/// # Errors
-/// If the images are not all of their shape, which no data set has.
-pub fn pixels(images: &Images) -> Result<ImageMajor<u8>> {
-    Ok(ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())?)
+    Ok(input.normalise_all(&spread_pixels(images, input, usize::MAX)?)?)
 }
 
 /// Takes images of the training split, evenly spread over all and normalised: what errors and
@@ -36,10 +26,7 @@ pub fn pixels(images: &Images) -> Result<ImageMajor<u8>> {
 /// # Errors
 /// If the images are not of the shape that the model wants.
 pub fn training_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<f32>> {
-    let images = dataset.split(Split::Train);
-    check_shape(images, model.input())?;
-    let rows = spread(images, SAMPLES).map(|pixels| model.input().normalise(pixels));
-    Ok(ImageMajor::from_rows(model.input().shape().len(), rows)?)
+    Ok(model.input().normalise_all(&spread_pixels(dataset.split(Split::Train), model.input(), SAMPLES)?)?)
 }
 
 /// Takes images of the training split, evenly spread over all, as bytes: what integers are
@@ -48,9 +35,7 @@ pub fn training_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<f3
 /// # Errors
 /// If the images are not of the shape that the model wants.
 pub fn calibration_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<u8>> {
-    let images = dataset.split(Split::Train);
-    check_shape(images, model.input())?;
-    Ok(ImageMajor::from_rows(model.input().shape().len(), spread(images, CALIBRATION))?)
+    spread_pixels(dataset.split(Split::Train), model.input(), CALIBRATION)
 }
 
 /// Finds the data set that the model says it was trained on.
@@ -86,6 +71,12 @@ pub fn check_shape(images: &Images, input: &InputSpec) -> Result<()> {
         images.shape(),
         input.shape
     )))
+}
+
+/// The pixels of at most `most` images, evenly spread.
+fn spread_pixels(images: &Images, input: &InputSpec, most: usize) -> Result<ImageMajor<u8>> {
+    check_shape(images, input)?;
+    Ok(ImageMajor::from_rows(input.shape().len(), spread(images, most))?)
 }
 
 /// At most `most` images, evenly spread.

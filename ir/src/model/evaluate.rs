@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::shapes::INPUT;
 use super::{Activation, Conv2d, LayerOp, Linear, Model, Pool2d};
-use crate::{Error, Result, Shape, Tensor};
+use crate::{Result, Shape, Tensor};
 
 /// The output of every layer for one image, `[layer][element]`, in the order of the layers.
 pub type Trace = Vec<Vec<f64>>;
@@ -13,7 +13,7 @@ pub type Trace = Vec<Vec<f64>>;
 /// Computes the outputs for one normalised image, given as `[channel][row][column]`.
 ///
 /// # Errors
-/// [`Error::Length`] if the image has another number of elements than the model's input.
+/// [`Error::ImageSize`](crate::Error::ImageSize) if the image has another number of elements than the model's input.
 pub fn evaluate(model: &Model, image: &[f32]) -> Result<Vec<f64>> {
     let mut trace = evaluate_traced(model, image)?;
     Ok(trace.pop().unwrap_or_else(|| image.iter().map(|&v| f64::from(v)).collect()))
@@ -22,12 +22,10 @@ pub fn evaluate(model: &Model, image: &[f32]) -> Result<Vec<f64>> {
 /// Computes the output of every layer for one normalised image, given as `[channel][row][column]`.
 ///
 /// # Errors
-/// [`Error::Length`] if the image has another number of elements than the model's input.
+/// [`Error::ImageSize`](crate::Error::ImageSize) if the image has another number of elements than the model's input.
 pub fn evaluate_traced(model: &Model, image: &[f32]) -> Result<Trace> {
     let mut shape = model.input().shape();
-    if image.len() != shape.len() {
-        return Err(Error::Length { operation: "evaluating a model", found: image.len(), expected: shape.len() });
-    }
+    model.input().check_size("evaluating a model", image.len())?;
     let mut trace: Trace = Vec::with_capacity(model.layers().len());
     let mut by_name: HashMap<&str, usize> = HashMap::new();
     let input: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();

@@ -14,8 +14,10 @@ use super::{
 use crate::{Error, Result, Tensor};
 
 const KEY: &str = "beaa.model";
-/// The version that is written; version 1 is read as well.
+/// The version that is written.
 const FORMAT: u32 = 2;
+/// The oldest version that is read.
+const OLDEST: u32 = 1;
 
 /// Writes `model` to `path` (under a temporary name, then renamed).
 ///
@@ -223,9 +225,9 @@ fn architecture(json: &str) -> Result<Architecture> {
     let Some(format) = value.get("format").and_then(serde_json::Value::as_u64) else {
         return Err(Error::malformed("reading a model", "no version of the format", "a whole number under `format`"));
     };
-    if !(1..=u64::from(FORMAT)).contains(&format) {
+    if !(u64::from(OLDEST)..=u64::from(FORMAT)).contains(&format) {
         let found = u32::try_from(format).unwrap_or(u32::MAX);
-        return Err(Error::Version { kind: "model".into(), found, supported: FORMAT });
+        return Err(Error::Version { kind: "model".into(), found, oldest: OLDEST, newest: FORMAT });
     }
     let mut read: Architecture = serde_json::from_value(value).map_err(bad_json)?;
     let foreign = if format == 1 { read.provenance != Provenance::default() } else { read.training.is_some() };

@@ -13,6 +13,7 @@ pub use shapes::output_shape;
 
 use serde::{Deserialize, Serialize};
 
+use crate::images::ImageMajor;
 use crate::{Error, Result, Shape, Tensor};
 
 /// A network as anybody may write it, not yet checked.
@@ -124,6 +125,27 @@ impl InputSpec {
             .zip(self.mean.iter().zip(&self.std))
             .flat_map(|(p, (&m, &s))| p.iter().map(move |&v| (f32::from(v) / 255.0 - m) / s))
             .collect()
+    }
+
+    /// Normalises images of 8-bit pixels, each planes one after the other.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`] if the images have another number of pixels.
+    pub fn normalise_all(&self, images: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
+        self.check_size("normalising images", images.elements())?;
+        ImageMajor::from_rows(images.elements(), images.rows().map(|image| self.normalise(image)))
+    }
+
+    /// Checks the number of elements of an image.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`], with the name of the `operation`, if it is another than the network
+    /// takes.
+    pub fn check_size(&self, operation: &'static str, found: usize) -> Result<()> {
+        match self.shape().len() {
+            expected if expected == found => Ok(()),
+            expected => Err(Error::ImageSize { operation, found, expected }),
+        }
     }
 
     /// The largest absolute value that a normalised pixel can take.

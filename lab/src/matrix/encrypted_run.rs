@@ -9,7 +9,7 @@ use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
 
 use crate::Reporter;
-use crate::metrics::{accuracy, agreeing, largest_difference, predictions};
+use crate::metrics::{accuracy, agreeing, largest_difference};
 use crate::model_images::normalise;
 
 /// What one encrypted run measured.
@@ -61,10 +61,9 @@ pub(super) fn measure(
     let (output, run) = ckks::run(program, &server, &input, &*work)?;
     reporter.check_interrupted("the encrypted run")?;
     let logits = ckks::decrypt(&file, &client, &output, None)?;
-    let predicted = predictions(logits.rows());
+    let predicted = logits.classes();
     assert!(student.images() >= images.len(), "logits of {} images for {}", student.images(), images.len());
-    let student = || student.rows().take(images.len());
-    let in_clear = predictions(student());
+    let in_clear = &student.classes()[..images.len()];
     let right = |p: &[Option<usize>]| {
         accuracy(p, images.labels()).unwrap_or_else(|| unreachable!("a batch without images was encrypted"))
     };
@@ -72,9 +71,10 @@ pub(super) fn measure(
     Ok(EncryptedFigures {
         images: images.len(),
         accuracy: right(&predicted),
-        clear: right(&in_clear),
-        agreeing: agreeing(&predicted, &in_clear),
-        largest_error: Some(largest_difference(logits.rows(), student())).filter(|d| d.is_finite()),
+        clear: right(in_clear),
+        agreeing: agreeing(&predicted, in_clear),
+        largest_error: Some(largest_difference(logits.rows(), student.rows().take(images.len())))
+            .filter(|d| d.is_finite()),
         run_seconds: run.seconds,
         milliseconds_per_image: 1e3 * run.seconds / parameters.degree as f64,
         threads: rayon::current_num_threads(),

@@ -1,6 +1,5 @@
 //! One run of a matrix: the shared teacher, the student, the program, the encrypted test images.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -12,7 +11,7 @@ use super::encrypted_run;
 use super::results::{ResultRow, RunOutcome};
 use super::spec::{PlannedRun, teacher_experiment};
 use crate::error::bad_input;
-use crate::metrics::{accuracy, predictions};
+use crate::metrics::accuracy;
 use crate::model_images::training_images;
 use crate::run_folder::{self, RunFolder};
 use crate::{Reporter, files};
@@ -49,26 +48,27 @@ impl<'a> Runner<'a> {
 }
 
 fn row(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<ResultRow> {
-    let mut row = ResultRow {
+    let (in_clear, ended) = match teacher(planned, dataset, folder, reporter) {
+        Ok(teacher) => {
+            let (images, device) = (test_images(planned, dataset), planned.experiment.train.literal().device);
+            let logits = beaa_trainer::predict(&teacher, &images, device)?;
+            (accuracy(&logits.classes(), images.labels()), student(planned, dataset, &teacher, folder, reporter))
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let (outcome, seconds) = match ended {
+        Ok(ended) => ended,
+        Err(error) => (RunOutcome::Diverged { message: diverged(error)? }, 0.0),
+    };
+    Ok(ResultRow {
         key: planned.key.clone(),
         labels: planned.labels.iter().cloned().collect(),
-        outcome: RunOutcome::Diverged { message: String::new() },
+        outcome,
         data: dataset.checksum(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        teacher: None,
-        seconds: 0.0,
-    };
-    let ended = teacher(planned, dataset, folder, reporter).and_then(|teacher| {
-        let (images, device) = (test_images(planned, dataset), planned.experiment.train.literal().device);
-        let logits = beaa_trainer::predict(&teacher, &images, device)?;
-        row.teacher = accuracy(&predictions(logits.rows()), images.labels());
-        student(planned, dataset, &teacher, folder, reporter)
-    });
-    match ended {
-        Ok((outcome, seconds)) => (row.outcome, row.seconds) = (outcome, seconds),
-        Err(error) => row.outcome = RunOutcome::Diverged { message: diverged(error)? },
-    }
-    Ok(row)
+        teacher: in_clear,
+        seconds,
+    })
 }
 
 /// What to record of a divergence; any other error stays one.
@@ -116,7 +116,7 @@ fn student(
     let literal = planned.experiment.train.literal();
     let images = test_images(planned, dataset);
     let logits = beaa_trainer::predict(&trained.student, &images, literal.device)?;
-    let student = accuracy(&predictions(logits.rows()), images.labels())
+    let student = accuracy(&logits.classes(), images.labels())
         .ok_or_else(|| bad_input(format!("measuring on {}: it has no test image", dataset.name())))?;
     let samples = training_images(dataset, &trained.student)?;
     let outcome = match compile_for(&trained.student, &planned.experiment.compile, Some(&samples)) {
@@ -137,9 +137,7 @@ fn test_images(planned: &PlannedRun, dataset: &Dataset) -> Images {
     planned.experiment.train.literal().data.test.map_or_else(|| test.clone(), |n| test.take(n))
 }
 
-/// The rows of the planned runs, in their order.
-pub fn finished_rows<'a>(planned: &[&PlannedRun], rows: &'a [ResultRow]) -> Vec<&'a ResultRow> {
-    let known: BTreeSet<&str> = rows.iter().map(|r| r.key.as_str()).collect();
-    let there = planned.iter().filter(|p| known.contains(p.key.as_str()));
-    there.filter_map(|p| rows.iter().find(|r| r.key == p.key)).collect()
+/// The rows of the planned runs that there are, in their order.
+pub fn finished_rows<'a>(planned: &[PlannedRun], rows: &'a [ResultRow]) -> Vec<&'a ResultRow> {
+    planned.iter().filter_map(|p| rows.iter().find(|r| r.key == p.key)).collect()
 }
