@@ -1,5 +1,5 @@
-//! One training run in one folder, for `train` and `demo`: the resolved configuration beside the
-//! metrics, the models and the sampled polynomials.
+//! One training run in one folder, for `train`, `demo` and the runs of a matrix: the resolved
+//! configuration beside the metrics, the models and the sampled polynomials.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -65,10 +65,11 @@ pub fn train(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    let finished = finish(experiment, folder, resume, reporter, |recorder| {
+    let trained = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).train()
     })?;
+    let finished = finish(trained, folder)?;
     beaa_ir::save_model(&finished.trained.teacher, &folder.file("teacher.safetensors"))?;
     Ok(finished)
 }
@@ -85,10 +86,11 @@ pub fn distil(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    finish(experiment, folder, resume, reporter, |recorder| {
+    let trained = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).distil(teacher)
-    })
+    })?;
+    finish(trained, folder)
 }
 
 /// Trains a teacher without a student and writes `teacher.safetensors`.
@@ -102,39 +104,26 @@ pub fn teach(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Model> {
-    let mut recorder = begin(experiment, folder, resume, reporter)?;
-    let trainer = Trainer::new(&experiment.train, dataset, folder.path());
-    let ended = trainer.resume(resume).stop(reporter.stop()).observe(&mut recorder).teach();
-    let written = recorder.close();
-    let teacher = match ended.context("training")? {
-        Completion::Done(teacher) => teacher,
-        Completion::Interrupted(at) => return Err(interrupted(&at)),
-    };
-    written.with_context(|| format!("writing {}", folder.metrics().display()))?;
+    let teacher = record(experiment, folder, resume, reporter, |recorder| {
+        let trainer = Trainer::new(&experiment.train, dataset, folder.path());
+        trainer.resume(resume).stop(reporter.stop()).observe(recorder).teach()
+    })?;
     beaa_ir::save_model(&teacher, &folder.file("teacher.safetensors"))?;
     Ok(teacher)
 }
 
-fn begin<'a>(
-    experiment: &Experiment,
-    folder: &RunFolder,
-    resume: bool,
-    reporter: &'a dyn Reporter,
-) -> Result<Recorder<'a>> {
-    beaa_trainer::find_device(experiment.train.literal().device)?;
-    files::create_folder(folder.path())?;
-    files::write_json(&folder.config(), &experiment.resolved()?)?;
-    Recorder::open(&folder.metrics(), resume, reporter.training())
-}
-
-fn finish(
+/// Trains with the configuration written before, and the metrics meanwhile.
+fn record<T>(
     experiment: &Experiment,
     folder: &RunFolder,
     resume: bool,
     reporter: &dyn Reporter,
-    train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Completion<Trained>>,
-) -> Result<Finished> {
-    let mut recorder = begin(experiment, folder, resume, reporter)?;
+    train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Completion<T>>,
+) -> Result<T> {
+    beaa_trainer::find_device(experiment.train.literal().device)?;
+    files::create_folder(folder.path())?;
+    files::write_json(&folder.config(), &experiment.resolved()?)?;
+    let mut recorder = Recorder::open(&folder.metrics(), resume, reporter.training())?;
     let ended = train(&mut recorder);
     let written = recorder.close();
     let trained = match ended.context("training")? {
@@ -142,6 +131,11 @@ fn finish(
         Completion::Interrupted(at) => return Err(interrupted(&at)),
     };
     written.with_context(|| format!("writing {}", folder.metrics().display()))?;
+    Ok(trained)
+}
+
+/// Writes what belongs to the student.
+fn finish(trained: Trained, folder: &RunFolder) -> Result<Finished> {
     beaa_ir::save_model(&trained.student, &folder.file("student.safetensors"))?;
     files::write_json(&folder.file("polynomials.json"), &trained.polynomials)?;
     Ok(Finished { trained, epochs: read_metrics(&folder.metrics())? })
