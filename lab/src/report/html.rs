@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use beaa_ir::text::bytes;
 use beaa_runtime::ckks::{RunReport, Verification};
-use beaa_trainer::{EpochMetrics, PolynomialSample};
+use beaa_trainer::{EpochMetrics, PolynomialSample, StudentActivation};
 
 use super::plots::{self, Measure};
 use super::summary::Summary;
@@ -47,7 +47,7 @@ pub fn html(content: &Content<'_>) -> Result<String> {
     page.push_str(&opening(content.summary));
     page.push_str(&summary(content.summary));
     page.push_str(&training(content.epochs)?);
-    page.push_str(&polynomials(content.polynomials, &content.summary.activation)?);
+    page.push_str(&polynomials(content.polynomials, content.summary.activation)?);
     page.push_str(&errors(content.verification)?);
     page.push_str(&times(content.run)?);
     page.push_str(&footer(content.summary));
@@ -119,12 +119,26 @@ fn training(epochs: &[EpochMetrics]) -> Result<String> {
     ))
 }
 
-fn polynomials(samples: &[PolynomialSample], activation: &str) -> Result<String> {
-    let shared = match activation {
-        "element" => "one for each element of the feature map, with its own three coefficients",
-        "channel" => "one for each channel, with its own three coefficients",
-        "square" => "here the plain square",
-        _ => "one for each layer",
+fn polynomials(samples: &[PolynomialSample], activation: StudentActivation) -> Result<String> {
+    let (shared, trained) = match activation {
+        StudentActivation::Element => {
+            ("one for each element of the feature map, with its own three coefficients", true)
+        }
+        StudentActivation::Channel => ("one for each channel, with its own three coefficients", true),
+        StudentActivation::Layer => ("one for each layer", true),
+        StudentActivation::Fixed => ("one for each layer, fitted to what its ReLUs met", false),
+        StudentActivation::Square => ("here the plain square", false),
+        // There is nothing to show.
+        StudentActivation::Relu => return Ok(String::new()),
+    };
+    let (title, name, moved) = if trained {
+        (
+            "Learnt activations",
+            "learnt quadratic",
+            ", and training may move it away from ReLU where that helps the answer",
+        )
+    } else {
+        ("Activations", "quadratic", "; training does not change it")
     };
     if samples.is_empty() {
         return Ok(String::new());
@@ -142,17 +156,12 @@ fn polynomials(samples: &[PolynomialSample], activation: &str) -> Result<String>
         );
     }
     Ok(format!(
-        "<h2>Learnt activations</h2>\n<figure>{}<div class=\"small\">{plots}</div>\n\
+        "<h2>{title}</h2>\n<figure>{}<div class=\"small\">{plots}</div>\n\
          <figcaption>Ciphertexts can only be added and multiplied, so ReLU is replaced by a quadratic: {shared}. \
          Each plot spans the values that the teacher's ReLU met at \
          that element; the grey histogram says how often. The quadratic need only be good where the histogram is \
-         tall, and \
-         training may move it away from ReLU where that helps the answer.</figcaption></figure>\n",
-        legend(&[
-            ("second", "", "", "learnt quadratic"),
-            ("first", "", "", "ReLU"),
-            ("", "bar", "", "inputs met in training")
-        ]),
+         tall{moved}.</figcaption></figure>\n",
+        legend(&[("second", "", "", name), ("first", "", "", "ReLU"), ("", "bar", "", "inputs met in training")]),
     ))
 }
 
@@ -253,6 +262,25 @@ mod tests {
     #[test]
     fn nothing_from_outside_gets_through_unescaped() {
         assert_eq!(escape("<b a=\"x\">&"), "&lt;b a=&quot;x&quot;&gt;&amp;");
+    }
+
+    #[test]
+    fn quadratics_that_are_not_trained_are_not_called_learnt() {
+        let sample = PolynomialSample {
+            layer: "activation1".to_owned(),
+            element: 0,
+            a: 0.1,
+            b: 0.5,
+            c: 0.2,
+            min: -1.0,
+            max: 1.0,
+            histogram: vec![1, 2],
+        };
+        let of = |activation| polynomials(std::slice::from_ref(&sample), activation).unwrap();
+        let fixed = of(StudentActivation::Fixed);
+        assert!(fixed.contains("fitted to what its ReLUs met. ") && fixed.contains("training does not change it"));
+        assert!(!fixed.contains("learnt") && !fixed.contains("Learnt"), "{fixed}");
+        assert!(of(StudentActivation::Layer).contains("Learnt") && of(StudentActivation::Relu).is_empty());
     }
 
     #[test]

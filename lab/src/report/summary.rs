@@ -1,5 +1,6 @@
 //! The figures of one run of the demonstration, as in `report.json`: plain data.
 
+use beaa_trainer::StudentActivation;
 use serde::Serialize;
 
 /// Everything that the table on top of the report says.
@@ -10,7 +11,7 @@ pub struct Summary {
     /// Name of the experiment.
     pub experiment: String,
     /// What replaced the ReLU.
-    pub activation: String,
+    pub activation: StudentActivation,
     /// Threads used.
     pub threads: usize,
     /// The images.

@@ -162,6 +162,13 @@ pub enum StudentActivation {
     Element,
 }
 
+/// Writes the name in configurations.
+impl std::fmt::Display for StudentActivation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
 impl StudentActivation {
     /// Whether its coefficients are trained.
     pub(crate) fn learns(self) -> bool {
