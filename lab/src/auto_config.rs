@@ -90,7 +90,8 @@ fn shape(found: &Survey) -> ([usize; 3], Vec<String>) {
         n if n == images => "all in colour: three channels".to_owned(),
         n => format!("{n} in colour, {} grey: three channels for all", images - n),
     });
-    let ([height, width], most) = found.sizes.first().copied().unwrap_or(([GREY_SIDE, GREY_SIDE], 0));
+    // A survey of no image is refused.
+    let ([height, width], most) = found.sizes[0];
     let kept = |side: usize| (MIN_SIDE..=MAX_SIDE).contains(&side);
     let small = if channels == 3 { COLOUR_SIDE } else { GREY_SIDE };
     let size = match (kept(height) && kept(width), height.max(width) > MAX_SIDE) {
