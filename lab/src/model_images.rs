@@ -18,7 +18,7 @@ const CALIBRATION: usize = 12_000;
 /// If the images are not of the shape that `input` wants.
 pub fn normalise(images: &Images, input: &InputSpec) -> Result<ImageMajor<f32>> {
     check_shape(images, input)?;
-    let rows = (0..images.len()).filter_map(|i| images.image(i)).map(|pixels| input.normalise(pixels));
+    let rows = images.rows().map(|pixels| input.normalise(pixels));
     Ok(ImageMajor::from_rows(input.shape().len(), rows)?)
 }
 
@@ -91,7 +91,7 @@ pub fn check_shape(images: &Images, input: &InputSpec) -> Result<()> {
 /// At most `most` images, evenly spread.
 fn spread(images: &Images, most: usize) -> impl Iterator<Item = &[u8]> {
     let step = images.len().div_ceil(most).max(1);
-    (0..images.len()).step_by(step).filter_map(|i| images.image(i))
+    images.rows().step_by(step)
 }
 
 #[cfg(test)]
