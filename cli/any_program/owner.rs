@@ -54,8 +54,7 @@ impl AnyProgram {
                 check_shape(images, &signature.input)?;
                 let integers =
                     |pixels| tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, pixels)).outputs;
-                let pixels = (0..images.len()).filter_map(|i| images.image(i));
-                let logits = pixels.map(|p| signature.logits(&integers(p)));
+                let logits = images.rows().map(|p| signature.logits(&integers(p)));
                 Ok(ImageMajor::from_rows(program.last_bias().len(), logits)?)
             }
         }

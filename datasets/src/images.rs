@@ -70,6 +70,11 @@ impl Images {
         self.pixels.get(start..start.checked_add(size)?)
     }
 
+    /// The pixels of each image, in order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.pixels.chunks_exact(self.image_len())
+    }
+
     /// The class of image `i`. `None` beyond the last.
     pub fn label(&self, i: usize) -> Option<u8> {
         self.labels.get(i).copied()
@@ -95,18 +100,18 @@ impl Images {
         }
     }
 
-    /// The images at `indices`, in that order, repeated when an index is. Indices beyond the last
-    /// image are left out.
+    /// The images at `indices`, in that order, repeated when an index is.
+    ///
+    /// # Panics
+    /// At an index beyond the last image.
     pub fn subset(&self, indices: &[usize]) -> Self {
-        let mut pixels = Vec::with_capacity(indices.len() * self.image_len());
-        let mut labels = Vec::with_capacity(indices.len());
+        let size = self.image_len();
+        let mut pixels = Vec::with_capacity(indices.len() * size);
         for &i in indices {
-            if let (Some(image), Some(label)) = (self.image(i), self.label(i)) {
-                pixels.extend_from_slice(image);
-                labels.push(label);
-            }
+            assert!(i < self.len(), "image {i} of {}", self.len());
+            pixels.extend_from_slice(&self.pixels[i * size..][..size]);
         }
-        Self { shape: self.shape, pixels, labels }
+        Self { shape: self.shape, pixels, labels: indices.iter().map(|&i| self.labels[i]).collect() }
     }
 
     /// No image, of the given shape.
@@ -158,8 +163,22 @@ mod tests {
     fn take_and_subset() {
         assert_eq!(three().take(2).pixels(), [1, 2, 3, 4]);
         assert_eq!(three().take(9), three());
-        let picked = three().subset(&[2, 0, 2, 99]);
+        let picked = three().subset(&[2, 0, 2]);
         assert_eq!((picked.pixels(), picked.labels()), (&[5, 6, 1, 2, 5, 6][..], &[2, 0, 2][..]));
+    }
+
+    #[test]
+    #[should_panic(expected = "image 3 of 3")]
+    fn a_subset_with_an_image_that_is_not_there_is_a_bug() {
+        three().subset(&[2, 3]);
+    }
+
+    #[test]
+    fn rows_are_all_images_in_order() {
+        let images = three();
+        assert_eq!(images.rows().len(), 3);
+        assert!(images.rows().eq((0..3).map(|i| images.image(i).unwrap())));
+        assert_eq!(Images::none([1, 1, 2]).rows().len(), 0);
     }
 
     #[test]

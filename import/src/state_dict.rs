@@ -178,6 +178,9 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
     Ok(Imported { model: Model::try_from(literal)?, notes: Vec::new() })
 }
 
+/// What a layer without a known type should say.
+const TYPES: &str = "use conv2d, linear, batch_norm, avg_pool, flatten, add, branch or activation; dropout is left out";
+
 /// All layers; nothing if one of them has a defect, which is then among the problems.
 fn layers(entries: Vec<serde_json::Map<String, Value>>, store: &mut Store<'_>) -> Option<Vec<Layer>> {
     let mut layers = Vec::with_capacity(entries.len());
@@ -188,8 +191,13 @@ fn layers(entries: Vec<serde_json::Map<String, Value>>, store: &mut Store<'_>) -
             _ => None,
         };
         let name = take("name").unwrap_or_else(|| format!("layer {index}"));
-        let kind = take("type").unwrap_or_default();
+        let kind = take("type");
         let prefix = take("tensors").unwrap_or_else(|| name.clone());
+        let Some(kind) = kind else {
+            let (found, remedy) = ("no text as `type`".to_owned(), TYPES.to_owned());
+            store.problems.push(Problem { name, kind: "layer".to_owned(), found, remedy });
+            continue;
+        };
         match operation(&kind, Value::Object(entry), &prefix, store) {
             Ok(Some(op)) => layers.push(Layer { name, op }),
             Ok(None) => {}
@@ -260,10 +268,7 @@ fn operation(kind: &str, settings: Value, prefix: &str, store: &mut Store<'_>) -
             LayerOp::Activation { function, range: s.range }
         }
         _ => {
-            return defect(
-                "a layer type that has no counterpart",
-                "use conv2d, linear, batch_norm, avg_pool, flatten, add, branch or activation; dropout is left out",
-            );
+            return defect("a layer type that has no counterpart", TYPES);
         }
     }))
 }

@@ -172,6 +172,13 @@ fn small_files_cannot_ask_for_many_numbers() {
 #[test]
 fn graphs_that_contradict_themselves_are_refused() {
     let relu = |from: &str, to: &str| node("Relu", &[from], to, &[]);
+    let transpose = |order: &[i64]| node("Transpose", &["m"], "c", &[ints("perm", order)]);
+    let fill = |values: &[f32]| {
+        let value = tensor("", &[values.len() as i64], values);
+        node("ConstantOfShape", &["s"], "c", &[[text(1, "value"), bytes(5, &value)].concat()])
+    };
+    let add = node("Add", &["x", "c"], "y", &[]);
+    let square = tensor("m", &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
     let cases = [
         (file(&[1, 2, 2], &[relu("a", "b"), relu("b", "a"), relu("a", "y")], &[]), "reading `a`"),
         (file(&[1, 2, 2], &[relu("y", "y")], &[]), "reading `y`"),
@@ -185,6 +192,13 @@ fn graphs_that_contradict_themselves_are_refused() {
         (file(&[1, 2, 2], &[node("Reshape", &["x", "s"], "y", &[])], &[integers("s", &[2, 2])]), "extents"),
         (file(&[1, 2, 2], &[node("Reshape", &["x", "s"], "y", &[])], &[integers("s", &[-1, 2])]), "extents"),
         (file(&[1, 2, 2], &[node("Reshape", &["x", "s"], "y", &[])], &[integers("s", &[])]), "extents"),
+        (
+            file(&[1, 2, 2], &[transpose(&[-1, 0, 1]), add.clone()], std::slice::from_ref(&square)),
+            "the order [-1, 0, 1]",
+        ),
+        (file(&[1, 2, 2], &[transpose(&[0, 2]), add.clone()], &[square]), "the order [0, 2]"),
+        (file(&[1, 2, 2], &[fill(&[1.0, 2.0]), add.clone()], &[integers("s", &[2, 2])]), "a value of 2 numbers"),
+        (file(&[1, 2, 2], &[fill(&[]), add], &[integers("s", &[2, 2])]), "a value of 0 numbers"),
         (file(&[1, 2, 2], &[], &[]), "nothing computes"),
         (number(1, 8), "no graph"),
         (Vec::new(), "no graph"),

@@ -191,9 +191,11 @@ fn state_dictionaries_give_pytorch_s_answers() {
 #[test]
 fn whatever_does_not_fit_a_state_dictionary_is_listed_at_once() {
     let broken = CRYPTONETS.replace("\"fc1\"", "\"dense\"").replace("\"stride\": 2", "\"strides\": 2");
+    let broken = broken.replace(", \"type\": \"flatten\"", "");
     let error = state_dict("cryptonets", &broken).unwrap_err().to_string();
     for words in [
         "`conv` (conv2d): unknown field `strides`",
+        "`flatten` (layer): no text as `type`; use conv2d",
         "`dense.weight` (tensor): is missing",
         "`fc1.weight`",
         "`fc1.bias`",

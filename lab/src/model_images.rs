@@ -82,7 +82,7 @@ fn spread_pixels(images: &Images, input: &InputSpec, most: usize) -> Result<Imag
 /// At most `most` images, evenly spread.
 fn spread(images: &Images, most: usize) -> impl Iterator<Item = &[u8]> {
     let step = images.len().div_ceil(most).max(1);
-    (0..images.len()).step_by(step).filter_map(|i| images.image(i))
+    images.rows().step_by(step)
 }
 
 #[cfg(test)]

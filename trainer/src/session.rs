@@ -15,7 +15,8 @@ use crate::config::{TrainConfig, TrainLiteral};
 use crate::data::Splits;
 use crate::device;
 use crate::distil::activation_stats::activations;
-use crate::distil::check_teacher::{difference, fits};
+use crate::distil::check_teacher::{difference, fits, other_activations, same_numbers};
+use crate::distil::student::student_layers;
 use crate::error::{Error, Result};
 use crate::model::network::Network;
 use crate::model::weight_init::untrained_teacher;
@@ -103,13 +104,12 @@ impl<'a> Session<'a> {
         self.tell(&Event::Note { text });
     }
 
-    /// Measures `model` on the validation and the test images.
+    /// Measures `network`, built from `model`, on the validation and the test images.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
-    pub(crate) fn accuracy(&self, model: &Model) -> Result<Accuracy> {
-        let network = Network::new(model, &self.device, false)?;
-        let of = |images| Ok::<_, Error>(evaluate(&network, model, images, &self.device)?.map(|m| m.accuracy));
+    pub(crate) fn accuracy(&self, network: &Network, model: &Model) -> Result<Accuracy> {
+        let of = |images| Ok::<_, Error>(evaluate(network, model, images, &self.device)?.map(|m| m.accuracy));
         Ok(Accuracy { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
     }
 
@@ -140,12 +140,12 @@ impl<'a> Session<'a> {
         checkpoint::save(self.folder, &self.identity, subject, network, self.seconds())
     }
 
-    /// The checkpoint to go on from, if the run resumes and there is one. A run from the beginning
-    /// removes all that are there.
+    /// The checkpoint to go on from, if the run resumes and there is one; `given` is the teacher that
+    /// the caller distils from. A run from the beginning removes all that are there.
     ///
     /// # Errors
     /// As [`checkpoint::load`], and [`Error::Io`] if checkpoints cannot be removed.
-    pub(crate) fn open_checkpoint(&mut self) -> Result<Option<Checkpoint>> {
+    pub(crate) fn open_checkpoint(&mut self, given: Option<&Model>) -> Result<Option<Checkpoint>> {
         if !self.options.resume {
             checkpoint::clear(self.folder)?;
             return Ok(None);
@@ -155,7 +155,7 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         let found = checkpoint::load(&path, &self.identity)?;
-        if let Some((found, expected)) = self.foreign(&found)? {
+        if let Some((found, expected)) = self.foreign(&found, given)? {
             let remedy = "start the run again without resuming, or choose another folder";
             return Err(Error::Checkpoint { path, found, expected, remedy });
         }
@@ -166,11 +166,11 @@ impl<'a> Session<'a> {
     }
 
     /// What in a checkpoint is not of this run, and what should be there: its files hold networks
-    /// of any kind.
+    /// of any kind, and any numbers.
     ///
     /// # Errors
     /// As [`untrained_teacher`].
-    fn foreign(&self, checkpoint: &Checkpoint) -> Result<Option<(String, String)>> {
+    fn foreign(&self, checkpoint: &Checkpoint, given: Option<&Model>) -> Result<Option<(String, String)>> {
         let (literal, splits, network) = (self.literal(), &self.splits, &checkpoint.network.model);
         let teacher = match &checkpoint.subject {
             Subject::Teacher => network,
@@ -178,27 +178,45 @@ impl<'a> Session<'a> {
         };
         let of = |who: &str, (found, expected)| Some((format!("{who} with {found}"), expected));
         let other_data = || ("other images or classes".to_owned(), "those of the data set".to_owned());
-        // One that the configuration names may be any network for these images.
-        if literal.teacher.model.is_some() {
-            if !fits(teacher, splits) {
-                return Ok(of("a teacher", other_data()));
-            }
-        } else {
-            let expected = untrained_teacher(self.config, splits.input.clone(), &splits.classes)?;
-            if let Some(differs) = difference(teacher, &expected) {
-                return Ok(of("a teacher", differs));
-            }
+        let differs = match given {
+            Some(given) => difference(teacher, given),
+            // One that the configuration names may be any network for these images.
+            None if literal.teacher.model.is_some() => (!fits(teacher, splits)).then(other_data),
+            None => difference(teacher, &untrained_teacher(self.config, splits.input.clone(), &splits.classes)?),
+        };
+        if let Some(differs) = differs {
+            return Ok(of("a teacher", differs));
+        }
+        let (epochs, batch) = match checkpoint.subject {
+            Subject::Teacher => (literal.teacher.epochs, literal.teacher.batch),
+            Subject::Student { .. } => (literal.student.epochs, literal.student.batch),
+        };
+        let (at, steps) = (checkpoint.network.position, steps_per_epoch(splits, batch));
+        if at.epoch > epochs || at.step > steps {
+            let found = format!("a state after {} epochs and {} steps", at.epoch, at.step);
+            return Ok(Some((found, format!("at most {epochs} epochs and {steps} steps"))));
         }
         let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
-        if literal.student.start.is_some() {
-            if !fits(network, splits) {
-                return Ok(of("a student", other_data()));
-            }
-        } else if let Some(differs) = difference(network, teacher) {
+        if given.is_some_and(|given| !same_numbers(given, teacher)) {
+            return Ok(Some(("a student of another teacher".to_owned(), "one of the given teacher".to_owned())));
+        }
+        let differs = if literal.student.start.is_none() {
+            difference(network, &student_layers(teacher, literal.student.activation)?)
+        } else if fits(network, splits) {
+            other_activations(network, teacher)
+        } else {
+            Some(other_data())
+        };
+        if let Some(differs) = differs {
             return Ok(of("a student", differs));
         }
         let activations = activations(network).len();
         Ok((statistics.len() != activations)
             .then(|| (format!("statistics of {} activations", statistics.len()), activations.to_string())))
     }
+}
+
+/// Steps of one epoch in batches of `batch` images.
+pub(crate) fn steps_per_epoch(splits: &Splits, batch: usize) -> usize {
+    (splits.train.len() / batch).max(1)
 }

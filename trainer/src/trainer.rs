@@ -8,7 +8,7 @@ use beaa_datasets::Dataset;
 use beaa_ir::Model;
 
 use crate::config::TrainConfig;
-use crate::distil::check_teacher::check_teacher;
+use crate::distil::check_teacher::{check_fits, check_teacher};
 use crate::error::Result;
 use crate::model::weight_init::untrained_teacher;
 use crate::session::{RunOptions, Session};
@@ -69,7 +69,7 @@ impl<'a> Trainer<'a> {
     /// and failures of files and of the device.
     pub fn train(self) -> Result<Completion<Trained>> {
         let mut session = self.session()?;
-        match Resumed::from(session.open_checkpoint()?) {
+        match Resumed::from(session.open_checkpoint(None)?) {
             Resumed::Student(state) => train_student(&mut session, state),
             Resumed::Teacher(state) => train_teacher(&mut session, state)?.and_then(|teacher| {
                 let student = begin_student(&session, teacher)?;
@@ -84,7 +84,7 @@ impl<'a> Trainer<'a> {
     /// As [`Self::train`].
     pub fn teach(self) -> Result<Completion<Model>> {
         let mut session = self.session()?;
-        match Resumed::from(session.open_checkpoint()?) {
+        match Resumed::from(session.open_checkpoint(None)?) {
             Resumed::Student(state) => Ok(Completion::Done(*state.teacher)),
             Resumed::Teacher(state) => train_teacher(&mut session, state),
         }
@@ -94,16 +94,19 @@ impl<'a> Trainer<'a> {
     /// seed: the student is bit for bit the one that [`Self::train`] makes.
     ///
     /// # Errors
-    /// As [`Self::train`], and [`Error::Data`](crate::Error::Data) if `teacher` is not of the
-    /// configured network, classes and images.
+    /// As [`Self::train`], [`Error::Data`](crate::Error::Data) if `teacher` is not of the configured
+    /// network, classes and images (of the images and the number of classes alone, where the
+    /// configuration names a teacher's file, which may hold any network), and
+    /// [`Error::Checkpoint`](crate::Error::Checkpoint) when resuming with another teacher.
     pub fn distil(self, teacher: &Model) -> Result<Completion<Trained>> {
         let mut session = self.session()?;
-        // One that the configuration names was checked when it was read, and may be any network.
-        if session.literal().teacher.model.is_none() {
-            let splits = &session.splits;
+        let splits = &session.splits;
+        if session.literal().teacher.model.is_some() {
+            check_fits("the given teacher", teacher, splits)?;
+        } else {
             check_teacher(teacher, &untrained_teacher(session.config, splits.input.clone(), &splits.classes)?)?;
         }
-        let student = match Resumed::from(session.open_checkpoint()?) {
+        let student = match Resumed::from(session.open_checkpoint(Some(teacher))?) {
             Resumed::Student(state) => state,
             Resumed::Teacher(_) => begin_student(&session, teacher.clone())?,
         };

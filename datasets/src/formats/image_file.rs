@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::error::Error;
 
@@ -33,9 +33,11 @@ pub(crate) fn check_shape(path: &Path, shape: [usize; 3]) -> Result<(), Error> {
     if fine { Ok(()) } else { Err(Error::WrongShape { file: path.to_owned(), found: found(), expected }) }
 }
 
-/// The shape of an image as it is stored.
+/// The shape of an image as it is stored; its pixels are not decoded.
 pub(crate) fn stored_shape(file: &Path) -> Result<[usize; 3], Error> {
-    Ok(shape_of(&decode(file)?))
+    let decoder = open(file)?.into_decoder().map_err(|error| not_an_image(file, error.to_string()))?;
+    let (width, height) = decoder.dimensions();
+    Ok(shape(decoder.color_type(), width, height))
 }
 
 /// Height and width of an image, and whether any pixel is not grey (many grey images are saved in
@@ -77,9 +79,14 @@ pub(crate) fn pixels(file: &Path, target: &Conversion) -> Result<Vec<u8>, Error>
     Ok(planes)
 }
 
-/// Decodes a PNG or JPEG, recognised by its first bytes; depth and transparency are dropped later.
+/// Decodes a PNG or JPEG; depth and transparency are dropped later.
 fn decode(file: &Path) -> Result<DynamicImage, Error> {
-    let bad = |reason: String| Error::NotAnImage { file: file.to_owned(), reason };
+    open(file)?.decode().map_err(|error| not_an_image(file, error.to_string()))
+}
+
+/// Opens a PNG or JPEG, recognised by its first bytes.
+fn open(file: &Path) -> Result<ImageReader<BufReader<File>>, Error> {
+    let bad = |reason: String| not_an_image(file, reason);
     if file.is_dir() {
         return Err(bad("a folder inside the folder of a class".to_owned()));
     }
@@ -97,10 +104,17 @@ fn decode(file: &Path) -> Result<DynamicImage, Error> {
     limits.max_image_height = Some(LARGEST_SIDE);
     limits.max_alloc = Some(MOST_MEMORY);
     reader.limits(limits);
-    reader.decode().map_err(|error| bad(error.to_string()))
+    Ok(reader)
+}
+
+fn not_an_image(file: &Path, reason: String) -> Error {
+    Error::NotAnImage { file: file.to_owned(), reason }
 }
 
 fn shape_of(image: &DynamicImage) -> [usize; 3] {
-    let channels = if image.color().has_color() { 3 } else { 1 };
-    [channels, image.height() as usize, image.width() as usize]
+    shape(image.color(), image.width(), image.height())
+}
+
+fn shape(colour: ColorType, width: u32, height: u32) -> [usize; 3] {
+    [if colour.has_color() { 3 } else { 1 }, height as usize, width as usize]
 }

@@ -161,13 +161,15 @@ fn transpose(a: &Constant, order: Option<&[i64]>) -> Checked<Constant> {
     let rank = a.dims.len();
     let order: Vec<usize> = match order {
         None => (0..rank).rev().collect(),
-        Some(order) => order.iter().filter_map(|&k| usize::try_from(k).ok()).collect(),
+        Some(order) => {
+            let mut sorted = order.to_vec();
+            sorted.sort_unstable();
+            if !sorted.into_iter().eq(0..rank as i64) {
+                return defect(format!("the order {order:?} for {rank} extents"), "export the network again");
+            }
+            order.iter().map(|&k| k as usize).collect()
+        }
     };
-    let mut sorted = order.clone();
-    sorted.sort_unstable();
-    if sorted != (0..rank).collect::<Vec<_>>() {
-        return defect(format!("the order {order:?} for {rank} extents"), "export the network again");
-    }
     let from = strides(&a.dims);
     let dims: Vec<usize> = order.iter().map(|&k| a.dims[k]).collect();
     let to: Vec<usize> = order.iter().map(|&k| from[k]).collect();
@@ -282,11 +284,15 @@ fn filled(node: &NodeProto, dims: &Constant, external: &mut External, budget: &m
         Some(tensor) => decode(tensor, external)?,
         None => Constant::scalar(0.0),
     };
+    let Some(one) = value.single() else {
+        let found = format!("`ConstantOfShape` with a value of {} numbers", value.values.len());
+        return defect(found, "export the network again");
+    };
     let dims: Option<Vec<usize>> = dims.integers()?.iter().map(|&d| usize::try_from(d).ok()).collect();
     let count = dims.as_ref().and_then(|d| d.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)));
     let (Some(dims), Some(count)) = (dims, count) else {
         return defect("extents that are no sizes", "export the network again");
     };
     budget.take(count)?;
-    Ok(Constant { dims, values: vec![value.single().unwrap_or(0.0); count], integer: value.integer })
+    Ok(Constant { dims, values: vec![one; count], integer: value.integer })
 }

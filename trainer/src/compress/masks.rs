@@ -13,7 +13,7 @@ use crate::config::PruneConfig;
 use crate::data;
 use crate::distil::objective::detached;
 use crate::error::{Error, Problem, Result};
-use crate::model::network::{Block, Features, Network, host};
+use crate::model::network::{Block, Features, Keep, Network, host};
 
 /// Training images on which contributions are measured.
 const SAMPLE: usize = 512;
@@ -86,7 +86,8 @@ impl Pruner {
     /// [`Error::Device`] if weights cannot be read.
     pub(crate) fn drop_due(&self, network: Network, masks: &mut Masks, step: usize, total: usize) -> Result<Network> {
         let Some(done) = due(&self.config, step, total) else { return Ok(network) };
-        let inputs = detached(&network).forward(self.sample.clone(), usize::MAX, true).weighted_inputs;
+        let keep = Keep { weighted_inputs: true, ..Keep::default() };
+        let inputs = detached(&network).forward(self.sample.clone(), usize::MAX, keep).weighted_inputs;
         let inputs: BTreeMap<usize, Features> = weighted_blocks(&network).zip(inputs).collect();
         let mut layers = Vec::with_capacity(self.pruned.len());
         let mut means = Vec::with_capacity(self.pruned.len());

@@ -93,22 +93,25 @@ fn row_factors(network: &Network, index: usize, outputs: usize) -> Result<Vec<f3
 fn round_to_grid(weights: &[f32], rows: &[f32], bits: u32) -> Option<(Vec<f32>, f32)> {
     assert!(weights.len().is_multiple_of(rows.len()), "{} weights for {} outputs", weights.len(), rows.len());
     let top = ((1_u32 << (bits - 1)) - 1) as f32;
-    let scaled = |(p, w): (usize, &f32)| w * rows[p % rows.len()];
-    let largest = weights.iter().enumerate().map(scaled).fold(0.0_f32, |l, u| l.max(u.abs()));
+    let scaled: Vec<f32> =
+        weights.chunks(rows.len()).flat_map(|w| w.iter().zip(rows).map(|(w, row)| w * row)).collect();
+    let largest = scaled.iter().fold(0.0_f32, |l, u| l.max(u.abs()));
     if largest <= 0.0 || !largest.is_finite() {
         return None;
     }
     let snap = |u: f32, unit: f32| (u / unit).round().clamp(-top, top) * unit;
-    let error = |unit: f32| -> f64 {
-        weights.iter().enumerate().map(scaled).map(|u| f64::from(snap(u, unit) - u).powi(2)).sum()
-    };
+    let error = |unit: f32| -> f64 { scaled.iter().map(|&u| f64::from(snap(u, unit) - u).powi(2)).sum() };
     let units = CLIP_FRACTIONS.iter().map(|c| c * largest / top);
     let (_, unit) = units.map(|unit| (error(unit), unit)).min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let back = |(p, w): (usize, &f32)| {
-        let row = rows[p % rows.len()];
-        if row > 0.0 { snap(w * row, unit) / row } else { *w }
-    };
-    Some((weights.iter().enumerate().map(back).collect(), unit))
+    let mut rounded = weights.to_vec();
+    for (rounded, scaled) in rounded.chunks_mut(rows.len()).zip(scaled.chunks(rows.len())) {
+        for ((w, &u), &row) in rounded.iter_mut().zip(scaled).zip(rows) {
+            if row > 0.0 {
+                *w = snap(u, unit) / row;
+            }
+        }
+    }
+    Some((rounded, unit))
 }
 
 #[cfg(test)]

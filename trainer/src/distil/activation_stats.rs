@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::data;
 use crate::distil::quadratic_fit::{LayerStatistics, Moments};
 use crate::error::Result;
-use crate::model::network::{Network, host};
+use crate::model::network::{Keep, Network, host};
 
 /// Bins of [`PolynomialSample::histogram`].
 const BINS: usize = 32;
@@ -47,8 +47,9 @@ pub(crate) fn visit_inputs(
     device: &Device,
     mut each: impl FnMut(usize, &[f32]),
 ) -> Result<()> {
+    let keep = Keep { inputs: true, ..Keep::default() };
     for batch in data::batches(images, model.input(), device) {
-        let pass = network.forward(batch.images, usize::MAX, true);
+        let pass = network.forward(batch.images, usize::MAX, keep);
         for (k, inputs) in pass.inputs.into_iter().enumerate() {
             each(k, &host(inputs)?);
         }

@@ -1,53 +1,67 @@
-//! Whether a network that was trained before belongs to a run: to its images, and a teacher to its
-//! layers. Weights are not looked at.
+//! Whether a network that was trained before belongs to a run: to its images, its layers, and to the
+//! teacher beside it.
 
 use std::path::Path;
 
-use beaa_ir::{Activation, InputSpec, LayerOp, Model, load_model};
+use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Pool2d, load_model};
 
 use crate::data::Splits;
+use crate::distil::activation_stats::activations;
 use crate::error::{Error, Result};
 
-/// Checks that `teacher` has the layers, shapes, input and classes of `expected`, the untrained
-/// network of the configuration.
+/// Checks that `teacher` has the layers, input and classes of `expected`, the untrained network of
+/// the configuration.
 ///
 /// # Errors
 /// [`Error::Data`] for the first difference.
 pub(crate) fn check_teacher(teacher: &Model, expected: &Model) -> Result<()> {
-    let wrong = |found: String, expected: String| {
-        Err(Error::Data {
-            operation: "distilling from a given teacher",
-            found,
-            expected,
-            remedy: "give the teacher that was trained with this configuration, or train a new one",
-        })
-    };
-    if let Some((found, expected)) = difference(teacher, expected) {
-        return wrong(found, expected);
-    }
-    for is in teacher.layers() {
-        if matches!(&is.op, LayerOp::Activation { function, .. } if !matches!(function, Activation::Relu)) {
-            return wrong(format!("{} is no ReLU", is.name), "a ReLU network".to_owned());
-        }
-    }
-    Ok(())
+    let Some((found, expected)) = difference(teacher, expected) else { return Ok(()) };
+    Err(Error::Data {
+        operation: "distilling from a given teacher",
+        found,
+        expected,
+        remedy: "give the teacher that was trained with this configuration, or train a new one",
+    })
 }
 
-/// The first difference in input, classes, layers or shapes: what `model` has, and what `expected`
-/// has.
+/// The first difference in input, classes or layers, numbers left out: what `model` has, and what
+/// `expected` has.
 pub(crate) fn difference(model: &Model, expected: &Model) -> Option<(String, String)> {
     if model.input() != expected.input() || model.classes() != expected.classes() {
         return Some(("other images or classes".to_owned(), "those of the data set".to_owned()));
     }
-    if (model.layers().len(), model.outputs()) != (expected.layers().len(), expected.outputs()) {
-        return Some((format!("{} layers", model.layers().len()), format!("{}", expected.layers().len())));
+    let (found, wanted) = (model.layers(), expected.layers());
+    if found.len() != wanted.len() {
+        return Some((format!("{} layers", found.len()), wanted.len().to_string()));
     }
-    let shapes = model.shapes().iter().zip(expected.shapes());
-    let mut layers = model.layers().iter().zip(expected.layers()).zip(shapes);
-    let text = |layer: &beaa_ir::Layer, shape| format!("{} ({}) with {shape}", layer.name, layer.op.kind());
-    layers
-        .find(|((is, should), (has, wants))| (&is.name, is.op.kind(), has) != (&should.name, should.op.kind(), wants))
-        .map(|((is, should), (has, wants))| (text(is, has), text(should, wants)))
+    found.iter().map(description).zip(wanted.iter().map(description)).find(|(found, wanted)| found != wanted)
+}
+
+/// Whether two networks of the same layers hold the same numbers.
+pub(crate) fn same_numbers(a: &Model, b: &Model) -> bool {
+    a.layers().iter().zip(b.layers()).all(|(a, b)| a.op.tensors() == b.op.tensors())
+}
+
+/// Everything that determines a layer, but for the numbers in it.
+fn description(layer: &Layer) -> String {
+    let settings = match &layer.op {
+        LayerOp::Conv2d(Conv2d { weight: _, bias: _, stride, padding, dilation, groups }) => {
+            format!("stride {stride:?}, padding {padding:?}, dilation {dilation:?}, groups {groups}")
+        }
+        LayerOp::Linear(Linear { weight: _, bias: _ }) | LayerOp::Flatten => String::new(),
+        LayerOp::BatchNorm { gamma: _, beta: _, mean: _, var: _, eps } => format!("epsilon {eps}"),
+        LayerOp::AvgPool(Pool2d { kernel, stride }) => format!("kernel {kernel:?}, stride {stride:?}"),
+        LayerOp::Add { with } => format!("with {with}"),
+        LayerOp::Branch { from } => format!("from {from}"),
+        LayerOp::Activation { function, range: _ } => match function {
+            Activation::Relu => "ReLU".to_owned(),
+            Activation::Square => "square".to_owned(),
+            Activation::Polynomial(_) => "quadratic".to_owned(),
+        },
+    };
+    let tensors = layer.op.tensors().into_iter().map(|(name, tensor)| format!("{name} {:?}", tensor.shape()));
+    let parts: Vec<String> = tensors.chain((!settings.is_empty()).then_some(settings)).collect();
+    format!("{} ({}: {})", layer.name, layer.op.kind(), parts.join(", "))
 }
 
 /// Whether the images and the number of classes of `model` are those of `splits`.
@@ -58,22 +72,58 @@ pub(crate) fn fits(model: &Model, splits: &Splits) -> bool {
     alike && model.outputs() == splits.classes.len()
 }
 
-/// Reads a trained model whose images and number of classes are those of `splits`.
+/// Checks that the images and the number of classes of `model`, which messages call `name`, are
+/// those of `splits`.
 ///
 /// # Errors
-/// [`Error::Data`] if they differ; [`Error::Model`] if the file cannot be read.
-pub(crate) fn load_matching(path: &Path, splits: &Splits) -> Result<Model> {
-    let model = load_model(path)?;
-    let (spec, input, classes) = (model.input(), &splits.input, splits.classes.len());
-    if fits(&model, splits) {
-        return Ok(model);
+/// [`Error::Data`] if they differ.
+pub(crate) fn check_fits(name: &str, model: &Model, splits: &Splits) -> Result<()> {
+    if fits(model, splits) {
+        return Ok(());
     }
+    let (spec, input, classes) = (model.input(), &splits.input, splits.classes.len());
     let images =
         |spec: &InputSpec| format!("images {:?} of mean {:?} and deviation {:?}", spec.shape, spec.mean, spec.std);
     Err(Error::Data {
         operation: "taking a trained model",
-        found: format!("{} for {} and {} classes", path.display(), images(spec), model.outputs()),
+        found: format!("{name} for {} and {} classes", images(spec), model.outputs()),
         expected: format!("{}, {classes} classes", images(input)),
         remedy: "give a model that was trained on this data set",
+    })
+}
+
+/// Reads a trained model whose images and number of classes are those of `splits`.
+///
+/// # Errors
+/// As [`check_fits`]; [`Error::Model`] if the file cannot be read.
+pub(crate) fn load_matching(path: &Path, splits: &Splits) -> Result<Model> {
+    let model = load_model(path)?;
+    check_fits(&path.display().to_string(), &model, splits)?;
+    Ok(model)
+}
+
+/// What keeps `student`, trained before, from learning from `teacher`, and what should be there:
+/// their activations are compared in pairs.
+pub(crate) fn other_activations(student: &Model, teacher: &Model) -> Option<(String, String)> {
+    let text = |model: &Model| {
+        let shapes: Vec<String> = activations(model).iter().map(|(_, shape)| shape.to_string()).collect();
+        format!("activations of [{}]", shapes.join(", "))
+    };
+    let (found, expected) = (text(student), text(teacher));
+    (found != expected).then_some((found, expected))
+}
+
+/// Reads the trained student that training goes on from.
+///
+/// # Errors
+/// As [`load_matching`], and [`Error::Data`] if its activations are not those of `teacher`.
+pub(crate) fn load_start(path: &Path, teacher: &Model, splits: &Splits) -> Result<Model> {
+    let student = load_matching(path, splits)?;
+    let Some((found, expected)) = other_activations(&student, teacher) else { return Ok(student) };
+    Err(Error::Data {
+        operation: "going on from a trained student",
+        found: format!("{} with {found}", path.display()),
+        expected: format!("{expected}, as in the teacher"),
+        remedy: "set `student.start` to a student of this teacher, or `teacher.model` to the teacher of this student",
     })
 }

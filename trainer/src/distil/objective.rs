@@ -8,7 +8,7 @@ use crate::data::ImageBatch;
 use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, range_penalty, targets};
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::Result;
-use crate::model::network::{Network, host};
+use crate::model::network::{Keep, Network, host};
 
 /// What a network is trained for.
 pub(crate) enum Objective {
@@ -52,16 +52,17 @@ impl Objective {
         let images = Tensor::from_inner(batch.images.clone());
         match self {
             Self::Teacher { smoothing } => {
-                let logits = network.forward(images, usize::MAX, false).logits;
+                let logits = network.logits(images);
                 let right = correct(&host(logits.clone())?, &batch.labels);
                 let loss = cross_entropy(logits, targets(&batch.labels, classes, *smoothing, device));
                 Ok(BatchLoss { loss, correct: right })
             }
             Self::Student(d) => {
                 let s = &d.config;
+                let outputs = Keep { outputs: s.feature_matching > 0.0, ..Keep::default() };
                 let theirs = (s.lambda > 0.0 || s.feature_matching > 0.0)
-                    .then(|| d.teacher.forward(batch.images, usize::MAX, s.feature_matching > 0.0));
-                let ours = network.forward(images, replaced, s.feature_matching > 0.0 || s.range_penalty > 0.0);
+                    .then(|| d.teacher.forward(batch.images, usize::MAX, outputs));
+                let ours = network.forward(images, replaced, Keep { inputs: s.range_penalty > 0.0, ..outputs });
                 let right = correct(&host(ours.logits.clone())?, &batch.labels);
                 let target = targets(&batch.labels, classes, s.label_smoothing, device);
                 let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);

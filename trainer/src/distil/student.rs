@@ -77,6 +77,28 @@ pub(crate) fn continue_student(
     Ok(UntrainedStudent { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
 }
 
+/// A network of the layers that a student of `teacher` has; its coefficients are zero.
+///
+/// # Errors
+/// [`Error::Model`](crate::Error::Model) if it is no network, which no student is.
+pub(crate) fn student_layers(teacher: &Model, activation: StudentActivation) -> Result<Model> {
+    let shapes = activations(teacher).into_iter().map(|(_, shape)| coefficient_shape(activation, shape));
+    let shapes: Vec<Vec<usize>> = shapes.collect();
+    let mut literal = teacher.clone().into_literal();
+    let functions = literal.layers.iter_mut().filter_map(|l| match &mut l.op {
+        LayerOp::Activation { function, .. } => Some(function),
+        _ => None,
+    });
+    for (function, shape) in functions.zip(shapes) {
+        *function = match activation {
+            StudentActivation::Relu => Activation::Relu,
+            StudentActivation::Square => Activation::Square,
+            _ => polynomial(&shape, &vec![Quadratic { a: 0.0, b: 0.0, c: 0.0 }; shape.iter().product()])?,
+        };
+    }
+    Ok(literal.try_into()?)
+}
+
 /// What a layer's polynomials must keep to, given what its inputs are like.
 pub(crate) fn vertex_limit(config: &StudentConfig, statistics: &LayerStatistics) -> VertexLimit {
     let rms = statistics.rms.max(1e-6);

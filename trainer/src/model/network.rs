@@ -25,6 +25,17 @@ pub(crate) struct VertexLimit {
     pub(crate) floor: f32,
 }
 
+/// What a forward pass keeps beside the logits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Keep {
+    /// [`Pass::inputs`].
+    pub(crate) inputs: bool,
+    /// [`Pass::outputs`].
+    pub(crate) outputs: bool,
+    /// [`Pass::weighted_inputs`].
+    pub(crate) weighted_inputs: bool,
+}
+
 /// What a forward pass leaves behind.
 pub(crate) struct Pass {
     /// `[images, classes]`.
@@ -55,23 +66,23 @@ impl Network {
 
     /// Runs a batch `[images, channels, rows, columns]`. Activations from the `replaced`-th on act
     /// as ReLU instead of what they are.
-    pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: bool) -> Pass {
+    pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: Keep) -> Pass {
         let mut x = Features::Map(images);
         let (mut inputs, mut outputs, mut weighted_inputs, mut activations) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let sources: Vec<usize> = self.blocks.iter().filter_map(Block::source).collect();
         let mut read_later = HashMap::from([(IMAGE, x.clone())]);
         for (i, block) in self.blocks.iter().enumerate() {
             let activation = block.is_activation();
-            if activation && keep {
+            if activation && keep.inputs {
                 inputs.push(x.clone().flat());
             }
-            if keep && block.has_weights() {
+            if keep.weighted_inputs && block.has_weights() {
                 weighted_inputs.push(x.clone());
             }
             x = block.forward(x, block.source().map(|from| &read_later[&from]), activations >= replaced);
             if activation {
                 activations += 1;
-                if keep {
+                if keep.outputs {
                     outputs.push(x.clone().flat());
                 }
             }
@@ -84,7 +95,7 @@ impl Network {
 
     /// The logits of a batch, `[images, classes]`, with every activation as it is.
     pub(crate) fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward(images, usize::MAX, false).logits
+        self.forward(images, usize::MAX, Keep::default()).logits
     }
 
     /// Identities of the coefficients of polynomials.

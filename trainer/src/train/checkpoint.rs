@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use beaa_ir::{Model, load_model, save_model};
+use beaa_ir::{Model, Range, load_model, save_model};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use crate::train::events::Phase;
 const FORMAT: u32 = 1;
 const TEACHER: &str = "teacher.safetensors";
 const STUDENT: &str = "student.safetensors";
-const OPTIMISER: &str = "optimiser.bpk";
+pub(crate) const OPTIMISER: &str = "optimiser.bpk";
 
 /// What a run's checkpoints belong to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -191,6 +191,14 @@ pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
     }
     if state.identity.data != identity.data {
         return Err(wrong("a run on other images".to_owned(), "the same images (their checksum differs)"));
+    }
+    let sound = |s: &LayerStatistics| {
+        let (Range { min, max }, rms) = (s.range, s.rms);
+        [min, max, rms].iter().all(|v| v.is_finite()) && min <= max && rms >= 0.0
+    };
+    if let Some(bad) = state.statistics.iter().find(|s| !sound(s)) {
+        let found = format!("statistics from {} to {} of {}", bad.range.min, bad.range.max, bad.rms);
+        return Err(wrong(found, "finite numbers, the smallest first, and a root mean square"));
     }
     let file = path.join(OPTIMISER);
     let optimiser = fs::read(&file).map_err(Error::io("reading", &file))?;

@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod evaluate;
 pub(crate) mod events;
 pub(crate) mod optim;
+pub(crate) mod optimiser_record;
 pub(crate) mod student;
 pub(crate) mod teacher;
 pub(crate) mod train_loop;

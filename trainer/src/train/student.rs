@@ -4,7 +4,7 @@ use beaa_ir::{Accuracy, Model};
 
 use crate::compress::masks::Pruner;
 use crate::distil::activation_stats::{PolynomialSample, sample_polynomials, set_ranges, with_ranges};
-use crate::distil::check_teacher::load_matching;
+use crate::distil::check_teacher::load_start;
 use crate::distil::objective::{Distillation, Objective};
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::distil::student::{continue_student, replace_activations, vertex_limit};
@@ -54,7 +54,7 @@ pub(crate) fn begin_student(session: &Session<'_>, teacher: Model) -> Result<Stu
     let images = &session.splits.train;
     let (start, teacher) = match &literal.student.start {
         Some(path) => {
-            let trained = load_matching(path, &session.splits)?;
+            let trained = load_start(path, &teacher, &session.splits)?;
             (continue_student(trained, name, images, &session.device)?, teacher)
         }
         None => {
@@ -107,7 +107,7 @@ fn finish(session: &Session<'_>, teacher: Model, student: Model) -> Result<Train
     let (device, images) = (&session.device, &session.splits.train);
     let network = Network::new(&student, device, false)?;
     let student = with_ranges(student, &network, images, device)?;
-    let student_accuracy = session.accuracy(&student)?;
+    let student_accuracy = session.accuracy(&network, &student)?;
     let mut literal = student.into_literal();
     literal.accuracy = Some(student_accuracy);
     let student: Model = literal.try_into()?;
@@ -115,7 +115,7 @@ fn finish(session: &Session<'_>, teacher: Model, student: Model) -> Result<Train
     let polynomials = sample_polynomials(&student, &teacher, &of_teacher, images, device, SAMPLES_PER_LAYER)?;
     let teacher_accuracy = match teacher.accuracy() {
         Some(accuracy) => accuracy,
-        None => session.accuracy(&teacher)?,
+        None => session.accuracy(&of_teacher, &teacher)?,
     };
     Ok(Trained { teacher, student, polynomials, teacher_accuracy, student_accuracy, seconds: session.seconds() })
 }

@@ -5,6 +5,7 @@ use beaa_ir::Model;
 use crate::distil::check_teacher::load_matching;
 use crate::distil::objective::Objective;
 use crate::error::Result;
+use crate::model::network::Network;
 use crate::model::weight_init::untrained_teacher;
 use crate::session::Session;
 use crate::train::checkpoint::{NetworkState, Subject};
@@ -46,7 +47,8 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
         quantise: None,
     };
     train_network(session, &task, start)?.and_then(|model| {
-        let accuracy = session.accuracy(&model)?;
+        let network = Network::new(&model, &session.device, false)?;
+        let accuracy = session.accuracy(&network, &model)?;
         let mut literal = model.into_literal();
         literal.accuracy = Some(accuracy);
         Ok(Completion::Done(literal.try_into()?))

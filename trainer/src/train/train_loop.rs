@@ -10,23 +10,24 @@ use std::time::Instant;
 
 use beaa_datasets::shuffled;
 use beaa_ir::Model;
-use burn::optim::ModuleOptimizer;
-use burn::tensor::{Bytes, Device};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
 
 use crate::compress::masks::{self, Masks, Pruner};
 use crate::compress::quantise::{self, Rounded};
 use crate::config::{OptimiserConfig, QuantiseConfig};
 use crate::data::{EpochBatches, ImageBatch, Prefetcher};
-use crate::distil::objective::{Objective, detached, gradients};
+use crate::distil::objective::{BatchLoss, Objective, detached, gradients};
 use crate::error::{Error, Result};
 use crate::model::network::{Network, VertexLimit};
 use crate::random::{Purpose, order};
-use crate::session::Session;
-use crate::train::checkpoint::{NetworkState, Position, Subject, newest};
+use crate::session::{Session, steps_per_epoch};
+use crate::train::checkpoint::{NetworkState, OPTIMISER, Position, Subject, newest};
 use crate::train::completion::{Completion, Interruption};
 use crate::train::evaluate::evaluate;
 use crate::train::events::{EpochMetrics, Event, Phase};
 use crate::train::optim::{clip_gradients, learning_rate, optimiser};
+use crate::train::optimiser_record::restored;
 
 /// How one network is trained.
 pub(crate) struct TrainingTask {
@@ -69,7 +70,7 @@ fn train_epochs(session: &mut Session<'_>, task: &TrainingTask, start: NetworkSt
     let phase = task.subject.phase();
     let template = start.model.clone();
     let mut position = start.position;
-    let steps = (session.splits.train.len() / task.batch).max(1);
+    let steps = steps_per_epoch(&session.splits, task.batch);
     let mut learner = Learner::new(session, task, start, steps)?;
     session.tell(&Event::PhaseStart { phase, epochs: task.epochs, steps_per_epoch: steps });
     while position.epoch < task.epochs {
@@ -166,9 +167,14 @@ impl<'a> Learner<'a> {
         let device = session.device.clone().autodiff();
         let network = Network::new(&start.model, &device, task.train_polynomials)?;
         let mut optim = optimiser(&task.optimiser, task.coefficient_factor, &network);
-        if !start.optimiser.is_empty() {
-            let bytes = Bytes::from_bytes_vec(start.optimiser);
-            optim = optim.from_bytes(bytes).map_err(Error::device("restoring the optimiser"))?;
+        if start.position != Position::default() || !start.optimiser.is_empty() {
+            let checkpoint = newest(session.folder)?.unwrap_or_else(|| session.folder.to_owned());
+            optim = restored(optim, &network, start.optimiser).map_err(|(found, expected)| Error::Checkpoint {
+                path: checkpoint.join(OPTIMISER),
+                found,
+                expected,
+                remedy: "start the run again without resuming",
+            })?;
         }
         Ok(Self {
             task,
@@ -202,15 +208,10 @@ impl<'a> Learner<'a> {
     fn step(&mut self, batch: ImageBatch, position: Position) -> Result<StepResult> {
         let task = self.task;
         let at = self.done(position);
-        let replaced = task.objective.replaced(position.epoch, task.epochs);
-        let rounded = self.rounded(at)?;
-        let computing = rounded.as_ref().map_or(&self.network, |r| &r.network);
-        let evaluated = task.objective.loss(computing, batch, replaced, self.classes, &self.device)?;
-        let loss = self.finite(position, "the loss", f64::from(evaluated.loss.clone().into_scalar::<f32>()))?;
-        let mut grads = gradients(&evaluated.loss, &self.network);
+        let (result, mut grads) = self.gradients(batch, position)?;
         let norm = clip_gradients(&self.network, &mut grads, task.optimiser.clip_norm);
         self.finite(position, "the norm of the gradients", norm)?;
-        // Moved, not cloned: the optimiser changes weights in place where nobody else holds them.
+        // Moved, not cloned: the optimiser changes weights in place that nobody else holds.
         let network = Network { blocks: std::mem::take(&mut self.network.blocks) };
         let mut network = self.optimiser.step(self.rate(at), network, grads);
         if !task.vertex_limits.is_empty() {
@@ -223,7 +224,19 @@ impl<'a> Learner<'a> {
             network = masks::apply(network, &self.masks);
         }
         self.network = network;
-        Ok(StepResult { loss, correct: evaluated.correct })
+        Ok(result)
+    }
+
+    /// The loss of a batch and its gradients. Rounded weights and the graph end here, so that nobody
+    /// else holds the weights when they are changed.
+    fn gradients(&self, batch: ImageBatch, position: Position) -> Result<(StepResult, GradientsParams)> {
+        let replaced = self.task.objective.replaced(position.epoch, self.task.epochs);
+        let rounded = self.rounded(self.done(position))?;
+        let computing = rounded.as_ref().map_or(&self.network, |r| &r.network);
+        let BatchLoss { loss, correct } =
+            self.task.objective.loss(computing, batch, replaced, self.classes, &self.device)?;
+        let value = self.finite(position, "the loss", f64::from(loss.clone().into_scalar::<f32>()))?;
+        Ok((StepResult { loss: value, correct }, gradients(&loss, &self.network)))
     }
 
     /// The network that computes at `step`, if that is not the one that learns: its weights

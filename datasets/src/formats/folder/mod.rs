@@ -139,10 +139,9 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// The image that sets the shape when none is configured.
+/// The image that sets the shape when none is configured; there is a class, and an image of each.
 fn first(folder: &Path, classes: &[String]) -> Result<PathBuf, Error> {
-    let path = classes.first().map_or_else(|| folder.to_owned(), |class| folder.join(class));
-    files_of(&path)?.into_iter().next().ok_or(Error::NoImages { file: path })
+    Ok(files_of(&folder.join(&classes[0]))?.swap_remove(0))
 }
 
 #[cfg(test)]

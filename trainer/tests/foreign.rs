@@ -1,0 +1,269 @@
+//! Networks, checkpoints and teachers that are not of the run are refused before anything is
+//! trained on them, and the message says what differs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use beaa_datasets::{Dataset, Images};
+use beaa_ir::{Activation, LayerOp, Model, Tensor, load_model, save_model};
+use beaa_trainer::{Completion, Error, Event, Observer, OptimiserKind, TrainConfig, TrainLiteral, Trained, Trainer};
+use burn_pack::{Bytes, Reader, Scalar, Writer};
+
+/// Two classes of 1x4x4 images: bright above or bright below.
+fn data() -> Dataset {
+    let images = |n: usize| {
+        let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();
+        let pixel = |i: usize, p: usize| ((i * 31 + p * 17) % 90 + if (p / 8) % 2 == i % 2 { 120 } else { 0 }) as u8;
+        let pixels = (0..n).flat_map(|i| (0..16).map(move |p| pixel(i, p))).collect();
+        Images::new("synthetic", [1, 4, 4], pixels, labels).unwrap()
+    };
+    Dataset::new("synthetic", vec!["a".to_owned(), "b".to_owned()], images(64), images(16), images(16)).unwrap()
+}
+
+fn config(change: impl FnOnce(&mut TrainLiteral)) -> TrainConfig {
+    let mut literal: TrainLiteral = serde_json::from_str(
+        r#"{
+            "name": "small", "seed": 3,
+            "network": [
+                {"conv2d": {"out": 2, "kernel": 3, "padding": 1}}, {"batch_norm": {}}, "activation",
+                {"conv2d": {"out": 2, "kernel": 1}}, {"add": {"with": "activation1"}}, "activation",
+                {"linear": {"out": "classes"}}
+            ],
+            "teacher": {"epochs": 1, "batch": 16}, "student": {"epochs": 1, "batch": 16}
+        }"#,
+    )
+    .unwrap();
+    change(&mut literal);
+    literal.try_into().unwrap()
+}
+
+fn done<T: std::fmt::Debug>(completion: Completion<T>) -> T {
+    match completion {
+        Completion::Done(done) => done,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<Completion<T>, Error>, parts: &[&str]) {
+    let message = result.unwrap_err().to_string();
+    for part in parts {
+        assert!(message.contains(part), "no {part:?} in {message}");
+    }
+}
+
+fn train(config: &TrainConfig, folder: &Path, resume: bool) -> Result<Completion<Trained>, Error> {
+    Trainer::new(config, &data(), folder).resume(resume).train()
+}
+
+/// Trains for so many steps of 4 per epoch, and gives the folder of the checkpoint.
+fn stopped(config: &TrainConfig, folder: &Path, steps: usize) -> PathBuf {
+    struct StopAfter<'a>(usize, &'a AtomicBool);
+    impl Observer for StopAfter<'_> {
+        fn event(&mut self, event: &Event) {
+            if let Event::Step { .. } = event {
+                self.0 -= 1;
+                self.1.store(self.0 == 0, Ordering::Relaxed);
+            }
+        }
+    }
+    let stop = AtomicBool::new(false);
+    let mut observer = StopAfter(steps, &stop);
+    match Trainer::new(config, &data(), folder).stop(&stop).observe(&mut observer).train().unwrap() {
+        Completion::Interrupted(at) => at.checkpoint,
+        Completion::Done(_) => panic!("not interrupted"),
+    }
+}
+
+/// Writes the model in `file` again, changed.
+fn change(file: &Path, change: impl FnOnce(&mut Vec<beaa_ir::Layer>)) {
+    let mut literal = load_model(file).unwrap().into_literal();
+    change(&mut literal.layers);
+    save_model(&literal.try_into().unwrap(), file).unwrap();
+}
+
+fn zeros(shape: &[usize]) -> Tensor {
+    Tensor::new(shape.to_vec(), vec![0.0; shape.iter().product()]).unwrap()
+}
+
+#[test]
+fn a_student_to_go_on_from_has_the_activations_of_its_teacher() {
+    let run = tempfile::tempdir().unwrap();
+    let wide = config(|c| c.network[3] = serde_json::from_str(r#"{"conv2d": {"out": 2, "kernel": 1}}"#).unwrap());
+    let other = config(|c| {
+        c.network = serde_json::from_str(
+            r#"["flatten", {"linear": {"out": 9}}, "activation", {"linear": {"out": "classes"}}]"#,
+        )
+        .unwrap();
+    });
+    let file = |name: &str| run.path().join(name);
+    save_model(&done(train(&wide, run.path(), false).unwrap()).teacher, &file("teacher")).unwrap();
+    save_model(&done(train(&other, run.path(), false).unwrap()).student, &file("student")).unwrap();
+    for matching in [0.0, 0.5] {
+        let next = config(|c| {
+            (c.teacher.model, c.student.start) = (Some(file("teacher")), Some(file("student")));
+            c.student.feature_matching = matching;
+        });
+        let parts = [
+            "going on from a trained student",
+            "student with activations of [",
+            "as in the teacher",
+            "`student.start`",
+        ];
+        refused(train(&next, run.path(), false), &parts);
+    }
+}
+
+#[test]
+fn a_checkpoint_whose_layers_differ_in_any_setting_is_refused() {
+    let run = tempfile::tempdir().unwrap();
+    let config = config(|_| ());
+    let checkpoint = stopped(&config, run.path(), 6);
+    type Change = fn(&mut Vec<beaa_ir::Layer>);
+    let of_teacher: [(Change, &str); 5] = [
+        (
+            |layers| {
+                let LayerOp::Conv2d(conv) = &mut layers[0].op else { panic!() };
+                (conv.weight, conv.padding) = (zeros(&[2, 1, 5, 5]), [2, 2]);
+            },
+            "weight [2, 1, 5, 5], bias [2], stride [1, 1], padding [2, 2]",
+        ),
+        (
+            |layers| {
+                let LayerOp::Conv2d(conv) = &mut layers[3].op else { panic!() };
+                (conv.weight, conv.groups) = (zeros(&[2, 1, 1, 1]), 2);
+            },
+            "groups 2",
+        ),
+        (
+            |layers| {
+                let LayerOp::Linear(linear) = &mut layers[6].op else { panic!() };
+                linear.bias = None;
+            },
+            "linear1 (linear: weight [2, 32])",
+        ),
+        (
+            |layers| {
+                let LayerOp::Add { with } = &mut layers[4].op else { panic!() };
+                *with = "norm1".to_owned();
+            },
+            "with norm1",
+        ),
+        (
+            |layers| {
+                let LayerOp::Activation { function, .. } = &mut layers[2].op else { panic!() };
+                *function = Activation::Square;
+            },
+            "square",
+        ),
+    ];
+    let of_student: [(Change, &str); 2] = [
+        (
+            |layers| {
+                let LayerOp::Activation { function: Activation::Polynomial(p), .. } = &mut layers[2].op else {
+                    panic!()
+                };
+                (p.a, p.b, p.c) = (zeros(&[]), zeros(&[]), zeros(&[]));
+            },
+            "a [], b [], c []",
+        ),
+        (
+            |layers| {
+                let LayerOp::Activation { function, .. } = &mut layers[2].op else { panic!() };
+                *function = Activation::Relu;
+            },
+            "ReLU",
+        ),
+    ];
+    let teacher = of_teacher.map(|case| ("teacher", case));
+    for (who, (changed, differs)) in teacher.into_iter().chain(of_student.map(|case| ("student", case))) {
+        let file = checkpoint.join(format!("{who}.safetensors"));
+        let good = std::fs::read(&file).unwrap();
+        change(&file, changed);
+        refused(train(&config, run.path(), true), &["resuming from", who, differs, "without resuming"]);
+        std::fs::write(&file, good).unwrap();
+    }
+    done(train(&config, run.path(), true).unwrap());
+}
+
+#[test]
+fn a_state_that_no_run_writes_is_refused() {
+    let run = tempfile::tempdir().unwrap();
+    let config = config(|_| ());
+    let file = stopped(&config, run.path(), 6).join("state.json");
+    let good: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for (path, value, part) in [
+        ("/statistics/0/range/min", 1e30, "the smallest first"),
+        ("/statistics/1/rms", -1.0, "root mean square"),
+        ("/position/epoch", 2.0, "at most 1 epochs"),
+        ("/position/step", 5.0, "4 steps"),
+    ] {
+        let mut state = good.clone();
+        let field = state.pointer_mut(path).unwrap();
+        *field = if field.is_u64() { (value as u64).into() } else { value.into() };
+        std::fs::write(&file, state.to_string()).unwrap();
+        refused(train(&config, run.path(), true), &["resuming from", part, "without resuming"]);
+    }
+}
+
+#[test]
+fn an_optimiser_of_another_network_is_refused_by_the_name_of_its_file() {
+    for kind in [OptimiserKind::Adamw, OptimiserKind::Muon, OptimiserKind::Sgd] {
+        let run = tempfile::tempdir().unwrap();
+        let config = config(|c| c.teacher.optimiser.kind = kind);
+        let checkpoint = stopped(&config, run.path(), 2);
+        let [file, state] = ["optimiser.bpk", "state.json"].map(|name| checkpoint.join(name));
+        let (good, good_state) = (std::fs::read(&file).unwrap(), std::fs::read_to_string(&state).unwrap());
+        let forge = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).unwrap();
+            let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+            std::fs::write(&state, good_state.replace(&hash(&good), &hash(bytes))).unwrap();
+        };
+        for fault in ["no id", "rank", "shape", "a tensor less", "another parameter", "no record"] {
+            let reader = Reader::from_bytes(Bytes::from_bytes_vec(good.clone())).unwrap();
+            let mut scalars = reader.scalars().clone();
+            let mut tensors = reader.into_tensors().unwrap();
+            let first = &mut tensors[0];
+            match fault {
+                "no id" => first.param_id = None,
+                "rank" => *scalars.iter_mut().find(|(name, _)| name.ends_with("__rank")).unwrap().1 = Scalar::UInt(17),
+                "shape" => first.shape = vec![1, first.shape.to_vec().iter().product()].into(),
+                "a tensor less" => drop(tensors.remove(0)),
+                "another parameter" => first.name = "999.moment".to_owned(),
+                _ => {}
+            }
+            let mut writer = Writer::new(tensors);
+            for (name, value) in scalars {
+                writer = writer.with_scalar(&name, value);
+            }
+            forge(&if fault == "no record" { Vec::new() } else { writer.into_bytes().unwrap().to_vec() });
+            refused(
+                train(&config, run.path(), true),
+                &["resuming from", "optimiser.bpk", "expected", "without resuming"],
+            );
+        }
+        forge(&good);
+        done(train(&config, run.path(), true).unwrap());
+    }
+}
+
+#[test]
+fn a_given_teacher_is_of_the_images_and_the_one_that_the_run_began_with() {
+    let run = tempfile::tempdir().unwrap();
+    let plain = config(|_| ());
+    let teach = |config: &TrainConfig| done(Trainer::new(config, &data(), run.path()).teach().unwrap());
+    let (teacher, other) = (teach(&plain), teach(&config(|c| c.seed = 4)));
+    let distil = |config: &TrainConfig, teacher: &Model, resume: bool| {
+        Trainer::new(config, &data(), run.path()).resume(resume).distil(teacher)
+    };
+    let trained = done(distil(&plain, &teacher, false).unwrap());
+    refused(distil(&plain, &other, true), &["resuming from", "a student of another teacher", "the given teacher"]);
+    assert_eq!(done(distil(&plain, &teacher, true).unwrap()).student, trained.student);
+
+    let named = config(|c| c.teacher.model = Some(run.path().join("teacher.safetensors")));
+    let mut literal = teacher.into_literal();
+    literal.layers.truncate(3);
+    literal.classes.clear();
+    let parts = ["the given teacher for images", "and 32 classes", "2 classes"];
+    refused(distil(&named, &literal.try_into().unwrap(), false), &parts);
+}
