@@ -173,11 +173,8 @@ impl Parameters {
 
     pub(crate) fn expect_key(&self, operation: &'static str, key: &Self) -> Result<()> {
         // The promised security may differ: the same ring is enough.
-        let ring = |p: &Self| {
-            let ParametersLiteral { degree, moduli, special, .. } = &p.0.literal;
-            (*degree, moduli, special)
-        };
-        if ring(key) == ring(self) {
+        let (ours, theirs) = (self.literal(), key.literal());
+        if (ours.degree, &ours.moduli, &ours.special) == (theirs.degree, &theirs.moduli, &theirs.special) {
             return Ok(());
         }
         Err(Error::KeyMismatch { operation, found: Box::new(key.ring()), expected: Box::new(self.ring()) })

@@ -137,9 +137,10 @@ impl<R: Role> Ciphertexts<R> {
         let h = &self.header;
         // A seed implies as many components as are stored.
         let implied = if h.seed.is_some() { h.stored_components } else { 0 };
-        let components = h.stored_components.checked_add(implied).ok_or_else(|| {
-            damaged("reading ciphertexts", format!("{implied} stored components"), "one with a seed")
-        })?;
+        let components = h
+            .stored_components
+            .checked_add(implied)
+            .ok_or_else(|| damaged("reading ciphertexts", format!("{implied} stored components"), "one with a seed"))?;
         let shape = CompressedShape { limbs: h.limbs, len: h.ciphertexts, components, seed: h.seed };
         Ok(CompressedBatch::new(parameters, shape, self.bytes.as_slice())?)
     }

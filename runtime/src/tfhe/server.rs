@@ -93,12 +93,8 @@ pub(super) fn run_observed(
     let elements: usize = program.stages().iter().map(|s| s.bias.len()).sum();
     progress.begin("run", (elements * input.images()) as u64);
     let size = if signature.input_large_key { parameters::large() } else { parameters::small() }.to_lwe_size();
-    let list = SeededLweCiphertextList::from_container(
-        input.bodies.as_slice(),
-        size,
-        seed.into(),
-        parameters::modulus(),
-    );
+    let list =
+        SeededLweCiphertextList::from_container(input.bodies.as_slice(), size, seed.into(), parameters::modulus());
     let mut expanded = LweCiphertextList::new(0_u64, size, list.lwe_ciphertext_count(), parameters::modulus());
     decompress_seeded_lwe_ciphertext_list::<u64, _, _, DefaultRandomGenerator>(&mut expanded, &list);
     let mut words = Vec::new();
@@ -121,9 +117,7 @@ pub(super) fn run_observed(
             observe(image, k, &values);
         }
         for (r, &bias) in program.last_bias().iter().enumerate() {
-            words.extend(
-                sum(program.last(), r, &values, point(bias, signature.output_slots())).into_container(),
-            );
+            words.extend(sum(program.last(), r, &values, point(bias, signature.output_slots())).into_container());
         }
     }
     progress.end();
