@@ -94,12 +94,11 @@ impl Client {
     /// noise 2^`bits` times as large. Eight bits are usual.
     ///
     /// # Errors
-    /// As [`Self::decrypt`], and if the signature does not say how large the error is.
+    /// As [`Self::decrypt`], and [`Error::BadOption`](crate::Error::BadOption) with more than 60
+    /// bits or if the signature does not say how large the error is.
     pub fn decrypt_to_share(&self, results: &EncryptedResults, bits: u32) -> Result<ImageMajor<f64>> {
-        let error = self.signature.0.output_error.ok_or_else(|| {
-            crate::Error::BadOption("the program does not say how large its output's error is; compile it again".into())
-        })?;
-        self.decrypt_with(results, Some(error * f64::from(bits).exp2()))
+        let width = ckks::flooding_width(&self.signature.0, f64::from(bits))?;
+        self.decrypt_with(results, Some(width))
     }
 
     fn decrypt_with(&self, results: &EncryptedResults, flooding: Option<f64>) -> Result<ImageMajor<f64>> {

@@ -184,6 +184,7 @@ impl From<beaa_runtime::Error> for Error {
             other @ (Found::WrongProgram { .. } | Found::WrongKey { .. } | Found::WrongParameters { .. }) => {
                 Self::Mismatch(other.into())
             }
+            other @ (Found::FloodingBits { .. } | Found::NoOutputError) => Self::BadOption(other.into()),
             other @ (Found::WrongKind { .. } | Found::WrongShape { .. } | Found::Damaged { .. }) => {
                 Self::BadFile(other.into())
             }

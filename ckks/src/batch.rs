@@ -182,8 +182,7 @@ impl Batch {
 
     /// Refuses a batch of other parameters or another number of components.
     pub(crate) fn expect(&self, operation: &'static str, parameters: &Parameters, components: usize) -> Result<()> {
-        let same_ring = self.degree == parameters.degree() && parameters.literal().moduli.starts_with(&self.moduli);
-        if same_ring && self.components == components {
+        if parameters.holds(self.degree, &self.moduli) && self.components == components {
             return Ok(());
         }
         let found = format!("{self:?} modulo {:?}", self.moduli);

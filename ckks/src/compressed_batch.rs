@@ -118,7 +118,7 @@ impl<'a> CompressedBatch<'a> {
     pub(crate) fn expect(&self, operation: &'static str, parameters: &Parameters) -> Result<()> {
         let (degree, limbs) = (self.parameters.degree(), self.limbs());
         let moduli = &self.parameters.literal().moduli[..limbs];
-        if degree == parameters.degree() && parameters.literal().moduli.starts_with(moduli) {
+        if parameters.holds(degree, moduli) {
             return Ok(());
         }
         Err(operand(operation, format!("{self:?} modulo {moduli:?}, N = {degree}"), parameters.ring().to_string()))

@@ -65,6 +65,6 @@ impl<'k> Decryptor<'k> {
                 self.crt.reconstruct(&residues, &mut digits)
             })
             .collect();
-        self.encoder.decode(coefficients, scale)
+        Ok(self.encoder.decode(coefficients, scale))
     }
 }

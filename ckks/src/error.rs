@@ -52,14 +52,14 @@ pub enum Error {
         /// Numbers that are possible.
         allowed: RangeInclusive<usize>,
     },
-    /// More slots than the ring has, or coefficients of another ring.
+    /// More slots than the ring has.
     #[error("{operation}: found {found} slots, expected {expected}")]
     Slots {
         /// The operation.
         operation: &'static str,
         /// The number of slots.
         found: usize,
-        /// The number that is possible, or the most.
+        /// The most that are possible.
         expected: usize,
     },
     /// An operand that does not fit the operation.

@@ -54,7 +54,6 @@ pub use rns_ring::RnsRing;
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {
     assert_shared::<Parameters>();
-    assert_shared::<Encoder>();
     assert_shared::<Encryptor<'_>>();
     assert_shared::<Decryptor<'_>>();
     assert_shared::<KeySwitcher<'_>>();

@@ -172,11 +172,18 @@ impl Parameters {
     }
 
     pub(crate) fn expect_key(&self, operation: &'static str, key: &Self) -> Result<()> {
-        let (found, expected) = (key.ring(), self.ring());
-        if found == expected {
+        // The promised security may differ: the same ring is enough.
+        let (ours, theirs) = (self.literal(), key.literal());
+        if (ours.degree, &ours.moduli, &ours.special) == (theirs.degree, &theirs.moduli, &theirs.special) {
             return Ok(());
         }
-        Err(Error::KeyMismatch { operation, found: Box::new(found), expected: Box::new(expected) })
+        Err(Error::KeyMismatch { operation, found: Box::new(key.ring()), expected: Box::new(self.ring()) })
+    }
+
+    /// Whether ciphertexts of this degree modulo these primes, one for each limb, are of these
+    /// parameters.
+    pub(crate) fn holds(&self, degree: usize, moduli: &[u64]) -> bool {
+        degree == self.degree() && self.literal().moduli.starts_with(moduli)
     }
 
     pub(crate) fn check_limbs(&self, operation: &'static str, limbs: usize) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::batch::BatchShape;
 use crate::compressed_batch::not_canonical;
 use crate::error::operand;
 use crate::kernel::{Aligned, Panels, ProductInput, ProductWorkspace, TILE, TileProduct};
-use crate::ring::modulus::Modulus;
+use crate::ring::modulus::{Factor, Modulus};
 use crate::timing::{Laps, ThreadSeconds};
 use crate::{Batch, CompressedBatch, Error, Parameters, Result};
 
@@ -127,8 +127,8 @@ pub fn run(parameters: &Parameters, limbs: usize, inputs: &[InputBatch<'_>], ops
         sizes: &sizes,
         fused_squares: (0..ops.len()).map(|i| fused_square(ops, i)).collect(),
         columns_read: inputs.iter().enumerate().map(|(i, input)| columns_read(ops, i, input)).collect(),
-        // The residues of biases and factors do not depend on the tile.
-        constants: parameters.moduli(limbs).map(|q| ops.iter().map(|op| residues(q, op)).collect()).collect(),
+        // Biases and factors do not depend on the tile.
+        constants: parameters.moduli(limbs).map(|q| ops.iter().map(|op| constants(q, op)).collect()).collect(),
         moduli: parameters.moduli(limbs).collect(),
     };
     // Limbs are outermost in a batch: a tile has the same number whatever limbs follow.
@@ -163,9 +163,16 @@ struct TilePlan<'a> {
     /// Per input the elements that the operations read, when not all.
     columns_read: Vec<Option<Vec<u32>>>,
     /// Per limb, per operation.
-    constants: Vec<Vec<Vec<u64>>>,
+    constants: Vec<Vec<Constants>>,
     /// Per limb.
     moduli: Vec<Modulus>,
+}
+
+/// What an operation adds or multiplies by, modulo one prime.
+enum Constants {
+    None,
+    Biases(Vec<u64>),
+    Factor(Factor),
 }
 
 /// What a thread keeps from tile to tile.
@@ -258,30 +265,29 @@ impl TileOperands<'_> {
     fn apply(&self, index: usize, workspace: &mut ProductWorkspace, target: &mut [u64]) {
         let plan = self.plan;
         let (kernel, q) = (plan.parameters.kernel(), plan.moduli[self.limb]);
-        let constants = &plan.constants[self.limb][index];
-        match &plan.ops[index] {
-            Op::Linear { terms, .. } => {
+        match (&plan.ops[index], &plan.constants[self.limb][index]) {
+            (Op::Linear { terms, .. }, Constants::Biases(biases)) => {
                 for (t, &(operand, panels)) in terms.iter().enumerate() {
                     let product = TileProduct {
                         panels,
                         input: self.product_input(operand),
                         input_components: plan.size(operand).components,
                         output_components: plan.sizes[index].components,
-                        bias: (t == 0).then_some(constants),
+                        bias: (t == 0).then_some(biases),
                         accumulates: t > 0,
                     };
                     kernel.multiply(q, &product, workspace, target);
                 }
             }
-            Op::Square(operand) => kernel.square(q, self.read(*operand), target),
-            Op::Scale(operand, _) => {
-                let factor = q.factor(constants[0]);
+            (Op::Square(operand), Constants::None) => kernel.square(q, self.read(*operand), target),
+            (Op::Scale(operand, _), &Constants::Factor(factor)) => {
                 let words = self.read(*operand);
                 assert_eq!(target.len(), words.len(), "words of a scaled tile");
                 for (to, &from) in target.iter_mut().zip(words) {
                     *to = q.mul_factor(from, factor);
                 }
             }
+            (op, _) => unreachable!("the constants of another operation than {op:?}"),
         }
     }
 }
@@ -360,10 +366,10 @@ fn result_size(index: usize, op: &Op<'_>, inputs: &[InputBatch<'_>], sizes: &[Op
     }
 }
 
-fn residues(q: Modulus, op: &Op<'_>) -> Vec<u64> {
+fn constants(q: Modulus, op: &Op<'_>) -> Constants {
     match op {
-        Op::Linear { bias, .. } => bias.iter().map(|&b| q.reduce_i128(b)).collect(),
-        Op::Square(_) => Vec::new(),
-        Op::Scale(_, factor) => vec![q.reduce(*factor)],
+        Op::Linear { bias, .. } => Constants::Biases(bias.iter().map(|&b| q.reduce_i128(b)).collect()),
+        Op::Square(_) => Constants::None,
+        Op::Scale(_, factor) => Constants::Factor(q.factor(q.reduce(*factor))),
     }
 }

@@ -191,13 +191,12 @@ fn write_keys<E: std::error::Error + Send + Sync + 'static>(
     server(&files.evaluation).with_context(|| format!("writing {}", files.evaluation.display()))
 }
 
-/// Half the width of the noise that hides errors of the predicted size by a factor of `2^bits`.
+/// What `--share` asks for, as [`ckks_runtime::flooding_width`] says.
 fn flooding_width(file: &ckks::SignatureFile, bits: f64) -> Result<f64> {
-    if !(0.0..=60.0).contains(&bits) {
-        return Err(Exit::Usage.because(format!("--share: found {bits}, expected a number of bits from 0 to 60")));
-    }
-    let error = file.output_error.ok_or_else(|| {
-        Exit::BadInput.because("--share: the program does not say how large its output's error is; compile it again")
-    })?;
-    Ok(error * bits.exp2())
+    ckks_runtime::flooding_width(file, bits).map_err(|error| match error {
+        beaa_runtime::Error::FloodingBits { found } => {
+            Exit::Usage.because(format!("--share: found {found}, expected a number of bits from 0 to 60"))
+        }
+        other => Exit::BadInput.because(format!("--share: {other}")),
+    })
 }

@@ -47,7 +47,8 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
         .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
     let input = ckks_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
-    let planned = ckks_runtime::schedule(program).peak_bytes;
+    let prepared = ckks_runtime::PreparedProgram::new(program, ckks_runtime::ArrangedWeights::PerPart)?;
+    let planned = prepared.peak_bytes();
     if let Some(available) = memory::available().filter(|a| *a < planned) {
         context.console.warn(format_args!(
             "running takes {} of memory, {} are available; a program compiled with --memory takes less",
@@ -55,7 +56,8 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
             text::bytes(available as f64)
         ));
     }
-    let (output, report) = ckks_runtime::run(program, &key, &input, &*context.progress())?;
+    let (output, mut report) = prepared.run(&key, &input, &*context.progress())?;
+    report.seconds += prepared.seconds();
     context.check_interrupted("running; nothing was written")?;
     files::create_parent(paths.out)?;
     let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;

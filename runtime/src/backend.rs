@@ -3,6 +3,7 @@
 
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{Step, StepOp, ValueId, ValueInfo};
+use rayon::prelude::*;
 
 use crate::Result;
 use crate::error::operand;
@@ -71,7 +72,7 @@ pub enum Operand {
 }
 
 /// Pointwise steps that follow each other in a program, with all that they read. All of its
-/// operands exist.
+/// operands exist, and every linear step has a term.
 #[derive(Debug)]
 pub struct Sequence<'a, V, W> {
     first: usize,
@@ -85,7 +86,7 @@ impl<'a, V, W> Sequence<'a, V, W> {
     /// step's terms, `[step][term]`; `inputs` are the values from before, each once.
     ///
     /// # Errors
-    /// When there is no step, a step is not pointwise or reads a value that is neither an input nor
+    /// When there is no step, a step is not pointwise, is linear without a term or reads a value that is neither an input nor
     /// an earlier result, weights are missing, or the last step drops limbs, which steps before it
     /// could have been spared.
     pub fn new(first: usize, steps: &'a [Step], weights: &'a [Vec<W>], inputs: &'a [(ValueId, &'a V)]) -> Result<Self> {
@@ -98,6 +99,9 @@ impl<'a, V, W> Sequence<'a, V, W> {
         }
         for (position, (step, weights)) in steps.iter().zip(weights).enumerate() {
             let terms = match &step.op {
+                StepOp::Linear { terms, .. } if terms.is_empty() => {
+                    return Err(operand("a linear layer without terms", "at least one"));
+                }
                 StepOp::Linear { terms, .. } => terms.len(),
                 StepOp::Square { .. } | StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. } => 0,
                 StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
@@ -147,14 +151,18 @@ impl<'a, V, W> Sequence<'a, V, W> {
     }
 }
 
-/// Arranges the weights of each step's terms: `[step][term]`.
+/// Arranges the weights of each step's terms, `[step][term]`, as `one` does those of a term
+/// ([`Backend::arrange`]); steps in parallel.
 ///
 /// # Errors
-/// As [`Backend::arrange`].
-pub fn arrange<'m, B: Backend>(backend: &B, steps: &'m [Step]) -> Result<Vec<Vec<B::Weights<'m>>>> {
+/// When `one` fails.
+pub fn arrange<'m, W: Send>(
+    steps: &'m [Step],
+    one: impl Fn(&'m SparseMatrix) -> Result<W> + Sync,
+) -> Result<Vec<Vec<W>>> {
     let of = |step: &'m Step| match &step.op {
-        StepOp::Linear { terms, .. } => terms.iter().map(|t| backend.arrange(&t.weights)).collect(),
+        StepOp::Linear { terms, .. } => terms.iter().map(|t| one(&t.weights)).collect(),
         _ => Ok(Vec::new()),
     };
-    steps.iter().map(of).collect()
+    steps.par_iter().map(of).collect()
 }

@@ -109,6 +109,21 @@ pub enum Error {
         /// Largest absolute value that the program was compiled for.
         bound: f32,
     },
+    /// More bits of noise than can be meant, or fewer than none.
+    #[error("hiding the error of results: found {found}, expected a number of bits from 0 to 60")]
+    FloodingBits {
+        /// The bits.
+        found: f64,
+    },
+    /// Noise of a width that is none.
+    #[error("decrypting results: found noise of width {found}, expected a number that is not negative")]
+    FloodingWidth {
+        /// The width.
+        found: f64,
+    },
+    /// A signature does not say how large the error is that is to be hidden.
+    #[error("the program does not say how large its output's error is; compile it again")]
+    NoOutputError,
     /// A file does not hold what its header says.
     #[error("{operation}: found {found}, expected {expected}")]
     Damaged {
@@ -136,7 +151,6 @@ pub(crate) fn operand(found: impl Into<String>, expected: impl Into<String>) -> 
     Error::Operand { found: found.into(), expected: expected.into() }
 }
 
-#[cfg(feature = "tfhe")]
 pub(crate) fn damaged(operation: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
     Error::Damaged { operation, found: found.into(), expected: expected.into() }
 }

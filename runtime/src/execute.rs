@@ -123,17 +123,15 @@ impl<'a, B: Backend> Execution<'a, B> {
                         inputs.push((id, read(id)));
                     }
                 }
-                let done = match self.weights {
-                    Some(all) => {
-                        let weights = &all[part.first..=part.last];
-                        self.backend.fused(&Sequence::new(part.first, steps, weights, &inputs)?)?
-                    }
+                let own;
+                let weights = match self.weights {
+                    Some(all) => &all[part.first..=part.last],
                     None => {
-                        let weights = arrange(self.backend, steps)?;
-                        self.backend.fused(&Sequence::new(part.first, steps, &weights, &inputs)?)?
+                        own = arrange(steps, |w| self.backend.arrange(w))?;
+                        own.as_slice()
                     }
                 };
-                Ok(timed(steps, done))
+                Ok(timed(steps, self.backend.fused(&Sequence::new(part.first, steps, weights, &inputs)?)?))
             }
         }
     }

@@ -10,11 +10,12 @@ use beaa_ckks::primes::ntt_primes;
 use beaa_ir::ckks::{
     LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SignatureFile, Step, StepOp,
 };
+use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{InputSpec, SparseMatrix};
 use beaa_runtime::ckks::{
     ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt, encrypt,
-    keygen, run, schedule, verify,
+    flooding_width, keygen, run, schedule, verify,
 };
 use beaa_runtime::{Error, Silent, plaintext};
 
@@ -189,6 +190,48 @@ fn shared_results_are_flooded() {
     let differences: Vec<f64> = plain.data().iter().zip(flooded.data()).map(|(p, f)| (p - f).abs()).collect();
     assert!(differences.iter().all(|d| *d <= 0.5));
     assert!(differences.iter().any(|d| *d > 0.1));
+    for width in [f64::INFINITY, f64::NAN, -1.0] {
+        let refused = decrypt(&files.file(), &client, &output, Some(width));
+        assert!(matches!(refused, Err(Error::FloodingWidth { .. })), "{width}");
+    }
+}
+
+#[test]
+fn the_width_of_the_noise_follows_the_bits_within_bounds() {
+    let files = Files::new();
+    let with = |output_error| SignatureFile { output_error, ..files.file() };
+    let file = with(Some(0.75));
+    for (bits, width) in [(0.0, 0.75), (2.0, 3.0), (60.0, 0.75 * 2_f64.powi(60))] {
+        assert_eq!(flooding_width(&file, bits).unwrap(), width);
+    }
+    for bits in [-0.5, 60.5, 2000.0, f64::INFINITY, f64::NAN] {
+        assert!(matches!(flooding_width(&file, bits), Err(Error::FloodingBits { .. })), "{bits}");
+    }
+    for error in [None, Some(0.0), Some(-1.0), Some(f64::INFINITY), Some(f64::NAN)] {
+        assert!(matches!(flooding_width(&with(error), 8.0), Err(Error::NoOutputError)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_header_with_absurd_numbers_is_refused() {
+    let files = Files::new();
+    let path = files.path("input.ct");
+    let opened = container::open::<serde_json::Value>(&path, Kind::Ciphertexts).unwrap();
+    let bytes = opened.payload().to_vec();
+    // Twice 2^63 + 1 is 2 again, modulo 2^64.
+    for (field, number) in [
+        ("stored_components", (1_u64 << 63) + 1),
+        ("stored_components", 0),
+        ("ciphertexts", u64::MAX),
+        ("limbs", u64::MAX),
+    ] {
+        let mut header = opened.header.clone();
+        header[field] = number.into();
+        container::write(&path, Kind::Ciphertexts, &header, bytes.len() as u64, |w| w.write_all(&bytes)).unwrap();
+        assert!(files.run().is_err(), "{number} {field}");
+    }
+    container::write(&path, Kind::Ciphertexts, &opened.header, bytes.len() as u64, |w| w.write_all(&bytes)).unwrap();
+    assert!(files.run().is_ok());
 }
 
 #[test]

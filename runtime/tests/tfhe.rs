@@ -5,6 +5,7 @@
 #![cfg(feature = "tfhe")]
 #![allow(clippy::unwrap_used)]
 
+use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, SignatureFile, Stage};
 use beaa_ir::{InputSpec, SparseMatrix};
@@ -131,6 +132,20 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     let bytes = std::fs::read(at("server")).unwrap();
     std::fs::write(at("cut"), &bytes[..bytes.len() / 2]).unwrap();
     refused(ServerKey::load(&at("cut")).map(drop), &["cut short"]);
+    let opened = container::open::<serde_json::Value>(&at("server"), Kind::TfheServerKey).unwrap();
+    let (seed, rubbish) = (opened.header["seeds"][0].clone(), serde_json::Value::from("rubbish"));
+    for (seeds, word) in [
+        (vec![seed.clone(), seed.clone(), rubbish.clone()], "3 seeds"),
+        (vec![seed.clone(), rubbish], "no number"),
+        (vec![seed], "1 seeds"),
+    ] {
+        let mut header = opened.header.clone();
+        header["seeds"] = seeds.into();
+        let bytes = opened.payload();
+        container::write(&at("seeds"), Kind::TfheServerKey, &header, bytes.len() as u64, |w| w.write_all(bytes))
+            .unwrap();
+        refused(ServerKey::load(&at("seeds")).map(drop), &[word]);
+    }
     assert!(!format!("{client:?}").contains("Secret"));
     #[cfg(unix)]
     {

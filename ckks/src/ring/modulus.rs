@@ -31,8 +31,9 @@ impl Modulus {
     pub(crate) fn reduce(self, x: u64) -> u64 {
         let quotient = ((u128::from(x) * u128::from(self.barrett)) >> 64) as u64;
         let r = x.wrapping_sub(quotient.wrapping_mul(self.q));
-        // The quotient is at most one too small.
-        if r >= self.q { r - self.q } else { r }
+        // The quotient is at most one too small. Which of the two it is nothing foretells: a branch
+        // would be mispredicted.
+        r.min(r.wrapping_sub(self.q))
     }
 
     /// `x mod q` for any `x`.
@@ -48,8 +49,12 @@ impl Modulus {
     /// The residue of a signed integer.
     #[inline]
     pub(crate) fn reduce_i64(self, x: i64) -> u64 {
-        let r = self.reduce(x.unsigned_abs());
-        if x < 0 { self.neg(r) } else { r }
+        // All ones for negative integers. Signs of residues are as good as random, so that a branch
+        // on them would be mispredicted half the time.
+        let sign = (x >> 63).cast_unsigned();
+        let magnitude = self.reduce((x.cast_unsigned() ^ sign).wrapping_sub(sign));
+        let r = (magnitude ^ sign).wrapping_sub(sign);
+        r.min(r.wrapping_add(self.q))
     }
 
     /// `a + b`.

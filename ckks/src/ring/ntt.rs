@@ -1,5 +1,5 @@
 //! The number-theoretic transform of the conjugate-invariant ring: a fold, a twist, and the
-//! negacyclic transform of `tfhe-ntt`, which only this file names. All residues are canonical.
+//! negacyclic transform of `tfhe-ntt`. All residues are canonical.
 //!
 //! An element is `a_0 + sum_{j=1}^{N-1} a_j (X^j + X^-j)` with `X^2N = -1`. Let `z` be a primitive
 //! 4N-th root of unity modulo q and `i = z^N`. Then `h_j = (a_j - i a_(N-j)) z^-j` (and `h_0 =

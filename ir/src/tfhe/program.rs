@@ -48,6 +48,12 @@ impl Program {
         &self.0.last_bias
     }
 
+    /// Numbers that a sum of what stage `k` hands on may take: a sum of the next stage, or of the
+    /// outputs.
+    pub fn slots_after(&self, k: usize) -> u64 {
+        self.stages().get(k + 1).map_or(self.signature().output_slots(), Stage::slots)
+    }
+
     /// Programmable bootstrappings that one image takes.
     pub fn bootstrappings(&self) -> usize {
         self.stages().iter().map(|s| s.bias.len() * s.bootstrappings()).sum()
@@ -93,6 +99,13 @@ pub struct Signature {
     pub parameters: Parameters,
     /// log2 of the predicted probability that any integer of one image comes out wrong.
     pub log2_failure: f64,
+}
+
+impl Signature {
+    /// An integer of the outputs is encrypted as `1 / (2 output_slots)` of the torus.
+    pub fn output_slots(&self) -> u64 {
+        1 << (self.output_bits - 1)
+    }
 }
 
 /// Parameters of the scheme, as in a file: one of the sets that the `tfhe` crate publishes for 128

@@ -10,7 +10,6 @@ use beaa_ir::ckks::{Step, StepOp, ValueId, ValueInfo};
 
 use crate::Result;
 use crate::backend::{Backend, Operand, Sequence, Timed};
-use crate::error::operand;
 
 /// Ciphertexts with what the scheme itself does not keep: their scale.
 #[derive(Debug)]
@@ -87,7 +86,9 @@ impl<'k> CkksBackend<'k> {
 
 /// The weights of one term, arranged for the kernels of this processor.
 pub(super) fn panels(kernel: Kernel, moduli: &[u64], weights: &SparseMatrix) -> Result<Panels> {
-    let bits = moduli.iter().map(|q| u64::BITS - q.leading_zeros()).max().unwrap_or(0);
+    assert!(!moduli.is_empty(), "weights without a modulus");
+    // A bit of any is a bit of the largest, or below one.
+    let bits = u64::BITS - moduli.iter().fold(0, |all, q| all | q).leading_zeros();
     Ok(Panels::for_residues(kernel, bits, weights.rows(), weights.columns(), |r| weights.row(r))?)
 }
 
@@ -121,10 +122,7 @@ impl<'k> Backend for CkksBackend<'k> {
             let here = pointwise::Operand::Result(ops.len());
             let result = match &step.op {
                 StepOp::Linear { terms, weight_scale, bias } => {
-                    let Some(first) = terms.first() else {
-                        return Err(operand("a linear layer without terms", "at least one"));
-                    };
-                    let Lowered { scale, limbs, .. } = read(first.input);
+                    let Lowered { scale, limbs, .. } = read(terms[0].input);
                     let terms = terms.iter().map(|t| read(t.input).operand).zip(panels).collect();
                     ops.push(Op::Linear { terms, bias });
                     Lowered { scale: scale * weight_scale, limbs, operand: here }
@@ -148,13 +146,13 @@ impl<'k> Backend for CkksBackend<'k> {
         let Lowered { scale, limbs, .. } = results[results.len() - 1];
         let sources: Vec<InputBatch<'_>> = inputs.iter().map(|v| v.source()).collect();
         let done = pointwise::run(self.parameters, limbs, &sources, &ops)?;
-        // Dropping limbs is none of the operations that ran, and takes no time.
-        let mut seconds = done.op_seconds.into_iter();
-        let each = |step: &Step| match step.op {
-            StepOp::DropLimbs { .. } => 0.0,
-            _ => seconds.next().unwrap_or_else(|| unreachable!("an operation without its time")),
+        let seconds = |(step, result): (&Step, &Lowered)| match (&step.op, result.operand) {
+            // None of the operations that ran, and takes no time.
+            (StepOp::DropLimbs { .. }, _) => 0.0,
+            (_, pointwise::Operand::Result(op)) => done.op_seconds[op],
+            (_, pointwise::Operand::Input(_)) => unreachable!("an operation whose result is an input"),
         };
-        let seconds = sequence.steps().iter().map(each).collect();
+        let seconds = sequence.steps().iter().zip(&results).map(seconds).collect();
         Ok(Timed { value: CkksValue::new(done.batch, scale), seconds, unpacking: done.unpack_seconds })
     }
 

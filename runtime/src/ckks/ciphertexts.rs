@@ -8,6 +8,7 @@ use beaa_ckks::{Batch, CompressedBatch, CompressedShape, Parameters, PublicSeed,
 use beaa_ir::container::{self, Kind, Opened};
 use serde::{Deserialize, Serialize};
 
+use crate::error::damaged;
 use crate::files::written_size;
 use crate::{Error, Result};
 
@@ -134,7 +135,12 @@ impl<R: Role> Ciphertexts<R> {
     /// The ciphertexts in place, to be unpacked where they are read.
     pub(crate) fn packed(&self, parameters: &Parameters) -> Result<CompressedBatch<'_>> {
         let h = &self.header;
-        let components = if h.seed.is_some() { 2 * h.stored_components } else { h.stored_components };
+        // A seed implies as many components as are stored.
+        let implied = if h.seed.is_some() { h.stored_components } else { 0 };
+        let components = h
+            .stored_components
+            .checked_add(implied)
+            .ok_or_else(|| damaged("reading ciphertexts", format!("{implied} stored components"), "one with a seed"))?;
         let shape = CompressedShape { limbs: h.limbs, len: h.ciphertexts, components, seed: h.seed };
         Ok(CompressedBatch::new(parameters, shape, self.bytes.as_slice())?)
     }

@@ -71,13 +71,26 @@ pub fn encrypt(
     Ok(EncryptedInput::new(header, bytes))
 }
 
+/// Half the width of the noise that hides the error of the program's results by a factor of
+/// `2^bits`, for [`decrypt`].
+///
+/// # Errors
+/// When there are not 0 to 60 bits, or the signature does not say how large the error is.
+pub fn flooding_width(file: &SignatureFile, bits: f64) -> Result<f64> {
+    if !(0.0..=60.0).contains(&bits) {
+        return Err(Error::FloodingBits { found: bits });
+    }
+    let error = file.output_error.filter(|e| e.is_finite() && *e > 0.0).ok_or(Error::NoOutputError)?;
+    Ok(error * bits.exp2())
+}
+
 /// Decrypts results: the outputs of each image, as the compiled network gives them. With `flood`,
 /// adds noise uniform within plus or minus that much, so that results may be shared: without it a
 /// published result can leak the key (Li and Micciancio 2021).
 ///
 /// # Errors
-/// When the results are of another program or under another key, when their file is damaged, or
-/// when the system gives no randomness.
+/// When the results are of another program or under another key, when their file is damaged, when
+/// `flood` is negative or not finite, or when the system gives no randomness.
 pub fn decrypt(
     file: &SignatureFile,
     key: &ClientKey,
@@ -85,6 +98,9 @@ pub fn decrypt(
     flood: Option<f64>,
 ) -> Result<ImageMajor<f64>> {
     let SignatureFile { signature, program, .. } = file;
+    if let Some(found) = flood.filter(|width| !width.is_finite() || *width < 0.0) {
+        return Err(Error::FloodingWidth { found });
+    }
     key.expect_parameters("decrypting results", &signature.parameters)?;
     expect_program("decrypting results", &output.header().program, program)?;
     expect_key("decrypting results", &output.header().key, key.id())?;

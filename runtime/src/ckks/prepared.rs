@@ -1,16 +1,17 @@
-//! A program made ready to run many times: its fingerprint, its schedule and, if there is memory
-//! for them, its weights in the order in which the kernels read them.
+//! A program made ready to run many times: its fingerprint, its schedule and, for who asks for it,
+//! its weights in the order in which the kernels read them.
 
 use std::borrow::Borrow;
 use std::time::Instant;
 
 use beaa_ckks::{CHUNK, Kernel, Panels, TILE};
-use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, StepOp, program_hash};
+use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use serde::Serialize;
 
 use super::backend::panels;
 use super::ciphertexts::CiphertextHeader;
 use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, ServerKey};
+use crate::backend::arrange;
 use crate::execute::{Execution, LayerTime};
 use crate::files::{expect_key, expect_program};
 use crate::{Progress, Result};
@@ -32,8 +33,18 @@ pub struct PreparedProgram<P> {
     fingerprint: String,
     schedule: Schedule,
     threads: usize,
-    /// Of every step's terms, `[step][term]`, if they are kept.
-    weights: Option<Vec<Vec<Panels>>>,
+    /// Wall-clock seconds that preparing took.
+    seconds: f64,
+    weights: Option<KeptWeights>,
+}
+
+/// The weights of a whole program, arranged.
+#[derive(Debug)]
+struct KeptWeights {
+    /// For which they are arranged.
+    kernel: Kernel,
+    /// Of every step's terms, `[step][term]`.
+    panels: Vec<Vec<Panels>>,
 }
 
 /// What a run took.
@@ -41,7 +52,8 @@ pub struct PreparedProgram<P> {
 pub struct RunReport {
     /// Part by part.
     pub layers: Vec<LayerTime>,
-    /// Wall-clock seconds in all.
+    /// Wall-clock seconds in all; without those of preparing the program when
+    /// [`PreparedProgram::run`] ran it.
     pub seconds: f64,
     /// Bytes of program, evaluation key and ciphertexts at the worst moment, as planned.
     pub peak_bytes_planned: u64,
@@ -53,13 +65,15 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     /// # Errors
     /// When the kernels cannot multiply by a weight matrix: with 2^32 rows or more.
     pub fn new(program: P, weights: ArrangedWeights) -> Result<Self> {
+        let started = Instant::now();
         let threads = rayon::current_num_threads();
         let kept = weights == ArrangedWeights::Kept;
         let of = program.borrow();
         let (fingerprint, schedule) = (program_hash(of), schedule_for(of, threads, kept));
         tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
-        let weights = if kept { Some(arrange_all(of)?) } else { None };
-        Ok(Self { program, fingerprint, schedule, threads, weights })
+        let weights = if kept { Some(KeptWeights::new(of)?) } else { None };
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(Self { program, fingerprint, schedule, threads, seconds, weights })
     }
 
     /// The program.
@@ -70,6 +84,11 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     /// The program's fingerprint, which ciphertexts name.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Returns the wall-clock seconds that preparing took, to be added to those of the only run.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
     }
 
     /// Returns the bytes of a run at its worst moment, as planned: program, evaluation key,
@@ -103,7 +122,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             backend: &CkksBackend::new(&key.parameters, &key.key)?,
             program: self.program(),
             schedule: &self.schedule,
-            weights: self.weights.as_deref(),
+            weights: self.weights.as_ref().map(|kept| kept.of(key.parameters.kernel())),
         };
         let (output, layers) = execution.run(first, progress, |_, _| Ok(()))?;
         let output = output.batch()?;
@@ -133,12 +152,15 @@ fn schedule_for(program: &Program, threads: usize, arranged_weights_kept: bool) 
     beaa_ir::ckks::schedule(&ProgramShape::from(program), &machine, true)
 }
 
-/// The arranged weights of every step's terms: `[step][term]`.
-fn arrange_all(program: &Program) -> Result<Vec<Vec<Panels>>> {
-    let moduli = &program.signature().parameters.moduli;
-    let arranged = program.steps().iter().map(|step| match &step.op {
-        StepOp::Linear { terms, .. } => terms.iter().map(|t| panels(Kernel::detect(), moduli, &t.weights)).collect(),
-        _ => Ok(Vec::new()),
-    });
-    arranged.collect()
+impl KeptWeights {
+    fn new(program: &Program) -> Result<Self> {
+        let (kernel, moduli) = (Kernel::detect(), &program.signature().parameters.moduli);
+        Ok(Self { kernel, panels: arrange(program.steps(), |w| panels(kernel, moduli, w))? })
+    }
+
+    /// The weights for `kernel`, the one by which they will be multiplied.
+    fn of(&self, kernel: Kernel) -> &[Vec<Panels>] {
+        assert_eq!(self.kernel, kernel, "weights arranged for another kernel than that of the key");
+        &self.panels
+    }
 }

@@ -18,5 +18,7 @@ pub fn run(
     input: &EncryptedInput,
     progress: &dyn Progress,
 ) -> Result<(EncryptedOutput, RunReport)> {
-    PreparedProgram::new(program, ArrangedWeights::PerPart)?.run(key, input, progress)
+    let prepared = PreparedProgram::new(program, ArrangedWeights::PerPart)?;
+    let (output, report) = prepared.run(key, input, progress)?;
+    Ok((output, RunReport { seconds: prepared.seconds() + report.seconds, ..report }))
 }

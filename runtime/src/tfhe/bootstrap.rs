@@ -24,12 +24,12 @@ pub(super) struct Workspace {
 
 impl Bootstrapper {
     pub(super) fn new(key: &ServerKey) -> Self {
-        let standard = key.bootstrap.clone().par_decompress_into_lwe_bootstrap_key();
+        let standard = key.bootstrap.as_view().par_decompress_into_lwe_bootstrap_key();
         let (base, levels) = parameters::bootstrap_decomposition(&key.parameters);
         let size = GlweDimension(1).to_glwe_size();
         let mut bootstrap = FourierLweBootstrapKey::new(parameters::small(), size, parameters::degree(), base, levels);
         par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut bootstrap);
-        let switch = KeySwitch::new(&key.switch.clone().par_decompress_into_lwe_keyswitch_key());
+        let switch = KeySwitch::new(&key.switch.as_view().par_decompress_into_lwe_keyswitch_key());
         Self { bootstrap, switch, fft: Fft::new(parameters::degree()) }
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 
+use super::keys::parse_seed;
 use crate::error::damaged;
 use crate::files::written_size;
 use crate::{Error, Result};
@@ -50,8 +51,10 @@ impl EncryptedInput {
 
     /// The seed of the uniform halves.
     pub(super) fn seed(&self) -> Result<u128> {
-        let found = self.header.seed.as_deref().and_then(|s| u128::from_str_radix(s, 16).ok());
-        found.ok_or_else(|| damaged("reading encrypted images", "no seed", "a seed"))
+        match &self.header.seed {
+            Some(digits) => parse_seed("reading encrypted images", digits),
+            None => unreachable!("images are known by their seed"),
+        }
     }
 
     /// Writes the ciphertexts and returns the size of the file in bytes.

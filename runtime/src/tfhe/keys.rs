@@ -216,40 +216,46 @@ impl ServerKey {
         let opened = container::open::<KeyHeader>(path, Kind::TfheServerKey)?;
         let KeyHeader { id, parameters, seeds } = &opened.header;
         parameters::check(parameters)?;
-        let seeds: Vec<u128> = seeds.iter().filter_map(|s| u128::from_str_radix(s, 16).ok()).collect();
-        let [first, second] = *seeds.as_slice() else {
+        let [first, second] = seeds.as_slice() else {
             return Err(damaged("reading evaluation keys", format!("{} seeds", seeds.len()), "two seeds"));
         };
+        let seeds = [parse_seed("reading evaluation keys", first)?, parse_seed("reading evaluation keys", second)?];
         let (n, big) = (PARAMETER_SET.lwe_dimension, PARAMETER_SET.polynomial_size);
         let lengths = [n * parameters.levels * 2 * big, big * PARAMETER_SET.switch_levels];
-        let numbers: Vec<u64> = opened.payload().as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
         if opened.payload().len() != 8 * (lengths[0] + lengths[1]) {
             let found = format!("{} bytes", opened.payload().len());
             return Err(damaged("reading evaluation keys", found, format!("{} numbers", lengths[0] + lengths[1])));
         }
-        let (bootstrap, switch) = numbers.split_at(lengths[0]);
+        let (bootstrap, switch) = opened.payload().as_chunks::<8>().0.split_at(lengths[0]);
+        let numbers = |words: &[[u8; 8]]| words.iter().map(|b| u64::from_le_bytes(*b)).collect::<Vec<_>>();
         let (base, levels) = parameters::bootstrap_decomposition(parameters);
         let bootstrap = SeededLweBootstrapKey::from_container(
-            bootstrap.to_vec(),
+            numbers(bootstrap),
             GlweDimension(1).to_glwe_size(),
             parameters::degree(),
             base,
             levels,
-            Seed(first).into(),
+            Seed(seeds[0]).into(),
             parameters::modulus(),
         );
         let (base, levels) = parameters::switch_decomposition();
         let size = parameters::small().to_lwe_size();
         let switch = SeededLweKeyswitchKey::from_container(
-            switch.to_vec(),
+            numbers(switch),
             base,
             levels,
             size,
-            Seed(second).into(),
+            Seed(seeds[1]).into(),
             parameters::modulus(),
         );
-        Ok(Self { parameters: parameters.clone(), bootstrap, switch, seeds: [first, second], id: id.clone() })
+        Ok(Self { parameters: parameters.clone(), bootstrap, switch, seeds, id: id.clone() })
     }
+}
+
+/// The seed that a header holds.
+pub(super) fn parse_seed(operation: &'static str, digits: &str) -> Result<u128> {
+    let refused = |_| damaged(operation, "a seed that is no number", "hexadecimal digits");
+    u128::from_str_radix(digits, 16).map_err(refused)
 }
 
 /// Refuses keys of other parameters than the program's.

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use beaa_ir::SparseMatrix;
-use beaa_ir::tfhe::{PARAMETER_SET, Program, program_hash};
+use beaa_ir::tfhe::{Program, program_hash};
 use rayon::prelude::*;
 use serde::Serialize;
 use tfhe::core_crypto::commons::math::random::Seed;
@@ -76,6 +76,7 @@ pub(super) fn run_observed(
     expect_program("running a program", &input.header.program, &fingerprint)?;
     expect_key("running a program", &input.header.key, key.id())?;
     ciphertexts::expect_words("running a program", &input.header, input.bodies.len(), len)?;
+    let seed = Seed(input.seed()?);
     let started = Instant::now();
     let bootstrapper = Bootstrapper::new(key);
     let keys_seconds = started.elapsed().as_secs_f64();
@@ -92,12 +93,8 @@ pub(super) fn run_observed(
     let elements: usize = program.stages().iter().map(|s| s.bias.len()).sum();
     progress.begin("run", (elements * input.images()) as u64);
     let size = if signature.input_large_key { parameters::large() } else { parameters::small() }.to_lwe_size();
-    let list = SeededLweCiphertextList::from_container(
-        input.bodies.as_slice(),
-        size,
-        Seed(input.seed()?).into(),
-        parameters::modulus(),
-    );
+    let list =
+        SeededLweCiphertextList::from_container(input.bodies.as_slice(), size, seed.into(), parameters::modulus());
     let mut expanded = LweCiphertextList::new(0_u64, size, list.lwe_ciphertext_count(), parameters::modulus());
     decompress_seeded_lwe_ciphertext_list::<u64, _, _, DefaultRandomGenerator>(&mut expanded, &list);
     let mut words = Vec::new();
@@ -105,9 +102,7 @@ pub(super) fn run_observed(
         let mut values: Vec<Vec<u64>> = pixels.chunks(size.0).map(<[u64]>::to_vec).collect();
         for (k, stage) in program.stages().iter().enumerate() {
             let began = Instant::now();
-            // What an integer of the next sums is as a point: of the next stage, or of the outputs.
-            let slots =
-                program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
+            let slots = program.slots_after(k);
             let some = |workspace: &mut Workspace, chunk: usize| {
                 let rows = chunk * CIPHERTEXTS_PER_PASS..((chunk + 1) * CIPHERTEXTS_PER_PASS).min(stage.bias.len());
                 let (first, count) = (rows.start, rows.len());
@@ -122,9 +117,7 @@ pub(super) fn run_observed(
             observe(image, k, &values);
         }
         for (r, &bias) in program.last_bias().iter().enumerate() {
-            words.extend(
-                sum(program.last(), r, &values, point(bias, 1 << (signature.output_bits - 1))).into_container(),
-            );
+            words.extend(sum(program.last(), r, &values, point(bias, signature.output_slots())).into_container());
         }
     }
     progress.end();
@@ -138,7 +131,7 @@ pub(super) fn run_observed(
 fn sum(weights: &SparseMatrix, r: usize, values: &[Vec<u64>], bias: u64) -> Ciphertext {
     assert_eq!(values.len(), weights.columns(), "values for each column");
     let (columns, integers) = weights.row(r);
-    let size = values.first().map_or(PARAMETER_SET.polynomial_size + 1, Vec::len);
+    let size = values[0].len();
     let mut out = vec![0_u64; size];
     for (&c, &w) in columns.iter().zip(integers) {
         let (value, w) = (&values[c as usize], i64::from(w) as u64);

@@ -50,7 +50,7 @@ pub fn verify(
     let input = client::encrypt(&file, client, images, seed, progress)?;
     let (mut integers, mut wrong, mut squares) = (0, 0, 0.0);
     let mut observe = |image: usize, k: usize, values: &[Vec<u64>]| {
-        let slots = program.stages().get(k + 1).map_or(1 << (signature.output_bits - 1), beaa_ir::tfhe::Stage::slots);
+        let slots = program.slots_after(k);
         let expected = &clear[image].stages[k];
         assert_eq!(values.len(), expected.len(), "elements of stage {k}");
         for (words, &expected) in values.iter().zip(expected) {

@@ -42,7 +42,6 @@ pub(super) fn multiply(
 ) {
     let panels = product.panels;
     product.write_rows_without_product(output);
-    workspace.tiles.reserve(panels.columns() * TILE);
     workspace.row_sums.reserve(panels.rows() * TILE);
     let sums = workspace.row_sums.words_mut();
     for component in 0..product.input_components {
@@ -52,6 +51,7 @@ pub(super) fn multiply(
                 Inputs::new(&words[component * TILE..], product.input_components * TILE, panels.columns())
             }
             ProductInput::Square(words) => {
+                workspace.tiles.reserve(panels.columns() * TILE);
                 reducer.squares(component, words, workspace.tiles.words_mut());
                 Inputs::new(workspace.tiles.words(), TILE, panels.columns())
             }
