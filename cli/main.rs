@@ -1,6 +1,8 @@
 //! The `beaa` command: train, compile, encrypt, run on ciphertexts, decrypt. It reads the command
 //! line, calls the libraries, and prints what they answer.
 
+#![forbid(unsafe_code)]
+
 mod any_program;
 mod arguments;
 mod byte_size;

@@ -39,6 +39,8 @@
 //! * `command` (default): the command `beaa`. A program that only uses the library turns the
 //!   default features off.
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod data;
 mod error;

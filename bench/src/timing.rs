@@ -1,6 +1,6 @@
 //! Repeated timing on a chosen number of threads. Machines are shared, so the least of several runs
 //! is what the code costs.
-#![allow(unsafe_code, reason = "one system call that fills a structure of ours")]
+#![expect(unsafe_code, reason = "one system call that fills a structure of ours")]
 
 use std::time::Instant;
 

@@ -2,6 +2,7 @@
 //! operations, and says what it will cost and how precise it will be. Two targets share the front
 //! half: [`ckks`] runs batches of images, [`tfhe`] single ones.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cost;

@@ -1,6 +1,7 @@
 //! What a run allocates is what its schedule says, counted by the allocator itself.
 
-#![allow(clippy::unwrap_used, clippy::panic, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+#![expect(unsafe_code, reason = "an allocator that counts")]
 
 #[allow(dead_code, reason = "shared")]
 mod kit;

@@ -1,6 +1,7 @@
 //! Internal crate of beaa: reads image data sets (IDX, CIFAR-10 binary, MedMNIST `.npz`, folders of
 //! images) and ships the embedded default. It downloads nothing and writes nothing; a size in a
 //! file counts only once the bytes are there.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bounded_reader;

@@ -2,6 +2,7 @@
 //! ONNX files, and PyTorch state dictionaries with their architecture as JSON. Whatever it does not
 //! understand it refuses, and it lists all of that at once.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;

@@ -238,7 +238,7 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
     // SAFETY: the map is private to this process and read only. Another process that shortens the
     // file while it is mapped can stop this one, as with every mapped file; it cannot break memory
     // safety here beyond changed bytes, and nothing below relies on the bytes staying the same.
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "mapping a file")]
     let map = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) }.map_err(io)?;
     let length = map.len() as u64;
     if length < (FIXED + CHECKSUM) as u64 {

@@ -2,6 +2,7 @@
 //! run folders, metrics, matrices of runs with their tables and plots, and the report page of the
 //! demonstration.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod auto_config;

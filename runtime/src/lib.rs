@@ -6,6 +6,7 @@
 //! `decrypt` are the client's, `run` is the server's and takes no secret key, `verify` is for
 //! whoever has everything.
 
+#![forbid(unsafe_code)]
 #![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

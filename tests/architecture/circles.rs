@@ -17,7 +17,7 @@ pub(crate) fn crates(sources: &[Source]) -> Vec<(String, &'static str)> {
     let of = |s: &Source| {
         let (folder, file) = s.path.rsplit_once('/')?;
         let root = roots.into_iter().find(|r| *r == file)?;
-        (!s.test.iter().all(|t| *t)).then(|| (folder.to_owned(), root))
+        (!s.test).then(|| (folder.to_owned(), root))
     };
     sources.iter().filter_map(of).collect()
 }

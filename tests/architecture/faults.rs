@@ -1,10 +1,16 @@
 //! A bug stops, it never guesses: where a wrong number could come of it, an index that cannot be
 //! absent is indexed.
 
-use crate::source::{Hit, Source};
+use syn::visit::{self, Visit};
+use syn::{Block, Expr, ExprMethodCall, Lit, Local, Macro, Stmt, Token, punctuated::Punctuated};
+
+use crate::source::{Hit, Source, line};
 
 /// Where results are computed.
-const FOLDERS: [&str; 5] = ["ckks/src/", "compiler/src/", "ir/src/", "runtime/src/", "trainer/src/ops/"];
+const FOLDERS: [&str; 11] = [
+    "bench/src/", "ckks/src/", "cli/", "compiler/src/", "datasets/src/", "import/src/", "ir/src/", "lab/src/",
+    "runtime/src/", "src/", "trainer/src/",
+];
 
 /// Files in which an element may be absent, how often, and why.
 const ALLOWED: [(&str, usize, &str); 2] = [
@@ -13,44 +19,119 @@ const ALLOWED: [(&str, usize, &str); 2] = [
 ];
 
 /// What an element is looked up with.
-const LOOKUPS: [&str; 7] = [".get(", ".get_mut(", ".first()", ".last()", ".first_mut()", ".last_mut()", ".nth("];
+const LOOKUPS: [&str; 16] = [
+    "get", "get_mut", "first", "last", "first_mut", "last_mut", "nth", "next", "image", "argmax", "max_by",
+    "max_by_key", "min_by", "min_by_key", "max", "min",
+];
 
 /// Absent elements that are replaced by a number, or passed over.
 pub(crate) fn silent(sources: &[Source]) -> Vec<Hit> {
     let mut hits = Vec::new();
     for source in sources.iter().filter(|s| FOLDERS.iter().any(|f| s.path.starts_with(f))) {
-        let found: Vec<Hit> = of_file(source).collect();
+        let mut found = Guesses { source, hits: Vec::new() };
+        found.visit_file(&source.syntax());
         let allowed = ALLOWED.iter().find(|a| a.0 == source.path).map_or(0, |a| a.1);
-        if found.len() > allowed {
-            hits.extend(found);
+        if found.hits.len() > allowed {
+            hits.extend(found.hits);
         }
     }
     hits
 }
 
-fn of_file(source: &Source) -> impl Iterator<Item = Hit> {
-    let code = source.code.as_str();
-    let default = code.match_indices(".unwrap_or_default()").map(|(at, _)| (at, "a default"));
-    let number = [".unwrap_or(0)", ".unwrap_or(0.0)", ".map_or(0,", ".map_or(0.0,", ".unwrap_or(&0"];
-    let number = number.into_iter().flat_map(|form| code.match_indices(form).map(|(at, _)| (at, "a number")));
-    let looked_up = move |at: usize| LOOKUPS.iter().any(|l| statement(code, at).contains(l));
-    let replaced = default
-        .chain(number)
-        .filter(move |(at, _)| looked_up(*at))
-        .map(|(at, with)| (at, format!("an absent element becomes {with}: index it, or return an error")));
-    let skipped = code.match_indices(" else {").filter(move |(at, form)| {
-        let then = code[at + form.len()..].trim_start();
-        let silent = ["continue", "return;", "return }", "return\n", "return false", "return 0"];
-        looked_up(*at) && silent.iter().any(|s| then.starts_with(s))
-    });
-    let skipped =
-        skipped.map(|(at, _)| (at, "an absent element is passed over: index it, or return an error".to_owned()));
-    let all = replaced.chain(skipped).filter(|(at, _)| !source.is_test(*at));
-    all.map(|(at, message)| source.hit(at, message)).collect::<Vec<_>>().into_iter()
+struct Guesses<'a> {
+    source: &'a Source,
+    hits: Vec<Hit>,
 }
 
-/// The code before `at` in the same statement.
-fn statement(code: &str, at: usize) -> &str {
-    let start = code[..at].rfind([';', '{', '}']).map_or(0, |n| n + 1);
-    &code[start..at]
+impl<'ast> Visit<'ast> for Guesses<'_> {
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        let replaced = match call.method.to_string().as_str() {
+            "unwrap_or_default" => true,
+            "unwrap_or" | "map_or" => is_number(&call.args[0]),
+            _ => false,
+        };
+        let mut object = |with: &str| {
+            let message = format!("an absent element becomes {with}: index it, or return an error");
+            self.hits.push(self.source.hit(line(call.method.span()), message));
+        };
+        if replaced && looks_up(&call.receiver) {
+            object("a number");
+        }
+        if matches!(call.method.to_string().as_str(), "filter_map" | "flat_map")
+            && let Some(Expr::Closure(closure)) = call.args.first()
+            && is_lookup(&closure.body)
+        {
+            object("nothing");
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_local(&mut self, local: &'ast Local) {
+        if let Some(init) = &local.init
+            && let Some((_, otherwise)) = &init.diverge
+            && let Expr::Block(otherwise) = &**otherwise
+            && is_silent(&otherwise.block)
+            && looks_up(&init.expr)
+        {
+            let message = "an absent element is passed over: index it, or return an error";
+            self.hits.push(self.source.hit(line(local.let_token.span), message));
+        }
+        visit::visit_local(self, local);
+    }
+
+    /// The arguments of a macro that are expressions.
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        if let Ok(arguments) = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated) {
+            // They do not live as long as the file.
+            let mut inner = Guesses { source: self.source, hits: Vec::new() };
+            arguments.iter().for_each(|argument| inner.visit_expr(argument));
+            self.hits.append(&mut inner.hits);
+        }
+    }
+}
+
+/// Whether an element is looked up anywhere in `expression`.
+fn looks_up(expression: &Expr) -> bool {
+    struct Lookup(bool);
+    impl<'ast> Visit<'ast> for Lookup {
+        fn visit_expr(&mut self, expression: &'ast Expr) {
+            self.0 |= is_lookup(expression);
+            visit::visit_expr(self, expression);
+        }
+    }
+    let mut lookup = Lookup(false);
+    lookup.visit_expr(expression);
+    lookup.0
+}
+
+fn is_lookup(expression: &Expr) -> bool {
+    match expression {
+        // With an argument it is the larger of two numbers.
+        Expr::MethodCall(c) if c.method == "max" || c.method == "min" => c.args.is_empty(),
+        Expr::MethodCall(c) => LOOKUPS.iter().any(|l| c.method == l),
+        Expr::Call(c) => matches!(&*c.func, Expr::Path(p) if p.path.segments.last().unwrap().ident == "argmax"),
+        _ => false,
+    }
+}
+
+fn is_number(expression: &Expr) -> bool {
+    match expression {
+        Expr::Reference(e) => is_number(&e.expr),
+        Expr::Unary(e) => is_number(&e.expr),
+        Expr::Lit(e) => matches!(e.lit, Lit::Int(_) | Lit::Float(_)),
+        _ => false,
+    }
+}
+
+/// Whether `block` only goes on: `continue`, or `return` without an error or an absence.
+fn is_silent(block: &Block) -> bool {
+    match block.stmts.first() {
+        Some(Stmt::Expr(Expr::Continue(_), _)) => true,
+        Some(Stmt::Expr(Expr::Return(r), _)) => match r.expr.as_deref() {
+            None => true,
+            Some(Expr::Lit(e)) => !matches!(e.lit, Lit::Str(_)),
+            _ => false,
+        },
+        _ => false,
+    }
 }

@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{Source, words};
+use syn::visit::Visit;
+use syn::{Item, ItemUse, UseTree};
+
+use crate::source::{Source, line, paths};
 
 /// The modules of one crate, each a file, by their paths from the root of the crate (which is the
 /// empty path).
@@ -15,7 +18,7 @@ pub(crate) struct Crate<'a> {
 /// A module that is a file.
 struct Module<'a> {
     source: &'a Source,
-    declared: BTreeSet<&'a str>,
+    declared: BTreeSet<String>,
     /// Names that `use` brings in, with the paths as they are written; a glob has the name `*`.
     imports: Vec<Import>,
 }
@@ -23,7 +26,7 @@ struct Module<'a> {
 struct Import {
     name: String,
     path: Vec<String>,
-    at: usize,
+    line: usize,
 }
 
 /// A use of one module by another.
@@ -46,7 +49,10 @@ impl<'a> Crate<'a> {
             if path == [root.trim_end_matches(".rs")] || path.last().is_some_and(|n| n == "mod") {
                 path.pop();
             }
-            modules.insert(path, Module { source, declared: declared(&source.code), imports: imports(source) });
+            let syntax = source.syntax();
+            let mut module = Module { source, declared: declared(&syntax.items), imports: Vec::new() };
+            module.visit_file(&syntax);
+            modules.insert(path, module);
         }
         Self { modules }
     }
@@ -57,10 +63,10 @@ impl<'a> Crate<'a> {
         for (here, module) in &self.modules {
             let source = module.source;
             let found = uses.entry(source.path.clone()).or_default();
-            let written = module.imports.iter().map(|i| (i.path.clone(), i.at)).chain(paths(&source.code));
-            for (path, at) in written.filter(|(_, at)| !source.is_test(*at)) {
+            let written = module.imports.iter().map(|i| (i.path.clone(), i.line)).chain(paths(source.shipped().0));
+            for (path, line) in written {
                 if let Some(target) = self.resolve(here, &path, 0).filter(|t| t != here) {
-                    found.push(Use { target: self.modules[&target].source.path.clone(), line: source.line(at) });
+                    found.push(Use { target: self.modules[&target].source.path.clone(), line });
                 }
             }
         }
@@ -119,86 +125,52 @@ impl<'a> Crate<'a> {
     }
 }
 
-/// The names of the items that `code` declares.
-fn declared(code: &str) -> BTreeSet<&str> {
-    const KINDS: [&str; 10] =
-        ["fn", "struct", "enum", "trait", "type", "const", "static", "union", "mod", "macro_rules"];
-    let all: Vec<(usize, &str)> = words(code).collect();
-    let pairs = all.windows(2).filter(|w| KINDS.contains(&w[0].1) && !KINDS.contains(&w[1].1));
-    // A module that is a file is no item of this one.
-    let inline = |w: &&[(usize, &str)]| w[0].1 != "mod" || code[w[1].0 + w[1].1.len()..].trim_start().starts_with('{');
-    pairs.filter(inline).map(|w| w[1].1).collect()
-}
-
-/// Every name that a `use` brings in.
-fn imports(source: &Source) -> Vec<Import> {
-    let mut found = Vec::new();
-    for (at, word) in source.words() {
-        let before = source.code[..at].trim_end();
-        let statement = before.is_empty() || before.ends_with([';', '}', '{', ']', ')']) || before.ends_with("pub");
-        if word == "use" && statement {
-            let start = at + "use".len();
-            let end = source.code[start..].find(';').map_or(source.code.len(), |n| start + n);
-            tree(&source.code, start..end, &[], &mut found);
-        }
-    }
-    found
-}
-
-/// Adds the names of one tree of a `use`, which stands in `code[range]` behind `prefix`.
-fn tree(code: &str, range: std::ops::Range<usize>, prefix: &[String], found: &mut Vec<Import>) {
-    let text = &code[range.clone()];
-    let brace = text.find('{');
-    let head = text[..brace.unwrap_or(text.len())].trim();
-    let (head, alias) = head.split_once(" as ").map_or((head, None), |(h, a)| (h, Some(a.trim())));
-    let mut path = prefix.to_vec();
-    path.extend(head.split("::").map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned));
-    let Some(brace) = brace else {
-        if path.last().is_some_and(|l| l == "self") && path.len() > 1 {
-            path.pop();
-        }
-        let last = path.last().cloned().unwrap_or_default();
-        if last == "*" {
-            path.pop();
-        }
-        let name = alias.map_or(last, str::to_owned);
-        let at = range.start + text.len() - text.trim_start().len();
-        found.push(Import { name, path, at });
-        return;
+/// The names of the items of a module. A module that is a file is none of them.
+fn declared(items: &[Item]) -> BTreeSet<String> {
+    let name = |item: &Item| {
+        let name = match item {
+            Item::Const(item) => &item.ident,
+            Item::Enum(item) => &item.ident,
+            Item::Fn(item) => &item.sig.ident,
+            Item::Macro(item) => item.ident.as_ref()?,
+            Item::Mod(item) if item.content.is_some() => &item.ident,
+            Item::Static(item) => &item.ident,
+            Item::Struct(item) => &item.ident,
+            Item::Trait(item) => &item.ident,
+            Item::Type(item) => &item.ident,
+            Item::Union(item) => &item.ident,
+            _ => return None,
+        };
+        Some(name.to_string())
     };
-    let (mut depth, mut start) = (0, brace + 1);
-    for (i, c) in text.char_indices().skip_while(|(i, _)| *i < brace) {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if (c == ',' && depth == 1) || depth == 0 {
-            if !text[start..i].trim().is_empty() {
-                tree(code, range.start + start..range.start + i, &path, found);
-            }
-            start = i + 1;
-        }
-        if depth == 0 {
-            break;
-        }
+    items.iter().filter_map(name).collect()
+}
+
+impl<'ast> Visit<'ast> for Module<'_> {
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        add(&item.tree, &[], &mut self.imports);
     }
 }
 
-/// Every path of two or more names in `code`.
-fn paths(code: &str) -> Vec<(Vec<String>, usize)> {
-    let mut found: Vec<(Vec<String>, usize)> = Vec::new();
-    let mut end = usize::MAX;
-    for (at, word) in words(code) {
-        let joined = end <= at && &code[end..at] == "::";
-        match found.last_mut().filter(|_| joined) {
-            Some((path, _)) => path.push(word.to_owned()),
-            None => found.push((vec![word.to_owned()], at)),
+/// Adds the names of a tree of a `use`, which stands behind `prefix`.
+fn add(tree: &UseTree, prefix: &[String], found: &mut Vec<Import>) {
+    let (ident, name) = match tree {
+        UseTree::Path(tree) => return add(&tree.tree, &[prefix, &[tree.ident.to_string()]].concat(), found),
+        UseTree::Group(group) => return group.items.iter().for_each(|tree| add(tree, prefix, found)),
+        UseTree::Glob(glob) => {
+            let line = line(glob.star_token.spans[0]);
+            return found.push(Import { name: "*".into(), path: prefix.to_vec(), line });
         }
-        end = at + word.len();
+        UseTree::Name(tree) => (&tree.ident, &tree.ident),
+        UseTree::Rename(tree) => (&tree.ident, &tree.rename),
+    };
+    let (mut path, mut name) = (prefix.to_vec(), name.to_string());
+    if ident != "self" {
+        path.push(ident.to_string());
+    } else if name == "self" {
+        name = path.last().cloned().unwrap_or(name);
     }
-    found.retain(|(path, at)| path.len() > 1 && !code[..*at].ends_with("::") && !code[..*at].ends_with('$'));
-    found
+    found.push(Import { name, path, line: line(ident.span()) });
 }
 
 #[cfg(test)]
@@ -206,7 +178,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, code: &str) -> Source {
-        Source { path: path.into(), text: code.into(), code: code.into(), test: vec![false; code.lines().count()] }
+        Source::new(path.into(), code.into())
     }
 
     #[test]

@@ -1,8 +1,12 @@
-//! The sources of the workspace as the checks of this folder read them: which crate a file belongs
-//! to, its code without comments and literals, and which lines are tests.
+//! The Rust sources of the workspace, as tokens and as syntax without what is there for tests only.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+/// All Rust files of the repository.
+pub(crate) static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(sources);
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -15,10 +19,10 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// As it is.
     pub(crate) text: String,
-    /// `text` with a blank for every character of a comment and of a string or character literal.
-    pub(crate) code: String,
-    /// For each line, whether it belongs to a test; all of them in files of tests.
-    pub(crate) test: Vec<bool>,
+    /// Every identifier and keyword outside comments and literals, with its line.
+    pub(crate) words: Vec<(usize, String)>,
+    /// Whether all of it is there for tests only.
+    pub(crate) test: bool,
 }
 
 /// Something that a check objects to.
@@ -32,43 +36,148 @@ pub(crate) struct Hit {
 }
 
 impl Source {
-    /// The line of the byte `at` of `code`, from 1 on.
-    pub(crate) fn line(&self, at: usize) -> usize {
-        self.code[..at].matches('\n').count() + 1
+    pub(crate) fn new(path: String, text: String) -> Self {
+        let test = ["tests", "benches"].iter().any(|f| path.split('/').any(|part| part == *f));
+        let mut source = Self { path, text, words: Vec::new(), test };
+        let mut words = Vec::new();
+        collect_words(source.tokens(), &mut words);
+        source.words = words;
+        source
     }
 
-    /// Whether the byte `at` of `code` lies in a test.
-    pub(crate) fn is_test(&self, at: usize) -> bool {
-        self.test[self.line(at) - 1]
+    /// An objection to a line.
+    pub(crate) fn hit(&self, line: usize, message: impl Into<String>) -> Hit {
+        Hit { path: self.path.clone(), line, message: message.into() }
     }
 
-    /// An objection to the byte `at` of `code`.
-    pub(crate) fn hit(&self, at: usize, message: impl Into<String>) -> Hit {
-        Hit { path: self.path.clone(), line: self.line(at), message: message.into() }
+    /// The code without items for tests, and the names of the modules declared among these.
+    pub(crate) fn shipped(&self) -> (TokenStream, Vec<String>) {
+        let mut modules = Vec::new();
+        let tokens = if self.test { TokenStream::new() } else { without_tests(self.tokens(), &mut modules) };
+        (tokens, modules)
     }
 
-    /// Every identifier and keyword of the code, with the byte where it starts.
-    pub(crate) fn words(&self) -> impl Iterator<Item = (usize, &str)> {
-        words(&self.code)
+    /// The syntax of the code without items for tests.
+    pub(crate) fn syntax(&self) -> syn::File {
+        syn::parse2(self.shipped().0).unwrap_or_else(|e| panic!("{}:{}: {e}", self.path, line(e.span())))
+    }
+
+    fn tokens(&self) -> TokenStream {
+        self.text.parse().unwrap_or_else(|e| panic!("{}: {e}", self.path))
+    }
+
+    /// The files and folders (without `.rs`) of the modules that are declared for tests only.
+    fn test_modules(&self) -> Vec<PathBuf> {
+        let path = Path::new(&self.path);
+        let folder = match path.file_stem().unwrap().to_str().unwrap() {
+            "mod" | "lib" | "main" => path.parent().unwrap().to_path_buf(),
+            _ => path.with_extension(""),
+        };
+        self.shipped().1.iter().map(|name| folder.join(name)).collect()
     }
 }
 
-/// Every identifier and keyword of `code`, with the byte where it starts; lifetimes are not among
-/// them.
-pub(crate) fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let part = |c: char| c.is_alphanumeric() || c == '_';
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let start = at + code[at..].find(part)?;
-            let end = code[start..].find(|c| !part(c)).map_or(code.len(), |n| start + n);
-            at = end;
-            let lifetime = code[..start].ends_with('\'');
-            if !lifetime && !code[start..].starts_with(|c: char| c.is_ascii_digit()) {
-                return Some((start, &code[start..end]));
-            }
+/// The line where `span` starts, from 1 on.
+pub(crate) fn line(span: proc_macro2::Span) -> usize {
+    span.start().line
+}
+
+fn collect_words(tokens: TokenStream, found: &mut Vec<(usize, String)>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => collect_words(group.stream(), found),
+            TokenTree::Ident(word) => found.push((line(word.span()), word.to_string())),
+            _ => {}
         }
-    })
+    }
+}
+
+/// `tokens` without the items that are there for tests only; the names of modules among these go to
+/// `modules`.
+fn without_tests(tokens: TokenStream, modules: &mut Vec<String>) -> TokenStream {
+    let mut kept: Vec<TokenTree> = Vec::new();
+    let mut rest = tokens.into_iter().peekable();
+    while let Some(token) = rest.next() {
+        let attribute = kept.last().is_some_and(|t| is(t, '#'));
+        match token {
+            TokenTree::Group(group) if attribute && only_tests(&group) => {
+                kept.pop();
+                // The attributes and docs above this one are the item's too.
+                while let [.., hash, TokenTree::Group(_)] = kept.as_slice()
+                    && is(hash, '#')
+                {
+                    kept.truncate(kept.len() - 2);
+                }
+                let ends = |t: &TokenTree| is(t, ';') || braces(t);
+                let mut item: Vec<TokenTree> = Vec::new();
+                while !item.last().is_some_and(ends)
+                    && let Some(token) = rest.next()
+                {
+                    item.push(token);
+                }
+                if item.last().is_some_and(braces) {
+                    rest.next_if(|t| is(t, ';'));
+                }
+                if let [.., TokenTree::Ident(word), TokenTree::Ident(name), TokenTree::Punct(_)] = item.as_slice()
+                    && word == "mod"
+                {
+                    modules.push(name.to_string());
+                }
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), without_tests(group.stream(), modules));
+                inner.set_span(group.span());
+                kept.push(inner.into());
+            }
+            token => kept.push(token),
+        }
+    }
+    kept.into_iter().collect()
+}
+
+fn is(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(p) if p.as_char() == character)
+}
+
+fn braces(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Group(g) if g.delimiter() == Delimiter::Brace)
+}
+
+/// Whether an attribute, `[test]` or `[cfg(test)]`, leaves its item to tests.
+fn only_tests(attribute: &Group) -> bool {
+    let mut words = Vec::new();
+    collect_words(attribute.stream(), &mut words);
+    let has = |name: &str| words.iter().any(|(_, word)| word == name);
+    has("test") && !has("not") && !has("cfg_attr")
+}
+
+/// The names in a path of `tokens`, each with its line: two or more, joined by `::`. Those of macros
+/// are among them.
+pub(crate) fn paths(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut found: Vec<(Vec<String>, usize)> = Vec::new();
+    let mut inner = Vec::new();
+    let mut open: Option<usize> = None;
+    for (at, token) in tokens.iter().enumerate() {
+        let joined = at >= 2 && tokens[at - 2..at].iter().all(|t| is(t, ':'));
+        match token {
+            TokenTree::Group(group) => inner.extend(paths(group.stream())),
+            TokenTree::Ident(name) if joined => {
+                if open.is_some_and(|end| end + 3 == at) {
+                    found.last_mut().unwrap().0.push(name.to_string());
+                    open = Some(at);
+                }
+            }
+            TokenTree::Ident(name) if at == 0 || !is(&tokens[at - 1], '$') => {
+                found.push((vec![name.to_string()], line(name.span())));
+                open = Some(at);
+            }
+            _ => {}
+        }
+    }
+    found.retain(|(path, _)| path.len() > 1);
+    found.extend(inner);
+    found
 }
 
 /// All files below the root whose names end in `extension`, sorted, without what builds leave
@@ -92,152 +201,19 @@ pub(crate) fn files(extension: &str) -> Vec<String> {
     found
 }
 
-/// All Rust files of the repository.
-pub(crate) fn sources() -> Vec<Source> {
-    let mut sources: Vec<Source> = files(".rs")
-        .into_iter()
-        .map(|path| {
-            let text = std::fs::read_to_string(root().join(&path)).unwrap();
-            let code = code_of(&text);
-            let whole = ["tests", "benches"]
-                .iter()
-                .any(|f| path.starts_with(&format!("{f}/")) || path.contains(&format!("/{f}/")));
-            let test = if whole { vec![true; code.lines().count()] } else { tests_of(&code) };
-            Source { path, text, code, test }
-        })
-        .collect();
+fn sources() -> Vec<Source> {
+    let read = |path: String| {
+        let text = std::fs::read_to_string(root().join(&path)).unwrap();
+        Source::new(path, text)
+    };
+    let mut sources: Vec<Source> = files(".rs").into_iter().map(read).collect();
     assert!(sources.len() > 50, "the sources are found");
-    let test_files: BTreeSet<PathBuf> = sources.iter().flat_map(test_modules).collect();
+    let test_files: Vec<PathBuf> = sources.iter().flat_map(Source::test_modules).collect();
     for source in &mut sources {
-        if test_files
-            .iter()
-            .any(|f| Path::new(&source.path).starts_with(f) || Path::new(&source.path) == f.with_extension("rs"))
-        {
-            source.test.fill(true);
-        }
+        let path = Path::new(&source.path).with_extension("");
+        source.test |= test_files.iter().any(|f| path.starts_with(f));
     }
     sources
-}
-
-/// The files and folders (without `.rs`) of the modules that are declared for tests only.
-fn test_modules(source: &Source) -> Vec<PathBuf> {
-    let path = Path::new(&source.path);
-    let stem = path.file_stem().unwrap().to_str().unwrap();
-    let folder = match stem {
-        "mod" | "lib" | "main" => path.parent().unwrap().to_path_buf(),
-        _ => path.with_extension(""),
-    };
-    let lines = source.code.lines().zip(&source.test).filter(|(_, test)| **test);
-    let name = |line: &str| {
-        let mut words = words(line).map(|w| w.1).skip_while(|w| *w != "mod").skip(1);
-        words.next().filter(|_| line.trim_end().ends_with(';')).map(|n| folder.join(n))
-    };
-    lines.filter_map(|(line, _)| name(line)).collect()
-}
-
-/// `text` with blanks for comments and for what strings and characters hold.
-fn code_of(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut code = String::with_capacity(text.len());
-    let mut i = 0;
-    let blank = |code: &mut String, c: char| code.push(if c == '\n' { '\n' } else { ' ' });
-    let ident = |c: char| c.is_alphanumeric() || c == '_';
-    while i < chars.len() {
-        let rest = &chars[i..];
-        let end = match rest {
-            ['/', '/', ..] => rest.iter().position(|&c| c == '\n').unwrap_or(rest.len()),
-            ['/', '*', ..] => block_comment(rest),
-            ['"', ..] => string(rest, 0, true),
-            ['r', tail @ ..]
-                if !code.ends_with(ident) || code.ends_with('b') && !code[..code.len() - 1].ends_with(ident) =>
-            {
-                let hashes = tail.iter().take_while(|&&c| c == '#').count();
-                if tail.get(hashes) == Some(&'"') { 1 + hashes + string(&tail[hashes..], hashes, false) } else { 0 }
-            }
-            ['\'', '\\', ..] => 3 + rest.iter().skip(3).position(|&c| c == '\'').unwrap_or(0),
-            ['\'', _, '\'', ..] => 2,
-            _ => 0,
-        };
-        if end == 0 {
-            code.push(chars[i]);
-            i += 1;
-        } else {
-            rest[..end].iter().for_each(|&c| blank(&mut code, c));
-            if rest[0] == '\'' {
-                code.push(' ');
-                i += 1;
-            }
-            i += end;
-        }
-    }
-    code
-}
-
-fn block_comment(rest: &[char]) -> usize {
-    let (mut depth, mut i) = (0, 0);
-    while i + 1 < rest.len() {
-        match (rest[i], rest[i + 1]) {
-            ('/', '*') => (depth, i) = (depth + 1, i + 2),
-            ('*', '/') => (depth, i) = (depth - 1, i + 2),
-            _ => i += 1,
-        }
-        if depth == 0 {
-            return i;
-        }
-    }
-    rest.len()
-}
-
-/// The length of the string literal that `rest` starts with, quotes and hashes included.
-fn string(rest: &[char], hashes: usize, escapes: bool) -> usize {
-    let mut i = 1;
-    while i < rest.len() {
-        if escapes && rest[i] == '\\' {
-            i += 1;
-        } else if rest[i] == '"' && rest[i + 1..].iter().take_while(|&&c| c == '#').count() >= hashes {
-            return i + 1 + hashes;
-        }
-        i += 1;
-    }
-    rest.len()
-}
-
-/// For each line of `code`, whether it belongs to an item that is there for tests only.
-fn tests_of(code: &str) -> Vec<bool> {
-    let mut test = vec![false; code.lines().count()];
-    for (start, _) in code.match_indices("#[") {
-        let attribute = &code[start..start + code[start..].find(']').unwrap_or(0)];
-        let only_tests = words(attribute).any(|w| w.1 == "test")
-            && !attribute.contains("not(test)")
-            && !attribute.contains("cfg_attr");
-        if only_tests {
-            let end = start + item_length(&code[start..]);
-            let lines = code[..start].matches('\n').count()..=code[..end].matches('\n').count();
-            test[lines].fill(true);
-        }
-    }
-    test
-}
-
-/// The length of the item that `code` starts with, attributes included: to the end of its braces,
-/// or to a semicolon.
-fn item_length(code: &str) -> usize {
-    let mut depth = 0;
-    for (at, c) in code.char_indices() {
-        match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' => depth -= 1,
-            '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at;
-                }
-            }
-            ';' if depth == 0 => return at,
-            _ => {}
-        }
-    }
-    code.len().saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -245,21 +221,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_and_literals_are_blank() {
-        for (text, expected) in [
-            ("a // b\nc", "a     \nc"),
-            ("a /* b /* c */ d */ e", "a                   e"),
-            (r#"f("a\"b", 'x', '\n', 'a)"#, "f(      ,    ,     , 'a)"),
-            (r##"r"a" br#"b"c"# r"##, "     b         r"),
-        ] {
-            assert_eq!(code_of(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn items_for_tests_are_known() {
-        let code =
-            "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\nfn c() {}\n#[cfg(test)]\nmod d;\nfn e() {}\n";
-        assert_eq!(tests_of(code), [false, true, true, true, true, false, true, true, false]);
+    fn items_for_tests_are_left_out() {
+        let text = "fn a() {}\n/// Docs.\n#[cfg(test)]\nmod b {\n    fn c() {}\n}\nfn d() { 'x'; \"e\"; }\n#[cfg(test)]\nmod f;\n\
+                    #[cfg(test)]\nuse g::{h};\n#[cfg(not(test))]\nfn i() {}\n";
+        let (tokens, modules) = Source::new("x/src/a.rs".into(), text.into()).shipped();
+        let mut words = Vec::new();
+        collect_words(tokens, &mut words);
+        let words: Vec<(usize, &str)> = words.iter().map(|(line, word)| (*line, word.as_str())).collect();
+        assert_eq!(
+            words,
+            [(1, "fn"), (1, "a"), (7, "fn"), (7, "d"), (12, "cfg"), (12, "not"), (12, "test"), (13, "fn"), (13, "i")]
+        );
+        assert_eq!(modules, ["f"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::{Hit, Source, files, root, words};
+use crate::source::{Hit, Source, files, root};
 
 const MAX_LINES: usize = 500;
 const MAX_COMMENT: usize = 100;
@@ -79,8 +79,8 @@ fn breakable(line: &str) -> bool {
 /// type or the lint that sees to it.
 pub(crate) fn must_never(sources: &[Source]) -> Vec<Hit> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let lints = manifest.split("[workspace.lints").skip(1).flat_map(|s| words(s).map(|w| w.1));
-    let held: BTreeSet<&str> = sources.iter().flat_map(|s| declared(&s.code)).chain(lints).collect();
+    let lints = manifest.split("[workspace.lints").skip(1).flat_map(words);
+    let held: BTreeSet<&str> = sources.iter().flat_map(declared).chain(lints).collect();
     let mut hits = Vec::new();
     for source in sources {
         let lines: Vec<&str> = source.text.lines().collect();
@@ -94,7 +94,7 @@ pub(crate) fn must_never(sources: &[Source]) -> Vec<Hit> {
                 let text = text.join(" ");
                 let from = text.to_lowercase().find("never").unwrap_or(0);
                 let sentence = text[from..].split(". ").next().unwrap();
-                let named = sentence.split('`').skip(1).step_by(2).flat_map(|code| words(code).map(|w| w.1));
+                let named = sentence.split('`').skip(1).step_by(2).flat_map(words);
                 if !named.into_iter().any(|name| held.contains(name)) {
                     let message = "\"must never\" without the test, type or lint that holds it, in backticks";
                     hits.push(Hit { path: source.path.clone(), line: index + 1, message: message.into() });
@@ -111,14 +111,33 @@ fn said(line: &str) -> bool {
     line.contains("must never") || line.ends_with("must")
 }
 
-/// Names of the functions and types of `code`.
-fn declared(code: &str) -> impl Iterator<Item = &str> {
-    let mut kind = "";
-    words(code).filter_map(move |(_, word)| {
-        let declares = ["fn", "struct", "enum", "trait", "type", "mod"].contains(&kind);
-        kind = word;
-        declares.then_some(word)
-    })
+/// Names of the functions and types of a file.
+fn declared(source: &Source) -> impl Iterator<Item = &str> {
+    const KINDS: [&str; 6] = ["fn", "struct", "enum", "trait", "type", "mod"];
+    source.words.windows(2).filter(|w| KINDS.contains(&w[0].1.as_str())).map(|w| w[1].1.as_str())
+}
+
+/// The identifiers in `text`.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// Unsafe functions whose docs do not say what the caller must see to. The lint
+/// `missing_safety_doc` could see private ones too, but `missing_errors_doc` shares the setting.
+pub(crate) fn without_contract(sources: &[Source]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for source in sources.iter().filter(|s| !s.test) {
+        let lines: Vec<&str> = source.text.lines().map(str::trim_start).collect();
+        for pair in source.words.windows(2).filter(|w| w[0].1 == "unsafe" && w[1].1 == "fn") {
+            let line = pair[0].0;
+            let mut docs = lines[..line - 1].iter().rev().take_while(|l| l.starts_with("///") || l.starts_with("#["));
+            // The type of a function that is unsafe has no name.
+            if !lines[line - 1].contains("unsafe fn(") && !docs.any(|l| l.contains("# Safety")) {
+                hits.push(source.hit(line, "an unsafe function without `# Safety` in its docs"));
+            }
+        }
+    }
+    hits
 }
 
 /// Paths in backticks in the pages at the root that lead nowhere. A path may leave out where it

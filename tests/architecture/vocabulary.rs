@@ -1,5 +1,4 @@
-//! Words that no name may be, names that mean one thing in the whole workspace, and forms that have
-//! a plainer one.
+//! Words that no name may be, and names that mean one thing in the whole workspace.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +15,8 @@ const SINGLE: [&str; 10] =
 pub(crate) fn banned(sources: &[Source]) -> Vec<Hit> {
     let mut hits = Vec::new();
     for source in sources {
-        let words = source.words().filter(|(_, word)| BANNED.contains(word));
-        hits.extend(words.map(|(at, word)| source.hit(at, format!("`{word}` is no name: say what it is"))));
+        let words = source.words.iter().filter(|(_, word)| BANNED.contains(&word.as_str()));
+        hits.extend(words.map(|(line, word)| source.hit(*line, format!("`{word}` is no name: say what it is"))));
     }
     hits
 }
@@ -27,34 +26,19 @@ pub(crate) fn declared_twice(sources: &[Source]) -> Vec<Hit> {
     let mut first: BTreeMap<&str, String> = BTreeMap::new();
     let mut hits = Vec::new();
     for source in sources.iter().filter(|s| !s.path.starts_with("tests/")) {
-        let mut kind = "";
-        for (at, word) in source.words() {
-            let declares = ["struct", "enum", "trait", "union"].contains(&kind)
-                || (kind == "type" && source.code[..at].ends_with("\ntype "));
-            kind = word;
-            if declares && SINGLE.contains(&word) {
-                let here = source.hit(at, "");
-                let here = format!("{}:{}", here.path, here.line);
-                match first.get(word) {
+        for pair in source.words.windows(2) {
+            let [(_, kind), (line, word)] = pair else { continue };
+            // Indented, it is a type of a trait.
+            let alias = kind == "type" && !source.text.lines().nth(line - 1).unwrap().starts_with(' ');
+            let declares = alias || ["struct", "enum", "trait", "union"].contains(&kind.as_str());
+            if declares && SINGLE.contains(&word.as_str()) {
+                match first.get(word.as_str()) {
                     Some(other) => hits.push(
-                        source.hit(at, format!("`{word}` is declared at {other} as well: give both their full names")),
+                        source
+                            .hit(*line, format!("`{word}` is declared at {other} as well: give both their full names")),
                     ),
-                    None => drop(first.insert(word, here)),
+                    None => drop(first.insert(word, format!("{}:{line}", source.path))),
                 }
-            }
-        }
-    }
-    hits
-}
-
-/// `match` on a truth value.
-pub(crate) fn matched_truth(sources: &[Source]) -> Vec<Hit> {
-    let mut hits = Vec::new();
-    for source in sources {
-        for (at, word) in source.words() {
-            let arm = matches!(word, "true" | "false") && source.code[at + word.len()..].trim_start().starts_with("=>");
-            if arm && source.code[..at].trim_end().ends_with('{') {
-                hits.push(source.hit(at, "`match` on a truth value: write `if`"));
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The one call into the matrix-product library, behind a check of every length.
-#![allow(unsafe_code, reason = "the library takes pointers; all lengths are checked in the same function")]
+#![expect(unsafe_code, reason = "the library takes pointers; all lengths are checked in the same function")]
 
 /// What is multiplied: `weights` is `[row][depth]`, `values` `[depth][column]`, both without gaps.
 pub(super) struct Product<'a> {

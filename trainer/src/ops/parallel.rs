@@ -1,5 +1,5 @@
 //! New lists, written by all threads at once.
-#![allow(unsafe_code, reason = "the length is set after every element has been written")]
+#![expect(unsafe_code, reason = "the length is set after every element has been written")]
 
 use std::mem::MaybeUninit;
 

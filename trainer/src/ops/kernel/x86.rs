@@ -1,6 +1,6 @@
 //! The products with the vector registers of x86: AVX-512 or AVX2. Each set of instructions has a
 //! type whose values prove that this processor has them.
-#![allow(unsafe_code, reason = "vector instructions; each block says what covers its pointers")]
+#![expect(unsafe_code, reason = "vector instructions; each block says what covers its pointers")]
 
 /// The two products for one kind of vector register.
 macro_rules! vectors {
