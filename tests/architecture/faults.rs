@@ -8,8 +8,17 @@ use crate::source::{Hit, Source, line};
 
 /// Where results are computed.
 const FOLDERS: [&str; 11] = [
-    "bench/src/", "ckks/src/", "cli/", "compiler/src/", "datasets/src/", "import/src/", "ir/src/", "lab/src/",
-    "runtime/src/", "src/", "trainer/src/",
+    "bench/src/",
+    "ckks/src/",
+    "cli/",
+    "compiler/src/",
+    "datasets/src/",
+    "import/src/",
+    "ir/src/",
+    "lab/src/",
+    "runtime/src/",
+    "src/",
+    "trainer/src/",
 ];
 
 /// Files in which an element may be absent, how often, and why.
@@ -20,8 +29,22 @@ const ALLOWED: [(&str, usize, &str); 2] = [
 
 /// What an element is looked up with.
 const LOOKUPS: [&str; 16] = [
-    "get", "get_mut", "first", "last", "first_mut", "last_mut", "nth", "next", "image", "argmax", "max_by",
-    "max_by_key", "min_by", "min_by_key", "max", "min",
+    "get",
+    "get_mut",
+    "first",
+    "last",
+    "first_mut",
+    "last_mut",
+    "nth",
+    "next",
+    "image",
+    "argmax",
+    "max_by",
+    "max_by_key",
+    "min_by",
+    "min_by_key",
+    "max",
+    "min",
 ];
 
 /// Absent elements that are replaced by a number, or passed over.

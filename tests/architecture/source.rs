@@ -162,12 +162,11 @@ pub(crate) fn paths(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
         let joined = at >= 2 && tokens[at - 2..at].iter().all(|t| is(t, ':'));
         match token {
             TokenTree::Group(group) => inner.extend(paths(group.stream())),
-            TokenTree::Ident(name) if joined => {
-                if open.is_some_and(|end| end + 3 == at) {
-                    found.last_mut().unwrap().0.push(name.to_string());
-                    open = Some(at);
-                }
+            TokenTree::Ident(name) if joined && open.is_some_and(|end| end + 3 == at) => {
+                found.last_mut().unwrap().0.push(name.to_string());
+                open = Some(at);
             }
+            TokenTree::Ident(_) if joined => {}
             TokenTree::Ident(name) if at == 0 || !is(&tokens[at - 1], '$') => {
                 found.push((vec![name.to_string()], line(name.span())));
                 open = Some(at);
