@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser};
 
 use crate::commands::Command;
 use crate::context::Settings;
+use crate::threads;
 
 /// Batched inference of neural networks on encrypted images.
 ///
@@ -28,8 +29,10 @@ pub(crate) struct Global {
     /// Print results as JSON.
     #[arg(long, global = true, help_heading = "General")]
     pub(crate) json: bool,
-    /// Use so many threads; all cores by default. Results do not depend on it.
+    /// Use so many threads, at most twice as many as there are cores; all cores by default. Results
+    /// do not depend on it.
     #[arg(long, global = true, env = "BEAA_THREADS", value_name = "N", help_heading = "General")]
+    #[arg(value_parser = threads::parse)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Show errors and warnings only.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "General")]
@@ -56,6 +59,7 @@ Exit codes:
   4    the verification did not hold
   130  interrupted (Ctrl-C: the current step is finished and saved; a second Ctrl-C stops at once)
 
-Environment: BEAA_DATA (folder of data sets), BEAA_THREADS, BEAA_MACHINE (rates for predictions). A flag wins over \
+Environment: BEAA_DATA (folder of data sets), BEAA_THREADS, BEAA_MEMORY (most memory of a command), BEAA_MACHINE \
+(rates for predictions). A flag wins over \
 the environment, the environment over the
 configuration file, the file over the default. Results go to stdout, everything else to stderr.";

@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use crate::console::{self, Console};
 use crate::interrupt;
+use crate::memory_args;
 use crate::progress::{TrainingProgress, WorkProgress};
+use crate::threads;
 
 /// What the user wants of every subcommand.
 pub(crate) struct Settings {
@@ -42,10 +44,8 @@ impl Context {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let console = Console::new(settings.quiet);
         console.log(settings.verbose);
-        if let Some(threads) = settings.threads {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
-            pool.build_global().with_context(|| format!("starting {threads} threads"))?;
-        }
+        threads::start(settings.threads, &console)?;
+        memory_args::from_environment()?;
         let stop = interrupt::listen(&console);
         Ok(Self { console, json: settings.json, stop })
     }

@@ -15,8 +15,10 @@ mod exit;
 mod image_files;
 mod interrupt;
 mod labels;
+mod memory_args;
 mod progress;
 mod rates_file;
+mod threads;
 mod training_args;
 use std::process::ExitCode;
 

@@ -52,6 +52,19 @@ pub enum Error {
     /// No program satisfies the options: precision, security and memory together ask for too much.
     #[error(transparent)]
     NoProgram(Source),
+    /// There is less memory than the work needs; nothing was started. The message says how much it
+    /// is, and what limits it.
+    #[error("{operation}: needs {needed} bytes of memory, expected at most {allowed}; {remedy}")]
+    Memory {
+        /// What was to be done.
+        operation: String,
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that it may take.
+        allowed: u64,
+        /// What makes it take less.
+        remedy: &'static str,
+    },
     /// Pixels or images are not of the size that the network takes.
     #[error("found an image of {found} numbers, expected {expected}")]
     ImageSize {
@@ -136,6 +149,13 @@ impl From<beaa_ir::Error> for Error {
     }
 }
 
+impl From<beaa_memory::Shortage> for Error {
+    fn from(shortage: beaa_memory::Shortage) -> Self {
+        let beaa_memory::Shortage { operation, needed, allowed, remedy, .. } = shortage;
+        Self::Memory { operation, needed, allowed, remedy }
+    }
+}
+
 impl From<beaa_datasets::Error> for Error {
     fn from(error: beaa_datasets::Error) -> Self {
         Self::DataSet(error.into())
@@ -169,6 +189,7 @@ impl From<beaa_compiler::Error> for Error {
                     .collect(),
             },
             other @ Found::Option { .. } => Self::BadOption(other.into()),
+            Found::TooLarge(shortage) => shortage.into(),
             other => Self::NoProgram(other.into()),
         }
     }
@@ -179,6 +200,7 @@ impl From<beaa_runtime::Error> for Error {
         use beaa_runtime::Error as Found;
         match error {
             Found::File(error) => error.into(),
+            Found::Memory(shortage) => shortage.into(),
             Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
             other @ (Found::WrongProgram { .. } | Found::WrongKey { .. } | Found::WrongParameters { .. }) => {
@@ -200,6 +222,7 @@ impl From<beaa_trainer::Error> for Error {
         match error {
             Found::Io { operation, path, source } => Self::Io { operation, path, source },
             Found::Model(error) => error.into(),
+            Found::Memory(shortage) => shortage.into(),
             Found::Dataset(error) => error.into(),
             other @ (Found::Config { .. } | Found::Syntax { .. } | Found::NoDevice { .. }) => {
                 Self::BadOption(other.into())

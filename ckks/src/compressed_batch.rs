@@ -2,6 +2,8 @@
 //! kernels read them (limb, tile of slots, ciphertext, component), the halves `a` implied by a
 //! seed. Read in place, tile by tile; a residue that is not canonical is reported.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::batch::BatchShape;
@@ -16,6 +18,9 @@ use crate::{Batch, Error, Parameters, Result};
 const READ_TOGETHER: usize = 4;
 /// Elements packed at once when a vector is built: bounds the extra memory.
 const PACKED_TOGETHER: usize = 32;
+/// Bytes of the elements that are packed at once when a vector is written in pieces: enough for
+/// pieces that a disk takes well, little beside what anything else needs.
+const PIECES_TOGETHER: usize = 32 << 20;
 
 /// What the bytes of a compressed batch hold.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +44,14 @@ pub struct CompressedBatch<'a> {
     stored: usize,
     uniform: Option<Uniform>,
     bytes: &'a [u8],
+    /// Is told which bytes have been read for now.
+    release: Option<&'a dyn Release>,
+}
+
+/// Whoever mapped the bytes of a compressed batch, and can give back the memory behind them.
+pub trait Release: Sync {
+    /// Is told which bytes have been read for now.
+    fn release(&self, bytes: Range<usize>);
 }
 
 impl std::fmt::Debug for CompressedBatch<'_> {
@@ -75,7 +88,13 @@ impl<'a> CompressedBatch<'a> {
         }
         let unpackers = parameters.moduli(limbs).map(|q| Unpacker::new(parameters.kernel(), q)).collect();
         let uniform = seed.as_ref().map(Uniform::new);
-        Ok(Self { parameters: parameters.clone(), unpackers, len, stored, uniform, bytes })
+        Ok(Self { parameters: parameters.clone(), unpackers, len, stored, uniform, bytes, release: None })
+    }
+
+    /// Tells `release` which bytes have been read, tile by tile.
+    #[must_use]
+    pub fn releasing(self, release: &'a dyn Release) -> Self {
+        Self { release: Some(release), ..self }
     }
 
     /// Returns the number of ciphertexts.
@@ -138,6 +157,10 @@ impl<'a> CompressedBatch<'a> {
                 *element = elements.map_or(number as u64, |e| u64::from(e[number]));
             }
             canonical &= tile.read(chosen, out);
+        }
+        if let Some(release) = self.release {
+            let start = tile.bytes.as_ptr().addr() - self.bytes.as_ptr().addr();
+            release.release(start..start + tile.bytes.len());
         }
         canonical
     }
@@ -235,26 +258,118 @@ pub fn compress_b(
     len: usize,
     fill: impl Fn(usize) -> Result<Vec<u64>> + Sync,
 ) -> Result<Vec<u8>> {
-    parameters.check_limbs("compressing ciphertexts", limbs)?;
-    let degree = parameters.degree();
-    let fill = |element: usize| {
-        let half = fill(element)?;
-        if half.len() != limbs * degree {
-            let expected = format!("{limbs} limbs of {degree}");
-            return Err(operand("compressing ciphertexts", format!("{} values", half.len()), expected));
-        }
-        Ok(half)
-    };
+    let halves = Halves::new(parameters, limbs, fill)?;
     let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * len];
     for first in (0..len).step_by(PACKED_TOGETHER) {
-        let halves = (first..len.min(first + PACKED_TOGETHER)).into_par_iter().map(fill).collect::<Result<Vec<_>>>()?;
+        let computed = halves.compute(first..len.min(first + PACKED_TOGETHER))?;
         for_each_tile(parameters, limbs, len, &mut bytes, |block, q, out| {
-            for (half, out) in halves.iter().zip(out.chunks_exact_mut(tile_bytes(q)).skip(first)) {
+            for (half, out) in computed.iter().zip(out.chunks_exact_mut(tile_bytes(q)).skip(first)) {
                 pack(&half.as_chunks::<TILE>().0[block], q, out);
             }
         });
     }
     Ok(bytes)
+}
+
+/// Compresses halves as [`compress_b`] does, and hands the bytes to `write` piece by piece, each
+/// with its place among all bytes; only some elements are in memory at a time
+/// ([`compressing_bytes`]).
+///
+/// # Errors
+/// As [`compress_b`], and those of `write`.
+pub fn compress_b_in_pieces<E: From<Error>>(
+    parameters: &Parameters,
+    limbs: usize,
+    len: usize,
+    fill: impl Fn(usize) -> Result<Vec<u64>> + Sync,
+    write: impl FnMut(u64, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let halves = Halves::new(parameters, limbs, fill)?;
+    write_pieces(parameters, &halves, len, pieces_together(parameters, limbs, len), write)
+}
+
+/// Compresses `together` of `len` halves at a time.
+fn write_pieces<E: From<Error>>(
+    parameters: &Parameters,
+    halves: &Halves<impl Fn(usize) -> Result<Vec<u64>> + Sync>,
+    len: usize,
+    together: usize,
+    mut write: impl FnMut(u64, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let (limbs, tiles) = (halves.limbs, parameters.degree() / TILE);
+    let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * together];
+    for first in (0..len).step_by(together) {
+        let count = together.min(len - first);
+        let computed = halves.compute(first..first + count)?;
+        let bytes = &mut bytes[..compressed_bytes(parameters, limbs, 1) * count];
+        for_each_tile(parameters, limbs, count, bytes, |block, q, out| {
+            for (half, out) in computed.iter().zip(out.chunks_exact_mut(tile_bytes(q))) {
+                pack(&half.as_chunks::<TILE>().0[block], q, out);
+            }
+        });
+        drop(computed);
+        let (mut rest, mut tile_start) = (&*bytes, 0);
+        for size in parameters.moduli(limbs).map(tile_bytes) {
+            for _ in 0..tiles {
+                let (piece, tail) = rest.split_at(size * count);
+                write((tile_start + size * first) as u64, piece)?;
+                (rest, tile_start) = (tail, tile_start + size * len);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of `len` ciphertexts of so many limbs of which `components` are stored; none if they
+/// cannot be counted.
+///
+/// # Errors
+/// When the parameters have not as many limbs.
+pub fn compressed_len(parameters: &Parameters, limbs: usize, components: usize, len: usize) -> Result<Option<u64>> {
+    parameters.check_limbs("compressing ciphertexts", limbs)?;
+    Ok(compressed_bytes(parameters, limbs, components).checked_mul(len).map(|bytes| bytes as u64))
+}
+
+/// The bytes that [`compress_b_in_pieces`] takes at its worst moment, beside what `fill` takes.
+///
+/// # Errors
+/// When the parameters have not as many limbs.
+pub fn compressing_bytes(parameters: &Parameters, limbs: usize, len: usize) -> Result<u64> {
+    parameters.check_limbs("compressing ciphertexts", limbs)?;
+    let each = limbs * parameters.degree() * size_of::<u64>() + compressed_bytes(parameters, limbs, 1);
+    Ok((pieces_together(parameters, limbs, len) * each) as u64)
+}
+
+fn pieces_together(parameters: &Parameters, limbs: usize, len: usize) -> usize {
+    let half = limbs * parameters.degree() * size_of::<u64>();
+    (PIECES_TOGETHER / half).max(PACKED_TOGETHER).min(len).max(1)
+}
+
+/// The halves `b` of ciphertexts, computed when they are needed.
+struct Halves<F> {
+    fill: F,
+    limbs: usize,
+    degree: usize,
+}
+
+impl<F: Fn(usize) -> Result<Vec<u64>> + Sync> Halves<F> {
+    fn new(parameters: &Parameters, limbs: usize, fill: F) -> Result<Self> {
+        parameters.check_limbs("compressing ciphertexts", limbs)?;
+        Ok(Self { fill, limbs, degree: parameters.degree() })
+    }
+
+    /// Those of some elements, in parallel.
+    fn compute(&self, elements: Range<usize>) -> Result<Vec<Vec<u64>>> {
+        let one = |element: usize| {
+            let half = (self.fill)(element)?;
+            if half.len() != self.limbs * self.degree {
+                let expected = format!("{} limbs of {}", self.limbs, self.degree);
+                return Err(operand("compressing ciphertexts", format!("{} values", half.len()), expected));
+            }
+            Ok(half)
+        };
+        elements.into_par_iter().map(one).collect()
+    }
 }
 
 /// Calls `work` with the number and the bytes of every tile, in parallel; each tile has `per_tile`
@@ -349,6 +464,44 @@ mod tests {
         assert_eq!(some[..2 * TILE], expanded.block(1)[..2 * TILE]);
         assert_eq!(some[2 * TILE..4 * TILE], [0; 2 * TILE], "nobody asked for the second");
         assert_eq!(some[4 * TILE..], expanded.block(1)[4 * TILE..]);
+    }
+
+    #[test]
+    fn pieces_are_the_bytes_of_the_whole() {
+        let p = parameters(33);
+        let len = 70;
+        let fill = |element: usize| Ok((0..2 * N).map(|i| (element * 131 + i) as u64).collect());
+        let whole = compress_b(&p, 2, len, fill).unwrap();
+        assert_eq!(compressed_len(&p, 2, 1, len).unwrap(), Some(whole.len() as u64));
+        let halves = Halves::new(&p, 2, fill).unwrap();
+        for together in [1, 32, len] {
+            let mut pieces = vec![0; whole.len()];
+            write_pieces(&p, &halves, len, together, |offset, bytes| {
+                pieces[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+            assert!(pieces == whole, "{together} at a time");
+        }
+        let stopped = compress_b_in_pieces(&p, 2, len, fill, |_, _| Err(not_canonical()));
+        assert!(stopped.is_err());
+    }
+
+    struct Released(std::sync::Mutex<Vec<bool>>);
+
+    impl Release for Released {
+        fn release(&self, bytes: Range<usize>) {
+            self.0.lock().unwrap()[bytes].fill(true);
+        }
+    }
+
+    #[test]
+    fn what_has_been_read_is_released() {
+        let p = parameters(20);
+        let bytes = compress_batch(&p, &batch(&p, 2)).unwrap();
+        let released = Released(vec![false; bytes.len()].into());
+        CompressedBatch::new(&p, shape(2, 3, 2), &bytes).unwrap().releasing(&released).expand().unwrap();
+        assert!(released.0.lock().unwrap().iter().all(|r| *r));
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub enum Error {
 }
 
 /// The result of this crate's functions.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 pub(crate) fn operand(operation: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
     Error::Operand { operation, found: found.into(), expected: expected.into() }

@@ -35,7 +35,10 @@ mod testing;
 mod timing;
 
 pub use batch::{Batch, CHUNK};
-pub use compressed_batch::{CompressedBatch, CompressedShape, compress_b, compress_batch};
+pub use compressed_batch::{
+    CompressedBatch, CompressedShape, Release, compress_b, compress_b_in_pieces, compress_batch, compressed_len,
+    compressing_bytes,
+};
 pub use decryptor::Decryptor;
 pub use encryptor::{CiphertextId, Encoding, Encryptor};
 pub use error::{Error, Result};

@@ -13,6 +13,7 @@ use beaa_ir::tfhe;
 use beaa_ir::{InputSpec, ckks};
 use beaa_lab::model_images::normalise;
 use beaa_lab::{Reporter, files};
+use beaa_memory::Need;
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
 use beaa_runtime::tfhe as tfhe_runtime;
@@ -131,11 +132,13 @@ impl AnySignature {
         match self {
             Self::Ckks(file) => {
                 let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let normalised = (size_of::<f32>() * images.pixels().len()) as u64;
+                let bytes = ckks_runtime::encryption_bytes(file, &key)?.saturating_add(normalised);
+                Need::new("encrypting images", bytes, "give fewer images at a time").check()?;
                 let inputs = normalise(images, &file.signature.input)?;
-                let encrypted = ckks_runtime::encrypt(file, &key, &inputs, seed, &*context.progress())?;
-                context.check_interrupted("encrypting; nothing was written")?;
                 files::create_parent(out)?;
-                encrypted.save(out).with_context(writing)
+                ckks_runtime::encrypt_to_file(out, file, &key, &inputs, seed, &*context.progress())
+                    .with_context(writing)
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::{ckks, text, tfhe};
-use beaa_lab::{Reporter, files, memory};
+use beaa_ir::{ckks, tfhe};
+use beaa_lab::{Reporter, files};
+use beaa_memory::Need;
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
 use beaa_runtime::tfhe as tfhe_runtime;
@@ -43,19 +44,15 @@ impl AnyProgram {
 }
 
 fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
+    // Known from the program's shape alone, before keys and ciphertexts are touched.
+    let planned = ckks_runtime::schedule(program).peak_bytes;
+    let remedy = "compile the model with --memory for a program that takes less";
+    Need::new("running the program", planned, remedy).mapping(file_size(paths.input)?).check()?;
     let key = ckks_runtime::ServerKey::load(paths.keys)
         .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
     let input = ckks_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
     let prepared = ckks_runtime::PreparedProgram::new(program, ckks_runtime::ArrangedWeights::PerPart)?;
-    let planned = prepared.peak_bytes();
-    if let Some(available) = memory::available().filter(|a| *a < planned) {
-        context.console.warn(format_args!(
-            "running takes {} of memory, {} are available; a program compiled with --memory takes less",
-            text::bytes(planned as f64),
-            text::bytes(available as f64)
-        ));
-    }
     let (output, mut report) = prepared.run(&key, &input, &*context.progress())?;
     report.seconds += prepared.seconds();
     context.check_interrupted("running; nothing was written")?;
@@ -78,6 +75,10 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
         "threads": rayon::current_num_threads(), "run": report,
     });
     Ok(RunOutput { record, text })
+}
+
+fn file_size(path: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len())
 }
 
 #[cfg(feature = "tfhe")]

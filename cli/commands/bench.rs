@@ -15,7 +15,7 @@ use beaa_compiler::Machine;
 #[cfg(feature = "tfhe")]
 use beaa_compiler::{ckks, tfhe};
 use beaa_ir::{Model, load_model};
-use beaa_lab::{Reporter, files, memory};
+use beaa_lab::{Reporter, files};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         threads: rayon::current_num_threads(),
         quick: arguments.quick,
         seed: arguments.seed,
-        memory: MemoryProbe { reset: memory::reset_peak, peak: memory::peak },
+        memory: MemoryProbe { reset: beaa_memory::reset_peak, peak: beaa_memory::peak },
     };
     let wanted = |what: What| {
         if arguments.what.is_empty() {

@@ -12,6 +12,7 @@ use crate::any_program::{AnySignature, Decrypted};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::labels::Labels;
+use crate::memory_args::MemoryArgs;
 
 /// Options of `beaa decrypt`.
 #[derive(Debug, Args)]
@@ -32,6 +33,8 @@ pub(crate) struct Arguments {
     /// leave the client: exact decryptions can leak the secret key.
     #[arg(long, value_name = "BITS", num_args = 0..=1, default_missing_value = "8")]
     share: Option<f64>,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 #[derive(Serialize)]
@@ -53,6 +56,7 @@ struct Answers {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.memory.apply();
     let signature = AnySignature::open(&arguments.program)?;
     let Decrypted { logits, flooding } =
         signature.decrypt(&arguments.key, &arguments.input, arguments.share, context)?;

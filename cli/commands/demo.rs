@@ -12,6 +12,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
+use crate::memory_args::MemoryArgs;
 use crate::training_args::ExperimentChanges;
 
 /// The demo's own experiment.
@@ -36,9 +37,12 @@ pub(crate) struct Arguments {
     changes: ExperimentChanges,
     #[command(flatten)]
     roots: DatasetRoots,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.memory.apply();
     let overrides = arguments.changes.overrides();
     let experiment = match &arguments.config {
         Some(path) => Experiment::read(path, &overrides)?,

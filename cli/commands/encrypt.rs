@@ -15,6 +15,7 @@ use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 use crate::image_files;
 use crate::labels::Labels;
+use crate::memory_args::MemoryArgs;
 
 /// Options of `beaa encrypt`.
 #[derive(Debug, Args)]
@@ -46,9 +47,12 @@ pub(crate) struct Arguments {
     /// INSECURE: derive the encryption from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.memory.apply();
     let Arguments { program, key, out, part, seed, .. } = arguments;
     context.warn_of_seed(*seed, "ciphertexts are");
     let signature = AnySignature::open(program)?;

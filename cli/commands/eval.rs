@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::any_program::AnyProgram;
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
+use crate::memory_args::MemoryArgs;
 use crate::training_args::Device;
 
 /// Options of `beaa eval`.
@@ -36,6 +37,8 @@ pub(crate) struct Arguments {
     /// Where to compute.
     #[arg(long, value_name = "DEVICE", default_value = "flex")]
     device: Device,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 #[derive(Serialize)]
@@ -57,6 +60,7 @@ struct ProgramEvaluation {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.memory.apply();
     let model = load_model(&arguments.model).with_context(|| format!("reading model {}", arguments.model.display()))?;
     let spec = match &arguments.data_set {
         Some(spec) => spec.clone(),

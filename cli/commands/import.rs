@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
+use crate::memory_args::MemoryArgs;
 
 /// Options of `beaa import`.
 #[derive(Debug, Args)]
@@ -52,9 +53,12 @@ pub(crate) struct Arguments {
     limit: usize,
     #[command(flatten)]
     roots: DatasetRoots,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.memory.apply();
     let Imported { model, mut notes } = read(arguments)?;
     let model = match &arguments.samples {
         Some(samples) => measured(arguments, samples, model, context)?,

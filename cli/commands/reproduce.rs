@@ -12,6 +12,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
+use crate::memory_args::MemoryArgs;
 use crate::training_args::Device;
 
 /// Options of `beaa reproduce`.
@@ -41,9 +42,12 @@ pub(crate) struct Arguments {
     device: Option<Device>,
     #[command(flatten)]
     roots: DatasetRoots,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.memory.apply();
     let matrix = Matrix::read(&arguments.matrix, arguments.device.map(DeviceKind::from))?;
     let chosen = RunFilter::select(&arguments.only, &matrix)?;
     if arguments.list {

@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::any_program::{AnyProgram, RunFiles};
 use crate::context::Context;
+use crate::memory_args::MemoryArgs;
 
 /// Options of `beaa run`.
 #[derive(Debug, Args)]
@@ -29,10 +30,13 @@ pub(crate) struct Arguments {
     /// Also write what took how long (JSON).
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let Arguments { program, keys, input, out, report } = arguments;
+    arguments.memory.apply();
+    let Arguments { program, keys, input, out, report, .. } = arguments;
     let output = AnyProgram::open(program)?.run(&RunFiles { keys, input, out }, context)?;
     if let Some(path) = report {
         files::write_json(path, &output.record)?;

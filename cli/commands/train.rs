@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
+use crate::memory_args::MemoryArgs;
 use crate::training_args::ExperimentChanges;
 
 /// Options of `beaa train`.
@@ -36,9 +37,12 @@ pub(crate) struct Arguments {
     changes: ExperimentChanges,
     #[command(flatten)]
     roots: DatasetRoots,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.memory.apply();
     let overrides = arguments.changes.overrides();
     let images = arguments.config.as_deref().filter(|path| path.is_dir());
     let chosen = images.map(|folder| auto_config::choose(folder, arguments.changes.seed().unwrap_or(1))).transpose()?;

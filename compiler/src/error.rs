@@ -104,6 +104,21 @@ pub enum Error {
         /// The fewest bits that an output may have.
         bits: u32,
     },
+    /// There is less memory than compiling needs.
+    #[error(transparent)]
+    TooLarge(#[from] beaa_memory::Shortage),
+    /// The network is larger than any program that could be run.
+    #[error("compiling `{model}`: found {found}, expected {expected}; {remedy}")]
+    Size {
+        /// The model's name.
+        model: String,
+        /// What there is too much of.
+        found: String,
+        /// How much there may be.
+        expected: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// The compiler contradicted itself.
     #[error("pass `{pass}`: {found}; this is a bug of the compiler, please report it with the model")]
     Internal {

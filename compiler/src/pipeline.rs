@@ -5,11 +5,14 @@ use std::fmt::Display;
 use beaa_ir::Model;
 use beaa_ir::images::{ElementMajor, ImageMajor};
 
+use crate::cost::budget::check_size;
 use crate::cost::report::{Report, cost};
 use crate::error::Result;
 use crate::network::activations::{forward, means};
 use crate::network::bounds::{analyse, out_of_range_share};
-use crate::network::calibration::{calibration_images, check_samples, image_count, observe_ranges, rounding_margin};
+use crate::network::calibration::{
+    calibration_images, check_samples, elements, image_count, observe_ranges, products, rounding_margin,
+};
 use crate::network::graph::Graph;
 use crate::network::import::import;
 use crate::options::Options;
@@ -96,6 +99,7 @@ fn run_passes(
     if let Some(images) = images {
         check_samples(images, model.input().shape().len())?;
     }
+    check_size(model)?;
     let mut passes = PassRunner::new(observer);
     let Prepared { graph, target, input } = prepare(model, options, images, &mut passes)?;
 
@@ -152,7 +156,8 @@ fn prepare(
     let mut graph = passes.rewrite("drop_dead_elements", || Ok(drop_dead_elements(graph)))?;
 
     let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, options, images))?;
-    let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
+    let count = image_count(products(&graph) as u64, elements(&graph) as u64);
+    let input = passes.time("calibrate", || calibration_images(model, images, count))?;
     // Ranges are so tight that made-up images must not be used for them.
     if images.is_some() {
         graph = passes.rewrite("observe_ranges", || Ok(observe_ranges(graph, &input, safety)))?;

@@ -5,9 +5,11 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
+use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
@@ -16,6 +18,8 @@ const FIXED: usize = 4 + 4 + 4 + 8 + 8;
 const CHECKSUM: usize = 32;
 /// No header needs more; a larger one is damage or malice.
 const MAX_HEADER: u64 = 1 << 28;
+/// Bytes of a file that are hashed at a time.
+const HASHED_TOGETHER: usize = 1 << 22;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,22 +150,14 @@ pub fn write<H: Serialize>(
     payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<()> {
     let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
-    let header = serde_json::to_vec(header)
-        .map_err(|e| Error::malformed("writing a file header", e.to_string(), "a header that is JSON"))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The temporary file is created with mode 0600; only what is not secret is opened up below.
-    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    let frame = frame(kind, header, payload_len)?;
+    let temporary = temporary(path)?;
     let mut sink = Hashing {
         inner: BufWriter::with_capacity(1 << 20, temporary.as_file()),
         hash: blake3::Hasher::new(),
         written: 0,
     };
-    sink.write_all(MAGIC).map_err(io)?;
-    sink.write_all(&kind.version().to_le_bytes()).map_err(io)?;
-    sink.write_all(&kind.code().to_le_bytes()).map_err(io)?;
-    sink.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
-    sink.write_all(&payload_len.to_le_bytes()).map_err(io)?;
-    sink.write_all(&header).map_err(io)?;
+    sink.write_all(&frame).map_err(io)?;
     let before = sink.written;
     payload(&mut sink).map_err(io)?;
     if sink.written - before != payload_len {
@@ -175,6 +171,33 @@ pub fn write<H: Serialize>(
     sink.inner.write_all(checksum.as_bytes()).map_err(io)?;
     sink.inner.flush().map_err(io)?;
     drop(sink);
+    persist(temporary, kind, path)
+}
+
+/// What comes before the payload: magic, version, kind, lengths and the header.
+pub(crate) fn frame<H: Serialize>(kind: Kind, header: &H, payload_len: u64) -> Result<Vec<u8>> {
+    let header = serde_json::to_vec(header)
+        .map_err(|e| Error::malformed("writing a file header", e.to_string(), "a header that is JSON"))?;
+    let mut frame = Vec::with_capacity(FIXED + header.len());
+    frame.extend(MAGIC);
+    frame.extend(kind.version().to_le_bytes());
+    frame.extend(kind.code().to_le_bytes());
+    frame.extend((header.len() as u64).to_le_bytes());
+    frame.extend(payload_len.to_le_bytes());
+    frame.extend(header);
+    Ok(frame)
+}
+
+/// A file beside `path`, to become it when it is whole.
+pub(crate) fn temporary(path: &Path) -> Result<NamedTempFile> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // It is created with mode 0600; only what is not secret is opened up when it is persisted.
+    NamedTempFile::new_in(folder).map_err(|source| Error::Io { operation: "writing", path: path.to_path_buf(), source })
+}
+
+/// Gives a whole file its name.
+pub(crate) fn persist(temporary: NamedTempFile, kind: Kind, path: &Path) -> Result<()> {
+    let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
     if !kind.secret() {
         open_permissions(temporary.as_file()).map_err(io)?;
     }
@@ -218,6 +241,38 @@ impl<H> Opened<H> {
     pub fn payload(&self) -> &[u8] {
         &self.map[self.start..self.end]
     }
+
+    /// Says that these bytes of the payload will not be read for a while: they stay where they are,
+    /// in the file, but no longer count as memory of this process.
+    pub fn release(&self, bytes: Range<usize>) {
+        release(&self.map, self.start + bytes.start..self.start + bytes.end);
+    }
+}
+
+/// Gives back the memory behind a part of a map.
+fn release(map: &memmap2::Mmap, bytes: Range<usize>) {
+    assert!(bytes.start <= bytes.end && bytes.end <= map.len(), "bytes {bytes:?} of {}", map.len());
+    #[cfg(unix)]
+    {
+        // SAFETY: the map is of a file, and nobody can have written to it: it is read only. Its
+        // pages are read from the file again, as they were the first time.
+        #[expect(unsafe_code, reason = "advice on mapped memory")]
+        let advised =
+            unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
+        // Advice that is not taken costs memory and nothing else.
+        let _ = advised;
+    }
+}
+
+/// The hash of the first `end` bytes; what has been hashed is released.
+fn hash(map: &memmap2::Mmap, end: usize) -> blake3::Hash {
+    let mut hash = blake3::Hasher::new();
+    for start in (0..end).step_by(HASHED_TOGETHER) {
+        let part = start..end.min(start + HASHED_TOGETHER);
+        hash.update(&map[part.clone()]);
+        release(map, part);
+    }
+    hash.finalize()
 }
 
 /// Opens a file of the given kind, checking magic, version, kind, lengths and checksum before
@@ -269,8 +324,7 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         ));
     }
     let (start, end) = (FIXED + header_len as usize, FIXED + (header_len + payload_len) as usize);
-    let hash = blake3::hash(&map[..end]);
-    if map[end..] != *hash.as_bytes() {
+    if map[end..] != *hash(&map, end).as_bytes() {
         return Err(bad("a wrong checksum".into(), "the checksum of the bytes before it; the file is damaged".into()));
     }
     let header = serde_json::from_slice(&map[FIXED..start]).map_err(|e| {

@@ -12,6 +12,7 @@ mod error;
 pub mod images;
 mod model;
 mod payload;
+mod scattered;
 mod sparse;
 pub mod stats;
 mod tensor;
@@ -22,7 +23,8 @@ pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d,
     Provenance, Range, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced, load_model, output_shape,
-    save_model,
+    save_model, window_positions,
 };
+pub use scattered::{Scattered, write_scattered};
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

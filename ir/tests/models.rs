@@ -162,7 +162,7 @@ fn what_does_not_fit_is_named() {
         (change(&|m| grid(m, "fc", 1)), "2 to 16 bits"),
         (change(&|m| m.provenance.data.as_mut().unwrap().pixel_bits = Some(9)), "1 to 8 bits"),
         (change(&|m| m.input.std = vec![1.0, 0.0]), "positive deviations"),
-        (change(&|m| m.input.shape = [usize::MAX, 2, 2]), "2^28"),
+        (change(&|m| m.input.shape = [usize::MAX, 2, 2]), "2^24"),
     ];
     for (message, part) in cases {
         assert!(message.contains(part), "{message:?} should say {part:?}");

@@ -20,7 +20,7 @@ use crate::report::{
     Accuracies, Agreement, DataFigures, Errors, MemoryFigures, ParameterFigures, PerImage, Sizes, StepTime, Summary,
 };
 use crate::run_folder::{self, Finished, RunFolder};
-use crate::{Reporter, files, memory};
+use crate::{Reporter, files};
 
 /// What to demonstrate.
 pub struct Demonstration<'a> {
@@ -82,12 +82,12 @@ struct Steps<'a> {
 impl Steps<'_> {
     fn time<T>(&mut self, step: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.reporter.note(&format_args!("[{}] {step}", self.times.len() + 1));
-        let was_reset = memory::reset_peak();
+        let was_reset = beaa_memory::reset_peak();
         let started = Instant::now();
         let result = work().with_context(|| step.to_owned())?;
         let seconds = started.elapsed().as_secs_f64();
         // Without a reset the peak is that of all steps so far, which says nothing about this one.
-        let peak_bytes = was_reset.then(memory::peak).flatten();
+        let peak_bytes = was_reset.then(beaa_memory::peak).flatten();
         self.times.push(StepTime { step: step.to_owned(), seconds, peak_bytes });
         self.reporter.check_interrupted(step)?;
         Ok(result)
@@ -193,7 +193,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
             input_per_image_full_batch: m.input.bytes() as f64 / slots,
         },
         memory: MemoryFigures {
-            peak: steps.iter().filter_map(|s| s.peak_bytes).max().or_else(memory::peak),
+            peak: steps.iter().filter_map(|s| s.peak_bytes).max().or_else(beaa_memory::peak),
             peak_run,
             planned_run: m.run.peak_bytes_planned,
         },

@@ -11,7 +11,6 @@ mod error;
 pub mod experiment;
 pub mod files;
 pub mod matrix;
-pub mod memory;
 pub mod metrics;
 pub mod model_images;
 pub mod report;

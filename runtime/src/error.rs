@@ -14,6 +14,9 @@ pub enum Error {
     /// The scheme refused its parameters or operands.
     #[error(transparent)]
     Scheme(#[from] beaa_ckks::Error),
+    /// There is less memory than the work needs.
+    #[error(transparent)]
+    Memory(#[from] beaa_memory::Shortage),
     /// Ciphertexts are of another program.
     #[error(
         "{operation}: the ciphertext file belongs to program {}, expected program {}; \

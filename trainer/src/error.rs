@@ -94,6 +94,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is less memory than the training needs.
+    #[error(transparent)]
+    Memory(#[from] beaa_memory::Shortage),
     /// The model language refused a model.
     #[error(transparent)]
     Model(#[from] beaa_ir::Error),

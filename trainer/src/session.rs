@@ -19,6 +19,7 @@ use crate::distil::check_teacher::{difference, fits, other_activations, same_num
 use crate::distil::student::student_layers;
 use crate::error::{Error, Result};
 use crate::model::network::Network;
+use crate::model::size_check::check_size;
 use crate::model::weight_init::untrained_teacher;
 use crate::train::checkpoint::{self, Checkpoint, NetworkState, RunIdentity, Subject};
 use crate::train::evaluate::evaluate;
@@ -53,7 +54,8 @@ impl<'a> Session<'a> {
     /// Opens the device and prepares the images.
     ///
     /// # Errors
-    /// [`Error::NoDevice`] if the configured device is not there.
+    /// [`Error::NoDevice`] if the configured device is not there, [`Error::Memory`] if training takes
+    /// more memory than there is.
     pub(crate) fn new(
         config: &'a TrainConfig,
         dataset: &Dataset,
@@ -65,9 +67,11 @@ impl<'a> Session<'a> {
         if let Some(fields) = settings.as_object_mut() {
             fields.remove("description");
         }
+        let splits = Arc::new(Splits::new(dataset, &literal.data, literal.seed));
+        check_size(config, &splits)?;
         Ok(Self {
             config,
-            splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed)),
+            splits,
             device: device::open(literal.device)?,
             folder,
             options,

@@ -10,6 +10,7 @@ use beaa_ir::Model;
 use crate::config::TrainConfig;
 use crate::distil::check_teacher::{check_fits, check_teacher};
 use crate::error::Result;
+use crate::model::size_check::check_model_size;
 use crate::model::weight_init::untrained_teacher;
 use crate::session::{RunOptions, Session};
 use crate::train::checkpoint::{Checkpoint, NetworkState, Subject};
@@ -103,6 +104,7 @@ impl<'a> Trainer<'a> {
         let splits = &session.splits;
         if session.literal().teacher.model.is_some() {
             check_fits("the given teacher", teacher, splits)?;
+            check_model_size(teacher, session.config, splits)?;
         } else {
             check_teacher(teacher, &untrained_teacher(session.config, splits.input.clone(), &splits.classes)?)?;
         }

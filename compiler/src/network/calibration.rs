@@ -33,9 +33,15 @@ pub(crate) fn rounding_margin(images: Option<&ImageMajor<f32>>) -> f64 {
     if images.is_none() { MADE_UP_ROUNDING_MARGIN } else { 1.0 }
 }
 
-/// How many images errors are simulated on.
-pub(crate) fn image_count(graph: &Graph) -> usize {
-    (MAX_SIMULATED_PRODUCTS / products(graph).max(1)).clamp(MIN_SIMULATED_IMAGES, MAX_SIMULATED_IMAGES)
+/// How many images errors are simulated on, for a network of so many products and elements.
+pub(crate) fn image_count(products: u64, elements: u64) -> usize {
+    let most = MAX_SIMULATED_PRODUCTS as u64 / products.max(elements).max(1);
+    (most as usize).clamp(MIN_SIMULATED_IMAGES, MAX_SIMULATED_IMAGES)
+}
+
+/// Elements of all nodes.
+pub(crate) fn elements(graph: &Graph) -> usize {
+    (0..graph.nodes.len()).map(|node| graph.len(node)).sum()
 }
 
 /// Entries of all weights.

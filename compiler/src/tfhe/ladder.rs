@@ -9,6 +9,7 @@ use super::chain::{self, Chain};
 use super::emit::{Samples, Setting, lower, real_sums};
 use super::options::Options;
 use super::report::{self, Report};
+use crate::cost::budget::check_samples_size;
 use crate::network::calibration::check_samples;
 use crate::{Error, Machine, Result};
 
@@ -65,6 +66,7 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &Ima
         return Err(Error::Option { option: "samples", found, expected });
     }
     check_samples(images, model.input().shape().len())?;
+    check_samples_size(model, images.images())?;
     let chain = chain::chain(model)?;
     // Every fourth image is kept apart, to judge by.
     let (judges, calibration): (Vec<_>, Vec<_>) = images.rows().enumerate().partition(|(i, _)| i % 4 == 3);

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::value::{ValueInfo, valid_scale};
+use crate::model::MAX_ELEMENTS;
 use crate::{Error, InputSpec, Result};
 
 /// All that a client needs to encrypt images and to understand the answer; holds nothing of the
@@ -83,8 +84,8 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     for d in input.shape {
         elements = elements.saturating_mul(d);
     }
-    if elements == 0 || elements > 1 << 28 {
-        return start(format!("input shape {:?}", input.shape), "between 1 and 2^28 elements");
+    if elements == 0 || elements > MAX_ELEMENTS {
+        return start(format!("input shape {:?}", input.shape), "between 1 and 2^24 elements");
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ mod shapes;
 pub use evaluate::{Trace, evaluate, evaluate_traced};
 pub use file::{load_model, save_model};
 pub use provenance::{Provenance, TrainingData, WeightGrid};
-pub use shapes::output_shape;
+pub(crate) use shapes::MAX_ELEMENTS;
+pub use shapes::{output_shape, window_positions};
 
 use serde::{Deserialize, Serialize};
 

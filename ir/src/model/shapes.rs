@@ -10,9 +10,9 @@ use crate::{Error, Result, Shape, Tensor};
 /// What names the image where a layer's name is expected.
 pub(super) const INPUT: &str = "input";
 
-/// The most elements a feature map or tensor of a model may have: far above any sensible network,
-/// far below overflow.
-const MAX_ELEMENTS: usize = 1 << 28;
+/// The most elements a feature map of a model may have: each becomes a ciphertext of a hundred
+/// kilobytes and more.
+pub(crate) const MAX_ELEMENTS: usize = 1 << 24;
 
 /// The output shape of every layer, or the first contradiction.
 pub(crate) fn infer(model: &ModelLiteral) -> Result<Vec<Shape>> {
@@ -30,7 +30,7 @@ pub(crate) fn infer(model: &ModelLiteral) -> Result<Vec<Shape>> {
             name => seen.get(name).copied(),
         })?;
         if current.is_empty() || current.len() > MAX_ELEMENTS {
-            return Err(Error::layer(name, format!("an output of {current}"), "between 1 and 2^28 elements"));
+            return Err(Error::layer(name, format!("an output of {current}"), "between 1 and 2^24 elements"));
         }
         if seen.insert(name, current).is_some() {
             return Err(Error::layer(name, "a second layer of this name", "unique names"));
@@ -52,7 +52,7 @@ fn check_input(model: &ModelLiteral) -> Result<()> {
     let input = &model.input;
     let elements = input.shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
     if !elements.is_some_and(|n| n > 0 && n <= MAX_ELEMENTS) {
-        return Err(Error::layer("input", format!("shape {:?}", input.shape), "between 1 and 2^28 elements"));
+        return Err(Error::layer("input", format!("shape {:?}", input.shape), "between 1 and 2^24 elements"));
     }
     let c = input.shape[0];
     if input.mean.len() != c || input.std.len() != c {
@@ -152,8 +152,8 @@ fn conv_shape(name: &str, conv: &Conv2d, input: Shape) -> Result<Shape> {
     if let Some(bias) = &conv.bias {
         expect_shape(name, "bias", bias, &[out])?;
     }
-    let height = window(name, height, kh, conv.stride[0], conv.padding[0], conv.dilation[0])?;
-    let width = window(name, width, kw, conv.stride[1], conv.padding[1], conv.dilation[1])?;
+    let height = window_positions(name, height, kh, conv.stride[0], conv.padding[0], conv.dilation[0])?;
+    let width = window_positions(name, width, kw, conv.stride[1], conv.padding[1], conv.dilation[1])?;
     map(name, out, height, width)
 }
 
@@ -174,20 +174,30 @@ fn pool_shape(name: &str, pool: &Pool2d, input: Shape) -> Result<Shape> {
     let Shape::Map { channels, height, width } = input else {
         return Err(Error::layer(name, format!("an input of shape {input}"), "a feature map"));
     };
-    let height = window(name, height, pool.kernel[0], pool.stride[0], 0, 1)?;
-    let width = window(name, width, pool.kernel[1], pool.stride[1], 0, 1)?;
+    let height = window_positions(name, height, pool.kernel[0], pool.stride[0], 0, 1)?;
+    let width = window_positions(name, width, pool.kernel[1], pool.stride[1], 0, 1)?;
     map(name, channels, height, width)
 }
 
 fn map(name: &str, channels: usize, height: usize, width: usize) -> Result<Shape> {
     match channels.checked_mul(height).and_then(|n| n.checked_mul(width)) {
         Some(_) => Ok(Shape::Map { channels, height, width }),
-        None => Err(Error::layer(name, "an output too large to count", "at most 2^28 elements")),
+        None => Err(Error::layer(name, "an output too large to count", "at most 2^24 elements")),
     }
 }
 
-/// Number of positions of a window along one axis.
-fn window(name: &str, size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> Result<usize> {
+/// Number of positions of a window along one axis of `size` elements; `name` is the layer's.
+///
+/// # Errors
+/// If a size is zero or absurd, or the window does not fit into the padded input.
+pub fn window_positions(
+    name: &str,
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+) -> Result<usize> {
     let bad = || {
         Error::layer(
             name,

@@ -2,9 +2,10 @@
 //! file is mapped, not copied. They name the program and the key that they belong to.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::Path;
 
-use beaa_ckks::{Batch, CompressedBatch, CompressedShape, Parameters, PublicSeed, compress_batch};
+use beaa_ckks::{Batch, CompressedBatch, CompressedShape, Parameters, PublicSeed, Release, compress_batch};
 use beaa_ir::container::{self, Kind, Opened};
 use serde::{Deserialize, Serialize};
 
@@ -30,14 +31,24 @@ pub(crate) struct CiphertextHeader {
 
 enum Bytes {
     Owned(Vec<u8>),
-    Mapped(Opened<CiphertextHeader>),
+    Mapped(MappedBytes),
+}
+
+/// The payload of a file, whose memory is given back as soon as it has been read: a batch may be
+/// larger than all memory.
+struct MappedBytes(Opened<CiphertextHeader>);
+
+impl Release for MappedBytes {
+    fn release(&self, bytes: Range<usize>) {
+        self.0.release(bytes);
+    }
 }
 
 impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Owned(b) => b,
-            Self::Mapped(o) => o.payload(),
+            Self::Mapped(o) => o.0.payload(),
         }
     }
 }
@@ -125,7 +136,7 @@ impl<R: Role> Ciphertexts<R> {
             let found = if header.seed.is_some() { Images::NAME } else { Results::NAME };
             return Err(Error::WrongKind { path: path.to_path_buf(), found, expected: R::NAME });
         }
-        Ok(Self { header, bytes: Bytes::Mapped(opened), role: PhantomData })
+        Ok(Self { header, bytes: Bytes::Mapped(MappedBytes(opened)), role: PhantomData })
     }
 
     pub(crate) fn header(&self) -> &CiphertextHeader {
@@ -142,6 +153,10 @@ impl<R: Role> Ciphertexts<R> {
             .checked_add(implied)
             .ok_or_else(|| damaged("reading ciphertexts", format!("{implied} stored components"), "one with a seed"))?;
         let shape = CompressedShape { limbs: h.limbs, len: h.ciphertexts, components, seed: h.seed };
-        Ok(CompressedBatch::new(parameters, shape, self.bytes.as_slice())?)
+        let batch = CompressedBatch::new(parameters, shape, self.bytes.as_slice())?;
+        Ok(match &self.bytes {
+            Bytes::Owned(_) => batch,
+            Bytes::Mapped(mapped) => batch.releasing(mapped),
+        })
     }
 }

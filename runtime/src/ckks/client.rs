@@ -1,16 +1,28 @@
 //! What a client does: encrypt images, decrypt results. It needs the program's signature file, not
 //! the model.
 
-use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor, compress_b};
+use std::path::Path;
+
+use beaa_ckks::{
+    CiphertextId, Decryptor, Encoding, Encryptor, Parameters, PublicSeed, SecretRngs, compress_b, compress_b_in_pieces,
+    compressed_len, compressing_bytes,
+};
 use beaa_ir::ckks::{SignatureFile, ValueInfo};
+use beaa_ir::container::Kind;
 use beaa_ir::images::ImageMajor;
+use beaa_ir::write_scattered;
+use beaa_memory::Need;
 use rayon::prelude::*;
 
 use super::ciphertexts::CiphertextHeader;
 use super::keys::source;
 use super::{ClientKey, EncryptedInput, EncryptedOutput};
+use crate::error::operand;
 use crate::files::{expect_key, expect_program};
 use crate::{Error, Progress, Result};
+
+/// Polynomials of one limb that encrypting one element takes at its worst moment, beside its result.
+const POLYNOMIALS_PER_THREAD: usize = 8;
 
 /// Encrypts a batch of normalised images, their elements in the order channel, row, column:
 /// ciphertext `i` holds element `i` of every image. INSECURE with a `seed`, from which all
@@ -26,49 +38,134 @@ pub fn encrypt(
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<EncryptedInput> {
-    let SignatureFile { signature, program, .. } = file;
-    key.expect_parameters("encrypting images", &signature.parameters)?;
-    let p = &key.parameters;
-    let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
-    if images.images() == 0 || images.images() > p.degree() {
-        let slots = p.degree();
-        return Err(Error::BatchSize { operation: "encrypting images", images: images.images(), slots });
-    }
-    if images.elements() != len {
-        let found = images.elements();
-        return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
-    }
-    // Values beyond the normalised pixel range would leave the range that the program was compiled
-    // for.
-    let bound = signature.input.bound() * 1.001;
-    let in_range = |v: &f32| v.is_finite() && v.abs() <= bound;
-    if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
-        return Err(Error::ImageRange { image, bound });
-    }
-    let mut rng = source(seed, "encryption")?;
-    let public = rng.public_seed();
-    let encryptor = Encryptor::new(p, &key.secret)?;
-    let encoding = Encoding { scale: signature.input_scale, limbs };
-    let sources = rng.split();
-    progress.begin("encrypt", len as u64);
-    let bytes = compress_b(p, limbs, len, |element| {
-        let slots: Vec<f64> = images.rows().map(|image| f64::from(image[element])).collect();
-        let index = element as u64;
-        let b = encryptor.encrypt(&slots, encoding, CiphertextId { seed: public, index }, &mut sources.get(index));
+    let encryption = Encryption::new(file, key, images, seed)?;
+    let Encryption { parameters, header, .. } = &encryption;
+    let all = compressed_len(parameters, header.limbs, 1, header.ciphertexts)?.unwrap_or(u64::MAX);
+    encryption.need(all)?.check()?;
+    progress.begin("encrypt", header.ciphertexts as u64);
+    let bytes = compress_b(parameters, header.limbs, header.ciphertexts, |element| {
+        let half = encryption.half(element);
         progress.advance(1);
-        b
+        half
     })?;
     progress.end();
-    let header = CiphertextHeader {
-        program: program.clone(),
-        key: key.id().into(),
-        images: images.images(),
-        ciphertexts: len,
-        limbs,
-        stored_components: 1,
-        seed: Some(public),
+    Ok(EncryptedInput::new(encryption.header, bytes))
+}
+
+/// Encrypts images as [`encrypt`] does, the same bytes, and writes them to a file as they are made:
+/// the batch is never in memory as a whole. Returns the size of the file in bytes.
+///
+/// # Errors
+/// As [`encrypt`], and when the file cannot be written.
+pub fn encrypt_to_file(
+    path: &Path,
+    file: &SignatureFile,
+    key: &ClientKey,
+    images: &ImageMajor<f32>,
+    seed: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let encryption = Encryption::new(file, key, images, seed)?;
+    let Encryption { parameters, header, .. } = &encryption;
+    encryption.need(0)?.check()?;
+    let (limbs, len) = (header.limbs, header.ciphertexts);
+    let bytes = compressed_len(parameters, limbs, 1, len)?
+        .ok_or_else(|| operand(format!("{len} ciphertexts"), "no more than a file holds"))?;
+    progress.begin("encrypt", len as u64);
+    let half = |element| {
+        let half = encryption.half(element);
+        progress.advance(1);
+        half
     };
-    Ok(EncryptedInput::new(header, bytes))
+    let size = write_scattered(path, Kind::Ciphertexts, header, bytes, |payload| {
+        compress_b_in_pieces(parameters, limbs, len, half, |offset, bytes| {
+            let written = payload.write_at(offset, bytes);
+            written.map_err(|source| {
+                Error::File(beaa_ir::Error::Io { operation: "writing", path: path.to_path_buf(), source })
+            })
+        })
+    })?;
+    progress.end();
+    Ok(size)
+}
+
+/// The bytes that [`encrypt_to_file`] takes at its worst moment, beside the images.
+///
+/// # Errors
+/// When the key has other parameters than the program.
+pub fn encryption_bytes(file: &SignatureFile, key: &ClientKey) -> Result<u64> {
+    let signature = &file.signature;
+    key.expect_parameters("encrypting images", &signature.parameters)?;
+    Ok(need(&key.parameters, signature.input_limbs, signature.input.shape().len(), 0)?.resident())
+}
+
+/// The work on pieces of `len` ciphertexts, what each thread takes, and so many bytes more.
+fn need(parameters: &Parameters, limbs: usize, len: usize, more: u64) -> Result<Need> {
+    // A thread holds the slots, what encoding makes of them, and the residues of one prime.
+    let per_thread = (POLYNOMIALS_PER_THREAD * parameters.degree() * size_of::<u64>()) as u64;
+    let threads = rayon::current_num_threads() as u64 * per_thread;
+    let bytes = compressing_bytes(parameters, limbs, len)?.saturating_add(threads).saturating_add(more);
+    Ok(Need::new("encrypting images", bytes, "encrypt to a file, fewer images at a time"))
+}
+
+/// A batch that is being encrypted, element by element.
+struct Encryption<'a> {
+    parameters: &'a Parameters,
+    images: &'a ImageMajor<f32>,
+    encryptor: Encryptor<'a>,
+    encoding: Encoding,
+    public: PublicSeed,
+    sources: SecretRngs,
+    header: CiphertextHeader,
+}
+
+impl<'a> Encryption<'a> {
+    fn new(file: &SignatureFile, key: &'a ClientKey, images: &'a ImageMajor<f32>, seed: Option<u64>) -> Result<Self> {
+        let SignatureFile { signature, program, .. } = file;
+        key.expect_parameters("encrypting images", &signature.parameters)?;
+        let p = &key.parameters;
+        let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
+        if images.images() == 0 || images.images() > p.degree() {
+            let slots = p.degree();
+            return Err(Error::BatchSize { operation: "encrypting images", images: images.images(), slots });
+        }
+        if images.elements() != len {
+            let found = images.elements();
+            return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
+        }
+        // Values beyond the normalised pixel range would leave the range that the program was
+        // compiled for.
+        let bound = signature.input.bound() * 1.001;
+        let in_range = |v: &f32| v.is_finite() && v.abs() <= bound;
+        if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
+            return Err(Error::ImageRange { image, bound });
+        }
+        let mut rng = source(seed, "encryption")?;
+        let public = rng.public_seed();
+        let header = CiphertextHeader {
+            program: program.clone(),
+            key: key.id().into(),
+            images: images.images(),
+            ciphertexts: len,
+            limbs,
+            stored_components: 1,
+            seed: Some(public),
+        };
+        let encoding = Encoding { scale: signature.input_scale, limbs };
+        let encryptor = Encryptor::new(p, &key.secret)?;
+        Ok(Self { parameters: p, images, encryptor, encoding, public, sources: rng.split(), header })
+    }
+
+    fn need(&self, more: u64) -> Result<Need> {
+        need(self.parameters, self.header.limbs, self.header.ciphertexts, more)
+    }
+
+    /// The half `b` of one element's ciphertext, `[limb][N]`.
+    fn half(&self, element: usize) -> beaa_ckks::Result<Vec<u64>> {
+        let slots: Vec<f64> = self.images.rows().map(|image| f64::from(image[element])).collect();
+        let id = CiphertextId { seed: self.public, index: element as u64 };
+        self.encryptor.encrypt(&slots, self.encoding, id, &mut self.sources.get(id.index))
+    }
 }
 
 /// Half the width of the noise that hides the error of the program's results by a factor of

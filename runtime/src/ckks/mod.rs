@@ -11,7 +11,7 @@ mod verify;
 
 pub use backend::{CkksBackend, CkksValue};
 pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
-pub use client::{decrypt, encrypt, flooding_width};
+pub use client::{decrypt, encrypt, encrypt_to_file, encryption_bytes, flooding_width};
 pub use keys::{ClientKey, KeyPair, ServerKey, keygen};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
 pub use server::run;
