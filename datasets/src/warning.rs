@@ -83,18 +83,18 @@ impl fmt::Display for Warning {
             }
             Self::Scaled { bits, files } => write!(
                 f,
-                "{} declare {bits} significant bits (sBIT) and hold values below {}: scaled to the whole range: {}",
-                counted(files.len(), "picture"),
+                "values below {} are scaled to the whole range in {} with {bits} significant bits (sBIT): {}",
                 1_u32 << bits,
+                counted(files.len(), "picture"),
                 list(files)
             ),
             Self::FewLevels { largest, full, files } => write!(
                 f,
-                "{} of {} bits use levels up to {largest} of {full} only, and are read as dark as that: {}; if \
-                 they hold values of {} bits, multiply them by {} when saving them, or declare the bits in an sBIT \
-                 chunk",
+                "only {} of {} grey levels are used in {}, read as dark as that: {}; if these are values of {} bits, \
+                 multiply them by {} before saving, or declare the bits in an sBIT chunk",
+                u64::from(*largest) + 1,
+                u64::from(*full) + 1,
                 counted(files.len(), "picture"),
-                bits(*full),
                 list(files),
                 bits(*largest),
                 1_u32 << (bits(*full) - bits(*largest)),
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn levels_come_with_what_to_do() {
         let text = Warning::FewLevels { largest: 4080, full: 65535, files: names(1) }.to_string();
-        assert!(text.starts_with("1 picture of 16 bits use levels up to 4080 of 65535 only"), "{text}");
+        assert!(text.starts_with("only 4081 of 65536 grey levels are used in 1 picture"), "{text}");
         assert!(text.contains("values of 12 bits, multiply them by 16"), "{text}");
     }
 }

@@ -64,7 +64,10 @@ pub(crate) fn size_and_colour(file: &Path) -> Result<([usize; 2], bool), Error> 
 
 /// The pixels of an image file.
 pub(crate) fn pixels(file: &Path, target: &Conversion) -> Result<Pixels, Error> {
-    let (image, levels) = decode(file)?;
+    convert(file, decode(file)?, target)
+}
+
+fn convert(file: &Path, (image, levels): (DynamicImage, Option<Levels>), target: &Conversion) -> Result<Pixels, Error> {
     let found = shape(&image);
     if !target.resize && found != target.shape {
         return Err(Error::MixedSizes { file: file.to_owned(), found, expected: target.shape });
@@ -101,21 +104,25 @@ pub(crate) fn not_an_image(file: &Path, reason: impl Into<String>) -> Error {
 /// Decodes a whole PNG or JPEG, turned as it is shown, without transparency.
 fn decode(file: &Path) -> Result<(DynamicImage, Option<Levels>), Error> {
     let bytes = read(file, LARGEST_FILE + 1)?;
-    let bad = |reason: String| not_an_image(file, reason);
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(bad(format!("larger than {LARGEST_FILE} bytes")));
+        return Err(not_an_image(file, format!("larger than {LARGEST_FILE} bytes")));
     }
+    decode_bytes(file, &bytes)
+}
+
+fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Levels>), Error> {
+    let bad = |reason: String| not_an_image(file, reason);
     let (format, significant) = match Kind::of(file, &bytes[..bytes.len().min(kind::START)]) {
-        Kind::Png => (ImageFormat::Png, png::check(&bytes, MOST_MEMORY as usize).map_err(bad)?),
+        Kind::Png => (ImageFormat::Png, png::check(bytes, MOST_MEMORY as usize).map_err(bad)?),
         Kind::Jpeg => {
-            jpeg::check(&bytes).map_err(bad)?;
+            jpeg::check(bytes).map_err(bad)?;
             (ImageFormat::Jpeg, None)
         }
         Kind::OtherPicture(name) => return Err(bad(format!("it is {name}"))),
         Kind::CalledPicture | Kind::NoPicture if bytes.is_empty() => return Err(bad("it is empty".to_owned())),
         Kind::CalledPicture | Kind::NoPicture => return Err(bad("its first bytes are of no known format".to_owned())),
     };
-    let (mut image, orientation) = decode_as(&bytes, format).map_err(|error| bad(error.to_string()))?;
+    let (mut image, orientation) = decode_as(bytes, format).map_err(|error| bad(error.to_string()))?;
     image.apply_orientation(orientation);
     let mut opaque = match (image.color().has_color(), image.color().bytes_per_pixel() / image.color().channel_count())
     {

@@ -5,6 +5,8 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Limits};
 
+use super::LARGEST_SIDE;
+
 /// What a file says of its samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Significant {
@@ -24,10 +26,17 @@ pub(super) fn check(file: &[u8], most_memory: usize) -> Result<Option<Significan
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(false);
+    // Their checksums count, but nobody reads what they say.
+    options.set_ignore_text_chunk(true);
+    options.set_ignore_iccp_chunk(true);
     let mut decoder = Decoder::new_with_options(Cursor::new(file), options);
     decoder.set_limits(Limits { bytes: most_memory });
     let mut reader = decoder.read_info().map_err(text)?;
     let info = reader.info();
+    let side = 1..=LARGEST_SIDE;
+    if !side.contains(&info.width) || !side.contains(&info.height) {
+        return Err(format!("{} x {} pixels, expected sides of 1 to {LARGEST_SIDE}", info.width, info.height));
+    }
     if info.animation_control.is_some() {
         return Err("animated PNG is not read".to_owned());
     }

@@ -6,8 +6,8 @@ use super::*;
 use crate::testing::{Folder, JPEG_FIXTURES, encoded, exif, jpeg_with, png_chunk, png_with};
 
 fn read(bytes: &[u8], shape: [usize; 3]) -> Result<Pixels, Error> {
-    let folder = Folder::new();
-    pixels(&folder.write("x", bytes), &Conversion { shape, resize: false })
+    let file = Path::new("x");
+    convert(file, decode_bytes(file, bytes)?, &Conversion { shape, resize: false })
 }
 
 /// 16 x 8 with another level in every block of 8 x 4, and a corner that tells all turns apart.
@@ -95,6 +95,51 @@ fn a_png_whose_own_checksum_is_wrong_is_refused() {
     *data.last_mut().unwrap() ^= 1;
     let other = [&file[..at - 4], &png_chunk(b"IDAT", &data), &file[at + 8 + length..]].concat();
     assert!(read(&other, [1, 8, 16]).is_err());
+}
+
+/// The picture with its rows in the seven passes of Adam7 (PNG, section 8.2).
+fn interlaced(image: &GrayImage) -> Vec<u8> {
+    let (width, height) = image.dimensions();
+    let passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+    let mut rows = Vec::new();
+    for (left, top, right, down) in passes {
+        for y in (top..height).step_by(down).filter(|_| left < width) {
+            rows.push(0);
+            rows.extend((left..width).step_by(right).map(|x| image.get_pixel(x, y).0[0]));
+        }
+    }
+    let mut data = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut data, &rows).unwrap();
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 1]].concat();
+    let chunk = |kind: &[u8; 4], data: &[u8]| png_chunk(kind, data);
+    let data = data.finish().unwrap();
+    [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &data), chunk(b"IEND", b"")].concat()
+}
+
+#[test]
+fn interlaced_png_is_the_same_picture() {
+    for (width, height) in [(16, 8), (1, 1), (3, 2), (9, 13)] {
+        let image = GrayImage::from_fn(width, height, |x, y| Luma([(17 * x + 31 * y) as u8]));
+        let file = interlaced(&image);
+        assert_eq!(read(&file, shape(&image.clone().into())).unwrap().pixels, image.as_raw()[..]);
+        for length in 0..file.len() {
+            assert!(read(&file[..length], [1, 8, 16]).is_err());
+        }
+    }
+    // A row less than the header says, in an archive that is whole otherwise.
+    let mut short = interlaced(&GrayImage::from_pixel(16, 8, Luma([5])));
+    let header = [&16_u32.to_be_bytes()[..], &9_u32.to_be_bytes(), &[8, 0, 0, 0, 1]].concat();
+    short.splice(8..33, png_chunk(b"IHDR", &header));
+    assert!(read(&short, [1, 9, 16]).is_err());
+}
+
+#[test]
+fn sizes_are_bounded_before_anything_is_decoded() {
+    let mut png = encoded(scene().into(), ImageFormat::Png);
+    let header = [&20_000_u32.to_be_bytes()[..], &8_u32.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    png.splice(8..33, png_chunk(b"IHDR", &header));
+    let error = read(&png, [1, 8, 16]).err().unwrap().to_string();
+    assert!(error.contains("20000 x 8 pixels"), "{error}");
 }
 
 #[test]

@@ -45,6 +45,18 @@ fn a_cut_with_an_end_put_behind_it_is_refused() {
     }
 }
 
+/// As programs leave them that set the size of a file before its content has arrived.
+#[test]
+fn tails_of_zeros_are_refused() {
+    for (name, file) in WHOLE {
+        for length in 3..file.len() {
+            let mut cut = file.to_vec();
+            cut[length..].fill(0);
+            assert!(check(&cut).is_err(), "{name}, {length} of {} bytes and zeros", file.len());
+        }
+    }
+}
+
 /// JPEG has no checksum: a hole may by chance leave as many blocks as there should be, of other
 /// content.
 #[test]
