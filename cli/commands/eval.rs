@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let program = match &arguments.program {
         None => None,
         Some(path) => {
-            let of_program = AnyProgram::open(path)?.evaluate(&images)?;
+            let of_program = AnyProgram::open(path, context)?.evaluate(&images)?;
             let predicted_by_program = of_program.classes();
             Some(ProgramEvaluation {
                 accuracy: accuracy(&predicted_by_program, images.labels()),
