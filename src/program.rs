@@ -7,7 +7,7 @@ use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::ckks::{Standing, standing};
 
-use crate::{Model, Result};
+use crate::{Classes, Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
 
@@ -95,7 +95,8 @@ impl Signature {
     /// Reads a signature file, or the signature in a program file.
     ///
     /// # Errors
-    /// If the file cannot be read, is neither, or has parameters below the security that it promises.
+    /// If the file cannot be read, is neither, or has parameters below the security that it
+    /// promises.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let file = ckks::load_signature(path.as_ref())?;
         standing(&file.signature.parameters)?;
@@ -134,8 +135,8 @@ impl Signature {
         self.0.signature.input.shape
     }
 
-    /// Names of the classes; empty if the network does not name them.
-    pub fn classes(&self) -> &[String] {
+    /// The classes: their names, and how logits become one ([`classify`](crate::classify)).
+    pub fn classes(&self) -> &Classes {
         &self.0.signature.classes
     }
 

@@ -4,9 +4,9 @@
 //! 2024, <https://eprint.iacr.org/2024/463>, tables 5.2 and 5.3): ternary secrets, errors of
 //! standard deviation 3.19, classical attacks, the largest modulus for which each attack that the
 //! lattice estimator knows (uSVP, BDD, hybrid and dual hybrid, reduction cost of MATZOV) costs at
-//! least the promised number of operations. Errors here are of deviation 3.24 ([`crate::noise`]). In
-//! the conjugate-invariant ring the dimension that counts is the degree N of the ring over the
-//! integers (Kim and Song 2018).
+//! least the promised number of operations. Errors here are of deviation 3.24
+//! ([`crate::noise`]). In the conjugate-invariant ring the dimension that counts is the degree N of
+//! the ring over the integers (Kim and Song 2018).
 
 use crate::{Error, Result};
 
