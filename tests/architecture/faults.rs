@@ -39,18 +39,8 @@ const ALLOWED: [(&str, usize, &str); 13] = [
 ];
 
 /// What an element is looked up with.
-const LOOKUPS: [&str; 10] = [
-    "get",
-    "get_mut",
-    "first",
-    "last",
-    "first_mut",
-    "last_mut",
-    "nth",
-    "next",
-    "image",
-    "argmax",
-];
+const LOOKUPS: [&str; 10] =
+    ["get", "get_mut", "first", "last", "first_mut", "last_mut", "nth", "next", "image", "argmax"];
 
 /// Absent elements that are replaced by a number, or passed over.
 pub(crate) fn silent(sources: &[Source]) -> Vec<Hit> {

@@ -198,7 +198,10 @@ impl<'a> Session<'a> {
         }
         let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
         if source.is_some_and(|source| !same_numbers(source, teacher)) {
-            return Ok(Some(("a student of another teacher".to_owned(), "one of the teacher that is to be distilled".to_owned())));
+            return Ok(Some((
+                "a student of another teacher".to_owned(),
+                "one of the teacher that is to be distilled".to_owned(),
+            )));
         }
         let differs = if literal.student.start.is_none() {
             difference(network, &student_layers(teacher, literal.student.activation)?)
