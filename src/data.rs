@@ -45,8 +45,8 @@ pub fn read_pictures<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<P
     Ok(beaa_datasets::read_pictures(files, shape)?)
 }
 
-/// The class of each image by its logits, for the `classes` of the network: the index of the largest
-/// logit, the first of equals; or 1 where the only one is above the threshold, else 0.
+/// The class of each image by its logits, for the `classes` of the network: the index of the
+/// largest logit, the first of equals; or 1 where the only one is above the threshold, else 0.
 ///
 /// ```
 /// # fn main() -> beaa::Result<()> {
