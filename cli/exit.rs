@@ -75,6 +75,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(stopped) = cause.downcast_ref::<Stopped>() {
         return Some(stopped.exit);
     }
+    if let Some(beaa_datasets::Error::Memory(_)) = cause.downcast_ref() {
+        return Some(Exit::Failure);
+    }
     if cause.is::<beaa_datasets::Error>() || cause.is::<beaa_compiler::MachineError>() {
         return Some(Exit::BadInput);
     }
@@ -139,6 +142,7 @@ fn of_runtime(error: &beaa_runtime::Error) -> Option<Exit> {
     use beaa_runtime::Error;
     match error {
         Error::File(error) => Some(of_file(error)),
+        Error::Memory(_) => Some(Exit::Failure),
         // All others are about keys, images and ciphertexts that came from files.
         _ => Some(Exit::BadInput),
     }
@@ -160,7 +164,7 @@ fn of_compiler(error: &beaa_compiler::Error) -> Option<Exit> {
     use beaa_compiler::Error;
     match error {
         Error::Option { .. } => Some(Exit::Usage),
-        Error::Unsupported { .. } => Some(Exit::BadInput),
+        Error::Unsupported { .. } | Error::Size { .. } => Some(Exit::BadInput),
         Error::Program(error) => Some(of_file(error)),
         _ => None,
     }

@@ -18,6 +18,7 @@ mod labels;
 mod memory_args;
 mod progress;
 mod rates_file;
+mod security;
 mod threads;
 mod training_args;
 use std::process::ExitCode;

@@ -68,6 +68,16 @@ impl Client {
         Ok(EncryptedImages(ckks::encrypt(&self.signature.0, &self.key, images, None, &Silent)?))
     }
 
+    /// Encrypts a batch as [`Self::encrypt`] does and writes it to a file as it is made: it may be
+    /// larger than memory. Returns the size of the file in bytes.
+    ///
+    /// # Errors
+    /// As [`Self::encrypt`], and if the file cannot be written.
+    pub fn encrypt_to_file(&self, images: &ImageMajor<f32>, path: impl AsRef<Path>) -> Result<u64> {
+        let (signature, path) = (&self.signature.0, path.as_ref());
+        Ok(ckks::encrypt_to_file(path, signature, &self.key, images, None, &Silent)?)
+    }
+
     /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak
     /// the key.
     ///
@@ -76,8 +86,9 @@ impl Client {
     /// let signature = beaa::Signature::load("tests/data/v2/program.beaa.signature")?;
     /// let client = beaa::Client::load(signature, "tests/data/v2/secret.key")?;
     /// let answers = beaa::EncryptedResults::load("tests/data/v2/answers.ct")?;
-    /// for class in beaa::classify(&client.decrypt(&answers)?)? {
-    ///     println!("{}", client.signature().classes()[class]);
+    /// let classes = client.signature().classes();
+    /// for class in beaa::classify(classes, &client.decrypt(&answers)?)? {
+    ///     println!("{}", classes.word(class));
     /// }
     /// # Ok(())
     /// # }

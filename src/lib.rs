@@ -22,7 +22,8 @@
 //! let answer = Server::new(program)?.run(&evaluation_key, &encrypted)?;
 //! // The hospital.
 //! let logits = client.decrypt(&answer)?;
-//! assert_eq!(classify(&logits)?, classify(&model.evaluate(&images)?)?);
+//! let clear = model.evaluate(&images)?;
+//! assert_eq!(classify(model.classes(), &logits)?, classify(model.classes(), &clear)?);
 //! # Ok(())
 //! # }
 //! ```
@@ -51,13 +52,20 @@ mod server;
 mod training;
 mod verify;
 
+pub use beaa_ir::Classes;
 /// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
+/// Sets the bytes of memory that one piece of work of this process may take, in place of what the
+/// machine has available; what would take more is refused with [`Error::Memory`].
+pub use beaa_memory::limit as limit_memory;
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
-pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
-pub use error::{Error, Result, Source, UnsupportedPart};
+pub use data::{
+    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, open_dataset, pixels, read_image_files,
+    read_pictures,
+};
+pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};

@@ -5,8 +5,9 @@ use std::path::Path;
 use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
+use beaa_runtime::ckks::{Standing, standing};
 
-use crate::{Model, Result};
+use crate::{Classes, Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
 
@@ -54,9 +55,12 @@ impl Program {
     /// Reads a program file.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no program.
+    /// If the file cannot be read, is no program, or has parameters below the security that it
+    /// promises.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self(ckks::load_program(path.as_ref())?))
+        let program = ckks::load_program(path.as_ref())?;
+        standing(&program.signature().parameters)?;
+        Ok(Self(program))
     }
 
     /// Writes a program file.
@@ -91,9 +95,12 @@ impl Signature {
     /// Reads a signature file, or the signature in a program file.
     ///
     /// # Errors
-    /// If the file cannot be read, or is neither.
+    /// If the file cannot be read, is neither, or has parameters below the security that it
+    /// promises.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self(ckks::load_signature(path.as_ref())?))
+        let file = ckks::load_signature(path.as_ref())?;
+        standing(&file.signature.parameters)?;
+        Ok(Self(file))
     }
 
     /// Writes a signature file.
@@ -114,13 +121,22 @@ impl Signature {
         self.0.signature.parameters.security
     }
 
+    /// Whether only a superseded table of parameters grants that security; compile such a program
+    /// again.
+    ///
+    /// # Errors
+    /// If no table grants it, which no signature that was loaded has.
+    pub fn is_security_superseded(&self) -> Result<bool> {
+        Ok(standing(&self.0.signature.parameters)? != Standing::Current)
+    }
+
     /// Channels, rows and columns of an image.
     pub fn image_shape(&self) -> [usize; 3] {
         self.0.signature.input.shape
     }
 
-    /// Names of the classes; empty if the network does not name them.
-    pub fn classes(&self) -> &[String] {
+    /// The classes: their names, and how logits become one ([`classify`](crate::classify)).
+    pub fn classes(&self) -> &Classes {
         &self.0.signature.classes
     }
 

@@ -10,7 +10,7 @@ use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
-use beaa_ir::{InputSpec, ckks};
+use beaa_ir::{Classes, InputSpec, ckks};
 use beaa_lab::model_images::normalise;
 use beaa_lab::{Reporter, files};
 use beaa_memory::Need;
@@ -21,6 +21,7 @@ use beaa_runtime::tfhe as tfhe_runtime;
 use super::is_tfhe;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::security;
 
 /// What a client knows of a program.
 pub(crate) enum AnySignature {
@@ -68,8 +69,9 @@ pub(crate) struct Decrypted {
 }
 
 impl AnySignature {
-    /// Reads a signature file, or the signature in a program file.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Reads a signature file, or the signature in a program file, and refuses parameters below the
+    /// promised security.
+    pub(crate) fn open(path: &Path, context: &Context) -> Result<Self> {
         let doing = || format!("reading program {}", path.display());
         if is_tfhe(path)? {
             #[cfg(feature = "tfhe")]
@@ -77,7 +79,9 @@ impl AnySignature {
             #[cfg(not(feature = "tfhe"))]
             return super::without_tfhe();
         }
-        Ok(Self::Ckks(ckks::load_signature(path).with_context(doing)?))
+        let file = ckks::load_signature(path).with_context(doing)?;
+        security::check(&file.signature.parameters, context).with_context(doing)?;
+        Ok(Self::Ckks(file))
     }
 
     /// The images that the program takes.
@@ -89,8 +93,8 @@ impl AnySignature {
         }
     }
 
-    /// Names of the classes, if the model has any.
-    pub(crate) fn classes(&self) -> &[String] {
+    /// What the outputs say.
+    pub(crate) fn classes(&self) -> &Classes {
         match self {
             Self::Ckks(file) => &file.signature.classes,
             #[cfg(feature = "tfhe")]

@@ -57,7 +57,7 @@ struct Answers {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     arguments.memory.apply();
-    let signature = AnySignature::open(&arguments.program)?;
+    let signature = AnySignature::open(&arguments.program, context)?;
     let Decrypted { logits, flooding } =
         signature.decrypt(&arguments.key, &arguments.input, arguments.share, context)?;
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?.map(|l| l.labels);
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             logits.images()
         )));
     }
-    let predicted = logits.classes();
+    let predicted = signature.classes().of(&logits);
     let answers = Answers {
         accuracy: labels.as_ref().and_then(|labels| accuracy(&predicted, labels)),
         flooding,
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .map(|(image, (logits, &prediction))| Answer {
                 image,
                 prediction,
-                class: prediction.and_then(|p| signature.classes().get(p).cloned()),
+                class: prediction.and_then(|p| signature.classes().name(p)).map(str::to_owned),
                 label: labels.as_ref().map(|l| l[image]),
                 logits: logits.to_vec(),
             })

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use beaa_memory::Need;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
@@ -14,6 +15,8 @@ use crate::error::Error;
 const XZ_MEMORY_KIB: u32 = 128 * 1024;
 /// Deflate cannot expand by more than about 1032 times.
 const DEFLATE_LIMIT: u64 = 1040;
+/// So many bytes are read without asking whether there is memory for them.
+const FREE_OF_CHECK: u64 = 1 << 20;
 /// LZMA expands long runs by some ten thousand times.
 const XZ_LIMIT: u64 = 16_384;
 
@@ -92,6 +95,10 @@ impl<'a> BoundedReader<'a> {
 
     /// The next bytes up to the end, or `n` of them when there are more.
     pub(crate) fn at_most(&mut self, n: u64) -> Result<Vec<u8>, Error> {
+        let possible = n.min(self.most.saturating_sub(self.position));
+        if possible > FREE_OF_CHECK {
+            afford(&self.file, possible)?;
+        }
         // Grows with what really arrives; the guess saves copies for usual compression ratios.
         let guess = n.min(self.stored.saturating_mul(8));
         let mut bytes = Vec::with_capacity(usize::try_from(guess).unwrap_or(0));
@@ -126,6 +133,16 @@ impl<'a> BoundedReader<'a> {
             _ => Error::io(&self.file, error),
         }
     }
+}
+
+/// Refuses to read so many bytes of a data set where there is less memory: they are held twice, while
+/// they are put in order and parted.
+///
+/// # Errors
+/// [`Error::Memory`] with both numbers.
+pub(crate) fn afford(file: &Path, bytes: u64) -> Result<(), Error> {
+    let operation = format!("reading {}", file.display());
+    Ok(Need::new(operation, bytes.saturating_mul(2), "give a smaller data set, or smaller images").check()?)
 }
 
 fn bytes_text(n: u64) -> String {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::source::root;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     (
         "beaa",
         &[
@@ -18,19 +18,21 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "beaa-import",
             "beaa-ir",
             "beaa-lab",
+            "beaa-memory",
             "beaa-runtime",
             "beaa-trainer",
         ],
     ),
-    ("beaa-lab", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
+    ("beaa-lab", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-memory", "beaa-runtime", "beaa-trainer"]),
     ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
-    ("beaa-trainer", &["beaa-datasets", "beaa-ir"]),
+    ("beaa-trainer", &["beaa-datasets", "beaa-ir", "beaa-memory"]),
     ("beaa-import", &["beaa-ir"]),
-    ("beaa-compiler", &["beaa-ckks", "beaa-ir"]),
-    ("beaa-runtime", &["beaa-ckks", "beaa-ir"]),
-    ("beaa-datasets", &[]),
+    ("beaa-compiler", &["beaa-ckks", "beaa-ir", "beaa-memory"]),
+    ("beaa-runtime", &["beaa-ckks", "beaa-ir", "beaa-memory"]),
+    ("beaa-datasets", &["beaa-memory"]),
     ("beaa-ir", &[]),
     ("beaa-ckks", &[]),
+    ("beaa-memory", &[]),
 ];
 
 fn metadata() -> Value {

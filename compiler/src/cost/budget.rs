@@ -8,7 +8,9 @@ use crate::network::calibration::image_count;
 
 /// Elements of a network over all its layers: each becomes a ciphertext of a hundred kilobytes, on
 /// which an operation takes a millisecond.
-const MOST_ELEMENTS: u64 = 1 << 23;
+const MOST_ELEMENTS: u64 = 1 << 22;
+/// Outputs of a network: how each of them depends on what is before it is worked out one by one.
+const MOST_OUTPUTS: usize = 1 << 16;
 /// Layers of a network: some passes look at every layer for each of them.
 const MOST_LAYERS: usize = 1 << 12;
 /// Bytes that a weight takes while it is lowered: in the graph, in what it is composed to, in the
@@ -64,6 +66,10 @@ pub(crate) fn check_size(model: &Model) -> Result<()> {
     if model.layers().len() > MOST_LAYERS {
         let found = format!("{} layers", model.layers().len());
         return refuse(found, format!("at most {MOST_LAYERS}"), "join layers that belong together");
+    }
+    if model.outputs() > MOST_OUTPUTS {
+        let found = format!("{} outputs", model.outputs());
+        return refuse(found, format!("at most {MOST_OUTPUTS}"), "end in a layer with one output for each class");
     }
     if size.elements > MOST_ELEMENTS {
         let found = format!("{} elements over all layers, each of them a ciphertext", size.elements);

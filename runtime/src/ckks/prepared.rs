@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use beaa_ckks::{CHUNK, Kernel, Panels, TILE};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
+use beaa_memory::Need;
 use serde::Serialize;
 
 use super::backend::panels;
@@ -117,6 +118,9 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         key.expect_parameters("running a program", &signature.parameters)?;
         expect_program("running a program", &input.header().program, &self.fingerprint)?;
         expect_key("running a program", &input.header().key, key.id())?;
+        // Program and key are in memory already.
+        let more = self.peak_bytes().saturating_sub(self.schedule.fixed_bytes);
+        Need::new("running the program", more, "compile the model for a program that takes less").check()?;
         let first = CkksValue::packed(input.packed(&key.parameters)?, signature.input_scale);
         let execution = Execution {
             backend: &CkksBackend::new(&key.parameters, &key.key)?,

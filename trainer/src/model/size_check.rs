@@ -137,6 +137,8 @@ fn len(shape: Shape) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use beaa_ir::InputValues;
+
     use super::*;
     use crate::model::weight_init::untrained_teacher;
 
@@ -145,7 +147,7 @@ mod tests {
     }
 
     fn input(side: usize) -> InputSpec {
-        InputSpec { shape: [1, side, side], mean: vec![0.5], std: vec![0.5] }
+        InputSpec { shape: [1, side, side], mean: vec![0.5], std: vec![0.5], values: InputValues::Pixels }
     }
 
     #[test]
@@ -171,7 +173,7 @@ mod tests {
             let counted = size(&config(&linear(out)), &input(28), 2).unwrap();
             assert!(counted.training_bytes(20) > 1 << 42, "{out}: {counted:?}");
         }
-        for kernel in [99, 8192, 1 << 28, 1 << 40] {
+        for kernel in [99_u64, 8192, 1 << 28, 1 << 40] {
             let network = format!(r#"[{{"conv2d": {{"out": 2, "kernel": {kernel}}}}}, "activation"]"#);
             let error = size(&config(&network), &input(28), 2).unwrap_err().to_string();
             assert!(error.contains("network[0] (conv1)") && error.contains("fits into the padded input"), "{error}");
