@@ -316,7 +316,8 @@ impl Store<'_> {
         match Tensor::new(view.shape().to_vec(), numbers) {
             Ok(tensor) => Ok(Some(tensor)),
             Err(e) => {
-                self.problem(name, &e.to_string(), "check the numbers of the trained network");
+                let Defect { found, remedy } = Defect::from(e);
+                self.problem(name, &found, &remedy);
                 Ok(None)
             }
         }

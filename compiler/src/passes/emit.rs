@@ -20,6 +20,8 @@ pub(crate) struct Lowered<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) bounds: &'a [Bounds],
     pub(crate) refined: RefinedPlan,
+    /// What the file says of the images that are promised for.
+    pub(crate) coverage: Option<&'static str>,
     pub(crate) security: u32,
 }
 
@@ -94,6 +96,9 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let split = read_beside(lowered.graph, id);
     if split > 0 {
         remarks.push(format!("{split} elements read beside their squares"));
+    }
+    if id == lowered.graph.output {
+        remarks.extend(lowered.coverage.map(str::to_owned));
     }
     LayerNote {
         layer: node.label.clone(),
