@@ -26,6 +26,7 @@ use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::graph_summary::summarise;
 use crate::plan::refine::{RefineTask, RefinedPlan, refine};
 use crate::plan::search::{Ring, rings};
+use crate::plan::simulate_noise::SimulatedNetwork;
 use crate::plan::worst_case::WorstCase;
 
 /// An output that varies by no more than this share of itself says nothing of the image.
@@ -110,15 +111,19 @@ fn run_passes(
     let margin = rounding_margin(images);
     let summary = passes.time("summarise", || summarise(&graph, &bounds, &activations, margin));
     passes.show("summarise", Product::Summary(&summary));
-    let task = RefineTask {
+    let network = SimulatedNetwork {
         graph: &graph,
-        summary: &summary,
+        classes: model.classes(),
         activations: &activations,
+        rounding_margin: margin,
+    };
+    let task = RefineTask {
+        network: &network,
+        summary: &summary,
         means: &means,
         options,
         target: &target,
         rings,
-        rounding_margin: margin,
         worst_case: None,
     };
     let mut refined = refine(task, &mut passes).map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
@@ -128,13 +133,8 @@ fn run_passes(
     };
     passes.show("refine", Product::Plan(&refined.plan));
 
-    let lowered = Lowered {
-        graph: &graph,
-        bounds: &bounds,
-        refined,
-        coverage: coverage.remark(),
-        security: options.security,
-    };
+    let lowered =
+        Lowered { graph: &graph, bounds: &bounds, refined, coverage: coverage.remark(), security: options.security };
     let (program, prediction) = passes.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
     let program = passes.time("tile", || tile(program, model, options.memory))?;
@@ -158,7 +158,9 @@ fn cover(
     shape: [usize; 3],
     passes: &mut PassRunner<'_>,
 ) -> Result<Coverage> {
-    let RefineTask { graph, options, target, rounding_margin: margin, .. } = task;
+    let RefineTask {
+        network: &SimulatedNetwork { graph, classes, rounding_margin: margin, .. }, options, target, ..
+    } = task;
     let anywhere = !ranges_narrow(graph, bounds);
     let worst_case = passes.time("worst_case", || WorstCase::new(graph, bounds, shape, anywhere, margin))?;
     let Some(worst_case) = worst_case else {
@@ -176,13 +178,9 @@ fn cover(
         let activations = passes.time("activations", || forward(graph, worst_case.images.clone()));
         let means = means(&activations);
         let summary = passes.time("summarise", || summarise(graph, bounds, &activations, margin));
-        let task = RefineTask {
-            summary: &summary,
-            activations: &activations,
-            means: &means,
-            worst_case: Some(&worst_case),
-            ..task
-        };
+        let network = SimulatedNetwork { graph, classes, activations: &activations, rounding_margin: margin };
+        let task =
+            RefineTask { network: &network, summary: &summary, means: &means, worst_case: Some(&worst_case), ..task };
         match refine(task, passes) {
             Ok(found) => *refined = found,
             Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => {
@@ -241,7 +239,7 @@ fn prepare(
     let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
     let activations = passes.time("calibrate", || forward(&graph, input.clone()));
     check_finite(&graph, &activations, if images.is_some() { "the samples" } else { "made-up images" })?;
-    let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, options, images))?;
+    let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, model.classes(), options, images))?;
     // Ranges are so tight that made-up images must not be used for them.
     if images.is_some() {
         graph = passes.rewrite("observe_ranges", || Ok(observe_ranges(graph, &activations, safety)))?;

@@ -182,7 +182,9 @@ fn numbers_that_overflow_are_the_network_s_fault_and_named() {
             let model = deep(depth, weight);
             let samples = images(&model, 1, 20);
             for images in [None, Some(&samples)] {
-                let Err(error) = beaa_compiler::ckks::compile_for(&model, &Options::default(), images) else { continue };
+                let Err(error) = beaa_compiler::ckks::compile_for(&model, &Options::default(), images) else {
+                    continue;
+                };
                 assert!(!matches!(error, Error::Internal { .. }), "{weight:e}, depth {depth}: {error}");
                 let message = error.to_string();
                 assert!(!message.contains("bug") && !message.contains("NaN"), "{weight:e}, depth {depth}: {message}");

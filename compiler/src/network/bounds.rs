@@ -49,9 +49,7 @@ pub(crate) fn ranges_narrow(graph: &Graph, bounds: &[Bounds]) -> bool {
         free.push(Bounds(arithmetic(graph, id, &free)));
     }
     let narrower = |free: f64, known: f64| free.is_nan() || free > known * (1.0 + 1e-9);
-    free.iter().zip(bounds).any(|(free, known)| {
-        (0..free.0.len()).any(|j| narrower(free.element(j), known.element(j)))
-    })
+    free.iter().zip(bounds).any(|(free, known)| (0..free.0.len()).any(|j| narrower(free.element(j), known.element(j))))
 }
 
 /// Bounds of node `id`, given those of all nodes before it.

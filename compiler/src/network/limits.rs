@@ -35,7 +35,12 @@ pub(crate) fn check_known(graph: &Graph, bounds: &[Bounds], measured: bool) -> R
 
 /// What a search without a plan is reported as: where activations have no range, and bounds are so
 /// much wider than values on made-up images that this explains it, the range that is missing.
-pub(crate) fn missing_range(error: Error, graph: &Graph, bounds: &[Bounds], activations: &[ElementMajor<f64>]) -> Error {
+pub(crate) fn missing_range(
+    error: Error,
+    graph: &Graph,
+    bounds: &[Bounds],
+    activations: &[ElementMajor<f64>],
+) -> Error {
     let lacking = match &error {
         Error::Precision { best, requested, .. } => (best / requested).log2(),
         Error::Parameters { needed, allowed, .. } => f64::from(*needed) - f64::from(*allowed),

@@ -78,7 +78,12 @@ impl<'a> WorstCase<'a> {
     }
 
     /// Puts the largest errors of any image in the place of typical ones.
-    pub(crate) fn apply(&self, prediction: &mut Prediction, quantised: &QuantisedWeights, plan: &LevelPlan) -> Result<()> {
+    pub(crate) fn apply(
+        &self,
+        prediction: &mut Prediction,
+        quantised: &QuantisedWeights,
+        plan: &LevelPlan,
+    ) -> Result<()> {
         let mut worst = simulate_each(self.graph, quantised, plan, &self.activations, REPEATS);
         if let Some(starts) = &self.starts {
             let rounded = dequantised(self.graph, quantised, plan);

@@ -98,8 +98,8 @@ pub(super) fn check_signature(s: &Signature) -> Result<()> {
     if s.log2_failure > 0.0 {
         return fail(format!("a probability of failure of 2^{}", s.log2_failure), "at most 1");
     }
-    if !s.classes.is_empty() && s.classes.len() != outputs {
-        return fail(format!("{} class names", s.classes.len()), "one per output, or none");
+    if s.classes.outputs() != outputs {
+        return fail(format!("classes of {} outputs", s.classes.outputs()), "those of the outputs");
     }
     Ok(())
 }
