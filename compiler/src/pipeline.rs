@@ -126,11 +126,14 @@ fn run_passes(
         rings,
         worst_case: None,
     };
-    let mut refined = refine(task, &mut passes).map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
-    let coverage = match images {
-        Some(images) => Coverage::LikeSamples { samples: images.images(), range_safety: options.range_safety },
-        None => cover(&mut refined, task, &bounds, model.input().shape, &mut passes)?,
+    let found = refine(task, &mut passes);
+    let found = match images {
+        Some(images) => found.map(|refined| {
+            (refined, Coverage::LikeSamples { samples: images.images(), range_safety: options.range_safety })
+        }),
+        None => cover(found, task, &bounds, model.input().shape, &mut passes),
     };
+    let (refined, coverage) = found.map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
     passes.show("refine", Product::Plan(&refined.plan));
 
     let lowered =
@@ -149,58 +152,64 @@ fn run_passes(
     Ok(Compiled { program, report })
 }
 
-/// Makes the plan hold for every image that is promised without samples, where parameters do, and
-/// says for which images it does.
+/// Makes a plan hold for every image that is promised without samples, where parameters do, and
+/// says for which images it does. `typical` was planned by images that look normalised.
 fn cover(
-    refined: &mut RefinedPlan,
+    typical: Result<RefinedPlan>,
     task: RefineTask<'_>,
     bounds: &[Bounds],
     shape: [usize; 3],
     passes: &mut PassRunner<'_>,
-) -> Result<Coverage> {
-    let RefineTask {
-        network: &SimulatedNetwork { graph, classes, rounding_margin: margin, .. }, options, target, ..
-    } = task;
+) -> Result<(RefinedPlan, Coverage)> {
+    let RefineTask { network, options, target, .. } = task;
+    let &SimulatedNetwork { graph, classes, rounding_margin, .. } = network;
     let anywhere = !ranges_narrow(graph, bounds);
-    let worst_case = passes.time("worst_case", || WorstCase::new(graph, bounds, shape, anywhere, margin))?;
+    let worst_case = passes.time("worst_case", || WorstCase::new(graph, bounds, shape, anywhere, rounding_margin))?;
     let Some(worst_case) = worst_case else {
         let why = "hardly any made-up image stays within the ranges of the model's file, which are those of images \
                    that the compiler does not know";
-        return Ok(Coverage::Nothing { why: why.into() });
+        return Ok((typical?, Coverage::Nothing { why: why.into() }));
     };
-    let mut worst = refined.prediction.clone();
-    passes.time("worst_case", || worst_case.apply(&mut worst, &refined.quantised, &refined.plan))?;
-    tracing::debug!(typical = refined.prediction.output, worst = worst.output, worst_case.outside, "worst image");
-    if target.budget_used(&worst) <= 1.0 {
-        refined.prediction = worst;
-    } else {
-        // Planned anew, by the images that it must hold for.
-        let activations = passes.time("activations", || forward(graph, worst_case.images.clone()));
-        let means = means(&activations);
-        let summary = passes.time("summarise", || summarise(graph, bounds, &activations, margin));
-        let network = SimulatedNetwork { graph, classes, activations: &activations, rounding_margin: margin };
-        let task =
-            RefineTask { network: &network, summary: &summary, means: &means, worst_case: Some(&worst_case), ..task };
-        match refine(task, passes) {
-            Ok(found) => *refined = found,
-            Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => {
-                let why = format!(
-                    "some allowed images have an error of {:.1e}, {:.1e} was asked for, and no parameters are good \
-                     for all of them ({e})",
-                    worst.output, options.logit_error
-                );
-                return Ok(Coverage::Nothing { why });
-            }
-            Err(e) => return Err(e),
-        }
-    }
     let made_up = worst_case.images.images();
-    Ok(if anywhere {
+    let coverage = if anywhere {
         Coverage::EveryAllowed { made_up }
     } else {
-        let (range_safety, outside) = (options.range_safety, worst_case.outside);
-        Coverage::WithinRanges { made_up, range_safety, outside }
-    })
+        Coverage::WithinRanges { made_up, range_safety: options.range_safety, outside: worst_case.outside }
+    };
+    let typical = match typical {
+        Ok(mut refined) => {
+            let mut worst = refined.prediction.clone();
+            passes.time("worst_case", || worst_case.apply(&mut worst, &refined.quantised, &refined.plan))?;
+            tracing::debug!(typical = refined.prediction.output, worst = worst.output, ?coverage, "worst image");
+            if target.budget_used(&worst) <= 1.0 {
+                refined.prediction = worst;
+                return Ok((refined, coverage));
+            }
+            Ok((refined, worst.output))
+        }
+        Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => Err(e),
+        Err(e) => return Err(e),
+    };
+    // Planned anew, by the images that it must hold for.
+    let activations = passes.time("activations", || forward(graph, worst_case.images.clone()));
+    let means = means(&activations);
+    let summary = passes.time("summarise", || summarise(graph, bounds, &activations, rounding_margin));
+    let network = SimulatedNetwork { graph, classes, activations: &activations, rounding_margin };
+    let task =
+        RefineTask { network: &network, summary: &summary, means: &means, worst_case: Some(&worst_case), ..task };
+    match refine(task, passes) {
+        Ok(found) => Ok((found, coverage)),
+        Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => {
+            let (refined, error) = typical?;
+            let why = format!(
+                "some allowed images have an error of {error:.1e}, {:.1e} was asked for, and no parameters are good \
+                 for all of them ({e})",
+                options.logit_error
+            );
+            Ok((refined, Coverage::Nothing { why }))
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// Elements that are the same for all images, to as many digits as a program could show.

@@ -103,7 +103,12 @@ fn what_is_promised_without_samples_holds_for_every_allowed_image() {
         let logit_error = largest * 2.0_f64.powi(-4 - (seed % 7) as i32);
         let options = Options { logit_error, batch: 1, ..Options::default() };
         let compiled = compile_without_security(&model, &options, None, DEGREE);
-        let compiled = compiled.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        let compiled = match compiled {
+            Ok(compiled) => compiled,
+            // No promise, and it says so.
+            Err(Error::Precision { .. } | Error::Parameters { .. } | Error::UnknownRange { .. }) => continue,
+            Err(e) => panic!("seed {seed}: {e}"),
+        };
         let safety = match compiled.report.totals.coverage.as_ref().unwrap() {
             Coverage::EveryAllowed { .. } => None,
             Coverage::WithinRanges { range_safety, .. } => Some(*range_safety),

@@ -41,6 +41,13 @@ pub(crate) fn missing_range(
     bounds: &[Bounds],
     activations: &[ElementMajor<f64>],
 ) -> Error {
+    if matches!(&error, Error::Precision { best, .. } if !best.is_finite()) {
+        return Error::Overflow {
+            operation: "choosing scales".to_owned(),
+            found: "values so large that no scale holds them".to_owned(),
+            layer: graph.nodes[graph.output].label.clone(),
+        };
+    }
     let lacking = match &error {
         Error::Precision { best, requested, .. } => (best / requested).log2(),
         Error::Parameters { needed, allowed, .. } => f64::from(*needed) - f64::from(*allowed),
