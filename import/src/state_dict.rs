@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Checked, Error, Problem, Result, defect};
+use crate::error::{Checked, Defect, Error, Problem, Result, defect};
 use crate::options::{Imported, Options, per_channel};
 
 const READING: &str = "reading a state dictionary";
