@@ -18,7 +18,7 @@ use rand::RngExt;
 use walk::encrypted;
 
 const DEGREE: usize = 64;
-const MODELS: u64 = 90;
+const MODELS: u64 = 60;
 
 /// A random network on pixels whose mean and deviation are any: those of a data set, of pixels from
 /// 0 to 255 that nobody normalised, of dark images. Two thirds have no ranges.
