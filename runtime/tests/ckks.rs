@@ -51,6 +51,7 @@ fn program(weight: i32) -> Program {
         output_limbs: 2,
         output_scale: out / moduli[2] as f64,
         output_components: 2,
+        promise: None,
         parameters: ParameterSet { degree, moduli, special: vec![], security: 128 },
     };
     let note =

@@ -63,6 +63,7 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
         output_offset: vec![0.0; 3],
         parameters: Parameters::new(DECOMPOSITIONS[1]),
         log2_failure: -40.0,
+        promise: None,
     };
     Program::try_from(ProgramLiteral { signature, stages, last, last_bias: vec![5, -17, 2000] }).unwrap()
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::value::{ValueInfo, valid_scale};
+use crate::promise::Promise;
 use crate::{Error, InputSpec, Result};
 
 /// All that a client needs to encrypt images and to understand the answer; holds nothing of the
@@ -32,6 +33,9 @@ pub struct Signature {
     pub output_scale: f64,
     /// 2, or 3 when the client decrypts with the square of the key as well.
     pub output_components: usize,
+    /// Which images and answers it was compiled for; older compilers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
 }
 
 /// Parameters of the conjugate-invariant scheme, as in a file. The scheme's own checked type
@@ -86,5 +90,5 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     if elements == 0 || elements > 1 << 28 {
         return start(format!("input shape {:?}", input.shape), "between 1 and 2^28 elements");
     }
-    Ok(())
+    signature.promise.iter().try_for_each(|p| p.check(input, signature.outputs))
 }

@@ -98,5 +98,5 @@ pub(super) fn check_signature(s: &Signature) -> Result<()> {
     if !s.classes.is_empty() && s.classes.len() != outputs {
         return fail(format!("{} class names", s.classes.len()), "one per output, or none");
     }
-    Ok(())
+    s.promise.iter().try_for_each(|p| p.check(&s.input, outputs))
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::promise::Promise;
 use crate::{InputSpec, SparseMatrix};
 
 /// A look-up program as read or built, not yet checked.
@@ -99,6 +100,9 @@ pub struct Signature {
     pub parameters: Parameters,
     /// log2 of the predicted probability that any integer of one image comes out wrong.
     pub log2_failure: f64,
+    /// Which images and answers it was compiled for; older compilers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
 }
 
 impl Signature {
