@@ -15,8 +15,10 @@ mod exit;
 mod image_files;
 mod interrupt;
 mod labels;
+mod outside;
 mod progress;
 mod rates_file;
+mod receipts;
 mod training_args;
 use std::process::ExitCode;
 

@@ -209,7 +209,7 @@ fn bad_input_is_exit_code_3_and_named() {
     std::fs::write(&labels, "[1, 2]").unwrap();
     bad(
         3,
-        &["2 labels for 50 images"],
+        &["2 labels for 50 images", "written with this batch"],
         &[
             "decrypt",
             text(&files().program),
@@ -301,10 +301,115 @@ fn encrypted_answers_are_those_in_clear() {
     assert!(csv.starts_with("image,prediction,class,label\n0,"), "{csv}");
     assert_eq!(csv.lines().count(), 51);
     assert!(stderr(&table).contains("of 50 images right"));
-    let shared = json(&[&decrypt[..], &["--share", "2", "--json"]].concat());
+    // Outputs are rounded to what their error leaves; raw ones are asked for, and warned of.
+    let raw = json(&[&decrypt[..], &["--logits", "raw", "--json"]].concat());
     let logit = |answers: &Value| answers["images"][0]["logits"][0].as_f64().unwrap();
-    let distance = (logit(&shared) - logit(&answers)).abs();
-    assert!(distance > 0.0 && distance <= shared["flooding"].as_f64().unwrap(), "{distance}");
+    let step = answers["step"].as_f64().unwrap();
+    assert!((logit(&raw) - logit(&answers)).abs() <= step / 2.0 && (logit(&answers) / step).fract() == 0.0);
+    assert!(raw["step"].is_null() && logit(&raw) != logit(&answers));
+    assert!(stderr(&beaa(&[&decrypt[..], &["--logits", "raw"]].concat())).contains("secret key"));
+    // This program is far from precise enough to hide its error.
+    bad(3, &["--share", "--logit-error"], &[&decrypt[..], &["--share"]].concat());
+    bad(2, &["--share", "from 0 to 60"], &[&decrypt[..], &["--share", "61"]].concat());
+}
+
+#[test]
+fn answers_are_known_by_the_receipt_of_their_batch() {
+    let Files { model, secret, evaluation, program, .. } = files();
+    let folder = folder("receipts");
+    let at = |name: &str| folder.join(name);
+    let batch = |name: &str, split: &str| {
+        let (input, labels, output) = (at(&format!("{name}.ct")), at(&format!("{name}.json")), at(&format!("{name}.out")));
+        let encrypt = ["encrypt", text(program), "--key", text(secret), "-o", text(&input), "--labels", text(&labels)];
+        good(&[&encrypt[..], &["--data-set", "pneumoniamnist", "--limit", "20", "--split", split]].concat());
+        good(&["run", text(program), "--keys", text(evaluation), "--input", text(&input), "-o", text(&output)]);
+        (input, labels, output)
+    };
+    let ((input, labels, output), (_, other_labels, other_output)) = (batch("a", "test"), batch("b", "validation"));
+    let decrypt = |output: &Path| ["decrypt", text(program), "--key", text(secret), "--input", text(output)].map(String::from);
+    let with = |output: &Path, more: &[&str]| {
+        let arguments = decrypt(output);
+        arguments.iter().map(String::as_str).chain(more.iter().copied()).map(String::from).collect::<Vec<_>>()
+    };
+    let run = |arguments: &[String]| beaa(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let refused = |arguments: &[String], words: &[&str]| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        bad(3, words, &arguments);
+    };
+    assert!(run(&with(&output, &["--labels", text(&labels)])).status.success());
+    refused(&with(&output, &["--labels", text(&other_labels)]), &["labels of batch", "written with this batch"]);
+    let receipt = input.with_extension("ct.receipt");
+    assert!(receipt.is_file());
+    refused(&with(&other_output, &["--receipt", text(&receipt)]), &["batch", "expected batch"]);
+    // Elsewhere the receipt is not found by itself.
+    let elsewhere = at("elsewhere");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    let moved = elsewhere.join("a.out");
+    std::fs::copy(&output, &moved).unwrap();
+    refused(&with(&moved, &[]), &["no receipt of batch", "--receipt", "--without-receipt"]);
+    assert!(run(&with(&moved, &["--receipt", text(&receipt)])).status.success());
+    let trusted = run(&with(&moved, &["--without-receipt"]));
+    assert!(trusted.status.success() && stderr(&trusted).contains("show them to nobody"), "{}", stderr(&trusted));
+    // A receipt shall not replace what another option writes.
+    let set = ["--data-set", "pneumoniamnist", "--limit", "2", "-o", text(&input), "--receipt", text(&input)];
+    bad(2, &["--receipt", "file of its own"], &[&["encrypt", text(program), "--key", text(secret)][..], &set].concat());
+    // A precise program can share its answers, once.
+    let precise = at("precise.beaa");
+    let options = ["--batch", "64", "--logit-error", "2^-24", "--samples", "pneumoniamnist"];
+    good(&[&["compile", text(model), "-o", text(&precise)][..], &options].concat());
+    let keys = at("keys");
+    good(&["keygen", text(&precise), "--out", text(&keys)]);
+    let (secret, evaluation) = (keys.join("secret.key"), keys.join("evaluation.key"));
+    let (input, output) = (at("p.ct"), at("p.out"));
+    let set = ["--data-set", "pneumoniamnist", "--limit", "4"];
+    good(&[&["encrypt", text(&precise), "--key", text(&secret), "-o", text(&input)][..], &set].concat());
+    good(&["run", text(&precise), "--keys", text(&evaluation), "--input", text(&input), "-o", text(&output)]);
+    let share = ["decrypt", text(&precise), "--key", text(&secret), "--input", text(&output), "--share", "12"];
+    let shared = json(&[&share[..], &["--json"]].concat());
+    assert!(shared["flooding"].as_f64().unwrap() > 0.0 && shared["shared_numbers"] == 8, "{shared}");
+    assert_eq!(json(&["inspect", text(&at("p.ct.receipt")), "--json"])["header"]["shared"], 12.0);
+    bad(3, &["--share", "shared before"], &share);
+}
+
+#[test]
+fn images_outside_of_what_was_compiled_for_are_named_and_get_no_class() {
+    let Files { model, .. } = files();
+    let folder = folder("outside");
+    let at = |name: &str| folder.join(name);
+    let program = at("p.beaa");
+    good(&["compile", text(model), "-o", text(&program), "--batch", "64", "--samples", "pneumoniamnist"]);
+    let keys = at("keys");
+    good(&["keygen", text(&program), "--out", text(&keys)]);
+    let (secret, evaluation) = (keys.join("secret.key"), keys.join("evaluation.key"));
+    // Test images, then black and white squares.
+    let pictures = at("pictures");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let squares = |x: u32, y: u32| image::Luma([if (x + y) % 2 == 0 { 255_u8 } else { 0 }]);
+    image::GrayImage::from_fn(28, 28, squares).save(pictures.join("squares.png")).unwrap();
+    let (input, output) = (at("in.ct"), at("out.ct"));
+    let encrypt = ["encrypt", text(&program), "--key", text(&secret), "-o", text(&input)];
+    let encrypted = beaa(&[&encrypt[..], &["--images", text(&pictures), "--json"]].concat());
+    let said = stderr(&encrypted);
+    assert!(encrypted.status.success() && said.contains("1 of 1 images are outside") && said.contains("image 0"), "{said}");
+    let record: Value = serde_json::from_slice(&encrypted.stdout).unwrap();
+    assert_eq!(record["deviating"][0]["image"], 0);
+    good(&["run", text(&program), "--keys", text(&evaluation), "--input", text(&input), "-o", text(&output)]);
+    let decrypt = ["decrypt", text(&program), "--key", text(&secret), "--input", text(&output), "--json"];
+    let decrypted = beaa(&decrypt);
+    let answers: Value = serde_json::from_slice(&decrypted.stdout).unwrap();
+    assert!(stderr(&decrypted).contains("outside of what the program was compiled for"), "{}", stderr(&decrypted));
+    if answers["outside"] == 1 {
+        assert_eq!(decrypted.status.code(), Some(4));
+        assert!(answers["images"][0]["prediction"].is_null() && answers["images"][0]["logits"].is_null());
+        let allowed = json(&[&decrypt[..], &["--allow-out-of-range"]].concat());
+        assert!(allowed["images"][0]["prediction"].is_u64() && allowed["images"][0]["outside"] == true);
+    }
+    // What the network was trained on is inside.
+    let set = ["--data-set", "pneumoniamnist", "--limit", "60", "--json"];
+    let encrypted = json(&[&encrypt[..], &set].concat());
+    assert_eq!(encrypted["deviating"].as_array().unwrap().len(), 0);
+    good(&["run", text(&program), "--keys", text(&evaluation), "--input", text(&input), "-o", text(&output)]);
+    assert_eq!(json(&decrypt)["outside"], 0);
 }
 
 #[test]

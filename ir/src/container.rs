@@ -63,11 +63,7 @@ impl Kind {
     pub fn is_tfhe(self) -> bool {
         matches!(
             self,
-            Self::TfheProgram
-                | Self::TfheSignature
-                | Self::TfheSecretKey
-                | Self::TfheServerKey
-                | Self::TfheCiphertexts
+            Self::TfheProgram | Self::TfheSignature | Self::TfheSecretKey | Self::TfheServerKey | Self::TfheCiphertexts
         )
     }
 
@@ -121,7 +117,9 @@ impl Kind {
             Self::SecretKey | Self::EvaluationKey | Self::TfheSecretKey | Self::TfheServerKey => {
                 "make keys again with `beaa keygen`"
             }
-            Self::Ciphertexts | Self::TfheCiphertexts | Self::Receipt => "encrypt the images again with `beaa encrypt`, and run again",
+            Self::Ciphertexts | Self::TfheCiphertexts | Self::Receipt => {
+                "encrypt the images again with `beaa encrypt`, and run again"
+            }
         }
     }
 

@@ -74,18 +74,48 @@ pub struct ChannelRanges {
 /// The statistics of one channel of one image, in the order of [`ChannelRanges`].
 type Statistics = [f64; 5];
 
-/// The statistics by their names, as messages give them.
-const NAMES: [&str; 5] = ["mean", "deviation", "smallest value", "largest value", "roughness"];
+/// Of what a range is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statistic {
+    /// Mean of a channel's numbers.
+    Mean,
+    /// Their standard deviation.
+    Deviation,
+    /// The smallest of them.
+    Smallest,
+    /// The largest of them.
+    Largest,
+    /// Mean distance of neighbours.
+    Roughness,
+}
+
+/// In the order of [`Statistics`].
+const ALL: [Statistic; 5] =
+    [Statistic::Mean, Statistic::Deviation, Statistic::Smallest, Statistic::Largest, Statistic::Roughness];
+
+impl std::fmt::Display for Statistic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Mean => "mean",
+            Self::Deviation => "deviation",
+            Self::Smallest => "smallest value",
+            Self::Largest => "largest value",
+            Self::Roughness => "roughness",
+        })
+    }
+}
 
 /// How an image differs from what was promised.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deviating {
     /// Position in the batch.
     pub image: usize,
     /// The channel.
     pub channel: usize,
     /// Which statistic.
-    pub statistic: &'static str,
+    pub statistic: Statistic,
     /// What it is, in normalised units.
     pub found: f64,
     /// What was promised.
@@ -189,7 +219,7 @@ impl ImageRanges {
                 let found = statistics(input, channel, values);
                 let at = ranges.intervals().iter().zip(found).position(|(r, v)| !r.holds(v, slack(r)))?;
                 let (promised, found) = (ranges.intervals()[at], found[at]);
-                Some(Deviating { image, channel, statistic: NAMES[at], found, promised })
+                Some(Deviating { image, channel, statistic: ALL[at], found, promised })
             })
         };
         Ok(images.rows().enumerate().filter_map(of_image).collect())
@@ -279,7 +309,7 @@ mod tests {
         let images = ImageMajor::from_rows(8, rows).unwrap();
         let found = ranges.deviating(&input(), &images).unwrap();
         assert_eq!(found.iter().map(|d| (d.image, d.channel)).collect::<Vec<_>>(), [(1, 0)]);
-        assert_eq!(found[0].statistic, "mean");
+        assert_eq!(found[0].statistic, Statistic::Mean);
         assert!(ImageRanges::of(&input(), []).unwrap().is_none());
         assert!(ImageRanges::of(&input(), [&[f32::NAN; 8][..]]).unwrap().is_none());
         assert!(ImageRanges::of(&input(), [&[0.0; 7][..]]).is_err());

@@ -58,7 +58,8 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     let progress = &*reporter.progress();
     let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
     let file = SignatureFile::from(&program);
-    let (input, receipt) = steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
+    let (input, receipt) =
+        steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
     let (output, run) =
         steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, progress)?))?;
     let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, &receipt)?))?.exact().clone();
@@ -147,8 +148,9 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
     let parameters = &program.signature().parameters;
     let primes = || parameters.moduli.iter().chain(&parameters.special);
     let (images, slots) = (m.images.len() as f64, parameters.degree as f64);
-    let encrypted = m.logits.classes();
-    let student = m.clear.student.classes();
+    let classes = &program.signature().classes;
+    let encrypted = classes.of(&m.logits);
+    let student = classes.of(&m.clear.student);
     let right = |predicted: &[Option<usize>]| accuracy(predicted, m.images.labels());
     let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
     let peak_run = steps.iter().find(|s| s.step == "run on ciphertexts").and_then(|s| s.peak_bytes);
@@ -166,7 +168,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
             checksum: dataset.checksum(),
         },
         accuracy: Accuracies {
-            teacher: right(&m.clear.teacher.classes()),
+            teacher: right(&classes.of(&m.clear.teacher)),
             student: right(&student),
             encrypted: right(&encrypted),
         },

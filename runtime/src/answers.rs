@@ -2,9 +2,9 @@
 //! range that the program promises have neither class nor scores: whatever they are, the network
 //! did not compute it.
 
+use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::promise::{Interval, Promise};
-use beaa_ir::stats::argmax;
 
 /// An output may lie outside its promised range by so many times the promised error.
 const SLACK_IN_ERRORS: f64 = 8.0;
@@ -87,10 +87,10 @@ impl Answers {
         inside
     }
 
-    /// The class of each image: the largest output, the first of equals; none for images outside.
-    pub fn classes(&self) -> Vec<Option<usize>> {
-        let class = |(row, inside): (&[f64], bool)| inside.then(|| argmax(row.iter().copied())).flatten();
-        self.exact.rows().zip(self.inside()).map(class).collect()
+    /// The class of each image, for the `classes` of the network; none for images outside.
+    pub fn classes(&self, classes: &Classes) -> Vec<Option<usize>> {
+        let found = classes.of(&self.exact).into_iter().zip(self.inside());
+        found.map(|(class, inside)| class.filter(|_| inside)).collect()
     }
 
     /// The step to which outputs are rounded before they are shown: the power of two at or above
@@ -135,7 +135,7 @@ mod tests {
     fn answers_outside_have_no_class_and_those_inside_are_untouched() {
         let exact = ImageMajor::from_rows(2, [[0.3, 0.2], [0.5, 1e6], [f64::NAN, 0.0], [1.05, 0.0]]).unwrap();
         let answers = Answers::new(exact.clone(), 0.01, Some(&promise()));
-        assert_eq!(answers.classes(), [Some(0), None, None, Some(0)]);
+        assert_eq!(answers.classes(&Classes::new(Vec::new(), 2, None).unwrap()), [Some(0), None, None, Some(0)]);
         assert_eq!(answers.outside().iter().map(|o| (o.image, o.output)).collect::<Vec<_>>(), [(1, 1), (2, 0)]);
         assert_eq!(answers.exact().image(0), exact.image(0));
         // Without a promise only what is no number is marked.

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use beaa_ir::container::{self, Kind};
+use beaa_ir::promise::Deviating;
 use serde::{Deserialize, Serialize};
 
 use crate::error::damaged;
@@ -69,8 +70,8 @@ pub struct Receipt {
     images: usize,
     /// Their names, in order; none if they have none.
     names: Vec<String>,
-    /// Positions of images that were outside of what the program was compiled for.
-    deviating: Vec<usize>,
+    /// Images that are outside of what the program was compiled for, in order.
+    deviating: Vec<Deviating>,
     /// The image that each slot behind the last image repeats.
     copies: Vec<usize>,
     /// The bits of security with which answers to this batch were made to be shared, once they
@@ -88,7 +89,12 @@ pub(crate) struct Belonging<'a> {
 
 impl Receipt {
     /// The receipt of a batch that is being encrypted.
-    pub(crate) fn new(batch: BatchId, belonging: &Belonging<'_>, copies: Vec<usize>) -> Self {
+    pub(crate) fn new(
+        batch: BatchId,
+        belonging: &Belonging<'_>,
+        copies: Vec<usize>,
+        deviating: Vec<Deviating>,
+    ) -> Self {
         let Belonging { program, key, images, .. } = *belonging;
         Self {
             batch,
@@ -96,7 +102,7 @@ impl Receipt {
             key: key.into(),
             images,
             names: Vec::new(),
-            deviating: Vec::new(),
+            deviating,
             copies,
             shared: None,
         }
@@ -117,8 +123,8 @@ impl Receipt {
         &self.names
     }
 
-    /// Positions of images that were outside of what the program was compiled for.
-    pub fn deviating(&self) -> &[usize] {
+    /// Images that are outside of what the program was compiled for, in order.
+    pub fn deviating(&self) -> &[Deviating] {
         &self.deviating
     }
 
@@ -139,15 +145,6 @@ impl Receipt {
     pub fn set_names(&mut self, names: Vec<String>) {
         assert_eq!(names.len(), self.images, "names for {} images", self.images);
         self.names = names;
-    }
-
-    /// Remembers which images were outside of what the program was compiled for.
-    ///
-    /// # Panics
-    /// If one of them is no image of the batch.
-    pub fn set_deviating(&mut self, images: Vec<usize>) {
-        assert!(images.iter().all(|&i| i < self.images), "positions beyond {} images", self.images);
-        self.deviating = images;
     }
 
     /// Notes that answers to this batch are handed out with so many bits.
@@ -171,7 +168,9 @@ impl Receipt {
     pub fn load(path: &Path) -> Result<Self> {
         let receipt = container::open::<Self>(path, Kind::Receipt)?.header;
         let Self { images, names, deviating, copies, .. } = &receipt;
-        if !(names.is_empty() || names.len() == *images) || deviating.iter().chain(copies).any(|i| i >= images) {
+        if !(names.is_empty() || names.len() == *images)
+            || deviating.iter().map(|d| d.image).chain(copies.iter().copied()).any(|i| i >= *images)
+        {
             let found = format!("{} names and positions beyond them", names.len());
             return Err(damaged("reading a receipt", found, format!("those of {images} images")));
         }

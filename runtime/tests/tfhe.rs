@@ -8,7 +8,7 @@
 use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, SignatureFile, Stage};
-use beaa_ir::{InputSpec, SparseMatrix};
+use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::tfhe::{
     ClientKey, EncryptedInput, EncryptedOutput, KeyPair, ServerKey, decrypt, encrypt, keygen, run, verify,
@@ -54,7 +54,7 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
     let signature = Signature {
         model: "made up".into(),
         input: InputSpec { shape: [1, 3, 4], mean: vec![0.0], std: vec![1.0] },
-        classes: Vec::new(),
+        classes: Classes::new(Vec::new(), 3, None).unwrap(),
         pixel_steps: 3,
         input_slots: stages[0].slots(),
         input_large_key: first.1 > 0,
@@ -111,12 +111,13 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     let (client, server) = (ClientKey::load(&at("secret")).unwrap(), ServerKey::load(&at("server")).unwrap());
     let images = images(9, 1);
     let file = SignatureFile::from(&program);
-    encrypt(&file, &client, &images, None, &Silent).unwrap().save(&at("input")).unwrap();
+    let (sent, receipt) = encrypt(&file, &client, &images, None, &Silent).unwrap();
+    sent.save(&at("input")).unwrap();
     let input = EncryptedInput::load(&at("input")).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
     output.save(&at("output")).unwrap();
     let output = EncryptedOutput::load(&at("output")).unwrap();
-    assert_eq!(decrypt(&file, &client, &output).unwrap().images(), 1);
+    assert_eq!(decrypt(&file, &client, &output, &receipt).unwrap().images(), 1);
 
     let refused = |result: Result<(), beaa_runtime::Error>, words: &[&str]| {
         let message = result.unwrap_err().to_string();

@@ -93,7 +93,11 @@ pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     check_signature(&file.signature)?;
     if let Some(error) = file.output_error.filter(|e| !(e.is_finite() && *e > 0.0)) {
         let expected = "a finite number above 0, or none";
-        return Err(Error::malformed("checking a program's signature", format!("an output error of {error}"), expected));
+        return Err(Error::malformed(
+            "checking a program's signature",
+            format!("an output error of {error}"),
+            expected,
+        ));
     }
     Ok(file)
 }

@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::promise::Promise;
-use crate::{InputSpec, SparseMatrix};
+use crate::images::ImageMajor;
+use crate::promise::{Deviating, Promise};
+use crate::{Classes, Error, InputSpec, Result, SparseMatrix};
 
 /// A look-up program as read or built, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,14 +75,14 @@ impl Program {
 /// All that a client needs to encrypt an image and to understand the answer; holds nothing of the
 /// model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "SignatureLiteral", into = "SignatureLiteral")]
 pub struct Signature {
     /// Name of the model.
     pub model: String,
     /// Image shape and normalisation.
     pub input: InputSpec,
-    /// Names of the outputs; may be empty.
-    pub classes: Vec<String>,
+    /// What the outputs say.
+    pub classes: Classes,
     /// A pixel is rounded to `0..=pixel_steps`.
     pub pixel_steps: u32,
     /// Numbers that an accumulator of the first stage can take: a pixel of 1 is encrypted as
@@ -101,11 +102,84 @@ pub struct Signature {
     /// log2 of the predicted probability that any integer of one image comes out wrong.
     pub log2_failure: f64,
     /// Which images and answers it was compiled for; older compilers do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promise: Option<Promise>,
 }
 
+/// A signature as it lies in a file. Its bytes are part of a program's fingerprint: what older
+/// releases did not write is left out where it has no effect.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureLiteral {
+    model: String,
+    input: InputSpec,
+    classes: Vec<String>,
+    /// None for a score's threshold of 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    pixel_steps: u32,
+    input_slots: u64,
+    input_large_key: bool,
+    output_bits: u32,
+    output_scale: Vec<f64>,
+    output_offset: Vec<f64>,
+    parameters: Parameters,
+    log2_failure: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promise: Option<Promise>,
+}
+
+impl TryFrom<SignatureLiteral> for Signature {
+    type Error = Error;
+
+    fn try_from(literal: SignatureLiteral) -> Result<Self> {
+        Ok(Self {
+            model: literal.model,
+            input: literal.input,
+            classes: Classes::new(literal.classes, literal.output_scale.len(), literal.threshold)?,
+            pixel_steps: literal.pixel_steps,
+            input_slots: literal.input_slots,
+            input_large_key: literal.input_large_key,
+            output_bits: literal.output_bits,
+            output_scale: literal.output_scale,
+            output_offset: literal.output_offset,
+            parameters: literal.parameters,
+            log2_failure: literal.log2_failure,
+            promise: literal.promise,
+        })
+    }
+}
+
+impl From<Signature> for SignatureLiteral {
+    fn from(signature: Signature) -> Self {
+        Self {
+            model: signature.model,
+            input: signature.input,
+            classes: signature.classes.names().to_vec(),
+            threshold: signature.classes.moved_threshold(),
+            pixel_steps: signature.pixel_steps,
+            input_slots: signature.input_slots,
+            input_large_key: signature.input_large_key,
+            output_bits: signature.output_bits,
+            output_scale: signature.output_scale,
+            output_offset: signature.output_offset,
+            parameters: signature.parameters,
+            log2_failure: signature.log2_failure,
+            promise: signature.promise,
+        }
+    }
+}
+
 impl Signature {
+    /// The normalised images that are outside of what the program was compiled for, in order; none
+    /// where that is not known.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`] if the images are of another size.
+    pub fn deviating(&self, images: &ImageMajor<f32>) -> Result<Vec<Deviating>> {
+        let ranges = self.promise.as_ref().and_then(|p| p.images.as_ref());
+        ranges.map_or_else(|| Ok(Vec::new()), |ranges| ranges.deviating(&self.input, images))
+    }
+
     /// An integer of the outputs is encrypted as `1 / (2 output_slots)` of the torus.
     pub fn output_slots(&self) -> u64 {
         1 << (self.output_bits - 1)

@@ -62,9 +62,9 @@ pub(super) fn measure(
     reporter.check_interrupted("the encrypted run")?;
     let answers = ckks::decrypt(&file, &client, &output, &receipt)?;
     let logits = answers.exact();
-    let predicted = logits.classes();
+    let predicted = signature.classes.of(logits);
     assert!(student.images() >= images.len(), "logits of {} images for {}", student.images(), images.len());
-    let in_clear = &student.classes()[..images.len()];
+    let in_clear = &signature.classes.of(student)[..images.len()];
     let right = |p: &[Option<usize>]| {
         accuracy(p, images.labels()).unwrap_or_else(|| unreachable!("a batch without images was encrypted"))
     };

@@ -50,6 +50,7 @@ pub fn encrypt(
     if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
         return Err(Error::ImageRange { image, bound });
     }
+    let deviating = signature.deviating(images)?;
     let mut rng = source(seed, "encryption")?;
     let public = rng.public_seed();
     let encryptor = Encryptor::new(p, &key.secret)?;
@@ -76,7 +77,7 @@ pub fn encrypt(
         seed: Some(public),
         batch: Some(BatchId::of_seed(&public)),
     };
-    let receipt = Receipt::new(BatchId::of_seed(&public), &header.belonging(), copies);
+    let receipt = Receipt::new(BatchId::of_seed(&public), &header.belonging(), copies, deviating);
     Ok((EncryptedInput::new(header, bytes), receipt))
 }
 
@@ -147,15 +148,12 @@ fn open(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Resu
     let p = &key.parameters;
     let batch = output.packed(p)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
-    if (len, limbs, components) != (signature.outputs, signature.output_limbs, signature.output_components) {
+    let outputs = signature.classes.outputs();
+    if (len, limbs, components) != (outputs, signature.output_limbs, signature.output_components) {
         let scale = signature.output_scale;
         let found = ValueInfo { len, limbs, components, scale };
-        let expected = ValueInfo {
-            len: signature.outputs,
-            limbs: signature.output_limbs,
-            components: signature.output_components,
-            scale,
-        };
+        let expected =
+            ValueInfo { len: outputs, limbs: signature.output_limbs, components: signature.output_components, scale };
         return Err(Error::WrongShape { operation: DECRYPTING, found, expected });
     }
     if batch.is_transparent() {

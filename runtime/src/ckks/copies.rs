@@ -50,7 +50,7 @@ pub(super) fn compare(
 ) -> Result<Comparison> {
     let mut worthless = vec![false; slots.images()];
     let mut unusual = vec![false; receipt.images()];
-    receipt.deviating().iter().for_each(|&image| unusual[image] = true);
+    receipt.deviating().iter().for_each(|d| unusual[d.image] = true);
     excluded.iter().for_each(|&slot| worthless[slot] = true);
     let mut copied = vec![false; receipt.images()];
     let mut different: Vec<Option<Outside>> = vec![None; receipt.images()];

@@ -70,7 +70,7 @@ pub fn share(
         return Err(Error::TooFewCopies { found: receipt.copies().len(), expected: FEWEST_COPIES });
     }
     let promised = promised_error(file, &key.parameters);
-    let numbers = receipt.images() * file.signature.outputs;
+    let numbers = receipt.images() * file.signature.classes.outputs();
     let noise = noise(promised, numbers, bits);
     let narrowest = promise.outputs.iter().map(|r| r.width()).fold(f64::INFINITY, f64::min);
     let allowed = SHARE_OF_RANGE * narrowest;

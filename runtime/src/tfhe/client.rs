@@ -35,6 +35,7 @@ pub fn encrypt(
         let found = images.elements();
         return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
     }
+    let deviating = signature.deviating(&signature.input.normalise_all(images)?)?;
     let points: Vec<u64> = quantise_pixels(signature.pixel_steps, images.data())
         .into_iter()
         .map(|v| parameters::point(v, signature.input_slots))
@@ -65,7 +66,7 @@ pub fn encrypt(
         seed: Some(format!("{public:032x}")),
         batch: Some(BatchId::of_seed(&public.to_be_bytes())),
     };
-    let receipt = Receipt::new(BatchId::of_seed(&public.to_be_bytes()), &header.belonging(), Vec::new());
+    let receipt = Receipt::new(BatchId::of_seed(&public.to_be_bytes()), &header.belonging(), Vec::new(), deviating);
     Ok((EncryptedInput { header, bodies: list.into_container() }, receipt))
 }
 
@@ -94,11 +95,7 @@ pub fn decrypt_without_receipt(file: &SignatureFile, key: &ClientKey, output: &E
 }
 
 /// Decrypts the output integers of each image.
-pub(super) fn integers(
-    file: &SignatureFile,
-    key: &ClientKey,
-    output: &EncryptedOutput,
-) -> Result<ImageMajor<i64>> {
+pub(super) fn integers(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<ImageMajor<i64>> {
     let SignatureFile { signature, program } = file;
     keys::expect("decrypting results", &key.parameters, &signature.parameters)?;
     let (outputs, size) = (signature.output_scale.len(), PARAMETER_SET.polynomial_size + 1);
