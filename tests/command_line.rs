@@ -319,14 +319,16 @@ fn answers_are_known_by_the_receipt_of_their_batch() {
     let folder = folder("receipts");
     let at = |name: &str| folder.join(name);
     let batch = |name: &str, split: &str| {
-        let (input, labels, output) = (at(&format!("{name}.ct")), at(&format!("{name}.json")), at(&format!("{name}.out")));
+        let (input, labels, output) =
+            (at(&format!("{name}.ct")), at(&format!("{name}.json")), at(&format!("{name}.out")));
         let encrypt = ["encrypt", text(program), "--key", text(secret), "-o", text(&input), "--labels", text(&labels)];
         good(&[&encrypt[..], &["--data-set", "pneumoniamnist", "--limit", "20", "--split", split]].concat());
         good(&["run", text(program), "--keys", text(evaluation), "--input", text(&input), "-o", text(&output)]);
         (input, labels, output)
     };
     let ((input, labels, output), (_, other_labels, other_output)) = (batch("a", "test"), batch("b", "validation"));
-    let decrypt = |output: &Path| ["decrypt", text(program), "--key", text(secret), "--input", text(output)].map(String::from);
+    let decrypt =
+        |output: &Path| ["decrypt", text(program), "--key", text(secret), "--input", text(output)].map(String::from);
     let with = |output: &Path, more: &[&str]| {
         let arguments = decrypt(output);
         arguments.iter().map(String::as_str).chain(more.iter().copied()).map(String::from).collect::<Vec<_>>()
@@ -390,7 +392,10 @@ fn images_outside_of_what_was_compiled_for_are_named_and_get_no_class() {
     let encrypt = ["encrypt", text(&program), "--key", text(&secret), "-o", text(&input)];
     let encrypted = beaa(&[&encrypt[..], &["--images", text(&pictures), "--json"]].concat());
     let said = stderr(&encrypted);
-    assert!(encrypted.status.success() && said.contains("1 of 1 images are outside") && said.contains("image 0"), "{said}");
+    assert!(
+        encrypted.status.success() && said.contains("1 of 1 images are outside") && said.contains("image 0"),
+        "{said}"
+    );
     let record: Value = serde_json::from_slice(&encrypted.stdout).unwrap();
     assert_eq!(record["deviating"][0]["image"], 0);
     good(&["run", text(&program), "--keys", text(&evaluation), "--input", text(&input), "-o", text(&output)]);
@@ -484,7 +489,8 @@ fn pictures_are_encrypted_like_data_sets() {
     let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!((report["threads"].as_u64(), report["images"].as_u64()), (Some(1), Some(2)));
     let csv = good(&["decrypt", text(program), "--key", text(secret), "--input", text(&output)]);
-    assert!(csv.starts_with("image,prediction,class\n0,") && csv.lines().count() == 3, "{csv}");
+    assert!(csv.starts_with("image,prediction,class,file\n0,") && csv.lines().count() == 3, "{csv}");
+    assert!(csv.lines().nth(1).unwrap().ends_with("a.png") && csv.lines().nth(2).unwrap().ends_with("b.png"), "{csv}");
 }
 
 #[test]

@@ -167,14 +167,14 @@ impl AnySignature {
                 let inputs = normalise(images, &file.signature.input)?;
                 let encrypted = ckks_runtime::encrypt(file, &key, &inputs, seed, &*context.progress())?;
                 context.check_interrupted("encrypting; nothing was written")?;
-                write_batch(encrypted, receipt, out, |encrypted, path| encrypted.save(path))
+                write_batch(encrypted, images.names(), [receipt, out], |encrypted, path| encrypted.save(path))
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let pixels = pixels(images);
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
-                write_batch(encrypted, receipt, out, |encrypted, path| encrypted.save(path))
+                write_batch(encrypted, images.names(), [receipt, out], |encrypted, path| encrypted.save(path))
             }
         }
     }
@@ -229,13 +229,14 @@ impl AnySignature {
 /// Writes the receipt of a batch and then the batch, so that none is without its receipt; gives the
 /// receipt and the size of the file of ciphertexts.
 fn write_batch<C, E: std::error::Error + Send + Sync + 'static>(
-    (encrypted, receipt): (C, Receipt),
-    receipt_path: &Path,
-    out: &Path,
+    (encrypted, mut receipt): (C, Receipt),
+    names: Option<&[String]>,
+    [receipt_path, out]: [&Path; 2],
     save: impl FnOnce(&C, &Path) -> Result<u64, E>,
 ) -> Result<(Receipt, u64)> {
     files::create_parent(out)?;
     files::create_parent(receipt_path)?;
+    names.into_iter().for_each(|names| receipt.set_names(names.to_vec()));
     receipt.save(receipt_path).with_context(|| format!("writing {}", receipt_path.display()))?;
     let size = save(&encrypted, out).with_context(|| format!("writing {}", out.display()))?;
     Ok((receipt, size))

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     fn input() -> InputSpec {
-        InputSpec { shape: [2, 2, 2], mean: vec![0.0; 2], std: vec![1.0; 2] }
+        InputSpec::pixels([2, 2, 2], vec![0.0; 2], vec![1.0; 2])
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
         let image = [0.0, 1.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0];
         assert_eq!(statistics(&input(), 0, &image), [2.0, 2.5_f64.sqrt(), 0.0, 4.0, (1.0 + 1.0 + 3.0 + 3.0) / 4.0]);
         assert_eq!(statistics(&input(), 1, &image), [5.0, 0.0, 5.0, 5.0, 0.0]);
-        let single = InputSpec { shape: [1, 1, 1], mean: vec![0.0], std: vec![1.0] };
+        let single = InputSpec::pixels([1, 1, 1], vec![0.0], vec![1.0]);
         assert_eq!(statistics(&single, 0, &[-3.0]), [-3.0, 0.0, -3.0, -3.0, 0.0]);
     }
 
