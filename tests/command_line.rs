@@ -386,7 +386,7 @@ fn images_outside_of_what_was_compiled_for_are_named_and_get_no_class() {
     // Test images, then black and white squares.
     let pictures = at("pictures");
     std::fs::create_dir_all(&pictures).unwrap();
-    let squares = |x: u32, y: u32| image::Luma([if (x + y) % 2 == 0 { 255_u8 } else { 0 }]);
+    let squares = |x: u32, y: u32| image::Luma([if (x + y).is_multiple_of(2) { 255_u8 } else { 0 }]);
     image::GrayImage::from_fn(28, 28, squares).save(pictures.join("squares.png")).unwrap();
     let (input, output) = (at("in.ct"), at("out.ct"));
     let encrypt = ["encrypt", text(&program), "--key", text(&secret), "-o", text(&input)];
