@@ -19,6 +19,7 @@ mod outside;
 mod progress;
 mod rates_file;
 mod receipts;
+mod security;
 mod training_args;
 use std::process::ExitCode;
 

@@ -38,7 +38,8 @@ pub(crate) fn default_path(ciphertexts: &Path) -> PathBuf {
 }
 
 impl ReceiptChoice {
-    /// The receipt of the `batch` that the answers in `input` name; `key` is the client's secret key.
+    /// The receipt of the `batch` that the answers in `input` name; `key` is the client's secret
+    /// key.
     pub(crate) fn find(&self, input: &Path, key: &Path, batch: Option<&BatchId>) -> Result<Option<FoundReceipt>> {
         match self {
             Self::Without => Ok(None),

@@ -89,7 +89,7 @@ impl Client {
     /// let answers = client.decrypt(&results, &receipt)?;
     /// let classes = client.signature().classes();
     /// for class in answers.classes(classes) {
-    ///     println!("{}", class.map_or("outside of the promised range".to_owned(), |c| classes.word(c)));
+    ///     println!("{}", class.map_or("outside of its range".to_owned(), |c| classes.word(c)));
     /// }
     /// # Ok(())
     /// # }

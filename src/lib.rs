@@ -60,8 +60,11 @@ pub use beaa_runtime::ckks::Shared;
 pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
-pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
-pub use error::{Error, Result, Source, UnsupportedPart};
+pub use data::{
+    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, open_dataset, pixels, read_image_files,
+    read_pictures,
+};
+pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};

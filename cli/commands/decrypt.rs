@@ -44,7 +44,8 @@ pub(crate) struct Arguments {
     /// hold the encryption's noise, by which the secret key can be found.
     #[arg(long, value_enum, default_value_t = Logits::Rounded, value_name = "HOW")]
     logits: Logits,
-    /// Give class and outputs also of images whose answers are outside of what the program promises.
+    /// Give class and outputs also of images whose answers are outside of what the program
+    /// promises.
     #[arg(long)]
     allow_out_of_range: bool,
     /// Hide the encryption's own error under noise, with so many bits of statistical security, so
@@ -92,7 +93,7 @@ struct AllAnswers {
 }
 
 /// The outputs to give.
-struct Given {
+struct Outputs {
     logits: ImageMajor<f64>,
     classes: Vec<Option<usize>>,
     step: Option<f64>,
@@ -100,7 +101,7 @@ struct Given {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let signature = AnySignature::open(&arguments.program)?;
+    let signature = AnySignature::open(&arguments.program, context)?;
     let choice = match &arguments.receipt {
         Some(path) => ReceiptChoice::File(path.clone()),
         None if arguments.without_receipt => ReceiptChoice::Without,
@@ -111,18 +112,18 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         DecryptRequest { key: &arguments.key, input: &arguments.input, receipt: &choice, share: arguments.share };
     warn_before(arguments, &signature, context);
     let Decrypted { answers, receipt } = signature.decrypt(&request, context)?;
-    let given = given(&answers, signature.classes(), arguments.logits);
+    let outputs = outputs_to_show(&answers, signature.classes(), arguments.logits);
     if let Some(labels) = &labels {
-        labels.expect(receipt.as_ref(), given.logits.images())?;
+        labels.expect(receipt.as_ref(), outputs.logits.images())?;
     }
     let names = receipt.as_ref().map_or(&[][..], Receipt::names);
-    let answers = all_answers(&given, &answers, signature.classes(), labels.as_ref(), names, arguments);
+    let answers = all_answers(&outputs, &answers, signature.classes(), labels.as_ref(), names, arguments);
     context.print(&answers, || csv(&answers))?;
     if answers.accuracy.is_some() && !context.json {
         context.console.note(format_args!("{} of {} images right", percent(answers.accuracy), answers.images.len()));
     }
     say_more(&answers, receipt.as_ref(), context);
-    judge(&given.outside, names, arguments.allow_out_of_range, context)
+    judge(&outputs.outside, names, arguments.allow_out_of_range, context)
 }
 
 /// Says what the options cost.
@@ -147,11 +148,11 @@ fn warn_before(arguments: &Arguments, signature: &AnySignature, context: &Contex
     }
 }
 
-fn given(answers: &Answered, classes: &Classes, logits: Logits) -> Given {
+fn outputs_to_show(answers: &Answered, classes: &Classes, logits: Logits) -> Outputs {
     match answers {
         Answered::Private(answers) => {
             let raw = logits == Logits::Raw;
-            Given {
+            Outputs {
                 logits: if raw { answers.exact().clone() } else { answers.rounded() },
                 // By the exact outputs: rounding makes ties.
                 classes: classes.of(answers.exact()),
@@ -159,7 +160,7 @@ fn given(answers: &Answered, classes: &Classes, logits: Logits) -> Given {
                 outside: answers.outside().to_vec(),
             }
         }
-        Answered::Shared(shared) => Given {
+        Answered::Shared(shared) => Outputs {
             logits: shared.logits.clone(),
             classes: classes.of(&shared.logits),
             step: None,
@@ -169,17 +170,17 @@ fn given(answers: &Answered, classes: &Classes, logits: Logits) -> Given {
 }
 
 fn all_answers(
-    given: &Given,
+    outputs: &Outputs,
     answers: &Answered,
     classes: &Classes,
     labels: Option<&Labels>,
     names: &[String],
     arguments: &Arguments,
 ) -> AllAnswers {
-    let mut inside = vec![true; given.logits.images()];
-    given.outside.iter().for_each(|o| inside[o.image] = false);
+    let mut inside = vec![true; outputs.logits.images()];
+    outputs.outside.iter().for_each(|o| inside[o.image] = false);
     let shown: Vec<bool> = inside.iter().map(|&inside| inside || arguments.allow_out_of_range).collect();
-    let predicted: Vec<Option<usize>> = given.classes.iter().zip(&shown).map(|(c, s)| c.filter(|_| *s)).collect();
+    let predicted: Vec<Option<usize>> = outputs.classes.iter().zip(&shown).map(|(c, s)| c.filter(|_| *s)).collect();
     let shared = match answers {
         Answered::Shared(shared) => Some(shared),
         Answered::Private(_) => None,
@@ -195,11 +196,11 @@ fn all_answers(
     };
     AllAnswers {
         accuracy: labels.and_then(|labels| accuracy(&predicted, &labels.labels)),
-        step: given.step,
+        step: outputs.step,
         flooding: shared.map(|s| s.noise),
         shared_numbers: shared.map(|s| s.numbers),
-        outside: given.outside.len(),
-        images: given.logits.rows().enumerate().map(answer).collect(),
+        outside: outputs.outside.len(),
+        images: outputs.logits.rows().enumerate().map(answer).collect(),
     }
 }
 

@@ -148,7 +148,8 @@ impl Kind {
 }
 
 /// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the
-/// checksum. The file appears under its name only when it is whole; secret keys and receipts get mode 0600.
+/// checksum. The file appears under its name only when it is whole; secret keys and receipts get
+/// mode 0600.
 ///
 /// # Errors
 /// If the file cannot be written, the header has no form in JSON, or `payload` writes other than

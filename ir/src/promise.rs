@@ -38,8 +38,8 @@ pub struct Interval {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Promise {
-    /// One for each output. Of sample images, widened by [`output_margin`]; without samples, what any
-    /// image gives that keeps every activation within the range that training saw.
+    /// One for each output. Of sample images, widened by [`output_margin`]; without samples, what
+    /// any image gives that keeps every activation within the range that training saw.
     pub outputs: Vec<Interval>,
     /// Of the sample images, widened by [`image_margin`]; none without samples.
     pub images: Option<ImageRanges>,

@@ -92,7 +92,7 @@ pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, 
     let columns = open(file, key, output)?;
     let signature = &file.signature;
     let slots = receipt.images() + receipt.copies().len();
-    if slots > columns.iter().map(Vec::len).min().unwrap_or(0) {
+    if slots > key.parameters.degree() {
         return Err(Error::WrongCount { operation: DECRYPTING, found: slots, expected: key.parameters.degree() });
     }
     let promised = promised_error(file, &key.parameters);

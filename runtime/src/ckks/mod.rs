@@ -12,9 +12,10 @@ mod share;
 mod verify;
 
 pub use backend::{CkksBackend, CkksValue};
+pub use beaa_ckks::security::{Standing, Table as SecurityTable};
 pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use client::{decrypt, decrypt_without_receipt, encrypt};
-pub use keys::{ClientKey, KeyPair, ServerKey, keygen};
+pub use keys::{ClientKey, KeyPair, ServerKey, keygen, standing};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
 pub use server::run;
 pub use share::{Shared, share};
