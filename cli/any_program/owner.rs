@@ -124,10 +124,7 @@ impl AnyVerification {
     /// An error if something is not as it should be.
     pub(crate) fn check(&self) -> Result<()> {
         match self {
-            Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(
-                "verifying: at least one layer has a larger error or larger values than the compiler promised (see \
-                 the table)",
-            )),
+            Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(not_held(found))),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(found, _) if found.wrong > 0 => {
                 let wrong = found.wrong;
@@ -136,6 +133,30 @@ impl AnyVerification {
             _ => Ok(()),
         }
     }
+}
+
+/// Names the layers that do not hold. Values that leave their range are the images' doing, and what
+/// comes after them follows from that, so that the first such layer says all.
+fn not_held(found: &ckks::Verification) -> String {
+    if let Some(layer) = found.layers.iter().find(|l| l.largest_value > l.bound) {
+        return format!(
+            "verifying: found values up to {:.3e} in `{}`, expected at most {:.3e}, the range that the program was \
+             compiled for; some of these images are outside of it. Give images like those that the network was \
+             trained on, or compile with --samples of such as these",
+            layer.largest_value, layer.layer, layer.bound
+        );
+    }
+    let layers: Vec<String> = found
+        .layers
+        .iter()
+        .filter(|l| !l.holds)
+        .map(|l| format!("{:.2e} in `{}` (promised {:.2e})", l.measured, l.layer, l.predicted))
+        .collect();
+    format!(
+        "verifying: found errors of {}, expected at most twice what the compiler promised; compile with --samples of \
+         images like these",
+        layers.join(", ")
+    )
 }
 
 #[derive(Serialize)]

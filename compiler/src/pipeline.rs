@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use beaa_ir::Model;
 use beaa_ir::images::{ElementMajor, ImageMajor};
+use beaa_ir::promise::Promise;
 
 use crate::cost::report::{Report, cost};
 use crate::error::Result;
@@ -12,6 +13,7 @@ use crate::network::bounds::{analyse, out_of_range_share};
 use crate::network::calibration::{calibration_images, check_samples, image_count, observe_ranges, rounding_margin};
 use crate::network::graph::Graph;
 use crate::network::import::import;
+use crate::network::promise::promise;
 use crate::options::Options;
 use crate::pass_runner::{PassRunner, Product};
 use crate::passes::complete_squares::{check_squares, complete_squares};
@@ -98,7 +100,7 @@ fn run_passes(
         check_samples(images, model.input().shape().len())?;
     }
     let mut passes = PassRunner::new(observer);
-    let Prepared { graph, target, input } = prepare(model, options, images, &mut passes)?;
+    let Prepared { graph, target, promise, input } = prepare(model, options, images, &mut passes)?;
 
     let activations = passes.time("activations", || forward(&graph, input));
     let (bounds, means) = (analyse(&graph), means(&activations));
@@ -115,7 +117,7 @@ fn run_passes(
     let refined = refine(task, &mut passes)?;
     passes.show("refine", Product::Plan(&refined.plan));
 
-    let lowered = Lowered { graph: &graph, bounds: &bounds, refined, security: options.security };
+    let lowered = Lowered { graph: &graph, bounds: &bounds, refined, promise, security: options.security };
     let (program, prediction) = passes.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
     let program = passes.time("tile", || tile(program, model, options.memory))?;
@@ -133,6 +135,8 @@ struct Prepared {
     /// Affine maps and squares only, rows equalised.
     graph: Graph,
     target: AccuracyTarget,
+    /// What a client is told of images and answers.
+    promise: Option<Promise>,
     /// The images that magnitudes and errors are estimated on.
     input: ElementMajor<f64>,
 }
@@ -150,6 +154,7 @@ fn prepare(
     let mut graph = passes.rewrite("drop_dead_elements", || Ok(drop_dead_elements(graph)))?;
 
     let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, model.classes(), options, images))?;
+    let promise = passes.time("promise", || promise(model, &graph, images))?;
     let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
     // Ranges are so tight that made-up images must not be used for them.
     if images.is_some() {
@@ -159,7 +164,7 @@ fn prepare(
     let graph = passes.rewrite("complete_squares", || complete_squares(&graph, options.vertex_limit))?;
     check_squares(&graph)?;
     let graph = passes.rewrite("equalise_rows", || Ok(equalise_rows(graph, &model.provenance().weight_grids)))?;
-    Ok(Prepared { graph, target, input })
+    Ok(Prepared { graph, target, promise, input })
 }
 
 /// The graph as the pipeline leaves it after a pass, with default options and without images.

@@ -15,6 +15,11 @@ impl Bounds {
         self.0[j].lo.abs().max(self.0[j].hi.abs())
     }
 
+    /// The interval of each element.
+    pub(crate) fn intervals(&self) -> impl Iterator<Item = Interval> {
+        self.0.iter().copied()
+    }
+
     /// The largest absolute value.
     pub(crate) fn largest(&self) -> f64 {
         (0..self.0.len()).map(|j| self.element(j)).fold(0.0, f64::max)

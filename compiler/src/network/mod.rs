@@ -7,3 +7,4 @@ pub(crate) mod calibration;
 pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod matrix;
+pub(crate) mod promise;
