@@ -82,7 +82,7 @@ pub enum Error {
         /// Slots of a ciphertext.
         slots: usize,
     },
-    /// A key, ciphertexts and a program that do not belong together.
+    /// A key, ciphertexts and a program, or a network and a data set, that do not belong together.
     #[error(transparent)]
     Mismatch(Source),
     /// Training or encrypted inference failed while it ran.
@@ -131,6 +131,7 @@ impl From<beaa_ir::Error> for Error {
             }
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
             Found::Length { found, expected, .. } => Self::Length { found, expected },
+            other @ Found::Classes { .. } => Self::Mismatch(other.into()),
             other => Self::BadFile(other.into()),
         }
     }

@@ -51,13 +51,13 @@ mod server;
 mod training;
 mod verify;
 
-pub use beaa_ir::Classes;
 /// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
+pub use beaa_ir::{ClassMap, Classes};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
-pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
+pub use data::{Dataset, LabelledImages, Split, classify, labels_for, open_dataset, pixels, read_image_files};
 pub use error::{Error, Result, Source, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};
