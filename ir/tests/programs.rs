@@ -40,7 +40,7 @@ fn literal() -> ProgramLiteral {
     ];
     let signature = Signature {
         model: "m".into(),
-        input: InputSpec { shape: [1, 2, 2], mean: vec![0.0], std: vec![1.0] },
+        input: InputSpec::pixels([1, 2, 2], vec![0.0], vec![1.0]),
         classes: Classes::new(vec!["no".into(), "yes".into()], 2, None).unwrap(),
         parameters: ParameterSet { degree: 4096, moduli: Q.to_vec(), special: vec![], security: 128 },
         input_limbs: 3,

@@ -43,7 +43,7 @@ fn program(weight: i32) -> Program {
     ];
     let signature = Signature {
         model: "hand-made".into(),
-        input: InputSpec { shape: [1, 2, 2], mean: vec![0.5], std: vec![0.5] },
+        input: InputSpec::pixels([1, 2, 2], vec![0.5], vec![0.5]),
         classes: Classes::new(vec![], 1, None).unwrap(),
         input_limbs: 3,
         input_scale: scale,

@@ -53,7 +53,7 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
     let last = matrix(n, 3, 6, 9);
     let signature = Signature {
         model: "made up".into(),
-        input: InputSpec { shape: [1, 3, 4], mean: vec![0.0], std: vec![1.0] },
+        input: InputSpec::pixels([1, 3, 4], vec![0.0], vec![1.0]),
         classes: Classes::new(Vec::new(), 3, None).unwrap(),
         pixel_steps: 3,
         input_slots: stages[0].slots(),

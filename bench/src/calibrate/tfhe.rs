@@ -60,7 +60,7 @@ fn program(decomposition: (usize, usize)) -> Result<Program> {
     };
     let signature = Signature {
         model: "made up, to calibrate".into(),
-        input: InputSpec { shape: [1, 1, WIDTH], mean: vec![0.0], std: vec![1.0] },
+        input: InputSpec::pixels([1, 1, WIDTH], vec![0.0], vec![1.0]),
         classes: Classes::new(Vec::new(), WIDTH, None)?,
         pixel_steps: LEVELS - 1,
         input_slots: u64::from(LEVELS),

@@ -177,7 +177,7 @@ mod tests {
         let parameters = ParameterSet { degree: 4096, moduli: vec![1 << 40], special: vec![], security: 128 };
         let signature = Signature {
             model: "test".into(),
-            input: InputSpec { shape: [1, 1, 1], mean: vec![0.0], std: vec![1.0] },
+            input: InputSpec::pixels([1, 1, 1], vec![0.0], vec![1.0]),
             classes: Classes::new(vec![], 1, None).unwrap(),
             parameters,
             input_limbs: 1,

@@ -127,12 +127,8 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
         return start(format!("input scale {}", signature.input_scale), "a finite number above 1");
     }
     let input = &signature.input;
-    let channels = input.shape[0];
-    if input.mean.len() != channels || input.std.len() != channels {
-        return start(
-            format!("{} means for {channels} channels", input.mean.len()),
-            "one mean and deviation per channel",
-        );
+    if let Some((found, expected)) = input.fault() {
+        return start(found, &expected);
     }
     let mut elements = 1_usize;
     for d in input.shape {

@@ -38,8 +38,7 @@ pub fn encrypt(
         let found = images.elements();
         return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
     }
-    // Values beyond the normalised pixel range would leave the range that the program was compiled
-    // for.
+    // Values beyond the allowed ones would leave the range that the program was compiled for.
     let bound = signature.input.bound() * 1.001;
     let in_range = |v: &f32| v.is_finite() && v.abs() <= bound;
     if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
