@@ -69,16 +69,13 @@ fn brightness(path: &Path, classes: &[&str], threshold: Option<f64>, rows: &[(f3
     };
     let literal = ModelLiteral {
         name: "brightness".into(),
-        input: InputSpec { shape: [1, 2, 2], mean: vec![0.0], std: vec![1.0] },
+        input: InputSpec::pixels([1, 2, 2], vec![0.0], vec![1.0]),
         classes: names(classes),
         threshold,
         layers: vec![
             Layer { name: "flatten".into(), op: LayerOp::Flatten },
             linear("mean", PIXELS, &[(1.0 / PIXELS as f32, 0.0)]),
-            Layer {
-                name: "square".into(),
-                op: LayerOp::Activation { function: Activation::Square, range: None },
-            },
+            Layer { name: "square".into(), op: LayerOp::Activation { function: Activation::Square, range: None } },
             linear("out", 1, rows),
         ],
         accuracy: None,
@@ -199,8 +196,14 @@ fn one_output_is_a_score_with_a_threshold_and_two_names() {
     // The same model with the threshold above all scores: nobody is ill any more.
     brightness(&model, &["healthy", "ill"], Some(0.7), &[(1.0, 0.0)]);
     let (found, _) = good(&["eval", text(&model), "--data-set", &set]);
-    assert_eq!((&found["accuracy"], &found["balanced_accuracy"], &found["auc"]), (&json!(0.75), &json!(0.5), &json!(1.0)));
-    refused(&["eval", text(&model), "--program", text(&program), "--data-set", &set], &["threshold 0.7", "threshold 0.3"]);
+    assert_eq!(
+        (&found["accuracy"], &found["balanced_accuracy"], &found["auc"]),
+        (&json!(0.75), &json!(0.5), &json!(1.0))
+    );
+    refused(
+        &["eval", text(&model), "--program", text(&program), "--data-set", &set],
+        &["threshold 0.7", "threshold 0.3"],
+    );
 }
 
 #[test]
