@@ -86,8 +86,8 @@ fn brightness(path: &Path, classes: &[&str], threshold: Option<f64>, rows: &[(f3
     model
 }
 
-/// A data set of images of the brightnesses 51 (0.2) and 204 (0.8): label `i` has `counts[i]` images
-/// of `levels[i]`. Returns its description.
+/// A data set in which label `i` has `counts[i]` images, all pixels `levels[i]`. Returns its
+/// description.
 fn data_set(folder: &Path, classes: Option<&[&str]>, levels: &[u8], counts: &[usize]) -> String {
     let labels: Vec<u8> = counts.iter().enumerate().flat_map(|(label, &n)| vec![label as u8; n]).collect();
     let pixels: Vec<u8> = labels.iter().flat_map(|&label| [levels[usize::from(label)]; PIXELS]).collect();

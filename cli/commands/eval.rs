@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let program = match &arguments.program {
         None => None,
         Some(path) => {
-            let program = AnyProgram::open(path)?;
+            let program = AnyProgram::open(path, context)?;
             program.expect_classes_of(&model)?;
             let of_program = program.evaluate(&images)?;
             let predicted_by_program = program.classes().of(&of_program);

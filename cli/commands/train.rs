@@ -132,7 +132,11 @@ fn warn_of_few(dataset: &Dataset, context: &Context) {
             context.console.warn(format_args!("the {split} split has no image: nothing can be measured on it"));
             continue;
         }
-        for remark in few_images(&counts) {
+        let consequence = match split {
+            Split::Train => "a network can hardly learn them",
+            Split::Validation | Split::Test => "their recall says little",
+        };
+        for remark in few_images(&counts, consequence) {
             context.console.warn(format_args!("{split} split: {remark}"));
         }
     }

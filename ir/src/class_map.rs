@@ -18,9 +18,9 @@ pub struct ClassMap {
 }
 
 impl ClassMap {
-    /// Matches the classes of a data set, in the order of its labels, with those of a network. Names
-    /// are compared letter by letter. A data set may lack classes of a network with names. Names
-    /// that are the numbers from 0 on say no more than no names.
+    /// Matches the classes of a data set, in the order of its labels, with those of a network.
+    /// Names are compared letter by letter. A data set may lack classes of a network with names.
+    /// Names that are the numbers from 0 on say no more than no names.
     ///
     /// # Errors
     /// [`Error::Classes`] with both lists where the names differ, where the numbers of classes do,
@@ -31,8 +31,8 @@ impl ClassMap {
             if names == data_set {
                 return Ok(Self { to: (0..names.len()).collect(), note: None });
             }
-            let place = |name: &String| names.iter().position(|n| n == name);
-            if let Some(to) = data_set.iter().map(place).collect::<Option<Vec<usize>>>() {
+            let class = |name: &String| names.iter().position(|n| n == name);
+            if let Some(to) = data_set.iter().map(class).collect::<Option<Vec<usize>>>() {
                 return by_name(to, names, data_set);
             }
         }

@@ -58,16 +58,22 @@ pub fn classification<T: Copy + Into<f64>>(
     logits: &ImageMajor<T>,
     labels: &[usize],
 ) -> Option<Classification> {
-    assert_eq!(logits.images(), labels.len(), "logits and labels");
+    judge(classes, &classes.of(logits), &scores(classes, logits), labels)
+}
+
+/// Judges answers as [`classification`] does, where they are not simply those of the logits at
+/// hand: `scores` are what they were, for the AUC of two classes.
+pub fn judge(classes: &Classes, answers: &[Option<usize>], scores: &[f64], labels: &[usize]) -> Option<Classification> {
+    assert_eq!(answers.len(), labels.len(), "answers and labels");
     let count = classes.count();
     let mut confusion = vec![vec![0; count]; count];
     let mut images = vec![0; count];
     let mut without_class = 0;
-    for (answer, &label) in classes.of(logits).into_iter().zip(labels) {
+    for (answer, &label) in answers.iter().zip(labels) {
         assert!(label < count, "label {label} of {count} classes");
         images[label] += 1;
         match answer {
-            Some(answer) => confusion[label][answer] += 1,
+            Some(answer) => confusion[label][*answer] += 1,
             None => without_class += 1,
         }
     }
@@ -87,15 +93,16 @@ pub fn classification<T: Copy + Into<f64>>(
         balanced_accuracy: beaa_ir::stats::mean(&recalls)?,
         majority_class: majority.name.clone(),
         majority_share: fraction(majority.images, labels.len())?,
-        auc: if count == 2 { auc(&scores(classes, logits), labels) } else { None },
+        auc: if count == 2 { auc(scores, labels) } else { None },
         without_class,
         classes: by_class,
         confusion,
     })
 }
 
-/// How much each image's logits speak for class 1 of two: the only output, or the difference.
-fn scores<T: Copy + Into<f64>>(classes: &Classes, logits: &ImageMajor<T>) -> Vec<f64> {
+/// How much each image's logits speak for class 1 of two: the only output, or the difference. Of
+/// more classes, nothing that means anything.
+pub fn scores<T: Copy + Into<f64>>(classes: &Classes, logits: &ImageMajor<T>) -> Vec<f64> {
     let score = |row: &[T]| match classes.outputs() {
         1 => row[0].into(),
         _ => row[1].into() - row[0].into(),

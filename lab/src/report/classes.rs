@@ -52,13 +52,13 @@ fn by_class(c: &Classification) -> String {
     for label in listed {
         let class = &c.classes[label];
         let wrong = c.confusion[label].iter().enumerate().filter(|(answer, n)| *answer != label && **n > 0);
-        let taken = wrong.rev().max_by_key(|(_, n)| **n).map(|(answer, n)| format!("{} ({n})", c.classes[answer].name));
+        let answered = wrong.rev().max_by_key(|(_, n)| **n).map(|(answer, n)| format!("{} ({n})", c.classes[answer].name));
         rows.push(vec![
             class.name.clone(),
             class.images.to_string(),
             class.right.to_string(),
             percent(class.recall),
-            taken.unwrap_or_default(),
+            answered.unwrap_or_default(),
         ]);
     }
     let right = Align::Right;
@@ -80,12 +80,13 @@ pub fn remarks(c: &Classification) -> Vec<String> {
         remarks.push(format!("{} images have no class: no logit of theirs is a number", c.without_class));
     }
     let counts: Vec<(&str, usize)> = c.classes.iter().map(|class| (class.name.as_str(), class.images)).collect();
-    remarks.extend(few_images(&counts));
+    remarks.extend(few_images(&counts, &format!("a recall of fewer than {FEW} says little")));
     remarks
 }
 
-/// Says which classes have no image or few, given the names and counts of all.
-pub fn few_images(counts: &[(&str, usize)]) -> Vec<String> {
+/// Says which classes have no image or few, given the names and counts of all, and what follows of
+/// few.
+pub fn few_images(counts: &[(&str, usize)], consequence: &str) -> Vec<String> {
     let names = |of: &dyn Fn(usize) -> bool| -> Vec<String> {
         counts
             .iter()
@@ -99,7 +100,7 @@ pub fn few_images(counts: &[(&str, usize)]) -> Vec<String> {
         remarks.push(format!("there is no image of {}: nothing is known of it there", list(&absent)));
     }
     if !few.is_empty() {
-        remarks.push(format!("there are few images of {}: a recall of fewer than {FEW} says little", list(&few)));
+        remarks.push(format!("there are few images of {}: {consequence}", list(&few)));
     }
     remarks
 }
@@ -162,6 +163,6 @@ mod tests {
         assert!(remarks(&judged(&["a", "b"], &labels, &labels)).is_empty());
         let counts: Vec<(String, usize)> = (0..30).map(|i| (i.to_string(), 3)).collect();
         let counts: Vec<(&str, usize)> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
-        assert!(few_images(&counts)[0].contains("`4` (3) and 25 more classes"));
+        assert!(few_images(&counts, "")[0].contains("`4` (3) and 25 more classes"));
     }
 }
