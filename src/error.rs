@@ -82,7 +82,8 @@ pub enum Error {
         /// Slots of a ciphertext.
         slots: usize,
     },
-    /// A key, ciphertexts, a receipt and a program that do not belong together.
+    /// A key, ciphertexts, a receipt and a program, or a network and a data set, that do not belong
+    /// together.
     #[error(transparent)]
     Mismatch(Cause),
     /// Answers that no program computed. What they decrypt to may tell the key.
@@ -134,6 +135,7 @@ impl From<beaa_ir::Error> for Error {
             }
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
             Found::Length { found, expected, .. } => Self::Length { found, expected },
+            other @ Found::Classes { .. } => Self::Mismatch(other.into()),
             other => Self::BadFile(other.into()),
         }
     }
