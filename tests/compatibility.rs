@@ -132,6 +132,7 @@ fn small_model(name: &str, provenance: Provenance) -> Model {
         name: name.into(),
         input: InputSpec::pixels([1, 2, 2], vec![0.5], vec![0.5]),
         classes: vec!["no".into(), "yes".into()],
+        threshold: None,
         layers: vec![
             layer("flat", LayerOp::Flatten),
             layer(

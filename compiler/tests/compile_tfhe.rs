@@ -51,6 +51,7 @@ fn model(functions: [Activation; 2]) -> Model {
         name: "small".into(),
         input,
         classes: Vec::new(),
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance::default(),

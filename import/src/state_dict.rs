@@ -168,6 +168,7 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
             of(&options.std, architecture.input.std, 1.0),
         ),
         classes: options.classes.clone().unwrap_or(architecture.classes),
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance {

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ckks;
+mod classes;
 pub mod container;
 mod error;
 pub mod images;
@@ -18,6 +19,7 @@ mod tensor;
 pub mod text;
 pub mod tfhe;
 
+pub use classes::Classes;
 pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, InputValues, Layer, LayerOp, Linear, Model, ModelLiteral, OutOfRange,

@@ -40,6 +40,7 @@ fn everything() -> ModelLiteral {
         name: "everything".into(),
         input: InputSpec::pixels([2, 4, 4], vec![0.5, 0.25], vec![0.5, 2.0]),
         classes: vec!["a".into(), "b".into(), "c".into()],
+        threshold: None,
         layers: vec![
             layer("conv", LayerOp::Conv2d(conv(4, 1, 3, 2))),
             layer(

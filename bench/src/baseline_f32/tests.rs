@@ -77,6 +77,7 @@ fn every_kind_of_layer_gives_the_same_answers() {
         name: "all".into(),
         input,
         classes: vec![],
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance::default(),

@@ -177,7 +177,7 @@ pub(crate) fn lower(
     let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
-        classes: model.classes().to_vec(),
+        classes: model.classes().clone(),
         pixel_steps: setting.pixel_steps,
         input_slots: first.slots(),
         input_large_key: first.dropped_bits > 0,

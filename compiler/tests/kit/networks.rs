@@ -148,6 +148,7 @@ impl Network {
             name: name.into(),
             input: self.input.clone(),
             classes: Vec::new(),
+            threshold: None,
             layers: self.layers.clone(),
             accuracy: None,
             provenance: Provenance::default(),

@@ -26,6 +26,7 @@ pub(crate) fn model(input: InputSpec, layers: Vec<Layer>) -> Model {
         name: "test".into(),
         input,
         classes: Vec::new(),
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance::default(),

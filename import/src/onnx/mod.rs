@@ -81,6 +81,7 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
         name,
         input,
         classes: options.classes.clone().unwrap_or_default(),
+        threshold: None,
         layers: lowered.layers,
         accuracy: None,
         provenance: Provenance {

@@ -15,7 +15,7 @@ pub use shapes::output_shape;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Shape, Tensor};
+use crate::{Classes, Error, Result, Shape, Tensor};
 
 /// A network as anybody may write it, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +24,11 @@ pub struct ModelLiteral {
     pub name: String,
     /// What an image looks like and how its pixels are normalised.
     pub input: InputSpec,
-    /// One name per output, in order. May be empty: outputs are then numbered.
+    /// One name per output, in order, or two for a single output. May be empty: classes are then
+    /// numbered.
     pub classes: Vec<String>,
+    /// With a single output, the score above which an image is of the second class; 0 without it.
+    pub threshold: Option<f64>,
     /// The layers, in order of evaluation.
     pub layers: Vec<Layer>,
     /// The accuracy measured when the model was written.
@@ -39,15 +42,19 @@ pub struct ModelLiteral {
 pub struct Model {
     literal: ModelLiteral,
     shapes: Vec<Shape>,
+    classes: Classes,
 }
 
 impl TryFrom<ModelLiteral> for Model {
     type Error = Error;
 
-    fn try_from(literal: ModelLiteral) -> Result<Self> {
+    fn try_from(mut literal: ModelLiteral) -> Result<Self> {
         let shapes = shapes::infer(&literal)?;
         literal.provenance.check(&literal.layers)?;
-        Ok(Self { literal, shapes })
+        let outputs = shapes.last().map_or(literal.input.shape().len(), |s| s.len());
+        let classes = Classes::new(literal.classes.clone(), outputs, literal.threshold)?;
+        literal.threshold = classes.threshold();
+        Ok(Self { literal, shapes, classes })
     }
 }
 
@@ -62,9 +69,9 @@ impl Model {
         &self.literal.input
     }
 
-    /// Names of the outputs; may be empty.
-    pub fn classes(&self) -> &[String] {
-        &self.literal.classes
+    /// What the outputs say: the classes, and how logits become one.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
     }
 
     /// The layers, in order.
@@ -79,7 +86,7 @@ impl Model {
 
     /// Number of outputs for one image.
     pub fn outputs(&self) -> usize {
-        self.shapes.last().map_or(self.input().shape().len(), |s| s.len())
+        self.classes.outputs()
     }
 
     /// The accuracy measured when the model was written.

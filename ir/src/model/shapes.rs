@@ -37,14 +37,6 @@ pub(crate) fn infer(model: &ModelLiteral) -> Result<Vec<Shape>> {
         }
         shapes.push(current);
     }
-    let outputs = shapes.last().map_or(model.input.shape().len(), |s| s.len());
-    if !model.classes.is_empty() && model.classes.len() != outputs {
-        return Err(Error::layer(
-            model.layers.last().map_or("input", |l| &l.name),
-            format!("{outputs} outputs"),
-            format!("{}, one for each class name", model.classes.len()),
-        ));
-    }
     Ok(shapes)
 }
 

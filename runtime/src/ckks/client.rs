@@ -106,15 +106,12 @@ pub fn decrypt(
     let p = &key.parameters;
     let batch = output.packed(p)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
-    if (len, limbs, components) != (signature.outputs, signature.output_limbs, signature.output_components) {
+    let outputs = signature.classes.outputs();
+    if (len, limbs, components) != (outputs, signature.output_limbs, signature.output_components) {
         let scale = signature.output_scale;
         let found = ValueInfo { len, limbs, components, scale };
-        let expected = ValueInfo {
-            len: signature.outputs,
-            limbs: signature.output_limbs,
-            components: signature.output_components,
-            scale,
-        };
+        let expected =
+            ValueInfo { len: outputs, limbs: signature.output_limbs, components: signature.output_components, scale };
         return Err(Error::WrongShape { operation: "decrypting results", found, expected });
     }
     if output.images() > p.degree() {

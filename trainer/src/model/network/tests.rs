@@ -29,6 +29,7 @@ fn model() -> Model {
         name: "all".to_owned(),
         input: InputSpec::pixels([2, 9, 8], vec![0.4, 0.5], vec![0.3, 0.2]),
         classes: Vec::new(),
+        threshold: None,
         layers: vec![
             layer(
                 "conv",
