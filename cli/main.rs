@@ -17,7 +17,9 @@ mod interrupt;
 mod labels;
 mod progress;
 mod rates_file;
+mod rows;
 mod training_args;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};

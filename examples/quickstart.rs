@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::new(program)?;
 
     let test = dataset.split(Split::Test).take(100);
-    let images = client.signature().normalise(&pixels(&test))?;
+    let images = client.signature().normalise(&pixels(&test)?)?;
     let answer = server.run(&evaluation_key, &client.encrypt(&images)?)?;
     let diagnoses = classify(model.classes(), &client.decrypt(&answer)?)?;
 

@@ -57,7 +57,9 @@ pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
-pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
+pub use data::{
+    Dataset, LabelledImages, Split, classify, open_dataset, open_described_dataset, pixels, read_image_files, reals,
+};
 pub use error::{Error, Result, Source, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};

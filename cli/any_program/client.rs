@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-#[cfg(feature = "tfhe")]
-use beaa::pixels;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
 use beaa_ir::{Classes, InputSpec, ckks};
-use beaa_lab::model_images::normalise;
+#[cfg(feature = "tfhe")]
+use beaa_lab::model_images::bytes;
+use beaa_lab::model_images::{check_range, normalise};
 use beaa_lab::{Reporter, files};
 use beaa_runtime::ckks as ckks_runtime;
 #[cfg(feature = "tfhe")]
@@ -128,6 +128,7 @@ impl AnySignature {
         let EncryptRequest { key, images, seed, out } = *request;
         let reading_key = || format!("reading key {}", key.display());
         let writing = || format!("writing {}", out.display());
+        check_range(images, self.input())?;
         match self {
             Self::Ckks(file) => {
                 let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
@@ -140,7 +141,7 @@ impl AnySignature {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let pixels = pixels(images);
+                let pixels = bytes(images, &file.signature.input)?;
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
                 files::create_parent(out)?;
                 encrypted.save(out).with_context(writing)

@@ -2,8 +2,6 @@
 //! running in clear, and verification.
 
 use anyhow::Result;
-#[cfg(feature = "tfhe")]
-use beaa::pixels;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
@@ -11,7 +9,7 @@ use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
 use beaa_lab::metrics::{accuracy, percent};
 use beaa_lab::metrics::{agreeing, largest_difference};
-use beaa_lab::model_images::{check_shape, normalise};
+use beaa_lab::model_images::{bytes, check_range, normalise, with_channels_of};
 use beaa_lab::report::tables;
 use beaa_runtime::ckks;
 #[cfg(feature = "tfhe")]
@@ -51,7 +49,7 @@ impl AnyProgram {
             }
             Self::Tfhe(program) => {
                 let signature = program.signature();
-                check_shape(images, &signature.input)?;
+                let images = bytes(images, &signature.input)?;
                 let integers =
                     |pixels| tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, pixels)).outputs;
                 let logits = images.rows().map(|p| signature.logits(&integers(p)));
@@ -71,6 +69,7 @@ impl AnyProgram {
 
     /// Compares the program in clear with `model`.
     pub(crate) fn compare(&self, model: &Model, images: &Images) -> Result<ModelComparison> {
+        let images = &*with_channels_of(images, model.input())?;
         let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
@@ -83,7 +82,10 @@ impl AnyProgram {
     pub(crate) fn verify(&self, images: &Images, seed: Option<u64>, context: &Context) -> Result<AnyVerification> {
         match self {
             Self::Ckks(program) => {
-                let inputs = normalise(images, &program.signature().input)?;
+                let input = &program.signature().input;
+                let images = &*with_channels_of(images, input)?;
+                check_range(images, input)?;
+                let inputs = normalise(images, input)?;
                 let keys = ckks::keygen(&program.signature().parameters, seed)?;
                 context.check_interrupted("making keys")?;
                 let progress = context.progress();
@@ -94,7 +96,9 @@ impl AnyProgram {
             Self::Tfhe(_) => super::without_tfhe(),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
-                let pixels = pixels(images);
+                let input = &program.signature().input;
+                check_range(&*with_channels_of(images, input)?, input)?;
+                let pixels = bytes(images, input)?;
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
                 let logits = found.outputs.rows().map(|o| program.signature().logits(o));

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
 use beaa_ir::load_model;
 use beaa_lab::metrics::{accuracy, agreeing, fraction, largest_difference, percent};
-use beaa_lab::model_images::trained_on;
+use beaa_lab::model_images::{trained_on, with_channels_of};
 use beaa_trainer::DeviceKind;
 use clap::Args;
 use serde::Serialize;
@@ -64,6 +64,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let dataset = arguments.roots.open(&spec)?;
     let images = arguments.part.of(&dataset)?;
+    let images = with_channels_of(&images, model.input())?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
     let predicted = model.classes().of(&logits);
     let program = match &arguments.program {

@@ -116,10 +116,10 @@ pub(crate) fn allowed_values(
         ))
     };
     let allowed: Vec<[f32; 2]> = seen.iter().enumerate().map(of_channel).collect::<Result<_, _>>()?;
-    match allowed.iter().flatten().all(|v| v.is_finite()) {
-        true => Ok(allowed),
-        false => Err(Error::table(file, "", "values near the largest of all numbers", "smaller ones", "scale them")),
+    if allowed.iter().flatten().all(|v| v.is_finite()) {
+        return Ok(allowed);
     }
+    Err(Error::table(file, "", "values near the largest of all numbers", "smaller ones", "scale them"))
 }
 
 /// What a channel is called in messages.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::error::Error;
 use crate::channel_statistics::{ChannelStatistics, Ranges, allowed_values, channel_name, channel_statistics};
+use crate::error::Error;
 use crate::images::{Images, Values, histogram};
 use crate::split::Split;
 
@@ -167,10 +167,14 @@ impl Dataset {
             let images = self.split(split);
             hasher.update(&(images.len() as u64).to_le_bytes());
             match images.values() {
-                Values::Pixels(pixels) => drop(hasher.update(pixels)),
+                Values::Pixels(pixels) => {
+                    hasher.update(pixels);
+                }
                 Values::Reals(reals) => {
                     hasher.update(b"reals");
-                    reals.numbers.iter().for_each(|v| drop(hasher.update(&v.to_le_bytes())));
+                    for number in &reals.numbers {
+                        hasher.update(&number.to_le_bytes());
+                    }
                 }
             }
             hasher.update(images.labels());

@@ -114,6 +114,15 @@ impl Images {
         self.names.as_deref()
     }
 
+    /// The same samples with other labels; `file`, that of the labels, is for errors.
+    pub(crate) fn with_labels(self, file: &std::path::Path, labels: Vec<u8>) -> Result<Self, Error> {
+        if labels.len() != self.len() {
+            let (images, labels) = (self.len(), labels.len());
+            return Err(Error::CountMismatch { file: file.to_owned(), images, labels });
+        }
+        Ok(Self { labels, ..self })
+    }
+
     /// Channels, height, width.
     pub fn shape(&self) -> [usize; 3] {
         self.shape

@@ -38,7 +38,11 @@ impl LabelNames {
         }
         if let Some(label) = found.iter().find(|label| label.parse::<f64>().is_ok() && !is_integer(label)) {
             let expected = "names of classes or whole numbers";
-            return wrong(format!("the label {label}"), expected, "a network tells classes apart, and predicts no amount");
+            return wrong(
+                format!("the label {label}"),
+                expected,
+                "a network tells classes apart, and predicts no amount",
+            );
         }
         match found.len() {
             0 | 1 => {
@@ -66,17 +70,14 @@ impl LabelNames {
         labels: &[String],
         position: impl Fn(usize) -> String,
     ) -> Result<Vec<u8>, Error> {
-        let number = |label: &String| match self.by_number {
-            true => label.parse::<usize>().ok().filter(|&number| number < self.names.len()),
-            false => self.names.iter().position(|name| name == label),
-        };
+        let by_number = |label: &String| label.parse::<usize>().ok().filter(|&number| number < self.names.len());
+        let by_name = |label: &String| self.names.iter().position(|name| name == label);
+        let number = |label: &String| if self.by_number { by_number(label) } else { by_name(label) };
         let class = |(i, label): (usize, &String)| {
             let found = number(label).and_then(|number| u8::try_from(number).ok());
             found.ok_or_else(|| {
-                let expected = match self.by_number {
-                    true => format!("one of the classes [{}], or its number from 0 on", list(&self.names)),
-                    false => format!("one of the classes [{}]", list(&self.names)),
-                };
+                let or_number = if self.by_number { ", or its number from 0 on" } else { "" };
+                let expected = format!("one of the classes [{}]{or_number}", list(&self.names));
                 let remedy = "correct the label, or state all names under \"classes\"";
                 Error::table(file, format!(", {}", position(i)), format!("the label `{label}`"), expected, remedy)
             })
@@ -130,7 +131,10 @@ mod tests {
         assert_eq!(of(&["benign", "malignant"], stated).unwrap().1, [1, 0]);
         assert_eq!(of(&["0", "1.0", "1"], stated).unwrap().1, [0, 1, 1]);
         let error = of(&["benign", "normal"], stated).unwrap_err();
-        assert!(error.contains("row 1: found the label `normal`") && error.contains("`malignant`, `benign`"), "{error}");
+        assert!(
+            error.contains("row 1: found the label `normal`") && error.contains("`malignant`, `benign`"),
+            "{error}"
+        );
         assert!(of(&["0", "2"], stated).unwrap_err().contains("or its number from 0 on"));
     }
 

@@ -1,21 +1,15 @@
 //! A table read line by line: its columns chosen, cells turned into numbers, and everything that is
 //! no number told by line and column.
 
-use std::cell::Cell;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-
-use csv::ByteRecord;
 
 use super::dialect::{Column, Dialect, has_header, other_separator, refuse_utf16, shortened};
+use super::lines::{Line, Lines};
 use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
 use crate::formats::npy_array::MOST_NUMBERS;
 use crate::formats::row_labels::canonical;
 
-/// A line longer than this is refused: a quote is not closed.
-const LONGEST_LINE: u64 = 64 << 20;
 /// So many cells that are no numbers are shown.
 const SHOWN: usize = 6;
 
@@ -23,15 +17,13 @@ const SHOWN: usize = 6;
 pub(crate) struct Table {
     path: PathBuf,
     dialect: Dialect,
-    reader: csv::Reader<Limited>,
-    /// Bytes that may still be read before the line must end.
-    left: Rc<Cell<u64>>,
+    lines: Lines,
     /// Names of the columns, if the first line has them.
     pub(crate) header: Option<Vec<String>>,
     /// Number of columns.
     pub(crate) width: usize,
     /// The first line, if it is a row.
-    pending: Option<(u64, ByteRecord)>,
+    pending: Option<Line>,
 }
 
 /// The rows of a table.
@@ -44,23 +36,6 @@ pub(crate) struct TableRows {
     pub(crate) lines: Vec<u64>,
 }
 
-/// A reader that stops where a line has no end.
-struct Limited {
-    reader: BoundedReader<'static>,
-    left: Rc<Cell<u64>>,
-}
-
-impl Read for Limited {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.left.get() == 0 {
-            return Err(std::io::Error::other("a line of more than 64 MiB; is a quote not closed?"));
-        }
-        let read = self.reader.read(buffer)?;
-        self.left.set(self.left.get().saturating_sub(read as u64));
-        Ok(read)
-    }
-}
-
 impl Table {
     /// Opens a table, plain or compressed. `columns` are those that the caller speaks of, other
     /// than features; `names` are features that may be in the first line.
@@ -70,16 +45,13 @@ impl Table {
     pub(crate) fn open(path: &Path, dialect: Dialect, columns: &[&Column], names: &[String]) -> Result<Self, Error> {
         let separator = dialect.separator()?;
         refuse_utf16(path)?;
-        let left = Rc::new(Cell::new(LONGEST_LINE));
-        let limited = Limited { reader: BoundedReader::open(path)?, left: Rc::clone(&left) };
-        let reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(limited);
+        let lines = Lines::new(path.to_owned(), BoundedReader::open(path)?, separator)?;
         let path = path.to_owned();
-        let mut table = Self { path, dialect, reader, left, header: None, width: 0, pending: None };
-        let Some((line, record)) = table.next()? else {
+        let mut table = Self { path, dialect, lines, header: None, width: 0, pending: None };
+        let Some(line) = table.lines.next()? else {
             return Err(Error::NoImages { file: table.path });
         };
-        let first = record.iter().enumerate().map(|(i, cell)| table.text(line, i, cell).map(|t| t.trim().to_owned()));
+        let first = (0..line.len()).map(|i| Ok(table.text(&line, i)?.trim().to_owned()));
         let first = first.collect::<Result<Vec<String>, Error>>()?;
         other_separator(&table.path, separator, &first)?;
         table.width = first.len();
@@ -88,12 +60,13 @@ impl Table {
         let by_name = passed_over.len() < columns.len();
         if has_header(&table.path, &dialect, &first, &passed_over, by_name, names)? {
             if let Some(twice) = (1..first.len()).find(|&i| !first[i].is_empty() && first[..i].contains(&first[i])) {
-                let (position, found) = (format!(", line {line}, column {twice}"), format!("`{}` again", first[twice]));
+                let position = format!(", line {}, column {twice}", line.number);
+                let found = format!("`{}` again", first[twice]);
                 return Err(Error::table(&table.path, position, found, "each name once", "rename the column"));
             }
             table.header = Some(first);
         } else {
-            table.pending = Some((line, record));
+            table.pending = Some(line);
         }
         Ok(table)
     }
@@ -103,9 +76,8 @@ impl Table {
     /// # Errors
     /// A name or number that is not there.
     pub(crate) fn find(&self, column: &Column) -> Result<usize, Error> {
-        let wrong = |found: String, expected: String, remedy: &str| {
-            Err(Error::table(&self.path, "", found, expected, remedy))
-        };
+        let wrong =
+            |found: String, expected: String, remedy: &str| Err(Error::table(&self.path, "", found, expected, remedy));
         match (column, &self.header) {
             (Column::Number(n), _) => {
                 let from_start = if *n < 0 { n + self.width as i64 } else { *n };
@@ -147,27 +119,27 @@ impl Table {
     pub(crate) fn rows(mut self, chosen: &[usize], label: Option<usize>) -> Result<TableRows, Error> {
         let mut rows = TableRows { numbers: Vec::new(), labels: Vec::new(), lines: Vec::new() };
         let mut wrong = WrongCells::default();
-        while let Some((line, record)) = self.next()? {
-            if record.len() != self.width {
-                let (found, expected) = (format!("{} cells", record.len()), format!("{}", self.width));
+        while let Some(line) = self.next()? {
+            let number = line.number;
+            if line.len() != self.width {
+                let (found, expected) = (format!("{} cells", line.len()), format!("{}", self.width));
                 let remedy = "correct the line, or quote cells that hold the separator";
-                return Err(Error::table(&self.path, format!(", line {line}"), found, expected, remedy));
+                return Err(Error::table(&self.path, format!(", line {number}"), found, expected, remedy));
             }
             for &column in chosen {
-                let cell = self.text(line, column, &record[column])?;
-                match self.dialect.number(cell) {
-                    Ok(number) => rows.numbers.push(number),
-                    Err(found) => wrong.add(|| format!("line {line}, {}: {found}", self.column_name(column))),
+                match self.dialect.number(self.text(&line, column)?) {
+                    Ok(value) => rows.numbers.push(value),
+                    Err(found) => wrong.add(|| format!("line {number}, {}: {found}", self.column_name(column))),
                 }
             }
             if let Some(column) = label {
-                let label = canonical(self.text(line, column, &record[column])?);
+                let label = canonical(self.text(&line, column)?);
                 if label.is_empty() {
-                    wrong.add(|| format!("line {line}, {}: no label", self.column_name(column)));
+                    wrong.add(|| format!("line {number}, {}: no label", self.column_name(column)));
                 }
                 rows.labels.push(label);
             }
-            rows.lines.push(line);
+            rows.lines.push(number);
             if rows.numbers.len() as u64 > MOST_NUMBERS {
                 let claimed = format!("more than {MOST_NUMBERS} numbers");
                 return Err(Error::AbsurdSize { file: self.path, claimed, limit: "2 GiB of them".into() });
@@ -177,30 +149,18 @@ impl Table {
         if rows.lines.is_empty() { Err(Error::NoImages { file: self.path }) } else { Ok(rows) }
     }
 
-    /// The next line that is not empty, and its number.
-    fn next(&mut self) -> Result<Option<(u64, ByteRecord)>, Error> {
-        if let Some(pending) = self.pending.take() {
-            return Ok(Some(pending));
-        }
-        let mut record = ByteRecord::new();
-        let read = self.reader.read_byte_record(&mut record);
-        self.left.set(LONGEST_LINE);
-        let line = record.position().map_or(1, csv::Position::line);
-        match read {
-            Ok(true) => Ok(Some((line, record))),
-            Ok(false) => Ok(None),
-            Err(error) => {
-                let position = format!(", after line {}", self.reader.position().line());
-                let expected = "lines of cells";
-                Err(Error::table(&self.path, position, error.to_string(), expected, "see whether the file is damaged"))
-            }
+    /// The next line.
+    fn next(&mut self) -> Result<Option<Line>, Error> {
+        match self.pending.take() {
+            Some(line) => Ok(Some(line)),
+            None => self.lines.next(),
         }
     }
 
-    /// A cell as text, for a column that may have no name yet.
-    fn text<'a>(&self, line: u64, column: usize, cell: &'a [u8]) -> Result<&'a str, Error> {
-        std::str::from_utf8(cell).map_err(|_| {
-            let position = format!(", line {line}, column {column}");
+    /// A cell as text.
+    fn text<'a>(&self, line: &'a Line, column: usize) -> Result<&'a str, Error> {
+        std::str::from_utf8(line.cell(column)).map_err(|_| {
+            let position = format!(", line {}, column {column}", line.number);
             Error::table(&self.path, position, "letters of another encoding", "UTF-8", "save the table as CSV UTF-8")
         })
     }
@@ -227,7 +187,8 @@ impl WrongCells {
         }
         let more = self.count - self.shown.len();
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let cells = if self.count == 1 { "1 cell that is".to_owned() } else { format!("{} cells that are", self.count) };
+        let cells =
+            if self.count == 1 { "1 cell that is".to_owned() } else { format!("{} cells that are", self.count) };
         Err(Error::table(
             path,
             "",
