@@ -18,6 +18,7 @@ mod labels;
 mod progress;
 mod rates_file;
 mod rows;
+mod security;
 mod training_args;
 
 use std::process::ExitCode;
