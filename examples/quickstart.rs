@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::new(program)?;
 
     let test = dataset.split(Split::Test).take(100);
-    let images = client.signature().normalise(&pixels(&test))?;
+    let images = client.signature().normalise(&pixels(&test)?)?;
     let (encrypted, receipt) = client.encrypt(&images)?;
     let answer = server.run(&evaluation_key, &encrypted)?;
     let diagnoses = client.decrypt(&answer, &receipt)?.classes(model.classes());

@@ -61,8 +61,8 @@ pub use beaa_ir::{ClassMap, Classes};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{
-    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, labels_for, open_dataset, pixels,
-    read_image_files, read_pictures,
+    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, labels_for, open_dataset, open_described_dataset,
+    pixels, read_image_files, read_pictures, reals,
 };
 pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};
