@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Checked, Error, Problem, Result, defect};
+use crate::error::{Checked, Defect, Error, Problem, Result, defect};
 use crate::options::{Imported, Options, per_channel};
 
 const READING: &str = "reading a state dictionary";
@@ -317,7 +317,8 @@ impl Store<'_> {
         match Tensor::new(view.shape().to_vec(), numbers) {
             Ok(tensor) => Ok(Some(tensor)),
             Err(e) => {
-                self.problem(name, &e.to_string(), "check the numbers of the trained network");
+                let Defect { found, remedy } = Defect::from(e);
+                self.problem(name, &found, &remedy);
                 Ok(None)
             }
         }
