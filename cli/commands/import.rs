@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// What pixels were divided by after that, one number per channel or one for all [default: 1].
     #[arg(long, value_name = "S,..", value_delimiter = ',', help_heading = "Images")]
     std: Option<Vec<f32>>,
+    /// The output of an ONNX network that holds the scores, where it has several.
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
     /// The shape of an image, for ONNX networks that take a plain vector.
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape, help_heading = "Images")]
     shape: Option<[usize; 3]>,
@@ -106,6 +109,7 @@ fn read(arguments: &Arguments) -> Result<Imported> {
         std: arguments.std.clone(),
         classes: arguments.classes.clone(),
         shape: arguments.shape,
+        output: arguments.output.clone(),
     };
     let ending = arguments.network.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let imported = match (ending, &arguments.architecture) {

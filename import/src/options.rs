@@ -18,6 +18,8 @@ pub struct Options {
     pub classes: Option<Vec<String>>,
     /// `[channels, height, width]`, needed where the network takes a plain vector.
     pub shape: Option<[usize; 3]>,
+    /// The output of an ONNX graph that holds the scores, where it has several.
+    pub output: Option<String>,
 }
 
 /// A model, and what its user should know about how it was imported.

@@ -1,21 +1,34 @@
 //! ONNX files: reading, checking the graph before any layer is built, and lowering node by node. A
 //! hostile file is refused without a panic or an allocation out of proportion.
 
+mod answer;
 mod attributes;
+mod behind_scores;
+mod budget;
+mod concat;
 mod constant;
 mod context;
+mod contract;
 mod convolution;
 mod dense;
 mod elementwise;
+mod ends;
 mod fold;
 mod graph;
+mod layout;
 mod lower;
 mod names;
 mod network;
 mod passing;
+mod producer;
 mod proto;
 mod quadratic;
-mod reshape;
+mod rearrange;
+mod reduce;
+mod resize;
+mod shaping;
+mod sklearn;
+mod spread_out;
 mod unsupported;
 mod window;
 
@@ -28,6 +41,7 @@ use prost::bytes::Bytes;
 use constant::External;
 use graph::{Graph, READING};
 use lower::lower;
+use producer::Producer;
 
 use crate::error::{Error, Result};
 use crate::options::{Imported, Options, per_channel};
@@ -67,10 +81,11 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
     let copied = "check that the file is the right one and was copied whole";
     let file = proto::ModelProto::decode(bytes)
         .map_err(|e| Error::malformed(READING, e.to_string(), "a protobuf message of ONNX", copied))?;
-    let graph = Graph::of(&file, options.shape)?;
+    let producer = Producer::of(&file.producer_name);
+    let graph = Graph::of(&file, options, producer)?;
     let name = options.name.clone().unwrap_or_else(|| "network".to_owned());
-    let lowered =
-        lower(&graph, &mut external).map_err(|problems| Error::Unsupported { network: name.clone(), problems })?;
+    let lowered = lower(&graph, producer, &mut external)
+        .map_err(|problems| Error::Unsupported { network: name.clone(), problems })?;
     let [channels, ..] = graph.image;
     let input = InputSpec {
         shape: graph.image,
