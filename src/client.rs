@@ -76,8 +76,9 @@ impl Client {
     /// let signature = beaa::Signature::load("tests/data/v2/program.beaa.signature")?;
     /// let client = beaa::Client::load(signature, "tests/data/v2/secret.key")?;
     /// let answers = beaa::EncryptedResults::load("tests/data/v2/answers.ct")?;
-    /// for class in beaa::classify(&client.decrypt(&answers)?)? {
-    ///     println!("{}", client.signature().classes()[class]);
+    /// let classes = client.signature().classes();
+    /// for class in beaa::classify(classes, &client.decrypt(&answers)?)? {
+    ///     println!("{}", classes.word(class));
     /// }
     /// # Ok(())
     /// # }

@@ -34,7 +34,7 @@ impl Splits {
             train: limited(dataset.split(Split::Train), config.train),
             validation: limited(dataset.split(Split::Validation), config.validation),
             test: limited(dataset.split(Split::Test), config.test),
-            input: InputSpec { shape: dataset.shape(), mean: dataset.mean().to_vec(), std: dataset.std().to_vec() },
+            input: InputSpec::pixels(dataset.shape(), dataset.mean().to_vec(), dataset.std().to_vec()),
             classes: dataset.classes().to_vec(),
             pixel_bits: config.pixel_bits,
         }
