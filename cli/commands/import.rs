@@ -43,9 +43,13 @@ pub(crate) struct Arguments {
     /// The shape of an image, for ONNX networks that take a plain vector.
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape, help_heading = "Images")]
     shape: Option<[usize; 3]>,
-    /// One name per output.
+    /// One name per output; two for a single output, first that of low scores.
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', help_heading = "Images")]
     classes: Option<Vec<String>>,
+    /// For a single output: the probability above which an image is of the second class
+    /// [default: 0.5, a score of 0].
+    #[arg(long, value_name = "P", help_heading = "Images")]
+    threshold: Option<f64>,
     /// A data set, by name or described in JSON: measure on its training images how far the inputs
     /// of activations reach.
     #[arg(long, value_name = "SET", value_parser = parse_set, help_heading = "Data")]
@@ -90,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let [channels, height, width] = input.shape;
     let record = json!({
         "model": arguments.out, "name": model.name(), "input": input, "outputs": model.outputs(),
+        "threshold": model.classes().threshold(), "classes": model.classes().names(),
         "layers": model.layers().len(), "activations": all, "ranges": ranged, "notes": notes,
     });
     context.print(&record, || {
@@ -110,6 +115,7 @@ fn read(arguments: &Arguments) -> Result<Imported> {
         classes: arguments.classes.clone(),
         shape: arguments.shape,
         output: arguments.output.clone(),
+        threshold: arguments.threshold,
     };
     let ending = arguments.network.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let imported = match (ending, &arguments.architecture) {

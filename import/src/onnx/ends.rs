@@ -43,7 +43,7 @@ pub(crate) fn image_input(
             remedy,
         ));
     }
-    let last = channels_last(graph, &input.name, &dims, stated);
+    let last = channels_last(graph, &input.name, &dims, stated, producer);
     let (shape, orientation) = match (dims.as_slice(), last) {
         (&[c, h, w], false) => ([c, h, w], None),
         (&[h, w, c], true) => ([c, h, w], Some(vec![MapAxis::Rows, MapAxis::Columns, MapAxis::Channels])),
@@ -58,7 +58,7 @@ pub(crate) fn image_input(
                     format!("an input of {features} numbers"),
                     "the shape of an image",
                     "say what it is made of, as channels x rows x columns: --shape 1x28x28 for pictures, \
-                     --shape 1x1x30 for rows of 30 columns",
+                     --shape 30x1x1 for rows of 30 columns",
                 ));
             }
         },
@@ -115,8 +115,15 @@ fn shown(dims: &[usize]) -> String {
 }
 
 /// Whether an input of these extents has its channels last: as the user says; else as the first
-/// operator on it says, which brings them to the front; else by their number.
-fn channels_last(graph: &GraphProto, input: &str, dims: &[usize], stated: Option<[usize; 3]>) -> bool {
+/// operator on it says, which brings them to the front; else as the exporter's library has them,
+/// unless their number says otherwise.
+fn channels_last(
+    graph: &GraphProto,
+    input: &str,
+    dims: &[usize],
+    stated: Option<[usize; 3]>,
+    producer: Producer,
+) -> bool {
     let first_to_front = |node: &&NodeProto| {
         let perm = node.attribute.iter().find(|a| a.name == "perm").map(|a| a.ints.as_slice());
         node.op_type == "Transpose" && matches!(perm, Some([0, 3, 1, 2] | [0, 2, 1]))
@@ -128,9 +135,14 @@ fn channels_last(graph: &GraphProto, input: &str, dims: &[usize], stated: Option
         (&[a, b], Some([c, h, w])) => (c, h * w) != (a, b) && (c, h * w) == (b, a),
         (&[a, _, c], None) => {
             let picture = |n: usize| matches!(n, 1 | 3);
-            readers.iter().any(first_to_front) || (picture(c) && !picture(a))
+            let usual = match (picture(a), picture(c)) {
+                (true, false) => false,
+                (false, true) => true,
+                _ => producer == Producer::Keras,
+            };
+            readers.iter().any(first_to_front) || usual
         }
-        (&[a, b], None) => readers.iter().any(first_to_front) || (a > b && b == 1),
+        (&[_, _], None) => readers.iter().any(first_to_front) || producer == Producer::Keras,
         _ => false,
     }
 }

@@ -27,6 +27,8 @@ use crate::error::{Checked, Defect, defect};
 pub(crate) struct Lowered {
     pub(crate) layers: Vec<Layer>,
     pub(crate) notes: Vec<String>,
+    /// The number of scores.
+    pub(crate) outputs: usize,
     /// What follows from the scores of the network, if something was left out behind them.
     pub(crate) head: Option<Head>,
 }
@@ -34,8 +36,6 @@ pub(crate) struct Lowered {
 /// What was left out behind the scores.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// Whether a sigmoid makes a probability of a single score.
-    pub(crate) sigmoid: bool,
     /// The score above which the second of two classes wins.
     pub(crate) threshold: f64,
     /// The names of the classes, if the graph has them.
@@ -98,7 +98,10 @@ pub(crate) fn lower(graph: &Graph<'_>, producer: Producer, external: &mut Extern
         None
     });
     match problems.0 {
-        found if found.is_empty() => Ok(Lowered { layers: lowering.network.layers, notes: lowering.notes, head }),
+        found if found.is_empty() => {
+            let outputs = lowering.network.shapes.last().map_or(map.len(), |s| s.len());
+            Ok(Lowered { layers: lowering.network.layers, notes: lowering.notes, outputs, head })
+        }
         found => Err(found),
     }
 }
@@ -129,8 +132,7 @@ fn end(lowering: &mut Lowering<'_>) -> Result<Option<Head>, Misplaced> {
             check_end(&answer)?;
             finish(lowering, &answer.scores).map_err(fault)?;
             lowering.notes.push(note(&answer));
-            let sigmoid = answer.left_out.iter().any(|(_, op)| op == "Sigmoid");
-            Ok(Some(Head { sigmoid, threshold: answer.threshold, names: answer.names }))
+            Ok(Some(Head { threshold: answer.threshold, names: answer.names }))
         }
         Some(Slot::Unknown) => Ok(None),
         Some(Slot::Constant(_)) | None => {

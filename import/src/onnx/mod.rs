@@ -44,7 +44,7 @@ use lower::lower;
 use producer::Producer;
 
 use crate::error::{Error, Result};
-use crate::options::{Imported, Options, per_channel};
+use crate::options::{Imported, Options, per_channel, score_note, score_threshold};
 
 /// What a protobuf message can hold.
 const MAX_BYTES: u64 = 1 << 31;
@@ -92,11 +92,21 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
         per_channel(options.mean.as_deref(), 0.0, channels),
         per_channel(options.std.as_deref(), 1.0, channels),
     );
+    let (mut notes, head) = (lowered.notes, lowered.head);
+    let threshold = match (score_threshold(options, lowered.outputs)?, &head) {
+        (Some(stated), _) => Some(stated),
+        (None, Some(head)) if lowered.outputs == 1 => Some(head.threshold),
+        _ => None,
+    };
+    let classes = options.classes.clone().or(head.map(|h| h.names)).unwrap_or_default();
+    if lowered.outputs == 1 {
+        notes.push(score_note(threshold.unwrap_or(0.0), !classes.is_empty()));
+    }
     let literal = ModelLiteral {
         name,
         input,
-        classes: options.classes.clone().unwrap_or_default(),
-        threshold: None,
+        classes,
+        threshold,
         layers: lowered.layers,
         accuracy: None,
         provenance: Provenance {
@@ -106,5 +116,5 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
             ..Provenance::default()
         },
     };
-    Ok(Imported { model: Model::try_from(literal)?, notes: lowered.notes })
+    Ok(Imported { model: Model::try_from(literal)?, notes })
 }

@@ -38,7 +38,8 @@ pub(crate) fn convolution(
         let column = (s * window.stride[1] + v * window.dilation[1]).checked_sub(window.pads[1])?;
         let channel = k / outs_per_group * per_group + i / (rows * columns);
         let inside = row < height && column < width;
-        Some(layout.at((channel * height + row) * width + column)).filter(|&e| inside && e != ZERO)
+        let number = || layout.at((channel * height + row) * width + column);
+        inside.then(number).filter(|&e| e != ZERO)
     };
     let taps = per_group * rows * columns;
     let weights = &filter.kernel.values;

@@ -251,6 +251,7 @@ def with_keras(folder):
             if any(part in w.path for part in ("moving_variance", "gamma")):
                 w.assign(np.abs(numbers(*w.shape, scale=0.3)) + 0.7)
         x = numbers(3, *shape, scale=1.0) + (100 if name == "rescaling" else 0)
+        model(x)
         path = str(folder.path / f"keras_{name}.onnx")
         exporter = "Keras, tf2onnx" if k % 3 else "Keras, export"
         first = more.get("first")
