@@ -9,6 +9,9 @@ use beaa_import::{Error, Imported, Options, import_onnx_bytes};
 use beaa_ir::evaluate;
 use graphs::{bytes, ints, network, node, number, open_batch, tensor, text, typed, value_info};
 
+/// Nodes or constants of a graph.
+type Nodes<'a> = &'a [Vec<u8>];
+
 fn attribute(name: &str, value: i64) -> Vec<u8> {
     [text(1, name), number(3, value)].concat()
 }
@@ -73,7 +76,7 @@ fn several_sigmoids_are_no_softmax() {
 fn what_changes_no_class_is_left_out() {
     let softmax = |to: &str| node("Softmax", &["s"], to, &[]);
     let one = |value: f32| tensor("t", &[], &[value]);
-    let chains: [(&[Vec<u8>], &[Vec<u8>]); 6] = [
+    let chains: [(Nodes<'_>, Nodes<'_>); 6] = [
         (&[softmax("p"), node("Identity", &["p"], "q", &[]), node("Identity", &["q"], "y", &[])], &[]),
         (&[softmax("p"), node("Log", &["p"], "l", &[]), node("Mul", &["l", "t"], "y", &[])], &[one(2.0)]),
         (&[softmax("p"), node("ArgMax", &["p"], "y", &[attribute("axis", 1)])], &[]),
@@ -102,7 +105,7 @@ fn what_changes_no_class_is_left_out() {
 fn what_could_change_a_class_is_refused() {
     let softmax = |to: &str| node("Softmax", &["s"], to, &[]);
     let three = |values: [f32; 3]| tensor("t", &[3], &values);
-    let chains: [(&[Vec<u8>], &[Vec<u8>], &str); 7] = [
+    let chains: [(Nodes<'_>, Nodes<'_>, &str); 7] = [
         (&[softmax("p"), node("Mul", &["p", "t"], "y", &[])], &[tensor("t", &[], &[-1.0])], "very end"),
         (&[softmax("p"), node("Mul", &["p", "t"], "y", &[])], &[three([1.0, 2.0, 1.0])], "very end"),
         (&[softmax("p"), node("Add", &["p", "s"], "y", &[])], &[], "very end"),

@@ -1,10 +1,12 @@
 //! The two ends of a graph: what an image is in its input, and which of its outputs are the scores.
 
+use std::collections::HashSet;
+
 use super::constant::type_name;
 use super::graph::READING;
 use super::layout::{Layout, MapAxis};
 use super::producer::Producer;
-use super::proto::{DimensionProto, GraphProto, NodeProto, TypeProto, ValueInfoProto};
+use super::proto::{DimensionProto, GraphProto, TypeProto, ValueInfoProto};
 use crate::error::{Error, Result};
 
 const EXPECTED: &str = "float32 `[batch, channels, rows, columns]`, `[batch, rows, columns, channels]`, `[batch, channels, length]` or \
@@ -115,8 +117,8 @@ fn shown(dims: &[usize]) -> String {
 }
 
 /// Whether an input of these extents has its channels last: as the user says; else as the first
-/// operator on it says, which brings them to the front; else as the exporter's library has them,
-/// unless their number says otherwise.
+/// operators on it say, which bring them to the front or take them to be there; else as their number
+/// says, or the exporter's library has them.
 fn channels_last(
     graph: &GraphProto,
     input: &str,
@@ -124,27 +126,43 @@ fn channels_last(
     stated: Option<[usize; 3]>,
     producer: Producer,
 ) -> bool {
-    let first_to_front = |node: &&NodeProto| {
-        let perm = node.attribute.iter().find(|a| a.name == "perm").map(|a| a.ints.as_slice());
-        node.op_type == "Transpose" && matches!(perm, Some([0, 3, 1, 2] | [0, 2, 1]))
-    };
-    let readers: Vec<&NodeProto> =
-        graph.node.iter().filter(|n| n.input.iter().any(|i| i == input) && n.op_type != "Shape").collect();
+    let picture = |n: usize| matches!(n, 1 | 3);
     match (dims, stated) {
         (&[a, b, c], Some(shape)) => shape != [a, b, c] && shape == [c, a, b],
         (&[a, b], Some([c, h, w])) => (c, h * w) != (a, b) && (c, h * w) == (b, a),
-        (&[a, _, c], None) => {
-            let picture = |n: usize| matches!(n, 1 | 3);
-            let usual = match (picture(a), picture(c)) {
-                (true, false) => false,
-                (false, true) => true,
-                _ => producer == Producer::Keras,
-            };
-            readers.iter().any(first_to_front) || usual
-        }
-        (&[_, _], None) => readers.iter().any(first_to_front) || producer == Producer::Keras,
+        (&[_], _) => false,
+        (dims, None) => match (read_as(graph, input), dims) {
+            (Some(last), _) => last,
+            (None, &[a, _, c]) if picture(a) && !picture(c) => false,
+            (None, &[a, b, c]) if picture(c) && !picture(a) && a.min(b) > c => true,
+            (None, _) => producer == Producer::Keras,
+        },
         _ => false,
     }
+}
+
+/// What the operators that read the input first take its order of axes to be, behind those that
+/// treat all elements alike.
+fn read_as(graph: &GraphProto, input: &str) -> Option<bool> {
+    let mut names = HashSet::from([input]);
+    for node in &graph.node {
+        if !node.input.iter().any(|i| names.contains(i.as_str())) {
+            continue;
+        }
+        match node.op_type.as_str() {
+            "Transpose" => {
+                let perm = node.attribute.iter().find(|a| a.name == "perm").map(|a| a.ints.as_slice());
+                return matches!(perm, Some([0, 3, 1, 2] | [0, 2, 1])).then_some(true);
+            }
+            "Conv" | "ConvTranspose" | "AveragePool" | "GlobalAveragePool" | "MaxPool" | "BatchNormalization"
+            | "DepthToSpace" | "SpaceToDepth" => return Some(false),
+            "Identity" | "Cast" | "Add" | "Sub" | "Mul" | "Div" | "Neg" | "Pow" | "Relu" | "Dropout" => {
+                names.extend(node.output.iter().map(String::as_str));
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 type Wrong = (String, &'static str);

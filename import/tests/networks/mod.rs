@@ -9,19 +9,19 @@ use serde::Deserialize;
 
 /// One network of `networks.json`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Network {
-    pub name: String,
-    pub exporter: String,
+pub(crate) struct Network {
+    pub(crate) name: String,
+    pub(crate) exporter: String,
     /// `--shape`, for networks that need one.
-    pub shape: Option<[usize; 3]>,
+    pub(crate) shape: Option<[usize; 3]>,
     /// `--output`, for networks of several.
-    pub output: Option<String>,
+    pub(crate) output: Option<String>,
     /// What stands behind the scores: nothing, `softmax`, `sigmoid` or `class`.
-    pub behind: Option<String>,
+    pub(crate) behind: Option<String>,
 }
 
 /// The networks of a folder.
-pub fn all(folder: &Path) -> Vec<Network> {
+pub(crate) fn all(folder: &Path) -> Vec<Network> {
     let text = std::fs::read_to_string(folder.join("networks.json")).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -33,7 +33,7 @@ fn rows(tensors: &SafeTensors<'_>, name: &str) -> Vec<Vec<f32>> {
 }
 
 /// The model of a network.
-pub fn import(folder: &Path, network: &Network) -> Result<Model, String> {
+pub(crate) fn import(folder: &Path, network: &Network) -> Result<Model, String> {
     let options = Options { shape: network.shape, output: network.output.clone(), ..Options::default() };
     let path = folder.join(format!("{}.onnx", network.name));
     import_onnx(&path, &options).map(|i| i.model).map_err(|e| e.to_string())
@@ -41,7 +41,7 @@ pub fn import(folder: &Path, network: &Network) -> Result<Model, String> {
 
 /// The largest difference between the model's answers and those of the exporter's library, in parts
 /// of the largest answer where that is above 1.
-pub fn difference(folder: &Path, network: &Network) -> Result<f64, String> {
+pub(crate) fn difference(folder: &Path, network: &Network) -> Result<f64, String> {
     let model = import(folder, network)?;
     let bytes = std::fs::read(folder.join("answers.safetensors")).map_err(|e| e.to_string())?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| e.to_string())?;
