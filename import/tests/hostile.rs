@@ -8,7 +8,7 @@ mod graphs;
 use std::path::{Path, PathBuf};
 
 use beaa_import::{Error, Imported, Options, import_onnx, import_onnx_bytes};
-use graphs::{bytes, file, integers, ints, node, number, tensor, text, value_info, varint};
+use graphs::{bytes, file, integers, ints, node, number, tensor, text, varint};
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/import")

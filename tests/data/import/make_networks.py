@@ -349,7 +349,14 @@ def select(folder, other):
     chosen.save()
 
 
-SELECTED = []
+SELECTED = """
+    torch_view torch_residual torch_dense_block torch_split_channels torch_halves torch_pixel_shuffle torch_depthwise torch_conv1d torch_sum_columns
+    torch_einsum torch_last_axis torch_transposed_conv torch_upsampled torch_argmax torch_half_weights torch_two_step torch_weight_norm torch_sigmoid
+    keras_cnn keras_cnn_colour keras_mlp keras_norm_dense keras_global_pool keras_global_pool_kept keras_inception keras_residual_strided
+    keras_softmax keras_sigmoid keras_zero_padding keras_cropping keras_conv1d keras_conv1d_pool keras_permute keras_dense_on_steps keras_vector
+    sklearn_mlp_relu sklearn_mlp_names_two sklearn_mlp_scaled sklearn_zipmap sklearn_zipmap_two sklearn_zipmap_logistic sklearn_logistic_scaled
+    sklearn_logistic_two sklearn_linear_scaled sklearn_regressor_two sklearn_mlp_deep
+""".split()
 
 if __name__ == "__main__":
     what, folder = sys.argv[1], Folder(sys.argv[2])
