@@ -23,13 +23,13 @@ fn positions(extents: &[i64]) -> Vec<u8> {
 
 #[test]
 fn channels_last_are_recognised_and_said() {
-    let Imported { model, notes } = import(&positions(&[4, 2, 3]), None).unwrap();
-    assert_eq!(model.input().shape, [3, 4, 2]);
+    let Imported { model, notes } = import(&positions(&[4, 5, 3]), None).unwrap();
+    assert_eq!(model.input().shape, [3, 4, 5]);
     assert!(notes.iter().any(|n| n.contains("channels last")), "{notes:?}");
-    // Channel 1, row 2, column 0 is the number 2 * 6 + 0 * 3 + 1 of the network's input.
-    let mut image = vec![0.0; 24];
-    image[8 + 2 * 2] = 1.0;
-    assert_eq!(evaluate(&model, &image).unwrap(), [13.0]);
+    // Channel 1, row 2, column 0 is the number 2 * 15 + 0 * 3 + 1 of the network's input.
+    let mut image = vec![0.0; 60];
+    image[20 + 2 * 5] = 1.0;
+    assert_eq!(evaluate(&model, &image).unwrap(), [31.0]);
     // A picture of three channels either way is as the user says.
     let model = import(&positions(&[3, 5, 3]), None).unwrap().model;
     assert_eq!(model.input().shape, [3, 5, 3]);

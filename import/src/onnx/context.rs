@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::answer::Answer;
 use super::constant::Constant;
+use super::fold::moves::is_move;
 use super::graph::Graph;
 use super::names;
 use super::network::{Base, Network, Value};
@@ -40,7 +41,10 @@ impl<'g> Lowering<'g> {
     /// it.
     pub(crate) fn materialise_shared(&mut self, node: &NodeProto, mut value: Value) -> Checked<Value> {
         let uses = node.output.first().map_or(0, |name| self.graph.uses(name));
-        value.label = names::of_layer(node, None);
+        // What only moves a quadratic is not what computes it.
+        if !is_move(&node.op_type) || value.quadratic.is_identity() {
+            value.label = names::of_layer(node, None);
+        }
         value.exclusive &= uses == 1;
         if uses > 1 && value.quadratic.degree() == 2 && value.pads == [0; 4] {
             let base = self.network.materialise(&value)?;
