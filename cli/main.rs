@@ -17,6 +17,7 @@ mod interrupt;
 mod labels;
 mod progress;
 mod rates_file;
+mod security;
 mod training_args;
 use std::process::ExitCode;
 

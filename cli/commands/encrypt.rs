@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { program, key, out, part, seed, .. } = arguments;
     context.warn_of_seed(*seed, "ciphertexts are");
-    let signature = AnySignature::open(program)?;
+    let signature = AnySignature::open(program, context)?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
     let most = slots.unwrap_or_else(|| part.limit.unwrap_or(1).max(arguments.images.len()));

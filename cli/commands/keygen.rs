@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { program, out, force, seed } = arguments;
     context.warn_of_seed(*seed, "keys are");
-    let signature = AnySignature::open(program)?;
+    let signature = AnySignature::open(program, context)?;
     let paths = KeyFiles { secret: out.join("secret.key"), evaluation: out.join("evaluation.key") };
     if paths.secret.exists() && !force {
         return Err(Exit::Usage.because(format!(

@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { program, keys, input, out, report } = arguments;
-    let output = AnyProgram::open(program)?.run(&RunFiles { keys, input, out }, context)?;
+    let output = AnyProgram::open(program, context)?.run(&RunFiles { keys, input, out }, context)?;
     if let Some(path) = report {
         files::write_json(path, &output.record)?;
     }
