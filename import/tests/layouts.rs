@@ -88,9 +88,9 @@ fn images_of_a_batch_stay_apart() {
         (node("Concat", &["x", "x"], "y", &[]), vec![0], "images of a batch stay apart"),
         (node("MatMul", &["t", "x"], "y", &[]), vec![0], "extents"),
     ];
-    for (made, list, words) in moves {
+    for (operator, list, words) in moves {
         let constants = [integers("s", &list), integers("one", &[1]), tensor("t", &[3, 3], &[1.0; 9])];
-        let error = import(&open_batch(&[1, 2, 2], &[made], &constants), None).err().unwrap().to_string();
+        let error = import(&open_batch(&[1, 2, 2], &[operator], &constants), None).err().unwrap().to_string();
         assert!(error.contains(words) && !error.contains("Some("), "no {words:?} in {error}");
     }
 }

@@ -18,6 +18,13 @@ pub(crate) struct Answer {
     pub(crate) names: Vec<String>,
 }
 
+impl Answer {
+    /// The node that made an answer of the scores, and its operator.
+    pub(crate) fn origin(&self) -> &(String, String) {
+        &self.left_out[0]
+    }
+}
+
 /// How an [`Answer`] follows from the scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnswerKind {

@@ -53,8 +53,8 @@ impl<'a> Attributes<'a> {
 
     /// A list of texts.
     pub(crate) fn texts(self, name: &str) -> Vec<String> {
-        let list = self.get(name).map(|a| a.strings.as_slice()).unwrap_or_default();
-        list.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect()
+        let list = self.get(name).into_iter().flat_map(|a| &a.strings);
+        list.map(|s| String::from_utf8_lossy(s).into_owned()).collect()
     }
 
     /// A tensor.

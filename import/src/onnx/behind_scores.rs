@@ -97,7 +97,7 @@ pub(crate) fn of_answers(node: &NodeProto, inputs: &Inputs<'_>) -> Checked<Vec<S
         inputs.slots.iter().flatten().filter_map(|s| if let Slot::Answer(a) = s { Some(a) } else { None }).collect();
     let Some(&first) = answers.first() else { return defect("no answer", "export the network again") };
     let changed = match answers.as_slice() {
-        [one] => alone(node, inputs, one)?,
+        [one] => of_one(node, inputs, one)?,
         [_, _] => pair(node, &answers),
         _ => None,
     };
@@ -114,7 +114,7 @@ pub(crate) fn of_answers(node: &NodeProto, inputs: &Inputs<'_>) -> Checked<Vec<S
             Ok(vec![Slot::Answer(answer); node.output.len().max(1)])
         }
         None => {
-            let (name, operator) = first.left_out[0].clone();
+            let (name, operator) = first.origin().clone();
             defect(format!("`{}` behind `{name}` ({operator})", node.op_type), NOT_AT_THE_END)
         }
     }
@@ -133,7 +133,7 @@ fn number(inputs: &Inputs<'_>, index: usize) -> Option<f64> {
 }
 
 /// What an operator makes of one answer, beside constants.
-fn alone(node: &NodeProto, inputs: &Inputs<'_>, answer: &Answer) -> Checked<Option<AnswerKind>> {
+fn of_one(node: &NodeProto, inputs: &Inputs<'_>, answer: &Answer) -> Checked<Option<AnswerKind>> {
     use AnswerKind::{Class, Common, Complement, Grown, Labels, Pair, Probability, Shares};
     let kind = answer.kind;
     let (left, right) = (number(inputs, 0), number(inputs, 1));

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 
 use super::constant::type_name;
-use super::graph::READING;
 use super::layout::{Layout, MapAxis};
 use super::producer::Producer;
-use super::proto::{DimensionProto, GraphProto, TypeProto, ValueInfoProto};
+use super::proto::{DimensionProto, GraphProto, READING, TypeProto, ValueInfoProto};
 use crate::error::{Error, Result};
 
 const EXPECTED: &str = "float32 `[batch, channels, rows, columns]`, `[batch, rows, columns, channels]`, `[batch, channels, length]` or \

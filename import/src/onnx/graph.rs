@@ -6,12 +6,9 @@ use std::collections::{HashMap, HashSet};
 use super::ends::{image_input, scores_output};
 use super::layout::Layout;
 use super::producer::Producer;
-use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use super::proto::{GraphProto, ModelProto, NodeProto, READING, TensorProto};
 use crate::error::{Error, Result};
 use crate::options::Options;
-
-/// What is being done when an error occurs.
-pub(crate) const READING: &str = "reading an ONNX file";
 
 /// Operator sets older than this have other rules of broadcasting.
 const MIN_OPSET: i64 = 7;

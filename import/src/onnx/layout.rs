@@ -19,8 +19,8 @@ pub(crate) struct Layout {
     /// Which extent is the batch's; none where the file fixes the batch to one image and leaves its
     /// extent out.
     pub(crate) batch: Option<usize>,
-    /// The number of an element, or [`ZERO`], for each element of `dims`, row by row; none where all
-    /// come in their order.
+    /// The number of an element, or [`ZERO`], for each element of `dims`, row by row; none where
+    /// all come in their order.
     order: Option<Rc<[u32]>>,
 }
 
@@ -108,8 +108,8 @@ impl Layout {
         }
     }
 
-    /// Which axis of the feature map each extent runs along, if the tensor is that map with its axes
-    /// in another order. Extents of 1 run along what is left.
+    /// Which axis of the feature map each extent runs along, if the tensor is that map with its
+    /// axes in another order. Extents of 1 run along what is left.
     pub(crate) fn orientation(&self, [c, h, w]: [usize; 3]) -> Option<Vec<Option<MapAxis>>> {
         let axes = [(MapAxis::Channels, c, h * w), (MapAxis::Rows, h, w), (MapAxis::Columns, w, 1)];
         let steps = self.steps()?;
@@ -147,8 +147,8 @@ impl Layout {
         Self::ordered(dims, batch, order, c * h * w)
     }
 
-    /// How far apart in the layer's output the neighbours along each extent lie, if that is the same
-    /// everywhere, the first element comes first, and none is zero.
+    /// How far apart in the layer's output the neighbours along each extent lie, if that is the
+    /// same everywhere, the first element comes first, and none is zero.
     pub(crate) fn steps(&self) -> Option<Vec<usize>> {
         let Some(order) = &self.order else { return Some(strides(&self.dims)) };
         if order.first() != Some(&0) {

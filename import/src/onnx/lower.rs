@@ -114,7 +114,7 @@ fn misplaced(lowering: &Lowering<'_>, node: &NodeProto, defect: &Defect) -> Opti
         Some(Slot::Answer(answer)) => Some(answer),
         _ => None,
     })?;
-    let (name, operator) = answer.left_out.first()?.clone();
+    let (name, operator) = answer.origin().clone();
     let remedy = unsupported_hint(&operator, lowering.producer).unwrap_or(&defect.remedy).to_owned();
     Some((name, operator, Defect { found: answer.kind.in_the_middle().to_owned(), remedy }))
 }
@@ -149,8 +149,8 @@ fn check_end(answer: &Answer) -> Result<(), Misplaced> {
     let wrong = match answer.kind {
         AnswerKind::Labels => (
             "a sigmoid for each of several scores: every class has a threshold of its own, and none wins alone",
-            "import the scores before it (--output NAME, or leave it out of the export) if the largest one counts; else \
-             export one network for each class",
+            "import the scores before it (--output NAME, or leave it out of the export) if the largest one counts; \
+             else export one network for each class",
         ),
         AnswerKind::Common => ("one number for all classes", "name the output that holds the scores with --output"),
         AnswerKind::Complement => (
@@ -159,7 +159,7 @@ fn check_end(answer: &Answer) -> Result<(), Misplaced> {
         ),
         _ => return Ok(()),
     };
-    let (name, operator) = answer.left_out.first().cloned().unwrap_or_default();
+    let (name, operator) = answer.origin().clone();
     Err((name, operator, Defect { found: wrong.0.to_owned(), remedy: wrong.1.to_owned() }))
 }
 

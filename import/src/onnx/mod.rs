@@ -39,9 +39,10 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use constant::External;
-use graph::{Graph, READING};
+use graph::Graph;
 use lower::lower;
 use producer::Producer;
+use proto::READING;
 
 use crate::error::{Error, Result};
 use crate::options::{Imported, Options, per_channel, score_note, score_threshold};

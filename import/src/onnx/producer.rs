@@ -29,7 +29,7 @@ impl Producer {
         match self {
             Self::PyTorch | Self::Other => "train with a quadratic `a*x**2 + b*x + c` in its place",
             Self::Keras => {
-                "train with a quadratic in its place: `activation=lambda x: a * x * x + b * x + c`, or a layer of your own"
+                "train with a quadratic in its place: `activation=lambda x: a * x * x + b * x + c`, or an own layer"
             }
             Self::ScikitLearn => {
                 "train with activation='relu' and distil a student, or build the network with quadratics in PyTorch or \

@@ -4,6 +4,9 @@
 use prost::Message;
 use prost::bytes::Bytes;
 
+/// What is being done when an error occurs.
+pub(crate) const READING: &str = "reading an ONNX file";
+
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ModelProto {

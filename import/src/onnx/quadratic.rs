@@ -39,8 +39,8 @@ impl Coefficient {
         if per_channel { Ok(Self(constant.values.clone())) } else { Ok(Self(spread(constant, &dims, budget)?)) }
     }
 
-    /// A constant beside a tensor that reads the elements of a feature map of `shape` in the order of
-    /// `layout`, as coarse as its numbers are; none if an element would need two of them, or one
+    /// A constant beside a tensor that reads the elements of a feature map of `shape` in the order
+    /// of `layout`, as coarse as its numbers are; none if an element would need two of them, or one
     /// that is zero any. The constant has the extents of the tensor, or fewer.
     pub(crate) fn scattered(
         constant: &Constant,

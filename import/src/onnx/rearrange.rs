@@ -45,8 +45,8 @@ pub(crate) fn as_map(lowering: &mut Lowering<'_>, value: &Value, name: &str) -> 
     Ok(Some(Value { layout, exclusive: true, ..Value::plain(base, map) }))
 }
 
-/// Input 0 of `node` as a feature map that is a layer's output, perhaps with zeros around it; else a
-/// value that is no map, or whose elements no convolution brings into the order of one.
+/// Input 0 of `node` as a feature map that is a layer's output, perhaps with zeros around it; else
+/// a value that is no map, or whose elements no convolution brings into the order of one.
 pub(crate) fn padded_layer<'g>(
     lowering: &mut Lowering<'g>,
     node: &'g NodeProto,

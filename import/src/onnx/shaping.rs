@@ -207,8 +207,8 @@ fn reshaped(layout: &Layout, target: &[f64], copies: bool, fixed: Option<i64>) -
         let batch = (dims.first() == Some(&1)).then_some(0);
         return Ok((dims, batch));
     }
-    // The batch is the first extent that is not 1: the one that is marked, or the open one, or, in a
-    // file of a fixed batch, one that is a multiple of it.
+    // The batch is the first extent that is not 1: the one that is marked, or the open one, or, in
+    // a file of a fixed batch, one that is a multiple of it.
     let batch = match (batch, open.as_slice()) {
         (Some(k), _) => k,
         (None, &[k]) if fixed.is_none() => k,
@@ -336,7 +336,8 @@ fn padded_elements(lowering: &mut Lowering<'_>, x: &Value, around: &[[usize; 2]]
     placed(lowering, x, dims, &start)
 }
 
-/// The elements of `x` from position `start` on in a tensor of extents `dims` that is zero elsewhere.
+/// The elements of `x` from position `start` on in a tensor of extents `dims` that is zero
+/// elsewhere.
 pub(crate) fn placed(lowering: &mut Lowering<'_>, x: &Value, dims: Vec<usize>, start: &[usize]) -> Checked<Value> {
     let numbers = numbers(lowering, x)?;
     let count = lowering.network.budget.take_array(&dims)?;

@@ -95,7 +95,9 @@ fn classifier<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inp
         return defect(format!("scores behind {transform}"), "export with raw scores: options={'raw_scores': True}");
     }
     let x = inputs.value(0)?;
-    let columns = x.layout.dims.last().copied().unwrap_or(1).max(1);
+    let &[_, columns] = x.layout.dims.as_slice() else {
+        return defect("a classifier of what is no row of columns", "export the network again");
+    };
     let coefficients = a.floats("coefficients").unwrap_or_default().len();
     if coefficients != classes * columns || classes < 2 {
         let found = format!("{coefficients} coefficients for {classes} classes of {columns} columns");
