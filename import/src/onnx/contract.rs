@@ -13,8 +13,8 @@ use super::rearrange::matrix;
 use super::window::{Filter, Window};
 use crate::error::{Checked, defect};
 
-/// A product of a tensor with weights, its axes called by letters as in an Einstein sum: what is not
-/// in `out` is summed over.
+/// A product of a tensor with weights, its axes called by letters as in an Einstein sum: what is
+/// not in `out` is summed over.
 #[derive(Debug, Clone)]
 pub(crate) struct Product<'a> {
     pub(crate) weights: &'a Constant,

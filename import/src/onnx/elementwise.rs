@@ -163,7 +163,8 @@ pub(crate) fn scaled<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, x: Va
     Ok(Value { quadratic, ..x })
 }
 
-/// `x` as large as it becomes beside `c`, and the numbers of `c` for the elements that it is made of.
+/// `x` as large as it becomes beside `c`, and the numbers of `c` for the elements that it is made
+/// of.
 fn beside<'g>(
     lowering: &mut Lowering<'g>,
     node: &'g NodeProto,

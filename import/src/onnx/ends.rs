@@ -8,8 +8,8 @@ use super::producer::Producer;
 use super::proto::{DimensionProto, GraphProto, READING, TypeProto, ValueInfoProto};
 use crate::error::{Error, Result};
 
-const EXPECTED: &str = "float32 `[batch, channels, rows, columns]`, `[batch, rows, columns, channels]`, `[batch, channels, length]` or \
-     `[batch, features]`";
+const EXPECTED: &str = "float32 `[batch, channels, rows, columns]`, `[batch, rows, columns, channels]`, \
+     `[batch, channels, length]` or `[batch, features]`";
 
 /// What an image is, and how the input reads it.
 #[derive(Debug)]
@@ -116,8 +116,8 @@ fn shown(dims: &[usize]) -> String {
 }
 
 /// Whether an input of these extents has its channels last: as the user says; else as the first
-/// operators on it say, which bring them to the front or take them to be there; else as their number
-/// says, or the exporter's library has them.
+/// operators on it say, which bring them to the front or take them to be there; else as their
+/// number says, or the exporter's library has them.
 fn channels_last(
     graph: &GraphProto,
     input: &str,
