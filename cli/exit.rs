@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// An input is missing, damaged or does not fit.
     BadInput = 3,
-    /// The verification did not hold.
+    /// The verification did not hold, or answers are outside of what was promised.
     NotVerified = 4,
     /// Ctrl-C.
     Interrupted = 130,

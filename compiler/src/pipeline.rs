@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use beaa_ir::Model;
 use beaa_ir::images::{ElementMajor, ImageMajor};
+use beaa_ir::promise::Promise;
 
 use crate::cost::coverage::Coverage;
 use crate::cost::report::{Report, cost};
@@ -14,6 +15,7 @@ use crate::network::calibration::{calibration_images, check_samples, image_count
 use crate::network::graph::Graph;
 use crate::network::import::import;
 use crate::network::limits::{check_finite, check_known, missing_range};
+use crate::network::promise::promise;
 use crate::options::Options;
 use crate::pass_runner::{PassRunner, Product};
 use crate::passes::complete_squares::{check_squares, complete_squares};
@@ -104,7 +106,7 @@ fn run_passes(
         check_samples(images, model.input().shape().len())?;
     }
     let mut passes = PassRunner::new(observer);
-    let Prepared { graph, target, input } = prepare(model, options, images, &mut passes)?;
+    let Prepared { graph, target, promise, input } = prepare(model, options, images, &mut passes)?;
 
     let activations = passes.time("activations", || forward(&graph, input));
     let (bounds, means) = (analyse(&graph), means(&activations));
@@ -136,8 +138,14 @@ fn run_passes(
     let (refined, coverage) = found.map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
     passes.show("refine", Product::Plan(&refined.plan));
 
-    let lowered =
-        Lowered { graph: &graph, bounds: &bounds, refined, coverage: coverage.remark(), security: options.security };
+    let lowered = Lowered {
+        graph: &graph,
+        bounds: &bounds,
+        refined,
+        promise,
+        coverage: coverage.remark(),
+        security: options.security,
+    };
     let (program, prediction) = passes.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
     let program = passes.time("tile", || tile(program, model, options.memory))?;
@@ -226,6 +234,8 @@ struct Prepared {
     /// Affine maps and squares only, rows equalised.
     graph: Graph,
     target: AccuracyTarget,
+    /// What a client is told of images and answers.
+    promise: Option<Promise>,
     /// The images that magnitudes and errors are estimated on.
     input: ElementMajor<f64>,
 }
@@ -245,6 +255,7 @@ fn prepare(
     if images.is_none() {
         check_known(&graph, &analyse(&graph), false)?;
     }
+    let promise = passes.time("promise", || promise(model, &graph, images))?;
     let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
     let activations = passes.time("calibrate", || forward(&graph, input.clone()));
     check_finite(&graph, &activations, if images.is_some() { "the samples" } else { "made-up images" })?;
@@ -258,7 +269,7 @@ fn prepare(
     let graph = passes.rewrite("complete_squares", || complete_squares(&graph, options.vertex_limit))?;
     check_squares(&graph)?;
     let graph = passes.rewrite("equalise_rows", || Ok(equalise_rows(graph, &model.provenance().weight_grids)))?;
-    Ok(Prepared { graph, target, input })
+    Ok(Prepared { graph, target, promise, input })
 }
 
 /// The graph as the pipeline leaves it after a pass, with default options and without images.

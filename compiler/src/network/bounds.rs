@@ -22,6 +22,11 @@ impl Bounds {
         self.0.iter().all(|i| i.lo.abs() <= limit && i.hi.abs() <= limit)
     }
 
+    /// The interval of each element.
+    pub(crate) fn intervals(&self) -> impl Iterator<Item = Interval> {
+        self.0.iter().copied()
+    }
+
     /// The largest absolute value.
     pub(crate) fn largest(&self) -> f64 {
         let larger = |a: f64, b: f64| if b.is_nan() || b > a { b } else { a };

@@ -8,4 +8,5 @@ pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod limits;
 pub(crate) mod matrix;
+pub(crate) mod promise;
 pub(crate) mod spanning;

@@ -2,6 +2,7 @@
 //! is good enough.
 
 use beaa_ir::images::{ElementMajor, ImageMajor};
+use beaa_ir::promise::Interval;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, quantise_pixels};
 use beaa_ir::{Classes, Model};
 
@@ -10,6 +11,7 @@ use super::emit::{Samples, Setting, lower, real_sums};
 use super::options::Options;
 use super::report::{self, Report};
 use crate::network::calibration::check_samples;
+use crate::network::promise;
 use crate::pipeline::constant_rows;
 use crate::{Error, Machine, Result};
 
@@ -121,7 +123,21 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &Ima
             break;
         }
     }
-    best.ok_or_else(|| refused.unwrap_or_else(|| unreachable!("no rung was tried")))
+    let best = best.ok_or_else(|| refused.unwrap_or_else(|| unreachable!("no rung was tried")))?;
+    let program = with_promise(best.program, images, [&wanted[wanted.len() - 1], &judged[judged.len() - 1]])?;
+    Ok(Compiled { program, ..best })
+}
+
+/// Says what the samples show of images and outputs; `outputs` are [class][sample], of those that
+/// the program was made for and of those that it was judged by.
+fn with_promise(program: Program, images: &ImageMajor<u8>, outputs: [&[Vec<f64>]; 2]) -> Result<Program> {
+    let [wanted, judged] = outputs;
+    let ranges = wanted.iter().zip(judged).map(|(w, j)| Interval::of(w.iter().chain(j).copied())).collect();
+    let mut literal: ProgramLiteral = program.as_literal().clone();
+    let input = &literal.signature.input;
+    let normalised = input.normalise_all(images)?;
+    literal.signature.promise = promise::with_samples(input, ranges, images.images(), normalised.rows())?;
+    Ok(Program::try_from(literal)?)
 }
 
 /// The pixels as the model was trained on: of fewer bits, where options say so.

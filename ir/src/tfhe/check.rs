@@ -101,5 +101,5 @@ pub(super) fn check_signature(s: &Signature) -> Result<()> {
     if s.classes.outputs() != outputs {
         return fail(format!("classes of {} outputs", s.classes.outputs()), "those of the outputs");
     }
-    Ok(())
+    s.promise.iter().try_for_each(|p| p.check(&s.input, outputs))
 }
