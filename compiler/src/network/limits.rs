@@ -1,5 +1,5 @@
-//! Networks whose values no modulus holds, and why: a range that nobody has measured, or weights that
-//! overflow. Said of the first such layer, before anything is planned.
+//! Networks whose values no modulus holds, and why: a range that nobody has measured, or weights
+//! that overflow. Said of the first such layer, before anything is planned.
 
 use beaa_ir::images::ElementMajor;
 
