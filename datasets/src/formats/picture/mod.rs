@@ -112,8 +112,8 @@ fn decode(file: &Path) -> Result<(DynamicImage, Option<Levels>), Error> {
 
 fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Levels>), Error> {
     let bad = |reason: String| not_an_image(file, reason);
-    let (format, significant) = match Kind::of(file, &bytes[..bytes.len().min(kind::START)]) {
-        Kind::Png => (ImageFormat::Png, png::check(bytes, MOST_MEMORY as usize).map_err(bad)?),
+    let (format, facts) = match Kind::of(file, &bytes[..bytes.len().min(kind::START)]) {
+        Kind::Png => (ImageFormat::Png, Some(png::check(bytes, MOST_MEMORY as usize).map_err(bad)?)),
         Kind::Jpeg => {
             jpeg::check(bytes).map_err(bad)?;
             (ImageFormat::Jpeg, None)
@@ -123,7 +123,7 @@ fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Level
         Kind::CalledPicture | Kind::NoPicture => return Err(bad("its first bytes are of no known format".to_owned())),
     };
     let (mut image, orientation) = decode_as(bytes, format).map_err(|error| bad(error.to_string()))?;
-    image.apply_orientation(orientation);
+    image.apply_orientation(facts.map_or(orientation, |facts| facts.orientation));
     let mut opaque = match (image.color().has_color(), image.color().bytes_per_pixel() / image.color().channel_count())
     {
         (true, 1) => image.into_rgb8().into(),
@@ -131,7 +131,7 @@ fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Level
         (true, _) => image.into_rgb16().into(),
         (false, _) => image.into_luma16().into(),
     };
-    let levels = depth::use_levels(&mut opaque, significant);
+    let levels = depth::use_levels(&mut opaque, facts.and_then(|facts| facts.significant));
     Ok((opaque, levels))
 }
 
