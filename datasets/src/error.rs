@@ -264,7 +264,7 @@ pub enum Error {
         file: PathBuf,
     },
     /// An entry of a `.npz` archive is not there.
-    #[error("reading {}: no entry {entry:?} among [{}]; is it a MedMNIST file?", path_text(file), found.join(", "))]
+    #[error("reading {}: no entry {entry:?} among [{}]; give one of these, or another file", file.display(), found.join(", "))]
     MissingEntry {
         /// The archive.
         file: PathBuf,
@@ -331,12 +331,38 @@ pub enum Error {
         /// The split in question.
         split: Split,
     },
+    /// A table of numbers is not as it must be, or not as its description says.
+    #[error("reading {}{position}: found {found}, expected {expected}; {remedy}", file.display())]
+    Table {
+        /// The file at fault.
+        file: PathBuf,
+        /// Where in it, as `, line 3, column \`age\``; empty if it is the whole file.
+        position: String,
+        /// What was there.
+        found: String,
+        /// What should have been there.
+        expected: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The description of a data set makes no sense.
     #[error("data set description: {0}")]
     Spec(String),
 }
 
 impl Error {
+    /// A table that is not as it must be; `position` says where in the file, if that is known.
+    pub(crate) fn table(
+        file: &Path,
+        position: impl Into<String>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (position, found) = (position.into(), found.into());
+        Self::Table { file: file.to_owned(), position, found, expected: expected.into(), remedy: remedy.into() }
+    }
+
     /// Sorts an error of the operating system met at `file`.
     pub(crate) fn io(file: &Path, source: std::io::Error) -> Self {
         let file = file.to_owned();

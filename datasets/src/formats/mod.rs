@@ -1,6 +1,7 @@
 //! The file formats that data sets come in: one file per format, each with its `Source`.
 
 mod cifar;
+mod csv;
 mod folder;
 mod idx;
 mod medmnist;
@@ -9,6 +10,14 @@ mod picture;
 
 pub use cifar::{CifarFiles, CifarSource};
 pub use folder::{FolderFiles, FolderSource, Pictures, Survey, read_pictures, survey};
+mod npy_array;
+mod npy_rows;
+mod row_labels;
+mod sample_shape;
+
+pub use cifar::{CifarFiles, CifarSource};
+pub use csv::{Column, CsvFiles, CsvSource, Dialect, read_csv_rows};
 pub use idx::{IdxFiles, IdxPair, IdxSource};
 pub(crate) use medmnist::read as read_medmnist;
 pub use medmnist::{MedMnistFile, MedMnistSource};
+pub use npy_rows::{NpyFiles, NpySource, read_npy_rows};
