@@ -63,7 +63,7 @@ pub fn reals(samples: &LabelledImages) -> Result<ImageMajor<f32>> {
 /// # Errors
 /// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<ImageMajor<u8>> {
-    Ok(pixels(&read_pictures(files, shape)?.images))
+    pixels(&read_pictures(files, shape)?.images)
 }
 
 /// Reads pictures as [`read_image_files`] does, with their names and with warnings: files left out

@@ -55,9 +55,9 @@ mod verify;
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
 pub use beaa_ir::promise::{Deviating, Interval, Statistic};
+pub use beaa_ir::{ClassMap, Classes};
 pub use beaa_runtime::ckks::Shared;
 pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt};
-pub use beaa_ir::{ClassMap, Classes};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{

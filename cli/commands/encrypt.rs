@@ -7,8 +7,8 @@ use anyhow::Result;
 use beaa_datasets::{Images, SourceSpec};
 use beaa_ir::{InputSpec, text};
 use beaa_lab::files;
-use beaa_runtime::Receipt;
 use beaa_lab::model_images::with_channels_of;
+use beaa_runtime::Receipt;
 use clap::Args;
 use serde_json::json;
 

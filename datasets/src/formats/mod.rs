@@ -6,17 +6,15 @@ mod folder;
 mod idx;
 mod medmnist;
 mod npy;
-mod picture;
-
-pub use cifar::{CifarFiles, CifarSource};
-pub use folder::{FolderFiles, FolderSource, Pictures, Survey, read_pictures, survey};
 mod npy_array;
 mod npy_rows;
+mod picture;
 mod row_labels;
 mod sample_shape;
 
 pub use cifar::{CifarFiles, CifarSource};
 pub use csv::{Column, CsvFiles, CsvSource, Dialect, read_csv_rows};
+pub use folder::{FolderFiles, FolderSource, Pictures, Survey, read_pictures, survey};
 pub use idx::{IdxFiles, IdxPair, IdxSource};
 pub(crate) use medmnist::read as read_medmnist;
 pub use medmnist::{MedMnistFile, MedMnistSource};

@@ -52,7 +52,8 @@ fn by_class(c: &Classification) -> String {
     for label in listed {
         let class = &c.classes[label];
         let wrong = c.confusion[label].iter().enumerate().filter(|(answer, n)| *answer != label && **n > 0);
-        let answered = wrong.rev().max_by_key(|(_, n)| **n).map(|(answer, n)| format!("{} ({n})", c.classes[answer].name));
+        let answered =
+            wrong.rev().max_by_key(|(_, n)| **n).map(|(answer, n)| format!("{} ({n})", c.classes[answer].name));
         rows.push(vec![
             class.name.clone(),
             class.images.to_string(),
