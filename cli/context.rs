@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
@@ -12,7 +11,7 @@ use beaa_trainer::Observer;
 use serde::Serialize;
 
 use crate::console::{self, Console};
-use crate::interrupt;
+use crate::interrupt::Interrupt;
 use crate::progress::{TrainingProgress, WorkProgress};
 
 /// What the user wants of every subcommand.
@@ -33,8 +32,8 @@ pub(crate) struct Context {
     pub(crate) console: Console,
     /// Whether results are JSON.
     pub(crate) json: bool,
-    /// Becomes true with Ctrl-C.
-    pub(crate) stop: Arc<AtomicBool>,
+    /// What Ctrl-C does.
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Context {
@@ -46,8 +45,8 @@ impl Context {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
             pool.build_global().with_context(|| format!("starting {threads} threads"))?;
         }
-        let stop = interrupt::listen(&console);
-        Ok(Self { console, json: settings.json, stop })
+        let interrupt = Interrupt::listen(&console);
+        Ok(Self { console, json: settings.json, interrupt })
     }
 
     /// Prints a result: as JSON if asked, otherwise as `text` says.
@@ -79,7 +78,7 @@ impl Reporter for Context {
     }
 
     fn training(&self) -> Box<dyn Observer + '_> {
-        Box::new(TrainingProgress::new(&self.console))
+        Box::new(TrainingProgress::new(&self.console, self.interrupt.saving()))
     }
 
     fn progress(&self) -> Box<dyn Progress + '_> {
@@ -87,6 +86,6 @@ impl Reporter for Context {
     }
 
     fn stop(&self) -> &AtomicBool {
-        &self.stop
+        &self.interrupt.stop
     }
 }

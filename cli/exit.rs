@@ -51,6 +51,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     exit.into()
 }
 
+/// The same for a file that an option names.
+pub(crate) fn report_input(error: &beaa_base::Error) -> ExitCode {
+    // Nowhere is left to complain when stderr is closed.
+    let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+    of_path(error).into()
+}
+
 /// The code of the first cause that has one.
 pub(crate) fn classify(error: &anyhow::Error) -> Exit {
     error.chain().find_map(of_cause).unwrap_or(Exit::Failure)
@@ -81,6 +88,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(fault) = cause.downcast_ref::<Fault>() {
         return Some(of_fault(fault));
     }
+    if let Some(error) = cause.downcast_ref::<beaa_base::Error>() {
+        return Some(of_path(error));
+    }
     if let Some(error) = cause.downcast_ref::<beaa_ir::Error>() {
         return Some(of_file(error));
     }
@@ -108,9 +118,26 @@ fn of_fault(fault: &Fault) -> Exit {
     }
 }
 
+/// An input that is not there or cannot be one is wrong; that the system fails is a failure.
+fn of_path(error: &beaa_base::Error) -> Exit {
+    use beaa_base::Error;
+    match error {
+        Error::Io { operation, source, .. } => of_io(operation, source),
+        Error::Unfit { .. } => Exit::BadInput,
+        Error::Refused { .. } => Exit::Usage,
+        _ => Exit::Failure,
+    }
+}
+
+fn of_io(operation: &str, source: &std::io::Error) -> Exit {
+    let missing = source.kind() == std::io::ErrorKind::NotFound && !operation.starts_with("writing");
+    if missing { Exit::BadInput } else { Exit::Failure }
+}
+
 fn of_file(error: &beaa_ir::Error) -> Exit {
     match error {
-        beaa_ir::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
+        beaa_ir::Error::Io { operation, source, .. } => of_io(operation, source),
+        beaa_ir::Error::File(error) => of_path(error),
         _ => Exit::BadInput,
     }
 }
@@ -131,6 +158,7 @@ fn of_training(error: &beaa_trainer::Error) -> Option<Exit> {
         Error::Dataset(_) => Some(Exit::BadInput),
         Error::NoDevice { .. } => Some(Exit::Usage),
         Error::Model(error) => Some(of_file(error)),
+        Error::File(error) => Some(of_path(error)),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Where the measured rates of this machine are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::Machine;
@@ -17,6 +17,11 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
+    /// The file that the user names.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.machine.as_deref()
+    }
+
     /// Where rates are read from and written to; `None` where the system has no place for them.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         let default = || directories::ProjectDirs::from("", "", "beaa").map(|d| d.cache_dir().join("machine.json"));

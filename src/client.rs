@@ -40,7 +40,7 @@ impl Client {
     /// Takes up a secret key that [`Self::save_key`] wrote.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no secret key.
+    /// If the file cannot be read, is no secret key, or others than its owner can read it.
     pub fn load(signature: Signature, key: impl AsRef<Path>) -> Result<Self> {
         Ok(Self { signature, key: ckks::ClientKey::load(key.as_ref())? })
     }
@@ -74,7 +74,12 @@ impl Client {
     /// ```
     /// # fn main() -> beaa::Result<()> {
     /// let signature = beaa::Signature::load("tests/data/v2/program.beaa.signature")?;
-    /// let client = beaa::Client::load(signature, "tests/data/v2/secret.key")?;
+    /// # let key = std::env::temp_dir().join(format!("beaa-doctest-{}.key", std::process::id()));
+    /// # std::fs::copy("tests/data/v2/secret.key", &key).unwrap();
+    /// # #[cfg(unix)]
+    /// # std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    /// let client = beaa::Client::load(signature, &key)?;
+    /// # std::fs::remove_file(&key).unwrap();
     /// let answers = beaa::EncryptedResults::load("tests/data/v2/answers.ct")?;
     /// for class in beaa::classify(&client.decrypt(&answers)?)? {
     ///     println!("{}", client.signature().classes()[class]);

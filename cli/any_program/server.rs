@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::AnyProgram;
 use crate::context::Context;
+use crate::outputs::ciphertext_bytes;
 
 /// The files of one run.
 pub(crate) struct RunFiles<'a> {
@@ -33,6 +34,18 @@ pub(crate) struct RunOutput {
 }
 
 impl AnyProgram {
+    /// Bytes of the encrypted results, as far as they are known before the run.
+    pub(crate) fn output_bytes(&self) -> u64 {
+        match self {
+            Self::Ckks(program) => {
+                let s = program.signature();
+                ciphertext_bytes(&s.parameters, s.output_limbs, s.output_components, s.outputs)
+            }
+            // One number for each image.
+            Self::Tfhe(_) => 0,
+        }
+    }
+
     /// Runs on the encrypted images and writes the encrypted results.
     pub(crate) fn run(&self, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
         match self {

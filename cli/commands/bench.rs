@@ -1,7 +1,7 @@
 //! `beaa bench`: what this machine does: kernels against the processor's peak, a whole network
 //! against the same in plain f32, sweeps, and the rates that predictions use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_bench::{
@@ -201,8 +201,8 @@ fn machine_text(machine: &Machine) -> String {
 }
 
 /// Tables into the page, plots into its folder.
-fn write(page: &PathBuf, tables: &[Table], figures: &Figures) -> Result<()> {
-    let text = std::fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
+fn write(page: &Path, tables: &[Table], figures: &Figures) -> Result<()> {
+    let text = beaa_base::text::read_text("reading", page)?;
     files::write(page, fill_page(&text, tables)?.as_bytes())?;
     let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
     let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();

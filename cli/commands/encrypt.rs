@@ -15,6 +15,7 @@ use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 use crate::image_files;
 use crate::labels::Labels;
+use crate::outputs::{CIPHERTEXTS, Files, OutputKind, Replace};
 
 /// Options of `beaa encrypt`.
 #[derive(Debug, Args)]
@@ -46,12 +47,28 @@ pub(crate) struct Arguments {
     /// INSECURE: derive the encryption from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    replace: Replace,
 }
+
+/// What `--labels` writes.
+const LABELS: OutputKind = OutputKind::Json("labels file", &["labels"]);
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { program, key, out, part, seed, .. } = arguments;
     context.warn_of_seed(*seed, "ciphertexts are");
+    let files = |bytes| {
+        let files = Files::default().reads("PROGRAM", program.as_path()).reads("--key", key.as_path());
+        let pictures = arguments.images.iter().filter(|path| !path.is_dir());
+        pictures
+            .fold(files, |files, path| files.reads("--images", path.as_path()))
+            .writes("--out", out.as_path(), CIPHERTEXTS, bytes)
+            .writes("--labels", arguments.labels.as_deref(), LABELS, 0)
+            .check(&arguments.replace)
+    };
+    files(0)?;
     let signature = AnySignature::open(program)?;
+    files(signature.input_bytes())?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
     let most = slots.unwrap_or_else(|| part.limit.unwrap_or(1).max(arguments.images.len()));

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
+use crate::outputs::{Files, OutputKind, Replace};
 
 /// Options of `beaa import`.
 #[derive(Debug, Args)]
@@ -52,9 +53,16 @@ pub(crate) struct Arguments {
     limit: usize,
     #[command(flatten)]
     roots: DatasetRoots,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    Files::default()
+        .reads("NETWORK", arguments.network.as_path())
+        .reads("--architecture", arguments.architecture.as_deref())
+        .writes("--out", arguments.out.as_path(), OutputKind::Model, 0)
+        .check(&arguments.replace)?;
     let Imported { model, mut notes } = read(arguments)?;
     let model = match &arguments.samples {
         Some(samples) => measured(arguments, samples, model, context)?,

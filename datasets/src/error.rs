@@ -18,6 +18,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What is there is no file.
+    #[error(transparent)]
+    NoFile(beaa_base::Error),
     /// The path does not exist.
     #[error("reading {}: there is no such file or folder; give the path of an existing one", file.display())]
     Absent {
@@ -310,6 +313,14 @@ pub enum Error {
 
 impl Error {
     /// Sorts an error of the operating system met at `file`.
+    /// What keeps a path from being read as a file.
+    pub(crate) fn path(error: beaa_base::Error) -> Self {
+        match error {
+            beaa_base::Error::Io { path, source, .. } => Self::io(&path, source),
+            other => Self::NoFile(other),
+        }
+    }
+
     pub(crate) fn io(file: &Path, source: std::io::Error) -> Self {
         let file = file.to_owned();
         match source.kind() {

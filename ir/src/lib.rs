@@ -21,8 +21,8 @@ pub mod tfhe;
 pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d,
-    Provenance, Range, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced, load_model, output_shape,
-    save_model,
+    Provenance, Range, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced, is_model, load_model,
+    output_shape, save_model,
 };
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

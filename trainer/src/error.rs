@@ -94,6 +94,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file or a folder cannot be used.
+    #[error(transparent)]
+    File(beaa_base::Error),
     /// The model language refused a model.
     #[error(transparent)]
     Model(#[from] beaa_ir::Error),
@@ -118,6 +121,15 @@ pub enum Error {
         /// What the device said.
         message: String,
     },
+}
+
+impl From<beaa_base::Error> for Error {
+    fn from(error: beaa_base::Error) -> Self {
+        match error {
+            beaa_base::Error::Io { operation, path, source } => Self::Io { operation, path, source },
+            other => Self::File(other),
+        }
+    }
 }
 
 impl Error {

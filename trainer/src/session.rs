@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use serde_json::json;
 
 use crate::config::{TrainConfig, TrainLiteral};
-use crate::data::Splits;
+use crate::data::{Splits, input_spec};
 use crate::device;
 use crate::distil::activation_stats::activations;
 use crate::distil::check_teacher::{difference, fits, other_activations, same_numbers};
@@ -53,7 +53,7 @@ impl<'a> Session<'a> {
     /// Opens the device and prepares the images.
     ///
     /// # Errors
-    /// [`Error::NoDevice`] if the configured device is not there.
+    /// [`Error::NoDevice`] if the configured device is not there, and as [`input_spec`].
     pub(crate) fn new(
         config: &'a TrainConfig,
         dataset: &Dataset,
@@ -65,9 +65,10 @@ impl<'a> Session<'a> {
         if let Some(fields) = settings.as_object_mut() {
             fields.remove("description");
         }
-        Ok(Self {
+        let (input, note) = input_spec(dataset, literal)?;
+        let mut session = Self {
             config,
-            splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed)),
+            splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed, input)),
             device: device::open(literal.device)?,
             folder,
             options,
@@ -75,7 +76,11 @@ impl<'a> Session<'a> {
             data_name: dataset.name().to_owned(),
             started: Instant::now(),
             earlier: 0.0,
-        })
+        };
+        if let Some(note) = note {
+            session.note(note);
+        }
+        Ok(session)
     }
 
     pub(crate) fn literal(&self) -> &'a TrainLiteral {
@@ -147,7 +152,7 @@ impl<'a> Session<'a> {
     /// As [`checkpoint::load`], and [`Error::Io`] if checkpoints cannot be removed.
     pub(crate) fn open_checkpoint(&mut self, given: Option<&Model>) -> Result<Option<Checkpoint>> {
         if !self.options.resume {
-            checkpoint::clear(self.folder)?;
+            checkpoint::remove_checkpoints(self.folder)?;
             return Ok(None);
         }
         let Some(path) = checkpoint::newest(self.folder)? else {
@@ -158,6 +163,9 @@ impl<'a> Session<'a> {
         if let Some((found, expected)) = self.foreign(&found, given)? {
             let remedy = "start the run again without resuming, or choose another folder";
             return Err(Error::Checkpoint { path, found, expected, remedy });
+        }
+        if found.unchecked {
+            self.note("the checkpoint is of an older release, which wrote no checksums".to_owned());
         }
         self.earlier = found.seconds;
         let (phase, at) = (found.subject.phase(), found.network.position);
@@ -195,6 +203,11 @@ impl<'a> Session<'a> {
         if at.epoch > epochs || at.step > steps {
             let found = format!("a state after {} epochs and {} steps", at.epoch, at.step);
             return Ok(Some((found, format!("at most {epochs} epochs and {steps} steps"))));
+        }
+        let seen = at.step * batch.min(splits.train.len());
+        if at.seen != seen {
+            let found = format!("{} images seen in {} steps", at.seen, at.step);
+            return Ok(Some((found, format!("{seen}, {batch} for each step"))));
         }
         let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
         if given.is_some_and(|given| !same_numbers(given, teacher)) {

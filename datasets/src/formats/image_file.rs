@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use beaa_base::input;
 use image::imageops::FilterType;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
@@ -92,7 +93,7 @@ fn open(file: &Path) -> Result<ImageReader<BufReader<File>>, Error> {
     }
     let error = |error| Error::io(file, error);
     // By its bytes alone: an extension neither helps nor hurts.
-    let bytes = BufReader::new(File::open(file).map_err(error)?);
+    let bytes = BufReader::new(input::open("reading", file).map_err(Error::path)?);
     let mut reader = ImageReader::new(bytes).with_guessed_format().map_err(error)?;
     match reader.format() {
         Some(ImageFormat::Png | ImageFormat::Jpeg) => {}

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use beaa_base::input;
+use beaa_base::output::{self, Care};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -18,19 +20,15 @@ const KEY: &str = "beaa.model";
 const FORMAT: u32 = 2;
 /// The oldest version that is read.
 const OLDEST: u32 = 1;
+/// No model that can be encrypted comes near.
+const MAX_BYTES: u64 = 1 << 33;
 
-/// Writes `model` to `path` (under a temporary name, then renamed).
+/// Writes `model` to `path`, as all outputs are written ([`beaa_base::output`]).
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn save_model(model: &Model, path: &Path) -> Result<()> {
-    let io = |source| Error::Io { operation: "writing model", path: path.to_path_buf(), source };
-    let bytes = to_bytes(model)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions_like_files().tempfile_in(folder).map_err(io)?;
-    std::io::Write::write_all(&mut file, &bytes).map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    Ok(output::write(path, &to_bytes(model)?, Care::Kept)?)
 }
 
 /// Reads and checks a model.
@@ -38,27 +36,14 @@ pub fn save_model(model: &Model, path: &Path) -> Result<()> {
 /// # Errors
 /// If the file cannot be read, is no model or one of a newer release, or contradicts itself.
 pub fn load_model(path: &Path) -> Result<Model> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io {
-        operation: "reading model",
-        path: path.to_path_buf(),
-        source,
-    })?;
-    from_bytes(&bytes)
+    from_bytes(&input::read("reading model", path, MAX_BYTES)?)
 }
 
-trait FilePermissions {
-    fn permissions_like_files(&mut self) -> &mut Self;
-}
-
-impl FilePermissions for tempfile::Builder<'_, '_> {
-    fn permissions_like_files(&mut self) -> &mut Self {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            self.permissions(std::fs::Permissions::from_mode(0o644));
-        }
-        self
-    }
+/// Whether a file says that it is a model of ours; its contents are not checked.
+pub fn is_model(path: &Path) -> bool {
+    let bytes = input::read("reading", path, MAX_BYTES);
+    let metadata = bytes.ok().and_then(|bytes| Some(SafeTensors::read_metadata(&bytes).ok()?.1));
+    metadata.is_some_and(|m| m.metadata().as_ref().is_some_and(|m| m.contains_key(KEY)))
 }
 
 #[derive(Serialize, Deserialize)]

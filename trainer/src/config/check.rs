@@ -30,7 +30,7 @@ impl TrainConfig {
     /// [`Error::Syntax`] for what is not a configuration, [`Error::Config`] with everything wrong
     /// in one that is.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str::<TrainLiteral>(text)?.try_into()
+        beaa_base::json::parse::<TrainLiteral>(text)?.try_into()
     }
 
     /// Gives everything that was written, defaults filled in.
@@ -68,6 +68,13 @@ impl TryFrom<TrainLiteral> for TrainConfig {
         check_network(&literal.network, &names, &mut p);
         if let Some(bits) = literal.data.pixel_bits {
             p.require((1..=8).contains(&bits), "data.pixel_bits", format!("{bits}; expected 1 to 8"));
+        }
+        if let Some(n) = &literal.data.normalisation {
+            p.require(
+                n.mean.iter().all(|m| m.is_finite()) && n.std.iter().all(|s| s.is_finite() && *s > 0.0),
+                "data.normalisation",
+                "expected finite means and deviations above 0",
+            );
         }
         check_augmentation(&literal.augmentation, &mut p);
         check_teacher(&literal, &mut p);

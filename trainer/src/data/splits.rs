@@ -17,8 +17,8 @@ pub(crate) struct Splits {
 }
 
 impl Splits {
-    /// Applies the limits of `config`, choosing by `seed`.
-    pub(crate) fn new(dataset: &Dataset, config: &DataConfig, seed: u64) -> Self {
+    /// Applies the limits of `config`, choosing by `seed`; pixels become numbers as `input` says.
+    pub(crate) fn new(dataset: &Dataset, config: &DataConfig, seed: u64, input: InputSpec) -> Self {
         let limited = |images: &Images, limit: Option<usize>| match limit {
             Some(n) if n < images.len() => {
                 let chosen: Vec<usize> = shuffled(images.len(), seed, order::LIMIT).into_iter().take(n).collect();
@@ -34,7 +34,7 @@ impl Splits {
             train: limited(dataset.split(Split::Train), config.train),
             validation: limited(dataset.split(Split::Validation), config.validation),
             test: limited(dataset.split(Split::Test), config.test),
-            input: InputSpec { shape: dataset.shape(), mean: dataset.mean().to_vec(), std: dataset.std().to_vec() },
+            input,
             classes: dataset.classes().to_vec(),
             pixel_bits: config.pixel_bits,
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Pool2d, load_model};
 
-use crate::data::Splits;
+use crate::data::{Splits, alike};
 use crate::distil::activation_stats::activations;
 use crate::error::{Error, Result};
 
@@ -66,10 +66,7 @@ fn description(layer: &Layer) -> String {
 
 /// Whether the images and the number of classes of `model` are those of `splits`.
 pub(crate) fn fits(model: &Model, splits: &Splits) -> bool {
-    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
-    let (spec, input) = (model.input(), &splits.input);
-    let alike = spec.shape == input.shape && close(&spec.mean, &input.mean) && close(&spec.std, &input.std);
-    alike && model.outputs() == splits.classes.len()
+    alike(model.input(), &splits.input) && model.outputs() == splits.classes.len()
 }
 
 /// Checks that the images and the number of classes of `model`, which messages call `name`, are

@@ -1,0 +1,64 @@
+//! How the pixels of a run become numbers: as a trained teacher takes them, as the configuration
+//! says, or by the statistics of the data set.
+
+use beaa_datasets::Dataset;
+use beaa_ir::{InputSpec, load_model};
+
+use crate::config::{Normalisation, TrainLiteral};
+use crate::error::{Error, Problem, Result};
+
+/// The input of the networks of a run, and a sentence about it where it is not the data set's.
+///
+/// # Errors
+/// [`Error::Config`] if the configured numbers are not one for each channel, or contradict the
+/// teacher's; [`Error::Model`] if the teacher's file cannot be read.
+pub(crate) fn input_spec(dataset: &Dataset, literal: &TrainLiteral) -> Result<(InputSpec, Option<String>)> {
+    let shape = dataset.shape();
+    let of_data = InputSpec { shape, mean: dataset.mean().to_vec(), std: dataset.std().to_vec() };
+    let configured = literal.data.normalisation.as_ref().map(|n| configured(n, shape)).transpose()?;
+    let of_teacher = match &literal.teacher.model {
+        // Whether its shape fits is checked when it is taken.
+        Some(path) => Some(load_model(path)?.input().clone()).filter(|input| input.shape == shape),
+        None => None,
+    };
+    let words = |from: &str, input: &InputSpec| {
+        let now = format!("mean {:?} and deviation {:?}", input.mean, input.std);
+        let data = format!("the data set's are {:?} and {:?}", dataset.mean(), dataset.std());
+        (*input != of_data).then(|| format!("pixels are taken with {now} {from} ({data})"))
+    };
+    match (of_teacher, configured) {
+        (Some(teacher), Some(configured)) if !alike(&teacher, &configured) => Err(problem(format!(
+            "mean {:?} and deviation {:?}; expected those of the teacher in teacher.model, {:?} and {:?}, or leave it \
+             out",
+            configured.mean, configured.std, teacher.mean, teacher.std
+        ))),
+        (Some(teacher), _) => {
+            let note = words("of the teacher", &teacher);
+            Ok((teacher, note))
+        }
+        (None, Some(configured)) => {
+            let note = words("of the configuration", &configured);
+            Ok((configured, note))
+        }
+        (None, None) => Ok((of_data, None)),
+    }
+}
+
+/// Whether two inputs are the same, up to the rounding of other frameworks.
+pub(crate) fn alike(a: &InputSpec, b: &InputSpec) -> bool {
+    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
+    a.shape == b.shape && close(&a.mean, &b.mean) && close(&a.std, &b.std)
+}
+
+fn configured(numbers: &Normalisation, shape: [usize; 3]) -> Result<InputSpec> {
+    let per_channel = |numbers: &[f32], what: &str| match numbers.len() {
+        1 => Ok(vec![numbers[0]; shape[0]]),
+        n if n == shape[0] => Ok(numbers.to_vec()),
+        n => Err(problem(format!("{n} numbers under `{what}`; expected one, or {} for the channels", shape[0]))),
+    };
+    Ok(InputSpec { shape, mean: per_channel(&numbers.mean, "mean")?, std: per_channel(&numbers.std, "std")? })
+}
+
+fn problem(message: String) -> Error {
+    Error::Config { problems: vec![Problem { field: "data.normalisation".to_owned(), message }] }
+}
