@@ -66,16 +66,17 @@ pub(crate) fn classify(error: &anyhow::Error) -> Exit {
 /// `error: ...`, then each cause that says something new.
 fn text(error: &anyhow::Error, exit: Exit) -> String {
     let start = if exit == Exit::Interrupted { "interrupted" } else { "error" };
-    let mut shown = error.to_string();
-    let mut text = format!("{start}: {shown}\n");
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !shown.contains(&cause) {
-            text.push_str(&format!("  cause: {cause}\n"));
-            shown.push_str(&cause);
+    let mut messages: Vec<String> = Vec::new();
+    for message in error.chain().map(ToString::to_string) {
+        // The file at work is often named again by what went wrong with it.
+        if messages.last().is_some_and(|before| message.starts_with(before.as_str())) {
+            messages.pop();
+        }
+        if !messages.iter().any(|before| before.contains(&message)) {
+            messages.push(message);
         }
     }
-    text
+    format!("{start}: {}\n", messages.join("\n  cause: "))
 }
 
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
@@ -214,5 +215,7 @@ mod tests {
         let io = std::io::Error::other("disk on fire");
         let error = anyhow::Error::from(io).context("writing x: disk on fire").context("saving");
         assert_eq!(text(&error, Exit::Failure), "error: saving\n  cause: writing x: disk on fire\n");
+        let error = anyhow::anyhow!("reading x: found a folder").context("reading x").context("importing");
+        assert_eq!(text(&error, Exit::Failure), "error: importing\n  cause: reading x: found a folder\n");
     }
 }

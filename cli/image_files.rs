@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use beaa_datasets::{Images, read_image_file};
+use beaa_datasets::{Images, path_text, read_image_file};
 
 use crate::exit::Exit;
 
@@ -16,7 +16,8 @@ pub(crate) fn read(paths: &[PathBuf], shape: [usize; 3]) -> Result<Images> {
     for file in &files {
         pixels.extend(read_image_file(file, shape)?);
     }
-    Ok(Images::new("pictures", shape, pixels, vec![0; files.len()])?)
+    let names = files.iter().map(|file| path_text(file)).collect();
+    Ok(Images::new("pictures", shape, pixels, vec![0; files.len()])?.with_names(names))
 }
 
 fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {

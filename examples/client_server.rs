@@ -47,8 +47,9 @@ fn serve(shared: &Path) -> Answer {
 fn decrypt(client: &Path, shared: &Path) -> Answer {
     let keys = Client::load(Signature::load(shared.join("program.beaa.signature"))?, client.join("secret.key"))?;
     let logits = keys.decrypt(&EncryptedResults::load(shared.join("answers.ct"))?)?;
-    for (image, class) in classify(&logits)?.into_iter().enumerate() {
-        println!("client: image {image} is `{}`", keys.signature().classes()[class]);
+    let classes = keys.signature().classes();
+    for (image, class) in classify(classes, &logits)?.into_iter().enumerate() {
+        println!("client: image {image} is `{}`", classes.word(class));
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let test = dataset.split(Split::Test).take(100);
     let images = client.signature().normalise(&pixels(&test))?;
     let answer = server.run(&evaluation_key, &client.encrypt(&images)?)?;
-    let diagnoses = classify(&client.decrypt(&answer)?)?;
+    let diagnoses = classify(model.classes(), &client.decrypt(&answer)?)?;
 
     let right = diagnoses.iter().zip(test.labels()).filter(|(found, label)| **found == usize::from(**label)).count();
     println!("{right} of {} encrypted images right", test.len());

@@ -81,8 +81,9 @@ impl Client {
     /// let client = beaa::Client::load(signature, &key)?;
     /// # std::fs::remove_file(&key).unwrap();
     /// let answers = beaa::EncryptedResults::load("tests/data/v2/answers.ct")?;
-    /// for class in beaa::classify(&client.decrypt(&answers)?)? {
-    ///     println!("{}", client.signature().classes()[class]);
+    /// let classes = client.signature().classes();
+    /// for class in beaa::classify(classes, &client.decrypt(&answers)?)? {
+    ///     println!("{}", classes.word(class));
     /// }
     /// # Ok(())
     /// # }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use beaa_ir::images::ImageMajor;
 
-use crate::{Error, Result};
+use crate::{Classes, Error, Result};
 
 pub use beaa_datasets::{Dataset, Images as LabelledImages, Split};
 
@@ -35,10 +35,28 @@ pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Resul
     Ok(ImageMajor::from_rows(shape.iter().product(), images)?)
 }
 
-/// The class of each image: the index of its largest logit, the first of equals.
+/// The class of each image by its logits, for the `classes` of the network: the index of the largest
+/// logit, the first of equals; or 1 where the only one is above the threshold, else 0.
+///
+/// ```
+/// # fn main() -> beaa::Result<()> {
+/// use beaa::{Classes, ImageMajor, classify};
+///
+/// let score = Classes::new(vec!["healthy".into(), "ill".into()], 1, Some(0.5))?;
+/// let found = classify(&score, &ImageMajor::new(3, 1, vec![0.2, 0.5, 0.9])?)?;
+/// assert_eq!(found, [0, 0, 1]);
+/// assert_eq!(score.name(found[2]), Some("ill"));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
-/// [`Error::NoClass`] for an image of which no logit is a number.
-pub fn classify(logits: &ImageMajor<f64>) -> Result<Vec<usize>> {
-    logits.classes().into_iter().enumerate().map(|(image, class)| class.ok_or(Error::NoClass { image })).collect()
+/// [`Error::Length`] if the logits are not those of the outputs, [`Error::NoClass`] for an image of
+/// which no logit is a number.
+pub fn classify(classes: &Classes, logits: &ImageMajor<f64>) -> Result<Vec<usize>> {
+    if logits.elements() != classes.outputs() {
+        return Err(Error::Length { found: logits.elements(), expected: classes.outputs() });
+    }
+    let found = classes.of(logits).into_iter().enumerate();
+    found.map(|(image, class)| class.ok_or(Error::NoClass { image })).collect()
 }

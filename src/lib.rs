@@ -22,7 +22,7 @@
 //! let answer = Server::new(program)?.run(&evaluation_key, &encrypted)?;
 //! // The hospital.
 //! let logits = client.decrypt(&answer)?;
-//! assert_eq!(classify(&logits)?, classify(&model.evaluate(&images)?)?);
+//! assert_eq!(classify(model.classes(), &logits)?, classify(model.classes(), &model.evaluate(&images)?)?);
 //! # Ok(())
 //! # }
 //! ```
@@ -51,6 +51,7 @@ mod server;
 mod training;
 mod verify;
 
+pub use beaa_ir::Classes;
 /// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;

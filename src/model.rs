@@ -4,7 +4,7 @@ use std::path::Path;
 
 use beaa_ir::images::ImageMajor;
 
-use crate::Result;
+use crate::{Classes, Result};
 
 pub use beaa_import::Options as ImportOptions;
 
@@ -84,12 +84,12 @@ impl Model {
         self.0.input().shape
     }
 
-    /// Names of the classes; empty if the network does not name them.
-    pub fn classes(&self) -> &[String] {
+    /// The classes: their names, and how logits become one ([`classify`](crate::classify)).
+    pub fn classes(&self) -> &Classes {
         self.0.classes()
     }
 
-    /// Number of outputs, one for each class.
+    /// Number of outputs: one for each class, or a single score.
     pub fn outputs(&self) -> usize {
         self.0.outputs()
     }

@@ -6,7 +6,7 @@ use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 
-use crate::{Model, Result};
+use crate::{Classes, Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
 
@@ -119,8 +119,8 @@ impl Signature {
         self.0.signature.input.shape
     }
 
-    /// Names of the classes; empty if the network does not name them.
-    pub fn classes(&self) -> &[String] {
+    /// The classes: their names, and how logits become one ([`classify`](crate::classify)).
+    pub fn classes(&self) -> &Classes {
         &self.0.signature.classes
     }
 

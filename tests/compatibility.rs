@@ -146,8 +146,9 @@ fn small_model(name: &str, provenance: Provenance) -> Model {
     let layer = |name: &str, op| Layer { name: name.into(), op };
     Model::try_from(ModelLiteral {
         name: name.into(),
-        input: InputSpec { shape: [1, 2, 2], mean: vec![0.5], std: vec![0.5] },
+        input: InputSpec::pixels([1, 2, 2], vec![0.5], vec![0.5]),
         classes: vec!["no".into(), "yes".into()],
+        threshold: None,
         layers: vec![
             layer("flat", LayerOp::Flatten),
             layer(

@@ -108,7 +108,9 @@ fn images_of_another_size_are_refused_with_the_numbers_found() {
         assert!(matches!(model.normalise(&pixels), Err(Error::ImageSize { found: 5, expected: 4 })));
     }
     let no_number = ImageMajor::new(2, 2, vec![0.0, 1.0, f64::NAN, f64::NAN]).unwrap();
-    assert!(matches!(classify(&no_number), Err(Error::NoClass { image: 1 })));
+    assert!(matches!(classify(model.classes(), &no_number), Err(Error::NoClass { image: 1 })));
+    let score = ImageMajor::new(2, 1, vec![0.0, 1.0]).unwrap();
+    assert!(matches!(classify(model.classes(), &score), Err(Error::Length { found: 1, expected: 2 })));
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn is_small(model: &Model) -> bool {
 
 fn compiled(model: &Model, logit_error: f64) -> Program {
     let program = compile(model, &Options { logit_error, ..Options::default() }).unwrap().program;
-    assert_eq!((program.signature().parameters.security, program.signature().outputs), (128, 10));
+    assert_eq!((program.signature().parameters.security, program.signature().classes.outputs()), (128, 10));
     program
 }
 

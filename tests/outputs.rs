@@ -85,8 +85,13 @@ fn inputs_and_outputs_are_different_files() {
         bad(at, 2, &["the same file for --key and for --out"], &encrypt);
     }
     assert_eq!(std::fs::read(at.join("k/secret.key")).unwrap(), key);
-    bad(at, 2, &["the same file for --out and for --labels"], "encrypt p.beaa --key k/secret.key --data-set \
-        pneumoniamnist -o new.ct --labels new.ct");
+    bad(
+        at,
+        2,
+        &["the same file for --out and for --labels"],
+        "encrypt p.beaa --key k/secret.key --data-set \
+        pneumoniamnist -o new.ct --labels new.ct",
+    );
     bad(at, 2, &["the same file"], "run p.beaa --keys k/evaluation.key --input images.ct -o x.ct --report ./x.ct");
     bad(at, 2, &["the same file"], "run p.beaa --keys k/evaluation.key --input images.ct -o images.ct");
     bad(at, 2, &["the same file"], "compile m.safetensors -o m.safetensors --force");
@@ -173,12 +178,8 @@ fn what_is_no_file_is_one_error_everywhere() {
 fn what_cannot_be_written_is_told_before_the_work() {
     let at = &folder("unwritable");
     let begun = Instant::now();
-    let said = bad(
-        at,
-        1,
-        &["/proc/answers.ct"],
-        "run p.beaa --keys k/evaluation.key --input images.ct -o /proc/answers.ct",
-    );
+    let said =
+        bad(at, 1, &["/proc/answers.ct"], "run p.beaa --keys k/evaluation.key --input images.ct -o /proc/answers.ct");
     assert!(!said.contains("run:"), "after {:?}: {said}", begun.elapsed());
     std::fs::write(at.join("file"), "x").unwrap();
     bad(at, 1, &["file/x.ct"], "run p.beaa --keys k/evaluation.key --input images.ct -o file/x.ct");

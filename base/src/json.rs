@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::text::without_mark;
 
@@ -62,7 +62,9 @@ fn whole_numbers(text: &str) -> impl Iterator<Item = &str> {
         }
         within || !(c.is_ascii_digit() || "+-.eE".contains(c))
     });
-    outside.filter(|n| n.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) && !n.contains(['.', 'e', 'E']))
+    outside.filter(|n| {
+        n.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) && !n.contains(['.', 'e', 'E'])
+    })
 }
 
 /// Any value, in which no object has a key twice.
@@ -147,7 +149,10 @@ mod tests {
             assert!(error.to_string().contains("duplicate field"), "{error}");
             assert_eq!(error.line(), line, "{error}");
         }
-        assert_eq!(parse::<Value>("\u{feff}{\"a\": {\"a\": [1, null, true, \"x\", 1.5]}}").unwrap()["a"]["a"][1], Value::Null);
+        assert_eq!(
+            parse::<Value>("\u{feff}{\"a\": {\"a\": [1, null, true, \"x\", 1.5]}}").unwrap()["a"]["a"][1],
+            Value::Null
+        );
     }
 
     #[test]

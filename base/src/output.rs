@@ -37,9 +37,14 @@ pub struct OutputFile {
 }
 
 enum Sink {
-    Temporary { file: Temporary, target: PathBuf },
+    Temporary {
+        file: Temporary,
+        target: PathBuf,
+    },
     /// What goes into a device or a FIFO once it is whole; it has no name.
-    Through { whole: File },
+    Through {
+        whole: File,
+    },
 }
 
 impl OutputFile {

@@ -10,7 +10,7 @@ use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
-use beaa_ir::{InputSpec, ckks};
+use beaa_ir::{Classes, InputSpec, ckks};
 use beaa_lab::model_images::normalise;
 use beaa_lab::{Reporter, files};
 use beaa_runtime::ckks as ckks_runtime;
@@ -89,8 +89,8 @@ impl AnySignature {
         }
     }
 
-    /// Names of the classes, if the model has any.
-    pub(crate) fn classes(&self) -> &[String] {
+    /// What the outputs say.
+    pub(crate) fn classes(&self) -> &Classes {
         match self {
             Self::Ckks(file) => &file.signature.classes,
             #[cfg(feature = "tfhe")]

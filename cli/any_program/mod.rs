@@ -9,7 +9,7 @@ mod server;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::{ckks, container, tfhe};
+use beaa_ir::{Classes, ckks, container, tfhe};
 
 pub(crate) use client::{AnySignature, Decrypted, EncryptRequest, KeyFiles};
 pub(crate) use server::RunFiles;
@@ -30,6 +30,14 @@ impl AnyProgram {
             return Ok(Self::Tfhe(tfhe::load_program(path).with_context(doing)?));
         }
         Ok(Self::Ckks(ckks::load_program(path).with_context(doing)?))
+    }
+
+    /// What the outputs say.
+    pub(crate) fn classes(&self) -> &Classes {
+        match self {
+            Self::Ckks(program) => &program.signature().classes,
+            Self::Tfhe(program) => &program.signature().classes,
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl AnyProgram {
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
             largest_logit_difference: largest_difference(of_model.rows(), of_program.rows()),
-            agreeing: agreeing(&of_model.classes(), &of_program.classes()),
+            agreeing: agreeing(&model.classes().of(&of_model), &self.classes().of(&of_program)),
         })
     }
 
@@ -99,7 +99,7 @@ impl AnyProgram {
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
                 let logits = found.outputs.rows().map(|o| program.signature().logits(o));
                 let logits = ImageMajor::from_rows(found.outputs.elements(), logits)?;
-                let right = accuracy(&logits.classes(), images.labels());
+                let right = accuracy(&program.signature().classes.of(&logits), images.labels());
                 Ok(AnyVerification::Tfhe(found, right))
             }
         }

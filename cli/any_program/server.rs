@@ -39,7 +39,7 @@ impl AnyProgram {
         match self {
             Self::Ckks(program) => {
                 let s = program.signature();
-                ciphertext_bytes(&s.parameters, s.output_limbs, s.output_components, s.outputs)
+                ciphertext_bytes(&s.parameters, s.output_limbs, s.output_components, s.classes.outputs())
             }
             // One number for each image.
             Self::Tfhe(_) => 0,

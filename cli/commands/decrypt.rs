@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             logits.images()
         )));
     }
-    let predicted = logits.classes();
+    let predicted = signature.classes().of(&logits);
     let answers = Answers {
         accuracy: labels.as_ref().and_then(|labels| accuracy(&predicted, labels)),
         flooding,
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .map(|(image, (logits, &prediction))| Answer {
                 image,
                 prediction,
-                class: prediction.and_then(|p| signature.classes().get(p).cloned()),
+                class: prediction.and_then(|p| signature.classes().name(p)).map(str::to_owned),
                 label: labels.as_ref().map(|l| l[image]),
                 logits: logits.to_vec(),
             })

@@ -65,12 +65,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let dataset = arguments.roots.open(&spec)?;
     let images = arguments.part.of(&dataset)?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
-    let predicted = logits.classes();
+    let predicted = model.classes().of(&logits);
     let program = match &arguments.program {
         None => None,
         Some(path) => {
-            let of_program = AnyProgram::open(path)?.evaluate(&images)?;
-            let predicted_by_program = of_program.classes();
+            let program = AnyProgram::open(path)?;
+            let of_program = program.evaluate(&images)?;
+            let predicted_by_program = program.classes().of(&of_program);
             Some(ProgramEvaluation {
                 accuracy: accuracy(&predicted_by_program, images.labels()),
                 agreement: fraction(agreeing(&predicted, &predicted_by_program), images.len()),

@@ -8,7 +8,7 @@ use beaa_compiler::ckks::{Report, cost, explain, explain_choices};
 use beaa_ir::ckks::{Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::text::{self, Align, table};
-use beaa_ir::{Activation, LayerOp, Model, Range, Shape, load_model};
+use beaa_ir::{Activation, Classes, LayerOp, Model, Range, Shape, load_model};
 use beaa_lab::metrics::percent;
 use clap::Args;
 use serde_json::{Value, json};
@@ -95,7 +95,8 @@ fn describe_model(model: &Model) -> Value {
         })
         .collect();
     json!({
-        "kind": "model", "name": model.name(), "input": model.input(), "classes": model.classes(),
+        "kind": "model", "name": model.name(), "input": model.input(), "classes": model.classes().names(),
+        "threshold": model.classes().threshold(),
         "outputs": model.outputs(), "accuracy": model.accuracy(), "layers": layers, "provenance": model.provenance(),
     })
 }
@@ -128,9 +129,20 @@ fn model_text(model: &Model) -> String {
         input.mean,
         input.std,
         model.outputs(),
-        if model.classes().is_empty() { "not named".to_owned() } else { model.classes().join(", ") },
+        classes_text(model.classes()),
         table(&rows, &[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Left])
     )
+}
+
+/// The names, and what a single output says.
+fn classes_text(classes: &Classes) -> String {
+    match classes.threshold() {
+        Some(threshold) => {
+            format!("{} where the score is above {threshold}, else {}", classes.word(1), classes.word(0))
+        }
+        None if classes.names().is_empty() => "not named".to_owned(),
+        None => classes.names().join(", "),
+    }
 }
 
 /// What else there is to say of a layer, its number of parameters, and the range of an activation's
@@ -188,7 +200,7 @@ fn program_text(program: &Program, report: &Report) -> String {
          components\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),
-        signature.outputs,
+        signature.classes.outputs(),
         signature.output_scale.log2(),
         signature.output_components,
         explain(report)

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use beaa_lab::Reporter;
 use beaa_lab::files;
-use beaa_lab::matrix::{
-    Matrix, Results, RunFilter, Runner, Summary, claim, finished_rows, markdown, plots, summarise,
-};
+use beaa_lab::matrix::{Matrix, Results, RunFilter, Runner, Summary, claim, finished_rows, markdown, plots, summarise};
 use beaa_lab::run_folder::Start;
 use beaa_trainer::DeviceKind;
 use clap::Args;
@@ -59,8 +57,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         (false, false) => Start::New,
     };
     let _lock = claim(&folder, start)?;
-    let mut results =
-        if arguments.resume { Results::open(&folder, context)? } else { Results::empty(&folder) };
+    let mut results = if arguments.resume { Results::open(&folder, context)? } else { Results::empty(&folder) };
     let mut written = None;
     let mut runner = Runner::new(&folder, arguments.roots.paths(), context);
     for (i, run) in chosen.iter().enumerate() {

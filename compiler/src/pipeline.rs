@@ -24,6 +24,7 @@ use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::graph_summary::summarise;
 use crate::plan::refine::{RefineTask, refine};
 use crate::plan::search::{Ring, rings};
+use crate::plan::simulate_noise::SimulatedNetwork;
 
 /// What a compilation makes.
 #[derive(Debug, Clone)]
@@ -104,16 +105,13 @@ fn run_passes(
     let margin = rounding_margin(images);
     let summary = passes.time("summarise", || summarise(&graph, &bounds, &activations, margin));
     passes.show("summarise", Product::Summary(&summary));
-    let task = RefineTask {
+    let network = SimulatedNetwork {
         graph: &graph,
-        summary: &summary,
+        classes: model.classes(),
         activations: &activations,
-        means: &means,
-        options,
-        target: &target,
-        rings,
         rounding_margin: margin,
     };
+    let task = RefineTask { network: &network, summary: &summary, means: &means, options, target: &target, rings };
     let refined = refine(task, &mut passes)?;
     passes.show("refine", Product::Plan(&refined.plan));
 
@@ -151,7 +149,7 @@ fn prepare(
     let graph = passes.rewrite("fold_affine", || Ok(fold_affine(graph)))?;
     let mut graph = passes.rewrite("drop_dead_elements", || Ok(drop_dead_elements(graph)))?;
 
-    let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, options, images))?;
+    let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, model.classes(), options, images))?;
     let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
     // Ranges are so tight that made-up images must not be used for them.
     if images.is_some() {

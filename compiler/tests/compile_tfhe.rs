@@ -46,11 +46,12 @@ fn model(functions: [Activation; 2]) -> Model {
         activation("g", second),
         linear("three", [4, 8], 3),
     ];
-    let input = InputSpec { shape: [1, SIDE, SIDE], mean: vec![0.4], std: vec![0.5] };
+    let input = InputSpec::pixels([1, SIDE, SIDE], vec![0.4], vec![0.5]);
     let literal = ModelLiteral {
         name: "small".into(),
         input,
         classes: Vec::new(),
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance::default(),

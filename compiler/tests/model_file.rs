@@ -23,6 +23,6 @@ fn a_file_from_python_loads_evaluates_and_compiles() {
         assert!((found - expected).abs() < 1e-5, "{found} against {expected}");
     }
     let compiled = compile(&model, &Options::default()).unwrap();
-    assert_eq!(compiled.program.signature().classes, ["a", "b", "c"]);
+    assert_eq!(compiled.program.signature().classes.names(), ["a", "b", "c"]);
     assert_eq!(compiled.report.layers.first().map(|l| l.layer.as_str()), Some("conv"));
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use crate::error::Error;
 
 /// Immutable 8-bit images of one size, planes one after the other (channel, row, column), with
-/// labels.
+/// labels, and with the names of their files where they were read from files.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Images {
     shape: [usize; 3],
     pixels: Vec<u8>,
     labels: Vec<u8>,
+    names: Option<Vec<String>>,
 }
 
 impl Images {
@@ -19,7 +20,7 @@ impl Images {
     pub fn rounded(&self, bits: u32) -> Self {
         let steps = f64::from((1_u32 << bits.clamp(1, 8)) - 1);
         let round = |v: u8| ((f64::from(v) / 255.0 * steps).round() / steps * 255.0).round() as u8;
-        Self { shape: self.shape, pixels: self.pixels.iter().map(|&v| round(v)).collect(), labels: self.labels.clone() }
+        Self { pixels: self.pixels.iter().map(|&v| round(v)).collect(), ..self.clone() }
     }
 
     /// Images of `shape` (channels, height, width) one after the other in `pixels`, and one label
@@ -45,7 +46,23 @@ impl Images {
         if images != labels.len() {
             return Err(Error::CountMismatch { file, images, labels: labels.len() });
         }
-        Ok(Self { shape, pixels, labels })
+        Ok(Self { shape, pixels, labels, names: None })
+    }
+
+    /// The same images, image `i` with the name `names[i]`.
+    ///
+    /// # Panics
+    /// If there are not as many names as images.
+    #[must_use]
+    pub fn with_names(self, names: Vec<String>) -> Self {
+        assert_eq!(names.len(), self.len(), "names and images");
+        Self { names: Some(names), ..self }
+    }
+
+    /// The name of each image, if they come from files: the path as it was given, or below the
+    /// folder of the data set. Always printable, on one line.
+    pub fn names(&self) -> Option<&[String]> {
+        self.names.as_deref()
     }
 
     /// Channels, height, width.
@@ -97,6 +114,7 @@ impl Images {
             shape: self.shape,
             pixels: self.pixels[..n * self.image_len()].to_vec(),
             labels: self.labels[..n].to_vec(),
+            names: self.names.as_ref().map(|names| names[..n].to_vec()),
         }
     }
 
@@ -111,13 +129,18 @@ impl Images {
             assert!(i < self.len(), "image {i} of {}", self.len());
             pixels.extend_from_slice(&self.pixels[i * size..][..size]);
         }
-        Self { shape: self.shape, pixels, labels: indices.iter().map(|&i| self.labels[i]).collect() }
+        Self {
+            shape: self.shape,
+            pixels,
+            labels: indices.iter().map(|&i| self.labels[i]).collect(),
+            names: self.names.as_ref().map(|names| indices.iter().map(|&i| names[i].clone()).collect()),
+        }
     }
 
     /// No image, of the given shape.
     #[cfg(test)]
     pub(crate) fn none(shape: [usize; 3]) -> Self {
-        Self { shape, pixels: Vec::new(), labels: Vec::new() }
+        Self { shape, pixels: Vec::new(), labels: Vec::new(), names: None }
     }
 
     fn image_len(&self) -> usize {
@@ -165,6 +188,15 @@ mod tests {
         assert_eq!(three().take(9), three());
         let picked = three().subset(&[2, 0, 2]);
         assert_eq!((picked.pixels(), picked.labels()), (&[5, 6, 1, 2, 5, 6][..], &[2, 0, 2][..]));
+    }
+
+    #[test]
+    fn names_follow_their_images() {
+        let named = three().with_names(["a", "b", "c"].map(String::from).to_vec());
+        assert_eq!(three().names(), None);
+        assert_eq!(named.rounded(1).names().unwrap(), ["a", "b", "c"]);
+        assert_eq!(named.take(2).names().unwrap(), ["a", "b"]);
+        assert_eq!(named.subset(&[2, 0, 2]).names().unwrap(), ["c", "a", "c"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod error;
 mod formats;
 mod images;
 mod open;
+mod path_text;
 mod source;
 mod spec;
 mod split;
@@ -31,6 +32,7 @@ pub use formats::{
 };
 pub use images::Images;
 pub use open::open;
+pub use path_text::path_text;
 pub use source::Source;
 pub use spec::SourceSpec;
 pub use split::{Amount, HoldOut, Split, shuffled};

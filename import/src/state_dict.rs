@@ -166,12 +166,13 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
     };
     let literal = ModelLiteral {
         name,
-        input: InputSpec {
+        input: InputSpec::pixels(
             shape,
-            mean: of(&options.mean, architecture.input.mean, 0.0),
-            std: of(&options.std, architecture.input.std, 1.0),
-        },
+            of(&options.mean, architecture.input.mean, 0.0),
+            of(&options.std, architecture.input.std, 1.0),
+        ),
         classes: options.classes.clone().unwrap_or(architecture.classes),
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance {

@@ -182,7 +182,7 @@ fn state_dictionaries_give_pytorch_s_answers() {
     let model = state_dict("cryptonets", CRYPTONETS).unwrap().model;
     agrees(&model, "cryptonets", "state dictionary");
     assert_eq!(model.input().mean, [0.1307]);
-    assert_eq!(model.classes().len(), 10);
+    assert_eq!(model.classes().names().len(), 10);
 
     let text = std::fs::read_to_string(data("residual.architecture.json")).unwrap();
     agrees(&state_dict("residual", &text).unwrap().model, "residual", "state dictionary");

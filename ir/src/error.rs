@@ -68,6 +68,18 @@ pub enum Error {
         /// Numbers that the network takes.
         expected: usize,
     },
+    /// Pixels where a network takes real numbers, or the reverse.
+    #[error("{operation}: found {found}, expected {expected}; {remedy}")]
+    InputKind {
+        /// What was being done.
+        operation: &'static str,
+        /// What was there.
+        found: &'static str,
+        /// What should have been there.
+        expected: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// There are more or fewer numbers than there should be.
     #[error("{operation}: found {found} numbers, expected {expected}")]
     Length {

@@ -3,7 +3,6 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::stats::argmax;
 use crate::{Error, Result};
 
 /// Numbers in the order `[image][element]`: pixels or logits, one image after the other.
@@ -73,14 +72,6 @@ impl<T: Copy> ImageMajor<T> {
     /// The same numbers, `[element][image]`.
     pub fn to_element_major(&self) -> ElementMajor<T> {
         ElementMajor { images: self.images(), block: self.block.transposed(self.elements) }
-    }
-}
-
-impl<T: Copy + Into<f64>> ImageMajor<T> {
-    /// The class of each image, if these are logits: the index of the largest, the first of equals;
-    /// none if no logit is a number.
-    pub fn classes(&self) -> Vec<Option<usize>> {
-        self.rows().map(|row| argmax(row.iter().copied())).collect()
     }
 }
 
@@ -249,13 +240,6 @@ mod tests {
         values.rows_mut().enumerate().for_each(|(e, row)| row[0] = 10 * e);
         assert_eq!(values.data(), [0, 1, 1, 10, 1, 7]);
         assert_eq!(ElementMajor::filled(4, 0, 1).rows_mut().len(), 4);
-    }
-
-    #[test]
-    fn an_image_without_a_number_has_no_class() {
-        let nan = f32::NAN;
-        let logits = [[0.5, 2.0, -1.0], [3.0, 3.0, 1.0], [nan, -5.0, -6.0], [nan; 3]];
-        assert_eq!(ImageMajor::from_rows(3, logits).unwrap().classes(), [Some(1), Some(0), Some(1), None]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ckks;
+mod classes;
 pub mod container;
 mod error;
 pub mod images;
@@ -18,11 +19,12 @@ mod tensor;
 pub mod text;
 pub mod tfhe;
 
+pub use classes::Classes;
 pub use error::{Error, Result};
 pub use model::{
-    Accuracy, Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d,
-    Provenance, Range, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced, is_model, load_model,
-    output_shape, save_model,
+    Accuracy, Activation, Conv2d, InputSpec, InputValues, Layer, LayerOp, Linear, Model, ModelLiteral, OutOfRange,
+    Polynomial, Pool2d, Provenance, Range, RealChannels, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced,
+    is_model, load_model, output_shape, save_model,
 };
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

@@ -38,8 +38,9 @@ fn everything() -> ModelLiteral {
     };
     ModelLiteral {
         name: "everything".into(),
-        input: InputSpec { shape: [2, 4, 4], mean: vec![0.5, 0.25], std: vec![0.5, 2.0] },
+        input: InputSpec::pixels([2, 4, 4], vec![0.5, 0.25], vec![0.5, 2.0]),
         classes: vec!["a".into(), "b".into(), "c".into()],
+        threshold: None,
         layers: vec![
             layer("conv", LayerOp::Conv2d(conv(4, 1, 3, 2))),
             layer(
@@ -227,7 +228,7 @@ fn a_branch_goes_on_from_an_earlier_layer_or_from_the_image() {
 
 #[test]
 fn pixels_are_normalised_per_channel() {
-    let spec = InputSpec { shape: [2, 1, 2], mean: vec![0.5, 0.0], std: vec![0.5, 2.0] };
+    let spec = InputSpec::pixels([2, 1, 2], vec![0.5, 0.0], vec![0.5, 2.0]);
     assert_eq!(spec.normalise(&[0, 255, 0, 255]), [-1.0, 1.0, 0.0, 0.5]);
     assert_eq!(spec.bound(), 1.0);
 }

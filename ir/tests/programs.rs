@@ -7,7 +7,7 @@ use beaa_ir::ckks::{
     LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SignatureFile, Step, StepOp, dump,
     load_program, load_signature, program_hash, save_program, save_signature,
 };
-use beaa_ir::{InputSpec, SparseMatrix};
+use beaa_ir::{Classes, InputSpec, SparseMatrix};
 
 const Q: [u64; 3] = [1_000_003, 1_000_033, 1_000_037];
 
@@ -40,9 +40,8 @@ fn literal() -> ProgramLiteral {
     ];
     let signature = Signature {
         model: "m".into(),
-        input: InputSpec { shape: [1, 2, 2], mean: vec![0.0], std: vec![1.0] },
-        classes: vec!["no".into(), "yes".into()],
-        outputs: 2,
+        input: InputSpec::pixels([1, 2, 2], vec![0.0], vec![1.0]),
+        classes: Classes::new(vec!["no".into(), "yes".into()], 2, None).unwrap(),
         parameters: ParameterSet { degree: 4096, moduli: Q.to_vec(), special: vec![], security: 128 },
         input_limbs: 3,
         input_scale: 2_f64.powi(20),

@@ -147,8 +147,9 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
     let parameters = &program.signature().parameters;
     let primes = || parameters.moduli.iter().chain(&parameters.special);
     let (images, slots) = (m.images.len() as f64, parameters.degree as f64);
-    let encrypted = m.logits.classes();
-    let student = m.clear.student.classes();
+    let classes = &program.signature().classes;
+    let encrypted = classes.of(&m.logits);
+    let student = classes.of(&m.clear.student);
     let right = |predicted: &[Option<usize>]| accuracy(predicted, m.images.labels());
     let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
     let peak_run = steps.iter().find(|s| s.step == "run on ciphertexts").and_then(|s| s.peak_bytes);
@@ -166,7 +167,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
             checksum: dataset.checksum(),
         },
         accuracy: Accuracies {
-            teacher: right(&m.clear.teacher.classes()),
+            teacher: right(&classes.of(&m.clear.teacher)),
             student: right(&student),
             encrypted: right(&encrypted),
         },

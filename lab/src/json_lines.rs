@@ -59,8 +59,7 @@ impl JsonLines {
     pub(crate) fn open(path: &Path, append: bool) -> Result<Self> {
         let doing = || format!("opening {}", path.display());
         let mut options = OpenOptions::new();
-        let mut file =
-            options.create(true).read(true).write(true).truncate(!append).open(path).with_context(doing)?;
+        let mut file = options.create(true).read(true).write(true).truncate(!append).open(path).with_context(doing)?;
         let end = file.seek(SeekFrom::End(0)).with_context(doing)?;
         if end > 0 {
             let mut last = [0];

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn only_images_of_the_right_shape() {
         let images = Images::new("t", [1, 1, 2], vec![0, 255, 255, 0], vec![0, 0]).unwrap();
-        let spec = InputSpec { shape: [1, 1, 2], mean: vec![0.5], std: vec![0.5] };
+        let spec = InputSpec::pixels([1, 1, 2], vec![0.5], vec![0.5]);
         assert_eq!(normalise(&images, &spec).unwrap().data(), [-1.0, 1.0, 1.0, -1.0]);
         let other = InputSpec { shape: [1, 2, 1], ..spec };
         assert!(normalise(&images, &other).unwrap_err().to_string().contains("[1, 2, 1]"));

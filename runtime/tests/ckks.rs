@@ -12,7 +12,7 @@ use beaa_ir::ckks::{
 };
 use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
-use beaa_ir::{InputSpec, SparseMatrix};
+use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::ckks::{
     ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt, encrypt,
     flooding_width, keygen, run, schedule, verify,
@@ -43,9 +43,8 @@ fn program(weight: i32) -> Program {
     ];
     let signature = Signature {
         model: "hand-made".into(),
-        input: InputSpec { shape: [1, 2, 2], mean: vec![0.5], std: vec![0.5] },
-        classes: vec![],
-        outputs: 1,
+        input: InputSpec::pixels([1, 2, 2], vec![0.5], vec![0.5]),
+        classes: Classes::new(vec![], 1, None).unwrap(),
         input_limbs: 3,
         input_scale: scale,
         output_limbs: 2,

@@ -8,7 +8,7 @@
 use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, SignatureFile, Stage};
-use beaa_ir::{InputSpec, SparseMatrix};
+use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::tfhe::{
     ClientKey, EncryptedInput, EncryptedOutput, KeyPair, ServerKey, decrypt, encrypt, keygen, run, verify,
@@ -53,8 +53,8 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
     let last = matrix(n, 3, 6, 9);
     let signature = Signature {
         model: "made up".into(),
-        input: InputSpec { shape: [1, 3, 4], mean: vec![0.0], std: vec![1.0] },
-        classes: Vec::new(),
+        input: InputSpec::pixels([1, 3, 4], vec![0.0], vec![1.0]),
+        classes: Classes::new(Vec::new(), 3, None).unwrap(),
         pixel_steps: 3,
         input_slots: stages[0].slots(),
         input_large_key: first.1 > 0,

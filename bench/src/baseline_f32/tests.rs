@@ -72,11 +72,12 @@ fn every_kind_of_layer_gives_the_same_answers() {
         polynomial(&[7]),
     ];
     let layers = ops.into_iter().enumerate().map(|(i, op)| Layer { name: format!("l{i}"), op }).collect();
-    let input = InputSpec { shape: [2, 8, 9], mean: vec![0.5, 0.4], std: vec![0.5, 0.3] };
+    let input = InputSpec::pixels([2, 8, 9], vec![0.5, 0.4], vec![0.5, 0.3]);
     let literal = ModelLiteral {
         name: "all".into(),
         input,
         classes: vec![],
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance::default(),

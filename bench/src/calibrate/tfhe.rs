@@ -3,7 +3,7 @@
 use beaa_compiler::BootstrapRates;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Parameters, Program, ProgramLiteral, Signature, SignatureFile, Stage};
-use beaa_ir::{InputSpec, SparseMatrix};
+use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::tfhe::{KeyPair, encrypt, keygen, run};
 
@@ -60,8 +60,8 @@ fn program(decomposition: (usize, usize)) -> Result<Program> {
     };
     let signature = Signature {
         model: "made up, to calibrate".into(),
-        input: InputSpec { shape: [1, 1, WIDTH], mean: vec![0.0], std: vec![1.0] },
-        classes: Vec::new(),
+        input: InputSpec::pixels([1, 1, WIDTH], vec![0.0], vec![1.0]),
+        classes: Classes::new(Vec::new(), WIDTH, None)?,
         pixel_steps: LEVELS - 1,
         input_slots: u64::from(LEVELS),
         input_large_key: false,

@@ -203,7 +203,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
     let key_bits =
         if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
-    let output_bits = bits(signature.output_limbs) * (signature.outputs * signature.output_components) as f64;
+    let output_bits = bits(signature.output_limbs) * (signature.classes.outputs() * signature.output_components) as f64;
     Totals {
         degree: parameters.degree,
         security: parameters.security,

@@ -100,8 +100,7 @@ fn pictures(model: &Model, count: usize) -> Result<ImageMajor<f32>> {
     let images = (0..count).map(|_| {
         // Real images are darker and brighter as a whole, too.
         let brightness: f32 = BRIGHTNESS_DEVIATION * normal(&mut rng);
-        let planes = spec.mean.iter().zip(&spec.std).flat_map(|(&m, &s)| {
-            let (lo, hi) = ((0.0 - m) / s, (1.0 - m) / s);
+        let planes = spec.allowed_range().into_iter().flat_map(|allowed| {
             let mut sum = vec![brightness; height * width];
             for (size, share) in SMOOTHING {
                 let radius = (size * height.max(width) as f64 / 2.0).round() as usize;
@@ -110,7 +109,7 @@ fn pictures(model: &Model, count: usize) -> Result<ImageMajor<f32>> {
                 standardise(&mut noise);
                 sum.iter_mut().zip(&noise).for_each(|(s, n)| *s += share * n);
             }
-            sum.into_iter().map(move |v| v.clamp(lo, hi))
+            sum.into_iter().map(move |v| v.clamp(allowed.min, allowed.max))
         });
         planes.collect::<Vec<f32>>()
     });

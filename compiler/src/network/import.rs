@@ -25,7 +25,7 @@ pub(crate) fn import(model: &Model, safety: f64) -> Result<Graph> {
 /// The network as a graph with a square in the place of every ReLU: for those who look the function
 /// up by the layer's name.
 pub(crate) fn import_with_any_activation(model: &Model, safety: f64) -> Graph {
-    let input = Node { label: "input".into(), folded: Vec::new(), op: Op::Input(pixels(model)), observed_range: None };
+    let input = Node { label: "input".into(), folded: Vec::new(), op: Op::Input(allowed(model)), observed_range: None };
     let mut graph = Graph { nodes: vec![input], output: 0 };
     // The model's check has made sure that every name exists.
     let mut by_name: HashMap<&str, NodeId> = HashMap::from([("input", 0)]);
@@ -98,16 +98,17 @@ fn lower(op: &LayerOp, x: NodeId, shape: Shape, out: Shape, by_name: &HashMap<&s
     }
 }
 
-fn pixels(model: &Model) -> Vec<Interval> {
+/// What every element of an allowed input can be.
+fn allowed(model: &Model) -> Vec<Interval> {
     let spec = model.input();
     let plane = spec.shape[1] * spec.shape[2];
-    spec.mean
-        .iter()
-        .zip(&spec.std)
-        .flat_map(|(&m, &s)| {
-            let value = |pixel: f64| (pixel - f64::from(m)) / f64::from(s);
+    let channels = spec.allowed_values().into_iter().zip(spec.mean.iter().zip(&spec.std));
+    channels
+        .flat_map(|(allowed, (&m, &s))| {
+            let value = |v: f32| (f64::from(v) - f64::from(m)) / f64::from(s);
             // Clients normalise in single precision.
-            std::iter::repeat_n(Interval { lo: value(0.0), hi: value(1.0) }.widened(1.0 + 1e-6), plane)
+            let interval = Interval { lo: value(allowed.min), hi: value(allowed.max) };
+            std::iter::repeat_n(interval.widened(1.0 + 1e-6), plane)
         })
         .collect()
 }

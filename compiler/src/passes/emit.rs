@@ -54,8 +54,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
     let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
-        classes: model.classes().to_vec(),
-        outputs: result.len,
+        classes: model.classes().clone(),
         parameters: ParameterSet {
             degree: plan.degree,
             moduli: plan.moduli.clone(),

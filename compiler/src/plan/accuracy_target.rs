@@ -1,6 +1,7 @@
 //! What precision is asked for: an error of the outputs, or the share of images whose predicted
 //! class must not change, for which there must be images to measure margins on.
 
+use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::{mean, normal_cdf, sample_variance};
 
@@ -32,7 +33,7 @@ pub(crate) struct AccuracyTarget {
     pub(crate) deviation: f64,
     /// The agreement asked for, if one is.
     requested: Option<f64>,
-    /// Of every image given, its class and the distance of its two largest outputs.
+    /// Of every image given, its class and the distance from the next.
     margins: Vec<(usize, f64)>,
 }
 
@@ -41,9 +42,14 @@ impl AccuracyTarget {
     ///
     /// # Errors
     /// [`Error::Option`] for a share that these images cannot show.
-    pub(crate) fn new(graph: &Graph, options: &Options, images: Option<&ImageMajor<f32>>) -> Result<Self> {
+    pub(crate) fn new(
+        graph: &Graph,
+        classes: &Classes,
+        options: &Options,
+        images: Option<&ImageMajor<f32>>,
+    ) -> Result<Self> {
         let margins = match images {
-            Some(images) => margins(graph, images)?,
+            Some(images) => margins(graph, classes, images)?,
             None => Vec::new(),
         };
         let Some(requested) = options.agreement else {
@@ -54,18 +60,19 @@ impl AccuracyTarget {
                 option: "agreement",
                 found: images.map_or_else(
                     || "no samples".to_owned(),
-                    |images| format!("{} images of {} outputs", images.images(), graph.len(graph.output)),
+                    |images| format!("{} images without an output that is a number", images.images()),
                 ),
-                expected:
-                    "images to measure margins on (`--samples`), and at least two outputs; or ask for a logit error"
-                        .into(),
+                expected: "images to measure margins on (`--samples`); or ask for a logit error".into(),
             });
         }
         let reachable = agreement(&margins, &zero_mean(0.0));
         if reachable < requested {
-            let expected = format!(
-                "at most {reachable}: the two largest outputs of the other images are equal, any error decides"
-            );
+            let tie = if classes.threshold().is_some() {
+                "the score of the other images is the threshold"
+            } else {
+                "the two largest outputs of the other images are equal"
+            };
+            let expected = format!("at most {reachable}: {tie}, any error decides");
             return Err(Error::Option { option: "agreement", found: requested.to_string(), expected });
         }
         // To start with, an error that is the same for all; simulations say what it really does.
@@ -81,7 +88,7 @@ impl AccuracyTarget {
         1.0 / largest(ERROR_FACTORS, enough)
     }
 
-    /// The share of images whose largest output stays the largest, if there were any.
+    /// The share of images that keep their class, if there were any.
     pub(crate) fn agreement(&self, prediction: &Prediction) -> Option<f64> {
         (!self.margins.is_empty()).then(|| agreement(&self.margins, &Losses::of(&prediction.margin_losses)))
     }
@@ -132,13 +139,13 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean(values).unwrap_or(0.0), sample_variance(values).unwrap_or(0.0))
 }
 
-/// Of images evenly spread over all, the class and the distance of the two largest outputs.
-fn margins(graph: &Graph, images: &ImageMajor<f32>) -> Result<Vec<(usize, f64)>> {
+/// Of images evenly spread over all, the class and the distance from the next.
+fn margins(graph: &Graph, classes: &Classes, images: &ImageMajor<f32>) -> Result<Vec<(usize, f64)>> {
     let count = MAX_MARGIN_IMAGES.min(MAX_MARGIN_PRODUCTS / products(graph).max(1));
     let mut margins = Vec::new();
     for chunk in evenly_spread(images, count).chunks(IMAGES_PER_CHUNK) {
         let outputs = forward(graph, values_of(images.elements(), chunk)?).swap_remove(graph.output);
-        let of = |s: usize| top1_margin(&outputs.rows().map(|r| r[s]).collect::<Vec<_>>());
+        let of = |s: usize| top1_margin(classes, &outputs.rows().map(|r| r[s]).collect::<Vec<_>>());
         margins.extend((0..chunk.len()).filter_map(of));
     }
     Ok(margins)
@@ -209,8 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn margins_are_those_of_the_two_largest() {
-        assert_eq!(top1_margin(&[1.0, 5.0, 3.5]), Some((1, 1.5)));
-        assert_eq!(top1_margin(&[1.0]), None);
+    fn margins_are_distances_from_the_next_class() {
+        let classes = |outputs, threshold| Classes::new(vec![], outputs, threshold).unwrap();
+        assert_eq!(top1_margin(&classes(3, None), &[1.0, 5.0, 3.5]), Some((1, 1.5)));
+        assert_eq!(top1_margin(&classes(1, None), &[-1.5]), Some((0, 1.5)));
+        assert_eq!(top1_margin(&classes(1, Some(2.0)), &[2.25]), Some((1, 0.25)));
+        assert_eq!(top1_margin(&classes(1, None), &[f64::NAN]), None);
     }
 }

@@ -3,10 +3,8 @@
 //! was simulated.
 
 use beaa_ir::ckks::Alternative;
-use beaa_ir::images::ElementMajor;
 
 use crate::error::{Error, Result};
-use crate::network::graph::Graph;
 use crate::options::Options;
 use crate::pass_runner::{PassRunner, Product};
 use crate::passes::quantise_weights::{QuantisedWeights, quantise_weights};
@@ -17,7 +15,7 @@ use crate::plan::graph_summary::GraphSummary;
 use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
 use crate::plan::search::{PRECISION_REMEDY, Ring, Tables, better, search};
-use crate::plan::simulate_noise::{Prediction, simulate_noise};
+use crate::plan::simulate_noise::{Prediction, SimulatedNetwork, simulate_noise};
 use crate::plan::variables::{stepped, variables};
 
 /// Attempts at a plan.
@@ -40,15 +38,13 @@ pub(crate) struct RefinedPlan {
 /// What the passes before have found out, and what is asked for.
 #[derive(Clone, Copy)]
 pub(crate) struct RefineTask<'a> {
-    pub(crate) graph: &'a Graph,
+    pub(crate) network: &'a SimulatedNetwork<'a>,
     pub(crate) summary: &'a GraphSummary,
-    pub(crate) activations: &'a [ElementMajor<f64>],
     /// Of every node, the mean of each element.
     pub(crate) means: &'a [Vec<f64>],
     pub(crate) options: &'a Options,
     pub(crate) target: &'a AccuracyTarget,
     pub(crate) rings: &'a [Ring],
-    pub(crate) rounding_margin: f64,
 }
 
 /// The cheapest plan found.
@@ -59,7 +55,8 @@ pub(crate) fn refine(task: RefineTask<'_>, passes: &mut PassRunner<'_>) -> Resul
     let mut tables = Tables::new();
     let mut best = task.search(&mut tables, passes)?;
     let rejected = task.polish(&mut best, &mut tables, passes)?;
-    let RefineTask { graph, summary, options, rings, target, .. } = task;
+    let RefineTask { network, summary, options, rings, target, .. } = task;
+    let graph = network.graph;
     let simulated = target.budget_used(&best.prediction) * target.deviation;
     best.alternatives = passes.time("alternatives", || {
         let chosen = ChosenPlan { graph, summary, options, rings, plan: &best.plan, rejected: &rejected };
@@ -71,10 +68,8 @@ pub(crate) fn refine(task: RefineTask<'_>, passes: &mut PassRunner<'_>) -> Resul
 impl RefineTask<'_> {
     /// Rounds and simulates. Also returns the share of the allowed error that the plan uses.
     fn simulate(&self, plan: LevelPlan, passes: &mut PassRunner<'_>) -> Result<(RefinedPlan, f64)> {
-        let quantised = passes.time("quantise_weights", || quantise_weights(self.graph, &plan, self.means))?;
-        let prediction = passes.time("simulate_noise", || {
-            simulate_noise(self.graph, &quantised, &plan, self.activations, self.rounding_margin)
-        });
+        let quantised = passes.time("quantise_weights", || quantise_weights(self.network.graph, &plan, self.means))?;
+        let prediction = passes.time("simulate_noise", || simulate_noise(self.network, &quantised, &plan));
         let budget_used = self.target.budget_used(&prediction);
         Ok((RefinedPlan { plan, quantised, prediction, alternatives: Vec::new() }, budget_used))
     }

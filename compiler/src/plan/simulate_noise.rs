@@ -2,9 +2,9 @@
 //! makes at every step, and compares: what rounding and what encryption do to every layer, all
 //! dependences included.
 
+use beaa_ir::Classes;
 use beaa_ir::ckks::StepOp;
 use beaa_ir::images::ElementMajor;
-use beaa_ir::stats::argmax;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -31,7 +31,7 @@ pub(crate) struct Prediction {
     pub(crate) nodes: Vec<Deviation>,
     /// Of the outputs, against the model.
     pub(crate) output: f64,
-    /// What each simulated image loses of its margin; empty for a single output.
+    /// What each simulated image loses of its margin.
     pub(crate) margin_losses: Vec<MarginLoss>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Prediction {
 pub(crate) struct MarginLoss {
     /// Its exact class.
     pub(crate) class: usize,
-    /// How much nearer the largest other output comes to that of its class.
+    /// How much of the distance from the next class is lost.
     pub(crate) margin: f64,
 }
 
@@ -55,15 +55,24 @@ struct SimulatedValue {
     limbs: usize,
 }
 
-/// Simulates a plan on the images whose exact values are `activations`. Rounding errors are taken
-/// `rounding_margin` times.
+/// A network on the images that it is simulated on.
+pub(crate) struct SimulatedNetwork<'a> {
+    pub(crate) graph: &'a Graph,
+    /// What its outputs say.
+    pub(crate) classes: &'a Classes,
+    /// The exact values of every node.
+    pub(crate) activations: &'a [ElementMajor<f64>],
+    /// Rounding errors are taken so many times.
+    pub(crate) rounding_margin: f64,
+}
+
+/// Simulates a plan.
 pub(crate) fn simulate_noise(
-    graph: &Graph,
+    network: &SimulatedNetwork<'_>,
     quantised: &QuantisedWeights,
     plan: &LevelPlan,
-    activations: &[ElementMajor<f64>],
-    rounding_margin: f64,
 ) -> Prediction {
+    let &SimulatedNetwork { graph, classes, activations, rounding_margin } = network;
     let input = &activations[0];
     let mut first = SimulatedValue {
         clean: input.clone(),
@@ -87,7 +96,7 @@ pub(crate) fn simulate_noise(
             found.rounding *= rounding_margin;
             if node == graph.output {
                 prediction.output = found.encryption.hypot(found.rounding);
-                prediction.margin_losses = margin_losses(&value.noisy, &activations[node]);
+                prediction.margin_losses = margin_losses(classes, &value.noisy, &activations[node]);
             }
             prediction.nodes[node] = found;
         }
@@ -221,25 +230,19 @@ fn compare(value: &SimulatedValue, exact: &ElementMajor<f64>, unit: f64) -> Devi
     }
 }
 
-/// What every image loses of the distance of its class's output from the largest other: noise in a
-/// quadratic does not only spread it but shifts it, and for some classes more than for others.
-fn margin_losses(noisy: &ElementMajor<f64>, exact: &ElementMajor<f64>) -> Vec<MarginLoss> {
+/// What every image loses of the distance of its class from the next: noise in a quadratic does not
+/// only spread it but shifts it, and for some classes more than for others.
+fn margin_losses(classes: &Classes, noisy: &ElementMajor<f64>, exact: &ElementMajor<f64>) -> Vec<MarginLoss> {
     let column = |values: &ElementMajor<f64>, s: usize| values.rows().map(|r| r[s]).collect::<Vec<f64>>();
     let of = |s: usize| {
-        let (class, exact) = top1_margin(&column(exact, s))?;
-        Some(MarginLoss { class, margin: exact - margin(&column(noisy, s), class)? })
+        let (class, exact) = top1_margin(classes, &column(exact, s))?;
+        Some(MarginLoss { class, margin: exact - classes.margin(&column(noisy, s), class)? })
     };
     (0..exact.images()).filter_map(of).collect()
 }
 
-/// The index of the largest output, and its distance from the next; none if there is no other.
-pub(crate) fn top1_margin(outputs: &[f64]) -> Option<(usize, f64)> {
-    let class = argmax(outputs.iter().copied())?;
-    Some((class, margin(outputs, class)?))
-}
-
-/// The output of `class` minus the largest other; none if there is no other.
-fn margin(outputs: &[f64], class: usize) -> Option<f64> {
-    let others = outputs.iter().enumerate().filter(|(i, _)| *i != class).map(|(_, v)| *v);
-    Some(outputs[class] - others.reduce(f64::max)?)
+/// The class that the outputs say, and its distance from the next; none if no output is a number.
+pub(crate) fn top1_margin(classes: &Classes, outputs: &[f64]) -> Option<(usize, f64)> {
+    let class = classes.class(outputs)?;
+    Some((class, classes.margin(outputs, class)?))
 }

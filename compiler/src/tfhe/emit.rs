@@ -3,7 +3,7 @@
 //! predecessors.
 
 use beaa_ir::tfhe::{Parameters, Program, ProgramLiteral, Signature, Stage};
-use beaa_ir::{InputSpec, Model, SparseMatrix};
+use beaa_ir::{InputSpec, Model, Range, SparseMatrix};
 
 use super::budget::{self, SumOrigin};
 use super::chain::{Affine, Chain};
@@ -62,14 +62,18 @@ struct Units {
     zero: Vec<f64>,
 }
 
-/// Pixels as integers: `x = unit * integer + zero`.
-fn pixels(input: &InputSpec, steps: u32) -> Units {
+/// Numbers of an image as integers, `0..=steps` from the smallest to the largest that is allowed:
+/// `x = unit * integer + zero`.
+fn input_units(input: &InputSpec, steps: u32) -> Units {
     let plane = input.shape[1] * input.shape[2];
-    let spread = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
-        let channels = input.mean.iter().zip(&input.std);
-        channels.flat_map(|(&m, &s)| std::iter::repeat_n(f(f64::from(m), f64::from(s)), plane)).collect()
+    let spread = |f: &dyn Fn(Range, f64, f64) -> f64| -> Vec<f64> {
+        let channels = input.allowed_values().into_iter().zip(input.mean.iter().zip(&input.std));
+        channels.flat_map(|(r, (&m, &s))| std::iter::repeat_n(f(r, f64::from(m), f64::from(s)), plane)).collect()
     };
-    Units { unit: spread(&|_, s| 1.0 / (s * f64::from(steps))), zero: spread(&|m, s| -m / s) }
+    Units {
+        unit: spread(&|r, _, s| f64::from(r.max - r.min) / (s * f64::from(steps))),
+        zero: spread(&|r, m, s| (f64::from(r.min) - m) / s),
+    }
 }
 
 /// The map on integers: real weights per unit of each input.
@@ -119,7 +123,7 @@ pub(crate) fn lower(
     let steps = setting.steps;
     let bootstrappings: usize = chain.maps.iter().map(|m| m.bias.len() * 8).sum();
     let per_element = options.log2_failure - (bootstrappings.max(2) as f64).log2();
-    let mut units = pixels(model.input(), setting.pixel_steps);
+    let mut units = input_units(model.input(), setting.pixel_steps);
     let mut largest = vec![i64::from(setting.pixel_steps); model.input().shape().len()];
     let mut values: Vec<Vec<f64>> = integers.iter().map(|s| s.iter().map(|&v| v as f64).collect()).collect();
     let mut stages = Vec::new();
@@ -173,7 +177,7 @@ pub(crate) fn lower(
     let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
-        classes: model.classes().to_vec(),
+        classes: model.classes().clone(),
         pixel_steps: setting.pixel_steps,
         input_slots: first.slots(),
         input_large_key: first.dropped_bits > 0,

@@ -1,9 +1,9 @@
 //! The ladder of settings, from cheap to dear: each rung is lowered and judged on samples until one
 //! is good enough.
 
-use beaa_ir::Model;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, quantise_pixels};
+use beaa_ir::{Classes, Model};
 
 use super::chain::{self, Chain};
 use super::emit::{Samples, Setting, lower, real_sums};
@@ -77,7 +77,7 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &Ima
     let judged = real_sums(&chain, &real(&judges));
     check_sums(&chain, &wanted)?;
     check_sums(&chain, &judged)?;
-    let classes = classes(&judged[judged.len() - 1]);
+    let classes = classes(model.classes(), &judged[judged.len() - 1]);
     let mut best: Option<Compiled> = None;
     let mut refused = None;
     for rung in LADDER {
@@ -138,9 +138,10 @@ fn check_sums(chain: &Chain, sums: &[Vec<Vec<f64>>]) -> Result<()> {
     }
 }
 
-/// The most likely class of each sample; `outputs` are [class][sample].
-fn classes(outputs: &[Vec<f64>]) -> Vec<usize> {
-    (0..outputs[0].len()).map(|s| report::class(outputs.iter().map(|o| o[s]))).collect()
+/// The class of each sample; `outputs` are [output][sample].
+fn classes(classes: &Classes, outputs: &[Vec<f64>]) -> Vec<usize> {
+    let of = |s: usize| report::class(classes, &outputs.iter().map(|o| o[s]).collect::<Vec<f64>>());
+    (0..outputs[0].len()).map(of).collect()
 }
 
 /// Works out the probability of failure of the whole program.

@@ -3,9 +3,8 @@
 
 use std::fmt::Write;
 
-use beaa_ir::Model;
-use beaa_ir::stats::argmax;
 use beaa_ir::tfhe::{PARAMETER_SET, Program, evaluate, quantise_pixels};
+use beaa_ir::{Classes, Model};
 use serde::Serialize;
 
 use super::budget::{SumOrigin, element_failure, log2_add, output_failure};
@@ -94,16 +93,16 @@ fn stage_failure(program: &Program, k: usize) -> f64 {
     (0..stage.bias.len()).map(element).fold(-1000.0, log2_add)
 }
 
-/// The class that has the largest output.
-pub(super) fn class(outputs: impl IntoIterator<Item = f64>) -> usize {
-    argmax(outputs).unwrap_or_else(|| unreachable!("a network without outputs"))
+/// The class that the outputs say, all of them numbers.
+pub(super) fn class(classes: &Classes, outputs: &[f64]) -> usize {
+    classes.class(outputs).unwrap_or_else(|| unreachable!("outputs {outputs:?} that are no numbers"))
 }
 
 /// The class of one image by the integers of the program, and how many sums wrap.
 fn predict(program: &Program, pixels: &[u8]) -> (usize, usize) {
     let signature = program.signature();
     let found = evaluate(program, &quantise_pixels(signature.pixel_steps, pixels));
-    (class(signature.logits(&found.outputs)), found.wrapped)
+    (class(&signature.classes, &signature.logits(&found.outputs)), found.wrapped)
 }
 
 /// Works out the report; `judges` are 8-bit pixels of images that were not calibrated on, `classes`

@@ -21,7 +21,7 @@ pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64, seed: u64) 
 
 /// A model of these layers on 1 x 6 x 6 images with values in -1..1.
 pub(crate) fn model_with(layers: Vec<Layer>) -> Model {
-    let input = InputSpec { shape: [1, 6, 6], mean: vec![0.5], std: vec![0.5] };
+    let input = InputSpec::pixels([1, 6, 6], vec![0.5], vec![0.5]);
     model(input, layers)
 }
 
@@ -109,5 +109,5 @@ pub(crate) fn cryptonets(seed: u64) -> Model {
         layer("act2", activation(second)),
         layer("fc2", LayerOp::Linear(last)),
     ];
-    with_ranges(model(InputSpec { shape: [1, 28, 28], mean: vec![0.1307], std: vec![0.3081] }, layers), seed)
+    with_ranges(model(InputSpec::pixels([1, 28, 28], vec![0.1307], vec![0.3081]), layers), seed)
 }

@@ -69,7 +69,7 @@ pub(crate) struct Network {
 impl Network {
     /// Colour images of this size.
     pub(crate) fn new(size: Size, seed: u64) -> Self {
-        let input = InputSpec { shape: [3, size.image, size.image], mean: vec![0.5; 3], std: vec![0.289; 3] };
+        let input = InputSpec::pixels([3, size.image, size.image], vec![0.5; 3], vec![0.289; 3]);
         Self { shape: input.shape(), input, layers: Vec::new(), rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
@@ -148,6 +148,7 @@ impl Network {
             name: name.into(),
             input: self.input.clone(),
             classes: Vec::new(),
+            threshold: None,
             layers: self.layers.clone(),
             accuracy: None,
             provenance: Provenance::default(),

@@ -26,6 +26,7 @@ pub(crate) fn model(input: InputSpec, layers: Vec<Layer>) -> Model {
         name: "test".into(),
         input,
         classes: Vec::new(),
+        threshold: None,
         layers,
         accuracy: None,
         provenance: Provenance::default(),
@@ -63,12 +64,11 @@ pub(crate) fn tensor(shape: &[usize], mut value: impl FnMut(usize) -> f64) -> Te
 pub(crate) fn random_model(seed: u64) -> Model {
     let mut rng = rng(seed);
     let channels = rng.random_range(1..=3);
-    let input = InputSpec {
-        shape: [channels, rng.random_range(3..=7), rng.random_range(3..=7)],
-        // Pixels are uniform, so this is what normalisation would find.
-        mean: (0..channels).map(|_| rng.random_range(0.45..0.55)).collect(),
-        std: (0..channels).map(|_| rng.random_range(0.27..0.31)).collect(),
-    };
+    let shape = [channels, rng.random_range(3..=7), rng.random_range(3..=7)];
+    // Pixels are uniform, so this is what normalisation would find.
+    let mean = (0..channels).map(|_| rng.random_range(0.45..0.55)).collect();
+    let std = (0..channels).map(|_| rng.random_range(0.27..0.31)).collect();
+    let input = InputSpec::pixels(shape, mean, std);
     let mut builder = Builder { shape: input.shape(), layers: Vec::new(), shapes: Vec::new(), activations: 0, rng };
     let steps = builder.rng.random_range(1..=9);
     for _ in 0..steps {

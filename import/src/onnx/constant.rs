@@ -119,14 +119,16 @@ impl External {
         let real = |p: &Path| p.canonicalize().map_err(|e| format!("external data in `{location}`: {e}"));
         let found = real(folder).and_then(|folder| Ok((real(&folder.join(path))?, folder)));
         match found {
-            Ok((file, folder)) if file.starts_with(&folder) && file.is_file() => match read("reading external data", &file, MAX_BYTES) {
-                Ok(bytes) => {
-                    let bytes = Bytes::from(bytes);
-                    self.files.insert(location.to_owned(), bytes.clone());
-                    Ok(bytes)
+            Ok((file, folder)) if file.starts_with(&folder) && file.is_file() => {
+                match read("reading external data", &file, MAX_BYTES) {
+                    Ok(bytes) => {
+                        let bytes = Bytes::from(bytes);
+                        self.files.insert(location.to_owned(), bytes.clone());
+                        Ok(bytes)
+                    }
+                    Err(e) => defect(format!("external data in `{location}`: {e}"), remedy),
                 }
-                Err(e) => defect(format!("external data in `{location}`: {e}"), remedy),
-            },
+            }
             Ok(_) => defect(format!("external data in `{location}`, which is no file beside the network"), remedy),
             Err(found) => defect(found, remedy),
         }

@@ -72,15 +72,16 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
     let lowered =
         lower(&graph, &mut external).map_err(|problems| Error::Unsupported { network: name.clone(), problems })?;
     let [channels, ..] = graph.image;
-    let input = InputSpec {
-        shape: graph.image,
-        mean: per_channel(options.mean.as_deref(), 0.0, channels),
-        std: per_channel(options.std.as_deref(), 1.0, channels),
-    };
+    let input = InputSpec::pixels(
+        graph.image,
+        per_channel(options.mean.as_deref(), 0.0, channels),
+        per_channel(options.std.as_deref(), 1.0, channels),
+    );
     let literal = ModelLiteral {
         name,
         input,
         classes: options.classes.clone().unwrap_or_default(),
+        threshold: None,
         layers: lowered.layers,
         accuracy: None,
         provenance: Provenance {

@@ -41,18 +41,20 @@ fn check_output(program: &ProgramLiteral, values: &[ValueInfo]) -> Result<()> {
             "an existing value",
         ));
     };
-    let fits = out.len == s.outputs
+    let fits = out.len == s.classes.outputs()
         && out.limbs == s.output_limbs
         && same_scale(out.scale, s.output_scale)
-        && out.components == s.output_components
-        && (s.classes.is_empty() || s.classes.len() == s.outputs);
+        && out.components == s.output_components;
     if !fits {
         return Err(Error::malformed(
             "checking a program",
             format!("an output of {out:?}"),
             format!(
                 "what the signature says: {} outputs, {} limbs, scale {:e}, {} components",
-                s.outputs, s.output_limbs, s.output_scale, s.output_components
+                s.classes.outputs(),
+                s.output_limbs,
+                s.output_scale,
+                s.output_components
             ),
         ));
     }
@@ -169,15 +171,14 @@ fn expect_components(v: ValueInfo, expected: usize, fail: &impl Fn(String, Strin
 mod tests {
     use super::*;
     use crate::ckks::{ParameterSet, Signature};
-    use crate::{InputSpec, SparseMatrix};
+    use crate::{Classes, InputSpec, SparseMatrix};
 
     fn doubling(weight_scale: f64) -> ProgramLiteral {
         let parameters = ParameterSet { degree: 4096, moduli: vec![1 << 40], special: vec![], security: 128 };
         let signature = Signature {
             model: "test".into(),
-            input: InputSpec { shape: [1, 1, 1], mean: vec![0.0], std: vec![1.0] },
-            classes: vec![],
-            outputs: 1,
+            input: InputSpec::pixels([1, 1, 1], vec![0.0], vec![1.0]),
+            classes: Classes::new(vec![], 1, None).unwrap(),
             parameters,
             input_limbs: 1,
             input_scale: 1024.0,

@@ -4,22 +4,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::value::{ValueInfo, valid_scale};
-use crate::{Error, InputSpec, Result};
+use crate::{Classes, Error, InputSpec, Result};
 
 /// All that a client needs to encrypt images and to understand the answer; holds nothing of the
 /// model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "SignatureLiteral", into = "SignatureLiteral")]
 pub struct Signature {
     /// Name of the model.
     pub model: String,
     /// Image shape and normalisation. Ciphertext `i` of the input holds element `i` (channel, row,
     /// column order) of all images.
     pub input: InputSpec,
-    /// Names of the outputs; may be empty.
-    pub classes: Vec<String>,
-    /// Number of outputs, one ciphertext each.
-    pub outputs: usize,
+    /// What the outputs say; each of them is one ciphertext.
+    pub classes: Classes,
     /// The scheme's parameters.
     pub parameters: ParameterSet,
     /// Limbs of a fresh ciphertext: the first so many of the moduli.
@@ -50,6 +48,63 @@ pub struct ParameterSet {
     pub security: u32,
 }
 
+/// A signature as it lies in a file. Its bytes are part of a program's fingerprint: what older
+/// releases did not write is left out where it has no effect.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureLiteral {
+    model: String,
+    input: InputSpec,
+    classes: Vec<String>,
+    outputs: usize,
+    /// None for a score's threshold of 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    parameters: ParameterSet,
+    input_limbs: usize,
+    input_scale: f64,
+    output_limbs: usize,
+    output_scale: f64,
+    output_components: usize,
+}
+
+impl TryFrom<SignatureLiteral> for Signature {
+    type Error = Error;
+
+    fn try_from(literal: SignatureLiteral) -> Result<Self> {
+        Ok(Self {
+            model: literal.model,
+            input: literal.input,
+            classes: Classes::new(literal.classes, literal.outputs, literal.threshold)?,
+            parameters: literal.parameters,
+            input_limbs: literal.input_limbs,
+            input_scale: literal.input_scale,
+            output_limbs: literal.output_limbs,
+            output_scale: literal.output_scale,
+            output_components: literal.output_components,
+        })
+    }
+}
+
+impl From<Signature> for SignatureLiteral {
+    fn from(signature: Signature) -> Self {
+        let classes = signature.classes;
+        Self {
+            model: signature.model,
+            input: signature.input,
+            classes: classes.names().to_vec(),
+            outputs: classes.outputs(),
+            threshold: classes.moved_threshold(),
+            parameters: signature.parameters,
+            input_limbs: signature.input_limbs,
+            input_scale: signature.input_scale,
+            output_limbs: signature.output_limbs,
+            output_scale: signature.output_scale,
+            output_components: signature.output_components,
+        }
+    }
+}
+
 impl Signature {
     /// The encrypted input as a value of the program.
     pub fn input_value(&self) -> ValueInfo {
@@ -72,12 +127,8 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
         return start(format!("input scale {}", signature.input_scale), "a finite number above 1");
     }
     let input = &signature.input;
-    let channels = input.shape[0];
-    if input.mean.len() != channels || input.std.len() != channels {
-        return start(
-            format!("{} means for {channels} channels", input.mean.len()),
-            "one mean and deviation per channel",
-        );
+    if let Some((found, expected)) = input.fault() {
+        return start(found, &expected);
     }
     let mut elements = 1_usize;
     for d in input.shape {

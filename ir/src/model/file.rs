@@ -54,6 +54,8 @@ struct Architecture {
     input: InputSpec,
     #[serde(default)]
     classes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
     layers: Vec<LayerEntry>,
     #[serde(default)]
     accuracy: Option<Accuracy>,
@@ -152,7 +154,8 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
         format: FORMAT,
         name: model.name().into(),
         input: model.input().clone(),
-        classes: model.classes().to_vec(),
+        classes: model.classes().names().to_vec(),
+        threshold: model.classes().threshold(),
         layers,
         accuracy: model.accuracy(),
         provenance: model.provenance().clone(),
@@ -198,6 +201,7 @@ fn from_bytes(bytes: &[u8]) -> Result<Model> {
         name: architecture.name,
         input: architecture.input,
         classes: architecture.classes,
+        threshold: architecture.threshold,
         layers,
         accuracy: architecture.accuracy,
         provenance: architecture.provenance,

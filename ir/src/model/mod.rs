@@ -3,18 +3,19 @@
 
 mod evaluate;
 mod file;
+mod input;
 mod provenance;
 mod shapes;
 
 pub use evaluate::{Trace, evaluate, evaluate_traced};
 pub use file::{is_model, load_model, save_model};
+pub use input::{InputSpec, InputValues, OutOfRange, RealChannels};
 pub use provenance::{Provenance, TrainingData, WeightGrid};
 pub use shapes::output_shape;
 
 use serde::{Deserialize, Serialize};
 
-use crate::images::ImageMajor;
-use crate::{Error, Result, Shape, Tensor};
+use crate::{Classes, Error, Result, Shape, Tensor};
 
 /// A network as anybody may write it, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +24,11 @@ pub struct ModelLiteral {
     pub name: String,
     /// What an image looks like and how its pixels are normalised.
     pub input: InputSpec,
-    /// One name per output, in order. May be empty: outputs are then numbered.
+    /// One name per output, in order, or two for a single output. May be empty: classes are then
+    /// numbered.
     pub classes: Vec<String>,
+    /// With a single output, the score above which an image is of the second class; 0 without it.
+    pub threshold: Option<f64>,
     /// The layers, in order of evaluation.
     pub layers: Vec<Layer>,
     /// The accuracy measured when the model was written.
@@ -38,15 +42,19 @@ pub struct ModelLiteral {
 pub struct Model {
     literal: ModelLiteral,
     shapes: Vec<Shape>,
+    classes: Classes,
 }
 
 impl TryFrom<ModelLiteral> for Model {
     type Error = Error;
 
-    fn try_from(literal: ModelLiteral) -> Result<Self> {
+    fn try_from(mut literal: ModelLiteral) -> Result<Self> {
         let shapes = shapes::infer(&literal)?;
         literal.provenance.check(&literal.layers)?;
-        Ok(Self { literal, shapes })
+        let outputs = shapes.last().map_or(literal.input.shape().len(), |s| s.len());
+        let classes = Classes::new(literal.classes.clone(), outputs, literal.threshold)?;
+        literal.threshold = classes.threshold();
+        Ok(Self { literal, shapes, classes })
     }
 }
 
@@ -61,9 +69,9 @@ impl Model {
         &self.literal.input
     }
 
-    /// Names of the outputs; may be empty.
-    pub fn classes(&self) -> &[String] {
-        &self.literal.classes
+    /// What the outputs say: the classes, and how logits become one.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
     }
 
     /// The layers, in order.
@@ -78,7 +86,7 @@ impl Model {
 
     /// Number of outputs for one image.
     pub fn outputs(&self) -> usize {
-        self.shapes.last().map_or(self.input().shape().len(), |s| s.len())
+        self.classes.outputs()
     }
 
     /// The accuracy measured when the model was written.
@@ -94,67 +102,6 @@ impl Model {
     /// The unchecked form, to change something and check again.
     pub fn into_literal(self) -> ModelLiteral {
         self.literal
-    }
-}
-
-/// What an image looks like: `[channels, height, width]`, and `x = (pixel / 255 - mean) / std` per
-/// channel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputSpec {
-    /// `[channels, height, width]`.
-    pub shape: [usize; 3],
-    /// Per channel, subtracted from the pixel scaled to 0..1.
-    pub mean: Vec<f32>,
-    /// Per channel, divides after the mean is subtracted; positive.
-    pub std: Vec<f32>,
-}
-
-impl InputSpec {
-    /// As a feature-map shape.
-    pub fn shape(&self) -> Shape {
-        let [channels, height, width] = self.shape;
-        Shape::Map { channels, height, width }
-    }
-
-    /// Normalises one image given as 8-bit pixels, planes one after the other.
-    pub fn normalise(&self, pixels: &[u8]) -> Vec<f32> {
-        let plane = self.shape[1] * self.shape[2];
-        pixels
-            .chunks(plane.max(1))
-            .zip(self.mean.iter().zip(&self.std))
-            .flat_map(|(p, (&m, &s))| p.iter().map(move |&v| (f32::from(v) / 255.0 - m) / s))
-            .collect()
-    }
-
-    /// Normalises images of 8-bit pixels, each planes one after the other.
-    ///
-    /// # Errors
-    /// [`Error::ImageSize`] if the images have another number of pixels.
-    pub fn normalise_all(&self, images: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
-        self.check_size("normalising images", images.elements())?;
-        ImageMajor::from_rows(images.elements(), images.rows().map(|image| self.normalise(image)))
-    }
-
-    /// Checks the number of elements of an image.
-    ///
-    /// # Errors
-    /// [`Error::ImageSize`], with the name of the `operation`, if it is another than the network
-    /// takes.
-    pub fn check_size(&self, operation: &'static str, found: usize) -> Result<()> {
-        match self.shape().len() {
-            expected if expected == found => Ok(()),
-            expected => Err(Error::ImageSize { operation, found, expected }),
-        }
-    }
-
-    /// The largest absolute value that a normalised pixel can take.
-    pub fn bound(&self) -> f32 {
-        self.mean
-            .iter()
-            .zip(&self.std)
-            .map(|(&m, &s)| ((0.0 - m) / s).abs().max(((1.0 - m) / s).abs()))
-            .fold(0.0, f32::max)
     }
 }
 

@@ -37,14 +37,6 @@ pub(crate) fn infer(model: &ModelLiteral) -> Result<Vec<Shape>> {
         }
         shapes.push(current);
     }
-    let outputs = shapes.last().map_or(model.input.shape().len(), |s| s.len());
-    if !model.classes.is_empty() && model.classes.len() != outputs {
-        return Err(Error::layer(
-            model.layers.last().map_or("input", |l| &l.name),
-            format!("{outputs} outputs"),
-            format!("{}, one for each class name", model.classes.len()),
-        ));
-    }
     Ok(shapes)
 }
 
@@ -54,22 +46,10 @@ fn check_input(model: &ModelLiteral) -> Result<()> {
     if !elements.is_some_and(|n| n > 0 && n <= MAX_ELEMENTS) {
         return Err(Error::layer("input", format!("shape {:?}", input.shape), "between 1 and 2^28 elements"));
     }
-    let c = input.shape[0];
-    if input.mean.len() != c || input.std.len() != c {
-        return Err(Error::layer(
-            "input",
-            format!("{} means and {} standard deviations", input.mean.len(), input.std.len()),
-            format!("{c} of each, one per channel"),
-        ));
+    match input.fault() {
+        Some((found, expected)) => Err(Error::layer("input", found, expected)),
+        None => Ok(()),
     }
-    if input.mean.iter().any(|m| !m.is_finite()) || input.std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
-        return Err(Error::layer(
-            "input",
-            "a mean or standard deviation out of range",
-            "finite means, positive deviations",
-        ));
-    }
-    Ok(())
 }
 
 /// The shape of what a layer makes of an `input`; `earlier` gives the shapes of the layers before

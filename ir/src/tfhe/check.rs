@@ -95,8 +95,8 @@ pub(super) fn check_signature(s: &Signature) -> Result<()> {
     if outputs == 0 || s.output_offset.len() != outputs || !finite || !(2..=40).contains(&s.output_bits) {
         return fail(format!("{outputs} outputs of {} bits", s.output_bits), "finite scales and 2 to 40 bits");
     }
-    if !s.classes.is_empty() && s.classes.len() != outputs {
-        return fail(format!("{} class names", s.classes.len()), "one per output, or none");
+    if s.classes.outputs() != outputs {
+        return fail(format!("classes of {} outputs", s.classes.outputs()), "those of the outputs");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InputSpec, SparseMatrix};
+use crate::{Classes, Error, InputSpec, Result, SparseMatrix};
 
 /// A look-up program as read or built, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,14 +73,14 @@ impl Program {
 /// All that a client needs to encrypt an image and to understand the answer; holds nothing of the
 /// model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "SignatureLiteral", into = "SignatureLiteral")]
 pub struct Signature {
     /// Name of the model.
     pub model: String,
     /// Image shape and normalisation.
     pub input: InputSpec,
-    /// Names of the outputs; may be empty.
-    pub classes: Vec<String>,
+    /// What the outputs say.
+    pub classes: Classes,
     /// A pixel is rounded to `0..=pixel_steps`.
     pub pixel_steps: u32,
     /// Numbers that an accumulator of the first stage can take: a pixel of 1 is encrypted as
@@ -99,6 +99,66 @@ pub struct Signature {
     pub parameters: Parameters,
     /// log2 of the predicted probability that any integer of one image comes out wrong.
     pub log2_failure: f64,
+}
+
+/// A signature as it lies in a file. Its bytes are part of a program's fingerprint: what older
+/// releases did not write is left out where it has no effect.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureLiteral {
+    model: String,
+    input: InputSpec,
+    classes: Vec<String>,
+    /// None for a score's threshold of 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    pixel_steps: u32,
+    input_slots: u64,
+    input_large_key: bool,
+    output_bits: u32,
+    output_scale: Vec<f64>,
+    output_offset: Vec<f64>,
+    parameters: Parameters,
+    log2_failure: f64,
+}
+
+impl TryFrom<SignatureLiteral> for Signature {
+    type Error = Error;
+
+    fn try_from(literal: SignatureLiteral) -> Result<Self> {
+        Ok(Self {
+            model: literal.model,
+            input: literal.input,
+            classes: Classes::new(literal.classes, literal.output_scale.len(), literal.threshold)?,
+            pixel_steps: literal.pixel_steps,
+            input_slots: literal.input_slots,
+            input_large_key: literal.input_large_key,
+            output_bits: literal.output_bits,
+            output_scale: literal.output_scale,
+            output_offset: literal.output_offset,
+            parameters: literal.parameters,
+            log2_failure: literal.log2_failure,
+        })
+    }
+}
+
+impl From<Signature> for SignatureLiteral {
+    fn from(signature: Signature) -> Self {
+        Self {
+            model: signature.model,
+            input: signature.input,
+            classes: signature.classes.names().to_vec(),
+            threshold: signature.classes.moved_threshold(),
+            pixel_steps: signature.pixel_steps,
+            input_slots: signature.input_slots,
+            input_large_key: signature.input_large_key,
+            output_bits: signature.output_bits,
+            output_scale: signature.output_scale,
+            output_offset: signature.output_offset,
+            parameters: signature.parameters,
+            log2_failure: signature.log2_failure,
+        }
+    }
 }
 
 impl Signature {

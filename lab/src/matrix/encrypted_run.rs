@@ -61,9 +61,9 @@ pub(super) fn measure(
     let (output, run) = ckks::run(program, &server, &input, &*work)?;
     reporter.check_interrupted("the encrypted run")?;
     let logits = ckks::decrypt(&file, &client, &output, None)?;
-    let predicted = logits.classes();
+    let predicted = signature.classes.of(&logits);
     assert!(student.images() >= images.len(), "logits of {} images for {}", student.images(), images.len());
-    let in_clear = &student.classes()[..images.len()];
+    let in_clear = &signature.classes.of(student)[..images.len()];
     let right = |p: &[Option<usize>]| {
         accuracy(p, images.labels()).unwrap_or_else(|| unreachable!("a batch without images was encrypted"))
     };

@@ -10,11 +10,11 @@ use beaa_ir::Model;
 use super::encrypted_run;
 use super::results::{ResultRow, RunOutcome};
 use super::spec::{PlannedRun, teacher_experiment};
+use crate::Reporter;
 use crate::error::bad_input;
 use crate::metrics::accuracy;
 use crate::model_images::training_images;
 use crate::run_folder::{self, RunFolder};
-use crate::Reporter;
 
 /// What runs share: the output folder, and the data set of the last one.
 pub struct Runner<'a> {
@@ -52,7 +52,10 @@ fn row(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Re
         Ok(teacher) => {
             let (images, device) = (test_images(planned, dataset), planned.experiment.train.literal().device);
             let logits = beaa_trainer::predict(&teacher, &images, device)?;
-            (accuracy(&logits.classes(), images.labels()), student(planned, dataset, &teacher, folder, reporter))
+            (
+                accuracy(&teacher.classes().of(&logits), images.labels()),
+                student(planned, dataset, &teacher, folder, reporter),
+            )
         }
         Err(error) => (None, Err(error)),
     };
@@ -116,7 +119,7 @@ fn student(
     let literal = planned.experiment.train.literal();
     let images = test_images(planned, dataset);
     let logits = beaa_trainer::predict(&trained.student, &images, literal.device)?;
-    let student = accuracy(&logits.classes(), images.labels())
+    let student = accuracy(&trained.student.classes().of(&logits), images.labels())
         .ok_or_else(|| bad_input(format!("measuring on {}: it has no test image", dataset.name())))?;
     let samples = training_images(dataset, &trained.student)?;
     let outcome = match compile_for(&trained.student, &planned.experiment.compile, Some(&samples)) {

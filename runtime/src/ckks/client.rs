@@ -38,8 +38,7 @@ pub fn encrypt(
         let found = images.elements();
         return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
     }
-    // Values beyond the normalised pixel range would leave the range that the program was compiled
-    // for.
+    // Values beyond the allowed ones would leave the range that the program was compiled for.
     let bound = signature.input.bound() * 1.001;
     let in_range = |v: &f32| v.is_finite() && v.abs() <= bound;
     if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
@@ -107,15 +106,12 @@ pub fn decrypt(
     let p = &key.parameters;
     let batch = output.packed(p)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
-    if (len, limbs, components) != (signature.outputs, signature.output_limbs, signature.output_components) {
+    let outputs = signature.classes.outputs();
+    if (len, limbs, components) != (outputs, signature.output_limbs, signature.output_components) {
         let scale = signature.output_scale;
         let found = ValueInfo { len, limbs, components, scale };
-        let expected = ValueInfo {
-            len: signature.outputs,
-            limbs: signature.output_limbs,
-            components: signature.output_components,
-            scale,
-        };
+        let expected =
+            ValueInfo { len: outputs, limbs: signature.output_limbs, components: signature.output_components, scale };
         return Err(Error::WrongShape { operation: "decrypting results", found, expected });
     }
     if output.images() > p.degree() {

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng};
 use beaa_ir::ckks::ParameterSet;
-use beaa_base::output::{OutputFile, commit_all};
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,6 @@
 use beaa_ckks::Decryptor;
 use beaa_ir::ckks::{LayerNote, Program, SignatureFile};
 use beaa_ir::images::{ElementMajor, ImageMajor};
-use beaa_ir::stats::argmax;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -42,7 +41,7 @@ pub struct Verification {
     pub layers: Vec<LayerError>,
     /// Images that took part.
     pub images: usize,
-    /// Images for which clear and encrypted outputs have the same largest entry.
+    /// Images for which clear and encrypted outputs say the same class.
     pub agreeing: usize,
     /// Whether every layer holds.
     pub holds: bool,
@@ -102,10 +101,9 @@ pub fn verify(
             layers[layer].add(&decrypted, &expected.values);
         }
         if id == program.output() {
-            let (found, expected) = (decrypted.to_image_major(), expected.values.to_image_major());
-            let classes =
-                found.rows().zip(expected.rows()).map(|(f, e)| (argmax(f.iter().copied()), argmax(e.iter().copied())));
-            agreeing = classes.filter(|(found, expected)| found.is_some() && found == expected).count();
+            let of = |logits: &ElementMajor<f64>| signature.classes.of(&logits.to_image_major());
+            let (found, expected) = (of(&decrypted), of(&expected.values));
+            agreeing = found.iter().zip(&expected).filter(|(found, e)| found.is_some() && found == e).count();
         }
         Ok(())
     })?;

@@ -103,7 +103,14 @@ pub struct DataConfig {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { source: default_source(), train: None, validation: None, test: None, normalisation: None, pixel_bits: None }
+        Self {
+            source: default_source(),
+            train: None,
+            validation: None,
+            test: None,
+            normalisation: None,
+            pixel_bits: None,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Problem, Result};
 /// teacher's; [`Error::Model`] if the teacher's file cannot be read.
 pub(crate) fn input_spec(dataset: &Dataset, literal: &TrainLiteral) -> Result<(InputSpec, Option<String>)> {
     let shape = dataset.shape();
-    let of_data = InputSpec { shape, mean: dataset.mean().to_vec(), std: dataset.std().to_vec() };
+    let of_data = InputSpec::pixels(shape, dataset.mean().to_vec(), dataset.std().to_vec());
     let configured = literal.data.normalisation.as_ref().map(|n| configured(n, shape)).transpose()?;
     let of_teacher = match &literal.teacher.model {
         // Whether its shape fits is checked when it is taken.
@@ -47,7 +47,7 @@ pub(crate) fn input_spec(dataset: &Dataset, literal: &TrainLiteral) -> Result<(I
 /// Whether two inputs are the same, up to the rounding of other frameworks.
 pub(crate) fn alike(a: &InputSpec, b: &InputSpec) -> bool {
     let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
-    a.shape == b.shape && close(&a.mean, &b.mean) && close(&a.std, &b.std)
+    a.shape == b.shape && a.values == b.values && close(&a.mean, &b.mean) && close(&a.std, &b.std)
 }
 
 fn configured(numbers: &Normalisation, shape: [usize; 3]) -> Result<InputSpec> {
@@ -56,7 +56,7 @@ fn configured(numbers: &Normalisation, shape: [usize; 3]) -> Result<InputSpec> {
         n if n == shape[0] => Ok(numbers.to_vec()),
         n => Err(problem(format!("{n} numbers under `{what}`; expected one, or {} for the channels", shape[0]))),
     };
-    Ok(InputSpec { shape, mean: per_channel(&numbers.mean, "mean")?, std: per_channel(&numbers.std, "std")? })
+    Ok(InputSpec::pixels(shape, per_channel(&numbers.mean, "mean")?, per_channel(&numbers.std, "std")?))
 }
 
 fn problem(message: String) -> Error {

@@ -1,8 +1,7 @@
 //! What training minimises: cross-entropy, distillation, feature matching and the range penalty.
 //! Where a formula of the literature sums over classes, only the batch is averaged over.
 
-use beaa_ir::Range;
-use beaa_ir::stats::argmax;
+use beaa_ir::{Classes, Range};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -45,18 +44,11 @@ pub(crate) fn range_penalty(inputs: Tensor<2>, range: Range, rms: f32) -> Tensor
     ops::range_penalty(inputs, Interval { min: range.min, max: range.max, unit: rms.max(1e-6) })
 }
 
-/// How many rows of `logits` (row-major) are largest at their label.
-pub(crate) fn correct(logits: &[f32], labels: &[u8]) -> usize {
-    if labels.is_empty() {
-        return 0;
-    }
-    assert!(logits.len().is_multiple_of(labels.len()), "{} logits for {} labels", logits.len(), labels.len());
-    let classes = logits.len() / labels.len();
-    logits
-        .chunks(classes)
-        .zip(labels)
-        .filter(|(row, label)| argmax(row.iter().copied()) == Some(usize::from(**label)))
-        .count()
+/// How many rows of `logits` (row-major) say the class that their label is.
+pub(crate) fn correct(classes: &Classes, logits: &[f32], labels: &[u8]) -> usize {
+    assert_eq!(logits.len(), classes.outputs() * labels.len(), "logits and outputs of {} images", labels.len());
+    let rows = logits.chunks(classes.outputs()).zip(labels);
+    rows.filter(|(row, label)| classes.class(row) == Some(usize::from(**label))).count()
 }
 
 #[cfg(test)]
@@ -124,7 +116,8 @@ mod tests {
 
     #[test]
     fn counts_correct_rows() {
-        assert_eq!(correct(&[0.0, 1.0, 2.0, 1.0, f32::NAN, 0.0], &[1, 0, 0]), 2);
-        assert_eq!(correct(&[], &[]), 0);
+        let two = Classes::new(vec![], 2, None).unwrap();
+        assert_eq!(correct(&two, &[0.0, 1.0, 2.0, 1.0, f32::NAN, 0.0], &[1, 0, 0]), 2);
+        assert_eq!(correct(&two, &[], &[]), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! The loss of one batch, for the teacher and for the student. No gradient reaches the teacher.
 
+use beaa_ir::Classes;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -46,15 +47,15 @@ impl Objective {
         network: &Network,
         batch: ImageBatch,
         replaced: usize,
-        classes: usize,
+        classes: &Classes,
         device: &Device,
     ) -> Result<BatchLoss> {
         let images = Tensor::from_inner(batch.images.clone());
         match self {
             Self::Teacher { smoothing } => {
                 let logits = network.logits(images);
-                let right = correct(&host(logits.clone())?, &batch.labels);
-                let loss = cross_entropy(logits, targets(&batch.labels, classes, *smoothing, device));
+                let right = correct(classes, &host(logits.clone())?, &batch.labels);
+                let loss = cross_entropy(logits, targets(&batch.labels, classes.outputs(), *smoothing, device));
                 Ok(BatchLoss { loss, correct: right })
             }
             Self::Student(d) => {
@@ -63,8 +64,8 @@ impl Objective {
                 let theirs = (s.lambda > 0.0 || s.feature_matching > 0.0)
                     .then(|| d.teacher.forward(batch.images, usize::MAX, outputs));
                 let ours = network.forward(images, replaced, Keep { inputs: s.range_penalty > 0.0, ..outputs });
-                let right = correct(&host(ours.logits.clone())?, &batch.labels);
-                let target = targets(&batch.labels, classes, s.label_smoothing, device);
+                let right = correct(classes, &host(ours.logits.clone())?, &batch.labels);
+                let target = targets(&batch.labels, classes.outputs(), s.label_smoothing, device);
                 let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);
                 if let Some(theirs) = theirs {
                     if s.lambda > 0.0 {

@@ -45,7 +45,8 @@ pub(crate) fn untrained_teacher(config: &TrainConfig, input: InputSpec, classes:
         return Err(problem("network".to_owned(), message));
     }
     let (name, provenance) = (format!("{}-teacher", literal.name), Provenance::default());
-    Ok(ModelLiteral { name, input, classes: classes.to_vec(), layers, accuracy: None, provenance }.try_into()?)
+    Ok(ModelLiteral { name, input, classes: classes.to_vec(), threshold: None, layers, accuracy: None, provenance }
+        .try_into()?)
 }
 
 fn problem(field: String, message: String) -> Error {

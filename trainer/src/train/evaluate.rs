@@ -31,7 +31,7 @@ pub(crate) fn evaluate(
     let (mut loss, mut right) = (0.0, 0);
     for batch in data::batches(images, model.input(), device) {
         let logits = host(network.logits(batch.images))?;
-        right += correct(&logits, &batch.labels);
+        right += correct(model.classes(), &logits, &batch.labels);
         let rows = logits.chunks(model.outputs()).zip(&batch.labels);
         loss += rows.map(|(row, &label)| cross_entropy(row, usize::from(label))).sum::<f64>();
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use beaa_datasets::shuffled;
-use beaa_ir::Model;
+use beaa_ir::{Classes, Model};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 
@@ -145,7 +145,7 @@ struct Learner<'a> {
     device: Device,
     /// Where checkpoints are, for errors.
     folder: &'a Path,
-    classes: usize,
+    classes: Classes,
     steps_per_epoch: usize,
 }
 
@@ -184,7 +184,7 @@ impl<'a> Learner<'a> {
             optimiser: optim,
             device,
             folder: session.folder,
-            classes: session.splits.classes.len(),
+            classes: start.model.classes().clone(),
             steps_per_epoch,
         })
     }
@@ -234,7 +234,7 @@ impl<'a> Learner<'a> {
         let rounded = self.rounded(self.done(position))?;
         let computing = rounded.as_ref().map_or(&self.network, |r| &r.network);
         let BatchLoss { loss, correct } =
-            self.task.objective.loss(computing, batch, replaced, self.classes, &self.device)?;
+            self.task.objective.loss(computing, batch, replaced, &self.classes, &self.device)?;
         let value = self.finite(position, "the loss", f64::from(loss.clone().into_scalar::<f32>()))?;
         Ok((StepResult { loss: value, correct }, gradients(&loss, &self.network)))
     }

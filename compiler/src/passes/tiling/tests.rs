@@ -31,7 +31,7 @@ fn the_outline_that_was_planned_is_that_of_the_program_written() {
 
 #[test]
 fn smaller_bands_take_less_memory() {
-    let input = beaa_ir::InputSpec { shape: [1, 18, 18], mean: vec![0.5], std: vec![0.5] };
+    let input = beaa_ir::InputSpec::pixels([1, 18, 18], vec![0.5], vec![0.5]);
     let gentle = |name| polynomial(name, &[], |_| [0.05, 0.8, 0.0]);
     let layers = vec![
         conv("conv1", 4, 1, 3, 1),

@@ -13,6 +13,7 @@ use super::image_file::{Conversion, check_shape, pixels, stored_shape};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::images::Images;
+use crate::path_text::path_text;
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 
@@ -58,9 +59,10 @@ impl Source for FolderSource {
             Some(shape) => Conversion { shape, resize: true },
             None => Conversion { shape: stored_shape(&first(training, &classes)?)?, resize: false },
         };
-        let train = read(training, &classes, &target, Split::Train)?;
-        let other =
-            |folder: Option<&Path>, split| folder.map(|folder| other(folder, &classes, &target, split)).transpose();
+        let train = read(path, training, &classes, &target, Split::Train)?;
+        let other = |folder: Option<&Path>, split| {
+            folder.map(|folder| other(path, folder, &classes, &target, split)).transpose()
+        };
         let (validation, test) = (other(validation, Split::Validation)?, other(test, Split::Test)?);
         let (train, test) = self.hold_out.part(path, train, test, Split::Test)?;
         let (train, validation) = self.hold_out.part(path, train, validation, Split::Validation)?;
@@ -107,16 +109,17 @@ fn classes(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// A validation or test folder: it must have the classes of training, no more and no fewer.
-fn other(folder: &Path, known: &[String], target: &Conversion, split: Split) -> Result<Images, Error> {
+fn other(root: &Path, folder: &Path, known: &[String], target: &Conversion, split: Split) -> Result<Images, Error> {
     let found = classes(folder)?;
     if let Some(class) = found.iter().find(|class| !known.contains(class)) {
         return Err(Error::UnknownClass { file: folder.to_owned(), class: class.clone() });
     }
-    read(folder, known, target, split)
+    read(root, folder, known, target, split)
 }
 
-/// All images below `folder`, class after class, sorted by file name within a class.
-fn read(folder: &Path, classes: &[String], target: &Conversion, split: Split) -> Result<Images, Error> {
+/// All images below `folder`, class after class, sorted by file name within a class; their names are
+/// the paths below `root`.
+fn read(root: &Path, folder: &Path, classes: &[String], target: &Conversion, split: Split) -> Result<Images, Error> {
     let mut files = Vec::new();
     for (label, class) in (0..=u8::MAX).zip(classes) {
         let path = folder.join(class);
@@ -126,8 +129,9 @@ fn read(folder: &Path, classes: &[String], target: &Conversion, split: Split) ->
         files.extend(files_of(&path)?.into_iter().map(|file| (file, label)));
     }
     let images = files.par_iter().map(|(file, _)| pixels(file, target)).collect::<Result<Vec<_>, _>>()?;
+    let names = files.iter().map(|(file, _)| path_text(file.strip_prefix(root).unwrap_or(file))).collect();
     let labels = files.into_iter().map(|(_, label)| label).collect();
-    Images::new(folder, target.shape, images.concat(), labels)
+    Ok(Images::new(folder, target.shape, images.concat(), labels)?.with_names(names))
 }
 
 /// The images of one class; none is an error.

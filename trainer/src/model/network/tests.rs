@@ -27,8 +27,9 @@ fn model() -> Model {
     let positive = |n| Values::new(vec![n], (0..n).map(|i| 0.5 + i as f32).collect()).unwrap();
     let literal = ModelLiteral {
         name: "all".to_owned(),
-        input: InputSpec { shape: [2, 9, 8], mean: vec![0.4, 0.5], std: vec![0.3, 0.2] },
+        input: InputSpec::pixels([2, 9, 8], vec![0.4, 0.5], vec![0.3, 0.2]),
         classes: Vec::new(),
+        threshold: None,
         layers: vec![
             layer(
                 "conv",
