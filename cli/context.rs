@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_lab::Reporter;
 use beaa_runtime::Progress;
 use beaa_trainer::Observer;
@@ -43,7 +44,7 @@ impl Context {
         console.log(settings.verbose);
         if let Some(threads) = settings.threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
-            pool.build_global().with_context(|| format!("starting {threads} threads"))?;
+            pool.build_global().with_context(|| format!("starting {}", count(threads.get(), "thread")))?;
         }
         let interrupt = Interrupt::listen(&console);
         Ok(Self { console, json: settings.json, interrupt })

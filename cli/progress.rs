@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use beaa_base::words::count;
 use beaa_lab::metrics::percent;
 use beaa_trainer::{EpochMetrics, Event, Observer, Phase};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -143,8 +144,8 @@ impl TrainingProgress {
         }
         if let Some(m) = &self.last {
             self.console.note(format_args!(
-                "{phase}: {} epochs, validation {}, {}",
-                m.epoch,
+                "{phase}: {}, validation {}, {}",
+                count(m.epoch, "epoch"),
                 percent(m.validation_accuracy),
                 seconds(self.started.elapsed())
             ));

@@ -4,6 +4,7 @@
 use anyhow::Result;
 #[cfg(feature = "tfhe")]
 use beaa::pixels;
+use beaa_base::words::count;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
@@ -131,7 +132,8 @@ impl AnyVerification {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(found, _) if found.wrong > 0 => {
                 let wrong = found.wrong;
-                Err(Exit::NotVerified.because(format!("verifying: {wrong} integers differ from the program in clear")))
+                Err(Exit::NotVerified
+                    .because(format!("verifying: {} differ from the program in clear", count(wrong, "integer"))))
             }
             _ => Ok(()),
         }
@@ -147,12 +149,18 @@ struct CkksRecord<'a> {
 
 fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> String {
     let mut text = tables::verification(found);
-    text.push_str(&format!("encrypted and clear predict the same for {} of {} images\n", found.agreeing, found.images));
+    text.push_str(&format!(
+        "encrypted and clear predict the same for {} of {}\n",
+        found.agreeing,
+        count(found.images, "image")
+    ));
     if let Some(m) = model {
         text.push_str(&format!(
-            "compiled program against the model, both in clear: same prediction for {} of {} images, largest logit \
+            "compiled program against the model, both in clear: same prediction for {} of {}, largest logit \
              difference {:.2e}\n",
-            m.agreeing, found.images, m.largest_logit_difference
+            m.agreeing,
+            count(found.images, "image"),
+            m.largest_logit_difference
         ));
     }
     text.push_str(if found.holds { "holds\n" } else { "DOES NOT HOLD\n" });
@@ -162,13 +170,13 @@ fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> Str
 #[cfg(feature = "tfhe")]
 fn tfhe_text(found: &tfhe_runtime::Verification, right: Option<f64>) -> String {
     format!(
-        "{} images, {} integers compared with the program in clear: {} differ; {} sums left their slots\n\
+        "{}, {} compared with the program in clear: {} differ; {} left their slots\n\
          noise after bootstrapping 2^{:.2} of the torus, predicted 2^{:.2}\n\
          {} of the images right; {:.3} s for each\n",
-        found.images,
-        found.integers,
+        count(found.images, "image"),
+        count(found.integers, "integer"),
         found.wrong,
-        found.wrapped,
+        count(found.wrapped, "sum"),
         found.log2_noise,
         found.log2_noise_predicted,
         percent(right),

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_bench::{
     BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, SweepFigures, Table,
     backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables, plots,
@@ -197,7 +198,11 @@ fn machine_text(machine: &Machine) -> String {
     let literal = machine.literal();
     let (threads, factor) = literal.speed_up;
     let calibrated = if machine.calibrated() { "measured" } else { "not calibrated: `beaa bench calibrate`" };
-    format!("rates for predictions: {} ({calibrated}); {threads} threads {factor:.2} times one\n", literal.name)
+    format!(
+        "rates for predictions: {} ({calibrated}); {} {factor:.2} times one\n",
+        literal.name,
+        count(threads, "thread")
+    )
 }
 
 /// Tables into the page, plots into its folder.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_base::words::count;
 use beaa_lab::metrics::{accuracy, percent};
 use clap::Args;
 use serde::Serialize;
@@ -59,10 +60,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?.map(|l| l.labels);
     if let Some(labels) = labels.as_ref().filter(|l| l.len() != logits.images()) {
         return Err(Exit::BadInput.because(format!(
-            "comparing with labels: found {} labels for {} images, expected one for each; give the labels written with \
+            "comparing with labels: found {} for {}, expected one for each; give the labels written with \
              this batch",
-            labels.len(),
-            logits.images()
+            count(labels.len(), "label"),
+            count(logits.images(), "image")
         )));
     }
     let predicted = signature.classes().of(&logits);
@@ -84,7 +85,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     context.print(&answers, || csv(&answers))?;
     if answers.accuracy.is_some() && !context.json {
-        context.console.note(format_args!("{} of {} images right", percent(answers.accuracy), answers.images.len()));
+        context.console.note(format_args!(
+            "{} of {} right",
+            percent(answers.accuracy),
+            count(answers.images.len(), "image")
+        ));
     }
     Ok(())
 }

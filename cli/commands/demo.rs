@@ -51,11 +51,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     context.warn_of_seed(seed, "training, keys and ciphertexts are");
     let dataset = arguments.roots.open(&experiment.train.literal().data.source)?;
     let folder = RunFolder::new(&arguments.out);
-    folder.check(match (arguments.resume, arguments.force || folder.is_run()) {
+    let start = match (arguments.resume, arguments.force || folder.is_run()) {
         (true, _) => Start::Resume,
         (false, true) => Start::Replace,
         (false, false) => Start::New,
-    })?;
+    };
+    folder.check(start, &demonstration::FILES)?;
     let request = Demonstration {
         experiment: &experiment,
         dataset: &dataset,

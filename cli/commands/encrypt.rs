@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_base::words::count;
 use beaa_datasets::{Images, SourceSpec};
 use beaa_ir::text;
 use beaa_lab::files;
@@ -86,17 +87,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         record["slots"] = slots.into();
     }
     context.print(&record, || {
-        let (count, file) = (images.len(), out.display());
+        let (count, file) = (count(images.len(), "image"), out.display());
         let (all, each) = (text::bytes(size as f64), text::bytes(per_image));
         match slots {
             Some(slots) => {
                 let full = text::bytes(size as f64 / slots as f64);
                 format!(
-                    "{count} images in a batch of {slots} slots: {file}, {all} ({each} for each image; a full \
+                    "{count} in a batch of {slots} slots: {file}, {all} ({each} for each image; a full \
                      batch: {full})\n"
                 )
             }
-            None => format!("{count} images: {file}, {all} ({each} for each)\n"),
+            None => format!("{count}: {file}, {all} ({each} for each)\n"),
         }
     })
 }
@@ -110,16 +111,18 @@ fn images(arguments: &Arguments, shape: [usize; 3], most: usize, context: &Conte
             let images = arguments.part.of(&dataset)?;
             let too_many = arguments.part.limit.is_none() && images.len() > most;
             if too_many {
-                context.console.note(format_args!("the first {most} of {} images fill the batch", images.len()));
+                context
+                    .console
+                    .note(format_args!("the first {most} of {} fill the batch", count(images.len(), "image")));
             }
             (if too_many { images.take(most) } else { images }, dataset.name().to_owned())
         }
     };
     if images.len() > most {
         return Err(Exit::Usage.because(format!(
-            "encrypting: found {} images, expected at most {most}, the slots of the program; lower --limit, or compile \
+            "encrypting: found {}, expected at most {most}, the slots of the program; lower --limit, or compile \
              with a larger --batch",
-            images.len()
+            count(images.len(), "image")
         )));
     }
     Ok((images, name))

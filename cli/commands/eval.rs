@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_datasets::SourceSpec;
 use beaa_ir::load_model;
 use beaa_lab::metrics::{accuracy, agreeing, fraction, largest_difference, percent};
@@ -92,11 +93,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 
 fn text(result: &Evaluation) -> String {
     let mut text = format!(
-        "{}: {} on {} {} images of {}\n",
+        "{}: {} on {} of {}\n",
         result.model,
         percent(result.accuracy),
-        result.images,
-        result.split,
+        count(result.images, &format!("{} image", result.split)),
         result.data_set
     );
     if let Some(program) = &result.program {

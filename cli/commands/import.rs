@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_datasets::SourceSpec;
 use beaa_import::{Imported, Options, import_onnx, import_state_dict, measure_ranges};
 use beaa_ir::{LayerOp, Model, save_model};
@@ -75,10 +76,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let (ranged, all) = (activations(&model, true), activations(&model, false));
     if ranged < all {
         notes.push(format!(
-            "{} of {all} activations have no range: the compiler bounds values by interval arithmetic, which is \
+            "{} of {} without a range: the compiler bounds values by interval arithmetic, which is \
              safe but soon \
              too wide for a deep network; measure ranges with --samples",
-            all - ranged
+            all - ranged,
+            count(all, "activation")
         ));
     }
     let input = model.input();
@@ -99,10 +101,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     });
     context.print(&record, || {
         format!(
-            "{}: {channels} x {height} x {width} in, {} out, {} layers, {ranged} of {all} activations with a range\n",
+            "{}: {channels} x {height} x {width} in, {} out, {}, {ranged} of {} with a range\n",
             model.name(),
             model.outputs(),
-            model.layers().len()
+            count(model.layers().len(), "layer"),
+            count(all, "activation")
         )
     })
 }
@@ -134,7 +137,7 @@ fn measured(arguments: &Arguments, samples: &SourceSpec, model: Model, context: 
     let dataset = arguments.roots.open(samples)?;
     let images = Part { split: "train".to_owned(), limit: Some(arguments.limit) }.of(&dataset)?;
     let inputs = normalise(&images, model.input())?;
-    context.console.note(format_args!("measuring ranges on {} images", inputs.images()));
+    context.console.note(format_args!("measuring ranges on {}", count(inputs.images(), "image")));
     Ok(measure_ranges(model, &inputs)?)
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_compiler::ckks::{Report, cost, explain, explain_choices};
 use beaa_ir::ckks::{Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
@@ -121,7 +122,7 @@ fn model_text(model: &Model) -> String {
         format!("accuracy: validation {}, test {}\n", percent(a.validation), percent(a.test))
     });
     format!(
-        "model {}: {} x {} x {} in (mean {:?}, std {:?}), {} out, {total} parameters\n{accuracy}classes: {}\n\n{}",
+        "model {}: {} x {} x {} in (mean {:?}, std {:?}), {} out, {}\n{accuracy}classes: {}\n\n{}",
         model.name(),
         input.shape[0],
         input.shape[1],
@@ -129,6 +130,7 @@ fn model_text(model: &Model) -> String {
         input.mean,
         input.std,
         model.outputs(),
+        count(total, "parameter"),
         classes_text(model.classes()),
         table(&rows, &[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Left])
     )
@@ -196,13 +198,12 @@ fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} \
-         components\n\n{}",
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),
-        signature.classes.outputs(),
+        count(signature.classes.outputs(), "output"),
         signature.output_scale.log2(),
-        signature.output_components,
+        count(signature.output_components, "component"),
         explain(report)
     )
 }

@@ -49,11 +49,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let literal = experiment.train.literal();
     let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&literal.name));
     let folder = RunFolder::new(&path);
-    folder.check(match (arguments.resume, arguments.force) {
+    let start = match (arguments.resume, arguments.force) {
         (true, _) => Start::Resume,
         (false, true) => Start::Replace,
         (false, false) => Start::New,
-    })?;
+    };
+    folder.check(start, &[])?;
     for line in chosen.iter().flat_map(|c| &c.messages) {
         context.console.note(line);
     }

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use beaa_base::words::count;
+
 use crate::split::Split;
 
 /// Why a data set could not be read. `file` is the file at fault (or the name of the data set when
@@ -117,8 +119,10 @@ pub enum Error {
     },
     /// Different numbers of images and labels.
     #[error(
-        "reading {}: {labels} labels for {images} images; give the labels that belong to these images",
-        file.display()
+        "reading {}: {} for {}; give the labels that belong to these images",
+        file.display(),
+        count(*labels, "label"),
+        count(*images, "image")
     )]
     CountMismatch {
         /// The file of the labels.
@@ -221,9 +225,10 @@ pub enum Error {
     },
     /// Images that belong to no class.
     #[error(
-        "reading {}: found {found} images beside the folders of the classes, expected all in such folders; move or \
+        "reading {}: found {} beside the folders of the classes, expected all in such folders; move or \
          remove them",
-        file.display()
+        file.display(),
+        count(*found, "image")
     )]
     LooseImages {
         /// The folder at fault.

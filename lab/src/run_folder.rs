@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_base::folder;
+use beaa_base::words::count;
 use beaa_datasets::Dataset;
 use beaa_ir::Model;
 use beaa_trainer::{Completion, EpochMetrics, Event, Interruption, Observer, Trained, Trainer};
@@ -53,13 +54,14 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Refuses to begin or to go on where somebody's files would suffer.
+    /// Refuses to begin or to go on where somebody's files would suffer: those that bear names of a
+    /// run's, or of what is written `beside` it.
     ///
     /// # Errors
     /// [`Fault::Setting`](crate::Fault::Setting) if the folder holds files of these names that the
     /// run may not touch.
-    pub fn check(&self, start: Start) -> Result<()> {
-        let there = folder::first_of(&self.path, &[&FILES[..], &[CHECKPOINTS]].concat());
+    pub fn check(&self, start: Start, beside: &[&str]) -> Result<()> {
+        let there = folder::first_of(&self.path, &[&FILES[..], &[CHECKPOINTS], beside].concat());
         let path = self.path.display();
         match (start, there) {
             (Start::New, Some(_)) if self.is_run() => Err(error::bad_setting(format!(
@@ -212,8 +214,9 @@ fn finish(trained: Trained, folder: &RunFolder) -> Result<Finished> {
 
 fn interrupted(at: &Interruption) -> anyhow::Error {
     let Interruption { phase, epochs_done, checkpoint, .. } = at;
+    let done = count(*epochs_done, "epoch");
     error::interrupted(format!(
-        "training the {phase}, {epochs_done} epochs complete; the state is in {}, go on with the same command and \
+        "training the {phase}, {done} complete; the state is in {}, go on with the same command and \
          --resume",
         checkpoint.display()
     ))

@@ -148,7 +148,7 @@ impl Error {
 fn count(problems: &[Problem]) -> String {
     match problems.len() {
         1 => "one problem".to_owned(),
-        n => format!("{n} problems"),
+        n => beaa_base::words::count(n, "problem"),
     }
 }
 

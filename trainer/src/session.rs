@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use beaa_base::words::count;
 use beaa_datasets::Dataset;
 use beaa_ir::{Accuracy, Model, Provenance, TrainingData};
 use burn::tensor::Device;
@@ -50,7 +51,7 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the device and prepares the images.
+    /// Opens the device and prepares the images; `given` is the teacher that the caller distils from.
     ///
     /// # Errors
     /// [`Error::NoDevice`] if the configured device is not there, and as [`input_spec`].
@@ -59,13 +60,14 @@ impl<'a> Session<'a> {
         dataset: &Dataset,
         folder: &'a Path,
         options: RunOptions<'a>,
+        given: Option<&Model>,
     ) -> Result<Self> {
         let literal = config.literal();
         let mut settings = serde_json::to_value(literal)?;
         if let Some(fields) = settings.as_object_mut() {
             fields.remove("description");
         }
-        let (input, note) = input_spec(dataset, literal)?;
+        let (input, note) = input_spec(dataset, literal, given)?;
         let mut session = Self {
             config,
             splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed, input)),
@@ -169,7 +171,7 @@ impl<'a> Session<'a> {
         }
         self.earlier = found.seconds;
         let (phase, at) = (found.subject.phase(), found.network.position);
-        self.note(format!("resuming the {phase} after {} epochs and {} steps", at.epoch, at.step));
+        self.note(format!("resuming the {phase} after {} and {}", count(at.epoch, "epoch"), count(at.step, "step")));
         Ok(Some(found))
     }
 
@@ -201,12 +203,12 @@ impl<'a> Session<'a> {
         };
         let (at, steps) = (checkpoint.network.position, steps_per_epoch(splits, batch));
         if at.epoch > epochs || at.step > steps {
-            let found = format!("a state after {} epochs and {} steps", at.epoch, at.step);
-            return Ok(Some((found, format!("at most {epochs} epochs and {steps} steps"))));
+            let found = format!("a state after {} and {}", count(at.epoch, "epoch"), count(at.step, "step"));
+            return Ok(Some((found, format!("at most {} and {}", count(epochs, "epoch"), count(steps, "step")))));
         }
         let seen = at.step * batch.min(splits.train.len());
         if at.seen != seen {
-            let found = format!("{} images seen in {} steps", at.seen, at.step);
+            let found = format!("{} seen in {}", count(at.seen, "image"), count(at.step, "step"));
             return Ok(Some((found, format!("{seen}, {batch} for each step"))));
         }
         let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
@@ -225,7 +227,7 @@ impl<'a> Session<'a> {
         }
         let activations = activations(network).len();
         Ok((statistics.len() != activations)
-            .then(|| (format!("statistics of {} activations", statistics.len()), activations.to_string())))
+            .then(|| (format!("statistics of {}", count(statistics.len(), "activation")), activations.to_string())))
     }
 }
 

@@ -16,8 +16,8 @@ use super::{
 use crate::{Error, Result, Tensor};
 
 const KEY: &str = "beaa.model";
-/// The version that is written.
-const FORMAT: u32 = 2;
+/// The version that is written. 3: there is a checksum.
+const FORMAT: u32 = 3;
 /// The oldest version that is read.
 const OLDEST: u32 = 1;
 /// No model that can be encrypted comes near.
@@ -36,7 +36,12 @@ pub fn save_model(model: &Model, path: &Path) -> Result<()> {
 /// # Errors
 /// If the file cannot be read, is no model or one of a newer release, or contradicts itself.
 pub fn load_model(path: &Path) -> Result<Model> {
-    from_bytes(&input::read("reading model", path, MAX_BYTES)?)
+    from_bytes(&input::read("reading model", path, MAX_BYTES)?).map_err(|error| match error {
+        Error::Malformed { operation, found, expected, remedy } => {
+            Error::Malformed { operation, found: format!("{found} in {}", path.display()), expected, remedy }
+        }
+        other => other,
+    })
 }
 
 /// Whether a file says that it is a model of ours; its contents are not checked.
@@ -49,6 +54,9 @@ pub fn is_model(path: &Path) -> bool {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Architecture {
+    /// From version 3 on: BLAKE3 of all this, with nothing here, and of all tensors, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
     format: u32,
     name: String,
     input: InputSpec,
@@ -151,6 +159,7 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
         layers.push(LayerEntry { name: layer.name.clone(), op });
     }
     let architecture = Architecture {
+        checksum: Some(String::new()),
         format: FORMAT,
         name: model.name().into(),
         input: model.input().clone(),
@@ -172,7 +181,47 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
             Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(wrong)?))
         })
         .collect::<Result<Vec<_>>>()?;
+    let digest = digest(&json, views.iter().map(|(name, view)| (*name, view)));
+    // It is the first field.
+    let json = json.replacen("\"\"", &format!("\"{digest}\""), 1);
     safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(wrong)
+}
+
+/// The hash of the architecture, without its checksum, and of every tensor: name, type, shape,
+/// bytes.
+fn digest<'a, 'b: 'a>(json: &str, tensors: impl Iterator<Item = (&'a str, &'a TensorView<'b>)>) -> String {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_unstable_by_key(|(name, _)| *name);
+    let mut hash = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        // With its length, so that nothing moves from one part to the next unnoticed.
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    part(json.as_bytes());
+    for (name, view) in tensors {
+        part(name.as_bytes());
+        part(format!("{:?} {:?}", view.dtype(), view.shape()).as_bytes());
+        part(view.data());
+    }
+    hash.finalize().to_hex().to_string()
+}
+
+/// Refuses a model whose bytes are not those that were written; gives whether it could be checked.
+fn check_digest(architecture: &Architecture, json: &str, tensors: &SafeTensors<'_>) -> Result<bool> {
+    let views = tensors.tensors();
+    let Some(written) = &architecture.checksum else {
+        if architecture.format < FORMAT {
+            return Ok(false);
+        }
+        return Err(Error::malformed("reading a model", "no checksum", "one, from format 3 on; the file is damaged"));
+    };
+    let found = digest(&json.replacen(written.as_str(), "", 1), views.iter().map(|(name, view)| (name.as_str(), view)));
+    if found != *written {
+        let expected = "the checksum of its architecture and tensors; the file is damaged";
+        return Err(Error::malformed("reading a model", "a wrong checksum", expected));
+    }
+    Ok(true)
 }
 
 fn from_bytes(bytes: &[u8]) -> Result<Model> {
@@ -188,6 +237,9 @@ fn from_bytes(bytes: &[u8]) -> Result<Model> {
     })?;
     let architecture = architecture(json)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
+    if !check_digest(&architecture, json, &tensors)? {
+        tracing::info!("model `{}` has no checksum: it was written by hand or by an older release", architecture.name);
+    }
     let layers = architecture.layers.into_iter().map(|l| decode_layer(l, &tensors)).collect::<Result<Vec<_>>>()?;
     let used: usize = layers.iter().map(|l| l.op.tensors().len()).sum();
     if used != tensors.len() {

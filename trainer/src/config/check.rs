@@ -1,6 +1,7 @@
 //! From the configuration as written to one that can be trusted. Everything wrong is reported at
 //! once, each with the path of its field.
 
+use beaa_base::words::count;
 use beaa_ir::text::valid_name;
 use serde::Serialize;
 
@@ -95,7 +96,7 @@ fn check_network(network: &[LayerConfig], names: &[String], p: &mut Problems) {
 }
 
 fn check_augmentation(a: &Augmentation, p: &mut Problems) {
-    p.require(a.shift <= 64, "augmentation.shift", format!("{} pixels; expected at most 64", a.shift));
+    p.require(a.shift <= 64, "augmentation.shift", format!("{}; expected at most 64", count(a.shift, "pixel")));
     p.within(f64::from(a.rotate), 0.0, 180.0, "augmentation.rotate");
     p.within(f64::from(a.scale), 0.0, 0.9, "augmentation.scale");
     p.within(f64::from(a.contrast), 0.0, 0.9, "augmentation.contrast");

@@ -2,25 +2,32 @@
 //! says, or by the statistics of the data set.
 
 use beaa_datasets::Dataset;
-use beaa_ir::{InputSpec, load_model};
+use beaa_ir::{InputSpec, Model, load_model};
 
 use crate::config::{Normalisation, TrainLiteral};
 use crate::error::{Error, Problem, Result};
 
 /// The input of the networks of a run, and a sentence about it where it is not the data set's.
+/// `given` is the teacher that the caller distils from.
 ///
 /// # Errors
 /// [`Error::Config`] if the configured numbers are not one for each channel, or contradict the
 /// teacher's; [`Error::Model`] if the teacher's file cannot be read.
-pub(crate) fn input_spec(dataset: &Dataset, literal: &TrainLiteral) -> Result<(InputSpec, Option<String>)> {
+pub(crate) fn input_spec(
+    dataset: &Dataset,
+    literal: &TrainLiteral,
+    given: Option<&Model>,
+) -> Result<(InputSpec, Option<String>)> {
     let shape = dataset.shape();
     let of_data = InputSpec::pixels(shape, dataset.mean().to_vec(), dataset.std().to_vec());
     let configured = literal.data.normalisation.as_ref().map(|n| configured(n, shape)).transpose()?;
-    let of_teacher = match &literal.teacher.model {
-        // Whether its shape fits is checked when it is taken.
-        Some(path) => Some(load_model(path)?.input().clone()).filter(|input| input.shape == shape),
-        None => None,
+    let of_teacher = match (&literal.teacher.model, given) {
+        (Some(_), Some(teacher)) => Some(teacher.input().clone()),
+        (Some(path), None) => Some(load_model(path)?.input().clone()),
+        (None, _) => None,
     };
+    // Whether its shape fits is checked when it is taken.
+    let of_teacher = of_teacher.filter(|input| input.shape == shape);
     let words = |from: &str, input: &InputSpec| {
         let now = format!("mean {:?} and deviation {:?}", input.mean, input.std);
         let data = format!("the data set's are {:?} and {:?}", dataset.mean(), dataset.std());

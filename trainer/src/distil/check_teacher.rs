@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use beaa_base::words::count;
 use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Pool2d, load_model};
 
 use crate::data::{Splits, alike};
@@ -32,7 +33,7 @@ pub(crate) fn difference(model: &Model, expected: &Model) -> Option<(String, Str
     }
     let (found, wanted) = (model.layers(), expected.layers());
     if found.len() != wanted.len() {
-        return Some((format!("{} layers", found.len()), wanted.len().to_string()));
+        return Some((count(found.len(), "layer"), wanted.len().to_string()));
     }
     found.iter().map(description).zip(wanted.iter().map(description)).find(|(found, wanted)| found != wanted)
 }
@@ -83,8 +84,8 @@ pub(crate) fn check_fits(name: &str, model: &Model, splits: &Splits) -> Result<(
         |spec: &InputSpec| format!("images {:?} of mean {:?} and deviation {:?}", spec.shape, spec.mean, spec.std);
     Err(Error::Data {
         operation: "taking a trained model",
-        found: format!("{name} for {} and {} classes", images(spec), model.outputs()),
-        expected: format!("{}, {classes} classes", images(input)),
+        found: format!("{name} for {} and {}", images(spec), count(model.outputs(), "class")),
+        expected: format!("{}, {}", images(input), count(classes, "class")),
         remedy: "give a model that was trained on this data set",
     })
 }

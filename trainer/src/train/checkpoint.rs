@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use beaa_base::folder::{remove_files, remove_if_empty};
 use beaa_base::output::{Care, sync_folder};
+use beaa_base::words::count;
 use beaa_base::{input, json, output, text};
 use beaa_ir::{Model, Range, load_model, save_model};
 use serde::{Deserialize, Serialize};
@@ -281,7 +282,7 @@ fn impossible(at: &Position) -> Option<String> {
     }
     let idle = at.step > 0 || (at.seen == 0 && at.loss == 0.0);
     let counted = at.correct <= at.seen && idle && at.seconds >= 0.0;
-    (!counted).then(|| format!("{} of {} images right after {} steps", at.correct, at.seen, at.step))
+    (!counted).then(|| format!("{} of {} right after {}", at.correct, count(at.seen, "image"), count(at.step, "step")))
 }
 
 /// What is wrong with a model of a checkpoint, with its file.
