@@ -18,6 +18,7 @@ mod labels;
 mod outputs;
 mod progress;
 mod rates_file;
+mod security;
 mod training_args;
 use std::error::Error as _;
 use std::process::ExitCode;

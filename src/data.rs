@@ -35,8 +35,8 @@ pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Resul
     Ok(ImageMajor::from_rows(shape.iter().product(), images)?)
 }
 
-/// The class of each image by its logits, for the `classes` of the network: the index of the largest
-/// logit, the first of equals; or 1 where the only one is above the threshold, else 0.
+/// The class of each image by its logits, for the `classes` of the network: the index of the
+/// largest logit, the first of equals; or 1 where the only one is above the threshold, else 0.
 ///
 /// ```
 /// # fn main() -> beaa::Result<()> {

@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// A file is damaged, of another kind, or contradicts itself.
     #[error(transparent)]
-    BadFile(Source),
+    BadFile(Cause),
     /// A file has a format version that this release does not read.
     #[error("{kind} file has format version {found}, this release reads {oldest} to {newest}; {remedy}")]
     Version {
@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// A data set is missing, damaged or not what it should be.
     #[error(transparent)]
-    DataSet(Source),
+    DataSet(Cause),
     /// Parts of a network that have no counterpart under encryption; all of them.
     #[error("{} of the network's parts cannot be evaluated under encryption: {}", parts.len(), names(parts))]
     Unsupported {
@@ -48,10 +48,10 @@ pub enum Error {
     },
     /// An option or a setting is out of range.
     #[error(transparent)]
-    BadOption(Source),
+    BadOption(Cause),
     /// No program satisfies the options: precision, security and memory together ask for too much.
     #[error(transparent)]
-    NoProgram(Source),
+    NoProgram(Cause),
     /// Pixels or images are not of the size that the network takes.
     #[error("found an image of {found} numbers, expected {expected}")]
     ImageSize {
@@ -84,10 +84,10 @@ pub enum Error {
     },
     /// A key, ciphertexts and a program that do not belong together.
     #[error(transparent)]
-    Mismatch(Source),
+    Mismatch(Cause),
     /// Training or encrypted inference failed while it ran.
     #[error(transparent)]
-    Failed(Source),
+    Failed(Cause),
     /// Training was stopped by the flag of [`Training::stop`](crate::Training::stop); it can be
     /// resumed.
     #[cfg(feature = "train")]
@@ -99,7 +99,7 @@ pub enum Error {
 }
 
 /// The cause of an error.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A part of a network that cannot be imported or compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]

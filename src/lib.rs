@@ -22,7 +22,8 @@
 //! let answer = Server::new(program)?.run(&evaluation_key, &encrypted)?;
 //! // The hospital.
 //! let logits = client.decrypt(&answer)?;
-//! assert_eq!(classify(model.classes(), &logits)?, classify(model.classes(), &model.evaluate(&images)?)?);
+//! let clear = model.evaluate(&images)?;
+//! assert_eq!(classify(model.classes(), &logits)?, classify(model.classes(), &clear)?);
 //! # Ok(())
 //! # }
 //! ```
@@ -58,7 +59,7 @@ pub use beaa_ir::images::ImageMajor;
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
-pub use error::{Error, Result, Source, UnsupportedPart};
+pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};

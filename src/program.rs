@@ -5,6 +5,7 @@ use std::path::Path;
 use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
+use beaa_runtime::ckks::{Standing, standing};
 
 use crate::{Classes, Model, Result};
 
@@ -54,9 +55,12 @@ impl Program {
     /// Reads a program file.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no program.
+    /// If the file cannot be read, is no program, or has parameters below the security that it
+    /// promises.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self(ckks::load_program(path.as_ref())?))
+        let program = ckks::load_program(path.as_ref())?;
+        standing(&program.signature().parameters)?;
+        Ok(Self(program))
     }
 
     /// Writes a program file.
@@ -91,9 +95,12 @@ impl Signature {
     /// Reads a signature file, or the signature in a program file.
     ///
     /// # Errors
-    /// If the file cannot be read, or is neither.
+    /// If the file cannot be read, is neither, or has parameters below the security that it
+    /// promises.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self(ckks::load_signature(path.as_ref())?))
+        let file = ckks::load_signature(path.as_ref())?;
+        standing(&file.signature.parameters)?;
+        Ok(Self(file))
     }
 
     /// Writes a signature file.
@@ -112,6 +119,15 @@ impl Signature {
     /// Bits of security that the parameters promise.
     pub fn security_bits(&self) -> u32 {
         self.0.signature.parameters.security
+    }
+
+    /// Whether only a superseded table of parameters grants that security; compile such a program
+    /// again.
+    ///
+    /// # Errors
+    /// If no table grants it, which no signature that was loaded has.
+    pub fn is_security_superseded(&self) -> Result<bool> {
+        Ok(standing(&self.0.signature.parameters)? != Standing::Current)
     }
 
     /// Channels, rows and columns of an image.

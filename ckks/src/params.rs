@@ -8,7 +8,8 @@ use crate::primes::is_ntt_prime;
 use crate::ring::modulus::Factor;
 use crate::ring::ntt::Transform;
 use crate::rns_ring::RnsRing;
-use crate::{Error, Modulus, Result, security};
+use crate::security::{self, Standing, log2_ceil};
+use crate::{Error, Modulus, Result};
 
 /// Parameters as anybody may write them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +50,7 @@ impl TryFrom<ParametersLiteral> for Parameters {
     type Error = Error;
 
     fn try_from(literal: ParametersLiteral) -> Result<Self> {
-        let allowed = security::max_log_qp(literal.degree, literal.security).ok_or_else(|| Error::Parameters {
-            found: format!("degree {} at {} bits of security", literal.degree, literal.security),
-            expected: format!("a degree of {:?} at 128, 192 or 256 bits", security::DEGREES),
-        })?;
-        let log_qp = log2_ceil(literal.moduli.iter().chain(&literal.special));
-        if log_qp > allowed {
-            return Err(Error::Insecure { log_qp, degree: literal.degree, security: literal.security, allowed });
-        }
+        standing(&literal)?;
         Self::without_security(literal)
     }
 }
@@ -139,6 +133,14 @@ impl Parameters {
         log2_ceil(self.0.literal.moduli.iter().chain(&self.0.literal.special))
     }
 
+    /// Says by which table these keep the security that they promise.
+    ///
+    /// # Errors
+    /// As [`security::standing`], for parameters made by [`Self::without_security`].
+    pub fn standing(&self) -> Result<Standing> {
+        standing(&self.0.literal)
+    }
+
     /// Returns the arithmetic path in use.
     pub fn kernel(&self) -> Kernel {
         self.0.kernel
@@ -207,11 +209,8 @@ fn prime_residues(transforms: &[Transform]) -> Vec<Vec<PrimeResidue>> {
     moduli.iter().map(|&p| moduli.iter().map(|&q| residue(p, q)).collect()).collect()
 }
 
-fn log2_ceil<'a>(primes: impl Iterator<Item = &'a u64>) -> u32 {
-    let log: f64 = primes.map(|&q| (q as f64).log2()).sum();
-    // A sum that f64 rounds up to a whole number from below is still a product below that power of
-    // two.
-    (log - 1e-9).ceil() as u32
+fn standing(literal: &ParametersLiteral) -> Result<Standing> {
+    security::standing(literal.degree, literal.moduli.iter().chain(&literal.special), literal.security)
 }
 
 #[cfg(test)]
@@ -232,10 +231,17 @@ mod tests {
     fn the_security_table_is_enforced() {
         assert!(Parameters::try_from(literal(4096, 36, 3)).is_ok());
         let error = Parameters::try_from(literal(4096, 37, 3)).unwrap_err();
-        assert_eq!(error, Error::Insecure { log_qp: 111, degree: 4096, security: 128, allowed: 109 });
+        assert_eq!(error, Error::Insecure { log_qp: 111, degree: 4096, security: 128, allowed: 106 });
         let mut stricter = literal(4096, 36, 3);
         stricter.security = 192;
         assert!(Parameters::try_from(stricter).is_err());
+    }
+
+    #[test]
+    fn what_the_superseded_table_allows_is_read_and_says_so() {
+        let of = |bits| Parameters::try_from(literal(4096, bits, 3)).unwrap().standing();
+        assert_eq!(of(35), Ok(Standing::Current));
+        assert_eq!(of(36), Ok(Standing::Superseded { log_qp: 108, allowed: 106 }));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::is_tfhe;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::outputs::ciphertext_bytes;
+use crate::security;
 
 /// What a client knows of a program.
 pub(crate) enum AnySignature {
@@ -68,8 +69,9 @@ pub(crate) struct Decrypted {
 }
 
 impl AnySignature {
-    /// Reads a signature file, or the signature in a program file.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Reads a signature file, or the signature in a program file, and refuses parameters below the
+    /// promised security.
+    pub(crate) fn open(path: &Path, context: &Context) -> Result<Self> {
         let doing = || format!("reading program {}", path.display());
         if is_tfhe(path)? {
             #[cfg(feature = "tfhe")]
@@ -77,7 +79,9 @@ impl AnySignature {
             #[cfg(not(feature = "tfhe"))]
             return super::without_tfhe();
         }
-        Ok(Self::Ckks(ckks::load_signature(path).with_context(doing)?))
+        let file = ckks::load_signature(path).with_context(doing)?;
+        security::check(&file.signature.parameters, context).with_context(doing)?;
+        Ok(Self::Ckks(file))
     }
 
     /// The images that the program takes.

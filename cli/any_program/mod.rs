@@ -14,6 +14,9 @@ use beaa_ir::{Classes, ckks, container, tfhe};
 pub(crate) use client::{AnySignature, Decrypted, EncryptRequest, KeyFiles};
 pub(crate) use server::RunFiles;
 
+use crate::context::Context;
+use crate::security;
+
 /// A compiled program.
 pub(crate) enum AnyProgram {
     /// Thousands of images in one batch, approximate numbers.
@@ -23,13 +26,15 @@ pub(crate) enum AnyProgram {
 }
 
 impl AnyProgram {
-    /// Reads a program file.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Reads a program file, and refuses parameters below the promised security.
+    pub(crate) fn open(path: &Path, context: &Context) -> Result<Self> {
         let doing = || format!("reading program {}", path.display());
         if is_tfhe(path)? {
             return Ok(Self::Tfhe(tfhe::load_program(path).with_context(doing)?));
         }
-        Ok(Self::Ckks(ckks::load_program(path).with_context(doing)?))
+        let program = ckks::load_program(path).with_context(doing)?;
+        security::check(&program.signature().parameters, context).with_context(doing)?;
+        Ok(Self::Ckks(program))
     }
 
     /// What the outputs say.

@@ -54,7 +54,7 @@ struct Answers {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let signature = AnySignature::open(&arguments.program)?;
+    let signature = AnySignature::open(&arguments.program, context)?;
     let Decrypted { logits, flooding } =
         signature.decrypt(&arguments.key, &arguments.input, arguments.share, context)?;
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?.map(|l| l.labels);

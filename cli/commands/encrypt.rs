@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .check(&arguments.replace)
     };
     files(0)?;
-    let signature = AnySignature::open(program)?;
+    let signature = AnySignature::open(program, context)?;
     files(signature.input_bytes())?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.

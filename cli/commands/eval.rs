@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let program = match &arguments.program {
         None => None,
         Some(path) => {
-            let program = AnyProgram::open(path)?;
+            let program = AnyProgram::open(path, context)?;
             let of_program = program.evaluate(&images)?;
             let predicted_by_program = program.classes().of(&of_program);
             Some(ProgramEvaluation {

@@ -6,18 +6,20 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use beaa_base::words::count;
 use beaa_compiler::ckks::{Report, cost, explain, explain_choices};
-use beaa_ir::ckks::{Program, dump, load_program, program_hash};
+use beaa_ir::ckks::{ParameterSet, Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::text::{self, Align, table};
 use beaa_ir::{Activation, Classes, LayerOp, Model, Range, Shape, load_model};
 use beaa_lab::metrics::percent;
 use clap::Args;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::rates_file::Rates;
+use crate::security;
 
 /// Options of `beaa inspect`.
 #[derive(Debug, Args)]
@@ -60,7 +62,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             let header = container::open::<Value>(path, kind).with_context(doing)?.header;
             refuse_dump(arguments, kind.name())?;
             let bytes = std::fs::metadata(path).map(|m| m.len()).with_context(doing)?;
-            let value = json!({"kind": kind.name(), "bytes": bytes, "header": header});
+            let parameters = parameters(kind, &header).map_err(|e| Exit::BadInput.because(e)).with_context(doing)?;
+            let security = parameters.as_ref().map(security::record);
+            let value = json!({"kind": kind.name(), "bytes": bytes, "header": header, "security": security});
             context.print(&value, || {
                 let mut text = format!("{} file, {}\n", kind.name(), text::bytes(bytes as f64));
                 let fields = header.as_object().into_iter().flatten();
@@ -68,10 +72,24 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 fields.filter(|(name, _)| !["seed", "seeds"].contains(&name.as_str())).for_each(|(name, value)| {
                     let _ = writeln!(text, "  {name}: {value}");
                 });
+                if let Some(parameters) = &parameters {
+                    let _ = writeln!(text, "  security: {}", security::describe(parameters));
+                }
                 text
             })
         }
     }
+}
+
+/// The parameters in the header of a key or a signature for batches; other files have none.
+fn parameters(kind: Kind, header: &Value) -> Result<Option<ParameterSet>, String> {
+    let found = match kind {
+        Kind::SecretKey | Kind::EvaluationKey => header.get("parameters"),
+        Kind::Signature => header.get("signature").and_then(|s| s.get("parameters")),
+        _ => return Ok(None),
+    };
+    let set = found.map(ParameterSet::deserialize).transpose().map_err(|e| format!("its parameters: {e}"))?;
+    set.map(Some).ok_or_else(|| "a header without parameters".to_owned())
 }
 
 fn refuse_dump(arguments: &Arguments, what: &str) -> Result<()> {
@@ -189,6 +207,7 @@ fn dimensions(shape: Shape) -> Vec<usize> {
 fn describe_program(program: &Program, report: &Report) -> Value {
     json!({
         "kind": "program", "hash": program_hash(program), "signature": program.signature(),
+        "security": security::record(&program.signature().parameters),
         "steps": program.steps().len(), "report": report, "notes": program.notes(),
         "alternatives": program.alternatives(),
     })
@@ -198,12 +217,14 @@ fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\n\n{}",
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\nsecurity: {}\n\n\
+         {}",
         program_hash(program),
         signature.input_scale.log2(),
         count(signature.classes.outputs(), "output"),
         signature.output_scale.log2(),
         count(signature.output_components, "component"),
+        security::describe(&signature.parameters),
         explain(report)
     )
 }

@@ -38,7 +38,7 @@ const EVALUATION_KEY: OutputKind = OutputKind::Container(&[Kind::EvaluationKey, 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { program, out, force, seed } = arguments;
     context.warn_of_seed(*seed, "keys are");
-    let signature = AnySignature::open(program)?;
+    let signature = AnySignature::open(program, context)?;
     let paths = KeyFiles { secret: out.join("secret.key"), evaluation: out.join("evaluation.key") };
     refuse_existing(&paths.secret, *force)?;
     Files::default()

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .check(replace)
     };
     files(0)?;
-    let program = AnyProgram::open(path)?;
+    let program = AnyProgram::open(path, context)?;
     files(program.output_bytes())?;
     let output = program.run(&RunFiles { keys, input, out }, context)?;
     if let Some(path) = report {

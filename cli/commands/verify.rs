@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { data_set, part, roots, seed, .. } = arguments;
-    let (model, program) = open(arguments)?;
+    let (model, program) = open(arguments, context)?;
     let spec = match (data_set, &model) {
         (Some(spec), _) => spec.clone(),
         (None, Some(model)) => trained_on(model)?,
@@ -53,10 +53,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 }
 
 /// The program; a model is compiled first and kept for comparison.
-fn open(arguments: &Arguments) -> Result<(Option<Model>, AnyProgram)> {
+fn open(arguments: &Arguments, context: &Context) -> Result<(Option<Model>, AnyProgram)> {
     let path = &arguments.file;
     if container::kind(path)?.is_some() {
-        return Ok((None, AnyProgram::open(path)?));
+        return Ok((None, AnyProgram::open(path, context)?));
     }
     let model = load_model(path).with_context(|| format!("reading model {}", path.display()))?;
     let options = arguments.target.options()?;

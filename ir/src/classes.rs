@@ -102,8 +102,8 @@ impl Classes {
         self.threshold().filter(|t| *t != 0.0)
     }
 
-    /// The class of an image by its logits, one for each output: the index of the largest, the first
-    /// of equals, or whether the only one is above the threshold. None if no logit is a number.
+    /// The class of an image by its logits, one for each output: the index of the largest, the
+    /// first of equals, or whether the only one is above the threshold. None if no logit is a number.
     pub fn class<T: Copy + Into<f64>>(&self, logits: &[T]) -> Option<usize> {
         assert_eq!(logits.len(), self.outputs, "logits and outputs");
         match self.score(logits) {

@@ -86,9 +86,9 @@ impl<'a, V, W> Sequence<'a, V, W> {
     /// step's terms, `[step][term]`; `inputs` are the values from before, each once.
     ///
     /// # Errors
-    /// When there is no step, a step is not pointwise, is linear without a term or reads a value that is neither an input nor
-    /// an earlier result, weights are missing, or the last step drops limbs, which steps before it
-    /// could have been spared.
+    /// When there is no step, a step is not pointwise, is linear without a term or reads a value
+    /// that is neither an input nor an earlier result, weights are missing, or the last step drops
+    /// limbs, which steps before it could have been spared.
     pub fn new(first: usize, steps: &'a [Step], weights: &'a [Vec<W>], inputs: &'a [(ValueId, &'a V)]) -> Result<Self> {
         let sequence = Self { first, steps, weights, inputs };
         if steps.is_empty() || matches!(steps.last(), Some(Step { op: StepOp::DropLimbs { .. }, .. })) {

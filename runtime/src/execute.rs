@@ -123,12 +123,12 @@ impl<'a, B: Backend> Execution<'a, B> {
                         inputs.push((id, read(id)));
                     }
                 }
-                let own;
+                let arranged;
                 let weights = match self.weights {
                     Some(all) => &all[part.first..=part.last],
                     None => {
-                        own = arrange(steps, |w| self.backend.arrange(w))?;
-                        own.as_slice()
+                        arranged = arrange(steps, |w| self.backend.arrange(w))?;
+                        arranged.as_slice()
                     }
                 };
                 Ok(timed(steps, self.backend.fused(&Sequence::new(part.first, steps, weights, &inputs)?)?))

@@ -151,8 +151,8 @@ fn only_tests(attribute: &Group) -> bool {
     has("test") && !has("not") && !has("cfg_attr")
 }
 
-/// The names in a path of `tokens`, each with its line: two or more, joined by `::`. Those of macros
-/// are among them.
+/// The names in a path of `tokens`, each with its line: two or more, joined by `::`. Those of
+/// macros are among them.
 pub(crate) fn paths(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut found: Vec<(Vec<String>, usize)> = Vec::new();
@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn items_for_tests_are_left_out() {
-        let text = "fn a() {}\n/// Docs.\n#[cfg(test)]\nmod b {\n    fn c() {}\n}\nfn d() { 'x'; \"e\"; }\n#[cfg(test)]\nmod f;\n\
+        let text = "fn a() {}\n/// Docs.\n#[cfg(test)]\nmod b {\n    fn c() {}\n}\nfn d() { 'x'; \"e\"; }\n\
+                    #[cfg(test)]\nmod f;\n\
                     #[cfg(test)]\nuse g::{h};\n#[cfg(not(test))]\nfn i() {}\n";
         let (tokens, modules) = Source::new("x/src/a.rs".into(), text.into()).shipped();
         let mut words = Vec::new();

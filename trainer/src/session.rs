@@ -147,12 +147,12 @@ impl<'a> Session<'a> {
         checkpoint::save(self.folder, &self.identity, subject, network, self.seconds())
     }
 
-    /// The checkpoint to go on from, if the run resumes and there is one; `given` is the teacher that
-    /// the caller distils from. A run from the beginning removes all that are there.
+    /// The checkpoint to go on from, if the run resumes and there is one; `source` is the teacher
+    /// that the caller distils from. A run from the beginning removes all that are there.
     ///
     /// # Errors
     /// As [`checkpoint::load`], and [`Error::Io`] if checkpoints cannot be removed.
-    pub(crate) fn open_checkpoint(&mut self, given: Option<&Model>) -> Result<Option<Checkpoint>> {
+    pub(crate) fn open_checkpoint(&mut self, source: Option<&Model>) -> Result<Option<Checkpoint>> {
         if !self.options.resume {
             checkpoint::remove_checkpoints(self.folder)?;
             return Ok(None);
@@ -162,7 +162,7 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         let found = checkpoint::load(&path, &self.identity)?;
-        if let Some((found, expected)) = self.foreign(&found, given)? {
+        if let Some((found, expected)) = self.foreign(&found, source)? {
             let remedy = "start the run again without resuming, or choose another folder";
             return Err(Error::Checkpoint { path, found, expected, remedy });
         }
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As [`untrained_teacher`].
-    fn foreign(&self, checkpoint: &Checkpoint, given: Option<&Model>) -> Result<Option<(String, String)>> {
+    fn foreign(&self, checkpoint: &Checkpoint, source: Option<&Model>) -> Result<Option<(String, String)>> {
         let (literal, splits, network) = (self.literal(), &self.splits, &checkpoint.network.model);
         let teacher = match &checkpoint.subject {
             Subject::Teacher => network,
@@ -188,8 +188,8 @@ impl<'a> Session<'a> {
         };
         let of = |who: &str, (found, expected)| Some((format!("{who} with {found}"), expected));
         let other_data = || ("other images or classes".to_owned(), "those of the data set".to_owned());
-        let differs = match given {
-            Some(given) => difference(teacher, given),
+        let differs = match source {
+            Some(source) => difference(teacher, source),
             // One that the configuration names may be any network for these images.
             None if literal.teacher.model.is_some() => (!fits(teacher, splits)).then(other_data),
             None => difference(teacher, &untrained_teacher(self.config, splits.input.clone(), &splits.classes)?),
@@ -212,8 +212,11 @@ impl<'a> Session<'a> {
             return Ok(Some((found, format!("{seen}, {batch} for each step"))));
         }
         let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
-        if given.is_some_and(|given| !same_numbers(given, teacher)) {
-            return Ok(Some(("a student of another teacher".to_owned(), "one of the given teacher".to_owned())));
+        if source.is_some_and(|source| !same_numbers(source, teacher)) {
+            return Ok(Some((
+                "a student of another teacher".to_owned(),
+                "one of the teacher that is to be distilled".to_owned(),
+            )));
         }
         let differs = if literal.student.start.is_none() {
             difference(network, &student_layers(teacher, literal.student.activation)?)

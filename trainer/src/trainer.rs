@@ -94,9 +94,9 @@ impl<'a> Trainer<'a> {
     /// seed: the student is bit for bit the one that [`Self::train`] makes.
     ///
     /// # Errors
-    /// As [`Self::train`], [`Error::Data`](crate::Error::Data) if `teacher` is not of the configured
-    /// network, classes and images (of the images and the number of classes alone, where the
-    /// configuration names a teacher's file, which may hold any network), and
+    /// As [`Self::train`], [`Error::Data`](crate::Error::Data) if `teacher` is not of the
+    /// configured network, classes and images (of the images and the number of classes alone, where
+    /// the configuration names a teacher's file, which may hold any network), and
     /// [`Error::Checkpoint`](crate::Error::Checkpoint) when resuming with another teacher.
     pub fn distil(self, teacher: &Model) -> Result<Completion<Trained>> {
         let mut session = self.session(Some(teacher))?;

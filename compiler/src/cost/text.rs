@@ -2,15 +2,24 @@
 
 use std::fmt::Write;
 
+use beaa_ckks::security::Table;
 use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
 use beaa_ir::text::{Align, bytes, table};
 
-use crate::cost::report::{LayerCost, Report};
+use crate::cost::report::{LayerCost, Report, Totals};
 
 const HEAD: [&str; 14] = [
     "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error",
     "rounding", "ms", "remark",
 ];
+
+/// The security table by which the parameters keep what they promise.
+fn by_table(totals: &Totals) -> &'static str {
+    let bits = (totals.log_qp - 1e-9).ceil() as u32;
+    let keeps = |table: &Table| table.max_log_qp(totals.degree, totals.security).is_some_and(|most| bits <= most);
+    let tables = [Table::IN_FORCE, Table::Standard2018];
+    tables.into_iter().find(keeps).map_or("NOT by any table", Table::name)
+}
 
 /// The report as text: one line for each layer, then the totals.
 pub fn explain(report: &Report) -> String {
@@ -18,8 +27,14 @@ pub fn explain(report: &Report) -> String {
     rows.extend(report.layers.iter().map(row));
     let t = &report.totals;
     let mut out = format!(
-        "{}: N = {} slots, {} limbs, log2 Q = {:.1}, log2 QP = {:.1}, {} bits security\n",
-        report.model, t.degree, t.limbs, t.log_q, t.log_qp, t.security
+        "{}: N = {} slots, {} limbs, log2 Q = {:.1}, log2 QP = {:.1}, {} bits security ({})\n",
+        report.model,
+        t.degree,
+        t.limbs,
+        t.log_q,
+        t.log_qp,
+        t.security,
+        by_table(t)
     );
     let mut align = [Align::Right; HEAD.len()];
     (align[0], align[HEAD.len() - 1]) = (Align::Left, Align::Left);

@@ -13,7 +13,8 @@ pub type Trace = Vec<Vec<f64>>;
 /// Computes the outputs for one normalised image, given as `[channel][row][column]`.
 ///
 /// # Errors
-/// [`Error::ImageSize`](crate::Error::ImageSize) if the image has another number of elements than the model's input.
+/// [`Error::ImageSize`](crate::Error::ImageSize) if the image has another number of elements than
+/// the model's input.
 pub fn evaluate(model: &Model, image: &[f32]) -> Result<Vec<f64>> {
     let mut trace = evaluate_traced(model, image)?;
     Ok(trace.pop().unwrap_or_else(|| image.iter().map(|&v| f64::from(v)).collect()))
@@ -22,7 +23,8 @@ pub fn evaluate(model: &Model, image: &[f32]) -> Result<Vec<f64>> {
 /// Computes the output of every layer for one normalised image, given as `[channel][row][column]`.
 ///
 /// # Errors
-/// [`Error::ImageSize`](crate::Error::ImageSize) if the image has another number of elements than the model's input.
+/// [`Error::ImageSize`](crate::Error::ImageSize) if the image has another number of elements than
+/// the model's input.
 pub fn evaluate_traced(model: &Model, image: &[f32]) -> Result<Trace> {
     let mut shape = model.input().shape();
     model.input().check_size("evaluating a model", image.len())?;

@@ -143,7 +143,7 @@ fn parameters(s: &Summary) -> Vec<Figure> {
     vec![
         row("ring degree N", p.degree.to_string(), "also the number of images that fit into one batch"),
         row("log2 QP", format!("{:.1}", p.log2_qp), format!("primes of {} bits", primes.join(" + "))),
-        row("security", format!("{} bits", p.security_bits), "Homomorphic Encryption Standard, ternary secret"),
+        row("security", format!("{} bits", p.security_bits), "Bossuat et al. 2024, ternary secret"),
     ]
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use beaa_base::output::{OutputFile, commit_all};
+use beaa_ckks::security::{self, Standing};
 use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng};
 use beaa_ir::ckks::ParameterSet;
 use beaa_ir::container::{self, Kind};
@@ -86,6 +87,15 @@ fn literal(set: &ParameterSet) -> ParametersLiteral {
         special: set.special.clone(),
         security: set.security,
     }
+}
+
+/// Says by which table `parameters` keep the security that they promise.
+///
+/// # Errors
+/// When no table holds them, or when they promise more than any of them allows.
+pub fn standing(parameters: &ParameterSet) -> Result<Standing> {
+    let ParameterSet { degree, moduli, special, security } = parameters;
+    Ok(security::standing(*degree, moduli.iter().chain(special), *security)?)
 }
 
 fn check(set: &ParameterSet) -> Result<Parameters> {

@@ -10,9 +10,10 @@ mod server;
 mod verify;
 
 pub use backend::{CkksBackend, CkksValue};
+pub use beaa_ckks::security::{Standing, Table as SecurityTable};
 pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use client::{decrypt, encrypt, flooding_width};
-pub use keys::{ClientKey, KeyPair, ServerKey, keygen};
+pub use keys::{ClientKey, KeyPair, ServerKey, keygen, standing};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
 pub use server::run;
 pub use verify::{LayerError, Verification, verify};

@@ -1,5 +1,5 @@
-//! Whether a network that was trained before belongs to a run: to its images, its layers, and to the
-//! teacher beside it.
+//! Whether a network that was trained before belongs to a run: to its images, its layers, and to
+//! the teacher beside it.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! Restores an optimiser from the record of a checkpoint. Burn trusts a record: it panics on one that
-//! is not of the network, and starts anew without a word where a part is missing. So a record is
-//! compared first with the one that a single step leaves.
+//! Restores an optimiser from the record of a checkpoint. Burn trusts a record: it panics on one
+//! that is not of the network, and starts anew without a word where a part is missing. So a record
+//! is compared first with the one that a single step leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
 

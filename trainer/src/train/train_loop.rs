@@ -227,8 +227,8 @@ impl<'a> Learner<'a> {
         Ok(result)
     }
 
-    /// The loss of a batch and its gradients. Rounded weights and the graph end here, so that nobody
-    /// else holds the weights when they are changed.
+    /// The loss of a batch and its gradients. Rounded weights and the graph end here, so that
+    /// nobody else holds the weights when they are changed.
     fn gradients(&self, batch: ImageBatch, position: Position) -> Result<(StepResult, GradientsParams)> {
         let replaced = self.task.objective.replaced(position.epoch, self.task.epochs);
         let rounded = self.rounded(self.done(position))?;

@@ -117,8 +117,8 @@ fn other(root: &Path, folder: &Path, known: &[String], target: &Conversion, spli
     read(root, folder, known, target, split)
 }
 
-/// All images below `folder`, class after class, sorted by file name within a class; their names are
-/// the paths below `root`.
+/// All images below `folder`, class after class, sorted by file name within a class; their names
+/// are the paths below `root`.
 fn read(root: &Path, folder: &Path, classes: &[String], target: &Conversion, split: Split) -> Result<Images, Error> {
     let mut files = Vec::new();
     for (label, class) in (0..=u8::MAX).zip(classes) {

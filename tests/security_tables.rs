@@ -1,0 +1,69 @@
+//! Parameters below the promised security are refused by every command and marked by `inspect`;
+//! those that only the superseded table allows work, with a warning.
+
+#![cfg(feature = "command")]
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use beaa_ir::ckks::{load_signature, save_signature};
+
+/// Exit code, standard output, standard error.
+fn beaa(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_beaa")).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A signature of degree 4096 with these moduli, said to have `security` bits.
+fn signature(folder: &Path, name: &str, moduli: &[u64], security: u32) -> PathBuf {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v2/program.beaa.signature");
+    let mut file = load_signature(&kept).unwrap();
+    file.signature.parameters.moduli = moduli.to_vec();
+    file.signature.parameters.security = security;
+    let path = folder.join(name);
+    save_signature(&file, &path).unwrap();
+    path
+}
+
+#[test]
+fn what_no_table_grants_is_refused_and_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    // 61 bits, of which 256-bit security allows 56 at N = 4096.
+    let path = signature(folder.path(), "s", &[2_147_352_577, 1_073_692_673], 256);
+    let (path, keys) = (path.to_str().unwrap(), folder.path().join("keys"));
+    let (code, shown, _) = beaa(&["inspect", path]);
+    assert_eq!(code, Some(0));
+    assert!(shown.contains("INSECURE") && shown.contains("allows 56"), "{shown}");
+    let (_, json, _) = beaa(&["inspect", path, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["security"]["holds_by"].is_null(), "{json}");
+    let (code, _, error) = beaa(&["keygen", path, "--out", keys.to_str().unwrap()]);
+    assert_eq!(code, Some(3), "{error}");
+    assert!(error.contains("less than 256-bit security") && !keys.exists(), "{error}");
+    let refused = beaa::Signature::load(path).unwrap_err().to_string();
+    assert!(refused.contains("less than 256-bit security"), "{refused}");
+}
+
+#[test]
+fn what_the_superseded_table_grants_works_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    // 58 bits: as many as the table of 2018 allows for 256 bits at N = 4096.
+    let path = signature(folder.path(), "s", &[2_147_352_577, 133_857_281], 256);
+    let (path, keys) = (path.to_str().unwrap(), folder.path().join("keys"));
+    let (code, _, warning) = beaa(&["keygen", path, "--out", keys.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{warning}");
+    assert!(warning.contains("superseded") && warning.contains("compile the model again"), "{warning}");
+    let (_, shown, _) = beaa(&["inspect", keys.join("secret.key").to_str().unwrap()]);
+    assert!(shown.contains("superseded") && shown.contains("allows 56"), "{shown}");
+    assert!(beaa::Signature::load(path).unwrap().is_security_superseded().unwrap());
+}
+
+#[test]
+fn the_table_in_force_is_named() {
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v2/program.beaa");
+    let (_, shown, _) = beaa(&["inspect", kept]);
+    assert!(shown.contains("security: 128 bits by Bossuat et al. 2024"), "{shown}");
+    assert!(!beaa::Signature::load(kept).unwrap().is_security_superseded().unwrap());
+}
