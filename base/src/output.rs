@@ -187,6 +187,11 @@ pub(crate) enum Destination {
 /// # Errors
 /// [`Error::Unfit`] for a folder, [`Error::Io`] for links that lead nowhere.
 pub(crate) fn resolve(path: &Path) -> Result<Destination> {
+    // A name that ends like a folder's is none of a file.
+    let text = path.as_os_str().as_encoded_bytes();
+    if text.is_empty() || text.ends_with(b"/") {
+        return Err(Error::is_folder(WRITING, path));
+    }
     match std::fs::metadata(path) {
         Ok(m) if m.is_dir() => return Err(Error::is_folder(WRITING, path)),
         Ok(m) if !m.is_file() || is_descriptor(path) => return Ok(Destination::Through),
@@ -264,6 +269,8 @@ mod tests {
         assert_eq!(reader.join().unwrap(), b"through");
         let error = write(folder.path(), b"", Care::Result).unwrap_err().to_string();
         assert!(error.contains("found a folder, expected a file"), "{error}");
+        assert!(write(&folder.path().join("new/"), b"", Care::Result).is_err());
+        assert!(write(Path::new(""), b"", Care::Result).is_err());
     }
 
     #[test]

@@ -51,7 +51,12 @@ pub fn check(outputs: &[Planned<'_>], inputs: &[Read<'_>], force: bool) -> Resul
 
 fn check_one(output: &Planned<'_>, force: bool) -> Result<()> {
     let Destination::File(target) = resolve(output.path)? else { return Ok(()) };
-    let there = std::fs::metadata(&target).ok();
+    let there = match std::fs::metadata(&target) {
+        Ok(there) => Some(there),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        // For example a name that is too long.
+        Err(e) => return Err(Error::io("writing", output.path)(e)),
+    };
     // A file without contents is nobody's.
     let occupied = there.as_ref().is_some_and(|m| m.len() > 0);
     let refused = |found: String, expected: String| Error::Refused {
@@ -203,6 +208,8 @@ mod tests {
             assert!(matches!(check(&[huge], &[], false), Err(Error::NoSpace { .. })));
         }
         std::fs::write(folder.path().join("file"), "").unwrap();
+        let long = folder.path().join("x".repeat(300));
+        assert!(check(&[planned(&long, &|_| true)], &[], false).is_err());
         let under_a_file = folder.path().join("file/x");
         assert!(check(&[planned(&under_a_file, &|_| true)], &[], false).is_err());
     }

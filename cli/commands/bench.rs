@@ -24,6 +24,7 @@ use crate::compile_args::CompileArgs;
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
+use crate::outputs::Replace;
 use crate::rates_file::Rates;
 
 /// Random images that the program of a random network is calibrated on.
@@ -57,6 +58,8 @@ pub(crate) struct Arguments {
     roots: DatasetRoots,
     #[command(flatten)]
     rates: Rates,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 /// What can be measured.
@@ -113,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if wanted(What::Calibrate) {
         note("calibrating")?;
         machine = beaa_bench::calibrate(&setting)?;
-        let path = arguments.rates.save(&machine)?;
+        let path = arguments.rates.save(&machine, arguments.replace.force)?;
         context.console.note(format_args!("rates written to {}", path.display()));
     }
     let mut figures = Figures::default();

@@ -36,7 +36,13 @@ const COUNTER: &str = ".num_batches_tracked";
 pub fn import_state_dict(weights: &Path, architecture: &Path, options: &Options) -> Result<Imported> {
     let text = read_text(ARCHITECTURE, architecture).map_err(beaa_ir::Error::from).map_err(Error::File)?;
     let bytes = input::read(READING, weights, MAX_BYTES).map_err(beaa_ir::Error::from).map_err(Error::File)?;
-    import(&bytes, &text, options)
+    import(&bytes, &text, options).map_err(|error| match error {
+        Error::File(beaa_ir::Error::Malformed { operation, found, expected, remedy }) => {
+            let path = if operation == ARCHITECTURE { architecture } else { weights };
+            Error::malformed(operation, format!("{found} in {}", path.display()), expected, remedy)
+        }
+        other => other,
+    })
 }
 
 #[derive(Deserialize)]

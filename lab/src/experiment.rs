@@ -69,7 +69,7 @@ impl Experiment {
     /// If the file cannot be read, or a field is unknown or out of range.
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
         let doing = || format!("reading configuration {}", path.display());
-        let text = read_text("reading configuration", path).context("give the path of a JSON file, see configs/")?;
+        let text = read_text("reading configuration", path).map_err(|e| with_remedy(e, "see configs/"))?;
         Self::parse(&text, overrides).with_context(doing)
     }
 
@@ -110,6 +110,14 @@ impl Experiment {
             fields.insert("compile".to_owned(), serde_json::to_value(&self.compile)?);
         }
         Ok(all)
+    }
+}
+
+/// What is wrong with a file of JSON, and where to see one.
+pub(crate) fn with_remedy(error: beaa_base::Error, examples: &str) -> anyhow::Error {
+    match error {
+        error @ beaa_base::Error::Unfit { .. } => error.into(),
+        error => bad_input(format!("{error}; give the path of a JSON file, {examples}")),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_base::folder;
+use beaa_base::folder::{self, FolderLock};
 use beaa_base::words::count;
 use beaa_datasets::Dataset;
 use beaa_ir::Model;
@@ -119,6 +119,8 @@ pub struct Finished {
     pub trained: Trained,
     /// All epochs of both networks, those before an interruption too.
     pub epochs: Vec<EpochMetrics>,
+    /// Nobody else writes into the folder until this is dropped.
+    _lock: FolderLock,
 }
 
 /// Trains teacher and student and writes everything into the folder.
@@ -133,11 +135,11 @@ pub fn train(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    let trained = record(experiment, folder, resume, reporter, |recorder| {
+    let (trained, lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).train()
     })?;
-    let finished = finish(trained, folder)?;
+    let finished = finish(trained, folder, lock)?;
     beaa_ir::save_model(&finished.trained.teacher, &folder.file("teacher.safetensors"))?;
     Ok(finished)
 }
@@ -154,11 +156,11 @@ pub fn distil(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    let trained = record(experiment, folder, resume, reporter, |recorder| {
+    let (trained, lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).distil(teacher)
     })?;
-    finish(trained, folder)
+    finish(trained, folder, lock)
 }
 
 /// Trains a teacher without a student and writes `teacher.safetensors`.
@@ -172,7 +174,7 @@ pub fn teach(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Model> {
-    let teacher = record(experiment, folder, resume, reporter, |recorder| {
+    let (teacher, _lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).teach()
     })?;
@@ -180,18 +182,18 @@ pub fn teach(
     Ok(teacher)
 }
 
-/// Trains with the configuration written before, and the metrics meanwhile.
+/// Trains with the configuration written before, and the metrics meanwhile; nobody else may write
+/// into the folder as long as the lock lives.
 fn record<T>(
     experiment: &Experiment,
     folder: &RunFolder,
     resume: bool,
     reporter: &dyn Reporter,
     train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Completion<T>>,
-) -> Result<T> {
+) -> Result<(T, FolderLock)> {
     beaa_trainer::find_device(experiment.train.literal().device)?;
     files::create_folder(folder.path())?;
-    // Released when the run ends, however it ends.
-    let _lock = folder::lock(folder.path())?;
+    let lock = folder::lock(folder.path())?;
     folder::mark(folder.path(), HOLDS)?;
     files::write_json(&folder.config(), &experiment.resolved()?)?;
     let mut recorder = Recorder::open(&folder.metrics(), resume, reporter)?;
@@ -202,14 +204,15 @@ fn record<T>(
         Completion::Interrupted(at) => return Err(interrupted(&at)),
     };
     written?;
-    Ok(trained)
+    Ok((trained, lock))
 }
 
 /// Writes what belongs to the student.
-fn finish(trained: Trained, folder: &RunFolder) -> Result<Finished> {
+fn finish(trained: Trained, folder: &RunFolder, lock: FolderLock) -> Result<Finished> {
     beaa_ir::save_model(&trained.student, &folder.file("student.safetensors"))?;
     files::write_json(&folder.file("polynomials.json"), &trained.polynomials)?;
-    Ok(Finished { trained, epochs: in_order(json_lines::read(&folder.metrics())?.values.into_iter()) })
+    let epochs = in_order(json_lines::read(&folder.metrics())?.values.into_iter());
+    Ok(Finished { trained, epochs, _lock: lock })
 }
 
 fn interrupted(at: &Interruption) -> anyhow::Error {

@@ -16,7 +16,7 @@ use crate::config::{TrainConfig, TrainLiteral};
 use crate::data::{Splits, input_spec};
 use crate::device;
 use crate::distil::activation_stats::activations;
-use crate::distil::check_teacher::{difference, fits, other_activations, same_numbers};
+use crate::distil::check_teacher::{difference, fits, load_matching, other_activations, same_numbers};
 use crate::distil::student::student_layers;
 use crate::error::{Error, Result};
 use crate::model::network::Network;
@@ -51,23 +51,24 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the device and prepares the images; `given` is the teacher that the caller distils from.
+    /// Opens the device and prepares the images; `teacher` is the one that the caller distils from.
     ///
     /// # Errors
-    /// [`Error::NoDevice`] if the configured device is not there, and as [`input_spec`].
+    /// [`Error::NoDevice`] if the configured device is not there, and as [`input_spec`] and
+    /// [`load_matching`].
     pub(crate) fn new(
         config: &'a TrainConfig,
         dataset: &Dataset,
         folder: &'a Path,
         options: RunOptions<'a>,
-        given: Option<&Model>,
+        teacher: Option<&Model>,
     ) -> Result<Self> {
         let literal = config.literal();
         let mut settings = serde_json::to_value(literal)?;
         if let Some(fields) = settings.as_object_mut() {
             fields.remove("description");
         }
-        let (input, note) = input_spec(dataset, literal, given)?;
+        let (input, note) = input_spec(dataset, literal, teacher)?;
         let mut session = Self {
             config,
             splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed, input)),
@@ -81,6 +82,10 @@ impl<'a> Session<'a> {
         };
         if let Some(note) = note {
             session.note(note);
+        }
+        if let Some(path) = literal.student.start.as_ref().filter(|_| !session.options.resume) {
+            // Before the teacher is trained; whether it suits the teacher is seen after that.
+            load_matching(path, &session.splits)?;
         }
         Ok(session)
     }

@@ -113,8 +113,8 @@ impl<'a> Trainer<'a> {
         train_student(&mut session, student)
     }
 
-    fn session(self, given: Option<&Model>) -> Result<Session<'a>> {
-        Session::new(self.config, self.dataset, self.folder, self.options, given)
+    fn session(self, teacher: Option<&Model>) -> Result<Session<'a>> {
+        Session::new(self.config, self.dataset, self.folder, self.options, teacher)
     }
 }
 

@@ -264,8 +264,8 @@ fn what_is_no_checkpoint_stays() {
 fn a_teacher_brings_its_own_normalisation() {
     let run = tempfile::tempdir().unwrap();
     let file = run.path().join("teacher.safetensors");
-    let own = serde_json::from_str(r#"{"mean": [0.0], "std": [1.0]}"#).unwrap();
-    let trained = done(train(&config(|c| c.data.normalisation = Some(own)), run.path(), false).unwrap());
+    let zero_to_one = serde_json::from_str(r#"{"mean": [0.0], "std": [1.0]}"#).unwrap();
+    let trained = done(train(&config(|c| c.data.normalisation = Some(zero_to_one)), run.path(), false).unwrap());
     assert_eq!((&trained.teacher.input().mean[..], &trained.teacher.input().std[..]), (&[0.0][..], &[1.0][..]));
     save_model(&trained.teacher, &file).unwrap();
     // The data set's own statistics are others, and are not used.

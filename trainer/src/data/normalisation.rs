@@ -8,7 +8,7 @@ use crate::config::{Normalisation, TrainLiteral};
 use crate::error::{Error, Problem, Result};
 
 /// The input of the networks of a run, and a sentence about it where it is not the data set's.
-/// `given` is the teacher that the caller distils from.
+/// `teacher` is the one that the caller distils from.
 ///
 /// # Errors
 /// [`Error::Config`] if the configured numbers are not one for each channel, or contradict the
@@ -16,12 +16,12 @@ use crate::error::{Error, Problem, Result};
 pub(crate) fn input_spec(
     dataset: &Dataset,
     literal: &TrainLiteral,
-    given: Option<&Model>,
+    teacher: Option<&Model>,
 ) -> Result<(InputSpec, Option<String>)> {
     let shape = dataset.shape();
     let of_data = InputSpec::pixels(shape, dataset.mean().to_vec(), dataset.std().to_vec());
     let configured = literal.data.normalisation.as_ref().map(|n| configured(n, shape)).transpose()?;
-    let of_teacher = match (&literal.teacher.model, given) {
+    let of_teacher = match (&literal.teacher.model, teacher) {
         (Some(_), Some(teacher)) => Some(teacher.input().clone()),
         (Some(path), None) => Some(load_model(path)?.input().clone()),
         (None, _) => None,
