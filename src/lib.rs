@@ -58,7 +58,10 @@ pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
-pub use data::{Dataset, LabelledImages, Split, classify, open_dataset, pixels, read_image_files};
+pub use data::{
+    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, open_dataset, pixels, read_image_files,
+    read_pictures,
+};
 pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};

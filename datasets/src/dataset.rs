@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::error::Error;
 use crate::images::{Images, histogram};
 use crate::split::Split;
+use crate::warning::Warning;
 
 /// Smallest standard deviation reported: one grey level, so that dividing by it is always safe.
 const SMALLEST_STD: f64 = 1.0 / 255.0;
@@ -20,6 +21,7 @@ pub struct Dataset {
     test: Images,
     mean: Vec<f32>,
     std: Vec<f32>,
+    warnings: Vec<Warning>,
 }
 
 impl Dataset {
@@ -56,7 +58,20 @@ impl Dataset {
             return Err(Error::MissingClass { file: file(), class: class.clone(), split: Split::Train });
         }
         let (mean, std) = statistics(&train);
-        Ok(Self { name, classes, train, validation, test, mean, std })
+        let warnings = class_warnings(&classes, [&train, &validation, &test]);
+        Ok(Self { name, classes, train, validation, test, mean, std, warnings })
+    }
+
+    /// The same set, with what was noted while it was read.
+    #[must_use]
+    pub(crate) fn with_warnings(mut self, noted: Vec<Warning>) -> Self {
+        self.warnings.splice(..0, noted);
+        self
+    }
+
+    /// What may not be as it was meant: files left out, classes of few images, and the like.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Name of the set.
@@ -121,6 +136,36 @@ pub(crate) fn check_labels(file: PathBuf, labels: &[u8], classes: usize) -> Resu
     }
 }
 
+/// Classes of at most so many images, in all splits together, are warned of.
+const FEW: u64 = 2;
+
+/// What is odd about the classes of the three splits.
+fn class_warnings(classes: &[String], splits: [&Images; 3]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let counts = splits.map(|images| histogram(images.labels()));
+    let few = classes.iter().enumerate().map(|(i, name)| (name.clone(), counts.iter().map(|of| of[i]).sum::<u64>()));
+    let few: Vec<_> = few.filter(|(_, images)| *images <= FEW).collect();
+    if !few.is_empty() {
+        warnings.push(Warning::FewImages { classes: few });
+    }
+    for ((split, images), count) in Split::ALL.into_iter().zip(splits).zip(&counts) {
+        let none: Vec<String> =
+            classes.iter().zip(count).filter(|(_, n)| **n == 0).map(|(name, _)| name.clone()).collect();
+        if images.is_empty() {
+            warnings.push(Warning::EmptySplit { split });
+        } else if !none.is_empty() {
+            warnings.push(Warning::NoneInSplit { split, classes: none });
+        }
+    }
+    let lower: Vec<String> = classes.iter().map(|name| name.to_lowercase()).collect();
+    let same = |i: usize| lower.iter().enumerate().any(|(j, other)| j != i && *other == lower[i]);
+    let same: Vec<String> = (0..classes.len()).filter(|&i| same(i)).map(|i| classes[i].clone()).collect();
+    if !same.is_empty() {
+        warnings.push(Warning::SameButForCase { classes: same });
+    }
+    warnings
+}
+
 /// Mean and deviation per channel, from exact histograms, so that no order of summation matters.
 fn statistics(images: &Images) -> (Vec<f32>, Vec<f32>) {
     let [channels, height, width] = images.shape();
@@ -180,6 +225,22 @@ mod tests {
         assert_eq!(reference, sum(&a, &b, &none, "y"));
         assert_ne!(reference, sum(&b, &b, &none, "x"));
         assert_ne!(reference, sum(&a, &none, &b, "x"));
+    }
+
+    #[test]
+    fn classes_of_few_images_are_warned_of() {
+        let one = |labels: &[u8]| images(&vec![0; 4 * labels.len()], labels);
+        let set = |train: &[u8], validation: &[u8], test: &[u8]| {
+            let set = Dataset::new("t", names(2), one(train), one(validation), one(test)).unwrap();
+            set.warnings().to_vec()
+        };
+        assert_eq!(set(&[0, 1, 0, 1, 0, 1], &[0, 1], &[1, 0]), []);
+        let classes = vec![("1".to_owned(), 1)];
+        let in_split = |split| Warning::NoneInSplit { split, classes: names(2).split_off(1) };
+        assert_eq!(
+            set(&[0, 1, 0, 0], &[0], &[]),
+            [Warning::FewImages { classes }, in_split(Split::Validation), Warning::EmptySplit { split: Split::Test }]
+        );
     }
 
     #[test]

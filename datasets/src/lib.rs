@@ -16,6 +16,7 @@ mod path_text;
 mod source;
 mod spec;
 mod split;
+mod warning;
 
 #[cfg(test)]
 mod testing;
@@ -28,7 +29,7 @@ pub use dataset::Dataset;
 pub use error::Error;
 pub use formats::{
     CifarFiles, CifarSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource, MedMnistFile, MedMnistSource,
-    Survey, read_image_file, survey,
+    Pictures, Survey, read_pictures, survey,
 };
 pub use images::Images;
 pub use open::open;
@@ -36,3 +37,4 @@ pub use path_text::path_text;
 pub use source::Source;
 pub use spec::SourceSpec;
 pub use split::{Amount, HoldOut, Split, shuffled};
+pub use warning::Warning;

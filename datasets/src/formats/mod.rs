@@ -3,13 +3,12 @@
 mod cifar;
 mod folder;
 mod idx;
-mod image_file;
 mod medmnist;
 mod npy;
+mod picture;
 
 pub use cifar::{CifarFiles, CifarSource};
-pub use folder::{FolderFiles, FolderSource, Survey, survey};
+pub use folder::{FolderFiles, FolderSource, Pictures, Survey, read_pictures, survey};
 pub use idx::{IdxFiles, IdxPair, IdxSource};
-pub use image_file::read_image_file;
 pub(crate) use medmnist::read as read_medmnist;
 pub use medmnist::{MedMnistFile, MedMnistSource};

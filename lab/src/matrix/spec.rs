@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::bad_input;
-use crate::experiment::{Assignment, with_remedy, Experiment, Overrides};
+use crate::experiment::{Assignment, Experiment, Overrides, with_remedy};
 
 /// More runs than this are a mistake in the file.
 const MAX_RUNS: usize = 10_000;
@@ -119,8 +119,7 @@ impl Matrix {
     /// If the file cannot be read, or one of its runs is wrong.
     pub fn read(path: &Path, device: Option<DeviceKind>) -> Result<Self> {
         let doing = || format!("reading matrix {}", path.display());
-        let text =
-            read_text("reading matrix", path).map_err(|e| with_remedy(e, "see configs/experiments/"))?;
+        let text = read_text("reading matrix", path).map_err(|e| with_remedy(e, "see configs/experiments/"))?;
         Self::parse(&text, device).with_context(doing)
     }
 
