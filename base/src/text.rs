@@ -38,7 +38,7 @@ fn decode(operation: &'static str, path: &Path, bytes: Vec<u8>) -> Result<String
     };
     match bytes.as_slice() {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Err(unfit("text in UTF-32".to_owned())),
-        // Text that people write begins with a character of ASCII: in UTF-16 one half of it is zero.
+        // What people write begins with a character of ASCII: in UTF-16 one half of it is zero.
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=0x7f, ..] | [1..=0x7f, 0, ..] => {
             return Err(unfit("text in UTF-16".to_owned()));
         }

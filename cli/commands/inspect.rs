@@ -217,8 +217,8 @@ fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\nsecurity: {}\n\n\
-         {}",
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\n\
+         security: {}\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),
         count(signature.classes.outputs(), "output"),

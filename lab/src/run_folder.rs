@@ -69,8 +69,8 @@ impl RunFolder {
                  replace it, or another --out"
             ))),
             (Start::New, Some(name)) => Err(error::bad_setting(format!(
-                "training: found {name} in {path}, which no run wrote there, expected a folder without it; give another \
-                 --out, or --force to replace files that have the names of a run's"
+                "training: found {name} in {path}, which no run wrote there, expected a folder without it; give \
+                 another --out, or --force to replace files that have the names of a run's"
             ))),
             (Start::Resume, Some(name)) if !self.is_run() => Err(error::bad_setting(format!(
                 "training: found {name} in {path}, which no run wrote there, expected a run to go on with; give the \

@@ -21,8 +21,8 @@ use crate::train::teacher::train_teacher;
 /// Trains networks as a configuration says, on the images of a data set, with its checkpoints in a
 /// folder.
 ///
-/// Checkpoints go to `folder/checkpoints`; nothing else is written, and nothing else is removed. Whatever happens on the way
-/// (interruptions, observers, the number of threads), the same configuration and images give the
+/// Checkpoints go to `folder/checkpoints`; nothing else is written, and nothing else is removed.
+/// Whatever happens on the way (interruptions, observers, the number of threads), the same configuration and images give the
 /// same models, bit for bit.
 pub struct Trainer<'a> {
     config: &'a TrainConfig,

@@ -36,7 +36,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// Writes both keys, or neither of them: the client's, readable by its owner alone, to `secret`.
+    /// Writes both keys or neither of them: the client's, readable by its owner alone, to `secret`.
     ///
     /// # Errors
     /// When one of the files cannot be written.

@@ -93,7 +93,7 @@ pub struct DataConfig {
     pub validation: Option<usize>,
     /// At most so many test images.
     pub test: Option<usize>,
-    /// Takes pixels so instead of by the mean and deviation of the data set; a teacher that is taken
+    /// Takes pixels so instead of by the mean and deviation of the data set; a teacher that is read
     /// from a file brings its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
