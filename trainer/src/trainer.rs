@@ -22,8 +22,8 @@ use crate::train::teacher::train_teacher;
 /// folder.
 ///
 /// Checkpoints go to `folder/checkpoints`; nothing else is written, and nothing else is removed.
-/// Whatever happens on the way (interruptions, observers, the number of threads), the same configuration and images give the
-/// same models, bit for bit.
+/// Whatever happens on the way (interruptions, observers, the number of threads), the same
+/// configuration and images give the same models, bit for bit.
 pub struct Trainer<'a> {
     config: &'a TrainConfig,
     dataset: &'a Dataset,
