@@ -7,10 +7,10 @@ mod jpeg;
 mod kind;
 mod png;
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use beaa_base::input;
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -150,13 +150,9 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> image::ImageResult<(DynamicIm
 
 /// At most `most` bytes of a file.
 fn read(file: &Path, most: u64) -> Result<Vec<u8>, Error> {
-    let error = |error| Error::io(file, error);
-    // A pipe would be waited for without end.
-    if !file.metadata().map_err(error)?.is_file() {
-        return Err(not_an_image(file, "it is no file"));
-    }
+    let opened = input::open("reading", file).map_err(Error::path)?;
     let mut bytes = Vec::new();
-    File::open(file).and_then(|opened| opened.take(most).read_to_end(&mut bytes)).map_err(error)?;
+    opened.take(most).read_to_end(&mut bytes).map_err(|error| Error::io(file, error))?;
     Ok(bytes)
 }
 
