@@ -1,6 +1,6 @@
 //! Options that say what to compile for, shared by the subcommands that compile.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{Compiled, Options, compile_for};
@@ -56,6 +56,11 @@ pub(crate) struct CompileArgs {
 }
 
 impl CompileArgs {
+    /// The experiment file that options are taken from.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Flags over file over defaults, checked.
     pub(crate) fn options(&self) -> Result<Options> {
         let file = self.config.as_deref().map(experiment::compile_options).transpose()?;
