@@ -3,14 +3,20 @@
 use std::path::Path;
 
 use anyhow::Result;
+use beaa_base::json;
+use beaa_base::text::read_text;
+use beaa_runtime::{BatchId, Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 
-/// True labels of a batch, in order.
+/// True labels of a batch, in order. A plain array of labels does not say of which batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Labels {
+    /// The batch that they were written with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<BatchId>,
     /// Where the images are from.
     #[serde(default)]
     pub(crate) data_set: String,
@@ -25,17 +31,40 @@ impl Labels {
     /// Reads an object with `labels`, or a plain array.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bad = |what: String| Exit::BadInput.because(format!("reading labels {}: {what}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
+        let text = read_text("reading labels", path)?;
         parse(&text).map_err(|e| bad(format!("{e}; expected {{\"labels\": [7, 2, ...]}} or [7, 2, ...]")))
+    }
+}
+
+impl Labels {
+    /// Refuses labels of another batch than the receipt's, and more or fewer than `images`.
+    pub(crate) fn expect(&self, receipt: Option<&Receipt>, images: usize) -> Result<()> {
+        let refuse = |what: String| Err(Exit::BadInput.because(format!("comparing with labels: {what}")));
+        if let (Some(found), Some(receipt)) = (&self.batch, receipt)
+            && found != receipt.batch()
+        {
+            return refuse(format!(
+                "found labels of batch {found}, expected those of batch {}; give the labels written with this batch",
+                receipt.batch()
+            ));
+        }
+        if self.labels.len() != images {
+            let found = self.labels.len();
+            return refuse(format!(
+                "found {found} labels for {images} images, expected one for each; give the labels written with this \
+                 batch"
+            ));
+        }
+        Ok(())
     }
 }
 
 fn parse(text: &str) -> Result<Labels, serde_json::Error> {
     if text.trim_start().starts_with('[') {
-        let labels = serde_json::from_str(text)?;
-        return Ok(Labels { data_set: String::new(), split: String::new(), labels });
+        let labels = json::parse(text)?;
+        return Ok(Labels { batch: None, data_set: String::new(), split: String::new(), labels });
     }
-    serde_json::from_str(text)
+    json::parse(text)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::ckks::{Options, explain};
+use beaa_compiler::ckks::{Coverage, Options, explain};
 use beaa_ir::{Model, ckks, load_model, tfhe};
 use beaa_lab::files;
 use clap::{Args, ValueEnum};
@@ -13,6 +13,7 @@ use crate::compile_args::CompileArgs;
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
+use crate::outputs::{Files, OutputKind, PROGRAM, Replace, SIGNATURE};
 use crate::rates_file::Rates;
 
 /// Options of `beaa compile`.
@@ -41,7 +42,12 @@ pub(crate) struct Arguments {
     roots: DatasetRoots,
     #[command(flatten)]
     rates: Rates,
+    #[command(flatten)]
+    replace: Replace,
 }
+
+/// The report beside a program.
+const REPORT: OutputKind = OutputKind::Json("report of `beaa compile`", &["model", "options", "report"]);
 
 /// What runs the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,6 +60,15 @@ enum Backend {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let options = arguments.target.options()?;
+    let (signature, record) = (beside(&arguments.out, ".signature"), beside(&arguments.out, ".json"));
+    Files::default()
+        .reads("MODEL", arguments.model.as_path())
+        .reads("--config", arguments.target.config())
+        .reads("--machine", arguments.rates.named())
+        .writes("--out", arguments.out.as_path(), PROGRAM, 0)
+        .writes("the signature of --out", signature.as_path(), SIGNATURE, 0)
+        .writes("the report of --out", record.as_path(), REPORT, 0)
+        .check(&arguments.replace)?;
     let path = arguments.model.display();
     if arguments.model.extension().is_some_and(|e| e == "onnx") {
         let remedy = format!("make a model of it first: `beaa import {path} -o MODEL`");
@@ -61,8 +76,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let model = load_model(&arguments.model).with_context(|| format!("reading model {path}"))?;
     match arguments.backend {
-        Backend::Ckks => compile_ckks(arguments, &model, &options, context),
-        Backend::Tfhe => compile_tfhe(arguments, &model, context),
+        Backend::Ckks => {
+            if arguments.activation_bits.is_some() || arguments.pixel_bits.is_some() {
+                let found = "found --activation-bits or --pixel-bits, which only --backend tfhe has";
+                return Err(Exit::Usage.because(format!("compiling for ckks: {found}; leave them out")));
+            }
+            compile_ckks(arguments, &model, &options, context)
+        }
+        Backend::Tfhe => {
+            arguments.target.check_for_tfhe(&options)?;
+            compile_tfhe(arguments, &model, context)
+        }
     }
 }
 
@@ -79,6 +103,9 @@ fn compile_ckks(arguments: &Arguments, model: &Model, options: &Options, context
     let record = json!({"model": arguments.model, "options": options, "report": report});
     files::write_json(&beside(&arguments.out, ".json"), &record)?;
     context.console.note(format_args!("program written to {}", arguments.out.display()));
+    if let Some(Coverage::Nothing { .. }) = &report.totals.coverage {
+        context.console.warn(format_args!("the program promises nothing of any image; the report says why"));
+    }
     context.print(&record, || explain(&report))
 }
 
@@ -89,6 +116,16 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     let pixels = arguments.target.tfhe_calibration(model, &arguments.roots)?;
     let machine = arguments.rates.load()?;
     let compiled = beaa_compiler::tfhe::compile(model, &options, &machine, &pixels)?;
+    let kept = compiled.report.agreement;
+    if let Some(requested) = arguments.target.requested_agreement().filter(|requested| kept < *requested) {
+        return Err(Exit::BadInput.because(format!(
+            "lowering to look-ups: found at best {:.2} % of the samples kept apart with the model's class, expected \
+             the {:.2} % that --agreement asks for; ask for less, leave --activation-bits and --pixel-bits to the \
+             compiler, or compile for ckks",
+            100.0 * kept,
+            100.0 * requested
+        )));
+    }
     files::create_parent(&arguments.out)?;
     let doing = || format!("writing program {}", arguments.out.display());
     tfhe::save_program(&compiled.program, &arguments.out).with_context(doing)?;
@@ -97,10 +134,10 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     let record = json!({"model": arguments.model, "backend": "tfhe", "options": options, "report": compiled.report});
     files::write_json(&beside(&arguments.out, ".json"), &record)?;
     context.console.note(format_args!("program written to {}", arguments.out.display()));
-    if compiled.report.agreement < options.agreement {
+    if kept < options.agreement {
         context.console.warn(format_args!(
             "{:.2} % of the samples keep their class, {:.2} % were asked for; nothing dearer was tried",
-            100.0 * compiled.report.agreement,
+            100.0 * kept,
             100.0 * options.agreement
         ));
     }

@@ -1,10 +1,10 @@
 //! Opens plain, gzip and xz files and reads a bounded number of bytes. Memory grows with the bytes
 //! that are really there, whatever a header claims.
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use beaa_base::input;
 use beaa_memory::Need;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -37,7 +37,7 @@ impl<'a> BoundedReader<'a> {
     /// Opens a file; gzip and xz are recognised by their first bytes, not by their name.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let error = |source| Error::io(path, source);
-        let file = File::open(path).map_err(error)?;
+        let file = input::open("reading", path).map_err(Error::path)?;
         let stored = file.metadata().map_err(error)?.len();
         let mut reader = BufReader::with_capacity(1 << 16, file);
         let start = std::io::BufRead::fill_buf(&mut reader).map_err(error)?;
@@ -120,7 +120,7 @@ impl<'a> BoundedReader<'a> {
     }
 
     /// Tells a damaged file from a fault of the system.
-    fn classify(&self, error: std::io::Error, expected: u64) -> Error {
+    pub(crate) fn classify(&self, error: std::io::Error, expected: u64) -> Error {
         match error.kind() {
             ErrorKind::UnexpectedEof => Error::Truncated { file: self.file(), found: self.position, expected },
             // What decompressors report: nothing the operating system says about a file once it is
@@ -143,6 +143,15 @@ impl<'a> BoundedReader<'a> {
 pub(crate) fn afford(file: &Path, bytes: u64) -> Result<(), Error> {
     let operation = format!("reading {}", file.display());
     Ok(Need::new(operation, bytes.saturating_mul(2), "give a smaller data set, or smaller images").check()?)
+}
+
+/// For readers of text, whose length is known at the end only.
+impl Read for BoundedReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.position += read as u64;
+        Ok(read)
+    }
 }
 
 fn bytes_text(n: u64) -> String {

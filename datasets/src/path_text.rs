@@ -1,4 +1,4 @@
-//! Paths as text on one line: names of files come from anybody.
+//! Paths as text. Paths are on one line: names of files come from anybody.
 
 use std::path::Path;
 

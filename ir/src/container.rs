@@ -1,15 +1,16 @@
 //! The frame of every binary file of the toolchain: magic, version, kind, JSON header, payload,
-//! BLAKE3 checksum. Files are written under a temporary name and renamed; what is read is hostile
-//! until its length and checksum agree, and nothing is allocated by a length that the file itself
-//! does not back.
+//! BLAKE3 checksum. Files are written as all outputs are ([`beaa_base::output`]); what is read is
+//! hostile until its length and checksum agree, and nothing is allocated by a length that the file
+//! itself does not back.
 
-use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::ops::Range;
 use std::path::Path;
 
+use beaa_base::input;
+use beaa_base::output::{Care, OutputFile};
+use beaa_base::words::article;
 use serde::{Serialize, de::DeserializeOwned};
-use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
@@ -44,10 +45,12 @@ pub enum Kind {
     TfheServerKey,
     /// Encrypted images or results of such programs.
     TfheCiphertexts,
+    /// What a client remembers of a batch that it sent, for either backend.
+    Receipt,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Program,
         Self::SecretKey,
         Self::EvaluationKey,
@@ -58,11 +61,15 @@ impl Kind {
         Self::TfheSecretKey,
         Self::TfheServerKey,
         Self::TfheCiphertexts,
+        Self::Receipt,
     ];
 
     /// Whether this belongs to the `tfhe` backend.
     pub fn is_tfhe(self) -> bool {
-        self.code() >= Self::TfheProgram.code()
+        matches!(
+            self,
+            Self::TfheProgram | Self::TfheSignature | Self::TfheSecretKey | Self::TfheServerKey | Self::TfheCiphertexts
+        )
     }
 
     fn code(self) -> u32 {
@@ -77,6 +84,7 @@ impl Kind {
             Self::TfheSecretKey => 8,
             Self::TfheServerKey => 9,
             Self::TfheCiphertexts => 10,
+            Self::Receipt => 11,
         }
     }
 
@@ -88,8 +96,12 @@ impl Kind {
     pub fn version(self) -> u32 {
         match self {
             // 2: residues lie in tiles, and seeds are expanded by AES.
-            Self::EvaluationKey | Self::Ciphertexts => 2,
-            _ => 1,
+            Self::EvaluationKey => 2,
+            // 3: they name their batch.
+            Self::Ciphertexts => 3,
+            // 2: signatures hold what was promised, and ciphertexts name their batch.
+            Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature | Self::TfheCiphertexts => 2,
+            Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey | Self::Receipt => 1,
         }
     }
 
@@ -110,7 +122,9 @@ impl Kind {
             Self::SecretKey | Self::EvaluationKey | Self::TfheSecretKey | Self::TfheServerKey => {
                 "make keys again with `beaa keygen`"
             }
-            Self::Ciphertexts | Self::TfheCiphertexts => "encrypt the images again with `beaa encrypt`, and run again",
+            Self::Ciphertexts | Self::TfheCiphertexts | Self::Receipt => {
+                "encrypt the images again with `beaa encrypt`, and run again"
+            }
         }
     }
 
@@ -127,17 +141,29 @@ impl Kind {
             Self::TfheSecretKey => "tfhe secret key",
             Self::TfheServerKey => "tfhe evaluation key",
             Self::TfheCiphertexts => "tfhe ciphertext",
+            Self::Receipt => "receipt",
         }
     }
 
-    /// Secrets are written so that only their owner can read them.
+    /// Secrets are written so that only their owner can read them, and read only then: keys, and
+    /// receipts, by which a client recognises forged answers.
     fn secret(self) -> bool {
-        matches!(self, Self::SecretKey | Self::TfheSecretKey)
+        matches!(self, Self::SecretKey | Self::TfheSecretKey | Self::Receipt)
+    }
+
+    /// Ciphertexts can be made again; all else is kept.
+    pub(crate) fn care(self) -> Care {
+        match self {
+            _ if self.secret() => Care::Secret,
+            Self::Ciphertexts | Self::TfheCiphertexts => Care::Result,
+            _ => Care::Kept,
+        }
     }
 }
 
 /// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the
-/// checksum. The file appears under its name only when it is whole; secret keys get mode 0600.
+/// checksum. The file appears under its name only when it is whole; secret keys and receipts get
+/// mode 0600.
 ///
 /// # Errors
 /// If the file cannot be written, the header has no form in JSON, or `payload` writes other than
@@ -149,14 +175,25 @@ pub fn write<H: Serialize>(
     payload_len: u64,
     payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<()> {
+    Ok(compose(path, kind, header, payload_len, payload)?.commit()?)
+}
+
+/// Writes all that [`write`] does, but for the name: several files can then appear together.
+///
+/// # Errors
+/// As [`write`].
+pub fn compose<H: Serialize>(
+    path: &Path,
+    kind: Kind,
+    header: &H,
+    payload_len: u64,
+    payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<OutputFile> {
     let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
     let frame = frame(kind, header, payload_len)?;
-    let temporary = temporary(path)?;
-    let mut sink = Hashing {
-        inner: BufWriter::with_capacity(1 << 20, temporary.as_file()),
-        hash: blake3::Hasher::new(),
-        written: 0,
-    };
+    let file = OutputFile::create(path, kind.care())?;
+    let mut sink =
+        Hashing { inner: BufWriter::with_capacity(1 << 20, file.file()), hash: blake3::Hasher::new(), written: 0 };
     sink.write_all(&frame).map_err(io)?;
     let before = sink.written;
     payload(&mut sink).map_err(io)?;
@@ -171,7 +208,7 @@ pub fn write<H: Serialize>(
     sink.inner.write_all(checksum.as_bytes()).map_err(io)?;
     sink.inner.flush().map_err(io)?;
     drop(sink);
-    persist(temporary, kind, path)
+    Ok(file)
 }
 
 /// What comes before the payload: magic, version, kind, lengths and the header.
@@ -188,23 +225,6 @@ pub(crate) fn frame<H: Serialize>(kind: Kind, header: &H, payload_len: u64) -> R
     Ok(frame)
 }
 
-/// A file beside `path`, to become it when it is whole.
-pub(crate) fn temporary(path: &Path) -> Result<NamedTempFile> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // It is created with mode 0600; only what is not secret is opened up when it is persisted.
-    NamedTempFile::new_in(folder).map_err(|source| Error::Io { operation: "writing", path: path.to_path_buf(), source })
-}
-
-/// Gives a whole file its name.
-pub(crate) fn persist(temporary: NamedTempFile, kind: Kind, path: &Path) -> Result<()> {
-    let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
-    if !kind.secret() {
-        open_permissions(temporary.as_file()).map_err(io)?;
-    }
-    temporary.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
-}
-
 /// Reads which kind of file this says it is; `None` when it is none of this toolchain's.
 ///
 /// # Errors
@@ -212,7 +232,7 @@ pub(crate) fn persist(temporary: NamedTempFile, kind: Kind, path: &Path) -> Resu
 pub fn kind(path: &Path) -> Result<Option<Kind>> {
     let io = |source| Error::Io { operation: "reading", path: path.to_path_buf(), source };
     let mut first = [0; 12];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut first)) {
+    match input::open("reading", path)?.read_exact(&mut first) {
         Ok(()) => {}
         // Too short for any kind.
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -289,7 +309,10 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         expected,
         remedy: "check that the file is the right one and was copied whole",
     };
-    let file = File::open(path).map_err(io)?;
+    let file = input::open("reading", path)?;
+    if kind.secret() {
+        input::check_private("reading", path, &file)?;
+    }
     // SAFETY: the map is private to this process and read only. Another process that shortens the
     // file while it is mapped can stop this one, as with every mapped file; it cannot break memory
     // safety here beyond changed bytes, and nothing below relies on the bytes staying the same.
@@ -303,8 +326,9 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         return Err(bad("other first bytes than BEAA".into(), format!("a beaa {} file", kind.name())));
     }
     if u32_at(&map, 8) != kind.code() {
-        let found = Kind::from_code(u32_at(&map, 8)).map_or("an unknown kind of file", Kind::name);
-        return Err(bad(format!("a {found} file"), format!("a {} file", kind.name())));
+        let file_of = |kind: Kind| article(&format!("{} file", kind.name()));
+        let found = Kind::from_code(u32_at(&map, 8)).map_or_else(|| "an unknown kind of file".to_owned(), file_of);
+        return Err(bad(found, file_of(kind)));
     }
     let version = u32_at(&map, 4);
     if version > kind.version() {
@@ -360,17 +384,6 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-#[cfg(unix)]
-fn open_permissions(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_permissions(_file: &File) -> std::io::Result<()> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,12 +436,26 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_secret_keys_are_private() {
+    fn only_secret_keys_and_receipts_are_private() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        for (kind, mode) in [(Kind::SecretKey, 0o600), (Kind::EvaluationKey, 0o644)] {
+        for (kind, mode) in [(Kind::SecretKey, 0o600), (Kind::Receipt, 0o600), (Kind::EvaluationKey, 0o644)] {
             let path = sample(folder.path(), kind);
-            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
+            let found = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            // The mask of whoever runs the tests may forbid more.
+            assert_eq!((found & 0o700, found & !mode), (0o600, 0));
+            std::fs::remove_file(path).unwrap();
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = sample(folder.path(), Kind::SecretKey);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let error = open::<Vec<i32>>(&path, Kind::SecretKey).err().unwrap().to_string();
+        assert!(error.contains("0644") && error.contains("chmod 600"), "{error}");
     }
 }

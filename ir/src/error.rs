@@ -17,6 +17,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The file cannot be what it should be, or writing it would destroy something.
+    #[error(transparent)]
+    File(beaa_base::Error),
     /// The bytes are not a file of ours, or are damaged.
     #[error("{operation}: found {found}, expected {expected}; {remedy}")]
     Malformed {
@@ -87,6 +90,18 @@ pub enum Error {
         /// How many there should be.
         expected: usize,
     },
+    /// The classes of a data set or a program are not those of a network.
+    #[error("{operation}: found {found}, expected {expected}; {remedy}")]
+    Classes {
+        /// What was being done.
+        operation: &'static str,
+        /// The classes of the data set or program.
+        found: String,
+        /// The network's classes.
+        expected: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// A model contradicts itself.
     #[error("layer `{layer}`: found {found}, expected {expected}")]
     Layer {
@@ -112,6 +127,15 @@ pub enum Error {
         /// What should have been there.
         expected: String,
     },
+}
+
+impl From<beaa_base::Error> for Error {
+    fn from(error: beaa_base::Error) -> Self {
+        match error {
+            beaa_base::Error::Io { operation, path, source } => Self::Io { operation, path, source },
+            other => Self::File(other),
+        }
+    }
 }
 
 /// The result of this crate's functions.

@@ -7,12 +7,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ckks;
+mod class_map;
 mod classes;
 pub mod container;
 mod error;
 pub mod images;
 mod model;
 mod payload;
+pub mod promise;
 mod scattered;
 mod sparse;
 pub mod stats;
@@ -20,13 +22,14 @@ mod tensor;
 pub mod text;
 pub mod tfhe;
 
+pub use class_map::ClassMap;
 pub use classes::Classes;
 pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, InputValues, Layer, LayerOp, Linear, Model, ModelLiteral, OutOfRange,
     Polynomial, Pool2d, Provenance, Range, RealChannels, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced,
-    load_model, output_shape, save_model, window_positions,
+    is_model, load_model, output_shape, save_model, window_positions,
 };
-pub use scattered::{Scattered, write_scattered};
+pub use scattered::{Scattered, compose_scattered};
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use beaa_base::output::OutputFile;
 use serde::Serialize;
 
 use crate::container::{self, Kind};
@@ -38,23 +39,23 @@ impl Scattered<'_> {
     }
 }
 
-/// Writes a file of the given kind as [`container::write`] does, the same bytes; `payload` writes
-/// its pieces in any order. Returns the size of the file.
+/// Writes all of a file of the given kind but its name, the same bytes as [`container::compose`]
+/// does; `payload` writes its pieces in any order. Returns the file and its size.
 ///
 /// # Errors
 /// If the file cannot be written, the header has no form in JSON, `payload` fails, or it writes
 /// other than `payload_len` bytes.
-pub fn write_scattered<H: Serialize, E: From<Error>>(
+pub fn compose_scattered<H: Serialize, E: From<Error>>(
     path: &Path,
     kind: Kind,
     header: &H,
     payload_len: u64,
     payload: impl FnOnce(&mut Scattered<'_>) -> Result<(), E>,
-) -> Result<u64, E> {
+) -> Result<(OutputFile, u64), E> {
     let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
-    let temporary = container::temporary(path)?;
     let frame = container::frame(kind, header, payload_len)?;
-    let mut file = temporary.as_file();
+    let output = OutputFile::create(path, kind.care()).map_err(Error::from)?;
+    let mut file = output.file();
     file.write_all(&frame).map_err(io)?;
     let mut scattered = Scattered { file, start: frame.len() as u64, len: payload_len, written: 0 };
     payload(&mut scattered)?;
@@ -64,8 +65,7 @@ pub fn write_scattered<H: Serialize, E: From<Error>>(
     }
     let checksum = hash(file).map_err(io)?;
     file.write_all(checksum.as_bytes()).map_err(io)?;
-    container::persist(temporary, kind, path)?;
-    Ok(frame.len() as u64 + payload_len + checksum.as_bytes().len() as u64)
+    Ok((output, frame.len() as u64 + payload_len + checksum.as_bytes().len() as u64))
 }
 
 /// The hash of all bytes of a file, which is left at its end.
@@ -90,14 +90,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (whole, pieces) = (folder.path().join("whole"), folder.path().join("pieces"));
         container::write(&whole, Kind::Ciphertexts, &[1, 2], 10, |w| w.write_all(b"0123456789")).unwrap();
-        let size = write_scattered(&pieces, Kind::Ciphertexts, &[1, 2], 10, |payload| {
+        let composed = compose_scattered(&pieces, Kind::Ciphertexts, &[1, 2], 10, |payload| {
             for (offset, bytes) in [(6, &b"6789"[..]), (0, b"012"), (3, b"345")] {
                 payload.write_at(offset, bytes).unwrap();
             }
             Ok::<_, Error>(())
         });
+        let (file, size) = composed.unwrap();
+        file.commit().unwrap();
         let bytes = std::fs::read(&pieces).unwrap();
-        assert_eq!((size.unwrap(), &bytes), (bytes.len() as u64, &std::fs::read(&whole).unwrap()));
+        assert_eq!((size, &bytes), (bytes.len() as u64, &std::fs::read(&whole).unwrap()));
         assert!(container::open::<Vec<i32>>(&pieces, Kind::Ciphertexts).is_ok());
     }
 
@@ -105,7 +107,7 @@ mod tests {
     fn a_payload_with_a_gap_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let gap = write_scattered(&path, Kind::Ciphertexts, &0, 10, |payload| {
+        let gap = compose_scattered(&path, Kind::Ciphertexts, &0, 10, |payload| {
             payload.write_at(5, b"56789").unwrap();
             Ok::<_, Error>(())
         });

@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::source::root;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     (
         "beaa",
         &[
+            "beaa-base",
             "beaa-bench",
             "beaa-compiler",
             "beaa-datasets",
@@ -23,15 +24,19 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "beaa-trainer",
         ],
     ),
-    ("beaa-lab", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-memory", "beaa-runtime", "beaa-trainer"]),
+    (
+        "beaa-lab",
+        &["beaa-base", "beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-memory", "beaa-runtime", "beaa-trainer"],
+    ),
     ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
-    ("beaa-trainer", &["beaa-datasets", "beaa-ir", "beaa-memory"]),
-    ("beaa-import", &["beaa-ir"]),
-    ("beaa-compiler", &["beaa-ckks", "beaa-ir", "beaa-memory"]),
-    ("beaa-runtime", &["beaa-ckks", "beaa-ir", "beaa-memory"]),
-    ("beaa-datasets", &["beaa-memory"]),
-    ("beaa-ir", &[]),
+    ("beaa-trainer", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-memory"]),
+    ("beaa-import", &["beaa-base", "beaa-ir"]),
+    ("beaa-compiler", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory"]),
+    ("beaa-runtime", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory"]),
+    ("beaa-datasets", &["beaa-base", "beaa-memory"]),
+    ("beaa-ir", &["beaa-base"]),
     ("beaa-ckks", &[]),
+    ("beaa-base", &[]),
     ("beaa-memory", &[]),
 ];
 

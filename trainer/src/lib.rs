@@ -24,7 +24,9 @@ pub use distil::activation_stats::PolynomialSample;
 pub use error::{Error, Problem, Result};
 
 pub use predict::predict;
+pub use train::checkpoint::remove_checkpoints;
 pub use train::completion::{Completion, Interruption};
+pub use train::evaluate::{Answers, LabelledLogits};
 pub use train::events::{EpochMetrics, Event, Observer, Phase, Silent};
 pub use train::student::Trained;
 pub use trainer::Trainer;

@@ -6,23 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use beaa_base::words::count;
 use beaa_datasets::Dataset;
-use beaa_ir::{Accuracy, Model, Provenance, TrainingData};
+use beaa_ir::{ClassMap, Model, Provenance, TrainingData};
 use burn::tensor::Device;
 use serde_json::json;
 
 use crate::config::{TrainConfig, TrainLiteral};
-use crate::data::Splits;
+use crate::data::{Splits, input_spec};
 use crate::device;
 use crate::distil::activation_stats::activations;
-use crate::distil::check_teacher::{difference, fits, other_activations, same_numbers};
+use crate::distil::check_teacher::{difference, fits, load_matching, other_activations, same_numbers};
 use crate::distil::student::student_layers;
 use crate::error::{Error, Result};
 use crate::model::network::Network;
 use crate::model::size_check::check_size;
 use crate::model::weight_init::untrained_teacher;
 use crate::train::checkpoint::{self, Checkpoint, NetworkState, RunIdentity, Subject};
-use crate::train::evaluate::evaluate;
+use crate::train::evaluate::{Answers, answers};
 use crate::train::events::{Event, Observer, Phase};
 
 /// What a caller may set for a run; none of it changes a result.
@@ -51,25 +52,29 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the device and prepares the images.
+    /// Opens the device and prepares the images; `teacher` is the one that the caller distils from.
     ///
     /// # Errors
-    /// [`Error::NoDevice`] if the configured device is not there, [`Error::Memory`] if training takes
-    /// more memory than there is.
+    /// [`Error::NoDevice`] if the configured device is not there, [`Error::Data`] if a setting is
+    /// about pixels and these are samples of real numbers, and as [`input_spec`] and
+    /// [`load_matching`], [`Error::Memory`] if training takes more memory than there is.
     pub(crate) fn new(
         config: &'a TrainConfig,
         dataset: &Dataset,
         folder: &'a Path,
         options: RunOptions<'a>,
+        teacher: Option<&Model>,
     ) -> Result<Self> {
         let literal = config.literal();
+        check_settings(dataset, literal)?;
         let mut settings = serde_json::to_value(literal)?;
         if let Some(fields) = settings.as_object_mut() {
             fields.remove("description");
         }
-        let splits = Arc::new(Splits::new(dataset, &literal.data, literal.seed));
+        let (input, note) = input_spec(dataset, literal, teacher)?;
+        let splits = Arc::new(Splits::new(dataset, &literal.data, literal.seed, input));
         check_size(config, &splits)?;
-        Ok(Self {
+        let mut session = Self {
             config,
             splits,
             device: device::open(literal.device)?,
@@ -79,7 +84,15 @@ impl<'a> Session<'a> {
             data_name: dataset.name().to_owned(),
             started: Instant::now(),
             earlier: 0.0,
-        })
+        };
+        if let Some(note) = note {
+            session.note(note);
+        }
+        if let Some(path) = literal.student.start.as_ref().filter(|_| !session.options.resume) {
+            // Before the teacher is trained; whether it suits the teacher is seen after that.
+            load_matching(path, &session.splits)?;
+        }
+        Ok(session)
     }
 
     pub(crate) fn literal(&self) -> &'a TrainLiteral {
@@ -108,13 +121,35 @@ impl<'a> Session<'a> {
         self.tell(&Event::Note { text });
     }
 
-    /// Measures `network`, built from `model`, on the validation and the test images.
+    /// Computes the logits of `network`, built from `model`, of the validation and the test images.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
-    pub(crate) fn accuracy(&self, network: &Network, model: &Model) -> Result<Accuracy> {
-        let of = |images| Ok::<_, Error>(evaluate(network, model, images, &self.device)?.map(|m| m.accuracy));
-        Ok(Accuracy { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
+    pub(crate) fn answers(&self, network: &Network, model: &Model) -> Result<Answers> {
+        let of = |images| answers(network, model, images, &self.device);
+        Ok(Answers { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
+    }
+
+    /// Takes the classes of `teacher`, which was trained before, for those of the run: labels are
+    /// matched by name, and a teacher that names no classes gets the data set's names. Returns the
+    /// teacher with names.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the names are others than the data set's.
+    pub(crate) fn adopt_classes(&mut self, teacher: Model) -> Result<Model> {
+        let map = ClassMap::new(teacher.classes(), &self.splits.classes)?;
+        if let Some(note) = map.note() {
+            self.note(note.to_owned());
+        }
+        let mut literal = teacher.into_literal();
+        if literal.classes.is_empty() {
+            literal.classes.clone_from(&self.splits.classes);
+        }
+        let teacher = Model::try_from(literal)?;
+        if teacher.classes().names() != self.splits.classes {
+            self.splits = Arc::new(self.splits.of_network(teacher.classes(), &map));
+        }
+        Ok(teacher)
     }
 
     /// What a model file says of this run.
@@ -151,7 +186,7 @@ impl<'a> Session<'a> {
     /// As [`checkpoint::load`], and [`Error::Io`] if checkpoints cannot be removed.
     pub(crate) fn open_checkpoint(&mut self, source: Option<&Model>) -> Result<Option<Checkpoint>> {
         if !self.options.resume {
-            checkpoint::clear(self.folder)?;
+            checkpoint::remove_checkpoints(self.folder)?;
             return Ok(None);
         }
         let Some(path) = checkpoint::newest(self.folder)? else {
@@ -159,13 +194,21 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         let found = checkpoint::load(&path, &self.identity)?;
+        if let (Subject::Student { teacher, .. }, None, Some(_)) =
+            (&found.subject, source, &self.literal().teacher.model)
+        {
+            self.adopt_classes((**teacher).clone())?;
+        }
         if let Some((found, expected)) = self.foreign(&found, source)? {
             let remedy = "start the run again without resuming, or choose another folder";
             return Err(Error::Checkpoint { path, found, expected, remedy });
         }
+        if found.unchecked {
+            self.note("the checkpoint is of an older release, which wrote no checksums".to_owned());
+        }
         self.earlier = found.seconds;
         let (phase, at) = (found.subject.phase(), found.network.position);
-        self.note(format!("resuming the {phase} after {} epochs and {} steps", at.epoch, at.step));
+        self.note(format!("resuming the {phase} after {} and {}", count(at.epoch, "epoch"), count(at.step, "step")));
         Ok(Some(found))
     }
 
@@ -197,8 +240,13 @@ impl<'a> Session<'a> {
         };
         let (at, steps) = (checkpoint.network.position, steps_per_epoch(splits, batch));
         if at.epoch > epochs || at.step > steps {
-            let found = format!("a state after {} epochs and {} steps", at.epoch, at.step);
-            return Ok(Some((found, format!("at most {epochs} epochs and {steps} steps"))));
+            let found = format!("a state after {} and {}", count(at.epoch, "epoch"), count(at.step, "step"));
+            return Ok(Some((found, format!("at most {} and {}", count(epochs, "epoch"), count(steps, "step")))));
+        }
+        let seen = at.step * batch.min(splits.train.len());
+        if at.seen != seen {
+            let found = format!("{} seen in {}", count(at.seen, "image"), count(at.step, "step"));
+            return Ok(Some((found, format!("{seen}, {batch} for each step"))));
         }
         let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
         if source.is_some_and(|source| !same_numbers(source, teacher)) {
@@ -219,11 +267,27 @@ impl<'a> Session<'a> {
         }
         let activations = activations(network).len();
         Ok((statistics.len() != activations)
-            .then(|| (format!("statistics of {} activations", statistics.len()), activations.to_string())))
+            .then(|| (format!("statistics of {}", count(statistics.len(), "activation")), activations.to_string())))
     }
 }
 
 /// Steps of one epoch in batches of `batch` images.
 pub(crate) fn steps_per_epoch(splits: &Splits, batch: usize) -> usize {
     (splits.train.len() / batch).max(1)
+}
+
+/// Refuses settings that are about pixels, where samples are rows or signals of real numbers.
+fn check_settings(dataset: &Dataset, literal: &TrainLiteral) -> Result<()> {
+    let setting = match (literal.augmentation.is_off(), literal.data.pixel_bits) {
+        _ if dataset.allowed().is_none() => return Ok(()),
+        (true, None) => return Ok(()),
+        (false, _) => "augmentation",
+        (true, Some(_)) => "data.pixel_bits",
+    };
+    Err(Error::Data {
+        operation: "preparing the samples",
+        found: format!("`{setting}`, which is about pixels, and real numbers in {}", dataset.name()),
+        expected: "images, or no such setting".to_owned(),
+        remedy: "leave the setting out",
+    })
 }

@@ -4,7 +4,7 @@ use beaa_ir::{Conv2d, LayerOp, Model, Shape};
 use beaa_memory::Need;
 
 use crate::error::{Error, Result};
-use crate::network::calibration::image_count;
+use crate::network::calibration::simulated_images;
 
 /// Elements of a network over all its layers: each becomes a ciphertext of a hundred kilobytes, on
 /// which an operation takes a millisecond.
@@ -47,7 +47,7 @@ impl NetworkSize {
 
     /// Bytes that lowering the network takes at its worst moment.
     fn bytes(self) -> u64 {
-        let images = image_count(self.products, self.elements) as u64;
+        let images = simulated_images(self.products, self.elements) as u64;
         let each = BYTES_OF_ELEMENT + BYTES_OF_VALUE * images;
         self.products.saturating_mul(BYTES_OF_WEIGHT).saturating_add(self.elements.saturating_mul(each))
     }

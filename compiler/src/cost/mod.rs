@@ -2,6 +2,7 @@
 //! as numbers and as text.
 
 pub(crate) mod budget;
+pub(crate) mod coverage;
 pub(crate) mod forecast;
 pub(crate) mod machine;
 pub(crate) mod memory;

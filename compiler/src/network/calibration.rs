@@ -7,7 +7,6 @@ use beaa_ir::images::{ElementMajor, ImageMajor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::network::activations::forward;
 use crate::network::graph::{Graph, Interval, Node, Op};
 use crate::{Error, Result};
 
@@ -33,14 +32,19 @@ pub(crate) fn rounding_margin(images: Option<&ImageMajor<f32>>) -> f64 {
     if images.is_none() { MADE_UP_ROUNDING_MARGIN } else { 1.0 }
 }
 
+/// How many images errors are simulated on.
+pub(crate) fn image_count(graph: &Graph) -> usize {
+    simulated_images(products(graph) as u64, elements(graph) as u64)
+}
+
 /// How many images errors are simulated on, for a network of so many products and elements.
-pub(crate) fn image_count(products: u64, elements: u64) -> usize {
+pub(crate) fn simulated_images(products: u64, elements: u64) -> usize {
     let most = MAX_SIMULATED_PRODUCTS as u64 / products.max(elements).max(1);
     (most as usize).clamp(MIN_SIMULATED_IMAGES, MAX_SIMULATED_IMAGES)
 }
 
 /// Elements of all nodes.
-pub(crate) fn elements(graph: &Graph) -> usize {
+fn elements(graph: &Graph) -> usize {
     (0..graph.nodes.len()).map(|node| graph.len(node)).sum()
 }
 
@@ -128,7 +132,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f32 {
 }
 
 /// Box filter, rows and then columns.
-fn smooth(plane: &mut [f32], height: usize, width: usize, radius: usize) {
+pub(crate) fn smooth(plane: &mut [f32], height: usize, width: usize, radius: usize) {
     let blur = |line: &[f32], k: usize| {
         let window = &line[k.saturating_sub(radius)..(k + radius + 1).min(line.len())];
         window.iter().sum::<f32>() / window.len() as f32
@@ -143,18 +147,18 @@ fn smooth(plane: &mut [f32], height: usize, width: usize, radius: usize) {
     }
 }
 
-fn standardise(plane: &mut [f32]) {
+/// Gives numbers mean 0 and deviation 1.
+pub(crate) fn standardise(plane: &mut [f32]) {
     let n = plane.len().max(1) as f32;
     let mean = plane.iter().sum::<f32>() / n;
     let deviation = (plane.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt().max(1e-6);
     plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
 }
 
-/// Gives every affine map and quadratic without a range the one that these images show, widened by
-/// `safety`: too tight for made-up images.
-pub(crate) fn observe_ranges(mut graph: Graph, images: &ElementMajor<f64>, safety: f64) -> Graph {
-    let activations = forward(&graph, images.clone());
-    for (node, values) in graph.nodes.iter_mut().zip(&activations) {
+/// Gives every affine map and quadratic without a range the one that its values on some images
+/// show, widened by `safety`: too tight for made-up images.
+pub(crate) fn observe_ranges(mut graph: Graph, activations: &[ElementMajor<f64>], safety: f64) -> Graph {
+    for (node, values) in graph.nodes.iter_mut().zip(activations) {
         if node.observed_range.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
             let (lo, hi) =
                 values.data().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));

@@ -78,7 +78,7 @@ impl Amount {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count(n) => write!(f, "{n} images"),
+            Self::Count(n) => f.write_str(&beaa_base::words::count(*n, "image")),
             Self::Fraction(part) => write!(f, "a fraction of {part}"),
         }
     }

@@ -1,10 +1,12 @@
 //! Tables: the summary's rows, shared by terminal and page, and plain-text layout.
 
+use beaa_base::words::count;
 use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::Verification;
 
+use super::classes::{listed, remarks};
 use super::summary::Summary;
-use crate::metrics::{fraction, percent};
+use crate::metrics::{Classification, fraction, percent};
 
 /// Rows under one heading.
 pub struct FigureGroup {
@@ -79,11 +81,36 @@ fn row(label: impl Into<String>, value: impl Into<String>, note: impl Into<Strin
 
 fn accuracy(s: &Summary) -> Vec<Figure> {
     let images = format!("on {} test images of {}", s.data.encrypted, s.data.name);
-    vec![
+    let mut rows = vec![
         row("teacher", percent(s.accuracy.teacher), format!("ReLU network, {images}")),
         row("student in clear", percent(s.accuracy.student), format!("same network, activation: {}", s.activation)),
         row("student encrypted", percent(s.accuracy.encrypted), "the same student, run on ciphertexts"),
-    ]
+    ];
+    if let Some(c) = &s.encrypted {
+        rows.extend(by_class(c));
+    }
+    rows
+}
+
+/// What stands behind the accuracy on ciphertexts.
+fn by_class(c: &Classification) -> Vec<Figure> {
+    let mut rows = vec![
+        row("balanced accuracy", percent(Some(c.balanced_accuracy)), "encrypted: mean of the classes' recall"),
+        row(
+            "largest class",
+            percent(Some(c.majority_share)),
+            format!("what always answering `{}` would give", c.majority_class),
+        ),
+    ];
+    if let Some(auc) = c.auc {
+        rows.push(row("AUC", format!("{auc:.4}"), "encrypted: how well the two classes are put in order"));
+    }
+    rows.extend(listed(c).into_iter().map(|label| {
+        let class = &c.classes[label];
+        row(format!("recall of {}", class.name), percent(class.recall), format!("{} of {}", class.right, class.images))
+    }));
+    rows.extend(remarks(c).into_iter().map(|remark| row("", "", remark)));
+    rows
 }
 
 fn errors(s: &Summary) -> Vec<Figure> {
@@ -92,7 +119,7 @@ fn errors(s: &Summary) -> Vec<Figure> {
         row(
             "same prediction",
             percent(fraction(a.agreeing, a.images)),
-            format!("{} of {} images, encrypted and in clear", a.agreeing, a.images),
+            format!("{} of {}, encrypted and in clear", a.agreeing, count(a.images, "image")),
         ),
         row("largest logit error", format!("{:.2e}", e.against_student), "encrypted against the student in clear"),
         row("  of which encryption", format!("{:.2e}", e.against_program), "against the compiled program in clear"),
@@ -108,7 +135,7 @@ fn times(s: &Summary) -> Vec<Figure> {
     let mut rows: Vec<Figure> =
         s.steps.iter().map(|step| row(step.step.as_str(), format!("{:.2} s", step.seconds), "")).collect();
     let total: f64 = s.steps.iter().map(|step| step.seconds).sum();
-    rows.push(row("total", format!("{total:.2} s"), format!("{} threads", s.threads)));
+    rows.push(row("total", format!("{total:.2} s"), count(s.threads, "thread")));
     rows
 }
 
@@ -118,7 +145,7 @@ fn costs(s: &Summary) -> Vec<Figure> {
         row(
             "run, images sent",
             milliseconds(s.per_image.milliseconds_sent),
-            format!("run time over {sent} images in the batch"),
+            format!("run time over {} in the batch", count(sent, "image")),
         ),
         row(
             "run, full batch",

@@ -3,30 +3,36 @@
 
 use std::path::Path;
 
+use beaa_base::output::OutputFile;
 use beaa_ckks::{
     CiphertextId, Decryptor, Encoding, Encryptor, Parameters, PublicSeed, SecretRngs, compress_b, compress_b_in_pieces,
-    compressed_len, compressing_bytes,
+    compressed_len, compressing_bytes, noise,
 };
-use beaa_ir::ckks::{SignatureFile, ValueInfo};
+use beaa_ir::ckks::{Signature, SignatureFile, ValueInfo};
+use beaa_ir::compose_scattered;
 use beaa_ir::container::Kind;
 use beaa_ir::images::ImageMajor;
-use beaa_ir::write_scattered;
+use beaa_ir::promise::Deviating;
 use beaa_memory::Need;
 use rayon::prelude::*;
 
 use super::ciphertexts::CiphertextHeader;
+use super::copies;
 use super::keys::source;
 use super::{ClientKey, EncryptedInput, EncryptedOutput};
+use crate::answers::outside;
 use crate::error::operand;
 use crate::files::{expect_key, expect_program};
-use crate::{Error, Progress, Result};
+use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 
 /// Polynomials of one limb that encrypting one element takes at its worst moment, beside its result.
 const POLYNOMIALS_PER_THREAD: usize = 8;
+const DECRYPTING: &str = "decrypting results";
 
 /// Encrypts a batch of normalised images, their elements in the order channel, row, column:
-/// ciphertext `i` holds element `i` of every image. INSECURE with a `seed`, from which all
-/// randomness then comes.
+/// ciphertext `i` holds element `i` of every image. Slots that are left repeat images, so that
+/// [`decrypt`] recognises forged answers; which, only the receipt says. INSECURE with a `seed`,
+/// from which all randomness then comes.
 ///
 /// # Errors
 /// When there is no image or more than slots, an image is not of the program's size or out of
@@ -37,7 +43,7 @@ pub fn encrypt(
     images: &ImageMajor<f32>,
     seed: Option<u64>,
     progress: &dyn Progress,
-) -> Result<EncryptedInput> {
+) -> Result<(EncryptedInput, Receipt)> {
     let encryption = Encryption::new(file, key, images, seed)?;
     let Encryption { parameters, header, .. } = &encryption;
     let all = compressed_len(parameters, header.limbs, 1, header.ciphertexts)?.unwrap_or(u64::MAX);
@@ -49,11 +55,29 @@ pub fn encrypt(
         half
     })?;
     progress.end();
-    Ok(EncryptedInput::new(encryption.header, bytes))
+    let receipt = encryption.receipt();
+    Ok((EncryptedInput::new(encryption.header, bytes), receipt))
+}
+
+/// A batch of encrypted images that is written, and has no name yet: its receipt comes first.
+pub struct ComposedInput {
+    file: OutputFile,
+    bytes: u64,
+}
+
+impl ComposedInput {
+    /// Gives the file its name, and returns its size in bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be completed.
+    pub fn commit(self) -> Result<u64> {
+        self.file.commit().map_err(beaa_ir::Error::from)?;
+        Ok(self.bytes)
+    }
 }
 
 /// Encrypts images as [`encrypt`] does, the same bytes, and writes them to a file as they are made:
-/// the batch is never in memory as a whole. Returns the size of the file in bytes.
+/// the batch is never in memory as a whole.
 ///
 /// # Errors
 /// As [`encrypt`], and when the file cannot be written.
@@ -64,7 +88,7 @@ pub fn encrypt_to_file(
     images: &ImageMajor<f32>,
     seed: Option<u64>,
     progress: &dyn Progress,
-) -> Result<u64> {
+) -> Result<(ComposedInput, Receipt)> {
     let encryption = Encryption::new(file, key, images, seed)?;
     let Encryption { parameters, header, .. } = &encryption;
     encryption.need(0)?.check()?;
@@ -77,7 +101,7 @@ pub fn encrypt_to_file(
         progress.advance(1);
         half
     };
-    let size = write_scattered(path, Kind::Ciphertexts, header, bytes, |payload| {
+    let (file, bytes) = compose_scattered(path, Kind::Ciphertexts, header, bytes, |payload| {
         compress_b_in_pieces(parameters, limbs, len, half, |offset, bytes| {
             let written = payload.write_at(offset, bytes);
             written.map_err(|source| {
@@ -86,7 +110,7 @@ pub fn encrypt_to_file(
         })
     })?;
     progress.end();
-    Ok(size)
+    Ok((ComposedInput { file, bytes }, encryption.receipt()))
 }
 
 /// The bytes that [`encrypt_to_file`] takes at its worst moment, beside the images.
@@ -117,6 +141,9 @@ struct Encryption<'a> {
     public: PublicSeed,
     sources: SecretRngs,
     header: CiphertextHeader,
+    /// Images that are sent again in the slots that are left.
+    copies: Vec<usize>,
+    deviating: Vec<Deviating>,
 }
 
 impl<'a> Encryption<'a> {
@@ -140,6 +167,7 @@ impl<'a> Encryption<'a> {
         if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
             return Err(Error::ImageRange { image, bound });
         }
+        let deviating = signature.deviating(images)?;
         let mut rng = source(seed, "encryption")?;
         let public = rng.public_seed();
         let header = CiphertextHeader {
@@ -150,10 +178,18 @@ impl<'a> Encryption<'a> {
             limbs,
             stored_components: 1,
             seed: Some(public),
+            batch: Some(BatchId::of_seed(&public)),
         };
         let encoding = Encoding { scale: signature.input_scale, limbs };
         let encryptor = Encryptor::new(p, &key.secret)?;
-        Ok(Self { parameters: p, images, encryptor, encoding, public, sources: rng.split(), header })
+        let sources = rng.split();
+        let copies = copies::drawn(images.images(), p.degree(), &mut rng);
+        Ok(Self { parameters: p, images, encryptor, encoding, public, sources, header, copies, deviating })
+    }
+
+    fn receipt(&self) -> Receipt {
+        let (copies, deviating) = (self.copies.clone(), self.deviating.clone());
+        Receipt::new(BatchId::of_seed(&self.public), &self.header.belonging(), copies, deviating)
     }
 
     fn need(&self, more: u64) -> Result<Need> {
@@ -162,45 +198,77 @@ impl<'a> Encryption<'a> {
 
     /// The half `b` of one element's ciphertext, `[limb][N]`.
     fn half(&self, element: usize) -> beaa_ckks::Result<Vec<u64>> {
-        let slots: Vec<f64> = self.images.rows().map(|image| f64::from(image[element])).collect();
+        let sent = (0..self.images.images()).chain(self.copies.iter().copied());
+        let slots: Vec<f64> = sent.map(|i| f64::from(self.images.image(i)[element])).collect();
         let id = CiphertextId { seed: self.public, index: element as u64 };
         self.encryptor.encrypt(&slots, self.encoding, id, &mut self.sources.get(id.index))
     }
 }
 
-/// Half the width of the noise that hides the error of the program's results by a factor of
-/// `2^bits`, for [`decrypt`].
+/// Decrypts the answers to the batch that `receipt` is of, and marks those that are none: outside
+/// of what the program promises, or another one for the same image in another slot.
 ///
 /// # Errors
-/// When there are not 0 to 60 bits, or the signature does not say how large the error is.
-pub fn flooding_width(file: &SignatureFile, bits: f64) -> Result<f64> {
-    if !(0.0..=60.0).contains(&bits) {
-        return Err(Error::FloodingBits { found: bits });
+/// When the answers are to another batch, of another program or under another key, when there are
+/// more or fewer than images were sent, when they are not of the program's shape, were not computed
+/// by a program, or their file is damaged.
+pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, receipt: &Receipt) -> Result<Answers> {
+    receipt.expect(DECRYPTING, &output.header().belonging())?;
+    let columns = open(file, key, output)?;
+    let signature = &file.signature;
+    let slots = receipt.images() + receipt.copies().len();
+    if slots > key.parameters.degree() {
+        return Err(Error::WrongCount { operation: DECRYPTING, found: slots, expected: key.parameters.degree() });
     }
-    let error = file.output_error.filter(|e| e.is_finite() && *e > 0.0).ok_or(Error::NoOutputError)?;
-    Ok(error * bits.exp2())
+    let promised = promised_error(file, &key.parameters);
+    // Copies are judged by what was promised; what they show may only coarsen the answers.
+    let all = rows(&columns, slots)?;
+    let excluded: Vec<usize> = outside(&all, 0.0, signature.promise.as_ref()).iter().map(|o| o.image).collect();
+    let found = copies::compare(&all, receipt, &excluded, promised)?;
+    let error = promised.max(found.error.unwrap_or(0.0));
+    let mut answers = Answers::new(rows(&columns, receipt.images())?, error, signature.promise.as_ref());
+    answers.mark(found.disagreeing);
+    Ok(answers)
 }
 
-/// Decrypts results: the outputs of each image, as the compiled network gives them. With `flood`,
-/// adds noise uniform within plus or minus that much, so that results may be shared: without it a
-/// published result can leak the key (Li and Micciancio 2021).
+/// Decrypts answers of which nothing is known but what they say themselves: a server may have made
+/// them of anything, those to another batch included. Prefer [`decrypt`].
 ///
 /// # Errors
-/// When the results are of another program or under another key, when their file is damaged, when
-/// `flood` is negative or not finite, or when the system gives no randomness.
-pub fn decrypt(
-    file: &SignatureFile,
-    key: &ClientKey,
-    output: &EncryptedOutput,
-    flood: Option<f64>,
-) -> Result<ImageMajor<f64>> {
-    let SignatureFile { signature, program, .. } = file;
-    if let Some(found) = flood.filter(|width| !width.is_finite() || *width < 0.0) {
-        return Err(Error::FloodingWidth { found });
+/// As [`decrypt`], but for batch and number.
+pub fn decrypt_without_receipt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<Answers> {
+    let columns = open(file, key, output)?;
+    if !(1..=key.parameters.degree()).contains(&output.images()) {
+        let slots = key.parameters.degree();
+        return Err(Error::BatchSize { operation: DECRYPTING, images: output.images(), slots });
     }
-    key.expect_parameters("decrypting results", &signature.parameters)?;
-    expect_program("decrypting results", &output.header().program, program)?;
-    expect_key("decrypting results", &output.header().key, key.id())?;
+    let error = promised_error(file, &key.parameters);
+    Ok(Answers::new(rows(&columns, output.images())?, error, file.signature.promise.as_ref()))
+}
+
+/// The deviation of an output's error, as the program promises and at least that of the scheme's
+/// last operation, which the parameters alone tell: a signature comes from the server.
+pub(super) fn promised_error(file: &SignatureFile, parameters: &Parameters) -> f64 {
+    file.output_error.unwrap_or(0.0).max(least_error(&file.signature, parameters))
+}
+
+/// Deviation of the noise that the last rescaling leaves in every output, or a fresh encryption
+/// where nothing was rescaled.
+fn least_error(signature: &Signature, parameters: &Parameters) -> f64 {
+    let integers = if signature.output_limbs < signature.input_limbs {
+        noise::rescale(parameters.degree(), signature.output_components)
+    } else {
+        noise::fresh(parameters.degree())
+    };
+    integers / signature.output_scale
+}
+
+/// The N slots of every output.
+fn open(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<Vec<Vec<f64>>> {
+    let SignatureFile { signature, program, .. } = file;
+    key.expect_parameters(DECRYPTING, &signature.parameters)?;
+    expect_program(DECRYPTING, &output.header().program, program)?;
+    expect_key(DECRYPTING, &output.header().key, key.id())?;
     let p = &key.parameters;
     let batch = output.packed(p)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
@@ -210,22 +278,18 @@ pub fn decrypt(
         let found = ValueInfo { len, limbs, components, scale };
         let expected =
             ValueInfo { len: outputs, limbs: signature.output_limbs, components: signature.output_components, scale };
-        return Err(Error::WrongShape { operation: "decrypting results", found, expected });
+        return Err(Error::WrongShape { operation: DECRYPTING, found, expected });
     }
-    if output.images() > p.degree() {
-        let slots = p.degree();
-        return Err(Error::BatchSize { operation: "decrypting results", images: output.images(), slots });
+    if batch.is_transparent() {
+        return Err(Error::Transparent);
     }
     let decryptor = Decryptor::new(p, &key.secret)?;
-    let columns = (0..batch.len())
-        .into_par_iter()
-        .map(|i| Ok(decryptor.decrypt(&batch, i, signature.output_scale)?))
-        .collect::<Result<Vec<_>>>()?;
-    let mut rng = flood.map(|width| Ok::<_, crate::Error>((width, source(None, "flooding")?))).transpose()?;
-    let mut noise = || rng.as_mut().map_or(0.0, |(width, rng)| *width * rng.symmetric());
-    let mut outputs = Vec::with_capacity(output.images() * columns.len());
-    for image in 0..output.images() {
-        outputs.extend(columns.iter().map(|column| column[image] + noise()));
-    }
-    Ok(ImageMajor::new(output.images(), columns.len(), outputs)?)
+    let column = |i| Ok(decryptor.decrypt(&batch, i, signature.output_scale)?);
+    (0..batch.len()).into_par_iter().map(column).collect()
+}
+
+/// The outputs in the first `count` slots, slot by slot.
+fn rows(columns: &[Vec<f64>], count: usize) -> Result<ImageMajor<f64>> {
+    let slots = (0..count).flat_map(|slot| columns.iter().map(move |column| column[slot]));
+    Ok(ImageMajor::new(count, columns.len(), slots.collect())?)
 }

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use beaa_base::words::count;
 use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Pool2d, load_model};
 
-use crate::data::Splits;
+use crate::data::{Splits, alike};
 use crate::distil::activation_stats::activations;
 use crate::error::{Error, Result};
 
@@ -32,7 +33,7 @@ pub(crate) fn difference(model: &Model, expected: &Model) -> Option<(String, Str
     }
     let (found, wanted) = (model.layers(), expected.layers());
     if found.len() != wanted.len() {
-        return Some((format!("{} layers", found.len()), wanted.len().to_string()));
+        return Some((count(found.len(), "layer"), wanted.len().to_string()));
     }
     found.iter().map(description).zip(wanted.iter().map(description)).find(|(found, wanted)| found != wanted)
 }
@@ -66,10 +67,7 @@ fn description(layer: &Layer) -> String {
 
 /// Whether the images and the number of classes of `model` are those of `splits`.
 pub(crate) fn fits(model: &Model, splits: &Splits) -> bool {
-    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
-    let (spec, input) = (model.input(), &splits.input);
-    let alike = spec.shape == input.shape && close(&spec.mean, &input.mean) && close(&spec.std, &input.std);
-    alike && model.outputs() == splits.classes.len()
+    alike(model.input(), &splits.input) && model.outputs() == splits.classes.len()
 }
 
 /// Checks that the images and the number of classes of `model`, which messages call `name`, are
@@ -82,12 +80,20 @@ pub(crate) fn check_fits(name: &str, model: &Model, splits: &Splits) -> Result<(
         return Ok(());
     }
     let (spec, input, classes) = (model.input(), &splits.input, splits.classes.len());
+    if model.outputs() == 1 {
+        return Err(Error::Data {
+            operation: "taking a trained model",
+            found: format!("{name} with one output, a score"),
+            expected: format!("{classes} outputs, one for each class"),
+            remedy: "give a network with an output for each class: the loss of training is that of several outputs",
+        });
+    }
     let images =
         |spec: &InputSpec| format!("images {:?} of mean {:?} and deviation {:?}", spec.shape, spec.mean, spec.std);
     Err(Error::Data {
         operation: "taking a trained model",
-        found: format!("{name} for {} and {} classes", images(spec), model.outputs()),
-        expected: format!("{}, {classes} classes", images(input)),
+        found: format!("{name} for {} and {}", images(spec), count(model.outputs(), "class")),
+        expected: format!("{}, {}", images(input), count(classes, "class")),
         remedy: "give a model that was trained on this data set",
     })
 }
@@ -118,7 +124,13 @@ pub(crate) fn other_activations(student: &Model, teacher: &Model) -> Option<(Str
 /// # Errors
 /// As [`load_matching`], and [`Error::Data`] if its activations are not those of `teacher`.
 pub(crate) fn load_start(path: &Path, teacher: &Model, splits: &Splits) -> Result<Model> {
-    let student = load_matching(path, splits)?;
+    let mut literal = load_matching(path, splits)?.into_literal();
+    if literal.classes.is_empty() {
+        literal.classes = teacher.classes().names().to_vec();
+    }
+    let student = Model::try_from(literal)?;
+    let remedy = "set `student.start` to a student of this teacher, whose classes are in the same order";
+    teacher.classes().expect_same(student.classes(), "going on from a trained student", remedy)?;
     let Some((found, expected)) = other_activations(&student, teacher) else { return Ok(student) };
     Err(Error::Data {
         operation: "going on from a trained student",
