@@ -160,7 +160,7 @@ fn of_compiler(error: &beaa_compiler::Error) -> Option<Exit> {
     use beaa_compiler::Error;
     match error {
         Error::Option { .. } => Some(Exit::Usage),
-        Error::Unsupported { .. } => Some(Exit::BadInput),
+        Error::Unsupported { .. } | Error::UnknownRange { .. } | Error::Overflow { .. } => Some(Exit::BadInput),
         Error::Program(error) => Some(of_file(error)),
         _ => None,
     }

@@ -19,8 +19,10 @@ mod outside;
 mod progress;
 mod rates_file;
 mod receipts;
+mod rows;
 mod security;
 mod training_args;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use beaa_datasets::Values;
 use beaa_ir::images::ImageMajor;
 
-use crate::{Classes, Error, Result};
+use crate::{ClassMap, Classes, Error, Result};
 
 pub use beaa_datasets::{Dataset, Images as LabelledImages, Pictures, Split, Warning as DataWarning};
 
@@ -18,10 +19,39 @@ pub fn open_dataset(name: &str, folders: &[PathBuf]) -> Result<Dataset> {
     Ok(beaa_datasets::open(&beaa_datasets::SourceSpec::named(name), folders)?)
 }
 
+/// Opens a data set by a description in JSON, as a configuration has it under `data.source`: a
+/// table of rows, for example, is `{"csv": {"file": "patients.csv", "label": "diagnosis"}}`.
+///
+/// # Errors
+/// If the description makes no sense, or a file is missing or not as described.
+pub fn open_described_dataset(description: &str, folders: &[PathBuf]) -> Result<Dataset> {
+    let spec: beaa_datasets::SourceSpec =
+        serde_json::from_str(description).map_err(|e| Error::BadOption(format!("data set description: {e}").into()))?;
+    Ok(beaa_datasets::open(&spec, folders)?)
+}
+
 /// The pixels of labelled images, `[image][channel, row, column]`.
-pub fn pixels(images: &LabelledImages) -> ImageMajor<u8> {
-    ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())
-        .unwrap_or_else(|e| unreachable!("images of a data set are all of their shape: {e}"))
+///
+/// # Errors
+/// [`Error::InputKind`] if these are rows or signals of real numbers.
+pub fn pixels(images: &LabelledImages) -> Result<ImageMajor<u8>> {
+    match images.values() {
+        Values::Pixels(pixels) => Ok(ImageMajor::new(images.len(), images.shape().iter().product(), pixels.clone())?),
+        Values::Reals(_) => Err(Error::InputKind { found: "real numbers", expected: "8-bit pixels" }),
+    }
+}
+
+/// The numbers of labelled rows or signals, `[sample][channel, row, column]`, not normalised.
+///
+/// # Errors
+/// [`Error::InputKind`] if these are images of pixels.
+pub fn reals(samples: &LabelledImages) -> Result<ImageMajor<f32>> {
+    match samples.values() {
+        Values::Reals(reals) => {
+            Ok(ImageMajor::new(samples.len(), samples.shape().iter().product(), reals.numbers.clone())?)
+        }
+        Values::Pixels(_) => Err(Error::InputKind { found: "8-bit pixels", expected: "real numbers" }),
+    }
 }
 
 /// Reads PNG and JPEG files, or all of those in a folder, as pixels `[image][channel, row, column]`,
@@ -33,7 +63,7 @@ pub fn pixels(images: &LabelledImages) -> ImageMajor<u8> {
 /// # Errors
 /// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<ImageMajor<u8>> {
-    Ok(pixels(&read_pictures(files, shape)?.images))
+    pixels(&read_pictures(files, shape)?.images)
 }
 
 /// Reads pictures as [`read_image_files`] does, with their names and with warnings: files left out
@@ -43,6 +73,28 @@ pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Resul
 /// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_pictures<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<Pictures> {
     Ok(beaa_datasets::read_pictures(files, shape)?)
+}
+
+/// The labels of images of a data set as classes of a network. Which class of the network a class
+/// of the data set is, its name says; where one side has no names, its number
+/// ([`ClassMap::note`] says so).
+///
+/// ```
+/// # fn main() -> beaa::Result<()> {
+/// use beaa::{Classes, Split, labels_for, open_dataset};
+///
+/// let xrays = open_dataset("pneumoniamnist", &[])?; // normal, pneumonia
+/// let network = Classes::new(vec!["pneumonia".into(), "normal".into()], 2, None)?;
+/// let test = xrays.split(Split::Test);
+/// assert_eq!(labels_for(&network, &xrays, test)?[0], 1 - usize::from(test.labels()[0]));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Mismatch`] if the names differ, or the numbers of classes do; it says both lists.
+pub fn labels_for(network: &Classes, dataset: &Dataset, images: &LabelledImages) -> Result<Vec<usize>> {
+    Ok(ClassMap::new(network, dataset.classes())?.classes(images.labels()))
 }
 
 /// The class of each image by its logits, for the `classes` of the network: the index of the

@@ -51,18 +51,18 @@ mod server;
 mod training;
 mod verify;
 
-pub use beaa_ir::Classes;
 /// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
 pub use beaa_ir::promise::{Deviating, Interval, Statistic};
+pub use beaa_ir::{ClassMap, Classes};
 pub use beaa_runtime::ckks::Shared;
 pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{
-    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, open_dataset, pixels, read_image_files,
-    read_pictures,
+    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, labels_for, open_dataset, open_described_dataset,
+    pixels, read_image_files, read_pictures, reals,
 };
 pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use beaa::{
-    Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
-    ImportOptions, Model, Program, Signature, classify,
+    Classes, Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
+    ImportOptions, Model, Program, Signature, Split, classify, labels_for,
 };
 
 /// Builds the examples, which `cargo test --test library` does not.
@@ -138,4 +138,12 @@ fn an_import_says_what_it_left_out() {
     let options = ImportOptions { mean: Some(vec![0.5]), std: Some(vec![0.25]), ..ImportOptions::default() };
     let imported = Model::import_onnx("tests/data/import/cryptonets.dynamo.onnx", &options).unwrap();
     assert!(imported.notes.len() == 1 && imported.notes[0].contains("left out"), "{:?}", imported.notes);
+}
+
+#[test]
+fn labels_of_another_data_set_are_refused() {
+    let dataset = beaa::open_dataset("pneumoniamnist", &[]).unwrap();
+    let others = Classes::new(vec!["cat".into(), "dog".into()], 2, None).unwrap();
+    let found = labels_for(&others, &dataset, dataset.split(Split::Test));
+    assert!(matches!(found, Err(Error::Mismatch(message)) if message.to_string().contains("normal, pneumonia")));
 }

@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-#[cfg(feature = "tfhe")]
-use beaa::pixels;
 use beaa_datasets::Images;
 use beaa_ir::promise::Promise;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
 use beaa_ir::{Classes, InputSpec, ckks};
-use beaa_lab::model_images::normalise;
+#[cfg(feature = "tfhe")]
+use beaa_lab::model_images::bytes;
+use beaa_lab::model_images::{check_range, normalise};
 use beaa_lab::{Reporter, files};
 use beaa_runtime::ckks::{self as ckks_runtime, Shared};
 #[cfg(feature = "tfhe")]
@@ -164,6 +164,7 @@ impl AnySignature {
     /// file of ciphertexts. INSECURE with a seed.
     pub(crate) fn encrypt(&self, request: &EncryptRequest<'_>, context: &Context) -> Result<(Receipt, u64)> {
         let EncryptRequest { key, images, seed, out, receipt } = *request;
+        check_range(images, self.input())?;
         let reading_key = || format!("reading key {}", key.display());
         match self {
             Self::Ckks(file) => {
@@ -176,7 +177,7 @@ impl AnySignature {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let pixels = pixels(images);
+                let pixels = bytes(images, &file.signature.input)?;
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
                 write_batch(encrypted, images.names(), [receipt, out], |encrypted, path| encrypted.save(path))
             }

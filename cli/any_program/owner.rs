@@ -2,16 +2,16 @@
 //! running in clear, and verification.
 
 use anyhow::Result;
-#[cfg(feature = "tfhe")]
-use beaa::pixels;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
 use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
-use beaa_lab::metrics::{accuracy, percent};
+use beaa_lab::metrics::{Classification, classification, percent};
 use beaa_lab::metrics::{agreeing, largest_difference};
-use beaa_lab::model_images::{check_shape, normalise};
+use beaa_lab::model_images::{bytes, check_range, normalise, with_channels_of};
+#[cfg(feature = "tfhe")]
+use beaa_lab::report::classes::classes;
 use beaa_lab::report::tables;
 use beaa_runtime::ckks;
 #[cfg(feature = "tfhe")]
@@ -36,9 +36,9 @@ pub(crate) struct ModelComparison {
 pub(crate) enum AnyVerification {
     /// Every layer's error against its prediction.
     Ckks(ckks::Verification),
-    /// Every integer, and the accuracy on the images.
+    /// Every integer, and how well the images are classified, where their labels are known.
     #[cfg(feature = "tfhe")]
-    Tfhe(tfhe_runtime::Verification, Option<f64>),
+    Tfhe(tfhe_runtime::Verification, Option<Classification>),
 }
 
 impl AnyProgram {
@@ -51,7 +51,7 @@ impl AnyProgram {
             }
             Self::Tfhe(program) => {
                 let signature = program.signature();
-                check_shape(images, &signature.input)?;
+                let images = bytes(images, &signature.input)?;
                 let integers =
                     |pixels| tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, pixels)).outputs;
                 let logits = images.rows().map(|p| signature.logits(&integers(p)));
@@ -69,8 +69,16 @@ impl AnyProgram {
         }
     }
 
+    /// Refuses a program of other classes than `model`.
+    pub(crate) fn expect_classes_of(&self, model: &Model) -> Result<()> {
+        let remedy = "give the program that was compiled from this model";
+        Ok(model.classes().expect_same(self.classes(), "comparing a program with its model", remedy)?)
+    }
+
     /// Compares the program in clear with `model`.
     pub(crate) fn compare(&self, model: &Model, images: &Images) -> Result<ModelComparison> {
+        self.expect_classes_of(model)?;
+        let images = &*with_channels_of(images, model.input())?;
         let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
@@ -79,11 +87,22 @@ impl AnyProgram {
         })
     }
 
-    /// Runs encrypted, under keys that are thrown away, and in clear, and compares.
-    pub(crate) fn verify(&self, images: &Images, seed: Option<u64>, context: &Context) -> Result<AnyVerification> {
+    /// Runs encrypted, under keys that are thrown away, and in clear, and compares. The `labels`
+    /// are classes of the program, one for each image.
+    #[cfg_attr(not(feature = "tfhe"), expect(unused_variables, reason = "labels are compared by the other backend"))]
+    pub(crate) fn verify(
+        &self,
+        images: &Images,
+        labels: Option<&[usize]>,
+        seed: Option<u64>,
+        context: &Context,
+    ) -> Result<AnyVerification> {
         match self {
             Self::Ckks(program) => {
-                let inputs = normalise(images, &program.signature().input)?;
+                let input = &program.signature().input;
+                let images = &*with_channels_of(images, input)?;
+                check_range(images, input)?;
+                let inputs = normalise(images, input)?;
                 let keys = ckks::keygen(&program.signature().parameters, seed)?;
                 context.check_interrupted("making keys")?;
                 let progress = context.progress();
@@ -94,13 +113,15 @@ impl AnyProgram {
             Self::Tfhe(_) => super::without_tfhe(),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
-                let pixels = pixels(images);
+                let input = &program.signature().input;
+                check_range(&*with_channels_of(images, input)?, input)?;
+                let pixels = bytes(images, input)?;
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
                 let logits = found.outputs.rows().map(|o| program.signature().logits(o));
                 let logits = ImageMajor::from_rows(found.outputs.elements(), logits)?;
-                let right = accuracy(&program.signature().classes.of(&logits), images.labels());
-                Ok(AnyVerification::Tfhe(found, right))
+                let judged = labels.and_then(|labels| classification(self.classes(), &logits, labels));
+                Ok(AnyVerification::Tfhe(found, judged))
             }
         }
     }
@@ -114,9 +135,10 @@ impl AnyVerification {
                 context.print(&CkksRecord { verification, model }, || ckks_text(verification, model))
             }
             #[cfg(feature = "tfhe")]
-            Self::Tfhe(verification, right) => {
-                let record = json!({"verification": verification, "accuracy": right});
-                context.print(&record, || tfhe_text(verification, *right))
+            Self::Tfhe(verification, judged) => {
+                let accuracy = judged.as_ref().map(|c| c.accuracy);
+                let record = json!({"verification": verification, "accuracy": accuracy, "figures": judged});
+                context.print(&record, || tfhe_text(verification, judged.as_ref()))
             }
         }
     }
@@ -181,18 +203,23 @@ fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> Str
 }
 
 #[cfg(feature = "tfhe")]
-fn tfhe_text(found: &tfhe_runtime::Verification, right: Option<f64>) -> String {
+fn tfhe_text(found: &tfhe_runtime::Verification, judged: Option<&Classification>) -> String {
+    let right = match judged {
+        // The figures of one image by class are those of that image.
+        Some(c) if c.images == 1 => format!("the image is classified {}", if c.right == 1 { "right" } else { "wrong" }),
+        Some(c) => format!("{} of the images right, {}", percent(Some(c.accuracy)), classes(c).trim_end()),
+        None => "labels not compared".to_owned(),
+    };
     format!(
         "{} images, {} integers compared with the program in clear: {} differ; {} sums left their slots\n\
          noise after bootstrapping 2^{:.2} of the torus, predicted 2^{:.2}\n\
-         {} of the images right; {:.3} s for each\n",
+         {:.3} s for each image\n{right}\n",
         found.images,
         found.integers,
         found.wrong,
         found.wrapped,
         found.log2_noise,
         found.log2_noise_predicted,
-        percent(right),
         found.seconds / found.images.max(1) as f64
     )
 }

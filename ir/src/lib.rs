@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ckks;
+mod class_map;
 mod classes;
 pub mod container;
 mod error;
@@ -20,6 +21,7 @@ mod tensor;
 pub mod text;
 pub mod tfhe;
 
+pub use class_map::ClassMap;
 pub use classes::Classes;
 pub use error::{Error, Result};
 pub use model::{

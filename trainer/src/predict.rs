@@ -5,14 +5,15 @@ use beaa_ir::Model;
 use beaa_ir::images::ImageMajor;
 
 use crate::config::DeviceKind;
+use crate::device;
 use crate::error::{Error, Result};
-use crate::model::network::{Network, host};
-use crate::{data, device};
+use crate::model::network::Network;
+use crate::train::evaluate::answers;
 
 /// Computes the logits of every image, in order.
 ///
 /// # Errors
-/// [`Error::Data`] if the images are not of the model's shape, [`Error::NoDevice`] if there is no
+/// [`Error::Data`] if the images are not of the model's shape or not of its kind of numbers, [`Error::NoDevice`] if there is no
 /// such device.
 pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<ImageMajor<f32>> {
     if images.shape() != model.input().shape {
@@ -23,11 +24,17 @@ pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Ima
             remedy: "use the data set that the model was trained on",
         });
     }
+    let (takes, are) = (model.input().values.are_pixels(), images.reals().is_none());
+    if takes != are {
+        let kind = |pixels: bool| if pixels { "8-bit pixels" } else { "real numbers" };
+        return Err(Error::Data {
+            operation: "predicting",
+            found: kind(are).to_owned(),
+            expected: format!("{}, as `{}` wants", kind(takes), model.name()),
+            remedy: "use the data set that the model was trained on",
+        });
+    }
     let device = device::open(device)?;
     let network = Network::new(model, &device, false)?;
-    let mut all = Vec::with_capacity(images.len() * model.outputs());
-    for batch in data::batches(images, model.input(), &device) {
-        all.extend(host(network.logits(batch.images))?);
-    }
-    Ok(ImageMajor::new(images.len(), model.outputs(), all)?)
+    Ok(answers(&network, model, images, &device)?.logits)
 }

@@ -22,6 +22,8 @@ pub(crate) struct Lowered<'a> {
     pub(crate) bounds: &'a [Bounds],
     pub(crate) refined: RefinedPlan,
     pub(crate) promise: Option<Promise>,
+    /// What the file says of the images that are promised for.
+    pub(crate) coverage: Option<&'static str>,
     pub(crate) security: u32,
 }
 
@@ -96,6 +98,9 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let split = read_beside(lowered.graph, id);
     if split > 0 {
         remarks.push(format!("{split} elements read beside their squares"));
+    }
+    if id == lowered.graph.output {
+        remarks.extend(lowered.coverage.map(str::to_owned));
     }
     LayerNote {
         layer: node.label.clone(),

@@ -135,6 +135,10 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     let moduli = &signature.parameters.moduli;
     let start =
         |found: String, expected: &str| Err(Error::malformed("checking a program's signature", found, expected));
+    let degree = signature.parameters.degree;
+    if !degree.is_power_of_two() || !(2..=1 << 20).contains(&degree) {
+        return start(format!("ring degree {degree}"), "a power of two, at most 2^20");
+    }
     if signature.input_limbs == 0 || signature.input_limbs > moduli.len() {
         return start(format!("{} input limbs", signature.input_limbs), "between 1 and the number of moduli");
     }
