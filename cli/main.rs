@@ -15,10 +15,14 @@ mod exit;
 mod image_files;
 mod interrupt;
 mod labels;
+mod outside;
 mod progress;
 mod rates_file;
+mod receipts;
+mod rows;
 mod security;
 mod training_args;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};

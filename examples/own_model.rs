@@ -19,11 +19,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Training images of the right shape tell the compiler how large values and errors become.
     let dataset = open_dataset("pneumoniamnist", &[])?;
-    let samples = model.normalise(&pixels(&dataset.split(Split::Train).take(200)))?;
+    let samples = model.normalise(&pixels(&dataset.split(Split::Train).take(200))?)?;
     let program = compile_with_samples(&model, &CompileOptions { batch: 64, ..CompileOptions::default() }, &samples)?;
     println!("{}", program.explain());
 
-    let images = model.normalise(&pixels(&dataset.split(Split::Test).take(16)))?;
+    let images = model.normalise(&pixels(&dataset.split(Split::Test).take(16))?)?;
     let found = verify(&program, &images)?;
     for layer in &found.layers {
         println!("{:20} predicted {:.1e}, measured {:.1e}", layer.layer, layer.predicted, layer.measured);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use beaa_datasets::Values;
 use beaa_ir::images::ImageMajor;
 
 use crate::{ClassMap, Classes, Error, Result};
@@ -18,10 +19,39 @@ pub fn open_dataset(name: &str, folders: &[PathBuf]) -> Result<Dataset> {
     Ok(beaa_datasets::open(&beaa_datasets::SourceSpec::named(name), folders)?)
 }
 
+/// Opens a data set by a description in JSON, as a configuration has it under `data.source`: a
+/// table of rows, for example, is `{"csv": {"file": "patients.csv", "label": "diagnosis"}}`.
+///
+/// # Errors
+/// If the description makes no sense, or a file is missing or not as described.
+pub fn open_described_dataset(description: &str, folders: &[PathBuf]) -> Result<Dataset> {
+    let spec: beaa_datasets::SourceSpec =
+        serde_json::from_str(description).map_err(|e| Error::BadOption(format!("data set description: {e}").into()))?;
+    Ok(beaa_datasets::open(&spec, folders)?)
+}
+
 /// The pixels of labelled images, `[image][channel, row, column]`.
-pub fn pixels(images: &LabelledImages) -> ImageMajor<u8> {
-    ImageMajor::new(images.len(), images.shape().iter().product(), images.pixels().to_vec())
-        .unwrap_or_else(|e| unreachable!("images of a data set are all of their shape: {e}"))
+///
+/// # Errors
+/// [`Error::InputKind`] if these are rows or signals of real numbers.
+pub fn pixels(images: &LabelledImages) -> Result<ImageMajor<u8>> {
+    match images.values() {
+        Values::Pixels(pixels) => Ok(ImageMajor::new(images.len(), images.shape().iter().product(), pixels.clone())?),
+        Values::Reals(_) => Err(Error::InputKind { found: "real numbers", expected: "8-bit pixels" }),
+    }
+}
+
+/// The numbers of labelled rows or signals, `[sample][channel, row, column]`, not normalised.
+///
+/// # Errors
+/// [`Error::InputKind`] if these are images of pixels.
+pub fn reals(samples: &LabelledImages) -> Result<ImageMajor<f32>> {
+    match samples.values() {
+        Values::Reals(reals) => {
+            Ok(ImageMajor::new(samples.len(), samples.shape().iter().product(), reals.numbers.clone())?)
+        }
+        Values::Pixels(_) => Err(Error::InputKind { found: "8-bit pixels", expected: "real numbers" }),
+    }
 }
 
 /// Reads PNG and JPEG files, or all of those in a folder, as pixels `[image][channel, row, column]`,
@@ -33,7 +63,7 @@ pub fn pixels(images: &LabelledImages) -> ImageMajor<u8> {
 /// # Errors
 /// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<ImageMajor<u8>> {
-    Ok(pixels(&read_pictures(files, shape)?.images))
+    pixels(&read_pictures(files, shape)?.images)
 }
 
 /// Reads pictures as [`read_image_files`] does, with their names and with warnings: files left out

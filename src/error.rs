@@ -60,6 +60,28 @@ pub enum Error {
         /// Numbers that the network takes.
         expected: usize,
     },
+    /// Pixels for a network that takes real numbers, or the reverse.
+    #[error("found {found}, expected {expected}, as the network was trained on")]
+    InputKind {
+        /// What was there.
+        found: &'static str,
+        /// What should have been there.
+        expected: &'static str,
+    },
+    /// A real number is outside of the range that the network's program promises to take.
+    #[error("sample {sample}, {channel}: found {value}, expected {min} to {max}; correct it, or leave the sample out")]
+    OutOfRange {
+        /// The sample's position.
+        sample: usize,
+        /// Its channel: the name in quotes, or the number.
+        channel: String,
+        /// The number, not normalised.
+        value: f32,
+        /// The smallest that is allowed.
+        min: f32,
+        /// The largest that is allowed.
+        max: f32,
+    },
     /// Numbers that are to be images are more or fewer than those of whole images.
     #[error("found {found} numbers, expected {expected}")]
     Length {
@@ -82,9 +104,13 @@ pub enum Error {
         /// Slots of a ciphertext.
         slots: usize,
     },
-    /// A key, ciphertexts and a program, or a network and a data set, that do not belong together.
+    /// A key, ciphertexts, a receipt and a program, or a network and a data set, that do not belong
+    /// together.
     #[error(transparent)]
     Mismatch(Cause),
+    /// Answers that no program computed. What they decrypt to may tell the key.
+    #[error(transparent)]
+    Forged(Cause),
     /// Training or encrypted inference failed while it ran.
     #[error(transparent)]
     Failed(Cause),
@@ -130,6 +156,7 @@ impl From<beaa_ir::Error> for Error {
                 Self::Version { kind, found, oldest, newest, remedy }
             }
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
+            Found::InputKind { found, expected, .. } => Self::InputKind { found, expected },
             Found::Length { found, expected, .. } => Self::Length { found, expected },
             other @ Found::Classes { .. } => Self::Mismatch(other.into()),
             other => Self::BadFile(other.into()),
@@ -182,10 +209,18 @@ impl From<beaa_runtime::Error> for Error {
             Found::File(error) => error.into(),
             Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
-            other @ (Found::WrongProgram { .. } | Found::WrongKey { .. } | Found::WrongParameters { .. }) => {
-                Self::Mismatch(other.into())
-            }
-            other @ (Found::FloodingBits { .. } | Found::NoOutputError) => Self::BadOption(other.into()),
+            other @ (Found::WrongProgram { .. }
+            | Found::WrongKey { .. }
+            | Found::WrongParameters { .. }
+            | Found::WrongBatch { .. }
+            | Found::WrongCount { .. }) => Self::Mismatch(other.into()),
+            other @ (Found::Forged { .. } | Found::Transparent) => Self::Forged(other.into()),
+            other @ (Found::FloodingBits { .. }
+            | Found::SharedBefore { .. }
+            | Found::NoPromise { .. }
+            | Found::TooFewCopies { .. }
+            | Found::LargerError { .. }
+            | Found::FloodingTooWide { .. }) => Self::BadOption(other.into()),
             other @ (Found::WrongKind { .. } | Found::WrongShape { .. } | Found::Damaged { .. }) => {
                 Self::BadFile(other.into())
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use beaa_ir::images::ImageMajor;
 
-use crate::{Classes, Result};
+use crate::{Classes, Error, Result};
 
 pub use beaa_import::Options as ImportOptions;
 
@@ -97,9 +97,21 @@ impl Model {
     /// Normalises pixels, `[image][channel, row, column]`, as the network was trained to see them.
     ///
     /// # Errors
-    /// [`Error::ImageSize`](crate::Error::ImageSize) if an image has another number of pixels.
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if an image has another number of pixels,
+    /// [`Error::InputKind`](crate::Error::InputKind) if the network takes real numbers.
     pub fn normalise(&self, pixels: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
         Ok(self.0.input().normalise_all(pixels)?)
+    }
+
+    /// Normalises real numbers, `[sample][channel, row, column]`, as the network was trained to see
+    /// them: rows of a table, signals.
+    ///
+    /// # Errors
+    /// [`Error::InputKind`](crate::Error::InputKind) if the network takes pixels,
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if a sample has another number of numbers,
+    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for the first number that is not allowed.
+    pub fn normalise_reals(&self, samples: &ImageMajor<f32>) -> Result<ImageMajor<f32>> {
+        normalise_reals(self.0.input(), samples)
     }
 
     /// Evaluates the network in clear, in double precision: one row of logits for each normalised
@@ -112,6 +124,21 @@ impl Model {
         let rows = images.rows().map(|image| beaa_ir::evaluate(&self.0, image));
         let rows = rows.collect::<std::result::Result<Vec<_>, _>>()?;
         Ok(ImageMajor::from_rows(self.outputs(), rows)?)
+    }
+}
+
+/// Real numbers as a network with this `input` takes them, all of them allowed.
+pub(crate) fn normalise_reals(input: &beaa_ir::InputSpec, samples: &ImageMajor<f32>) -> Result<ImageMajor<f32>> {
+    let normalised = input.normalise_all_reals(samples)?;
+    match input.out_of_range(samples).into_iter().next() {
+        None => Ok(normalised),
+        Some(found) => Err(Error::OutOfRange {
+            sample: found.sample,
+            channel: input.channel_name(found.channel),
+            value: found.value,
+            min: found.allowed.min,
+            max: found.allowed.max,
+        }),
     }
 }
 

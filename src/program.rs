@@ -7,6 +7,7 @@ use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::ckks::{Standing, standing};
 
+use crate::model::normalise_reals;
 use crate::{Classes, Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
@@ -143,8 +144,20 @@ impl Signature {
     /// Normalises pixels, `[image][channel, row, column]`, as the network was trained to see them.
     ///
     /// # Errors
-    /// [`Error::ImageSize`](crate::Error::ImageSize) if an image has another number of pixels.
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if an image has another number of pixels,
+    /// [`Error::InputKind`](crate::Error::InputKind) if the network takes real numbers.
     pub fn normalise(&self, pixels: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
         Ok(self.0.signature.input.normalise_all(pixels)?)
+    }
+
+    /// Normalises real numbers, `[sample][channel, row, column]`, as the network was trained to see
+    /// them: rows of a table, signals.
+    ///
+    /// # Errors
+    /// [`Error::InputKind`](crate::Error::InputKind) if the network takes pixels,
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if a sample has another number of numbers,
+    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for the first number that is not allowed.
+    pub fn normalise_reals(&self, samples: &ImageMajor<f32>) -> Result<ImageMajor<f32>> {
+        normalise_reals(&self.0.signature.input, samples)
     }
 }

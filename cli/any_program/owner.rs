@@ -2,8 +2,6 @@
 //! running in clear, and verification.
 
 use anyhow::Result;
-#[cfg(feature = "tfhe")]
-use beaa::pixels;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
@@ -11,7 +9,7 @@ use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
 use beaa_lab::metrics::{Classification, classification, percent};
 use beaa_lab::metrics::{agreeing, largest_difference};
-use beaa_lab::model_images::{check_shape, normalise};
+use beaa_lab::model_images::{bytes, check_range, normalise, with_channels_of};
 #[cfg(feature = "tfhe")]
 use beaa_lab::report::classes::classes;
 use beaa_lab::report::tables;
@@ -53,7 +51,7 @@ impl AnyProgram {
             }
             Self::Tfhe(program) => {
                 let signature = program.signature();
-                check_shape(images, &signature.input)?;
+                let images = bytes(images, &signature.input)?;
                 let integers =
                     |pixels| tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, pixels)).outputs;
                 let logits = images.rows().map(|p| signature.logits(&integers(p)));
@@ -80,6 +78,7 @@ impl AnyProgram {
     /// Compares the program in clear with `model`.
     pub(crate) fn compare(&self, model: &Model, images: &Images) -> Result<ModelComparison> {
         self.expect_classes_of(model)?;
+        let images = &*with_channels_of(images, model.input())?;
         let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
@@ -100,7 +99,10 @@ impl AnyProgram {
     ) -> Result<AnyVerification> {
         match self {
             Self::Ckks(program) => {
-                let inputs = normalise(images, &program.signature().input)?;
+                let input = &program.signature().input;
+                let images = &*with_channels_of(images, input)?;
+                check_range(images, input)?;
+                let inputs = normalise(images, input)?;
                 let keys = ckks::keygen(&program.signature().parameters, seed)?;
                 context.check_interrupted("making keys")?;
                 let progress = context.progress();
@@ -111,7 +113,9 @@ impl AnyProgram {
             Self::Tfhe(_) => super::without_tfhe(),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
-                let pixels = pixels(images);
+                let input = &program.signature().input;
+                check_range(&*with_channels_of(images, input)?, input)?;
+                let pixels = bytes(images, input)?;
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
                 let logits = found.outputs.rows().map(|o| program.signature().logits(o));
@@ -142,10 +146,7 @@ impl AnyVerification {
     /// An error if something is not as it should be.
     pub(crate) fn check(&self) -> Result<()> {
         match self {
-            Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(
-                "verifying: at least one layer has a larger error or larger values than the compiler promised (see \
-                 the table)",
-            )),
+            Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(not_held(found))),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(found, _) if found.wrong > 0 => {
                 let wrong = found.wrong;
@@ -154,6 +155,30 @@ impl AnyVerification {
             _ => Ok(()),
         }
     }
+}
+
+/// Names the layers that do not hold. Values that leave their range are the images' doing, and what
+/// comes after them follows from that, so that the first such layer says all.
+fn not_held(found: &ckks::Verification) -> String {
+    if let Some(layer) = found.layers.iter().find(|l| l.largest_value > l.bound) {
+        return format!(
+            "verifying: found values up to {:.3e} in `{}`, expected at most {:.3e}, the range that the program was \
+             compiled for; some of these images are outside of it. Give images like those that the network was \
+             trained on, or compile with --samples of such as these",
+            layer.largest_value, layer.layer, layer.bound
+        );
+    }
+    let layers: Vec<String> = found
+        .layers
+        .iter()
+        .filter(|l| !l.holds)
+        .map(|l| format!("{:.2e} in `{}` (promised {:.2e})", l.measured, l.layer, l.predicted))
+        .collect();
+    format!(
+        "verifying: found errors of {}, expected at most twice what the compiler promised; compile with --samples of \
+         images like these",
+        layers.join(", ")
+    )
 }
 
 #[derive(Serialize)]

@@ -1,11 +1,14 @@
-//! `beaa encrypt`: images of a data set, or picture files, into one encrypted batch.
+//! `beaa encrypt`: images of a data set, picture files, or rows of a table, into one encrypted
+//! batch.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use beaa_datasets::{Images, SourceSpec};
-use beaa_ir::text;
+use beaa_ir::{InputSpec, text};
 use beaa_lab::files;
+use beaa_lab::model_images::with_channels_of;
+use beaa_runtime::Receipt;
 use clap::Args;
 use serde_json::json;
 
@@ -15,6 +18,9 @@ use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 use crate::image_files;
 use crate::labels::Labels;
+use crate::outside::{self, MOST_LINES};
+use crate::receipts;
+use crate::rows::RowArgs;
 
 /// Options of `beaa encrypt`.
 #[derive(Debug, Args)]
@@ -27,12 +33,14 @@ pub(crate) struct Arguments {
     key: PathBuf,
     /// Name of a data set, or its description in JSON.
     #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
-    #[arg(required_unless_present = "images")]
+    #[arg(required_unless_present_any = ["images", "rows"])]
     data_set: Option<SourceSpec>,
     /// Picture files (PNG, JPEG) or folders of them instead, resized to what the program wants.
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Data")]
     #[arg(conflicts_with_all = ["data_set", "labels"])]
     images: Vec<PathBuf>,
+    #[command(flatten)]
+    rows: RowArgs,
     #[command(flatten)]
     part: Part,
     #[command(flatten)]
@@ -43,6 +51,10 @@ pub(crate) struct Arguments {
     /// Also write the true labels, for `beaa decrypt --labels`; they stay with the client.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// The receipt of the batch to write, by which `beaa decrypt` knows its answers. It stays with
+    /// the client [default: OUT.receipt].
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     /// INSECURE: derive the encryption from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -55,15 +67,27 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
     let most = slots.unwrap_or_else(|| part.limit.unwrap_or(1).max(arguments.images.len()));
-    let (images, data_set) = images(arguments, signature.input().shape, most, context)?;
-    let size = signature.encrypt(&EncryptRequest { key, images: &images, seed: *seed, out }, context)?;
+    let (images, data_set) = images(arguments, signature.input(), most, context)?;
+    let receipt_path = arguments.receipt.clone().unwrap_or_else(|| receipts::default_path(out));
+    let others = [Some(out.as_path()), Some(key.as_path()), arguments.labels.as_deref()];
+    if others.contains(&Some(receipt_path.as_path())) {
+        return Err(Exit::Usage.because(format!(
+            "--receipt: found {}, which another option names, expected a file of its own",
+            receipt_path.display()
+        )));
+    }
+    let request = EncryptRequest { key, images: &images, seed: *seed, out, receipt: &receipt_path };
+    let (receipt, size) = signature.encrypt(&request, context)?;
     if let Some(path) = &arguments.labels {
-        let labels = Labels { data_set, split: part.split.clone(), labels: images.labels().to_vec() };
+        let batch = Some(receipt.batch().clone());
+        let labels = Labels { batch, data_set, split: part.split.clone(), labels: images.labels().to_vec() };
         files::write_json(path, &labels)?;
     }
+    warn_of_deviating(&receipt, context);
     let per_image = size as f64 / images.len() as f64;
     let mut record = json!({
         "file": out, "images": images.len(), "bytes": size, "bytes_per_image": per_image, "insecure_seed": seed,
+        "batch": receipt.batch(), "receipt": receipt_path, "deviating": receipt.deviating(),
     });
     if let Some(slots) = slots {
         record["slots"] = slots.into();
@@ -84,13 +108,38 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     })
 }
 
+/// Names the images that are outside of what the program was compiled for.
+fn warn_of_deviating(receipt: &Receipt, context: &Context) {
+    let deviating = receipt.deviating();
+    if deviating.is_empty() {
+        return;
+    }
+    context.console.warn(format_args!(
+        "{} of {} images are outside of what the program was compiled for; its answers to them may be wrong:",
+        deviating.len(),
+        receipt.images()
+    ));
+    for d in deviating.iter().take(MOST_LINES) {
+        context.console.warn(format_args!(
+            "  {}: {} of channel {} is {:.3}, samples had {:.3} to {:.3}",
+            outside::name(receipt.names(), d.image),
+            d.statistic,
+            d.channel,
+            d.found,
+            d.promised.min,
+            d.promised.max
+        ));
+    }
+    outside::say_rest(deviating.len(), context);
+}
+
 /// The images, `most` at most, and the name of their set.
-fn images(arguments: &Arguments, shape: [usize; 3], most: usize, context: &Context) -> Result<(Images, String)> {
+fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Context) -> Result<(Images, String)> {
     let (images, name) = match &arguments.data_set {
-        None => (image_files::read(&arguments.images, shape)?, String::new()),
+        None => (read_files(arguments, input, context)?, String::new()),
         Some(spec) => {
             let dataset = arguments.roots.open(spec)?;
-            let images = arguments.part.of(&dataset)?;
+            let images = with_channels_of(&arguments.part.of(&dataset)?, input)?.into_owned();
             let too_many = arguments.part.limit.is_none() && images.len() > most;
             if too_many {
                 context.console.note(format_args!("the first {most} of {} images fill the batch", images.len()));
@@ -105,5 +154,20 @@ fn images(arguments: &Arguments, shape: [usize; 3], most: usize, context: &Conte
             images.len()
         )));
     }
-    Ok((images, name))
+    Ok((arguments.rows.clipped(images, input, context)?, name))
+}
+
+/// Picture files, or the rows of a table.
+fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Result<Images> {
+    if let Some(path) = &arguments.rows.rows {
+        let rows = arguments.rows.read(path, input, context)?;
+        return Ok(arguments.part.limit.map_or_else(|| rows.clone(), |n| rows.take(n)));
+    }
+    if input.reals().is_some() {
+        return Err(Exit::BadInput.because(
+            "encrypting: found picture files and a program that takes real numbers, expected rows or signals; give \
+             them with --rows FILE, a table (CSV) or an array (.npy)",
+        ));
+    }
+    image_files::read(&arguments.images, input.shape)
 }

@@ -8,7 +8,7 @@ use beaa_ir::images::ImageMajor;
 use beaa_ir::{Classes, load_model};
 use beaa_lab::labels;
 use beaa_lab::metrics::{Classification, agreeing, classification, fraction, largest_difference, percent};
-use beaa_lab::model_images::trained_on;
+use beaa_lab::model_images::{trained_on, with_channels_of};
 use beaa_lab::report::classes::{classes, remarks};
 use beaa_trainer::DeviceKind;
 use clap::Args;
@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let dataset = arguments.roots.open(&spec)?;
     let images = arguments.part.of(&dataset)?;
     let labels = labels::of_network(model.classes(), dataset.classes(), images.labels(), context)?;
+    let images = with_channels_of(&images, model.input())?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
     let predicted = model.classes().of(&logits);
     let program = match &arguments.program {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use beaa_datasets::SourceSpec;
+use beaa_datasets::{Dataset, SourceSpec, Split};
 use beaa_import::{Imported, Options, import_onnx, import_state_dict, measure_ranges};
-use beaa_ir::{LayerOp, Model, save_model};
+use beaa_ir::{InputSpec, InputValues, LayerOp, Model, RealChannels, save_model};
 use beaa_lab::files;
 use beaa_lab::model_images::normalise;
 use clap::Args;
@@ -37,12 +37,33 @@ pub(crate) struct Arguments {
     /// What pixels were divided by after that, one number per channel or one for all [default: 1].
     #[arg(long, value_name = "S,..", value_delimiter = ',', help_heading = "Images")]
     std: Option<Vec<f32>>,
-    /// The shape of an image, for ONNX networks that take a plain vector.
+    /// The shape of an image, for ONNX networks that take a plain vector; a single number is that of
+    /// the columns of a row.
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape, help_heading = "Images")]
     shape: Option<[usize; 3]>,
-    /// One name per output.
+    /// The smallest value of real numbers (rows, signals), one per channel or one for all: the
+    /// network takes these instead of pixels, and they are not scaled before --mean is subtracted.
+    #[arg(long, value_name = "V,..", value_delimiter = ',', allow_negative_numbers = true, requires = "max")]
+    #[arg(help_heading = "Rows and signals")]
+    min: Option<Vec<f32>>,
+    /// The largest value of real numbers, one per channel or one for all.
+    #[arg(long, value_name = "V,..", value_delimiter = ',', allow_negative_numbers = true, requires = "min")]
+    #[arg(help_heading = "Rows and signals")]
+    max: Option<Vec<f32>>,
+    /// The name of each channel of real numbers (column, lead), by which `beaa encrypt --rows` finds
+    /// them [default: those of --samples].
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',', help_heading = "Rows and signals")]
+    columns: Option<Vec<String>>,
+    /// The output of an ONNX network that holds the scores, where it has several.
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
+    /// One name per output; two for a single output, first that of low scores.
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', help_heading = "Images")]
     classes: Option<Vec<String>>,
+    /// For a single output: the probability above which an image is of the second class
+    /// [default: 0.5, a score of 0].
+    #[arg(long, value_name = "P", help_heading = "Images")]
+    threshold: Option<f64>,
     /// A data set, by name or described in JSON: measure on its training images how far the inputs
     /// of activations reach.
     #[arg(long, value_name = "SET", value_parser = parse_set, help_heading = "Data")]
@@ -56,7 +77,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Imported { model, mut notes } = read(arguments)?;
-    let model = match &arguments.samples {
+    let samples = arguments.samples.as_ref().map(|set| arguments.roots.open(set)).transpose()?;
+    let model = with_real_numbers(model, arguments, samples.as_ref())?;
+    let model = match &samples {
         Some(samples) => measured(arguments, samples, model, context)?,
         None => model,
     };
@@ -75,10 +98,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let input = model.input();
     if input.mean.iter().all(|m| *m == 0.0) && input.std.iter().all(|s| *s == 1.0) {
-        notes.push(
-            "pixels are taken as 0..1; if the network was trained on normalised images, give --mean and --std"
+        notes.push(match input.reals() {
+            None => "pixels are taken as 0..1; if the network was trained on normalised images, give --mean and --std"
                 .to_owned(),
-        );
+            Some(_) => "numbers are taken as they are; if the network was trained on standardised ones (a scaler that \
+                        is not in the file), give --mean and --std"
+                .to_owned(),
+        });
     }
     notes.iter().for_each(|note| context.console.note(format_args!("note: {note}")));
     files::create_parent(&arguments.out)?;
@@ -87,6 +113,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let [channels, height, width] = input.shape;
     let record = json!({
         "model": arguments.out, "name": model.name(), "input": input, "outputs": model.outputs(),
+        "threshold": model.classes().threshold(), "classes": model.classes().names(),
         "layers": model.layers().len(), "activations": all, "ranges": ranged, "notes": notes,
     });
     context.print(&record, || {
@@ -106,6 +133,8 @@ fn read(arguments: &Arguments) -> Result<Imported> {
         std: arguments.std.clone(),
         classes: arguments.classes.clone(),
         shape: arguments.shape,
+        output: arguments.output.clone(),
+        threshold: arguments.threshold,
     };
     let ending = arguments.network.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let imported = match (ending, &arguments.architecture) {
@@ -122,20 +151,48 @@ fn read(arguments: &Arguments) -> Result<Imported> {
 }
 
 /// `model` with the ranges that training images of a data set show.
-fn measured(arguments: &Arguments, samples: &SourceSpec, model: Model, context: &Context) -> Result<Model> {
-    let dataset = arguments.roots.open(samples)?;
-    let images = Part { split: "train".to_owned(), limit: Some(arguments.limit) }.of(&dataset)?;
+fn measured(arguments: &Arguments, samples: &Dataset, model: Model, context: &Context) -> Result<Model> {
+    let images = Part { split: "train".to_owned(), limit: Some(arguments.limit) }.of(samples)?;
     let inputs = normalise(&images, model.input())?;
     context.console.note(format_args!("measuring ranges on {} images", inputs.images()));
     Ok(measure_ranges(model, &inputs)?)
 }
 
-/// `1x28x28`.
+/// `model`, taking real numbers if the options or the samples say so: their range is as stated, or
+/// what the set allows.
+fn with_real_numbers(model: Model, arguments: &Arguments, samples: Option<&Dataset>) -> Result<Model> {
+    let of_set = samples.and_then(|set| set.allowed().zip(set.split(Split::Train).reals()));
+    let (min, max) = match (&arguments.min, &arguments.max, of_set) {
+        (Some(min), Some(max), _) => (min.clone(), max.clone()),
+        (_, _, Some((allowed, _))) => allowed.iter().map(|&[min, max]| (min, max)).unzip(),
+        _ if arguments.columns.is_some() => {
+            return Err(Exit::Usage.because(
+                "--columns: found names of columns and no range of their values; give --min and --max, or a set of \
+                 rows as --samples",
+            ));
+        }
+        _ => return Ok(model),
+    };
+    let names = match (&arguments.columns, of_set) {
+        (Some(names), _) => names.clone(),
+        (None, Some((_, reals))) => reals.channels.clone(),
+        (None, None) => Vec::new(),
+    };
+    let mut literal = model.into_literal();
+    let channels = literal.input.shape[0];
+    let each = |values: Vec<f32>| if let [one] = values[..] { vec![one; channels] } else { values };
+    let values = InputValues::Reals(RealChannels { min: each(min), max: each(max), names });
+    literal.input = InputSpec { values, ..literal.input };
+    Ok(Model::try_from(literal)?)
+}
+
+/// `1x28x28`; `30` is a row of 30 columns.
 fn parse_shape(text: &str) -> Result<[usize; 3], String> {
     let sizes: Option<Vec<usize>> = text.split('x').map(|s| s.parse().ok().filter(|n| *n > 0)).collect();
     match sizes.as_deref() {
         Some(&[channels, height, width]) => Ok([channels, height, width]),
-        _ => Err("expected channels, rows and columns, like 1x28x28".to_owned()),
+        Some(&[columns]) => Ok([columns, 1, 1]),
+        _ => Err("expected channels, rows and columns, like 1x28x28, or the columns of a row, like 30".to_owned()),
     }
 }
 
@@ -146,6 +203,7 @@ mod tests {
     #[test]
     fn shapes_are_three_sizes() {
         assert_eq!(parse_shape("1x28x28"), Ok([1, 28, 28]));
+        assert_eq!(parse_shape("30"), Ok([30, 1, 1]));
         for wrong in ["28x28", "1x0x2", "1x2x3x4", "axbxc", ""] {
             assert!(parse_shape(wrong).unwrap_err().contains("1x28x28"), "{wrong}");
         }

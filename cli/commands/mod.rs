@@ -22,7 +22,6 @@ use clap::Subcommand;
 use crate::context::Context;
 
 /// The subcommands, in the order of use.
-#[expect(clippy::large_enum_variant, reason = "parsed once; boxes would only hide the fields")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The whole way on embedded chest X-rays: train, compile, encrypt, run, decrypt, report.

@@ -113,7 +113,7 @@ impl<'a> BoundedReader<'a> {
     }
 
     /// Tells a damaged file from a fault of the system.
-    fn classify(&self, error: std::io::Error, expected: u64) -> Error {
+    pub(crate) fn classify(&self, error: std::io::Error, expected: u64) -> Error {
         match error.kind() {
             ErrorKind::UnexpectedEof => Error::Truncated { file: self.file(), found: self.position, expected },
             // What decompressors report: nothing the operating system says about a file once it is
@@ -125,6 +125,15 @@ impl<'a> BoundedReader<'a> {
             | ErrorKind::Unsupported => Error::Corrupt { file: self.file(), reason: error.to_string() },
             _ => Error::io(&self.file, error),
         }
+    }
+}
+
+/// For readers of text, whose length is known at the end only.
+impl Read for BoundedReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.position += read as u64;
+        Ok(read)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::channel_statistics::{ChannelStatistics, Ranges, allowed_values, channel_name, channel_statistics};
 use crate::error::Error;
-use crate::images::{Images, histogram};
+use crate::images::{Images, Values, histogram};
 use crate::split::Split;
 use crate::warning::Warning;
 
@@ -22,6 +23,9 @@ pub struct Dataset {
     mean: Vec<f32>,
     std: Vec<f32>,
     warnings: Vec<Warning>,
+    /// Of real numbers, per channel.
+    allowed: Option<Vec<[f32; 2]>>,
+    notes: Vec<String>,
 }
 
 impl Dataset {
@@ -37,6 +41,22 @@ impl Dataset {
         validation: Images,
         test: Images,
     ) -> Result<Self, Error> {
+        Self::within(name, classes, [train, validation, test], None)
+    }
+
+    /// A data set of samples of real numbers (training, validation, test) of which some values are
+    /// allowed: those `stated`, or what training spans and half as much beyond either end.
+    /// Otherwise as [`Self::new`].
+    ///
+    /// # Errors
+    /// As [`Self::new`]; pixels beside real numbers; a channel that varies less than single
+    /// precision can tell; stated ranges that training leaves.
+    pub fn within(
+        name: impl Into<String>,
+        classes: Vec<String>,
+        [train, validation, test]: [Images; 3],
+        stated: Option<&Ranges>,
+    ) -> Result<Self, Error> {
         let name = name.into();
         let file = || PathBuf::from(&name);
         if train.is_empty() {
@@ -50,16 +70,38 @@ impl Dataset {
                 return Err(Error::MixedSizes { file: file(), found: images.shape(), expected: train.shape() });
             }
         }
+        let channels = |images: &Images| images.reals().map(|reals| reals.channels.clone());
         for images in [&train, &validation, &test] {
             check_labels(file(), images.labels(), classes.len())?;
+            if channels(images) != channels(&train) {
+                let (found, expected) = ("splits of pixels and real numbers, or of other channels", "one kind in all");
+                return Err(Error::table(&file(), "", found, expected, "give all splits the same columns"));
+            }
         }
         let counts = histogram(train.labels());
         if let Some((class, _)) = classes.iter().zip(counts).find(|(_, count)| *count == 0) {
             return Err(Error::MissingClass { file: file(), class: class.clone(), split: Split::Train });
         }
-        let (mean, std) = statistics(&train);
+        let (mean, std, allowed, notes) = match train.values() {
+            Values::Pixels(pixels) => {
+                let (mean, std) = statistics(pixels, train.shape());
+                (mean, std, None, Vec::new())
+            }
+            Values::Reals(reals) => {
+                let file = file();
+                let seen = channel_statistics(&file, reals, train.shape())?;
+                let allowed = allowed_values(&file, reals, &seen, stated)?;
+                let constant = |s: &ChannelStatistics| s.seen[0] == s.seen[1];
+                let note = |(channel, s): (usize, &ChannelStatistics)| {
+                    let (name, value) = (channel_name(reals, channel), s.seen[0]);
+                    format!("{name} is {value} in every training sample: it tells nothing apart, and may be left out")
+                };
+                let notes = seen.iter().enumerate().filter(|(_, s)| constant(s)).map(note).collect();
+                (seen.iter().map(|s| s.mean).collect(), seen.iter().map(|s| s.std).collect(), Some(allowed), notes)
+            }
+        };
         let warnings = class_warnings(&classes, [&train, &validation, &test]);
-        Ok(Self { name, classes, train, validation, test, mean, std, warnings })
+        Ok(Self { name, classes, train, validation, test, mean, std, allowed, warnings, notes })
     }
 
     /// The same set, with what was noted while it was read.
@@ -72,6 +114,17 @@ impl Dataset {
     /// What may not be as it was meant: files left out, classes of few images, and the like.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// The same set with `notes` before its own.
+    pub(crate) fn with_notes(mut self, mut notes: Vec<String>) -> Self {
+        notes.append(&mut self.notes);
+        Self { notes, ..self }
+    }
+
+    /// What a user should know about how the set was read, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Name of the set.
@@ -98,14 +151,21 @@ impl Dataset {
         }
     }
 
-    /// Mean of pixel / 255 over the training images, per channel.
+    /// Mean of pixel / 255, or of the real numbers, over the training images, per channel.
     pub fn mean(&self) -> &[f32] {
         &self.mean
     }
 
-    /// Standard deviation of pixel / 255 over the training images, per channel; at least 1/255.
+    /// Standard deviation of pixel / 255 over the training images, per channel; at least 1/255. Of
+    /// real numbers, 1 for a channel that is constant.
     pub fn std(&self) -> &[f32] {
         &self.std
+    }
+
+    /// Per channel, the smallest and the largest real number that is allowed; none if the set is of
+    /// pixels.
+    pub fn allowed(&self) -> Option<&[[f32; 2]]> {
+        self.allowed.as_deref()
     }
 
     /// BLAKE3 in hexadecimal of the shape and, for training, validation and test in turn, the
@@ -121,7 +181,17 @@ impl Dataset {
         for split in Split::ALL {
             let images = self.split(split);
             hasher.update(&(images.len() as u64).to_le_bytes());
-            hasher.update(images.pixels());
+            match images.values() {
+                Values::Pixels(pixels) => {
+                    hasher.update(pixels);
+                }
+                Values::Reals(reals) => {
+                    hasher.update(b"reals");
+                    for number in &reals.numbers {
+                        hasher.update(&number.to_le_bytes());
+                    }
+                }
+            }
             hasher.update(images.labels());
         }
         hasher.finalize().to_hex().to_string()
@@ -167,11 +237,10 @@ fn class_warnings(classes: &[String], splits: [&Images; 3]) -> Vec<Warning> {
 }
 
 /// Mean and deviation per channel, from exact histograms, so that no order of summation matters.
-fn statistics(images: &Images) -> (Vec<f32>, Vec<f32>) {
-    let [channels, height, width] = images.shape();
+fn statistics(pixels: &[u8], [channels, height, width]: [usize; 3]) -> (Vec<f32>, Vec<f32>) {
     let plane = height * width;
     let mut histograms = vec![[0_u64; 256]; channels];
-    for (i, pixels) in images.pixels().chunks_exact(plane).enumerate() {
+    for (i, pixels) in pixels.chunks_exact(plane).enumerate() {
         let histogram = &mut histograms[i % channels];
         for &pixel in pixels {
             histogram[usize::from(pixel)] += 1;

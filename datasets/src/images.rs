@@ -1,26 +1,48 @@
-//! Immutable 8-bit images of one size, each with its label.
+//! Immutable samples of one size, each with its label: images of 8-bit pixels, or rows and signals
+//! of real numbers.
 
 use std::path::PathBuf;
 
 use crate::error::Error;
 
-/// Immutable 8-bit images of one size, planes one after the other (channel, row, column), with
-/// labels, and with the names of their files where they were read from files.
-#[derive(Clone, PartialEq, Eq)]
+/// Immutable images (or rows, or signals) of one size, planes one after the other (channel, row,
+/// column), with labels, and with the names of their files where they were read from files.
+#[derive(Clone, PartialEq)]
 pub struct Images {
     shape: [usize; 3],
-    pixels: Vec<u8>,
+    values: Values,
     labels: Vec<u8>,
     names: Option<Vec<String>>,
 }
 
+/// The numbers of samples, one sample after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// 8-bit pixels.
+    Pixels(Vec<u8>),
+    /// Real numbers.
+    Reals(Reals),
+}
+
+/// Real numbers, all of them finite, and what their channels are called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reals {
+    /// The numbers, one sample after the other, each channel by channel.
+    pub numbers: Vec<f32>,
+    /// The name of each channel, as a table's header has it; empty if they have none.
+    pub channels: Vec<String>,
+}
+
 impl Images {
     /// The same images with pixels rounded to `2^bits` equidistant values; 8 bits change nothing.
+    ///
+    /// # Panics
+    /// As [`Self::pixels`].
     #[must_use]
     pub fn rounded(&self, bits: u32) -> Self {
         let steps = f64::from((1_u32 << bits.clamp(1, 8)) - 1);
         let round = |v: u8| ((f64::from(v) / 255.0 * steps).round() / steps * 255.0).round() as u8;
-        Self { pixels: self.pixels.iter().map(|&v| round(v)).collect(), ..self.clone() }
+        Self { values: Values::Pixels(self.pixels().iter().map(|&v| round(v)).collect()), ..self.clone() }
     }
 
     /// Images of `shape` (channels, height, width) one after the other in `pixels`, and one label
@@ -32,9 +54,36 @@ impl Images {
     /// A zero in `shape`, a number of pixels that is no multiple of an image, another number of
     /// labels.
     pub fn new(origin: impl Into<PathBuf>, shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self, Error> {
+        Self::of_values(origin.into(), shape, Values::Pixels(pixels), labels)
+    }
+
+    /// Samples of real numbers, of `shape` (channels, height, width) one after the other, and one
+    /// label each; otherwise as [`Self::new`].
+    ///
+    /// # Errors
+    /// As [`Self::new`], and for a number that is not finite or another number of names than
+    /// channels.
+    pub fn of_reals(
+        origin: impl Into<PathBuf>,
+        shape: [usize; 3],
+        reals: Reals,
+        labels: Vec<u8>,
+    ) -> Result<Self, Error> {
         let file = origin.into();
+        if let Some(position) = reals.numbers.iter().position(|v| !v.is_finite()) {
+            let found = format!("the number {} at position {position}", reals.numbers[position]);
+            return Err(Error::table(&file, "", found, "finite numbers", "fill in what is missing"));
+        }
+        if !reals.channels.is_empty() && reals.channels.len() != shape[0] {
+            let found = format!("{} names of channels", reals.channels.len());
+            return Err(Error::table(&file, "", found, format!("{}, one each", shape[0]), "name all or none"));
+        }
+        Self::of_values(file, shape, Values::Reals(reals), labels)
+    }
+
+    fn of_values(file: PathBuf, shape: [usize; 3], values: Values, labels: Vec<u8>) -> Result<Self, Error> {
         let size = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side)).filter(|&size| size > 0);
-        let Some(size) = size.filter(|&size| pixels.len().is_multiple_of(size)) else {
+        let Some(size) = size.filter(|&size| values.len().is_multiple_of(size)) else {
             let found = shape.iter().map(|&side| side as u64).collect();
             return Err(Error::WrongShape {
                 file,
@@ -42,11 +91,11 @@ impl Images {
                 expected: "no zero, and pixels for a whole number of images",
             });
         };
-        let images = pixels.len() / size;
+        let images = values.len() / size;
         if images != labels.len() {
             return Err(Error::CountMismatch { file, images, labels: labels.len() });
         }
-        Ok(Self { shape, pixels, labels, names: None })
+        Ok(Self { shape, values, labels, names: None })
     }
 
     /// The same images, image `i` with the name `names[i]`.
@@ -65,6 +114,15 @@ impl Images {
         self.names.as_deref()
     }
 
+    /// The same samples with other labels; `file`, that of the labels, is for errors.
+    pub(crate) fn with_labels(self, file: &std::path::Path, labels: Vec<u8>) -> Result<Self, Error> {
+        if labels.len() != self.len() {
+            let (images, labels) = (self.len(), labels.len());
+            return Err(Error::CountMismatch { file: file.to_owned(), images, labels });
+        }
+        Ok(Self { labels, ..self })
+    }
+
     /// Channels, height, width.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
@@ -80,16 +138,35 @@ impl Images {
         self.labels.is_empty()
     }
 
+    /// The numbers of all samples, whatever they are.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The real numbers of all samples; none if these are images of pixels.
+    pub fn reals(&self) -> Option<&Reals> {
+        match &self.values {
+            Values::Pixels(_) => None,
+            Values::Reals(reals) => Some(reals),
+        }
+    }
+
     /// The pixels of image `i`: channel after channel, row after row. `None` beyond the last.
+    ///
+    /// # Panics
+    /// As [`Self::pixels`].
     pub fn image(&self, i: usize) -> Option<&[u8]> {
         let size = self.image_len();
         let start = i.checked_mul(size)?;
-        self.pixels.get(start..start.checked_add(size)?)
+        self.pixels().get(start..start.checked_add(size)?)
     }
 
     /// The pixels of each image, in order.
+    ///
+    /// # Panics
+    /// As [`Self::pixels`].
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.pixels.chunks_exact(self.image_len())
+        self.pixels().chunks_exact(self.image_len())
     }
 
     /// The class of image `i`. `None` beyond the last.
@@ -103,8 +180,14 @@ impl Images {
     }
 
     /// The pixels of all images, one image after the other.
+    ///
+    /// # Panics
+    /// If these are samples of real numbers, for callers that have not looked at [`Self::values`].
     pub fn pixels(&self) -> &[u8] {
-        &self.pixels
+        match &self.values {
+            Values::Pixels(pixels) => pixels,
+            Values::Reals(_) => unreachable!("pixels of samples of real numbers"),
+        }
     }
 
     /// The same images with the class `class(label)` in place of each label.
@@ -119,7 +202,7 @@ impl Images {
         let n = n.min(self.len());
         Self {
             shape: self.shape,
-            pixels: self.pixels[..n * self.image_len()].to_vec(),
+            values: self.values.of_samples(self.image_len(), 0..n),
             labels: self.labels[..n].to_vec(),
             names: self.names.as_ref().map(|names| names[..n].to_vec()),
         }
@@ -130,15 +213,13 @@ impl Images {
     /// # Panics
     /// At an index beyond the last image.
     pub fn subset(&self, indices: &[usize]) -> Self {
-        let size = self.image_len();
-        let mut pixels = Vec::with_capacity(indices.len() * size);
         for &i in indices {
             assert!(i < self.len(), "image {i} of {}", self.len());
-            pixels.extend_from_slice(&self.pixels[i * size..][..size]);
         }
+        let values = self.values.of_samples(self.image_len(), indices.iter().copied());
         Self {
             shape: self.shape,
-            pixels,
+            values,
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             names: self.names.as_ref().map(|names| indices.iter().map(|&i| names[i].clone()).collect()),
         }
@@ -147,11 +228,36 @@ impl Images {
     /// No image, of the given shape.
     #[cfg(test)]
     pub(crate) fn none(shape: [usize; 3]) -> Self {
-        Self { shape, pixels: Vec::new(), labels: Vec::new(), names: None }
+        Self { shape, values: Values::Pixels(Vec::new()), labels: Vec::new(), names: None }
     }
 
     fn image_len(&self) -> usize {
         self.shape.iter().product()
+    }
+}
+
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::Pixels(pixels) => pixels.len(),
+            Self::Reals(reals) => reals.numbers.len(),
+        }
+    }
+
+    /// The numbers of the samples at `indices`, each of `size` numbers.
+    fn of_samples(&self, size: usize, indices: impl ExactSizeIterator<Item = usize>) -> Self {
+        fn pick<T: Copy>(all: &[T], size: usize, indices: impl ExactSizeIterator<Item = usize>) -> Vec<T> {
+            let mut picked = Vec::with_capacity(indices.len() * size);
+            indices.for_each(|i| picked.extend_from_slice(&all[i * size..][..size]));
+            picked
+        }
+        match self {
+            Self::Pixels(pixels) => Self::Pixels(pick(pixels, size, indices)),
+            Self::Reals(reals) => {
+                let numbers = pick(&reals.numbers, size, indices);
+                Self::Reals(Reals { numbers, channels: reals.channels.clone() })
+            }
+        }
     }
 }
 
@@ -204,6 +310,22 @@ mod tests {
         assert_eq!(named.rounded(1).names().unwrap(), ["a", "b", "c"]);
         assert_eq!(named.take(2).names().unwrap(), ["a", "b"]);
         assert_eq!(named.subset(&[2, 0, 2]).names().unwrap(), ["c", "a", "c"]);
+    }
+
+    #[test]
+    fn real_numbers_are_picked_as_pixels_are() {
+        let reals = Reals { numbers: vec![0.5, 1.0, -2.0, 3.0], channels: vec!["a".into(), "b".into()] };
+        let rows = Images::of_reals("t", [2, 1, 1], reals.clone(), vec![0, 1]).unwrap();
+        assert_eq!((rows.len(), rows.reals()), (2, Some(&reals)));
+        assert_eq!(rows.subset(&[1]).reals().unwrap().numbers, [-2.0, 3.0]);
+        assert_eq!(rows.take(1).reals().unwrap().numbers, [0.5, 1.0]);
+        let refused = |numbers: Vec<f32>, channels: &[&str]| {
+            let channels = channels.iter().map(|&name| name.to_owned()).collect();
+            Images::of_reals("t", [2, 1, 1], Reals { numbers, channels }, vec![0]).unwrap_err().to_string()
+        };
+        assert!(refused(vec![1.0, f32::NAN], &[]).contains("NaN at position 1"));
+        assert!(refused(vec![1.0, 2.0], &["a"]).contains("1 names of channels"));
+        assert!(refused(vec![1.0], &[]).contains("shape [2, 1, 1]"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Internal crate of beaa: reads image data sets (IDX, CIFAR-10 binary, MedMNIST `.npz`, folders of
-//! images) and ships the embedded default. It downloads nothing and writes nothing; a size in a
+//! Internal crate of beaa: reads data sets of images (IDX, CIFAR-10 binary, MedMNIST `.npz`,
+//! folders) and of real numbers (CSV, NumPy arrays) and ships the embedded default. It downloads nothing and writes nothing; a size in a
 //! file counts only once the bytes are there.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bounded_reader;
 mod catalogue;
+mod channel_statistics;
 mod classes;
 mod dataset;
 mod error;
@@ -24,14 +25,16 @@ mod testing;
 pub use catalogue::{
     Entry, FileStatus, Located, PublicFile, Sizes, catalogue, embedded, embedded_bytes, entry, locate,
 };
+pub use channel_statistics::Ranges;
 pub use classes::Classes;
 pub use dataset::Dataset;
 pub use error::Error;
 pub use formats::{
-    CifarFiles, CifarSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource, MedMnistFile, MedMnistSource,
-    Pictures, Survey, read_pictures, survey,
+    CifarFiles, CifarSource, Column, CsvFiles, CsvSource, Dialect, FolderFiles, FolderSource, IdxFiles, IdxPair,
+    IdxSource, MedMnistFile, MedMnistSource, NpyFiles, NpySource, Pictures, Survey, read_csv_rows, read_npy_rows,
+    read_pictures, survey,
 };
-pub use images::Images;
+pub use images::{Images, Reals, Values};
 pub use open::open;
 pub use path_text::path_text;
 pub use source::Source;

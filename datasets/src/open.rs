@@ -7,7 +7,8 @@ use crate::classes::Classes;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::formats::{
-    CifarFiles, CifarSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource, MedMnistFile, MedMnistSource,
+    CifarFiles, CifarSource, CsvFiles, CsvSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource,
+    MedMnistFile, MedMnistSource, NpyFiles, NpySource,
 };
 use crate::source::Source;
 use crate::spec::SourceSpec;
@@ -63,6 +64,38 @@ fn source_of(spec: &SourceSpec, roots: &[PathBuf]) -> Result<Box<dyn Source>, Er
             files: FolderFiles { path: at(&files.path), shape: files.shape },
             hold_out: *hold_out,
         }),
+        SourceSpec::Csv { name, files, hold_out } => Box::new(CsvSource {
+            name: name.clone().unwrap_or_else(|| last(files.file.file_stem(), "table")),
+            files: CsvFiles {
+                file: at(&files.file),
+                validation_file: files.validation_file.as_ref().map(at),
+                test_file: files.test_file.as_ref().map(at),
+                classes: classes(&files.classes),
+                ..files.as_ref().clone()
+            },
+            hold_out: *hold_out,
+        }),
+        SourceSpec::Npy { name, files, hold_out } => {
+            // Entries of an archive are no files.
+            let array = |path: &PathBuf| if files.file.is_some() { path.clone() } else { at(path) };
+            let arrays = |path: &Option<PathBuf>| path.as_ref().map(array);
+            let named_after = files.file.as_ref().unwrap_or(&files.x);
+            Box::new(NpySource {
+                name: name.clone().unwrap_or_else(|| last(named_after.file_stem(), "arrays")),
+                files: NpyFiles {
+                    file: files.file.as_ref().map(at),
+                    x: array(&files.x),
+                    y: array(&files.y),
+                    x_validation: arrays(&files.x_validation),
+                    y_validation: arrays(&files.y_validation),
+                    x_test: arrays(&files.x_test),
+                    y_test: arrays(&files.y_test),
+                    classes: classes(&files.classes),
+                    ..files.as_ref().clone()
+                },
+                hold_out: *hold_out,
+            })
+        }
     })
 }
 

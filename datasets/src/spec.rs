@@ -1,7 +1,7 @@
 //! What a configuration says about a data set, as JSON. No file is opened here.
 //!
 //! A plain string is a named set. Otherwise an object with `name` for a named set, or exactly one
-//! of `idx`, `cifar`, `medmnist` and `folder`; beside it `validation` and `test` (what to hold out
+//! of `idx`, `cifar`, `medmnist`, `folder`, `csv` and `npy`; beside it `validation` and `test` (what to hold out
 //! of training: an integer is a count, a decimal number a fraction) and `seed` where they apply.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Error;
-use crate::formats::{CifarFiles, FolderFiles, IdxFiles, MedMnistFile};
+use crate::formats::{CifarFiles, CsvFiles, FolderFiles, IdxFiles, MedMnistFile, NpyFiles};
 use crate::split::{Amount, HoldOut, Split};
 
 /// Which data set to read.
@@ -58,6 +58,24 @@ pub enum SourceSpec {
         /// What to hold out of training.
         hold_out: HoldOut,
     },
+    /// `{"csv": {"file": "patients.csv", "label": "diagnosis", "ignore": ["id"]}, "test": 0.2}`.
+    Csv {
+        /// Name to give the set; that of the file otherwise.
+        name: Option<String>,
+        /// Its files. Boxed, as it is the largest.
+        files: Box<CsvFiles>,
+        /// What to hold out of training.
+        hold_out: HoldOut,
+    },
+    /// `{"npy": {"x": "X.npy", "y": "y.npy"}}`, or `{"npy": {"file": "ecg.npz", "x": "X", "y": "y"}}`.
+    Npy {
+        /// Name to give the set; that of the file otherwise.
+        name: Option<String>,
+        /// Its files. Boxed, as it is large.
+        files: Box<NpyFiles>,
+        /// What to hold out of training.
+        hold_out: HoldOut,
+    },
 }
 
 impl SourceSpec {
@@ -66,6 +84,9 @@ impl SourceSpec {
         Self::Named { name: name.into(), hold_out: HoldOut::default() }
     }
 }
+
+/// The keys of formats, for messages.
+const FORMATS: &str = "\"idx\", \"cifar\", \"medmnist\", \"folder\", \"csv\", \"npy\"";
 
 /// All keys of the JSON object; which go together is checked afterwards.
 #[derive(Default, Serialize, Deserialize)]
@@ -82,6 +103,10 @@ struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
     folder: Option<FolderFiles>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    csv: Option<CsvFiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    npy: Option<NpyFiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<Amount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Amount>,
@@ -93,28 +118,33 @@ impl TryFrom<Table> for SourceSpec {
     type Error = Error;
 
     fn try_from(table: Table) -> Result<Self, Error> {
-        let Table { name, idx, cifar, medmnist, folder, validation, test, seed } = table;
+        let Table { name, idx, cifar, medmnist, folder, csv, npy, validation, test, seed } = table;
         let hold_out = HoldOut { validation, test, seed: seed.unwrap_or(0) };
-        if test.is_some() && folder.is_none() {
-            return Err(Error::Spec("\"test\" goes with \"folder\" only; other sets have their own test files".into()));
+        if test.is_some() && folder.is_none() && csv.is_none() && npy.is_none() {
+            return Err(Error::Spec(
+                "\"test\" goes with \"folder\", \"csv\" and \"npy\" only; other sets have their own test files".into(),
+            ));
         }
         if medmnist.is_some() && (validation.is_some() || seed.is_some()) {
             return Err(Error::Spec(
                 "\"validation\" and \"seed\" do not go with \"medmnist\": the file has its own splits".into(),
             ));
         }
-        match (idx, cifar, medmnist, folder, name) {
-            (Some(files), None, None, None, name) => Ok(Self::Idx { name, files, hold_out }),
-            (None, Some(files), None, None, name) => Ok(Self::Cifar { name, files, hold_out }),
-            (None, None, Some(file), None, name) => Ok(Self::MedMnist { name, file }),
-            (None, None, None, Some(files), name) => Ok(Self::Folder { name, files, hold_out }),
-            (None, None, None, None, Some(name)) => Ok(Self::Named { name, hold_out }),
-            (None, None, None, None, None) => Err(Error::Spec(
-                "nothing to read; give \"name\" or one of \"idx\", \"cifar\", \"medmnist\", \"folder\"".into(),
-            )),
-            _ => Err(Error::Spec(
-                "several formats at once; give one of \"idx\", \"cifar\", \"medmnist\", \"folder\"".into(),
-            )),
+        let mut formats = [
+            idx.map(|files| Self::Idx { name: name.clone(), files, hold_out }),
+            cifar.map(|files| Self::Cifar { name: name.clone(), files, hold_out }),
+            medmnist.map(|file| Self::MedMnist { name: name.clone(), file }),
+            folder.map(|files| Self::Folder { name: name.clone(), files, hold_out }),
+            csv.map(|files| Self::Csv { name: name.clone(), files: Box::new(files), hold_out }),
+            npy.map(|files| Self::Npy { name: name.clone(), files: Box::new(files), hold_out }),
+        ]
+        .into_iter()
+        .flatten();
+        match (formats.next(), formats.next(), name) {
+            (Some(format), None, _) => Ok(format),
+            (None, _, Some(name)) => Ok(Self::Named { name, hold_out }),
+            (None, _, None) => Err(Error::Spec(format!("nothing to read; give \"name\" or one of {FORMATS}"))),
+            (Some(_), Some(_), _) => Err(Error::Spec(format!("several formats at once; give one of {FORMATS}"))),
         }
     }
 }
@@ -134,6 +164,8 @@ impl From<SourceSpec> for Table {
             SourceSpec::Cifar { name, files, hold_out } => Self { cifar: Some(files), ..held(name, hold_out) },
             SourceSpec::MedMnist { name, file } => Self { name, medmnist: Some(file), ..Self::default() },
             SourceSpec::Folder { name, files, hold_out } => Self { folder: Some(files), ..held(name, hold_out) },
+            SourceSpec::Csv { name, files, hold_out } => Self { csv: Some(*files), ..held(name, hold_out) },
+            SourceSpec::Npy { name, files, hold_out } => Self { npy: Some(*files), ..held(name, hold_out) },
         }
     }
 }
@@ -214,6 +246,11 @@ mod tests {
             r#"{"name":"n","cifar":{"train":["a","b"],"test":["c"],"classes":["x","y"]}}"#,
             r#"{"medmnist":{"file":"a.npz"}}"#,
             r#"{"folder":{"path":"p","shape":[1,64,64]},"validation":0.5,"test":7}"#,
+            concat!(
+                r#"{"csv":{"file":"a.csv","label":-1,"columns":["x",2],"ignore":["id"],"classes":["b","a"],"#,
+                r#""separator":";","decimal":",","header":true,"shape":[2,1,1],"ranges":{"x":[0.0,1.0]}},"test":0.5}"#
+            ),
+            r#"{"npy":{"file":"a.npz","x":"X","y":"y","channels_last":true,"ranges":[-5.0,5.0]},"seed":3}"#,
         ] {
             let spec = read(text).unwrap();
             assert_eq!(serde_json::to_string(&spec).unwrap(), text);

@@ -14,6 +14,7 @@ mod error;
 pub mod images;
 mod model;
 mod payload;
+pub mod promise;
 mod sparse;
 pub mod stats;
 mod tensor;

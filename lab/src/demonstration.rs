@@ -59,10 +59,11 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     let progress = &*reporter.progress();
     let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
     let file = SignatureFile::from(&program);
-    let input = steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
+    let (input, receipt) =
+        steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
     let (output, run) =
         steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, progress)?))?;
-    let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, None)?))?;
+    let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, &receipt)?))?.exact().clone();
     let clear = steps.time("the same in clear", || Clear::of(&finished, &program, &images, &inputs, experiment))?;
     let verification =
         steps.time("verify every layer", || Ok(ckks::verify(&program, &keys, &inputs, seed, progress)?))?;

@@ -43,7 +43,9 @@ mod tests {
         let network = Classes::new(names(["zebra", "ant"]), 2, None).unwrap();
         let found = of_network(&network, &names(["ant", "zebra"]), &[0, 1, 1], &Quiet).unwrap();
         assert_eq!(found, [1, 0, 0]);
-        assert!(of_network(&network, &names(["ant", "zebra"]), &[2], &Quiet).unwrap_err().to_string().contains("label 2"));
+        assert!(
+            of_network(&network, &names(["ant", "zebra"]), &[2], &Quiet).unwrap_err().to_string().contains("label 2")
+        );
         let other = of_network(&network, &names(["cat", "dog"]), &[0], &Quiet).unwrap_err().to_string();
         assert!(other.contains("cat, dog") && other.contains("zebra, ant"), "{other}");
     }

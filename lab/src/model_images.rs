@@ -1,9 +1,11 @@
 //! Images in the form that a model takes them, and which images a model is for.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
-use beaa_datasets::{Dataset, Images, SourceSpec, Split};
+use beaa_datasets::{Dataset, Images, Reals, SourceSpec, Split, Values};
 use beaa_ir::images::ImageMajor;
-use beaa_ir::{InputSpec, Model};
+use beaa_ir::{InputSpec, Model, OutOfRange};
 
 use crate::error::{bad_input, bad_setting};
 
@@ -11,13 +13,15 @@ use crate::error::{bad_input, bad_setting};
 const SAMPLES: usize = 4096;
 /// Images that a tfhe program is calibrated on and judged by, at most.
 const CALIBRATION: usize = 12_000;
+/// So many numbers outside of their range are shown.
+const SHOWN: usize = 6;
 
-/// Normalises images in the order of the set.
+/// Normalises images, rows or signals in the order of the set.
 ///
 /// # Errors
-/// If the images are not of the shape that `input` wants.
+/// If they are not of the shape and kind that `input` wants.
 pub fn normalise(images: &Images, input: &InputSpec) -> Result<ImageMajor<f32>> {
-    Ok(input.normalise_all(&spread_pixels(images, input, usize::MAX)?)?)
+    spread_normalised(images, input, usize::MAX)
 }
 
 /// Takes images of the training split, evenly spread over all and normalised: what errors and
@@ -26,16 +30,16 @@ pub fn normalise(images: &Images, input: &InputSpec) -> Result<ImageMajor<f32>> 
 /// # Errors
 /// If the images are not of the shape that the model wants.
 pub fn training_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<f32>> {
-    Ok(model.input().normalise_all(&spread_pixels(dataset.split(Split::Train), model.input(), SAMPLES)?)?)
+    spread_normalised(dataset.split(Split::Train), model.input(), SAMPLES)
 }
 
-/// Takes images of the training split, evenly spread over all, as bytes: what integers are
-/// calibrated on.
+/// Takes images of the training split, evenly spread over all, as bytes (real numbers as
+/// [`InputSpec::steps`] gives them): what integers are calibrated on.
 ///
 /// # Errors
 /// If the images are not of the shape that the model wants.
 pub fn calibration_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<u8>> {
-    spread_pixels(dataset.split(Split::Train), model.input(), CALIBRATION)
+    spread_bytes(dataset.split(Split::Train), model.input(), CALIBRATION)
 }
 
 /// Finds the data set that the model says it was trained on.
@@ -57,11 +61,87 @@ pub fn trained_pixel_bits(model: &Model) -> Option<u32> {
     model.provenance().data.as_ref().and_then(|d| d.pixel_bits)
 }
 
-/// Checks the images' shape.
+/// Gives images as bytes: pixels as they are, real numbers as [`InputSpec::steps`] gives them.
+///
+/// # Errors
+/// If they are not of the shape and kind that `input` wants.
+pub fn bytes(images: &Images, input: &InputSpec) -> Result<ImageMajor<u8>> {
+    spread_bytes(images, input, usize::MAX)
+}
+
+/// The same samples with the channels that `input` names, in its order, where both have names.
+///
+/// # Errors
+/// If one of the network's channels is not there.
+pub fn with_channels_of<'a>(images: &'a Images, input: &InputSpec) -> Result<Cow<'a, Images>> {
+    let (Some(wanted), Some(reals)) = (input.reals(), images.reals()) else { return Ok(Cow::Borrowed(images)) };
+    if wanted.names.is_empty() || reals.channels.is_empty() || wanted.names == reals.channels {
+        return Ok(Cow::Borrowed(images));
+    }
+    let position = |name: &String| reals.channels.iter().position(|channel| channel == name);
+    let found = wanted.names.iter().map(|name| position(name).ok_or(name)).collect::<Result<Vec<usize>, &String>>();
+    let positions = found.map_err(|missing| {
+        bad_input(format!(
+            "preparing rows: found the columns {}, expected `{missing}` among them; use a data set with the columns \
+             that the model was trained on",
+            reals.channels.join(", ")
+        ))
+    })?;
+    let [channels, height, width] = images.shape();
+    let plane = height * width;
+    let samples = reals.numbers.chunks_exact(channels * plane);
+    let numbers = samples.flat_map(|sample| positions.iter().flat_map(|&p| &sample[p * plane..][..plane]).copied());
+    let chosen = Reals { numbers: numbers.collect(), channels: wanted.names.clone() };
+    let shape = [positions.len(), height, width];
+    let mut chosen = Images::of_reals("rows", shape, chosen, images.labels().to_vec())?;
+    if let Some(names) = images.names() {
+        chosen = chosen.with_names(names.to_vec());
+    }
+    Ok(Cow::Owned(chosen))
+}
+
+/// Checks that real numbers are within the range that `input` promises; pixels always are.
+///
+/// # Errors
+/// Names the samples and numbers outside of it.
+pub fn check_range(images: &Images, input: &InputSpec) -> Result<()> {
+    let (Some(_), Some(reals)) = (input.reals(), images.reals()) else { return Ok(()) };
+    check_shape(images, input)?;
+    let samples = ImageMajor::new(images.len(), input.shape().len(), reals.numbers.clone())?;
+    let outside = input.out_of_range(&samples);
+    if outside.is_empty() {
+        return Ok(());
+    }
+    let name = |sample: usize| match images.names() {
+        Some(names) => names[sample].clone(),
+        None => format!("sample {sample}"),
+    };
+    let text = |o: &OutOfRange| {
+        let (channel, allowed) = (input.channel_name(o.channel), o.allowed);
+        format!("{}, {channel}: {}, allowed {} to {}", name(o.sample), o.value, allowed.min, allowed.max)
+    };
+    let shown: Vec<String> = outside.iter().take(SHOWN).map(text).collect();
+    let more = if outside.len() > SHOWN { format!("; and {} more", outside.len() - SHOWN) } else { String::new() };
+    let mut samples: Vec<usize> = outside.iter().map(|o| o.sample).collect();
+    samples.dedup();
+    Err(bad_input(format!(
+        "preparing rows: found numbers outside of what the program promises in {} of {}: {}{more}; expected numbers \
+         within; correct them, leave these rows out, `beaa encrypt --clip` them, or train with wider \"ranges\"",
+        samples.len(),
+        images.len(),
+        shown.join("; ")
+    )))
+}
+
+/// Checks the images' shape and kind.
 ///
 /// # Errors
 /// If it is not what `input` wants.
 pub fn check_shape(images: &Images, input: &InputSpec) -> Result<()> {
+    match images.reals() {
+        Some(_) => input.expect_reals("preparing samples")?,
+        None => input.expect_pixels("preparing images")?,
+    }
     if images.shape() == input.shape {
         return Ok(());
     }
@@ -73,16 +153,36 @@ pub fn check_shape(images: &Images, input: &InputSpec) -> Result<()> {
     )))
 }
 
-/// The pixels of at most `most` images, evenly spread.
-fn spread_pixels(images: &Images, input: &InputSpec, most: usize) -> Result<ImageMajor<u8>> {
-    check_shape(images, input)?;
-    Ok(ImageMajor::from_rows(input.shape().len(), spread(images, most))?)
+/// At most `most` samples, evenly spread, with the channels of `input` and of its shape.
+fn spread<'a>(images: &'a Images, input: &InputSpec, most: usize) -> Result<Cow<'a, Images>> {
+    let images = with_channels_of(images, input)?;
+    check_shape(&images, input)?;
+    let step = images.len().div_ceil(most).max(1);
+    if step == 1 {
+        return Ok(images);
+    }
+    let indices: Vec<usize> = (0..images.len()).step_by(step).collect();
+    Ok(Cow::Owned(images.subset(&indices)))
 }
 
-/// At most `most` images, evenly spread.
-fn spread(images: &Images, most: usize) -> impl Iterator<Item = &[u8]> {
-    let step = images.len().div_ceil(most).max(1);
-    images.rows().step_by(step)
+fn spread_normalised(images: &Images, input: &InputSpec, most: usize) -> Result<ImageMajor<f32>> {
+    let (images, elements) = (spread(images, input, most)?, input.shape().len());
+    Ok(match images.values() {
+        Values::Pixels(pixels) => input.normalise_all(&ImageMajor::new(images.len(), elements, pixels.clone())?)?,
+        Values::Reals(reals) => {
+            input.normalise_all_reals(&ImageMajor::new(images.len(), elements, reals.numbers.clone())?)?
+        }
+    })
+}
+
+fn spread_bytes(images: &Images, input: &InputSpec, most: usize) -> Result<ImageMajor<u8>> {
+    let (images, elements) = (spread(images, input, most)?, input.shape().len());
+    Ok(match images.values() {
+        Values::Pixels(pixels) => ImageMajor::new(images.len(), elements, pixels.clone())?,
+        Values::Reals(reals) => {
+            ImageMajor::from_rows(elements, reals.numbers.chunks_exact(elements).map(|sample| input.steps(sample)))?
+        }
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::train::evaluate::answers;
 /// Computes the logits of every image, in order.
 ///
 /// # Errors
-/// [`Error::Data`] if the images are not of the model's shape, [`Error::NoDevice`] if there is no
+/// [`Error::Data`] if the images are not of the model's shape or not of its kind of numbers, [`Error::NoDevice`] if there is no
 /// such device.
 pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<ImageMajor<f32>> {
     if images.shape() != model.input().shape {
@@ -21,6 +21,16 @@ pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Ima
             operation: "predicting",
             found: format!("images of {:?}", images.shape()),
             expected: format!("{:?} (channels, rows, columns), as `{}` wants", model.input().shape, model.name()),
+            remedy: "use the data set that the model was trained on",
+        });
+    }
+    let (takes, are) = (model.input().values.are_pixels(), images.reals().is_none());
+    if takes != are {
+        let kind = |pixels: bool| if pixels { "8-bit pixels" } else { "real numbers" };
+        return Err(Error::Data {
+            operation: "predicting",
+            found: kind(are).to_owned(),
+            expected: format!("{}, as `{}` wants", kind(takes), model.name()),
             remedy: "use the data set that the model was trained on",
         });
     }

@@ -53,7 +53,8 @@ impl<'a> Session<'a> {
     /// Opens the device and prepares the images.
     ///
     /// # Errors
-    /// [`Error::NoDevice`] if the configured device is not there.
+    /// [`Error::NoDevice`] if the configured device is not there, [`Error::Data`] if a setting is
+    /// about pixels and these are samples of real numbers.
     pub(crate) fn new(
         config: &'a TrainConfig,
         dataset: &Dataset,
@@ -61,6 +62,7 @@ impl<'a> Session<'a> {
         options: RunOptions<'a>,
     ) -> Result<Self> {
         let literal = config.literal();
+        check_settings(dataset, literal)?;
         let mut settings = serde_json::to_value(literal)?;
         if let Some(fields) = settings.as_object_mut() {
             fields.remove("description");
@@ -249,4 +251,20 @@ impl<'a> Session<'a> {
 /// Steps of one epoch in batches of `batch` images.
 pub(crate) fn steps_per_epoch(splits: &Splits, batch: usize) -> usize {
     (splits.train.len() / batch).max(1)
+}
+
+/// Refuses settings that are about pixels, where samples are rows or signals of real numbers.
+fn check_settings(dataset: &Dataset, literal: &TrainLiteral) -> Result<()> {
+    let setting = match (literal.augmentation.is_off(), literal.data.pixel_bits) {
+        _ if dataset.allowed().is_none() => return Ok(()),
+        (true, None) => return Ok(()),
+        (false, _) => "augmentation",
+        (true, Some(_)) => "data.pixel_bits",
+    };
+    Err(Error::Data {
+        operation: "preparing the samples",
+        found: format!("`{setting}`, which is about pixels, and real numbers in {}", dataset.name()),
+        expected: "images, or no such setting".to_owned(),
+        remedy: "leave the setting out",
+    })
 }

@@ -1,14 +1,21 @@
 //! The file formats that data sets come in: one file per format, each with its `Source`.
 
 mod cifar;
+mod csv;
 mod folder;
 mod idx;
 mod medmnist;
 mod npy;
+mod npy_array;
+mod npy_rows;
 mod picture;
+mod row_labels;
+mod sample_shape;
 
 pub use cifar::{CifarFiles, CifarSource};
+pub use csv::{Column, CsvFiles, CsvSource, Dialect, read_csv_rows};
 pub use folder::{FolderFiles, FolderSource, Pictures, Survey, read_pictures, survey};
 pub use idx::{IdxFiles, IdxPair, IdxSource};
 pub(crate) use medmnist::read as read_medmnist;
 pub use medmnist::{MedMnistFile, MedMnistSource};
+pub use npy_rows::{NpyFiles, NpySource, read_npy_rows};

@@ -1,4 +1,4 @@
-//! Arrays of unsigned bytes out of a `.npz` archive. Nothing is allocated for a header before the
+//! Arrays of unsigned bytes out of a `.npz` archive, and the headers of all NumPy arrays. Nothing is allocated for a header before the
 //! archive confirms its size, and headers are bounded before the parser of Python literals sees
 //! them.
 
@@ -41,8 +41,8 @@ impl<R: Read + Seek> Archive<R> {
         Ok(Self { file: file.to_owned(), zip })
     }
 
-    /// Reads the array `name` (without `.npy`).
-    pub(crate) fn array(&mut self, name: &str) -> Result<ByteArray, Error> {
+    /// Opens the entry of the array `name` (without `.npy`).
+    pub(crate) fn entry(&mut self, name: &str) -> Result<BoundedReader<'_>, Error> {
         let entry = format!("{name}.npy");
         let file = self.file.join(&entry);
         if self.zip.index_for_name(&entry).is_none() {
@@ -51,7 +51,13 @@ impl<R: Read + Seek> Archive<R> {
         }
         let reader = self.zip.by_name(&entry).map_err(|error| classify(&file, error))?;
         let (stored, expanded) = (reader.compressed_size(), reader.size());
-        let mut input = BoundedReader::entry(file.clone(), reader, stored, expanded);
+        Ok(BoundedReader::entry(file, reader, stored, expanded))
+    }
+
+    /// Reads the array `name` (without `.npy`).
+    pub(crate) fn array(&mut self, name: &str) -> Result<ByteArray, Error> {
+        let mut input = self.entry(name)?;
+        let file = input.file();
         let header = read_header(&mut input)?;
         match header.dtype() {
             DType::Plain(kind) if matches!(kind.to_string().as_str(), "|u1" | "<u1" | ">u1") => {}
@@ -72,7 +78,7 @@ impl<R: Read + Seek> Archive<R> {
 
 /// Reads the header, refusing what would make the parser allocate, recurse or overflow without
 /// bound.
-fn read_header(input: &mut BoundedReader<'_>) -> Result<NpyHeader, Error> {
+pub(crate) fn read_header(input: &mut BoundedReader<'_>) -> Result<NpyHeader, Error> {
     let mut bytes = input.array::<8>()?.to_vec();
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err(Error::WrongMagic {

@@ -1,7 +1,7 @@
 //! Batches of images on the device: augmented if they are learnt from, then normalised.
 
-use beaa_datasets::Images;
-use beaa_ir::InputSpec;
+use beaa_datasets::{Images, Values};
+use beaa_ir::{InputSpec, InputValues};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
@@ -38,14 +38,15 @@ pub(crate) fn batch(
     let [c, h, w] = images.shape();
     let size = c * h * w;
     let mut pixels: Vec<f32> = Vec::with_capacity(indices.len() * size);
-    let mut labels = Vec::with_capacity(indices.len());
     for &i in indices {
-        let (Some(image), Some(label)) = (images.image(i), images.label(i)) else {
-            unreachable!("image {i} of {}", images.len());
-        };
-        pixels.extend(image.iter().map(|&v| f32::from(v)));
-        labels.push(label);
+        assert!(i < images.len(), "image {i} of {}", images.len());
+        let numbers = i * size..(i + 1) * size;
+        match images.values() {
+            Values::Pixels(all) => pixels.extend(all[numbers].iter().map(|&v| f32::from(v))),
+            Values::Reals(all) => pixels.extend_from_slice(&all.numbers[numbers]),
+        }
     }
+    let labels: Vec<u8> = indices.iter().map(|&i| images.labels()[i]).collect();
     if let Some(Changes { settings, pixel_bits, mut rng }) = changes {
         for image in pixels.chunks_mut(size) {
             augment(image, [c, h, w], settings, &mut rng);
@@ -56,9 +57,13 @@ pub(crate) fn batch(
         }
     }
     assert_eq!([input.mean.len(), input.std.len()], [c; 2], "means and deviations, one per channel");
+    assert_eq!(images.reals().is_none(), input.values.are_pixels(), "pixels or real numbers, in both");
     for image in pixels.chunks_mut(size) {
         for (plane, (&mean, &std)) in image.chunks_mut(h * w).zip(input.mean.iter().zip(&input.std)) {
-            plane.iter_mut().for_each(|v| *v = (*v / 255.0 - mean) / std);
+            match input.values {
+                InputValues::Pixels => plane.iter_mut().for_each(|v| *v = (*v / 255.0 - mean) / std),
+                InputValues::Reals(_) => plane.iter_mut().for_each(|v| *v = (*v - mean) / std),
+            }
         }
     }
     let data = TensorData::new(pixels, [labels.len(), c, h, w]);

@@ -1,7 +1,7 @@
 //! The images of a run: training, validation and test, with the limits of the configuration.
 
 use beaa_datasets::{Dataset, Images, Split, shuffled};
-use beaa_ir::{ClassMap, Classes, InputSpec};
+use beaa_ir::{ClassMap, Classes, InputSpec, InputValues, RealChannels};
 
 use crate::config::DataConfig;
 use crate::random::order;
@@ -44,13 +44,23 @@ impl Splits {
             Some(bits) => limited(images, limit).rounded(bits),
             None => limited(images, limit),
         };
+        let input = InputSpec::pixels(dataset.shape(), dataset.mean().to_vec(), dataset.std().to_vec());
         Self {
             train: limited(dataset.split(Split::Train), config.train),
             validation: limited(dataset.split(Split::Validation), config.validation),
             test: limited(dataset.split(Split::Test), config.test),
-            input: InputSpec::pixels(dataset.shape(), dataset.mean().to_vec(), dataset.std().to_vec()),
+            input: InputSpec { values: input_values(dataset), ..input },
             classes: dataset.classes().to_vec(),
             pixel_bits: config.pixel_bits,
         }
     }
+}
+
+/// What the numbers of a set are, and which are allowed.
+fn input_values(dataset: &Dataset) -> InputValues {
+    let (Some(allowed), Some(reals)) = (dataset.allowed(), dataset.split(Split::Train).reals()) else {
+        return InputValues::Pixels;
+    };
+    let (min, max) = allowed.iter().map(|&[min, max]| (min, max)).unzip();
+    InputValues::Reals(RealChannels { min, max, names: reals.channels.clone() })
 }

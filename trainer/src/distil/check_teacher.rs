@@ -68,7 +68,13 @@ fn description(layer: &Layer) -> String {
 pub(crate) fn fits(model: &Model, splits: &Splits) -> bool {
     let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
     let (spec, input) = (model.input(), &splits.input);
-    let alike = spec.shape == input.shape && close(&spec.mean, &input.mean) && close(&spec.std, &input.std);
+    let alike = spec.shape == input.shape
+        && match (spec.reals(), input.reals()) {
+            (None, None) => close(&spec.mean, &input.mean) && close(&spec.std, &input.std),
+            // Real numbers have no scale in common: those of the same set are the same.
+            (Some(_), Some(_)) => spec == input,
+            _ => false,
+        };
     alike && model.outputs() == splits.classes.len()
 }
 
