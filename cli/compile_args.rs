@@ -103,14 +103,14 @@ impl CompileArgs {
     /// Refuses what the tfhe backend could only ignore: its parameters are fixed, its answers whole
     /// numbers, and one image is one run.
     pub(crate) fn check_for_tfhe(&self, options: &Options) -> Result<()> {
-        let given = [
+        let ignored = [
             ("--logit-error", self.logit_error.is_some()),
             ("--batch", self.batch.is_some()),
             ("--input-bits", self.input_bits.is_some()),
             ("--weight-bits", self.weight_bits.is_some()),
             ("--memory", self.memory.is_some()),
         ];
-        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+        if let Some((option, _)) = ignored.into_iter().find(|(_, present)| *present) {
             let remedy = "leave it out, or compile for ckks; how good a tfhe program is, --agreement says";
             return Err(Exit::Usage.because(format!(
                 "compiling for tfhe: found {option}, expected options that this backend keeps; {remedy}"

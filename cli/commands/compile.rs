@@ -119,9 +119,9 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     let kept = compiled.report.agreement;
     if let Some(requested) = arguments.target.requested_agreement().filter(|requested| kept < *requested) {
         return Err(Exit::BadInput.because(format!(
-            "lowering to look-ups: found at best {:.2} % of the samples kept apart with the model's class, expected the \
-             {:.2} % that --agreement asks for; ask for less, leave --activation-bits and --pixel-bits to the compiler, \
-             or compile for ckks",
+            "lowering to look-ups: found at best {:.2} % of the samples kept apart with the model's class, expected \
+             the {:.2} % that --agreement asks for; ask for less, leave --activation-bits and --pixel-bits to the \
+             compiler, or compile for ckks",
             100.0 * kept,
             100.0 * requested
         )));
