@@ -1,13 +1,16 @@
 //! Where words go: results to stdout, everything else to stderr, above the progress bars if there
 //! are any.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 
 /// A handle; clones write to the same place.
 #[derive(Debug, Clone)]
@@ -51,9 +54,9 @@ impl Console {
         let crates = ["bench", "ckks", "compiler", "datasets", "import", "ir", "lab", "runtime", "trainer"];
         let directives = crates.map(|name| format!(",beaa_{name}={level}")).concat();
         let filter = EnvFilter::new(format!("warn,beaa={level}{directives}"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone()).with_target(false);
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
         // Only fails when a log is installed already, as in tests; that one is as good.
-        let _ = log.without_time().try_init();
+        let _ = log.event_format(LogLine).try_init();
     }
 
     fn say(&self, text: impl Display) {
@@ -68,6 +71,27 @@ pub(crate) fn print(text: &str) -> Result<()> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("writing the result to stdout"),
+    }
+}
+
+/// Writes what libraries log as the command's own words: `warning: ...`.
+struct LogLine;
+
+impl<S, N> FormatEvent<S, N> for LogLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let start = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "info",
+            _ => "debug",
+        };
+        write!(writer, "{start}: ")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
     }
 }
 

@@ -7,7 +7,7 @@ use beaa_ir::images::ImageMajor;
 
 use crate::{Classes, Error, Result};
 
-pub use beaa_datasets::{Dataset, Images as LabelledImages, Split};
+pub use beaa_datasets::{Dataset, Images as LabelledImages, Pictures, Split, Warning as DataWarning};
 
 /// Opens a data set by its name in the catalogue, searching `folders` in order. `pneumoniamnist` is
 /// built in.
@@ -54,15 +54,25 @@ pub fn reals(samples: &LabelledImages) -> Result<ImageMajor<f32>> {
     }
 }
 
-/// Reads PNG and JPEG files as pixels `[image][channel, row, column]`, stretched to `shape`
-/// (channels, rows, columns) and converted to grey or colour as it says.
+/// Reads PNG and JPEG files, or all of those in a folder, as pixels `[image][channel, row, column]`,
+/// stretched to `shape` (channels, rows, columns) and converted to grey or colour as it says.
+///
+/// Their names and what is to be known about them is in what [`read_pictures`] returns; here, it is
+/// only logged.
 ///
 /// # Errors
-/// If a file cannot be read, or is no picture.
+/// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<ImageMajor<u8>> {
-    let images = files.iter().map(|file| beaa_datasets::read_image_file(file.as_ref(), shape));
-    let images = images.collect::<std::result::Result<Vec<_>, _>>()?;
-    Ok(ImageMajor::from_rows(shape.iter().product(), images)?)
+    Ok(pixels(&read_pictures(files, shape)?.images))
+}
+
+/// Reads pictures as [`read_image_files`] does, with their names and with warnings: files left out
+/// of a folder, grey levels that a picture does not use.
+///
+/// # Errors
+/// If files cannot be read, or are no whole pictures; the message names all of them.
+pub fn read_pictures<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<Pictures> {
+    Ok(beaa_datasets::read_pictures(files, shape)?)
 }
 
 /// The class of each image by its logits, for the `classes` of the network: the index of the

@@ -59,7 +59,8 @@ pub use beaa_ir::images::ImageMajor;
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{
-    Dataset, LabelledImages, Split, classify, open_dataset, open_described_dataset, pixels, read_image_files, reals,
+    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, open_dataset, open_described_dataset, pixels,
+    read_image_files, read_pictures, reals,
 };
 pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};

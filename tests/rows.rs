@@ -174,7 +174,8 @@ fn settings_about_pixels_are_refused() {
     std::fs::write(&table, labelled(&patients(60, 3))).unwrap();
     let source = json!({"csv": {"file": table, "label": "diagnosis", "ignore": ["patient"]}});
     let train = |more: Value| {
-        let mut experiment = json!({"data": {"source": source}, "network": ["flatten", {"linear": {"out": "classes"}}]});
+        let mut experiment =
+            json!({"data": {"source": source}, "network": ["flatten", {"linear": {"out": "classes"}}]});
         experiment["student"] = json!({"activation": "relu"});
         for (key, value) in more.as_object().unwrap() {
             experiment[key] = value.clone();

@@ -6,6 +6,7 @@ use crate::channel_statistics::{ChannelStatistics, Ranges, allowed_values, chann
 use crate::error::Error;
 use crate::images::{Images, Values, histogram};
 use crate::split::Split;
+use crate::warning::Warning;
 
 /// Smallest standard deviation reported: one grey level, so that dividing by it is always safe.
 const SMALLEST_STD: f64 = 1.0 / 255.0;
@@ -23,7 +24,7 @@ pub struct Dataset {
     std: Vec<f32>,
     /// Of real numbers, per channel.
     allowed: Option<Vec<[f32; 2]>>,
-    notes: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Dataset {
@@ -80,36 +81,38 @@ impl Dataset {
         if let Some((class, _)) = classes.iter().zip(counts).find(|(_, count)| *count == 0) {
             return Err(Error::MissingClass { file: file(), class: class.clone(), split: Split::Train });
         }
-        let (mean, std, allowed, notes) = match train.values() {
+        let mut warnings = class_warnings(&classes, [&train, &validation, &test]);
+        let (mean, std, allowed) = match train.values() {
             Values::Pixels(pixels) => {
                 let (mean, std) = statistics(pixels, train.shape());
-                (mean, std, None, Vec::new())
+                (mean, std, None)
             }
             Values::Reals(reals) => {
                 let file = file();
                 let seen = channel_statistics(&file, reals, train.shape())?;
                 let allowed = allowed_values(&file, reals, &seen, stated)?;
-                let constant = |s: &ChannelStatistics| s.seen[0] == s.seen[1];
-                let note = |(channel, s): (usize, &ChannelStatistics)| {
-                    let (name, value) = (channel_name(reals, channel), s.seen[0]);
-                    format!("{name} is {value} in every training sample: it tells nothing apart, and may be left out")
-                };
-                let notes = seen.iter().enumerate().filter(|(_, s)| constant(s)).map(note).collect();
-                (seen.iter().map(|s| s.mean).collect(), seen.iter().map(|s| s.std).collect(), Some(allowed), notes)
+                let constant = seen.iter().enumerate().filter(|(_, s)| s.seen[0] == s.seen[1]);
+                let channels: Vec<String> =
+                    constant.map(|(i, s)| format!("{} ({})", channel_name(reals, i), s.seen[0])).collect();
+                if !channels.is_empty() {
+                    warnings.push(Warning::Constant { channels });
+                }
+                (seen.iter().map(|s| s.mean).collect(), seen.iter().map(|s| s.std).collect(), Some(allowed))
             }
         };
-        Ok(Self { name, classes, train, validation, test, mean, std, allowed, notes })
+        Ok(Self { name, classes, train, validation, test, mean, std, allowed, warnings })
     }
 
-    /// The same set with `notes` before its own.
-    pub(crate) fn with_notes(mut self, mut notes: Vec<String>) -> Self {
-        notes.append(&mut self.notes);
-        Self { notes, ..self }
+    /// The same set, with what was noted while it was read.
+    #[must_use]
+    pub(crate) fn with_warnings(mut self, noted: Vec<Warning>) -> Self {
+        self.warnings.splice(..0, noted);
+        self
     }
 
-    /// What a user should know about how the set was read, one sentence each.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    /// What may not be as it was meant: files left out, classes of few images, and the like.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Name of the set.
@@ -191,6 +194,36 @@ pub(crate) fn check_labels(file: PathBuf, labels: &[u8], classes: usize) -> Resu
     }
 }
 
+/// Classes of at most so many images, in all splits together, are warned of.
+const FEW: u64 = 2;
+
+/// What is odd about the classes of the three splits.
+fn class_warnings(classes: &[String], splits: [&Images; 3]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let counts = splits.map(|images| histogram(images.labels()));
+    let few = classes.iter().enumerate().map(|(i, name)| (name.clone(), counts.iter().map(|of| of[i]).sum::<u64>()));
+    let few: Vec<_> = few.filter(|(_, images)| *images <= FEW).collect();
+    if !few.is_empty() {
+        warnings.push(Warning::FewImages { classes: few });
+    }
+    for ((split, images), count) in Split::ALL.into_iter().zip(splits).zip(&counts) {
+        let none: Vec<String> =
+            classes.iter().zip(count).filter(|(_, n)| **n == 0).map(|(name, _)| name.clone()).collect();
+        if images.is_empty() {
+            warnings.push(Warning::EmptySplit { split });
+        } else if !none.is_empty() {
+            warnings.push(Warning::NoneInSplit { split, classes: none });
+        }
+    }
+    let lower: Vec<String> = classes.iter().map(|name| name.to_lowercase()).collect();
+    let same = |i: usize| lower.iter().enumerate().any(|(j, other)| j != i && *other == lower[i]);
+    let same: Vec<String> = (0..classes.len()).filter(|&i| same(i)).map(|i| classes[i].clone()).collect();
+    if !same.is_empty() {
+        warnings.push(Warning::SameButForCase { classes: same });
+    }
+    warnings
+}
+
 /// Mean and deviation per channel, from exact histograms, so that no order of summation matters.
 fn statistics(pixels: &[u8], [channels, height, width]: [usize; 3]) -> (Vec<f32>, Vec<f32>) {
     let plane = height * width;
@@ -249,6 +282,22 @@ mod tests {
         assert_eq!(reference, sum(&a, &b, &none, "y"));
         assert_ne!(reference, sum(&b, &b, &none, "x"));
         assert_ne!(reference, sum(&a, &none, &b, "x"));
+    }
+
+    #[test]
+    fn classes_of_few_images_are_warned_of() {
+        let one = |labels: &[u8]| images(&vec![0; 4 * labels.len()], labels);
+        let set = |train: &[u8], validation: &[u8], test: &[u8]| {
+            let set = Dataset::new("t", names(2), one(train), one(validation), one(test)).unwrap();
+            set.warnings().to_vec()
+        };
+        assert_eq!(set(&[0, 1, 0, 1, 0, 1], &[0, 1], &[1, 0]), []);
+        let classes = vec![("1".to_owned(), 1)];
+        let in_split = |split| Warning::NoneInSplit { split, classes: names(2).split_off(1) };
+        assert_eq!(
+            set(&[0, 1, 0, 0], &[0], &[]),
+            [Warning::FewImages { classes }, in_split(Split::Validation), Warning::EmptySplit { split: Split::Test }]
+        );
     }
 
     #[test]

@@ -3,7 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::path_text::path_text;
 use crate::split::Split;
+
+/// So many errors are listed; of the others there is a number.
+const LISTED: usize = 20;
 
 /// Why a data set could not be read. `file` is the file at fault (or the name of the data set when
 /// it was built in memory).
@@ -11,7 +15,7 @@ use crate::split::Split;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused.
-    #[error("reading {}: {source}", file.display())]
+    #[error("reading {}: {source}", path_text(file))]
     Io {
         /// The file at fault.
         file: PathBuf,
@@ -19,7 +23,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The path does not exist.
-    #[error("reading {}: there is no such file or folder; give the path of an existing one", file.display())]
+    #[error("reading {}: there is no such file or folder; give the path of an existing one", path_text(file))]
     Absent {
         /// The path that was tried.
         file: PathBuf,
@@ -57,7 +61,7 @@ pub enum Error {
         expected: String,
     },
     /// The first bytes are not those of the format.
-    #[error("reading {}: starts with {found:02x?}, expected {expected}; is it another kind of file?", file.display())]
+    #[error("reading {}: starts with {found:02x?}, expected {expected}; is it another kind of file?", path_text(file))]
     WrongMagic {
         /// The file at fault.
         file: PathBuf,
@@ -69,7 +73,7 @@ pub enum Error {
     /// The file ends too early.
     #[error(
         "reading {}: ends after {found} bytes, expected {expected}; the file is truncated, fetch it again",
-        file.display()
+        path_text(file)
     )]
     Truncated {
         /// The file (and entry) at fault.
@@ -83,7 +87,7 @@ pub enum Error {
     #[error(
         "reading {}: more than the expected {expected} bytes; the header and the content disagree, fetch the file \
          again",
-        file.display()
+        path_text(file)
     )]
     TooLong {
         /// The file (and entry) at fault.
@@ -94,7 +98,7 @@ pub enum Error {
     /// The header claims a size that the file cannot hold, or that this crate refuses.
     #[error(
         "reading {}: the header claims {claimed}, more than {limit}; the file is damaged or not of this kind",
-        file.display()
+        path_text(file)
     )]
     AbsurdSize {
         /// The file at fault.
@@ -105,7 +109,7 @@ pub enum Error {
         limit: String,
     },
     /// A compressed file cannot be decompressed, or its own check fails.
-    #[error("decompressing {}: {reason}; the file is damaged, fetch it again", file.display())]
+    #[error("decompressing {}: {reason}; the file is damaged, fetch it again", path_text(file))]
     Corrupt {
         /// The file (and entry) at fault.
         file: PathBuf,
@@ -115,7 +119,7 @@ pub enum Error {
     /// Different numbers of images and labels.
     #[error(
         "reading {}: {labels} labels for {images} images; give the labels that belong to these images",
-        file.display()
+        path_text(file)
     )]
     CountMismatch {
         /// The file of the labels.
@@ -129,7 +133,7 @@ pub enum Error {
     #[error(
         "reading {}: label {label} at position {index}, but there are {classes} classes (0 to {}); correct the \
          labels or the class names",
-        file.display(), classes.saturating_sub(1)
+        path_text(file), classes.saturating_sub(1)
     )]
     LabelOutOfRange {
         /// The file of the labels.
@@ -145,7 +149,9 @@ pub enum Error {
     #[error(
         "reading {}: {} (channels x height x width), expected {} as in the rest; resize the images or configure a \
          shape",
-        file.display(), shape_text(found), shape_text(expected)
+        path_text(file),
+        shape_text(found),
+        shape_text(expected)
     )]
     MixedSizes {
         /// The file at fault.
@@ -156,7 +162,7 @@ pub enum Error {
         expected: [usize; 3],
     },
     /// A shape this crate does not read.
-    #[error("reading {}: shape {found:?}, expected {expected}", file.display())]
+    #[error("reading {}: shape {found:?}, expected {expected}", path_text(file))]
     WrongShape {
         /// The file (and entry) at fault.
         file: PathBuf,
@@ -165,18 +171,26 @@ pub enum Error {
         /// Shapes that are read.
         expected: &'static str,
     },
-    /// A file among the images cannot be decoded as one.
-    #[error("reading {}: not a PNG or JPEG image ({reason}); convert or remove it", file.display())]
+    /// A file among the images is no whole image of a kind that is read.
+    #[error("reading {}: not a whole PNG or JPEG image ({reason}); convert, replace or remove it", path_text(file))]
     NotAnImage {
         /// The file at fault.
         file: PathBuf,
         /// Why not.
         reason: String,
     },
+    /// Several files of a folder cannot be used.
+    #[error("reading {}: {} of the files cannot be used:{}", path_text(file), errors.len(), lines(errors))]
+    Several {
+        /// The folder.
+        file: PathBuf,
+        /// What is wrong with each, two or more.
+        errors: Vec<Error>,
+    },
     /// A class of the set has no image in a split.
     #[error(
         "reading {}: class {class:?} has no image in the {split} split; every class needs at least one",
-        file.display()
+        path_text(file)
     )]
     MissingClass {
         /// The folder or data set at fault.
@@ -189,7 +203,7 @@ pub enum Error {
     /// A split has a class that training does not know.
     #[error(
         "reading {}: class {class:?} is not among the classes of the training folder; rename or remove it",
-        file.display()
+        path_text(file)
     )]
     UnknownClass {
         /// The folder at fault.
@@ -198,7 +212,7 @@ pub enum Error {
         class: String,
     },
     /// A folder without images or without sub-folders.
-    #[error("reading {}: the folder is empty, expected {expected}", file.display())]
+    #[error("reading {}: found nothing to read, expected {expected}", path_text(file))]
     EmptyFolder {
         /// The folder at fault.
         file: PathBuf,
@@ -208,7 +222,7 @@ pub enum Error {
     /// A folder of images with a single class.
     #[error(
         "reading {}: found one class ({class:?}), expected at least two sub-folders of images, one per class",
-        file.display()
+        path_text(file)
     )]
     OneClass {
         /// The folder at fault.
@@ -220,7 +234,7 @@ pub enum Error {
     #[error(
         "reading {}: found {found} images beside the folders of the classes, expected all in such folders; move or \
          remove them",
-        file.display()
+        path_text(file)
     )]
     LooseImages {
         /// The folder at fault.
@@ -229,13 +243,13 @@ pub enum Error {
         found: usize,
     },
     /// A file or split without any image.
-    #[error("reading {}: holds no image; at least one is needed", file.display())]
+    #[error("reading {}: holds no image; at least one is needed", path_text(file))]
     NoImages {
         /// The file or data set at fault.
         file: PathBuf,
     },
     /// An entry of a `.npz` archive is not there.
-    #[error("reading {}: no entry {entry:?} among [{}]; give one of these, or another file", file.display(), found.join(", "))]
+    #[error("reading {}: no entry {entry:?} among [{}]; give one of these, or another file", path_text(file), found.join(", "))]
     MissingEntry {
         /// The archive.
         file: PathBuf,
@@ -247,7 +261,7 @@ pub enum Error {
     /// An array of another element type.
     #[error(
         "reading {}: elements of type {found}, expected |u1 (unsigned bytes); convert with .astype('uint8')",
-        file.display()
+        path_text(file)
     )]
     WrongDtype {
         /// The archive and entry.
@@ -258,14 +272,14 @@ pub enum Error {
     /// An array stored column by column.
     #[error(
         "reading {}: the array is in Fortran order, expected C order; convert with numpy.ascontiguousarray",
-        file.display()
+        path_text(file)
     )]
     FortranOrder {
         /// The archive and entry.
         file: PathBuf,
     },
     /// More classes than an 8-bit label can tell apart.
-    #[error("reading {}: {found} classes, at most 256 can be told apart", file.display())]
+    #[error("reading {}: {found} classes, at most 256 can be told apart", path_text(file))]
     TooManyClasses {
         /// The file, folder or data set at fault.
         file: PathBuf,
@@ -273,7 +287,7 @@ pub enum Error {
         found: usize,
     },
     /// A name (of a file or class) that is not UTF-8 or is empty.
-    #[error("reading {}: the name is empty or not valid UTF-8; rename it", file.display())]
+    #[error("reading {}: the name is empty or not valid UTF-8; rename it", path_text(file))]
     BadName {
         /// The path at fault.
         file: PathBuf,
@@ -282,7 +296,7 @@ pub enum Error {
     #[error(
         "splitting {}: cannot hold out {amount} of {available} images; ask for less, at least one must stay for \
          training",
-        file.display()
+        path_text(file)
     )]
     HoldOut {
         /// The data set.
@@ -295,7 +309,7 @@ pub enum Error {
     /// Images were to be held out for a split that the set already has.
     #[error(
         "splitting {}: the set has its own {split} split; remove the {split} setting from the configuration",
-        file.display()
+        path_text(file)
     )]
     HasSplit {
         /// The data set.
@@ -343,6 +357,23 @@ impl Error {
             _ => Self::Io { file, source },
         }
     }
+
+    /// One error for all that is wrong in a folder, if anything is.
+    pub(crate) fn all_of(folder: &Path, mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.swap_remove(0)),
+            _ => Err(Self::Several { file: folder.to_owned(), errors }),
+        }
+    }
+}
+
+fn lines(errors: &[Error]) -> String {
+    let mut text: String = errors.iter().take(LISTED).map(|error| format!("\n  {error}")).collect();
+    if errors.len() > LISTED {
+        text.push_str(&format!("\n  and {} more", errors.len() - LISTED));
+    }
+    text
 }
 
 fn shape_text(shape: &[usize; 3]) -> String {
@@ -353,5 +384,5 @@ fn list(paths: &[PathBuf]) -> String {
     if paths.is_empty() {
         return "no folder at all".to_owned();
     }
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ")
 }

@@ -17,6 +17,7 @@ mod path_text;
 mod source;
 mod spec;
 mod split;
+mod warning;
 
 #[cfg(test)]
 mod testing;
@@ -30,8 +31,8 @@ pub use dataset::Dataset;
 pub use error::Error;
 pub use formats::{
     CifarFiles, CifarSource, Column, CsvFiles, CsvSource, Dialect, FolderFiles, FolderSource, IdxFiles, IdxPair,
-    IdxSource, MedMnistFile, MedMnistSource, NpyFiles, NpySource, Survey, read_csv_rows, read_image_file,
-    read_npy_rows, survey,
+    IdxSource, MedMnistFile, MedMnistSource, NpyFiles, NpySource, Pictures, Survey, read_csv_rows, read_npy_rows,
+    read_pictures, survey,
 };
 pub use images::{Images, Reals, Values};
 pub use open::open;
@@ -39,3 +40,4 @@ pub use path_text::path_text;
 pub use source::Source;
 pub use spec::SourceSpec;
 pub use split::{Amount, HoldOut, Split, shuffled};
+pub use warning::Warning;

@@ -14,12 +14,14 @@ use crate::source::Source;
 use crate::spec::SourceSpec;
 
 /// Reads what `spec` describes. Named sets are searched in `roots` in order; so are relative paths
-/// that do not exist as such.
+/// that do not exist as such. The warnings of the set are also logged.
 ///
 /// # Errors
 /// A missing file or set, and whatever is wrong with a file; the error names it.
 pub fn open(spec: &SourceSpec, roots: &[PathBuf]) -> Result<Dataset, Error> {
-    source_of(spec, roots)?.load()
+    let dataset = source_of(spec, roots)?.load()?;
+    dataset.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(dataset)
 }
 
 /// The files of `spec`, found, with the reader of their format.

@@ -120,3 +120,55 @@ fn varint(mut n: usize) -> Vec<u8> {
     bytes.push(n as u8);
     bytes
 }
+
+/// JPEG files of one scene of 45 x 37 in several codings; tests/data/pictures/make.py makes them.
+pub(crate) const JPEG_FIXTURES: [(&str, &[u8]); 5] = [
+    ("baseline", include_bytes!("../../tests/data/pictures/baseline.jpg")),
+    ("progressive", include_bytes!("../../tests/data/pictures/progressive.jpg")),
+    ("restart", include_bytes!("../../tests/data/pictures/restart.jpg")),
+    ("progressive-grey", include_bytes!("../../tests/data/pictures/progressive-grey.jpg")),
+    ("cmyk", include_bytes!("../../tests/data/pictures/cmyk.jpg")),
+];
+
+pub(crate) fn encoded(image: image::DynamicImage, format: image::ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// EXIF data that hold an orientation only.
+pub(crate) fn exif(orientation: u8, big_endian: bool) -> Vec<u8> {
+    let words: [u16; 7] = [42, 8, 1, 0x0112, 3, 1, orientation.into()];
+    let mut bytes = if big_endian { b"MM".to_vec() } else { b"II".to_vec() };
+    let short = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let long = |value: u16| if big_endian { u32::from(value).to_be_bytes() } else { u32::from(value).to_le_bytes() };
+    // The sign of the format, where the entries are, how many, then tag, type, count and value.
+    bytes.extend(short(words[0]));
+    bytes.extend(long(words[1]));
+    bytes.extend(short(words[2]));
+    bytes.extend(short(words[3]));
+    bytes.extend(short(words[4]));
+    bytes.extend(long(words[5]));
+    bytes.extend(short(words[6]));
+    // The value is padded to four bytes, and no entries follow.
+    bytes.extend([0; 6]);
+    bytes
+}
+
+/// A chunk of a PNG file.
+pub(crate) fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let body = [&kind[..], data].concat();
+    [&(data.len() as u32).to_be_bytes()[..], &body, &crc32(&body).to_be_bytes()].concat()
+}
+
+/// The file with a chunk after its header.
+pub(crate) fn png_with(file: &[u8], chunk: &[u8]) -> Vec<u8> {
+    [&file[..33], chunk, &file[33..]].concat()
+}
+
+/// The file with EXIF data after its first marker.
+pub(crate) fn jpeg_with(file: &[u8], exif: &[u8]) -> Vec<u8> {
+    let content = [&b"Exif\0\0"[..], exif].concat();
+    let segment = [&[0xff, 0xe1][..], &(content.len() as u16 + 2).to_be_bytes(), &content].concat();
+    [&file[..2], &segment, &file[2..]].concat()
+}

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::super::image_file::size_and_colour;
-use super::{classes, entries, files_of, folder_among};
+use super::super::picture::size_and_colour;
+use super::layout::{self, LabelledFiles, Layout};
+use super::notes::Notes;
 use crate::error::Error;
+use crate::images::histogram;
+use crate::split::Split;
 
 /// What a folder of images per class holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,27 +39,24 @@ impl Survey {
 ///
 /// # Errors
 /// A folder without images or with a single class, images that lie beside the folders of the
-/// classes, a file that is no PNG or JPEG image.
+/// classes, files that are no whole PNG or JPEG images (all of them).
 pub fn survey(folder: &Path) -> Result<Survey, Error> {
-    let root = entries(folder)?;
-    let train = folder_among(&root, &["train"]);
-    let training = train.unwrap_or(folder);
-    let loose = entries(training)?.into_iter().filter(|e| e.is_file() && has_image_extension(e)).count();
-    if loose > 0 {
-        return Err(Error::LooseImages { file: training.to_owned(), found: loose });
+    let mut notes = Notes::default();
+    let Layout { classes, training, validation, test } = layout::find(folder, &mut notes)?;
+    if let [class] = classes.as_slice() {
+        return Err(Error::OneClass { file: training, class: class.clone() });
     }
-    let names = classes(training)?;
-    if let [class] = names.as_slice() {
-        return Err(Error::OneClass { file: training.to_owned(), class: class.clone() });
+    let LabelledFiles { files, labels } = LabelledFiles::list(folder, &training, &classes, Split::Train, &mut notes)?;
+    let looked: Vec<_> = files.par_iter().map(|file| size_and_colour(file)).collect();
+    let mut seen = Vec::new();
+    for found in looked {
+        match found {
+            Ok(found) => seen.push(found),
+            Err(fault) => notes.faults.push(fault),
+        }
     }
-    let mut files = Vec::new();
-    let mut counted = Vec::new();
-    for name in names {
-        let of_class = files_of(&training.join(&name))?;
-        counted.push((name, of_class.len()));
-        files.extend(of_class);
-    }
-    let seen = files.par_iter().map(|file| size_and_colour(file)).collect::<Result<Vec<_>, _>>()?;
+    Error::all_of(folder, notes.faults)?;
+    let counts = histogram(&labels).map(|count| count as usize);
     let mut sizes: BTreeMap<[usize; 2], usize> = BTreeMap::new();
     for (size, _) in &seen {
         *sizes.entry(*size).or_default() += 1;
@@ -64,16 +64,10 @@ pub fn survey(folder: &Path) -> Result<Survey, Error> {
     let mut sizes: Vec<_> = sizes.into_iter().collect();
     sizes.sort_by_key(|(size, count)| (std::cmp::Reverse(*count), *size));
     Ok(Survey {
-        classes: counted,
+        classes: classes.into_iter().zip(counts).collect(),
         sizes,
         colour: seen.iter().filter(|(_, colour)| *colour).count(),
-        validation: train.is_some() && folder_among(&root, &["validation", "val"]).is_some(),
-        test: train.is_some() && folder_among(&root, &["test"]).is_some(),
+        validation: validation.is_some(),
+        test: test.is_some(),
     })
-}
-
-/// Whether the name says that it is an image.
-fn has_image_extension(file: &Path) -> bool {
-    let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    matches!(extension.as_str(), "png" | "jpg" | "jpeg")
 }

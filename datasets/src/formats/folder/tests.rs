@@ -1,18 +1,10 @@
 //! Folders made on the spot: both layouts, conversions, and every way a folder can be wrong.
 
-use std::io::Cursor;
-
-use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+use image::{GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage};
 
 use super::*;
-use crate::Amount;
-use crate::testing::Folder;
-
-fn encoded(image: DynamicImage, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, format).unwrap();
-    bytes.into_inner()
-}
+use crate::testing::{Folder, encoded};
+use crate::{Amount, Warning};
 
 fn grey(height: u32, width: u32, value: u8) -> Vec<u8> {
     encoded(GrayImage::from_pixel(width, height, Luma([value])).into(), ImageFormat::Png)
@@ -192,8 +184,156 @@ fn a_survey_says_what_is_wrong_with_a_folder() {
     folder.write("cat/0.png", &grey(2, 3, 1));
     assert!(matches!(survey(folder.path()), Err(Error::OneClass { class, .. }) if class == "cat"));
     folder.write("dog/0.png", b"no image");
-    assert!(matches!(survey(folder.path()), Err(Error::NotAnImage { .. })));
-    folder.write("loose.JPG", b"");
+    assert!(matches!(survey(folder.path()), Err(Error::NotAnImage { .. })), "{:?}", survey(folder.path()));
+    folder.write("loose.txt", &grey(2, 3, 1));
     assert!(matches!(survey(folder.path()), Err(Error::LooseImages { found: 1, .. })));
+    assert!(matches!(source(&folder, None).load(), Err(Error::LooseImages { found: 1, .. })));
     assert!(matches!(survey(Folder::new().path()), Err(Error::EmptyFolder { .. })));
+}
+
+/// Two classes of 12 images, which are enough for all splits.
+fn two_classes(folder: &Folder) {
+    for class in ["a", "b"] {
+        for i in 0..12 {
+            folder.write(&format!("{class}/{i}.png"), &grey(2, 3, i));
+        }
+    }
+}
+
+fn warnings(folder: &Folder) -> Vec<Warning> {
+    source(folder, None).load().unwrap().warnings().to_vec()
+}
+
+#[test]
+fn what_is_left_out_is_named_once() {
+    let folder = Folder::new();
+    two_classes(&folder);
+    assert_eq!(warnings(&folder), []);
+    for hidden in [".DS_Store", "a/._0.png", "a/Thumbs.db", "b/DESKTOP.INI", "__MACOSX/a/._0.png"] {
+        folder.write(hidden, b"x");
+    }
+    folder.write("labels.csv", b"0,a");
+    folder.write("b/notes.txt", b"text");
+    let [Warning::LeftOut { others, hidden, .. }] = &warnings(&folder)[..] else { panic!("{:?}", warnings(&folder)) };
+    assert_eq!(others[..], ["labels.csv", "b/notes.txt"]);
+    assert_eq!(hidden[..], [".DS_Store", "__MACOSX", "a/._0.png", "a/Thumbs.db", "b/DESKTOP.INI"]);
+}
+
+#[test]
+fn pictures_are_known_by_their_content() {
+    let folder = Folder::new();
+    two_classes(&folder);
+    folder.write("a/12.JFIF", &encoded(GrayImage::from_pixel(3, 2, Luma([9])).into(), ImageFormat::Jpeg));
+    folder.write("a/13", &grey(2, 3, 9));
+    folder.write("b/14.txt", &grey(2, 3, 9));
+    folder.write("b/15.PNG", &grey(2, 3, 9));
+    let set = source(&folder, None).load().unwrap();
+    let images = Split::ALL.map(|split| set.split(split).len());
+    assert_eq!((images.iter().sum::<usize>(), set.warnings()), (28, &[][..]));
+    let mut names: Vec<String> =
+        Split::ALL.iter().flat_map(|&split| set.split(split).names().unwrap()).cloned().collect();
+    names.sort();
+    assert_eq!(names[..3], ["a/0.png", "a/1.png", "a/10.png"]);
+    assert!(names.contains(&"a/13".to_owned()));
+}
+
+#[test]
+fn all_bad_files_are_told_at_once() {
+    let folder = Folder::new();
+    two_classes(&folder);
+    folder.write("a/2.png", b"");
+    folder.write("a/5.png", b"not a picture");
+    folder.write("a/x.bmp", b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0");
+    folder.write("a/scan.dcm", &[&[0; 128][..], b"DICM"].concat());
+    let png = grey(2, 3, 1);
+    folder.write("b/1.png", &png[..png.len() / 2]);
+    folder.write("b/inner/0.png", &png);
+    folder.write("broken.jpg", b"\xff\xd8");
+    let found = source(&folder, None).load().unwrap_err();
+    let Error::Several { errors, .. } = &found else { panic!("{found}") };
+    assert_eq!(errors.len(), 7);
+    let text = found.to_string();
+    assert_eq!(text.lines().count(), 8, "{text}");
+    for part in ["7 of the files", "2.png", "5.png", "BMP", "DICOM", "truncated", "it is a folder", "broken.jpg"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let surveyed = survey(folder.path()).unwrap_err();
+    assert!(matches!(&surveyed, Error::Several { errors, .. } if errors.len() == 7), "{surveyed}");
+    for i in 0..30 {
+        folder.write(&format!("b/empty{i}.jpg"), b"");
+    }
+    let text = source(&folder, None).load().unwrap_err().to_string();
+    assert!(text.contains("37 of the files") && text.ends_with("\n  and 17 more"), "{text}");
+}
+
+#[test]
+fn single_files_and_folders_go_the_same_way() {
+    let folder = Folder::new();
+    for name in ["2.png", "10.png", "noending"] {
+        folder.write(name, &grey(2, 3, 7));
+    }
+    folder.write("._2.png", b"\0\x05\x16\x07");
+    folder.write("notes.txt", b"text");
+    let read = read_pictures(&[folder.path()], [1, 2, 3]).unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    assert_eq!(read.images.names().unwrap(), ["10.png", "2.png", "noending"].map(path));
+    let [Warning::LeftOut { others, hidden, .. }] = &read.warnings[..] else { panic!("{:?}", read.warnings) };
+    assert_eq!((others[..].to_vec(), hidden[..].to_vec()), (vec![path("notes.txt")], vec![path("._2.png")]));
+    folder.write("inner/1.png", &grey(2, 3, 7));
+    folder.write("cut.png", &grey(2, 3, 7)[..40]);
+    let error = read_pictures(&[folder.path()], [1, 2, 3]).unwrap_err();
+    assert!(matches!(&error, Error::Several { errors, .. } if errors.len() == 2), "{error}");
+    let nothing = Folder::new();
+    assert!(matches!(read_pictures(&[nothing.path()], [1, 2, 3]), Err(Error::EmptyFolder { .. })));
+    assert!(matches!(read_pictures(&[nothing.path().join("x.png")], [1, 2, 3]), Err(Error::Absent { .. })));
+    assert!(matches!(read_pictures(&[nothing.path()], [2, 2, 3]), Err(Error::WrongShape { .. })));
+}
+
+#[test]
+fn folders_of_splits_in_any_case_and_others_beside_them() {
+    let folder = divided();
+    for (from, to) in [("train", "Train"), ("val", "VAL")] {
+        std::fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+    }
+    folder.write("extra/a/x.png", &grey(1, 1, 0));
+    let set = source(&folder, None).load().unwrap();
+    assert_eq!(Split::ALL.map(|split| set.split(split).len()), [2, 2, 2]);
+    assert!(matches!(&set.warnings()[0], Warning::LeftOut { others, .. } if others[..] == ["extra/"]));
+    let flat = Folder::new();
+    for class in ["training", "Testing"] {
+        for i in 0..12 {
+            flat.write(&format!("{class}/{i}.png"), &grey(1, 1, i));
+        }
+    }
+    assert_eq!(warnings(&flat), [Warning::NamedAsSplits { classes: vec!["Testing".into(), "training".into()] }]);
+}
+
+#[test]
+fn grey_levels_that_are_not_used_are_warned_of() {
+    let folder = Folder::new();
+    two_classes(&folder);
+    let dark = ImageBuffer::<Luma<u16>, _>::from_pixel(3, 2, Luma([4080_u16]));
+    folder.write("a/dark.png", &encoded(dark.into(), ImageFormat::Png));
+    let files = vec!["a/dark.png".to_owned()];
+    assert_eq!(warnings(&folder), [Warning::FewLevels { largest: 4080, full: 65535, files }]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_and_broken_ones_are_named() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new();
+    two_classes(&folder);
+    symlink("1.png", folder.path().join("a/link.png")).unwrap();
+    symlink("a", folder.path().join("c")).unwrap();
+    let set = source(&folder, None).load().unwrap();
+    assert_eq!(set.classes(), ["a", "b", "c"]);
+    symlink("gone.png", folder.path().join("a/broken.png")).unwrap();
+    symlink("self.png", folder.path().join("b/self.png")).unwrap();
+    symlink("..", folder.path().join("b/up")).unwrap();
+    let error = source(&folder, None).load().unwrap_err();
+    let text = error.to_string();
+    // The first is met by class a and by class c.
+    assert!(matches!(&error, Error::Several { errors, .. } if errors.len() == 4), "{text}");
+    assert!(text.contains("broken.png") && text.contains("self.png") && text.contains("b/up"), "{text}");
 }
