@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::channel_statistics::{ChannelStatistics, Ranges, allowed_values, channel_name, channel_statistics};
+use crate::channel_statistics::{Ranges, allowed_values, channel_name, channel_statistics};
 use crate::error::Error;
 use crate::images::{Images, Values, histogram};
 use crate::split::Split;
