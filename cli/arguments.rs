@@ -53,7 +53,7 @@ Exit codes:
   1    something failed while running
   2    wrong use of the command line or an option out of range
   3    an input file, data set or configuration is missing, damaged or does not fit
-  4    the verification did not hold
+  4    the verification did not hold, or answers are outside of what the program promises
   130  interrupted (Ctrl-C: the current step is finished and saved; a second Ctrl-C stops at once)
 
 Environment: BEAA_DATA (folder of data sets), BEAA_THREADS, BEAA_MACHINE (rates for predictions). A flag wins over \

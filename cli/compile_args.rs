@@ -14,6 +14,10 @@ use clap::Args;
 
 use crate::byte_size;
 use crate::dataset_args::{DatasetRoots, parse_set};
+use crate::exit::Exit;
+
+/// Bits of security of the tfhe backend's parameters.
+const TFHE_SECURITY: u32 = 128;
 
 /// What to compile for.
 #[derive(Debug, Clone, Default, Args)]
@@ -86,6 +90,37 @@ impl CompileArgs {
         Ok(compile_for(model, options, images.as_ref())?)
     }
 
+    /// The share of images that must keep their class, if the command line asks for one.
+    pub(crate) fn requested_agreement(&self) -> Option<f64> {
+        self.agreement
+    }
+
+    /// Refuses what the tfhe backend could only ignore: its parameters are fixed, its answers whole
+    /// numbers, and one image is one run.
+    pub(crate) fn check_for_tfhe(&self, options: &Options) -> Result<()> {
+        let given = [
+            ("--logit-error", self.logit_error.is_some()),
+            ("--batch", self.batch.is_some()),
+            ("--input-bits", self.input_bits.is_some()),
+            ("--weight-bits", self.weight_bits.is_some()),
+            ("--memory", self.memory.is_some()),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+            let remedy = "leave it out, or compile for ckks; how good a tfhe program is, --agreement says";
+            return Err(Exit::Usage.because(format!(
+                "compiling for tfhe: found {option}, expected options that this backend keeps; {remedy}"
+            )));
+        }
+        if options.security != TFHE_SECURITY {
+            return Err(Exit::Usage.because(format!(
+                "compiling for tfhe: found {} bits of security, expected {TFHE_SECURITY}, which are all that its \
+                 parameters have; compile for ckks",
+                options.security
+            )));
+        }
+        Ok(())
+    }
+
     /// Options for the tfhe backend: the agreement of these flags, and the pixels that the model
     /// was trained on.
     pub(crate) fn tfhe_options(&self, model: &Model) -> tfhe::Options {
@@ -141,5 +176,20 @@ mod tests {
         assert_eq!(parse_number("2^-6"), Ok(1.0 / 64.0));
         assert_eq!(parse_number("0.25"), Ok(0.25));
         assert!(parse_number("2^x").is_err() && parse_number("").is_err());
+    }
+
+    #[test]
+    fn what_tfhe_would_ignore_is_refused() {
+        let check = |arguments: &CompileArgs| arguments.check_for_tfhe(&arguments.options().unwrap());
+        assert!(check(&CompileArgs::default()).is_ok());
+        assert!(check(&CompileArgs { security: Some(128), agreement: Some(0.9), ..CompileArgs::default() }).is_ok());
+        for (arguments, found) in [
+            (CompileArgs { security: Some(256), ..CompileArgs::default() }, "256 bits of security"),
+            (CompileArgs { logit_error: Some(0.1), ..CompileArgs::default() }, "--logit-error"),
+            (CompileArgs { memory: Some(1 << 30), ..CompileArgs::default() }, "--memory"),
+        ] {
+            let message = check(&arguments).unwrap_err().to_string();
+            assert!(message.contains(found), "{message}");
+        }
     }
 }

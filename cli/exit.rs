@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// An input is missing, damaged or does not fit.
     BadInput = 3,
-    /// The verification did not hold.
+    /// The verification did not hold, or answers are outside of what was promised.
     NotVerified = 4,
     /// Ctrl-C.
     Interrupted = 130,
@@ -160,7 +160,7 @@ fn of_compiler(error: &beaa_compiler::Error) -> Option<Exit> {
     use beaa_compiler::Error;
     match error {
         Error::Option { .. } => Some(Exit::Usage),
-        Error::Unsupported { .. } => Some(Exit::BadInput),
+        Error::Unsupported { .. } | Error::UnknownRange { .. } | Error::Overflow { .. } => Some(Exit::BadInput),
         Error::Program(error) => Some(of_file(error)),
         _ => None,
     }

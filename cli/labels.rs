@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use anyhow::Result;
+use beaa_runtime::{BatchId, Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 
-/// True labels of a batch, in order.
+/// True labels of a batch, in order. A plain array of labels does not say of which batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Labels {
+    /// The batch that they were written with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<BatchId>,
     /// Where the images are from.
     #[serde(default)]
     pub(crate) data_set: String,
@@ -30,10 +34,33 @@ impl Labels {
     }
 }
 
+impl Labels {
+    /// Refuses labels of another batch than the receipt's, and more or fewer than `images`.
+    pub(crate) fn expect(&self, receipt: Option<&Receipt>, images: usize) -> Result<()> {
+        let refuse = |what: String| Err(Exit::BadInput.because(format!("comparing with labels: {what}")));
+        if let (Some(found), Some(receipt)) = (&self.batch, receipt)
+            && found != receipt.batch()
+        {
+            return refuse(format!(
+                "found labels of batch {found}, expected those of batch {}; give the labels written with this batch",
+                receipt.batch()
+            ));
+        }
+        if self.labels.len() != images {
+            let found = self.labels.len();
+            return refuse(format!(
+                "found {found} labels for {images} images, expected one for each; give the labels written with this \
+                 batch"
+            ));
+        }
+        Ok(())
+    }
+}
+
 fn parse(text: &str) -> Result<Labels, serde_json::Error> {
     if text.trim_start().starts_with('[') {
         let labels = serde_json::from_str(text)?;
-        return Ok(Labels { data_set: String::new(), split: String::new(), labels });
+        return Ok(Labels { batch: None, data_set: String::new(), split: String::new(), labels });
     }
     serde_json::from_str(text)
 }

@@ -4,9 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use beaa::{
-    Client, EncryptedImages, EncryptedResults, EvaluationKey, ImageMajor, Program, Server, Signature, classify,
-};
+use beaa::{Client, EncryptedImages, EncryptedResults, EvaluationKey, ImageMajor, Program, Receipt, Server, Signature};
 
 type Answer = Result<(), Box<dyn std::error::Error>>;
 
@@ -28,7 +26,10 @@ fn encrypt(client: &Path, shared: &Path) -> Answer {
     // Three images of 1 x 2 x 2 pixels.
     let pixels = ImageMajor::from_rows(4, [[0_u8; 4], [50; 4], [100; 4]])?;
     let images = keys.signature().normalise(&pixels)?;
-    let bytes = keys.encrypt(&images)?.save(shared.join("images.ct"))?;
+    let (encrypted, receipt) = keys.encrypt(&images)?;
+    // By the receipt the client knows the answers; it stays here.
+    receipt.save(&client.join("images.receipt"))?;
+    let bytes = encrypted.save(shared.join("images.ct"))?;
     println!("client: sent {} images in {bytes} bytes", images.images());
     Ok(())
 }
@@ -46,10 +47,11 @@ fn serve(shared: &Path) -> Answer {
 /// The client decrypts.
 fn decrypt(client: &Path, shared: &Path) -> Answer {
     let keys = Client::load(Signature::load(shared.join("program.beaa.signature"))?, client.join("secret.key"))?;
-    let logits = keys.decrypt(&EncryptedResults::load(shared.join("answers.ct"))?)?;
+    let receipt = Receipt::load(&client.join("images.receipt"))?;
+    let answers = keys.decrypt(&EncryptedResults::load(shared.join("answers.ct"))?, &receipt)?;
     let classes = keys.signature().classes();
-    for (image, class) in classify(classes, &logits)?.into_iter().enumerate() {
-        println!("client: image {image} is `{}`", classes.word(class));
+    for (image, class) in answers.classes(classes).into_iter().enumerate() {
+        println!("client: image {image} is `{}`", class.map_or("unknown".to_owned(), |c| classes.word(c)));
     }
     Ok(())
 }

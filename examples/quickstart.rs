@@ -1,7 +1,7 @@
 //! The whole way in one process: train a small network on the X-rays that are built in, compile it,
 //! and classify encrypted images. `cargo run --release --example quickstart`
 
-use beaa::{Client, Experiment, Server, Split, classify, compile, open_dataset, pixels, train};
+use beaa::{Client, Experiment, Server, Split, compile, labels_for, open_dataset, pixels, train};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Train a network with ReLU, then one without that learns from it.
@@ -17,10 +17,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let test = dataset.split(Split::Test).take(100);
     let images = client.signature().normalise(&pixels(&test)?)?;
-    let answer = server.run(&evaluation_key, &client.encrypt(&images)?)?;
-    let diagnoses = classify(model.classes(), &client.decrypt(&answer)?)?;
+    let (encrypted, receipt) = client.encrypt(&images)?;
+    let answer = server.run(&evaluation_key, &encrypted)?;
+    let diagnoses = client.decrypt(&answer, &receipt)?.classes(model.classes());
 
-    let right = diagnoses.iter().zip(test.labels()).filter(|(found, label)| **found == usize::from(**label)).count();
+    // By name: a data set may have the network's classes in another order.
+    let labels = labels_for(model.classes(), &dataset, &test)?;
+    let right = diagnoses.iter().zip(&labels).filter(|(found, label)| found == label).count();
     println!("{right} of {} encrypted images right", test.len());
     Ok(())
 }

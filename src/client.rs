@@ -5,7 +5,7 @@ use std::path::Path;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
-use crate::{EncryptedImages, EncryptedResults, EvaluationKey, Result, Signature};
+use crate::{Answers, EncryptedImages, EncryptedResults, EvaluationKey, Receipt, Result, Shared, Signature};
 
 /// Holds the secret key of one program: encrypts images, decrypts results.
 #[derive(Debug)]
@@ -58,51 +58,70 @@ impl Client {
         &self.signature
     }
 
-    /// Encrypts a batch of normalised images ([`Signature::normalise`]).
+    /// Encrypts a batch of normalised images ([`Signature::normalise`]). Send the images, keep the
+    /// receipt: answers are decrypted with it. It also says which images are outside of what the
+    /// program was compiled for ([`Receipt::deviating`]); the network may be wrong about them.
     ///
     /// # Errors
     /// [`Error::BatchSize`](crate::Error::BatchSize) without images or with more than
     /// [`Signature::slots`], [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the
     /// network's size.
-    pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<EncryptedImages> {
-        Ok(EncryptedImages(ckks::encrypt(&self.signature.0, &self.key, images, None, &Silent)?))
+    pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<(EncryptedImages, Receipt)> {
+        let (images, receipt) = ckks::encrypt(&self.signature.0, &self.key, images, None, &Silent)?;
+        Ok((EncryptedImages(images), receipt))
     }
 
-    /// Decrypts results: one row of logits for each image. Keep them private: exact logits can leak
-    /// the key.
+    /// Decrypts the answers to the batch that `receipt` is of. Images whose answers are outside of
+    /// what the program promises have no class ([`Answers::outside`]). Answers are for the owner of
+    /// the key alone: whoever may choose what is decrypted and sees the answers, or only the
+    /// classes, can find out the key (docs/security.md).
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
-    /// let signature = beaa::Signature::load("tests/data/v2/program.beaa.signature")?;
-    /// let client = beaa::Client::load(signature, "tests/data/v2/secret.key")?;
-    /// let answers = beaa::EncryptedResults::load("tests/data/v2/answers.ct")?;
+    /// use beaa::{Client, EvaluationKey, Program, Server};
+    ///
+    /// let program = Program::load("tests/data/v2/program.beaa")?;
+    /// let (client, evaluation_key) = Client::new(program.signature())?;
+    /// let pixels = beaa::ImageMajor::new(2, 4, vec![0, 0, 0, 0, 100, 100, 100, 100])?;
+    /// let (images, receipt) = client.encrypt(&client.signature().normalise(&pixels)?)?;
+    /// let results = Server::new(program)?.run(&evaluation_key, &images)?;
+    ///
+    /// let answers = client.decrypt(&results, &receipt)?;
     /// let classes = client.signature().classes();
-    /// for class in beaa::classify(classes, &client.decrypt(&answers)?)? {
-    ///     println!("{}", classes.word(class));
+    /// for class in answers.classes(classes) {
+    ///     println!("{}", class.map_or("outside of its range".to_owned(), |c| classes.word(c)));
     /// }
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// [`Error::Mismatch`](crate::Error::Mismatch) if they are under another key or of another
-    /// program.
-    pub fn decrypt(&self, results: &EncryptedResults) -> Result<ImageMajor<f64>> {
-        self.decrypt_with(results, None)
+    /// [`Error::Mismatch`](crate::Error::Mismatch) if they are to another batch, under another key
+    /// or of another program; [`Error::Forged`](crate::Error::Forged) if no program computed them.
+    pub fn decrypt(&self, results: &EncryptedResults, receipt: &Receipt) -> Result<Answers> {
+        Ok(ckks::decrypt(&self.signature.0, &self.key, &results.0, receipt)?)
     }
 
-    /// Decrypts results that may be given to others: hides the encryption's own error under uniform
-    /// noise 2^`bits` times as large. Eight bits are usual.
+    /// Decrypts answers of which nothing is known but what they say themselves: whoever made them
+    /// may have made them of anything. For answers to images of earlier releases; prefer
+    /// [`Self::decrypt`].
+    ///
+    /// # Errors
+    /// As [`Self::decrypt`].
+    pub fn decrypt_without_receipt(&self, results: &EncryptedResults) -> Result<Answers> {
+        Ok(ckks::decrypt_without_receipt(&self.signature.0, &self.key, &results.0)?)
+    }
+
+    /// Decrypts the answers to the batch that `receipt` is of for others to see: hides the
+    /// encryption's own error under noise, with so many bits of statistical security; 30 are usual.
+    /// The receipt notes it, and is to be saved before anything is shown: a batch is shared once.
+    /// It holds against a server that runs the program, not against one that makes up answers.
     ///
     /// # Errors
     /// As [`Self::decrypt`], and [`Error::BadOption`](crate::Error::BadOption) with more than 60
-    /// bits or if the signature does not say how large the error is.
-    pub fn decrypt_to_share(&self, results: &EncryptedResults, bits: u32) -> Result<ImageMajor<f64>> {
-        let width = ckks::flooding_width(&self.signature.0, f64::from(bits))?;
-        self.decrypt_with(results, Some(width))
-    }
-
-    fn decrypt_with(&self, results: &EncryptedResults, flooding: Option<f64>) -> Result<ImageMajor<f64>> {
-        Ok(ckks::decrypt(&self.signature.0, &self.key, &results.0, flooding)?)
+    /// bits, if the batch was shared before, or if the program is not precise enough: then so much
+    /// noise would hide the answers.
+    pub fn share(&self, results: &EncryptedResults, receipt: &mut Receipt, bits: u32) -> Result<Shared> {
+        Ok(ckks::share(&self.signature.0, &self.key, &results.0, receipt, f64::from(bits))?)
     }
 }

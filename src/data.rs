@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use beaa_datasets::Values;
 use beaa_ir::images::ImageMajor;
 
-use crate::{Classes, Error, Result};
+use crate::{ClassMap, Classes, Error, Result};
 
 pub use beaa_datasets::{Dataset, Images as LabelledImages, Pictures, Split, Warning as DataWarning};
 
@@ -63,7 +63,7 @@ pub fn reals(samples: &LabelledImages) -> Result<ImageMajor<f32>> {
 /// # Errors
 /// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<ImageMajor<u8>> {
-    Ok(pixels(&read_pictures(files, shape)?.images))
+    pixels(&read_pictures(files, shape)?.images)
 }
 
 /// Reads pictures as [`read_image_files`] does, with their names and with warnings: files left out
@@ -73,6 +73,28 @@ pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Resul
 /// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_pictures<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<Pictures> {
     Ok(beaa_datasets::read_pictures(files, shape)?)
+}
+
+/// The labels of images of a data set as classes of a network. Which class of the network a class
+/// of the data set is, its name says; where one side has no names, its number
+/// ([`ClassMap::note`] says so).
+///
+/// ```
+/// # fn main() -> beaa::Result<()> {
+/// use beaa::{Classes, Split, labels_for, open_dataset};
+///
+/// let xrays = open_dataset("pneumoniamnist", &[])?; // normal, pneumonia
+/// let network = Classes::new(vec!["pneumonia".into(), "normal".into()], 2, None)?;
+/// let test = xrays.split(Split::Test);
+/// assert_eq!(labels_for(&network, &xrays, test)?[0], 1 - usize::from(test.labels()[0]));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Mismatch`] if the names differ, or the numbers of classes do; it says both lists.
+pub fn labels_for(network: &Classes, dataset: &Dataset, images: &LabelledImages) -> Result<Vec<usize>> {
+    Ok(ClassMap::new(network, dataset.classes())?.classes(images.labels()))
 }
 
 /// The class of each image by its logits, for the `classes` of the network: the index of the

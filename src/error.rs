@@ -104,9 +104,13 @@ pub enum Error {
         /// Slots of a ciphertext.
         slots: usize,
     },
-    /// A key, ciphertexts and a program that do not belong together.
+    /// A key, ciphertexts, a receipt and a program, or a network and a data set, that do not belong
+    /// together.
     #[error(transparent)]
     Mismatch(Cause),
+    /// Answers that no program computed. What they decrypt to may tell the key.
+    #[error(transparent)]
+    Forged(Cause),
     /// Training or encrypted inference failed while it ran.
     #[error(transparent)]
     Failed(Cause),
@@ -154,6 +158,7 @@ impl From<beaa_ir::Error> for Error {
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
             Found::InputKind { found, expected, .. } => Self::InputKind { found, expected },
             Found::Length { found, expected, .. } => Self::Length { found, expected },
+            other @ Found::Classes { .. } => Self::Mismatch(other.into()),
             other => Self::BadFile(other.into()),
         }
     }
@@ -204,10 +209,18 @@ impl From<beaa_runtime::Error> for Error {
             Found::File(error) => error.into(),
             Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
-            other @ (Found::WrongProgram { .. } | Found::WrongKey { .. } | Found::WrongParameters { .. }) => {
-                Self::Mismatch(other.into())
-            }
-            other @ (Found::FloodingBits { .. } | Found::NoOutputError) => Self::BadOption(other.into()),
+            other @ (Found::WrongProgram { .. }
+            | Found::WrongKey { .. }
+            | Found::WrongParameters { .. }
+            | Found::WrongBatch { .. }
+            | Found::WrongCount { .. }) => Self::Mismatch(other.into()),
+            other @ (Found::Forged { .. } | Found::Transparent) => Self::Forged(other.into()),
+            other @ (Found::FloodingBits { .. }
+            | Found::SharedBefore { .. }
+            | Found::NoPromise { .. }
+            | Found::TooFewCopies { .. }
+            | Found::LargerError { .. }
+            | Found::FloodingTooWide { .. }) => Self::BadOption(other.into()),
             other @ (Found::WrongKind { .. } | Found::WrongShape { .. } | Found::Damaged { .. }) => {
                 Self::BadFile(other.into())
             }

@@ -6,7 +6,7 @@
 //! company, the [`Server`], runs the program on the ciphertexts; the hospital decrypts the answers.
 //!
 //! ```
-//! use beaa::{Client, CompileOptions, ImageMajor, Model, Server, classify, compile};
+//! use beaa::{Client, CompileOptions, ImageMajor, Model, Server, compile};
 //!
 //! # fn main() -> beaa::Result<()> {
 //! // The company.
@@ -17,13 +17,12 @@
 //! let (client, evaluation_key) = Client::new(program.signature())?;
 //! let pixels = ImageMajor::new(2, 4, vec![0, 0, 0, 0, 250, 250, 250, 250])?;
 //! let images = client.signature().normalise(&pixels)?;
-//! let encrypted = client.encrypt(&images)?;
+//! let (encrypted, receipt) = client.encrypt(&images)?;
 //! // The company sees the evaluation key and the ciphertexts.
 //! let answer = Server::new(program)?.run(&evaluation_key, &encrypted)?;
 //! // The hospital.
-//! let logits = client.decrypt(&answer)?;
-//! let clear = model.evaluate(&images)?;
-//! assert_eq!(classify(model.classes(), &logits)?, classify(model.classes(), &clear)?);
+//! let answers = client.decrypt(&answer, &receipt)?;
+//! assert_eq!(answers.classes(model.classes()), model.classes().of(&model.evaluate(&images)?));
 //! # Ok(())
 //! # }
 //! ```
@@ -52,15 +51,18 @@ mod server;
 mod training;
 mod verify;
 
-pub use beaa_ir::Classes;
 /// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
+pub use beaa_ir::promise::{Deviating, Interval, Statistic};
+pub use beaa_ir::{ClassMap, Classes};
+pub use beaa_runtime::ckks::Shared;
+pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{
-    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, open_dataset, open_described_dataset, pixels,
-    read_image_files, read_pictures, reals,
+    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, labels_for, open_dataset, open_described_dataset,
+    pixels, read_image_files, read_pictures, reals,
 };
 pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};

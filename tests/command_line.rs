@@ -209,7 +209,7 @@ fn bad_input_is_exit_code_3_and_named() {
     std::fs::write(&labels, "[1, 2]").unwrap();
     bad(
         3,
-        &["2 labels for 50 images"],
+        &["2 labels for 50 images", "written with this batch"],
         &[
             "decrypt",
             text(&files().program),
@@ -301,10 +301,16 @@ fn encrypted_answers_are_those_in_clear() {
     assert!(csv.starts_with("image,prediction,class,label\n0,"), "{csv}");
     assert_eq!(csv.lines().count(), 51);
     assert!(stderr(&table).contains("of 50 images right"));
-    let shared = json(&[&decrypt[..], &["--share", "2", "--json"]].concat());
+    // Outputs are rounded to what their error leaves; raw ones are asked for, and warned of.
+    let raw = json(&[&decrypt[..], &["--logits", "raw", "--json"]].concat());
     let logit = |answers: &Value| answers["images"][0]["logits"][0].as_f64().unwrap();
-    let distance = (logit(&shared) - logit(&answers)).abs();
-    assert!(distance > 0.0 && distance <= shared["flooding"].as_f64().unwrap(), "{distance}");
+    let step = answers["step"].as_f64().unwrap();
+    assert!((logit(&raw) - logit(&answers)).abs() <= step / 2.0 && (logit(&answers) / step).fract() == 0.0);
+    assert!(raw["step"].is_null() && logit(&raw) != logit(&answers));
+    assert!(stderr(&beaa(&[&decrypt[..], &["--logits", "raw"]].concat())).contains("secret key"));
+    // This program is far from precise enough to hide its error.
+    bad(3, &["--share", "--logit-error"], &[&decrypt[..], &["--share"]].concat());
+    bad(2, &["--share", "from 0 to 60"], &[&decrypt[..], &["--share", "61"]].concat());
 }
 
 #[test]
@@ -379,7 +385,8 @@ fn pictures_are_encrypted_like_data_sets() {
     let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!((report["threads"].as_u64(), report["images"].as_u64()), (Some(1), Some(2)));
     let csv = good(&["decrypt", text(program), "--key", text(secret), "--input", text(&output)]);
-    assert!(csv.starts_with("image,prediction,class\n0,") && csv.lines().count() == 3, "{csv}");
+    assert!(csv.starts_with("image,prediction,class,file\n0,") && csv.lines().count() == 3, "{csv}");
+    assert!(csv.lines().nth(1).unwrap().ends_with("a.png") && csv.lines().nth(2).unwrap().ends_with("b.png"), "{csv}");
 }
 
 #[test]

@@ -42,7 +42,12 @@ fn succeed(arguments: &[&Path]) -> String {
 fn logits(program: &Path, answers: &Path) -> Vec<Vec<f64>> {
     let key = answers.with_file_name("secret.key");
     let [command, key_flag, input_flag, json] = ["decrypt", "--key", "--input", "--json"].map(Path::new);
-    let text = succeed(&[command, program, key_flag, &key, input_flag, answers, json]);
+    // Ciphertexts of version 2 do not say to which batch they belong.
+    let [trusted, logits, raw] = ["--without-receipt", "--logits", "raw"].map(Path::new);
+    let refused = beaa(&[command, program, key_flag, &key, input_flag, answers]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--without-receipt"));
+    let text = succeed(&[command, program, key_flag, &key, input_flag, answers, json, trusted, logits, raw]);
     let value: Value = serde_json::from_str(&text).unwrap();
     let images = value["images"].as_array().unwrap();
     images.iter().map(|i| i["logits"].as_array().unwrap().iter().map(|l| l.as_f64().unwrap()).collect()).collect()
@@ -92,13 +97,13 @@ fn a_newer_version_says_so() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["program.beaa", "program.beaa.signature", "secret.key", "evaluation.key", "images.ct"] {
         let mut bytes = std::fs::read(v2(name)).unwrap();
-        bytes[4] = 3;
+        bytes[4] = 9;
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         let output = beaa(&[Path::new("inspect"), &path]);
         let text = String::from_utf8_lossy(&output.stderr).to_string();
         assert_eq!(output.status.code(), Some(3), "{name}");
-        assert!(text.contains("version 3") && text.contains("newer release"), "{name}: {text}");
+        assert!(text.contains("version 9") && text.contains("newer release"), "{name}: {text}");
     }
 }
 

@@ -84,3 +84,31 @@ fn what_cannot_be_imported_is_listed_with_remedies() {
     bad(3, &["as many numbers"], &["import", &format!("{DATA}/operators/vector.onnx"), "-o", out, "--shape", "1x2x4"]);
     assert!(!Path::new(out).exists());
 }
+
+#[test]
+fn one_score_has_two_names_and_a_threshold() {
+    let model = output("score.safetensors");
+    let model = model.to_str().unwrap();
+    let network = format!("{DATA}/networks/keras_sigmoid.onnx");
+    let import = ["import", &network, "-o", model];
+    let record = good(&[&import[..], &["--classes", "healthy,ill", "--threshold", "0.2"]].concat());
+    assert_eq!((&record["outputs"], &record["classes"][1]), (&1.into(), &"ill".into()));
+    assert!((record["threshold"].as_f64().unwrap() + 4.0_f64.ln()).abs() < 1e-12, "{record}");
+    assert!(record["notes"].to_string().contains("Sigmoid"), "{record}");
+    bad(3, &["1 class name (ill) for one output", "healthy,ill"], &[&import[..], &["--classes", "ill"]].concat());
+    bad(3, &["between 0 and 1"], &[&import[..], &["--threshold", "7"]].concat());
+}
+
+#[test]
+fn a_network_of_labels_and_probabilities_needs_no_choice_but_a_wrong_one_is_told_the_names() {
+    let model = output("labels.safetensors");
+    let network = format!("{DATA}/networks/sklearn_zipmap.onnx");
+    let import = ["import", &network, "-o", model.to_str().unwrap(), "--shape", "12x1x1"];
+    let record = good(&import);
+    assert_eq!(record["classes"], serde_json::json!(["healthy", "ill", "unsure"]));
+    bad(
+        3,
+        &["no output `scores`", "`output_label`, `output_probability`"],
+        &[&import[..], &["--output", "scores"]].concat(),
+    );
+}

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use beaa::{
-    Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
-    ImportOptions, Model, Program, Signature, classify,
+    Classes, Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
+    ImportOptions, Model, Program, Signature, Split, classify, labels_for,
 };
 
 /// Builds the examples, which `cargo test --test library` does not.
@@ -72,8 +72,13 @@ fn errors_can_be_matched() {
 
     let (other, _) = Client::new(signature()).unwrap();
     let answers = EncryptedResults::load("tests/data/v2/answers.ct").unwrap();
-    assert!(client.decrypt(&answers).is_ok());
-    assert!(matches!(other.decrypt(&answers), Err(Error::Mismatch(_))));
+    assert!(client.decrypt_without_receipt(&answers).is_ok());
+    assert!(matches!(other.decrypt_without_receipt(&answers), Err(Error::Mismatch(_))));
+    // These answers do not say to which batch.
+    let image = ImageMajor::new(1, 4, vec![0.5; 4]).unwrap();
+    let (_, mut receipt) = client.encrypt(&image).unwrap();
+    assert!(matches!(client.decrypt(&answers, &receipt), Err(Error::Mismatch(_))));
+    assert!(matches!(client.share(&answers, &mut receipt, 61), Err(Error::BadOption(_))));
 
     assert!(matches!(Model::load("nowhere.safetensors"), Err(Error::Io { .. })));
     assert!(matches!(Program::load("tests/data/v2/secret.key"), Err(Error::BadFile(_))));
@@ -105,7 +110,7 @@ fn images_of_another_size_are_refused_with_the_numbers_found() {
 #[test]
 fn versions_that_are_not_read_are_named_with_those_that_are() {
     let old = EncryptedResults::load("tests/data/v1/answers.ct").map(|_| ()).unwrap_err();
-    assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 2, .. }), "{old:?}");
+    assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 3, .. }), "{old:?}");
     assert!(old.to_string().contains("encrypt the images again"), "{old}");
     let old = EvaluationKey::load("tests/data/v1/evaluation.key").map(|_| ()).unwrap_err();
     assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 2, .. }), "{old:?}");
@@ -116,7 +121,7 @@ fn versions_that_are_not_read_are_named_with_those_that_are() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, program).unwrap();
     let new = Program::load(&file).map(|_| ()).unwrap_err();
-    assert!(matches!(new, Error::Version { found: 9, oldest: 1, newest: 1, .. }), "{new:?}");
+    assert!(matches!(new, Error::Version { found: 9, oldest: 1, newest: 2, .. }), "{new:?}");
     assert!(new.to_string().contains("newer release"), "{new}");
 }
 
@@ -133,4 +138,12 @@ fn an_import_says_what_it_left_out() {
     let options = ImportOptions { mean: Some(vec![0.5]), std: Some(vec![0.25]), ..ImportOptions::default() };
     let imported = Model::import_onnx("tests/data/import/cryptonets.dynamo.onnx", &options).unwrap();
     assert!(imported.notes.len() == 1 && imported.notes[0].contains("left out"), "{:?}", imported.notes);
+}
+
+#[test]
+fn labels_of_another_data_set_are_refused() {
+    let dataset = beaa::open_dataset("pneumoniamnist", &[]).unwrap();
+    let others = Classes::new(vec!["cat".into(), "dog".into()], 2, None).unwrap();
+    let found = labels_for(&others, &dataset, dataset.split(Split::Test));
+    assert!(matches!(found, Err(Error::Mismatch(message)) if message.to_string().contains("normal, pneumonia")));
 }

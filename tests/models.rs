@@ -106,9 +106,9 @@ fn answers_encrypted_as_in_clear(
     let signature = program.signature();
     let KeyPair { client, server } = keygen(&signature.parameters, None).unwrap();
     let file = SignatureFile::from(program);
-    let input = encrypt(&file, &client, images, None, &Silent).unwrap();
+    let (input, receipt) = encrypt(&file, &client, images, None, &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
-    let answers = decrypt(&file, &client, &output, None).unwrap();
+    let answers = decrypt(&file, &client, &output, &receipt).unwrap().exact().clone();
     let clear = plaintext::run(program, images).unwrap();
     for ((answer, clear), image) in answers.rows().zip(clear.rows()).zip(images.rows()) {
         let exact = evaluate(model, image).unwrap();

@@ -152,6 +152,17 @@ impl Batch {
         Ok(Self { moduli: self.moduli[..limbs].to_vec(), data, ..*self })
     }
 
+    /// Whether each ciphertext can be read without a key: all that multiplies the secret is one
+    /// number, in every limb. What encryption hides has as many different numbers as slots.
+    pub fn is_transparent(&self) -> bool {
+        let mut part = vec![0; self.degree];
+        let mut constant = |element, component, limb| {
+            self.read(element, component, limb, &mut part);
+            part.iter().all(|v| *v == part[0])
+        };
+        (0..self.len).all(|e| (1..self.components).all(|c| (0..self.limbs()).all(|l| constant(e, c, l))))
+    }
+
     /// Copies one polynomial's N values to `out`.
     pub(crate) fn read(&self, element: usize, component: usize, limb: usize, out: &mut [u64]) {
         assert_eq!(out.len(), self.degree, "values of a polynomial");

@@ -77,9 +77,10 @@ impl<'k> Encryptor<'k> {
         let parameters = &self.parameters;
         parameters.check_limbs("encrypting", limbs)?;
         let mut message = Zeroizing::new(self.encoder.encode(slots, scale)?);
-        let log_q: f64 = parameters.moduli(limbs).map(|q| f64::from(q.bits()) - 1.0).sum();
+        let log_q: f64 = parameters.moduli(limbs).map(|q| (q.value() as f64).log2()).sum();
         let largest = message.iter().map(|c| c.unsigned_abs()).fold(0, u64::max);
-        if (largest as f64).log2() > log_q - 2.0 {
+        // A quarter of the modulus, which is what programs are planned with, rounded up.
+        if largest as f64 > (log_q - 2.0).exp2() + 1.0 {
             return Err(Error::Overflow {
                 operation: "encrypting",
                 found_bits: (largest as f64).log2() as i32,

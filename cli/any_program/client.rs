@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::Images;
-use beaa_ir::images::ImageMajor;
+use beaa_ir::promise::Promise;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
 use beaa_ir::{Classes, InputSpec, ckks};
@@ -13,13 +13,15 @@ use beaa_ir::{Classes, InputSpec, ckks};
 use beaa_lab::model_images::bytes;
 use beaa_lab::model_images::{check_range, normalise};
 use beaa_lab::{Reporter, files};
-use beaa_runtime::ckks as ckks_runtime;
+use beaa_runtime::ckks::{self as ckks_runtime, Shared};
 #[cfg(feature = "tfhe")]
 use beaa_runtime::tfhe as tfhe_runtime;
+use beaa_runtime::{Answers, Receipt};
 
 use super::is_tfhe;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::receipts::{FoundReceipt, ReceiptChoice};
 use crate::security;
 
 /// What a client knows of a program.
@@ -57,14 +59,36 @@ pub(crate) struct EncryptRequest<'a> {
     pub(crate) seed: Option<u64>,
     /// The ciphertexts to write.
     pub(crate) out: &'a Path,
+    /// The receipt to write.
+    pub(crate) receipt: &'a Path,
 }
 
-/// Decrypted results.
+/// Answers to decrypt.
+pub(crate) struct DecryptRequest<'a> {
+    /// The client's secret key.
+    pub(crate) key: &'a Path,
+    /// The answers.
+    pub(crate) input: &'a Path,
+    /// By what they are recognised.
+    pub(crate) receipt: &'a ReceiptChoice,
+    /// Bits of security with which they are made to be shared, if they are.
+    pub(crate) share: Option<f64>,
+}
+
+/// Decrypted answers.
 pub(crate) struct Decrypted {
-    /// One row per image.
-    pub(crate) logits: ImageMajor<f64>,
-    /// Half the width of the noise that was added to every logit, if any was.
-    pub(crate) flooding: Option<f64>,
+    /// What of them is for the owner of the key, or for others as well.
+    pub(crate) answers: Answered,
+    /// By what they were recognised.
+    pub(crate) receipt: Option<Receipt>,
+}
+
+/// Decrypted answers, by who may see them.
+pub(crate) enum Answered {
+    /// The owner of the key.
+    Private(Answers),
+    /// Others, too.
+    Shared(Shared),
 }
 
 impl AnySignature {
@@ -101,6 +125,15 @@ impl AnySignature {
         }
     }
 
+    /// Which images and answers it promises, if it says so.
+    pub(crate) fn promise(&self) -> Option<&Promise> {
+        match self {
+            Self::Ckks(file) => file.signature.promise.as_ref(),
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(file) => file.signature.promise.as_ref(),
+        }
+    }
+
     /// Places for images in every ciphertext; none if each image has ciphertexts of its own.
     pub(crate) fn slots(&self) -> Option<usize> {
         match self {
@@ -127,63 +160,91 @@ impl AnySignature {
         }
     }
 
-    /// Encrypts images, writes them, and gives the size of the file. INSECURE with a seed.
-    pub(crate) fn encrypt(&self, request: &EncryptRequest<'_>, context: &Context) -> Result<u64> {
-        let EncryptRequest { key, images, seed, out } = *request;
-        let reading_key = || format!("reading key {}", key.display());
-        let writing = || format!("writing {}", out.display());
+    /// Encrypts images, writes them and their receipt, and gives the receipt and the size of the
+    /// file of ciphertexts. INSECURE with a seed.
+    pub(crate) fn encrypt(&self, request: &EncryptRequest<'_>, context: &Context) -> Result<(Receipt, u64)> {
+        let EncryptRequest { key, images, seed, out, receipt } = *request;
         check_range(images, self.input())?;
+        let reading_key = || format!("reading key {}", key.display());
         match self {
             Self::Ckks(file) => {
                 let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let inputs = normalise(images, &file.signature.input)?;
                 let encrypted = ckks_runtime::encrypt(file, &key, &inputs, seed, &*context.progress())?;
                 context.check_interrupted("encrypting; nothing was written")?;
-                files::create_parent(out)?;
-                encrypted.save(out).with_context(writing)
+                write_batch(encrypted, images.names(), [receipt, out], |encrypted, path| encrypted.save(path))
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let pixels = bytes(images, &file.signature.input)?;
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
-                files::create_parent(out)?;
-                encrypted.save(out).with_context(writing)
+                write_batch(encrypted, images.names(), [receipt, out], |encrypted, path| encrypted.save(path))
             }
         }
     }
 
-    /// Decrypts the results in the file `input`. With `share`, hides the encryption's own error
-    /// under noise 2^`share` times as large.
-    pub(crate) fn decrypt(&self, key: &Path, input: &Path, share: Option<f64>, context: &Context) -> Result<Decrypted> {
+    /// Decrypts answers. When they are made to be shared, the receipt says so before this returns.
+    pub(crate) fn decrypt(&self, request: &DecryptRequest<'_>, context: &Context) -> Result<Decrypted> {
+        let DecryptRequest { key, input, receipt, share } = *request;
         let reading_key = || format!("reading key {}", key.display());
         let reading = || format!("reading {}", input.display());
         match self {
             Self::Ckks(file) => {
-                let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let secret = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let output = ckks_runtime::EncryptedOutput::load(input).with_context(reading)?;
-                let flooding = share.map(|bits| flooding_width(file, bits)).transpose()?;
-                if let Some(width) = flooding {
-                    context.console.note(format_args!("noise up to {width:.2e} is added to every logit"));
-                }
-                Ok(Decrypted { logits: ckks_runtime::decrypt(file, &key, &output, flooding)?, flooding })
+                let found = receipt.find(input, key, output.batch())?;
+                let Some(bits) = share else {
+                    let answers = match &found {
+                        Some(found) => ckks_runtime::decrypt(file, &secret, &output, &found.receipt)?,
+                        None => ckks_runtime::decrypt_without_receipt(file, &secret, &output)?,
+                    };
+                    return Ok(Decrypted { answers: Answered::Private(answers), receipt: found.map(|f| f.receipt) });
+                };
+                let Some(FoundReceipt { path, receipt: mut found }) = found else {
+                    return Err(Exit::Usage.because(
+                        "--share: found --without-receipt, expected the receipt of the batch, which counts what is \
+                         shared; give it with --receipt",
+                    ));
+                };
+                let shared = share_answers(file, &secret, &output, &mut found, bits)?;
+                found.save(&path).with_context(|| format!("writing {}", path.display()))?;
+                Ok(Decrypted { answers: Answered::Shared(shared), receipt: Some(found) })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
-                let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let secret = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
                 let output = tfhe_runtime::EncryptedOutput::load(input).with_context(reading)?;
+                let found = receipt.find(input, key, output.batch())?.map(|f| f.receipt);
                 if share.is_some() {
                     context.console.note(
                         "results are exact integers without any noise of the encryption: nothing is to be hidden",
                     );
                 }
-                let integers = tfhe_runtime::decrypt(file, &key, &output)?;
-                let logits = integers.rows().map(|i| file.signature.logits(i));
-                let logits = ImageMajor::from_rows(integers.elements(), logits)?;
-                Ok(Decrypted { logits, flooding: None })
+                let answers = match &found {
+                    Some(found) => tfhe_runtime::decrypt(file, &secret, &output, found)?,
+                    None => tfhe_runtime::decrypt_without_receipt(file, &secret, &output)?,
+                };
+                Ok(Decrypted { answers: Answered::Private(answers), receipt: found })
             }
         }
     }
+}
+
+/// Writes the receipt of a batch and then the batch, so that none is without its receipt; gives the
+/// receipt and the size of the file of ciphertexts.
+fn write_batch<C, E: std::error::Error + Send + Sync + 'static>(
+    (encrypted, mut receipt): (C, Receipt),
+    names: Option<&[String]>,
+    [receipt_path, out]: [&Path; 2],
+    save: impl FnOnce(&C, &Path) -> Result<u64, E>,
+) -> Result<(Receipt, u64)> {
+    files::create_parent(out)?;
+    files::create_parent(receipt_path)?;
+    names.into_iter().for_each(|names| receipt.set_names(names.to_vec()));
+    receipt.save(receipt_path).with_context(|| format!("writing {}", receipt_path.display()))?;
+    let size = save(&encrypted, out).with_context(|| format!("writing {}", out.display()))?;
+    Ok((receipt, size))
 }
 
 /// Writes both halves of a key pair, which save themselves.
@@ -196,12 +257,24 @@ fn write_keys<E: std::error::Error + Send + Sync + 'static>(
     server(&files.evaluation).with_context(|| format!("writing {}", files.evaluation.display()))
 }
 
-/// What `--share` asks for, as [`ckks_runtime::flooding_width`] says.
-fn flooding_width(file: &ckks::SignatureFile, bits: f64) -> Result<f64> {
-    ckks_runtime::flooding_width(file, bits).map_err(|error| match error {
-        beaa_runtime::Error::FloodingBits { found } => {
+/// Makes answers to be shared, as [`ckks_runtime::share`] says.
+fn share_answers(
+    file: &ckks::SignatureFile,
+    key: &ckks_runtime::ClientKey,
+    output: &ckks_runtime::EncryptedOutput,
+    receipt: &mut Receipt,
+    bits: f64,
+) -> Result<Shared> {
+    use beaa_runtime::Error;
+    ckks_runtime::share(file, key, output, receipt, bits).map_err(|error| match error {
+        Error::FloodingBits { found } => {
             Exit::Usage.because(format!("--share: found {found}, expected a number of bits from 0 to 60"))
         }
-        other => Exit::BadInput.because(format!("--share: {other}")),
+        Error::SharedBefore { .. }
+        | Error::NoPromise { .. }
+        | Error::TooFewCopies { .. }
+        | Error::LargerError { .. }
+        | Error::FloodingTooWide { .. } => Exit::BadInput.because(format!("--share: {error}")),
+        other => other.into(),
     })
 }

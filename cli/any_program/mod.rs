@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use beaa_ir::{Classes, ckks, container, tfhe};
 
-pub(crate) use client::{AnySignature, Decrypted, EncryptRequest, KeyFiles};
+pub(crate) use client::{Answered, AnySignature, DecryptRequest, Decrypted, EncryptRequest, KeyFiles};
 pub(crate) use server::RunFiles;
 
 use crate::context::Context;

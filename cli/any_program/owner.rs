@@ -7,9 +7,11 @@ use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
 use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
-use beaa_lab::metrics::{accuracy, percent};
+use beaa_lab::metrics::{Classification, classification, percent};
 use beaa_lab::metrics::{agreeing, largest_difference};
 use beaa_lab::model_images::{bytes, check_range, normalise, with_channels_of};
+#[cfg(feature = "tfhe")]
+use beaa_lab::report::classes::classes;
 use beaa_lab::report::tables;
 use beaa_runtime::ckks;
 #[cfg(feature = "tfhe")]
@@ -34,9 +36,9 @@ pub(crate) struct ModelComparison {
 pub(crate) enum AnyVerification {
     /// Every layer's error against its prediction.
     Ckks(ckks::Verification),
-    /// Every integer, and the accuracy on the images.
+    /// Every integer, and how well the images are classified, where their labels are known.
     #[cfg(feature = "tfhe")]
-    Tfhe(tfhe_runtime::Verification, Option<f64>),
+    Tfhe(tfhe_runtime::Verification, Option<Classification>),
 }
 
 impl AnyProgram {
@@ -67,8 +69,15 @@ impl AnyProgram {
         }
     }
 
+    /// Refuses a program of other classes than `model`.
+    pub(crate) fn expect_classes_of(&self, model: &Model) -> Result<()> {
+        let remedy = "give the program that was compiled from this model";
+        Ok(model.classes().expect_same(self.classes(), "comparing a program with its model", remedy)?)
+    }
+
     /// Compares the program in clear with `model`.
     pub(crate) fn compare(&self, model: &Model, images: &Images) -> Result<ModelComparison> {
+        self.expect_classes_of(model)?;
         let images = &*with_channels_of(images, model.input())?;
         let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
         let of_program = self.evaluate(images)?;
@@ -78,8 +87,16 @@ impl AnyProgram {
         })
     }
 
-    /// Runs encrypted, under keys that are thrown away, and in clear, and compares.
-    pub(crate) fn verify(&self, images: &Images, seed: Option<u64>, context: &Context) -> Result<AnyVerification> {
+    /// Runs encrypted, under keys that are thrown away, and in clear, and compares. The `labels`
+    /// are classes of the program, one for each image.
+    #[cfg_attr(not(feature = "tfhe"), expect(unused_variables, reason = "labels are compared by the other backend"))]
+    pub(crate) fn verify(
+        &self,
+        images: &Images,
+        labels: Option<&[usize]>,
+        seed: Option<u64>,
+        context: &Context,
+    ) -> Result<AnyVerification> {
         match self {
             Self::Ckks(program) => {
                 let input = &program.signature().input;
@@ -103,8 +120,8 @@ impl AnyProgram {
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;
                 let logits = found.outputs.rows().map(|o| program.signature().logits(o));
                 let logits = ImageMajor::from_rows(found.outputs.elements(), logits)?;
-                let right = accuracy(&program.signature().classes.of(&logits), images.labels());
-                Ok(AnyVerification::Tfhe(found, right))
+                let judged = labels.and_then(|labels| classification(self.classes(), &logits, labels));
+                Ok(AnyVerification::Tfhe(found, judged))
             }
         }
     }
@@ -118,9 +135,10 @@ impl AnyVerification {
                 context.print(&CkksRecord { verification, model }, || ckks_text(verification, model))
             }
             #[cfg(feature = "tfhe")]
-            Self::Tfhe(verification, right) => {
-                let record = json!({"verification": verification, "accuracy": right});
-                context.print(&record, || tfhe_text(verification, *right))
+            Self::Tfhe(verification, judged) => {
+                let accuracy = judged.as_ref().map(|c| c.accuracy);
+                let record = json!({"verification": verification, "accuracy": accuracy, "figures": judged});
+                context.print(&record, || tfhe_text(verification, judged.as_ref()))
             }
         }
     }
@@ -128,10 +146,7 @@ impl AnyVerification {
     /// An error if something is not as it should be.
     pub(crate) fn check(&self) -> Result<()> {
         match self {
-            Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(
-                "verifying: at least one layer has a larger error or larger values than the compiler promised (see \
-                 the table)",
-            )),
+            Self::Ckks(found) if !found.holds => Err(Exit::NotVerified.because(not_held(found))),
             #[cfg(feature = "tfhe")]
             Self::Tfhe(found, _) if found.wrong > 0 => {
                 let wrong = found.wrong;
@@ -140,6 +155,30 @@ impl AnyVerification {
             _ => Ok(()),
         }
     }
+}
+
+/// Names the layers that do not hold. Values that leave their range are the images' doing, and what
+/// comes after them follows from that, so that the first such layer says all.
+fn not_held(found: &ckks::Verification) -> String {
+    if let Some(layer) = found.layers.iter().find(|l| l.largest_value > l.bound) {
+        return format!(
+            "verifying: found values up to {:.3e} in `{}`, expected at most {:.3e}, the range that the program was \
+             compiled for; some of these images are outside of it. Give images like those that the network was \
+             trained on, or compile with --samples of such as these",
+            layer.largest_value, layer.layer, layer.bound
+        );
+    }
+    let layers: Vec<String> = found
+        .layers
+        .iter()
+        .filter(|l| !l.holds)
+        .map(|l| format!("{:.2e} in `{}` (promised {:.2e})", l.measured, l.layer, l.predicted))
+        .collect();
+    format!(
+        "verifying: found errors of {}, expected at most twice what the compiler promised; compile with --samples of \
+         images like these",
+        layers.join(", ")
+    )
 }
 
 #[derive(Serialize)]
@@ -164,18 +203,23 @@ fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> Str
 }
 
 #[cfg(feature = "tfhe")]
-fn tfhe_text(found: &tfhe_runtime::Verification, right: Option<f64>) -> String {
+fn tfhe_text(found: &tfhe_runtime::Verification, judged: Option<&Classification>) -> String {
+    let right = match judged {
+        // The figures of one image by class are those of that image.
+        Some(c) if c.images == 1 => format!("the image is classified {}", if c.right == 1 { "right" } else { "wrong" }),
+        Some(c) => format!("{} of the images right, {}", percent(Some(c.accuracy)), classes(c).trim_end()),
+        None => "labels not compared".to_owned(),
+    };
     format!(
         "{} images, {} integers compared with the program in clear: {} differ; {} sums left their slots\n\
          noise after bootstrapping 2^{:.2} of the torus, predicted 2^{:.2}\n\
-         {} of the images right; {:.3} s for each\n",
+         {:.3} s for each image\n{right}\n",
         found.images,
         found.integers,
         found.wrong,
         found.wrapped,
         found.log2_noise,
         found.log2_noise_predicted,
-        percent(right),
         found.seconds / found.images.max(1) as f64
     )
 }

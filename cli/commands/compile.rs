@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::ckks::{Options, explain};
+use beaa_compiler::ckks::{Coverage, Options, explain};
 use beaa_ir::{Model, ckks, load_model, tfhe};
 use beaa_lab::files;
 use clap::{Args, ValueEnum};
@@ -61,8 +61,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let model = load_model(&arguments.model).with_context(|| format!("reading model {path}"))?;
     match arguments.backend {
-        Backend::Ckks => compile_ckks(arguments, &model, &options, context),
-        Backend::Tfhe => compile_tfhe(arguments, &model, context),
+        Backend::Ckks => {
+            if arguments.activation_bits.is_some() || arguments.pixel_bits.is_some() {
+                let found = "found --activation-bits or --pixel-bits, which only --backend tfhe has";
+                return Err(Exit::Usage.because(format!("compiling for ckks: {found}; leave them out")));
+            }
+            compile_ckks(arguments, &model, &options, context)
+        }
+        Backend::Tfhe => {
+            arguments.target.check_for_tfhe(&options)?;
+            compile_tfhe(arguments, &model, context)
+        }
     }
 }
 
@@ -79,6 +88,9 @@ fn compile_ckks(arguments: &Arguments, model: &Model, options: &Options, context
     let record = json!({"model": arguments.model, "options": options, "report": report});
     files::write_json(&beside(&arguments.out, ".json"), &record)?;
     context.console.note(format_args!("program written to {}", arguments.out.display()));
+    if let Some(Coverage::Nothing { .. }) = &report.totals.coverage {
+        context.console.warn(format_args!("the program promises nothing of any image; the report says why"));
+    }
     context.print(&record, || explain(&report))
 }
 
@@ -89,6 +101,16 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     let pixels = arguments.target.tfhe_calibration(model, &arguments.roots)?;
     let machine = arguments.rates.load()?;
     let compiled = beaa_compiler::tfhe::compile(model, &options, &machine, &pixels)?;
+    let kept = compiled.report.agreement;
+    if let Some(requested) = arguments.target.requested_agreement().filter(|requested| kept < *requested) {
+        return Err(Exit::BadInput.because(format!(
+            "lowering to look-ups: found at best {:.2} % of the samples kept apart with the model's class, expected the \
+             {:.2} % that --agreement asks for; ask for less, leave --activation-bits and --pixel-bits to the compiler, \
+             or compile for ckks",
+            100.0 * kept,
+            100.0 * requested
+        )));
+    }
     files::create_parent(&arguments.out)?;
     let doing = || format!("writing program {}", arguments.out.display());
     tfhe::save_program(&compiled.program, &arguments.out).with_context(doing)?;
@@ -97,10 +119,10 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     let record = json!({"model": arguments.model, "backend": "tfhe", "options": options, "report": compiled.report});
     files::write_json(&beside(&arguments.out, ".json"), &record)?;
     context.console.note(format_args!("program written to {}", arguments.out.display()));
-    if compiled.report.agreement < options.agreement {
+    if kept < options.agreement {
         context.console.warn(format_args!(
             "{:.2} % of the samples keep their class, {:.2} % were asked for; nothing dearer was tried",
-            100.0 * compiled.report.agreement,
+            100.0 * kept,
             100.0 * options.agreement
         ));
     }

@@ -4,14 +4,19 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_ir::Classes;
+use beaa_ir::images::ImageMajor;
 use beaa_lab::metrics::{accuracy, percent};
-use clap::Args;
+use beaa_runtime::{Outside, Receipt};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::any_program::{AnySignature, Decrypted};
+use crate::any_program::{Answered, AnySignature, DecryptRequest, Decrypted};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::labels::Labels;
+use crate::outside::{self, MOST_LINES};
+use crate::receipts::ReceiptChoice;
 
 /// Options of `beaa decrypt`.
 #[derive(Debug, Args)]
@@ -28,85 +33,243 @@ pub(crate) struct Arguments {
     /// True labels, as `beaa encrypt --labels` wrote them: also say how many predictions are right.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Hide the encryption's own error under noise 2^BITS times as large, so that the logits may
-    /// leave the client: exact decryptions can leak the secret key.
-    #[arg(long, value_name = "BITS", num_args = 0..=1, default_missing_value = "8")]
+    /// The receipt that `beaa encrypt` wrote with the images [default: that of the answers' batch
+    /// among the receipts beside the answers or the key].
+    #[arg(long, value_name = "FILE", conflicts_with = "without_receipt")]
+    receipt: Option<PathBuf>,
+    /// Decrypt answers without knowing what was sent: only if nobody could have exchanged them.
+    #[arg(long)]
+    without_receipt: bool,
+    /// Which outputs to give: to as many digits as their error leaves, or as decrypted. Raw ones
+    /// hold the encryption's noise, by which the secret key can be found.
+    #[arg(long, value_enum, default_value_t = Logits::Rounded, value_name = "HOW")]
+    logits: Logits,
+    /// Give class and outputs also of images whose answers are outside of what the program
+    /// promises.
+    #[arg(long)]
+    allow_out_of_range: bool,
+    /// Hide the encryption's own error under noise, with so many bits of statistical security, so
+    /// that the outputs may leave the client; once for each batch.
+    #[arg(long, value_name = "BITS", num_args = 0..=1, default_missing_value = "30")]
+    #[arg(conflicts_with_all = ["logits", "without_receipt"])]
     share: Option<f64>,
+}
+
+/// Which outputs to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Logits {
+    /// To as many digits as their error leaves.
+    Rounded,
+    /// As decrypted.
+    Raw,
 }
 
 #[derive(Serialize)]
 struct Answer {
     image: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     prediction: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<u8>,
-    logits: Vec<f64>,
+    logits: Option<Vec<f64>>,
+    outside: bool,
 }
 
 #[derive(Serialize)]
-struct Answers {
+struct AllAnswers {
     accuracy: Option<f64>,
+    /// Step to which outputs are rounded.
+    step: Option<f64>,
+    /// Deviation of the noise that hides the encryption's own.
     flooding: Option<f64>,
+    /// Numbers that it covers.
+    shared_numbers: Option<usize>,
+    /// Images whose answers are worth nothing.
+    outside: usize,
     images: Vec<Answer>,
+}
+
+/// The outputs to give.
+struct Outputs {
+    logits: ImageMajor<f64>,
+    classes: Vec<Option<usize>>,
+    step: Option<f64>,
+    outside: Vec<Outside>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let signature = AnySignature::open(&arguments.program, context)?;
-    let Decrypted { logits, flooding } =
-        signature.decrypt(&arguments.key, &arguments.input, arguments.share, context)?;
-    let labels = arguments.labels.as_deref().map(Labels::read).transpose()?.map(|l| l.labels);
-    if let Some(labels) = labels.as_ref().filter(|l| l.len() != logits.images()) {
-        return Err(Exit::BadInput.because(format!(
-            "comparing with labels: found {} labels for {} images, expected one for each; give the labels written with \
-             this batch",
-            labels.len(),
-            logits.images()
-        )));
-    }
-    let predicted = signature.classes().of(&logits);
-    let answers = Answers {
-        accuracy: labels.as_ref().and_then(|labels| accuracy(&predicted, labels)),
-        flooding,
-        images: logits
-            .rows()
-            .zip(&predicted)
-            .enumerate()
-            .map(|(image, (logits, &prediction))| Answer {
-                image,
-                prediction,
-                class: prediction.and_then(|p| signature.classes().name(p)).map(str::to_owned),
-                label: labels.as_ref().map(|l| l[image]),
-                logits: logits.to_vec(),
-            })
-            .collect(),
+    let choice = match &arguments.receipt {
+        Some(path) => ReceiptChoice::File(path.clone()),
+        None if arguments.without_receipt => ReceiptChoice::Without,
+        None => ReceiptChoice::Beside,
     };
+    let labels = arguments.labels.as_deref().map(Labels::read).transpose()?;
+    let request =
+        DecryptRequest { key: &arguments.key, input: &arguments.input, receipt: &choice, share: arguments.share };
+    warn_before(arguments, &signature, context);
+    let Decrypted { answers, receipt } = signature.decrypt(&request, context)?;
+    let outputs = outputs_to_show(&answers, signature.classes(), arguments.logits);
+    if let Some(labels) = &labels {
+        labels.expect(receipt.as_ref(), outputs.logits.images())?;
+    }
+    let names = receipt.as_ref().map_or(&[][..], Receipt::names);
+    let answers = all_answers(&outputs, &answers, signature.classes(), labels.as_ref(), names, arguments);
     context.print(&answers, || csv(&answers))?;
     if answers.accuracy.is_some() && !context.json {
         context.console.note(format_args!("{} of {} images right", percent(answers.accuracy), answers.images.len()));
     }
-    Ok(())
+    say_more(&answers, receipt.as_ref(), context);
+    judge(&outputs.outside, names, arguments.allow_out_of_range, context)
 }
 
-/// One line for each image; commas and quotes in class names are quoted.
-fn csv(answers: &Answers) -> String {
-    let labelled = answers.images.first().is_some_and(|a| a.label.is_some());
-    let mut text = String::from(if labelled { "image,prediction,class,label\n" } else { "image,prediction,class\n" });
+/// Says what the options cost.
+fn warn_before(arguments: &Arguments, signature: &AnySignature, context: &Context) {
+    if arguments.without_receipt {
+        context.console.warn(
+            "--without-receipt: whoever handed over the answers may have made them of anything, so that what they \
+             decrypt to tells the key; show them to nobody",
+        );
+    }
+    if arguments.logits == Logits::Raw {
+        context.console.warn(
+            "--logits raw: these outputs hold the encryption's noise; whoever sees them and the ciphertexts can find \
+             out the secret key (docs/security.md)",
+        );
+    }
+    if signature.promise().is_none() {
+        context.console.warn(
+            "the program does not say which answers it promises, so that none can be recognised as garbage; compile \
+             it again",
+        );
+    }
+}
+
+fn outputs_to_show(answers: &Answered, classes: &Classes, logits: Logits) -> Outputs {
+    match answers {
+        Answered::Private(answers) => {
+            let raw = logits == Logits::Raw;
+            Outputs {
+                logits: if raw { answers.exact().clone() } else { answers.rounded() },
+                // By the exact outputs: rounding makes ties.
+                classes: classes.of(answers.exact()),
+                step: answers.grid().filter(|_| !raw),
+                outside: answers.outside().to_vec(),
+            }
+        }
+        Answered::Shared(shared) => Outputs {
+            logits: shared.logits.clone(),
+            classes: classes.of(&shared.logits),
+            step: None,
+            outside: shared.outside.clone(),
+        },
+    }
+}
+
+fn all_answers(
+    outputs: &Outputs,
+    answers: &Answered,
+    classes: &Classes,
+    labels: Option<&Labels>,
+    names: &[String],
+    arguments: &Arguments,
+) -> AllAnswers {
+    let mut inside = vec![true; outputs.logits.images()];
+    outputs.outside.iter().for_each(|o| inside[o.image] = false);
+    let shown: Vec<bool> = inside.iter().map(|&inside| inside || arguments.allow_out_of_range).collect();
+    let predicted: Vec<Option<usize>> = outputs.classes.iter().zip(&shown).map(|(c, s)| c.filter(|_| *s)).collect();
+    let shared = match answers {
+        Answered::Shared(shared) => Some(shared),
+        Answered::Private(_) => None,
+    };
+    let answer = |(image, logits): (usize, &[f64])| Answer {
+        image,
+        file: names.get(image).cloned(),
+        prediction: predicted[image],
+        class: predicted[image].and_then(|p| classes.name(p)).map(str::to_owned),
+        label: labels.map(|l| l.labels[image]),
+        logits: shown[image].then(|| logits.to_vec()),
+        outside: !inside[image],
+    };
+    AllAnswers {
+        accuracy: labels.and_then(|labels| accuracy(&predicted, &labels.labels)),
+        step: outputs.step,
+        flooding: shared.map(|s| s.noise),
+        shared_numbers: shared.map(|s| s.numbers),
+        outside: outputs.outside.len(),
+        images: outputs.logits.rows().enumerate().map(answer).collect(),
+    }
+}
+
+/// Says what noise was added, and which images were known to be unusual.
+fn say_more(answers: &AllAnswers, receipt: Option<&Receipt>, context: &Context) {
+    if let (Some(noise), Some(numbers)) = (answers.flooding, answers.shared_numbers) {
+        context.console.note(format_args!(
+            "noise of deviation {noise:.2e} hides the encryption's own in {numbers} numbers; the receipt says that \
+             this batch is shared now"
+        ));
+    }
+    let deviating = receipt.map_or(0, |r| r.deviating().len());
+    if deviating > 0 {
+        context.console.warn(format_args!(
+            "{deviating} of {} images were outside of what the program was compiled for when they were encrypted",
+            answers.images.len()
+        ));
+    }
+}
+
+/// Names the images whose answers are worth nothing; that is an error unless the user allows it.
+fn judge(outside: &[Outside], names: &[String], allowed: bool, context: &Context) -> Result<()> {
+    if outside.is_empty() {
+        return Ok(());
+    }
+    for o in outside.iter().take(MOST_LINES) {
+        context.console.warn(format_args!("  {}: {}", outside::name(names, o.image), outside::reason(o)));
+    }
+    outside::say_rest(outside.len(), context);
+    let count = outside.len();
+    if allowed {
+        context.console.warn(format_args!("{count} answers are outside of what the program promises"));
+        return Ok(());
+    }
+    Err(Exit::NotVerified.because(format!(
+        "decrypting: found {count} answers outside of what the program promises, expected none; they are given neither \
+         class nor outputs. Encrypt only images like those that the network was trained on, or look at them with \
+         --allow-out-of-range"
+    )))
+}
+
+/// One line for each image; commas and quotes in names are quoted. Images whose answers are worth
+/// nothing have neither prediction nor class.
+fn csv(answers: &AllAnswers) -> String {
+    let labelled = answers.images.iter().any(|a| a.label.is_some());
+    let named = answers.images.iter().any(|a| a.file.is_some());
+    let mut text = String::from("image,prediction,class");
+    text.push_str(if labelled { ",label" } else { "" });
+    text.push_str(if named { ",file\n" } else { "\n" });
     for answer in &answers.images {
-        let class = answer.class.as_deref().unwrap_or_default();
-        let class = if class.contains([',', '"', '\n']) {
-            format!("\"{}\"", class.replace('"', "\"\""))
-        } else {
-            class.to_owned()
-        };
-        // Writing to a string cannot fail.
         let prediction = answer.prediction.map_or_else(String::new, |p| p.to_string());
-        let _ = write!(text, "{},{prediction},{class}", answer.image);
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{},{prediction},{}", answer.image, quoted(answer.class.as_deref()));
         let _ = answer.label.map_or(Ok(()), |label| write!(text, ",{label}"));
+        if named {
+            let _ = write!(text, ",{}", quoted(answer.file.as_deref()));
+        }
         text.push('\n');
     }
     text
+}
+
+/// A field of a line; nothing where there is no name.
+fn quoted(name: Option<&str>) -> String {
+    match name {
+        Some(name) if name.contains([',', '"', '\n']) => format!("\"{}\"", name.replace('"', "\"\"")),
+        Some(name) => name.to_owned(),
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -115,16 +278,26 @@ mod tests {
 
     #[test]
     fn csv_quotes_names() {
-        let answer = |image, class: &str, label| Answer {
+        let answer = |image, class: Option<&str>, label, file: Option<&str>| Answer {
             image,
-            prediction: Some(1),
-            class: Some(class.to_owned()),
+            file: file.map(str::to_owned),
+            prediction: class.map(|_| 1),
+            class: class.map(str::to_owned),
             label,
-            logits: vec![0.0, 1.0],
+            logits: class.map(|_| vec![0.0, 1.0]),
+            outside: class.is_none(),
         };
-        let answers = Answers { accuracy: None, flooding: None, images: vec![answer(0, "a,\"b\"", Some(7))] };
+        let all = |images| AllAnswers {
+            accuracy: None,
+            step: None,
+            flooding: None,
+            shared_numbers: None,
+            outside: 0,
+            images,
+        };
+        let answers = all(vec![answer(0, Some("a,\"b\""), Some(7), None)]);
         assert_eq!(csv(&answers), "image,prediction,class,label\n0,1,\"a,\"\"b\"\"\",7\n");
-        let answers = Answers { accuracy: None, flooding: None, images: vec![answer(3, "cat", None)] };
-        assert_eq!(csv(&answers), "image,prediction,class\n3,1,cat\n");
+        let answers = all(vec![answer(3, Some("cat"), None, Some("x,1.png")), answer(4, None, None, Some("y.png"))]);
+        assert_eq!(csv(&answers), "image,prediction,class,file\n3,1,cat,\"x,1.png\"\n4,,,y.png\n");
     }
 }

@@ -8,6 +8,7 @@ use beaa_datasets::{Images, SourceSpec};
 use beaa_ir::{InputSpec, text};
 use beaa_lab::files;
 use beaa_lab::model_images::with_channels_of;
+use beaa_runtime::Receipt;
 use clap::Args;
 use serde_json::json;
 
@@ -17,6 +18,8 @@ use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 use crate::image_files;
 use crate::labels::Labels;
+use crate::outside::{self, MOST_LINES};
+use crate::receipts;
 use crate::rows::RowArgs;
 
 /// Options of `beaa encrypt`.
@@ -48,6 +51,10 @@ pub(crate) struct Arguments {
     /// Also write the true labels, for `beaa decrypt --labels`; they stay with the client.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// The receipt of the batch to write, by which `beaa decrypt` knows its answers. It stays with
+    /// the client [default: OUT.receipt].
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     /// INSECURE: derive the encryption from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -61,14 +68,26 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     // Without slots, one image unless more are named: each takes seconds.
     let most = slots.unwrap_or_else(|| part.limit.unwrap_or(1).max(arguments.images.len()));
     let (images, data_set) = images(arguments, signature.input(), most, context)?;
-    let size = signature.encrypt(&EncryptRequest { key, images: &images, seed: *seed, out }, context)?;
+    let receipt_path = arguments.receipt.clone().unwrap_or_else(|| receipts::default_path(out));
+    let others = [Some(out.as_path()), Some(key.as_path()), arguments.labels.as_deref()];
+    if others.contains(&Some(receipt_path.as_path())) {
+        return Err(Exit::Usage.because(format!(
+            "--receipt: found {}, which another option names, expected a file of its own",
+            receipt_path.display()
+        )));
+    }
+    let request = EncryptRequest { key, images: &images, seed: *seed, out, receipt: &receipt_path };
+    let (receipt, size) = signature.encrypt(&request, context)?;
     if let Some(path) = &arguments.labels {
-        let labels = Labels { data_set, split: part.split.clone(), labels: images.labels().to_vec() };
+        let batch = Some(receipt.batch().clone());
+        let labels = Labels { batch, data_set, split: part.split.clone(), labels: images.labels().to_vec() };
         files::write_json(path, &labels)?;
     }
+    warn_of_deviating(&receipt, context);
     let per_image = size as f64 / images.len() as f64;
     let mut record = json!({
         "file": out, "images": images.len(), "bytes": size, "bytes_per_image": per_image, "insecure_seed": seed,
+        "batch": receipt.batch(), "receipt": receipt_path, "deviating": receipt.deviating(),
     });
     if let Some(slots) = slots {
         record["slots"] = slots.into();
@@ -87,6 +106,31 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             None => format!("{count} images: {file}, {all} ({each} for each)\n"),
         }
     })
+}
+
+/// Names the images that are outside of what the program was compiled for.
+fn warn_of_deviating(receipt: &Receipt, context: &Context) {
+    let deviating = receipt.deviating();
+    if deviating.is_empty() {
+        return;
+    }
+    context.console.warn(format_args!(
+        "{} of {} images are outside of what the program was compiled for; its answers to them may be wrong:",
+        deviating.len(),
+        receipt.images()
+    ));
+    for d in deviating.iter().take(MOST_LINES) {
+        context.console.warn(format_args!(
+            "  {}: {} of channel {} is {:.3}, samples had {:.3} to {:.3}",
+            outside::name(receipt.names(), d.image),
+            d.statistic,
+            d.channel,
+            d.found,
+            d.promised.min,
+            d.promised.max
+        ));
+    }
+    outside::say_rest(deviating.len(), context);
 }
 
 /// The images, `most` at most, and the name of their set.

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
-use beaa_ir::load_model;
-use beaa_lab::metrics::{accuracy, agreeing, fraction, largest_difference, percent};
+use beaa_ir::images::ImageMajor;
+use beaa_ir::{Classes, load_model};
+use beaa_lab::labels;
+use beaa_lab::metrics::{Classification, agreeing, classification, fraction, largest_difference, percent};
 use beaa_lab::model_images::{trained_on, with_channels_of};
+use beaa_lab::report::classes::{classes, remarks};
 use beaa_trainer::DeviceKind;
 use clap::Args;
 use serde::Serialize;
@@ -43,15 +46,18 @@ struct Evaluation {
     model: String,
     data_set: String,
     split: String,
-    images: usize,
-    accuracy: Option<f64>,
+    #[serde(flatten)]
+    figures: Classification,
+    /// What the figures do not say of themselves.
+    remarks: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<ProgramEvaluation>,
 }
 
 #[derive(Serialize)]
 struct ProgramEvaluation {
-    accuracy: Option<f64>,
+    #[serde(flatten)]
+    figures: Classification,
     agreement: Option<f64>,
     largest_logit_difference: f64,
 }
@@ -64,6 +70,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let dataset = arguments.roots.open(&spec)?;
     let images = arguments.part.of(&dataset)?;
+    let labels = labels::of_network(model.classes(), dataset.classes(), images.labels(), context)?;
     let images = with_channels_of(&images, model.input())?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
     let predicted = model.classes().of(&logits);
@@ -71,39 +78,48 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => None,
         Some(path) => {
             let program = AnyProgram::open(path, context)?;
+            program.expect_classes_of(&model)?;
             let of_program = program.evaluate(&images)?;
             let predicted_by_program = program.classes().of(&of_program);
             Some(ProgramEvaluation {
-                accuracy: accuracy(&predicted_by_program, images.labels()),
+                figures: judged(program.classes(), &of_program, &labels),
                 agreement: fraction(agreeing(&predicted, &predicted_by_program), images.len()),
                 largest_logit_difference: largest_difference(logits.rows(), of_program.rows()),
             })
         }
     };
+    let figures = judged(model.classes(), &logits, &labels);
     let result = Evaluation {
         model: model.name().to_owned(),
         data_set: dataset.name().to_owned(),
         split: arguments.part.split.clone(),
-        images: images.len(),
-        accuracy: accuracy(&predicted, images.labels()),
+        remarks: remarks(&figures),
+        figures,
         program,
     };
     context.print(&result, || text(&result))
 }
 
+/// The figures of images, of which there are some.
+fn judged<T: Copy + Into<f64>>(classes: &Classes, logits: &ImageMajor<T>, labels: &[usize]) -> Classification {
+    classification(classes, logits, labels).unwrap_or_else(|| unreachable!("no image was chosen"))
+}
+
 fn text(result: &Evaluation) -> String {
     let mut text = format!(
-        "{}: {} on {} {} images of {}\n",
+        "{}: {} on {} {} images of {}\n{}",
         result.model,
-        percent(result.accuracy),
-        result.images,
+        percent(Some(result.figures.accuracy)),
+        result.figures.images,
         result.split,
-        result.data_set
+        result.data_set,
+        classes(&result.figures)
     );
     if let Some(program) = &result.program {
         text.push_str(&format!(
-            "program in clear: {}, same prediction for {}, largest logit difference {:.2e}\n",
-            percent(program.accuracy),
+            "program in clear: {} (balanced {}), same prediction for {}, largest logit difference {:.2e}\n",
+            percent(Some(program.figures.accuracy)),
+            percent(Some(program.figures.balanced_accuracy)),
             percent(program.agreement),
             program.largest_logit_difference
         ));

@@ -54,9 +54,16 @@ pub(crate) struct Arguments {
     /// them [default: those of --samples].
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', help_heading = "Rows and signals")]
     columns: Option<Vec<String>>,
-    /// One name per output.
+    /// The output of an ONNX network that holds the scores, where it has several.
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
+    /// One name per output; two for a single output, first that of low scores.
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', help_heading = "Images")]
     classes: Option<Vec<String>>,
+    /// For a single output: the probability above which an image is of the second class
+    /// [default: 0.5, a score of 0].
+    #[arg(long, value_name = "P", help_heading = "Images")]
+    threshold: Option<f64>,
     /// A data set, by name or described in JSON: measure on its training images how far the inputs
     /// of activations reach.
     #[arg(long, value_name = "SET", value_parser = parse_set, help_heading = "Data")]
@@ -106,6 +113,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let [channels, height, width] = input.shape;
     let record = json!({
         "model": arguments.out, "name": model.name(), "input": input, "outputs": model.outputs(),
+        "threshold": model.classes().threshold(), "classes": model.classes().names(),
         "layers": model.layers().len(), "activations": all, "ranges": ranged, "notes": notes,
     });
     context.print(&record, || {
@@ -125,6 +133,8 @@ fn read(arguments: &Arguments) -> Result<Imported> {
         std: arguments.std.clone(),
         classes: arguments.classes.clone(),
         shape: arguments.shape,
+        output: arguments.output.clone(),
+        threshold: arguments.threshold,
     };
     let ending = arguments.network.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let imported = match (ending, &arguments.architecture) {

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_datasets::{Dataset, Split};
+use beaa_ir::Model;
 use beaa_lab::auto_config;
 use beaa_lab::experiment::Experiment;
-use beaa_lab::metrics::percent;
+use beaa_lab::metrics::{Classification, classification, percent};
+use beaa_lab::report::classes::{classes, few_images};
 use beaa_lab::run_folder::{self, RunFolder};
-use beaa_trainer::TrainLiteral;
+use beaa_trainer::{Answers, LabelledLogits, TrainLiteral};
 use clap::Args;
 use serde_json::json;
 
@@ -62,6 +65,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let dataset = arguments.roots.open(&literal.data.source)?;
     context.console.note(format_args!("training on {} into {}", dataset.name(), path.display()));
+    warn_of_few(&dataset, context);
     let trained = run_folder::train(&experiment, &dataset, &folder, arguments.resume, context)?.trained;
     if chosen.is_some() {
         let configuration = folder.config();
@@ -70,22 +74,70 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .console
             .note(format_args!("all of it is in {}; `{again}` does the same again", configuration.display()));
     }
+    let figures = |model: &Model, answers: &Answers| {
+        let of = |a: &LabelledLogits| classification(model.classes(), &a.logits, &classes_of(&a.labels));
+        [of(&answers.validation), of(&answers.test)]
+    };
+    let teacher = figures(&trained.teacher, &trained.teacher_answers);
+    let student = figures(&trained.student, &trained.student_answers);
     let result = json!({
         "folder": path,
         "teacher": trained.teacher_accuracy,
         "student": trained.student_accuracy,
+        "figures": {
+            "teacher": {"validation": teacher[0], "test": teacher[1]},
+            "student": {"validation": student[0], "test": student[1]},
+        },
         "seconds": trained.seconds,
     });
     context.print(&result, || {
         let line =
             |name, a: beaa_ir::Accuracy| format!("{name:8} {:>12} {:>12}\n", percent(a.validation), percent(a.test));
         format!(
-            "{:8} {:>12} {:>12}\n{}{}",
+            "{:8} {:>12} {:>12}\n{}{}{}",
             "accuracy",
             "validation",
             "test",
             line("teacher", trained.teacher_accuracy),
-            line("student", trained.student_accuracy)
+            line("student", trained.student_accuracy),
+            student_text(&student)
         )
     })
+}
+
+/// Labels as numbers of classes.
+fn classes_of(labels: &[u8]) -> Vec<usize> {
+    labels.iter().map(|&label| label.into()).collect()
+}
+
+/// What stands behind the student's accuracy on the test images, or else on the validation images.
+fn student_text([validation, test]: &[Option<Classification>; 2]) -> String {
+    match (test, validation) {
+        (Some(test), _) => format!("\nstudent on {} test images: {}", test.images, classes(test)),
+        (None, Some(validation)) => {
+            format!("\nstudent on {} validation images: {}", validation.images, classes(validation))
+        }
+        (None, None) => "\nneither validation nor test images: nothing is known of its accuracy\n".to_owned(),
+    }
+}
+
+/// Says which classes have few images in which part, before they cost hours.
+fn warn_of_few(dataset: &Dataset, context: &Context) {
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        let labels = dataset.split(split).labels();
+        let images = |class: usize| labels.iter().filter(|&&label| usize::from(label) == class).count();
+        let names = dataset.classes().iter().enumerate();
+        let counts: Vec<(&str, usize)> = names.map(|(class, name)| (name.as_str(), images(class))).collect();
+        if labels.is_empty() {
+            context.console.warn(format_args!("the {split} split has no image: nothing can be measured on it"));
+            continue;
+        }
+        let consequence = match split {
+            Split::Train => "a network can hardly learn them",
+            Split::Validation | Split::Test => "their recall says little",
+        };
+        for remark in few_images(&counts, consequence) {
+            context.console.warn(format_args!("{split} split: {remark}"));
+        }
+    }
 }

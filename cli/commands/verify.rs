@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use beaa_datasets::SourceSpec;
 use beaa_ir::{Model, container, load_model};
+use beaa_lab::labels;
 use beaa_lab::model_images::trained_on;
 use clap::Args;
 
@@ -45,9 +46,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         (None, None) => return Err(Exit::Usage.because("verifying a program: no images; give --data-set")),
     };
     context.warn_of_seed(*seed, "throw-away keys and ciphertexts are");
-    let images = part.of(&roots.open(&spec)?)?.take(program.verified_images(part.limit));
+    let dataset = roots.open(&spec)?;
+    let images = part.of(&dataset)?.take(program.verified_images(part.limit));
+    let labels = match &program {
+        // Encrypted and clear are compared with each other, not with labels.
+        AnyProgram::Ckks(_) => None,
+        AnyProgram::Tfhe(_) => labels::of_network(program.classes(), dataset.classes(), images.labels(), context)
+            .inspect_err(|error| context.console.warn(format_args!("labels are not compared: {error}")))
+            .ok(),
+    };
     let comparison = model.map(|model| program.compare(&model, &images)).transpose()?;
-    let verification = program.verify(&images, *seed, context)?;
+    let verification = program.verify(&images, labels.as_deref(), *seed, context)?;
     verification.print(comparison.as_ref(), context)?;
     verification.check()
 }

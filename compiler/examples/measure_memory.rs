@@ -42,7 +42,8 @@ fn main() {
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
     let file = SignatureFile::from(&program);
     let started = Instant::now();
-    encrypt(&file, &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
+    let (input, receipt) = encrypt(&file, &client, &images, Some(2), &Silent).unwrap();
+    input.save(&path).unwrap();
     println!("encrypted in {:.2?}", started.elapsed());
 
     let input = EncryptedInput::load(&path).unwrap();
@@ -61,8 +62,8 @@ fn main() {
     for layer in &report.layers {
         println!("{:10.2} s {:30} {}", layer.seconds, layer.layer, layer.operation);
     }
-    let found = decrypt(&file, &client, &output, None).unwrap();
-    compare(&model, &images, &found);
+    let found = decrypt(&file, &client, &output, &receipt).unwrap();
+    compare(&model, &images, found.exact());
 }
 
 /// The model itself, in `f64`, on a few of the images.

@@ -104,6 +104,47 @@ pub enum Error {
         /// The fewest bits that an output may have.
         bits: u32,
     },
+    /// A program for the `tfhe` backend whose integers are wrong too often.
+    #[error(
+        "lowering to look-ups: an integer of an image would be wrong with probability 2^{failure:.1}, at most \
+         2^{allowed:.1} is allowed; most of it comes from layer `{layer}` (2^{worst:.1}): {}",
+        TFHE_REMEDY
+    )]
+    TfheFailure {
+        /// log2 of the probability for the whole program.
+        failure: f64,
+        /// log2 of the largest one allowed.
+        allowed: f64,
+        /// The layer most likely to be wrong.
+        layer: String,
+        /// log2 of its probability.
+        worst: f64,
+    },
+    /// A layer whose values can be so large that no modulus holds them, for want of a range.
+    #[error(
+        "bounding values: the range of layer `{layer}` is not known: {found}; give --samples (images that the program \
+         will see), also to `beaa import`, so that the ranges of its values are measured"
+    )]
+    UnknownRange {
+        /// The layer.
+        layer: String,
+        /// What is known of its values.
+        found: String,
+    },
+    /// A network whose numbers overflow.
+    #[error(
+        "{operation}: found {found} in layer `{layer}`, expected numbers that double precision and a modulus hold; the \
+         weights of this layer or of those before it are too large or too small: check the trained network, train it \
+         with normalisation or a range penalty"
+    )]
+    Overflow {
+        /// What was being done.
+        operation: String,
+        /// What came of it.
+        found: String,
+        /// The layer.
+        layer: String,
+    },
     /// The compiler contradicted itself.
     #[error("pass `{pass}`: {found}; this is a bug of the compiler, please report it with the model")]
     Internal {

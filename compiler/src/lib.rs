@@ -25,6 +25,7 @@ pub use error::{Error, Result, UnsupportedLayer};
 /// Programs for the `ckks` backend: one ciphertext holds one element of a feature map for every
 /// image of a batch.
 pub mod ckks {
+    pub use crate::cost::coverage::Coverage;
     pub use crate::cost::forecast::{Forecast, forecast};
     pub use crate::cost::report::{LayerCost, PassTime, Report, Totals, cost};
     pub use crate::cost::text::{explain, explain_choices};

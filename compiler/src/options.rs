@@ -3,6 +3,7 @@
 use beaa_ckks::security;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::variables::SCALE_BITS;
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
 use crate::{Error, Result};
 
@@ -56,22 +57,22 @@ impl Options {
     /// # Errors
     /// [`Error::Option`] for the first option that is out of range.
     pub fn check(&self) -> Result<()> {
-        let largest = security::DEGREES.iter().copied().max().unwrap_or(0);
+        let [.., largest] = security::DEGREES;
         if security::max_log_qp(largest, self.security).is_none() {
             return Err(refuse("security", self.security, "128, 192 or 256"));
         }
         if !(1..=largest).contains(&self.batch) {
             return Err(refuse("batch", self.batch, format!("between 1 and {largest} images")));
         }
-        if self.input_bits.is_some_and(|b| !(10..=45).contains(&b)) {
-            return Err(refuse("input_bits", self.input_bits.unwrap_or(0), "between 10 and 45"));
+        if let Some(bits) = self.input_bits.filter(|b| !SCALE_BITS.contains(b)) {
+            let expected = format!("between {} and {}", SCALE_BITS.start(), SCALE_BITS.end());
+            return Err(refuse("input_bits", bits, expected));
         }
-        if self.weight_bits.is_some_and(|b| !(MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS).contains(&b)) {
-            let expected = format!("between {MIN_WEIGHT_BITS} and {MAX_WEIGHT_BITS}");
-            return Err(refuse("weight_bits", self.weight_bits.unwrap_or(0), expected));
+        if let Some(bits) = self.weight_bits.filter(|b| !(MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS).contains(b)) {
+            return Err(refuse("weight_bits", bits, format!("between {MIN_WEIGHT_BITS} and {MAX_WEIGHT_BITS}")));
         }
-        if self.agreement.is_some_and(|a| !(0.5..1.0).contains(&a)) {
-            return Err(refuse("agreement", self.agreement.unwrap_or(0.0), "at least 0.5, and below 1"));
+        if let Some(share) = self.agreement.filter(|a| !(0.5..1.0).contains(a)) {
+            return Err(refuse("agreement", share, "at least 0.5, and below 1"));
         }
         for (option, value, low) in [
             ("logit_error", self.logit_error, f64::MIN_POSITIVE),

@@ -72,9 +72,9 @@ fn programs(model: &Model, options: impl Fn(Option<u64>) -> Options) -> Vec<Prog
 fn logits(program: &Program, images: &ImageMajor<f32>) -> ImageMajor<f64> {
     let file = SignatureFile::from(program);
     let KeyPair { client, server } = keygen(&file.signature.parameters, Some(5)).unwrap();
-    let input = encrypt(&file, &client, images, Some(6), &Silent).unwrap();
+    let (input, receipt) = encrypt(&file, &client, images, Some(6), &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
-    decrypt(&file, &client, &output, None).unwrap()
+    decrypt(&file, &client, &output, &receipt).unwrap().exact().clone()
 }
 
 fn products(program: &Program) -> usize {

@@ -136,3 +136,44 @@ fn a_network_that_overflows_on_the_samples_is_refused_by_its_layer() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+/// The small network with some rows of its last layer zero: classes that training never saw.
+fn with_zero_rows(rows: &[usize]) -> Model {
+    let mut literal = model([quadratic(10, 7), quadratic(8, 11)]).into_literal();
+    for layer in literal.layers.iter_mut().filter(|l| l.name == "three") {
+        let LayerOp::Linear(last) = &mut layer.op else { unreachable!() };
+        let numbers = last.weight.data().iter().enumerate();
+        let kept = numbers.map(|(i, &w)| if rows.contains(&(i / 8)) { 0.0 } else { w }).collect();
+        last.weight = Tensor::new(vec![4, 8], kept).unwrap();
+    }
+    Model::try_from(literal).unwrap()
+}
+
+#[test]
+fn rows_of_zeros_are_exact_and_never_wrong() {
+    let options = Options { agreement: 0.5, pixel_bits: Some(1), ..Options::default() };
+    for rows in [vec![], vec![1], vec![0, 3], vec![0, 1, 2, 3]] {
+        let model = with_zero_rows(&rows);
+        let compiled = compile(&model, &options, &Machine::reference(), &images(400)).unwrap();
+        let failure = compiled.report.log2_failure;
+        assert!(failure <= options.log2_failure, "{rows:?}: 2^{failure}");
+        assert_eq!(compiled.report.constant_outputs, rows);
+        let signature = compiled.program.signature();
+        for image in images(20).rows() {
+            let answer = evaluate(&compiled.program, &quantise_pixels(signature.pixel_steps, image)).outputs;
+            let exact = beaa_ir::evaluate(&model, &model.input().normalise(image)).unwrap();
+            for (&row, found) in rows.iter().zip(rows.iter().map(|&r| signature.logits(&answer)[r])) {
+                assert!((found - exact[row]).abs() < 1e-6, "row {row}: {found} against {}", exact[row]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probability_that_nothing_reaches_is_refused_with_the_layer() {
+    let options = Options { log2_failure: -128.0, pixel_bits: Some(8), ..Options::default() };
+    let model = model([quadratic(10, 7), quadratic(8, 11)]);
+    let error = compile(&model, &options, &Machine::reference(), &images(400)).unwrap_err().to_string();
+    assert!(["`one`", "`two`", "`three`"].iter().any(|layer| error.contains(layer)), "{error}");
+    assert!(error.contains("compile for ckks"), "{error}");
+}

@@ -93,7 +93,7 @@ fn a_run_allocates_what_was_planned() {
         let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
         let path = folder.path().join("images");
         let images = images(&model, 1, 2);
-        encrypt(&SignatureFile::from(&program), &client, &images, Some(2), &Silent).unwrap().save(&path).unwrap();
+        encrypt(&SignatureFile::from(&program), &client, &images, Some(2), &Silent).unwrap().0.save(&path).unwrap();
         let input = EncryptedInput::load(&path).unwrap();
         PEAK.store(LIVE.load(SeqCst), SeqCst);
         let (_, report) = run(&program, &server, &input, &Silent).unwrap();

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::path_text::path_text;
+use crate::path_text::{counted, path_text};
 use crate::split::Split;
 
 /// So many errors are listed; of the others there is a number.
@@ -118,8 +118,8 @@ pub enum Error {
     },
     /// Different numbers of images and labels.
     #[error(
-        "reading {}: {labels} labels for {images} images; give the labels that belong to these images",
-        path_text(file)
+        "reading {}: {} for {}; give the labels that belong to these images",
+        path_text(file), counted(*labels, "label"), counted(*images, "image")
     )]
     CountMismatch {
         /// The file of the labels.
@@ -179,6 +179,22 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A picture of a format that is not read.
+    #[error("reading {}: found {found}, expected PNG or JPEG; {} or remove it", path_text(file), conversion(found))]
+    OtherFormat {
+        /// The file at fault.
+        file: PathBuf,
+        /// Name of the format.
+        found: &'static str,
+    },
+    /// A folder where only pictures are expected.
+    #[error("reading {}: found a folder, expected pictures; {remedy}", path_text(file))]
+    FolderAmongPictures {
+        /// The folder at fault.
+        file: PathBuf,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Several files of a folder cannot be used.
     #[error("reading {}: {} of the files cannot be used:{}", path_text(file), errors.len(), lines(errors))]
     Several {
@@ -232,9 +248,8 @@ pub enum Error {
     },
     /// Images that belong to no class.
     #[error(
-        "reading {}: found {found} images beside the folders of the classes, expected all in such folders; move or \
-         remove them",
-        path_text(file)
+        "reading {}: found {} beside the folders of the classes, expected all in such folders; move or remove them",
+        path_text(file), counted(*found, "image")
     )]
     LooseImages {
         /// The folder at fault.
@@ -294,9 +309,8 @@ pub enum Error {
     },
     /// The part to hold out of training does not fit.
     #[error(
-        "splitting {}: cannot hold out {amount} of {available} images; ask for less, at least one must stay for \
-         training",
-        path_text(file)
+        "splitting {}: cannot hold out {amount} of {}; ask for less, at least one must stay for training",
+        path_text(file), counted(*available, "image")
     )]
     HoldOut {
         /// The data set.
@@ -318,7 +332,7 @@ pub enum Error {
         split: Split,
     },
     /// A table of numbers is not as it must be, or not as its description says.
-    #[error("reading {}{position}: found {found}, expected {expected}; {remedy}", file.display())]
+    #[error("reading {}{position}: found {found}, expected {expected}; {remedy}", path_text(file))]
     Table {
         /// The file at fault.
         file: PathBuf,
@@ -374,6 +388,14 @@ fn lines(errors: &[Error]) -> String {
         text.push_str(&format!("\n  and {} more", errors.len() - LISTED));
     }
     text
+}
+
+fn conversion(format: &str) -> &'static str {
+    match format {
+        "DICOM" | "NIfTI" | "NRRD" => "save its slices as PNG of 16 bits, scaled to the whole range,",
+        "TIFF" | "OpenEXR" | "Radiance HDR" => "save it as PNG (16 bits where it has more than 8)",
+        _ => "save it as PNG",
+    }
 }
 
 fn shape_text(shape: &[usize; 3]) -> String {

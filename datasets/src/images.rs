@@ -190,6 +190,13 @@ impl Images {
         }
     }
 
+    /// The same images with the class `class(label)` in place of each label.
+    #[must_use]
+    pub fn relabelled(&self, class: impl Fn(u8) -> u8) -> Self {
+        let labels = self.labels.iter().map(|&label| class(label)).collect();
+        Self { labels, ..self.clone() }
+    }
+
     /// The first `n` images, or all when there are fewer.
     pub fn take(&self, n: usize) -> Self {
         let n = n.min(self.len());

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::path_text::path_text;
+use crate::path_text::{counted, path_text};
 use crate::split::Split;
 
 /// So many names are listed; of the others there is a number.
@@ -144,11 +144,6 @@ impl fmt::Display for Warning {
             ),
         }
     }
-}
-
-/// `1 image`, `2 images`.
-pub(crate) fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 fn list(names: &[String]) -> String {

@@ -82,6 +82,10 @@ pub(crate) fn defect<T>(found: impl Into<String>, remedy: impl Into<String>) -> 
 
 impl From<beaa_ir::Error> for Defect {
     fn from(error: beaa_ir::Error) -> Self {
+        // One remedy is enough, and the error's own fits its cause.
+        if let beaa_ir::Error::Malformed { operation, found, expected, remedy } = error {
+            return Self { found: format!("{operation}: found {found}, expected {expected}"), remedy: remedy.into() };
+        }
         Self { found: error.to_string(), remedy: "check the numbers of the trained network".into() }
     }
 }

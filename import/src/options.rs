@@ -2,6 +2,8 @@
 
 use beaa_ir::Model;
 
+use crate::error::{Error, Result};
+
 /// What neither format says about a network. `None` leaves it as the file has it, or at its
 /// default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,10 +16,15 @@ pub struct Options {
     /// Per channel, divides after the mean is subtracted; default 1. One number serves all
     /// channels.
     pub std: Option<Vec<f32>>,
-    /// One name per output; default none.
+    /// One name per output, or two for a single one; by default those that the network has, if any.
     pub classes: Option<Vec<String>>,
+    /// With a single output, the probability above which an image is of the second class, between 0
+    /// and 1; default 0.5, a score of 0.
+    pub threshold: Option<f64>,
     /// `[channels, height, width]`, needed where the network takes a plain vector.
     pub shape: Option<[usize; 3]>,
+    /// The output of an ONNX graph that holds the scores, where it has several.
+    pub output: Option<String>,
 }
 
 /// A model, and what its user should know about how it was imported.
@@ -27,6 +34,31 @@ pub struct Imported {
     pub model: Model,
     /// For example that a softmax at the end was left out.
     pub notes: Vec<String>,
+}
+
+/// The score whose sigmoid is the probability that the user gives, if the network has one output.
+pub(crate) fn score_threshold(options: &Options, outputs: usize) -> Result<Option<f64>> {
+    let Some(probability) = options.threshold else { return Ok(None) };
+    let bad = |found: String, expected: &str, remedy| Err(Error::malformed("reading options", found, expected, remedy));
+    if outputs != 1 {
+        let found = format!("a threshold for {outputs} outputs");
+        return bad(found, "a network with one output", "leave --threshold out: of several outputs the largest wins");
+    }
+    if !(probability > 0.0 && probability < 1.0) {
+        let found = format!("a threshold of {probability}");
+        return bad(found, "a probability between 0 and 1", "give --threshold as a probability, 0.5 for a score of 0");
+    }
+    Ok(Some((probability / (1.0 - probability)).ln()))
+}
+
+/// What to say of a single output.
+pub(crate) fn score_note(threshold: f64, named: bool) -> String {
+    let names = if named { "" } else { "; --classes A,B names the classes, that of low scores first" };
+    let probability = 1.0 / (1.0 + (-threshold).exp());
+    format!(
+        "one output is a score: an image is of the second class above {threshold:.4}, a probability of \
+         {probability:.4} if a sigmoid stands behind it{names}"
+    )
 }
 
 /// One number per channel, from one for each or one for all.

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Checked, Error, Problem, Result, defect};
-use crate::options::{Imported, Options, per_channel};
+use crate::error::{Checked, Defect, Error, Problem, Result, defect};
+use crate::options::{Imported, Options, per_channel, score_note, score_threshold};
 
 const READING: &str = "reading a state dictionary";
 const ARCHITECTURE: &str = "reading an architecture";
@@ -146,6 +146,10 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
         let found = format!("images of {other:?} asked for");
         return Err(Error::malformed(ARCHITECTURE, found, format!("{shape:?}"), "leave --shape out"));
     }
+    if let Some(output) = &options.output {
+        let found = format!("an output `{output}` to choose");
+        return Err(Error::malformed(ARCHITECTURE, found, "an ONNX file", "leave --output out: the last layer counts"));
+    }
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| {
         let remedy = "save the state dictionary with safetensors.torch.save_file(model.state_dict(), path)";
         Error::malformed(READING, e.to_string(), "a .safetensors file", remedy)
@@ -176,7 +180,14 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
             ..Provenance::default()
         },
     };
-    Ok(Imported { model: Model::try_from(literal)?, notes: Vec::new() })
+    let model = Model::try_from(literal)?;
+    let threshold = score_threshold(options, model.outputs())?;
+    let notes = match model.outputs() {
+        1 => vec![score_note(threshold.unwrap_or(0.0), !model.classes().names().is_empty())],
+        _ => Vec::new(),
+    };
+    let model = Model::try_from(ModelLiteral { threshold, ..model.into_literal() })?;
+    Ok(Imported { model, notes })
 }
 
 /// What a layer without a known type should say.
@@ -317,7 +328,8 @@ impl Store<'_> {
         match Tensor::new(view.shape().to_vec(), numbers) {
             Ok(tensor) => Ok(Some(tensor)),
             Err(e) => {
-                self.problem(name, &e.to_string(), "check the numbers of the trained network");
+                let Defect { found, remedy } = Defect::from(e);
+                self.problem(name, &found, &remedy);
                 Ok(None)
             }
         }

@@ -42,9 +42,10 @@ fn answers_as_predicted(network: &str) {
     assert!(deviation <= 1.5 * options.logit_error, "{deviation}");
     let file = SignatureFile::from(&program);
     let KeyPair { client, server } = keygen(&file.signature.parameters, Some(1)).unwrap();
-    let input = encrypt(&file, &client, &images, Some(2), &Silent).unwrap();
+    let (input, receipt) = encrypt(&file, &client, &images, Some(2), &Silent).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
-    let answers = decrypt(&file, &client, &output, None).unwrap();
+    let answers = decrypt(&file, &client, &output, &receipt).unwrap();
+    let answers = answers.exact();
     let errors: Vec<f64> = answers.data().iter().zip(expected.data()).map(|(a, e)| a - f64::from(*e)).collect();
     assert_eq!(errors.len(), images.images() * model.outputs());
     // Five standard deviations: one in two million for each of some dozens of answers.

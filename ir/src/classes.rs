@@ -44,7 +44,7 @@ impl Classes {
                 "give the score above which an image is of the second class",
             );
         }
-        let classes = Self { names, outputs, threshold: threshold.map_or(0.0, |t| t) };
+        let classes = Self { names, outputs, threshold: threshold.unwrap_or(0.0) };
         if !classes.names.is_empty() && classes.names.len() != classes.count() {
             let found = format!("{} ({})", counted(classes.names.len(), "class name"), classes.names.join(", "));
             return if outputs == 1 {
@@ -63,6 +63,29 @@ impl Classes {
             };
         }
         Ok(classes)
+    }
+
+    /// Checks that the classes of `other` are these: the same outputs and threshold, and the same
+    /// names in order where both have names. Messages say `operation` and `remedy`.
+    ///
+    /// # Errors
+    /// [`Error::Classes`] if they are not.
+    pub fn expect_same(&self, other: &Self, operation: &'static str, remedy: &'static str) -> Result<()> {
+        let named = !self.names.is_empty() && !other.names.is_empty();
+        let same_names = !named || self.names == other.names;
+        if (self.outputs, self.threshold) == (other.outputs, other.threshold) && same_names {
+            return Ok(());
+        }
+        Err(Error::Classes { operation, found: other.description(), expected: self.description(), remedy })
+    }
+
+    /// `2 outputs (ant, zebra)`.
+    fn description(&self) -> String {
+        let names = if self.names.is_empty() { String::new() } else { format!(" ({})", self.names.join(", ")) };
+        match self.threshold() {
+            Some(threshold) => format!("a score with the threshold {threshold}{names}"),
+            None => format!("{} outputs{names}", self.outputs),
+        }
     }
 
     /// The names, in order; empty where classes have numbers only.
@@ -183,6 +206,18 @@ mod tests {
         let score = Classes::new(vec![], 1, Some(0.25)).unwrap();
         assert_eq!((score.margin(&[1.25], 1), score.margin(&[1.25], 0)), (Some(1.0), Some(-1.0)));
         assert_eq!((score.margin(&[-0.75], 0), score.margin(&[f64::NAN], 0)), (Some(1.0), None));
+    }
+
+    #[test]
+    fn networks_of_other_classes_are_told_apart() {
+        let new = |list: &[&str], outputs, threshold| Classes::new(names(list), outputs, threshold).unwrap();
+        let network = new(&["a", "b"], 2, None);
+        let other = |classes: &Classes, other: &Classes| classes.expect_same(other, "comparing", "use another");
+        assert!(other(&network, &network).is_ok() && other(&network, &new(&[], 2, None)).is_ok());
+        let refused = other(&network, &new(&["b", "a"], 2, None)).unwrap_err().to_string();
+        assert_eq!(refused, "comparing: found 2 outputs (b, a), expected 2 outputs (a, b); use another");
+        assert!(other(&network, &new(&["a", "b"], 1, None)).is_err(), "another number of outputs");
+        assert!(other(&new(&[], 1, None), &new(&[], 1, Some(0.5))).is_err(), "another threshold");
     }
 
     #[test]

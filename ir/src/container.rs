@@ -40,10 +40,12 @@ pub enum Kind {
     TfheServerKey,
     /// Encrypted images or results of such programs.
     TfheCiphertexts,
+    /// What a client remembers of a batch that it sent, for either backend.
+    Receipt,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Program,
         Self::SecretKey,
         Self::EvaluationKey,
@@ -54,11 +56,15 @@ impl Kind {
         Self::TfheSecretKey,
         Self::TfheServerKey,
         Self::TfheCiphertexts,
+        Self::Receipt,
     ];
 
     /// Whether this belongs to the `tfhe` backend.
     pub fn is_tfhe(self) -> bool {
-        self.code() >= Self::TfheProgram.code()
+        matches!(
+            self,
+            Self::TfheProgram | Self::TfheSignature | Self::TfheSecretKey | Self::TfheServerKey | Self::TfheCiphertexts
+        )
     }
 
     fn code(self) -> u32 {
@@ -73,6 +79,7 @@ impl Kind {
             Self::TfheSecretKey => 8,
             Self::TfheServerKey => 9,
             Self::TfheCiphertexts => 10,
+            Self::Receipt => 11,
         }
     }
 
@@ -84,8 +91,12 @@ impl Kind {
     pub fn version(self) -> u32 {
         match self {
             // 2: residues lie in tiles, and seeds are expanded by AES.
-            Self::EvaluationKey | Self::Ciphertexts => 2,
-            _ => 1,
+            Self::EvaluationKey => 2,
+            // 3: they name their batch.
+            Self::Ciphertexts => 3,
+            // 2: signatures hold what was promised, and ciphertexts name their batch.
+            Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature | Self::TfheCiphertexts => 2,
+            Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey | Self::Receipt => 1,
         }
     }
 
@@ -106,7 +117,9 @@ impl Kind {
             Self::SecretKey | Self::EvaluationKey | Self::TfheSecretKey | Self::TfheServerKey => {
                 "make keys again with `beaa keygen`"
             }
-            Self::Ciphertexts | Self::TfheCiphertexts => "encrypt the images again with `beaa encrypt`, and run again",
+            Self::Ciphertexts | Self::TfheCiphertexts | Self::Receipt => {
+                "encrypt the images again with `beaa encrypt`, and run again"
+            }
         }
     }
 
@@ -123,17 +136,20 @@ impl Kind {
             Self::TfheSecretKey => "tfhe secret key",
             Self::TfheServerKey => "tfhe evaluation key",
             Self::TfheCiphertexts => "tfhe ciphertext",
+            Self::Receipt => "receipt",
         }
     }
 
-    /// Secrets are written so that only their owner can read them.
+    /// What only its owner shall read is written so: secret keys, and receipts, by which a client
+    /// recognises forged answers.
     fn secret(self) -> bool {
-        matches!(self, Self::SecretKey | Self::TfheSecretKey)
+        matches!(self, Self::SecretKey | Self::TfheSecretKey | Self::Receipt)
     }
 }
 
 /// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the
-/// checksum. The file appears under its name only when it is whole; secret keys get mode 0600.
+/// checksum. The file appears under its name only when it is whole; secret keys and receipts get
+/// mode 0600.
 ///
 /// # Errors
 /// If the file cannot be written, the header has no form in JSON, or `payload` writes other than
@@ -369,10 +385,10 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_secret_keys_are_private() {
+    fn only_secret_keys_and_receipts_are_private() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        for (kind, mode) in [(Kind::SecretKey, 0o600), (Kind::EvaluationKey, 0o644)] {
+        for (kind, mode) in [(Kind::SecretKey, 0o600), (Kind::Receipt, 0o600), (Kind::EvaluationKey, 0o644)] {
             let path = sample(folder.path(), kind);
             assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
         }

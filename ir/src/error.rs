@@ -87,6 +87,18 @@ pub enum Error {
         /// How many there should be.
         expected: usize,
     },
+    /// The classes of a data set or a program are not those of a network.
+    #[error("{operation}: found {found}, expected {expected}; {remedy}")]
+    Classes {
+        /// What was being done.
+        operation: &'static str,
+        /// The classes of the data set or program.
+        found: String,
+        /// The network's classes.
+        expected: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// A model contradicts itself.
     #[error("layer `{layer}`: found {found}, expected {expected}")]
     Layer {

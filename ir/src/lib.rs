@@ -7,18 +7,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ckks;
+mod class_map;
 mod classes;
 pub mod container;
 mod error;
 pub mod images;
 mod model;
 mod payload;
+pub mod promise;
 mod sparse;
 pub mod stats;
 mod tensor;
 pub mod text;
 pub mod tfhe;
 
+pub use class_map::ClassMap;
 pub use classes::Classes;
 pub use error::{Error, Result};
 pub use model::{

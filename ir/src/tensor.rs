@@ -24,11 +24,12 @@ impl Tensor {
             ));
         }
         if let Some(i) = data.iter().position(|v| !v.is_finite()) {
-            return Err(Error::malformed(
-                "building a tensor",
-                format!("{} at index {i}", data[i]),
-                "finite numbers only",
-            ));
+            return Err(Error::Malformed {
+                operation: "building a tensor",
+                found: format!("{} at index {i}", data[i]),
+                expected: "finite numbers only".into(),
+                remedy: "the training has diverged or the numbers overflow the format: train or export the network anew",
+            });
         }
         Ok(Self { shape, data })
     }

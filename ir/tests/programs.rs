@@ -48,6 +48,7 @@ fn literal() -> ProgramLiteral {
         output_limbs: 1,
         output_scale: 2_f64.powi(47) / Q[2] as f64,
         output_components: 2,
+        promise: None,
     };
     let note =
         LayerNote { layer: "fc".into(), value: 1, bound: 2.0, error: 1e-3, rounding: None, remark: "by hand".into() };

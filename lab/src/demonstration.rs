@@ -13,7 +13,8 @@ use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, Serve
 
 use crate::error::bad_setting;
 use crate::experiment::Experiment;
-use crate::metrics::{accuracy, agreeing, largest_difference};
+use crate::labels;
+use crate::metrics::{accuracy, agreeing, classification, largest_difference};
 use crate::model_images::{normalise, training_images};
 use crate::report::html::{Content, html};
 use crate::report::{
@@ -58,15 +59,17 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     let progress = &*reporter.progress();
     let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
     let file = SignatureFile::from(&program);
-    let input = steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
+    let (input, receipt) =
+        steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
     let (output, run) =
         steps.time("run on ciphertexts", || Ok(ckks::run(&program, &keys.server, &input, progress)?))?;
-    let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, None)?))?;
+    let logits = steps.time("decrypt", || Ok(ckks::decrypt(&file, &keys.client, &output, &receipt)?))?.exact().clone();
     let clear = steps.time("the same in clear", || Clear::of(&finished, &program, &images, &inputs, experiment))?;
     let verification =
         steps.time("verify every layer", || Ok(ckks::verify(&program, &keys, &inputs, seed, progress)?))?;
 
-    let measured = Measured { images, input, output, logits, clear, run, verification, server: keys.server };
+    let labels = labels::of_network(&signature.classes, dataset.classes(), images.labels(), reporter)?;
+    let measured = Measured { images, labels, input, output, logits, clear, run, verification, server: keys.server };
     let summary = summarise(request, &program, &measured, steps.times);
     write(folder, &finished, &summary, &measured)?;
     Ok(summary)
@@ -132,6 +135,8 @@ impl Clear {
 /// What the steps left.
 struct Measured {
     images: Images,
+    /// Classes of the program, one for each image.
+    labels: Vec<usize>,
     input: EncryptedInput,
     output: EncryptedOutput,
     logits: ImageMajor<f64>,
@@ -150,7 +155,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
     let classes = &program.signature().classes;
     let encrypted = classes.of(&m.logits);
     let student = classes.of(&m.clear.student);
-    let right = |predicted: &[Option<usize>]| accuracy(predicted, m.images.labels());
+    let right = |predicted: &[Option<usize>]| accuracy(predicted, &m.labels);
     let used = |split, limit: Option<usize>| limit.unwrap_or(usize::MAX).min(dataset.split(split).len());
     let peak_run = steps.iter().find(|s| s.step == "run on ciphertexts").and_then(|s| s.peak_bytes);
     Summary {
@@ -171,6 +176,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
             student: right(&student),
             encrypted: right(&encrypted),
         },
+        encrypted: classification(classes, &m.logits, &m.labels),
         agreement: Agreement { agreeing: agreeing(&encrypted, &student), images: m.images.len() },
         logit_error: Errors {
             against_student: largest_difference(m.logits.rows(), m.clear.student.rows()),

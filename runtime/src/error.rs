@@ -42,6 +42,50 @@ pub enum Error {
         /// Name of the key at hand.
         expected: String,
     },
+    /// Answers are to another batch than the receipt's.
+    #[error(
+        "{operation}: the answers name {found}, expected batch {expected}, which the receipt is of; use the receipt \
+         that `beaa encrypt` wrote with these images"
+    )]
+    WrongBatch {
+        /// What was being done.
+        operation: &'static str,
+        /// What the answers name.
+        found: String,
+        /// The receipt's batch.
+        expected: String,
+    },
+    /// There are more or fewer answers than images were sent.
+    #[error(
+        "{operation}: found answers for {found} images, expected {expected}, as many as were sent; ask the server for \
+         its answers again"
+    )]
+    WrongCount {
+        /// What was being done.
+        operation: &'static str,
+        /// Images that are answered.
+        found: usize,
+        /// Images that were sent.
+        expected: usize,
+    },
+    /// Answers that no key is needed for: nobody computed them from the images.
+    #[error(
+        "decrypting results: found answers that can be read without a key, expected what a program computes from \
+         encrypted images; the file was made by hand, do not trust it"
+    )]
+    Transparent,
+    /// Copies of images in other slots have other answers.
+    #[error(
+        "decrypting results: {disagreeing} of {copied} images that were sent more than once have different answers, \
+         expected the same; these answers were not computed by the program, and what they are may tell your key: show \
+         them to nobody"
+    )]
+    Forged {
+        /// Images with different answers.
+        disagreeing: usize,
+        /// Images that were sent more than once.
+        copied: usize,
+    },
     /// A key has other parameters than the program.
     #[error(
         "{operation}: the key belongs to other parameters ({found}), expected those of the program \
@@ -109,21 +153,65 @@ pub enum Error {
         /// Largest absolute value that the program was compiled for.
         bound: f32,
     },
-    /// More bits of noise than can be meant, or fewer than none.
+    /// More bits of security than can be meant, or fewer than none.
     #[error("hiding the error of results: found {found}, expected a number of bits from 0 to 60")]
     FloodingBits {
         /// The bits.
         found: f64,
     },
-    /// Noise of a width that is none.
-    #[error("decrypting results: found noise of width {found}, expected a number that is not negative")]
-    FloodingWidth {
-        /// The width.
-        found: f64,
+    /// Answers that were handed out before: twice the same under two noises is known better.
+    #[error(
+        "hiding the error of results: the answers to this batch were shared before, with {bits} bits, expected once; \
+         give the first ones again, or encrypt the images anew"
+    )]
+    SharedBefore {
+        /// The bits at that time.
+        bits: f64,
     },
-    /// A signature does not say how large the error is that is to be hidden.
-    #[error("the program does not say how large its output's error is; compile it again")]
-    NoOutputError,
+    /// Nothing says how large the error is that is to be hidden, or what it is measured against.
+    #[error("hiding the error of results: the program promises {missing}, expected both; compile it again")]
+    NoPromise {
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// Too few slots hold copies by which the promised error could be measured.
+    #[error(
+        "hiding the error of results: found {found} copies of images in unused slots, expected {expected} at least, by \
+         which the promised error is checked; encrypt fewer images at once"
+    )]
+    TooFewCopies {
+        /// Slots with copies.
+        found: usize,
+        /// Slots needed.
+        expected: usize,
+    },
+    /// The error is larger than what the program promises.
+    #[error(
+        "hiding the error of results: found an error of {found:.2e}, expected {expected:.2e} as the program promises; \
+         it cannot be hidden by what it is not"
+    )]
+    LargerError {
+        /// As copies of images show it.
+        found: f64,
+        /// As promised.
+        expected: f64,
+    },
+    /// The noise that hides the error hides the answers, too.
+    #[error(
+        "hiding the error of results: {bits} bits take noise of deviation {noise:.2e}, expected at most {allowed:.2e}, \
+         an eighth of the promised range; compile with --logit-error {error:.1e}, share fewer images at once, or share \
+         nothing but classes (docs/security.md)"
+    )]
+    FloodingTooWide {
+        /// The bits of security.
+        bits: f64,
+        /// Deviation of the noise.
+        noise: f64,
+        /// The most that leaves an answer.
+        allowed: f64,
+        /// The promised error with which it would be so much.
+        error: f64,
+    },
     /// A file does not hold what its header says.
     #[error("{operation}: found {found}, expected {expected}")]
     Damaged {

@@ -10,6 +10,7 @@
 #![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod answers;
 pub mod backend;
 pub mod ckks;
 mod error;
@@ -17,9 +18,12 @@ mod execute;
 mod files;
 pub mod plaintext;
 mod progress;
+mod receipt;
 #[cfg(feature = "tfhe")]
 pub mod tfhe;
 
+pub use answers::{Answers, Outside, Reason};
 pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
 pub use progress::{Progress, Silent};
+pub use receipt::{BatchId, Receipt};

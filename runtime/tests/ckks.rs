@@ -3,64 +3,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod kit;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use beaa_ckks::primes::ntt_primes;
-use beaa_ir::ckks::{
-    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SignatureFile, Step, StepOp,
-};
+use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
-use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::ckks::{
     ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt, encrypt,
-    flooding_width, keygen, run, schedule, verify,
+    keygen, run, schedule, verify,
 };
-use beaa_runtime::{Error, Silent, plaintext};
+use beaa_runtime::{Error, Receipt, Silent, plaintext};
 
-/// `y = (x_0 + 2 x_1 - x_2)^2 - 0.5 (x_3)^2`, relinearised late.
-fn program(weight: i32) -> Program {
-    let degree = 4096;
-    let moduli: Vec<u64> = [36, 30, 34].iter().map(|&b| ntt_primes(degree, b, 1, &[]).unwrap()[0]).collect();
-    let w1 = SparseMatrix::from_rows(4, vec![vec![(0, 4), (1, 8), (2, -4)], vec![(3, weight)]]).unwrap();
-    let w2 = SparseMatrix::from_rows(2, vec![vec![(0, 4), (1, -2)]]).unwrap();
-    let step = |layer: &str, op| Step { layer: layer.into(), op };
-    let (scale, ws) = (2_f64.powi(26), 4.0);
-    let out = (scale * ws).powi(2) * ws;
-    let steps = vec![
-        step(
-            "fc1",
-            StepOp::Linear { terms: vec![LinearTerm { input: 0, weights: w1 }], weight_scale: ws, bias: vec![0, 0] },
-        ),
-        step("act1", StepOp::Square { input: 1 }),
-        step(
-            "fc2",
-            StepOp::Linear { terms: vec![LinearTerm { input: 2, weights: w2 }], weight_scale: ws, bias: vec![0] },
-        ),
-        step("fc2", StepOp::Relinearise { input: 3 }),
-        step("fc2", StepOp::Rescale { input: 4 }),
-    ];
-    let signature = Signature {
-        model: "hand-made".into(),
-        input: InputSpec::pixels([1, 2, 2], vec![0.5], vec![0.5]),
-        classes: Classes::new(vec![], 1, None).unwrap(),
-        input_limbs: 3,
-        input_scale: scale,
-        output_limbs: 2,
-        output_scale: out / moduli[2] as f64,
-        output_components: 2,
-        parameters: ParameterSet { degree, moduli, special: vec![], security: 128 },
-    };
-    let note =
-        LayerNote { layer: "fc2".into(), value: 5, bound: 20.0, error: 2e-3, rounding: None, remark: String::new() };
-    Program::try_from(ProgramLiteral { signature, steps, output: 5, notes: vec![note], alternatives: vec![] }).unwrap()
-}
-
-fn images(count: usize) -> ImageMajor<f32> {
-    let numbers = (0..4 * count).map(|k| ((k / 4 * 7 + k % 4 * 13) % 21) as f32 / 10.0 - 1.0);
-    ImageMajor::new(count, 4, numbers.collect()).unwrap()
-}
+use kit::{images, program};
 
 struct Files {
     folder: tempfile::TempDir,
@@ -73,7 +30,8 @@ impl Files {
         let KeyPair { client, server } = keygen(&files.program.signature().parameters, Some(1)).unwrap();
         client.save(&files.path("secret.key")).unwrap();
         server.save(&files.path("evaluation.key")).unwrap();
-        let input = files.encrypt(&client, 50);
+        let (input, receipt) = files.encrypt(&client, 50);
+        receipt.save(&files.path("input.ct.receipt")).unwrap();
         assert_eq!(
             input.save(&files.path("input.ct")).unwrap(),
             std::fs::metadata(files.path("input.ct")).unwrap().len()
@@ -89,7 +47,7 @@ impl Files {
         self.folder.path().join(name)
     }
 
-    fn encrypt(&self, client: &ClientKey, count: usize) -> EncryptedInput {
+    fn encrypt(&self, client: &ClientKey, count: usize) -> (EncryptedInput, Receipt) {
         encrypt(&self.file(), client, &images(count), Some(2), &Silent).unwrap()
     }
 
@@ -98,9 +56,13 @@ impl Files {
         Ok(run(&self.program, &server, &EncryptedInput::load(&self.path("input.ct"))?, &Silent)?.0)
     }
 
+    fn receipt(&self) -> Receipt {
+        Receipt::load(&self.path("input.ct.receipt")).unwrap()
+    }
+
     fn decrypt(&self, output: &EncryptedOutput) -> beaa_runtime::Result<ImageMajor<f64>> {
         let client = ClientKey::load(&self.path("secret.key"))?;
-        decrypt(&self.file(), &client, output, None)
+        Ok(decrypt(&self.file(), &client, output, &self.receipt())?.exact().clone())
     }
 }
 
@@ -149,7 +111,7 @@ fn what_does_not_belong_together_is_refused() {
     let text = |e: beaa_runtime::Error| e.to_string();
     assert!(text(run(&files.program, &other_server, &input, &Silent).err().unwrap()).contains("key pair"));
     let output = files.run().unwrap();
-    assert!(text(decrypt(&files.file(), &other_client, &output, None).err().unwrap()).contains("key pair"));
+    assert!(text(decrypt(&files.file(), &other_client, &output, &files.receipt()).err().unwrap()).contains("key pair"));
     let server = ServerKey::load(&files.path("evaluation.key")).unwrap();
     assert!(text(run(&program(5), &server, &input, &Silent).err().unwrap()).contains("for this program"));
     assert!(ServerKey::load(&files.path("secret.key")).is_err(), "a secret key is no evaluation key");
@@ -176,38 +138,6 @@ fn damaged_files_are_refused() {
         });
         let output = files.run().and_then(|o| files.decrypt(&o));
         assert!(output.is_err(), "{name} changed");
-    }
-}
-
-#[test]
-fn shared_results_are_flooded() {
-    let files = Files::new();
-    let client = ClientKey::load(&files.path("secret.key")).unwrap();
-    let output = files.run().unwrap();
-    let plain = files.decrypt(&output).unwrap();
-    let flooded = decrypt(&files.file(), &client, &output, Some(0.5)).unwrap();
-    let differences: Vec<f64> = plain.data().iter().zip(flooded.data()).map(|(p, f)| (p - f).abs()).collect();
-    assert!(differences.iter().all(|d| *d <= 0.5));
-    assert!(differences.iter().any(|d| *d > 0.1));
-    for width in [f64::INFINITY, f64::NAN, -1.0] {
-        let refused = decrypt(&files.file(), &client, &output, Some(width));
-        assert!(matches!(refused, Err(Error::FloodingWidth { .. })), "{width}");
-    }
-}
-
-#[test]
-fn the_width_of_the_noise_follows_the_bits_within_bounds() {
-    let files = Files::new();
-    let with = |output_error| SignatureFile { output_error, ..files.file() };
-    let file = with(Some(0.75));
-    for (bits, width) in [(0.0, 0.75), (2.0, 3.0), (60.0, 0.75 * 2_f64.powi(60))] {
-        assert_eq!(flooding_width(&file, bits).unwrap(), width);
-    }
-    for bits in [-0.5, 60.5, 2000.0, f64::INFINITY, f64::NAN] {
-        assert!(matches!(flooding_width(&file, bits), Err(Error::FloodingBits { .. })), "{bits}");
-    }
-    for error in [None, Some(0.0), Some(-1.0), Some(f64::INFINITY), Some(f64::NAN)] {
-        assert!(matches!(flooding_width(&with(error), 8.0), Err(Error::NoOutputError)), "{error:?}");
     }
 }
 

@@ -63,6 +63,7 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
         output_offset: vec![0.0; 3],
         parameters: Parameters::new(DECOMPOSITIONS[1]),
         log2_failure: -40.0,
+        promise: None,
     };
     Program::try_from(ProgramLiteral { signature, stages, last, last_bias: vec![5, -17, 2000] }).unwrap()
 }
@@ -110,12 +111,13 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     let (client, server) = (ClientKey::load(&at("secret")).unwrap(), ServerKey::load(&at("server")).unwrap());
     let images = images(9, 1);
     let file = SignatureFile::from(&program);
-    encrypt(&file, &client, &images, None, &Silent).unwrap().save(&at("input")).unwrap();
+    let (sent, receipt) = encrypt(&file, &client, &images, None, &Silent).unwrap();
+    sent.save(&at("input")).unwrap();
     let input = EncryptedInput::load(&at("input")).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
     output.save(&at("output")).unwrap();
     let output = EncryptedOutput::load(&at("output")).unwrap();
-    assert_eq!(decrypt(&file, &client, &output).unwrap().images(), 1);
+    assert_eq!(decrypt(&file, &client, &output, &receipt).unwrap().images(), 1);
 
     let refused = |result: Result<(), beaa_runtime::Error>, words: &[&str]| {
         let message = result.unwrap_err().to_string();

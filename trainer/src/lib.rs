@@ -25,6 +25,7 @@ pub use error::{Error, Problem, Result};
 
 pub use predict::predict;
 pub use train::completion::{Completion, Interruption};
+pub use train::evaluate::{Answers, LabelledLogits};
 pub use train::events::{EpochMetrics, Event, Observer, Phase, Silent};
 pub use train::student::Trained;
 pub use trainer::Trainer;

@@ -5,9 +5,10 @@ use beaa_ir::Model;
 use beaa_ir::images::ImageMajor;
 
 use crate::config::DeviceKind;
+use crate::device;
 use crate::error::{Error, Result};
-use crate::model::network::{Network, host};
-use crate::{data, device};
+use crate::model::network::Network;
+use crate::train::evaluate::answers;
 
 /// Computes the logits of every image, in order.
 ///
@@ -35,9 +36,5 @@ pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<Ima
     }
     let device = device::open(device)?;
     let network = Network::new(model, &device, false)?;
-    let mut all = Vec::with_capacity(images.len() * model.outputs());
-    for batch in data::batches(images, model.input(), &device) {
-        all.extend(host(network.logits(batch.images))?);
-    }
-    Ok(ImageMajor::new(images.len(), model.outputs(), all)?)
+    Ok(answers(&network, model, images, &device)?.logits)
 }

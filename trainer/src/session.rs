@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use beaa_datasets::Dataset;
-use beaa_ir::{Accuracy, Model, Provenance, TrainingData};
+use beaa_ir::{ClassMap, Model, Provenance, TrainingData};
 use burn::tensor::Device;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::model::network::Network;
 use crate::model::weight_init::untrained_teacher;
 use crate::train::checkpoint::{self, Checkpoint, NetworkState, RunIdentity, Subject};
-use crate::train::evaluate::evaluate;
+use crate::train::evaluate::{Answers, answers};
 use crate::train::events::{Event, Observer, Phase};
 
 /// What a caller may set for a run; none of it changes a result.
@@ -106,13 +106,35 @@ impl<'a> Session<'a> {
         self.tell(&Event::Note { text });
     }
 
-    /// Measures `network`, built from `model`, on the validation and the test images.
+    /// Computes the logits of `network`, built from `model`, of the validation and the test images.
     ///
     /// # Errors
     /// [`Error::Device`] if the device fails.
-    pub(crate) fn accuracy(&self, network: &Network, model: &Model) -> Result<Accuracy> {
-        let of = |images| Ok::<_, Error>(evaluate(network, model, images, &self.device)?.map(|m| m.accuracy));
-        Ok(Accuracy { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
+    pub(crate) fn answers(&self, network: &Network, model: &Model) -> Result<Answers> {
+        let of = |images| answers(network, model, images, &self.device);
+        Ok(Answers { validation: of(&self.splits.validation)?, test: of(&self.splits.test)? })
+    }
+
+    /// Takes the classes of `teacher`, which was trained before, for those of the run: labels are
+    /// matched by name, and a teacher that names no classes gets the data set's names. Returns the
+    /// teacher with names.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the names are others than the data set's.
+    pub(crate) fn adopt_classes(&mut self, teacher: Model) -> Result<Model> {
+        let map = ClassMap::new(teacher.classes(), &self.splits.classes)?;
+        if let Some(note) = map.note() {
+            self.note(note.to_owned());
+        }
+        let mut literal = teacher.into_literal();
+        if literal.classes.is_empty() {
+            literal.classes.clone_from(&self.splits.classes);
+        }
+        let teacher = Model::try_from(literal)?;
+        if teacher.classes().names() != self.splits.classes {
+            self.splits = Arc::new(self.splits.of_network(teacher.classes(), &map));
+        }
+        Ok(teacher)
     }
 
     /// What a model file says of this run.
@@ -157,6 +179,11 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         let found = checkpoint::load(&path, &self.identity)?;
+        if let (Subject::Student { teacher, .. }, None, Some(_)) =
+            (&found.subject, source, &self.literal().teacher.model)
+        {
+            self.adopt_classes((**teacher).clone())?;
+        }
         if let Some((found, expected)) = self.foreign(&found, source)? {
             let remedy = "start the run again without resuming, or choose another folder";
             return Err(Error::Checkpoint { path, found, expected, remedy });

@@ -101,14 +101,16 @@ impl<'a> Trainer<'a> {
     pub fn distil(self, teacher: &Model) -> Result<Completion<Trained>> {
         let mut session = self.session()?;
         let splits = &session.splits;
-        if session.literal().teacher.model.is_some() {
+        let teacher = if session.literal().teacher.model.is_some() {
             check_fits("the given teacher", teacher, splits)?;
+            session.adopt_classes(teacher.clone())?
         } else {
             check_teacher(teacher, &untrained_teacher(session.config, splits.input.clone(), &splits.classes)?)?;
-        }
-        let student = match Resumed::from(session.open_checkpoint(Some(teacher))?) {
+            teacher.clone()
+        };
+        let student = match Resumed::from(session.open_checkpoint(Some(&teacher))?) {
             Resumed::Student(state) => state,
-            Resumed::Teacher(_) => begin_student(&session, teacher.clone())?,
+            Resumed::Teacher(_) => begin_student(&session, teacher)?,
         };
         train_student(&mut session, student)
     }

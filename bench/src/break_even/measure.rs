@@ -73,14 +73,15 @@ fn measure_tfhe(
     let images = ImageMajor::from_rows(case.images.elements(), images)?;
     let count = images.images().max(1);
     let ((answers, [encrypt, run, decrypt]), [upload, answer]) = on_threads(settings.threads, || {
-        let (input, encrypt) = time(|| encrypt(&file, &client, &images, Some(settings.seed), &Silent));
-        let input = input?;
+        let (sent, encrypt) = time(|| encrypt(&file, &client, &images, Some(settings.seed), &Silent));
+        let (input, receipt) = sent?;
         let (output, report) = run(program, &server, &input, &Silent)?;
-        let (answers, decrypt) = time(|| decrypt(&file, &client, &output));
+        let (answers, decrypt) = time(|| decrypt(&file, &client, &output, &receipt));
         Ok(((answers?, [encrypt, report.seconds, decrypt]), [input.bytes(), output.bytes()]))
     })?;
-    let wrong = images.rows().zip(answers.rows()).filter(|(image, found)| {
-        tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, image)).outputs != *found
+    let wrong = images.rows().zip(answers.exact().rows()).filter(|(image, found)| {
+        let integers = tfhe::evaluate(program, &tfhe::quantise_pixels(signature.pixel_steps, image)).outputs;
+        signature.logits(&integers) != *found
     });
     match wrong.count() {
         0 => {}
@@ -119,16 +120,16 @@ fn measure_ckks(
         for _ in 0..if settings.quick { 1 } else { RUNS } {
             let (answered, elapsed) = on_threads(settings.threads, || {
                 let (outcome, elapsed) = time(|| {
-                    let input = workload.encrypt(&batch)?;
+                    let (input, receipt) = workload.send(&batch)?;
                     let (output, _) = ckks::run(&workload.program, &workload.server, &input, &Silent)?;
-                    let answers = ckks::decrypt(&workload.file, &workload.client, &output, None)?;
+                    let answers = ckks::decrypt(&workload.file, &workload.client, &output, &receipt)?;
                     Ok::<_, Error>((answers, input.bytes(), output.bytes()))
                 });
                 Ok((outcome?, elapsed))
             })?;
             seconds = seconds.min(elapsed);
             (whole.upload, whole.answer) = (answered.1, answered.2);
-            check(case.model, &batch, &answered.0, DEVIATIONS * settings.options.logit_error)?;
+            check(case.model, &batch, answered.0.exact(), DEVIATIONS * settings.options.logit_error)?;
         }
         whole.seconds = seconds;
         points.push(BackendPoint {

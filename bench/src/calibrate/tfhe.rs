@@ -35,7 +35,7 @@ fn stages(decomposition: (usize, usize), quick: bool) -> Result<[f64; 2]> {
     let program = program(decomposition)?;
     let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1))?;
     let image = ImageMajor::new(1, WIDTH, vec![255; WIDTH])?;
-    let input = encrypt(&SignatureFile::from(&program), &client, &image, Some(1), &Silent)?;
+    let (input, _) = encrypt(&SignatureFile::from(&program), &client, &image, Some(1), &Silent)?;
     let mut least = [f64::INFINITY; 2];
     for _ in 0..if quick { 1 } else { 5 } {
         let (_, report) = on_threads(1, || Ok(run(&program, &server, &input, &Silent)?))?;
@@ -70,6 +70,7 @@ fn program(decomposition: (usize, usize)) -> Result<Program> {
         output_offset: vec![0.0; WIDTH],
         parameters: Parameters::new(decomposition),
         log2_failure: -40.0,
+        promise: None,
     };
     let stages = vec![stage("first")?, stage("second")?];
     let literal = ProgramLiteral { signature, stages, last: identity()?, last_bias: vec![0; WIDTH] };

@@ -37,15 +37,16 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
     let slots = workload.slots();
     let images = random_images(model, slots, settings.seed)?;
     let repetitions = Repetitions::large(settings.quick);
-    let (input, [encrypt, encrypt_threads]) =
-        on_each(repetitions, [1, settings.threads], || workload.encrypt(&images))?;
+    let ((input, receipt), [encrypt, encrypt_threads]) =
+        on_each(repetitions, [1, settings.threads], || workload.send(&images))?;
     let runs = time_runs(&workload, &input, settings)?;
     let fastest = &runs.fastest;
-    let (answers, [decrypt]) = on_each(repetitions, [1], || Ok(ckks::decrypt(file, client, &fastest.output, None)?))?;
+    let (answers, [decrypt]) =
+        on_each(repetitions, [1], || Ok(ckks::decrypt(file, client, &fastest.output, &receipt)?))?;
 
     let (plain, expected) = baseline(model, &images, settings.quick)?;
     let allowed_error = DEVIATIONS * settings.options.logit_error;
-    let largest_error = largest_difference(&answers, &expected);
+    let largest_error = largest_difference(answers.exact(), &expected);
     // Not a number is wrong, too.
     if largest_error.is_nan() || largest_error > allowed_error {
         let operation = "comparing encrypted and plain";

@@ -51,10 +51,29 @@ impl SecretRng {
         Self(ChaCha20Rng::from_seed(full))
     }
 
-    /// Draws a number uniform between -1 and 1.
-    pub fn symmetric(&mut self) -> f64 {
-        // 53 bits fill the mantissa.
-        (self.0.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    /// Draws a number of the normal distribution of mean 0 and variance 1 (Box and Muller 1958).
+    pub fn normal(&mut self) -> f64 {
+        // Both in steps of 2^-53; never 0, so that the logarithm is finite.
+        let unit = |bits: u64| ((bits >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+        let (radius, angle) = (unit(self.0.next_u64()), unit(self.0.next_u64()));
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    }
+
+    /// Draws a whole number from 0 to below `bound`, each as likely as any other.
+    ///
+    /// # Panics
+    /// If `bound` is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        assert!(bound > 0, "a number below 0");
+        let bound = bound as u64;
+        // The largest multiple of the bound; what is above it would favour small numbers.
+        let even = u64::MAX - u64::MAX % bound;
+        loop {
+            let drawn = self.0.next_u64();
+            if drawn < even {
+                return (drawn % bound) as usize;
+            }
+        }
     }
 
     /// Draws a seed that may be published.
@@ -239,6 +258,26 @@ mod tests {
         assert!(mean.abs() < 5.0 * (ERROR_VARIANCE / n).sqrt(), "{mean}");
         assert!((variance / ERROR_VARIANCE - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "{variance}");
         assert!(samples.iter().all(|v| v.abs() <= 21));
+    }
+
+    #[test]
+    fn normal_numbers_have_the_moments_of_the_distribution() {
+        let mut rng = SecretRng::insecure(3, "test");
+        let numbers: Vec<f64> = (0..1 << 16).map(|_| rng.normal()).collect();
+        let moment = |k: i32| numbers.iter().map(|v| v.powi(k)).sum::<f64>() / numbers.len() as f64;
+        // Five standard deviations of the estimates: 1, 2, 15 and 96 over the number.
+        for (k, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0_f64)] {
+            assert!((moment(k) - expected).abs() < 5.0 * (variance / numbers.len() as f64).sqrt(), "{k}");
+        }
+    }
+
+    #[test]
+    fn numbers_below_a_bound_are_as_likely_as_any_other() {
+        let mut rng = SecretRng::insecure(4, "test");
+        let mut counts = [0_u32; 7];
+        (0..70_000).for_each(|_| counts[rng.below(7)] += 1);
+        assert!(counts.iter().all(|&c| (f64::from(c) - 10_000.0).abs() < 5.0 * 10_000_f64.sqrt()), "{counts:?}");
+        assert_eq!(rng.below(1), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use beaa_ir::ckks::{Program, ProgramShape, StepOp, schedule};
 use beaa_ir::stats::log2_product;
 use serde::Serialize;
 
+use crate::cost::coverage::Coverage;
 use crate::cost::forecast::forecast;
 use crate::cost::machine::Machine;
 use crate::cost::memory::PLANNED_MEMORY;
@@ -105,6 +106,10 @@ pub struct Totals {
     /// Whether errors were predicted on made-up images, for want of real ones; false where it is
     /// not known.
     pub made_up_images: bool,
+    /// For which images all this is promised; known right after compiling.
+    pub coverage: Option<Coverage>,
+    /// Outputs that are the same for all images that were looked at; known right after compiling.
+    pub constant_outputs: Vec<usize>,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
     /// Name of the machine whose rates were used.
@@ -221,6 +226,8 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         agreement: None,
         out_of_range: None,
         made_up_images: false,
+        coverage: None,
+        constant_outputs: Vec::new(),
         output_seconds: 0.0,
         seconds: 0.0,
         machine: String::new(),

@@ -13,6 +13,9 @@ const HEAD: [&str; 14] = [
     "rounding", "ms", "remark",
 ];
 
+/// Outputs that a message lists, at most.
+const MAX_LISTED: usize = 8;
+
 /// The security table by which the parameters keep what they promise.
 fn by_table(totals: &Totals) -> &'static str {
     let bits = (totals.log_qp - 1e-9).ceil() as u32;
@@ -69,9 +72,11 @@ pub fn explain(report: &Report) -> String {
             share * 100.0
         );
     }
-    if t.made_up_images {
-        let _ =
-            writeln!(out, "errors were predicted on made-up images; give some that the program will see (--samples)");
+    if let Some(coverage) = &t.coverage {
+        let _ = writeln!(out, "{coverage}");
+    }
+    if let Some(warning) = constant_warning(&t.constant_outputs) {
+        let _ = writeln!(out, "CAUTION: {warning}");
     }
     let _ = writeln!(
         out,
@@ -86,6 +91,20 @@ pub fn explain(report: &Report) -> String {
         let _ = writeln!(out, "passes (ms): {}", passes.join(", "));
     }
     out
+}
+
+/// What is to be said of outputs that do not depend on the image.
+pub(crate) fn constant_warning(constant_outputs: &[usize]) -> Option<String> {
+    let numbers: Vec<String> = constant_outputs.iter().take(MAX_LISTED).map(ToString::to_string).collect();
+    let more = constant_outputs.len().saturating_sub(MAX_LISTED);
+    let (noun, verb) = if constant_outputs.len() == 1 { ("output", "does") } else { ("outputs", "do") };
+    (!numbers.is_empty()).then(|| {
+        format!(
+            "{noun} {}{} {verb} not depend on the image: their weights are zero or vanish; check the trained network",
+            numbers.join(", "),
+            if more > 0 { format!(" and {more} more") } else { String::new() }
+        )
+    })
 }
 
 /// Every choice of the compiler and what else could have been chosen, as text; nothing if the file

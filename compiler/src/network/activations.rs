@@ -101,11 +101,21 @@ pub(crate) fn squared(x: &ElementMajor<f64>) -> ElementMajor<f64> {
 /// mean of its square, divided by the number of outputs, is the mean square of what a unit of that
 /// element becomes at an output, paths that meet again included.
 pub(crate) fn sensitivities(graph: &Graph, activations: &[ElementMajor<f64>], seed: u64) -> Vec<ElementMajor<f64>> {
-    let images = activations[0].images();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    backwards(graph, activations, activations[graph.output].map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 }))
+}
+
+/// Backwards through the graph: by how much the sum of the outputs, each times what `outputs` holds
+/// for it, changes with every element of every node, image by image.
+pub(crate) fn backwards(
+    graph: &Graph,
+    activations: &[ElementMajor<f64>],
+    outputs: ElementMajor<f64>,
+) -> Vec<ElementMajor<f64>> {
+    let images = activations[0].images();
     let mut all: Vec<ElementMajor<f64>> =
         activations.iter().map(|t| ElementMajor::filled(t.elements(), images, 0.0)).collect();
-    all[graph.output].data_mut().iter_mut().for_each(|v| *v = if rng.random::<bool>() { 1.0 } else { -1.0 });
+    all[graph.output] = outputs;
     for id in (1..=graph.output).rev() {
         let slopes = std::mem::replace(&mut all[id], ElementMajor::filled(0, images, 0.0));
         match &graph.nodes[id].op {

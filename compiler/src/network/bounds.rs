@@ -12,12 +12,25 @@ pub(crate) struct Bounds(Vec<Interval>);
 impl Bounds {
     /// The largest absolute value of element `j`.
     pub(crate) fn element(&self, j: usize) -> f64 {
-        self.0[j].lo.abs().max(self.0[j].hi.abs())
+        let (lo, hi) = (self.0[j].lo.abs(), self.0[j].hi.abs());
+        if lo.is_nan() || lo > hi { lo } else { hi }
+    }
+
+    /// Whether no value is larger than `limit`, nor unknown.
+    pub(crate) fn within(&self, limit: f64) -> bool {
+        // Not so for what is no number.
+        self.0.iter().all(|i| i.lo.abs() <= limit && i.hi.abs() <= limit)
+    }
+
+    /// The interval of each element.
+    pub(crate) fn intervals(&self) -> impl Iterator<Item = Interval> {
+        self.0.iter().copied()
     }
 
     /// The largest absolute value.
     pub(crate) fn largest(&self) -> f64 {
-        (0..self.0.len()).map(|j| self.element(j)).fold(0.0, f64::max)
+        let larger = |a: f64, b: f64| if b.is_nan() || b > a { b } else { a };
+        (0..self.0.len()).map(|j| self.element(j)).fold(0.0, larger)
     }
 }
 
@@ -30,19 +43,24 @@ pub(crate) fn analyse(graph: &Graph) -> Vec<Bounds> {
     all
 }
 
+/// Whether the ranges seen in training narrow some bound: without that, bounds hold for every image
+/// that the input allows.
+pub(crate) fn ranges_narrow(graph: &Graph, bounds: &[Bounds]) -> bool {
+    if graph.nodes.iter().all(|n| n.observed_range.is_none()) {
+        return false;
+    }
+    let mut free: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
+    for id in 0..graph.nodes.len() {
+        free.push(Bounds(arithmetic(graph, id, &free)));
+    }
+    let narrower = |free: f64, known: f64| free.is_nan() || free > known * (1.0 + 1e-9);
+    free.iter().zip(bounds).any(|(free, known)| (0..free.0.len()).any(|j| narrower(free.element(j), known.element(j))))
+}
+
 /// Bounds of node `id`, given those of all nodes before it.
 pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Bounds {
-    let node = &graph.nodes[id];
-    let mut intervals: Vec<Interval> = match &node.op {
-        Op::Input(pixels) => pixels.clone(),
-        Op::Affine { terms, bias } => of_affine(terms, bias, before),
-        Op::Quadratic { input, a, b, c } => {
-            let x = &before[*input].0;
-            x.iter().enumerate().map(|(j, &i)| of_quadratic(i, a[j], b[j], c[j])).collect()
-        }
-        Op::Square { input, .. } => before[*input].0.iter().map(|&i| of_quadratic(i, 1.0, 0.0, 0.0)).collect(),
-    };
-    for (interval, range) in intervals.iter_mut().zip(node.observed_range.iter().flatten()) {
+    let mut intervals = arithmetic(graph, id, before);
+    for (interval, range) in intervals.iter_mut().zip(graph.nodes[id].observed_range.iter().flatten()) {
         let narrowed = Interval { lo: interval.lo.max(range.lo), hi: interval.hi.min(range.hi) };
         // A range that contradicts the arithmetic is wrong; the arithmetic is not.
         if narrowed.lo <= narrowed.hi {
@@ -52,19 +70,37 @@ pub(crate) fn analyse_node(graph: &Graph, id: NodeId, before: &[Bounds]) -> Boun
     Bounds(intervals)
 }
 
+/// What the arithmetic alone says of node `id`.
+fn arithmetic(graph: &Graph, id: NodeId, before: &[Bounds]) -> Vec<Interval> {
+    match &graph.nodes[id].op {
+        Op::Input(pixels) => pixels.clone(),
+        Op::Affine { terms, bias } => of_affine(terms, bias, before),
+        Op::Quadratic { input, a, b, c } => {
+            let x = &before[*input].0;
+            x.iter().enumerate().map(|(j, &i)| of_quadratic(i, a[j], b[j], c[j])).collect()
+        }
+        Op::Square { input, .. } => before[*input].0.iter().map(|&i| of_quadratic(i, 1.0, 0.0, 0.0)).collect(),
+    }
+}
+
 /// The share of images of which some value leaves its bounds: what a run would answer for them is
 /// worth nothing if the modulus has no room to spare.
 pub(crate) fn out_of_range_share(bounds: &[Bounds], activations: &[ElementMajor<f64>]) -> f64 {
-    let images = activations[0].images();
-    let mut outside = vec![false; images];
+    let outside = out_of_range(bounds, activations);
+    outside.iter().filter(|o| **o).count() as f64 / outside.len().max(1) as f64
+}
+
+/// Of every image, whether some value leaves its bounds.
+pub(crate) fn out_of_range(bounds: &[Bounds], activations: &[ElementMajor<f64>]) -> Vec<bool> {
+    let mut outside = vec![false; activations[0].images()];
     for (bounds, values) in bounds.iter().zip(activations) {
         for (j, row) in values.rows().enumerate() {
             // Ranges are stored in single precision.
             let limit = bounds.element(j) * (1.0 + 1e-6) + 1e-9;
-            outside.iter_mut().zip(row).for_each(|(o, v)| *o |= v.abs() > limit);
+            outside.iter_mut().zip(row).for_each(|(o, v)| *o |= v.is_nan() || v.abs() > limit);
         }
     }
-    outside.iter().filter(|o| **o).count() as f64 / images.max(1) as f64
+    outside
 }
 
 fn of_affine(terms: &[Term], bias: &[f64], before: &[Bounds]) -> Vec<Interval> {

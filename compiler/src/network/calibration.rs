@@ -7,7 +7,6 @@ use beaa_ir::images::{ElementMajor, ImageMajor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::network::activations::forward;
 use crate::network::graph::{Graph, Interval, Node, Op};
 use crate::{Error, Result};
 
@@ -122,7 +121,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f32 {
 }
 
 /// Box filter, rows and then columns.
-fn smooth(plane: &mut [f32], height: usize, width: usize, radius: usize) {
+pub(crate) fn smooth(plane: &mut [f32], height: usize, width: usize, radius: usize) {
     let blur = |line: &[f32], k: usize| {
         let window = &line[k.saturating_sub(radius)..(k + radius + 1).min(line.len())];
         window.iter().sum::<f32>() / window.len() as f32
@@ -137,18 +136,18 @@ fn smooth(plane: &mut [f32], height: usize, width: usize, radius: usize) {
     }
 }
 
-fn standardise(plane: &mut [f32]) {
+/// Gives numbers mean 0 and deviation 1.
+pub(crate) fn standardise(plane: &mut [f32]) {
     let n = plane.len().max(1) as f32;
     let mean = plane.iter().sum::<f32>() / n;
     let deviation = (plane.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt().max(1e-6);
     plane.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
 }
 
-/// Gives every affine map and quadratic without a range the one that these images show, widened by
-/// `safety`: too tight for made-up images.
-pub(crate) fn observe_ranges(mut graph: Graph, images: &ElementMajor<f64>, safety: f64) -> Graph {
-    let activations = forward(&graph, images.clone());
-    for (node, values) in graph.nodes.iter_mut().zip(&activations) {
+/// Gives every affine map and quadratic without a range the one that its values on some images
+/// show, widened by `safety`: too tight for made-up images.
+pub(crate) fn observe_ranges(mut graph: Graph, activations: &[ElementMajor<f64>], safety: f64) -> Graph {
+    for (node, values) in graph.nodes.iter_mut().zip(activations) {
         if node.observed_range.is_none() && matches!(node.op, Op::Affine { .. } | Op::Quadratic { .. }) {
             let (lo, hi) =
                 values.data().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::error::{Result, internal};
+use crate::error::{Error, Result, internal};
 use crate::network::matrix::Matrix;
 
 /// Index of a node; inputs of a node are always smaller.
@@ -174,12 +174,17 @@ impl fmt::Display for Graph {
     }
 }
 
-/// Refuses a graph that a pass has broken.
+/// Refuses a graph that a pass has broken, and one whose numbers have left double precision, which
+/// is the network's fault.
 ///
 /// # Errors
-/// [`Error::Internal`](crate::Error::Internal) with the node and what is wrong with it.
+/// [`Error::Internal`] or [`Error::Overflow`] with the node and what is wrong with it.
 pub(crate) fn check(graph: &Graph, pass: &'static str) -> Result<()> {
     let fail = |id: NodeId, what: &str| Err(internal(pass, format!("node {id} (`{}`): {what}", graph.nodes[id].label)));
+    let overflow = |id: NodeId, found: &str| {
+        let layer = graph.nodes[id].label.clone();
+        Err(Error::Overflow { operation: format!("rewriting the network (pass `{pass}`)"), found: found.into(), layer })
+    };
     if graph.output >= graph.nodes.len() {
         return Err(internal(pass, format!("output {} of {} nodes", graph.output, graph.nodes.len())));
     }
@@ -196,21 +201,27 @@ pub(crate) fn check(graph: &Graph, pass: &'static str) -> Result<()> {
                     if term.weights.rows() != bias.len() || term.weights.columns() != graph.len(term.input) {
                         return fail(id, "has weights of the wrong size");
                     }
-                    if let Some(defect) = term.weights.defect() {
-                        return fail(id, defect);
+                    if let Some(disorder) = term.weights.disorder() {
+                        return fail(id, disorder);
+                    }
+                    if !term.weights.is_normal() {
+                        return overflow(id, "a weight that is zero or not finite");
                     }
                     if terms.iter().take(k).any(|t| t.input == term.input) {
                         return fail(id, "reads an input twice");
                     }
                 }
                 if bias.iter().any(|b| !b.is_finite()) {
-                    return fail(id, "has a bias that is not finite");
+                    return overflow(id, "a bias that is not finite");
                 }
             }
             Op::Quadratic { input, a, b, c } => {
                 let n = graph.len(*input);
                 if a.len() != n || b.len() != n || c.len() != n {
                     return fail(id, "has coefficients of the wrong length");
+                }
+                if [a, b, c].into_iter().flatten().any(|v| !v.is_finite()) {
+                    return overflow(id, "a coefficient that is not finite");
                 }
             }
             Op::Square { input, curvature } => {

@@ -1,5 +1,6 @@
 //! Sparse `f64` matrices by rows: the linear maps between import and rounding. They hold no zero,
-//! and no column out of order or out of range, which [`Matrix::defect`] checks after every pass.
+//! and no column out of order or out of range, which
+//! [`Matrix::disorder`] and [`Matrix::is_normal`] check after every pass.
 
 /// `rows x columns`, compressed sparse rows; columns ascend within a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,11 +150,13 @@ impl Matrix {
         out
     }
 
+    /// Whether every entry is a number and not zero.
+    pub(crate) fn is_normal(&self) -> bool {
+        self.value.iter().all(|v| *v != 0.0 && v.is_finite())
+    }
+
     /// What is broken, if anything.
-    pub(crate) fn defect(&self) -> Option<&'static str> {
-        if self.value.iter().any(|v| *v == 0.0 || !v.is_finite()) {
-            return Some("a weight that is zero or not finite");
-        }
+    pub(crate) fn disorder(&self) -> Option<&'static str> {
         let ordered = self.starts.windows(2).all(|s| self.index[s[0]..s[1]].windows(2).all(|w| w[0] < w[1]));
         if !ordered || self.index.iter().any(|&c| c as usize >= self.columns) {
             return Some("columns out of order or out of range");
@@ -188,7 +191,9 @@ mod tests {
         assert_eq!(a.compose(&b).apply(&x), a.apply(&b.apply(&x)));
         let sum: Vec<f64> = b.apply(&x).iter().zip(c.apply(&x)).map(|(p, q)| p + q).collect();
         assert_eq!(b.sum(&c).apply(&x), sum);
-        assert!(a.compose(&b).defect().is_none() && b.sum(&c).defect().is_none());
+        for m in [a.compose(&b), b.sum(&c)] {
+            assert!(m.disorder().is_none() && m.is_normal());
+        }
         assert!(a.compose_work(&b) >= a.compose(&b).entries());
     }
 
@@ -200,6 +205,6 @@ mod tests {
         b.push_row([(0, -1.0), (1, 1.0)]);
         assert_eq!(a.sum(&b).row(0).collect::<Vec<_>>(), [(1, 3.0)]);
         a.scale_columns(&[0.0, 1.0]);
-        assert_eq!((a.entries(), a.defect()), (1, None));
+        assert_eq!((a.entries(), a.disorder(), a.is_normal()), (1, None, true));
     }
 }

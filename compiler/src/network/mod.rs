@@ -6,4 +6,7 @@ pub(crate) mod bounds;
 pub(crate) mod calibration;
 pub(crate) mod graph;
 pub(crate) mod import;
+pub(crate) mod limits;
 pub(crate) mod matrix;
+pub(crate) mod promise;
+pub(crate) mod spanning;

@@ -5,6 +5,7 @@ use beaa_ir::Model;
 use beaa_ir::ckks::{
     LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, ValueInfo, infer_values,
 };
+use beaa_ir::promise::Promise;
 use beaa_ir::stats::log2_product;
 
 use crate::error::{Result, internal};
@@ -20,6 +21,9 @@ pub(crate) struct Lowered<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) bounds: &'a [Bounds],
     pub(crate) refined: RefinedPlan,
+    pub(crate) promise: Option<Promise>,
+    /// What the file says of the images that are promised for.
+    pub(crate) coverage: Option<&'static str>,
     pub(crate) security: u32,
 }
 
@@ -66,6 +70,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         output_limbs: result.limbs,
         output_scale: result.scale,
         output_components: result.components,
+        promise: lowered.promise.take(),
     };
     let alternatives = std::mem::take(&mut lowered.refined.alternatives);
     let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives })?;
@@ -93,6 +98,9 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let split = read_beside(lowered.graph, id);
     if split > 0 {
         remarks.push(format!("{split} elements read beside their squares"));
+    }
+    if id == lowered.graph.output {
+        remarks.extend(lowered.coverage.map(str::to_owned));
     }
     LayerNote {
         layer: node.label.clone(),

@@ -7,7 +7,8 @@ use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::StepOp;
 
 use crate::error::Result;
-use crate::network::graph::{Graph, NodeId, Op, Term};
+use crate::network::graph::{Graph, Node, NodeId, Op, Term};
+use crate::network::matrix::Matrix;
 use crate::plan::level_plan::LevelPlan;
 use crate::plan::weight_bits::{largest_weight, uniform};
 
@@ -110,6 +111,33 @@ impl MapInUnits<'_> {
         let bias = bias.iter().map(|b| (b * scale).round() as i128).collect();
         Ok(QuantisedMap { terms, weight_scale: self.weight_scale, bias })
     }
+}
+
+/// The network that the integers stand for, in the units of the program's values.
+pub(crate) fn dequantised(graph: &Graph, quantised: &QuantisedWeights, plan: &LevelPlan) -> Graph {
+    let real = |w: &SparseMatrix, weight_scale: f64| {
+        let mut m = Matrix::with_columns(w.columns());
+        for r in 0..w.rows() {
+            let (columns, weights) = w.row(r);
+            m.push_row(columns.iter().zip(weights).map(|(&c, &w)| (c as usize, f64::from(w) / weight_scale)));
+        }
+        m
+    };
+    let node = |(node, map): (&Node, &Option<QuantisedMap>)| {
+        let op = match (&node.op, map) {
+            (Op::Affine { terms, .. }, Some(map)) => {
+                let scale = input_scale(plan, terms).exp2() * map.weight_scale;
+                let weights = terms.iter().zip(&map.terms);
+                Op::Affine {
+                    terms: weights.map(|(t, w)| Term { input: t.input, weights: real(w, map.weight_scale) }).collect(),
+                    bias: map.bias.iter().map(|&b| b as f64 / scale).collect(),
+                }
+            }
+            (op, _) => op.clone(),
+        };
+        Node { op, observed_range: None, ..node.clone() }
+    };
+    Graph { nodes: graph.nodes.iter().zip(&quantised.maps).map(node).collect(), output: graph.output }
 }
 
 /// log2 of the scale at which a sum's inputs meet.

@@ -21,10 +21,12 @@ use crate::plan::weight_bits::{MIN_WEIGHT_BITS, largest_weight};
 
 /// A residue's and a weight's bits must fit a product of the fast kernel together.
 const KERNEL_BITS: u32 = 52;
+/// log2 of the least scale of a value.
+const MIN_LOG_SCALE: f64 = 1.0;
 /// Values of both signs need one bit more than their bound, and one is kept free.
 const BOUND_MARGIN_BITS: f64 = 2.0;
 
-/// The plan of a choice, or `None` when there are no primes for it. Security is the caller's to
+/// The plan of a choice, or `None` when there are no primes for it or its outputs have no scale. Security is the caller's to
 /// judge.
 pub(crate) fn assign_levels(
     summary: &GraphSummary,
@@ -183,6 +185,10 @@ impl<'a> Walk<'a> {
             bits = bits.round();
         }
         let mut state = ValueState { value: 0, dropped, log_scale: target + bits, components };
+        // Outputs as large as this would be encoded as fractions of one.
+        if state.log_scale < MIN_LOG_SCALE {
+            return None;
+        }
         let op = StepOp::Linear { terms: planned, weight_scale: bits.exp2(), bias: () };
         self.push(id, &mut state, op, SizedOp::Linear { products });
         Some(state)

@@ -13,3 +13,4 @@ pub(crate) mod search;
 pub(crate) mod simulate_noise;
 pub(crate) mod variables;
 pub(crate) mod weight_bits;
+pub(crate) mod worst_case;

@@ -17,6 +17,7 @@ use crate::plan::primes::PrimeTable;
 use crate::plan::search::{PRECISION_REMEDY, Ring, Tables, better, search};
 use crate::plan::simulate_noise::{Prediction, SimulatedNetwork, simulate_noise};
 use crate::plan::variables::{stepped, variables};
+use crate::plan::worst_case::WorstCase;
 
 /// Attempts at a plan.
 const MAX_ATTEMPTS: usize = 12;
@@ -45,6 +46,8 @@ pub(crate) struct RefineTask<'a> {
     pub(crate) options: &'a Options,
     pub(crate) target: &'a AccuracyTarget,
     pub(crate) rings: &'a [Ring],
+    /// The images that the error must hold for one by one, rather than on average.
+    pub(crate) worst_case: Option<&'a WorstCase<'a>>,
 }
 
 /// The cheapest plan found.
@@ -69,7 +72,10 @@ impl RefineTask<'_> {
     /// Rounds and simulates. Also returns the share of the allowed error that the plan uses.
     fn simulate(&self, plan: LevelPlan, passes: &mut PassRunner<'_>) -> Result<(RefinedPlan, f64)> {
         let quantised = passes.time("quantise_weights", || quantise_weights(self.network.graph, &plan, self.means))?;
-        let prediction = passes.time("simulate_noise", || simulate_noise(self.network, &quantised, &plan));
+        let mut prediction = passes.time("simulate_noise", || simulate_noise(self.network, &quantised, &plan));
+        if let Some(worst_case) = self.worst_case {
+            passes.time("worst_case", || worst_case.apply(&mut prediction, &quantised, &plan))?;
+        }
         let budget_used = self.target.budget_used(&prediction);
         Ok((RefinedPlan { plan, quantised, prediction, alternatives: Vec::new() }, budget_used))
     }

@@ -24,6 +24,14 @@ pub(crate) struct Deviation {
     pub(crate) rounding: f64,
 }
 
+impl Deviation {
+    /// The larger of both kinds of error.
+    pub(crate) fn larger(self, other: Self) -> Self {
+        let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
+        Self { encryption: larger(self.encryption, other.encryption), rounding: larger(self.rounding, other.rounding) }
+    }
+}
+
 /// What is predicted of a program.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prediction {
@@ -73,7 +81,44 @@ pub(crate) fn simulate_noise(
     plan: &LevelPlan,
 ) -> Prediction {
     let &SimulatedNetwork { graph, classes, activations, rounding_margin } = network;
-    let input = &activations[0];
+    let mut prediction =
+        Prediction { nodes: vec![Deviation::default(); activations.len()], output: 0.0, margin_losses: Vec::new() };
+    walk(quantised, plan, &activations[0], |node, value| {
+        let mut found = compare(value, &activations[node], quantised.units[node]);
+        found.rounding *= rounding_margin;
+        if node == graph.output {
+            prediction.output = found.encryption.hypot(found.rounding);
+            prediction.margin_losses = margin_losses(classes, &value.noisy, &activations[node]);
+        }
+        prediction.nodes[node] = found;
+    });
+    prediction
+}
+
+/// Simulates a plan on images that come `repeats` times each, one after the other: of every node,
+/// the largest deviation of any image.
+pub(crate) fn simulate_each(
+    graph: &Graph,
+    quantised: &QuantisedWeights,
+    plan: &LevelPlan,
+    activations: &[ElementMajor<f64>],
+    repeats: usize,
+) -> Vec<Deviation> {
+    assert_eq!(activations.len(), graph.nodes.len(), "values of all nodes");
+    let mut worst = vec![Deviation::default(); activations.len()];
+    walk(quantised, plan, &activations[0], |node, value| {
+        worst[node] = compare_each(value, &activations[node], quantised.units[node], repeats);
+    });
+    worst
+}
+
+/// Runs a plan on some images, and shows every node's value.
+fn walk(
+    quantised: &QuantisedWeights,
+    plan: &LevelPlan,
+    input: &ElementMajor<f64>,
+    mut show: impl FnMut(usize, &SimulatedValue),
+) {
     let mut first = SimulatedValue {
         clean: input.clone(),
         noisy: input.clone(),
@@ -88,18 +133,8 @@ pub(crate) fn simulate_noise(
         values: vec![None; plan.steps.len() + 1],
         rng: ChaCha8Rng::seed_from_u64(2),
     };
-    let mut prediction =
-        Prediction { nodes: vec![Deviation::default(); activations.len()], output: 0.0, margin_losses: Vec::new() };
     let mut record = |id: usize, value: &SimulatedValue| {
-        for node in (0..activations.len()).filter(|&node| plan.values[node] == id) {
-            let mut found = compare(value, &activations[node], quantised.units[node]);
-            found.rounding *= rounding_margin;
-            if node == graph.output {
-                prediction.output = found.encryption.hypot(found.rounding);
-                prediction.margin_losses = margin_losses(classes, &value.noisy, &activations[node]);
-            }
-            prediction.nodes[node] = found;
-        }
+        (0..plan.values.len()).filter(|&node| plan.values[node] == id).for_each(|node| show(node, value));
     };
     add_noise(&mut first, noise::fresh(plan.degree), &mut simulation.rng);
     record(0, &first);
@@ -109,7 +144,6 @@ pub(crate) fn simulate_noise(
         record(index + 1, &value);
         simulation.values[index + 1] = Some(value);
     }
-    prediction
 }
 
 /// The last step that reads each value, counted from 1 as the steps' results are.
@@ -136,11 +170,14 @@ impl Simulation<'_> {
         let (plan, result) = (self.plan, index + 1);
         let PlannedStep { node, op } = &plan.steps[index];
         let inputs: Vec<usize> = op.inputs().collect();
-        let mut value = match &self.quantised.maps[*node] {
-            Some(map) if matches!(op, StepOp::Linear { .. }) => self.linear(map, &inputs),
+        let mut value = if matches!(op, StepOp::Linear { .. }) {
+            let map = self.quantised.maps[*node].as_ref();
+            self.linear(map.unwrap_or_else(|| unreachable!("node {node} is linear but has no integers")), &inputs)
+        } else if self.last_use[inputs[0]] == result {
             // A value that nobody reads later is changed in place.
-            _ if self.last_use[inputs[0]] == result => self.values[inputs[0]].take().unwrap_or_else(|| gone(inputs[0])),
-            _ => self.value(inputs[0]).clone(),
+            self.values[inputs[0]].take().unwrap_or_else(|| gone(inputs[0]))
+        } else {
+            self.value(inputs[0]).clone()
         };
         match op {
             StepOp::Linear { .. } => {}
@@ -228,6 +265,23 @@ fn compare(value: &SimulatedValue, exact: &ElementMajor<f64>, unit: f64) -> Devi
         encryption: rms(noisy.iter().zip(clean).map(|(n, c)| (n - c).powi(2)).sum()),
         rounding: rms(clean.iter().zip(exact.data()).map(|(c, e)| (c - e * unit).powi(2)).sum()),
     }
+}
+
+/// The largest deviation of any image, each of which comes `repeats` times in a row.
+fn compare_each(value: &SimulatedValue, exact: &ElementMajor<f64>, unit: f64, repeats: usize) -> Deviation {
+    let images = exact.images() / repeats;
+    let mut squares = vec![Deviation::default(); images];
+    for ((noisy, clean), exact) in value.noisy.rows().zip(value.clean.rows()).zip(exact.rows()) {
+        for (i, ((n, c), e)) in noisy.iter().zip(clean).zip(exact).enumerate() {
+            let sum = &mut squares[i / repeats];
+            sum.encryption += (n - c).powi(2);
+            sum.rounding += (c - e * unit).powi(2);
+        }
+    }
+    let count = (exact.elements() * repeats).max(1) as f64;
+    let rms =
+        |s: Deviation| Deviation { encryption: (s.encryption / count).sqrt(), rounding: (s.rounding / count).sqrt() };
+    squares.into_iter().map(rms).fold(Deviation::default(), Deviation::larger)
 }
 
 /// What every image loses of the distance of its class from the next: noise in a quadratic does not

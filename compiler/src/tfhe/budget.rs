@@ -4,8 +4,13 @@
 use beaa_ir::tfhe::{PARAMETER_SET, Parameters, Stage};
 
 /// log2 of the probability that a normal number is farther than `margin` from zero, on either side
-/// (the usual tail bound for large arguments, from above).
+/// (the usual tail bound for large arguments, from above; at most 0, the log2 of certainty).
 pub(crate) fn log2_tail(margin: f64, variance: f64) -> f64 {
+    assert!(margin > 0.0 && variance >= 0.0, "a margin of {margin}, a variance of {variance}");
+    // Without noise nothing is wrong; an empty sum of squares is a negative zero, too.
+    if variance == 0.0 {
+        return f64::NEG_INFINITY;
+    }
     let x = margin / (2.0 * variance).sqrt();
     if x < 0.5 {
         return 0.0;
@@ -13,10 +18,14 @@ pub(crate) fn log2_tail(margin: f64, variance: f64) -> f64 {
     (-x * x - (x * std::f64::consts::PI.sqrt()).ln()) / std::f64::consts::LN_2
 }
 
-/// log2 of the sum of two probabilities given by their log2.
+/// log2 of the probability that one of two things happens at least, given by their log2: at most
+/// their sum, and never more than certainty.
 pub(crate) fn log2_add(a: f64, b: f64) -> f64 {
     let (high, low) = if a > b { (a, b) } else { (b, a) };
-    if low == f64::NEG_INFINITY { high } else { high + (low - high).exp2().ln_1p() / std::f64::consts::LN_2 }
+    if low == f64::NEG_INFINITY {
+        return high;
+    }
+    (high + (low - high).exp2().ln_1p() / std::f64::consts::LN_2).min(0.0)
 }
 
 /// Where a stage's sums come from.
@@ -98,6 +107,20 @@ mod tests {
             assert!(found >= tail.log2() && found < tail.log2() + 0.2, "{sigmas}: {found}");
         }
         assert!((log2_add(-10.0, -10.0) + 9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_has_no_noise_is_never_wrong_and_nothing_is_more_than_certain() {
+        let empty: f64 = [0.0_f64; 0].iter().sum();
+        for variance in [0.0, empty] {
+            assert_eq!(log2_tail(0.25, variance), f64::NEG_INFINITY);
+        }
+        assert_eq!(log2_tail(0.25, 1e9), 0.0);
+        assert_eq!(log2_add(0.0, 0.0), 0.0);
+        assert_eq!(log2_add(-0.5, -0.5), 0.0);
+        assert_eq!(log2_add(f64::NEG_INFINITY, f64::NEG_INFINITY), f64::NEG_INFINITY);
+        let parameters = Parameters::new(beaa_ir::tfhe::DECOMPOSITIONS[0]);
+        assert_eq!(output_failure(0.0, 11, &parameters), f64::NEG_INFINITY);
     }
 
     #[test]

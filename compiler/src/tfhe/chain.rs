@@ -74,7 +74,8 @@ pub(crate) fn chain(model: &Model) -> Result<Chain> {
                     Function::Quadratic { a: a.clone(), b: b.clone(), c: c.clone() }
                 });
             }
-            Op::Input(_) | Op::Square { .. } => {}
+            Op::Input(_) => {}
+            Op::Square { .. } => unreachable!("`{}` is a square before squares are made", node.label),
         }
     }
     if maps.len() == functions.len() {

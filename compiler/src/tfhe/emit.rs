@@ -186,6 +186,7 @@ pub(crate) fn lower(
         output_offset: rows.iter().zip(wanted).map(|(r, w)| output_offset(r, w, half)).collect(),
         parameters,
         log2_failure: 0.0,
+        promise: None,
     };
     let last_bias = rows.iter().map(|r| -r.low - half).collect();
     let last = matrix(&rows, map.weights.columns())?;

@@ -1,7 +1,8 @@
 //! The ladder of settings, from cheap to dear: each rung is lowered and judged on samples until one
 //! is good enough.
 
-use beaa_ir::images::ImageMajor;
+use beaa_ir::images::{ElementMajor, ImageMajor};
+use beaa_ir::promise::Interval;
 use beaa_ir::tfhe::{DECOMPOSITIONS, Program, ProgramLiteral, quantise_pixels};
 use beaa_ir::{Classes, Model};
 
@@ -10,6 +11,8 @@ use super::emit::{Samples, Setting, lower, real_sums};
 use super::options::Options;
 use super::report::{self, Report};
 use crate::network::calibration::check_samples;
+use crate::network::promise;
+use crate::pipeline::constant_rows;
 use crate::{Error, Machine, Result};
 
 /// Fewest images that say anything about a network.
@@ -78,12 +81,14 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &Ima
     check_sums(&chain, &wanted)?;
     check_sums(&chain, &judged)?;
     let classes = classes(model.classes(), &judged[judged.len() - 1]);
+    let outputs = ElementMajor::from_rows(judges.len(), &judged[judged.len() - 1])?;
     let mut best: Option<Compiled> = None;
     let mut refused = None;
     for rung in LADDER {
         let pixel_bits = options.pixel_bits.unwrap_or(rung.pixel_bits);
         let activation_bits = options.activation_bits.unwrap_or(rung.activation_bits);
-        let found = DECOMPOSITIONS.iter().find_map(|&decomposition| {
+        let mut found = None;
+        for decomposition in DECOMPOSITIONS {
             let setting = Setting {
                 pixel_steps: (1 << pixel_bits) - 1,
                 steps: (1 << activation_bits) - 1,
@@ -93,17 +98,22 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &Ima
             };
             let integers: Vec<Vec<i64>> =
                 calibration.iter().map(|(_, p)| quantise_pixels(setting.pixel_steps, p)).collect();
-            match lower(model, &chain, Samples { wanted: &wanted, integers: &integers }, &setting, options) {
-                Ok(program) => Some(program),
-                Err(e) => {
-                    refused = Some(e);
-                    None
+            let samples = Samples { wanted: &wanted, integers: &integers };
+            match lower(model, &chain, samples, &setting, options).and_then(|program| with_failure(program, options)) {
+                Ok(program) => {
+                    found = Some(program);
+                    break;
                 }
+                // Another rung may carry it. Whatever else goes wrong does so on every rung.
+                Err(e @ (Error::TfheNoise { .. } | Error::TfheOutputs { .. } | Error::TfheFailure { .. })) => {
+                    refused = Some(e);
+                }
+                Err(e) => return Err(e),
             }
-        });
+        }
         let Some(program) = found else { continue };
-        let program = with_failure(program)?;
-        let report = report::report(model, &program, machine, judges.iter().map(|(_, p)| *p), &classes);
+        let mut report = report::report(model, &program, machine, judges.iter().map(|(_, p)| *p), &classes);
+        report.constant_outputs = constant_rows(&outputs);
         tracing::info!(?rung, agreement = report.agreement, "look-up program");
         let good = report.agreement >= options.agreement;
         if best.as_ref().is_none_or(|b| report.agreement > b.report.agreement) {
@@ -113,7 +123,21 @@ pub fn compile(model: &Model, options: &Options, machine: &Machine, images: &Ima
             break;
         }
     }
-    best.ok_or_else(|| refused.unwrap_or_else(|| unreachable!("no rung was tried")))
+    let best = best.ok_or_else(|| refused.unwrap_or_else(|| unreachable!("no rung was tried")))?;
+    let program = with_promise(best.program, images, [&wanted[wanted.len() - 1], &judged[judged.len() - 1]])?;
+    Ok(Compiled { program, ..best })
+}
+
+/// Says what the samples show of images and outputs; `outputs` are [class][sample], of those that
+/// the program was made for and of those that it was judged by.
+fn with_promise(program: Program, images: &ImageMajor<u8>, outputs: [&[Vec<f64>]; 2]) -> Result<Program> {
+    let [wanted, judged] = outputs;
+    let ranges = wanted.iter().zip(judged).map(|(w, j)| Interval::of(w.iter().chain(j).copied())).collect();
+    let mut literal: ProgramLiteral = program.as_literal().clone();
+    let input = &literal.signature.input;
+    let normalised = input.normalise_all(images)?;
+    literal.signature.promise = promise::with_samples(input, ranges, images.images(), normalised.rows())?;
+    Ok(Program::try_from(literal)?)
 }
 
 /// The pixels as the model was trained on: of fewer bits, where options say so.
@@ -145,8 +169,15 @@ fn classes(classes: &Classes, outputs: &[Vec<f64>]) -> Vec<usize> {
 }
 
 /// Works out the probability of failure of the whole program.
-fn with_failure(program: Program) -> Result<Program> {
+///
+/// # Errors
+/// [`Error::TfheFailure`] where it is larger than was asked for.
+fn with_failure(program: Program, options: &Options) -> Result<Program> {
     let failure = report::failure(&program);
+    if failure > options.log2_failure {
+        let (layer, worst) = report::worst_layer(&program);
+        return Err(Error::TfheFailure { failure, allowed: options.log2_failure, layer, worst });
+    }
     let mut literal: ProgramLiteral = program.as_literal().clone();
     literal.signature.log2_failure = failure;
     Ok(Program::try_from(literal)?)

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::budget::{SumOrigin, element_failure, log2_add, output_failure};
 use crate::Machine;
+use crate::cost::text::constant_warning;
 
 /// Seconds of one product of a ciphertext under the large key with an integer; too few to matter.
 const PRODUCT_SECONDS: f64 = 0.5e-6;
@@ -69,16 +70,30 @@ pub struct Report {
     pub wrapping: usize,
     /// How many samples were kept apart.
     pub judged: usize,
+    /// Outputs of the model that are the same for all samples kept apart.
+    pub constant_outputs: Vec<usize>,
 }
 
-/// log2 of the probability that any integer of one image comes out wrong.
+/// Never a probability of zero, whose logarithm a file could not hold.
+const LEAST_LOG2_FAILURE: f64 = -1000.0;
+
+/// log2 of the probability that any integer of one image comes out wrong, at most 0.
 pub(super) fn failure(program: &Program) -> f64 {
-    let p = &program.signature().parameters;
     let stages = (0..program.stages().len()).map(|k| stage_failure(program, k));
-    let outputs = (0..program.last().rows())
-        .map(|r| output_failure(norm(program.last().row(r).1), program.signature().output_bits, p));
-    // Never zero, which a file could not hold.
-    stages.chain(outputs).fold(-1000.0, log2_add)
+    stages.chain([outputs_failure(program)]).fold(LEAST_LOG2_FAILURE, log2_add)
+}
+
+/// The layer whose integers are most likely wrong, and log2 of the probability that one of them is.
+pub(super) fn worst_layer(program: &Program) -> (String, f64) {
+    let stages = program.stages().iter().enumerate().map(|(k, s)| (s.layer.clone(), stage_failure(program, k)));
+    let outputs = ("the outputs".to_owned(), outputs_failure(program));
+    stages.fold(outputs, |worst, next| if next.1 > worst.1 { next } else { worst })
+}
+
+fn outputs_failure(program: &Program) -> f64 {
+    let (parameters, bits) = (&program.signature().parameters, program.signature().output_bits);
+    let output = |r| output_failure(norm(program.last().row(r).1), bits, parameters);
+    (0..program.last().rows()).map(output).fold(LEAST_LOG2_FAILURE, log2_add)
 }
 
 fn norm(weights: &[i32]) -> f64 {
@@ -90,7 +105,7 @@ fn stage_failure(program: &Program, k: usize) -> f64 {
     let origin = SumOrigin::of(k, stage.dropped_bits);
     let parameters = &program.signature().parameters;
     let element = |r| element_failure(origin, norm(stage.weights.row(r).1), stage, parameters);
-    (0..stage.bias.len()).map(element).fold(-1000.0, log2_add)
+    (0..stage.bias.len()).map(element).fold(LEAST_LOG2_FAILURE, log2_add)
 }
 
 /// The class that the outputs say, all of them numbers.
@@ -165,6 +180,7 @@ pub(super) fn report<'a>(
         agreement: agreeing as f64 / answers.len().max(1) as f64,
         wrapping: answers.iter().filter(|(_, w)| *w > 0).count(),
         judged: answers.len(),
+        constant_outputs: Vec::new(),
         stages,
     }
 }
@@ -216,6 +232,9 @@ pub fn explain(report: &Report) -> String {
         report.judged,
         report.wrapping
     );
+    if let Some(warning) = constant_warning(&report.constant_outputs) {
+        let _ = writeln!(text, "CAUTION: {warning}");
+    }
     let _ = writeln!(
         text,
         "sizes: key {:.1} MB, upload {:.1} kB per image",

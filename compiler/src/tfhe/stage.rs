@@ -66,7 +66,8 @@ pub(crate) fn rows(target: &RoundingTarget<'_>) -> Vec<IntegerRow> {
             out[r] = Some(row);
         }
     }
-    out.into_iter().flatten().collect()
+    let whole = |(r, row): (usize, Option<IntegerRow>)| row.unwrap_or_else(|| unreachable!("row {r} is in no group"));
+    out.into_iter().enumerate().map(whole).collect()
 }
 
 /// The finest scale at which the sums fit.

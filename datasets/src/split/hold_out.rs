@@ -10,6 +10,7 @@ use super::part::Split;
 use super::stratified::stratified_split;
 use crate::error::Error;
 use crate::images::Images;
+use crate::path_text::counted;
 
 /// How much to hold out: in JSON an integer is a count of images, a decimal number a fraction.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,7 +79,7 @@ impl Amount {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count(n) => write!(f, "{n} images"),
+            Self::Count(n) => f.write_str(&counted(*n, "image")),
             Self::Fraction(part) => write!(f, "a fraction of {part}"),
         }
     }

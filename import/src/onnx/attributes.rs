@@ -17,6 +17,11 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// All of them, where another place has checked them or will.
+    pub(crate) fn all(node: &'a NodeProto) -> Self {
+        Self(&node.attribute)
+    }
+
     fn get(self, name: &str) -> Option<&'a AttributeProto> {
         self.0.iter().find(|a| a.name == name)
     }
@@ -44,6 +49,12 @@ impl<'a> Attributes<'a> {
     /// A text.
     pub(crate) fn text(self, name: &str) -> Option<&'a str> {
         self.get(name).map(|a| std::str::from_utf8(&a.s).unwrap_or("text that is not UTF-8"))
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(self, name: &str) -> Vec<String> {
+        let list = self.get(name).into_iter().flat_map(|a| &a.strings);
+        list.map(|s| String::from_utf8_lossy(s).into_owned()).collect()
     }
 
     /// A tensor.

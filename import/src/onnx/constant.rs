@@ -148,6 +148,14 @@ pub(crate) fn decode(tensor: &TensorProto, external: &mut External) -> Checked<C
         (7, false) => (tensor.int64_data.iter().map(|&v| v as f64).collect(), true),
         (9, true) => (raw.iter().map(|&b| f64::from(b)).collect(), true),
         (6 | 9, false) => (tensor.int32_data.iter().map(|&v| f64::from(v)).collect(), true),
+        (2, true) => (raw.iter().map(|&b| f64::from(b)).collect(), true),
+        (3, true) => (raw.iter().map(|&b| f64::from(b.cast_signed())).collect(), true),
+        (10, true) => (words::<2>(&raw).map(|b| half(u16::from_le_bytes(b))).collect(), false),
+        (16, true) => (words::<2>(&raw).map(|b| brain_float(u16::from_le_bytes(b))).collect(), false),
+        // Beside raw bytes ONNX keeps the bits of half-precision numbers in 32-bit integers.
+        (10, false) => (tensor.int32_data.iter().map(|&v| half(v as u16)).collect(), false),
+        (16, false) => (tensor.int32_data.iter().map(|&v| brain_float(v as u16)).collect(), false),
+        (2 | 3, false) => (tensor.int32_data.iter().map(|&v| f64::from(v)).collect(), true),
         (11, true) => (words::<8>(&raw).map(f64::from_le_bytes).collect(), false),
         (11, false) => (tensor.double_data.clone(), false),
         (other, _) => {
@@ -159,7 +167,8 @@ pub(crate) fn decode(tensor: &TensorProto, external: &mut External) -> Checked<C
     };
     let width = match tensor.data_type {
         1 | 6 => 4,
-        9 => 1,
+        2 | 3 | 9 => 1,
+        10 | 16 => 2,
         _ => 8,
     };
     if values.len() != count || (raw_used && raw.len() != count * width) {
@@ -169,6 +178,23 @@ pub(crate) fn decode(tensor: &TensorProto, external: &mut External) -> Checked<C
         );
     }
     Ok(Constant { dims, values, integer })
+}
+
+/// A number of half precision (IEEE 754 binary16), which every `f64` holds exactly.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023) / 1024.0);
+    sign * match exponent {
+        0 => fraction * 2.0_f64.powi(-14),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        e => (1.0 + fraction) * 2.0_f64.powi(e - 15),
+    }
+}
+
+/// A `bfloat16`: the upper half of an `f32`.
+fn brain_float(bits: u16) -> f64 {
+    f64::from(f32::from_bits(u32::from(bits) << 16))
 }
 
 fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
@@ -197,4 +223,26 @@ pub(crate) fn type_name(code: i32) -> String {
         "bfloat16",
     ];
     usize::try_from(code).ok().and_then(|c| known.get(c)).map_or_else(|| format!("number {code}"), |n| (*n).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_is_widened_exactly() {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x3555, 0.333_251_953_125),
+            (0x7bff, 65504.0),
+            (0x0001, 2.0_f64.powi(-24)),
+            (0x8400, -(2.0_f64.powi(-14))),
+            (0x7c00, f64::INFINITY),
+        ] {
+            assert_eq!(half(bits), value, "{bits:x}");
+        }
+        assert!(half(0x7e00).is_nan());
+        assert_eq!([brain_float(0x3f80), brain_float(0xc049)], [1.0, -3.140_625]);
+    }
 }

@@ -4,10 +4,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::answer::Answer;
 use super::constant::Constant;
+use super::fold::moves::is_move;
 use super::graph::Graph;
 use super::names;
 use super::network::{Base, Network, Value};
+use super::producer::Producer;
 use super::proto::NodeProto;
 use crate::error::{Checked, defect};
 
@@ -18,6 +21,8 @@ pub(crate) enum Slot {
     Constant(Rc<Constant>),
     /// What is computed from the image.
     Value(Value),
+    /// What is computed from the scores without changing which class is the largest.
+    Answer(Answer),
     /// The result of a node that is not understood.
     Unknown,
 }
@@ -28,6 +33,7 @@ pub(crate) struct Lowering<'g> {
     pub(crate) network: Network,
     pub(crate) slots: HashMap<&'g str, Slot>,
     pub(crate) notes: Vec<String>,
+    pub(crate) producer: Producer,
 }
 
 impl<'g> Lowering<'g> {
@@ -35,11 +41,14 @@ impl<'g> Lowering<'g> {
     /// it.
     pub(crate) fn materialise_shared(&mut self, node: &NodeProto, mut value: Value) -> Checked<Value> {
         let uses = node.output.first().map_or(0, |name| self.graph.uses(name));
-        value.label = names::of_layer(node, None);
+        // What only moves a quadratic is not what computes it.
+        if !is_move(&node.op_type) || value.quadratic.is_identity() {
+            value.label = names::of_layer(node, None);
+        }
         value.exclusive &= uses == 1;
         if uses > 1 && value.quadratic.degree() == 2 && value.pads == [0; 4] {
             let base = self.network.materialise(&value)?;
-            return Ok(Value { label: value.label, ..Value::plain(base, value.shape) });
+            return Ok(Value { label: value.label, layout: value.layout, ..Value::plain(base, value.shape) });
         }
         Ok(value)
     }
@@ -52,23 +61,16 @@ impl<'g> Lowering<'g> {
         let only_reader = name.is_some_and(|name| self.graph.uses(name) == 1);
         let exclusive = only_reader && (value.exclusive || base != value.base);
         let shape = self.network.shape(base);
-        let plain = Value { exclusive, label: value.label.clone(), ..Value::plain(base, shape) };
-        if let Some(name) = name {
-            self.slots.insert(name, Slot::Value(plain.clone()));
-        }
+        let (layout, label) = (value.layout.clone(), value.label.clone());
+        let plain = Value { exclusive, label, layout, ..Value::plain(base, shape) };
+        self.remember(node, index, &plain);
         Ok(plain)
     }
 
-    /// Input 0 of `node` as a layer's output.
-    pub(crate) fn input_layer(&mut self, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
-        self.layer_of(node, Some(0), inputs.value(0)?)
-    }
-
-    /// Input 0 of `node` as a layer's output, perhaps with zeros around it.
-    pub(crate) fn padded_layer(&mut self, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
-        match inputs.value(0)? {
-            value if value.pads == [0; 4] => self.layer_of(node, Some(0), value),
-            value => Ok(value.clone()),
+    /// Lets later readers of input `index` of `node` start from `value`, which means the same.
+    pub(crate) fn remember(&mut self, node: &'g NodeProto, index: Option<usize>, value: &Value) {
+        if let Some(name) = index.and_then(|i| node.input.get(i)) {
+            self.slots.insert(name, Slot::Value(value.clone()));
         }
     }
 
@@ -91,6 +93,11 @@ impl Inputs<'_> {
             Some(Some(Slot::Value(value))) => Ok(value),
             _ => defect(format!("input {index}, which does not depend on the image"), "export the network again"),
         }
+    }
+
+    /// All that are computed from the image.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.slots.iter().flatten().filter_map(|s| if let Slot::Value(v) = s { Some(v) } else { None })
     }
 
     /// Numbers.

@@ -1,12 +1,16 @@
-//! Convolutions and average poolings of feature maps.
+//! Convolutions and average poolings of feature maps, and of signals as maps of one row.
 
 use beaa_ir::{LayerOp, Pool2d, Shape};
 
 use super::attributes::Attributes;
+use super::constant::Constant;
 use super::context::{Inputs, Lowering};
+use super::layout::Layout;
 use super::names;
-use super::network::{Base, Network, Value};
+use super::network::Value;
 use super::proto::NodeProto;
+use super::rearrange::padded_layer;
+use super::spread_out;
 use super::window::{Filter, Window, depthwise};
 use crate::error::{Checked, defect};
 
@@ -14,11 +18,12 @@ use crate::error::{Checked, defect};
 pub(crate) fn conv<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs: &Inputs<'_>) -> Checked<Value> {
     let a = Attributes::of(node, &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
     let (kernel, bias) = (inputs.constant(1)?, inputs.maybe_constant(2)?);
-    let x = lowering.padded_layer(node, inputs)?;
+    let x = padded_layer(lowering, node, inputs)?;
+    let kernel = two_dimensional(kernel, &x)?;
     let &[outs, per_group, rows, columns] = kernel.dims.as_slice() else {
-        return defect(format!("a kernel of extents {:?}", kernel.dims), "use a two-dimensional convolution");
+        return defect(format!("a kernel of extents {:?}", kernel.dims), "use a convolution in one or two dimensions");
     };
-    let (channels, ..) = map_of(&x)?;
+    let [channels, height, width] = extents(&x)?;
     let groups = usize::try_from(a.int("group", 1)).unwrap_or(0);
     if groups == 0 || outs % groups != 0 || per_group.checked_mul(groups) != Some(channels) {
         return defect(
@@ -26,7 +31,8 @@ pub(crate) fn conv<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs:
             "export the network again",
         );
     }
-    let window = Window::of(a, Some([rows, columns]), x.shape, x.pads)?;
+    let shape = Shape::Map { channels, height, width };
+    let window = Window::of(a, Some([rows, columns]), shape, x.pads)?;
     if window.kernel.contains(&0) {
         return defect("an empty kernel", "export the network again");
     }
@@ -35,9 +41,7 @@ pub(crate) fn conv<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs:
         Some(b) if b.dims == [outs] => Some(b.tensor(&[outs])?),
         Some(b) => return defect(format!("a bias of extents {:?} for {outs} channels", b.dims), "export again"),
     };
-    let filter = Filter { kernel: kernel.clone(), bias, groups };
-    let base = lowering.network.convolve(x.base, &names::of_weighted_layer(node), filter, window, x.shape)?;
-    Ok(lowering.fresh(base))
+    apply(lowering, node, &x, Filter { kernel, bias, groups }, window)
 }
 
 /// `AveragePool` of a layer's output, as a convolution where a pooling of the model format cannot
@@ -49,58 +53,88 @@ pub(crate) fn average_pool<'g>(
 ) -> Checked<Value> {
     let known = ["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"];
     let a = Attributes::of(node, &known)?;
-    let x = lowering.padded_layer(node, inputs)?;
-    let (channels, height, width) = map_of(&x)?;
-    let window = Window::of(a, None, x.shape, x.pads)?;
+    let x = padded_layer(lowering, node, inputs)?;
+    let [channels, height, width] = extents(&x)?;
+    let shape = Shape::Map { channels, height, width };
+    let window = Window::of(a, None, shape, x.pads)?;
     if window.pads != x.pads && a.int("count_include_pad", 0) == 0 {
-        return defect("padding that does not count", "use count_include_pad=True, or a pooling without padding");
+        let remedy = lowering.producer.uncounted_padding();
+        return defect("padding that does not count", remedy);
     }
-    let out = window.output(x.shape, channels)?;
+    let out = window.output(shape, channels)?;
     let rest = |axis: usize, size: usize| {
         (size + window.pads[axis] + window.pads[axis + 2] - window.extent(axis)) % window.stride[axis]
     };
     if a.int("ceil_mode", 0) != 0 && (rest(0, height) != 0 || rest(1, width) != 0) {
         return defect("windows that reach over the edge (`ceil_mode`)", "use ceil_mode=False");
     }
-    let name = names::of_layer(node, None);
-    let base = if window.pads == [0; 4] && window.dilation == [1; 2] {
+    if x.is_map() && window.pads == [0; 4] && window.dilation == [1; 2] {
         let pool = Pool2d { kernel: window.kernel, stride: window.stride };
-        lowering.network.push(x.base, &name, LayerOp::AvgPool(pool), out)?
-    } else {
-        let [rows, columns] = window.kernel;
-        let filter = depthwise(channels, window.kernel, 1.0 / (rows * columns) as f64)?;
-        lowering.network.convolve(x.base, &name, filter, window, x.shape)?
-    };
-    Ok(lowering.fresh(base))
+        let base = lowering.network.push(x.base, &names::of_layer(node, None), LayerOp::AvgPool(pool), out)?;
+        return Ok(like(lowering.fresh(base), &x));
+    }
+    let [rows, columns] = window.kernel;
+    let filter = depthwise(channels, window.kernel, 1.0 / (rows * columns) as f64)?;
+    apply(lowering, node, &x, filter, window)
 }
 
-/// `GlobalAveragePool` of a layer's output.
+/// `GlobalAveragePool` of a layer's output, and means over all rows and columns.
 pub(crate) fn global_average_pool<'g>(
     lowering: &mut Lowering<'g>,
     node: &'g NodeProto,
     inputs: &Inputs<'_>,
 ) -> Checked<Value> {
     Attributes::of(node, &[])?;
-    let x = lowering.padded_layer(node, inputs)?;
-    let base = global_average(&mut lowering.network, &x, &names::of_layer(node, None))?;
-    Ok(lowering.fresh(base))
+    let x = lowering.layer_of(node, Some(0), inputs.value(0)?)?;
+    let axes = (2..x.layout.dims.len()).collect::<Vec<_>>();
+    super::reduce::mean(lowering, node, &x, &axes)
 }
 
-/// Appends the mean over all rows and columns of a layer's output.
-pub(crate) fn global_average(network: &mut Network, x: &Value, name: &str) -> Checked<Base> {
-    let (channels, height, width) = map_of(x)?;
-    if x.pads != [0; 4] {
-        return defect("a mean over padding", "take the mean of what is not padded");
+/// The convolution as a layer, or as a matrix where the elements lie in another order than in a
+/// feature map.
+fn apply<'g>(
+    lowering: &mut Lowering<'g>,
+    node: &'g NodeProto,
+    x: &Value,
+    filter: Filter,
+    window: Window,
+) -> Checked<Value> {
+    let name = names::of_weighted_layer(node);
+    if x.is_map() {
+        let base = lowering.network.convolve(x.base, &name, filter, window, x.shape)?;
+        return Ok(like(lowering.fresh(base), x));
     }
-    let shape = Shape::Map { channels, height: 1, width: 1 };
-    let pool = Pool2d { kernel: [height, width], stride: [height, width] };
-    network.push(x.base, name, LayerOp::AvgPool(pool), shape)
+    let value = spread_out::convolution(lowering, x, &filter, &window, &name)?;
+    Ok(like(value, x))
 }
 
-/// Channels, height and width of a feature map.
-fn map_of(x: &Value) -> Checked<(usize, usize, usize)> {
-    match x.shape {
-        Shape::Map { channels, height, width } => Ok((channels, height, width)),
-        Shape::Flat { .. } => defect(format!("an input of {} numbers", x.shape), "use it on feature maps"),
+/// A new map read as the one that it was computed from: a signal stays `[batch, channels, length]`.
+pub(crate) fn like(value: Value, x: &Value) -> Value {
+    match (x.layout.dims.len(), value.layout.map_extents()) {
+        (3, Some([c, 1, length])) => Value { layout: Layout::in_order(vec![1, c, length], Some(0)), ..value },
+        _ => value,
+    }
+}
+
+/// A kernel of one dimension as one of a single row.
+fn two_dimensional(kernel: &Constant, x: &Value) -> Checked<Constant> {
+    match (kernel.dims.as_slice(), x.layout.dims.len()) {
+        (&[outs, ins, length], 3) => Ok(Constant { dims: vec![outs, ins, 1, length], ..kernel.clone() }),
+        ([_, _, _, _], 4) => Ok(kernel.clone()),
+        (dims, rank) => defect(
+            format!("a kernel of extents {dims:?} on a value of {rank} extents"),
+            "use convolutions in one or two dimensions",
+        ),
+    }
+}
+
+/// Channels, height and width without the padding that is still to be done.
+fn extents(x: &Value) -> Checked<[usize; 3]> {
+    match x.layout.map_extents() {
+        Some([c, h, w]) => Ok([c, h - x.pads[0] - x.pads[2], w - x.pads[1] - x.pads[3]]),
+        None => defect(
+            format!("an input of extents {}", super::shaping::shown(&x.layout)),
+            "use it on feature maps: [batch, channels, rows, columns]",
+        ),
     }
 }

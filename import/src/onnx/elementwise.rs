@@ -2,12 +2,16 @@
 //! quadratics; of two branches only sums are accepted, since nothing multiplies two feature maps.
 
 use super::attributes::Attributes;
+use super::budget::broadcast;
 use super::constant::Constant;
 use super::context::{Inputs, Lowering, Slot};
+use super::layout::Layout;
 use super::names;
 use super::network::Value;
 use super::proto::NodeProto;
 use super::quadratic::{Coefficient, Quadratic};
+use super::rearrange::{as_map, as_vector};
+use super::shaping::{grown, settled, shown};
 use crate::error::{Checked, defect};
 
 const PRODUCT: &str = "a product of two different feature maps";
@@ -36,6 +40,10 @@ pub(crate) fn lower<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, inputs
             Ok(Value { quadratic: x.quadratic.negated(), ..x })
         }
         ("Sum", slots) => sum_of_all(lowering, node, slots),
+        ("Mean", slots) => {
+            let sum = sum_of_all(lowering, node, slots)?;
+            scaled(lowering, node, sum, &Constant::scalar(1.0 / slots.len() as f64))
+        }
         (op, [Some(left), Some(right)]) => {
             let (left, right) = (Operand { slot: left, index: Some(0) }, Operand { slot: right, index: Some(1) });
             pair(lowering, node, op, left, right)
@@ -71,19 +79,22 @@ fn pair<'g>(
         (Slot::Value(x), Slot::Constant(c)) => {
             let x = unpadded(lowering, node, left.index, x)?;
             match op {
-                "Add" => shifted(lowering, x, c, 1.0),
-                "Sub" => shifted(lowering, x, c, -1.0),
-                "Mul" => scaled(lowering, x, c),
-                "Div" => scaled(lowering, x, &reciprocal(c)?),
+                "Add" => shifted(lowering, node, x, c, 1.0),
+                "Sub" => shifted(lowering, node, x, c, -1.0),
+                "Mul" => scaled(lowering, node, x, c),
+                "Div" => scaled(lowering, node, x, &reciprocal(c)?),
                 _ => power(lowering, node, left.index, x, c),
             }
         }
         (Slot::Constant(c), Slot::Value(x)) => {
             let x = unpadded(lowering, node, right.index, x)?;
             match op {
-                "Add" => shifted(lowering, x, c, 1.0),
-                "Sub" => shifted(lowering, Value { exclusive: false, quadratic: x.quadratic.negated(), ..x }, c, 1.0),
-                "Mul" => scaled(lowering, x, c),
+                "Add" => shifted(lowering, node, x, c, 1.0),
+                "Sub" => {
+                    let negated = Value { exclusive: false, quadratic: x.quadratic.negated(), ..x };
+                    shifted(lowering, node, negated, c, 1.0)
+                }
+                "Mul" => scaled(lowering, node, x, c),
                 _ => defect(format!("`{op}` by what depends on the image"), NO_GATES),
             }
         }
@@ -125,11 +136,18 @@ fn unpadded<'g>(
 }
 
 /// `x + sign c`; joins the bias of a layer that nothing else reads.
-fn shifted(lowering: &mut Lowering<'_>, x: Value, c: &Constant, sign: f64) -> Checked<Value> {
+pub(crate) fn shifted<'g>(
+    lowering: &mut Lowering<'g>,
+    node: &'g NodeProto,
+    x: Value,
+    c: &Constant,
+    sign: f64,
+) -> Checked<Value> {
     let signed = Constant { values: c.values.iter().map(|v| sign * v).collect(), ..c.clone() };
-    let shift = Coefficient::of(&signed, x.shape, &mut lowering.network.budget)?;
+    let (x, shift) = beside(lowering, node, x, &signed)?;
     if x.exclusive
         && x.quadratic.is_identity()
+        && x.layout.is_permutation(x.shape.len())
         && let Some(bias) = shift.per_channel(x.shape)
         && lowering.network.add_bias(x.base, &bias)?
     {
@@ -139,10 +157,44 @@ fn shifted(lowering: &mut Lowering<'_>, x: Value, c: &Constant, sign: f64) -> Ch
     Ok(Value { quadratic, ..x })
 }
 
-fn scaled(lowering: &mut Lowering<'_>, x: Value, c: &Constant) -> Checked<Value> {
-    let factor = Quadratic::constant(Coefficient::of(c, x.shape, &mut lowering.network.budget)?);
-    let quadratic = x.quadratic.times(&factor, x.shape)?;
+pub(crate) fn scaled<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, x: Value, c: &Constant) -> Checked<Value> {
+    let (x, factor) = beside(lowering, node, x, c)?;
+    let quadratic = x.quadratic.times(&Quadratic::constant(factor), x.shape)?;
     Ok(Value { quadratic, ..x })
+}
+
+/// `x` as large as it becomes beside `c`, and the numbers of `c` for the elements that it is made
+/// of.
+fn beside<'g>(
+    lowering: &mut Lowering<'g>,
+    node: &'g NodeProto,
+    x: Value,
+    c: &Constant,
+) -> Checked<(Value, Coefficient)> {
+    // Where both images and numbers of images could be meant, only one number for all is clear.
+    let along_batch = |layout: &Layout| {
+        layout.batch.and_then(|b| (b + c.dims.len()).checked_sub(layout.dims.len())).is_some_and(|k| c.dims[k] != 1)
+    };
+    let Some(dims) = broadcast(&x.layout.dims, &c.dims).filter(|_| !along_batch(&x.layout)) else {
+        let found = format!("a constant of extents {:?} beside {}", c.dims, shown(&x.layout));
+        return defect(found, "give it a shape that broadcasts, the same for all images");
+    };
+    if x.pads == [0; 4] && x.layout == Layout::natural(x.shape) && dims == x.layout.dims {
+        let coefficient = Coefficient::of(c, x.shape, &mut lowering.network.budget)?;
+        return Ok((x, coefficient));
+    }
+    let x = grown(lowering, &x, &dims)?;
+    let scattered = |lowering: &mut Lowering<'_>, x: &Value| {
+        Coefficient::scattered(c, &x.layout, x.shape, &mut lowering.network.budget)
+    };
+    if let Some(coefficient) = scattered(lowering, &x)? {
+        return Ok((x, coefficient));
+    }
+    let x = settled(lowering, node, None, &x)?;
+    match scattered(lowering, &x)? {
+        Some(coefficient) => Ok((x, coefficient)),
+        None => defect("a constant beside elements in no order", "export the network again"),
+    }
 }
 
 fn reciprocal(c: &Constant) -> Checked<Constant> {
@@ -163,8 +215,8 @@ fn power<'g>(
     match exponent.single() {
         Some(1.0) => Ok(x),
         Some(2.0) => product(lowering, node, index, x.clone(), x),
-        _ => defect(
-            format!("the power {:?}", exponent.values.get(..4).unwrap_or(&exponent.values)),
+        other => defect(
+            other.map_or_else(|| "powers that differ".to_owned(), |p| format!("the power {p}")),
             "train with quadratics; a higher degree costs levels that nothing else needs",
         ),
     }
@@ -179,7 +231,7 @@ fn product<'g>(
     x: Value,
     y: Value,
 ) -> Checked<Value> {
-    if x.base != y.base || x.shape != y.shape {
+    if x.base != y.base || x.shape != y.shape || x.layout != y.layout {
         return defect(PRODUCT, NO_GATES);
     }
     // The square of a square starts from the layer that the inner one becomes.
@@ -193,16 +245,44 @@ fn product<'g>(
 }
 
 fn sum<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, x: Term, y: Term) -> Checked<Value> {
-    let (left, right) = (&x.value, &y.value);
-    if left.shape != right.shape {
-        return defect(format!("a sum of {} and {}", left.shape, right.shape), "add feature maps of the same shape");
+    let (Term { value: left, index: left_index }, Term { value: right, index: right_index }) = (x, y);
+    let shift = |v: &Value, rank: usize| v.layout.batch.map(|b| b + rank - v.layout.dims.len());
+    let dims = broadcast(&left.layout.dims, &right.layout.dims);
+    let Some(dims) = dims.filter(|d| shift(&left, d.len()) == shift(&right, d.len())) else {
+        return defect(
+            format!("a sum of {} and {}", shown(&left.layout), shown(&right.layout)),
+            "add feature maps of the same shape",
+        );
+    };
+    let (x, y) = (grown(lowering, &left, &dims)?, grown(lowering, &right, &dims)?);
+    if x.base == y.base && x.shape == y.shape && x.layout.same_order(&y.layout) {
+        let quadratic = x.quadratic.plus(&y.quadratic, x.shape);
+        return Ok(Value { quadratic, exclusive: false, ..x });
     }
-    if left.base == right.base {
-        let quadratic = left.quadratic.plus(&right.quadratic, left.shape);
-        return Ok(Value { quadratic, exclusive: false, ..x.value });
-    }
-    let left = lowering.layer_of(node, x.index, left)?.base;
-    let right = lowering.layer_of(node, y.index, right)?.base;
-    let base = lowering.network.add(left, right, &names::of_layer(node, None), x.value.shape)?;
-    Ok(lowering.fresh(base))
+    // Later readers start from the layers as well, where these are not larger.
+    let index = |before: &Value, after: &Value, i: Option<usize>| i.filter(|_| before.layout == after.layout);
+    let (i, j) = (index(&left, &x, left_index), index(&right, &y, right_index));
+    let x = lowering.layer_of(node, i, &x)?;
+    let y = lowering.layer_of(node, j, &y)?;
+    add(lowering, node, &x, &y)
+}
+
+/// The sum of two layers' outputs, whose tensors have the same extents.
+pub(crate) fn add<'g>(lowering: &mut Lowering<'g>, node: &'g NodeProto, x: &Value, y: &Value) -> Checked<Value> {
+    let name = names::of_layer(node, None);
+    let (x, y) = if x.shape == y.shape && x.layout.same_order(&y.layout) {
+        (x.clone(), y.clone())
+    } else {
+        let order = format!("{name}.order");
+        match (as_map(lowering, x, &order)?, as_map(lowering, y, &order)?) {
+            (Some(x), Some(y)) => (lowering.layer_of(node, None, &x)?, lowering.layer_of(node, None, &y)?),
+            _ => (as_vector(lowering, x, &order)?, as_vector(lowering, y, &order)?),
+        }
+    };
+    let base = if x.base.is_none() && y.base.is_none() {
+        return defect("the image added to itself", "scale the input instead");
+    } else {
+        lowering.network.add(x.base, y.base, &name, x.shape)?
+    };
+    Ok(Value { layout: x.layout, ..lowering.fresh(base) })
 }

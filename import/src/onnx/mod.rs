@@ -1,21 +1,34 @@
 //! ONNX files: reading, checking the graph before any layer is built, and lowering node by node. A
 //! hostile file is refused without a panic or an allocation out of proportion.
 
+mod answer;
 mod attributes;
+mod behind_scores;
+mod budget;
+mod concat;
 mod constant;
 mod context;
+mod contract;
 mod convolution;
 mod dense;
 mod elementwise;
+mod ends;
 mod fold;
 mod graph;
+mod layout;
 mod lower;
 mod names;
 mod network;
 mod passing;
+mod producer;
 mod proto;
 mod quadratic;
-mod reshape;
+mod rearrange;
+mod reduce;
+mod resize;
+mod shaping;
+mod sklearn;
+mod spread_out;
 mod unsupported;
 mod window;
 
@@ -26,11 +39,13 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use constant::External;
-use graph::{Graph, READING};
+use graph::Graph;
 use lower::lower;
+use producer::Producer;
+use proto::READING;
 
 use crate::error::{Error, Result};
-use crate::options::{Imported, Options, per_channel};
+use crate::options::{Imported, Options, per_channel, score_note, score_threshold};
 
 /// What a protobuf message can hold.
 const MAX_BYTES: u64 = 1 << 31;
@@ -67,21 +82,32 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
     let copied = "check that the file is the right one and was copied whole";
     let file = proto::ModelProto::decode(bytes)
         .map_err(|e| Error::malformed(READING, e.to_string(), "a protobuf message of ONNX", copied))?;
-    let graph = Graph::of(&file, options.shape)?;
+    let producer = Producer::of(&file.producer_name);
+    let graph = Graph::of(&file, options, producer)?;
     let name = options.name.clone().unwrap_or_else(|| "network".to_owned());
-    let lowered =
-        lower(&graph, &mut external).map_err(|problems| Error::Unsupported { network: name.clone(), problems })?;
+    let lowered = lower(&graph, producer, &mut external)
+        .map_err(|problems| Error::Unsupported { network: name.clone(), problems })?;
     let [channels, ..] = graph.image;
     let input = InputSpec::pixels(
         graph.image,
         per_channel(options.mean.as_deref(), 0.0, channels),
         per_channel(options.std.as_deref(), 1.0, channels),
     );
+    let (mut notes, head) = (lowered.notes, lowered.head);
+    let threshold = match (score_threshold(options, lowered.outputs)?, &head) {
+        (Some(stated), _) => Some(stated),
+        (None, Some(head)) if lowered.outputs == 1 => Some(head.threshold),
+        _ => None,
+    };
+    let classes = options.classes.clone().or(head.map(|h| h.names)).unwrap_or_default();
+    if lowered.outputs == 1 {
+        notes.push(score_note(threshold.unwrap_or(0.0), !classes.is_empty()));
+    }
     let literal = ModelLiteral {
         name,
         input,
-        classes: options.classes.clone().unwrap_or_default(),
-        threshold: None,
+        classes,
+        threshold,
         layers: lowered.layers,
         accuracy: None,
         provenance: Provenance {
@@ -91,5 +117,5 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
             ..Provenance::default()
         },
     };
-    Ok(Imported { model: Model::try_from(literal)?, notes: lowered.notes })
+    Ok(Imported { model: Model::try_from(literal)?, notes })
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use beaa_ir::{Activation, Conv2d, Layer, LayerOp, Shape, Tensor};
 
-use super::fold::Budget;
+use super::budget::Budget;
+use super::layout::Layout;
 use super::quadratic::Quadratic;
 use super::window::{Filter, Window, identity};
 use crate::error::{Checked, Defect, defect};
@@ -14,7 +15,7 @@ use crate::error::{Checked, Defect, defect};
 pub(crate) type Base = Option<usize>;
 
 /// The most elements of a feature map: far above what can be evaluated under encryption.
-const MAX_ELEMENTS: usize = 1 << 24;
+pub(crate) const MAX_ELEMENTS: usize = 1 << 24;
 /// Longer names of nodes are cut.
 const MAX_NAME: usize = 80;
 
@@ -28,6 +29,8 @@ pub(crate) struct Value {
     /// Rows of zeros above, columns to the left, rows below, columns to the right; with any, the
     /// quadratic is `x` itself.
     pub(crate) pads: [usize; 4],
+    /// How the tensor of the graph reads the elements, padding included.
+    pub(crate) layout: Layout,
     /// Whether nothing else reads the layer `base`.
     pub(crate) exclusive: bool,
     /// A name for the layer that this value may have to become.
@@ -37,8 +40,34 @@ pub(crate) struct Value {
 impl Value {
     /// The output of layer `base`.
     pub(crate) fn plain(base: Base, shape: Shape) -> Self {
-        let quadratic = Quadratic::identity();
-        Self { base, shape, quadratic, pads: [0; 4], exclusive: false, label: String::new() }
+        let (quadratic, layout) = (Quadratic::identity(), Layout::natural(shape));
+        Self { base, shape, quadratic, pads: [0; 4], layout, exclusive: false, label: String::new() }
+    }
+
+    /// The shape with the padding.
+    pub(crate) fn padded_shape(&self) -> Shape {
+        match self.shape {
+            Shape::Map { channels, height, width } => Shape::Map {
+                channels,
+                height: height + self.pads[0] + self.pads[2],
+                width: width + self.pads[1] + self.pads[3],
+            },
+            flat @ Shape::Flat { .. } => flat,
+        }
+    }
+
+    /// Channels, rows and columns with the padding, if it is a feature map.
+    pub(crate) fn map(&self) -> Option<[usize; 3]> {
+        match self.padded_shape() {
+            Shape::Map { channels, height, width } => Some([channels, height, width]),
+            Shape::Flat { .. } => None,
+        }
+    }
+
+    /// Whether the tensor is `[batch, channels, rows, columns]` of the feature map, or `[batch,
+    /// channels, length]` of one of a single row.
+    pub(crate) fn is_map(&self) -> bool {
+        self.map().is_some() && self.layout.is_in_order() && self.layout.map_extents() == self.map()
     }
 }
 
@@ -67,11 +96,7 @@ impl Network {
 
     /// Appends a layer that reads `base`.
     pub(crate) fn push(&mut self, base: Base, name: &str, op: LayerOp, shape: Shape) -> Checked<Base> {
-        let elements = match shape {
-            Shape::Map { channels, height, width } => channels.checked_mul(height).and_then(|n| n.checked_mul(width)),
-            Shape::Flat { features } => Some(features),
-        };
-        if !elements.is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
+        if !elements(shape).is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
             return defect(
                 format!("an output of {shape:?}"),
                 format!("use a network whose feature maps have between 1 and {MAX_ELEMENTS} elements"),
@@ -82,6 +107,14 @@ impl Network {
         self.layers.push(Layer { name, op });
         self.shapes.push(shape);
         Ok(Some(self.layers.len() - 1))
+    }
+
+    /// Appends the flattening of a feature map.
+    pub(crate) fn flatten(&mut self, base: Base, name: &str) -> Checked<Base> {
+        match self.shape(base) {
+            Shape::Flat { .. } => Ok(base),
+            map @ Shape::Map { .. } => self.push(base, name, LayerOp::Flatten, Shape::Flat { features: map.len() }),
+        }
     }
 
     /// The sum of two layers' outputs.
@@ -187,5 +220,13 @@ impl Network {
         }
         self.names.insert(name.clone(), 1);
         name
+    }
+}
+
+/// The number of elements, if it can be counted.
+pub(crate) fn elements(shape: Shape) -> Option<usize> {
+    match shape {
+        Shape::Map { channels, height, width } => channels.checked_mul(height).and_then(|n| n.checked_mul(width)),
+        Shape::Flat { features } => Some(features),
     }
 }

@@ -4,6 +4,9 @@
 use prost::Message;
 use prost::bytes::Bytes;
 
+/// What is being done when an error occurs.
+pub(crate) const READING: &str = "reading an ONNX file";
+
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ModelProto {
@@ -86,6 +89,8 @@ pub(crate) struct AttributeProto {
     pub(crate) floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub(crate) ints: Vec<i64>,
+    #[prost(bytes = "bytes", repeated, tag = "9")]
+    pub(crate) strings: Vec<Bytes>,
 }
 
 /// A constant.

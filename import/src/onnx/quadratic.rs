@@ -4,8 +4,9 @@
 
 use beaa_ir::{Activation, Polynomial, Shape, Tensor};
 
+use super::budget::{Budget, spread};
 use super::constant::Constant;
-use super::fold::{Budget, spread};
+use super::layout::{Layout, ZERO};
 use crate::error::{Checked, defect};
 
 /// One number for a whole feature map, one per channel, or one per element, by its length.
@@ -13,7 +14,8 @@ use crate::error::{Checked, defect};
 pub(crate) struct Coefficient(Vec<f64>);
 
 impl Coefficient {
-    fn number(value: f64) -> Self {
+    /// The same number for all elements.
+    pub(crate) fn number(value: f64) -> Self {
         Self(vec![value])
     }
 
@@ -35,6 +37,48 @@ impl Coefficient {
             _ => false,
         };
         if per_channel { Ok(Self(constant.values.clone())) } else { Ok(Self(spread(constant, &dims, budget)?)) }
+    }
+
+    /// A constant beside a tensor that reads the elements of a feature map of `shape` in the order
+    /// of `layout`, as coarse as its numbers are; none if an element would need two of them, or one
+    /// that is zero any. The constant has the extents of the tensor, or fewer.
+    pub(crate) fn scattered(
+        constant: &Constant,
+        layout: &Layout,
+        shape: Shape,
+        budget: &mut Budget,
+    ) -> Checked<Option<Self>> {
+        if let Some(value) = constant.single() {
+            return Ok(Some(Self::number(value)));
+        }
+        let spread = spread(constant, &layout.dims, budget)?;
+        budget.take(shape.len())?;
+        let mut found: Vec<Option<f64>> = vec![None; shape.len()];
+        for (position, &value) in spread.iter().enumerate() {
+            let element = layout.at(position);
+            if element == ZERO {
+                return Ok(None);
+            }
+            match &mut found[element as usize] {
+                Some(other) if *other != value => return Ok(None),
+                entry => *entry = Some(value),
+            }
+        }
+        let channels = match shape {
+            Shape::Map { channels, .. } => channels,
+            Shape::Flat { features } => features,
+        };
+        // Elements that the tensor leaves out may have any number.
+        let same = |values: &[Option<f64>]| {
+            let first = values.iter().flatten().next().copied();
+            values.iter().flatten().all(|v| Some(*v) == first).then(|| first.unwrap_or(0.0))
+        };
+        if let Some(one) = same(&found) {
+            return Ok(Some(Self::number(one)));
+        }
+        let per_channel: Option<Vec<f64>> = found.chunks(shape.len() / channels).map(same).collect();
+        let all = || found.iter().map(|v| v.unwrap_or(0.0)).collect();
+        Ok(Some(Self(per_channel.unwrap_or_else(all))))
     }
 
     /// Whether every number is `value`.

@@ -1,11 +1,13 @@
 //! Operators that have no counterpart in a model, and what to train or export in their stead.
 
+use super::producer::Producer;
+
 /// What to do about operators for which there is more to say than that they are not known.
-pub(crate) fn unsupported_hint(operator: &str) -> Option<&'static str> {
+pub(crate) fn unsupported_hint(operator: &str, producer: Producer) -> Option<&'static str> {
     Some(match operator {
         "Sigmoid" | "Tanh" | "HardSigmoid" | "HardSwish" | "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Celu" | "Gelu"
         | "Mish" | "Softplus" | "Softsign" | "Clip" | "Erf" | "Exp" | "Log" | "ThresholdedRelu" | "Swish" => {
-            "train with a quadratic `a*x**2 + b*x + c` in its place"
+            producer.quadratic()
         }
         "MaxPool" | "GlobalMaxPool" | "LpPool" | "GlobalLpPool" => "train with average pooling in its place",
         "LayerNormalization"

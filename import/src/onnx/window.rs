@@ -34,34 +34,45 @@ impl Window {
     /// From the attributes of a node on a feature map of `shape`, with `outer` zeros already around
     /// it.
     pub(crate) fn of(a: Attributes<'_>, kernel: Option<[usize; 2]>, shape: Shape, outer: [usize; 4]) -> Checked<Self> {
-        let pair = |name: &str| match a.ints(name) {
-            None => Ok(None),
-            Some(&[r, c]) if (1..=MAX_SIZE).contains(&r) && (1..=MAX_SIZE).contains(&c) => {
-                Ok(Some([r as usize, c as usize]))
-            }
-            Some(other) => {
-                defect(format!("`{name}` of {other:?}"), "use two positive sizes: images have two dimensions")
-            }
+        let stated = pair(a, "kernel_shape")?;
+        let Some(kernel) = kernel.or(stated) else {
+            return defect("no `kernel_shape`", "export the network again");
         };
-        let stated = pair("kernel_shape")?;
-        let Some(kernel) = kernel.or(stated).filter(|k| stated.is_none_or(|s| s == *k)) else {
-            return defect(format!("`kernel_shape` of {stated:?}"), "export the network again");
+        let window = if kernel.contains(&0) {
+            Self { kernel, stride: [1; 2], dilation: [1; 2], pads: outer }
+        } else {
+            Self { pads: outer, ..Self::sizes(a, kernel)? }
         };
-        let stride = pair("strides")?.unwrap_or([1; 2]);
-        let dilation = pair("dilations")?.unwrap_or([1; 2]);
-        let window = Self { kernel, stride, dilation, pads: outer };
-        let inner = match (a.text("auto_pad").unwrap_or("NOTSET"), a.ints("pads")) {
+        let pads = match a.ints("pads") {
+            // A signal is a map of one row.
+            Some(&[before, after]) => Some(vec![0, before, 0, after]),
+            other => other.map(<[i64]>::to_vec),
+        };
+        let inner = match (a.text("auto_pad").unwrap_or("NOTSET"), pads.as_deref()) {
             ("NOTSET" | "", None) | ("VALID", _) => [0; 4],
             ("NOTSET" | "", Some(&[t, l, b, r])) if [t, l, b, r].iter().all(|p| (0..=MAX_SIZE).contains(p)) => {
                 [t as usize, l as usize, b as usize, r as usize]
             }
             (mode @ ("SAME_UPPER" | "SAME_LOWER"), _) => window.same(mode, shape)?,
             (mode, pads) => {
-                return defect(format!("`auto_pad` {mode} with `pads` {pads:?}"), "use four numbers of zeros");
+                let found = format!("`auto_pad` {mode} with `pads` {:?}", pads.unwrap_or_default());
+                return defect(found, "use four numbers of zeros");
             }
         };
         let pads = std::array::from_fn(|i| inner[i] + outer[i]);
         Ok(Self { pads, ..window })
+    }
+
+    /// Kernel, stride and dilation alone.
+    pub(crate) fn sizes(a: Attributes<'_>, kernel: [usize; 2]) -> Checked<Self> {
+        let stated = pair(a, "kernel_shape")?;
+        if stated.is_some_and(|s| s != kernel) || kernel.contains(&0) {
+            let found = format!("`kernel_shape` of {:?}", a.ints("kernel_shape").unwrap_or_default());
+            return defect(found, "export the network again");
+        }
+        let stride = pair(a, "strides")?.unwrap_or([1; 2]);
+        let dilation = pair(a, "dilations")?.unwrap_or([1; 2]);
+        Ok(Self { kernel, stride, dilation, pads: [0; 4] })
     }
 
     /// The shape of the result.
@@ -140,6 +151,18 @@ impl Window {
             values[(plane * high + row + first_row) * wide + column + first_column] = *v;
         }
         Ok((Constant { dims: vec![outs, ins, high, wide], values, integer: false }, padding))
+    }
+}
+
+/// Rows and columns of an attribute; of a signal the one number, as columns.
+fn pair(a: Attributes<'_>, name: &str) -> Checked<Option<[usize; 2]>> {
+    match a.ints(name) {
+        None => Ok(None),
+        Some(&[c]) if (1..=MAX_SIZE).contains(&c) => Ok(Some([1, c as usize])),
+        Some(&[r, c]) if (1..=MAX_SIZE).contains(&r) && (1..=MAX_SIZE).contains(&c) => {
+            Ok(Some([r as usize, c as usize]))
+        }
+        Some(other) => defect(format!("`{name}` of {other:?}"), "use two positive sizes: images have two dimensions"),
     }
 }
 

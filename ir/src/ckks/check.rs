@@ -185,6 +185,7 @@ mod tests {
             output_limbs: 1,
             output_scale: 1024.0 * weight_scale,
             output_components: 2,
+            promise: None,
         };
         let weights = SparseMatrix::from_rows(1, vec![vec![(0, 1)]]).unwrap();
         let op = StepOp::Linear { terms: vec![LinearTerm { input: 0, weights }], weight_scale, bias: vec![0] };

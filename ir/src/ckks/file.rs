@@ -10,7 +10,7 @@ use super::signature::{Signature, check_signature};
 use super::value::ValueId;
 use crate::container::{self, Kind};
 use crate::payload::{PayloadReader, fingerprint, row_starts};
-use crate::{Result, SparseMatrix};
+use crate::{Error, Result, SparseMatrix};
 
 const READING: &str = "reading a program";
 
@@ -91,6 +91,14 @@ pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     }
     let file = container::open::<SignatureFile>(path, Kind::Signature)?.header;
     check_signature(&file.signature)?;
+    if let Some(error) = file.output_error.filter(|e| !(e.is_finite() && *e > 0.0)) {
+        let expected = "a finite number above 0, or none";
+        return Err(Error::malformed(
+            "checking a program's signature",
+            format!("an output error of {error}"),
+            expected,
+        ));
+    }
     Ok(file)
 }
 

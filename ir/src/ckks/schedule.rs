@@ -217,7 +217,8 @@ fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bo
         // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are
         // whole polynomials.
         StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
-            let from = steps[0].op.inputs().next().map_or(result, |v| shape.values[v]);
+            let from = steps[0].op.inputs().next().map(|v| shape.values[v]);
+            let from = from.unwrap_or_else(|| unreachable!("a {} step without an input", steps[0].op.name()));
             let special = 1;
             let per_thread = from.components * from.limbs + 2 + 2 * (from.limbs + special);
             let whole = memory.chunk.min(result.len) * result.components * result.limbs;

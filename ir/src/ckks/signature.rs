@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::value::{ValueInfo, valid_scale};
+use crate::images::ImageMajor;
+use crate::promise::{Deviating, Promise};
 use crate::{Classes, Error, InputSpec, Result};
 
 /// All that a client needs to encrypt images and to understand the answer; holds nothing of the
@@ -30,6 +32,8 @@ pub struct Signature {
     pub output_scale: f64,
     /// 2, or 3 when the client decrypts with the square of the key as well.
     pub output_components: usize,
+    /// Which images and answers it was compiled for; older compilers do not say.
+    pub promise: Option<Promise>,
 }
 
 /// Parameters of the conjugate-invariant scheme, as in a file. The scheme's own checked type
@@ -66,6 +70,8 @@ struct SignatureLiteral {
     output_limbs: usize,
     output_scale: f64,
     output_components: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promise: Option<Promise>,
 }
 
 impl TryFrom<SignatureLiteral> for Signature {
@@ -82,6 +88,7 @@ impl TryFrom<SignatureLiteral> for Signature {
             output_limbs: literal.output_limbs,
             output_scale: literal.output_scale,
             output_components: literal.output_components,
+            promise: literal.promise,
         })
     }
 }
@@ -101,11 +108,22 @@ impl From<Signature> for SignatureLiteral {
             output_limbs: signature.output_limbs,
             output_scale: signature.output_scale,
             output_components: signature.output_components,
+            promise: signature.promise,
         }
     }
 }
 
 impl Signature {
+    /// The normalised images that are outside of what the program was compiled for, in order; none
+    /// where that is not known.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`] if the images are of another size.
+    pub fn deviating(&self, images: &ImageMajor<f32>) -> Result<Vec<Deviating>> {
+        let ranges = self.promise.as_ref().and_then(|p| p.images.as_ref());
+        ranges.map_or_else(|| Ok(Vec::new()), |ranges| ranges.deviating(&self.input, images))
+    }
+
     /// The encrypted input as a value of the program.
     pub fn input_value(&self) -> ValueInfo {
         ValueInfo { len: self.input.shape().len(), limbs: self.input_limbs, scale: self.input_scale, components: 2 }
@@ -117,6 +135,10 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     let moduli = &signature.parameters.moduli;
     let start =
         |found: String, expected: &str| Err(Error::malformed("checking a program's signature", found, expected));
+    let degree = signature.parameters.degree;
+    if !degree.is_power_of_two() || !(2..=1 << 20).contains(&degree) {
+        return start(format!("ring degree {degree}"), "a power of two, at most 2^20");
+    }
     if signature.input_limbs == 0 || signature.input_limbs > moduli.len() {
         return start(format!("{} input limbs", signature.input_limbs), "between 1 and the number of moduli");
     }
@@ -137,5 +159,5 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     if elements == 0 || elements > 1 << 28 {
         return start(format!("input shape {:?}", input.shape), "between 1 and 2^28 elements");
     }
-    Ok(())
+    signature.promise.iter().try_for_each(|p| p.check(input, signature.classes.outputs()))
 }

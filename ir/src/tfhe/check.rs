@@ -95,8 +95,11 @@ pub(super) fn check_signature(s: &Signature) -> Result<()> {
     if outputs == 0 || s.output_offset.len() != outputs || !finite || !(2..=40).contains(&s.output_bits) {
         return fail(format!("{outputs} outputs of {} bits", s.output_bits), "finite scales and 2 to 40 bits");
     }
+    if s.log2_failure > 0.0 {
+        return fail(format!("a probability of failure of 2^{}", s.log2_failure), "at most 1");
+    }
     if s.classes.outputs() != outputs {
         return fail(format!("classes of {} outputs", s.classes.outputs()), "those of the outputs");
     }
-    Ok(())
+    s.promise.iter().try_for_each(|p| p.check(&s.input, outputs))
 }

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::images::ImageMajor;
+use crate::promise::{Deviating, Promise};
 use crate::{Classes, Error, InputSpec, Result, SparseMatrix};
 
 /// A look-up program as read or built, not yet checked.
@@ -99,6 +101,8 @@ pub struct Signature {
     pub parameters: Parameters,
     /// log2 of the predicted probability that any integer of one image comes out wrong.
     pub log2_failure: f64,
+    /// Which images and answers it was compiled for; older compilers do not say.
+    pub promise: Option<Promise>,
 }
 
 /// A signature as it lies in a file. Its bytes are part of a program's fingerprint: what older
@@ -120,6 +124,8 @@ struct SignatureLiteral {
     output_offset: Vec<f64>,
     parameters: Parameters,
     log2_failure: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promise: Option<Promise>,
 }
 
 impl TryFrom<SignatureLiteral> for Signature {
@@ -138,6 +144,7 @@ impl TryFrom<SignatureLiteral> for Signature {
             output_offset: literal.output_offset,
             parameters: literal.parameters,
             log2_failure: literal.log2_failure,
+            promise: literal.promise,
         })
     }
 }
@@ -157,11 +164,22 @@ impl From<Signature> for SignatureLiteral {
             output_offset: signature.output_offset,
             parameters: signature.parameters,
             log2_failure: signature.log2_failure,
+            promise: signature.promise,
         }
     }
 }
 
 impl Signature {
+    /// The normalised images that are outside of what the program was compiled for, in order; none
+    /// where that is not known.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`] if the images are of another size.
+    pub fn deviating(&self, images: &ImageMajor<f32>) -> Result<Vec<Deviating>> {
+        let ranges = self.promise.as_ref().and_then(|p| p.images.as_ref());
+        ranges.map_or_else(|| Ok(Vec::new()), |ranges| ranges.deviating(&self.input, images))
+    }
+
     /// An integer of the outputs is encrypted as `1 / (2 output_slots)` of the torus.
     pub fn output_slots(&self) -> u64 {
         1 << (self.output_bits - 1)

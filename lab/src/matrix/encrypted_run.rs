@@ -56,12 +56,13 @@ pub(super) fn measure(
     let work = reporter.progress();
     let file = SignatureFile::from(program);
     let KeyPair { client, server } = ckks::keygen(parameters, None)?;
-    let input = ckks::encrypt(&file, &client, &inputs, None, &*work)?;
+    let (input, receipt) = ckks::encrypt(&file, &client, &inputs, None, &*work)?;
     reporter.check_interrupted("encrypting")?;
     let (output, run) = ckks::run(program, &server, &input, &*work)?;
     reporter.check_interrupted("the encrypted run")?;
-    let logits = ckks::decrypt(&file, &client, &output, None)?;
-    let predicted = signature.classes.of(&logits);
+    let answers = ckks::decrypt(&file, &client, &output, &receipt)?;
+    let logits = answers.exact();
+    let predicted = signature.classes.of(logits);
     assert!(student.images() >= images.len(), "logits of {} images for {}", student.images(), images.len());
     let in_clear = &signature.classes.of(student)[..images.len()];
     let right = |p: &[Option<usize>]| {

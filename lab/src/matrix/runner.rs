@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::compile_for;
 use beaa_datasets::{Dataset, Images, SourceSpec, Split};
-use beaa_ir::Model;
+use beaa_ir::{ClassMap, Model};
 
 use super::encrypted_run;
 use super::results::{ResultRow, RunOutcome};
@@ -50,7 +50,8 @@ impl<'a> Runner<'a> {
 fn row(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<ResultRow> {
     let (in_clear, ended) = match teacher(planned, dataset, folder, reporter) {
         Ok(teacher) => {
-            let (images, device) = (test_images(planned, dataset), planned.experiment.train.literal().device);
+            let (images, device) =
+                (test_images(planned, dataset, &teacher)?, planned.experiment.train.literal().device);
             let logits = beaa_trainer::predict(&teacher, &images, device)?;
             (
                 accuracy(&teacher.classes().of(&logits), images.labels()),
@@ -117,7 +118,7 @@ fn student(
     let trained = run_folder::distil(&planned.experiment, dataset, teacher, &target_folder, resume, reporter)?.trained;
     reporter.check_interrupted("training; the models are saved")?;
     let literal = planned.experiment.train.literal();
-    let images = test_images(planned, dataset);
+    let images = test_images(planned, dataset, &trained.student)?;
     let logits = beaa_trainer::predict(&trained.student, &images, literal.device)?;
     let student = accuracy(&trained.student.classes().of(&logits), images.labels())
         .ok_or_else(|| bad_input(format!("measuring on {}: it has no test image", dataset.name())))?;
@@ -134,10 +135,14 @@ fn student(
     Ok((outcome, trained.seconds))
 }
 
-/// The images that teacher, student and program are compared on.
-fn test_images(planned: &PlannedRun, dataset: &Dataset) -> Images {
+/// The images that teacher, student and program are compared on, with the classes of `model` for
+/// labels.
+fn test_images(planned: &PlannedRun, dataset: &Dataset, model: &Model) -> Result<Images> {
     let test = dataset.split(Split::Test);
-    planned.experiment.train.literal().data.test.map_or_else(|| test.clone(), |n| test.take(n))
+    let test = planned.experiment.train.literal().data.test.map_or_else(|| test.clone(), |n| test.take(n));
+    let map = ClassMap::new(model.classes(), dataset.classes())?;
+    // A trained network has as many classes as its data set, at most 256.
+    Ok(test.relabelled(|label| map.class(usize::from(label)) as u8))
 }
 
 /// The rows of the planned runs that there are, in their order.

@@ -3,6 +3,8 @@
 use beaa_trainer::StudentActivation;
 use serde::Serialize;
 
+use crate::metrics::Classification;
+
 /// Everything that the table on top of the report says.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
@@ -18,6 +20,8 @@ pub struct Summary {
     pub data: DataFigures,
     /// Fractions classified right.
     pub accuracy: Accuracies,
+    /// What stands behind the accuracy on ciphertexts.
+    pub encrypted: Option<Classification>,
     /// Encrypted predictions against the student's in clear.
     pub agreement: Agreement,
     /// Distances of logits.

@@ -3,8 +3,9 @@
 use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::Verification;
 
+use super::classes::{listed, remarks};
 use super::summary::Summary;
-use crate::metrics::{fraction, percent};
+use crate::metrics::{Classification, fraction, percent};
 
 /// Rows under one heading.
 pub struct FigureGroup {
@@ -79,11 +80,36 @@ fn row(label: impl Into<String>, value: impl Into<String>, note: impl Into<Strin
 
 fn accuracy(s: &Summary) -> Vec<Figure> {
     let images = format!("on {} test images of {}", s.data.encrypted, s.data.name);
-    vec![
+    let mut rows = vec![
         row("teacher", percent(s.accuracy.teacher), format!("ReLU network, {images}")),
         row("student in clear", percent(s.accuracy.student), format!("same network, activation: {}", s.activation)),
         row("student encrypted", percent(s.accuracy.encrypted), "the same student, run on ciphertexts"),
-    ]
+    ];
+    if let Some(c) = &s.encrypted {
+        rows.extend(by_class(c));
+    }
+    rows
+}
+
+/// What stands behind the accuracy on ciphertexts.
+fn by_class(c: &Classification) -> Vec<Figure> {
+    let mut rows = vec![
+        row("balanced accuracy", percent(Some(c.balanced_accuracy)), "encrypted: mean of the classes' recall"),
+        row(
+            "largest class",
+            percent(Some(c.majority_share)),
+            format!("what always answering `{}` would give", c.majority_class),
+        ),
+    ];
+    if let Some(auc) = c.auc {
+        rows.push(row("AUC", format!("{auc:.4}"), "encrypted: how well the two classes are put in order"));
+    }
+    rows.extend(listed(c).into_iter().map(|label| {
+        let class = &c.classes[label];
+        row(format!("recall of {}", class.name), percent(class.recall), format!("{} of {}", class.right, class.images))
+    }));
+    rows.extend(remarks(c).into_iter().map(|remark| row("", "", remark)));
+    rows
 }
 
 fn errors(s: &Summary) -> Vec<Figure> {

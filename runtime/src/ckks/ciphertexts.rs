@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::damaged;
 use crate::files::written_size;
-use crate::{Error, Result};
+use crate::receipt::Belonging;
+use crate::{BatchId, Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +27,16 @@ pub(crate) struct CiphertextHeader {
     /// 1 with a seed: only the half `b` is there.
     pub(crate) stored_components: usize,
     pub(crate) seed: Option<PublicSeed>,
+    /// The batch that these are or answer; format 2 does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<BatchId>,
+}
+
+impl CiphertextHeader {
+    pub(crate) fn belonging(&self) -> Belonging<'_> {
+        let Self { program, key, batch, images, .. } = self;
+        Belonging { program, key, batch: batch.as_ref(), images: *images }
+    }
 }
 
 enum Bytes {
@@ -96,6 +107,11 @@ impl<R: Role> Ciphertexts<R> {
     /// Number of images in the batch.
     pub fn images(&self) -> usize {
         self.header.images
+    }
+
+    /// The batch that these are or answer; ciphertexts of format 2 do not say.
+    pub fn batch(&self) -> Option<&BatchId> {
+        self.header.batch.as_ref()
     }
 
     /// Size of the ciphertexts in bytes, without the header of their file.

@@ -1,20 +1,25 @@
 //! What a client does: encrypt images, decrypt results. It needs the program's signature file, not
 //! the model.
 
-use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor, compress_b};
-use beaa_ir::ckks::{SignatureFile, ValueInfo};
+use beaa_ckks::{CiphertextId, Decryptor, Encoding, Encryptor, Parameters, compress_b, noise};
+use beaa_ir::ckks::{Signature, SignatureFile, ValueInfo};
 use beaa_ir::images::ImageMajor;
 use rayon::prelude::*;
 
 use super::ciphertexts::CiphertextHeader;
+use super::copies;
 use super::keys::source;
 use super::{ClientKey, EncryptedInput, EncryptedOutput};
+use crate::answers::outside;
 use crate::files::{expect_key, expect_program};
-use crate::{Error, Progress, Result};
+use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
+
+const DECRYPTING: &str = "decrypting results";
 
 /// Encrypts a batch of normalised images, their elements in the order channel, row, column:
-/// ciphertext `i` holds element `i` of every image. INSECURE with a `seed`, from which all
-/// randomness then comes.
+/// ciphertext `i` holds element `i` of every image. Slots that are left repeat images, so that
+/// [`decrypt`] recognises forged answers; which, only the receipt says. INSECURE with a `seed`,
+/// from which all randomness then comes.
 ///
 /// # Errors
 /// When there is no image or more than slots, an image is not of the program's size or out of
@@ -25,7 +30,7 @@ pub fn encrypt(
     images: &ImageMajor<f32>,
     seed: Option<u64>,
     progress: &dyn Progress,
-) -> Result<EncryptedInput> {
+) -> Result<(EncryptedInput, Receipt)> {
     let SignatureFile { signature, program, .. } = file;
     key.expect_parameters("encrypting images", &signature.parameters)?;
     let p = &key.parameters;
@@ -44,14 +49,17 @@ pub fn encrypt(
     if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
         return Err(Error::ImageRange { image, bound });
     }
+    let deviating = signature.deviating(images)?;
     let mut rng = source(seed, "encryption")?;
     let public = rng.public_seed();
     let encryptor = Encryptor::new(p, &key.secret)?;
     let encoding = Encoding { scale: signature.input_scale, limbs };
     let sources = rng.split();
+    let copies = copies::drawn(images.images(), p.degree(), &mut rng);
     progress.begin("encrypt", len as u64);
     let bytes = compress_b(p, limbs, len, |element| {
-        let slots: Vec<f64> = images.rows().map(|image| f64::from(image[element])).collect();
+        let sent = (0..images.images()).chain(copies.iter().copied());
+        let slots: Vec<f64> = sent.map(|i| f64::from(images.image(i)[element])).collect();
         let index = element as u64;
         let b = encryptor.encrypt(&slots, encoding, CiphertextId { seed: public, index }, &mut sources.get(index));
         progress.advance(1);
@@ -66,43 +74,76 @@ pub fn encrypt(
         limbs,
         stored_components: 1,
         seed: Some(public),
+        batch: Some(BatchId::of_seed(&public)),
     };
-    Ok(EncryptedInput::new(header, bytes))
+    let receipt = Receipt::new(BatchId::of_seed(&public), &header.belonging(), copies, deviating);
+    Ok((EncryptedInput::new(header, bytes), receipt))
 }
 
-/// Half the width of the noise that hides the error of the program's results by a factor of
-/// `2^bits`, for [`decrypt`].
+/// Decrypts the answers to the batch that `receipt` is of, and marks those that are none: outside
+/// of what the program promises, or another one for the same image in another slot.
 ///
 /// # Errors
-/// When there are not 0 to 60 bits, or the signature does not say how large the error is.
-pub fn flooding_width(file: &SignatureFile, bits: f64) -> Result<f64> {
-    if !(0.0..=60.0).contains(&bits) {
-        return Err(Error::FloodingBits { found: bits });
+/// When the answers are to another batch, of another program or under another key, when there are
+/// more or fewer than images were sent, when they are not of the program's shape, were not computed
+/// by a program, or their file is damaged.
+pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, receipt: &Receipt) -> Result<Answers> {
+    receipt.expect(DECRYPTING, &output.header().belonging())?;
+    let columns = open(file, key, output)?;
+    let signature = &file.signature;
+    let slots = receipt.images() + receipt.copies().len();
+    if slots > key.parameters.degree() {
+        return Err(Error::WrongCount { operation: DECRYPTING, found: slots, expected: key.parameters.degree() });
     }
-    let error = file.output_error.filter(|e| e.is_finite() && *e > 0.0).ok_or(Error::NoOutputError)?;
-    Ok(error * bits.exp2())
+    let promised = promised_error(file, &key.parameters);
+    // Copies are judged by what was promised; what they show may only coarsen the answers.
+    let all = rows(&columns, slots)?;
+    let excluded: Vec<usize> = outside(&all, 0.0, signature.promise.as_ref()).iter().map(|o| o.image).collect();
+    let found = copies::compare(&all, receipt, &excluded, promised)?;
+    let error = promised.max(found.error.unwrap_or(0.0));
+    let mut answers = Answers::new(rows(&columns, receipt.images())?, error, signature.promise.as_ref());
+    answers.mark(found.disagreeing);
+    Ok(answers)
 }
 
-/// Decrypts results: the outputs of each image, as the compiled network gives them. With `flood`,
-/// adds noise uniform within plus or minus that much, so that results may be shared: without it a
-/// published result can leak the key (Li and Micciancio 2021).
+/// Decrypts answers of which nothing is known but what they say themselves: a server may have made
+/// them of anything, those to another batch included. Prefer [`decrypt`].
 ///
 /// # Errors
-/// When the results are of another program or under another key, when their file is damaged, when
-/// `flood` is negative or not finite, or when the system gives no randomness.
-pub fn decrypt(
-    file: &SignatureFile,
-    key: &ClientKey,
-    output: &EncryptedOutput,
-    flood: Option<f64>,
-) -> Result<ImageMajor<f64>> {
+/// As [`decrypt`], but for batch and number.
+pub fn decrypt_without_receipt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<Answers> {
+    let columns = open(file, key, output)?;
+    if !(1..=key.parameters.degree()).contains(&output.images()) {
+        let slots = key.parameters.degree();
+        return Err(Error::BatchSize { operation: DECRYPTING, images: output.images(), slots });
+    }
+    let error = promised_error(file, &key.parameters);
+    Ok(Answers::new(rows(&columns, output.images())?, error, file.signature.promise.as_ref()))
+}
+
+/// The deviation of an output's error, as the program promises and at least that of the scheme's
+/// last operation, which the parameters alone tell: a signature comes from the server.
+pub(super) fn promised_error(file: &SignatureFile, parameters: &Parameters) -> f64 {
+    file.output_error.unwrap_or(0.0).max(least_error(&file.signature, parameters))
+}
+
+/// Deviation of the noise that the last rescaling leaves in every output, or a fresh encryption
+/// where nothing was rescaled.
+fn least_error(signature: &Signature, parameters: &Parameters) -> f64 {
+    let integers = if signature.output_limbs < signature.input_limbs {
+        noise::rescale(parameters.degree(), signature.output_components)
+    } else {
+        noise::fresh(parameters.degree())
+    };
+    integers / signature.output_scale
+}
+
+/// The N slots of every output.
+fn open(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<Vec<Vec<f64>>> {
     let SignatureFile { signature, program, .. } = file;
-    if let Some(found) = flood.filter(|width| !width.is_finite() || *width < 0.0) {
-        return Err(Error::FloodingWidth { found });
-    }
-    key.expect_parameters("decrypting results", &signature.parameters)?;
-    expect_program("decrypting results", &output.header().program, program)?;
-    expect_key("decrypting results", &output.header().key, key.id())?;
+    key.expect_parameters(DECRYPTING, &signature.parameters)?;
+    expect_program(DECRYPTING, &output.header().program, program)?;
+    expect_key(DECRYPTING, &output.header().key, key.id())?;
     let p = &key.parameters;
     let batch = output.packed(p)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
@@ -112,22 +153,18 @@ pub fn decrypt(
         let found = ValueInfo { len, limbs, components, scale };
         let expected =
             ValueInfo { len: outputs, limbs: signature.output_limbs, components: signature.output_components, scale };
-        return Err(Error::WrongShape { operation: "decrypting results", found, expected });
+        return Err(Error::WrongShape { operation: DECRYPTING, found, expected });
     }
-    if output.images() > p.degree() {
-        let slots = p.degree();
-        return Err(Error::BatchSize { operation: "decrypting results", images: output.images(), slots });
+    if batch.is_transparent() {
+        return Err(Error::Transparent);
     }
     let decryptor = Decryptor::new(p, &key.secret)?;
-    let columns = (0..batch.len())
-        .into_par_iter()
-        .map(|i| Ok(decryptor.decrypt(&batch, i, signature.output_scale)?))
-        .collect::<Result<Vec<_>>>()?;
-    let mut rng = flood.map(|width| Ok::<_, crate::Error>((width, source(None, "flooding")?))).transpose()?;
-    let mut noise = || rng.as_mut().map_or(0.0, |(width, rng)| *width * rng.symmetric());
-    let mut outputs = Vec::with_capacity(output.images() * columns.len());
-    for image in 0..output.images() {
-        outputs.extend(columns.iter().map(|column| column[image] + noise()));
-    }
-    Ok(ImageMajor::new(output.images(), columns.len(), outputs)?)
+    let column = |i| Ok(decryptor.decrypt(&batch, i, signature.output_scale)?);
+    (0..batch.len()).into_par_iter().map(column).collect()
+}
+
+/// The outputs in the first `count` slots, slot by slot.
+fn rows(columns: &[Vec<f64>], count: usize) -> Result<ImageMajor<f64>> {
+    let slots = (0..count).flat_map(|slot| columns.iter().map(move |column| column[slot]));
+    Ok(ImageMajor::new(count, columns.len(), slots.collect())?)
 }

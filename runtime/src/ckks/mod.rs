@@ -4,16 +4,19 @@
 mod backend;
 mod ciphertexts;
 mod client;
+mod copies;
 mod keys;
 mod prepared;
 mod server;
+mod share;
 mod verify;
 
 pub use backend::{CkksBackend, CkksValue};
 pub use beaa_ckks::security::{Standing, Table as SecurityTable};
 pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
-pub use client::{decrypt, encrypt, flooding_width};
+pub use client::{decrypt, decrypt_without_receipt, encrypt};
 pub use keys::{ClientKey, KeyPair, ServerKey, keygen, standing};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
 pub use server::run;
+pub use share::{Shared, share};
 pub use verify::{LayerError, Verification, verify};

@@ -134,6 +134,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             limbs: output.limbs(),
             stored_components: output.components(),
             seed: None,
+            batch: input.header().batch.clone(),
         };
         let output = EncryptedOutput::pack(header, &key.parameters, &output)?;
         let seconds = started.elapsed().as_secs_f64();

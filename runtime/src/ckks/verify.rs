@@ -73,7 +73,7 @@ pub fn verify(
         }
         Ok(())
     })?;
-    let encrypted = encrypt(&SignatureFile::from(program), client, images, seed, progress)?;
+    let (encrypted, _) = encrypt(&SignatureFile::from(program), client, images, seed, progress)?;
     let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
     let backend = CkksBackend::new(&server.parameters, &server.key)?;
     let execution = Execution { backend: &backend, program, schedule: &schedule, weights: None };

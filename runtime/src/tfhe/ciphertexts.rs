@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::parse_seed;
 use crate::error::damaged;
 use crate::files::written_size;
-use crate::{Error, Result};
+use crate::receipt::Belonging;
+use crate::{BatchId, Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +22,16 @@ pub(super) struct CiphertextHeader {
     pub(super) images: usize,
     /// Seed of the uniform halves, which are then not stored: images have one, results none.
     pub(super) seed: Option<String>,
+    /// The batch that these are or answer; format 1 does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) batch: Option<BatchId>,
+}
+
+impl CiphertextHeader {
+    pub(super) fn belonging(&self) -> Belonging<'_> {
+        let Self { program, key, batch, images, .. } = self;
+        Belonging { program, key, batch: batch.as_ref(), images: *images }
+    }
 }
 
 /// Encrypted images: for each element of each image one number, the rest of the ciphertext is the
@@ -86,6 +97,11 @@ impl EncryptedOutput {
     /// Number of images.
     pub fn images(&self) -> usize {
         self.header.images
+    }
+
+    /// The batch that these answer; ciphertexts of format 1 do not say.
+    pub fn batch(&self) -> Option<&BatchId> {
+        self.header.batch.as_ref()
     }
 
     /// Size of the ciphertexts in bytes, without the header of their file.

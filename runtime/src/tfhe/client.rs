@@ -10,7 +10,7 @@ use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput
 use super::keys::{self, ClientKey};
 use super::parameters;
 use crate::files::{expect_key, expect_program};
-use crate::{Error, Progress, Result};
+use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 
 /// Encrypts images of 8-bit pixels in the order channel, row, column. INSECURE with a `seed`, from
 /// which all randomness then comes.
@@ -24,7 +24,7 @@ pub fn encrypt(
     images: &ImageMajor<u8>,
     seed: Option<u64>,
     progress: &dyn Progress,
-) -> Result<EncryptedInput> {
+) -> Result<(EncryptedInput, Receipt)> {
     let SignatureFile { signature, program } = file;
     keys::expect("encrypting images", &key.parameters, &signature.parameters)?;
     let len = signature.input.shape().len();
@@ -35,6 +35,7 @@ pub fn encrypt(
         let found = images.elements();
         return Err(Error::ImageSize { operation: "encrypting images", found, expected: len });
     }
+    let deviating = signature.deviating(&signature.input.normalise_all(images)?)?;
     let points: Vec<u64> = quantise_pixels(signature.pixel_steps, images.data())
         .into_iter()
         .map(|v| parameters::point(v, signature.input_slots))
@@ -63,16 +64,38 @@ pub fn encrypt(
         key: key.id().into(),
         images: images.images(),
         seed: Some(format!("{public:032x}")),
+        batch: Some(BatchId::of_seed(&public.to_be_bytes())),
     };
-    Ok(EncryptedInput { header, bodies: list.into_container() })
+    let receipt = Receipt::new(BatchId::of_seed(&public.to_be_bytes()), &header.belonging(), Vec::new(), deviating);
+    Ok((EncryptedInput { header, bodies: list.into_container() }, receipt))
 }
 
-/// Decrypts results: the output integers of each image.
-/// [`Signature::logits`](beaa_ir::tfhe::Signature::logits) makes logits of them.
+/// Decrypts the answers to the images that `receipt` is of, and marks those outside of what the
+/// program promises.
 ///
 /// # Errors
-/// When the results are of another program or under another key, or when their file is damaged.
-pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<ImageMajor<i64>> {
+/// When the answers are to other images, of another program or under another key, when there are
+/// more or fewer than images were sent, or when their file is damaged.
+pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, receipt: &Receipt) -> Result<Answers> {
+    receipt.expect("decrypting results", &output.header.belonging())?;
+    decrypt_without_receipt(file, key, output)
+}
+
+/// Decrypts answers of which nothing is known but what they say themselves: a server may have made
+/// them of anything, those to other images included. Prefer [`decrypt`].
+///
+/// # Errors
+/// As [`decrypt`], but for batch and number.
+pub fn decrypt_without_receipt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<Answers> {
+    let signature = &file.signature;
+    let integers = integers(file, key, output)?;
+    let logits = integers.rows().map(|i| signature.logits(i));
+    let logits = ImageMajor::from_rows(integers.elements(), logits)?;
+    Ok(Answers::new(logits, 0.0, signature.promise.as_ref()))
+}
+
+/// Decrypts the output integers of each image.
+pub(super) fn integers(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<ImageMajor<i64>> {
     let SignatureFile { signature, program } = file;
     keys::expect("decrypting results", &key.parameters, &signature.parameters)?;
     let (outputs, size) = (signature.output_scale.len(), PARAMETER_SET.polynomial_size + 1);

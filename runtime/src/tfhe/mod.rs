@@ -12,7 +12,7 @@ mod server;
 mod verify;
 
 pub use ciphertexts::{EncryptedInput, EncryptedOutput};
-pub use client::{decrypt, encrypt};
+pub use client::{decrypt, decrypt_without_receipt, encrypt};
 pub use keys::{ClientKey, KeyPair, ServerKey, keygen};
 pub use server::{RunReport, StageTime, run};
 pub use verify::{Verification, verify};

@@ -121,7 +121,13 @@ pub(super) fn run_observed(
         }
     }
     progress.end();
-    let header = CiphertextHeader { program: fingerprint, key: key.id().into(), images: input.images(), seed: None };
+    let header = CiphertextHeader {
+        program: fingerprint,
+        key: key.id().into(),
+        images: input.images(),
+        seed: None,
+        batch: input.header.batch.clone(),
+    };
     let report = RunReport { keys_seconds, stages, seconds: started.elapsed().as_secs_f64() };
     Ok((EncryptedOutput { header, words }, report))
 }

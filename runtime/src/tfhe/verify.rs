@@ -47,7 +47,7 @@ pub fn verify(
     let file = SignatureFile::from(program);
     let signature = &file.signature;
     let clear: Vec<_> = images.rows().map(|p| evaluate(program, &quantise_pixels(signature.pixel_steps, p))).collect();
-    let input = client::encrypt(&file, client, images, seed, progress)?;
+    let (input, _) = client::encrypt(&file, client, images, seed, progress)?;
     let (mut integers, mut wrong, mut squares) = (0, 0, 0.0);
     let mut observe = |image: usize, k: usize, values: &[Vec<u64>]| {
         let slots = program.slots_after(k);
@@ -65,7 +65,7 @@ pub fn verify(
     };
     let (output, report) = server::run_observed(program, key, &input, progress, &mut observe)?;
     let log2_noise = (squares / integers.max(1) as f64).sqrt().log2();
-    let outputs = client::decrypt(&file, client, &output)?;
+    let outputs = client::integers(&file, client, &output)?;
     for (found, expected) in outputs.rows().zip(&clear) {
         integers += found.len();
         wrong += found.iter().zip(&expected.outputs).filter(|(a, b)| a != b).count();

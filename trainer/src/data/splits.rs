@@ -1,7 +1,7 @@
 //! The images of a run: training, validation and test, with the limits of the configuration.
 
 use beaa_datasets::{Dataset, Images, Split, shuffled};
-use beaa_ir::{InputSpec, InputValues, RealChannels};
+use beaa_ir::{ClassMap, Classes, InputSpec, InputValues, RealChannels};
 
 use crate::config::DataConfig;
 use crate::random::order;
@@ -17,6 +17,20 @@ pub(crate) struct Splits {
 }
 
 impl Splits {
+    /// The same images with the classes of `network` for labels, as `map` says.
+    pub(crate) fn of_network(&self, network: &Classes, map: &ClassMap) -> Self {
+        // A network of a run has as many classes as the data set, which has at most 256.
+        let class = |label: u8| map.class(usize::from(label)) as u8;
+        Self {
+            train: self.train.relabelled(class),
+            validation: self.validation.relabelled(class),
+            test: self.test.relabelled(class),
+            input: self.input.clone(),
+            classes: network.names().to_vec(),
+            pixel_bits: self.pixel_bits,
+        }
+    }
+
     /// Applies the limits of `config`, choosing by `seed`.
     pub(crate) fn new(dataset: &Dataset, config: &DataConfig, seed: u64) -> Self {
         let limited = |images: &Images, limit: Option<usize>| match limit {

@@ -88,6 +88,14 @@ pub(crate) fn check_fits(name: &str, model: &Model, splits: &Splits) -> Result<(
         return Ok(());
     }
     let (spec, input, classes) = (model.input(), &splits.input, splits.classes.len());
+    if model.outputs() == 1 {
+        return Err(Error::Data {
+            operation: "taking a trained model",
+            found: format!("{name} with one output, a score"),
+            expected: format!("{classes} outputs, one for each class"),
+            remedy: "give a network with an output for each class: the loss of training is that of several outputs",
+        });
+    }
     let images =
         |spec: &InputSpec| format!("images {:?} of mean {:?} and deviation {:?}", spec.shape, spec.mean, spec.std);
     Err(Error::Data {
@@ -124,7 +132,13 @@ pub(crate) fn other_activations(student: &Model, teacher: &Model) -> Option<(Str
 /// # Errors
 /// As [`load_matching`], and [`Error::Data`] if its activations are not those of `teacher`.
 pub(crate) fn load_start(path: &Path, teacher: &Model, splits: &Splits) -> Result<Model> {
-    let student = load_matching(path, splits)?;
+    let mut literal = load_matching(path, splits)?.into_literal();
+    if literal.classes.is_empty() {
+        literal.classes = teacher.classes().names().to_vec();
+    }
+    let student = Model::try_from(literal)?;
+    let remedy = "set `student.start` to a student of this teacher, whose classes are in the same order";
+    teacher.classes().expect_same(student.classes(), "going on from a trained student", remedy)?;
     let Some((found, expected)) = other_activations(&student, teacher) else { return Ok(student) };
     Err(Error::Data {
         operation: "going on from a trained student",

@@ -22,6 +22,10 @@ use crate::random::{Purpose, stream};
 /// [`Error::Config`] with the first layer that does not fit what is before it, or a last layer that
 /// does not fit the classes.
 pub(crate) fn untrained_teacher(config: &TrainConfig, input: InputSpec, classes: &[String]) -> Result<Model> {
+    if classes.len() < 2 {
+        let message = format!("the data set has {} class ({}); expected 2 at least", classes.len(), classes.join(", "));
+        return Err(problem("data.source".to_owned(), message));
+    }
     let literal = config.literal();
     let mut rng = stream(literal.seed, Purpose::Weights, 0, 0);
     let mut shape = input.shape();
@@ -38,9 +42,10 @@ pub(crate) fn untrained_teacher(config: &TrainConfig, input: InputSpec, classes:
     }
     if shape != (Shape::Flat { features: classes.len() }) {
         let message = format!(
-            "the last layer gives {shape}; expected {} outputs, one per class: end with \
+            "the last layer gives {shape}; expected {} outputs, one per class{}: end with \
              {{\"linear\": {{\"out\": \"classes\"}}}}",
-            classes.len()
+            classes.len(),
+            if shape.len() == 1 { " (a single score is imported, not trained)" } else { "" }
         );
         return Err(problem("network".to_owned(), message));
     }

@@ -1,7 +1,8 @@
 //! Loss and accuracy on images that are not learnt from: as they are, without augmentation.
 
 use beaa_datasets::Images;
-use beaa_ir::Model;
+use beaa_ir::images::ImageMajor;
+use beaa_ir::{Accuracy, Classes, Model};
 use burn::tensor::Device;
 
 use crate::data;
@@ -16,6 +17,51 @@ pub(crate) struct Evaluation {
     pub(crate) loss: f64,
     /// Share of the images that are classified right, 0..1.
     pub(crate) accuracy: f64,
+}
+
+/// Logits of images that were not learnt from, and their labels.
+#[derive(Debug, Clone)]
+pub struct LabelledLogits {
+    /// One row for each image.
+    pub logits: ImageMajor<f32>,
+    /// Classes of the network, one for each image.
+    pub labels: Vec<u8>,
+}
+
+/// What a network says of the images that a run measures on.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// Of the validation images.
+    pub validation: LabelledLogits,
+    /// Of the test images.
+    pub test: LabelledLogits,
+}
+
+impl Answers {
+    /// The shares of images classified right by a network of these `classes`.
+    pub(crate) fn accuracy(&self, classes: &Classes) -> Accuracy {
+        let of = |answers: &LabelledLogits| {
+            let right = correct(classes, answers.logits.data(), &answers.labels);
+            let n = answers.labels.len();
+            (n > 0).then(|| right as f64 / n as f64)
+        };
+        Accuracy { validation: of(&self.validation), test: of(&self.test) }
+    }
+}
+
+/// Computes the logits of `network`, built from `model`, of all of `images`.
+///
+/// # Errors
+/// [`Error::Device`](crate::Error::Device) if logits cannot be read.
+pub(crate) fn answers(network: &Network, model: &Model, images: &Images, device: &Device) -> Result<LabelledLogits> {
+    let mut all = Vec::with_capacity(images.len() * model.outputs());
+    for batch in data::batches(images, model.input(), device) {
+        all.extend(host(network.logits(batch.images))?);
+    }
+    Ok(LabelledLogits {
+        logits: ImageMajor::new(images.len(), model.outputs(), all)?,
+        labels: images.labels().to_vec(),
+    })
 }
 
 /// Measures `network`, built from `model`, on all of `images`; none if there are none.

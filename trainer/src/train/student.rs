@@ -13,6 +13,7 @@ use crate::model::network::Network;
 use crate::session::Session;
 use crate::train::checkpoint::{NetworkState, Subject};
 use crate::train::completion::Completion;
+use crate::train::evaluate::Answers;
 use crate::train::events::Phase;
 use crate::train::train_loop::{TrainingTask, train_network};
 
@@ -28,10 +29,14 @@ pub struct Trained {
     pub student: Model,
     /// A few learnt polynomials beside their inputs.
     pub polynomials: Vec<PolynomialSample>,
-    /// Accuracy of the teacher.
+    /// Accuracy of the teacher on the images of this run.
     pub teacher_accuracy: Accuracy,
     /// Accuracy of the student.
     pub student_accuracy: Accuracy,
+    /// What the teacher's accuracy is counted from.
+    pub teacher_answers: Answers,
+    /// What the student's accuracy is counted from.
+    pub student_answers: Answers,
     /// Seconds by the clock, interruptions not counted.
     pub seconds: f64,
 }
@@ -107,15 +112,22 @@ fn finish(session: &Session<'_>, teacher: Model, student: Model) -> Result<Train
     let (device, images) = (&session.device, &session.splits.train);
     let network = Network::new(&student, device, false)?;
     let student = with_ranges(student, &network, images, device)?;
-    let student_accuracy = session.accuracy(&network, &student)?;
+    let student_answers = session.answers(&network, &student)?;
+    let student_accuracy = student_answers.accuracy(student.classes());
     let mut literal = student.into_literal();
     literal.accuracy = Some(student_accuracy);
     let student: Model = literal.try_into()?;
     let of_teacher = Network::new(&teacher, device, false)?;
     let polynomials = sample_polynomials(&student, &teacher, &of_teacher, images, device, SAMPLES_PER_LAYER)?;
-    let teacher_accuracy = match teacher.accuracy() {
-        Some(accuracy) => accuracy,
-        None => session.accuracy(&of_teacher, &teacher)?,
-    };
-    Ok(Trained { teacher, student, polynomials, teacher_accuracy, student_accuracy, seconds: session.seconds() })
+    let teacher_answers = session.answers(&of_teacher, &teacher)?;
+    Ok(Trained {
+        polynomials,
+        teacher_accuracy: teacher_answers.accuracy(teacher.classes()),
+        student_accuracy,
+        teacher_answers,
+        student_answers,
+        teacher,
+        student,
+        seconds: session.seconds(),
+    })
 }

@@ -24,7 +24,8 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
         (Some(state), _) => state,
         (None, Some(path)) => {
             session.note(format!("the teacher is {}", path.display()));
-            return Ok(Completion::Done(load_matching(path, &session.splits)?));
+            let teacher = load_matching(path, &session.splits)?;
+            return Ok(Completion::Done(session.adopt_classes(teacher)?));
         }
         (None, None) => {
             let splits = &session.splits;
@@ -48,7 +49,7 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
     };
     train_network(session, &task, start)?.and_then(|model| {
         let network = Network::new(&model, &session.device, false)?;
-        let accuracy = session.accuracy(&network, &model)?;
+        let accuracy = session.answers(&network, &model)?.accuracy(model.classes());
         let mut literal = model.into_literal();
         literal.accuracy = Some(accuracy);
         Ok(Completion::Done(literal.try_into()?))

@@ -101,7 +101,7 @@ impl LabelledFiles {
             }
             let mut listing = list(&path)?;
             notes.left_out(&listing, |path| name_below(root, path));
-            listing.refuse_folders("move its pictures into the folder of the class");
+            listing.refuse_folders("move them into the folder of the class");
             if listing.pictures.is_empty() && listing.faults.is_empty() {
                 return Err(Error::EmptyFolder { file: path, expected: "at least one PNG or JPEG image" });
             }

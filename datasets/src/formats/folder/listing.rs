@@ -57,9 +57,8 @@ pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
 
 impl Listing {
     /// A sub-folder where only pictures should be is a fault of its own.
-    pub(crate) fn refuse_folders(&mut self, remedy: &str) {
-        let faults = self.folders.drain(..).map(|folder| not_an_image(&folder, format!("it is a folder; {remedy}")));
-        self.faults.extend(faults);
+    pub(crate) fn refuse_folders(&mut self, remedy: &'static str) {
+        self.faults.extend(self.folders.drain(..).map(|file| Error::FolderAmongPictures { file, remedy }));
     }
 }
 
@@ -75,7 +74,7 @@ fn look(path: &Path) -> Result<Entry, Error> {
     match Kind::of(path, &start) {
         Kind::Png | Kind::Jpeg => Ok(Entry::Picture),
         Kind::NoPicture => Ok(Entry::Other),
-        Kind::OtherPicture(name) => Err(not_an_image(path, format!("it is {name}"))),
+        Kind::OtherPicture(found) => Err(Error::OtherFormat { file: path.to_owned(), found }),
         Kind::CalledPicture if start.is_empty() => Err(not_an_image(path, "it is empty")),
         Kind::CalledPicture => Err(not_an_image(path, "its first bytes are of no known format")),
     }

@@ -1,5 +1,5 @@
-//! A folder of PNG or JPEG images per class, resized to one shape. What is no image is left out with
-//! a warning, or an error where it should be one; all errors are told at once.
+//! A folder of PNG or JPEG images per class, resized to one shape. What is no image is left out
+//! with a warning, or an error where it should be one; all errors are told at once.
 
 mod decode;
 mod layout;

@@ -42,7 +42,7 @@ pub fn read_pictures<P: AsRef<Path>>(paths: &[P], shape: [usize; 3]) -> Result<P
     for path in paths {
         if path.is_dir() {
             let mut listing = list(path)?;
-            listing.refuse_folders("name it itself to read the pictures in it");
+            listing.refuse_folders("name it itself to read those in it");
             notes.left_out(&listing, path_text);
             files.append(&mut listing.pictures);
             notes.faults.append(&mut listing.faults);

@@ -1,5 +1,5 @@
-//! Pictures that use fewer grey levels than their samples have: 12-bit values as scanners give them,
-//! stored in 16 bits.
+//! Pictures that use fewer grey levels than their samples have: 12-bit values as scanners give
+//! them, stored in 16 bits.
 
 use image::DynamicImage;
 
@@ -19,8 +19,8 @@ pub(crate) struct Levels {
 /// Scales the samples to all levels if they are lower by what the file declares. `None` for 8-bit
 /// pictures that declare nothing.
 ///
-/// PNG wants declared bits to be the upper ones of a sample already. Files that follow it show it by
-/// their lower bits, which are zero or repeat the upper ones.
+/// PNG wants declared bits to be the upper ones of a sample already. Files that follow it show it
+/// by their lower bits, which are zero or repeat the upper ones.
 pub(super) fn use_levels(image: &mut DynamicImage, declared: Option<Significant>) -> Option<Levels> {
     match image {
         DynamicImage::ImageLuma8(i) => declared.map(|_| scale(i, 8, declared, |v| v as u8)),

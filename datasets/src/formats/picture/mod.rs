@@ -118,7 +118,7 @@ fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Level
             jpeg::check(bytes).map_err(bad)?;
             (ImageFormat::Jpeg, None)
         }
-        Kind::OtherPicture(name) => return Err(bad(format!("it is {name}"))),
+        Kind::OtherPicture(found) => return Err(Error::OtherFormat { file: file.to_owned(), found }),
         Kind::CalledPicture | Kind::NoPicture if bytes.is_empty() => return Err(bad("it is empty".to_owned())),
         Kind::CalledPicture | Kind::NoPicture => return Err(bad("its first bytes are of no known format".to_owned())),
     };

@@ -185,8 +185,8 @@ fn animations_and_other_formats_are_named() {
     let animated = png_with(&png, &png_chunk(b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]));
     for (bytes, name) in [
         (&animated[..], "animated PNG"),
-        (b"GIF89a\x01\x00\x01\x00\x00\x00\x00", "it is GIF"),
-        (b"II*\0\x08\0\0\0", "it is TIFF"),
+        (b"GIF89a\x01\x00\x01\x00\x00\x00\x00", "found GIF, expected PNG or JPEG"),
+        (b"II*\0\x08\0\0\0", "found TIFF"),
         (b"", "it is empty"),
         (b"text", "no known format"),
     ] {

@@ -1,0 +1,93 @@
+//! What a program promises of images and answers: the ranges that samples show, or those of the
+//! outputs' bounds where there are none.
+
+use beaa_ir::images::ImageMajor;
+use beaa_ir::promise::{ImageRanges, Interval, Promise, output_margin};
+use beaa_ir::{InputSpec, Model};
+
+use crate::Result;
+use crate::network::activations::forward;
+use crate::network::bounds::analyse;
+use crate::network::calibration::{evenly_spread, products, values_of};
+use crate::network::graph::Graph;
+
+/// Images whose statistics are taken, at most.
+const MAX_IMAGES: usize = 1 << 14;
+/// Images whose outputs are looked at, at most, and images times products.
+const MAX_OUTPUT_IMAGES: usize = 4096;
+const MAX_PRODUCTS: usize = 1 << 30;
+/// Images looked at together.
+const IMAGES_PER_CHUNK: usize = 64;
+/// Rounding of weights moves outputs a little beyond what the network's arithmetic allows.
+const BOUND_MARGIN: f64 = 0.05;
+
+/// What is promised with normalised `images` as samples, or without any.
+pub(crate) fn promise(model: &Model, graph: &Graph, images: Option<&ImageMajor<f32>>) -> Result<Option<Promise>> {
+    let Some(images) = images else {
+        let bounds = &analyse(graph)[graph.output];
+        let outputs = bounds.intervals().map(|i| Interval { min: i.lo, max: i.hi }.widened(BOUND_MARGIN)).collect();
+        return Ok(finite(Promise { outputs, images: None }));
+    };
+    let count = MAX_OUTPUT_IMAGES.min(MAX_PRODUCTS / products(graph).max(1)).max(1);
+    let mut ranges: Vec<Option<Interval>> = Vec::new();
+    let sample = evenly_spread(images, count);
+    for chunk in sample.chunks(IMAGES_PER_CHUNK) {
+        let outputs = forward(graph, values_of(images.elements(), chunk)?).swap_remove(graph.output);
+        let of_chunk = outputs.rows().map(|row| Interval::of(row.iter().copied()));
+        ranges = if ranges.is_empty() {
+            of_chunk.collect()
+        } else {
+            let both = |(a, b): (Option<Interval>, Option<Interval>)| a.zip(b).and_then(|(a, b)| a.hull(b));
+            ranges.into_iter().zip(of_chunk).map(both).collect()
+        };
+    }
+    with_samples(model.input(), ranges, sample.len(), evenly_spread(images, MAX_IMAGES))
+}
+
+/// What is promised when so many samples have outputs in these ranges; `images` are normalised.
+/// None where a sample overflows.
+pub(crate) fn with_samples<'a>(
+    input: &InputSpec,
+    outputs: Vec<Option<Interval>>,
+    samples: usize,
+    images: impl IntoIterator<Item = &'a [f32]>,
+) -> Result<Option<Promise>> {
+    let margin = output_margin(samples);
+    let outputs: Option<Vec<Interval>> = outputs.into_iter().map(|r| r.map(|r| r.widened(margin))).collect();
+    let images = ImageRanges::of(input, images)?;
+    Ok(outputs.filter(|_| images.is_some()).and_then(|outputs| finite(Promise { outputs, images })))
+}
+
+/// Drops a promise that is none.
+fn finite(promise: Promise) -> Option<Promise> {
+    promise.outputs.iter().all(|i| i.min.is_finite() && i.max.is_finite()).then_some(promise)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::graph_after;
+    use crate::testing::{images, random_model};
+
+    #[test]
+    fn samples_and_images_like_them_keep_the_promise() {
+        for seed in 0..20 {
+            let model = random_model(seed);
+            let graph = graph_after("import", &model);
+            let samples = images(&model, seed, 200);
+            let with = promise(&model, &graph, Some(&samples)).unwrap().unwrap();
+            let without = promise(&model, &graph, None).unwrap().unwrap();
+            assert!(without.images.is_none() && without.outputs.len() == model.outputs());
+            let ranges = with.images.as_ref().unwrap();
+            assert_eq!((ranges.samples, ranges.channels.len()), (200, model.input().shape[0]));
+            assert!(ranges.deviating(model.input(), &samples).unwrap().is_empty());
+            for image in images(&model, seed, 20).rows() {
+                let outputs = beaa_ir::evaluate(&model, image).unwrap();
+                for ((v, a), b) in outputs.iter().zip(&with.outputs).zip(&without.outputs) {
+                    let slack = 1e-5 * (1.0 + v.abs());
+                    assert!(a.holds(*v, slack) && b.holds(*v, slack), "seed {seed}: {v} in {a:?} and {b:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Copies of images in the slots that a batch leaves: a program computes every slot by the same
+//! function, so that the same image has the same answer wherever it stands. Answers that were made
+//! to read the key differ from slot to slot, as the key does; who makes them does not know which
+//! slots must be the same.
+
+use beaa_ckks::SecretRng;
+use beaa_ir::images::ImageMajor;
+
+use crate::answers::{Outside, Reason};
+use crate::{Error, Receipt, Result};
+
+/// Two answers for the same image may differ by so many deviations of their difference. Noise is no
+/// larger for some images than for others by as much (docs/precision.md).
+const TOLERANCE: f64 = 16.0;
+/// More than this share of images with different answers is no accident of single images.
+const ACCIDENTS: f64 = 0.01;
+
+/// What copies show.
+pub(super) struct Comparison {
+    /// Deviation of an output's error; none without copies.
+    pub(super) error: Option<f64>,
+    /// Images whose answers differ.
+    pub(super) disagreeing: Vec<Outside>,
+}
+
+/// The image that each of the slots behind `images` of them repeats: all as often as any other, in
+/// an order that nobody else knows.
+pub(super) fn drawn(images: usize, slots: usize, rng: &mut SecretRng) -> Vec<usize> {
+    let mut copies: Vec<usize> = (images..slots).map(|slot| slot % images).collect();
+    // Where not every image has a copy, the first ones shall not be those that have.
+    let shift = rng.below(images);
+    copies.iter_mut().for_each(|c| *c = (*c + shift) % images);
+    for last in (1..copies.len()).rev() {
+        copies.swap(last, rng.below(last + 1));
+    }
+    copies
+}
+
+/// Compares the answers of copies with those of the images, `[slot][output]`; slots that are
+/// `excluded`, because their answers are worth nothing anyway, are left out. `error` is the
+/// deviation of an output's error.
+///
+/// # Errors
+/// [`Error::Forged`] when more images differ than by accident.
+pub(super) fn compare(
+    slots: &ImageMajor<f64>,
+    receipt: &Receipt,
+    excluded: &[usize],
+    error: f64,
+) -> Result<Comparison> {
+    let mut worthless = vec![false; slots.images()];
+    let mut unusual = vec![false; receipt.images()];
+    receipt.deviating().iter().for_each(|d| unusual[d.image] = true);
+    excluded.iter().for_each(|&slot| worthless[slot] = true);
+    let mut copied = vec![false; receipt.images()];
+    let mut different: Vec<Option<Outside>> = vec![None; receipt.images()];
+    let (mut squares, mut count) = (0.0, 0_usize);
+    let allowed = TOLERANCE * std::f64::consts::SQRT_2 * error;
+    for (slot, &image) in (receipt.images()..).zip(receipt.copies()) {
+        // What is not shown need not be compared.
+        if worthless[image] {
+            continue;
+        }
+        copied[image] = true;
+        for (output, (&found, &copy)) in slots.image(image).iter().zip(slots.image(slot)).enumerate() {
+            let difference = (found - copy).abs();
+            if difference > allowed || difference.is_nan() || worthless[slot] {
+                different[image].get_or_insert(Outside { image, output, found, reason: Reason::Copy(copy) });
+            } else {
+                squares += difference.powi(2);
+                count += 1;
+            }
+        }
+    }
+    let copied = copied.into_iter().filter(|c| *c).count();
+    let disagreeing: Vec<Outside> = different.into_iter().flatten().collect();
+    // The network makes more noise of images that it was not compiled for; nobody is to blame.
+    let suspicious = disagreeing.iter().filter(|o| !unusual[o.image]).count();
+    if suspicious as f64 > 1.0 + ACCIDENTS * copied as f64 {
+        return Err(Error::Forged { disagreeing: suspicious, copied });
+    }
+    // The difference of two errors has twice the variance of one.
+    let error = (count > 0).then(|| (squares / (2 * count) as f64).sqrt());
+    Ok(Comparison { error, disagreeing })
+}

@@ -1,0 +1,113 @@
+//! Answers that leave the client: noise that hides the encryption's own, so that whoever sees
+//! ciphertexts and answers learns of the key what the exact outputs tell, which is nothing. After
+//! Li, Micciancio, Schultz and Sorrell, "Securing Approximate Homomorphic Encryption Using
+//! Differential Privacy", Crypto 2022. It holds against a server that runs the program.
+
+use beaa_ckks::SecretRng;
+use beaa_ir::ckks::SignatureFile;
+use beaa_ir::images::ImageMajor;
+
+use super::client::{decrypt, promised_error};
+use super::{ClientKey, EncryptedOutput};
+use crate::answers::{Outside, Reason, outside};
+use crate::{Error, Receipt, Result};
+
+/// The error of one output is taken to stay below so many of its promised deviations: eight, when
+/// it is twice as large as promised.
+const LARGEST_ERROR: f64 = 16.0;
+/// Errors may be so many times what was promised, as in verification.
+const TOLERANCE: f64 = 2.0;
+/// Copies by which the promised error is checked, at least.
+const FEWEST_COPIES: usize = 64;
+/// Noise may take so much of an output's promised range.
+const SHARE_OF_RANGE: f64 = 0.125;
+/// An output is outside when it is so by so many deviations of the noise.
+const SLACK: f64 = 8.0;
+/// Outputs are rounded to a fraction of the noise: the last digits of a sum of floating-point
+/// numbers tell more of its terms than the sum does (Mironov 2012).
+const STEPS_PER_DEVIATION: f64 = 16.0;
+
+/// Answers that may leave the client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shared {
+    /// Outputs with noise, one row per image.
+    pub logits: ImageMajor<f64>,
+    /// Deviation of the noise.
+    pub noise: f64,
+    /// Numbers that are covered: images times outputs.
+    pub numbers: usize,
+    /// Images whose answers are worth nothing, in order.
+    pub outside: Vec<Outside>,
+}
+
+/// Decrypts the answers to the batch of `receipt` for others to see, with `bits` bits of
+/// statistical security, and notes it in the receipt, which is to be saved before anything is
+/// shown: once for each batch.
+///
+/// # Errors
+/// As [`decrypt`]; with other than 0 to 60 bits, when answers to this batch were shared before,
+/// when the program promises neither range nor error or copies of images show a larger one, when
+/// there are too few copies to tell, when so much noise would hide the answers, or when the system
+/// gives no randomness.
+pub fn share(
+    file: &SignatureFile,
+    key: &ClientKey,
+    output: &EncryptedOutput,
+    receipt: &mut Receipt,
+    bits: f64,
+) -> Result<Shared> {
+    if !(0.0..=60.0).contains(&bits) {
+        return Err(Error::FloodingBits { found: bits });
+    }
+    if let Some(bits) = receipt.shared() {
+        return Err(Error::SharedBefore { bits });
+    }
+    if file.output_error.is_none() {
+        return Err(Error::NoPromise { missing: "no error of its outputs" });
+    }
+    let promise = file.signature.promise.as_ref().ok_or(Error::NoPromise { missing: "no range of its outputs" })?;
+    if receipt.copies().len() < FEWEST_COPIES {
+        return Err(Error::TooFewCopies { found: receipt.copies().len(), expected: FEWEST_COPIES });
+    }
+    let promised = promised_error(file, &key.parameters);
+    let numbers = receipt.images() * file.signature.classes.outputs();
+    let noise = noise(promised, numbers, bits);
+    let narrowest = promise.outputs.iter().map(|r| r.width()).fold(f64::INFINITY, f64::min);
+    let allowed = SHARE_OF_RANGE * narrowest;
+    if noise > allowed {
+        return Err(Error::FloodingTooWide { bits, noise, allowed, error: promised * allowed / noise });
+    }
+    let answers = decrypt(file, key, output, receipt)?;
+    if answers.error() > TOLERANCE * promised {
+        return Err(Error::LargerError { found: answers.error(), expected: promised });
+    }
+    let mut rng = SecretRng::from_os()?;
+    let step = (noise / STEPS_PER_DEVIATION).log2().floor().exp2();
+    let logits = answers.exact().map(|v| ((v + noise * rng.normal()) / step).round() * step);
+    // Whether an answer is outside is told of what is shown, so that it tells no more.
+    let mut outside = outside(&logits, SLACK * noise, Some(promise));
+    outside.extend(answers.outside().iter().filter(|o| matches!(o.reason, Reason::Copy(_))));
+    outside.sort_by_key(|o| o.image);
+    outside.dedup_by_key(|o| o.image);
+    receipt.set_shared(bits);
+    Ok(Shared { logits, noise, numbers, outside })
+}
+
+/// Deviation of the noise that hides errors of deviation `error` in so many numbers: `sqrt(12 t)
+/// 2^(bits / 2)` times the largest error, where t numbers are shown. Errors of different numbers
+/// add up as their squares do, since noise is normal and independent.
+fn noise(error: f64, numbers: usize, bits: f64) -> f64 {
+    (12.0 * numbers as f64).sqrt() * (bits / 2.0).exp2() * LARGEST_ERROR * error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_noise_is_that_of_the_reference() {
+        // One number, no bit: sqrt(12) times the largest error.
+        assert!((noise(1.0, 1, 0.0) - 16.0 * 12.0_f64.sqrt()).abs() < 1e-12);
+        assert!((noise(0.5, 300, 20.0) - 8.0 * 60.0 * 1024.0).abs() < 1e-6);
+    }
+}
