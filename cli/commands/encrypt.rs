@@ -66,7 +66,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let signature = AnySignature::open(program, context)?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
-    let most = slots.unwrap_or_else(|| part.limit.unwrap_or(1).max(arguments.images.len()));
+    let most = slots.unwrap_or_else(|| match &arguments.rows.rows {
+        Some(_) => part.limit.unwrap_or(usize::MAX),
+        None => part.limit.unwrap_or(1).max(arguments.images.len()),
+    });
     let (images, data_set) = images(arguments, signature.input(), most, context)?;
     let receipt_path = arguments.receipt.clone().unwrap_or_else(|| receipts::default_path(out));
     let others = [Some(out.as_path()), Some(key.as_path()), arguments.labels.as_deref()];
