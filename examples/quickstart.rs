@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // By name: a data set may have the network's classes in another order.
     let labels = labels_for(model.classes(), &dataset, &test)?;
-    let right = diagnoses.iter().zip(&labels).filter(|(found, label)| found == label).count();
+    let right = diagnoses.iter().zip(&labels).filter(|(found, label)| **found == Some(**label)).count();
     println!("{right} of {} encrypted images right", test.len());
     Ok(())
 }

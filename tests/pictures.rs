@@ -1,6 +1,7 @@
 //! Folders of pictures, as hospitals have them, through the command: what is wrong is told at once,
 //! what is left out is told once.
 
+#![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
