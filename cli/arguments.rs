@@ -54,7 +54,8 @@ Exit codes:
   2    wrong use of the command line or an option out of range
   3    an input file, data set or configuration is missing, damaged or does not fit
   4    the verification did not hold, or answers are outside of what the program promises
-  130  interrupted (Ctrl-C: the current step is finished and saved; a second Ctrl-C stops at once)
+  130  interrupted (Ctrl-C: training finishes its step and saves, a second Ctrl-C stops at once; all else stops at \
+once and leaves no incomplete file)
 
 Environment: BEAA_DATA (folder of data sets), BEAA_THREADS, BEAA_MACHINE (rates for predictions). A flag wins over \
 the environment, the environment over the

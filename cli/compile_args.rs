@@ -1,6 +1,6 @@
 //! Options that say what to compile for, shared by the subcommands that compile.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{Compiled, Options, compile_for};
@@ -56,6 +56,11 @@ pub(crate) struct CompileArgs {
 }
 
 impl CompileArgs {
+    /// The experiment file that options are taken from.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Flags over file over defaults, checked.
     pub(crate) fn options(&self) -> Result<Options> {
         let file = self.config.as_deref().map(experiment::compile_options).transpose()?;
@@ -98,14 +103,14 @@ impl CompileArgs {
     /// Refuses what the tfhe backend could only ignore: its parameters are fixed, its answers whole
     /// numbers, and one image is one run.
     pub(crate) fn check_for_tfhe(&self, options: &Options) -> Result<()> {
-        let given = [
+        let ignored = [
             ("--logit-error", self.logit_error.is_some()),
             ("--batch", self.batch.is_some()),
             ("--input-bits", self.input_bits.is_some()),
             ("--weight-bits", self.weight_bits.is_some()),
             ("--memory", self.memory.is_some()),
         ];
-        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+        if let Some((option, _)) = ignored.into_iter().find(|(_, present)| *present) {
             let remedy = "leave it out, or compile for ckks; how good a tfhe program is, --agreement says";
             return Err(Exit::Usage.because(format!(
                 "compiling for tfhe: found {option}, expected options that this backend keeps; {remedy}"

@@ -38,6 +38,12 @@ impl Console {
         self.say(format_args!("warning: {text}"));
     }
 
+    /// The last line of work that the user stopped, below no bar.
+    pub(crate) fn interrupted(&self, text: impl Display) {
+        let _ = self.bars.clear();
+        self.say(format_args!("interrupted: {text}"));
+    }
+
     /// Where to draw bars; none when quiet or not on a terminal.
     pub(crate) fn bars(&self) -> Option<&MultiProgress> {
         (self.terminal && !self.quiet).then_some(&self.bars)

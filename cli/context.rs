@@ -2,17 +2,17 @@
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_lab::Reporter;
 use beaa_runtime::Progress;
 use beaa_trainer::Observer;
 use serde::Serialize;
 
 use crate::console::{self, Console};
-use crate::interrupt;
+use crate::interrupt::Interrupt;
 use crate::progress::{TrainingProgress, WorkProgress};
 
 /// What the user wants of every subcommand.
@@ -33,8 +33,8 @@ pub(crate) struct Context {
     pub(crate) console: Console,
     /// Whether results are JSON.
     pub(crate) json: bool,
-    /// Becomes true with Ctrl-C.
-    pub(crate) stop: Arc<AtomicBool>,
+    /// What Ctrl-C does.
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Context {
@@ -44,10 +44,10 @@ impl Context {
         console.log(settings.verbose);
         if let Some(threads) = settings.threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
-            pool.build_global().with_context(|| format!("starting {threads} threads"))?;
+            pool.build_global().with_context(|| format!("starting {}", count(threads.get(), "thread")))?;
         }
-        let stop = interrupt::listen(&console);
-        Ok(Self { console, json: settings.json, stop })
+        let interrupt = Interrupt::listen(&console);
+        Ok(Self { console, json: settings.json, interrupt })
     }
 
     /// Prints a result: as JSON if asked, otherwise as `text` says.
@@ -79,7 +79,7 @@ impl Reporter for Context {
     }
 
     fn training(&self) -> Box<dyn Observer + '_> {
-        Box::new(TrainingProgress::new(&self.console))
+        Box::new(TrainingProgress::new(&self.console, self.interrupt.saving()))
     }
 
     fn progress(&self) -> Box<dyn Progress + '_> {
@@ -87,6 +87,6 @@ impl Reporter for Context {
     }
 
     fn stop(&self) -> &AtomicBool {
-        &self.stop
+        &self.interrupt.stop
     }
 }

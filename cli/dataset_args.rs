@@ -1,13 +1,17 @@
 //! Which images a command works on: a data set's split, or picture files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use beaa_base::json;
+use beaa_base::text::read_text;
 use beaa_datasets::{Dataset, Images, SourceSpec, Split};
 use clap::Args;
 use directories::ProjectDirs;
 
 use crate::exit::Exit;
+
+const READING: &str = "reading data set";
 
 /// Where data sets are.
 #[derive(Debug, Clone, Default, Args)]
@@ -57,17 +61,24 @@ impl Part {
     }
 }
 
-/// A data set as given on the command line: a name, a JSON description, or a file holding one.
-pub(crate) fn parse_set(text: &str) -> Result<SourceSpec, String> {
-    let json =
-        |text: &str| serde_json::from_str(text).map_err(|e| format!("{e}; expected a name or a JSON description"));
-    match text {
-        _ if text.trim_start().starts_with('{') => json(text),
-        _ if text.ends_with(".json") => {
-            json(&std::fs::read_to_string(text).map_err(|e| format!("reading {text}: {e}"))?)
-        }
-        _ => Ok(SourceSpec::named(text)),
+/// A data set as given on the command line: a name, a JSON description, or a file holding one. What
+/// is wrong with a file is a [`beaa_base::Error`], which `main` tells from wrong use.
+pub(crate) fn parse_set(text: &str) -> Result<SourceSpec, Box<dyn std::error::Error + Send + Sync>> {
+    if text.trim_start().starts_with('{') {
+        return json::parse(text).map_err(|e| format!("{e}; expected a name or a JSON description").into());
     }
+    if !text.ends_with(".json") {
+        return Ok(SourceSpec::named(text));
+    }
+    let path = Path::new(text);
+    let parsed = json::parse(&read_text(READING, path)?).map_err(|e| beaa_base::Error::Unfit {
+        operation: READING,
+        path: path.to_path_buf(),
+        found: e.to_string(),
+        expected: "a JSON description of a data set".to_owned(),
+        remedy: "docs/datasets.md shows every kind",
+    });
+    Ok(parsed?)
 }
 
 /// The platform's folder for data that can be fetched again.
@@ -81,10 +92,11 @@ mod tests {
 
     #[test]
     fn sets_are_names_or_descriptions() {
-        assert_eq!(parse_set("mnist"), Ok(SourceSpec::named("mnist")));
+        assert_eq!(parse_set("mnist").unwrap(), SourceSpec::named("mnist"));
         assert!(matches!(parse_set(r#"{"name": "mnist", "seed": 3}"#), Ok(SourceSpec::Named { .. })));
-        assert!(parse_set("{").unwrap_err().contains("expected a name"));
-        assert!(parse_set("nowhere.json").unwrap_err().contains("nowhere.json"));
+        assert!(parse_set("{").unwrap_err().to_string().contains("expected a name"));
+        let error = parse_set("nowhere.json").unwrap_err();
+        assert!(error.to_string().contains("nowhere.json") && error.is::<beaa_base::Error>());
     }
 
     #[test]

@@ -51,6 +51,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     exit.into()
 }
 
+/// The same for a file that an option names.
+pub(crate) fn report_input(error: &beaa_base::Error) -> ExitCode {
+    // Nowhere is left to complain when stderr is closed.
+    let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+    of_path(error).into()
+}
+
 /// The code of the first cause that has one.
 pub(crate) fn classify(error: &anyhow::Error) -> Exit {
     error.chain().find_map(of_cause).unwrap_or(Exit::Failure)
@@ -59,16 +66,17 @@ pub(crate) fn classify(error: &anyhow::Error) -> Exit {
 /// `error: ...`, then each cause that says something new.
 fn text(error: &anyhow::Error, exit: Exit) -> String {
     let start = if exit == Exit::Interrupted { "interrupted" } else { "error" };
-    let mut shown = error.to_string();
-    let mut text = format!("{start}: {shown}\n");
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !shown.contains(&cause) {
-            text.push_str(&format!("  cause: {cause}\n"));
-            shown.push_str(&cause);
+    let mut messages: Vec<String> = Vec::new();
+    for message in error.chain().map(ToString::to_string) {
+        // The file at work is often named again by what went wrong with it.
+        if messages.last().is_some_and(|before| message.starts_with(before.as_str())) {
+            messages.pop();
+        }
+        if !messages.iter().any(|before| before.contains(&message)) {
+            messages.push(message);
         }
     }
-    text
+    format!("{start}: {}\n", messages.join("\n  cause: "))
 }
 
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
@@ -80,6 +88,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if let Some(fault) = cause.downcast_ref::<Fault>() {
         return Some(of_fault(fault));
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_base::Error>() {
+        return Some(of_path(error));
     }
     if let Some(error) = cause.downcast_ref::<beaa_ir::Error>() {
         return Some(of_file(error));
@@ -108,9 +119,26 @@ fn of_fault(fault: &Fault) -> Exit {
     }
 }
 
+/// An input that is not there or cannot be one is wrong; that the system fails is a failure.
+fn of_path(error: &beaa_base::Error) -> Exit {
+    use beaa_base::Error;
+    match error {
+        Error::Io { operation, source, .. } => of_io(operation, source),
+        Error::Unfit { .. } => Exit::BadInput,
+        Error::Refused { .. } => Exit::Usage,
+        _ => Exit::Failure,
+    }
+}
+
+fn of_io(operation: &str, source: &std::io::Error) -> Exit {
+    let missing = source.kind() == std::io::ErrorKind::NotFound && !operation.starts_with("writing");
+    if missing { Exit::BadInput } else { Exit::Failure }
+}
+
 fn of_file(error: &beaa_ir::Error) -> Exit {
     match error {
-        beaa_ir::Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failure,
+        beaa_ir::Error::Io { operation, source, .. } => of_io(operation, source),
+        beaa_ir::Error::File(error) => of_path(error),
         _ => Exit::BadInput,
     }
 }
@@ -131,6 +159,7 @@ fn of_training(error: &beaa_trainer::Error) -> Option<Exit> {
         Error::Dataset(_) => Some(Exit::BadInput),
         Error::NoDevice { .. } => Some(Exit::Usage),
         Error::Model(error) => Some(of_file(error)),
+        Error::File(error) => Some(of_path(error)),
         _ => None,
     }
 }
@@ -186,5 +215,7 @@ mod tests {
         let io = std::io::Error::other("disk on fire");
         let error = anyhow::Error::from(io).context("writing x: disk on fire").context("saving");
         assert_eq!(text(&error, Exit::Failure), "error: saving\n  cause: writing x: disk on fire\n");
+        let error = anyhow::anyhow!("reading x: found a folder").context("reading x").context("importing");
+        assert_eq!(text(&error, Exit::Failure), "error: importing\n  cause: reading x: found a folder\n");
     }
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
+use beaa_base::json;
+use beaa_base::text::read_text;
 use beaa_runtime::{BatchId, Receipt};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +31,7 @@ impl Labels {
     /// Reads an object with `labels`, or a plain array.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bad = |what: String| Exit::BadInput.because(format!("reading labels {}: {what}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
+        let text = read_text("reading labels", path)?;
         parse(&text).map_err(|e| bad(format!("{e}; expected {{\"labels\": [7, 2, ...]}} or [7, 2, ...]")))
     }
 }
@@ -59,10 +61,10 @@ impl Labels {
 
 fn parse(text: &str) -> Result<Labels, serde_json::Error> {
     if text.trim_start().starts_with('[') {
-        let labels = serde_json::from_str(text)?;
+        let labels = json::parse(text)?;
         return Ok(Labels { batch: None, data_set: String::new(), split: String::new(), labels });
     }
-    serde_json::from_str(text)
+    json::parse(text)
 }
 
 #[cfg(test)]

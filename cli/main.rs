@@ -15,6 +15,7 @@ mod exit;
 mod image_files;
 mod interrupt;
 mod labels;
+mod outputs;
 mod outside;
 mod progress;
 mod rates_file;
@@ -23,12 +24,19 @@ mod rows;
 mod security;
 mod training_args;
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
-    let cli = arguments::Cli::parse();
+    let cli = match arguments::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => match error.source().and_then(|cause| cause.downcast_ref::<beaa_base::Error>()) {
+            Some(cause) => return exit::report_input(cause),
+            None => error.exit(),
+        },
+    };
     let result = context::Context::new(&cli.global.settings())
         .and_then(|context| commands::dispatch(cli.command, arguments::Cli::command(), &context));
     match result {

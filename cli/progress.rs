@@ -3,11 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use beaa_base::words::count;
 use beaa_lab::metrics::percent;
 use beaa_trainer::{EpochMetrics, Event, Observer, Phase};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
+use crate::interrupt::Saving;
 
 /// Without a terminal, long work says how far it is this often.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
@@ -84,13 +86,15 @@ pub(crate) struct TrainingProgress {
     steps_per_epoch: usize,
     last: Option<EpochMetrics>,
     started: Instant,
+    _saving: Saving,
 }
 
 impl TrainingProgress {
-    /// Nothing running yet.
-    pub(crate) fn new(console: &Console) -> Self {
+    /// Nothing running yet, but Ctrl-C is left to the training from now on.
+    pub(crate) fn new(console: &Console, saving: Saving) -> Self {
         let started = Instant::now();
-        Self { console: console.clone(), bar: None, epochs: 0, steps_per_epoch: 0, last: None, started }
+        let console = console.clone();
+        Self { console, bar: None, epochs: 0, steps_per_epoch: 0, last: None, started, _saving: saving }
     }
 
     fn start(&mut self, phase: Phase, epochs: usize, steps_per_epoch: usize) {
@@ -140,8 +144,8 @@ impl TrainingProgress {
         }
         if let Some(m) = &self.last {
             self.console.note(format_args!(
-                "{phase}: {} epochs, validation {}, {}",
-                m.epoch,
+                "{phase}: {}, validation {}, {}",
+                count(m.epoch, "epoch"),
                 percent(m.validation_accuracy),
                 seconds(self.started.elapsed())
             ));

@@ -1,11 +1,16 @@
 //! Where the measured rates of this machine are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::Machine;
 use beaa_lab::files;
 use clap::Args;
+
+use crate::outputs::{Files, OutputKind, Replace};
+
+/// What `beaa bench calibrate` writes.
+const RATES: OutputKind = OutputKind::Json("file of rates", &["name", "rates"]);
 
 /// Which rates predictions use.
 #[derive(Debug, Clone, Default, Args)]
@@ -17,6 +22,11 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
+    /// The file that the user names.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.machine.as_deref()
+    }
+
     /// Where rates are read from and written to; `None` where the system has no place for them.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         let default = || directories::ProjectDirs::from("", "", "beaa").map(|d| d.cache_dir().join("machine.json"));
@@ -32,10 +42,11 @@ impl Rates {
     }
 
     /// Writes measured rates and says where.
-    pub(crate) fn save(&self, machine: &Machine) -> Result<PathBuf> {
+    pub(crate) fn save(&self, machine: &Machine, force: bool) -> Result<PathBuf> {
         let path = self.path().context(
             "writing the rates of this machine: the system has no folder for them; name a file with --machine",
         )?;
+        Files::default().writes("--machine", path.as_path(), RATES, 0).check(&Replace { force })?;
         files::write_json(&path, machine.literal())?;
         Ok(path)
     }
@@ -51,7 +62,7 @@ mod tests {
         let rates = Rates { machine: Some(folder.path().join("sub/machine.json")) };
         assert!(rates.load().is_err());
         let reference = Machine::reference();
-        let path = rates.save(&reference).unwrap();
+        let path = rates.save(&reference, false).unwrap();
         assert_eq!(Some(path), rates.path());
         let loaded = rates.load().unwrap();
         assert_eq!(loaded.literal(), reference.literal());

@@ -40,7 +40,7 @@ impl Client {
     /// Takes up a secret key that [`Self::save_key`] wrote.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no secret key.
+    /// If the file cannot be read, is no secret key, or others than its owner can read it.
     pub fn load(signature: Signature, key: impl AsRef<Path>) -> Result<Self> {
         Ok(Self { signature, key: ckks::ClientKey::load(key.as_ref())? })
     }

@@ -235,6 +235,7 @@ impl From<beaa_trainer::Error> for Error {
         use beaa_trainer::Error as Found;
         match error {
             Found::Io { operation, path, source } => Self::Io { operation, path, source },
+            Found::File(error) => beaa_ir::Error::from(error).into(),
             Found::Model(error) => error.into(),
             Found::Dataset(error) => error.into(),
             other @ (Found::Config { .. } | Found::Syntax { .. } | Found::NoDevice { .. }) => {

@@ -38,9 +38,23 @@ fn succeed(arguments: &[&Path]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A copy of a key of the repository that its owner alone can read, as keys must be: a checkout has
+/// other modes.
+fn private(key: &Path, folder: &Path) -> PathBuf {
+    let copy = folder.join("private.key");
+    std::fs::copy(key, &copy).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    copy
+}
+
 /// With the key that lies beside the answers.
 fn logits(program: &Path, answers: &Path) -> Vec<Vec<f64>> {
-    let key = answers.with_file_name("secret.key");
+    let folder = tempfile::tempdir().unwrap();
+    let key = private(&answers.with_file_name("secret.key"), folder.path());
     let [command, key_flag, input_flag, json] = ["decrypt", "--key", "--input", "--json"].map(Path::new);
     // Ciphertexts of version 2 do not say to which batch they belong.
     let [trusted, logits, raw] = ["--without-receipt", "--logits", "raw"].map(Path::new);
@@ -59,7 +73,8 @@ fn version_1_files_are_read_or_say_what_to_do() {
     let program = load_program(&v1("program.beaa")).unwrap();
     assert_eq!(program.signature().model, model.name());
     assert_eq!(load_signature(&v1("program.beaa.signature")).unwrap(), SignatureFile::from(&program));
-    succeed(&[Path::new("inspect"), &v1("secret.key")]);
+    let folder = tempfile::tempdir().unwrap();
+    succeed(&[Path::new("inspect"), &private(&v1("secret.key"), folder.path())]);
     for (name, remedy) in [("evaluation.key", "beaa keygen"), ("images.ct", "beaa encrypt"), ("answers.ct", "encrypt")]
     {
         let output = beaa(&[Path::new("inspect"), &v1(name)]);
@@ -100,6 +115,7 @@ fn a_newer_version_says_so() {
         bytes[4] = 9;
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
+        let path = private(&path, folder.path());
         let output = beaa(&[Path::new("inspect"), &path]);
         let text = String::from_utf8_lossy(&output.stderr).to_string();
         assert_eq!(output.status.code(), Some(3), "{name}");

@@ -64,7 +64,18 @@ fn client_and_server_meet_in_files_alone() {
 #[test]
 fn errors_can_be_matched() {
     let signature = || Signature::load("tests/data/v2/program.beaa.signature").unwrap();
-    let client = Client::load(signature(), "tests/data/v2/secret.key").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("secret.key");
+    std::fs::copy("tests/data/v2/secret.key", &key).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let exposed = Client::load(signature(), &key).err().unwrap();
+        assert!(matches!(&exposed, Error::BadFile(_)) && exposed.to_string().contains("chmod 600"), "{exposed}");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let client = Client::load(signature(), &key).unwrap();
     let no_image = ImageMajor::new(0, 4, Vec::new()).unwrap();
     assert!(matches!(client.encrypt(&no_image), Err(Error::BatchSize { images: 0, .. })));
     let too_small = ImageMajor::new(1, 3, vec![0_u8; 3]).unwrap();

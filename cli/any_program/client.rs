@@ -21,6 +21,7 @@ use beaa_runtime::{Answers, Receipt};
 use super::is_tfhe;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::outputs::ciphertext_bytes;
 use crate::receipts::{FoundReceipt, ReceiptChoice};
 use crate::security;
 
@@ -143,20 +144,32 @@ impl AnySignature {
         }
     }
 
-    /// Makes a key pair and writes it. INSECURE with a seed.
+    /// Makes a key pair and writes both halves or none. INSECURE with a seed.
     pub(crate) fn keygen(&self, seed: Option<u64>, files: &KeyFiles) -> Result<NewKeys> {
         match self {
             Self::Ckks(file) => {
-                let ckks_runtime::KeyPair { client, server } = ckks_runtime::keygen(&file.signature.parameters, seed)?;
-                write_keys(files, |path| client.save(path), |path| server.save(path))?;
-                Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
+                let keys = ckks_runtime::keygen(&file.signature.parameters, seed)?;
+                keys.save(&files.secret, &files.evaluation)?;
+                Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes: keys.server.bytes() })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
-                let tfhe_runtime::KeyPair { client, server } = tfhe_runtime::keygen(&file.signature.parameters, seed)?;
-                write_keys(files, |path| client.save(path), |path| server.save(path))?;
-                Ok(NewKeys { id: client.id().to_owned(), evaluation_bytes: server.bytes() })
+                let keys = tfhe_runtime::keygen(&file.signature.parameters, seed)?;
+                keys.save(&files.secret, &files.evaluation)?;
+                Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes: keys.server.bytes() })
             }
+        }
+    }
+
+    /// Bytes of a batch of encrypted images, as far as they are known before.
+    pub(crate) fn input_bytes(&self) -> u64 {
+        match self {
+            Self::Ckks(file) => {
+                let s = &file.signature;
+                ciphertext_bytes(&s.parameters, s.input_limbs, 1, s.input.shape().len())
+            }
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(_) => 0,
         }
     }
 
@@ -245,16 +258,6 @@ fn write_batch<C, E: std::error::Error + Send + Sync + 'static>(
     receipt.save(receipt_path).with_context(|| format!("writing {}", receipt_path.display()))?;
     let size = save(&encrypted, out).with_context(|| format!("writing {}", out.display()))?;
     Ok((receipt, size))
-}
-
-/// Writes both halves of a key pair, which save themselves.
-fn write_keys<E: std::error::Error + Send + Sync + 'static>(
-    files: &KeyFiles,
-    client: impl FnOnce(&Path) -> Result<(), E>,
-    server: impl FnOnce(&Path) -> Result<(), E>,
-) -> Result<()> {
-    client(&files.secret).with_context(|| format!("writing {}", files.secret.display()))?;
-    server(&files.evaluation).with_context(|| format!("writing {}", files.evaluation.display()))
 }
 
 /// Makes answers to be shared, as [`ckks_runtime::share`] says.

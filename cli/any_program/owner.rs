@@ -2,6 +2,7 @@
 //! running in clear, and verification.
 
 use anyhow::Result;
+use beaa_base::words::count;
 use beaa_datasets::Images;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
@@ -150,7 +151,8 @@ impl AnyVerification {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(found, _) if found.wrong > 0 => {
                 let wrong = found.wrong;
-                Err(Exit::NotVerified.because(format!("verifying: {wrong} integers differ from the program in clear")))
+                Err(Exit::NotVerified
+                    .because(format!("verifying: {} differ from the program in clear", count(wrong, "integer"))))
             }
             _ => Ok(()),
         }
@@ -190,12 +192,18 @@ struct CkksRecord<'a> {
 
 fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> String {
     let mut text = tables::verification(found);
-    text.push_str(&format!("encrypted and clear predict the same for {} of {} images\n", found.agreeing, found.images));
+    text.push_str(&format!(
+        "encrypted and clear predict the same for {} of {}\n",
+        found.agreeing,
+        count(found.images, "image")
+    ));
     if let Some(m) = model {
         text.push_str(&format!(
-            "compiled program against the model, both in clear: same prediction for {} of {} images, largest logit \
+            "compiled program against the model, both in clear: same prediction for {} of {}, largest logit \
              difference {:.2e}\n",
-            m.agreeing, found.images, m.largest_logit_difference
+            m.agreeing,
+            count(found.images, "image"),
+            m.largest_logit_difference
         ));
     }
     text.push_str(if found.holds { "holds\n" } else { "DOES NOT HOLD\n" });
@@ -211,13 +219,13 @@ fn tfhe_text(found: &tfhe_runtime::Verification, judged: Option<&Classification>
         None => "labels not compared".to_owned(),
     };
     format!(
-        "{} images, {} integers compared with the program in clear: {} differ; {} sums left their slots\n\
+        "{}, {} compared with the program in clear: {} differ; {} left their slots\n\
          noise after bootstrapping 2^{:.2} of the torus, predicted 2^{:.2}\n\
          {:.3} s for each image\n{right}\n",
-        found.images,
-        found.integers,
+        count(found.images, "image"),
+        count(found.integers, "integer"),
         found.wrong,
-        found.wrapped,
+        count(found.wrapped, "sum"),
         found.log2_noise,
         found.log2_noise_predicted,
         found.seconds / found.images.max(1) as f64

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_ir::{ckks, text, tfhe};
 use beaa_lab::{Reporter, files, memory};
 use beaa_runtime::ckks as ckks_runtime;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::AnyProgram;
 use crate::context::Context;
+use crate::outputs::ciphertext_bytes;
 
 /// The files of one run.
 pub(crate) struct RunFiles<'a> {
@@ -33,6 +35,18 @@ pub(crate) struct RunOutput {
 }
 
 impl AnyProgram {
+    /// Bytes of the encrypted results, as far as they are known before the run.
+    pub(crate) fn output_bytes(&self) -> u64 {
+        match self {
+            Self::Ckks(program) => {
+                let s = program.signature();
+                ciphertext_bytes(&s.parameters, s.output_limbs, s.output_components, s.classes.outputs())
+            }
+            // One number for each image.
+            Self::Tfhe(_) => 0,
+        }
+    }
+
     /// Runs on the encrypted images and writes the encrypted results.
     pub(crate) fn run(&self, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
         match self {
@@ -64,12 +78,13 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let (images, slots) = (output.images(), program.signature().parameters.degree);
     let per_image = 1e3 * report.seconds / images as f64;
     let per_slot = 1e3 * report.seconds / slots as f64;
+    let sent = count(images, "image");
     let mut text = String::new();
     for layer in &report.layers {
         text.push_str(&format!("{:9.3} s  {:40} {}\n", layer.seconds, layer.layer, layer.operation));
     }
     text.push_str(&format!(
-        "{:9.3} s  in all: {per_image:.3} ms for each of {images} images, {per_slot:.3} ms for each of {slots} slots\n",
+        "{:9.3} s  in all: {per_image:.3} ms for each of {sent}, {per_slot:.3} ms for each of {slots} slots\n",
         report.seconds
     ));
     let record = json!({
@@ -94,14 +109,16 @@ fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) ->
     let mut text = String::new();
     for stage in &report.stages {
         text.push_str(&format!(
-            "{:9.3} s  {:12} {} bootstrappings\n",
-            stage.seconds, stage.layer, stage.bootstrappings
+            "{:9.3} s  {:12} {}\n",
+            stage.seconds,
+            stage.layer,
+            count(stage.bootstrappings, "bootstrapping")
         ));
     }
     text.push_str(&format!(
-        "{:9.3} s  in all: {each:.3} s for each of {} images; keys expanded in {:.3} s before\n",
+        "{:9.3} s  in all: {each:.3} s for each of {}; keys expanded in {:.3} s before\n",
         report.seconds,
-        output.images(),
+        count(output.images(), "image"),
         report.keys_seconds
     ));
     let record = json!({

@@ -1,9 +1,10 @@
 //! `beaa bench`: what this machine does: kernels against the processor's peak, a whole network
 //! against the same in plain f32, sweeps, and the rates that predictions use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_bench::{
     BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, SweepFigures, Table,
     backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables, plots,
@@ -23,6 +24,7 @@ use crate::compile_args::CompileArgs;
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
+use crate::outputs::Replace;
 use crate::rates_file::Rates;
 
 /// Random images that the program of a random network is calibrated on.
@@ -56,6 +58,8 @@ pub(crate) struct Arguments {
     roots: DatasetRoots,
     #[command(flatten)]
     rates: Rates,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 /// What can be measured.
@@ -112,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if wanted(What::Calibrate) {
         note("calibrating")?;
         machine = beaa_bench::calibrate(&setting)?;
-        let path = arguments.rates.save(&machine)?;
+        let path = arguments.rates.save(&machine, arguments.replace.force)?;
         context.console.note(format_args!("rates written to {}", path.display()));
     }
     let mut figures = Figures::default();
@@ -197,12 +201,16 @@ fn machine_text(machine: &Machine) -> String {
     let literal = machine.literal();
     let (threads, factor) = literal.speed_up;
     let calibrated = if machine.calibrated() { "measured" } else { "not calibrated: `beaa bench calibrate`" };
-    format!("rates for predictions: {} ({calibrated}); {threads} threads {factor:.2} times one\n", literal.name)
+    format!(
+        "rates for predictions: {} ({calibrated}); {} {factor:.2} times one\n",
+        literal.name,
+        count(threads, "thread")
+    )
 }
 
 /// Tables into the page, plots into its folder.
-fn write(page: &PathBuf, tables: &[Table], figures: &Figures) -> Result<()> {
-    let text = std::fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
+fn write(page: &Path, tables: &[Table], figures: &Figures) -> Result<()> {
+    let text = beaa_base::text::read_text("reading", page)?;
     files::write(page, fill_page(&text, tables)?.as_bytes())?;
     let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
     let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();

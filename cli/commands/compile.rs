@@ -13,6 +13,7 @@ use crate::compile_args::CompileArgs;
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
+use crate::outputs::{Files, OutputKind, PROGRAM, Replace, SIGNATURE};
 use crate::rates_file::Rates;
 
 /// Options of `beaa compile`.
@@ -41,7 +42,12 @@ pub(crate) struct Arguments {
     roots: DatasetRoots,
     #[command(flatten)]
     rates: Rates,
+    #[command(flatten)]
+    replace: Replace,
 }
+
+/// The report beside a program.
+const REPORT: OutputKind = OutputKind::Json("report of `beaa compile`", &["model", "options", "report"]);
 
 /// What runs the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,6 +60,15 @@ enum Backend {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let options = arguments.target.options()?;
+    let (signature, record) = (beside(&arguments.out, ".signature"), beside(&arguments.out, ".json"));
+    Files::default()
+        .reads("MODEL", arguments.model.as_path())
+        .reads("--config", arguments.target.config())
+        .reads("--machine", arguments.rates.named())
+        .writes("--out", arguments.out.as_path(), PROGRAM, 0)
+        .writes("the signature of --out", signature.as_path(), SIGNATURE, 0)
+        .writes("the report of --out", record.as_path(), REPORT, 0)
+        .check(&arguments.replace)?;
     let path = arguments.model.display();
     if arguments.model.extension().is_some_and(|e| e == "onnx") {
         let remedy = format!("make a model of it first: `beaa import {path} -o MODEL`");
@@ -104,9 +119,9 @@ fn compile_tfhe(arguments: &Arguments, model: &Model, context: &Context) -> Resu
     let kept = compiled.report.agreement;
     if let Some(requested) = arguments.target.requested_agreement().filter(|requested| kept < *requested) {
         return Err(Exit::BadInput.because(format!(
-            "lowering to look-ups: found at best {:.2} % of the samples kept apart with the model's class, expected the \
-             {:.2} % that --agreement asks for; ask for less, leave --activation-bits and --pixel-bits to the compiler, \
-             or compile for ckks",
+            "lowering to look-ups: found at best {:.2} % of the samples kept apart with the model's class, expected \
+             the {:.2} % that --agreement asks for; ask for less, leave --activation-bits and --pixel-bits to the \
+             compiler, or compile for ckks",
             100.0 * kept,
             100.0 * requested
         )));

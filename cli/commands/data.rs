@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_base::words::count;
 use beaa_datasets::{Entry, FileStatus, PublicFile, catalogue, locate};
 use beaa_ir::text::bytes;
 use clap::Args;
@@ -96,8 +97,8 @@ fn paragraph(found: &Found) -> String {
     let _ = writeln!(text, "\n{} — {}\n  {}", entry.name, found.status(), entry.description);
     let _ = writeln!(
         text,
-        "  {channels} x {height} x {width}, {} classes; {} training, {validation} validation, {} test images",
-        entry.classes.len(),
+        "  {channels} x {height} x {width}, {}; {} training, {validation} validation, {} test images",
+        count(entry.classes.len(), "class"),
         entry.sizes.train,
         entry.sizes.test
     );

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_base::words::count;
 use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
 use beaa_lab::metrics::{accuracy, percent};
@@ -120,7 +121,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let answers = all_answers(&outputs, &answers, signature.classes(), labels.as_ref(), names, arguments);
     context.print(&answers, || csv(&answers))?;
     if answers.accuracy.is_some() && !context.json {
-        context.console.note(format_args!("{} of {} images right", percent(answers.accuracy), answers.images.len()));
+        context.console.note(format_args!(
+            "{} of {} right",
+            percent(answers.accuracy),
+            count(answers.images.len(), "image")
+        ));
     }
     say_more(&answers, receipt.as_ref(), context);
     judge(&outputs.outside, names, arguments.allow_out_of_range, context)

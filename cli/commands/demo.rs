@@ -6,7 +6,7 @@ use anyhow::Result;
 use beaa_lab::demonstration::{self, Demonstration};
 use beaa_lab::experiment::Experiment;
 use beaa_lab::report::tables;
-use beaa_lab::run_folder::RunFolder;
+use beaa_lab::run_folder::{RunFolder, Start};
 use clap::Args;
 
 use crate::context::Context;
@@ -20,7 +20,7 @@ const CONFIG: &str = include_str!("../../configs/demo.json");
 /// Options of `beaa demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Folder for the report and everything else; replaced if it is there.
+    /// Folder for the report and everything else; a demo or a run that is there is replaced.
     #[arg(long, value_name = "DIR", default_value = "runs/demo")]
     out: PathBuf,
     /// Another experiment than the built-in one (configs/demo.json).
@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Go on with the training that Ctrl-C interrupted.
     #[arg(long)]
     resume: bool,
+    /// Replace files in the folder that are called as a demo's, whoever wrote them.
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
     #[command(flatten)]
     changes: ExperimentChanges,
     #[command(flatten)]
@@ -48,6 +51,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     context.warn_of_seed(seed, "training, keys and ciphertexts are");
     let dataset = arguments.roots.open(&experiment.train.literal().data.source)?;
     let folder = RunFolder::new(&arguments.out);
+    let start = match (arguments.resume, arguments.force || folder.is_run()) {
+        (true, _) => Start::Resume,
+        (false, true) => Start::Replace,
+        (false, false) => Start::New,
+    };
+    folder.check(start, &demonstration::FILES)?;
     let request = Demonstration {
         experiment: &experiment,
         dataset: &dataset,

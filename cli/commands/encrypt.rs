@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_base::words::count;
 use beaa_datasets::{Images, SourceSpec};
 use beaa_ir::{InputSpec, text};
 use beaa_lab::files;
@@ -18,6 +19,7 @@ use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
 use crate::image_files;
 use crate::labels::Labels;
+use crate::outputs::{CIPHERTEXTS, Files, OutputKind, RECEIPT, Replace};
 use crate::outside::{self, MOST_LINES};
 use crate::receipts;
 use crate::rows::RowArgs;
@@ -58,12 +60,31 @@ pub(crate) struct Arguments {
     /// INSECURE: derive the encryption from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    replace: Replace,
 }
+
+/// What `--labels` writes.
+const LABELS: OutputKind = OutputKind::Json("labels file", &["labels"]);
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { program, key, out, part, seed, .. } = arguments;
     context.warn_of_seed(*seed, "ciphertexts are");
+    let receipt_path = arguments.receipt.clone().unwrap_or_else(|| receipts::default_path(out));
+    let files = |bytes| {
+        let files = Files::default().reads("PROGRAM", program.as_path()).reads("--key", key.as_path());
+        let pictures = arguments.images.iter().filter(|path| !path.is_dir());
+        pictures
+            .fold(files, |files, path| files.reads("--images", path.as_path()))
+            .writes("--out", out.as_path(), CIPHERTEXTS, bytes)
+            .reads("--rows", arguments.rows.rows.as_deref())
+            .writes("--receipt", receipt_path.as_path(), RECEIPT, 0)
+            .writes("--labels", arguments.labels.as_deref(), LABELS, 0)
+            .check(&arguments.replace)
+    };
+    files(0)?;
     let signature = AnySignature::open(program, context)?;
+    files(signature.input_bytes())?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
     let most = slots.unwrap_or_else(|| match &arguments.rows.rows {
@@ -71,14 +92,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => part.limit.unwrap_or(1).max(arguments.images.len()),
     });
     let (images, data_set) = images(arguments, signature.input(), most, context)?;
-    let receipt_path = arguments.receipt.clone().unwrap_or_else(|| receipts::default_path(out));
-    let others = [Some(out.as_path()), Some(key.as_path()), arguments.labels.as_deref()];
-    if others.contains(&Some(receipt_path.as_path())) {
-        return Err(Exit::Usage.because(format!(
-            "--receipt: found {}, which another option names, expected a file of its own",
-            receipt_path.display()
-        )));
-    }
     let request = EncryptRequest { key, images: &images, seed: *seed, out, receipt: &receipt_path };
     let (receipt, size) = signature.encrypt(&request, context)?;
     if let Some(path) = &arguments.labels {
@@ -96,17 +109,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         record["slots"] = slots.into();
     }
     context.print(&record, || {
-        let (count, file) = (images.len(), out.display());
+        let (count, file) = (count(images.len(), "image"), out.display());
         let (all, each) = (text::bytes(size as f64), text::bytes(per_image));
         match slots {
             Some(slots) => {
                 let full = text::bytes(size as f64 / slots as f64);
                 format!(
-                    "{count} images in a batch of {slots} slots: {file}, {all} ({each} for each image; a full \
+                    "{count} in a batch of {slots} slots: {file}, {all} ({each} for each image; a full \
                      batch: {full})\n"
                 )
             }
-            None => format!("{count} images: {file}, {all} ({each} for each)\n"),
+            None => format!("{count}: {file}, {all} ({each} for each)\n"),
         }
     })
 }
@@ -145,16 +158,18 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
             let images = with_channels_of(&arguments.part.of(&dataset)?, input)?.into_owned();
             let too_many = arguments.part.limit.is_none() && images.len() > most;
             if too_many {
-                context.console.note(format_args!("the first {most} of {} images fill the batch", images.len()));
+                context
+                    .console
+                    .note(format_args!("the first {most} of {} fill the batch", count(images.len(), "image")));
             }
             (if too_many { images.take(most) } else { images }, dataset.name().to_owned())
         }
     };
     if images.len() > most {
         return Err(Exit::Usage.because(format!(
-            "encrypting: found {} images, expected at most {most}, the slots of the program; lower --limit, or compile \
+            "encrypting: found {}, expected at most {most}, the slots of the program; lower --limit, or compile \
              with a larger --batch",
-            images.len()
+            count(images.len(), "image")
         )));
     }
     Ok((arguments.rows.clipped(images, input, context)?, name))

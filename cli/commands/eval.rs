@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_datasets::SourceSpec;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Classes, load_model};
@@ -107,11 +108,10 @@ fn judged<T: Copy + Into<f64>>(classes: &Classes, logits: &ImageMajor<T>, labels
 
 fn text(result: &Evaluation) -> String {
     let mut text = format!(
-        "{}: {} on {} {} images of {}\n{}",
+        "{}: {} on {} of {}\n{}",
         result.model,
         percent(Some(result.figures.accuracy)),
-        result.figures.images,
-        result.split,
+        count(result.figures.images, &format!("{} image", result.split)),
         result.data_set,
         classes(&result.figures)
     );

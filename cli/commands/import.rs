@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_datasets::{Dataset, SourceSpec, Split};
 use beaa_import::{Imported, Options, import_onnx, import_state_dict, measure_ranges};
 use beaa_ir::{InputSpec, InputValues, LayerOp, Model, RealChannels, save_model};
@@ -14,6 +15,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
 use crate::exit::Exit;
+use crate::outputs::{Files, OutputKind, Replace};
 
 /// Options of `beaa import`.
 #[derive(Debug, Args)]
@@ -73,9 +75,16 @@ pub(crate) struct Arguments {
     limit: usize,
     #[command(flatten)]
     roots: DatasetRoots,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    Files::default()
+        .reads("NETWORK", arguments.network.as_path())
+        .reads("--architecture", arguments.architecture.as_deref())
+        .writes("--out", arguments.out.as_path(), OutputKind::Model, 0)
+        .check(&arguments.replace)?;
     let Imported { model, mut notes } = read(arguments)?;
     let samples = arguments.samples.as_ref().map(|set| arguments.roots.open(set)).transpose()?;
     let model = with_real_numbers(model, arguments, samples.as_ref())?;
@@ -90,10 +99,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let (ranged, all) = (activations(&model, true), activations(&model, false));
     if ranged < all {
         notes.push(format!(
-            "{} of {all} activations have no range: the compiler bounds values by interval arithmetic, which is \
+            "{} of {} without a range: the compiler bounds values by interval arithmetic, which is \
              safe but soon \
              too wide for a deep network; measure ranges with --samples",
-            all - ranged
+            all - ranged,
+            count(all, "activation")
         ));
     }
     let input = model.input();
@@ -118,10 +128,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     });
     context.print(&record, || {
         format!(
-            "{}: {channels} x {height} x {width} in, {} out, {} layers, {ranged} of {all} activations with a range\n",
+            "{}: {channels} x {height} x {width} in, {} out, {}, {ranged} of {} with a range\n",
             model.name(),
             model.outputs(),
-            model.layers().len()
+            count(model.layers().len(), "layer"),
+            count(all, "activation")
         )
     })
 }
@@ -154,7 +165,7 @@ fn read(arguments: &Arguments) -> Result<Imported> {
 fn measured(arguments: &Arguments, samples: &Dataset, model: Model, context: &Context) -> Result<Model> {
     let images = Part { split: "train".to_owned(), limit: Some(arguments.limit) }.of(samples)?;
     let inputs = normalise(&images, model.input())?;
-    context.console.note(format_args!("measuring ranges on {} images", inputs.images()));
+    context.console.note(format_args!("measuring ranges on {}", count(inputs.images(), "image")));
     Ok(measure_ranges(model, &inputs)?)
 }
 

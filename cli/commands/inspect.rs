@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_compiler::ckks::{Report, cost, explain, explain_choices};
 use beaa_ir::ckks::{ParameterSet, Program, dump, load_program, program_hash};
 use beaa_ir::container::{self, Kind};
@@ -139,7 +140,7 @@ fn model_text(model: &Model) -> String {
         format!("accuracy: validation {}, test {}\n", percent(a.validation), percent(a.test))
     });
     format!(
-        "model {}: {} x {} x {} in (mean {:?}, std {:?}), {} out, {total} parameters\n{accuracy}classes: {}\n\n{}",
+        "model {}: {} x {} x {} in (mean {:?}, std {:?}), {} out, {}\n{accuracy}classes: {}\n\n{}",
         model.name(),
         input.shape[0],
         input.shape[1],
@@ -147,6 +148,7 @@ fn model_text(model: &Model) -> String {
         input.mean,
         input.std,
         model.outputs(),
+        count(total, "parameter"),
         classes_text(model.classes()),
         table(&rows, &[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Left])
     )
@@ -215,13 +217,13 @@ fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} outputs at scale 2^{:.2} in {} \
-         components\nsecurity: {}\n\n{}",
+        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\n\
+         security: {}\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),
-        signature.classes.outputs(),
+        count(signature.classes.outputs(), "output"),
         signature.output_scale.log2(),
-        signature.output_components,
+        count(signature.output_components, "component"),
         security::describe(&signature.parameters),
         explain(report)
     )

@@ -1,8 +1,10 @@
 //! `beaa keygen`: the key pair for a program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use beaa_base::folder;
+use beaa_ir::container::Kind;
 use beaa_ir::text;
 use beaa_lab::files;
 use clap::Args;
@@ -11,6 +13,7 @@ use serde_json::json;
 use crate::any_program::{AnySignature, KeyFiles};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::outputs::{Files, OutputKind, Replace};
 
 /// Options of `beaa keygen`.
 #[derive(Debug, Args)]
@@ -29,18 +32,24 @@ pub(crate) struct Arguments {
     seed: Option<u64>,
 }
 
+const SECRET_KEY: OutputKind = OutputKind::Container(&[Kind::SecretKey, Kind::TfheSecretKey]);
+const EVALUATION_KEY: OutputKind = OutputKind::Container(&[Kind::EvaluationKey, Kind::TfheServerKey]);
+
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let Arguments { program, out, force, seed } = arguments;
     context.warn_of_seed(*seed, "keys are");
     let signature = AnySignature::open(program, context)?;
     let paths = KeyFiles { secret: out.join("secret.key"), evaluation: out.join("evaluation.key") };
-    if paths.secret.exists() && !force {
-        return Err(Exit::Usage.because(format!(
-            "making keys: found {}, expected no key there; choose another --out, or --force to replace it for ever",
-            paths.secret.display()
-        )));
-    }
+    refuse_existing(&paths.secret, *force)?;
+    Files::default()
+        .reads("PROGRAM", program.as_path())
+        .writes("the secret key", paths.secret.as_path(), SECRET_KEY, 0)
+        .writes("the evaluation key", paths.evaluation.as_path(), EVALUATION_KEY, 0)
+        .check(&Replace { force: *force })?;
     files::create_folder(out)?;
+    let _lock = folder::lock(out)?;
+    // Another process may have made a key meanwhile.
+    refuse_existing(&paths.secret, *force)?;
     let keys = signature.keygen(*seed, &paths)?;
     let record = json!({
         "key": keys.id,
@@ -58,4 +67,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             text::bytes(keys.evaluation_bytes as f64)
         )
     })
+}
+
+/// A secret key is the only way to what was encrypted under it.
+fn refuse_existing(secret: &Path, force: bool) -> Result<()> {
+    if secret.exists() && !force {
+        return Err(Exit::Usage.because(format!(
+            "making keys: found {}, expected no key there; choose another --out, or --force to replace it for ever",
+            secret.display()
+        )));
+    }
+    Ok(())
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use beaa_lab::Reporter;
 use beaa_lab::files;
-use beaa_lab::matrix::{Matrix, Results, RunFilter, Runner, Summary, finished_rows, markdown, plots, summarise};
+use beaa_lab::matrix::{Matrix, Results, RunFilter, Runner, Summary, claim, finished_rows, markdown, plots, summarise};
+use beaa_lab::run_folder::Start;
 use beaa_trainer::DeviceKind;
 use clap::Args;
 
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
-use crate::exit::Exit;
 use crate::training_args::Device;
 
 /// Options of `beaa reproduce`.
@@ -51,7 +51,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         return context.print(&titles, || titles.iter().map(|t| format!("{t}\n")).collect());
     }
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&matrix.name));
-    let mut results = open(arguments, &folder, context)?;
+    let start = match (arguments.resume, arguments.force) {
+        (true, _) => Start::Resume,
+        (false, true) => Start::Replace,
+        (false, false) => Start::New,
+    };
+    let _lock = claim(&folder, start)?;
+    let mut results = if arguments.resume { Results::open(&folder, context)? } else { Results::empty(&folder) };
     let mut written = None;
     let mut runner = Runner::new(&folder, arguments.roots.paths(), context);
     for (i, run) in chosen.iter().enumerate() {
@@ -72,24 +78,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     context.print(&summary, || text)?;
     context.console.note(format_args!("table and plots: {}", folder.display()));
     Ok(())
-}
-
-fn open(arguments: &Arguments, folder: &Path, context: &Context) -> Result<Results> {
-    let there = Results::path(folder).exists() || folder.join("teachers").exists();
-    match (there, arguments.resume, arguments.force) {
-        (true, false, false) => Err(Exit::Usage.because(format!(
-            "reproducing: found results in {}, expected none; give --resume to go on with them, --force to throw \
-             them away, or another --out",
-            folder.display()
-        ))),
-        (_, true, _) => Results::open(folder, context),
-        _ => {
-            files::remove_folder(&folder.join("teachers"))?;
-            files::remove_folder(&folder.join("students"))?;
-            files::create_folder(folder)?;
-            Ok(Results::empty(folder))
-        }
-    }
 }
 
 /// Table and plots of all rows so far, runs that --only leaves out included. Gives the figures

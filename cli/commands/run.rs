@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::any_program::{AnyProgram, RunFiles};
 use crate::context::Context;
+use crate::outputs::{CIPHERTEXTS, Files, OutputKind, Replace};
 
 /// Options of `beaa run`.
 #[derive(Debug, Args)]
@@ -29,11 +30,28 @@ pub(crate) struct Arguments {
     /// Also write what took how long (JSON).
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    replace: Replace,
 }
 
+/// What `--report` writes.
+const REPORT: OutputKind = OutputKind::Json("report of `beaa run`", &["file", "run"]);
+
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let Arguments { program, keys, input, out, report } = arguments;
-    let output = AnyProgram::open(program, context)?.run(&RunFiles { keys, input, out }, context)?;
+    let Arguments { program: path, keys, input, out, report, replace } = arguments;
+    let files = |bytes| {
+        Files::default()
+            .reads("PROGRAM", path.as_path())
+            .reads("--keys", keys.as_path())
+            .reads("--input", input.as_path())
+            .writes("--out", out.as_path(), CIPHERTEXTS, bytes)
+            .writes("--report", report.as_deref(), REPORT, 0)
+            .check(replace)
+    };
+    files(0)?;
+    let program = AnyProgram::open(path, context)?;
+    files(program.output_bytes())?;
+    let output = program.run(&RunFiles { keys, input, out }, context)?;
     if let Some(path) = report {
         files::write_json(path, &output.record)?;
     }

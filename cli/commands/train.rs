@@ -9,14 +9,13 @@ use beaa_lab::auto_config;
 use beaa_lab::experiment::Experiment;
 use beaa_lab::metrics::{Classification, classification, percent};
 use beaa_lab::report::classes::{classes, few_images};
-use beaa_lab::run_folder::{self, RunFolder};
+use beaa_lab::run_folder::{self, RunFolder, Start};
 use beaa_trainer::{Answers, LabelledLogits, TrainLiteral};
 use clap::Args;
 use serde_json::json;
 
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
-use crate::exit::Exit;
 use crate::training_args::ExperimentChanges;
 
 /// Options of `beaa train`.
@@ -53,13 +52,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let literal = experiment.train.literal();
     let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&literal.name));
     let folder = RunFolder::new(&path);
-    if folder.config().exists() && !arguments.resume && !arguments.force {
-        return Err(Exit::Usage.because(format!(
-            "training: found a run in {}, expected an empty folder; give --resume to go on with it, --force to \
-             replace it, or another --out",
-            path.display()
-        )));
-    }
+    let start = match (arguments.resume, arguments.force) {
+        (true, _) => Start::Resume,
+        (false, true) => Start::Replace,
+        (false, false) => Start::New,
+    };
+    folder.check(start, &[])?;
     for line in chosen.iter().flat_map(|c| &c.messages) {
         context.console.note(line);
     }

@@ -1,11 +1,15 @@
 //! What the user may ask of the compiler for the `ckks` backend, and what of that makes sense.
 
+use std::ops::RangeInclusive;
+
 use beaa_ckks::security;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::variables::SCALE_BITS;
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
 use crate::{Error, Result};
+
+/// log2 of the scales that a plan may have.
+pub(crate) const SCALE_BITS: RangeInclusive<u32> = 10..=45;
 
 /// What to compile for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

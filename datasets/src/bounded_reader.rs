@@ -1,10 +1,10 @@
 //! Opens plain, gzip and xz files and reads a bounded number of bytes. Memory grows with the bytes
 //! that are really there, whatever a header claims.
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use beaa_base::input;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
@@ -34,7 +34,7 @@ impl<'a> BoundedReader<'a> {
     /// Opens a file; gzip and xz are recognised by their first bytes, not by their name.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let error = |source| Error::io(path, source);
-        let file = File::open(path).map_err(error)?;
+        let file = input::open("reading", path).map_err(Error::path)?;
         let stored = file.metadata().map_err(error)?.len();
         let mut reader = BufReader::with_capacity(1 << 16, file);
         let start = std::io::BufRead::fill_buf(&mut reader).map_err(error)?;

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::path_text::{counted, path_text};
+use beaa_base::words::count;
+
+use crate::path_text::path_text;
 use crate::split::Split;
 
 /// So many errors are listed; of the others there is a number.
@@ -22,6 +24,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What is there is no file.
+    #[error(transparent)]
+    NoFile(beaa_base::Error),
     /// The path does not exist.
     #[error("reading {}: there is no such file or folder; give the path of an existing one", path_text(file))]
     Absent {
@@ -119,7 +124,9 @@ pub enum Error {
     /// Different numbers of images and labels.
     #[error(
         "reading {}: {} for {}; give the labels that belong to these images",
-        path_text(file), counted(*labels, "label"), counted(*images, "image")
+        path_text(file),
+        count(*labels, "label"),
+        count(*images, "image")
     )]
     CountMismatch {
         /// The file of the labels.
@@ -248,8 +255,10 @@ pub enum Error {
     },
     /// Images that belong to no class.
     #[error(
-        "reading {}: found {} beside the folders of the classes, expected all in such folders; move or remove them",
-        path_text(file), counted(*found, "image")
+        "reading {}: found {} beside the folders of the classes, expected all in such folders; move or \
+         remove them",
+        path_text(file),
+        count(*found, "image")
     )]
     LooseImages {
         /// The folder at fault.
@@ -310,7 +319,7 @@ pub enum Error {
     /// The part to hold out of training does not fit.
     #[error(
         "splitting {}: cannot hold out {amount} of {}; ask for less, at least one must stay for training",
-        path_text(file), counted(*available, "image")
+        path_text(file), count(*available, "image")
     )]
     HoldOut {
         /// The data set.
@@ -361,6 +370,14 @@ impl Error {
     ) -> Self {
         let (position, found) = (position.into(), found.into());
         Self::Table { file: file.to_owned(), position, found, expected: expected.into(), remedy: remedy.into() }
+    }
+
+    /// What keeps a path from being read as a file.
+    pub(crate) fn path(error: beaa_base::Error) -> Self {
+        match error {
+            beaa_base::Error::Io { path, source, .. } => Self::io(&path, source),
+            other => Self::NoFile(other),
+        }
     }
 
     /// Sorts an error of the operating system met at `file`.

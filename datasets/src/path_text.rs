@@ -1,4 +1,4 @@
-//! Paths and counts as text. Paths are on one line: names of files come from anybody.
+//! Paths as text. Paths are on one line: names of files come from anybody.
 
 use std::path::Path;
 
@@ -17,11 +17,6 @@ pub fn path_text(path: &Path) -> String {
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
     text
-}
-
-/// `1 image`, `2 images`.
-pub(crate) fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 #[cfg(test)]

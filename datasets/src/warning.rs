@@ -4,7 +4,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::path_text::{counted, path_text};
+use beaa_base::words::count;
+
+use crate::path_text::path_text;
 use crate::split::Split;
 
 /// So many names are listed; of the others there is a number.
@@ -92,7 +94,7 @@ impl fmt::Display for Warning {
                 write!(f, "reading {}: the first line holds numbers and is read as a row", path_text(file))
             }
             Self::LeftOut { folder, others, hidden } => {
-                let hidden_text = || format!("{} ({})", counted(hidden.len(), "hidden or desktop file"), list(hidden));
+                let hidden_text = || format!("{} ({})", count(hidden.len(), "hidden or desktop file"), list(hidden));
                 let left = match (others.is_empty(), hidden.is_empty()) {
                     (false, true) => list(others),
                     (true, _) => hidden_text(),
@@ -104,7 +106,7 @@ impl fmt::Display for Warning {
                 f,
                 "values below {} are scaled to the whole range in {} with {bits} significant bits (sBIT): {}",
                 1_u32 << bits,
-                counted(files.len(), "picture"),
+                count(files.len(), "picture"),
                 list(files)
             ),
             Self::FewLevels { largest, full, files } => write!(
@@ -113,14 +115,14 @@ impl fmt::Display for Warning {
                  multiply them by {} before saving, or declare the bits in an sBIT chunk",
                 u64::from(*largest) + 1,
                 u64::from(*full) + 1,
-                counted(files.len(), "picture"),
+                count(files.len(), "picture"),
                 list(files),
                 bits(*largest),
                 1_u32 << (bits(*full) - bits(*largest)),
             ),
             Self::FewImages { classes } => {
                 let each =
-                    |(name, images): &(String, u64)| format!("{name:?} has {}", counted(*images as usize, "image"));
+                    |(name, images): &(String, u64)| format!("{name:?} has {}", count(*images as usize, "image"));
                 let classes: Vec<String> = classes.iter().map(each).collect();
                 write!(f, "too few images to learn and to measure a class by: {}", list(&classes))
             }

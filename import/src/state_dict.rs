@@ -5,6 +5,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use beaa_base::input;
+use beaa_base::text::read_text;
 use beaa_ir::{
     Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Pool2d, Provenance, Range,
     Tensor,
@@ -19,6 +21,8 @@ use crate::options::{Imported, Options, per_channel, score_note, score_threshold
 
 const READING: &str = "reading a state dictionary";
 const ARCHITECTURE: &str = "reading an architecture";
+/// No network that can be encrypted comes near.
+const MAX_BYTES: u64 = 1 << 33;
 /// PyTorch's count of training steps, which inference does not need.
 const COUNTER: &str = ".num_batches_tracked";
 
@@ -30,9 +34,15 @@ const COUNTER: &str = ".num_batches_tracked";
 /// layer that has no counterpart and every tensor that is missing or belongs to no layer,
 /// [`Error::Model`] if the model contradicts itself.
 pub fn import_state_dict(weights: &Path, architecture: &Path, options: &Options) -> Result<Imported> {
-    let text = std::fs::read_to_string(architecture).map_err(Error::io(ARCHITECTURE, architecture))?;
-    let bytes = std::fs::read(weights).map_err(Error::io(READING, weights))?;
-    import(&bytes, &text, options)
+    let text = read_text(ARCHITECTURE, architecture).map_err(beaa_ir::Error::from).map_err(Error::File)?;
+    let bytes = input::read(READING, weights, MAX_BYTES).map_err(beaa_ir::Error::from).map_err(Error::File)?;
+    import(&bytes, &text, options).map_err(|error| match error {
+        Error::File(beaa_ir::Error::Malformed { operation, found, expected, remedy }) => {
+            let path = if operation == ARCHITECTURE { architecture } else { weights };
+            Error::malformed(operation, format!("{found} in {}", path.display()), expected, remedy)
+        }
+        other => other,
+    })
 }
 
 #[derive(Deserialize)]
@@ -136,7 +146,7 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
     let json = |e: serde_json::Error| {
         Error::malformed(ARCHITECTURE, e.to_string(), "the JSON of docs/import.md", "correct the file")
     };
-    let architecture: Architecture = serde_json::from_str(text).map_err(json)?;
+    let architecture: Architecture = beaa_base::json::parse(text).map_err(json)?;
     if architecture.format != 1 {
         let found = format!("format {}", architecture.format);
         return Err(Error::malformed(ARCHITECTURE, found, "format 1", "use beaa of a newer release"));

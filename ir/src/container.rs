@@ -1,12 +1,14 @@
 //! The frame of every binary file of the toolchain: magic, version, kind, JSON header, payload,
-//! BLAKE3 checksum. Files are written under a temporary name and renamed; what is read is hostile
-//! until its length and checksum agree, and nothing is allocated by a length that the file itself
-//! does not back.
+//! BLAKE3 checksum. Files are written as all outputs are ([`beaa_base::output`]); what is read is
+//! hostile until its length and checksum agree, and nothing is allocated by a length that the file
+//! itself does not back.
 
-use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
+use beaa_base::input;
+use beaa_base::output::{Care, OutputFile};
+use beaa_base::words::article;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Error, Result};
@@ -140,10 +142,19 @@ impl Kind {
         }
     }
 
-    /// What only its owner shall read is written so: secret keys, and receipts, by which a client
-    /// recognises forged answers.
+    /// Secrets are written so that only their owner can read them, and read only then: keys, and
+    /// receipts, by which a client recognises forged answers.
     fn secret(self) -> bool {
         matches!(self, Self::SecretKey | Self::TfheSecretKey | Self::Receipt)
+    }
+
+    /// Ciphertexts can be made again; all else is kept.
+    fn care(self) -> Care {
+        match self {
+            _ if self.secret() => Care::Secret,
+            Self::Ciphertexts | Self::TfheCiphertexts => Care::Result,
+            _ => Care::Kept,
+        }
     }
 }
 
@@ -161,17 +172,26 @@ pub fn write<H: Serialize>(
     payload_len: u64,
     payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<()> {
+    Ok(compose(path, kind, header, payload_len, payload)?.commit()?)
+}
+
+/// Writes all that [`write`] does, but for the name: several files can then appear together.
+///
+/// # Errors
+/// As [`write`].
+pub fn compose<H: Serialize>(
+    path: &Path,
+    kind: Kind,
+    header: &H,
+    payload_len: u64,
+    payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<OutputFile> {
     let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
     let header = serde_json::to_vec(header)
         .map_err(|e| Error::malformed("writing a file header", e.to_string(), "a header that is JSON"))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The temporary file is created with mode 0600; only what is not secret is opened up below.
-    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    let mut sink = Hashing {
-        inner: BufWriter::with_capacity(1 << 20, temporary.as_file()),
-        hash: blake3::Hasher::new(),
-        written: 0,
-    };
+    let file = OutputFile::create(path, kind.care())?;
+    let mut sink =
+        Hashing { inner: BufWriter::with_capacity(1 << 20, file.file()), hash: blake3::Hasher::new(), written: 0 };
     sink.write_all(MAGIC).map_err(io)?;
     sink.write_all(&kind.version().to_le_bytes()).map_err(io)?;
     sink.write_all(&kind.code().to_le_bytes()).map_err(io)?;
@@ -191,11 +211,7 @@ pub fn write<H: Serialize>(
     sink.inner.write_all(checksum.as_bytes()).map_err(io)?;
     sink.inner.flush().map_err(io)?;
     drop(sink);
-    if !kind.secret() {
-        open_permissions(temporary.as_file()).map_err(io)?;
-    }
-    temporary.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    Ok(file)
 }
 
 /// Reads which kind of file this says it is; `None` when it is none of this toolchain's.
@@ -205,7 +221,7 @@ pub fn write<H: Serialize>(
 pub fn kind(path: &Path) -> Result<Option<Kind>> {
     let io = |source| Error::Io { operation: "reading", path: path.to_path_buf(), source };
     let mut first = [0; 12];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut first)) {
+    match input::open("reading", path)?.read_exact(&mut first) {
         Ok(()) => {}
         // Too short for any kind.
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -250,7 +266,10 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         expected,
         remedy: "check that the file is the right one and was copied whole",
     };
-    let file = File::open(path).map_err(io)?;
+    let file = input::open("reading", path)?;
+    if kind.secret() {
+        input::check_private("reading", path, &file)?;
+    }
     // SAFETY: the map is private to this process and read only. Another process that shortens the
     // file while it is mapped can stop this one, as with every mapped file; it cannot break memory
     // safety here beyond changed bytes, and nothing below relies on the bytes staying the same.
@@ -264,8 +283,9 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         return Err(bad("other first bytes than BEAA".into(), format!("a beaa {} file", kind.name())));
     }
     if u32_at(&map, 8) != kind.code() {
-        let found = Kind::from_code(u32_at(&map, 8)).map_or("an unknown kind of file", Kind::name);
-        return Err(bad(format!("a {found} file"), format!("a {} file", kind.name())));
+        let file_of = |kind: Kind| article(&format!("{} file", kind.name()));
+        let found = Kind::from_code(u32_at(&map, 8)).map_or_else(|| "an unknown kind of file".to_owned(), file_of);
+        return Err(bad(found, file_of(kind)));
     }
     let version = u32_at(&map, 4);
     if version > kind.version() {
@@ -320,17 +340,6 @@ impl<W: Write> Write for Hashing<W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.inner.flush()
     }
-}
-
-#[cfg(unix)]
-fn open_permissions(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_permissions(_file: &File) -> std::io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
@@ -390,7 +399,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (kind, mode) in [(Kind::SecretKey, 0o600), (Kind::Receipt, 0o600), (Kind::EvaluationKey, 0o644)] {
             let path = sample(folder.path(), kind);
-            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
+            let found = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            // The mask of whoever runs the tests may forbid more.
+            assert_eq!((found & 0o700, found & !mode), (0o600, 0));
+            std::fs::remove_file(path).unwrap();
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = sample(folder.path(), Kind::SecretKey);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let error = open::<Vec<i32>>(&path, Kind::SecretKey).err().unwrap().to_string();
+        assert!(error.contains("0644") && error.contains("chmod 600"), "{error}");
     }
 }

@@ -17,6 +17,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The file cannot be what it should be, or writing it would destroy something.
+    #[error(transparent)]
+    File(beaa_base::Error),
     /// The bytes are not a file of ours, or are damaged.
     #[error("{operation}: found {found}, expected {expected}; {remedy}")]
     Malformed {
@@ -124,6 +127,15 @@ pub enum Error {
         /// What should have been there.
         expected: String,
     },
+}
+
+impl From<beaa_base::Error> for Error {
+    fn from(error: beaa_base::Error) -> Self {
+        match error {
+            beaa_base::Error::Io { operation, path, source } => Self::Io { operation, path, source },
+            other => Self::File(other),
+        }
+    }
 }
 
 /// The result of this crate's functions.

@@ -27,7 +27,7 @@ pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, InputValues, Layer, LayerOp, Linear, Model, ModelLiteral, OutOfRange,
     Polynomial, Pool2d, Provenance, Range, RealChannels, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced,
-    load_model, output_shape, save_model,
+    is_model, load_model, output_shape, save_model,
 };
 pub use sparse::SparseMatrix;
 pub use tensor::{Shape, Tensor};

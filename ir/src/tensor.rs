@@ -28,7 +28,7 @@ impl Tensor {
                 operation: "building a tensor",
                 found: format!("{} at index {i}", data[i]),
                 expected: "finite numbers only".into(),
-                remedy: "the training has diverged or the numbers overflow the format: train or export the network anew",
+                remedy: "training has diverged or the numbers overflow the format: train or export the network anew",
             });
         }
         Ok(Self { shape, data })

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_datasets::{FolderFiles, HoldOut, SourceSpec, Survey, survey};
 use serde_json::{Value, json};
 
@@ -52,7 +53,8 @@ pub fn choose(folder: &Path, seed: u64) -> Result<AutoConfig> {
     let epochs = epochs(images);
     // Several steps in an epoch, however few the images.
     let batch = (images / 10).clamp(2, 64);
-    messages.push(format!("training: {epochs} epochs each for teacher and student, {batch} images per step"));
+    messages
+        .push(format!("training: {} each for teacher and student, {batch} images per step", count(epochs, "epoch")));
     messages.push(splits(&found, seed));
     messages.push("normalisation: mean and deviation of the training images, per channel".to_owned());
     let hold_out = HoldOut { seed, ..HoldOut::default() };
@@ -83,7 +85,12 @@ fn file_safe_name(path: &Path) -> String {
 fn shape(found: &Survey) -> ([usize; 3], Vec<String>) {
     let classes: Vec<String> = found.classes.iter().map(|(name, n)| format!("{name} ({n})")).collect();
     let images = found.images();
-    let mut messages = vec![format!("{images} training images of {} classes: {}", classes.len(), classes.join(", "))];
+    let mut messages = vec![format!(
+        "{} of {}: {}",
+        count(images, "training image"),
+        count(classes.len(), "class"),
+        classes.join(", ")
+    )];
     let channels = if found.colour > 0 { 3 } else { 1 };
     messages.push(match found.colour {
         0 => "all grey: one channel".to_owned(),

@@ -75,6 +75,9 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     Ok(summary)
 }
 
+/// What a demonstration writes beside its training run.
+pub const FILES: [&str; 5] = ["program.beaa", "report.html", "report.json", "run.json", "verification.json"];
+
 /// Runs steps one after the other, with time and peak memory of each; stops between them after
 /// Ctrl-C.
 struct Steps<'a> {

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
+use beaa_base::json;
+use beaa_base::text::read_text;
 use beaa_compiler::ckks::Options;
 use beaa_trainer::{DeviceKind, TrainConfig, TrainLiteral};
 use serde::Serialize;
@@ -67,9 +69,7 @@ impl Experiment {
     /// If the file cannot be read, or a field is unknown or out of range.
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
         let doing = || format!("reading configuration {}", path.display());
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| bad_input(format!("{e}; give the path of a JSON file, see configs/")))
-            .with_context(doing)?;
+        let text = read_text("reading configuration", path).map_err(|e| with_remedy(e, "see configs/"))?;
         Self::parse(&text, overrides).with_context(doing)
     }
 
@@ -113,6 +113,14 @@ impl Experiment {
     }
 }
 
+/// What is wrong with a file of JSON, and where to see one.
+pub(crate) fn with_remedy(error: beaa_base::Error, examples: &str) -> anyhow::Error {
+    match error {
+        error @ beaa_base::Error::Unfit { .. } => error.into(),
+        error => bad_input(format!("{error}; give the path of a JSON file, {examples}")),
+    }
+}
+
 /// Reads the compiler's options alone from an experiment file.
 ///
 /// # Errors
@@ -122,7 +130,8 @@ pub fn compile_options(path: &Path) -> Result<Options> {
 }
 
 fn read_back<T: serde::de::DeserializeOwned + Serialize>(value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|e| bad_setting(format!("--set: {e}")))
+    let text = value.to_string();
+    serde_json::from_value(value).map_err(|e| bad_setting(format!("--set: {}", json::plainer(&e, &text))))
 }
 
 /// Sets the field at `path` (`student.optimiser.learning_rate`, `network[3].linear.out`); all

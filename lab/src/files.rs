@@ -1,29 +1,19 @@
 //! Writing results.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use beaa_base::output::{self, Care};
 use serde::Serialize;
 
-/// Writes under a temporary name in the same folder, then renames: the file is whole or not there.
+/// Writes a result as all outputs are written ([`beaa_base::output`]): the file is whole or not
+/// there.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let doing = || format!("writing {}", path.display());
     create_parent(path)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
-    }
-    let mut file = builder.tempfile_in(folder).with_context(doing)?;
-    file.write_all(bytes).with_context(doing)?;
-    file.persist(path).with_context(doing)?;
-    Ok(())
+    Ok(output::write(path, bytes, Care::Result)?)
 }
 
 /// Writes indented JSON, as [`write`] does.
@@ -42,19 +32,6 @@ pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
 /// If it cannot be created.
 pub fn create_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("creating folder {}", path.display()))
-}
-
-/// Removes a folder with everything in it, if it is there.
-///
-/// # Errors
-/// If it cannot be removed.
-pub fn remove_folder(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Makes sure that the folder of a file exists.

@@ -1,18 +1,37 @@
 //! One training run in one folder, for `train`, `demo` and the runs of a matrix: the resolved
 //! configuration beside the metrics, the models and the sampled polynomials.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use beaa_base::folder::{self, FolderLock};
+use beaa_base::words::count;
 use beaa_datasets::Dataset;
 use beaa_ir::Model;
 use beaa_trainer::{Completion, EpochMetrics, Event, Interruption, Observer, Trained, Trainer};
 
 use crate::error;
 use crate::experiment::Experiment;
+use crate::json_lines::{self, JsonLines};
 use crate::{Reporter, files};
+
+/// What the marker of a run folder says.
+const HOLDS: &str = "a training run";
+const CHECKPOINTS: &str = "checkpoints";
+/// The files of a run beside its checkpoints.
+const FILES: [&str; 5] =
+    ["config.json", "metrics.jsonl", "polynomials.json", "student.safetensors", "teacher.safetensors"];
+
+/// What a run does with what is in its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It begins, and nothing of a run is there.
+    New,
+    /// It goes on with the run that is there.
+    Resume,
+    /// It begins, and replaces the files that it writes.
+    Replace,
+}
 
 /// The files of a run.
 pub struct RunFolder {
@@ -35,7 +54,56 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// The resolved configuration; its presence tells a run folder.
+    /// Refuses to begin or to go on where somebody's files would suffer: those that bear names of a
+    /// run's, or of what is written `beside` it.
+    ///
+    /// # Errors
+    /// [`Fault::Setting`](crate::Fault::Setting) if the folder holds files of these names that the
+    /// run may not touch.
+    pub fn check(&self, start: Start, beside: &[&str]) -> Result<()> {
+        let there = folder::first_of(&self.path, &[&FILES[..], &[CHECKPOINTS], beside].concat());
+        let path = self.path.display();
+        match (start, there) {
+            (Start::New, Some(_)) if self.is_run() => Err(error::bad_setting(format!(
+                "training: found a run in {path}, expected an empty folder; give --resume to go on with it, --force to \
+                 replace it, or another --out"
+            ))),
+            (Start::New, Some(name)) => Err(error::bad_setting(format!(
+                "training: found {name} in {path}, which no run wrote there, expected a folder without it; give \
+                 another --out, or --force to replace files that have the names of a run's"
+            ))),
+            (Start::Resume, Some(name)) if !self.is_run() => Err(error::bad_setting(format!(
+                "training: found {name} in {path}, which no run wrote there, expected a run to go on with; give the \
+                 --out of the run"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a run made this folder: by its marker, or as older releases left it.
+    pub fn is_run(&self) -> bool {
+        let older = || self.config().is_file() && self.metrics().is_file();
+        folder::is_marked(&self.path, HOLDS) || older()
+    }
+
+    /// Removes a run with its folder; what no run made stays.
+    ///
+    /// # Errors
+    /// If a file cannot be removed.
+    pub fn remove(&self) -> Result<()> {
+        if self.is_run() {
+            beaa_trainer::remove_checkpoints(&self.path)?;
+            folder::remove_files(&self.path, &FILES)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a checkpoint to go on from.
+    pub fn has_checkpoints(&self) -> bool {
+        self.file(CHECKPOINTS).exists()
+    }
+
+    /// The resolved configuration.
     pub fn config(&self) -> PathBuf {
         self.file("config.json")
     }
@@ -51,6 +119,8 @@ pub struct Finished {
     pub trained: Trained,
     /// All epochs of both networks, those before an interruption too.
     pub epochs: Vec<EpochMetrics>,
+    /// Nobody else writes into the folder until this is dropped.
+    _lock: FolderLock,
 }
 
 /// Trains teacher and student and writes everything into the folder.
@@ -65,11 +135,11 @@ pub fn train(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    let trained = record(experiment, folder, resume, reporter, |recorder| {
+    let (trained, lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).train()
     })?;
-    let finished = finish(trained, folder)?;
+    let finished = finish(trained, folder, lock)?;
     beaa_ir::save_model(&finished.trained.teacher, &folder.file("teacher.safetensors"))?;
     Ok(finished)
 }
@@ -86,11 +156,11 @@ pub fn distil(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    let trained = record(experiment, folder, resume, reporter, |recorder| {
+    let (trained, lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).distil(teacher)
     })?;
-    finish(trained, folder)
+    finish(trained, folder, lock)
 }
 
 /// Trains a teacher without a student and writes `teacher.safetensors`.
@@ -104,7 +174,7 @@ pub fn teach(
     resume: bool,
     reporter: &dyn Reporter,
 ) -> Result<Model> {
-    let teacher = record(experiment, folder, resume, reporter, |recorder| {
+    let (teacher, _lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
         trainer.resume(resume).stop(reporter.stop()).observe(recorder).teach()
     })?;
@@ -112,39 +182,44 @@ pub fn teach(
     Ok(teacher)
 }
 
-/// Trains with the configuration written before, and the metrics meanwhile.
+/// Trains with the configuration written before, and the metrics meanwhile; nobody else may write
+/// into the folder as long as the lock lives.
 fn record<T>(
     experiment: &Experiment,
     folder: &RunFolder,
     resume: bool,
     reporter: &dyn Reporter,
     train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Completion<T>>,
-) -> Result<T> {
+) -> Result<(T, FolderLock)> {
     beaa_trainer::find_device(experiment.train.literal().device)?;
     files::create_folder(folder.path())?;
+    let lock = folder::lock(folder.path())?;
+    folder::mark(folder.path(), HOLDS)?;
     files::write_json(&folder.config(), &experiment.resolved()?)?;
-    let mut recorder = Recorder::open(&folder.metrics(), resume, reporter.training())?;
+    let mut recorder = Recorder::open(&folder.metrics(), resume, reporter)?;
     let ended = train(&mut recorder);
     let written = recorder.close();
     let trained = match ended.context("training")? {
         Completion::Done(trained) => trained,
         Completion::Interrupted(at) => return Err(interrupted(&at)),
     };
-    written.with_context(|| format!("writing {}", folder.metrics().display()))?;
-    Ok(trained)
+    written?;
+    Ok((trained, lock))
 }
 
 /// Writes what belongs to the student.
-fn finish(trained: Trained, folder: &RunFolder) -> Result<Finished> {
+fn finish(trained: Trained, folder: &RunFolder, lock: FolderLock) -> Result<Finished> {
     beaa_ir::save_model(&trained.student, &folder.file("student.safetensors"))?;
     files::write_json(&folder.file("polynomials.json"), &trained.polynomials)?;
-    Ok(Finished { trained, epochs: read_metrics(&folder.metrics())? })
+    let epochs = in_order(json_lines::read(&folder.metrics())?.values.into_iter());
+    Ok(Finished { trained, epochs, _lock: lock })
 }
 
 fn interrupted(at: &Interruption) -> anyhow::Error {
     let Interruption { phase, epochs_done, checkpoint, .. } = at;
+    let done = count(*epochs_done, "epoch");
     error::interrupted(format!(
-        "training the {phase}, {epochs_done} epochs complete; the state is in {}, go on with the same command and \
+        "training the {phase}, {done} complete; the state is in {}, go on with the same command and \
          --resume",
         checkpoint.display()
     ))
@@ -153,20 +228,21 @@ fn interrupted(at: &Interruption) -> anyhow::Error {
 /// Passes events on and writes one line of JSON for each epoch.
 struct Recorder<'a> {
     shown: Box<dyn Observer + 'a>,
-    file: File,
-    failed: Option<std::io::Error>,
+    lines: JsonLines,
+    failed: Option<anyhow::Error>,
 }
 
 impl<'a> Recorder<'a> {
-    fn open(path: &Path, append: bool, shown: Box<dyn Observer + 'a>) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.create(true).write(true).append(append).truncate(!append);
-        let file = options.open(path).with_context(|| format!("opening {}", path.display()))?;
-        Ok(Self { shown, file, failed: None })
+    fn open(path: &Path, resume: bool, reporter: &'a dyn Reporter) -> Result<Self> {
+        if resume {
+            let problems = json_lines::read::<EpochMetrics>(path)?.problems;
+            problems.iter().for_each(|problem| reporter.warn(problem));
+        }
+        Ok(Self { shown: reporter.training(), lines: JsonLines::open(path, resume)?, failed: None })
     }
 
     /// Whether every line was written.
-    fn close(self) -> std::io::Result<()> {
+    fn close(self) -> Result<()> {
         self.failed.map_or(Ok(()), Err)
     }
 }
@@ -174,23 +250,16 @@ impl<'a> Recorder<'a> {
 impl Observer for Recorder<'_> {
     fn event(&mut self, event: &Event) {
         self.shown.event(event);
-        if let Event::EpochEnd(metrics) = event {
-            let line = serde_json::to_string(metrics).map_err(std::io::Error::other);
-            let written = line.and_then(|line| writeln!(self.file, "{line}"));
-            if let Err(error) = written {
-                self.failed.get_or_insert(error);
-            }
+        if let Event::EpochEnd(metrics) = event
+            && let Err(error) = self.lines.add(metrics)
+        {
+            self.failed.get_or_insert(error);
         }
     }
 }
 
 /// The epochs in order. One that was repeated after an interruption counts once, as it was the last
-/// time; a line cut off by a crash is left out.
-fn read_metrics(path: &Path) -> Result<Vec<EpochMetrics>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(in_order(text.lines().filter_map(|line| serde_json::from_str(line).ok())))
-}
-
+/// time.
 fn in_order(lines: impl Iterator<Item = EpochMetrics>) -> Vec<EpochMetrics> {
     let mut epochs: Vec<EpochMetrics> = Vec::new();
     for metrics in lines {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use beaa_base::words::count;
 use beaa_ir::ckks::ValueInfo;
 
 /// What can go wrong between a program, its keys and its ciphertexts.
@@ -126,7 +127,7 @@ pub enum Error {
         operation: &'static str,
     },
     /// No image, or more images than a ciphertext has slots.
-    #[error("{operation}: found {images} images, expected 1 to {slots}, the number of slots")]
+    #[error("{operation}: found {}, expected 1 to {slots}, the number of slots", count(*images, "image"))]
     BatchSize {
         /// What was being done.
         operation: &'static str,

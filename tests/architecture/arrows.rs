@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::source::root;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     (
         "beaa",
         &[
+            "beaa-base",
             "beaa-bench",
             "beaa-compiler",
             "beaa-datasets",
@@ -22,15 +23,16 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "beaa-trainer",
         ],
     ),
-    ("beaa-lab", &["beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
+    ("beaa-lab", &["beaa-base", "beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-runtime", "beaa-trainer"]),
     ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
-    ("beaa-trainer", &["beaa-datasets", "beaa-ir"]),
-    ("beaa-import", &["beaa-ir"]),
-    ("beaa-compiler", &["beaa-ckks", "beaa-ir"]),
-    ("beaa-runtime", &["beaa-ckks", "beaa-ir"]),
-    ("beaa-datasets", &[]),
-    ("beaa-ir", &[]),
+    ("beaa-trainer", &["beaa-base", "beaa-datasets", "beaa-ir"]),
+    ("beaa-import", &["beaa-base", "beaa-ir"]),
+    ("beaa-compiler", &["beaa-base", "beaa-ckks", "beaa-ir"]),
+    ("beaa-runtime", &["beaa-base", "beaa-ckks", "beaa-ir"]),
+    ("beaa-datasets", &["beaa-base"]),
+    ("beaa-ir", &["beaa-base"]),
     ("beaa-ckks", &[]),
+    ("beaa-base", &[]),
 ];
 
 fn metadata() -> Value {

@@ -7,7 +7,8 @@ use syn::{Block, Expr, ExprMethodCall, Lit, Local, Macro, Stmt, Token, punctuate
 use crate::source::{Hit, Source, line};
 
 /// Where results are computed.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
+    "base/src/",
     "bench/src/",
     "ckks/src/",
     "cli/",

@@ -94,6 +94,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file or a folder cannot be used.
+    #[error(transparent)]
+    File(beaa_base::Error),
     /// The model language refused a model.
     #[error(transparent)]
     Model(#[from] beaa_ir::Error),
@@ -120,6 +123,15 @@ pub enum Error {
     },
 }
 
+impl From<beaa_base::Error> for Error {
+    fn from(error: beaa_base::Error) -> Self {
+        match error {
+            beaa_base::Error::Io { operation, path, source } => Self::Io { operation, path, source },
+            other => Self::File(other),
+        }
+    }
+}
+
 impl Error {
     /// An I/O error about one path.
     pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
@@ -136,7 +148,7 @@ impl Error {
 fn count(problems: &[Problem]) -> String {
     match problems.len() {
         1 => "one problem".to_owned(),
-        n => format!("{n} problems"),
+        n => beaa_base::words::count(n, "problem"),
     }
 }
 

@@ -24,6 +24,7 @@ pub use distil::activation_stats::PolynomialSample;
 pub use error::{Error, Problem, Result};
 
 pub use predict::predict;
+pub use train::checkpoint::remove_checkpoints;
 pub use train::completion::{Completion, Interruption};
 pub use train::evaluate::{Answers, LabelledLogits};
 pub use train::events::{EpochMetrics, Event, Observer, Phase, Silent};

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use beaa_base::words::count;
 use beaa_datasets::Dataset;
 use beaa_ir::{ClassMap, Model, Provenance, TrainingData};
 use burn::tensor::Device;
 use serde_json::json;
 
 use crate::config::{TrainConfig, TrainLiteral};
-use crate::data::Splits;
+use crate::data::{Splits, input_spec};
 use crate::device;
 use crate::distil::activation_stats::activations;
-use crate::distil::check_teacher::{difference, fits, other_activations, same_numbers};
+use crate::distil::check_teacher::{difference, fits, load_matching, other_activations, same_numbers};
 use crate::distil::student::student_layers;
 use crate::error::{Error, Result};
 use crate::model::network::Network;
@@ -50,16 +51,18 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the device and prepares the images.
+    /// Opens the device and prepares the images; `teacher` is the one that the caller distils from.
     ///
     /// # Errors
     /// [`Error::NoDevice`] if the configured device is not there, [`Error::Data`] if a setting is
-    /// about pixels and these are samples of real numbers.
+    /// about pixels and these are samples of real numbers, and as [`input_spec`] and
+    /// [`load_matching`].
     pub(crate) fn new(
         config: &'a TrainConfig,
         dataset: &Dataset,
         folder: &'a Path,
         options: RunOptions<'a>,
+        teacher: Option<&Model>,
     ) -> Result<Self> {
         let literal = config.literal();
         check_settings(dataset, literal)?;
@@ -67,9 +70,10 @@ impl<'a> Session<'a> {
         if let Some(fields) = settings.as_object_mut() {
             fields.remove("description");
         }
-        Ok(Self {
+        let (input, note) = input_spec(dataset, literal, teacher)?;
+        let mut session = Self {
             config,
-            splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed)),
+            splits: Arc::new(Splits::new(dataset, &literal.data, literal.seed, input)),
             device: device::open(literal.device)?,
             folder,
             options,
@@ -77,7 +81,15 @@ impl<'a> Session<'a> {
             data_name: dataset.name().to_owned(),
             started: Instant::now(),
             earlier: 0.0,
-        })
+        };
+        if let Some(note) = note {
+            session.note(note);
+        }
+        if let Some(path) = literal.student.start.as_ref().filter(|_| !session.options.resume) {
+            // Before the teacher is trained; whether it suits the teacher is seen after that.
+            load_matching(path, &session.splits)?;
+        }
+        Ok(session)
     }
 
     pub(crate) fn literal(&self) -> &'a TrainLiteral {
@@ -171,7 +183,7 @@ impl<'a> Session<'a> {
     /// As [`checkpoint::load`], and [`Error::Io`] if checkpoints cannot be removed.
     pub(crate) fn open_checkpoint(&mut self, source: Option<&Model>) -> Result<Option<Checkpoint>> {
         if !self.options.resume {
-            checkpoint::clear(self.folder)?;
+            checkpoint::remove_checkpoints(self.folder)?;
             return Ok(None);
         }
         let Some(path) = checkpoint::newest(self.folder)? else {
@@ -188,9 +200,12 @@ impl<'a> Session<'a> {
             let remedy = "start the run again without resuming, or choose another folder";
             return Err(Error::Checkpoint { path, found, expected, remedy });
         }
+        if found.unchecked {
+            self.note("the checkpoint is of an older release, which wrote no checksums".to_owned());
+        }
         self.earlier = found.seconds;
         let (phase, at) = (found.subject.phase(), found.network.position);
-        self.note(format!("resuming the {phase} after {} epochs and {} steps", at.epoch, at.step));
+        self.note(format!("resuming the {phase} after {} and {}", count(at.epoch, "epoch"), count(at.step, "step")));
         Ok(Some(found))
     }
 
@@ -222,8 +237,13 @@ impl<'a> Session<'a> {
         };
         let (at, steps) = (checkpoint.network.position, steps_per_epoch(splits, batch));
         if at.epoch > epochs || at.step > steps {
-            let found = format!("a state after {} epochs and {} steps", at.epoch, at.step);
-            return Ok(Some((found, format!("at most {epochs} epochs and {steps} steps"))));
+            let found = format!("a state after {} and {}", count(at.epoch, "epoch"), count(at.step, "step"));
+            return Ok(Some((found, format!("at most {} and {}", count(epochs, "epoch"), count(steps, "step")))));
+        }
+        let seen = at.step * batch.min(splits.train.len());
+        if at.seen != seen {
+            let found = format!("{} seen in {}", count(at.seen, "image"), count(at.step, "step"));
+            return Ok(Some((found, format!("{seen}, {batch} for each step"))));
         }
         let Subject::Student { statistics, .. } = &checkpoint.subject else { return Ok(None) };
         if source.is_some_and(|source| !same_numbers(source, teacher)) {
@@ -244,7 +264,7 @@ impl<'a> Session<'a> {
         }
         let activations = activations(network).len();
         Ok((statistics.len() != activations)
-            .then(|| (format!("statistics of {} activations", statistics.len()), activations.to_string())))
+            .then(|| (format!("statistics of {}", count(statistics.len(), "activation")), activations.to_string())))
     }
 }
 

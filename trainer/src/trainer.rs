@@ -21,9 +21,9 @@ use crate::train::teacher::train_teacher;
 /// Trains networks as a configuration says, on the images of a data set, with its checkpoints in a
 /// folder.
 ///
-/// Checkpoints go to `folder/checkpoints`; nothing else is written. Whatever happens on the way
-/// (interruptions, observers, the number of threads), the same configuration and images give the
-/// same models, bit for bit.
+/// Checkpoints go to `folder/checkpoints`; nothing else is written, and nothing else is removed.
+/// Whatever happens on the way (interruptions, observers, the number of threads), the same
+/// configuration and images give the same models, bit for bit.
 pub struct Trainer<'a> {
     config: &'a TrainConfig,
     dataset: &'a Dataset,
@@ -68,7 +68,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Checkpoint`](crate::Error::Checkpoint) when resuming with other settings or images,
     /// and failures of files and of the device.
     pub fn train(self) -> Result<Completion<Trained>> {
-        let mut session = self.session()?;
+        let mut session = self.session(None)?;
         match Resumed::from(session.open_checkpoint(None)?) {
             Resumed::Student(state) => train_student(&mut session, state),
             Resumed::Teacher(state) => train_teacher(&mut session, state)?.and_then(|teacher| {
@@ -83,7 +83,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// As [`Self::train`].
     pub fn teach(self) -> Result<Completion<Model>> {
-        let mut session = self.session()?;
+        let mut session = self.session(None)?;
         match Resumed::from(session.open_checkpoint(None)?) {
             Resumed::Student(state) => Ok(Completion::Done(*state.teacher)),
             Resumed::Teacher(state) => train_teacher(&mut session, state),
@@ -99,7 +99,7 @@ impl<'a> Trainer<'a> {
     /// the configuration names a teacher's file, which may hold any network), and
     /// [`Error::Checkpoint`](crate::Error::Checkpoint) when resuming with another teacher.
     pub fn distil(self, teacher: &Model) -> Result<Completion<Trained>> {
-        let mut session = self.session()?;
+        let mut session = self.session(Some(teacher))?;
         let splits = &session.splits;
         let teacher = if session.literal().teacher.model.is_some() {
             check_fits("the given teacher", teacher, splits)?;
@@ -115,8 +115,8 @@ impl<'a> Trainer<'a> {
         train_student(&mut session, student)
     }
 
-    fn session(self) -> Result<Session<'a>> {
-        Session::new(self.config, self.dataset, self.folder, self.options)
+    fn session(self, teacher: Option<&Model>) -> Result<Session<'a>> {
+        Session::new(self.config, self.dataset, self.folder, self.options, teacher)
     }
 }
 

@@ -191,12 +191,25 @@ fn a_state_that_no_run_writes_is_refused() {
     let run = tempfile::tempdir().unwrap();
     let config = config(|_| ());
     let file = stopped(&config, run.path(), 6).join("state.json");
-    let good: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let mut good: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for (path, value) in [("/position/loss", 0.5), ("/seconds", 1e3), ("/statistics/1/rms", 0.5)] {
+        let mut state = good.clone();
+        *state.pointer_mut(path).unwrap() = value.into();
+        std::fs::write(&file, state.to_string()).unwrap();
+        refused(train(&config, run.path(), true), &["resuming from", "a damaged state.json", "checksum"]);
+    }
+    // Older releases wrote no checksum.
+    good["format"] = 1.into();
+    good.as_object_mut().unwrap().remove("checksum");
     for (path, value, part) in [
         ("/statistics/0/range/min", 1e30, "the smallest first"),
         ("/statistics/1/rms", -1.0, "root mean square"),
         ("/position/epoch", 2.0, "at most 1 epochs"),
         ("/position/step", 5.0, "4 steps"),
+        ("/position/seen", 64.0, "64 images seen in 2 steps"),
+        ("/position/correct", 33.0, "33 of 32 images right"),
+        ("/position/step", 0.0, "right after 0 steps"),
+        ("/seconds", -1.0, "-1 seconds"),
     ] {
         let mut state = good.clone();
         let field = state.pointer_mut(path).unwrap();
@@ -204,6 +217,71 @@ fn a_state_that_no_run_writes_is_refused() {
         std::fs::write(&file, state.to_string()).unwrap();
         refused(train(&config, run.path(), true), &["resuming from", part, "without resuming"]);
     }
+    good["phase"] = "teacher".into();
+    std::fs::write(&file, good.to_string()).unwrap();
+    refused(train(&config, run.path(), true), &["a student in the phase of the teacher"]);
+    good["phase"] = "student".into();
+    std::fs::write(&file, good.to_string()).unwrap();
+    done(train(&config, run.path(), true).unwrap());
+}
+
+#[test]
+fn a_damaged_model_of_a_checkpoint_is_named() {
+    let run = tempfile::tempdir().unwrap();
+    let config = config(|_| ());
+    let checkpoint = stopped(&config, run.path(), 6);
+    for name in ["teacher.safetensors", "student.safetensors"] {
+        let file = checkpoint.join(name);
+        let good = std::fs::read(&file).unwrap();
+        for damaged in [&good[..good.len() - 1], b"no model"] {
+            std::fs::write(&file, damaged).unwrap();
+            refused(train(&config, run.path(), true), &["resuming from", name, "without resuming"]);
+        }
+        std::fs::write(&file, good).unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_checkpoint_stays() {
+    let run = tempfile::tempdir().unwrap();
+    let config = config(|_| ());
+    let at = |name: &str| run.path().join("checkpoints").join(name);
+    for name in ["epoch-3.pt", "000001/notes.txt", "000002/state.json", ".000001.tmp/state.json"] {
+        std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        std::fs::write(at(name), "{}").unwrap();
+    }
+    done(train(&config, run.path(), false).unwrap());
+    assert!(at("epoch-3.pt").is_file() && at("000001/notes.txt").is_file() && at("000002/state.json").is_file());
+    assert!(!at(".000001.tmp").exists(), "left by a process that died");
+    // The last of three: one per phase at its beginning or end, one per epoch.
+    let left = std::fs::read_dir(at("")).unwrap().count();
+    assert_eq!(left, 4);
+    beaa_trainer::remove_checkpoints(run.path()).unwrap();
+    assert_eq!(std::fs::read_dir(at("")).unwrap().count(), 3);
+}
+
+#[test]
+fn a_teacher_brings_its_own_normalisation() {
+    let run = tempfile::tempdir().unwrap();
+    let file = run.path().join("teacher.safetensors");
+    let zero_to_one = serde_json::from_str(r#"{"mean": [0.0], "std": [1.0]}"#).unwrap();
+    let trained = done(train(&config(|c| c.data.normalisation = Some(zero_to_one)), run.path(), false).unwrap());
+    assert_eq!((&trained.teacher.input().mean[..], &trained.teacher.input().std[..]), (&[0.0][..], &[1.0][..]));
+    save_model(&trained.teacher, &file).unwrap();
+    // The data set's own statistics are others, and are not used.
+    assert!(data().mean()[0] > 0.1);
+    let named = config(|c| c.teacher.model = Some(file.clone()));
+    let student = done(train(&named, run.path(), false).unwrap()).student;
+    assert_eq!(student.input(), trained.teacher.input());
+    assert_eq!(student.layers(), trained.student.layers(), "the same images as numbers, the same student");
+    let contradicts = config(|c| {
+        c.teacher.model = Some(file.clone());
+        c.data.normalisation = serde_json::from_str(r#"{"mean": [0.5], "std": [0.5]}"#).unwrap();
+    });
+    refused(train(&contradicts, run.path(), false), &["data.normalisation", "teacher.model"]);
+    let too_many =
+        config(|c| c.data.normalisation = serde_json::from_str(r#"{"mean": [0.5, 1], "std": [1]}"#).unwrap());
+    refused(train(&too_many, run.path(), false), &["2 numbers under `mean`", "one, or 1"]);
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl fmt::Display for Coverage {
             Self::LikeSamples { samples, range_safety } => write!(
                 f,
                 "promised for images like the {samples} samples given: errors and agreement on average over such \
-                 images, no overflow where the values of every layer stay within {range_safety} times the samples' range"
+                 images, no overflow where the values of every layer stay within {range_safety} times the range of the \
+                 samples"
             ),
             Self::EveryAllowed { made_up } => write!(
                 f,

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use beaa_base::json;
+use beaa_base::text::read_text;
 use serde::{Deserialize, Serialize};
 
 /// A machine file that cannot be used.
@@ -147,8 +149,8 @@ impl Machine {
             found,
             expected: "rates as `beaa bench calibrate` writes them",
         };
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-        let literal: MachineLiteral = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let text = read_text("reading rates", path).map_err(|e| wrong(e.to_string()))?;
+        let literal: MachineLiteral = json::parse(&text).map_err(|e| wrong(e.to_string()))?;
         Self::try_from(literal).map_err(|e| MachineError { path: Some(path.to_path_buf()), ..e })
     }
 

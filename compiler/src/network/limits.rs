@@ -1,5 +1,5 @@
-//! Networks whose values no modulus holds, and why: a range that nobody has measured, or weights that
-//! overflow. Said of the first such layer, before anything is planned.
+//! Networks whose values no modulus holds, and why: a range that nobody has measured, or weights
+//! that overflow. Said of the first such layer, before anything is planned.
 
 use beaa_ir::images::ElementMajor;
 
@@ -41,17 +41,19 @@ pub(crate) fn missing_range(
     bounds: &[Bounds],
     activations: &[ElementMajor<f64>],
 ) -> Error {
-    if matches!(&error, Error::Precision { best, .. } if !best.is_finite()) {
-        return Error::Overflow {
+    // How many bits the best plan lacks; none where none has a scale for outputs as large as these.
+    let lacking = match &error {
+        Error::Precision { best, requested, .. } => best.is_finite().then(|| (best / requested).log2()),
+        Error::Parameters { needed, allowed, .. } => Some(f64::from(*needed) - f64::from(*allowed)),
+        _ => return error,
+    };
+    let without_a_range = |error: Error| match lacking {
+        Some(_) => error,
+        None => Error::Overflow {
             operation: "choosing scales".to_owned(),
             found: "values so large that no scale holds them".to_owned(),
             layer: graph.nodes[graph.output].label.clone(),
-        };
-    }
-    let lacking = match &error {
-        Error::Precision { best, requested, .. } => (best / requested).log2(),
-        Error::Parameters { needed, allowed, .. } => f64::from(*needed) - f64::from(*allowed),
-        _ => return error,
+        },
     };
     // Of each activation's input without a range, by how many bits its bound is beyond its values.
     let excess = |id: NodeId| {
@@ -65,16 +67,20 @@ pub(crate) fn missing_range(
         .filter(|&id| id != 0 && graph.nodes[id].observed_range.is_none())
         .map(|id| (id, excess(id)))
         .collect();
-    let Some(&(id, bits)) = unknown.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { return error };
+    let Some(&(id, bits)) = unknown.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
+        return without_a_range(error);
+    };
     // Each of these bits is lost once for the scale, and once more in the square.
-    if bits < MIN_EXCESS_BITS || 2.0 * unknown.iter().map(|u| u.1).sum::<f64>() < lacking {
-        return error;
+    let explained = 2.0 * unknown.iter().map(|u| u.1).sum::<f64>();
+    if bits < MIN_EXCESS_BITS || lacking.is_some_and(|lacking| explained < lacking) {
+        return without_a_range(error);
     }
+    let because = if lacking.is_some() { format!(" ({error})") } else { String::new() };
     Error::UnknownRange {
         layer: graph.nodes[id].label.clone(),
         found: format!(
             "for some of the allowed images its values can be 2^{bits:.0} times as large as on ordinary ones, and no \
-             parameters carry both ({error})"
+             parameters carry both{because}"
         ),
     }
 }

@@ -26,8 +26,8 @@ const MIN_LOG_SCALE: f64 = 1.0;
 /// Values of both signs need one bit more than their bound, and one is kept free.
 const BOUND_MARGIN_BITS: f64 = 2.0;
 
-/// The plan of a choice, or `None` when there are no primes for it or its outputs have no scale. Security is the caller's to
-/// judge.
+/// The plan of a choice, or `None` when there are no primes for it or its outputs have no
+/// scale. Security is the caller's to judge.
 pub(crate) fn assign_levels(
     summary: &GraphSummary,
     choice: PlanChoice,

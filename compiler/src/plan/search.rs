@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use beaa_ckks::security;
 
-use crate::options::Options;
+use crate::options::{Options, SCALE_BITS};
 use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
 use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
-use crate::plan::variables::{SCALE_BITS, Variable, stepped, variables};
+use crate::plan::variables::{Variable, stepped, variables};
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
 use crate::{Error, Result};
 

@@ -1,15 +1,10 @@
 //! The variables of the search: the numbers of a choice that may be changed one step at a time.
 
-use std::ops::RangeInclusive;
-
 use crate::network::graph::NodeId;
-use crate::options::Options;
+use crate::options::{Options, SCALE_BITS};
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
 use crate::plan::level_plan::PlanChoice;
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
-
-/// log2 of the scales tried.
-pub(crate) const SCALE_BITS: RangeInclusive<u32> = 10..=45;
 
 /// One number that may be changed.
 #[derive(Debug, Clone, Copy)]

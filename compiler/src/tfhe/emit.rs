@@ -141,6 +141,7 @@ pub(crate) fn lower(
             prove: k == 0,
         };
         let (levels, rows) = rows_of_stage(target, origin, drop, &parameters, per_element)?;
+        assert!(k > 0 || rows.iter().all(|r| r.proven), "a sum of stage `{}` may wrap", map.layer);
         let size = TableSize { levels, dropped_bits: drop, steps };
         let tables: Vec<Table> =
             rows.iter().enumerate().map(|(j, r)| stage::table(r, &wanted[k][j], function, j, size)).collect();

@@ -10,7 +10,6 @@ use super::part::Split;
 use super::stratified::stratified_split;
 use crate::error::Error;
 use crate::images::Images;
-use crate::path_text::counted;
 
 /// How much to hold out: in JSON an integer is a count of images, a decimal number a fraction.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,7 +78,7 @@ impl Amount {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count(n) => f.write_str(&counted(*n, "image")),
+            Self::Count(n) => f.write_str(&beaa_base::words::count(*n, "image")),
             Self::Fraction(part) => write!(f, "a fraction of {part}"),
         }
     }

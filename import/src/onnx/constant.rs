@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+use beaa_base::input::read;
 use beaa_ir::Tensor;
 use prost::bytes::Bytes;
 
@@ -13,6 +14,8 @@ use crate::error::{Checked, defect};
 
 /// What ONNX calls a location outside the file.
 const EXTERNAL: i32 = 1;
+/// Of an external file: no network that can be encrypted comes near.
+const MAX_BYTES: u64 = 1 << 33;
 
 /// A constant of any type, held as `f64`: exact for every type that is read but for integers beyond
 /// 2^53.
@@ -116,14 +119,16 @@ impl External {
         let real = |p: &Path| p.canonicalize().map_err(|e| format!("external data in `{location}`: {e}"));
         let found = real(folder).and_then(|folder| Ok((real(&folder.join(path))?, folder)));
         match found {
-            Ok((file, folder)) if file.starts_with(&folder) && file.is_file() => match std::fs::read(&file) {
-                Ok(bytes) => {
-                    let bytes = Bytes::from(bytes);
-                    self.files.insert(location.to_owned(), bytes.clone());
-                    Ok(bytes)
+            Ok((file, folder)) if file.starts_with(&folder) && file.is_file() => {
+                match read("reading external data", &file, MAX_BYTES) {
+                    Ok(bytes) => {
+                        let bytes = Bytes::from(bytes);
+                        self.files.insert(location.to_owned(), bytes.clone());
+                        Ok(bytes)
+                    }
+                    Err(e) => defect(format!("external data in `{location}`: {e}"), remedy),
                 }
-                Err(e) => defect(format!("external data in `{location}`: {e}"), remedy),
-            },
+            }
             Ok(_) => defect(format!("external data in `{location}`, which is no file beside the network"), remedy),
             Err(found) => defect(found, remedy),
         }

@@ -34,6 +34,7 @@ mod window;
 
 use std::path::Path;
 
+use beaa_base::input::read;
 use beaa_ir::{InputSpec, Model, ModelLiteral, Provenance};
 use prost::Message;
 use prost::bytes::Bytes;
@@ -58,13 +59,12 @@ const MAX_BYTES: u64 = 1 << 31;
 /// [`Error::Unsupported`] with every node that has no counterpart in a model, [`Error::Model`] if
 /// the model contradicts itself.
 pub fn import_onnx(path: &Path, options: &Options) -> Result<Imported> {
-    let io = Error::io(READING, path);
-    let length = std::fs::metadata(path).map_err(&io)?.len();
+    let length = std::fs::metadata(path).map_err(Error::io(READING, path))?.len();
     if length > MAX_BYTES {
         let remedy = "keep the weights in a file beside it: export with external_data=True";
         return Err(Error::malformed(READING, format!("{length} bytes"), "at most 2^31", remedy));
     }
-    let bytes = std::fs::read(path).map_err(io)?;
+    let bytes = read(READING, path, MAX_BYTES).map_err(beaa_ir::Error::from).map_err(Error::File)?;
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let options = Options { name: options.name.clone().or(stem), ..options.clone() };
     import(bytes.into(), External::new(path.parent()), &options)

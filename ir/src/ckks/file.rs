@@ -219,7 +219,7 @@ fn decode_step(step: &StepHeader, reader: &mut PayloadReader<'_>) -> Result<Step
     let op = step.op.try_map(|terms, weight_scale, &outputs| {
         let bias = reader.numbers::<16>(outputs)?.map(i128::from_le_bytes).collect();
         let terms = terms.iter().map(|t| decode_term(t, outputs, reader)).collect::<Result<Vec<_>>>()?;
-        Ok(StepOp::Linear { terms, weight_scale, bias })
+        Ok::<_, crate::Error>(StepOp::Linear { terms, weight_scale, bias })
     })?;
     Ok(Step { layer: step.layer.clone(), op })
 }

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use beaa_base::input;
+use beaa_base::output::{self, Care};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -14,23 +16,19 @@ use super::{
 use crate::{Error, Result, Tensor};
 
 const KEY: &str = "beaa.model";
-/// The version that is written.
-const FORMAT: u32 = 2;
+/// The version that is written. 3: there is a checksum.
+const FORMAT: u32 = 3;
 /// The oldest version that is read.
 const OLDEST: u32 = 1;
+/// No model that can be encrypted comes near.
+const MAX_BYTES: u64 = 1 << 33;
 
-/// Writes `model` to `path` (under a temporary name, then renamed).
+/// Writes `model` to `path`, as all outputs are written ([`beaa_base::output`]).
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn save_model(model: &Model, path: &Path) -> Result<()> {
-    let io = |source| Error::Io { operation: "writing model", path: path.to_path_buf(), source };
-    let bytes = to_bytes(model)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions_like_files().tempfile_in(folder).map_err(io)?;
-    std::io::Write::write_all(&mut file, &bytes).map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    Ok(output::write(path, &to_bytes(model)?, Care::Kept)?)
 }
 
 /// Reads and checks a model.
@@ -38,32 +36,27 @@ pub fn save_model(model: &Model, path: &Path) -> Result<()> {
 /// # Errors
 /// If the file cannot be read, is no model or one of a newer release, or contradicts itself.
 pub fn load_model(path: &Path) -> Result<Model> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io {
-        operation: "reading model",
-        path: path.to_path_buf(),
-        source,
-    })?;
-    from_bytes(&bytes)
-}
-
-trait FilePermissions {
-    fn permissions_like_files(&mut self) -> &mut Self;
-}
-
-impl FilePermissions for tempfile::Builder<'_, '_> {
-    fn permissions_like_files(&mut self) -> &mut Self {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            self.permissions(std::fs::Permissions::from_mode(0o644));
+    from_bytes(&input::read("reading model", path, MAX_BYTES)?).map_err(|error| match error {
+        Error::Malformed { operation, found, expected, remedy } => {
+            Error::Malformed { operation, found: format!("{found} in {}", path.display()), expected, remedy }
         }
-        self
-    }
+        other => other,
+    })
+}
+
+/// Whether a file says that it is a model of ours; its contents are not checked.
+pub fn is_model(path: &Path) -> bool {
+    let bytes = input::read("reading", path, MAX_BYTES);
+    let metadata = bytes.ok().and_then(|bytes| Some(SafeTensors::read_metadata(&bytes).ok()?.1));
+    metadata.is_some_and(|m| m.metadata().as_ref().is_some_and(|m| m.contains_key(KEY)))
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Architecture {
+    /// From version 3 on: BLAKE3 of all this, with nothing here, and of all tensors, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
     format: u32,
     name: String,
     input: InputSpec,
@@ -166,6 +159,7 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
         layers.push(LayerEntry { name: layer.name.clone(), op });
     }
     let architecture = Architecture {
+        checksum: Some(String::new()),
         format: FORMAT,
         name: model.name().into(),
         input: model.input().clone(),
@@ -187,7 +181,47 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
             Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(wrong)?))
         })
         .collect::<Result<Vec<_>>>()?;
+    let digest = digest(&json, views.iter().map(|(name, view)| (*name, view)));
+    // It is the first field.
+    let json = json.replacen("\"\"", &format!("\"{digest}\""), 1);
     safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(wrong)
+}
+
+/// The hash of the architecture, without its checksum, and of every tensor: name, type, shape,
+/// bytes.
+fn digest<'a, 'b: 'a>(json: &str, tensors: impl Iterator<Item = (&'a str, &'a TensorView<'b>)>) -> String {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_unstable_by_key(|(name, _)| *name);
+    let mut hash = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        // With its length, so that nothing moves from one part to the next unnoticed.
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    part(json.as_bytes());
+    for (name, view) in tensors {
+        part(name.as_bytes());
+        part(format!("{:?} {:?}", view.dtype(), view.shape()).as_bytes());
+        part(view.data());
+    }
+    hash.finalize().to_hex().to_string()
+}
+
+/// Refuses a model whose bytes are not those that were written; gives whether it could be checked.
+fn check_digest(architecture: &Architecture, json: &str, tensors: &SafeTensors<'_>) -> Result<bool> {
+    let views = tensors.tensors();
+    let Some(written) = &architecture.checksum else {
+        if architecture.format < FORMAT {
+            return Ok(false);
+        }
+        return Err(Error::malformed("reading a model", "no checksum", "one, from format 3 on; the file is damaged"));
+    };
+    let found = digest(&json.replacen(written.as_str(), "", 1), views.iter().map(|(name, view)| (name.as_str(), view)));
+    if found != *written {
+        let expected = "the checksum of its architecture and tensors; the file is damaged";
+        return Err(Error::malformed("reading a model", "a wrong checksum", expected));
+    }
+    Ok(true)
 }
 
 fn from_bytes(bytes: &[u8]) -> Result<Model> {
@@ -203,6 +237,9 @@ fn from_bytes(bytes: &[u8]) -> Result<Model> {
     })?;
     let architecture = architecture(json)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
+    if !check_digest(&architecture, json, &tensors)? {
+        tracing::info!("model `{}` has no checksum: it was written by hand or by an older release", architecture.name);
+    }
     let layers = architecture.layers.into_iter().map(|l| decode_layer(l, &tensors)).collect::<Result<Vec<_>>>()?;
     let used: usize = layers.iter().map(|l| l.op.tensors().len()).sum();
     if used != tensors.len() {

@@ -8,7 +8,7 @@ mod provenance;
 mod shapes;
 
 pub use evaluate::{Trace, evaluate, evaluate_traced};
-pub use file::{load_model, save_model};
+pub use file::{is_model, load_model, save_model};
 pub use input::{InputSpec, InputValues, OutOfRange, RealChannels};
 pub use provenance::{Provenance, TrainingData, WeightGrid};
 pub use shapes::output_shape;

@@ -3,6 +3,7 @@
 
 mod cost_plot;
 mod encrypted_run;
+mod matrix_folder;
 mod plots;
 mod results;
 mod run_filter;
@@ -12,6 +13,7 @@ mod statistics;
 mod table;
 
 pub use encrypted_run::EncryptedFigures;
+pub use matrix_folder::claim;
 pub use plots::plots;
 pub use results::{ResultRow, Results, RunOutcome};
 pub use run_filter::RunFilter;

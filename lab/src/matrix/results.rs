@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::encrypted_run::EncryptedFigures;
+use crate::json_lines::{self, Lines};
 use crate::{Reporter, files};
 
 /// What a run measured.
@@ -90,18 +91,8 @@ impl Results {
     /// If the file is there and cannot be read.
     pub fn open(folder: &Path, reporter: &dyn Reporter) -> Result<Self> {
         let path = Self::path(folder);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
-        };
-        let mut rows = Vec::new();
-        for (i, line) in text.lines().enumerate() {
-            match serde_json::from_str(line) {
-                Ok(row) => rows.push(row),
-                Err(e) => reporter.warn(&format_args!("{}, line {}: {e}; left out", path.display(), i + 1)),
-            }
-        }
+        let Lines { values: rows, problems } = json_lines::read(&path)?;
+        problems.iter().for_each(|problem| reporter.warn(problem));
         Ok(Self { path, rows })
     }
 

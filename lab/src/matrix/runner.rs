@@ -10,11 +10,11 @@ use beaa_ir::{ClassMap, Model};
 use super::encrypted_run;
 use super::results::{ResultRow, RunOutcome};
 use super::spec::{PlannedRun, teacher_experiment};
+use crate::Reporter;
 use crate::error::bad_input;
 use crate::metrics::accuracy;
 use crate::model_images::training_images;
 use crate::run_folder::{self, RunFolder};
-use crate::{Reporter, files};
 
 /// What runs share: the output folder, and the data set of the last one.
 pub struct Runner<'a> {
@@ -98,11 +98,11 @@ fn teacher(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dy
             return Ok(model);
         }
         reporter.note(&format_args!("{}: trained on other images, training it again", file.display()));
-        files::remove_folder(target_folder.path())?;
+        target_folder.remove()?;
     }
-    let resume = target_folder.file("checkpoints").exists();
+    let resume = target_folder.has_checkpoints();
     let model = run_folder::teach(&teacher_experiment(planned)?, dataset, &target_folder, resume, reporter)?;
-    files::remove_folder(&target_folder.file("checkpoints"))?;
+    beaa_trainer::remove_checkpoints(target_folder.path())?;
     Ok(model)
 }
 
@@ -114,7 +114,7 @@ fn student(
     reporter: &dyn Reporter,
 ) -> Result<(RunOutcome, f64)> {
     let target_folder = RunFolder::new(&folder.join("students").join(&planned.key));
-    let resume = target_folder.file("checkpoints").exists();
+    let resume = target_folder.has_checkpoints();
     let trained = run_folder::distil(&planned.experiment, dataset, teacher, &target_folder, resume, reporter)?.trained;
     reporter.check_interrupted("training; the models are saved")?;
     let literal = planned.experiment.train.literal();
@@ -131,7 +131,7 @@ fn student(
         Err(error) => RunOutcome::NotCompiled { student, message: error.to_string() },
     };
     // The models stay; what was only for going on goes.
-    files::remove_folder(&target_folder.file("checkpoints")).context("cleaning up")?;
+    beaa_trainer::remove_checkpoints(target_folder.path()).context("cleaning up")?;
     Ok((outcome, trained.seconds))
 }
 

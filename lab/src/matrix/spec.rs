@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use beaa_base::json;
+use beaa_base::text::read_text;
 use beaa_ir::text::valid_name;
 use beaa_trainer::{DeviceKind, TrainLiteral};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::bad_input;
-use crate::experiment::{Assignment, Experiment, Overrides};
+use crate::experiment::{Assignment, Experiment, Overrides, with_remedy};
 
 /// More runs than this are a mistake in the file.
 const MAX_RUNS: usize = 10_000;
@@ -117,9 +119,7 @@ impl Matrix {
     /// If the file cannot be read, or one of its runs is wrong.
     pub fn read(path: &Path, device: Option<DeviceKind>) -> Result<Self> {
         let doing = || format!("reading matrix {}", path.display());
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| bad_input(format!("{e}; give the path of a JSON file, see configs/experiments/")))
-            .with_context(doing)?;
+        let text = read_text("reading matrix", path).map_err(|e| with_remedy(e, "see configs/experiments/"))?;
         Self::parse(&text, device).with_context(doing)
     }
 
@@ -129,7 +129,7 @@ impl Matrix {
     /// If the text is no matrix, or one of its runs is wrong.
     pub fn parse(text: &str, device: Option<DeviceKind>) -> Result<Self> {
         let literal: MatrixLiteral =
-            serde_json::from_str(text).map_err(|e| wrong(format!("{e}; see docs/experiments.md for the fields")))?;
+            json::parse(text).map_err(|e| wrong(format!("{e}; see docs/experiments.md for the fields")))?;
         let mut axes = literal.axes.into_iter().map(axis).collect::<Result<Vec<_>>>()?;
         distinct("axis", axes.iter().map(|a| &a.name))?;
         if let Some(name) = literal.order.iter().find(|n| !axes.iter().any(|a| a.name == **n)) {

@@ -1,5 +1,6 @@
 //! Tables: the summary's rows, shared by terminal and page, and plain-text layout.
 
+use beaa_base::words::count;
 use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::Verification;
 
@@ -118,7 +119,7 @@ fn errors(s: &Summary) -> Vec<Figure> {
         row(
             "same prediction",
             percent(fraction(a.agreeing, a.images)),
-            format!("{} of {} images, encrypted and in clear", a.agreeing, a.images),
+            format!("{} of {}, encrypted and in clear", a.agreeing, count(a.images, "image")),
         ),
         row("largest logit error", format!("{:.2e}", e.against_student), "encrypted against the student in clear"),
         row("  of which encryption", format!("{:.2e}", e.against_program), "against the compiled program in clear"),
@@ -134,7 +135,7 @@ fn times(s: &Summary) -> Vec<Figure> {
     let mut rows: Vec<Figure> =
         s.steps.iter().map(|step| row(step.step.as_str(), format!("{:.2} s", step.seconds), "")).collect();
     let total: f64 = s.steps.iter().map(|step| step.seconds).sum();
-    rows.push(row("total", format!("{total:.2} s"), format!("{} threads", s.threads)));
+    rows.push(row("total", format!("{total:.2} s"), count(s.threads, "thread")));
     rows
 }
 
@@ -144,7 +145,7 @@ fn costs(s: &Summary) -> Vec<Figure> {
         row(
             "run, images sent",
             milliseconds(s.per_image.milliseconds_sent),
-            format!("run time over {sent} images in the batch"),
+            format!("run time over {} in the batch", count(sent, "image")),
         ),
         row(
             "run, full batch",

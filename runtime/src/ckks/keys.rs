@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::security::{self, Standing};
 use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng};
 use beaa_ir::ckks::ParameterSet;
@@ -32,6 +33,18 @@ pub struct KeyPair {
     pub client: ClientKey,
     /// Holds no secret.
     pub server: ServerKey,
+}
+
+impl KeyPair {
+    /// Writes both keys or neither of them: the client's, readable by its owner alone, to `secret`.
+    ///
+    /// # Errors
+    /// When one of the files cannot be written.
+    pub fn save(&self, secret: &Path, evaluation: &Path) -> Result<()> {
+        // The secret last: it is never there without the other.
+        let files = vec![self.server.compose(evaluation)?, self.client.compose(secret)?];
+        Ok(commit_all(files).map_err(beaa_ir::Error::from)?)
+    }
 }
 
 impl std::fmt::Debug for ClientKey {
@@ -120,9 +133,14 @@ impl ClientKey {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        Ok(self.compose(path)?.commit().map_err(beaa_ir::Error::from)?)
+    }
+
+    /// The file, but for its name.
+    fn compose(&self, path: &Path) -> Result<OutputFile> {
         let bytes = self.secret.to_bytes();
         let header = SecretHeader { id: self.id.clone(), parameters: set(&self.parameters) };
-        Ok(container::write(path, Kind::SecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes))?)
+        Ok(container::compose(path, Kind::SecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes))?)
     }
 
     /// Reads and checks a key.
@@ -158,9 +176,14 @@ impl ServerKey {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        Ok(self.compose(path)?.commit().map_err(beaa_ir::Error::from)?)
+    }
+
+    /// The file, but for its name.
+    fn compose(&self, path: &Path) -> Result<OutputFile> {
         let header =
             EvaluationHeader { id: self.id.clone(), parameters: set(&self.parameters), seed: *self.key.seed() };
-        Ok(container::write(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
+        Ok(container::compose(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
             self.key.compressed_digits().try_for_each(|digit| w.write_all(&digit))
         })?)
     }

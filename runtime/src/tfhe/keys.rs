@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use beaa_base::output::{OutputFile, commit_all};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::tfhe::{PARAMETER_SET, Parameters};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,18 @@ pub struct KeyPair {
     pub client: ClientKey,
     /// Holds no secret.
     pub server: ServerKey,
+}
+
+impl KeyPair {
+    /// Writes both keys or neither of them: the client's, readable by its owner alone, to `secret`.
+    ///
+    /// # Errors
+    /// When one of the files cannot be written.
+    pub fn save(&self, secret: &Path, evaluation: &Path) -> Result<()> {
+        // The secret last: it is never there without the other.
+        let files = vec![self.server.compose(evaluation)?, self.client.compose(secret)?];
+        Ok(commit_all(files).map_err(beaa_ir::Error::from)?)
+    }
 }
 
 impl std::fmt::Debug for ClientKey {
@@ -148,9 +161,15 @@ impl ClientKey {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        Ok(self.compose(path)?.commit().map_err(beaa_ir::Error::from)?)
+    }
+
+    /// The file, but for its name.
+    fn compose(&self, path: &Path) -> Result<OutputFile> {
         let mut bytes: Vec<u8> = self.small.0.iter().chain(&self.large.0).map(|&b| b as u8).collect();
         let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds: Vec::new() };
-        let written = container::write(path, Kind::TfheSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes));
+        let written =
+            container::compose(path, Kind::TfheSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes));
         bytes.zeroize();
         Ok(written?)
     }
@@ -194,9 +213,14 @@ impl ServerKey {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        Ok(self.compose(path)?.commit().map_err(beaa_ir::Error::from)?)
+    }
+
+    /// The file, but for its name.
+    fn compose(&self, path: &Path) -> Result<OutputFile> {
         let seeds = self.seeds.iter().map(|s| format!("{s:032x}")).collect();
         let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds };
-        Ok(container::write(path, Kind::TfheServerKey, &header, self.bytes(), |w| {
+        Ok(container::compose(path, Kind::TfheServerKey, &header, self.bytes(), |w| {
             for part in [self.bootstrap.as_ref(), self.switch.as_ref()] {
                 for chunk in part.chunks(1 << 13) {
                     let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();

@@ -1,6 +1,7 @@
 //! From the configuration as written to one that can be trusted. Everything wrong is reported at
 //! once, each with the path of its field.
 
+use beaa_base::words::count;
 use beaa_ir::text::valid_name;
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ impl TrainConfig {
     /// [`Error::Syntax`] for what is not a configuration, [`Error::Config`] with everything wrong
     /// in one that is.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str::<TrainLiteral>(text)?.try_into()
+        beaa_base::json::parse::<TrainLiteral>(text)?.try_into()
     }
 
     /// Gives everything that was written, defaults filled in.
@@ -69,6 +70,13 @@ impl TryFrom<TrainLiteral> for TrainConfig {
         if let Some(bits) = literal.data.pixel_bits {
             p.require((1..=8).contains(&bits), "data.pixel_bits", format!("{bits}; expected 1 to 8"));
         }
+        if let Some(n) = &literal.data.normalisation {
+            p.require(
+                n.mean.iter().all(|m| m.is_finite()) && n.std.iter().all(|s| s.is_finite() && *s > 0.0),
+                "data.normalisation",
+                "expected finite means and deviations above 0",
+            );
+        }
         check_augmentation(&literal.augmentation, &mut p);
         check_teacher(&literal, &mut p);
         check_student(&literal, &mut p);
@@ -88,7 +96,7 @@ fn check_network(network: &[LayerConfig], names: &[String], p: &mut Problems) {
 }
 
 fn check_augmentation(a: &Augmentation, p: &mut Problems) {
-    p.require(a.shift <= 64, "augmentation.shift", format!("{} pixels; expected at most 64", a.shift));
+    p.require(a.shift <= 64, "augmentation.shift", format!("{}; expected at most 64", count(a.shift, "pixel")));
     p.within(f64::from(a.rotate), 0.0, 180.0, "augmentation.rotate");
     p.within(f64::from(a.scale), 0.0, 0.9, "augmentation.scale");
     p.within(f64::from(a.contrast), 0.0, 0.9, "augmentation.contrast");

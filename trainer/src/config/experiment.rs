@@ -18,7 +18,7 @@ const SECTION: &str = "compile";
 /// # Errors
 /// If the text is not such JSON; the error says line and column.
 pub fn parse_experiment<C: DeserializeOwned>(text: &str) -> serde_json::Result<(TrainLiteral, Option<C>)> {
-    let File { train, compile } = serde_json::from_str(text)?;
+    let File { train, compile } = beaa_base::json::parse(text)?;
     Ok((train, compile))
 }
 

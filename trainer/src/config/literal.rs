@@ -93,14 +93,35 @@ pub struct DataConfig {
     pub validation: Option<usize>,
     /// At most so many test images.
     pub test: Option<usize>,
+    /// Takes pixels so instead of by the mean and deviation of the data set; a teacher that is read
+    /// from a file brings its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<Normalisation>,
     /// Round pixels to so many bits, as the tfhe backend will; all eight if absent.
     pub pixel_bits: Option<u32>,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { source: default_source(), train: None, validation: None, test: None, pixel_bits: None }
+        Self {
+            source: default_source(),
+            train: None,
+            validation: None,
+            test: None,
+            normalisation: None,
+            pixel_bits: None,
+        }
     }
+}
+
+/// How pixels become numbers: `(pixel / 255 - mean) / std`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalisation {
+    /// What is subtracted from pixels scaled to 0..1, one number per channel or one for all.
+    pub mean: Vec<f32>,
+    /// What the difference is divided by, one number per channel or one for all.
+    pub std: Vec<f32>,
 }
 
 /// Random changes of the training images, drawn anew for every image of every epoch; all off by

@@ -3,9 +3,11 @@
 
 mod augment;
 mod batch;
+mod normalisation;
 mod prefetch;
 mod splits;
 
 pub(crate) use batch::{ImageBatch, batch, batches};
+pub(crate) use normalisation::{alike, input_spec};
 pub(crate) use prefetch::{EpochBatches, Prefetcher};
 pub(crate) use splits::Splits;

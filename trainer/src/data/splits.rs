@@ -31,8 +31,8 @@ impl Splits {
         }
     }
 
-    /// Applies the limits of `config`, choosing by `seed`.
-    pub(crate) fn new(dataset: &Dataset, config: &DataConfig, seed: u64) -> Self {
+    /// Applies the limits of `config`, choosing by `seed`; pixels become numbers as `input` says.
+    pub(crate) fn new(dataset: &Dataset, config: &DataConfig, seed: u64, input: InputSpec) -> Self {
         let limited = |images: &Images, limit: Option<usize>| match limit {
             Some(n) if n < images.len() => {
                 let chosen: Vec<usize> = shuffled(images.len(), seed, order::LIMIT).into_iter().take(n).collect();
@@ -44,12 +44,11 @@ impl Splits {
             Some(bits) => limited(images, limit).rounded(bits),
             None => limited(images, limit),
         };
-        let input = InputSpec::pixels(dataset.shape(), dataset.mean().to_vec(), dataset.std().to_vec());
         Self {
             train: limited(dataset.split(Split::Train), config.train),
             validation: limited(dataset.split(Split::Validation), config.validation),
             test: limited(dataset.split(Split::Test), config.test),
-            input: InputSpec { values: input_values(dataset), ..input },
+            input,
             classes: dataset.classes().to_vec(),
             pixel_bits: config.pixel_bits,
         }
@@ -57,7 +56,7 @@ impl Splits {
 }
 
 /// What the numbers of a set are, and which are allowed.
-fn input_values(dataset: &Dataset) -> InputValues {
+pub(crate) fn input_values(dataset: &Dataset) -> InputValues {
     let (Some(allowed), Some(reals)) = (dataset.allowed(), dataset.split(Split::Train).reals()) else {
         return InputValues::Pixels;
     };

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use beaa_base::words::count;
 use beaa_ir::{Activation, Conv2d, InputSpec, Layer, LayerOp, Linear, Model, Pool2d, load_model};
 
-use crate::data::Splits;
+use crate::data::{Splits, alike};
 use crate::distil::activation_stats::activations;
 use crate::error::{Error, Result};
 
@@ -32,7 +33,7 @@ pub(crate) fn difference(model: &Model, expected: &Model) -> Option<(String, Str
     }
     let (found, wanted) = (model.layers(), expected.layers());
     if found.len() != wanted.len() {
-        return Some((format!("{} layers", found.len()), wanted.len().to_string()));
+        return Some((count(found.len(), "layer"), wanted.len().to_string()));
     }
     found.iter().map(description).zip(wanted.iter().map(description)).find(|(found, wanted)| found != wanted)
 }
@@ -66,16 +67,7 @@ fn description(layer: &Layer) -> String {
 
 /// Whether the images and the number of classes of `model` are those of `splits`.
 pub(crate) fn fits(model: &Model, splits: &Splits) -> bool {
-    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
-    let (spec, input) = (model.input(), &splits.input);
-    let alike = spec.shape == input.shape
-        && match (spec.reals(), input.reals()) {
-            (None, None) => close(&spec.mean, &input.mean) && close(&spec.std, &input.std),
-            // Real numbers have no scale in common: those of the same set are the same.
-            (Some(_), Some(_)) => spec == input,
-            _ => false,
-        };
-    alike && model.outputs() == splits.classes.len()
+    alike(model.input(), &splits.input) && model.outputs() == splits.classes.len()
 }
 
 /// Checks that the images and the number of classes of `model`, which messages call `name`, are
@@ -100,8 +92,8 @@ pub(crate) fn check_fits(name: &str, model: &Model, splits: &Splits) -> Result<(
         |spec: &InputSpec| format!("images {:?} of mean {:?} and deviation {:?}", spec.shape, spec.mean, spec.std);
     Err(Error::Data {
         operation: "taking a trained model",
-        found: format!("{name} for {} and {} classes", images(spec), model.outputs()),
-        expected: format!("{}, {classes} classes", images(input)),
+        found: format!("{name} for {} and {}", images(spec), count(model.outputs(), "class")),
+        expected: format!("{}, {}", images(input), count(classes, "class")),
         remedy: "give a model that was trained on this data set",
     })
 }

@@ -3,11 +3,16 @@
 //!
 //! `<run>/checkpoints/<number>/` holds `state.json`, `teacher.safetensors`, `student.safetensors`
 //! (once there is one) and `optimiser.bpk`. A checkpoint is written under a temporary name and
-//! renamed; then older ones are removed, so that there is always a complete one.
+//! renamed; when it is on the disk, older ones are removed, so that there is always a complete one.
+//! Of a folder only the files of a checkpoint are removed, whatever else is in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use beaa_base::folder::{remove_files, remove_if_empty};
+use beaa_base::output::{Care, sync_folder};
+use beaa_base::words::count;
+use beaa_base::{input, json, output, text};
 use beaa_ir::{Model, Range, load_model, save_model};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,10 +21,20 @@ use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::{Error, Result};
 use crate::train::events::Phase;
 
-const FORMAT: u32 = 1;
+/// The format that is written. 2: the state has a checksum.
+const FORMAT: u32 = 2;
+/// The oldest that is read.
+const OLDEST: u32 = 1;
+const STATE: &str = "state.json";
 const TEACHER: &str = "teacher.safetensors";
 const STUDENT: &str = "student.safetensors";
 pub(crate) const OPTIMISER: &str = "optimiser.bpk";
+/// All files of a checkpoint.
+const FILES: [&str; 4] = [STATE, TEACHER, STUDENT, OPTIMISER];
+/// Bytes of an optimiser's record, at most.
+const MAX_RECORD: u64 = 1 << 34;
+/// What to do with a checkpoint that cannot be used.
+const REMEDY: &str = "start the run again without resuming, or choose another folder";
 
 /// What a run's checkpoints belong to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,10 +108,12 @@ pub(crate) struct Checkpoint {
     pub(crate) network: NetworkState,
     /// Seconds that the run has taken so far.
     pub(crate) seconds: f64,
+    /// Whether the state was written without a checksum, by an older release.
+    pub(crate) unchecked: bool,
 }
 
 /// `state.json`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct StateFile {
     format: u32,
     #[serde(flatten)]
@@ -108,6 +125,16 @@ struct StateFile {
     seconds: f64,
     /// BLAKE3 of `optimiser.bpk`.
     optimiser: String,
+    /// BLAKE3 of all this, with no checksum in it; from format 2 on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    checksum: String,
+}
+
+impl StateFile {
+    fn checksum(&self) -> Result<String> {
+        let bare = Self { checksum: String::new(), ..self.clone() };
+        Ok(blake3::hash(&serde_json::to_vec(&bare)?).to_hex().to_string())
+    }
 }
 
 /// Writes the next checkpoint of the run in folder `run` and removes the older ones. Returns the
@@ -123,9 +150,9 @@ pub(crate) fn save(
     seconds: f64,
 ) -> Result<PathBuf> {
     let folder = run.join("checkpoints");
+    remove_unfinished(&folder)?;
     let number = numbers(&folder)?.last().map_or(1, |n| n + 1);
     let unfinished = folder.join(format!(".{number:06}.tmp"));
-    remove(&unfinished)?;
     fs::create_dir_all(&unfinished).map_err(Error::io("creating", &unfinished))?;
     let statistics = match subject {
         Subject::Teacher => {
@@ -138,8 +165,8 @@ pub(crate) fn save(
             statistics.clone()
         }
     };
-    write(&unfinished.join(OPTIMISER), &network.optimiser)?;
-    let state = StateFile {
+    output::write(&unfinished.join(OPTIMISER), &network.optimiser, Care::Kept)?;
+    let mut state = StateFile {
         format: FORMAT,
         identity: identity.clone(),
         phase: subject.phase(),
@@ -147,10 +174,14 @@ pub(crate) fn save(
         statistics,
         seconds,
         optimiser: blake3::hash(&network.optimiser).to_hex().to_string(),
+        checksum: String::new(),
     };
-    write(&unfinished.join("state.json"), serde_json::to_string_pretty(&state)?.as_bytes())?;
+    state.checksum = state.checksum()?;
+    output::write(&unfinished.join(STATE), serde_json::to_string_pretty(&state)?.as_bytes(), Care::Kept)?;
     let path = folder.join(format!("{number:06}"));
     fs::rename(&unfinished, &path).map_err(Error::io("renaming to", &path))?;
+    // The older one stays until nothing can take the newer away.
+    sync_folder(&folder)?;
     for old in numbers(&folder)?.into_iter().filter(|n| *n < number) {
         remove(&folder.join(format!("{old:06}")))?;
     }
@@ -176,14 +207,17 @@ pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
         path: path.to_owned(),
         found,
         expected: expected.to_owned(),
-        remedy: "start the run again without resuming, or choose another folder",
+        remedy: REMEDY,
     };
-    let file = path.join("state.json");
-    let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
+    let text = text::read_text("reading", &path.join(STATE))?;
     let state: StateFile =
-        serde_json::from_str(&text).map_err(|e| wrong(e.to_string(), "a state written by this version"))?;
-    if state.format != FORMAT {
-        return Err(wrong(format!("format {}", state.format), "format 1"));
+        json::parse(&text).map_err(|e| wrong(format!("{STATE}: {e}"), "a state written by this version"))?;
+    if !(OLDEST..=FORMAT).contains(&state.format) {
+        return Err(wrong(format!("format {}", state.format), "format 1 or 2"));
+    }
+    let unchecked = state.format == 1 && state.checksum.is_empty();
+    if !unchecked && state.checksum != state.checksum()? {
+        return Err(wrong(format!("a damaged {STATE}"), "the checksum that is in it"));
     }
     if state.identity.config != identity.config {
         let fields = differences(&state.identity.config, &identity.config);
@@ -191,6 +225,12 @@ pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
     }
     if state.identity.data != identity.data {
         return Err(wrong("a run on other images".to_owned(), "the same images (their checksum differs)"));
+    }
+    if let Some(found) = impossible(&state.position) {
+        return Err(wrong(found, "a position that a run can have"));
+    }
+    if !(state.seconds.is_finite() && state.seconds >= 0.0) {
+        return Err(wrong(format!("a run of {} seconds", state.seconds), "a time"));
     }
     let sound = |s: &LayerStatistics| {
         let (Range { min, max }, rms) = (s.range, s.rms);
@@ -200,32 +240,62 @@ pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
         let found = format!("statistics from {} to {} of {}", bad.range.min, bad.range.max, bad.rms);
         return Err(wrong(found, "finite numbers, the smallest first, and a root mean square"));
     }
-    let file = path.join(OPTIMISER);
-    let optimiser = fs::read(&file).map_err(Error::io("reading", &file))?;
+    let optimiser = input::read("reading", &path.join(OPTIMISER), MAX_RECORD)?;
     if blake3::hash(&optimiser).to_hex().as_str() != state.optimiser {
-        return Err(wrong("a damaged optimiser.bpk".to_owned(), "the checksum in state.json"));
+        return Err(wrong(format!("a damaged {OPTIMISER}"), "the checksum in state.json"));
     }
-    let teacher = load_model(&path.join(TEACHER))?;
+    let model = |name: &str| load_model(&path.join(name)).map_err(|e| of_model(e, &path.join(name)));
+    let student = path.join(STUDENT).exists();
     let (subject, model) = match state.phase {
-        Phase::Teacher => (Subject::Teacher, teacher),
+        Phase::Teacher if student || !state.statistics.is_empty() => {
+            return Err(wrong("a student in the phase of the teacher".to_owned(), "a teacher alone"));
+        }
+        Phase::Teacher => (Subject::Teacher, model(TEACHER)?),
+        Phase::Student if !student => return Err(wrong("no student".to_owned(), STUDENT)),
         Phase::Student => {
-            let file = path.join(STUDENT);
-            if !file.exists() {
-                return Err(wrong("no student".to_owned(), STUDENT));
-            }
-            (Subject::Student { teacher: Box::new(teacher), statistics: state.statistics }, load_model(&file)?)
+            let teacher = Box::new(model(TEACHER)?);
+            (Subject::Student { teacher, statistics: state.statistics }, model(STUDENT)?)
         }
     };
     let network = NetworkState { model, position: state.position, optimiser };
-    Ok(Checkpoint { subject, network, seconds: state.seconds })
+    Ok(Checkpoint { subject, network, seconds: state.seconds, unchecked })
 }
 
-/// Removes all checkpoints of the run in folder `run`.
+/// Removes all checkpoints of the run in folder `run`; what is no checkpoint stays.
 ///
 /// # Errors
 /// [`Error::Io`] if they cannot be removed.
-pub(crate) fn clear(run: &Path) -> Result<()> {
-    remove(&run.join("checkpoints"))
+pub fn remove_checkpoints(run: &Path) -> Result<()> {
+    let folder = run.join("checkpoints");
+    remove_unfinished(&folder)?;
+    for number in numbers(&folder)? {
+        remove(&folder.join(format!("{number:06}")))?;
+    }
+    Ok(remove_if_empty(&folder)?)
+}
+
+/// What in a position no run can have.
+fn impossible(at: &Position) -> Option<String> {
+    let numbers = [at.loss, at.seconds];
+    if let Some(bad) = numbers.iter().find(|v| !v.is_finite()) {
+        return Some(format!("{bad} in the position"));
+    }
+    let idle = at.step > 0 || (at.seen == 0 && at.loss == 0.0);
+    let counted = at.correct <= at.seen && idle && at.seconds >= 0.0;
+    (!counted).then(|| format!("{} of {} right after {}", at.correct, count(at.seen, "image"), count(at.step, "step")))
+}
+
+/// What is wrong with a model of a checkpoint, with its file.
+fn of_model(error: beaa_ir::Error, file: &Path) -> Error {
+    match error {
+        beaa_ir::Error::Io { .. } | beaa_ir::Error::File(_) => error.into(),
+        other => Error::Checkpoint {
+            path: file.to_owned(),
+            found: other.to_string(),
+            expected: "a model as this version writes it".to_owned(),
+            remedy: REMEDY,
+        },
+    }
 }
 
 fn numbers(folder: &Path) -> Result<Vec<u64>> {
@@ -234,20 +304,34 @@ fn numbers(folder: &Path) -> Result<Vec<u64>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(Error::io("reading", folder)(e)),
     };
-    let mut numbers: Vec<u64> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    let number = |name: &str| name.parse::<u32>().ok().filter(|n| format!("{n:06}") == name).map(u64::from);
+    let mut numbers: Vec<u64> = entries.flatten().filter_map(|e| number(e.file_name().to_str()?)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).map_err(Error::io("writing", path))
+/// Removes the checkpoints that a dead process did not complete.
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|n| n.strip_prefix('.')?.strip_suffix(".tmp"));
+        if number.is_some_and(|n| n.len() >= 6 && n.bytes().all(|b| b.is_ascii_digit())) {
+            remove_files(&entry.path(), &FILES)?;
+        }
+    }
+    Ok(())
 }
 
+/// Removes a checkpoint, if the folder is one.
 fn remove(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("removing", path)(e)),
-        _ => Ok(()),
+    let state = input::read("reading", &path.join(STATE), input::TEXT_LIMIT).ok();
+    let fields = state.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let known = |fields: Value| ["format", "phase", "position", "optimiser"].iter().all(|f| fields.get(f).is_some());
+    if fields.is_some_and(known) {
+        remove_files(path, &FILES)?;
     }
+    Ok(())
 }
 
 fn differences(a: &Value, b: &Value) -> String {

@@ -1,10 +1,10 @@
 //! MedMNIST `.npz` archives (Yang et al. 2023): grey N x H x W or colour N x H x W x 3, unsigned
 //! bytes, labels N x 1. The archives carry their three splits.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use beaa_base::input;
 use serde::{Deserialize, Serialize};
 
 use super::npy::{Archive, ByteArray};
@@ -40,7 +40,7 @@ pub struct MedMnistSource {
 impl Source for MedMnistSource {
     fn load(&self) -> Result<Dataset, Error> {
         let path = &self.file.file;
-        let file = File::open(path).map_err(|error| Error::io(path, error))?;
+        let file = input::open("reading", path).map_err(Error::path)?;
         read(&self.name, path, BufReader::new(file), self.file.classes.as_ref())
     }
 }

@@ -7,10 +7,10 @@ mod jpeg;
 mod kind;
 mod png;
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use beaa_base::input;
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -112,8 +112,8 @@ fn decode(file: &Path) -> Result<(DynamicImage, Option<Levels>), Error> {
 
 fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Levels>), Error> {
     let bad = |reason: String| not_an_image(file, reason);
-    let (format, significant) = match Kind::of(file, &bytes[..bytes.len().min(kind::START)]) {
-        Kind::Png => (ImageFormat::Png, png::check(bytes, MOST_MEMORY as usize).map_err(bad)?),
+    let (format, facts) = match Kind::of(file, &bytes[..bytes.len().min(kind::START)]) {
+        Kind::Png => (ImageFormat::Png, Some(png::check(bytes, MOST_MEMORY as usize).map_err(bad)?)),
         Kind::Jpeg => {
             jpeg::check(bytes).map_err(bad)?;
             (ImageFormat::Jpeg, None)
@@ -123,7 +123,7 @@ fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Level
         Kind::CalledPicture | Kind::NoPicture => return Err(bad("its first bytes are of no known format".to_owned())),
     };
     let (mut image, orientation) = decode_as(bytes, format).map_err(|error| bad(error.to_string()))?;
-    image.apply_orientation(orientation);
+    image.apply_orientation(facts.map_or(orientation, |facts| facts.orientation));
     let mut opaque = match (image.color().has_color(), image.color().bytes_per_pixel() / image.color().channel_count())
     {
         (true, 1) => image.into_rgb8().into(),
@@ -131,7 +131,7 @@ fn decode_bytes(file: &Path, bytes: &[u8]) -> Result<(DynamicImage, Option<Level
         (true, _) => image.into_rgb16().into(),
         (false, _) => image.into_luma16().into(),
     };
-    let levels = depth::use_levels(&mut opaque, significant);
+    let levels = depth::use_levels(&mut opaque, facts.and_then(|facts| facts.significant));
     Ok((opaque, levels))
 }
 
@@ -150,13 +150,9 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> image::ImageResult<(DynamicIm
 
 /// At most `most` bytes of a file.
 fn read(file: &Path, most: u64) -> Result<Vec<u8>, Error> {
-    let error = |error| Error::io(file, error);
-    // A pipe would be waited for without end.
-    if !file.metadata().map_err(error)?.is_file() {
-        return Err(not_an_image(file, "it is no file"));
-    }
+    let opened = input::open("reading", file).map_err(Error::path)?;
     let mut bytes = Vec::new();
-    File::open(file).and_then(|opened| opened.take(most).read_to_end(&mut bytes)).map_err(error)?;
+    opened.take(most).read_to_end(&mut bytes).map_err(|error| Error::io(file, error))?;
     Ok(bytes)
 }
 

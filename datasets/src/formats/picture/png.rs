@@ -1,22 +1,32 @@
 //! Whether a PNG file is whole: all checksums, those that decoders pass over too, up to the last
-//! chunk; and how many bits of its samples it says to use.
+//! chunk; and what it says of its pixels, wherever in the file.
 
 use std::io::Cursor;
 
+use image::metadata::Orientation;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Limits};
 
 use super::LARGEST_SIDE;
 
-/// What a file says of its samples.
+/// What a file says of its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// How many bits of each sample are significant, if it is said and less than all.
+    pub(super) significant: Option<Significant>,
+    /// How the pixels are turned to be shown. Decoders know it only if it comes before the pixels.
+    pub(super) orientation: Orientation,
+}
+
+/// How samples are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Significant {
     /// Bits that carry the picture, of those that a sample has.
     pub(super) bits: u32,
 }
 
-/// Returns how many bits of each sample are declared significant, if it is said and less than all;
-/// or the reason why the file is no whole picture of a kind that is read.
-pub(super) fn check(file: &[u8], most_memory: usize) -> Result<Option<Significant>, String> {
+/// Returns what the file says of its pixels, or the reason why it is no whole picture of a kind that
+/// is read.
+pub(super) fn check(file: &[u8], most_memory: usize) -> Result<Facts, String> {
     let text = |error: png::DecodingError| match error {
         png::DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             "it ends before the end of the picture; it is truncated".to_owned()
@@ -55,5 +65,9 @@ pub(super) fn check(file: &[u8], most_memory: usize) -> Result<Option<Significan
     let bits = declared.map(u32::from).filter(|bits| (1..depth).contains(bits));
     while reader.next_row().map_err(text)?.is_some() {}
     reader.finish().map_err(text)?;
-    Ok(bits.map(|bits| Significant { bits }))
+    let exif = reader.info().exif_metadata.as_deref();
+    Ok(Facts {
+        significant: bits.map(|bits| Significant { bits }),
+        orientation: exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms),
+    })
 }

@@ -45,6 +45,11 @@ fn all_orientations_show_the_same_pixels() {
             let turned: DynamicImage = stored(&shown, orientation).into();
             let png = png_with(&encoded(turned.clone(), ImageFormat::Png), &png_chunk(b"eXIf", &exif));
             assert_eq!(read(&png, [1, 8, 16]).unwrap().pixels, shown.as_raw()[..], "{orientation}");
+            // Before the last chunk, which has no content: after the pixels.
+            let plain = encoded(turned.clone(), ImageFormat::Png);
+            let (pixels, end) = plain.split_at(plain.len() - 12);
+            let png = [pixels, &png_chunk(b"eXIf", &exif), end].concat();
+            assert_eq!(read(&png, [1, 8, 16]).unwrap().pixels, shown.as_raw()[..], "{orientation} at the end");
             let jpeg = jpeg_with(&encoded(turned, ImageFormat::Jpeg), &exif);
             let lossy = read(&jpeg, [1, 8, 16]).unwrap().pixels;
             let near = lossy.iter().zip(shown.as_raw()).all(|(a, b)| a.abs_diff(*b) < 60);
