@@ -176,9 +176,10 @@ fn one_output_is_a_score_with_a_threshold_and_two_names() {
     assert_eq!((&found["accuracy"], &found["confusion"]), (&json!(1.0), &json!([[72, 0], [0, 24]])));
 
     let (program, keys) = (at.join("p.beaa"), at.join("keys"));
-    let samples = ["--samples", &set, "--agreement", "0.99"];
-    let compile = [&["compile", text(&model), "-o", text(&program), "--batch", "96"][..], &samples].concat();
-    good(&compile);
+    let compile = ["compile", text(&model), "-o", text(&program), "--batch", "96", "--samples", &set];
+    // An agreement is a promise about the distance of scores from the threshold.
+    good(&[&compile[..], &["--agreement", "0.99"]].concat());
+    good(&[&compile[..], &["--logit-error", "2^-8"]].concat());
     let signature = at.join("p.beaa.signature");
     let key = keys.join("secret.key");
     good(&["keygen", text(&signature), "--out", text(&keys)]);

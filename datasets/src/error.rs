@@ -273,7 +273,11 @@ pub enum Error {
         file: PathBuf,
     },
     /// An entry of a `.npz` archive is not there.
-    #[error("reading {}: no entry {entry:?} among [{}]; give one of these, or another file", file.display(), found.join(", "))]
+    #[error(
+        "reading {}: no entry {entry:?} among [{}]; give one of these, or another file",
+        path_text(file),
+        found.join(", ")
+    )]
     MissingEntry {
         /// The archive.
         file: PathBuf,

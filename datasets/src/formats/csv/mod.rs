@@ -57,8 +57,9 @@ pub struct CsvFiles {
     /// Whether the first line names the columns; by its cells unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// Channels, height, width of a sample, whose numbers are in the columns in this order: a signal
-    /// of 12 leads and 1000 values is `[12, 1, 1000]`. Unless stated, each column is a channel.
+    /// Channels, height, width of a sample, whose numbers are in the columns in this order: a
+    /// signal of 12 leads and 1000 values is `[12, 1, 1000]`. Unless stated, each column is a
+    /// channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<[usize; 3]>,
     /// Which values are allowed; what training spans and half as much beyond it unless stated.
