@@ -87,7 +87,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files(signature.input_bytes())?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
-    let most = slots.unwrap_or_else(|| part.limit.unwrap_or(1).max(arguments.images.len()));
+    let most = slots.unwrap_or_else(|| match &arguments.rows.rows {
+        Some(_) => part.limit.unwrap_or(usize::MAX),
+        None => part.limit.unwrap_or(1).max(arguments.images.len()),
+    });
     let Chosen { images, data_set, class_names } = images(arguments, signature.input(), most, context)?;
     if arguments.labels.is_some() && !class_names.is_empty() {
         // Refused before anything is written; decrypt refuses it, too.

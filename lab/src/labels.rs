@@ -10,8 +10,8 @@ use crate::error::bad_input;
 /// Says so where they were matched by number, or where the data set lacks classes.
 ///
 /// # Errors
-/// If the names of both differ, or the numbers of classes do: the message says both lists. If a label
-/// is none of the data set's classes.
+/// If the names of both differ, or the numbers of classes do: the message says both lists. If a
+/// label is none of the data set's classes.
 pub fn of_network(
     network: &Classes,
     data_set: &[String],
@@ -25,8 +25,8 @@ pub fn of_network(
     if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= data_set.len()) {
         let (found, expected) = (format!("the label {label}"), data_set.len());
         return Err(bad_input(format!(
-            "comparing with labels: found {found} among {expected} classes, expected labels from 0 on below {expected}; \
-             give the labels of these images"
+            "comparing with labels: found {found} among {expected} classes, expected labels from 0 on below \
+             {expected}; give the labels of these images"
         )));
     }
     Ok(map.classes(labels))
