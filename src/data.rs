@@ -54,8 +54,9 @@ pub fn reals(samples: &LabelledImages) -> Result<ImageMajor<f32>> {
     }
 }
 
-/// Reads PNG and JPEG files, or all of those in a folder, as pixels `[image][channel, row, column]`,
-/// stretched to `shape` (channels, rows, columns) and converted to grey or colour as it says.
+/// Reads PNG and JPEG files, or all of those in a folder, as pixels
+/// `[image][channel, row, column]`, stretched to `shape` (channels, rows, columns) and converted to
+/// grey or colour as it says.
 ///
 /// Their names and what is to be known about them is in what [`read_pictures`] returns; here, it is
 /// only logged.

@@ -39,8 +39,8 @@ pub(crate) struct Arguments {
     /// What pixels were divided by after that, one number per channel or one for all [default: 1].
     #[arg(long, value_name = "S,..", value_delimiter = ',', help_heading = "Images")]
     std: Option<Vec<f32>>,
-    /// The shape of an image, for ONNX networks that take a plain vector; a single number is that of
-    /// the columns of a row.
+    /// The shape of an image, for ONNX networks that take a plain vector; a single number is that
+    /// of the columns of a row.
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape, help_heading = "Images")]
     shape: Option<[usize; 3]>,
     /// The smallest value of real numbers (rows, signals), one per channel or one for all: the
@@ -52,8 +52,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "V,..", value_delimiter = ',', allow_negative_numbers = true, requires = "min")]
     #[arg(help_heading = "Rows and signals")]
     max: Option<Vec<f32>>,
-    /// The name of each channel of real numbers (column, lead), by which `beaa encrypt --rows` finds
-    /// them [default: those of --samples].
+    /// The name of each channel of real numbers (column, lead), by which `beaa encrypt --rows`
+    /// finds them [default: those of --samples].
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', help_heading = "Rows and signals")]
     columns: Option<Vec<String>>,
     /// The output of an ONNX network that holds the scores, where it has several.

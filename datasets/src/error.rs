@@ -273,7 +273,11 @@ pub enum Error {
         file: PathBuf,
     },
     /// An entry of a `.npz` archive is not there.
-    #[error("reading {}: no entry {entry:?} among [{}]; give one of these, or another file", file.display(), found.join(", "))]
+    #[error(
+        "reading {}: no entry {entry:?} among [{}]; give one of these, or another file",
+        path_text(file),
+        found.join(", ")
+    )]
     MissingEntry {
         /// The archive.
         file: PathBuf,
@@ -341,7 +345,7 @@ pub enum Error {
         split: Split,
     },
     /// A table of numbers is not as it must be, or not as its description says.
-    #[error("reading {}{position}: found {found}, expected {expected}; {remedy}", file.display())]
+    #[error("reading {}{position}: found {found}, expected {expected}; {remedy}", path_text(file))]
     Table {
         /// The file at fault.
         file: PathBuf,

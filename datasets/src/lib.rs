@@ -1,6 +1,6 @@
 //! Internal crate of beaa: reads data sets of images (IDX, CIFAR-10 binary, MedMNIST `.npz`,
-//! folders) and of real numbers (CSV, NumPy arrays) and ships the embedded default. It downloads nothing and writes nothing; a size in a
-//! file counts only once the bytes are there.
+//! folders) and of real numbers (CSV, NumPy arrays) and ships the embedded default. It downloads
+//! nothing and writes nothing; a size in a file counts only once the bytes are there.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -1,8 +1,9 @@
 //! What a configuration says about a data set, as JSON. No file is opened here.
 //!
 //! A plain string is a named set. Otherwise an object with `name` for a named set, or exactly one
-//! of `idx`, `cifar`, `medmnist`, `folder`, `csv` and `npy`; beside it `validation` and `test` (what to hold out
-//! of training: an integer is a count, a decimal number a fraction) and `seed` where they apply.
+//! of `idx`, `cifar`, `medmnist`, `folder`, `csv` and `npy`; beside it `validation` and `test`
+//! (what to hold out of training: an integer is a count, a decimal number a fraction) and `seed`
+//! where they apply.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,7 +68,8 @@ pub enum SourceSpec {
         /// What to hold out of training.
         hold_out: HoldOut,
     },
-    /// `{"npy": {"x": "X.npy", "y": "y.npy"}}`, or `{"npy": {"file": "ecg.npz", "x": "X", "y": "y"}}`.
+    /// `{"npy": {"x": "X.npy", "y": "y.npy"}}`, or
+    /// `{"npy": {"file": "ecg.npz", "x": "X", "y": "y"}}`.
     Npy {
         /// Name to give the set; that of the file otherwise.
         name: Option<String>,

@@ -146,3 +146,19 @@ fn half_precision_weights_are_read_as_they_are() {
         assert_eq!(weights.collect::<Vec<_>>(), expected);
     }
 }
+
+#[test]
+fn what_is_added_to_padding_is_added_to_its_zeros() {
+    // Zeros before the features of a vector, then one number for all, then a square.
+    let nodes = [
+        node("Flatten", &["x"], "f", &[]),
+        node("Pad", &["f", "p"], "a", &[]),
+        node("Mul", &["a", "a"], "b", &[]),
+        node("Add", &["b", "one"], "c", &[]),
+        node("MatMul", &["c", "w"], "y", &[]),
+    ];
+    let constants =
+        [integers("p", &[0, 1, 0, 0]), tensor("one", &[], &[1.0]), tensor("w", &[3, 1], &[100.0, 10.0, 1.0])];
+    let model = import(&open_batch(&[1, 1, 2], &nodes, &constants), None).unwrap().model;
+    assert_eq!(evaluate(&model, &[2.0, 3.0]).unwrap(), [100.0 + 50.0 + 10.0]);
+}

@@ -126,7 +126,8 @@ impl Classes {
     }
 
     /// The class of an image by its logits, one for each output: the index of the largest, the
-    /// first of equals, or whether the only one is above the threshold. None if no logit is a number.
+    /// first of equals, or whether the only one is above the threshold. None if no logit is a
+    /// number.
     pub fn class<T: Copy + Into<f64>>(&self, logits: &[T]) -> Option<usize> {
         assert_eq!(logits.len(), self.outputs, "logits and outputs");
         match self.score(logits) {

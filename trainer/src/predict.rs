@@ -13,8 +13,8 @@ use crate::train::evaluate::answers;
 /// Computes the logits of every image, in order.
 ///
 /// # Errors
-/// [`Error::Data`] if the images are not of the model's shape or not of its kind of numbers, [`Error::NoDevice`] if there is no
-/// such device.
+/// [`Error::Data`] if the images are not of the model's shape or not of its kind of numbers,
+/// [`Error::NoDevice`] if there is no such device.
 pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<ImageMajor<f32>> {
     if images.shape() != model.input().shape {
         return Err(Error::Data {

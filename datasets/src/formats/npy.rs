@@ -1,6 +1,6 @@
-//! Arrays of unsigned bytes out of a `.npz` archive, and the headers of all NumPy arrays. Nothing is allocated for a header before the
-//! archive confirms its size, and headers are bounded before the parser of Python literals sees
-//! them.
+//! Arrays of unsigned bytes out of a `.npz` archive, and the headers of all NumPy arrays. Nothing
+//! is allocated for a header before the archive confirms its size, and headers are bounded before
+//! the parser of Python literals sees them.
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};

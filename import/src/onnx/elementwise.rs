@@ -99,8 +99,11 @@ fn pair<'g>(
             }
         }
         (Slot::Value(x), Slot::Value(y)) => {
+            let same = x == y;
             let x = unpadded(lowering, node, left.index, x)?;
-            let y = if x.base == y.base && y.pads == [0; 4] {
+            let y = if same {
+                x.clone()
+            } else if x.base == y.base && y.pads == [0; 4] {
                 y.clone()
             } else {
                 unpadded(lowering, node, right.index, y)?

@@ -84,6 +84,11 @@ impl Layout {
         self.order == other.order && self.len() == other.len()
     }
 
+    /// Whether some elements are zero, and none of the layer's.
+    pub(crate) fn has_zeros(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.contains(&ZERO))
+    }
+
     /// Whether each of `elements` is meant exactly once.
     pub(crate) fn is_permutation(&self, elements: usize) -> bool {
         let Some(order) = &self.order else { return true };

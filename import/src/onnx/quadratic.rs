@@ -48,8 +48,9 @@ impl Coefficient {
         shape: Shape,
         budget: &mut Budget,
     ) -> Checked<Option<Self>> {
+        // What is zero stays so under a factor only, and has no element to be shifted.
         if let Some(value) = constant.single() {
-            return Ok(Some(Self::number(value)));
+            return Ok((!layout.has_zeros()).then(|| Self::number(value)));
         }
         let spread = spread(constant, &layout.dims, budget)?;
         budget.take(shape.len())?;

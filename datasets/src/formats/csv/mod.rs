@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::images::{Images, Reals};
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
+use crate::warning::Warning;
 use table::{Table, TableRows};
 
 pub use dialect::{Column, Dialect};
@@ -57,8 +58,9 @@ pub struct CsvFiles {
     /// Whether the first line names the columns; by its cells unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// Channels, height, width of a sample, whose numbers are in the columns in this order: a signal
-    /// of 12 leads and 1000 values is `[12, 1, 1000]`. Unless stated, each column is a channel.
+    /// Channels, height, width of a sample, whose numbers are in the columns in this order: a
+    /// signal of 12 leads and 1000 values is `[12, 1, 1000]`. Unless stated, each column is a
+    /// channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<[usize; 3]>,
     /// Which values are allowed; what training spans and half as much beyond it unless stated.
@@ -85,7 +87,7 @@ struct Part {
     columns: Option<Vec<String>>,
     width: usize,
     rows: TableRows,
-    notes: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Source for CsvSource {
@@ -95,14 +97,14 @@ impl Source for CsvSource {
         let other = |path: &Option<PathBuf>| path.as_ref().map(|p| read(files, p, Some(&train))).transpose();
         let (validation, test) = (other(&files.validation_file)?, other(&files.test_file)?);
         let classes = LabelNames::of(&train.path, &train.label_column, &train.rows.labels, files.classes.as_ref())?;
-        let notes = train.notes.clone();
+        let warnings = train.warnings.clone();
         let images = |part: Part| part.images(files.shape, &classes);
         let (validation, test) = (validation.map(images).transpose()?, test.map(images).transpose()?);
         let origin = Path::new(&self.name);
         let (train, test) = self.hold_out.part(origin, images(train)?, test, Split::Test)?;
         let (train, validation) = self.hold_out.part(origin, train, validation, Split::Validation)?;
         let set = Dataset::within(&self.name, classes.names, [train, validation, test], files.ranges.as_ref())?;
-        Ok(set.with_notes(notes))
+        Ok(set.with_warnings(warnings))
     }
 }
 
@@ -126,13 +128,13 @@ fn read(files: &CsvFiles, path: &Path, first: Option<&Part>) -> Result<Part, Err
     {
         return Err(other_columns(path, columns.as_deref(), chosen.len(), first));
     }
-    let mut notes = Vec::new();
+    let mut warnings = Vec::new();
     if files.header.is_none() && table.header.is_none() {
-        notes.push(format!("{}: the first line holds numbers and is read as a row", path.display()));
+        warnings.push(Warning::FirstLineRead { file: path.to_owned() });
     }
     let label_column = table.column_name(label);
     let rows = table.rows(&chosen, Some(label))?;
-    Ok(Part { path: path.to_owned(), label_column, columns, width: chosen.len(), rows, notes })
+    Ok(Part { path: path.to_owned(), label_column, columns, width: chosen.len(), rows, warnings })
 }
 
 /// Refuses columns without a name, columns that are chosen twice, the label among them, and none at

@@ -24,8 +24,8 @@ pub(super) struct Significant {
     pub(super) bits: u32,
 }
 
-/// Returns what the file says of its pixels, or the reason why it is no whole picture of a kind that
-/// is read.
+/// Returns what the file says of its pixels, or the reason why it is no whole picture of a kind
+/// that is read.
 pub(super) fn check(file: &[u8], most_memory: usize) -> Result<Facts, String> {
     let text = |error: png::DecodingError| match error {
         png::DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
