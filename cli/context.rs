@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
-use beaa_base::words::count;
 use beaa_lab::Reporter;
 use beaa_runtime::Progress;
 use beaa_trainer::Observer;

@@ -5,9 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 use beaa_base::json;
 use beaa_base::text::read_text;
+use beaa_ir::Classes;
+use beaa_lab::labels;
 use beaa_runtime::{BatchId, Receipt};
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::exit::Exit;
 
 /// True labels of a batch, in order. A plain array of labels does not say of which batch.
@@ -23,11 +26,23 @@ pub(crate) struct Labels {
     /// Which part of it.
     #[serde(default)]
     pub(crate) split: String,
+    /// What the data set calls its classes, in the order of the labels; empty where nobody said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) class_names: Vec<String>,
     /// One for each image.
     pub(crate) labels: Vec<u8>,
 }
 
 impl Labels {
+    /// The labels as classes of a network, matched by name where both have names.
+    pub(crate) fn of_network(&self, network: &Classes, context: &Context) -> Result<Vec<usize>> {
+        if self.class_names.is_empty() {
+            let numbers: Vec<String> = (0..network.count()).map(|class| class.to_string()).collect();
+            return labels::of_network(network, &numbers, &self.labels, context);
+        }
+        labels::of_network(network, &self.class_names, &self.labels, context)
+    }
+
     /// Reads an object with `labels`, or a plain array.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bad = |what: String| Exit::BadInput.because(format!("reading labels {}: {what}", path.display()));
@@ -62,7 +77,13 @@ impl Labels {
 fn parse(text: &str) -> Result<Labels, serde_json::Error> {
     if text.trim_start().starts_with('[') {
         let labels = json::parse(text)?;
-        return Ok(Labels { batch: None, data_set: String::new(), split: String::new(), labels });
+        return Ok(Labels {
+            batch: None,
+            data_set: String::new(),
+            split: String::new(),
+            class_names: Vec::new(),
+            labels,
+        });
     }
     json::parse(text)
 }

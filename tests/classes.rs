@@ -176,20 +176,27 @@ fn one_output_is_a_score_with_a_threshold_and_two_names() {
     assert_eq!((&found["accuracy"], &found["confusion"]), (&json!(1.0), &json!([[72, 0], [0, 24]])));
 
     let (program, keys) = (at.join("p.beaa"), at.join("keys"));
-    let samples = ["--samples", &set, "--agreement", "0.99"];
-    let compile = [&["compile", text(&model), "-o", text(&program), "--batch", "96"][..], &samples].concat();
-    good(&compile);
+    let compile = ["compile", text(&model), "-o", text(&program), "--batch", "96", "--samples", &set];
+    // An agreement is a promise about the distance of scores from the threshold.
+    good(&[&compile[..], &["--agreement", "0.99"]].concat());
+    good(&[&compile[..], &["--logit-error", "2^-8"]].concat());
     let signature = at.join("p.beaa.signature");
     let key = keys.join("secret.key");
     good(&["keygen", text(&signature), "--out", text(&keys)]);
     let (images, answers) = (at.join("images.ct"), at.join("answers.ct"));
+    let labels = at.join("labels.json");
     let encrypt = ["encrypt", text(&signature), "--key", text(&key), "--data-set", &set, "-o", text(&images)];
-    good(&encrypt);
+    good(&[&encrypt[..], &["--labels", text(&labels)]].concat());
     let evaluation = keys.join("evaluation.key");
     good(&["run", text(&program), "--keys", text(&evaluation), "--input", text(&images), "-o", text(&answers)]);
     let csv = printed(&["decrypt", text(&signature), "--key", text(&key), "--input", text(&answers)]);
     let count = |what: &str| csv.lines().filter(|line| line.contains(what)).count();
     assert_eq!((count(",1,ill"), count(",0,healthy")), (24, 72), "{csv}");
+    // The labels file names the classes, which the data set has in the other order.
+    let decrypt = ["decrypt", text(&signature), "--key", text(&key), "--input", text(&answers)];
+    let (found, _) = good(&[&decrypt[..], &["--labels", text(&labels)]].concat());
+    assert_eq!((&found["accuracy"], &found["figures"]["confusion"]), (&json!(1.0), &json!([[72, 0], [0, 24]])));
+    assert_eq!(found["images"][0]["label"], found["images"][0]["prediction"]);
     let (found, _) = good(&["verify", text(&program), "--data-set", &set]);
     assert_eq!(found["verification"]["agreeing"], 96);
 

@@ -167,11 +167,8 @@ fn a_folder_of_own_images_is_enough() {
 fn bad_folders_are_explained() {
     let root = pictures("bad_own");
     let root_path = root.to_str().unwrap();
-    std::fs::write(root.join("left/notes.txt"), "no image").unwrap();
-    bad(3, &["notes.txt", "not a PNG or JPEG"], &["train", root_path]);
-    std::fs::remove_file(root.join("left/notes.txt")).unwrap();
     std::fs::copy(root.join("left/0.png"), root.join("stray.png")).unwrap();
-    bad(3, &["1 images beside", "move or remove"], &["train", root_path]);
+    bad(3, &["1 image beside", "move or remove"], &["train", root_path]);
     std::fs::remove_file(root.join("stray.png")).unwrap();
     std::fs::remove_dir_all(root.join("right")).unwrap();
     bad(3, &["one class", "at least two"], &["train", root_path]);

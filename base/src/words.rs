@@ -12,7 +12,8 @@ fn plural(noun: &str) -> String {
     match noun {
         _ if noun.ends_with('y') && !vowel_before('y') => format!("{}ies", noun.trim_end_matches('y')),
         _ if noun.ends_with("ix") => format!("{}ices", noun.trim_end_matches("ix")),
-        _ if ["s", "x", "ch", "sh"].iter().any(|end| noun.ends_with(end)) => format!("{noun}es"),
+        // An epoch ends like an arch, and a batch like a branch.
+        _ if ["s", "x", "tch", "nch", "sh"].iter().any(|end| noun.ends_with(end)) => format!("{noun}es"),
         _ => format!("{noun}s"),
     }
 }
@@ -39,6 +40,9 @@ mod tests {
             (2, "array", "2 arrays"),
             (2, "matrix", "2 matrices"),
             (2, "batch", "2 batches"),
+            (2, "branch", "2 branches"),
+            (2, "epoch", "2 epochs"),
+            (40, "training image", "40 training images"),
         ] {
             assert_eq!(count(number, noun), text);
         }

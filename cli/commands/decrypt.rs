@@ -7,7 +7,8 @@ use anyhow::Result;
 use beaa_base::words::count;
 use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
-use beaa_lab::metrics::{accuracy, percent};
+use beaa_lab::metrics::{Classification, judge as judge_answers, percent, scores};
+use beaa_lab::report;
 use beaa_runtime::{Outside, Receipt};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -77,7 +78,7 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<u8>,
+    label: Option<usize>,
     logits: Option<Vec<f64>>,
     outside: bool,
 }
@@ -85,6 +86,9 @@ struct Answer {
 #[derive(Serialize)]
 struct AllAnswers {
     accuracy: Option<f64>,
+    /// What stands behind the accuracy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    figures: Option<Classification>,
     /// Step to which outputs are rounded.
     step: Option<f64>,
     /// Deviation of the noise that hides the encryption's own.
@@ -113,6 +117,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => ReceiptChoice::Beside,
     };
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?;
+    let truth = labels.as_ref().map(|l| l.of_network(signature.classes(), context)).transpose()?;
     let request =
         DecryptRequest { key: &arguments.key, input: &arguments.input, receipt: &choice, share: arguments.share };
     warn_before(arguments, &signature, context);
@@ -122,14 +127,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         labels.expect(receipt.as_ref(), outputs.logits.images())?;
     }
     let names = receipt.as_ref().map_or(&[][..], Receipt::names);
-    let answers = all_answers(&outputs, &answers, signature.classes(), labels.as_ref(), names, arguments);
+    let answers = all_answers(&outputs, &answers, signature.classes(), truth.as_deref(), names, arguments);
     context.print(&answers, || csv(&answers))?;
-    if answers.accuracy.is_some() && !context.json {
+    if let Some(figures) = answers.figures.as_ref().filter(|_| !context.json) {
         context.console.note(format_args!(
             "{} of {} right",
             percent(answers.accuracy),
             count(answers.images.len(), "image")
         ));
+        context.console.note(report::classes::classes(figures).trim_end());
     }
     say_more(&answers, receipt.as_ref(), context);
     judge(&outputs.outside, names, arguments.allow_out_of_range, context)
@@ -182,7 +188,7 @@ fn all_answers(
     outputs: &Outputs,
     answers: &Answered,
     classes: &Classes,
-    labels: Option<&Labels>,
+    labels: Option<&[usize]>,
     names: &[String],
     arguments: &Arguments,
 ) -> AllAnswers {
@@ -199,12 +205,15 @@ fn all_answers(
         file: names.get(image).cloned(),
         prediction: predicted[image],
         class: predicted[image].and_then(|p| classes.name(p)).map(str::to_owned),
-        label: labels.map(|l| l.labels[image]),
+        label: labels.map(|l| l[image]),
         logits: shown[image].then(|| logits.to_vec()),
         outside: !inside[image],
     };
+    let scores = scores(classes, &outputs.logits);
+    let figures = labels.and_then(|labels| judge_answers(classes, &predicted, &scores, labels));
     AllAnswers {
-        accuracy: labels.and_then(|labels| accuracy(&predicted, &labels.labels)),
+        accuracy: figures.as_ref().map(|f| f.accuracy),
+        figures,
         step: outputs.step,
         flooding: shared.map(|s| s.noise),
         shared_numbers: shared.map(|s| s.numbers),
@@ -298,6 +307,7 @@ mod tests {
         };
         let all = |images| AllAnswers {
             accuracy: None,
+            figures: None,
             step: None,
             flooding: None,
             shared_numbers: None,

@@ -7,8 +7,8 @@ use anyhow::Result;
 use beaa_base::words::count;
 use beaa_datasets::{Images, SourceSpec};
 use beaa_ir::{InputSpec, text};
-use beaa_lab::files;
 use beaa_lab::model_images::with_channels_of;
+use beaa_lab::{files, labels};
 use beaa_runtime::Receipt;
 use clap::Args;
 use serde_json::json;
@@ -91,13 +91,21 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files(signature.input_bytes())?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
-    let most = slots.unwrap_or_else(|| part.limit.unwrap_or(1).max(arguments.images.len()));
-    let (images, data_set) = images(arguments, signature.input(), most, context)?;
+    let most = slots.unwrap_or_else(|| match &arguments.rows.rows {
+        Some(_) => part.limit.unwrap_or(usize::MAX),
+        None => part.limit.unwrap_or(1).max(arguments.images.len()),
+    });
+    let Chosen { images, data_set, class_names } = images(arguments, signature.input(), most, context)?;
+    if arguments.labels.is_some() && !class_names.is_empty() {
+        // Refused before anything is written; decrypt refuses it, too.
+        labels::of_network(signature.classes(), &class_names, images.labels(), context)?;
+    }
     let request = EncryptRequest { key, images: &images, seed: *seed, out, receipt: &receipt_path };
     let (receipt, size) = signature.encrypt(&request, context)?;
     if let Some(path) = &arguments.labels {
         let batch = Some(receipt.batch().clone());
-        let labels = Labels { batch, data_set, split: part.split.clone(), labels: images.labels().to_vec() };
+        let (split, labels) = (part.split.clone(), images.labels().to_vec());
+        let labels = Labels { batch, data_set, split, class_names, labels };
         files::write_json(path, &labels)?;
     }
     warn_of_deviating(&receipt, context);
@@ -150,10 +158,19 @@ fn warn_of_deviating(receipt: &Receipt, context: &Context) {
     outside::say_rest(deviating.len(), context);
 }
 
-/// The images, `most` at most, and the name of their set.
-fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Context) -> Result<(Images, String)> {
-    let (images, name) = match &arguments.data_set {
-        None => (read_files(arguments, input, context)?, String::new()),
+/// The images to encrypt, and of which data set they are.
+struct Chosen {
+    images: Images,
+    /// Empty for files.
+    data_set: String,
+    /// Of its classes, in the order of the labels; empty for files.
+    class_names: Vec<String>,
+}
+
+/// The images, `most` at most.
+fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Context) -> Result<Chosen> {
+    let (images, data_set, class_names) = match &arguments.data_set {
+        None => (read_files(arguments, input, context)?, String::new(), Vec::new()),
         Some(spec) => {
             let dataset = arguments.roots.open(spec)?;
             let images = with_channels_of(&arguments.part.of(&dataset)?, input)?.into_owned();
@@ -163,7 +180,8 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
                     .console
                     .note(format_args!("the first {most} of {} fill the batch", count(images.len(), "image")));
             }
-            (if too_many { images.take(most) } else { images }, dataset.name().to_owned())
+            let images = if too_many { images.take(most) } else { images };
+            (images, dataset.name().to_owned(), dataset.classes().to_vec())
         }
     };
     if images.len() > most {
@@ -173,7 +191,7 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
             count(images.len(), "image")
         )));
     }
-    Ok((arguments.rows.clipped(images, input, context)?, name))
+    Ok(Chosen { images: arguments.rows.clipped(images, input, context)?, data_set, class_names })
 }
 
 /// Picture files, or the rows of a table.

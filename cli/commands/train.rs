@@ -68,7 +68,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let dataset = arguments.roots.open(&literal.data.source)?;
     context.console.note(format_args!("training on {} into {}", dataset.name(), path.display()));
     warn_of_few(&dataset, context);
-    dataset.notes().iter().for_each(|note| context.console.note(format_args!("note: {note}")));
     let trained = run_folder::train(&experiment, &dataset, &folder, arguments.resume, context)?.trained;
     if chosen.is_some() {
         let configuration = folder.config();

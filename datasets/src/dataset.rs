@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::channel_statistics::{ChannelStatistics, Ranges, allowed_values, channel_name, channel_statistics};
+use crate::channel_statistics::{Ranges, allowed_values, channel_name, channel_statistics};
 use crate::error::Error;
 use crate::images::{Images, Values, histogram};
 use crate::split::Split;
@@ -22,10 +22,9 @@ pub struct Dataset {
     test: Images,
     mean: Vec<f32>,
     std: Vec<f32>,
-    warnings: Vec<Warning>,
     /// Of real numbers, per channel.
     allowed: Option<Vec<[f32; 2]>>,
-    notes: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Dataset {
@@ -82,26 +81,26 @@ impl Dataset {
         if let Some((class, _)) = classes.iter().zip(counts).find(|(_, count)| *count == 0) {
             return Err(Error::MissingClass { file: file(), class: class.clone(), split: Split::Train });
         }
-        let (mean, std, allowed, notes) = match train.values() {
+        let mut warnings = class_warnings(&classes, [&train, &validation, &test]);
+        let (mean, std, allowed) = match train.values() {
             Values::Pixels(pixels) => {
                 let (mean, std) = statistics(pixels, train.shape());
-                (mean, std, None, Vec::new())
+                (mean, std, None)
             }
             Values::Reals(reals) => {
                 let file = file();
                 let seen = channel_statistics(&file, reals, train.shape())?;
                 let allowed = allowed_values(&file, reals, &seen, stated)?;
-                let constant = |s: &ChannelStatistics| s.seen[0] == s.seen[1];
-                let note = |(channel, s): (usize, &ChannelStatistics)| {
-                    let (name, value) = (channel_name(reals, channel), s.seen[0]);
-                    format!("{name} is {value} in every training sample: it tells nothing apart, and may be left out")
-                };
-                let notes = seen.iter().enumerate().filter(|(_, s)| constant(s)).map(note).collect();
-                (seen.iter().map(|s| s.mean).collect(), seen.iter().map(|s| s.std).collect(), Some(allowed), notes)
+                let constant = seen.iter().enumerate().filter(|(_, s)| s.seen[0] == s.seen[1]);
+                let channels: Vec<String> =
+                    constant.map(|(i, s)| format!("{} ({})", channel_name(reals, i), s.seen[0])).collect();
+                if !channels.is_empty() {
+                    warnings.push(Warning::Constant { channels });
+                }
+                (seen.iter().map(|s| s.mean).collect(), seen.iter().map(|s| s.std).collect(), Some(allowed))
             }
         };
-        let warnings = class_warnings(&classes, [&train, &validation, &test]);
-        Ok(Self { name, classes, train, validation, test, mean, std, allowed, warnings, notes })
+        Ok(Self { name, classes, train, validation, test, mean, std, allowed, warnings })
     }
 
     /// The same set, with what was noted while it was read.
@@ -114,17 +113,6 @@ impl Dataset {
     /// What may not be as it was meant: files left out, classes of few images, and the like.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
-    }
-
-    /// The same set with `notes` before its own.
-    pub(crate) fn with_notes(mut self, mut notes: Vec<String>) -> Self {
-        notes.append(&mut self.notes);
-        Self { notes, ..self }
-    }
-
-    /// What a user should know about how the set was read, one sentence each.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
     }
 
     /// Name of the set.

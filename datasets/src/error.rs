@@ -348,7 +348,7 @@ pub enum Error {
         split: Split,
     },
     /// A table of numbers is not as it must be, or not as its description says.
-    #[error("reading {}{position}: found {found}, expected {expected}; {remedy}", file.display())]
+    #[error("reading {}{position}: found {found}, expected {expected}; {remedy}", path_text(file))]
     Table {
         /// The file at fault.
         file: PathBuf,

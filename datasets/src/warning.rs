@@ -64,6 +64,16 @@ pub enum Warning {
         /// Their names.
         classes: Vec<String>,
     },
+    /// Columns or other channels with one value in all training samples.
+    Constant {
+        /// What they are called, each with its value.
+        channels: Vec<String>,
+    },
+    /// A table whose first line was read as a row, since it holds numbers only.
+    FirstLineRead {
+        /// The table.
+        file: PathBuf,
+    },
     /// Classes that are called as splits are.
     NamedAsSplits {
         /// Their names.
@@ -74,6 +84,15 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Constant { channels } => write!(
+                f,
+                "the same value in every training sample, which tells nothing apart: {}; samples with another value \
+                 are refused, leave the column out",
+                list(channels)
+            ),
+            Self::FirstLineRead { file } => {
+                write!(f, "reading {}: the first line holds numbers and is read as a row", path_text(file))
+            }
             Self::LeftOut { folder, others, hidden } => {
                 let hidden_text = || format!("{} ({})", count(hidden.len(), "hidden or desktop file"), list(hidden));
                 let left = match (others.is_empty(), hidden.is_empty()) {

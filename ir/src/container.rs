@@ -310,9 +310,6 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         remedy: "check that the file is the right one and was copied whole",
     };
     let file = input::open("reading", path)?;
-    if kind.secret() {
-        input::check_private("reading", path, &file)?;
-    }
     // SAFETY: the map is private to this process and read only. Another process that shortens the
     // file while it is mapped can stop this one, as with every mapped file; it cannot break memory
     // safety here beyond changed bytes, and nothing below relies on the bytes staying the same.
@@ -329,6 +326,9 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         let file_of = |kind: Kind| article(&format!("{} file", kind.name()));
         let found = Kind::from_code(u32_at(&map, 8)).map_or_else(|| "an unknown kind of file".to_owned(), file_of);
         return Err(bad(found, file_of(kind)));
+    }
+    if kind.secret() {
+        input::check_private("reading", path, &file)?;
     }
     let version = u32_at(&map, 4);
     if version > kind.version() {

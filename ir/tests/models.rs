@@ -102,7 +102,7 @@ fn damaged_model_files_are_refused() {
     for (from, to) in [
         ("avg_pool", "max_pool"),
         ("conv.weight", "conv.weighs"),
-        ("\\\"format\\\":2", "\\\"format\\\":9"),
+        ("\\\"format\\\":3", "\\\"format\\\":9"),
         ("beaa.model", "beaa.nodel"),
     ] {
         let text = good.windows(from.len()).position(|w| w == from.as_bytes()).unwrap_or_else(|| panic!("{from}"));

@@ -4,12 +4,14 @@ use anyhow::Result;
 use beaa_ir::{ClassMap, Classes};
 
 use crate::Reporter;
+use crate::error::bad_input;
 
 /// Translates `labels`, classes of a data set with these names in order, into classes of `network`.
 /// Says so where they were matched by number, or where the data set lacks classes.
 ///
 /// # Errors
-/// If the names of both differ, or the numbers of classes do: the message says both lists.
+/// If the names of both differ, or the numbers of classes do: the message says both lists. If a
+/// label is none of the data set's classes.
 pub fn of_network(
     network: &Classes,
     data_set: &[String],
@@ -19,6 +21,13 @@ pub fn of_network(
     let map = ClassMap::new(network, data_set)?;
     if let Some(note) = map.note() {
         reporter.note(&note);
+    }
+    if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= data_set.len()) {
+        let (found, expected) = (format!("the label {label}"), data_set.len());
+        return Err(bad_input(format!(
+            "comparing with labels: found {found} among {expected} classes, expected labels from 0 on below \
+             {expected}; give the labels of these images"
+        )));
     }
     Ok(map.classes(labels))
 }
@@ -34,6 +43,9 @@ mod tests {
         let network = Classes::new(names(["zebra", "ant"]), 2, None).unwrap();
         let found = of_network(&network, &names(["ant", "zebra"]), &[0, 1, 1], &Quiet).unwrap();
         assert_eq!(found, [1, 0, 0]);
+        assert!(
+            of_network(&network, &names(["ant", "zebra"]), &[2], &Quiet).unwrap_err().to_string().contains("label 2")
+        );
         let other = of_network(&network, &names(["cat", "dog"]), &[0], &Quiet).unwrap_err().to_string();
         assert!(other.contains("cat, dog") && other.contains("zebra, ant"), "{other}");
     }

@@ -197,4 +197,50 @@ mod tests {
         let other = InputSpec { shape: [1, 2, 1], ..spec };
         assert!(normalise(&images, &other).unwrap_err().to_string().contains("[1, 2, 1]"));
     }
+
+    fn rows(names: [&str; 2], numbers: &[f32]) -> Images {
+        let channels = names.map(str::to_owned).to_vec();
+        let count = numbers.len() / 2;
+        Images::of_reals("t", [2, 1, 1], Reals { numbers: numbers.to_vec(), channels }, vec![0; count]).unwrap()
+    }
+
+    fn age_and_dose() -> InputSpec {
+        let names = vec!["age".to_owned(), "dose".to_owned()];
+        let channels = beaa_ir::RealChannels { min: vec![0.0, 0.0], max: vec![120.0, 1.0], names };
+        let values = beaa_ir::InputValues::Reals(channels);
+        InputSpec { shape: [2, 1, 1], mean: vec![50.0, 0.5], std: vec![10.0, 0.25], values }
+    }
+
+    #[test]
+    fn columns_are_matched_by_name() {
+        let spec = age_and_dose();
+        let expected = [1.0, -2.0, 0.0, 2.0];
+        assert_eq!(normalise(&rows(["age", "dose"], &[60.0, 0.0, 50.0, 1.0]), &spec).unwrap().data(), expected);
+        let swapped = rows(["dose", "age"], &[0.0, 60.0, 1.0, 50.0]);
+        assert_eq!(normalise(&swapped, &spec).unwrap().data(), expected);
+        assert_eq!(bytes(&swapped, &spec).unwrap().data(), [128, 0, 106, 255]);
+        let other = normalise(&rows(["dose", "weight"], &[0.0, 60.0]), &spec).unwrap_err().to_string();
+        assert!(other.contains("`age`") && other.contains("dose, weight"), "{other}");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_told_by_sample_and_column() {
+        let spec = age_and_dose();
+        let samples =
+            rows(["age", "dose"], &[60.0, 0.0, 130.0, 2.0]).with_names(vec!["line 2".into(), "line 3".into()]);
+        let found = check_range(&samples, &spec).unwrap_err().to_string();
+        for part in ["1 of 2", "line 3, `age`: 130, allowed 0 to 120", "`dose`: 2, allowed 0 to 1"] {
+            assert!(found.contains(part), "{part}: {found}");
+        }
+        check_range(&samples.take(1), &spec).unwrap();
+    }
+
+    #[test]
+    fn pixels_are_not_real_numbers() {
+        let pixels = Images::new("t", [2, 1, 1], vec![0, 255], vec![0]).unwrap();
+        assert!(normalise(&pixels, &age_and_dose()).unwrap_err().to_string().contains("expected real numbers"));
+        let spec = InputSpec::pixels([2, 1, 1], vec![0.5; 2], vec![0.5; 2]);
+        let found = normalise(&rows(["a", "b"], &[0.0, 1.0]), &spec).unwrap_err().to_string();
+        assert!(found.contains("expected 8-bit pixels"), "{found}");
+    }
 }

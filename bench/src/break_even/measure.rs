@@ -115,7 +115,7 @@ fn measure_ckks(
     let mut points: Vec<BackendPoint> = Vec::new();
     for images in counts {
         let pixels = (0..images).map(|i| case.images.image(i % case.images.images()));
-        let batch = case.model.input().normalise_all(&ImageMajor::from_rows(case.images.elements(), pixels)?)?;
+        let batch = case.model.input().normalise_bytes(&ImageMajor::from_rows(case.images.elements(), pixels)?)?;
         let mut seconds = f64::INFINITY;
         for _ in 0..if settings.quick { 1 } else { RUNS } {
             let (answered, elapsed) = on_threads(settings.threads, || {

@@ -137,7 +137,7 @@ fn with_promise(program: Program, images: &ImageMajor<u8>, outputs: [&[Vec<f64>]
     let ranges = wanted.iter().zip(judged).map(|(w, j)| Interval::of(w.iter().chain(j).copied())).collect();
     let mut literal: ProgramLiteral = program.as_literal().clone();
     let input = &literal.signature.input;
-    let normalised = input.normalise_all(images)?;
+    let normalised = input.normalise_bytes(images)?;
     literal.signature.promise = promise::with_samples(input, ranges, images.images(), normalised.rows())?;
     Ok(Program::try_from(literal)?)
 }

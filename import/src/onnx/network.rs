@@ -98,7 +98,7 @@ impl Network {
     pub(crate) fn push(&mut self, base: Base, name: &str, op: LayerOp, shape: Shape) -> Checked<Base> {
         if !elements(shape).is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
             return defect(
-                format!("an output of {shape:?}"),
+                format!("an output of {shape}"),
                 format!("use a network whose feature maps have between 1 and {MAX_ELEMENTS} elements"),
             );
         }

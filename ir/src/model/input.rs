@@ -144,6 +144,14 @@ impl InputSpec {
     /// the network takes real numbers.
     pub fn normalise_all(&self, images: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
         self.expect_pixels("normalising images")?;
+        self.normalise_bytes(images)
+    }
+
+    /// Normalises images of bytes as [`Self::normalise`] does: pixels, or steps of real numbers.
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`] if the images have another number of bytes.
+    pub fn normalise_bytes(&self, images: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
         self.check_size("normalising images", images.elements())?;
         ImageMajor::from_rows(images.elements(), images.rows().map(|image| self.normalise(image)))
     }

@@ -11,6 +11,8 @@ const MAX_LISTED: usize = 12;
 const WORST: usize = 5;
 /// A class of fewer images has a recall that says little.
 const FEW: usize = 10;
+/// An AUC below this is no chance: the classes are mixed up.
+const WRONG_WAY: f64 = 0.25;
 /// Most names in a sentence.
 const MAX_NAMES: usize = 5;
 
@@ -52,8 +54,8 @@ fn by_class(c: &Classification) -> String {
     for label in listed {
         let class = &c.classes[label];
         let wrong = c.confusion[label].iter().enumerate().filter(|(answer, n)| *answer != label && **n > 0);
-        let answered =
-            wrong.rev().max_by_key(|(_, n)| **n).map(|(answer, n)| format!("{} ({n})", c.classes[answer].name));
+        let most = wrong.rev().max_by_key(|(_, n)| **n);
+        let answered = most.map(|(answer, n)| format!("{} ({n})", c.classes[answer].name));
         rows.push(vec![
             class.name.clone(),
             class.images.to_string(),
@@ -76,6 +78,13 @@ pub fn remarks(c: &Classification) -> Vec<String> {
             c.classes.iter().map(|class| class.images).fold(0, usize::max),
             c.images
         ));
+    }
+    if c.auc.is_some_and(|auc| auc < WRONG_WAY) {
+        remarks.push(
+            "the classes are put in order the wrong way round: are the names of the network's classes in the right \
+             order?"
+                .to_owned(),
+        );
     }
     if c.without_class > 0 {
         remarks.push(format!("{} images have no class: no logit of theirs is a number", c.without_class));

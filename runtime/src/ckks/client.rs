@@ -167,6 +167,7 @@ impl<'a> Encryption<'a> {
         if let Some(image) = images.rows().position(|values| !values.iter().all(in_range)) {
             return Err(Error::ImageRange { image, bound });
         }
+        expect_allowed(signature, images)?;
         let deviating = signature.deviating(images)?;
         let mut rng = source(seed, "encryption")?;
         let public = rng.public_seed();
@@ -203,6 +204,26 @@ impl<'a> Encryption<'a> {
         let id = CiphertextId { seed: self.public, index: element as u64 };
         self.encryptor.encrypt(&slots, self.encoding, id, &mut self.sources.get(id.index))
     }
+}
+
+/// Refuses real numbers outside of the range of their channel, which may be far narrower than that
+/// of another.
+fn expect_allowed(signature: &Signature, images: &ImageMajor<f32>) -> Result<()> {
+    if signature.input.reals().is_none() {
+        return Ok(());
+    }
+    let allowed = signature.input.allowed_range();
+    let plane = images.elements() / allowed.len();
+    for (image, values) in images.rows().enumerate() {
+        for (values, range) in values.chunks(plane).zip(&allowed) {
+            let bound = range.min.abs().max(range.max.abs());
+            let slack = bound * 1e-3;
+            if !values.iter().all(|v| (range.min - slack..=range.max + slack).contains(v)) {
+                return Err(Error::ImageRange { image, bound });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Decrypts the answers to the batch that `receipt` is of, and marks those that are none: outside

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::images::{Images, Reals};
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
+use crate::warning::Warning;
 use table::{Table, TableRows};
 
 pub use dialect::{Column, Dialect};
@@ -86,7 +87,7 @@ struct Part {
     columns: Option<Vec<String>>,
     width: usize,
     rows: TableRows,
-    notes: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Source for CsvSource {
@@ -96,14 +97,14 @@ impl Source for CsvSource {
         let other = |path: &Option<PathBuf>| path.as_ref().map(|p| read(files, p, Some(&train))).transpose();
         let (validation, test) = (other(&files.validation_file)?, other(&files.test_file)?);
         let classes = LabelNames::of(&train.path, &train.label_column, &train.rows.labels, files.classes.as_ref())?;
-        let notes = train.notes.clone();
+        let warnings = train.warnings.clone();
         let images = |part: Part| part.images(files.shape, &classes);
         let (validation, test) = (validation.map(images).transpose()?, test.map(images).transpose()?);
         let origin = Path::new(&self.name);
         let (train, test) = self.hold_out.part(origin, images(train)?, test, Split::Test)?;
         let (train, validation) = self.hold_out.part(origin, train, validation, Split::Validation)?;
         let set = Dataset::within(&self.name, classes.names, [train, validation, test], files.ranges.as_ref())?;
-        Ok(set.with_notes(notes))
+        Ok(set.with_warnings(warnings))
     }
 }
 
@@ -127,13 +128,13 @@ fn read(files: &CsvFiles, path: &Path, first: Option<&Part>) -> Result<Part, Err
     {
         return Err(other_columns(path, columns.as_deref(), chosen.len(), first));
     }
-    let mut notes = Vec::new();
+    let mut warnings = Vec::new();
     if files.header.is_none() && table.header.is_none() {
-        notes.push(format!("{}: the first line holds numbers and is read as a row", path.display()));
+        warnings.push(Warning::FirstLineRead { file: path.to_owned() });
     }
     let label_column = table.column_name(label);
     let rows = table.rows(&chosen, Some(label))?;
-    Ok(Part { path: path.to_owned(), label_column, columns, width: chosen.len(), rows, notes })
+    Ok(Part { path: path.to_owned(), label_column, columns, width: chosen.len(), rows, warnings })
 }
 
 /// Refuses columns without a name, columns that are chosen twice, the label among them, and none at

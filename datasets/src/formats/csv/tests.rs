@@ -75,7 +75,7 @@ fn tables_are_written_in_many_ways() {
 fn a_table_without_names_has_columns_by_number() {
     let set = load(b"1,2,0.000e+00\n3,4,1.000e+00\n", r#"{"file": "t.csv", "label": -1}"#).unwrap();
     assert_eq!((numbers(&set), set.classes()), (&[1.0, 2.0, 3.0, 4.0][..], &["0".to_owned(), "1".to_owned()][..]));
-    assert!(set.notes()[0].contains("read as a row"), "{:?}", set.notes());
+    assert!(set.warnings().iter().any(|w| w.to_string().contains("read as a row")), "{:?}", set.warnings());
     let set = load(b"842302,M,17.99\n842517,B,20.5\n", r#"{"file": "t.csv", "label": 1, "ignore": [0]}"#).unwrap();
     assert_eq!((numbers(&set), set.split(Split::Train).labels()), (&[17.99, 20.5][..], &[1, 0][..]));
 }
