@@ -92,12 +92,7 @@ impl RowArgs {
 fn start_of(path: &Path) -> Result<Vec<u8>> {
     let doing = || format!("reading rows {}", path.display());
     let mut start = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Exit::BadInput.because(format!("reading rows {}: there is no such file", path.display()))
-        }
-        _ => e.into(),
-    })?;
+    let file = beaa_base::input::open("reading rows", path)?;
     file.take(8).read_to_end(&mut start).with_context(doing)?;
     Ok(start)
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use beaa_base::input;
 use serde::{Deserialize, Serialize};
 
 use super::npy::Archive;
@@ -80,7 +81,7 @@ enum Arrays {
 impl Arrays {
     fn open(archive: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = archive else { return Ok(Self::Files) };
-        let file = File::open(path).map_err(|error| Error::io(path, error))?;
+        let file = input::open("reading", path).map_err(Error::path)?;
         Ok(Self::Archive(Archive::new(path, BufReader::new(file))?))
     }
 

@@ -1,10 +1,10 @@
 //! How a table is written: what separates cells, the decimal sign, and whether the first line names
 //! the columns. What is not stated is only taken where the file leaves no doubt.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use beaa_base::input;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -127,7 +127,7 @@ pub(super) fn has_header(
 pub(super) fn refuse_utf16(path: &Path) -> Result<(), Error> {
     let mut start = Vec::new();
     let error = |error| Error::io(path, error);
-    File::open(path).map_err(error)?.take(2).read_to_end(&mut start).map_err(error)?;
+    input::open("reading", path).map_err(Error::path)?.take(2).read_to_end(&mut start).map_err(error)?;
     if start == [0xff, 0xfe] || start == [0xfe, 0xff] {
         return Err(Error::table(path, "", "text in UTF-16", "UTF-8", "save the table as CSV UTF-8"));
     }
