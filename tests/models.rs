@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use beaa_compiler::ckks::{Options, compile};
+use beaa_compiler::ckks::{Options, compile_for};
 use beaa_datasets::{Images, SourceSpec, Split};
 use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::images::ImageMajor;
@@ -89,8 +89,9 @@ fn is_small(model: &Model) -> bool {
     model.shapes().iter().map(|shape| shape.len()).sum::<usize>() < 20_000
 }
 
-fn compiled(model: &Model, logit_error: f64) -> Program {
-    let program = compile(model, &Options { logit_error, ..Options::default() }).unwrap().program;
+fn compiled(model: &Model, logit_error: f64, samples: &ImageMajor<f32>) -> Program {
+    let options = Options { logit_error, ..Options::default() };
+    let program = compile_for(model, &options, Some(samples)).unwrap().program;
     assert_eq!((program.signature().parameters.security, program.signature().classes.outputs()), (128, 10));
     program
 }
@@ -125,11 +126,12 @@ fn committed_students_keep_their_accuracy_encrypted() {
     assert!(models.len() >= 4);
     for model in models {
         assert!(model.accuracy().unwrap().test.unwrap() >= 0.98);
-        let program = compiled(&model, 1.0 / 128.0);
-        assert!(program.signature().parameters.moduli.len() <= 6, "{:?}", program.signature().parameters);
         let images = mnist(&model);
-        // The error asked for is 2^-7 as a standard deviation, on images that the compiler made up.
-        let answers = answers_encrypted_as_in_clear(&model, &program, &normalised(&model, &images), [0.1, 0.2]);
+        let inputs = normalised(&model, &images);
+        let program = compiled(&model, 1.0 / 128.0, &inputs);
+        assert!(program.signature().parameters.moduli.len() <= 6, "{:?}", program.signature().parameters);
+        // The error asked for is 2^-7 as a standard deviation.
+        let answers = answers_encrypted_as_in_clear(&model, &program, &inputs, [0.1, 0.2]);
         let right = right(&answers, &images);
         assert!(right >= 293, "{}: {right} of 300 encrypted images", model.name());
     }
@@ -139,8 +141,8 @@ fn committed_students_keep_their_accuracy_encrypted() {
 fn large_students_compile_and_answer_in_clear() {
     for model in students().iter().map(|p| load_model(p).unwrap()).filter(|m| !is_small(m)) {
         assert!(model.accuracy().unwrap().test.unwrap() >= 0.82);
-        let program = compiled(&model, 1.0 / 16.0);
         let images = made_up(&model, 4);
+        let program = compiled(&model, 1.0 / 16.0, &images);
         for (clear, image) in plaintext::run(&program, &images).unwrap().rows().zip(images.rows()) {
             for (c, e) in clear.iter().zip(&evaluate(&model, image).unwrap()) {
                 assert!((c - e).abs() < 1.0, "{c} compiled, {e} exact");
@@ -156,8 +158,9 @@ fn large_students_keep_their_accuracy_encrypted() {
     let root = PathBuf::from(std::env::var("BEAA_DATA").unwrap());
     for model in students().iter().map(|p| load_model(p).unwrap()).filter(|m| !is_small(m)) {
         let images = test_images(&model, r#"{"name": "cifar-10"}"#, std::slice::from_ref(&root), 1000);
-        let program = compiled(&model, 1.0 / 16.0);
-        let answers = answers_encrypted_as_in_clear(&model, &program, &normalised(&model, &images), [0.5, 1.0]);
+        let inputs = normalised(&model, &images);
+        let program = compiled(&model, 1.0 / 16.0, &inputs);
+        let answers = answers_encrypted_as_in_clear(&model, &program, &inputs, [0.5, 1.0]);
         let right = right(&answers, &images);
         assert!(right >= 840, "{}: {right} of 1000 encrypted images", model.name());
     }

@@ -38,10 +38,7 @@ fn one_image_the_whole_way() {
     let report = good(at, "compile MODEL --backend tfhe --samples pneumoniamnist --agreement 0.5 -o p.tfhe");
     assert!(report.contains("bootstrappings") && report.contains("no sum can wrap"), "{report}");
     good(at, "keygen p.tfhe.signature --out keys");
-    good(
-        at,
-        "encrypt p.tfhe.signature --key keys/secret.key --data-set pneumoniamnist -o image.ct --labels labels.json",
-    );
+    good(at, "encrypt p.tfhe.signature --key keys/secret.key --data-set pneumoniamnist -o image.ct");
     good(at, "run p.tfhe --keys keys/evaluation.key --input image.ct -o answer.ct --report run.json");
     let answer = good(at, "decrypt p.tfhe.signature --key keys/secret.key --input answer.ct --json");
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();

@@ -183,7 +183,7 @@ impl AnySignature {
         match self {
             Self::Ckks(file) => {
                 let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
-                let normalised = (size_of::<f32>() * images.pixels().len()) as u64;
+                let normalised = (size_of::<f32>() * images.len() * self.input().shape().len()) as u64;
                 let bytes = ckks_runtime::encryption_bytes(file, &key)?.saturating_add(normalised);
                 Need::new("encrypting images", bytes, "give fewer images at a time").check()?;
                 let inputs = normalise(images, &file.signature.input)?;

@@ -117,7 +117,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => ReceiptChoice::Beside,
     };
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?;
-    let truth = labels.as_ref().map(|l| l.of_network(signature.classes(), context)).transpose()?;
     let request =
         DecryptRequest { key: &arguments.key, input: &arguments.input, receipt: &choice, share: arguments.share };
     warn_before(arguments, &signature, context);
@@ -126,6 +125,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if let Some(labels) = &labels {
         labels.expect(receipt.as_ref(), outputs.logits.images())?;
     }
+    let truth = labels.as_ref().map(|l| l.of_network(signature.classes(), context)).transpose()?;
     let names = receipt.as_ref().map_or(&[][..], Receipt::names);
     let answers = all_answers(&outputs, &answers, signature.classes(), truth.as_deref(), names, arguments);
     context.print(&answers, || csv(&answers))?;

@@ -86,6 +86,12 @@ impl RunFolder {
         folder::is_marked(&self.path, HOLDS) || older()
     }
 
+    /// Whether the run in it has neither an epoch nor a checkpoint.
+    fn is_untrained(&self) -> bool {
+        let empty = |m: std::fs::Metadata| m.len() == 0;
+        std::fs::metadata(self.metrics()).is_ok_and(empty) && !self.file(CHECKPOINTS).exists()
+    }
+
     /// Removes a run with its folder; what no run made stays.
     ///
     /// # Errors
@@ -199,6 +205,10 @@ fn record<T>(
     let mut recorder = Recorder::open(&folder.metrics(), resume, reporter)?;
     let ended = train(&mut recorder);
     let written = recorder.close();
+    if ended.is_err() && !resume && folder.is_untrained() {
+        // Refused before the first epoch: the next attempt shall not find a run.
+        folder.remove()?;
+    }
     let trained = match ended.context("training")? {
         Completion::Done(trained) => trained,
         Completion::Interrupted(at) => return Err(interrupted(&at)),

@@ -86,7 +86,7 @@ fn signals_are_rows_of_a_stated_shape() {
     let set = load(b"1.5,2,2.5,n\n4,5,-3,v\n", signal).unwrap();
     assert_eq!((set.shape(), set.mean(), set.allowed().unwrap()), ([1, 1, 3], &[2.0][..], &[[-5.0, 5.0]][..]));
     assert!(set.split(Split::Train).reals().unwrap().channels.is_empty());
-    let error = load(b"1,2,3,n\n4,5,-3,v\n", &signal.replace("[1, 1, 3]", "[2, 1, 3]")).unwrap_err();
+    let error = load(b"1.5,2,3,n\n4,5,-3,v\n", &signal.replace("[1, 1, 3]", "[2, 1, 3]")).unwrap_err();
     assert!(error.contains("3 numbers in each sample") && error.contains("[2, 1, 3]"), "{error}");
 }
 
