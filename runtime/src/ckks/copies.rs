@@ -12,8 +12,8 @@ use crate::{Error, Receipt, Result};
 /// Two answers for the same image may differ by so many deviations of their difference. Noise is no
 /// larger for some images than for others by as much (docs/precision.md).
 const TOLERANCE: f64 = 16.0;
-/// The answer of an image is taken where no more than this share of its copies differs: of thousands
-/// of copies some do, where quadratics make products of a large noise, which have long tails.
+/// The answer of an image is taken where no more than this share of its copies differs: of
+/// thousands some do, where quadratics make products of a large noise, which have long tails.
 const TAILS: f64 = 0.25;
 /// More than this share of images with different answers is no accident of single images.
 const ACCIDENTS: f64 = 0.01;
