@@ -177,7 +177,7 @@ fn cover(
     let worst_case = passes.time("worst_case", || WorstCase::new(graph, bounds, shape, anywhere, rounding_margin))?;
     let Some(worst_case) = worst_case else {
         let why = "hardly any made-up image stays within the ranges of the model's file, which are those of images \
-                   that the compiler does not know";
+                   that the compiler does not know; errors are those of made-up images that look normalised";
         return Ok((typical?, Coverage::Nothing { why: why.into() }));
     };
     let made_up = worst_case.images.images();
@@ -195,7 +195,7 @@ fn cover(
                 refined.prediction = worst;
                 return Ok((refined, coverage));
             }
-            Ok((refined, worst.output))
+            Ok((refined, worst))
         }
         Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => Err(e),
         Err(e) => return Err(e),
@@ -210,12 +210,19 @@ fn cover(
     match refine(task, passes) {
         Ok(found) => Ok((found, coverage)),
         Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => {
-            let (refined, error) = typical?;
-            let why = format!(
-                "some allowed images have an error of {error:.1e}, {:.1e} was asked for, and no parameters are good \
-                 for all of them ({e})",
-                options.logit_error
+            let (mut refined, worst) = typical?;
+            let mut why = format!(
+                "some allowed images have an error of {:.1e}, {:.1e} was asked for, and no parameters are good for \
+                 all of them ({e})",
+                worst.output, options.logit_error
             );
+            if anywhere {
+                // Nothing says what images there will be, so the client must reckon with these.
+                refined.prediction = worst;
+                why.push_str("; errors are those of the worst of made-up images");
+            } else {
+                why.push_str("; errors are those of made-up images that look normalised");
+            }
             Ok((refined, Coverage::Nothing { why }))
         }
         Err(e) => Err(e),

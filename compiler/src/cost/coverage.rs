@@ -67,15 +67,13 @@ impl fmt::Display for Coverage {
             Self::WithinRanges { made_up, range_safety, outside } => write!(
                 f,
                 "promised for images whose values stay within {range_safety} times the ranges of the model's file: \
-                 errors are those of the worst of {made_up} made-up ones; {:.0} % of the made-up images that span \
-                 all that the input allows leave these ranges: answers to such images may be garbage",
-                100.0 * outside
+                 errors are those of the worst of {made_up} made-up ones; {} of the made-up images that span all \
+                 that the input allows leave these ranges; answers to images that do may be garbage",
+                if *outside > 0.0 { format!("{:.0} %", 100.0 * outside) } else { "none".to_owned() }
             ),
-            Self::Nothing { why } => write!(
-                f,
-                "NOTHING IS PROMISED: {why}; errors are those of made-up images that look normalised; give images \
-                 that the program will see (--samples)"
-            ),
+            Self::Nothing { why } => {
+                write!(f, "NOTHING IS PROMISED: {why}; give images that the program will see (--samples)")
+            }
         }
     }
 }
