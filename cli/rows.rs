@@ -37,6 +37,7 @@ pub(crate) struct RowArgs {
 impl RowArgs {
     /// Reads the samples of `path` as `input` wants them. All labels are 0: they are not known.
     pub(crate) fn read(&self, path: &Path, input: &InputSpec, context: &Context) -> Result<Images> {
+        let start = start_of(path)?;
         let Some(channels) = input.reals() else {
             return Err(Exit::BadInput.because(format!(
                 "reading rows {}: found a program that takes images, expected one that takes real numbers; give the \
@@ -44,7 +45,6 @@ impl RowArgs {
                 path.display()
             )));
         };
-        let start = start_of(path)?;
         if start.starts_with(b"PK") {
             return Err(Exit::BadInput.because(format!(
                 "reading rows {}: found an archive, expected a table (CSV) or one array (.npy); save the array alone \
