@@ -135,8 +135,8 @@ impl<'a> BoundedReader<'a> {
     }
 }
 
-/// Refuses to read so many bytes of a data set where there is less memory: they are held twice, while
-/// they are put in order and parted.
+/// Refuses to read so many bytes of a data set where there is less memory: they are held twice,
+/// while they are put in order and parted.
 ///
 /// # Errors
 /// [`Error::Memory`] with both numbers.

@@ -1,5 +1,5 @@
-//! How much memory this process may still take, by everything that limits it: the user, the machine,
-//! its control groups and its address space.
+//! How much memory this process may still take, by everything that limits it: the user, the
+//! machine, its control groups and its address space.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

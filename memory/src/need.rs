@@ -38,8 +38,8 @@ impl Need {
         Self { operation: operation.into(), resident: bytes, mapped: 0, remedy }
     }
 
-    /// The same work, which also maps files of so many `bytes`: they take addresses, and memory only
-    /// as long as nobody else wants it.
+    /// The same work, which also maps files of so many `bytes`: they take addresses, and memory
+    /// only as long as nobody else wants it.
     pub fn mapping(self, bytes: u64) -> Self {
         Self { mapped: self.mapped.saturating_add(bytes), ..self }
     }

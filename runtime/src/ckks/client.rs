@@ -25,7 +25,8 @@ use crate::error::operand;
 use crate::files::{expect_key, expect_program};
 use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 
-/// Polynomials of one limb that encrypting one element takes at its worst moment, beside its result.
+/// Polynomials of one limb that encrypting one element takes at its worst moment, beside its
+/// result.
 const POLYNOMIALS_PER_THREAD: usize = 8;
 const DECRYPTING: &str = "decrypting results";
 

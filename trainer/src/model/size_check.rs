@@ -10,8 +10,8 @@ use crate::config::{LayerConfig, Outputs, TrainConfig};
 use crate::data::Splits;
 use crate::error::{Error, Problem, Result};
 
-/// Copies of the parameters at the worst moment: two models, the network, its gradients, two moments
-/// of the optimiser, and what a checkpoint writes.
+/// Copies of the parameters at the worst moment: two models, the network, its gradients, two
+/// moments of the optimiser, and what a checkpoint writes.
 const COPIES_OF_PARAMETERS: u64 = 8;
 /// Copies of each layer's output for a batch: kept for the way back, its gradient, and what the
 /// operation works on.
@@ -39,8 +39,8 @@ impl Size {
 /// Refuses a configuration whose training takes more memory than there is.
 ///
 /// # Errors
-/// [`Error::Memory`] with both numbers, and [`Error::Config`] with the first layer that does not fit
-/// what is before it.
+/// [`Error::Memory`] with both numbers, and [`Error::Config`] with the first layer that does not
+/// fit what is before it.
 pub(crate) fn check_size(config: &TrainConfig, splits: &Splits) -> Result<()> {
     let size = size(config, &splits.input, splits.classes.len())?;
     check("training", size, config, splits)
