@@ -203,7 +203,7 @@ fn animations_and_other_formats_are_named() {
 #[test]
 fn what_is_no_file_is_refused() {
     let folder = Folder::new();
-    assert!(matches!(size_and_colour(folder.path()), Err(Error::NotAnImage { .. })));
+    assert!(matches!(size_and_colour(folder.path()), Err(Error::NoFile(_))));
     #[cfg(unix)]
-    assert!(matches!(size_and_colour(Path::new("/dev/null")), Err(Error::NotAnImage { .. })));
+    assert!(matches!(size_and_colour(Path::new("/dev/null")), Err(Error::NoFile(_))));
 }
