@@ -15,6 +15,7 @@
 mod batch;
 #[doc(hidden)]
 pub mod bench_support;
+mod compress;
 mod compressed_batch;
 mod decryptor;
 mod encryptor;
@@ -35,10 +36,8 @@ mod testing;
 mod timing;
 
 pub use batch::{Batch, CHUNK};
-pub use compressed_batch::{
-    CompressedBatch, CompressedShape, Release, compress_b, compress_b_in_pieces, compress_batch, compressed_len,
-    compressing_bytes,
-};
+pub use compress::{compress_b, compress_b_in_pieces, compress_batch, compressed_len, compressing_bytes};
+pub use compressed_batch::{CompressedBatch, CompressedShape, Release};
 pub use decryptor::Decryptor;
 pub use encryptor::{CiphertextId, Encoding, Encryptor};
 pub use error::{Error, Result};

@@ -42,6 +42,22 @@ pub(crate) fn step_by_step(program: &Program) -> Schedule {
     schedule(&ProgramShape::from(program), &machine, false)
 }
 
+/// The most elements of values that are stored at a time while a program runs by `schedule`, with
+/// all that the steps of a part make.
+pub(crate) fn live_elements(program: &Program, schedule: &Schedule) -> usize {
+    let values = program.values();
+    let mut live = values[0].len;
+    let mut most = live;
+    for part in &schedule.parts {
+        let inside: usize = values[part.first + 1..=part.last].iter().map(|v| v.len).sum();
+        live += values[part.last + 1].len;
+        most = most.max(live + inside);
+        let stored = |v: &&ValueId| **v <= part.first || **v == part.last + 1;
+        live -= part.frees.iter().filter(stored).map(|&v| values[v].len).sum::<usize>();
+    }
+    most
+}
+
 /// A program on a backend, part by part.
 pub(crate) struct Execution<'a, B: Backend> {
     /// Runs the operations.
@@ -100,7 +116,11 @@ impl<'a, B: Backend> Execution<'a, B> {
         }
     }
 
-    fn part(&self, part: &Part, values: &[Option<B::Value>]) -> Result<(B::Value, Vec<OperationTime>)> {
+    /// Runs one part; `values` holds all that it reads.
+    ///
+    /// # Errors
+    /// When an operation refuses its operands.
+    pub(crate) fn part(&self, part: &Part, values: &[Option<B::Value>]) -> Result<(B::Value, Vec<OperationTime>)> {
         let read = |id: ValueId| match &values[id] {
             Some(value) => value,
             None => unreachable!("value {id} was freed before step {}, which reads it", part.last),

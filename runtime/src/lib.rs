@@ -19,6 +19,7 @@ mod files;
 pub mod plaintext;
 mod progress;
 mod receipt;
+mod slice;
 #[cfg(feature = "tfhe")]
 pub mod tfhe;
 

@@ -1,6 +1,8 @@
 //! Packing and unpacking batches, whole and in parts.
 
 use super::*;
+use crate::compress::{compress_b, compress_batch};
+use crate::ring::modulus::Modulus;
 use crate::{ParametersLiteral, primes::ntt_primes};
 
 const N: usize = 64;
@@ -71,27 +73,6 @@ fn halves_are_completed_from_the_seed() {
     assert_eq!(some[..2 * TILE], expanded.block(1)[..2 * TILE]);
     assert_eq!(some[2 * TILE..4 * TILE], [0; 2 * TILE], "nobody asked for the second");
     assert_eq!(some[4 * TILE..], expanded.block(1)[4 * TILE..]);
-}
-
-#[test]
-fn pieces_are_the_bytes_of_the_whole() {
-    let p = parameters(33);
-    let len = 70;
-    let fill = |element: usize| Ok((0..2 * N).map(|i| (element * 131 + i) as u64).collect());
-    let whole = compress_b(&p, 2, len, fill).unwrap();
-    assert_eq!(compressed_len(&p, 2, 1, len).unwrap(), Some(whole.len() as u64));
-    let halves = Halves::new(&p, 2, fill).unwrap();
-    for together in [1, 32, len] {
-        let mut pieces = vec![0; whole.len()];
-        write_pieces(&p, &halves, len, together, |offset, bytes| {
-            pieces[offset as usize..][..bytes.len()].copy_from_slice(bytes);
-            Ok::<_, Error>(())
-        })
-        .unwrap();
-        assert!(pieces == whole, "{together} at a time");
-    }
-    let stopped = compress_b_in_pieces(&p, 2, len, fill, |_, _| Err(not_canonical()));
-    assert!(stopped.is_err());
 }
 
 struct Released(std::sync::Mutex<Vec<bool>>);

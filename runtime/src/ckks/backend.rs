@@ -48,6 +48,14 @@ impl<'a> CkksValue<'a> {
         }
     }
 
+    /// The ciphertexts, unless they are compressed.
+    pub(crate) fn stored(&self) -> Option<&Batch> {
+        match &self.storage {
+            Storage::Batch(batch) => Some(batch),
+            Storage::Packed(_) => None,
+        }
+    }
+
     fn source(&self) -> InputBatch<'_> {
         match &self.storage {
             Storage::Batch(batch) => InputBatch::Stored(batch),

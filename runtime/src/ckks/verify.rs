@@ -1,19 +1,26 @@
 //! Clear and encrypted side by side, step by step: where an error comes from, and whether it is
 //! what was predicted. It takes both keys, so it is for the owner of the secret one.
 
-use beaa_ckks::Decryptor;
-use beaa_ir::ckks::{LayerNote, Program, SignatureFile};
+use beaa_ckks::{Batch, Decryptor, compressed_len};
+use beaa_ir::ckks::{LayerNote, Part, Program, Schedule, Signature, SignatureFile, ValueId};
 use beaa_ir::images::{ElementMajor, ImageMajor};
+use beaa_memory::Need;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{CkksBackend, CkksValue, KeyPair, encrypt};
-use crate::execute::{Execution, step_by_step};
-use crate::plaintext::{PlaintextBackend, PlaintextValue};
-use crate::{Progress, Result, Silent};
+use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt, encrypt_to_file, schedule};
+use crate::backend::Backend;
+use crate::execute::{Execution, live_elements};
+use crate::plaintext::PlaintextBackend;
+use crate::slice::Slice;
+use crate::{Error, Progress, Result};
 
 /// A layer holds when its error is at most this many times what was predicted.
 const TOLERANCE: f64 = 2.0;
+/// Bytes of ciphertexts that are compared at a time.
+const COMPARED_TOGETHER: usize = 64 << 20;
+/// A batch of encrypted images of at most so many bytes is held in memory.
+const KEPT_IN_MEMORY: u64 = 128 << 20;
 
 /// The error of one layer, in the units of its values.
 #[derive(Debug, Clone, Serialize)]
@@ -47,12 +54,14 @@ pub struct Verification {
     pub holds: bool,
 }
 
-/// Runs `program` on normalised images in clear and encrypted, and compares after every layer.
-/// INSECURE with a `seed`.
+/// Runs `program` on normalised images in clear and encrypted, side by side and part by part as
+/// [`run`](super::run) does, and compares after every layer. What a part computes on the way is
+/// compared some elements at a time, so that a verification takes little more memory than a run; a
+/// large batch of encrypted images is in a temporary file meanwhile. INSECURE with a `seed`.
 ///
 /// # Errors
-/// When the images are not of the program's size, there are none or too many, or the keys have
-/// other parameters than the program.
+/// When the images are not of the program's size, there are none or too many, the keys have other
+/// parameters than the program, or there is less memory than that takes.
 pub fn verify(
     program: &Program,
     KeyPair { client, server }: &KeyPair,
@@ -62,54 +71,212 @@ pub fn verify(
 ) -> Result<Verification> {
     let signature = program.signature();
     server.expect_parameters("verifying a program", &signature.parameters)?;
-    let schedule = step_by_step(program);
+    let schedule = schedule(program);
+    need(program, &schedule, images.images()).check()?;
     let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
-    let execution = Execution { backend: &plaintext, program, schedule: &schedule, weights: None };
-    let mut expected: Vec<Option<PlaintextValue>> = vec![None; program.values().len()];
-    let compared = |id| program.notes().iter().any(|n| n.value == id) || id == program.output();
-    execution.run(plaintext.input(program.values()[0], images)?, &Silent, |id, value| {
-        if compared(id) {
-            expected[id] = Some(value.clone());
-        }
-        Ok(())
-    })?;
-    let (encrypted, _) = encrypt(&SignatureFile::from(program), client, images, seed, progress)?;
+    let in_clear = plaintext.input(program.values()[0], images)?;
+    let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
     let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
     let backend = CkksBackend::new(&server.parameters, &server.key)?;
-    let execution = Execution { backend: &backend, program, schedule: &schedule, weights: None };
-    let decryptor = Decryptor::new(&server.parameters, &client.secret)?;
-    let mut layers: Vec<Comparison<'_>> = Vec::new();
-    let mut agreeing = 0;
-    execution.run(first, progress, |id, value| {
-        let Some(expected) = &expected[id] else { return Ok(()) };
-        let batch = value.batch()?;
-        let decrypted = (0..batch.len())
-            .into_par_iter()
-            .map(|i| {
-                let mut slots = decryptor.decrypt(&batch, i, value.scale())?;
-                slots.truncate(images.images());
-                Ok(slots)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let decrypted = ElementMajor::from_rows(images.images(), decrypted)?;
-        for note in program.notes().iter().filter(|n| n.value == id) {
-            let tile_of = layers.iter().position(|l| l.is_of(note));
-            let layer = tile_of.unwrap_or_else(|| {
-                layers.push(Comparison::new(note));
-                layers.len() - 1
-            });
-            layers[layer].add(&decrypted, &expected.values);
+    let mut comparing = Comparing {
+        program,
+        decryptor: Decryptor::new(&server.parameters, &client.secret)?,
+        images: images.images(),
+        clear: Side::new(&plaintext, program, &schedule, in_clear),
+        encrypted: Side::new(&backend, program, &schedule, first),
+        layers: Vec::new(),
+        outputs: Outputs::default(),
+    };
+    comparing.stored(0)?;
+    progress.begin("run", schedule.parts.len() as u64);
+    for part in &schedule.parts {
+        for value in part.first + 1..=part.last {
+            comparing.inside(part, value)?;
         }
-        if id == program.output() {
-            let of = |logits: &ElementMajor<f64>| signature.classes.of(&logits.to_image_major());
-            let (found, expected) = (of(&decrypted), of(&expected.values));
-            agreeing = found.iter().zip(&expected).filter(|(found, e)| found.is_some() && found == e).count();
-        }
-        Ok(())
-    })?;
+        comparing.clear.run(part)?;
+        comparing.encrypted.run(part)?;
+        comparing.stored(part.last + 1)?;
+        comparing.clear.free(part);
+        comparing.encrypted.free(part);
+        progress.advance(1);
+    }
+    progress.end();
+    let Comparing { layers, outputs, .. } = comparing;
+    let agreeing = outputs.agreeing(signature, images.images())?;
     let layers: Vec<LayerError> = layers.into_iter().map(Comparison::finish).collect();
     let holds = layers.iter().all(|l| l.holds);
     Ok(Verification { layers, images: images.images(), agreeing, holds })
+}
+
+/// The images, encrypted in memory or, where they are many bytes, in a file without a name.
+fn encrypted(
+    file: &SignatureFile,
+    client: &ClientKey,
+    images: &ImageMajor<f32>,
+    seed: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<EncryptedInput> {
+    let signature = &file.signature;
+    let bytes = compressed_len(&client.parameters, signature.input_limbs, 1, signature.input.shape().len())?;
+    if bytes.is_some_and(|bytes| bytes <= KEPT_IN_MEMORY) {
+        return Ok(encrypt(file, client, images, seed, progress)?.0);
+    }
+    let io = |source| Error::File(beaa_ir::Error::Io { operation: "writing", path: std::env::temp_dir(), source });
+    let folder = tempfile::tempdir().map_err(io)?;
+    let path = folder.path().join("images.ct");
+    encrypt_to_file(&path, file, client, images, seed, progress)?.0.commit()?;
+    // It is mapped; where that is possible its name goes before the work begins.
+    EncryptedInput::load(&path)
+}
+
+/// What verifying takes: a run, the same values in clear for every image, and some elements that
+/// are compared.
+fn need(program: &Program, schedule: &Schedule, images: usize) -> Need {
+    let values = program.values();
+    let clear = (live_elements(program, schedule) as u64).saturating_mul((images * size_of::<f64>()) as u64);
+    let bytes = schedule.peak_bytes.saturating_add(clear).saturating_add(2 * COMPARED_TOGETHER as u64);
+    let input = values[0].len as u64 * (values[0].limbs * program.signature().parameters.degree * 8) as u64;
+    let more = if input <= KEPT_IN_MEMORY { input } else { 0 };
+    Need::new("verifying the program", bytes.saturating_add(more), "verify fewer images (--limit)")
+}
+
+/// One of the two runs.
+struct Side<'a, B: Backend> {
+    execution: Execution<'a, B>,
+    values: Vec<Option<B::Value>>,
+}
+
+impl<'a, B: Backend> Side<'a, B> {
+    fn new(backend: &'a B, program: &'a Program, schedule: &'a Schedule, first: B::Value) -> Self {
+        let mut values: Vec<Option<B::Value>> = program.values().iter().map(|_| None).collect();
+        values[0] = Some(first);
+        Self { execution: Execution { backend, program, schedule, weights: None }, values }
+    }
+
+    fn run(&mut self, part: &Part) -> Result<()> {
+        self.values[part.last + 1] = Some(self.execution.part(part, &self.values)?.0);
+        Ok(())
+    }
+
+    fn free(&mut self, part: &Part) {
+        part.frees.iter().for_each(|&dead| self.values[dead] = None);
+    }
+
+    fn slice(&self, slice: &Slice) -> Result<B::Value> {
+        slice.evaluate(self.execution.backend, &self.values)
+    }
+}
+
+/// Both runs, and what was found so far.
+struct Comparing<'a> {
+    program: &'a Program,
+    decryptor: Decryptor<'a>,
+    images: usize,
+    clear: Side<'a, PlaintextBackend>,
+    encrypted: Side<'a, CkksBackend<'a>>,
+    layers: Vec<Comparison<'a>>,
+    outputs: Outputs,
+}
+
+impl<'a> Comparing<'a> {
+    /// Compares a value that is stored on both sides.
+    fn stored(&mut self, value: ValueId) -> Result<()> {
+        let len = self.program.values()[value].len;
+        self.each(value, |this, rows| {
+            let (Some(clear), Some(encrypted)) = (&this.clear.values[value], &this.encrypted.values[value]) else {
+                unreachable!("value {value} is compared and not stored");
+            };
+            let expected = rows.iter().map(|&r| clear.values.element(r as usize));
+            let expected = ElementMajor::from_rows(this.images, expected)?;
+            let found = match encrypted.stored() {
+                Some(batch) => this.decrypt(batch, rows, encrypted.scale())?,
+                None => {
+                    let chosen = this.encrypted.slice(&Slice::of_stored(value, len, rows)?)?;
+                    this.decrypt_all(&chosen)?
+                }
+            };
+            Ok((found, expected))
+        })
+    }
+
+    /// Compares a value that `part` computes on the way.
+    fn inside(&mut self, part: &Part, value: ValueId) -> Result<()> {
+        let program = self.program;
+        self.each(value, |this, rows| {
+            let slice = Slice::inside(program, part, value, rows)?;
+            Ok((this.decrypt_all(&this.encrypted.slice(&slice)?)?, this.clear.slice(&slice)?.values))
+        })
+    }
+
+    /// Compares a value, if the compiler says something of it or it is the output, some elements at
+    /// a time; `both` gives those of the encrypted and of the clear run.
+    fn each(
+        &mut self,
+        value: ValueId,
+        both: impl Fn(&Self, &[u32]) -> Result<(ElementMajor<f64>, ElementMajor<f64>)>,
+    ) -> Result<()> {
+        let program = self.program;
+        let notes: Vec<&'a LayerNote> = program.notes().iter().filter(|n| n.value == value).collect();
+        let output = value == program.output();
+        if notes.is_empty() && !output {
+            return Ok(());
+        }
+        let info = program.values()[value];
+        let degree = program.signature().parameters.degree;
+        let together = (COMPARED_TOGETHER / (info.limbs * info.components * degree * 8)).max(1);
+        for first in (0..info.len).step_by(together) {
+            let rows: Vec<u32> = (first..info.len.min(first + together)).map(|r| r as u32).collect();
+            let (found, expected) = both(self, &rows)?;
+            for &note in &notes {
+                let tile_of = self.layers.iter().position(|l| l.is_of(note));
+                let layer = tile_of.unwrap_or_else(|| {
+                    self.layers.push(Comparison::new(note));
+                    self.layers.len() - 1
+                });
+                self.layers[layer].add(&found, &expected);
+            }
+            if output {
+                self.outputs.found.extend_from_slice(found.data());
+                self.outputs.expected.extend_from_slice(expected.data());
+            }
+        }
+        Ok(())
+    }
+
+    fn decrypt_all(&self, value: &CkksValue<'_>) -> Result<ElementMajor<f64>> {
+        let batch = value.batch()?;
+        let all: Vec<u32> = (0..batch.len() as u32).collect();
+        self.decrypt(&batch, &all, value.scale())
+    }
+
+    fn decrypt(&self, batch: &Batch, rows: &[u32], scale: f64) -> Result<ElementMajor<f64>> {
+        let row = |&r: &u32| {
+            let mut slots = self.decryptor.decrypt(batch, r as usize, scale)?;
+            slots.truncate(self.images);
+            Ok(slots)
+        };
+        let rows = rows.par_iter().map(row).collect::<Result<Vec<_>>>()?;
+        Ok(ElementMajor::from_rows(self.images, rows)?)
+    }
+}
+
+/// The outputs of both runs, `[output][image]`.
+#[derive(Default)]
+struct Outputs {
+    found: Vec<f64>,
+    expected: Vec<f64>,
+}
+
+impl Outputs {
+    /// Images to which both give the same class.
+    fn agreeing(self, signature: &Signature, images: usize) -> Result<usize> {
+        let of = |logits: Vec<f64>| {
+            let logits = ElementMajor::new(logits.len() / images, images, logits)?;
+            Ok::<_, Error>(signature.classes.of(&logits.to_image_major()))
+        };
+        let (found, expected) = (of(self.found)?, of(self.expected)?);
+        Ok(found.iter().zip(&expected).filter(|(found, e)| found.is_some() && found == e).count())
+    }
 }
 
 /// What was found for one layer, over all its bands.
