@@ -60,7 +60,7 @@ pub use beaa_ir::{ClassMap, Classes};
 /// machine has available; what would take more is refused with [`Error::Memory`].
 pub use beaa_memory::limit as limit_memory;
 pub use beaa_runtime::ckks::Shared;
-pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt};
+pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt, SentBatch};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use client::Client;
 pub use data::{

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use beaa::{
-    Classes, Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
-    ImportOptions, Model, Program, Signature, Split, classify, labels_for,
+    Classes, Client, CompileOptions, EncryptedImages, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor,
+    ImageMajorError, ImportOptions, Model, Program, Server, Signature, Split, classify, labels_for,
 };
 
 /// Builds the examples, which `cargo test --test library` does not.
@@ -77,7 +77,7 @@ fn errors_can_be_matched() {
     }
     let client = Client::load(signature(), &key).unwrap();
     let no_image = ImageMajor::new(0, 4, Vec::new()).unwrap();
-    assert!(matches!(client.encrypt(&no_image), Err(Error::BatchSize { images: 0, .. })));
+    assert!(matches!(client.encrypt(&no_image), Err(Error::NoImages)));
     let too_small = ImageMajor::new(1, 3, vec![0_u8; 3]).unwrap();
     assert!(matches!(client.signature().normalise(&too_small), Err(Error::ImageSize { found: 3, expected: 4 })));
 
@@ -99,6 +99,25 @@ fn errors_can_be_matched() {
     let model = Model::load("tests/data/v2/model.safetensors").unwrap();
     let impossible = CompileOptions { security: 100, ..CompileOptions::default() };
     assert!(matches!(beaa::compile(&model, &impossible), Err(Error::BadOption(_))));
+}
+
+#[test]
+fn more_images_than_slots_are_answered_in_order() {
+    let program = Program::load("tests/data/v2/program.beaa").unwrap();
+    let (client, key) = Client::new(program.signature()).unwrap();
+    let count = client.signature().slots() + 5;
+    let pixels: Vec<u8> = (0..4 * count).map(|i| (i / 4 % 200) as u8).collect();
+    let images = client.signature().normalise(&ImageMajor::new(count, 4, pixels).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (sent, results) = (folder.path().join("images.ct"), folder.path().join("results.ct"));
+    let (_, receipt) = client.encrypt_to_file(&images, &sent).unwrap();
+    let server = Server::new(program.clone()).unwrap();
+    let sent = EncryptedImages::load(&sent).unwrap();
+    assert_eq!((sent.images(), sent.batches(), receipt.batches().len()), (count, 2, 2));
+    assert!(server.run_to_file(&key, &sent, &results).unwrap() > 0);
+    let answers = client.decrypt(&EncryptedResults::load(&results).unwrap(), &receipt).unwrap();
+    let clear = program.evaluate(&images).unwrap();
+    assert!(answers.exact().data().iter().zip(clear.data()).all(|(a, c)| (a - c).abs() < 0.05));
 }
 
 #[test]

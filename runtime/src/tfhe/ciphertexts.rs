@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::parse_seed;
 use crate::error::damaged;
 use crate::files::written_size;
-use crate::receipt::Belonging;
+use crate::receipt::{Belonging, NamedBatch};
 use crate::{BatchId, Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub(super) struct CiphertextHeader {
 impl CiphertextHeader {
     pub(super) fn belonging(&self) -> Belonging<'_> {
         let Self { program, key, batch, images, .. } = self;
-        Belonging { program, key, batch: batch.as_ref(), images: *images }
+        Belonging { program, key, batches: vec![NamedBatch { batch: batch.as_ref(), images: *images }] }
     }
 }
 

@@ -10,6 +10,7 @@ use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput
 use super::keys::{self, ClientKey};
 use super::parameters;
 use crate::files::{expect_key, expect_program};
+use crate::receipt::SentBatch;
 use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 
 /// Encrypts images of 8-bit pixels in the order channel, row, column. INSECURE with a `seed`, from
@@ -66,7 +67,9 @@ pub fn encrypt(
         seed: Some(format!("{public:032x}")),
         batch: Some(BatchId::of_seed(&public.to_be_bytes())),
     };
-    let receipt = Receipt::new(BatchId::of_seed(&public.to_be_bytes()), &header.belonging(), Vec::new(), deviating);
+    let batch = BatchId::of_seed(&public.to_be_bytes());
+    let sent = SentBatch { batch, images: images.images(), copies: Vec::new() };
+    let receipt = Receipt::new(program, key.id(), vec![sent], deviating);
     Ok((EncryptedInput { header, bodies: list.into_container() }, receipt))
 }
 
