@@ -72,6 +72,9 @@ pub struct Receipt {
     deviating: Vec<Deviating>,
     /// The bits of security with which answers were made to be shared, once they were.
     shared: Option<f64>,
+    /// Whether the batches are INSECURE: encrypted with a number in place of randomness, or under a
+    /// key derived from one.
+    from_seed: bool,
 }
 
 /// One of the batches of a receipt.
@@ -104,13 +107,16 @@ struct ReceiptLiteral {
     names: Vec<String>,
     deviating: Vec<Deviating>,
     shared: Option<f64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_seed: bool,
 }
 
 impl TryFrom<ReceiptLiteral> for Receipt {
     type Error = String;
 
     fn try_from(literal: ReceiptLiteral) -> std::result::Result<Self, String> {
-        let ReceiptLiteral { program, key, batches, batch, images, copies, names, deviating, shared } = literal;
+        let ReceiptLiteral { batches, batch, images, copies, .. } = literal;
+        let ReceiptLiteral { program, key, names, deviating, shared, from_seed, .. } = literal;
         let batches = match (batches, batch, images, copies) {
             (Some(batches), None, None, None) => batches,
             (None, Some(batch), Some(images), Some(copies)) => vec![SentBatch { batch, images, copies }],
@@ -124,15 +130,15 @@ impl TryFrom<ReceiptLiteral> for Receipt {
         if !(names.is_empty() || names.len() == images) || !within || deviating.iter().any(|d| d.image >= images) {
             return Err(format!("{} names, or positions beyond {images} images", names.len()));
         }
-        Ok(Self { program, key, batches, names, deviating, shared })
+        Ok(Self { program, key, batches, names, deviating, shared, from_seed })
     }
 }
 
 impl From<Receipt> for ReceiptLiteral {
     fn from(receipt: Receipt) -> Self {
-        let Receipt { program, key, batches, names, deviating, shared } = receipt;
+        let Receipt { program, key, batches, names, deviating, shared, from_seed } = receipt;
         let (batches, batch, images, copies) = (Some(batches), None, None, None);
-        Self { program, key, batches, batch, images, copies, names, deviating, shared }
+        Self { program, key, batches, batch, images, copies, names, deviating, shared, from_seed }
     }
 }
 
@@ -173,9 +179,11 @@ impl Receipt {
         key: impl Into<String>,
         batches: Vec<SentBatch>,
         deviating: Vec<Deviating>,
+        from_seed: bool,
     ) -> Self {
         assert!(!batches.is_empty(), "a receipt of no batch");
-        Self { program: program.into(), key: key.into(), batches, names: Vec::new(), deviating, shared: None }
+        let (program, key) = (program.into(), key.into());
+        Self { program, key, batches, names: Vec::new(), deviating, shared: None, from_seed }
     }
 
     /// The name by which answers find this receipt: that of the first batch.
@@ -206,6 +214,12 @@ impl Receipt {
     /// The bits with which the answers were made to be shared, once they were.
     pub fn shared(&self) -> Option<f64> {
         self.shared
+    }
+
+    /// Whether the batches are INSECURE: encrypted with a number in place of randomness, or under a
+    /// key derived from one.
+    pub fn is_from_seed(&self) -> bool {
+        self.from_seed
     }
 
     /// Gives the images their names, one for each.

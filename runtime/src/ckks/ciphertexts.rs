@@ -125,6 +125,12 @@ impl<R: Role> Ciphertexts<R> {
         self.header.batches()[0].batch.as_ref()
     }
 
+    /// Whether they are INSECURE: encrypted with a number in place of randomness, or under a key
+    /// derived from one.
+    pub fn is_from_seed(&self) -> bool {
+        self.header.from_seed
+    }
+
     /// Size of the ciphertexts in bytes, without the header of their file.
     pub fn bytes(&self) -> u64 {
         self.bytes.iter().map(|b| b.as_slice().len() as u64).sum()

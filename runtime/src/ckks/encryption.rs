@@ -18,10 +18,10 @@ use beaa_memory::Need;
 use super::batches::{self, ImageSource};
 use super::ciphertexts::ComposedCiphertexts;
 use super::header::{BatchHeader, CiphertextHeader, Common};
-use super::keys::source;
 use super::{ClientKey, EncryptedInput, copies};
 use crate::error::operand;
 use crate::progress::Numbered;
+use crate::randomness::{BatchContents, for_batch};
 use crate::receipt::SentBatch;
 use crate::{BatchId, Error, Progress, Receipt, Result};
 
@@ -46,7 +46,7 @@ pub fn encrypt(
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<(EncryptedInput, Receipt)> {
-    let encryption = Encryption::new(file, key, images.images(), seed)?;
+    let encryption = Encryption::new(file, key, images, seed)?;
     let Encryption { parameters, header, batches, .. } = &encryption;
     let all = encryption.batch_bytes()?.saturating_mul(batches.len() as u64);
     encryption.need(all)?.check()?;
@@ -80,7 +80,7 @@ pub fn encrypt_to_file<S: ImageSource + ?Sized>(
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> std::result::Result<(ComposedCiphertexts, Receipt), S::Error> {
-    let encryption = Encryption::new(file, key, images.images(), seed)?;
+    let encryption = Encryption::new(file, key, images, seed)?;
     let Encryption { parameters, header, batches, .. } = &encryption;
     encryption.need(0)?.check().map_err(Error::from)?;
     let (limbs, len, each) = (header.limbs, header.ciphertexts, encryption.batch_bytes()?);
@@ -153,24 +153,44 @@ struct PlannedBatch {
 }
 
 impl<'a> Encryption<'a> {
-    fn new(file: &'a SignatureFile, key: &'a ClientKey, images: usize, seed: Option<u64>) -> Result<Self> {
+    /// Draws what each batch needs. With a seed, that depends on the images, which are then read
+    /// twice.
+    fn new<S: ImageSource + ?Sized>(
+        file: &'a SignatureFile,
+        key: &'a ClientKey,
+        images: &S,
+        seed: Option<u64>,
+    ) -> std::result::Result<Self, S::Error> {
         let SignatureFile { signature, program, .. } = file;
         key.expect_parameters(ENCRYPTING, &signature.parameters)?;
         let p = &key.parameters;
         let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
-        if images == 0 {
-            return Err(Error::NoImages { operation: ENCRYPTING });
+        if images.images() == 0 {
+            return Err(Error::NoImages { operation: ENCRYPTING }.into());
         }
-        let mut rng = source(seed, "encryption")?;
-        let planned = batches::split(images, p.degree()).into_iter().map(|images| PlannedBatch {
-            public: rng.public_seed(),
-            sources: rng.split(),
-            copies: copies::drawn(images.len(), p.degree(), &mut rng),
-            images,
-        });
-        let batches: Vec<PlannedBatch> = planned.collect();
-        let common =
-            Common { program: program.clone(), key: key.id().into(), ciphertexts: len, limbs, stored_components: 1 };
+        let mut batches = Vec::new();
+        for range in batches::split(images.images(), p.degree()) {
+            let contents = BatchContents { key: key.id(), program, images: range.len() };
+            let mut rng = match seed {
+                None => for_batch(seed, &contents, std::iter::empty::<[u8; 0]>())?,
+                Some(_) => {
+                    let inputs = images.read(range.clone())?;
+                    let bytes = |image: &[f32]| image.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
+                    for_batch(seed, &contents, inputs.rows().map(bytes))?
+                }
+            };
+            let (public, sources) = (rng.public_seed(), rng.split());
+            let copies = copies::drawn(range.len(), p.degree(), &mut rng);
+            batches.push(PlannedBatch { images: range, public, sources, copies });
+        }
+        let common = Common {
+            program: program.clone(),
+            key: key.id().into(),
+            ciphertexts: len,
+            limbs,
+            stored_components: 1,
+            from_seed: seed.is_some() || key.is_from_seed(),
+        };
         let of = |b: &PlannedBatch| BatchHeader {
             images: b.images.len(),
             seed: Some(b.public),
@@ -178,7 +198,7 @@ impl<'a> Encryption<'a> {
         };
         let header = CiphertextHeader::new(common, batches.iter().map(of).collect());
         let encoding = Encoding { scale: signature.input_scale, limbs };
-        let encryptor = Encryptor::new(p, &key.secret)?;
+        let encryptor = Encryptor::new(p, &key.secret).map_err(Error::from)?;
         Ok(Self { signature, parameters: p, encryptor, encoding, header, batches })
     }
 
@@ -208,8 +228,8 @@ impl<'a> Encryption<'a> {
             images: b.images.len(),
             copies: b.copies.clone(),
         };
-        let CiphertextHeader { program, key, .. } = &self.header;
-        Receipt::new(program, key, self.batches.iter().map(sent).collect(), deviating)
+        let CiphertextHeader { program, key, from_seed, .. } = &self.header;
+        Receipt::new(program, key, self.batches.iter().map(sent).collect(), deviating, *from_seed)
     }
 
     /// Bytes of the ciphertexts of one batch.

@@ -21,6 +21,9 @@ pub(crate) struct CiphertextHeader {
     pub(crate) limbs: usize,
     /// 1 with seeds: only the halves `b` are there.
     pub(crate) stored_components: usize,
+    /// Whether they are INSECURE: encrypted with a number in place of randomness, or under a key
+    /// derived from one.
+    pub(crate) from_seed: bool,
     /// At least one; images have seeds, results have none.
     batches: Vec<BatchHeader>,
 }
@@ -46,6 +49,7 @@ pub(crate) struct Common {
     pub(crate) ciphertexts: usize,
     pub(crate) limbs: usize,
     pub(crate) stored_components: usize,
+    pub(crate) from_seed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,6 +60,9 @@ struct HeaderLiteral {
     ciphertexts: usize,
     limbs: usize,
     stored_components: usize,
+    /// Written only where it is so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_seed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     batches: Option<Vec<BatchHeader>>,
     /// The single batch of formats 2 and 3.
@@ -70,9 +77,9 @@ struct HeaderLiteral {
 impl CiphertextHeader {
     /// The header of batches of which there is at least one, all with a seed or none.
     pub(crate) fn new(common: Common, batches: Vec<BatchHeader>) -> Self {
-        let Common { program, key, ciphertexts, limbs, stored_components } = common;
+        let Common { program, key, ciphertexts, limbs, stored_components, from_seed } = common;
         assert!(fault(&batches).is_none(), "{:?}", fault(&batches));
-        Self { program, key, ciphertexts, limbs, stored_components, batches }
+        Self { program, key, ciphertexts, limbs, stored_components, from_seed, batches }
     }
 
     /// The batches, in order; at least one.
@@ -112,8 +119,8 @@ impl TryFrom<HeaderLiteral> for CiphertextHeader {
     type Error = &'static str;
 
     fn try_from(literal: HeaderLiteral) -> Result<Self, &'static str> {
-        let HeaderLiteral { program, key, ciphertexts, limbs, stored_components, batches, images, seed, batch } =
-            literal;
+        let HeaderLiteral { program, key, ciphertexts, limbs, stored_components, from_seed, .. } = literal;
+        let HeaderLiteral { batches, images, seed, batch, .. } = literal;
         let batches = match (batches, images) {
             (Some(batches), None) if seed.is_none() && batch.is_none() => batches,
             (None, Some(images)) => vec![BatchHeader { images, seed, batch }],
@@ -122,15 +129,25 @@ impl TryFrom<HeaderLiteral> for CiphertextHeader {
         if let Some(fault) = fault(&batches) {
             return Err(fault);
         }
-        Ok(Self { program, key, ciphertexts, limbs, stored_components, batches })
+        Ok(Self { program, key, ciphertexts, limbs, stored_components, from_seed, batches })
     }
 }
 
 impl From<CiphertextHeader> for HeaderLiteral {
     fn from(header: CiphertextHeader) -> Self {
-        let CiphertextHeader { program, key, ciphertexts, limbs, stored_components, batches } = header;
-        let batches = Some(batches);
-        Self { program, key, ciphertexts, limbs, stored_components, batches, images: None, seed: None, batch: None }
+        let CiphertextHeader { program, key, ciphertexts, limbs, stored_components, from_seed, batches } = header;
+        Self {
+            program,
+            key,
+            ciphertexts,
+            limbs,
+            stored_components,
+            from_seed,
+            batches: Some(batches),
+            images: None,
+            seed: None,
+            batch: None,
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             pieces.push(bytes);
             Ok(())
         })?;
-        Ok((EncryptedOutput::new(self.answers(input), pieces), report))
+        Ok((EncryptedOutput::new(self.answers(key, input), pieces), report))
     }
 
     /// Runs the program as [`Self::run`] does and writes the answers of each batch as soon as they
@@ -143,7 +143,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         progress: &dyn Progress,
     ) -> Result<(ComposedCiphertexts, RunReport)> {
         self.check(key, input)?;
-        let header = self.answers(input);
+        let header = self.answers(key, input);
         let (limbs, components, len) = (header.limbs, header.stored_components, header.ciphertexts);
         let each = compressed_len(&key.parameters, limbs, components, len)?;
         let all = each.and_then(|each| Some((each, each.checked_mul(input.batches() as u64)?)));
@@ -173,7 +173,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     }
 
     /// The header of the answers to `input`.
-    fn answers(&self, input: &EncryptedInput) -> CiphertextHeader {
+    fn answers(&self, key: &ServerKey, input: &EncryptedInput) -> CiphertextHeader {
         let output = self.program().values()[self.program().output()];
         let common = Common {
             program: self.fingerprint.clone(),
@@ -181,6 +181,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             ciphertexts: output.len,
             limbs: output.limbs,
             stored_components: output.components,
+            from_seed: input.is_from_seed() || key.is_from_seed(),
         };
         let batches = input.header().batches().iter();
         CiphertextHeader::new(common, batches.map(|b| BatchHeader { seed: None, ..b.clone() }).collect())
