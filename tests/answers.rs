@@ -141,38 +141,3 @@ fn images_outside_of_what_was_compiled_for_are_named_and_get_no_class() {
     good(at, run);
     assert_eq!(json(at, &format!("{DECRYPT} out.ct"))["outside"], 0);
 }
-
-#[test]
-fn more_images_than_slots_are_several_batches_of_one_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    compiled(at, "");
-    let slots = json(at, "inspect p.beaa")["signature"]["parameters"]["degree"].as_u64().unwrap() as usize;
-    // All 4708 images of a split, in order and in one file.
-    let set = "--data-set pneumoniamnist --split train --labels all.json";
-    let encrypted = json(at, &format!("encrypt p.beaa.signature --key keys/secret.key -o all.ct {set}"));
-    let images = encrypted["images"].as_u64().unwrap() as usize;
-    let batches = images.div_ceil(slots);
-    assert!(images == 4708 && batches > 1 && encrypted["batches"] == batches, "{encrypted}");
-    let run = "run p.beaa --keys keys/evaluation.key --input all.ct -o all.out --report run.json";
-    let ran = beaa(at, run);
-    assert!(
-        ran.status.success() && stderr(&ran).contains(&format!("batch {batches} of {batches}")),
-        "{}",
-        stderr(&ran)
-    );
-    let report: Value = serde_json::from_str(&std::fs::read_to_string(at.join("run.json")).unwrap()).unwrap();
-    assert_eq!((&report["batches"], &report["images"]), (&batches.into(), &images.into()));
-    let answers = json(at, &format!("{DECRYPT} all.out --labels all.json"));
-    let prediction = |answers: &Value, i: usize| answers["images"][i]["prediction"].as_u64().unwrap();
-    assert_eq!(answers["images"].as_array().unwrap().len(), images);
-    assert!(answers["accuracy"].as_f64().unwrap() > 0.7, "{}", answers["accuracy"]);
-    // The first images alone have the same answers, up to what is near a tie.
-    batch(at, "few", "--split train --limit 60");
-    let few = json(at, &format!("{DECRYPT} few.out"));
-    let same = (0..60).filter(|&i| prediction(&answers, i) == prediction(&few, i)).count();
-    assert!(same >= 58, "{same} of 60");
-    // One receipt is that of all batches, and of no others.
-    bad(at, 3, &format!("{DECRYPT} few.out --receipt all.ct.receipt"), &["1 batch", "expected"]);
-    assert!(good(at, "inspect all.ct.receipt").contains(&format!("batch {batches} of {batches}: ")));
-}
