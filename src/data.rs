@@ -83,10 +83,10 @@ pub fn read_pictures<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<P
     Ok(beaa_datasets::read_pictures(files, shape)?)
 }
 
-/// Reads samples of `shape` (channels, rows, columns) that lie in a file as plain numbers, one after
-/// the other: pixels if `white`, their largest number, is stated, real numbers otherwise. Their
-/// labels are 0: they are not known. Cells of tables are separated by commas. The sentences beside
-/// them are what should be known of them.
+/// Reads samples of `shape` (channels, rows, columns) that lie in a file as plain numbers, one
+/// after the other: pixels if `white`, their largest number, is stated, real numbers otherwise.
+/// Their labels are 0: they are not known. Cells of tables are separated by commas. The sentences
+/// beside them are what should be known of them.
 ///
 /// # Errors
 /// If the file cannot be read, holds samples of another size, or numbers that are not finite or no

@@ -96,8 +96,8 @@ impl Model {
         self.0.outputs()
     }
 
-    /// Channels, rows and columns of a picture before [`preprocess`](Self::preprocess): what to give
-    /// [`read_pictures`](crate::read_pictures).
+    /// Channels, rows and columns of a picture before [`preprocess`](Self::preprocess): what to
+    /// give [`read_pictures`](crate::read_pictures).
     pub fn picture_shape(&self) -> [usize; 3] {
         self.0.input().picture_shape()
     }

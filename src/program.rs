@@ -143,8 +143,8 @@ impl Signature {
         &self.0.signature.classes
     }
 
-    /// Channels, rows and columns of a picture before [`preprocess`](Self::preprocess): what to give
-    /// [`read_pictures`](crate::read_pictures).
+    /// Channels, rows and columns of a picture before [`preprocess`](Self::preprocess): what to
+    /// give [`read_pictures`](crate::read_pictures).
     pub fn picture_shape(&self) -> [usize; 3] {
         self.0.signature.input.picture_shape()
     }

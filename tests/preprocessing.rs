@@ -163,8 +163,8 @@ fn a_picture_is_the_same_whichever_file_it_comes_in() {
             assert!((found - expected).abs() < 0.02, "{name}: {found} and {expected}");
         }
     };
-    for (class, logits) in expected.iter().enumerate() {
-        assert_eq!(logits[class % 2] > logits[1 - class % 2], true, "image {class}: {logits:?}");
+    for (image, logits) in expected.iter().enumerate() {
+        assert!(logits[image % 2] > logits[1 - image % 2], "image {image}: {logits:?}");
     }
     agree("set", &["--data-set", &as_it_comes], 12);
     let named = write("a.csv", lines(&test, ",", |p| p.to_string()).as_bytes());
@@ -182,12 +182,11 @@ fn a_picture_is_the_same_whichever_file_it_comes_in() {
     image::GrayImage::from_raw(8, 8, test[0].clone()).unwrap().save(&picture).unwrap();
     agree("picture", &["--images", text(&picture)], 1);
 
-    let encrypt = ["encrypt", text(&signature), "--key", text(&secret), "-o", text(&at("x.ct"))];
-    let with = |data: &[&'static str]| -> Vec<String> { encrypt.iter().chain(data).map(|s| s.to_string()).collect() };
-    let refused = |code: i32, words: &[&str], file: &str, data: &[&'static str]| {
-        let mut arguments = with(data);
-        arguments.extend(["--rows".to_owned(), text(&at(file)).to_owned()]);
-        bad(code, words, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let nowhere = at("x.ct");
+    let encrypt = ["encrypt", text(&signature), "--key", text(&secret), "-o", text(&nowhere)];
+    let refused = |code: i32, words: &[&str], file: &str, data: &[&str]| {
+        let file = at(file);
+        bad(code, words, &[&encrypt[..], data, &["--rows", text(&file)]].concat());
     };
     refused(3, &["--pixels 255 or --pixels 1"], "a.csv", &[]);
     refused(3, &["no number from 0 to 1", "line 1, number 0"], "a.csv", &["--pixels", "1"]);
@@ -219,7 +218,8 @@ fn numbers_are_images_where_a_description_says_so() {
     let inspect = |csv: &Value| {
         let set = json!({"csv": csv, "preprocess": [{"crop": {"top": 2, "left": 2, "height": 4, "width": 4}}]});
         let experiment = json!({
-            "data": {"source": set}, "network": ["flatten", {"linear": {"out": 2}}, "activation", {"linear": {"out": "classes"}}],
+            "data": {"source": set},
+            "network": ["flatten", {"linear": {"out": 2}}, "activation", {"linear": {"out": "classes"}}],
             "teacher": {"epochs": 8, "batch": 20, "optimiser": {"learning_rate": 0.02}},
             "student": {"epochs": 8, "batch": 20, "optimiser": {"learning_rate": 0.02}},
         });

@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::npy::Archive;
 use super::npy_array::NumpyArray;
-use super::pixel_scale::PixelScale;
+use super::pixel_scale::{PixelScale, pixels_of};
 use super::row_labels::{LabelNames, canonical};
-use super::rows::pixels_of;
 use super::sample_shape::{check_pixels, check_row_shape};
 use crate::channel_statistics::Ranges;
 use crate::classes::Classes;
@@ -160,8 +159,8 @@ fn pair(arrays: &mut Arrays, files: &NpyFiles, x: &Path, y: &Path) -> Result<(Im
 }
 
 /// Reads a `.npy` file as samples of `shape` (channels, height, width) without labels (all are 0),
-/// whose channels have `names` or none. Dimensions of length 1 may be there or not; the channels are
-/// last where the array is only so of that shape.
+/// whose channels have `names` or none. Dimensions of length 1 may be there or not; the channels
+/// are last where the array is only so of that shape.
 ///
 /// # Errors
 /// No array of numbers, samples of another size, and numbers that are not finite.

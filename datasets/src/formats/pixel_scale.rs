@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wrong_cells::WrongCells;
 use crate::error::Error;
+use crate::images::Images;
 
 /// The scale of pixels: from 0 (black) to this (white).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +85,21 @@ impl PixelScale {
             format!("{}: no number above 1 where white is 255; if white is 1 in this file, state that", path.display())
         })
     }
+}
+
+/// The samples `rows`, whose real `numbers` are pixels of a `scale`.
+pub(crate) fn pixels_of(path: &Path, rows: &Images, numbers: &[f32], scale: PixelScale) -> Result<Images, Error> {
+    let (size, names) = (rows.shape().iter().product::<usize>(), rows.names());
+    let position = |i: usize| match names {
+        Some(names) => format!("{}, number {}", names[i / size], i % size),
+        None => format!("sample {}, number {}", i / size, i % size),
+    };
+    let pixels = scale.pixels(path, numbers, position)?;
+    let images = Images::new(path, rows.shape(), pixels, rows.labels().to_vec())?;
+    Ok(match names {
+        Some(names) => images.with_names(names.to_vec()),
+        None => images,
+    })
 }
 
 impl fmt::Display for PixelScale {

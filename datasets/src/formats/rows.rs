@@ -8,7 +8,7 @@ use beaa_base::input;
 
 use super::csv::{Dialect, read_csv_rows};
 use super::npy_rows::read_npy_rows;
-use super::pixel_scale::PixelScale;
+use super::pixel_scale::{PixelScale, pixels_of};
 use super::text_rows::{Allowed, read_text_rows};
 use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
@@ -94,21 +94,6 @@ fn recognised(path: &Path) -> Result<RowFormat, Error> {
 fn scaled(path: &Path, rows: Images, wanted: RowShape<'_>) -> Result<Images, Error> {
     let (Some(scale), Values::Reals(reals)) = (wanted.pixels, rows.values()) else { return Ok(rows) };
     pixels_of(path, &rows, &reals.numbers, scale)
-}
-
-/// The samples `rows`, whose real `numbers` are pixels of a `scale`.
-pub(crate) fn pixels_of(path: &Path, rows: &Images, numbers: &[f32], scale: PixelScale) -> Result<Images, Error> {
-    let (size, names) = (rows.shape().iter().product::<usize>(), rows.names());
-    let position = |i: usize| match names {
-        Some(names) => format!("{}, number {}", names[i / size], i % size),
-        None => format!("sample {}, number {}", i / size, i % size),
-    };
-    let pixels = scale.pixels(path, numbers, position)?;
-    let images = Images::new(path, rows.shape(), pixels, rows.labels().to_vec())?;
-    Ok(match names {
-        Some(names) => images.with_names(names.to_vec()),
-        None => images,
-    })
 }
 
 fn text(path: &Path, wanted: RowShape<'_>) -> Result<Images, Error> {

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::pixel_scale::PixelScale;
+use super::pixel_scale::{PixelScale, pixels_of};
 use super::row_labels::LabelNames;
-use super::rows::pixels_of;
 use super::sample_shape::{channel_names, check_pixels, check_row_shape};
 use crate::channel_statistics::Ranges;
 use crate::classes::Classes;
