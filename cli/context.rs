@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use beaa_lab::Reporter;
@@ -36,12 +37,13 @@ pub(crate) struct Context {
     pub(crate) json: bool,
     /// What Ctrl-C does.
     pub(crate) interrupt: Interrupt,
+    started: Instant,
 }
 
 impl Context {
     /// Forbids core dumps; sets up log, threads and Ctrl-C.
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
-        let console = Console::new(settings.quiet);
+        let (started, console) = (Instant::now(), Console::new(settings.quiet));
         // Most commands read or make a key, and none is worth the difference.
         if let Err(error) = beaa_secrets::forbid_core_dumps() {
             console.warn(format_args!(
@@ -53,7 +55,12 @@ impl Context {
         threads::start(settings.threads, &console)?;
         memory_args::from_environment()?;
         let interrupt = Interrupt::listen(&console);
-        Ok(Self { console, json: settings.json, interrupt })
+        Ok(Self { console, json: settings.json, interrupt, started })
+    }
+
+    /// Wall-clock seconds since the command began.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
     }
 
     /// Prints a result: as JSON if asked, otherwise as `text` says.

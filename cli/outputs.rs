@@ -28,6 +28,8 @@ pub(crate) enum OutputKind {
     Model,
     /// JSON that has these fields, with its name for messages.
     Json(&'static str, &'static [&'static str]),
+    /// Text that a test knows, with its name for messages.
+    Text(&'static str, fn(&str) -> bool),
 }
 
 /// The programs of both backends.
@@ -84,7 +86,7 @@ impl OutputKind {
         match self {
             Self::Container(kinds) => article(&format!("{} file", kinds[0].name())),
             Self::Model => "a model of beaa".to_owned(),
-            Self::Json(name, _) => article(name),
+            Self::Json(name, _) | Self::Text(name, _) => article(name),
         }
     }
 
@@ -93,6 +95,7 @@ impl OutputKind {
         match self {
             Self::Container(kinds) => container::kind(path).is_ok_and(|k| k.is_some_and(|k| kinds.contains(&k))),
             Self::Model => is_model(path),
+            Self::Text(_, is) => beaa_base::text::read_text("reading", path).is_ok_and(|text| is(&text)),
             Self::Json(_, fields) => beaa_base::text::read_text("reading", path)
                 .ok()
                 .and_then(|text| serde_json::from_str::<Value>(&text).ok())

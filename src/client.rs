@@ -18,7 +18,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a key pair for the program with this signature. The evaluation key is for the server.
+    /// Makes the keys for the program with this signature. The evaluation key is for the server;
+    /// there is none where the program switches no keys.
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
@@ -27,7 +28,9 @@ impl Client {
     /// # let folder = std::env::temp_dir().join(format!("beaa-doctest-{}", std::process::id()));
     /// # std::fs::create_dir_all(&folder).unwrap();
     /// client.save_key(folder.join("secret.key"))?; // readable by its owner alone; keep it
-    /// evaluation_key.save(folder.join("evaluation.key"))?; // give it to the server
+    /// if let Some(key) = evaluation_key {
+    ///     key.save(folder.join("evaluation.key"))?; // give it to the server
+    /// }
     /// # std::fs::remove_dir_all(&folder).unwrap();
     /// # Ok(())
     /// # }
@@ -35,9 +38,9 @@ impl Client {
     ///
     /// # Errors
     /// If the system gives no randomness.
-    pub fn new(signature: Signature) -> Result<(Self, EvaluationKey)> {
-        let ckks::KeyPair { client, server } = ckks::keygen(&signature.0.signature.parameters, None)?;
-        Ok((Self { signature, key: client }, EvaluationKey(server)))
+    pub fn new(signature: Signature) -> Result<(Self, Option<EvaluationKey>)> {
+        let ckks::KeyPair { client, server } = ckks::keygen(&signature.0.signature, None)?;
+        Ok((Self { signature, key: client }, server.map(EvaluationKey)))
     }
 
     /// Takes up a secret key that [`Self::save_key`] wrote.

@@ -255,6 +255,7 @@ impl From<beaa_runtime::Error> for Error {
             other @ (Found::WrongProgram { .. }
             | Found::WrongKey { .. }
             | Found::WrongParameters { .. }
+            | Found::NoEvaluationKey
             | Found::WrongBatch { .. }
             | Found::WrongCount { .. }) => Self::Mismatch(other.into()),
             other @ (Found::Forged { .. } | Found::Transparent) => Self::Forged(other.into()),

@@ -119,6 +119,11 @@ impl Signature {
         self.0.signature.parameters.degree
     }
 
+    /// Whether the program switches keys, so that a server needs the evaluation key.
+    pub fn needs_evaluation_key(&self) -> bool {
+        self.0.signature.switches_keys
+    }
+
     /// Bits of security that the parameters promise.
     pub fn security_bits(&self) -> u32 {
         self.0.signature.parameters.security
@@ -137,6 +142,11 @@ impl Signature {
     /// [`preprocess`](Self::preprocess).
     pub fn image_shape(&self) -> [usize; 3] {
         self.0.signature.input.shape
+    }
+
+    /// Elements of an image that the program reads, which alone are encrypted and sent.
+    pub fn elements_read(&self) -> usize {
+        self.0.signature.reads.count()
     }
 
     /// The classes: their names, and how logits become one ([`classify`](crate::classify)).

@@ -6,7 +6,7 @@ use std::path::Path;
 use beaa_runtime::{Progress, Silent, ckks};
 
 use crate::error::refuse_seed;
-use crate::{Program, Result};
+use crate::{Program, Result, Signature};
 
 pub use beaa_runtime::ckks::RunReport;
 
@@ -36,7 +36,13 @@ impl Server {
         Ok(Self { program: ckks::PreparedProgram::new(program.0, ckks::ArrangedWeights::Kept)? })
     }
 
-    /// Runs the program on encrypted images, batch after batch, on all threads of the current pool.
+    /// The signature of the program that it runs.
+    pub fn signature(&self) -> Signature {
+        Signature(beaa_ir::ckks::SignatureFile::from(self.program.program()))
+    }
+
+    /// Runs the program on encrypted images, batch after batch, on all threads of the current pool,
+    /// with the evaluation key where it switches keys.
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
@@ -51,7 +57,11 @@ impl Server {
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) if key, images and program do not belong
     /// together.
-    pub fn run(&self, key: &EvaluationKey, images: &EncryptedImages) -> Result<EncryptedResults> {
+    pub fn run<'k>(
+        &self,
+        key: impl Into<Option<&'k EvaluationKey>>,
+        images: &EncryptedImages,
+    ) -> Result<EncryptedResults> {
         Ok(self.run_with(key, images, &Silent)?.0)
     }
 
@@ -60,13 +70,13 @@ impl Server {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_with(
+    pub fn run_with<'k>(
         &self,
-        key: &EvaluationKey,
+        key: impl Into<Option<&'k EvaluationKey>>,
         images: &EncryptedImages,
         progress: &dyn Progress,
     ) -> Result<(EncryptedResults, RunReport)> {
-        let (results, report) = self.program.run(&key.0, &images.0, progress)?;
+        let (results, report) = self.program.run(key.into().map(|k| &k.0), &images.0, progress)?;
         Ok((EncryptedResults(results), report))
     }
 
@@ -75,8 +85,14 @@ impl Server {
     ///
     /// # Errors
     /// As [`Self::run`], and if the file cannot be written.
-    pub fn run_to_file(&self, key: &EvaluationKey, images: &EncryptedImages, path: impl AsRef<Path>) -> Result<u64> {
-        let (written, _) = self.program.run_to_file(path.as_ref(), &key.0, &images.0, &Silent)?;
+    pub fn run_to_file<'k>(
+        &self,
+        key: impl Into<Option<&'k EvaluationKey>>,
+        images: &EncryptedImages,
+        path: impl AsRef<Path>,
+    ) -> Result<u64> {
+        let key = key.into().map(|k| &k.0);
+        let (written, _) = self.program.run_to_file(path.as_ref(), key, &images.0, &Silent)?;
         Ok(written.commit()?)
     }
 }

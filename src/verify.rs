@@ -23,6 +23,6 @@ pub use beaa_runtime::ckks::{LayerError, Verification};
 /// # Errors
 /// If the images are not of the network's size, or more than the program's slots.
 pub fn verify(program: &Program, images: &ImageMajor<f32>) -> Result<Verification> {
-    let keys = ckks::keygen(&program.0.signature().parameters, None)?;
+    let keys = ckks::keygen(program.0.signature(), None)?;
     Ok(ckks::verify(&program.0, &keys, images, None, &Silent)?)
 }

@@ -141,3 +141,17 @@ fn images_outside_of_what_was_compiled_for_are_named_and_get_no_class() {
     good(at, run);
     assert_eq!(json(at, &format!("{DECRYPT} out.ct"))["outside"], 0);
 }
+
+#[test]
+fn keys_lie_apart_where_that_is_wished_and_are_asked_for_where_they_are_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    good(at, "compile MODEL -o p.beaa --batch 64");
+    good(at, "keygen p.beaa.signature --out client --public shared");
+    assert!(at.join("client/secret.key").exists() && at.join("shared/evaluation.key").exists());
+    assert!(!at.join("client/evaluation.key").exists() && !at.join("shared/secret.key").exists());
+    good(at, "encrypt p.beaa --key client/secret.key -o in.ct --data-set pneumoniamnist --limit 2");
+    bad(at, 2, "run p.beaa --input in.ct -o out.ct", &["found no --keys", "switches keys"]);
+    good(at, "run p.beaa --keys shared/evaluation.key --input in.ct -o out.ct");
+    good(at, "decrypt p.beaa --key client/secret.key --input out.ct");
+}

@@ -105,7 +105,7 @@ fn answers_encrypted_as_in_clear(
     [scheme, rounding]: [f64; 2],
 ) -> ImageMajor<f64> {
     let signature = program.signature();
-    let KeyPair { client, server } = keygen(&signature.parameters, None).unwrap();
+    let KeyPair { client, server } = keygen(signature, None).unwrap();
     let file = SignatureFile::from(program);
     let (input, receipt) = encrypt(&file, &client, images, None, &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();

@@ -61,6 +61,29 @@ fn what_the_superseded_table_grants_works_with_a_warning() {
 }
 
 #[test]
+fn the_smallest_ring_is_used_by_the_table_in_force_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str, moduli: &[u64], security: u32| {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v2/program.beaa.signature");
+        let mut file = load_signature(&kept).unwrap();
+        let path = folder.path().join(name);
+        let parameters = &mut file.signature.parameters;
+        (parameters.degree, parameters.moduli, parameters.security) = (2048, moduli.to_vec(), security);
+        (file.signature.input_limbs, file.signature.output_limbs) = (1, 1);
+        save_signature(&file, &path).unwrap();
+        let keys = folder.path().join(format!("{name}-keys"));
+        beaa(&["keygen", path.to_str().unwrap(), "--out", keys.to_str().unwrap()])
+    };
+    // 50 bits, and two primes of 27.
+    let (code, _, error) = of("fits", &[1_125_899_906_826_241], 128);
+    assert_eq!(code, Some(0), "{error}");
+    let (code, _, error) = of("long", &[134_176_769, 134_111_233], 128);
+    assert!(code == Some(3) && error.contains("less than 128-bit security"), "{error}");
+    let (code, _, error) = of("strict", &[1_125_899_906_826_241], 192);
+    assert!(code == Some(3) && error.contains("2048 at 128 alone"), "{error}");
+}
+
+#[test]
 fn the_table_in_force_is_named() {
     let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v2/program.beaa");
     let (_, shown, _) = beaa(&["inspect", kept]);

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use beaa::{Program, Split, open_dataset, pixels};
+use beaa::{Program, Signature, Split, open_dataset, pixels};
 use beaa_ir::{
     Activation, InputSpec, Layer, LayerOp, Linear, ModelLiteral, Polynomial, Provenance, Range, Tensor, save_model,
 };
@@ -74,7 +74,7 @@ fn more_images_than_slots_are_several_batches_of_one_file() {
     let encrypt = "encrypt p.beaa.signature --key keys/secret.key --data-set pneumoniamnist --split train";
     let sent = json(at, &format!("{encrypt} -o all.ct --labels all.json"));
     assert_eq!((&sent["images"], &sent["batches"], &sent["slots"]), (&4708.into(), &2.into(), &4096.into()));
-    let ran = beaa(at, "run p.beaa --keys keys/evaluation.key --input all.ct -o all.out --report run.json");
+    let ran = beaa(at, "run p.beaa --input all.ct -o all.out --report run.json");
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(ran.status.success() && said.contains("run, batch 2 of 2"), "{said}");
     let report: Value = serde_json::from_str(&std::fs::read_to_string(at.join("run.json")).unwrap()).unwrap();
@@ -94,7 +94,7 @@ fn more_images_than_slots_are_several_batches_of_one_file() {
 
     // One receipt is that of all batches, and of no others.
     good(at, &format!("{encrypt} -o few.ct --limit 60"));
-    good(at, "run p.beaa --keys keys/evaluation.key --input few.ct -o few.out");
+    good(at, "run p.beaa --input few.ct -o few.out");
     good(at, &format!("{decrypt} few.out"));
     let refused = beaa(at, &format!("{decrypt} few.out --receipt all.ct.receipt"));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -103,4 +103,73 @@ fn more_images_than_slots_are_several_batches_of_one_file() {
         "{said}"
     );
     assert!(good(at, "inspect all.ct.receipt").contains("batch 2 of 2: 2354 images and 1742 copies"));
+}
+
+#[test]
+fn what_is_not_read_or_not_needed_is_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    middle_reader(&at.join("m.safetensors"));
+    good(at, "compile m.safetensors -o p.beaa --batch 2000 --logit-error 0.01 --samples pneumoniamnist");
+    let signature = &json(at, "inspect p.beaa")["signature"];
+    let read = READ.len() * READ.len();
+    assert_eq!(Signature::load(at.join("p.beaa.signature")).unwrap().elements_read(), read);
+    assert!(good(at, "inspect p.beaa").contains(&format!("{read} of 784 elements are read and sent")));
+    // As many bits as the smallest ring is secure with.
+    let parameters = &signature["parameters"];
+    assert_eq!(parameters["degree"], 2048, "{parameters}");
+    assert_eq!(signature["switches_keys"], false);
+
+    // One square takes no evaluation key: none is made, and none is asked for.
+    let said = good(at, "keygen p.beaa.signature --out keys --public shared");
+    assert!(said.contains("switches no keys") && at.join("keys/secret.key").exists(), "{said}");
+    assert!(!at.join("keys/evaluation.key").exists() && !at.join("shared").exists());
+    let set = "--data-set pneumoniamnist --split train";
+    let sent = json(at, &format!("encrypt p.beaa.signature --key keys/secret.key -o images.ct {set}"));
+    assert_eq!((&sent["images"], &sent["batches"], &sent["slots"]), (&4708.into(), &3.into(), &2048.into()));
+    assert!(sent["bytes"].as_u64().unwrap() <= (3 * read * 2048 * 53 / 8 + 4096) as u64, "{sent}");
+    assert!(sent["seconds"].as_f64().unwrap() > 0.0);
+    good(at, "run p.beaa --input images.ct -o answers.ct");
+    let unused = beaa(at, "run p.beaa --keys nowhere --input images.ct -o again.ct");
+    assert!(unused.status.success() && String::from_utf8_lossy(&unused.stderr).contains("--keys is not read"));
+
+    // Plain labels, one a line, in the order of the images, as the program in clear says.
+    let decrypt = "decrypt p.beaa.signature --key keys/secret.key --input answers.ct";
+    assert_eq!(good(at, &format!("{decrypt} -o labels.txt --format labels")), "");
+    let labels = std::fs::read_to_string(at.join("labels.txt")).unwrap();
+    let labels: Vec<usize> = labels.lines().map(|l| l.parse().unwrap()).collect();
+    let program = Program::load(at.join("p.beaa")).unwrap();
+    let images = open_dataset("pneumoniamnist", &[]).unwrap().split(Split::Train).clone();
+    let images = program.signature().normalise(&pixels(&images).unwrap()).unwrap();
+    let clear = program.evaluate(&images).unwrap();
+    let same =
+        clear.rows().zip(&labels).filter(|(logits, label)| usize::from(logits[1] > logits[0]) == **label).count();
+    assert!(labels.len() == 4708 && same > 4600, "{same} of {}", labels.len());
+    // A file of answers replaces another, and nothing else.
+    good(at, &format!("{decrypt} -o labels.txt"));
+    assert!(std::fs::read_to_string(at.join("labels.txt")).unwrap().starts_with("image,prediction,class\n0,"));
+    std::fs::write(at.join("notes"), "mine").unwrap();
+    assert_eq!(beaa(at, &format!("{decrypt} -o notes")).status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(at.join("notes")).unwrap(), "mine");
+}
+
+#[test]
+fn answers_are_sent_in_fewer_bits_than_they_are_computed_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    middle_reader(&at.join("m.safetensors"));
+    // Precise enough for more than one prime.
+    good(at, "compile m.safetensors -o p.beaa --logit-error 2^-16 --samples pneumoniamnist");
+    let signature = &json(at, "inspect p.beaa")["signature"];
+    let limbs = |name: &str| signature[name].as_u64().unwrap();
+    assert!(limbs("input_limbs") > limbs("output_limbs"), "{signature}");
+    assert!(good(at, "inspect p.beaa --why").contains("more to send in answers"));
+    // What is promised covers it.
+    let verified = json(at, "verify p.beaa --data-set pneumoniamnist --limit 100");
+    assert_eq!(verified["verification"]["holds"], true, "{verified}");
+    good(at, "keygen p.beaa.signature --out keys");
+    good(at, "encrypt p.beaa.signature --key keys/secret.key -o in.ct --data-set pneumoniamnist --limit 300");
+    good(at, "run p.beaa --input in.ct -o out.ct");
+    let answers = json(at, "decrypt p.beaa.signature --key keys/secret.key --input out.ct");
+    assert_eq!((&answers["outside"], answers["images"].as_array().unwrap().len()), (&0.into(), 300));
 }

@@ -245,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn the_smallest_ring_holds_53_bits() {
+        assert!(Parameters::try_from(literal(2048, 50, 1)).is_ok());
+        let two = |bits: [u32; 2]| {
+            let mut l = literal(2048, bits[0], 1);
+            l.moduli.extend(ntt_primes(2048, bits[1], 1, &l.moduli).unwrap());
+            Parameters::try_from(l)
+        };
+        assert!(two([27, 26]).is_ok() && matches!(two([27, 27]), Err(Error::Insecure { allowed: 53, .. })));
+        assert!(Parameters::try_from(ParametersLiteral { security: 192, ..literal(2048, 30, 1) }).is_err());
+    }
+
+    #[test]
     fn special_primes_count() {
         let mut l = literal(4096, 36, 2);
         l.special = ntt_primes(4096, 36, 1, &l.moduli).unwrap();

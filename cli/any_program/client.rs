@@ -53,8 +53,8 @@ pub(crate) struct KeyFiles {
 pub(crate) struct NewKeys {
     /// Names both halves.
     pub(crate) id: String,
-    /// Size of the evaluation key's file.
-    pub(crate) evaluation_bytes: u64,
+    /// Size of the evaluation key; none where the program switches no keys.
+    pub(crate) evaluation_bytes: Option<u64>,
 }
 
 /// Images to encrypt.
@@ -155,20 +155,31 @@ impl AnySignature {
         }
     }
 
-    /// Makes a key pair and writes both halves or none. INSECURE with a seed.
+    /// Makes a key pair and writes all of it or nothing: no evaluation key where the program
+    /// switches none. INSECURE with a seed.
     pub(crate) fn keygen(&self, seed: Option<u64>, files: &KeyFiles) -> Result<NewKeys> {
         match self {
             Self::Ckks(file) => {
-                let keys = ckks_runtime::keygen(&file.signature.parameters, seed)?;
+                let keys = ckks_runtime::keygen(&file.signature, seed)?;
                 keys.save(&files.secret, &files.evaluation)?;
-                Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes: keys.server.bytes() })
+                let evaluation_bytes = keys.server.as_ref().map(ckks_runtime::ServerKey::bytes);
+                Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let keys = tfhe_runtime::keygen(&file.signature.parameters, seed)?;
                 keys.save(&files.secret, &files.evaluation)?;
-                Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes: keys.server.bytes() })
+                Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes: Some(keys.server.bytes()) })
             }
+        }
+    }
+
+    /// Whether a server needs the evaluation key.
+    pub(crate) fn needs_evaluation_key(&self) -> bool {
+        match self {
+            Self::Ckks(file) => file.signature.switches_keys,
+            #[cfg(feature = "tfhe")]
+            Self::Tfhe(_) => true,
         }
     }
 
@@ -177,7 +188,7 @@ impl AnySignature {
         match self {
             Self::Ckks(file) => {
                 let s = &file.signature;
-                let batch = ciphertext_bytes(&s.parameters, s.input_limbs, 1, s.input.shape().len());
+                let batch = ciphertext_bytes(&s.parameters, s.input_limbs, 1, s.reads.count());
                 batch.saturating_mul(images.div_ceil(s.parameters.degree) as u64)
             }
             #[cfg(feature = "tfhe")]

@@ -104,7 +104,7 @@ impl AnyProgram {
                 let images = &*as_taken_by(images, input)?;
                 check_range(images, input)?;
                 let inputs = normalise(images, input)?;
-                let keys = ckks::keygen(&program.signature().parameters, seed)?;
+                let keys = ckks::keygen(program.signature(), seed)?;
                 context.check_interrupted("making keys")?;
                 let progress = context.progress();
                 let found = ckks::verify(program, &keys, &inputs, seed, &*progress)?;

@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 
 use super::AnyProgram;
 use crate::context::Context;
+use crate::exit::Exit;
 use crate::outputs::ciphertext_bytes;
 use crate::security::InsecureArgs;
 
 /// The files of one run.
 pub(crate) struct RunFiles<'a> {
-    /// The client's evaluation key.
-    pub(crate) keys: &'a Path,
+    /// The client's evaluation key, if it is given.
+    pub(crate) keys: Option<&'a Path>,
     /// Encrypted images.
     pub(crate) input: &'a Path,
     /// The encrypted results to write.
@@ -66,15 +67,26 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let remedy = "compile the model with --memory for a program that takes less";
     let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
     need(planned)?.check()?;
-    let key = ckks_runtime::ServerKey::load(paths.keys)
-        .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
+    let key = match paths.keys {
+        Some(path) if program.switches_keys() => {
+            let key = ckks_runtime::ServerKey::load(path);
+            let key = key.with_context(|| format!("reading evaluation key {}", path.display()))?;
+            paths.insecure.check(key.is_from_seed(), "a key", path, context)?;
+            Some(key)
+        }
+        Some(_) => {
+            context.console.note("the program switches no keys: --keys is not read");
+            None
+        }
+        None if program.switches_keys() => return Err(no_key()),
+        None => None,
+    };
     let input = ckks_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
-    paths.insecure.check(key.is_from_seed(), "a key", paths.keys, context)?;
     paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
     let prepared = prepare(program, input.batches(), need)?;
     files::create_parent(paths.out)?;
-    let ran = prepared.run_to_file(paths.out, &key, &input, &*context.progress());
+    let ran = prepared.run_to_file(paths.out, key.as_ref(), &input, &*context.progress());
     let writing = || format!("writing {}", paths.out.display());
     let (output, mut report) = ran?;
     report.seconds += prepared.seconds();
@@ -97,7 +109,7 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let record = json!({
         "file": paths.out, "images": images, "slots": slots, "batches": report.batches, "bytes": size,
         "milliseconds_per_image": per_image, "milliseconds_per_slot": per_slot,
-        "threads": rayon::current_num_threads(), "run": report,
+        "threads": rayon::current_num_threads(), "run": report, "seconds": context.seconds(),
     });
     Ok(RunOutput { record, text })
 }
@@ -119,17 +131,26 @@ fn prepare(
     Ok(PreparedProgram::new(program, ArrangedWeights::PerPart)?)
 }
 
+/// The refusal of a run without the key that it needs.
+fn no_key() -> anyhow::Error {
+    Exit::Usage.because(
+        "running the program: found no --keys, expected the client's evaluation key, with which this program switches \
+         keys; ask the client for it",
+    )
+}
+
 fn file_size(path: &Path) -> Result<u64> {
     Ok(std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len())
 }
 
 #[cfg(feature = "tfhe")]
 fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
-    let key = tfhe_runtime::ServerKey::load(paths.keys)
-        .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
+    let path = paths.keys.ok_or_else(no_key)?;
+    let key = tfhe_runtime::ServerKey::load(path);
+    let key = key.with_context(|| format!("reading evaluation key {}", path.display()))?;
     let input = tfhe_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
-    paths.insecure.check(key.is_from_seed(), "a key", paths.keys, context)?;
+    paths.insecure.check(key.is_from_seed(), "a key", path, context)?;
     paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
     let (output, report) = tfhe_runtime::run(program, &key, &input, &*context.progress())?;
     context.check_interrupted("running; nothing was written")?;
@@ -154,6 +175,7 @@ fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) ->
     let record = json!({
         "file": paths.out, "images": output.images(), "bytes": size, "seconds_per_image": each,
         "bootstrappings_per_image": program.bootstrappings(), "threads": rayon::current_num_threads(), "run": report,
+        "seconds": context.seconds(),
     });
     Ok(RunOutput { record, text })
 }

@@ -8,16 +8,18 @@ use beaa_base::words::count;
 use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
 use beaa_lab::metrics::{Classification, judge as judge_answers, percent, scores};
-use beaa_lab::report;
+use beaa_lab::{files, report};
 use beaa_runtime::{Outside, Receipt};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::any_program::{Answered, AnySignature, DecryptRequest, Decrypted};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::labels::Labels;
 use crate::memory_args::MemoryArgs;
+use crate::outputs::{Files, OutputKind, Replace};
 use crate::outside::{self, MOST_LINES};
 use crate::receipts::ReceiptChoice;
 use crate::security::InsecureArgs;
@@ -34,6 +36,13 @@ pub(crate) struct Arguments {
     /// Encrypted results.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    /// Write the answers to this file instead of printing them.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// How the answers are written: a table with a head, or the numbers of the classes alone, one a
+    /// line.
+    #[arg(long, value_enum, default_value_t = Format::Csv, value_name = "FORMAT")]
+    format: Format,
     /// True labels, as `beaa encrypt --labels` wrote them: also say how many predictions are right.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -61,6 +70,23 @@ pub(crate) struct Arguments {
     insecure: InsecureArgs,
     #[command(flatten)]
     memory: MemoryArgs,
+    #[command(flatten)]
+    replace: Replace,
+}
+
+/// How a table of answers begins.
+const HEAD: &str = "image,prediction,class";
+/// What `--out` writes.
+const ANSWERS: OutputKind = OutputKind::Text("file of answers of `beaa decrypt`", is_answers);
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line for each image with its number, class and name, and a head.
+    Csv,
+    /// The number of the class alone, one a line; an empty line for an answer that is worth
+    /// nothing.
+    Labels,
 }
 
 /// Which outputs to give.
@@ -100,6 +126,8 @@ struct AllAnswers {
     shared_numbers: Option<usize>,
     /// Images whose answers are worth nothing.
     outside: usize,
+    /// Wall-clock seconds of the command.
+    seconds: f64,
     images: Vec<Answer>,
 }
 
@@ -113,6 +141,14 @@ struct Outputs {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     arguments.memory.apply();
+    Files::default()
+        .reads("PROGRAM", arguments.program.as_path())
+        .reads("--key", arguments.key.as_path())
+        .reads("--input", arguments.input.as_path())
+        .reads("--labels", arguments.labels.as_deref())
+        .reads("--receipt", arguments.receipt.as_deref())
+        .writes("--out", arguments.out.as_deref(), ANSWERS, 0)
+        .check(&arguments.replace)?;
     let signature = AnySignature::open(&arguments.program, context)?;
     let choice = match &arguments.receipt {
         Some(path) => ReceiptChoice::File(path.clone()),
@@ -130,8 +166,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let truth = labels.as_ref().map(|l| l.of_network(signature.classes(), context)).transpose()?;
     let names = receipt.as_ref().map_or(&[][..], Receipt::names);
-    let answers = all_answers(&outputs, &answers, signature.classes(), truth.as_deref(), names, arguments);
-    context.print(&answers, || csv(&answers))?;
+    let mut answers = all_answers(&outputs, &answers, signature.classes(), truth.as_deref(), names, arguments);
+    answers.seconds = context.seconds();
+    give(&answers, arguments, context)?;
     if let Some(figures) = answers.figures.as_ref().filter(|_| !context.json) {
         context.console.note(format_args!(
             "{} of {} right",
@@ -221,8 +258,30 @@ fn all_answers(
         flooding: shared.map(|s| s.noise),
         shared_numbers: shared.map(|s| s.numbers),
         outside: outputs.outside.len(),
+        seconds: 0.0,
         images: outputs.logits.rows().enumerate().map(answer).collect(),
     }
+}
+
+/// Prints the answers, or writes them to a file.
+fn give(answers: &AllAnswers, arguments: &Arguments, context: &Context) -> Result<()> {
+    let text = || match arguments.format {
+        Format::Csv => csv(answers),
+        Format::Labels => labels(answers),
+    };
+    let Some(path) = &arguments.out else { return context.print(answers, text) };
+    if context.json {
+        return files::write_json(path, answers);
+    }
+    files::write(path, text().as_bytes())
+}
+
+/// Whether a text is what `--out` writes: a table, numbers of classes, or JSON.
+fn is_answers(text: &str) -> bool {
+    let number = |line: &str| line.bytes().all(|b| b.is_ascii_digit());
+    let json =
+        || serde_json::from_str::<Value>(text).is_ok_and(|v| v.get("images").is_some() && v.get("step").is_some());
+    text.starts_with(HEAD) || text.lines().all(number) || json()
 }
 
 /// Says what noise was added, and which images were known to be unusual.
@@ -268,7 +327,7 @@ fn judge(outside: &[Outside], names: &[String], allowed: bool, context: &Context
 fn csv(answers: &AllAnswers) -> String {
     let labelled = answers.images.iter().any(|a| a.label.is_some());
     let named = answers.images.iter().any(|a| a.file.is_some());
-    let mut text = String::from("image,prediction,class");
+    let mut text = String::from(HEAD);
     text.push_str(if labelled { ",label" } else { "" });
     text.push_str(if named { ",file\n" } else { "\n" });
     for answer in &answers.images {
@@ -282,6 +341,12 @@ fn csv(answers: &AllAnswers) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The number of each image's class, one a line.
+fn labels(answers: &AllAnswers) -> String {
+    let line = |a: &Answer| a.prediction.map_or_else(|| "\n".to_owned(), |p| format!("{p}\n"));
+    answers.images.iter().map(line).collect()
 }
 
 /// A field of a line; nothing where there is no name.
@@ -315,10 +380,14 @@ mod tests {
             flooding: None,
             shared_numbers: None,
             outside: 0,
+            seconds: 0.0,
             images,
         };
         let answers = all(vec![answer(0, Some("a,\"b\""), Some(7), None)]);
         assert_eq!(csv(&answers), "image,prediction,class,label\n0,1,\"a,\"\"b\"\"\",7\n");
+        assert_eq!(labels(&answers), "1\n");
+        assert!(is_answers(&labels(&answers)) && is_answers(&csv(&answers)) && !is_answers("7 days\n"));
+        assert!(is_answers(&serde_json::to_string(&answers).unwrap()) && !is_answers(r#"{"images": []}"#));
         let answers = all(vec![answer(3, Some("cat"), None, Some("x,1.png")), answer(4, None, None, Some("y.png"))]);
         assert_eq!(csv(&answers), "image,prediction,class,file\n3,1,cat,\"x,1.png\"\n4,,,y.png\n");
     }

@@ -119,6 +119,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let mut record = json!({
         "file": out, "images": images.len(), "bytes": size, "bytes_per_image": per_image, "insecure_seed": seed,
         "batch": receipt.batch(), "receipt": receipt_path, "deviating": receipt.deviating(),
+        "seconds": context.seconds(),
     });
     let batches = receipt.batches().len();
     if let Some(slots) = slots {

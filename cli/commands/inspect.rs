@@ -237,8 +237,14 @@ fn describe_program(program: &Program, report: &Report) -> Value {
 fn program_text(program: &Program, report: &Report) -> String {
     let signature = program.signature();
     let [channels, height, width] = signature.input.shape;
+    let reads = &signature.reads;
+    let read = if reads.is_all() {
+        String::new()
+    } else {
+        format!(" ({} of {} elements are read and sent)", reads.count(), reads.elements())
+    };
     format!(
-        "program {}\ninput {channels} x {height} x {width} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\n\
+        "program {}\ninput {channels} x {height} x {width}{read} at scale 2^{:.2}, {} at scale 2^{:.2} in {}\n\
          security: {}\n\n{}",
         program_hash(program),
         signature.input_scale.log2(),

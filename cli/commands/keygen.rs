@@ -1,6 +1,6 @@
 //! `beaa keygen`: the key pair for a program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use beaa_base::folder;
@@ -21,9 +21,13 @@ pub(crate) struct Arguments {
     /// Compiled program, or its signature; its parameters decide the keys.
     #[arg(value_name = "PROGRAM")]
     program: PathBuf,
-    /// Folder for secret.key (keep it) and evaluation.key (give it to the server).
+    /// Folder for secret.key (keep it) and evaluation.key (give it to the server; there is none
+    /// where the program switches no keys).
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Folder for evaluation.key, apart from the secret key [default: --out].
+    #[arg(long, value_name = "DIR")]
+    public: Option<PathBuf>,
     /// Replace keys that are there; what was encrypted under them can no longer be decrypted.
     #[arg(long)]
     force: bool,
@@ -36,46 +40,50 @@ const SECRET_KEY: OutputKind = OutputKind::Container(&[Kind::SecretKey, Kind::Tf
 const EVALUATION_KEY: OutputKind = OutputKind::Container(&[Kind::EvaluationKey, Kind::TfheServerKey]);
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let Arguments { program, out, force, seed } = arguments;
+    let Arguments { program, out, public, force, seed } = arguments;
+    let public = public.as_ref().unwrap_or(out);
     context.warn_of_seed(*seed, "keys are");
     let signature = AnySignature::open(program, context)?;
-    let paths = KeyFiles { secret: out.join("secret.key"), evaluation: out.join("evaluation.key") };
-    refuse_existing(&paths, *force)?;
+    let paths = KeyFiles { secret: out.join("secret.key"), evaluation: public.join("evaluation.key") };
+    let evaluation = signature.needs_evaluation_key().then_some(paths.evaluation.as_path());
+    refuse_existing(&paths.secret, evaluation, *force)?;
     Files::default()
         .reads("PROGRAM", program.as_path())
         .writes("the secret key", paths.secret.as_path(), SECRET_KEY, 0)
-        .writes("the evaluation key", paths.evaluation.as_path(), EVALUATION_KEY, 0)
+        .writes("the evaluation key", evaluation, EVALUATION_KEY, 0)
         .check(&Replace { force: *force })?;
     files::create_folder(out)?;
+    if evaluation.is_some() {
+        files::create_folder(public)?;
+    }
     let _lock = folder::lock(out)?;
     // Another process may have made a key meanwhile.
-    refuse_existing(&paths, *force)?;
-    say_of_half_a_pair(&paths, context);
+    refuse_existing(&paths.secret, evaluation, *force)?;
+    say_of_half_a_pair(&paths.secret, evaluation, context);
     let keys = signature.keygen(*seed, &paths)?;
     let record = json!({
         "key": keys.id,
         "secret_key": paths.secret,
-        "evaluation_key": paths.evaluation,
-        "evaluation_key_bytes": keys.evaluation_bytes,
+        "evaluation_key": evaluation,
+        "evaluation_key_bytes": keys.evaluation_bytes.unwrap_or(0),
         "insecure_seed": seed,
+        "seconds": context.seconds(),
     });
     context.print(&record, || {
-        format!(
-            "key {}\n  secret      {} (keep it)\n  evaluation  {} ({}, for the server)\n",
-            keys.id,
-            paths.secret.display(),
-            paths.evaluation.display(),
-            text::bytes(keys.evaluation_bytes as f64)
-        )
+        let evaluation = match keys.evaluation_bytes {
+            Some(bytes) => format!("{} ({}, for the server)", paths.evaluation.display(), text::bytes(bytes as f64)),
+            None => "none: the program switches no keys, so that the server needs none".to_owned(),
+        };
+        format!("key {}\n  secret      {} (keep it)\n  evaluation  {evaluation}\n", keys.id, paths.secret.display())
     })
 }
 
 /// A secret key is the only way to what was encrypted under it.
-fn refuse_existing(KeyFiles { secret, evaluation }: &KeyFiles, force: bool) -> Result<()> {
+fn refuse_existing(secret: &Path, evaluation: Option<&Path>, force: bool) -> Result<()> {
     if !secret.exists() || force {
         return Ok(());
     }
-    let remedy = if evaluation.exists() {
+    let remedy = if evaluation.is_none_or(Path::exists) {
         "choose another --out, or --force to replace it for ever"
     } else {
         "its evaluation key is not there, as when `beaa keygen` was ended between the two: if nothing was encrypted \
@@ -85,8 +93,8 @@ fn refuse_existing(KeyFiles { secret, evaluation }: &KeyFiles, force: bool) -> R
 }
 
 /// Names what is replaced without being asked for.
-fn say_of_half_a_pair(KeyFiles { secret, evaluation }: &KeyFiles, context: &Context) {
-    if evaluation.exists() && !secret.exists() {
+fn say_of_half_a_pair(secret: &Path, evaluation: Option<&Path>, context: &Context) {
+    if let Some(evaluation) = evaluation.filter(|e| e.exists() && !secret.exists()) {
         context.console.note(format_args!(
             "{} is there without its secret key, as when `beaa keygen` is ended between the two, and is replaced",
             evaluation.display()

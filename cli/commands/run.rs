@@ -20,9 +20,9 @@ pub(crate) struct Arguments {
     /// Compiled program.
     #[arg(value_name = "PROGRAM")]
     program: PathBuf,
-    /// The client's evaluation key.
+    /// The client's evaluation key; programs that switch no keys need none.
     #[arg(long, value_name = "FILE")]
-    keys: PathBuf,
+    keys: Option<PathBuf>,
     /// Encrypted images.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let files = |bytes| {
         Files::default()
             .reads("PROGRAM", path.as_path())
-            .reads("--keys", keys.as_path())
+            .reads("--keys", keys.as_deref())
             .reads("--input", input.as_path())
             .writes("--out", out.as_path(), CIPHERTEXTS, bytes)
             .writes("--report", report.as_deref(), REPORT, 0)
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files(0)?;
     let program = AnyProgram::open(path, context)?;
     files(program.output_bytes())?;
-    let output = program.run(&RunFiles { keys, input, out, insecure: *insecure }, context)?;
+    let output = program.run(&RunFiles { keys: keys.as_deref(), input, out, insecure: *insecure }, context)?;
     if let Some(path) = report {
         files::write_json(path, &output.record)?;
     }

@@ -39,7 +39,7 @@ fn main() {
     println!("{}compiled in {:.2?}, {} steps", explain(&compiled.report), started.elapsed(), program.steps().len());
 
     let images = kit::images(&model, 7, options.batch);
-    let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
+    let KeyPair { client, server } = keygen(program.signature(), Some(1)).unwrap();
     let file = SignatureFile::from(&program);
     let started = Instant::now();
     let (input, receipt) = encrypt(&file, &client, &images, Some(2), &Silent).unwrap();

@@ -25,6 +25,7 @@ use crate::passes::emit::{Lowered, check_overflow, emit};
 use crate::passes::equalise_rows::equalise_rows;
 use crate::passes::fold_affine::fold_affine;
 use crate::passes::tiling::tile;
+use crate::passes::unread_inputs::drop_unread_inputs;
 use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::graph_summary::summarise;
 use crate::plan::refine::{RefineTask, RefinedPlan, refine};
@@ -152,6 +153,7 @@ fn run_passes(
     let (program, prediction) = passes.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
     let program = passes.time("tile", || tile(program, model, options.memory))?;
+    let program = passes.time("drop_unread_inputs", || drop_unread_inputs(program))?;
 
     let mut report = cost(&program);
     report.totals.made_up_images = images.is_none();

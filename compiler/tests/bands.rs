@@ -71,7 +71,7 @@ fn programs(model: &Model, options: impl Fn(Option<u64>) -> Options) -> Vec<Prog
 
 fn logits(program: &Program, images: &ImageMajor<f32>) -> ImageMajor<f64> {
     let file = SignatureFile::from(program);
-    let KeyPair { client, server } = keygen(&file.signature.parameters, Some(5)).unwrap();
+    let KeyPair { client, server } = keygen(&file.signature, Some(5)).unwrap();
     let (input, receipt) = encrypt(&file, &client, images, Some(6), &Silent).unwrap();
     let (output, _) = run(program, &server, &input, &Silent).unwrap();
     decrypt(&file, &client, &output, &receipt).unwrap().exact().clone()
@@ -130,8 +130,7 @@ fn layers_are_verified_and_reported_over_all_their_bands() {
     let images = images(&model, 2, 3);
     let programs = programs(&model, options);
     let summary = |program: &Program| {
-        let parameters = &program.signature().parameters;
-        let keys = keygen(parameters, Some(5)).unwrap();
+        let keys = keygen(program.signature(), Some(5)).unwrap();
         let verification = verify(program, &keys, &images, Some(6), &Silent).unwrap();
         assert!(verification.holds, "{verification:?}");
         verification.layers

@@ -90,7 +90,7 @@ fn a_run_allocates_what_was_planned() {
     let mut planned = Vec::new();
     for memory in [None, Some(least)] {
         let program = compile(&model, &options(memory)).unwrap().program;
-        let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
+        let KeyPair { client, server } = keygen(program.signature(), Some(1)).unwrap();
         let path = folder.path().join("images");
         let images = images(&model, 1, 2);
         encrypt(&SignatureFile::from(&program), &client, &images, Some(2), &Silent).unwrap().0.save(&path).unwrap();

@@ -41,7 +41,7 @@ fn answers_as_predicted(network: &str) {
     let deviation = report.totals.output_error.unwrap().hypot(report.totals.output_rounding.unwrap());
     assert!(deviation <= 1.5 * options.logit_error, "{deviation}");
     let file = SignatureFile::from(&program);
-    let KeyPair { client, server } = keygen(&file.signature.parameters, Some(1)).unwrap();
+    let KeyPair { client, server } = keygen(&file.signature, Some(1)).unwrap();
     let (input, receipt) = encrypt(&file, &client, &images, Some(2), &Silent).unwrap();
     let (output, _) = run(&program, &server, &input, &Silent).unwrap();
     let answers = decrypt(&file, &client, &output, &receipt).unwrap();

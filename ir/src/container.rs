@@ -101,8 +101,11 @@ impl Kind {
             Self::Ciphertexts => 4,
             // 2: they list their batches.
             Self::Receipt => 2,
+            // 2: signatures hold what was promised. 3: they say whether keys are switched, and
+            // which elements are read.
+            Self::Program | Self::Signature => 3,
             // 2: signatures hold what was promised, and ciphertexts name their batch.
-            Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature | Self::TfheCiphertexts => 2,
+            Self::TfheProgram | Self::TfheSignature | Self::TfheCiphertexts => 2,
             Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey => 1,
         }
     }

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use beaa_ir::ckks::{
-    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, SignatureFile, Step, StepOp, dump,
-    load_program, load_signature, program_hash, save_program, save_signature,
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, ReadElements, Signature, SignatureFile, Step, StepOp,
+    dump, load_program, load_signature, program_hash, save_program, save_signature,
 };
 use beaa_ir::{Classes, InputSpec, SparseMatrix};
 
@@ -41,6 +41,7 @@ fn literal() -> ProgramLiteral {
     let signature = Signature {
         model: "m".into(),
         input: InputSpec::pixels([1, 2, 2], vec![0.0], vec![1.0]),
+        reads: ReadElements::all(4),
         classes: Classes::new(vec!["no".into(), "yes".into()], 2, None).unwrap(),
         parameters: ParameterSet { degree: 4096, moduli: Q.to_vec(), special: vec![], security: 128 },
         input_limbs: 3,
@@ -48,6 +49,7 @@ fn literal() -> ProgramLiteral {
         output_limbs: 1,
         output_scale: 2_f64.powi(47) / Q[2] as f64,
         output_components: 2,
+        switches_keys: true,
         promise: None,
     };
     let note =

@@ -57,7 +57,7 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Repor
     let images = test_images(request, &program)?;
     let inputs = normalise(&images, &signature.input)?;
     let progress = &*reporter.progress();
-    let keys = steps.time("make keys", || Ok(ckks::keygen(&signature.parameters, seed)?))?;
+    let keys = steps.time("make keys", || Ok(ckks::keygen(signature, seed)?))?;
     let file = SignatureFile::from(&program);
     let (input, receipt) =
         steps.time("encrypt", || Ok(ckks::encrypt(&file, &keys.client, &inputs, seed, progress)?))?;
@@ -146,7 +146,8 @@ struct Measured {
     clear: Clear,
     run: RunReport,
     verification: Verification,
-    server: ServerKey,
+    /// None where the program switches no keys.
+    server: Option<ServerKey>,
 }
 
 fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps: Vec<StepTime>) -> Summary {
@@ -196,7 +197,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
             security_bits: parameters.security,
         },
         bytes: Sizes {
-            evaluation_key: m.server.bytes(),
+            evaluation_key: m.server.as_ref().map_or(0, ServerKey::bytes),
             input: m.input.bytes(),
             output: m.output.bytes(),
             input_per_image_sent: m.input.bytes() as f64 / images,

@@ -90,6 +90,12 @@ pub enum Error {
         /// Images that were sent more than once.
         copied: usize,
     },
+    /// No evaluation key for a program that switches keys.
+    #[error(
+        "running a program: found no evaluation key, expected one, since the program switches keys; give the one that \
+         `beaa keygen` made with the client's secret key"
+    )]
+    NoEvaluationKey,
     /// A key has other parameters than the program.
     #[error(
         "{operation}: the key belongs to other parameters ({found}), expected those of the program \

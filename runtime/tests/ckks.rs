@@ -8,7 +8,7 @@ mod kit;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use beaa_ir::ckks::{Program, SignatureFile};
+use beaa_ir::ckks::{Program, SignatureFile, infer_values};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::ckks::{
@@ -27,7 +27,8 @@ struct Files {
 impl Files {
     fn new() -> Self {
         let files = Self { folder: tempfile::tempdir().unwrap(), program: program(4) };
-        let KeyPair { client, server } = keygen(&files.program.signature().parameters, Some(1)).unwrap();
+        let KeyPair { client, server } = keygen(files.program.signature(), Some(1)).unwrap();
+        let server = server.unwrap();
         assert!(client.is_from_seed() && server.is_from_seed());
         client.save(&files.path("secret.key")).unwrap();
         server.save(&files.path("evaluation.key")).unwrap();
@@ -91,7 +92,7 @@ fn the_answer_survives_the_way_through_files() {
 #[test]
 fn verification_tells_predicted_from_measured() {
     let files = Files::new();
-    let keys = keygen(&files.program.signature().parameters, Some(1)).unwrap();
+    let keys = keygen(files.program.signature(), Some(1)).unwrap();
     let v = verify(&files.program, &keys, &images(50), Some(2), &Silent).unwrap();
     assert_eq!((v.layers.len(), v.images, v.agreeing), (1, 50, 50));
     let layer = &v.layers[0];
@@ -106,8 +107,7 @@ fn verification_tells_predicted_from_measured() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let files = Files::new();
-    let KeyPair { client: other_client, server: other_server } =
-        keygen(&files.program.signature().parameters, Some(9)).unwrap();
+    let KeyPair { client: other_client, server: other_server } = keygen(files.program.signature(), Some(9)).unwrap();
     let input = EncryptedInput::load(&files.path("input.ct")).unwrap();
     let text = |e: beaa_runtime::Error| e.to_string();
     assert!(text(run(&files.program, &other_server, &input, &Silent).err().unwrap()).contains("key pair"));
@@ -265,4 +265,41 @@ fn the_secret_key_is_locked_in_memory() {
         assert!(1024 * status("VmLck:", 10) <= plenty);
     }
     drop(key);
+}
+
+#[test]
+fn a_program_that_switches_no_keys_runs_without_one() {
+    let shortened = without_switching();
+    let KeyPair { client, server } = keygen(shortened.signature(), Some(1)).unwrap();
+    assert!(server.is_none());
+    let file = SignatureFile::from(&shortened);
+    let (input, receipt) = encrypt(&file, &client, &images(50), None, &Silent).unwrap();
+    let prepared = PreparedProgram::new(&shortened, ArrangedWeights::PerPart).unwrap();
+    let clear = plaintext::run(&shortened, &images(50)).unwrap();
+    // Once without a key, once with one that it does not need, of anybody.
+    let foreign = keygen(program(4).signature(), Some(3)).unwrap().server;
+    for key in [None, foreign.as_ref()] {
+        let (output, _) = prepared.run(key, &input, &Silent).unwrap();
+        let answers = decrypt(&file, &client, &output, &receipt).unwrap();
+        assert!(answers.exact().data().iter().zip(clear.data()).all(|(a, c)| (a - c).abs() < 1e-2));
+    }
+    // A program that does switch keys asks for one.
+    let files = Files::new();
+    let input = EncryptedInput::load(&files.path("input.ct")).unwrap();
+    assert!(matches!(run(&files.program, None, &input, &Silent), Err(Error::NoEvaluationKey)));
+}
+
+/// The program of the kit without its last steps: the squares as they are.
+fn without_switching() -> Program {
+    let mut literal = program(4).as_literal().clone();
+    literal.steps.truncate(3);
+    literal.output = 3;
+    literal.notes.iter_mut().for_each(|n| n.value = 3);
+    let signature = &mut literal.signature;
+    signature.switches_keys = false;
+    let values = infer_values(signature.input_value(), &literal.steps, &signature.parameters.moduli).unwrap();
+    signature.output_limbs = values[3].limbs;
+    signature.output_scale = values[3].scale;
+    signature.output_components = values[3].components;
+    Program::try_from(literal).unwrap()
 }

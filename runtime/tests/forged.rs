@@ -34,13 +34,13 @@ impl Scene {
     fn new(count: usize) -> Self {
         let program = program(4);
         let file = SignatureFile::from(&program);
-        let KeyPair { client, server } = keygen(&program.signature().parameters, Some(1)).unwrap();
+        let KeyPair { client, server } = keygen(program.signature(), Some(1)).unwrap();
         let (input, receipt) = encrypt(&file, &client, &images(count), None, &Silent).unwrap();
         let (honest, _) = run(&program, &server, &input, &Silent).unwrap();
         let folder = tempfile::tempdir().unwrap();
         honest.save(&folder.path().join("honest.ct")).unwrap();
         client.save(&folder.path().join("secret.key")).unwrap();
-        Self { folder, file, client, server, receipt, honest }
+        Self { folder, file, client, server: server.unwrap(), receipt, honest }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -110,7 +110,7 @@ fn measure_ckks(
 ) -> Result<(BackendCost, Vec<BackendPoint>)> {
     let workload = ProgramWorkload::new(case.model, &settings.options, settings.seed)?;
     let slots = workload.slots();
-    let mut whole = BackendCost { seconds: f64::INFINITY, upload: 0, answer: 0, keys: workload.server.bytes() };
+    let mut whole = BackendCost { seconds: f64::INFINITY, upload: 0, answer: 0, keys: workload.key_bytes() };
     let counts = std::iter::successors(Some(1), |n| Some(n * STEP)).take_while(|n| *n < slots).chain([slots]);
     let mut points: Vec<BackendPoint> = Vec::new();
     for images in counts {

@@ -209,7 +209,7 @@ fn end_rates(settings: &BenchSettings, rates: &mut Rates) -> Result<f64> {
         pack = pack.min(run.seconds - run.layers.iter().map(|l| l.seconds).sum::<f64>());
     }
     let degree = signature.parameters.degree as f64;
-    let positions = (signature.input.shape().len() * signature.input_limbs) as f64 * degree;
+    let positions = (signature.reads.count() * signature.input_limbs) as f64 * degree;
     let answers = (signature.classes.outputs() * signature.output_limbs * signature.output_components) as f64 * degree;
     rates.expand = (expand / positions).max(MIN_RATE);
     rates.pack = (pack / answers).max(MIN_RATE);

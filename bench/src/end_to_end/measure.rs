@@ -32,7 +32,7 @@ pub(crate) const DEVIATIONS: f64 = 8.0;
 /// answers differ from the plain ones by more than was promised.
 pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machine) -> Result<NetworkFigures> {
     let workload = ProgramWorkload::new(model, &settings.options, settings.seed)?;
-    let ProgramWorkload { program, file, client, server, .. } = &workload;
+    let ProgramWorkload { program, file, client, .. } = &workload;
     let signature = program.signature();
     let slots = workload.slots();
     let images = random_images(model, slots, settings.seed)?;
@@ -81,7 +81,7 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
         calibrated: machine.calibrated(),
         upload_bytes: input.bytes(),
         answer_bytes: fastest.output.bytes(),
-        key_bytes: server.bytes(),
+        key_bytes: workload.key_bytes(),
         planned_bytes: schedule.peak_bytes,
         peak_bytes: runs.peak_bytes,
         before_bytes: runs.before_bytes,

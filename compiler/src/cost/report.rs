@@ -214,7 +214,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let width = |q: &u64| f64::from(64 - q.leading_zeros());
     let bits = |limbs: usize| parameters.moduli[..limbs].iter().map(width).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
-    let elements: usize = signature.input.shape.iter().product();
+    let elements = signature.reads.count();
     let note = program.notes().iter().find(|n| n.value == program.output());
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
     let key_bits =

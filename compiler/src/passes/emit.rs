@@ -3,7 +3,8 @@
 
 use beaa_ir::Model;
 use beaa_ir::ckks::{
-    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp, ValueInfo, infer_values,
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, ReadElements, Signature, Step, StepOp, ValueInfo,
+    infer_values,
 };
 use beaa_ir::promise::Promise;
 use beaa_ir::stats::log2_product;
@@ -58,6 +59,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
     let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
+        reads: ReadElements::all(input.len),
         classes: model.classes().clone(),
         parameters: ParameterSet {
             degree: plan.degree,
@@ -70,6 +72,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         output_limbs: result.limbs,
         output_scale: result.scale,
         output_components: result.components,
+        switches_keys: steps.iter().any(|s| matches!(s.op, StepOp::Relinearise { .. })),
         promise: lowered.promise.take(),
     };
     let alternatives = std::mem::take(&mut lowered.refined.alternatives);

@@ -9,3 +9,4 @@ pub(crate) mod equalise_rows;
 pub(crate) mod fold_affine;
 pub(crate) mod quantise_weights;
 pub(crate) mod tiling;
+pub(crate) mod unread_inputs;

@@ -7,9 +7,9 @@ use crate::network::graph::Graph;
 use crate::options::Options;
 use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
-use crate::plan::level_plan::{LevelPlan, PlanChoice};
+use crate::plan::level_plan::{Answer, LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
-use crate::plan::rings::{Ring, Rings};
+use crate::plan::rings::{Ring, Rings, answer_bytes};
 use crate::plan::search::{Tables, better};
 use crate::plan::variables::{Variable, stepped, value, variables};
 
@@ -70,20 +70,50 @@ impl ChosenPlan<'_> {
         alternative
     }
 
+    /// The same choices but one.
+    fn neighbour(
+        &self,
+        judge: &Judge<'_>,
+        texts: Texts,
+        next: PlanChoice,
+        (primes, allowed): (&PrimeTable, u32),
+    ) -> Alternative {
+        // Simulated before the answers were made smaller.
+        let rejected = self.rejected.contains(&PlanChoice { answer: Answer::default(), ..next.clone() });
+        let found = assign_levels(self.summary, next, primes, allowed);
+        let mut alternative = judge.alternative(texts, found, allowed);
+        if rejected {
+            alternative.verdict = "its error, simulated, is more than asked for".into();
+        }
+        alternative
+    }
+
+    /// Answers sent as they were computed.
+    fn answers_as_they_are(&self, judge: &Judge<'_>, primes: &PrimeTable, allowed: u32) -> Alternative {
+        let say = |p: &LevelPlan| format!("answers of {} limbs and {} components", p.output.0, p.output.1);
+        let next = PlanChoice { answer: Answer::default(), ..self.plan.choice.clone() };
+        let found = assign_levels(self.summary, next, primes, allowed);
+        let instead = found.as_ref().map_or_else(|| "as they are computed".to_owned(), say);
+        let more = found.as_ref().map(|p| answer_bytes(p, self.summary) / answer_bytes(self.plan, self.summary) - 1.0);
+        let mut alternative = judge.alternative(Texts::new("program", say(self.plan), instead), found, allowed);
+        if let Some(more) = more {
+            alternative.verdict = format!("{:.0} % more to send in answers", 100.0 * more);
+        }
+        alternative
+    }
+
     fn neighbours(&self, judge: &Judge<'_>, primes: &PrimeTable, allowed: u32, all: &mut Vec<Alternative>) {
         let choice = &self.plan.choice;
-        let mut add = |texts: Texts, next: PlanChoice| {
-            let rejected = self.rejected.contains(&next);
-            let found = assign_levels(self.summary, next, primes, allowed);
-            let mut alternative = judge.alternative(texts, found, allowed);
-            if rejected {
-                alternative.verdict = "its error, simulated, is more than asked for".into();
-            }
-            all.push(alternative);
-        };
         let special = |has: bool| if has { "a special prime" } else { "no special prime" };
         let other = PlanChoice { special: !choice.special, ..choice.clone() };
-        add(Texts::new("program", special(choice.special), special(other.special)), other);
+        let texts = Texts::new("program", special(choice.special), special(other.special));
+        all.push(self.neighbour(judge, texts, other, (primes, allowed)));
+        if choice.answer != Answer::default() {
+            all.push(self.answers_as_they_are(judge, primes, allowed));
+        }
+        let mut add = |texts: Texts, next: PlanChoice| {
+            all.push(self.neighbour(judge, texts, next, (primes, allowed)));
+        };
         for variable in variables(self.summary, self.options) {
             for by in [-1, 1] {
                 let Some(next) = stepped(choice, variable, by) else { continue };

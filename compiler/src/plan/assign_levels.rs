@@ -14,7 +14,7 @@ use beaa_ir::stats::log2_product;
 use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds};
 use crate::network::graph::NodeId;
 use crate::plan::graph_summary::{GraphSummary, NodeKind, TermSummary};
-use crate::plan::level_plan::{LevelPlan, PlanChoice, PlannedStep};
+use crate::plan::level_plan::{Answer, LevelPlan, PlanChoice, PlannedStep};
 use crate::plan::noise;
 use crate::plan::primes::{Picker, PrimeTable, min_bits, split};
 use crate::plan::weight_bits::{MIN_WEIGHT_BITS, largest_weight};
@@ -59,6 +59,7 @@ pub(crate) fn assign_levels(
         values: states.iter().map(|s| s.value).collect(),
         log_scales: states.iter().map(|s| s.log_scale).collect(),
         steps,
+        output: (moduli.len() - states[summary.output].dropped, states[summary.output].components),
         moduli,
         special,
         choice,
@@ -152,7 +153,10 @@ impl<'a> Walk<'a> {
                     if state.components == 3 {
                         self.relinearise(id, &mut state);
                     }
-                    self.rescale(id, &mut state)?;
+                    let correction = self.rescale(id, &mut state, self.choice.waterline[id])?;
+                    self.absorb(id, correction);
+                } else if id == summary.output {
+                    self.answer(id, &mut state)?;
                 }
                 Some(state)
             }
@@ -222,10 +226,24 @@ impl<'a> Walk<'a> {
         self.push(id, state, op, SizedOp::Relinearise { len: self.summary.nodes[id].len, boundary });
     }
 
-    /// Drops as many primes as fit between the scale and the waterline, and lets the weight scale
-    /// before absorb the difference between those primes and powers of two.
-    fn rescale(&mut self, id: NodeId, state: &mut ValueState) -> Option<()> {
-        let excess = state.log_scale - f64::from(self.choice.waterline[id]);
+    /// Makes the outputs smaller before they are sent. Their units are given, so that their scale
+    /// is whatever the primes leave.
+    fn answer(&mut self, id: NodeId, state: &mut ValueState) -> Option<()> {
+        let Answer { relinearise, waterline } = self.choice.answer;
+        if relinearise && state.components == 3 {
+            self.relinearise(id, state);
+        }
+        if let Some(waterline) = waterline {
+            let correction = self.rescale(id, state, waterline)?;
+            state.log_scale -= correction.log2();
+        }
+        Some(())
+    }
+
+    /// Drops as many primes as fit between the scale and the waterline. Returns what these primes
+    /// are to the powers of two by which the scale is taken to fall.
+    fn rescale(&mut self, id: NodeId, state: &mut ValueState, waterline: u32) -> Option<f64> {
+        let excess = state.log_scale - f64::from(waterline);
         let mut correction = 1.0;
         let primes = split(excess.max(0.0) as u32, self.narrowest, self.widest);
         let count = primes.len();
@@ -242,13 +260,17 @@ impl<'a> Walk<'a> {
             state.dropped += 1;
             self.need(id, *state);
         }
+        Some(correction)
+    }
+
+    /// Lets the weight scale before rescalings absorb how far their primes are from powers of two.
+    fn absorb(&mut self, id: NodeId, correction: f64) {
         let linear = self.steps.iter_mut().rev().find(|s| s.node == id && matches!(s.op, StepOp::Linear { .. }));
         let Some(PlannedStep { op: StepOp::Linear { weight_scale, .. }, .. }) = linear else {
             unreachable!("node {id} is rescaled before its linear step")
         };
         *weight_scale *= correction;
         self.log_units[id] -= correction.log2();
-        Some(())
     }
 
     fn push(&mut self, id: NodeId, state: &mut ValueState, op: StepOp<(), ()>, sized: SizedOp) {

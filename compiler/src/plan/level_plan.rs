@@ -22,6 +22,17 @@ pub(crate) struct PlanChoice {
     pub(crate) relinearise_eagerly: Vec<bool>,
     /// Whether key switching has a special prime.
     pub(crate) special: bool,
+    /// What is done to the outputs so that less is sent.
+    pub(crate) answer: Answer,
+}
+
+/// What is done to the outputs before they are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Answer {
+    /// Three components are brought back to two.
+    pub(crate) relinearise: bool,
+    /// log2 of the scale that they are brought down to, where primes allow; as they are if none.
+    pub(crate) waterline: Option<u32>,
 }
 
 /// One planned step.
@@ -45,6 +56,8 @@ pub(crate) struct LevelPlan {
     pub(crate) values: Vec<usize>,
     /// log2 of the scale at which each node is read, before the output's own weights.
     pub(crate) log_scales: Vec<f64>,
+    /// Limbs and components of the outputs.
+    pub(crate) output: (usize, usize),
     /// log2 of all primes together, the special one included.
     pub(crate) log_qp: f64,
     /// Predicted variance of an output, mean over outputs: encryption and rounding of weights.

@@ -3,6 +3,7 @@
 
 pub(crate) mod accuracy_target;
 pub(crate) mod alternatives;
+pub(crate) mod answers;
 pub(crate) mod assign_levels;
 pub(crate) mod graph_summary;
 pub(crate) mod level_plan;

@@ -10,6 +10,7 @@ use crate::pass_runner::{PassRunner, Product};
 use crate::passes::quantise_weights::{QuantisedWeights, quantise_weights};
 use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::alternatives::ChosenPlan;
+use crate::plan::answers::smaller_answers;
 use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::GraphSummary;
 use crate::plan::level_plan::{LevelPlan, PlanChoice};
@@ -26,6 +27,8 @@ const MAX_ATTEMPTS: usize = 12;
 const MAX_EXTRA_ATTEMPTS: usize = 3;
 /// No such attempt where the simulated error is at least so much of what the search took it for.
 const ACCEPTED_RATIO: f64 = 0.9;
+/// Forms of smaller answers that are simulated, at most.
+const MAX_SMALLER_ANSWERS: usize = 3;
 /// Single bits that are taken away afterwards, at most.
 const MAX_POLISH_STEPS: usize = 6;
 
@@ -110,6 +113,7 @@ impl RefineTask<'_> {
         let ring = rings.iter().find(|r| r.degree == refined.plan.degree);
         let &ring = ring.unwrap_or_else(|| unreachable!("a plan of no ring that was searched"));
         let rejected = self.polish(&mut refined, ring, tables, passes)?;
+        self.shrink_answers(&mut refined, ring, tables, passes)?;
         Ok(OnRing { refined, rejected })
     }
 
@@ -182,6 +186,36 @@ impl RefineTask<'_> {
             }
         }
         Ok(rejected)
+    }
+}
+
+impl RefineTask<'_> {
+    /// Makes the answers smaller where that costs less than it saves and the error stays allowed.
+    fn shrink_answers(
+        &self,
+        best: &mut RefinedPlan,
+        Ring { degree, allowed }: Ring,
+        tables: &mut Tables,
+        passes: &mut PassRunner<'_>,
+    ) -> Result<()> {
+        let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
+        let error = best.prediction.nodes[self.network.graph.output].encryption;
+        let assign = |answer| {
+            let choice = PlanChoice { answer, ..best.plan.choice.clone() };
+            let plan = assign_levels(self.summary, choice, primes, allowed)?;
+            (plan.log_qp <= f64::from(allowed)).then_some(plan)
+        };
+        let cost = |plan: &LevelPlan| self.rings.cost(plan, self.summary);
+        let smaller = smaller_answers(&best.plan, error, self.summary, assign);
+        let worth: Vec<LevelPlan> = smaller.into_iter().filter(|plan| cost(plan) < cost(&best.plan)).collect();
+        for plan in worth.into_iter().take(MAX_SMALLER_ANSWERS) {
+            let (next, budget_used) = self.simulate(plan, passes)?;
+            if budget_used <= 1.0 {
+                *best = next;
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -69,17 +69,30 @@ impl Rings {
         self.cost(plan, summary) <= (1.0 - LEAST_SAVING) * self.cost(than, summary)
     }
 
-    /// What all images cost, in seconds: of one core, and of the line that carries key and images.
+    /// What all images cost, in seconds: of one core, and of the line that carries key, images and
+    /// answers.
     pub(crate) fn cost(&self, plan: &LevelPlan, summary: &GraphSummary) -> f64 {
-        let width = |q: &u64| f64::from(u64::BITS - q.leading_zeros());
         let bits: f64 = plan.moduli.iter().map(width).sum();
         let polynomial_bytes = plan.degree as f64 / 8.0;
         let switches = plan.steps.iter().any(|s| matches!(s.op, StepOp::Relinearise { .. }));
         let key_bits = plan.moduli.len() as f64 * (bits + plan.special.iter().map(width).sum::<f64>());
         let key = if switches { key_bits * polynomial_bytes } else { 0.0 };
         let upload = summary.nodes[0].len as f64 * bits * polynomial_bytes;
-        self.batches(plan.degree) as f64 * (plan.seconds + upload / BYTES_PER_SECOND) + key / BYTES_PER_SECOND
+        let sent = upload + answer_bytes(plan, summary);
+        self.batches(plan.degree) as f64 * (plan.seconds + sent / BYTES_PER_SECOND) + key / BYTES_PER_SECOND
     }
+}
+
+/// Bytes of the answers to one batch.
+pub(crate) fn answer_bytes(plan: &LevelPlan, summary: &GraphSummary) -> f64 {
+    let (limbs, components) = plan.output;
+    let bits: f64 = plan.moduli[..limbs].iter().map(width).sum();
+    (summary.nodes[summary.output].len * components) as f64 * bits * plan.degree as f64 / 8.0
+}
+
+/// Bits that a residue modulo this prime takes.
+fn width(q: &u64) -> f64 {
+    f64::from(u64::BITS - q.leading_zeros())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::options::{Options, SCALE_BITS};
 use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
-use crate::plan::level_plan::{LevelPlan, PlanChoice};
+use crate::plan::level_plan::{Answer, LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
 use crate::plan::rings::Ring;
 use crate::plan::variables::{Variable, stepped, variables};
@@ -178,6 +178,7 @@ impl SearchSpace<'_> {
             waterline: vec![waterline; n],
             relinearise_eagerly: vec![false; n],
             special,
+            answer: Answer::default(),
         };
         let scales = SCALE_BITS.step_by(COARSE_STEPS.0).take(scales);
         scales

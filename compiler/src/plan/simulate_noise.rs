@@ -61,6 +61,7 @@ struct SimulatedValue {
     input_dependent: Vec<bool>,
     log_scale: f64,
     limbs: usize,
+    components: usize,
 }
 
 /// A network on the images that it is simulated on.
@@ -125,6 +126,7 @@ fn walk(
         input_dependent: vec![true; input.elements()],
         log_scale: f64::from(plan.choice.input_bits),
         limbs: plan.moduli.len(),
+        components: 2,
     };
     let mut simulation = Simulation {
         plan,
@@ -185,16 +187,19 @@ impl Simulation<'_> {
                 value.clean = squared(&value.clean);
                 value.noisy = squared(&value.noisy);
                 value.log_scale *= 2.0;
+                value.components = 3;
             }
             StepOp::Relinearise { .. } => {
                 let present = &plan.moduli[..value.limbs];
                 let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
                 add_noise(&mut value, variance, &mut self.rng);
+                value.components = 2;
             }
             StepOp::Rescale { .. } => {
                 value.limbs -= 1;
                 value.log_scale -= (plan.moduli[value.limbs] as f64).log2();
-                add_noise(&mut value, noise::rescale(plan.degree, 2), &mut self.rng);
+                let variance = noise::rescale(plan.degree, value.components);
+                add_noise(&mut value, variance, &mut self.rng);
                 round_constants(&mut value);
             }
             StepOp::ScaleUp { factor, .. } => value.log_scale += (*factor as f64).log2(),
@@ -218,8 +223,10 @@ impl Simulation<'_> {
         let mut clean = constant(&bias, head.clean.images());
         let mut noisy = clean.clone();
         let mut input_dependent = vec![false; bias.len()];
+        let mut components = head.components;
         for (matrix, &input) in map.terms.iter().zip(inputs) {
             let from = self.value(input);
+            components = components.max(from.components);
             let row = |r: usize| {
                 let (columns, weights) = matrix.row(r);
                 columns.iter().zip(weights).map(|(&c, &w)| (c as usize, f64::from(w) / map.weight_scale))
@@ -230,7 +237,7 @@ impl Simulation<'_> {
             add_product(&mut clean, row, &from.clean);
             add_product(&mut noisy, row, &from.noisy);
         }
-        SimulatedValue { clean, noisy, input_dependent, log_scale, limbs: head.limbs }
+        SimulatedValue { clean, noisy, input_dependent, log_scale, limbs: head.limbs, components }
     }
 }
 

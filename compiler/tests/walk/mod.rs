@@ -12,7 +12,8 @@ use beaa_runtime::plaintext::{PlaintextBackend, PlaintextValue};
 /// Every value of the program in clear.
 pub(crate) fn in_clear(program: &Program, images: &ImageMajor<f32>) -> Vec<PlaintextValue> {
     let backend = PlaintextBackend::new(&program.signature().parameters.moduli);
-    let first = backend.input(program.values()[0], images).unwrap();
+    let images = program.signature().reads.of(images).unwrap();
+    let first = backend.input(program.values()[0], &images).unwrap();
     values(&backend, program, first)
 }
 
@@ -34,6 +35,7 @@ pub(crate) fn encrypted(program: &Program, images: &ImageMajor<f32>, seed: u64) 
     let encryptor = Encryptor::new(&p, &secret).unwrap();
     let decryptor = Decryptor::new(&p, &secret).unwrap();
     let (n, limbs, scale) = (p.degree(), signature.input_limbs, signature.input_scale);
+    let images = signature.reads.of(images).unwrap();
     let batch = Batch::build(&p, limbs, 2, program.values()[0].len, |i, out| {
         let mut rng = SecretRng::insecure(seed.wrapping_mul(1_000_003).wrapping_add(i as u64), "images");
         let slots: Vec<f64> = images.rows().map(|image| f64::from(image[i])).collect();

@@ -58,6 +58,9 @@ fn check_output(program: &ProgramLiteral, values: &[ValueInfo]) -> Result<()> {
             ),
         ));
     }
+    if !s.switches_keys && program.steps.iter().any(|step| matches!(step.op, StepOp::Relinearise { .. })) {
+        return Err(Error::malformed("checking a program", "steps that switch keys", "none, as the signature says"));
+    }
     if let Some(note) = program.notes.iter().find(|n| n.value >= values.len()) {
         return Err(Error::malformed(
             "checking a program",
@@ -170,7 +173,7 @@ fn expect_components(v: ValueInfo, expected: usize, fail: &impl Fn(String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ckks::{ParameterSet, Signature};
+    use crate::ckks::{ParameterSet, ReadElements, Signature};
     use crate::{Classes, InputSpec, SparseMatrix};
 
     fn doubling(weight_scale: f64) -> ProgramLiteral {
@@ -178,6 +181,7 @@ mod tests {
         let signature = Signature {
             model: "test".into(),
             input: InputSpec::pixels([1, 1, 1], vec![0.0], vec![1.0]),
+            reads: ReadElements::all(1),
             classes: Classes::new(vec![], 1, None).unwrap(),
             parameters,
             input_limbs: 1,
@@ -185,6 +189,7 @@ mod tests {
             output_limbs: 1,
             output_scale: 1024.0 * weight_scale,
             output_components: 2,
+            switches_keys: true,
             promise: None,
         };
         let weights = SparseMatrix::from_rows(1, vec![vec![(0, 1)]]).unwrap();

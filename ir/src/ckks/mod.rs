@@ -5,6 +5,7 @@
 mod check;
 mod file;
 mod program;
+mod reads;
 mod schedule;
 mod signature;
 mod text;
@@ -13,6 +14,7 @@ mod value;
 pub use check::infer_values;
 pub use file::{SignatureFile, load_program, load_signature, program_hash, save_program, save_signature};
 pub use program::{Alternative, AlternativeCost, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
+pub use reads::ReadElements;
 pub use schedule::{MemoryModel, Part, ProgramShape, Schedule, StepShape, schedule};
 pub use signature::{ParameterSet, Signature};
 pub use text::dump;

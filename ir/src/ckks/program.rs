@@ -47,6 +47,11 @@ impl Program {
         &self.literal.steps
     }
 
+    /// Whether any step switches keys, which takes the evaluation key.
+    pub fn switches_keys(&self) -> bool {
+        self.steps().iter().any(|s| matches!(s.op, StepOp::Relinearise { .. }))
+    }
+
     /// Which value is the result.
     pub fn output(&self) -> ValueId {
         self.literal.output

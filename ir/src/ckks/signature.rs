@@ -3,11 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reads::ReadElements;
 use super::value::{ValueInfo, valid_scale};
 use crate::images::ImageMajor;
 use crate::model::MAX_ELEMENTS;
 use crate::promise::{Deviating, Promise};
 use crate::{Classes, Error, InputSpec, Result};
+
+const CHECKING: &str = "checking a program's signature";
 
 /// All that a client needs to encrypt images and to understand the answer; holds nothing of the
 /// model's weights.
@@ -16,9 +19,11 @@ use crate::{Classes, Error, InputSpec, Result};
 pub struct Signature {
     /// Name of the model.
     pub model: String,
-    /// Image shape and normalisation. Ciphertext `i` of the input holds element `i` (channel, row,
-    /// column order) of all images.
+    /// Image shape and normalisation.
     pub input: InputSpec,
+    /// Which elements (in the order channel, row, column) are read. Ciphertext `i` of the input
+    /// holds the `i`-th of these of all images.
+    pub reads: ReadElements,
     /// What the outputs say; each of them is one ciphertext.
     pub classes: Classes,
     /// The scheme's parameters.
@@ -33,6 +38,9 @@ pub struct Signature {
     pub output_scale: f64,
     /// 2, or 3 when the client decrypts with the square of the key as well.
     pub output_components: usize,
+    /// Whether the program switches keys, so that a server needs the evaluation key; older
+    /// compilers do not say, and it counts as needed.
+    pub switches_keys: bool,
     /// Which images and answers it was compiled for; older compilers do not say.
     pub promise: Option<Promise>,
 }
@@ -60,6 +68,9 @@ pub struct ParameterSet {
 struct SignatureLiteral {
     model: String,
     input: InputSpec,
+    /// Ranges of elements, none where all are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reads: Option<Vec<[usize; 2]>>,
     classes: Vec<String>,
     outputs: usize,
     /// None for a score's threshold of 0.
@@ -71,6 +82,9 @@ struct SignatureLiteral {
     output_limbs: usize,
     output_scale: f64,
     output_components: usize,
+    /// None where the evaluation key is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    switches_keys: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     promise: Option<Promise>,
 }
@@ -79,9 +93,18 @@ impl TryFrom<SignatureLiteral> for Signature {
     type Error = Error;
 
     fn try_from(literal: SignatureLiteral) -> Result<Self> {
+        let elements = elements(&literal.input)?;
+        let reads = literal
+            .reads
+            .map_or_else(|| Some(ReadElements::all(elements)), |ranges| ReadElements::of_ranges(&ranges, elements));
+        let reads = reads.ok_or_else(|| {
+            let expected = format!("ascending ranges of {elements} elements, apart from each other");
+            Error::malformed(CHECKING, "other ranges of elements that are read", expected)
+        })?;
         Ok(Self {
             model: literal.model,
             input: literal.input,
+            reads,
             classes: Classes::new(literal.classes, literal.outputs, literal.threshold)?,
             parameters: literal.parameters,
             input_limbs: literal.input_limbs,
@@ -89,6 +112,7 @@ impl TryFrom<SignatureLiteral> for Signature {
             output_limbs: literal.output_limbs,
             output_scale: literal.output_scale,
             output_components: literal.output_components,
+            switches_keys: literal.switches_keys != Some(false),
             promise: literal.promise,
         })
     }
@@ -100,6 +124,7 @@ impl From<Signature> for SignatureLiteral {
         Self {
             model: signature.model,
             input: signature.input,
+            reads: signature.reads.to_ranges(),
             classes: classes.names().to_vec(),
             outputs: classes.outputs(),
             threshold: classes.moved_threshold(),
@@ -109,6 +134,7 @@ impl From<Signature> for SignatureLiteral {
             output_limbs: signature.output_limbs,
             output_scale: signature.output_scale,
             output_components: signature.output_components,
+            switches_keys: (!signature.switches_keys).then_some(false),
             promise: signature.promise,
         }
     }
@@ -127,15 +153,24 @@ impl Signature {
 
     /// The encrypted input as a value of the program.
     pub fn input_value(&self) -> ValueInfo {
-        ValueInfo { len: self.input.shape().len(), limbs: self.input_limbs, scale: self.input_scale, components: 2 }
+        ValueInfo { len: self.reads.count(), limbs: self.input_limbs, scale: self.input_scale, components: 2 }
     }
+}
+
+/// The elements of an image.
+fn elements(input: &InputSpec) -> Result<usize> {
+    let elements = input.shape.iter().fold(1_usize, |product, &d| product.saturating_mul(d));
+    if elements == 0 || elements > MAX_ELEMENTS {
+        let found = format!("input shape {:?}", input.shape);
+        return Err(Error::malformed(CHECKING, found, "between 1 and 2^24 elements"));
+    }
+    Ok(elements)
 }
 
 /// Refuses a signature that contradicts itself.
 pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     let moduli = &signature.parameters.moduli;
-    let start =
-        |found: String, expected: &str| Err(Error::malformed("checking a program's signature", found, expected));
+    let start = |found: String, expected: &str| Err(Error::malformed(CHECKING, found, expected));
     let degree = signature.parameters.degree;
     if !degree.is_power_of_two() || !(2..=1 << 20).contains(&degree) {
         return start(format!("ring degree {degree}"), "a power of two, at most 2^20");
@@ -153,12 +188,9 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     if let Some((found, expected)) = input.fault() {
         return start(found, &expected);
     }
-    let mut elements = 1_usize;
-    for d in input.shape {
-        elements = elements.saturating_mul(d);
-    }
-    if elements == 0 || elements > MAX_ELEMENTS {
-        return start(format!("input shape {:?}", input.shape), "between 1 and 2^24 elements");
+    let (elements, read) = (elements(input)?, signature.reads.elements());
+    if read != elements {
+        return start(format!("marks for {read} elements"), &format!("one for each of {elements}"));
     }
     signature.promise.iter().try_for_each(|p| p.check(input, signature.classes.outputs()))
 }

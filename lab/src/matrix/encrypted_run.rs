@@ -55,7 +55,7 @@ pub(super) fn measure(
     let inputs = normalise(&images, &signature.input)?;
     let work = reporter.progress();
     let file = SignatureFile::from(program);
-    let KeyPair { client, server } = ckks::keygen(parameters, None)?;
+    let KeyPair { client, server } = ckks::keygen(signature, None)?;
     let (input, receipt) = ckks::encrypt(&file, &client, &inputs, None, &*work)?;
     reporter.check_interrupted("encrypting")?;
     let (output, run) = ckks::run(program, &server, &input, &*work)?;

@@ -10,6 +10,7 @@ use beaa_ir::ckks::{Step, StepOp, ValueId, ValueInfo};
 
 use crate::Result;
 use crate::backend::{Backend, Operand, Sequence, Timed};
+use crate::error::operand;
 
 /// Ciphertexts with what the scheme itself does not keep: their scale.
 #[derive(Debug)]
@@ -79,16 +80,18 @@ impl<'a> CkksValue<'a> {
 #[derive(Debug)]
 pub struct CkksBackend<'k> {
     parameters: &'k Parameters,
-    switcher: KeySwitcher<'k>,
+    /// None for programs that switch no keys.
+    switcher: Option<KeySwitcher<'k>>,
 }
 
 impl<'k> CkksBackend<'k> {
-    /// Binds a server's key to the parameters of the programs that it will run.
+    /// Binds a server's key, if there is one, to the parameters of the programs that it will run.
     ///
     /// # Errors
     /// When the key belongs to other parameters.
-    pub fn new(parameters: &'k Parameters, key: &'k EvaluationKey) -> Result<Self> {
-        Ok(Self { parameters, switcher: KeySwitcher::new(parameters, key)? })
+    pub fn new(parameters: &'k Parameters, key: impl Into<Option<&'k EvaluationKey>>) -> Result<Self> {
+        let switcher = key.into().map(|key| KeySwitcher::new(parameters, key)).transpose()?;
+        Ok(Self { parameters, switcher })
     }
 }
 
@@ -167,7 +170,8 @@ impl<'k> Backend for CkksBackend<'k> {
     fn key_switch(&self, value: &CkksValue<'k>, relinearise: bool, rescales: usize) -> Result<Timed<CkksValue<'k>>> {
         let batch = value.batch()?;
         let (result, relinearising, rescaling) = if relinearise {
-            let done = self.switcher.relinearise_and_rescale(&batch, rescales)?;
+            let switcher = self.switcher.as_ref().ok_or_else(|| operand("no evaluation key", "one, to switch keys"))?;
+            let done = switcher.relinearise_and_rescale(&batch, rescales)?;
             (done.batch, Some(done.relinearise_seconds), done.rescale_seconds)
         } else {
             let done = rescale(self.parameters, &batch, rescales)?;

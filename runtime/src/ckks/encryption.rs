@@ -31,10 +31,10 @@ const POLYNOMIALS_PER_THREAD: usize = 8;
 const ENCRYPTING: &str = "encrypting images";
 
 /// Encrypts normalised images, their elements in the order channel, row, column: in each batch,
-/// ciphertext `i` holds element `i` of every image. More images than slots become several batches,
-/// as few as hold them. Slots that are left repeat images, so that [`decrypt`](super::decrypt)
-/// recognises forged answers; which, only the receipt says. INSECURE with a `seed`, from which all
-/// randomness then comes.
+/// ciphertext `i` holds the `i`-th element that the program reads of every image. More images than
+/// slots become several batches, as few as hold them. Slots that are left repeat images, so that
+/// [`decrypt`](super::decrypt) recognises forged answers; which, only the receipt says. INSECURE
+/// with a `seed`, from which all randomness then comes.
 ///
 /// # Errors
 /// When there is no image, an image is not of the program's size or out of range, the key has other
@@ -120,7 +120,7 @@ pub fn encrypt_to_file<S: ImageSource + ?Sized>(
 pub fn encryption_bytes(file: &SignatureFile, key: &ClientKey) -> Result<u64> {
     let signature = &file.signature;
     key.expect_parameters(ENCRYPTING, &signature.parameters)?;
-    Ok(need(&key.parameters, signature.input_limbs, signature.input.shape().len(), 0)?.resident())
+    Ok(need(&key.parameters, signature.input_limbs, signature.reads.count(), 0)?.resident())
 }
 
 /// The work on pieces of `len` ciphertexts, what each thread takes, and so many bytes more.
@@ -139,6 +139,8 @@ struct Encryption<'a> {
     encryptor: Encryptor<'a>,
     encoding: Encoding,
     header: CiphertextHeader,
+    /// The element of an image that each ciphertext holds.
+    positions: Vec<usize>,
     batches: Vec<PlannedBatch>,
 }
 
@@ -164,7 +166,7 @@ impl<'a> Encryption<'a> {
         let SignatureFile { signature, program, .. } = file;
         key.expect_parameters(ENCRYPTING, &signature.parameters)?;
         let p = &key.parameters;
-        let (len, limbs) = (signature.input.shape().len(), signature.input_limbs);
+        let (len, limbs) = (signature.reads.count(), signature.input_limbs);
         if images.images() == 0 {
             return Err(Error::NoImages { operation: ENCRYPTING }.into());
         }
@@ -199,7 +201,8 @@ impl<'a> Encryption<'a> {
         let header = CiphertextHeader::new(common, batches.iter().map(of).collect());
         let encoding = Encoding { scale: signature.input_scale, limbs };
         let encryptor = Encryptor::new(p, &key.secret).map_err(Error::from)?;
-        Ok(Self { signature, parameters: p, encryptor, encoding, header, batches })
+        let positions = signature.reads.positions().collect();
+        Ok(Self { signature, parameters: p, encryptor, encoding, header, positions, batches })
     }
 
     /// Refuses images that the program does not take, and gives those that it was not compiled for.
@@ -243,11 +246,12 @@ impl<'a> Encryption<'a> {
         need(self.parameters, self.header.limbs, self.header.ciphertexts, more)
     }
 
-    /// The half `b` of one element's ciphertext, `[limb][N]`.
-    fn half(&self, batch: &PlannedBatch, images: &ImageMajor<f32>, element: usize) -> beaa_ckks::Result<Vec<u64>> {
+    /// The half `b` of one of the ciphertexts, `[limb][N]`.
+    fn half(&self, batch: &PlannedBatch, images: &ImageMajor<f32>, ciphertext: usize) -> beaa_ckks::Result<Vec<u64>> {
         let sent = (0..images.images()).chain(batch.copies.iter().copied());
+        let element = self.positions[ciphertext];
         let slots: Vec<f64> = sent.map(|i| f64::from(images.image(i)[element])).collect();
-        let id = CiphertextId { seed: batch.public, index: element as u64 };
+        let id = CiphertextId { seed: batch.public, index: ciphertext as u64 };
         self.encryptor.encrypt(&slots, self.encoding, id, &mut batch.sources.get(id.index))
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::security::{self, Standing};
 use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey};
-use beaa_ir::ckks::ParameterSet;
+use beaa_ir::ckks::{ParameterSet, Signature};
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 
@@ -34,18 +34,22 @@ pub struct ServerKey {
 pub struct KeyPair {
     /// Holds the secret.
     pub client: ClientKey,
-    /// Holds no secret.
-    pub server: ServerKey,
+    /// Holds no secret; none where the program switches no keys.
+    pub server: Option<ServerKey>,
 }
 
 impl KeyPair {
-    /// Writes both keys or neither of them: the client's, readable by its owner alone, to `secret`.
+    /// Writes all keys or none of them: the client's, readable by its owner alone, to `secret`.
     ///
     /// # Errors
     /// When one of the files cannot be written.
     pub fn save(&self, secret: &Path, evaluation: &Path) -> Result<()> {
         // The secret last: it is never there without the other.
-        let files = vec![self.server.compose(evaluation)?, self.client.compose(secret)?];
+        let mut files = Vec::with_capacity(2);
+        if let Some(server) = &self.server {
+            files.push(server.compose(evaluation)?);
+        }
+        files.push(self.client.compose(secret)?);
         Ok(commit_all(files).map_err(beaa_ir::Error::from)?)
     }
 }
@@ -62,20 +66,21 @@ impl std::fmt::Debug for ServerKey {
     }
 }
 
-/// Makes a fresh pair of keys. INSECURE with a `seed`: the same seed gives the same keys.
+/// Makes a fresh pair of keys for a program, without an evaluation key where it switches none.
+/// INSECURE with a `seed`: the same seed gives the same keys.
 ///
 /// # Errors
 /// When the parameters are not known to be secure, or the system gives no randomness.
-pub fn keygen(parameters: &ParameterSet, seed: Option<u64>) -> Result<KeyPair> {
-    let parameters = check(parameters)?;
+pub fn keygen(signature: &Signature, seed: Option<u64>) -> Result<KeyPair> {
+    let parameters = check(&signature.parameters)?;
     let mut rng = for_keys(seed, "key generation")?;
     let id: String = rng.public_seed().iter().take(16).map(|b| format!("{b:02x}")).collect();
     let secret = SecretKey::generate(&parameters, &mut rng);
-    let key = EvaluationKey::generate(&secret, &mut rng);
+    let evaluation = signature.switches_keys.then(|| EvaluationKey::generate(&secret, &mut rng));
     note_unlocked(secret.is_locked());
     let from_seed = seed.is_some();
     let client = ClientKey { parameters: parameters.clone(), secret, id: id.clone(), from_seed };
-    Ok(KeyPair { client, server: ServerKey { parameters, key, id, from_seed } })
+    Ok(KeyPair { client, server: evaluation.map(|key| ServerKey { parameters, key, id, from_seed }) })
 }
 
 fn literal(set: &ParameterSet) -> ParametersLiteral {
@@ -96,7 +101,8 @@ pub fn standing(parameters: &ParameterSet) -> Result<Standing> {
     Ok(security::standing(*degree, moduli.iter().chain(special), *security)?)
 }
 
-fn check(set: &ParameterSet) -> Result<Parameters> {
+/// The parameters, refused where they are not known to be secure.
+pub(super) fn check(set: &ParameterSet) -> Result<Parameters> {
     Ok(Parameters::try_from(literal(set))?)
 }
 

@@ -3,9 +3,10 @@
 
 use std::borrow::Borrow;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Instant;
 
-use beaa_ckks::{CHUNK, Kernel, Panels, TILE, compress_batch, compressed_len};
+use beaa_ckks::{CHUNK, EvaluationKey, Kernel, Panels, Parameters, TILE, compress_batch, compressed_len};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use beaa_ir::compose_scattered;
 use beaa_ir::container::Kind;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use super::backend::panels;
 use super::ciphertexts::ComposedCiphertexts;
 use super::header::{BatchHeader, CiphertextHeader, Common};
+use super::keys::check;
 use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, ServerKey};
 use crate::backend::arrange;
 use crate::error::operand;
@@ -43,6 +45,8 @@ pub struct PreparedProgram<P> {
     /// Wall-clock seconds that preparing took.
     seconds: f64,
     weights: Option<KeptWeights>,
+    /// Of the program, once it ran without a key.
+    parameters: OnceLock<Parameters>,
 }
 
 /// The weights of a whole program, arranged.
@@ -52,6 +56,14 @@ struct KeptWeights {
     kernel: Kernel,
     /// Of every step's terms, `[step][term]`.
     panels: Vec<Vec<Panels>>,
+}
+
+/// What a program runs with.
+struct Bound<'k> {
+    parameters: Parameters,
+    /// None where no keys are switched.
+    key: Option<&'k EvaluationKey>,
+    from_seed: bool,
 }
 
 /// What a run took.
@@ -82,7 +94,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
         let weights = if kept { Some(KeptWeights::new(of)?) } else { None };
         let seconds = started.elapsed().as_secs_f64();
-        Ok(Self { program, fingerprint, schedule, threads, seconds, weights })
+        Ok(Self { program, fingerprint, schedule, threads, seconds, weights, parameters: OnceLock::new() })
     }
 
     /// The program.
@@ -113,21 +125,22 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     /// Runs the program on encrypted images, batch after batch, on all threads of the current pool.
     ///
     /// # Errors
-    /// When the key has other parameters than the program, when the images are encrypted for
-    /// another program or under another key, or when their file is damaged.
-    pub fn run(
+    /// When the program switches keys and there is none, when the key has other parameters than the
+    /// program, when the images are encrypted for another program or under another key, or when
+    /// their file is damaged.
+    pub fn run<'k>(
         &self,
-        key: &ServerKey,
+        key: impl Into<Option<&'k ServerKey>>,
         input: &EncryptedInput,
         progress: &dyn Progress,
     ) -> Result<(EncryptedOutput, RunReport)> {
-        self.check(key, input)?;
+        let server = self.server(key.into(), input)?;
         let mut pieces = Vec::with_capacity(input.batches());
-        let report = self.each_batch(key, input, progress, |_, bytes| {
+        let report = self.each_batch(&server, input, progress, |_, bytes| {
             pieces.push(bytes);
             Ok(())
         })?;
-        Ok((EncryptedOutput::new(self.answers(key, input), pieces), report))
+        Ok((EncryptedOutput::new(self.answers(&server, input), pieces), report))
     }
 
     /// Runs the program as [`Self::run`] does and writes the answers of each batch as soon as they
@@ -135,22 +148,22 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     ///
     /// # Errors
     /// As [`Self::run`], and when the file cannot be written.
-    pub fn run_to_file(
+    pub fn run_to_file<'k>(
         &self,
         path: &Path,
-        key: &ServerKey,
+        key: impl Into<Option<&'k ServerKey>>,
         input: &EncryptedInput,
         progress: &dyn Progress,
     ) -> Result<(ComposedCiphertexts, RunReport)> {
-        self.check(key, input)?;
-        let header = self.answers(key, input);
+        let server = self.server(key.into(), input)?;
+        let header = self.answers(&server, input);
         let (limbs, components, len) = (header.limbs, header.stored_components, header.ciphertexts);
-        let each = compressed_len(&key.parameters, limbs, components, len)?;
+        let each = compressed_len(&server.parameters, limbs, components, len)?;
         let all = each.and_then(|each| Some((each, each.checked_mul(input.batches() as u64)?)));
         let (each, all) = all.ok_or_else(|| operand(format!("{len} ciphertexts"), "no more than a file holds"))?;
         let mut report = None;
         let (file, bytes) = compose_scattered(path, Kind::Ciphertexts, &header, all, |payload| {
-            report = Some(self.each_batch(key, input, progress, |number, bytes| {
+            report = Some(self.each_batch(&server, input, progress, |number, bytes| {
                 let written = payload.write_at(number as u64 * each, &bytes);
                 written.map_err(|source| {
                     Error::File(beaa_ir::Error::Io { operation: "writing", path: path.to_path_buf(), source })
@@ -162,18 +175,36 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         Ok((ComposedCiphertexts::new(file, bytes), report))
     }
 
-    /// Refuses key and images that do not belong to the program.
-    fn check(&self, key: &ServerKey, input: &EncryptedInput) -> Result<()> {
-        key.expect_parameters("running a program", &self.program().signature().parameters)?;
+    /// What the program runs with; refuses key and images that do not belong to it.
+    fn server<'k>(&self, key: Option<&'k ServerKey>, input: &EncryptedInput) -> Result<Bound<'k>> {
+        let signature = self.program().signature();
+        // A key that the program does not use may be of anybody.
+        let key = key.filter(|_| self.program().switches_keys());
+        if key.is_none() && self.program().switches_keys() {
+            return Err(Error::NoEvaluationKey);
+        }
         expect_program("running a program", &input.header().program, &self.fingerprint)?;
-        expect_key("running a program", &input.header().key, key.id())?;
+        if let Some(key) = key {
+            key.expect_parameters("running a program", &signature.parameters)?;
+            expect_key("running a program", &input.header().key, key.id())?;
+        }
         // Program and key are in memory already.
         let more = self.peak_bytes().saturating_sub(self.schedule.fixed_bytes);
-        Ok(Need::new("running the program", more, "compile the model for a program that takes less").check()?)
+        Need::new("running the program", more, "compile the model for a program that takes less").check()?;
+        let parameters = match (key, self.parameters.get()) {
+            (Some(key), _) => key.parameters.clone(),
+            (None, Some(parameters)) => parameters.clone(),
+            (None, None) => {
+                let checked = check(&signature.parameters)?;
+                self.parameters.get_or_init(|| checked).clone()
+            }
+        };
+        let from_seed = key.is_some_and(ServerKey::is_from_seed);
+        Ok(Bound { parameters, key: key.map(|k| &k.key), from_seed })
     }
 
     /// The header of the answers to `input`.
-    fn answers(&self, key: &ServerKey, input: &EncryptedInput) -> CiphertextHeader {
+    fn answers(&self, server: &Bound<'_>, input: &EncryptedInput) -> CiphertextHeader {
         let output = self.program().values()[self.program().output()];
         let common = Common {
             program: self.fingerprint.clone(),
@@ -181,7 +212,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             ciphertexts: output.len,
             limbs: output.limbs,
             stored_components: output.components,
-            from_seed: input.is_from_seed() || key.is_from_seed(),
+            from_seed: input.is_from_seed() || server.from_seed,
         };
         let batches = input.header().batches().iter();
         CiphertextHeader::new(common, batches.map(|b| BatchHeader { seed: None, ..b.clone() }).collect())
@@ -190,26 +221,26 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     /// Runs on every batch and hands its packed answers to `done`, with its number.
     fn each_batch(
         &self,
-        key: &ServerKey,
+        server: &Bound<'_>,
         input: &EncryptedInput,
         progress: &dyn Progress,
         mut done: impl FnMut(usize, Vec<u8>) -> Result<()>,
     ) -> Result<RunReport> {
         let scale = self.program().signature().input_scale;
         let execution = Execution {
-            backend: &CkksBackend::new(&key.parameters, &key.key)?,
+            backend: &CkksBackend::new(&server.parameters, server.key)?,
             program: self.program(),
             schedule: &self.schedule,
-            weights: self.weights.as_ref().map(|kept| kept.of(key.parameters.kernel())),
+            weights: self.weights.as_ref().map(|kept| kept.of(server.parameters.kernel())),
         };
         let (mut layers, mut seconds) = (Vec::new(), 0.0);
         for number in 0..input.batches() {
             let started = Instant::now();
-            let first = CkksValue::packed(input.packed(&key.parameters, number)?, scale);
+            let first = CkksValue::packed(input.packed(&server.parameters, number)?, scale);
             let progress = Numbered::new(progress, number, input.batches());
             let (output, times) = execution.run(first, &progress, |_, _| Ok(()))?;
             times.into_iter().for_each(|time| add(&mut layers, time));
-            let bytes = compress_batch(&key.parameters, &*output.batch()?)?;
+            let bytes = compress_batch(&server.parameters, &*output.batch()?)?;
             seconds += started.elapsed().as_secs_f64();
             done(number, bytes)?;
         }

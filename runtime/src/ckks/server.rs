@@ -10,11 +10,12 @@ use crate::{Progress, Result};
 /// [`PreparedProgram`] runs it many times.
 ///
 /// # Errors
-/// When the key has other parameters than the program, when the images are encrypted for another
+/// When the program switches keys and there is none, when the key has other parameters than the
+/// program, when the images are encrypted for another
 /// program or under another key, or when their file is damaged.
-pub fn run(
+pub fn run<'k>(
     program: &Program,
-    key: &ServerKey,
+    key: impl Into<Option<&'k ServerKey>>,
     input: &EncryptedInput,
     progress: &dyn Progress,
 ) -> Result<(EncryptedOutput, RunReport)> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt, encrypt_to_file, schedule};
 use crate::backend::Backend;
 use crate::execute::{Execution, live_elements};
-use crate::plaintext::PlaintextBackend;
+use crate::plaintext::{PlaintextBackend, elements_read};
 use crate::slice::Slice;
 use crate::{Error, Progress, Result};
 
@@ -70,17 +70,17 @@ pub fn verify(
     progress: &dyn Progress,
 ) -> Result<Verification> {
     let signature = program.signature();
-    server.expect_parameters("verifying a program", &signature.parameters)?;
+    client.expect_parameters("verifying a program", &signature.parameters)?;
     let schedule = schedule(program);
     need(program, &schedule, images.images()).check()?;
     let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
-    let in_clear = plaintext.input(program.values()[0], images)?;
+    let in_clear = plaintext.input(program.values()[0], &*elements_read(signature, images)?)?;
     let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
-    let first = CkksValue::packed(encrypted.packed(&server.parameters, 0)?, signature.input_scale);
-    let backend = CkksBackend::new(&server.parameters, &server.key)?;
+    let first = CkksValue::packed(encrypted.packed(&client.parameters, 0)?, signature.input_scale);
+    let backend = CkksBackend::new(&client.parameters, server.as_ref().map(|s| &s.key))?;
     let mut comparing = Comparing {
         program,
-        decryptor: Decryptor::new(&server.parameters, &client.secret)?,
+        decryptor: Decryptor::new(&client.parameters, &client.secret)?,
         images: images.images(),
         clear: Side::new(&plaintext, program, &schedule, in_clear),
         encrypted: Side::new(&backend, program, &schedule, first),
@@ -117,7 +117,7 @@ fn encrypted(
     progress: &dyn Progress,
 ) -> Result<EncryptedInput> {
     let signature = &file.signature;
-    let bytes = compressed_len(&client.parameters, signature.input_limbs, 1, signature.input.shape().len())?;
+    let bytes = compressed_len(&client.parameters, signature.input_limbs, 1, signature.reads.count())?;
     if bytes.is_some_and(|bytes| bytes <= KEPT_IN_MEMORY) {
         return Ok(encrypt(file, client, images, seed, progress)?.0);
     }

@@ -1,7 +1,9 @@
 //! A small program made by hand, and images for it.
 
 use beaa_ckks::primes::ntt_primes;
-use beaa_ir::ckks::{LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, Signature, Step, StepOp};
+use beaa_ir::ckks::{
+    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, ReadElements, Signature, Step, StepOp,
+};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::promise::{Interval, Promise};
 use beaa_ir::{Classes, InputSpec, SparseMatrix};
@@ -31,12 +33,14 @@ pub(crate) fn program(weight: i32) -> Program {
     let signature = Signature {
         model: "hand-made".into(),
         input: InputSpec::pixels([1, 2, 2], vec![0.5], vec![0.5]),
+        reads: ReadElements::all(4),
         classes: Classes::new(vec![], 1, None).unwrap(),
         input_limbs: 3,
         input_scale: scale,
         output_limbs: 2,
         output_scale: out / moduli[2] as f64,
         output_components: 2,
+        switches_keys: true,
         promise: Some(Promise { outputs: vec![Interval { min: -2.0, max: 18.0 }], images: None }),
         parameters: ParameterSet { degree, moduli, special: vec![], security: 128 },
     };
