@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The text with control characters, other than line breaks and tabs, and with characters that
-/// turn the direction of text written as in JSON: `\u001b`. Within JSON it means the same as before.
+/// The text with control characters, other than line breaks and tabs, and characters that turn the
+/// direction of text written as in JSON: `\u001b`. Within JSON it means the same as before.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let shown = |c: char| matches!(c, '\n' | '\t') || !acts_on_terminals(c);
     if text.chars().all(shown) {
