@@ -28,7 +28,8 @@ pub(crate) struct CompileArgs {
     /// Bits of security: 128, 192 or 256 [default: 128].
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     security: Option<u32>,
-    /// Images that one run must hold at least [default: 4096].
+    /// Images that are to be run together: in one batch, or in several of a smaller ring where that
+    /// costs less in time and bytes [default: 4096].
     #[arg(long, value_name = "N", help_heading = "Compiler")]
     batch: Option<usize>,
     /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-7].

@@ -232,7 +232,7 @@ fn say_more(answers: &AllAnswers, receipt: Option<&Receipt>, context: &Context) 
     if let (Some(noise), Some(numbers)) = (answers.flooding, answers.shared_numbers) {
         context.console.note(format_args!(
             "noise of deviation {noise:.2e} hides the encryption's own in {numbers} numbers; the receipt says that \
-             this batch is shared now"
+             they are shared now"
         ));
     }
     let deviating = receipt.map_or(0, |r| r.deviating().len());

@@ -56,7 +56,7 @@ pub fn verify(
     let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
     let in_clear = plaintext.input(program.values()[0], images)?;
     let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
-    let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
+    let first = CkksValue::packed(encrypted.packed(&server.parameters, 0)?, signature.input_scale);
     let backend = CkksBackend::new(&server.parameters, &server.key)?;
     let mut comparing = Comparing {
         program,
