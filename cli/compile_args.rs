@@ -101,17 +101,42 @@ impl CompileArgs {
         self.agreement
     }
 
-    /// Refuses what the tfhe backend could only ignore: its parameters are fixed, its answers whole
-    /// numbers, and one image is one run.
-    pub(crate) fn check_for_tfhe(&self, options: &Options) -> Result<()> {
-        let ignored = [
-            ("--logit-error", self.logit_error.is_some()),
+    /// For a program, which is compiled already: refuses what could only be ignored; what a run may
+    /// take limits this process.
+    pub(crate) fn apply_to_program(&self, operation: &str) -> Result<()> {
+        if let Some(option) = self.present().find(|option| *option != "--memory") {
+            return Err(Exit::Usage.because(format!(
+                "{operation}: found {option} with a program, expected a model, which is compiled first; leave it out, \
+                 or give the model"
+            )));
+        }
+        if let Some(bytes) = self.memory {
+            beaa_memory::limit(bytes);
+        }
+        Ok(())
+    }
+
+    /// The options on the command line.
+    fn present(&self) -> impl Iterator<Item = &'static str> {
+        let options = [
+            ("--config", self.config.is_some()),
+            ("--security", self.security.is_some()),
             ("--batch", self.batch.is_some()),
+            ("--logit-error", self.logit_error.is_some()),
+            ("--agreement", self.agreement.is_some()),
+            ("--samples", self.samples.is_some()),
             ("--input-bits", self.input_bits.is_some()),
             ("--weight-bits", self.weight_bits.is_some()),
             ("--memory", self.memory.is_some()),
         ];
-        if let Some((option, _)) = ignored.into_iter().find(|(_, present)| *present) {
+        options.into_iter().filter_map(|(option, present)| present.then_some(option))
+    }
+
+    /// Refuses what the tfhe backend could only ignore: its parameters are fixed, its answers whole
+    /// numbers, and one image is one run.
+    pub(crate) fn check_for_tfhe(&self, options: &Options) -> Result<()> {
+        let kept = ["--config", "--security", "--agreement", "--samples"];
+        if let Some(option) = self.present().find(|option| !kept.contains(option)) {
             let remedy = "leave it out, or compile for ckks; how good a tfhe program is, --agreement says";
             return Err(Exit::Usage.because(format!(
                 "compiling for tfhe: found {option}, expected options that this backend keeps; {remedy}"

@@ -82,4 +82,4 @@ pub use program::{CompileOptions, Program, Signature, compile, compile_with_samp
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};
 #[cfg(feature = "train")]
 pub use training::{EpochMetrics, Event, Experiment, Observer, Phase, Trained, Training, train};
-pub use verify::{LayerError, Verification, verify};
+pub use verify::{LayerError, Verdict, Verification, verify};

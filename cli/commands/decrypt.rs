@@ -1,9 +1,11 @@
 //! `beaa decrypt`: encrypted results into predictions.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_base::printable::is_formula;
 use beaa_base::words::count;
 use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
@@ -351,9 +353,12 @@ fn labels(answers: &AllAnswers) -> String {
 
 /// A field of a line; nothing where there is no name.
 fn quoted(name: Option<&str>) -> String {
+    // A spreadsheet would compute the name of a file that begins so; this is the same file. No name
+    // of a class does.
+    let name = name.map(|name| if is_formula(name) { Cow::from(format!("./{name}")) } else { Cow::from(name) });
     match name {
         Some(name) if name.contains([',', '"', '\n']) => format!("\"{}\"", name.replace('"', "\"\"")),
-        Some(name) => name.to_owned(),
+        Some(name) => name.into_owned(),
         None => String::new(),
     }
 }
@@ -388,7 +393,7 @@ mod tests {
         assert_eq!(labels(&answers), "1\n");
         assert!(is_answers(&labels(&answers)) && is_answers(&csv(&answers)) && !is_answers("7 days\n"));
         assert!(is_answers(&serde_json::to_string(&answers).unwrap()) && !is_answers(r#"{"images": []}"#));
-        let answers = all(vec![answer(3, Some("cat"), None, Some("x,1.png")), answer(4, None, None, Some("y.png"))]);
-        assert_eq!(csv(&answers), "image,prediction,class,file\n3,1,cat,\"x,1.png\"\n4,,,y.png\n");
+        let answers = all(vec![answer(3, Some("cat"), None, Some("x,1.png")), answer(4, None, None, Some("=y.png"))]);
+        assert_eq!(csv(&answers), "image,prediction,class,file\n3,1,cat,\"x,1.png\"\n4,,,./=y.png\n");
     }
 }

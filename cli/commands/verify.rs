@@ -74,6 +74,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 fn open(arguments: &Arguments, context: &Context) -> Result<(Option<Model>, AnyProgram)> {
     let path = &arguments.file;
     if container::kind(path)?.is_some() {
+        arguments.target.apply_to_program("verifying a program")?;
         return Ok((None, AnyProgram::open(path, context)?));
     }
     let model = load_model(path).with_context(|| format!("reading model {}", path.display()))?;

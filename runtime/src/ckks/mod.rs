@@ -9,6 +9,7 @@ mod copies;
 mod encryption;
 mod header;
 mod keys;
+mod layer_error;
 mod prepared;
 mod server;
 mod share;
@@ -21,7 +22,8 @@ pub use ciphertexts::{Ciphertexts, ComposedCiphertexts, EncryptedInput, Encrypte
 pub use client::{decrypt, decrypt_without_receipt};
 pub use encryption::{encrypt, encrypt_to_file, encryption_bytes};
 pub use keys::{ClientKey, KeyPair, ServerKey, keygen, standing};
+pub use layer_error::{LayerError, Verdict};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
 pub use server::run;
 pub use share::{Shared, share};
-pub use verify::{LayerError, Verification, verify};
+pub use verify::{Verification, verify};
