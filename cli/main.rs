@@ -18,6 +18,7 @@ mod labels;
 mod memory_args;
 mod outputs;
 mod outside;
+mod passphrase;
 mod progress;
 mod rates_file;
 mod receipts;

@@ -27,10 +27,12 @@ pub enum Kind {
     TfheCiphertexts,
     /// What a client remembers of a batch that it sent, for either backend.
     Receipt,
+    /// A client's secret key for either backend, encrypted with a passphrase.
+    ProtectedKey,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Program,
         Self::SecretKey,
         Self::EvaluationKey,
@@ -42,6 +44,7 @@ impl Kind {
         Self::TfheServerKey,
         Self::TfheCiphertexts,
         Self::Receipt,
+        Self::ProtectedKey,
     ];
 
     /// Whether this belongs to the `tfhe` backend.
@@ -65,6 +68,7 @@ impl Kind {
             Self::TfheServerKey => 9,
             Self::TfheCiphertexts => 10,
             Self::Receipt => 11,
+            Self::ProtectedKey => 12,
         }
     }
 
@@ -81,7 +85,7 @@ impl Kind {
             Self::Ciphertexts => 3,
             // 2: signatures hold what was promised, and ciphertexts name their batch.
             Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature | Self::TfheCiphertexts => 2,
-            Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey | Self::Receipt => 1,
+            Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey | Self::Receipt | Self::ProtectedKey => 1,
         }
     }
 
@@ -99,7 +103,7 @@ impl Kind {
             Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature => {
                 "compile the model again with `beaa compile`"
             }
-            Self::SecretKey | Self::EvaluationKey | Self::TfheSecretKey | Self::TfheServerKey => {
+            Self::SecretKey | Self::EvaluationKey | Self::TfheSecretKey | Self::TfheServerKey | Self::ProtectedKey => {
                 "make keys again with `beaa keygen`"
             }
             Self::Ciphertexts | Self::TfheCiphertexts | Self::Receipt => {
@@ -122,13 +126,14 @@ impl Kind {
             Self::TfheServerKey => "tfhe evaluation key",
             Self::TfheCiphertexts => "tfhe ciphertext",
             Self::Receipt => "receipt",
+            Self::ProtectedKey => "encrypted secret key",
         }
     }
 
     /// Secrets are written so that only their owner can read them, and read only then: keys, and
     /// receipts, by which a client recognises forged answers.
     pub(super) fn secret(self) -> bool {
-        matches!(self, Self::SecretKey | Self::TfheSecretKey | Self::Receipt)
+        matches!(self, Self::SecretKey | Self::TfheSecretKey | Self::Receipt | Self::ProtectedKey)
     }
 
     /// Ciphertexts can be made again; all else is kept.
