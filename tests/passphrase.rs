@@ -1,5 +1,5 @@
-//! Keys under passphrases as a user has them: made, used by `encrypt` and `decrypt`, shown, changed,
-//! and by the library.
+//! Keys under passphrases as a user has them: used by `encrypt` and `decrypt`, shown, changed, and
+//! by the library.
 #![cfg(all(feature = "command", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

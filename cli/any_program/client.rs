@@ -156,8 +156,8 @@ impl AnySignature {
         }
     }
 
-    /// Makes a key pair and writes both halves or none, the secret one under a passphrase if there is
-    /// one. INSECURE with a seed.
+    /// Makes a key pair and writes both halves or none, the secret one under a passphrase if there
+    /// is one. INSECURE with a seed.
     pub(crate) fn keygen(
         &self,
         seed: Option<u64>,

@@ -1,5 +1,5 @@
-//! Secret keys of either backend that a passphrase protects. The file says in clear whose key it is;
-//! the rest is a whole file of the age format, and in it the key's file as it is without passphrase.
+//! Secret keys of either backend that a passphrase protects. The file says in clear whose key it
+//! is; the rest is a whole file of the age format, and in it the key's file as it is without.
 
 use std::ops::Range;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Internal crate of beaa: where keys are while they are used, and how they are kept. Memory that is
-//! locked and wiped, a process that leaves no core dump, passphrases in the age format. Knows no
+//! Internal crate of beaa: where keys are while they are used, and how they are kept. Memory that
+//! is locked and wiped, a process that leaves no core dump, passphrases in the age format. Knows no
 //! scheme and no file format of ours.
 
 #![forbid(unsafe_code)]

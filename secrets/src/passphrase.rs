@@ -25,8 +25,8 @@ impl Passphrase {
     /// Asks for one at the terminal, which does not show it.
     ///
     /// # Errors
-    /// When there is no terminal ([`PassphraseError::NoTerminal`]), or the line is empty or longer than
-    /// 1024 bytes.
+    /// [`PassphraseError::NoTerminal`], also when the line is longer than 1024 bytes;
+    /// [`PassphraseError::EmptyPassphrase`].
     pub fn ask(prompt: &str) -> Result<Self, PassphraseError> {
         Self::new(&terminal::ask(prompt).map_err(|e| PassphraseError::NoTerminal(e.to_string()))?)
     }
