@@ -32,4 +32,4 @@ pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
 pub use progress::{Progress, Silent};
 pub use protected::{change_passphrase, is_protected};
-pub use receipt::{BatchId, Receipt};
+pub use receipt::{BatchId, Receipt, SentBatch};
