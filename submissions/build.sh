@@ -30,14 +30,9 @@ if [ -n "$samples" ] && [ -d "$submission/$samples" ]; then
         \"labels\": \"$submission/$samples/labels-idx1-ubyte.gz\"}"
     samples="{\"idx\": {\"train\": $pair, \"test\": $pair}, \"validation\": 0}"
 fi
-compile() {
-    name=$1
-    shift
-    if [ -n "$samples" ]; then set -- "$@" --samples "$samples"; fi
-    "$build/beaa" -q compile "$source/$MODEL" -o "$build/$name.beaa" "$@" >"$build/$name.txt"
-}
-compile program $PROGRAM
-if [ -n "$LARGE" ]; then compile large $LARGE; fi
+set -- $PROGRAM
+if [ -n "$samples" ]; then set -- "$@" --samples "$samples"; fi
+"$build/beaa" -q compile "$source/$MODEL" -o "$build/program.beaa" "$@" >"$build/program.txt"
 
 for stage in client_key_generation server_preprocess_model client_preprocess_input \
     client_encode_encrypt_input server_encrypted_compute client_decrypt_decode client_postprocess; do

@@ -33,8 +33,7 @@ case " $SIZES " in
 esac
 
 io=io/$size
-# One program for few images, one for many, if they differ.
-if [ "$size" = large ] && [ -f "$build/large.beaa" ]; then program=large; else program=program; fi
+program=$build/program.beaa
 secret=$io/secret_key/secret.key
 sent=$io/ciphertexts_upload/images.ct
 answers=$io/ciphertexts_download/answers.ct
@@ -43,20 +42,20 @@ kept=$io/intermediate
 case $stage in
 client_key_generation)
     mkdir -p "$io/public_keys" "$io/secret_key"
-    "$build/beaa" -q keygen "$build/$program.beaa.signature" --out "$io/keys" >/dev/null
+    "$build/beaa" -q keygen "$program.signature" --out "$io/keys" >/dev/null
     mv "$io/keys/secret.key" "$secret"
     if [ -f "$io/keys/evaluation.key" ]; then mv "$io/keys/evaluation.key" "$io/public_keys/"; fi
     rmdir "$io/keys"
     ;;
 client_encode_encrypt_input)
     mkdir -p "$io/ciphertexts_upload" "$kept"
-    "$build/beaa" -q encrypt "$build/$program.beaa.signature" --key "$secret" \
+    "$build/beaa" -q encrypt "$program.signature" --key "$secret" \
         --rows "datasets/$size/intermediate/test_pixels.txt" --row-format text --pixels 1 \
         -o "$sent" --receipt "$kept/receipt" >/dev/null
     ;;
 server_encrypted_compute)
     mkdir -p "$io/ciphertexts_download"
-    "$build/beaa" -q run "$build/$program.beaa" --keys "$io/public_keys/evaluation.key" \
+    "$build/beaa" -q run "$program" --keys "$io/public_keys/evaluation.key" \
         --input "$sent" -o "$answers" --report "$io/report.json" $RUN_OPTIONS >/dev/null
     # The seconds of the whole run are the last of the report.
     awk '/^    "seconds":/ { seconds = $2 + 0 }
@@ -65,7 +64,7 @@ server_encrypted_compute)
     ;;
 client_decrypt_decode)
     # An answer beyond what the program promises counts as it is, right or wrong.
-    "$build/beaa" -q decrypt "$build/$program.beaa.signature" --key "$secret" --input "$answers" \
+    "$build/beaa" -q decrypt "$program.signature" --key "$secret" --input "$answers" \
         --receipt "$kept/receipt" --allow-out-of-range >"$kept/answers.csv"
     ;;
 client_postprocess)
