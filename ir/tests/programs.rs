@@ -142,8 +142,18 @@ fn a_client_needs_no_weights() {
     assert_eq!(load_signature(&part).unwrap(), interface);
     assert_eq!(load_signature(&whole).unwrap(), interface);
     assert!(load_program(&part).unwrap_err().to_string().contains("a signature file"));
-    let mut broken = interface;
-    broken.signature.input.std.clear();
-    save_signature(&broken, &part).unwrap();
-    assert!(load_signature(&part).is_err());
+    let changes: [(&str, fn(&mut SignatureFile)); 6] = [
+        ("no deviation", |file| file.signature.input.std.clear()),
+        ("an output scale of zero", |file| file.signature.output_scale = 0.0),
+        ("an output scale near zero", |file| file.signature.output_scale = 5e-324),
+        ("no output limb", |file| file.signature.output_limbs = 0),
+        ("more output limbs than came in", |file| file.signature.output_limbs = 4),
+        ("outputs of one component", |file| file.signature.output_components = 1),
+    ];
+    for (what, change) in changes {
+        let mut broken = interface.clone();
+        change(&mut broken);
+        save_signature(&broken, &part).unwrap();
+        assert!(load_signature(&part).is_err(), "{what}");
+    }
 }
