@@ -39,9 +39,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Sets up log, threads and Ctrl-C.
+    /// Forbids core dumps; sets up log, threads and Ctrl-C.
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let console = Console::new(settings.quiet);
+        // Most commands read or make a key, and none is worth the difference.
+        if let Err(error) = beaa_secrets::forbid_core_dumps() {
+            console.warn(format_args!(
+                "core dumps cannot be turned off ({error}): one of this process would hold its keys; run `ulimit -c 0` \
+                 before"
+            ));
+        }
         console.log(settings.verbose);
         threads::start(settings.threads, &console)?;
         memory_args::from_environment()?;
@@ -61,8 +68,8 @@ impl Context {
     pub(crate) fn warn_of_seed(&self, seed: Option<u64>, what: &str) {
         if let Some(seed) = seed {
             self.console.warn(format_args!(
-                "INSECURE: {what} derived from the seed {seed}; anybody who knows or guesses it can decrypt. Use \
-                 --seed for tests and papers only."
+                "INSECURE: {what} derived from the seed {seed}: whoever knows or guesses it can decrypt. Files that \
+                 are written say so, and are taken with --insecure only. Use --seed for tests and papers only."
             ));
         }
     }

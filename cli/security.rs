@@ -1,10 +1,46 @@
-//! Parameters against the security tables: refused, warned of, or marked.
+//! What is known to be insecure is refused, warned of, or marked: parameters against the security
+//! tables, and what was made with a seed.
+
+use std::path::Path;
 
 use anyhow::Result;
 use beaa_ir::ckks::ParameterSet;
 use beaa_lab::Reporter;
 use beaa_runtime::ckks::{SecurityTable, Standing, standing};
+use clap::Args;
 use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Whether keys and ciphertexts that were made with a seed are taken.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct InsecureArgs {
+    /// INSECURE: take keys and ciphertexts that were made with --seed. For tests and papers only.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+impl InsecureArgs {
+    /// Refuses what was made with a seed, unless the user insists; `what` is there, in `path`.
+    pub(crate) fn check(self, from_seed: bool, what: &str, path: &Path, context: &Context) -> Result<()> {
+        match (from_seed, self.insecure) {
+            (false, _) => Ok(()),
+            (true, true) => {
+                context.console.warn(format_args!("INSECURE: {} is {what} {SEEDED}", path.display()));
+                Ok(())
+            }
+            (true, false) => Err(Exit::BadInput.because(format!(
+                "reading {}: found {what} {SEEDED}; expected one with the system's randomness: make it again without \
+                 --seed, or give --insecure in a test",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// What a seed means.
+pub(crate) const SEEDED: &str = "made with --seed, so that whoever guesses the number can decrypt";
 
 /// Refuses parameters below every table; warns of those that only a superseded table allows.
 ///

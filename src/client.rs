@@ -5,9 +5,12 @@ use std::path::Path;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
+use crate::error::refuse_seed;
 use crate::{Answers, EncryptedImages, EncryptedResults, EvaluationKey, Receipt, Result, Shared, Signature};
 
-/// Holds the secret key of one program: encrypts images, decrypts results.
+/// Holds the secret key of one program: encrypts images, decrypts results. The key is locked in
+/// memory where the system allows it and wiped when dropped; call
+/// [`forbid_core_dumps`](crate::forbid_core_dumps) before, so that it is in no core dump.
 #[derive(Debug)]
 pub struct Client {
     signature: Signature,
@@ -40,9 +43,13 @@ impl Client {
     /// Takes up a secret key that [`Self::save_key`] wrote.
     ///
     /// # Errors
-    /// If the file cannot be read, is no secret key, or others than its owner can read it.
+    /// If the file cannot be read, is no secret key, or others than its owner can read it;
+    /// [`Error::FromSeed`](crate::Error::FromSeed) if it was made with a seed.
     pub fn load(signature: Signature, key: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self { signature, key: ckks::ClientKey::load(key.as_ref())? })
+        let path = key.as_ref();
+        let key = ckks::ClientKey::load(path)?;
+        refuse_seed(key.is_from_seed(), "a secret key", path)?;
+        Ok(Self { signature, key })
     }
 
     /// Writes the secret key, readable by its owner alone.

@@ -1,6 +1,6 @@
 //! Errors of the library, by what a caller can do about them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of this library's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -124,6 +124,18 @@ pub enum Error {
     /// Answers that no program computed. What they decrypt to may tell the key.
     #[error(transparent)]
     Forged(Cause),
+    /// A key or ciphertexts were made with a seed (`--seed` of the command), for tests alone.
+    #[error(
+        "reading {}: found {what} made with --seed, so that whoever guesses the number can decrypt, expected the \
+         system's randomness; make it again without --seed",
+        path.display()
+    )]
+    FromSeed {
+        /// What is in the file.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// Training or encrypted inference failed while it ran.
     #[error(transparent)]
     Failed(Cause),
@@ -150,6 +162,11 @@ pub struct UnsupportedPart {
     pub found: String,
     /// What can be done about it.
     pub remedy: String,
+}
+
+/// Refuses what was made with a seed.
+pub(crate) fn refuse_seed(from_seed: bool, what: &'static str, path: &Path) -> Result<()> {
+    if from_seed { Err(Error::FromSeed { what, path: path.to_path_buf() }) } else { Ok(()) }
 }
 
 fn names(parts: &[UnsupportedPart]) -> String {

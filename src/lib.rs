@@ -62,6 +62,13 @@ pub use beaa_memory::limit as limit_memory;
 pub use beaa_runtime::ckks::Shared;
 pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
+/// Forbids core dumps of this process, which would hold the keys of its [`Client`]s, and on Linux
+/// also that other processes of the same user read its memory. A program with a [`Client`] calls it
+/// first; the command `beaa` does.
+///
+/// # Errors
+/// If the system does not allow it.
+pub use beaa_secrets::forbid_core_dumps;
 pub use client::Client;
 pub use data::{
     DataWarning, Dataset, LabelledImages, Pictures, Split, classify, labels_for, open_dataset, open_described_dataset,

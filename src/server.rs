@@ -5,6 +5,7 @@ use std::path::Path;
 
 use beaa_runtime::{Progress, Silent, ckks};
 
+use crate::error::refuse_seed;
 use crate::{Program, Result};
 
 pub use beaa_runtime::ckks::RunReport;
@@ -74,9 +75,12 @@ impl EvaluationKey {
     /// Reads a key.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no evaluation key.
+    /// If the file cannot be read, or is no evaluation key;
+    /// [`Error::FromSeed`](crate::Error::FromSeed) if it was made with a seed.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self(ckks::ServerKey::load(path.as_ref())?))
+        let key = ckks::ServerKey::load(path.as_ref())?;
+        refuse_seed(key.is_from_seed(), "an evaluation key", path.as_ref())?;
+        Ok(Self(key))
     }
 
     /// Writes the key.
@@ -92,9 +96,12 @@ impl EncryptedImages {
     /// Maps encrypted images from a file.
     ///
     /// # Errors
-    /// If the file cannot be read, or holds something else.
+    /// If the file cannot be read, or holds something else;
+    /// [`Error::FromSeed`](crate::Error::FromSeed) if it was made with a seed.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self(ckks::EncryptedInput::load(path.as_ref())?))
+        let images = ckks::EncryptedInput::load(path.as_ref())?;
+        refuse_seed(images.is_from_seed(), "encrypted images", path.as_ref())?;
+        Ok(Self(images))
     }
 
     /// Writes a file and returns its size in bytes.
@@ -115,9 +122,13 @@ impl EncryptedResults {
     /// Maps encrypted results from a file.
     ///
     /// # Errors
-    /// If the file cannot be read, or holds something else.
+    /// If the file cannot be read, or holds something else;
+    /// [`Error::FromSeed`](crate::Error::FromSeed) if it answers images that were encrypted with a
+    /// seed.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self(ckks::EncryptedOutput::load(path.as_ref())?))
+        let results = ckks::EncryptedOutput::load(path.as_ref())?;
+        refuse_seed(results.is_from_seed(), "encrypted results", path.as_ref())?;
+        Ok(Self(results))
     }
 
     /// Writes a file and returns its size in bytes.

@@ -206,8 +206,8 @@ fn write_the_files_of_this_version() {
         word("--logit-error"),
         word("0.01"),
     ]);
-    succeed(&[word("keygen"), &program, word("--out"), &folder, word("--seed"), word("1")]);
-    let mut encrypt = vec![word("encrypt"), &program, word("--key"), &key, word("--seed"), word("1"), word("-o")];
+    succeed(&[word("keygen"), &program, word("--out"), &folder]);
+    let mut encrypt = vec![word("encrypt"), &program, word("--key"), &key, word("-o")];
     let images = v2("images.ct");
     encrypt.extend([images.as_path(), word("--images")]);
     encrypt.extend(pictures.iter().map(PathBuf::as_path));

@@ -45,6 +45,12 @@ fn one_image_the_whole_way() {
     assert_eq!(answer["images"].as_array().unwrap().len(), 1);
     let run: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(at.join("run.json")).unwrap()).unwrap();
     assert_eq!(run["images"], 1);
+    good(at, "keygen p.tfhe.signature --out seeded --seed 1");
+    assert!(good(at, "inspect seeded/secret.key").contains("INSECURE: made with --seed"));
+    let encrypt = "encrypt p.tfhe.signature --key seeded/secret.key --data-set pneumoniamnist -o seeded.ct";
+    bad(at, encrypt, &["made with --seed", "--insecure"]);
+    good(at, &format!("{encrypt} --insecure"));
+    bad(at, "run p.tfhe --keys seeded/evaluation.key --input seeded.ct -o x.ct", &["made with --seed", "--insecure"]);
     let verified = good(at, "verify p.tfhe --data-set pneumoniamnist --seed 5");
     assert!(verified.contains("0 differ"), "{verified}");
     assert!(good(at, "inspect p.tfhe").contains("tfhe program"));

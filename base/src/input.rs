@@ -62,8 +62,7 @@ pub fn read(operation: &'static str, path: &Path, limit: u64) -> Result<Vec<u8>>
 pub fn check_private(operation: &'static str, path: &Path, file: &File) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let metadata = file.metadata().map_err(Error::io(operation, path))?;
-    // Where the system has no such folder, the owner is taken to be the user.
-    let foreign = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() != metadata.uid());
+    let foreign = rustix::process::geteuid().as_raw() != metadata.uid();
     let mode = metadata.mode() & 0o777;
     if mode & 0o077 == 0 || foreign {
         return Ok(());

@@ -1,6 +1,8 @@
 //! Keys: the ternary secret, and the evaluation key with which a server relinearises. Each
-//! remembers its parameters. Secrets are zeroised on drop and never printed.
+//! remembers its parameters. Secrets are locked in memory as far as the system allows, zeroised on
+//! drop and never printed.
 
+use beaa_secrets::Locked;
 use zeroize::Zeroizing;
 
 use crate::error::operand;
@@ -12,9 +14,9 @@ use crate::{Parameters, Result};
 /// The secret key: N coefficients of -1, 0, 1.
 pub struct SecretKey {
     parameters: Parameters,
-    coefficients: Zeroizing<Vec<i64>>,
+    coefficients: Locked<i8>,
     /// Values modulo each prime: `[prime][N]`.
-    values: Vec<Zeroizing<Vec<u64>>>,
+    values: Locked<u64>,
 }
 
 impl std::fmt::Debug for SecretKey {
@@ -30,9 +32,8 @@ impl SecretKey {
     }
 
     /// Writes one byte for each of the N coefficients: 0, 1 or 255.
-    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let bytes = self.coefficients.iter().map(|&c| (c as i8).cast_unsigned()).collect();
-        Zeroizing::new(bytes)
+    pub fn to_bytes(&self) -> Locked<u8> {
+        Locked::collect(self.coefficients.len(), self.coefficients.iter().map(|c| c.cast_unsigned()))
     }
 
     /// Reads what [`Self::to_bytes`] wrote.
@@ -47,22 +48,25 @@ impl SecretKey {
                 format!("{} ternary coefficients", parameters.degree()),
             ));
         }
-        let coefficients = Zeroizing::new(bytes.iter().map(|b| i64::from(b.cast_signed())).collect());
+        let coefficients = Locked::collect(bytes.len(), bytes.iter().map(|b| b.cast_signed()));
         Ok(Self::from_coefficients(parameters, coefficients))
     }
 
-    fn from_coefficients(parameters: &Parameters, coefficients: Zeroizing<Vec<i64>>) -> Self {
-        let values = parameters
-            .all_transforms()
-            .iter()
-            .map(|t| {
-                let mut values =
-                    Zeroizing::new(coefficients.iter().map(|&c| t.modulus().reduce_i64(c)).collect::<Vec<_>>());
-                t.forward(&mut values);
-                values
-            })
-            .collect();
+    fn from_coefficients(parameters: &Parameters, coefficients: Locked<i8>) -> Self {
+        let (n, transforms) = (parameters.degree(), parameters.all_transforms());
+        let mut values = Locked::zeroed(transforms.len() * n);
+        for (t, values) in transforms.iter().zip(values.chunks_exact_mut(n)) {
+            for (value, &c) in values.iter_mut().zip(coefficients.iter()) {
+                *value = t.modulus().reduce_i64(i64::from(c));
+            }
+            t.forward(values);
+        }
         Self { parameters: parameters.clone(), coefficients, values }
+    }
+
+    /// Whether the system keeps all of the key out of swap.
+    pub fn is_locked(&self) -> bool {
+        self.coefficients.is_locked() && self.values.is_locked()
     }
 
     pub(crate) fn parameters(&self) -> &Parameters {
@@ -71,7 +75,8 @@ impl SecretKey {
 
     /// The N values modulo one prime.
     pub(crate) fn values(&self, prime: usize) -> &[u64] {
-        &self.values[prime]
+        let n = self.parameters.degree();
+        &self.values[prime * n..(prime + 1) * n]
     }
 }
 

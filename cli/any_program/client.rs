@@ -24,7 +24,10 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::outputs::ciphertext_bytes;
 use crate::receipts::{FoundReceipt, ReceiptChoice};
-use crate::security;
+use crate::security::{self, InsecureArgs};
+
+/// A secret key, for messages.
+const KEY: &str = "a key";
 
 /// What a client knows of a program.
 pub(crate) enum AnySignature {
@@ -59,6 +62,8 @@ pub(crate) struct EncryptRequest<'a> {
     pub(crate) images: &'a Images,
     /// INSECURE if there is one.
     pub(crate) seed: Option<u64>,
+    /// Whether a key that was made with a seed is taken.
+    pub(crate) insecure: InsecureArgs,
     /// The ciphertexts to write.
     pub(crate) out: &'a Path,
     /// The receipt to write.
@@ -75,6 +80,8 @@ pub(crate) struct DecryptRequest<'a> {
     pub(crate) receipt: &'a ReceiptChoice,
     /// Bits of security with which they are made to be shared, if they are.
     pub(crate) share: Option<f64>,
+    /// Whether key and answers that were made with a seed are taken.
+    pub(crate) insecure: InsecureArgs,
 }
 
 /// Decrypted answers.
@@ -177,12 +184,13 @@ impl AnySignature {
     /// Encrypts images, writes them and their receipt, and gives the receipt and the size of the
     /// file of ciphertexts. INSECURE with a seed.
     pub(crate) fn encrypt(&self, request: &EncryptRequest<'_>, context: &Context) -> Result<(Receipt, u64)> {
-        let EncryptRequest { key, images, seed, out, receipt } = *request;
+        let EncryptRequest { key: key_path, images, seed, out, receipt, insecure } = *request;
         check_range(images, self.input())?;
-        let reading_key = || format!("reading key {}", key.display());
+        let reading_key = || format!("reading key {}", key_path.display());
         match self {
             Self::Ckks(file) => {
-                let key = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let key = ckks_runtime::ClientKey::load(key_path).with_context(reading_key)?;
+                insecure.check(key.is_from_seed(), KEY, key_path, context)?;
                 let normalised = (size_of::<f32>() * images.len() * self.input().shape().len()) as u64;
                 let bytes = ckks_runtime::encryption_bytes(file, &key)?.saturating_add(normalised);
                 Need::new("encrypting images", bytes, "give fewer images at a time").check()?;
@@ -194,7 +202,8 @@ impl AnySignature {
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
-                let key = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let key = tfhe_runtime::ClientKey::load(key_path).with_context(reading_key)?;
+                insecure.check(key.is_from_seed(), KEY, key_path, context)?;
                 let pixels = bytes(images, &file.signature.input)?;
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
                 write_batch(encrypted, images.names(), [receipt, out], |encrypted, path| encrypted.save(path))
@@ -205,13 +214,15 @@ impl AnySignature {
     /// Decrypts answers. When they are made to be shared, the receipt says so before this returns.
     #[cfg_attr(not(feature = "tfhe"), expect(unused_variables, reason = "only exact answers are spoken of"))]
     pub(crate) fn decrypt(&self, request: &DecryptRequest<'_>, context: &Context) -> Result<Decrypted> {
-        let DecryptRequest { key, input, receipt, share } = *request;
+        let DecryptRequest { key, input, receipt, share, insecure } = *request;
         let reading_key = || format!("reading key {}", key.display());
         let reading = || format!("reading {}", input.display());
         match self {
             Self::Ckks(file) => {
                 let secret = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                insecure.check(secret.is_from_seed(), KEY, key, context)?;
                 let output = ckks_runtime::EncryptedOutput::load(input).with_context(reading)?;
+                insecure.check(output.is_from_seed(), "an answer to images", input, context)?;
                 let found = receipt.find(input, key, output.batch())?;
                 let Some(bits) = share else {
                     let answers = match &found {
@@ -233,7 +244,9 @@ impl AnySignature {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let secret = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
+                insecure.check(secret.is_from_seed(), KEY, key, context)?;
                 let output = tfhe_runtime::EncryptedOutput::load(input).with_context(reading)?;
+                insecure.check(output.is_from_seed(), "an answer to images", input, context)?;
                 let found = receipt.find(input, key, output.batch())?.map(|f| f.receipt);
                 if share.is_some() {
                     context.console.note(

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::AnyProgram;
 use crate::context::Context;
 use crate::outputs::ciphertext_bytes;
+use crate::security::InsecureArgs;
 
 /// The files of one run.
 pub(crate) struct RunFiles<'a> {
@@ -25,6 +26,8 @@ pub(crate) struct RunFiles<'a> {
     pub(crate) input: &'a Path,
     /// The encrypted results to write.
     pub(crate) out: &'a Path,
+    /// Whether a key and images that were made with a seed are taken.
+    pub(crate) insecure: InsecureArgs,
 }
 
 /// What a run has to say of itself.
@@ -66,6 +69,8 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
         .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
     let input = ckks_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
+    paths.insecure.check(key.is_from_seed(), "a key", paths.keys, context)?;
+    paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
     let prepared = ckks_runtime::PreparedProgram::new(program, ckks_runtime::ArrangedWeights::PerPart)?;
     let (output, mut report) = prepared.run(&key, &input, &*context.progress())?;
     report.seconds += prepared.seconds();
@@ -102,6 +107,8 @@ fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) ->
         .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
     let input = tfhe_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
+    paths.insecure.check(key.is_from_seed(), "a key", paths.keys, context)?;
+    paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
     let (output, report) = tfhe_runtime::run(program, &key, &input, &*context.progress())?;
     context.check_interrupted("running; nothing was written")?;
     files::create_parent(paths.out)?;

@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::memory_args::MemoryArgs;
 use crate::outside::{self, MOST_LINES};
 use crate::receipts::ReceiptChoice;
+use crate::security::InsecureArgs;
 
 /// Options of `beaa decrypt`.
 #[derive(Debug, Args)]
@@ -56,6 +57,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BITS", num_args = 0..=1, default_missing_value = "30")]
     #[arg(conflicts_with_all = ["logits", "without_receipt"])]
     share: Option<f64>,
+    #[command(flatten)]
+    insecure: InsecureArgs,
     #[command(flatten)]
     memory: MemoryArgs,
 }
@@ -117,8 +120,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         None => ReceiptChoice::Beside,
     };
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?;
-    let request =
-        DecryptRequest { key: &arguments.key, input: &arguments.input, receipt: &choice, share: arguments.share };
+    let Arguments { key, input, share, insecure, .. } = arguments;
+    let request = DecryptRequest { key, input, receipt: &choice, share: *share, insecure: *insecure };
     warn_before(arguments, &signature, context);
     let Decrypted { answers, receipt } = signature.decrypt(&request, context)?;
     let outputs = outputs_to_show(&answers, signature.classes(), arguments.logits);

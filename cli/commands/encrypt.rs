@@ -24,6 +24,7 @@ use crate::outputs::{CIPHERTEXTS, Files, OutputKind, RECEIPT, Replace};
 use crate::outside::{self, MOST_LINES};
 use crate::receipts;
 use crate::rows::RowArgs;
+use crate::security::InsecureArgs;
 
 /// Options of `beaa encrypt`.
 #[derive(Debug, Args)]
@@ -61,6 +62,8 @@ pub(crate) struct Arguments {
     /// INSECURE: derive the encryption from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    insecure: InsecureArgs,
     #[command(flatten)]
     memory: MemoryArgs,
     #[command(flatten)]
@@ -100,7 +103,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         // Refused before anything is written; decrypt refuses it, too.
         labels::of_network(signature.classes(), &class_names, images.labels(), context)?;
     }
-    let request = EncryptRequest { key, images: &images, seed: *seed, out, receipt: &receipt_path };
+    // A seed is asked for by name: its key may be from one, too.
+    let insecure = InsecureArgs { insecure: arguments.insecure.insecure || seed.is_some() };
+    let request = EncryptRequest { key, images: &images, seed: *seed, insecure, out, receipt: &receipt_path };
     let (receipt, size) = signature.encrypt(&request, context)?;
     if let Some(path) = &arguments.labels {
         let batch = Some(receipt.batch().clone());

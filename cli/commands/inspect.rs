@@ -64,7 +64,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             let bytes = std::fs::metadata(path).map(|m| m.len()).with_context(doing)?;
             let parameters = parameters(kind, &header).map_err(|e| Exit::BadInput.because(e)).with_context(doing)?;
             let security = parameters.as_ref().map(security::record);
-            let value = json!({"kind": kind.name(), "bytes": bytes, "header": header, "security": security});
+            let from_seed = header.get("from_seed") == Some(&Value::Bool(true));
+            let value = json!({
+                "kind": kind.name(), "bytes": bytes, "header": header, "security": security, "insecure": from_seed,
+            });
             context.print(&value, || {
                 let mut text = format!("{} file, {}\n", kind.name(), text::bytes(bytes as f64));
                 let fields = header.as_object().into_iter().flatten();
@@ -74,6 +77,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 });
                 if let Some(parameters) = &parameters {
                     let _ = writeln!(text, "  security: {}", security::describe(parameters));
+                }
+                if from_seed {
+                    let _ = writeln!(text, "  INSECURE: {}", security::SEEDED);
                 }
                 text
             })

@@ -1,6 +1,6 @@
 //! `beaa keygen`: the key pair for a program.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use beaa_base::folder;
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     context.warn_of_seed(*seed, "keys are");
     let signature = AnySignature::open(program, context)?;
     let paths = KeyFiles { secret: out.join("secret.key"), evaluation: out.join("evaluation.key") };
-    refuse_existing(&paths.secret, *force)?;
+    refuse_existing(&paths, *force)?;
     Files::default()
         .reads("PROGRAM", program.as_path())
         .writes("the secret key", paths.secret.as_path(), SECRET_KEY, 0)
@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files::create_folder(out)?;
     let _lock = folder::lock(out)?;
     // Another process may have made a key meanwhile.
-    refuse_existing(&paths.secret, *force)?;
+    refuse_existing(&paths, *force)?;
+    say_of_half_a_pair(&paths, context);
     let keys = signature.keygen(*seed, &paths)?;
     let record = json!({
         "key": keys.id,
@@ -70,12 +71,25 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 }
 
 /// A secret key is the only way to what was encrypted under it.
-fn refuse_existing(secret: &Path, force: bool) -> Result<()> {
-    if secret.exists() && !force {
-        return Err(Exit::Usage.because(format!(
-            "making keys: found {}, expected no key there; choose another --out, or --force to replace it for ever",
-            secret.display()
-        )));
+fn refuse_existing(KeyFiles { secret, evaluation }: &KeyFiles, force: bool) -> Result<()> {
+    if !secret.exists() || force {
+        return Ok(());
     }
-    Ok(())
+    let remedy = if evaluation.exists() {
+        "choose another --out, or --force to replace it for ever"
+    } else {
+        "its evaluation key is not there, as when `beaa keygen` was ended between the two: if nothing was encrypted \
+         under it, --force makes a new pair, else choose another --out"
+    };
+    Err(Exit::Usage.because(format!("making keys: found {}, expected no key there; {remedy}", secret.display())))
+}
+
+/// Names what is replaced without being asked for.
+fn say_of_half_a_pair(KeyFiles { secret, evaluation }: &KeyFiles, context: &Context) {
+    if evaluation.exists() && !secret.exists() {
+        context.console.note(format_args!(
+            "{} is there without its secret key, as when `beaa keygen` is ended between the two, and is replaced",
+            evaluation.display()
+        ));
+    }
 }

@@ -12,6 +12,7 @@ use crate::any_program::{AnyProgram, RunFiles};
 use crate::context::Context;
 use crate::memory_args::MemoryArgs;
 use crate::outputs::{CIPHERTEXTS, Files, OutputKind, Replace};
+use crate::security::InsecureArgs;
 
 /// Options of `beaa run`.
 #[derive(Debug, Args)]
@@ -32,6 +33,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
+    insecure: InsecureArgs,
+    #[command(flatten)]
     memory: MemoryArgs,
     #[command(flatten)]
     replace: Replace,
@@ -42,7 +45,7 @@ const REPORT: OutputKind = OutputKind::Json("report of `beaa run`", &["file", "r
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     arguments.memory.apply();
-    let Arguments { program: path, keys, input, out, report, replace, .. } = arguments;
+    let Arguments { program: path, keys, input, out, report, replace, insecure, .. } = arguments;
     let files = |bytes| {
         Files::default()
             .reads("PROGRAM", path.as_path())
@@ -55,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files(0)?;
     let program = AnyProgram::open(path, context)?;
     files(program.output_bytes())?;
-    let output = program.run(&RunFiles { keys, input, out }, context)?;
+    let output = program.run(&RunFiles { keys, input, out, insecure: *insecure }, context)?;
     if let Some(path) = report {
         files::write_json(path, &output.record)?;
     }

@@ -192,8 +192,10 @@ pub fn compose<H: Serialize>(
     let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
     let frame = frame(kind, header, payload_len)?;
     let file = OutputFile::create(path, kind.care())?;
-    let mut sink =
-        Hashing { inner: BufWriter::with_capacity(1 << 20, file.file()), hash: blake3::Hasher::new(), written: 0 };
+    // A secret is not left behind in a buffer that nobody wipes.
+    let buffer = if kind.secret() { 0 } else { 1 << 20 };
+    let inner = BufWriter::with_capacity(buffer, file.file());
+    let mut sink = Hashing { inner, hash: blake3::Hasher::new(), written: 0 };
     sink.write_all(&frame).map_err(io)?;
     let before = sink.written;
     payload(&mut sink).map_err(io)?;

@@ -18,6 +18,7 @@ mod execute;
 mod files;
 pub mod plaintext;
 mod progress;
+mod randomness;
 mod receipt;
 mod slice;
 #[cfg(feature = "tfhe")]

@@ -77,6 +77,10 @@ pub struct Receipt {
     /// The bits of security with which answers to this batch were made to be shared, once they
     /// were.
     shared: Option<f64>,
+    /// Whether the batch is INSECURE: encrypted with a number in place of randomness, or under a
+    /// key derived from one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_seed: bool,
 }
 
 /// To whom ciphertexts belong, as their header says.
@@ -85,6 +89,7 @@ pub(crate) struct Belonging<'a> {
     pub(crate) key: &'a str,
     pub(crate) batch: Option<&'a BatchId>,
     pub(crate) images: usize,
+    pub(crate) from_seed: bool,
 }
 
 impl Receipt {
@@ -95,7 +100,7 @@ impl Receipt {
         copies: Vec<usize>,
         deviating: Vec<Deviating>,
     ) -> Self {
-        let Belonging { program, key, images, .. } = *belonging;
+        let Belonging { program, key, images, from_seed, .. } = *belonging;
         Self {
             batch,
             program: program.into(),
@@ -105,6 +110,7 @@ impl Receipt {
             deviating,
             copies,
             shared: None,
+            from_seed,
         }
     }
 
@@ -136,6 +142,12 @@ impl Receipt {
     /// The bits with which answers to this batch were made to be shared, once they were.
     pub fn shared(&self) -> Option<f64> {
         self.shared
+    }
+
+    /// Whether the batch is INSECURE: encrypted with a number in place of randomness, or under a
+    /// key derived from one.
+    pub fn is_from_seed(&self) -> bool {
+        self.from_seed
     }
 
     /// Gives the images their names, one for each.

@@ -28,6 +28,7 @@ impl Files {
     fn new() -> Self {
         let files = Self { folder: tempfile::tempdir().unwrap(), program: program(4) };
         let KeyPair { client, server } = keygen(&files.program.signature().parameters, Some(1)).unwrap();
+        assert!(client.is_from_seed() && server.is_from_seed());
         client.save(&files.path("secret.key")).unwrap();
         server.save(&files.path("evaluation.key")).unwrap();
         let (input, receipt) = files.encrypt(&client, 50);
@@ -207,4 +208,26 @@ fn the_schedule_fuses_what_is_pointwise_and_frees_what_is_dead() {
     assert_eq!(live[0], 3 * 3 * 4096 * 8);
     let worst = schedule.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
     assert_eq!(Some(schedule.peak_bytes - schedule.fixed_bytes), worst);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_secret_key_is_locked_in_memory() {
+    let status = |field: &str, base| {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find_map(|l| l.strip_prefix(field)).unwrap();
+        u64::from_str_radix(line.split_whitespace().next().unwrap(), base).unwrap()
+    };
+    let files = Files::new();
+    let key = ClientKey::load(&files.path("secret.key")).unwrap();
+    let parameters = &files.program.signature().parameters;
+    // Other tests of this process lock keys, too: a limit of some megabytes is enough for all.
+    let plenty = 4 << 20;
+    if status("CapEff:", 16) >> 14 & 1 == 1 || beaa_secrets::lock_limit().is_none_or(|limit| limit >= plenty) {
+        let numbers = parameters.degree * (parameters.moduli.len() + parameters.special.len());
+        assert!(1024 * status("VmLck:", 10) >= (8 * numbers + parameters.degree) as u64);
+    } else {
+        assert!(1024 * status("VmLck:", 10) <= plenty);
+    }
+    drop(key);
 }

@@ -156,6 +156,54 @@ fn files_keys_and_programs_that_do_not_fit_are_refused() {
     }
 }
 
+/// All randomness is drawn from one source, which a seed replaces whole.
+#[test]
+fn the_same_seed_gives_the_same_files_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let program = program(1, (25, 0), (25, 1));
+    let (file, images) = (SignatureFile::from(&program), images(9, 1));
+    let files = ["secret", "evaluation", "input"];
+    let files_of = |seed: Option<u64>| {
+        let keys = keygen(&program.signature().parameters, seed).unwrap();
+        assert_eq!((keys.client.is_from_seed(), keys.server.is_from_seed()), (seed.is_some(), seed.is_some()));
+        keys.save(&at("secret"), &at("evaluation")).unwrap();
+        let (input, receipt) = encrypt(&file, &keys.client, &images, seed, &Silent).unwrap();
+        assert_eq!((input.is_from_seed(), receipt.is_from_seed()), (seed.is_some(), seed.is_some()));
+        input.save(&at("input")).unwrap();
+        files.map(|name| std::fs::read(at(name)).unwrap())
+    };
+    let (one, random, other) = (files_of(Some(7)), files_of(None), files_of(Some(8)));
+    let again = files_of(Some(7));
+    assert!(ClientKey::load(&at("secret")).unwrap().is_from_seed());
+    for (i, name) in files.iter().enumerate() {
+        assert!(one[i] == again[i] && one[i] != other[i] && one[i] != random[i], "{name}");
+    }
+    assert!(ServerKey::load(&at("evaluation")).unwrap().is_from_seed());
+    assert!(EncryptedInput::load(&at("input")).unwrap().is_from_seed());
+    assert!(files_of(None) != random, "what the system gives is never the same");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_secret_bits_are_locked_in_memory() {
+    let status = |field: &str, base| {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find_map(|l| l.strip_prefix(field)).unwrap();
+        u64::from_str_radix(line.split_whitespace().next().unwrap(), base).unwrap()
+    };
+    let keys = keygen(&Parameters::new(DECOMPOSITIONS[1]), None).unwrap();
+    // Other tests of this process lock keys, too; a limit of a megabyte is enough for all.
+    let allowed = status("CapEff:", 16) >> 14 & 1 == 1 || beaa_secrets::lock_limit().is_none_or(|l| l >= 1 << 20);
+    if allowed {
+        let bits = 8 * (beaa_ir::tfhe::PARAMETER_SET.lwe_dimension + beaa_ir::tfhe::PARAMETER_SET.polynomial_size);
+        assert!(1024 * status("VmLck:", 10) >= bits as u64);
+    } else {
+        assert!(1024 * status("VmLck:", 10) < 1 << 20);
+    }
+    drop(keys);
+}
+
 #[test]
 fn parameters_that_nobody_vouches_for_are_refused() {
     let mut parameters = Parameters::new(DECOMPOSITIONS[0]);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::source::root;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     (
         "beaa",
         &[
@@ -21,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "beaa-lab",
             "beaa-memory",
             "beaa-runtime",
+            "beaa-secrets",
             "beaa-trainer",
         ],
     ),
@@ -32,12 +33,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("beaa-trainer", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-memory"]),
     ("beaa-import", &["beaa-base", "beaa-ir"]),
     ("beaa-compiler", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory"]),
-    ("beaa-runtime", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory"]),
+    ("beaa-runtime", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory", "beaa-secrets"]),
     ("beaa-datasets", &["beaa-base", "beaa-memory"]),
     ("beaa-ir", &["beaa-base"]),
-    ("beaa-ckks", &[]),
+    ("beaa-ckks", &["beaa-secrets"]),
     ("beaa-base", &[]),
     ("beaa-memory", &[]),
+    ("beaa-secrets", &[]),
 ];
 
 fn metadata() -> Value {

@@ -7,7 +7,7 @@ use syn::{Block, Expr, ExprMethodCall, Lit, Local, Macro, Stmt, Token, punctuate
 use crate::source::{Hit, Source, line};
 
 /// Where results are computed.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "base/src/",
     "bench/src/",
     "ckks/src/",
@@ -18,6 +18,7 @@ const FOLDERS: [&str; 12] = [
     "ir/src/",
     "lab/src/",
     "runtime/src/",
+    "secrets/src/",
     "src/",
     "trainer/src/",
 ];

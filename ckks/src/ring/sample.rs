@@ -3,6 +3,7 @@
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes256, Block};
+use beaa_secrets::Locked;
 use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
@@ -49,6 +50,11 @@ impl SecretRng {
             *to = from;
         }
         Self(ChaCha20Rng::from_seed(full))
+    }
+
+    /// Makes an INSECURE source of 32 bytes that somebody may know, as [`Self::insecure`] does.
+    pub fn insecure_of(seed: [u8; 32]) -> Self {
+        Self(ChaCha20Rng::from_seed(seed))
     }
 
     /// Draws a number of the normal distribution of mean 0 and variance 1 (Box and Muller 1958).
@@ -101,17 +107,39 @@ impl SecretRng {
         }
     }
 
+    /// Draws `n` secret bits, each as likely 0 as 1.
+    pub fn bits(&mut self, n: usize) -> Locked<u64> {
+        let mut out = Locked::zeroed(n);
+        for bits in out.chunks_mut(64) {
+            let mut word = self.0.next_u64();
+            for (shift, bit) in bits.iter_mut().enumerate() {
+                *bit = word >> shift & 1;
+            }
+            word.zeroize();
+        }
+        out
+    }
+
+    /// Draws a number of 128 bits: the seed of another generator.
+    pub fn seed(&mut self) -> u128 {
+        let mut bytes = Zeroizing::new([0; 16]);
+        self.0.fill_bytes(bytes.as_mut());
+        u128::from_le_bytes(*bytes)
+    }
+
     /// `n` coefficients uniform over -1, 0, 1.
-    pub(crate) fn ternary(&mut self, n: usize) -> Zeroizing<Vec<i64>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(n));
-        while out.len() < n {
+    pub(crate) fn ternary(&mut self, n: usize) -> Locked<i8> {
+        let mut out = Locked::zeroed(n);
+        let mut drawn = 0;
+        while drawn < n {
             let mut word = self.0.next_u64();
             for _ in 0..32 {
                 let two = word & 3;
                 word >>= 2;
                 // Four equally likely values; one is thrown away.
-                if two < 3 && out.len() < n {
-                    out.push(two.cast_signed() - 1);
+                if two < 3 && drawn < n {
+                    out[drawn] = two as i8 - 1;
+                    drawn += 1;
                 }
             }
             word.zeroize();
@@ -288,6 +316,15 @@ mod tests {
             assert!((count - 10_000.0).abs() < 5.0 * (30_000.0 * 2.0 / 9.0_f64).sqrt());
         }
         assert_eq!(s.len(), 30_000);
+    }
+
+    #[test]
+    fn bits_are_balanced_and_seeds_differ() {
+        let mut rng = SecretRng::insecure(5, "test");
+        let bits = rng.bits(30_001);
+        let ones = bits.iter().sum::<u64>() as f64;
+        assert!(bits.iter().all(|&b| b < 2) && (ones - 15_000.5).abs() < 5.0 * (30_001.0 / 4.0_f64).sqrt(), "{ones}");
+        assert_ne!(rng.seed(), rng.seed());
     }
 
     #[test]

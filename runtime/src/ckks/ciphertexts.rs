@@ -31,12 +31,15 @@ pub(crate) struct CiphertextHeader {
     /// The batch that these are or answer; format 2 does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) batch: Option<BatchId>,
+    /// Written only where it is so: earlier releases then refuse the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) from_seed: bool,
 }
 
 impl CiphertextHeader {
     pub(crate) fn belonging(&self) -> Belonging<'_> {
-        let Self { program, key, batch, images, .. } = self;
-        Belonging { program, key, batch: batch.as_ref(), images: *images }
+        let Self { program, key, batch, images, from_seed, .. } = self;
+        Belonging { program, key, batch: batch.as_ref(), images: *images, from_seed: *from_seed }
     }
 }
 
@@ -123,6 +126,12 @@ impl<R: Role> Ciphertexts<R> {
     /// The batch that these are or answer; ciphertexts of format 2 do not say.
     pub fn batch(&self) -> Option<&BatchId> {
         self.header.batch.as_ref()
+    }
+
+    /// Whether they are INSECURE: encrypted with a number in place of randomness, or under a key
+    /// derived from one.
+    pub fn is_from_seed(&self) -> bool {
+        self.header.from_seed
     }
 
     /// Size of the ciphertexts in bytes, without the header of their file.

@@ -18,11 +18,11 @@ use rayon::prelude::*;
 
 use super::ciphertexts::CiphertextHeader;
 use super::copies;
-use super::keys::source;
 use super::{ClientKey, EncryptedInput, EncryptedOutput};
 use crate::answers::outside;
 use crate::error::operand;
 use crate::files::{expect_key, expect_program};
+use crate::randomness::{BatchContents, for_batch};
 use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 
 /// Polynomials of one limb that encrypting one element takes at its worst moment, beside its
@@ -170,7 +170,9 @@ impl<'a> Encryption<'a> {
         }
         expect_allowed(signature, images)?;
         let deviating = signature.deviating(images)?;
-        let mut rng = source(seed, "encryption")?;
+        let contents = BatchContents { key: key.id(), program, images: images.images() };
+        let numbers = images.rows().map(|image| image.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
+        let mut rng = for_batch(seed, &contents, numbers)?;
         let public = rng.public_seed();
         let header = CiphertextHeader {
             program: program.clone(),
@@ -181,6 +183,7 @@ impl<'a> Encryption<'a> {
             stored_components: 1,
             seed: Some(public),
             batch: Some(BatchId::of_seed(&public)),
+            from_seed: seed.is_some() || key.is_from_seed(),
         };
         let encoding = Encoding { scale: signature.input_scale, limbs };
         let encryptor = Encryptor::new(p, &key.secret)?;

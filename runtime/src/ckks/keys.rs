@@ -5,11 +5,12 @@ use std::path::Path;
 
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::security::{self, Standing};
-use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey, SecretRng};
+use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey};
 use beaa_ir::ckks::ParameterSet;
 use beaa_ir::container::{self, Kind};
 use serde::{Deserialize, Serialize};
 
+use crate::randomness::{for_keys, note_unlocked};
 use crate::{Error, Result};
 
 /// The client's secret key, with its parameters.
@@ -17,6 +18,7 @@ pub struct ClientKey {
     pub(crate) parameters: Parameters,
     pub(crate) secret: SecretKey,
     id: String,
+    from_seed: bool,
 }
 
 /// The server's evaluation key, with its parameters. Holds no secret.
@@ -24,6 +26,7 @@ pub struct ServerKey {
     pub(crate) parameters: Parameters,
     pub(crate) key: EvaluationKey,
     id: String,
+    from_seed: bool,
 }
 
 /// The keys of client and server that belong together.
@@ -65,19 +68,14 @@ impl std::fmt::Debug for ServerKey {
 /// When the parameters are not known to be secure, or the system gives no randomness.
 pub fn keygen(parameters: &ParameterSet, seed: Option<u64>) -> Result<KeyPair> {
     let parameters = check(parameters)?;
-    let mut rng = source(seed, "key generation")?;
+    let mut rng = for_keys(seed, "key generation")?;
     let id: String = rng.public_seed().iter().take(16).map(|b| format!("{b:02x}")).collect();
     let secret = SecretKey::generate(&parameters, &mut rng);
     let key = EvaluationKey::generate(&secret, &mut rng);
-    let client = ClientKey { parameters: parameters.clone(), secret, id: id.clone() };
-    Ok(KeyPair { client, server: ServerKey { parameters, key, id } })
-}
-
-pub(crate) fn source(seed: Option<u64>, purpose: &str) -> Result<SecretRng> {
-    Ok(match seed {
-        Some(seed) => SecretRng::insecure(seed, purpose),
-        None => SecretRng::from_os()?,
-    })
+    note_unlocked(secret.is_locked());
+    let from_seed = seed.is_some();
+    let client = ClientKey { parameters: parameters.clone(), secret, id: id.clone(), from_seed };
+    Ok(KeyPair { client, server: ServerKey { parameters, key, id, from_seed } })
 }
 
 fn literal(set: &ParameterSet) -> ParametersLiteral {
@@ -107,6 +105,9 @@ fn check(set: &ParameterSet) -> Result<Parameters> {
 struct SecretHeader {
     id: String,
     parameters: ParameterSet,
+    /// Written only where it is so: earlier releases then refuse the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_seed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,6 +116,8 @@ struct EvaluationHeader {
     id: String,
     parameters: ParameterSet,
     seed: PublicSeed,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_seed: bool,
 }
 
 fn set(parameters: &Parameters) -> ParameterSet {
@@ -128,6 +131,11 @@ impl ClientKey {
         &self.id
     }
 
+    /// Whether the key is INSECURE, derived from a number.
+    pub fn is_from_seed(&self) -> bool {
+        self.from_seed
+    }
+
     /// Writes the key, readable by its owner alone.
     ///
     /// # Errors
@@ -139,7 +147,8 @@ impl ClientKey {
     /// The file, but for its name.
     fn compose(&self, path: &Path) -> Result<OutputFile> {
         let bytes = self.secret.to_bytes();
-        let header = SecretHeader { id: self.id.clone(), parameters: set(&self.parameters) };
+        let Self { id, parameters, from_seed, .. } = self;
+        let header = SecretHeader { id: id.clone(), parameters: set(parameters), from_seed: *from_seed };
         Ok(container::compose(path, Kind::SecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes))?)
     }
 
@@ -152,7 +161,9 @@ impl ClientKey {
         let opened = container::open::<SecretHeader>(path, Kind::SecretKey)?;
         let parameters = check(&opened.header.parameters)?;
         let secret = SecretKey::from_bytes(&parameters, opened.payload())?;
-        Ok(Self { parameters, secret, id: opened.header.id.clone() })
+        note_unlocked(secret.is_locked());
+        let SecretHeader { id, from_seed, .. } = opened.header;
+        Ok(Self { parameters, secret, id, from_seed })
     }
 
     pub(crate) fn expect_parameters(&self, operation: &'static str, expected: &ParameterSet) -> Result<()> {
@@ -164,6 +175,11 @@ impl ServerKey {
     /// The name of the pair, the same as its client key's.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether the pair is INSECURE, derived from a number.
+    pub fn is_from_seed(&self) -> bool {
+        self.from_seed
     }
 
     /// Size of the key in bytes, without the header of its file.
@@ -181,8 +197,9 @@ impl ServerKey {
 
     /// The file, but for its name.
     fn compose(&self, path: &Path) -> Result<OutputFile> {
-        let header =
-            EvaluationHeader { id: self.id.clone(), parameters: set(&self.parameters), seed: *self.key.seed() };
+        let Self { id, parameters, from_seed, .. } = self;
+        let (id, parameters, seed) = (id.clone(), set(parameters), *self.key.seed());
+        let header = EvaluationHeader { id, parameters, seed, from_seed: *from_seed };
         Ok(container::compose(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
             self.key.compressed_digits().try_for_each(|digit| w.write_all(&digit))
         })?)
@@ -197,7 +214,8 @@ impl ServerKey {
         let opened = container::open::<EvaluationHeader>(path, Kind::EvaluationKey)?;
         let parameters = check(&opened.header.parameters)?;
         let key = EvaluationKey::from_compressed(&parameters, opened.header.seed, opened.payload())?;
-        Ok(Self { parameters, key, id: opened.header.id.clone() })
+        let EvaluationHeader { id, from_seed, .. } = opened.header;
+        Ok(Self { parameters, key, id, from_seed })
     }
 
     pub(crate) fn expect_parameters(&self, operation: &'static str, expected: &ParameterSet) -> Result<()> {

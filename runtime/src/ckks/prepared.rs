@@ -139,6 +139,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             stored_components: output.components(),
             seed: None,
             batch: input.header().batch.clone(),
+            from_seed: input.is_from_seed() || key.is_from_seed(),
         };
         let output = EncryptedOutput::pack(header, &key.parameters, &output)?;
         let seconds = started.elapsed().as_secs_f64();

@@ -25,12 +25,15 @@ pub(super) struct CiphertextHeader {
     /// The batch that these are or answer; format 1 does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) batch: Option<BatchId>,
+    /// Written only where it is so: earlier releases then refuse the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) from_seed: bool,
 }
 
 impl CiphertextHeader {
     pub(super) fn belonging(&self) -> Belonging<'_> {
-        let Self { program, key, batch, images, .. } = self;
-        Belonging { program, key, batch: batch.as_ref(), images: *images }
+        let Self { program, key, batch, images, from_seed, .. } = self;
+        Belonging { program, key, batch: batch.as_ref(), images: *images, from_seed: *from_seed }
     }
 }
 
@@ -53,6 +56,12 @@ impl EncryptedInput {
     /// Number of images.
     pub fn images(&self) -> usize {
         self.header.images
+    }
+
+    /// Whether they are INSECURE: encrypted with a number in place of randomness, or under a key
+    /// derived from one.
+    pub fn is_from_seed(&self) -> bool {
+        self.header.from_seed
     }
 
     /// Size of the ciphertexts in bytes, without the header of their file.
@@ -102,6 +111,12 @@ impl EncryptedOutput {
     /// The batch that these answer; ciphertexts of format 1 do not say.
     pub fn batch(&self) -> Option<&BatchId> {
         self.header.batch.as_ref()
+    }
+
+    /// Whether they are INSECURE: encrypted with a number in place of randomness, or under a key
+    /// derived from one.
+    pub fn is_from_seed(&self) -> bool {
+        self.header.from_seed
     }
 
     /// Size of the ciphertexts in bytes, without the header of their file.

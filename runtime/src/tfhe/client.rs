@@ -8,8 +8,9 @@ use tfhe::core_crypto::prelude::*;
 
 use super::ciphertexts::{self, CiphertextHeader, EncryptedInput, EncryptedOutput};
 use super::keys::{self, ClientKey};
-use super::parameters;
+use super::parameters::{self, Seeds};
 use crate::files::{expect_key, expect_program};
+use crate::randomness::{BatchContents, for_batch};
 use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 
 /// Encrypts images of 8-bit pixels in the order channel, row, column. INSECURE with a `seed`, from
@@ -17,7 +18,7 @@ use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 ///
 /// # Errors
 /// When there is no image, the images are not of the program's size, or the key has other
-/// parameters than the program.
+/// parameters than the program, or the system gives no randomness.
 pub fn encrypt(
     file: &SignatureFile,
     key: &ClientKey,
@@ -40,7 +41,8 @@ pub fn encrypt(
         .into_iter()
         .map(|v| parameters::point(v, signature.input_slots))
         .collect();
-    let mut seeder = parameters::seeder(seed, 2);
+    let contents = BatchContents { key: key.id(), program, images: images.images() };
+    let mut seeder = Seeds(for_batch(seed, &contents, images.rows())?);
     let public = seeder.seed().0;
     let (secret, size, noise) = if signature.input_large_key {
         (&key.large, parameters::large().to_lwe_size(), parameters::large_noise())
@@ -55,7 +57,7 @@ pub fn encrypt(
         &mut list,
         &PlaintextList::from_container(points),
         noise,
-        seeder.as_mut(),
+        &mut seeder,
     );
     progress.advance(images.images() as u64);
     progress.end();
@@ -65,6 +67,7 @@ pub fn encrypt(
         images: images.images(),
         seed: Some(format!("{public:032x}")),
         batch: Some(BatchId::of_seed(&public.to_be_bytes())),
+        from_seed: seed.is_some() || key.is_from_seed(),
     };
     let receipt = Receipt::new(BatchId::of_seed(&public.to_be_bytes()), &header.belonging(), Vec::new(), deviating);
     Ok((EncryptedInput { header, bodies: list.into_container() }, receipt))

@@ -1,36 +1,32 @@
 //! Keys of the tfhe backend and their files. The client's key holds the secret, which is never
-//! printed, is wiped when dropped, and is written with mode 0600; the server's holds none.
+//! printed, is locked in memory, wiped when dropped, and written with mode 0600; the server's holds
+//! none.
 
 use std::path::Path;
 
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::tfhe::{PARAMETER_SET, Parameters};
+use beaa_secrets::Locked;
 use serde::{Deserialize, Serialize};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
-use zeroize::Zeroize;
 
-use super::parameters;
+use super::parameters::{self, Seeds};
 use crate::error::damaged;
+use crate::randomness::{for_keys, note_unlocked};
 use crate::{Error, Result};
 
-/// Secret bits, wiped when dropped.
-pub(super) struct Secret(Vec<u64>);
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
+/// Secret bits.
+pub(super) struct Secret(Locked<u64>);
 
 impl Secret {
     pub(super) fn lwe(&self) -> LweSecretKey<&[u64]> {
-        LweSecretKey::from_container(self.0.as_slice())
+        LweSecretKey::from_container(&self.0[..])
     }
 
     fn glwe(&self) -> GlweSecretKey<&[u64]> {
-        GlweSecretKey::from_container(self.0.as_slice(), parameters::degree())
+        GlweSecretKey::from_container(&self.0[..], parameters::degree())
     }
 }
 
@@ -40,6 +36,7 @@ pub struct ClientKey {
     pub(super) small: Secret,
     pub(super) large: Secret,
     id: String,
+    from_seed: bool,
 }
 
 /// The server's keys, seeded as in their file. Hold no secret.
@@ -49,6 +46,7 @@ pub struct ServerKey {
     pub(super) switch: SeededLweKeyswitchKeyOwned<u64>,
     seeds: [u128; 2],
     id: String,
+    from_seed: bool,
 }
 
 /// The keys of client and server that belong together.
@@ -90,21 +88,18 @@ impl std::fmt::Debug for ServerKey {
 /// When the parameters are not known to be secure, or the system gives no randomness.
 pub fn keygen(parameters: &Parameters, seed: Option<u64>) -> Result<KeyPair> {
     parameters::check(parameters)?;
-    let mut seeder = parameters::seeder(seed, 1);
-    let id = format!("{:032x}", seeder.seed().0);
-    let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed());
-    let mut bits = |n: usize| {
-        let mut key = LweSecretKey::from_container(vec![0_u64; n]);
-        generate_binary_lwe_secret_key(&mut key, &mut generator);
-        Secret(key.into_container())
-    };
+    let mut rng = for_keys(seed, "tfhe key generation")?;
+    let id = format!("{:032x}", rng.seed());
     let client = ClientKey {
         parameters: parameters.clone(),
-        small: bits(PARAMETER_SET.lwe_dimension),
-        large: bits(PARAMETER_SET.polynomial_size),
+        small: Secret(rng.bits(PARAMETER_SET.lwe_dimension)),
+        large: Secret(rng.bits(PARAMETER_SET.polynomial_size)),
         id: id.clone(),
+        from_seed: seed.is_some(),
     };
-    let seeds = [seeder.seed().0, seeder.seed().0];
+    client.note_unlocked();
+    let seeds = [rng.seed(), rng.seed()];
+    let mut seeder = Seeds(rng);
     let (base, levels) = parameters::bootstrap_decomposition(parameters);
     let mut bootstrap = SeededLweBootstrapKeyOwned::new(
         0,
@@ -122,7 +117,7 @@ pub fn keygen(parameters: &Parameters, seed: Option<u64>) -> Result<KeyPair> {
         &client.large.glwe(),
         &mut bootstrap,
         noise,
-        seeder.as_mut(),
+        &mut seeder,
     );
     let (base, levels) = parameters::switch_decomposition();
     let mut switch = SeededLweKeyswitchKeyOwned::new(
@@ -135,8 +130,8 @@ pub fn keygen(parameters: &Parameters, seed: Option<u64>) -> Result<KeyPair> {
         parameters::modulus(),
     );
     let noise = parameters::small_noise();
-    generate_seeded_lwe_keyswitch_key(&client.large.lwe(), &client.small.lwe(), &mut switch, noise, seeder.as_mut());
-    let server = ServerKey { parameters: parameters.clone(), bootstrap, switch, seeds, id };
+    generate_seeded_lwe_keyswitch_key(&client.large.lwe(), &client.small.lwe(), &mut switch, noise, &mut seeder);
+    let server = ServerKey { parameters: parameters.clone(), bootstrap, switch, seeds, id, from_seed: seed.is_some() };
     Ok(KeyPair { client, server })
 }
 
@@ -148,12 +143,24 @@ struct KeyHeader {
     /// Seeds of the uniform halves; public.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     seeds: Vec<String>,
+    /// Written only where it is so: earlier releases then refuse the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_seed: bool,
 }
 
 impl ClientKey {
     /// The name of the pair, by which ciphertexts say under which key they are.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether the key is INSECURE, derived from a number.
+    pub fn is_from_seed(&self) -> bool {
+        self.from_seed
+    }
+
+    fn note_unlocked(&self) {
+        note_unlocked(self.small.0.is_locked() && self.large.0.is_locked());
     }
 
     /// Writes the key, readable by its owner alone.
@@ -166,12 +173,12 @@ impl ClientKey {
 
     /// The file, but for its name.
     fn compose(&self, path: &Path) -> Result<OutputFile> {
-        let mut bytes: Vec<u8> = self.small.0.iter().chain(&self.large.0).map(|&b| b as u8).collect();
-        let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds: Vec::new() };
-        let written =
-            container::compose(path, Kind::TfheSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes));
-        bytes.zeroize();
-        Ok(written?)
+        let Self { parameters, small: Secret(small), large: Secret(large), id, from_seed } = self;
+        let bits = small.iter().chain(large.iter()).map(|&b| b as u8);
+        let bytes = Locked::collect(small.len() + large.len(), bits);
+        let (id, parameters) = (id.clone(), parameters.clone());
+        let header = KeyHeader { id, parameters, seeds: Vec::new(), from_seed: *from_seed };
+        Ok(container::compose(path, Kind::TfheSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes))?)
     }
 
     /// Reads and checks a key.
@@ -191,9 +198,12 @@ impl ClientKey {
             ));
         }
         let (small, large) = bytes.split_at(PARAMETER_SET.lwe_dimension);
-        let secret = |part: &[u8]| Secret(part.iter().map(|&b| u64::from(b)).collect());
-        let KeyHeader { id, parameters, .. } = &opened.header;
-        Ok(Self { parameters: parameters.clone(), small: secret(small), large: secret(large), id: id.clone() })
+        let secret = |part: &[u8]| Secret(Locked::collect(part.len(), part.iter().map(|&b| u64::from(b))));
+        let (small, large) = (secret(small), secret(large));
+        let KeyHeader { id, parameters, from_seed, .. } = opened.header;
+        let key = Self { parameters, small, large, id, from_seed };
+        key.note_unlocked();
+        Ok(key)
     }
 }
 
@@ -201,6 +211,11 @@ impl ServerKey {
     /// The name of the pair, the same as its client key's.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether the pair is INSECURE, derived from a number.
+    pub fn is_from_seed(&self) -> bool {
+        self.from_seed
     }
 
     /// Size of the key in bytes, without the header of its file.
@@ -219,7 +234,8 @@ impl ServerKey {
     /// The file, but for its name.
     fn compose(&self, path: &Path) -> Result<OutputFile> {
         let seeds = self.seeds.iter().map(|s| format!("{s:032x}")).collect();
-        let header = KeyHeader { id: self.id.clone(), parameters: self.parameters.clone(), seeds };
+        let (id, parameters) = (self.id.clone(), self.parameters.clone());
+        let header = KeyHeader { id, parameters, seeds, from_seed: self.from_seed };
         Ok(container::compose(path, Kind::TfheServerKey, &header, self.bytes(), |w| {
             for part in [self.bootstrap.as_ref(), self.switch.as_ref()] {
                 for chunk in part.chunks(1 << 13) {
@@ -238,7 +254,7 @@ impl ServerKey {
     /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<KeyHeader>(path, Kind::TfheServerKey)?;
-        let KeyHeader { id, parameters, seeds } = &opened.header;
+        let KeyHeader { id, parameters, seeds, from_seed } = &opened.header;
         parameters::check(parameters)?;
         let [first, second] = seeds.as_slice() else {
             return Err(damaged("reading evaluation keys", format!("{} seeds", seeds.len()), "two seeds"));
@@ -272,7 +288,8 @@ impl ServerKey {
             Seed(seeds[1]).into(),
             parameters::modulus(),
         );
-        Ok(Self { parameters: parameters.clone(), bootstrap, switch, seeds, id: id.clone() })
+        let (id, parameters) = (id.clone(), parameters.clone());
+        Ok(Self { parameters, bootstrap, switch, seeds, id, from_seed: *from_seed })
     }
 }
 

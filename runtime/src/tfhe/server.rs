@@ -127,6 +127,7 @@ pub(super) fn run_observed(
         images: input.images(),
         seed: None,
         batch: input.header.batch.clone(),
+        from_seed: input.is_from_seed() || key.is_from_seed(),
     };
     let report = RunReport { keys_seconds, stages, seconds: started.elapsed().as_secs_f64() };
     Ok((EncryptedOutput { header, words }, report))
