@@ -9,43 +9,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
-use crate::child::{DONE, MESSAGE};
-use crate::readers::{READERS, Reader, named};
+use crate::child::{DONE, MESSAGE, READY};
+use crate::faulty::FAULTY;
+use crate::limits::Limits;
+use crate::reader::Reader;
+use crate::readers::READERS;
 use crate::seeds::Seeds;
 
-/// Bytes of address space of a reading process, all that it maps and its program included.
-pub const ADDRESS_SPACE: u64 = 2 << 30;
 /// Inputs of the whole campaign, at least, with a factor of 1.
 pub const LEAST_INPUTS: u64 = 100_000;
 /// Another seed makes other inputs.
 pub const SEED: u64 = 1;
 /// Inputs that one process reads, at most: a few tasks for each core.
 const TOGETHER: u64 = 2500;
+/// How many times the time of an input a process may take to start.
+const STARTING: u32 = 10;
 /// Failures of one task after which it is given up.
 const ENOUGH: usize = 3;
-
-/// What a reading process may take.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Time for one input.
-    pub time: Duration,
-    /// Bytes of address space.
-    pub memory: u64,
-    /// Where inputs that failed are kept.
-    pub kept: PathBuf,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/hostile");
-        // Long enough for a busy machine: honest work takes milliseconds.
-        Self { time: Duration::from_secs(20), memory: ADDRESS_SPACE, kept: target }
-    }
-}
 
 /// Inputs of one reader, by number.
 #[derive(Debug, Clone)]
@@ -54,6 +38,15 @@ pub struct Task {
     pub reader: &'static str,
     /// Its inputs.
     pub numbers: Range<u64>,
+}
+
+/// The reader of this name, a faulty one too.
+///
+/// # Errors
+/// If there is none.
+pub fn named(name: &str) -> Result<&'static Reader> {
+    let mut all = READERS.iter().chain(FAULTY);
+    all.find(|reader| reader.name == name).ok_or_else(|| anyhow!("a reader {name:?}: found none; `list` names them"))
 }
 
 /// The tasks of a campaign with `factor` times the usual number of inputs.
@@ -166,13 +159,15 @@ fn watch(program: &Path, task: &Task, limits: &Limits) -> Result<([u64; 2], Vec<
     while from < task.numbers.end && failures.len() < ENOUGH {
         let mut process = start(program, reader, from..task.numbers.end, limits)?;
         let messages = listen(&mut process);
-        let mut last = from;
+        // Starting is not reading: several programs of this size may start at once.
+        let (mut last, mut patience) = (from, STARTING * limits.time);
         let fault = loop {
-            match messages.recv_timeout(limits.time) {
+            match messages.recv_timeout(patience) {
                 Ok((DONE, numbers)) => {
                     counts = [counts[0] + numbers[0], counts[1] + numbers[1]];
                     break None;
                 }
+                Ok((READY, _)) => patience = limits.time,
                 Ok((_, [number, _])) => last = number,
                 Err(RecvTimeoutError::Timeout) => break Some(Fault::TooLong),
                 Err(RecvTimeoutError::Disconnected) => break Some(Fault::Ended(String::new())),

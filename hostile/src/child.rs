@@ -6,13 +6,15 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result};
 
-use crate::readers::Reader;
+use crate::reader::Reader;
 use crate::scratch::Scratch;
 use crate::seeds::Seeds;
 
 /// Bytes that one piece of work may take, by what a command computes before it starts.
 const WORK: u64 = 256 << 20;
 
+/// All is there, the first input comes next.
+pub(crate) const READY: u8 = b'r';
 /// Before the number of an input.
 pub(crate) const NEXT: u8 = b'n';
 /// Before the numbers of inputs that were accepted and of those that were refused.
@@ -30,8 +32,11 @@ pub fn read_numbers(reader: &Reader, seed: u64, numbers: Range<u64>, mut progres
     let scratch = Scratch::new()?;
     let seeds = Seeds::of(reader)?;
     let (mut accepted, mut refused) = (0_u64, 0_u64);
+    // At once: what is still in a buffer when the process aborts is never heard.
+    let mut say = |kind, numbers| progress.write_all(&message(kind, numbers)).and_then(|()| progress.flush());
+    say(READY, [0, 0]).context("saying that all is there")?;
     for number in numbers {
-        progress.write_all(&message(NEXT, [number, 0])).context("saying which input comes next")?;
+        say(NEXT, [number, 0]).context("saying which input comes next")?;
         let input = seeds.input(reader, seed, number);
         match (reader.read)(&scratch, &input.bytes) {
             Ok(()) => {
@@ -44,7 +49,7 @@ pub fn read_numbers(reader: &Reader, seed: u64, numbers: Range<u64>, mut progres
             }
         }
     }
-    progress.write_all(&message(DONE, [accepted, refused])).context("saying how many inputs were accepted")
+    say(DONE, [accepted, refused]).context("saying how many inputs were accepted")
 }
 
 /// Sets what a piece of work of this process may say that it needs before it is refused.

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use crate::limits::ADDRESS_SPACE;
 use crate::mutate::Structure;
-use crate::readers::{Good, Reader};
+use crate::reader::{Good, Reader};
 use crate::scratch::Scratch;
 
 /// One for each way to fail.
@@ -13,8 +14,8 @@ pub const FAULTY: &[Reader] = &[
         Ok(())
     }),
     reader("faulty-memory", |_, bytes| {
-        let size = if at_fault(bytes) { 1_usize << 40 } else { 1 };
-        let block = vec![1_u8; size];
+        let size = if at_fault(bytes) { ADDRESS_SPACE as usize + 1 } else { 1 };
+        let block = std::hint::black_box(vec![1_u8; size]);
         anyhow::ensure!(block.len() == 1, "the block of {} bytes is there", block.len());
         Ok(())
     }),

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use beaa_hostile::{Scratch, campaign, read_numbers, readers, seeds};
+use beaa_hostile::campaign::{self, named};
+use beaa_hostile::{Limits, READERS, Scratch, make_good_files, read_numbers};
 
 const USAGE: &str = "usage: beaa-hostile numbers READER SEED FROM TO   (reads changed files, for the campaign)
        beaa-hostile campaign FACTOR                 (so many times the inputs of the test)
@@ -18,16 +19,16 @@ fn main() -> Result<()> {
     match arguments.as_slice() {
         ["numbers", reader, seed, from, to] => {
             let range = from.parse()?..to.parse()?;
-            read_numbers(readers::named(reader)?, seed.parse()?, range, std::io::stdout())
+            read_numbers(named(reader)?, seed.parse()?, range, std::io::stdout())
         }
         ["campaign", factor] => {
             let program = std::env::current_exe()?;
-            let report = campaign::run(&program, &campaign::tasks(factor.parse()?), &campaign::Limits::default())?;
+            let report = campaign::run(&program, &campaign::tasks(factor.parse()?), &Limits::default())?;
             println!("{report}");
             if report.failures.is_empty() { Ok(()) } else { bail!("{} inputs failed", report.failures.len()) }
         }
         ["read", reader, files @ ..] => {
-            let (reader, scratch) = (readers::named(reader)?, Scratch::new()?);
+            let (reader, scratch) = (named(reader)?, Scratch::new()?);
             for file in files {
                 let bytes = std::fs::read(Path::new(file)).with_context(|| format!("reading {file}"))?;
                 match (reader.read)(&scratch, &bytes) {
@@ -37,9 +38,9 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
-        ["seeds"] => seeds::make_all(),
+        ["seeds"] => make_good_files(),
         ["list"] => {
-            readers::READERS.iter().for_each(|reader| println!("{}", reader.name));
+            READERS.iter().for_each(|reader| println!("{}", reader.name));
             Ok(())
         }
         _ => bail!("{USAGE}"),

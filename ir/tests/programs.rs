@@ -79,6 +79,9 @@ fn files_hold_everything_and_the_fingerprint_tells_programs_apart() {
     assert_ne!(program_hash(&Program::try_from(other).unwrap()), program_hash(&program));
 }
 
+/// What was changed of a client's side, and how.
+type FileChange = (&'static str, fn(&mut SignatureFile));
+
 /// What was changed, and how.
 type Change = (&'static str, fn(&mut ProgramLiteral));
 
@@ -142,7 +145,7 @@ fn a_client_needs_no_weights() {
     assert_eq!(load_signature(&part).unwrap(), interface);
     assert_eq!(load_signature(&whole).unwrap(), interface);
     assert!(load_program(&part).unwrap_err().to_string().contains("a signature file"));
-    let changes: [(&str, fn(&mut SignatureFile)); 6] = [
+    let changes: [FileChange; 6] = [
         ("no deviation", |file| file.signature.input.std.clear()),
         ("an output scale of zero", |file| file.signature.output_scale = 0.0),
         ("an output scale near zero", |file| file.signature.output_scale = 5e-324),

@@ -1,5 +1,5 @@
 //! Mutations of `.safetensors` files: the JSON before the numbers, the architecture of a model in
-//! it, and the numbers. A model's checksum is taken away and its format set to the last one without.
+//! it, and the numbers. A model's checksum is left out and its format set to the last one without.
 
 use serde_json::Value;
 

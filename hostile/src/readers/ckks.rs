@@ -12,8 +12,8 @@ use beaa_runtime::ckks::{
 };
 use beaa_runtime::{Receipt, Silent};
 
+use crate::files::good_file;
 use crate::scratch::Scratch;
-use crate::seeds::good_file;
 
 /// Numbers of a sample with which programs and signatures are used.
 const MOST_ELEMENTS: usize = 64;

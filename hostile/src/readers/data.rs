@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use beaa_datasets::{Dataset, Dialect, SourceSpec, open, read_csv_rows, read_npy_rows, read_pictures, survey};
 use serde_json::{Value, json};
 
+use crate::files::good_file;
 use crate::scratch::Scratch;
-use crate::seeds::good_file;
 
 /// A description of a data set. It may name files of the scratch folder, which are good ones; all
 /// other paths lead nowhere.

@@ -4,17 +4,27 @@ use anyhow::{Result, ensure};
 use beaa_import::{Imported, Options, import_onnx, import_state_dict};
 use beaa_ir::{load_model, save_model};
 
+use crate::files::{good_file, root};
 use crate::scratch::Scratch;
-use crate::seeds::good_file;
+
+/// Weights of one of the good files.
+const EXTERNAL: &str = "plain.dynamo.onnx.data";
+/// Sizes of the vectors that good files take.
+const VECTORS: [usize; 4] = [6, 12, 20, 30];
 
 pub(super) fn onnx(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let path = scratch.write("x.onnx", bytes)?;
-    let imported = import_onnx(&path, &Options::default()).or_else(|error| {
-        // A plain vector needs a shape from the user.
-        let stated = Options { shape: Some([1, 1, 12]), ..Options::default() };
-        if error.to_string().contains("--shape") { import_onnx(&path, &stated) } else { Err(error) }
-    })?;
-    keep(scratch, &imported)
+    if !scratch.path().join(EXTERNAL).exists() {
+        scratch.write(EXTERNAL, &std::fs::read(root().join("tests/data/import").join(EXTERNAL))?)?;
+    }
+    let mut imported = import_onnx(&path, &Options::default());
+    // A plain vector needs a shape from the user.
+    for columns in VECTORS {
+        if imported.as_ref().is_err_and(|error| error.to_string().contains("--shape")) {
+            imported = import_onnx(&path, &Options { shape: Some([1, 1, columns]), ..Options::default() }).or(imported);
+        }
+    }
+    keep(scratch, &imported?)
 }
 
 pub(super) fn state_dictionary(scratch: &Scratch, bytes: &[u8]) -> Result<()> {

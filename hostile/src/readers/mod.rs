@@ -11,41 +11,11 @@ mod texts;
 mod tfhe;
 mod training;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
-pub(crate) use training::{FILES as CHECKPOINT_FILES, training};
-
-use crate::faulty::FAULTY;
 use crate::mutate::Structure;
+use crate::reader::{Good, Reader};
 use crate::scratch::Scratch;
-
-/// A reader.
-pub struct Reader {
-    /// Its name, that of its fuzz target and of the folder of its good files.
-    pub name: &'static str,
-    /// What is known of its files.
-    pub structure: Structure,
-    /// Whether every bit of a file is covered by a checksum.
-    pub checked: bool,
-    /// Where good files come from.
-    pub good: Good,
-    /// Reads a file and uses what is in it. Refused files are errors; nothing else may happen.
-    pub read: fn(&Scratch, &[u8]) -> Result<()>,
-    /// Inputs of the usual campaign.
-    pub inputs: u32,
-}
-
-/// Where the good files of a reader come from, which are changed.
-#[derive(Clone, Copy)]
-pub enum Good {
-    /// Those in its folder of fuzz/seeds, and these, relative to the root of the repository: a file,
-    /// or all files of a folder with an extension.
-    Files(&'static [(&'static str, &'static str)]),
-    /// These.
-    Fixed(&'static [&'static [u8]]),
-    /// Those that are too large to be kept.
-    Made(fn() -> Result<Vec<Vec<u8>>>),
-}
 
 /// A reader of files that lie in its folder of fuzz/seeds.
 const fn reader(
@@ -83,7 +53,7 @@ pub const READERS: &[Reader] = &[
     #[cfg(feature = "tfhe")]
     Reader {
         good: Good::Made(tfhe::evaluation_keys),
-        ..reader("tfhe-evaluation-key", Structure::Container, 16, tfhe::evaluation_key)
+        ..reader("tfhe-evaluation-key", Structure::Container, 40, tfhe::evaluation_key)
     },
     Reader {
         checked: true,
@@ -93,6 +63,7 @@ pub const READERS: &[Reader] = &[
     reader("model-compile", Structure::Safetensors, 400, compiling::ckks),
     #[cfg(feature = "tfhe")]
     reader("model-compile-tfhe", Structure::Safetensors, 300, compiling::tfhe),
+    reader("training", Structure::Json, 1000, training::configuration),
     reader("checkpoint-state", Structure::Json, 1000, training::state),
     reader("checkpoint-optimiser", Structure::Bytes, 500, training::optimiser),
     reader("checkpoint-teacher", Structure::Safetensors, 500, training::teacher),
@@ -135,12 +106,3 @@ pub const READERS: &[Reader] = &[
     },
     reader("folder", Structure::Png, 1000, data::folder),
 ];
-
-/// The reader of this name, a faulty one too.
-///
-/// # Errors
-/// If there is none.
-pub fn named(name: &str) -> Result<&'static Reader> {
-    let mut all = READERS.iter().chain(FAULTY);
-    all.find(|reader| reader.name == name).ok_or_else(|| anyhow!("a reader {name:?}: found none; `list` names them"))
-}

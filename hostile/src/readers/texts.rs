@@ -7,14 +7,17 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, ensure};
 use beaa_compiler::Machine;
+use beaa_compiler::ckks::{cost, explain};
+use beaa_ir::Classes;
+use beaa_ir::ckks::load_program;
 use beaa_lab::experiment::{Experiment, Overrides};
 use beaa_lab::labels::Labels;
 use beaa_lab::matrix::{Matrix, Results, markdown, plots, summarise};
 use beaa_lab::{Reporter, files, json_lines};
 use beaa_trainer::EpochMetrics;
 
+use crate::files::good_file;
 use crate::scratch::Scratch;
-use crate::seeds::good_file;
 
 pub(super) fn configuration(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let experiment = Experiment::read(&scratch.write("x.json", bytes)?, &Overrides::default())?;
@@ -49,12 +52,16 @@ pub(super) fn metrics(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
 
 pub(super) fn rates(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let machine = Machine::load(&scratch.write("x.json", bytes)?)?;
-    let _ = machine.bootstrap();
+    let program = load_program(&good_file("program", "squared.beaa"))?;
+    ensure!(!explain(&cost(&program).on(&program, &machine)).is_empty(), "a report without a word");
     scratch.same_again(&machine, |m, path| files::write_json(path, m.literal()), |path| Ok(Machine::load(path)?))
 }
 
 pub(super) fn labels(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let labels = Labels::read(&scratch.write("x.json", bytes)?)?;
+    let network = Classes::new(vec!["b".to_owned(), "a".to_owned()], 2, None)?;
+    let classes = labels.of_network(&network, &Listener::default());
+    assert!(classes.is_err() || labels.labels.iter().all(|l| *l < 2), "a label that is no class of the network");
     scratch.same_again(&labels, |l, path| files::write_json(path, l), Labels::read)
 }
 

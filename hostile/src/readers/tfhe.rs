@@ -4,15 +4,17 @@
 use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
+use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
-use beaa_ir::tfhe::{self as ir, DECOMPOSITIONS, Parameters, SignatureFile};
+use beaa_ir::tfhe::{self as ir, DECOMPOSITIONS, PARAMETER_SET, Parameters, SignatureFile};
 use beaa_runtime::tfhe::{
-    ClientKey, EncryptedInput, EncryptedOutput, ServerKey, decrypt, decrypt_without_receipt, encrypt, keygen,
+    ClientKey, EncryptedInput, EncryptedOutput, ServerKey, decrypt, decrypt_without_receipt, encrypt,
 };
 use beaa_runtime::{Receipt, Silent};
+use serde_json::json;
 
+use crate::files::good_file;
 use crate::scratch::Scratch;
-use crate::seeds::good_file;
 
 /// Numbers of a sample with which programs and signatures are used.
 const MOST_ELEMENTS: usize = 64;
@@ -97,10 +99,15 @@ pub(super) fn evaluation_key(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A fresh key, 20 MB and more.
+/// A key of 20 MB and more, all zeros: as good as any to a reader, and made at once.
 pub(super) fn evaluation_keys() -> Result<Vec<Vec<u8>>> {
     let scratch = Scratch::new()?;
     let path = scratch.path().join("evaluation.key");
-    keygen(&Parameters::new(DECOMPOSITIONS[0]), Some(1))?.server.save(&path)?;
+    let (parameters, set) = (Parameters::new(DECOMPOSITIONS[0]), PARAMETER_SET);
+    let bootstrap = set.lwe_dimension * parameters.levels * 2 * set.polynomial_size;
+    let payload = vec![0; 8 * (bootstrap + set.polynomial_size * set.switch_levels)];
+    let seeds = ["0", "1"].map(|digit| digit.repeat(32));
+    let header = json!({"id": "zeros", "parameters": parameters, "seeds": seeds});
+    container::write(&path, Kind::TfheServerKey, &header, payload.len() as u64, |w| w.write_all(&payload))?;
     Ok(vec![std::fs::read(path)?])
 }

@@ -1,52 +1,27 @@
 //! Checkpoints: one file of a good one is changed, and the training resumed for a step. Checksums
 //! beside the changed file are made right again, or left out as older releases left them.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context as _, Result};
-use beaa_datasets::{Dataset, Images};
+use anyhow::Result;
 use beaa_trainer::{Completion, TrainConfig, Trainer};
 use serde_json::Value;
 
+use crate::files::good_file;
 use crate::scratch::Scratch;
-use crate::seeds::good_file;
+use crate::training_run::{CHECKPOINT_FILES, training};
 
-/// What the checkpoints in fuzz/seeds were trained by.
-pub(crate) const CONFIGURATION: &str = r#"{
-    "name": "small", "seed": 7,
-    "network": [
-        {"conv2d": {"out": 2, "kernel": 3, "padding": 1}}, {"batch_norm": {}}, "activation",
-        {"avg_pool": {"kernel": 2}}, "flatten", {"linear": {"out": "classes"}}
-    ],
-    "teacher": {"epochs": 1, "batch": 4, "optimiser": {"learning_rate": 0.01}},
-    "student": {"epochs": 2, "batch": 4, "optimiser": {"learning_rate": 0.005}}
-}"#;
-
-/// Files of a checkpoint.
-pub(crate) const FILES: [(&str, &str); 4] = [
-    ("checkpoint-state", "state.json"),
-    ("checkpoint-teacher", "teacher.safetensors"),
-    ("checkpoint-student", "student.safetensors"),
-    ("checkpoint-optimiser", "optimiser.bpk"),
-];
-
-static SET: OnceLock<(TrainConfig, Dataset)> = OnceLock::new();
 static STOP: AtomicBool = AtomicBool::new(true);
 
-/// The configuration, and images of two classes.
-pub(crate) fn training() -> Result<&'static (TrainConfig, Dataset)> {
-    if SET.get().is_none() {
-        let images = |n: usize, salt: usize| {
-            let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();
-            let pixel = |i: usize| ((i * 31 + salt * 7) % 97 + if i / 16 % 2 == 1 { 120 } else { 0 }) as u8;
-            Images::new("made up", [1, 4, 4], (0..16 * n).map(pixel).collect(), labels)
-        };
-        let classes = ["a", "b"].map(str::to_owned).to_vec();
-        let set = Dataset::new("made-up", classes, images(12, 0)?, images(4, 1)?, images(4, 2)?)?;
-        let _ = SET.set((TrainConfig::from_json(CONFIGURATION)?, set));
+/// A configuration by which a network is trained for one step.
+pub(super) fn configuration(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
+    let config = TrainConfig::from_json(std::str::from_utf8(bytes)?)?;
+    let run = scratch.path().join("fresh");
+    let ended = Trainer::new(&config, &training()?.1, &run).stop(&STOP).train();
+    if run.exists() {
+        std::fs::remove_dir_all(&run)?;
     }
-    SET.get().context("making the images of a training")
+    Ok(ended.map(drop)?)
 }
 
 pub(super) fn state(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
@@ -83,7 +58,7 @@ fn write_state(scratch: &Scratch, change: impl FnOnce(&mut Value)) -> Result<()>
 /// Goes on from a checkpoint of which one file is this one.
 fn resume(scratch: &Scratch, name: &str, bytes: &[u8]) -> Result<()> {
     let run = scratch.path().join("run");
-    for (reader, file) in FILES {
+    for (reader, file) in CHECKPOINT_FILES {
         let path = format!("{CHECKPOINT}/{file}");
         if file == name {
             scratch.write(&path, bytes)?;

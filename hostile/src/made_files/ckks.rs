@@ -13,7 +13,7 @@ use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{encrypt, keygen, run};
 
-use super::keep;
+use crate::files::keep;
 use crate::scratch::Scratch;
 
 /// `y = ((x_0 - x_1)^2, x_1^2)`.

@@ -6,9 +6,25 @@ use anyhow::{Context as _, Result, bail};
 use beaa_trainer::{Completion, Event, Observer, Trainer};
 use serde_json::Value;
 
-use super::keep;
-use crate::readers::{CHECKPOINT_FILES, training};
+use crate::files::keep;
 use crate::scratch::Scratch;
+use crate::training_run::{CHECKPOINT_FILES, CONFIGURATION, training};
+
+/// Every kind of layer and of compression.
+const COMPRESSED: &str = r#"{
+    "name": "compressed", "seed": 1,
+    "network": [
+        {"conv2d": {"out": 4, "kernel": 3, "padding": 1, "bias": false}}, {"batch_norm": {}}, "activation",
+        {"conv2d": {"out": 4, "kernel": 3, "padding": 1}}, {"add": {"with": "activation1"}}, "activation",
+        {"avg_pool": {"kernel": 2}}, "flatten", {"linear": {"out": 8}}, "activation", {"linear": {"out": "classes"}}
+    ],
+    "augmentation": {"shift": 1, "rotate": 5, "scale": 0.1},
+    "teacher": {"epochs": 1, "batch": 4, "optimiser": {"learning_rate": 0.01, "weight_decay": 0.01}},
+    "student": {
+        "activation": "channel", "epochs": 1, "batch": 4, "optimiser": {"learning_rate": 0.005},
+        "feature_matching": 0.1, "range_penalty": 0.1
+    }
+}"#;
 
 /// Stops within the student's second epoch.
 struct Stopper<'a>(&'a AtomicBool);
@@ -23,6 +39,8 @@ impl Observer for Stopper<'_> {
 
 /// Writes the files of every reader.
 pub(super) fn make() -> Result<()> {
+    keep("training", "small.json", CONFIGURATION.as_bytes())?;
+    keep("training", "compressed.json", COMPRESSED.as_bytes())?;
     let (config, set) = training()?;
     let (scratch, stop) = (Scratch::new()?, AtomicBool::new(false));
     let mut stopper = Stopper(&stop);

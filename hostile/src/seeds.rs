@@ -1,21 +1,14 @@
-//! Good files, which are changed: those in `fuzz/seeds`, one folder for each reader, and how they
-//! are made. All of them are read without a fault; a test sees to it.
+//! The inputs of a campaign: good files, and what mutations make of them. All good files are read
+//! without a fault; a test sees to it.
 
-mod ckks;
-mod data;
-mod models;
-mod texts;
-#[cfg(feature = "tfhe")]
-mod tfhe;
-mod training;
+use std::path::PathBuf;
 
-use std::path::{Path, PathBuf};
+use anyhow::{Result, ensure};
 
-use anyhow::{Context as _, Result, ensure};
-
+use crate::files::{folder, listed, root};
 use crate::mutate::{Input, Structure, mutate};
 use crate::random::Choices;
-use crate::readers::{Good, Reader};
+use crate::reader::{Good, Reader};
 
 /// The good files of a reader.
 pub struct Seeds(Vec<(String, Vec<u8>)>);
@@ -30,8 +23,8 @@ impl Seeds {
             Good::Fixed(files) => files.iter().map(|f| ("a fixed one".to_owned(), f.to_vec())).collect(),
             Good::Made(make) => make()?.into_iter().map(|f| ("one that is made".to_owned(), f)).collect(),
             Good::Files(others) => {
-                let own = folder(reader.name);
-                let mut paths = if own.is_dir() { listed(&own, "")? } else { Vec::new() };
+                let folder = folder(reader.name);
+                let mut paths = if folder.is_dir() { listed(&folder, "")? } else { Vec::new() };
                 for (path, extension) in others {
                     let path = root().join(path);
                     if path.is_dir() { paths.extend(listed(&path, extension)?) } else { paths.push(path) }
@@ -63,49 +56,4 @@ impl Seeds {
 /// Whether a good file has a checksum: models of older formats have none.
 fn has_checksum(structure: Structure, file: &[u8]) -> bool {
     structure != Structure::Safetensors || file.windows(14).any(|w| w == br#"\"checksum\":\""#)
-}
-
-/// A good file by the name of its reader and its own.
-pub fn good_file(reader: &str, name: &str) -> PathBuf {
-    folder(reader).join(name)
-}
-
-/// Makes all good files anew that are kept, with the formats that are written now.
-///
-/// # Errors
-/// If one cannot be made or written.
-pub fn make_all() -> Result<()> {
-    texts::make()?;
-    models::make()?;
-    ckks::make()?;
-    #[cfg(feature = "tfhe")]
-    tfhe::make()?;
-    data::make()?;
-    training::make()
-}
-
-/// Writes a good file.
-fn keep(reader: &str, name: &str, bytes: &[u8]) -> Result<()> {
-    let path = good_file(reader, name);
-    let folder = folder(reader);
-    std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))
-}
-
-/// The root of the repository.
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn folder(reader: &str) -> PathBuf {
-    root().join("fuzz/seeds").join(reader)
-}
-
-/// The files of a folder whose names end in an extension, in order.
-fn listed(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
-    files.retain(|f| f.is_file() && f.to_string_lossy().ends_with(extension));
-    files.sort();
-    Ok(files)
 }

@@ -1,5 +1,5 @@
-//! Good models: one of every layer, one of real numbers, one that tfhe can run; and the first one as
-//! a state dictionary of PyTorch with its architecture.
+//! Good models: one of every layer, one of real numbers, one that tfhe can run; and a state
+//! dictionary of PyTorch with its architecture.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use beaa_ir::{
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
-use super::keep;
+use crate::files::keep;
 use crate::scratch::Scratch;
 
 /// Numbers between -1 and 1 that look random.

@@ -10,7 +10,7 @@ use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::tfhe::{encrypt, keygen, run};
 
-use super::keep;
+use crate::files::keep;
 use crate::scratch::Scratch;
 
 fn program() -> Result<Program> {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use image::{GrayImage, ImageFormat, RgbImage};
 use zip::write::SimpleFileOptions;
 
-use super::keep;
+use crate::files::keep;
 
 /// Samples of every set.
 const SAMPLES: usize = 10;
@@ -109,7 +109,7 @@ fn tables() -> Result<()> {
     let sets = [
         r#""pneumoniamnist""#,
         r#"{"name": "pneumoniamnist", "seed": 0}"#,
-        r#"{"csv": {"file": "table.csv", "label": "class", "ignore": ["id"]}, "validation": 2, "test": 0.2, "seed": 3}"#,
+        r#"{"csv": {"file": "table.csv", "label": "class", "ignore": ["id"]}, "test": 0.2, "seed": 3}"#,
         r#"{"npy": {"x": "x.npy", "y": "y.npy"}, "name": "arrays", "test": 2}"#,
         r#"{"idx": {"train": {"images": "images.gz", "labels": "labels.idx"},
             "test": {"images": "images.gz", "labels": "labels.idx"}, "classes": ["a", "b", "c"]}, "validation": 1}"#,

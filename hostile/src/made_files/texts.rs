@@ -8,7 +8,7 @@ use beaa_lab::matrix::{ResultRow, RunOutcome};
 use beaa_trainer::{EpochMetrics, Phase};
 use serde_json::json;
 
-use super::keep;
+use crate::files::keep;
 
 /// Writes the files of every reader.
 pub(super) fn make() -> Result<()> {
