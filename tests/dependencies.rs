@@ -64,7 +64,7 @@ fn licences_and_sources_of_dependencies_are_those_of_the_list() {
     assert!(faults.is_empty(), "not as deny.toml has it:\n{}", faults.join("\n"));
 }
 
-/// Name and licence of what the default features need on this platform: normally, to build, to test.
+/// Name and licence of what the default features need on this platform, to build and test it too.
 fn packages(root: &Path) -> BTreeSet<(String, String)> {
     let arguments = ["tree", "--workspace", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}\t{l}"];
     let output =
