@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use beaa_base::json;
 use beaa_base::text::read_text;
-use beaa_datasets::{Dataset, Images, SourceSpec, Split};
+use beaa_datasets::{Dataset, Images, LoadedSplit, SourceSpec, Split};
 use clap::Args;
 use directories::ProjectDirs;
 
@@ -43,18 +43,28 @@ impl DatasetRoots {
     pub(crate) fn open(&self, spec: &SourceSpec) -> Result<Dataset> {
         beaa_datasets::open(spec, &self.paths()).context("opening the data set")
     }
+
+    /// Reads one part of a data set; the others need not be there.
+    pub(crate) fn open_part(&self, spec: &SourceSpec, part: &Part) -> Result<LoadedSplit> {
+        let split: Split = part.split.parse()?;
+        let loaded = beaa_datasets::open_split(spec, split, &self.paths()).context("opening the data set")?;
+        Ok(LoadedSplit { images: part.limited(&loaded.images, &loaded.name, split)?, ..loaded })
+    }
 }
 
 impl Part {
     /// The images asked for.
     pub(crate) fn of(&self, dataset: &Dataset) -> Result<Images> {
         let split: Split = self.split.parse()?;
-        let all = dataset.split(split);
+        self.limited(dataset.split(split), dataset.name(), split)
+    }
+
+    /// As many images of a `split` as wanted, at least one.
+    fn limited(&self, all: &Images, name: &str, split: Split) -> Result<Images> {
         let images = self.limit.map_or_else(|| all.clone(), |n| all.take(n));
         if images.is_empty() {
             return Err(Exit::BadInput.because(format!(
-                "data set {}: no image in the {split} split; choose another with --split, and --limit of at least 1",
-                dataset.name()
+                "data set {name}: no image in the {split} split; choose another with --split, and --limit of at least 1"
             )));
         }
         Ok(images)
@@ -76,7 +86,7 @@ pub(crate) fn parse_set(text: &str) -> Result<SourceSpec, Box<dyn std::error::Er
         path: path.to_path_buf(),
         found: e.to_string(),
         expected: "a JSON description of a data set".to_owned(),
-        remedy: "docs/datasets.md shows every kind",
+        remedy: "docs/data.md shows every kind",
     });
     Ok(parsed?)
 }

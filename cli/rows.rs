@@ -1,12 +1,12 @@
-//! Rows and signals of real numbers (CSV, NumPy) for a network that takes them, without labels.
+//! Files of plain numbers (tables, text, NumPy arrays, raw bytes) for the network that takes them,
+//! without labels: rows and signals of real numbers, or images.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use beaa_datasets::{Dialect, Images, Reals, Values, read_csv_rows, read_npy_rows};
+use anyhow::Result;
+use beaa_datasets::{Dialect, Images, PixelScale, Reals, RowFormat, RowShape, Values, read_rows};
 use beaa_ir::InputSpec;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -14,11 +14,18 @@ use crate::exit::Exit;
 /// A file of rows, and how it is written.
 #[derive(Debug, Args)]
 pub(crate) struct RowArgs {
-    /// A table (CSV) or a NumPy array (.npy) of rows or signals instead, for programs that take
-    /// real numbers; columns are found by their names, others are passed over.
+    /// A file of plain numbers instead, a sample a line or row. Columns of a table (CSV) are found
+    /// by their names, others are passed over.
     #[arg(long, value_name = "FILE", help_heading = "Data")]
     #[arg(conflicts_with_all = ["data_set", "images", "labels"])]
     pub(crate) rows: Option<PathBuf>,
+    /// How that file is written [default: npy if it begins as such, otherwise csv].
+    #[arg(long, value_name = "FORMAT", requires = "rows", help_heading = "Data")]
+    row_format: Option<Written>,
+    /// The numbers are pixels from 0 to this, 1 or 255: stated for programs that take images, whose
+    /// pixels come channel by channel, each row by row.
+    #[arg(long, value_name = "WHITE", requires = "rows", help_heading = "Data")]
+    pixels: Option<PixelScale>,
     /// What separates the cells of the table, `tab` for a tab [default: ,].
     #[arg(long, value_name = "CHAR", requires = "rows", value_parser = parse_separator, help_heading = "Data")]
     separator: Option<char>,
@@ -34,29 +41,61 @@ pub(crate) struct RowArgs {
     clip: bool,
 }
 
-impl RowArgs {
-    /// Reads the samples of `path` as `input` wants them. All labels are 0: they are not known.
-    pub(crate) fn read(&self, path: &Path, input: &InputSpec, context: &Context) -> Result<Images> {
-        let start = start_of(path)?;
-        let Some(channels) = input.reals() else {
-            return Err(Exit::BadInput.because(format!(
-                "reading rows {}: found a program that takes images, expected one that takes real numbers; give the \
-                 images with --images or --data-set",
-                path.display()
-            )));
-        };
-        if start.starts_with(b"PK") {
-            return Err(Exit::BadInput.because(format!(
-                "reading rows {}: found an archive, expected a table (CSV) or one array (.npy); save the array alone \
-                 with numpy.save",
-                path.display()
-            )));
+/// How a file of samples is written.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Written {
+    /// A table whose cells are separated by a character.
+    Csv,
+    /// Numbers separated by blanks or tabs, a sample a line.
+    Text,
+    /// A NumPy array, samples first.
+    Npy,
+    /// Pixels as unsigned bytes, one sample after the other.
+    Bytes,
+}
+
+impl From<Written> for RowFormat {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Csv => Self::Csv,
+            Written::Text => Self::Text,
+            Written::Npy => Self::Npy,
+            Written::Bytes => Self::Bytes,
         }
-        if start.starts_with(b"\x93NUMPY") {
-            return Ok(read_npy_rows(path, input.shape, &channels.names)?);
+    }
+}
+
+impl RowArgs {
+    /// Reads the samples of `path` as `input` wants them; images are those before they are
+    /// preprocessed. All labels are 0: they are not known.
+    pub(crate) fn read(&self, path: &Path, input: &InputSpec, context: &Context) -> Result<Images> {
+        let refuse = |found: &str, expected: &str| {
+            let path = path.display();
+            Err(Exit::BadInput.because(format!("reading rows {path}: found {found}, expected {expected}")))
+        };
+        let names = match (input.reals(), self.pixels) {
+            (Some(_), Some(_)) => return refuse("pixels and a program that takes real numbers", "no --pixels with it"),
+            (None, None) => {
+                let found = "a program that takes images";
+                return refuse(
+                    found,
+                    "--pixels 255 or --pixels 1, the number that white is in this file; or a program that takes real \
+                     numbers; pictures are given with --images",
+                );
+            }
+            (Some(channels), None) => channels.names.as_slice(),
+            (None, Some(_)) => &[],
+        };
+        let format = self.row_format.map(RowFormat::from);
+        let table = [self.separator.is_some(), self.decimal.is_some(), self.header.is_some()].contains(&true);
+        if table && format.is_some_and(|format| format != RowFormat::Csv) {
+            return Err(Exit::Usage.because(
+                "--separator, --decimal and --header: found another --row-format, expected csv; leave them out",
+            ));
         }
         let dialect = Dialect { separator: self.separator, decimal: self.decimal, header: self.header };
-        let (rows, notes) = read_csv_rows(path, dialect, input.shape, &channels.names)?;
+        let wanted = RowShape { shape: input.picture_shape(), names, pixels: self.pixels };
+        let (rows, notes) = read_rows(path, format, dialect, wanted)?;
         notes.iter().for_each(|note| context.console.note(format_args!("note: {note}")));
         Ok(rows)
     }
@@ -86,15 +125,6 @@ impl RowArgs {
             None => clipped,
         })
     }
-}
-
-/// The first bytes, by which a file is recognised.
-fn start_of(path: &Path) -> Result<Vec<u8>> {
-    let doing = || format!("reading rows {}", path.display());
-    let mut start = Vec::new();
-    let file = beaa_base::input::open("reading rows", path)?;
-    file.take(8).read_to_end(&mut start).with_context(doing)?;
-    Ok(start)
 }
 
 /// One character; tabs are hard to type.

@@ -7,7 +7,9 @@ use beaa_ir::images::ImageMajor;
 
 use crate::{ClassMap, Classes, Error, Result};
 
-pub use beaa_datasets::{Dataset, Images as LabelledImages, Pictures, Split, Warning as DataWarning};
+pub use beaa_datasets::{
+    Dataset, Images as LabelledImages, Pictures, PixelScale, RowFormat, Split, Warning as DataWarning,
+};
 
 /// Opens a data set by its name in the catalogue, searching `folders` in order. `pneumoniamnist` is
 /// built in.
@@ -39,6 +41,11 @@ pub fn pixels(images: &LabelledImages) -> Result<ImageMajor<u8>> {
         Values::Pixels(pixels) => Ok(ImageMajor::new(images.len(), images.shape().iter().product(), pixels.clone())?),
         Values::Reals(_) => Err(Error::InputKind { found: "real numbers", expected: "8-bit pixels" }),
     }
+}
+
+/// The pixels of images as a network with this `input` takes them.
+pub(crate) fn preprocess(input: &beaa_ir::InputSpec, images: &LabelledImages) -> Result<ImageMajor<u8>> {
+    pixels(&*images.preprocessed(input.preprocessing.as_ref())?)
 }
 
 /// The numbers of labelled rows or signals, `[sample][channel, row, column]`, not normalised.
@@ -74,6 +81,24 @@ pub fn read_image_files<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Resul
 /// If files cannot be read, or are no whole pictures; the message names all of them.
 pub fn read_pictures<P: AsRef<Path>>(files: &[P], shape: [usize; 3]) -> Result<Pictures> {
     Ok(beaa_datasets::read_pictures(files, shape)?)
+}
+
+/// Reads samples of `shape` (channels, rows, columns) that lie in a file as plain numbers, one
+/// after the other: pixels if `white`, their largest number, is stated, real numbers otherwise.
+/// Their labels are 0: they are not known. Cells of tables are separated by commas. The sentences
+/// beside them are what should be known of them.
+///
+/// # Errors
+/// If the file cannot be read, holds samples of another size, or numbers that are not finite or no
+/// pixels of that scale.
+pub fn read_numbers(
+    file: impl AsRef<Path>,
+    format: RowFormat,
+    shape: [usize; 3],
+    white: Option<PixelScale>,
+) -> Result<(LabelledImages, Vec<String>)> {
+    let wanted = beaa_datasets::RowShape { shape, names: &[], pixels: white };
+    Ok(beaa_datasets::read_rows(file.as_ref(), Some(format), beaa_datasets::Dialect::default(), wanted)?)
 }
 
 /// The labels of images of a data set as classes of a network. Which class of the network a class

@@ -51,6 +51,8 @@ mod server;
 mod training;
 mod verify;
 
+/// What is done to pictures before a network sees them, in [`ImportOptions`].
+pub use beaa_base::preprocessing::{Border, Preprocessing, PreprocessingStep, Size, Window};
 /// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
@@ -71,8 +73,8 @@ pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 pub use beaa_secrets::forbid_core_dumps;
 pub use client::Client;
 pub use data::{
-    DataWarning, Dataset, LabelledImages, Pictures, Split, classify, labels_for, open_dataset, open_described_dataset,
-    pixels, read_image_files, read_pictures, reals,
+    DataWarning, Dataset, LabelledImages, Pictures, PixelScale, RowFormat, Split, classify, labels_for, open_dataset,
+    open_described_dataset, pixels, read_image_files, read_numbers, read_pictures, reals,
 };
 pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use model::{ImportOptions, ImportedModel, Model};

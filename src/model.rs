@@ -4,7 +4,8 @@ use std::path::Path;
 
 use beaa_ir::images::ImageMajor;
 
-use crate::{Classes, Error, Result};
+use crate::data::preprocess;
+use crate::{Classes, Error, LabelledImages, Result};
 
 pub use beaa_import::Options as ImportOptions;
 
@@ -79,7 +80,8 @@ impl Model {
         self.0.name()
     }
 
-    /// Channels, rows and columns of an image.
+    /// Channels, rows and columns of an image as the network sees it, after
+    /// [`preprocess`](Self::preprocess).
     pub fn image_shape(&self) -> [usize; 3] {
         self.0.input().shape
     }
@@ -92,6 +94,23 @@ impl Model {
     /// Number of outputs: one for each class, or a single score.
     pub fn outputs(&self) -> usize {
         self.0.outputs()
+    }
+
+    /// Channels, rows and columns of a picture before [`preprocess`](Self::preprocess): what to
+    /// give [`read_pictures`](crate::read_pictures).
+    pub fn picture_shape(&self) -> [usize; 3] {
+        self.0.input().picture_shape()
+    }
+
+    /// Crops, pads and resizes pictures as the network was trained to see them, and gives their
+    /// pixels, `[image][channel, row, column]`. Images of a data set whose description has done so
+    /// already are left alone, and so are all where the network says nothing.
+    ///
+    /// # Errors
+    /// If the pictures are not of [`picture_shape`](Self::picture_shape), were preprocessed in
+    /// another way, or are real numbers.
+    pub fn preprocess(&self, pictures: &LabelledImages) -> Result<ImageMajor<u8>> {
+        preprocess(self.0.input(), pictures)
     }
 
     /// Normalises pixels, `[image][channel, row, column]`, as the network was trained to see them.

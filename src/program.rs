@@ -7,8 +7,9 @@ use beaa_ir::ckks;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::ckks::{Standing, standing};
 
+use crate::data::preprocess;
 use crate::model::normalise_reals;
-use crate::{Classes, Model, Result};
+use crate::{Classes, LabelledImages, Model, Result};
 
 pub use beaa_compiler::ckks::Options as CompileOptions;
 
@@ -131,7 +132,8 @@ impl Signature {
         Ok(standing(&self.0.signature.parameters)? != Standing::Current)
     }
 
-    /// Channels, rows and columns of an image.
+    /// Channels, rows and columns of an image as the network sees it, after
+    /// [`preprocess`](Self::preprocess).
     pub fn image_shape(&self) -> [usize; 3] {
         self.0.signature.input.shape
     }
@@ -139,6 +141,23 @@ impl Signature {
     /// The classes: their names, and how logits become one ([`classify`](crate::classify)).
     pub fn classes(&self) -> &Classes {
         &self.0.signature.classes
+    }
+
+    /// Channels, rows and columns of a picture before [`preprocess`](Self::preprocess): what to
+    /// give [`read_pictures`](crate::read_pictures).
+    pub fn picture_shape(&self) -> [usize; 3] {
+        self.0.signature.input.picture_shape()
+    }
+
+    /// Crops, pads and resizes pictures as the network was trained to see them, and gives their
+    /// pixels, `[image][channel, row, column]`. Images of a data set whose description has done so
+    /// already are left alone, and so are all where the network says nothing.
+    ///
+    /// # Errors
+    /// If the pictures are not of [`picture_shape`](Self::picture_shape), were preprocessed in
+    /// another way, or are real numbers.
+    pub fn preprocess(&self, pictures: &LabelledImages) -> Result<ImageMajor<u8>> {
+        preprocess(&self.0.signature.input, pictures)
     }
 
     /// Normalises pixels, `[image][channel, row, column]`, as the network was trained to see them.

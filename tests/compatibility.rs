@@ -1,7 +1,7 @@
 //! Files of earlier format versions load for ever, or say which version is needed. One small file
-//! of every kind lies under `tests/data/v1` to `v3`; they are never rewritten. Version 2 changed
+//! of every kind lies under `tests/data/v1` to `v4`; they are never rewritten. Version 2 changed
 //! the residues of keys and ciphertexts, version 3 only models: their format 2 has a typed
-//! provenance.
+//! provenance, version 4 only those whose pictures are preprocessed.
 
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use beaa_base::preprocessing::Preprocessing;
 use beaa_ir::ckks::{SignatureFile, load_program, load_signature};
 use beaa_ir::{
     Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Polynomial, Provenance, Range, Tensor,
@@ -22,6 +23,10 @@ fn v1(name: &str) -> PathBuf {
 
 fn v2(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v2").join(name)
+}
+
+fn v4(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v4").join(name)
 }
 
 fn v3(name: &str) -> PathBuf {
@@ -128,6 +133,29 @@ fn a_model_of_format_2_keeps_its_provenance() {
     assert_eq!(load_model(&v3("model.safetensors")).unwrap(), small_model("version-3", provenance()));
 }
 
+#[test]
+fn a_model_of_format_4_keeps_its_preprocessing() {
+    let model = load_model(&v4("model.safetensors")).unwrap();
+    assert_eq!(model, preprocessing_model());
+    assert_eq!((model.input().picture_shape(), model.input().shape), ([1, 4, 6], [1, 2, 2]));
+    // Only models with it have that version: what older releases can read, they shall.
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain.safetensors");
+    save_model(&small_model("plain", Provenance::default()), &plain).unwrap();
+    let text = String::from_utf8_lossy(&std::fs::read(&plain).unwrap()).into_owned();
+    assert!(text.contains(r#"\"format\":3"#), "{text}");
+    let bytes = std::fs::read(v4("model.safetensors")).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains(r#"\"format\":4"#));
+}
+
+fn preprocessing_model() -> Model {
+    let steps = r#"[{"crop": {"top": 0, "left": 1, "height": 4, "width": 4}}, {"resize": {"height": 2, "width": 2}}]"#;
+    let preprocessing = Preprocessing::new([1, 4, 6], serde_json::from_str(steps).unwrap()).unwrap();
+    let mut literal = small_model("version-4", provenance()).into_literal();
+    literal.input.preprocessing = Some(preprocessing);
+    Model::try_from(literal).unwrap()
+}
+
 fn provenance() -> Provenance {
     Provenance {
         data: Some(TrainingData {
@@ -176,6 +204,15 @@ fn write_the_model_of_format_2() {
     assert!(!path.exists(), "{} is there already", path.display());
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     save_model(&small_model("version-3", provenance()), &path).unwrap();
+}
+
+#[test]
+#[ignore = "writes the file that the other test reads"]
+fn write_the_model_of_format_4() {
+    let path = v4("model.safetensors");
+    assert!(!path.exists(), "{} is there already", path.display());
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    save_model(&preprocessing_model(), &path).unwrap();
 }
 
 /// Writes the files, once for every format version:

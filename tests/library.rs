@@ -8,7 +8,7 @@ use std::process::Command;
 
 use beaa::{
     Classes, Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
-    ImportOptions, Model, Program, Signature, Split, classify, labels_for,
+    ImportOptions, Model, PixelScale, Program, RowFormat, Signature, Split, classify, labels_for, read_numbers,
 };
 
 /// Builds the examples, which `cargo test --test library` does not.
@@ -116,6 +116,27 @@ fn images_of_another_size_are_refused_with_the_numbers_found() {
     assert!(matches!(classify(model.classes(), &no_number), Err(Error::NoClass { image: 1 })));
     let score = ImageMajor::new(2, 1, vec![0.0, 1.0]).unwrap();
     assert!(matches!(classify(model.classes(), &score), Err(Error::Length { found: 1, expected: 2 })));
+}
+
+#[test]
+fn pictures_are_preprocessed_as_the_signature_says() {
+    let model = Model::load("tests/data/v4/model.safetensors").unwrap();
+    let options = CompileOptions { batch: 1, logit_error: 0.01, ..CompileOptions::default() };
+    let signature = beaa::compile(&model, &options).unwrap().signature();
+    assert_eq!((signature.picture_shape(), signature.image_shape()), ([1, 4, 6], [1, 2, 2]));
+    // Columns 1 to 4 of a picture of 4 x 6, whose squares of 2 x 2 are of one value each.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("picture.txt");
+    std::fs::write(&file, "9 0 0 50 50 9 9 0 0 50 50 9 9 100 100 250 250 9 9 100 100 250 250 9\n").unwrap();
+    let white = Some(PixelScale::Byte);
+    let (pictures, notes) = read_numbers(&file, RowFormat::Text, signature.picture_shape(), white).unwrap();
+    assert_eq!((pictures.len(), notes.len()), (1, 0));
+    let pixels = signature.preprocess(&pictures).unwrap();
+    assert_eq!((pixels.images(), pixels.elements()), (1, 4));
+    assert!(pixels.data().is_sorted(), "dark to bright: {:?}", pixels.data());
+    assert_eq!(model.preprocess(&pictures).unwrap(), pixels);
+    let cropped_elsewhere = read_numbers(&file, RowFormat::Text, [1, 6, 4], white).unwrap().0;
+    assert!(signature.preprocess(&cropped_elsewhere).unwrap_err().to_string().contains("as they come"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod folder;
 pub mod input;
 pub mod json;
 pub mod output;
+pub mod preprocessing;
 mod space;
 pub mod target;
 mod temporary;

@@ -10,7 +10,7 @@ use beaa_lab::Reporter;
 #[cfg(feature = "tfhe")]
 use beaa_lab::metrics::{Classification, classification, percent};
 use beaa_lab::metrics::{agreeing, largest_difference};
-use beaa_lab::model_images::{bytes, check_range, normalise, with_channels_of};
+use beaa_lab::model_images::{as_taken_by, bytes, check_range, normalise};
 #[cfg(feature = "tfhe")]
 use beaa_lab::report::classes::classes;
 use beaa_lab::report::tables;
@@ -79,7 +79,7 @@ impl AnyProgram {
     /// Compares the program in clear with `model`.
     pub(crate) fn compare(&self, model: &Model, images: &Images) -> Result<ModelComparison> {
         self.expect_classes_of(model)?;
-        let images = &*with_channels_of(images, model.input())?;
+        let images = &*as_taken_by(images, model.input())?;
         let of_model = beaa_trainer::predict(model, images, DeviceKind::default())?;
         let of_program = self.evaluate(images)?;
         Ok(ModelComparison {
@@ -101,7 +101,7 @@ impl AnyProgram {
         match self {
             Self::Ckks(program) => {
                 let input = &program.signature().input;
-                let images = &*with_channels_of(images, input)?;
+                let images = &*as_taken_by(images, input)?;
                 check_range(images, input)?;
                 let inputs = normalise(images, input)?;
                 let keys = ckks::keygen(&program.signature().parameters, seed)?;
@@ -115,7 +115,7 @@ impl AnyProgram {
             #[cfg(feature = "tfhe")]
             Self::Tfhe(program) => {
                 let input = &program.signature().input;
-                check_range(&*with_channels_of(images, input)?, input)?;
+                check_range(&*as_taken_by(images, input)?, input)?;
                 let pixels = bytes(images, input)?;
                 let keys = tfhe_runtime::keygen(&program.signature().parameters, seed)?;
                 let found = tfhe_runtime::verify(program, &keys, &pixels, seed, &*context.progress())?;

@@ -9,7 +9,7 @@ use beaa_datasets::{Images, SourceSpec};
 use beaa_ir::{InputSpec, text};
 use beaa_lab::files;
 use beaa_lab::labels::{self, Labels};
-use beaa_lab::model_images::with_channels_of;
+use beaa_lab::model_images::as_taken_by;
 use beaa_runtime::Receipt;
 use clap::Args;
 use serde_json::json;
@@ -177,8 +177,15 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
     let (images, data_set, class_names) = match &arguments.data_set {
         None => (read_files(arguments, input, context)?, String::new(), Vec::new()),
         Some(spec) => {
-            let dataset = arguments.roots.open(spec)?;
-            let images = with_channels_of(&arguments.part.of(&dataset)?, input)?.into_owned();
+            let part = arguments.roots.open_part(spec, &arguments.part)?;
+            if arguments.labels.is_some() && !part.labelled {
+                return Err(Exit::Usage.because(format!(
+                    "--labels: found images of {} without labels, expected a file of labels beside them; describe it, \
+                     or leave --labels out",
+                    part.name
+                )));
+            }
+            let images = as_taken_by(&part.images, input)?.into_owned();
             let too_many = arguments.part.limit.is_none() && images.len() > most;
             if too_many {
                 context
@@ -186,7 +193,7 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
                     .note(format_args!("the first {most} of {} fill the batch", count(images.len(), "image")));
             }
             let images = if too_many { images.take(most) } else { images };
-            (images, dataset.name().to_owned(), dataset.classes().to_vec())
+            (images, part.name, part.classes)
         }
     };
     if images.len() > most {
@@ -203,7 +210,8 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
 fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Result<Images> {
     if let Some(path) = &arguments.rows.rows {
         let rows = arguments.rows.read(path, input, context)?;
-        return Ok(arguments.part.limit.map_or_else(|| rows.clone(), |n| rows.take(n)));
+        let rows = arguments.part.limit.map_or_else(|| rows.clone(), |n| rows.take(n));
+        return Ok(as_taken_by(&rows, input)?.into_owned());
     }
     if input.reals().is_some() {
         return Err(Exit::BadInput.because(
@@ -211,5 +219,5 @@ fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Re
              them with --rows FILE, a table (CSV) or an array (.npy)",
         ));
     }
-    image_files::read(&arguments.images, input.shape)
+    Ok(as_taken_by(&image_files::read(&arguments.images, input.picture_shape())?, input)?.into_owned())
 }

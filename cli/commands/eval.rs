@@ -9,7 +9,7 @@ use beaa_ir::images::ImageMajor;
 use beaa_ir::{Classes, load_model};
 use beaa_lab::labels;
 use beaa_lab::metrics::{Classification, agreeing, classification, fraction, largest_difference, percent};
-use beaa_lab::model_images::{trained_on, with_channels_of};
+use beaa_lab::model_images::{as_taken_by, trained_on};
 use beaa_lab::report::classes::{classes, remarks};
 use beaa_trainer::DeviceKind;
 use clap::Args;
@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::any_program::AnyProgram;
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
+use crate::exit::Exit;
 use crate::memory_args::MemoryArgs;
 use crate::training_args::Device;
 
@@ -73,10 +74,19 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         Some(spec) => spec.clone(),
         None => trained_on(&model)?,
     };
-    let dataset = arguments.roots.open(&spec)?;
-    let images = arguments.part.of(&dataset)?;
-    let labels = labels::of_network(model.classes(), dataset.classes(), images.labels(), context)?;
-    let images = with_channels_of(&images, model.input())?;
+    let part = arguments.roots.open_part(&spec, &arguments.part)?;
+    if !part.labelled {
+        return Err(Exit::BadInput.because(format!(
+            "evaluating {}: found images of {} without labels, expected a file of labels beside them; describe it as \
+             \"labels\"",
+            model.name(),
+            part.name
+        )));
+    }
+    let numbers = || (0..model.classes().count()).map(|class| class.to_string()).collect();
+    let names = if part.classes.is_empty() { numbers() } else { part.classes };
+    let labels = labels::of_network(model.classes(), &names, part.images.labels(), context)?;
+    let images = as_taken_by(&part.images, model.input())?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
     let predicted = model.classes().of(&logits);
     let program = match &arguments.program {
@@ -96,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let figures = judged(model.classes(), &logits, &labels);
     let result = Evaluation {
         model: model.name().to_owned(),
-        data_set: dataset.name().to_owned(),
+        data_set: part.name,
         split: arguments.part.split.clone(),
         remarks: remarks(&figures),
         figures,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::json;
+use beaa_base::preprocessing::Preprocessing;
 use beaa_base::words::count;
 use beaa_datasets::{Dataset, SourceSpec, Split};
 use beaa_import::{Imported, Options, import_onnx, import_state_dict, measure_ranges};
@@ -10,7 +12,6 @@ use beaa_ir::{InputSpec, InputValues, LayerOp, Model, RealChannels, save_model};
 use beaa_lab::files;
 use beaa_lab::model_images::normalise;
 use clap::Args;
-use serde_json::json;
 
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
@@ -44,6 +45,11 @@ pub(crate) struct Arguments {
     /// of the columns of a row.
     #[arg(long, value_name = "CxHxW", value_parser = parse_shape, help_heading = "Images")]
     shape: Option<[usize; 3]>,
+    /// What is done to pictures before the network sees them, as JSON: {"from": [1, 28, 28],
+    /// "steps": [{"crop": {"top": 3, "left": 3, "height": 22, "width": 22}}]}
+    /// [default: that of --samples].
+    #[arg(long, value_name = "JSON", value_parser = parse_preprocessing, help_heading = "Images")]
+    preprocess: Option<Preprocessing>,
     /// The smallest value of real numbers (rows, signals), one per channel or one for all: the
     /// network takes these instead of pixels, and they are not scaled before --mean is subtracted.
     #[arg(long, value_name = "V,..", value_delimiter = ',', allow_negative_numbers = true, requires = "max")]
@@ -89,8 +95,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         .reads("--architecture", arguments.architecture.as_deref())
         .writes("--out", arguments.out.as_path(), OutputKind::Model, 0)
         .check(&arguments.replace)?;
-    let Imported { model, mut notes } = read(arguments)?;
     let samples = arguments.samples.as_ref().map(|set| arguments.roots.open(set)).transpose()?;
+    let Imported { model, mut notes } = read(arguments, samples.as_ref())?;
     let model = with_real_numbers(model, arguments, samples.as_ref())?;
     let model = match &samples {
         Some(samples) => measured(arguments, samples, model, context)?,
@@ -125,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     save_model(&model, &arguments.out).with_context(|| format!("writing model {}", arguments.out.display()))?;
     context.console.note(format_args!("model written to {}", arguments.out.display()));
     let [channels, height, width] = input.shape;
-    let record = json!({
+    let record = serde_json::json!({
         "model": arguments.out, "name": model.name(), "input": input, "outputs": model.outputs(),
         "threshold": model.classes().threshold(), "classes": model.classes().names(),
         "layers": model.layers().len(), "activations": all, "ranges": ranged, "notes": notes,
@@ -141,13 +147,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     })
 }
 
-fn read(arguments: &Arguments) -> Result<Imported> {
+fn read(arguments: &Arguments, samples: Option<&Dataset>) -> Result<Imported> {
     let options = Options {
         name: arguments.name.clone(),
         mean: arguments.mean.clone(),
         std: arguments.std.clone(),
         classes: arguments.classes.clone(),
         shape: arguments.shape,
+        preprocessing: arguments.preprocess.as_ref().or(samples.and_then(Dataset::preprocessing)).cloned(),
         output: arguments.output.clone(),
         threshold: arguments.threshold,
     };
@@ -199,6 +206,11 @@ fn with_real_numbers(model: Model, arguments: &Arguments, samples: Option<&Datas
     let values = InputValues::Reals(RealChannels { min: each(min), max: each(max), names });
     literal.input = InputSpec { values, ..literal.input };
     Ok(Model::try_from(literal)?)
+}
+
+/// The JSON of a model's preprocessing.
+fn parse_preprocessing(text: &str) -> Result<Preprocessing, String> {
+    json::parse(text).map_err(|error| error.to_string())
 }
 
 /// `1x28x28`; `30` is a row of 30 columns.

@@ -21,6 +21,11 @@ pub enum Classes {
 }
 
 impl Classes {
+    /// The names that are stated; none where none are.
+    pub(crate) fn stated(classes: Option<&Self>) -> Result<Vec<String>, Error> {
+        Self::resolve(classes, &[])
+    }
+
     /// The names; without any, the labels themselves in digits, as many as occur in `labels`.
     pub(crate) fn resolve(classes: Option<&Self>, labels: &[u8]) -> Result<Vec<String>, Error> {
         match classes {

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use beaa_base::preprocessing::{Preprocessing, PreprocessingStep};
+
 use crate::channel_statistics::{Ranges, allowed_values, channel_name, channel_statistics};
 use crate::error::Error;
 use crate::images::{Images, Values, histogram};
+use crate::preprocess::preprocess;
 use crate::split::Split;
 use crate::warning::Warning;
 
@@ -110,6 +113,19 @@ impl Dataset {
         self
     }
 
+    /// The same set, its pictures preprocessed: mean and deviation are those of the results.
+    ///
+    /// # Errors
+    /// Steps that do not fit the pictures, or a set of real numbers.
+    pub(crate) fn preprocessed(self, steps: &[PreprocessingStep]) -> Result<Self, Error> {
+        let preprocessing = Preprocessing::new(self.shape(), steps.to_vec())?;
+        let [train, validation, test] =
+            [&self.train, &self.validation, &self.test].map(|images| preprocess(images, &preprocessing));
+        let train = train?;
+        let (mean, std) = statistics(train.pixels(), train.shape());
+        Ok(Self { train, validation: validation?, test: test?, mean, std, ..self })
+    }
+
     /// What may not be as it was meant: files left out, classes of few images, and the like.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
@@ -128,6 +144,11 @@ impl Dataset {
     /// Channels, height, width of every image.
     pub fn shape(&self) -> [usize; 3] {
         self.train.shape()
+    }
+
+    /// What was done to the pictures after they were read, if anything was.
+    pub fn preprocessing(&self) -> Option<&Preprocessing> {
+        self.train.preprocessing()
     }
 
     /// The images of one split.

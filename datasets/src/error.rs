@@ -30,6 +30,19 @@ pub enum Error {
     /// There is less memory than the images take.
     #[error(transparent)]
     Memory(#[from] beaa_memory::Shortage),
+    /// Images are not those that a network's preprocessing is for.
+    #[error("preprocessing images: found {found}, expected {expected}; {remedy}")]
+    OtherPreprocessing {
+        /// What the images are.
+        found: String,
+        /// What they should be.
+        expected: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Steps of preprocessing that do not fit the pictures.
+    #[error(transparent)]
+    Preprocessing(#[from] beaa_base::preprocessing::PreprocessingError),
     /// The path does not exist.
     #[error("reading {}: there is no such file or folder; give the path of an existing one", path_text(file))]
     Absent {

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use beaa_base::preprocessing::Preprocessing;
+
 use crate::error::Error;
 
 /// Immutable images (or rows, or signals) of one size, planes one after the other (channel, row,
@@ -13,6 +15,8 @@ pub struct Images {
     values: Values,
     labels: Vec<u8>,
     names: Option<Vec<String>>,
+    /// What was done to the pictures after they were read.
+    preprocessing: Option<Preprocessing>,
 }
 
 /// The numbers of samples, one sample after the other.
@@ -95,7 +99,7 @@ impl Images {
         if images != labels.len() {
             return Err(Error::CountMismatch { file, images, labels: labels.len() });
         }
-        Ok(Self { shape, values, labels, names: None })
+        Ok(Self { shape, values, labels, names: None, preprocessing: None })
     }
 
     /// The same images, image `i` with the name `names[i]`.
@@ -141,6 +145,20 @@ impl Images {
     /// The numbers of all samples, whatever they are.
     pub fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// What was done to the pictures after they were read, if anything was.
+    pub fn preprocessing(&self) -> Option<&Preprocessing> {
+        self.preprocessing.as_ref()
+    }
+
+    /// The same images with other pixels, which `preprocessing` led to; `pixels` are those of as
+    /// many images of its shape.
+    pub(crate) fn with_preprocessed(&self, preprocessing: &Preprocessing, pixels: Vec<u8>) -> Self {
+        let shape = preprocessing.shape();
+        assert_eq!(pixels.len(), self.len() * shape.iter().product::<usize>(), "pixels of {} images", self.len());
+        let (labels, names) = (self.labels.clone(), self.names.clone());
+        Self { shape, values: Values::Pixels(pixels), labels, names, preprocessing: Some(preprocessing.clone()) }
     }
 
     /// The real numbers of all samples; none if these are images of pixels.
@@ -205,6 +223,7 @@ impl Images {
             values: self.values.of_samples(self.image_len(), 0..n),
             labels: self.labels[..n].to_vec(),
             names: self.names.as_ref().map(|names| names[..n].to_vec()),
+            preprocessing: self.preprocessing.clone(),
         }
     }
 
@@ -222,13 +241,14 @@ impl Images {
             values,
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             names: self.names.as_ref().map(|names| indices.iter().map(|&i| names[i].clone()).collect()),
+            preprocessing: self.preprocessing.clone(),
         }
     }
 
     /// No image, of the given shape.
     #[cfg(test)]
     pub(crate) fn none(shape: [usize; 3]) -> Self {
-        Self { shape, values: Values::Pixels(Vec::new()), labels: Vec::new(), names: None }
+        Self { shape, values: Values::Pixels(Vec::new()), labels: Vec::new(), names: None, preprocessing: None }
     }
 
     fn image_len(&self) -> usize {

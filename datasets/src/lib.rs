@@ -12,8 +12,11 @@ mod dataset;
 mod error;
 mod formats;
 mod images;
+mod loaded_split;
 mod open;
 mod path_text;
+mod preprocess;
+mod resize;
 mod source;
 mod spec;
 mod split;
@@ -31,11 +34,12 @@ pub use dataset::Dataset;
 pub use error::Error;
 pub use formats::{
     CifarFiles, CifarSource, Column, CsvFiles, CsvSource, Dialect, FolderFiles, FolderSource, IdxFiles, IdxPair,
-    IdxSource, MedMnistFile, MedMnistSource, NpyFiles, NpySource, Pictures, Survey, read_csv_rows, read_npy_rows,
-    read_pictures, survey,
+    IdxSource, MedMnistFile, MedMnistSource, NpyFiles, NpySource, Pictures, PixelScale, RowFormat, RowShape, Survey,
+    read_pictures, read_rows, survey,
 };
 pub use images::{Images, Reals, Values};
-pub use open::open;
+pub use loaded_split::LoadedSplit;
+pub use open::{open, open_split};
 pub use path_text::path_text;
 pub use source::Source;
 pub use spec::SourceSpec;

@@ -10,8 +10,10 @@ use crate::formats::{
     CifarFiles, CifarSource, CsvFiles, CsvSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource,
     MedMnistFile, MedMnistSource, NpyFiles, NpySource,
 };
+use crate::loaded_split::LoadedSplit;
 use crate::source::Source;
 use crate::spec::SourceSpec;
+use crate::split::Split;
 
 /// Reads what `spec` describes. Named sets are searched in `roots` in order; so are relative paths
 /// that do not exist as such. The warnings of the set are also logged.
@@ -19,9 +21,22 @@ use crate::spec::SourceSpec;
 /// # Errors
 /// A missing file or set, and whatever is wrong with a file; the error names it.
 pub fn open(spec: &SourceSpec, roots: &[PathBuf]) -> Result<Dataset, Error> {
+    let (spec, steps) = spec.source_and_steps();
     let dataset = source_of(spec, roots)?.load()?;
+    let dataset = if steps.is_empty() { dataset } else { dataset.preprocessed(steps)? };
     dataset.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(dataset)
+}
+
+/// Reads one split of what `spec` describes, otherwise as [`open`]. Where a split has files of its
+/// own, no others need to be there, nor labels.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_split(spec: &SourceSpec, split: Split, roots: &[PathBuf]) -> Result<LoadedSplit, Error> {
+    let (spec, steps) = spec.source_and_steps();
+    let loaded = source_of(spec, roots)?.load_split(split)?;
+    if steps.is_empty() { Ok(loaded) } else { loaded.preprocessed(steps) }
 }
 
 /// The files of `spec`, found, with the reader of their format.
@@ -32,21 +47,21 @@ fn source_of(spec: &SourceSpec, roots: &[PathBuf]) -> Result<Box<dyn Source>, Er
         Some(Classes::File(path)) => Some(Classes::File(at(path))),
         other => other.clone(),
     };
-    let pair = |pair: &IdxPair| IdxPair { images: at(&pair.images), labels: at(&pair.labels) };
+    let pair = |pair: &IdxPair| IdxPair { images: at(&pair.images), labels: pair.labels.as_ref().map(at) };
     Ok(match spec {
         SourceSpec::Named { name, hold_out } => catalogue::resolve(name, *hold_out, roots)?,
         SourceSpec::Idx { name, files, hold_out } => Box::new(IdxSource {
-            name: name_or_folder(name, &at(&files.train.images)),
+            name: name_or_folder(name, files.first().map(|pair| at(&pair.images)).as_deref()),
             files: IdxFiles {
-                train: pair(&files.train),
+                train: files.train.as_ref().map(pair),
                 validation: files.validation.as_ref().map(pair),
-                test: pair(&files.test),
+                test: files.test.as_ref().map(pair),
                 classes: classes(&files.classes),
             },
             hold_out: *hold_out,
         }),
         SourceSpec::Cifar { name, files, hold_out } => Box::new(CifarSource {
-            name: name_or_folder(name, files.train.first().map(at).as_deref().unwrap_or(Path::new("cifar"))),
+            name: name_or_folder(name, files.first().map(at).as_deref()),
             files: CifarFiles {
                 train: all(&files.train),
                 validation: all(&files.validation),
@@ -75,6 +90,7 @@ fn source_of(spec: &SourceSpec, roots: &[PathBuf]) -> Result<Box<dyn Source>, Er
             },
             hold_out: *hold_out,
         }),
+        SourceSpec::Preprocessed { source, .. } => source_of(source, roots)?,
         SourceSpec::Npy { name, files, hold_out } => {
             // Entries of an archive are no files.
             let array = |path: &PathBuf| if files.file.is_some() { path.clone() } else { at(path) };
@@ -107,8 +123,8 @@ fn existing(path: &Path, roots: &[PathBuf]) -> PathBuf {
     roots.iter().map(|root| root.join(path)).find(|candidate| candidate.exists()).unwrap_or_else(|| path.to_owned())
 }
 
-fn name_or_folder(name: &Option<String>, file: &Path) -> String {
-    name.clone().unwrap_or_else(|| last(file.parent().and_then(Path::file_name), "images"))
+fn name_or_folder(name: &Option<String>, file: Option<&Path>) -> String {
+    name.clone().unwrap_or_else(|| last(file.and_then(Path::parent).and_then(Path::file_name), "images"))
 }
 
 fn last(name: Option<&std::ffi::OsStr>, otherwise: &str) -> String {

@@ -2,12 +2,13 @@
 //!
 //! A plain string is a named set. Otherwise an object with `name` for a named set, or exactly one
 //! of `idx`, `cifar`, `medmnist`, `folder`, `csv` and `npy`; beside it `validation` and `test`
-//! (what to hold out of training: an integer is a count, a decimal number a fraction) and `seed`
-//! where they apply.
+//! (what to hold out of training: an integer is a count, a decimal number a fraction), `seed` where
+//! they apply, and `preprocess`, what is done to pictures of any format.
 
 use std::fmt;
 use std::str::FromStr;
 
+use beaa_base::preprocessing::PreprocessingStep;
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -78,12 +79,28 @@ pub enum SourceSpec {
         /// What to hold out of training.
         hold_out: HoldOut,
     },
+    /// Any of these with its pictures cut out, framed or resized:
+    /// `{"name": "mnist", "preprocess": [{"resize": {"height": 14, "width": 14}}]}`.
+    Preprocessed {
+        /// What the pictures are.
+        source: Box<SourceSpec>,
+        /// What is done to them; at least one step.
+        steps: Vec<PreprocessingStep>,
+    },
 }
 
 impl SourceSpec {
     /// A set of the catalogue, with the usual tenth for validation where it has no such files.
     pub fn named(name: impl Into<String>) -> Self {
         Self::Named { name: name.into(), hold_out: HoldOut::default() }
+    }
+
+    /// What the pictures are, and what is done to them.
+    pub(crate) fn source_and_steps(&self) -> (&Self, &[PreprocessingStep]) {
+        match self {
+            Self::Preprocessed { source, steps } => (source, steps),
+            other => (other, &[]),
+        }
     }
 }
 
@@ -114,13 +131,15 @@ struct Table {
     test: Option<Amount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    preprocess: Vec<PreprocessingStep>,
 }
 
 impl TryFrom<Table> for SourceSpec {
     type Error = Error;
 
     fn try_from(table: Table) -> Result<Self, Error> {
-        let Table { name, idx, cifar, medmnist, folder, csv, npy, validation, test, seed } = table;
+        let Table { name, idx, cifar, medmnist, folder, csv, npy, validation, test, seed, preprocess } = table;
         let hold_out = HoldOut { validation, test, seed: seed.unwrap_or(0) };
         if test.is_some() && folder.is_none() && csv.is_none() && npy.is_none() {
             return Err(Error::Spec(
@@ -142,12 +161,20 @@ impl TryFrom<Table> for SourceSpec {
         ]
         .into_iter()
         .flatten();
-        match (formats.next(), formats.next(), name) {
-            (Some(format), None, _) => Ok(format),
-            (None, _, Some(name)) => Ok(Self::Named { name, hold_out }),
-            (None, _, None) => Err(Error::Spec(format!("nothing to read; give \"name\" or one of {FORMATS}"))),
-            (Some(_), Some(_), _) => Err(Error::Spec(format!("several formats at once; give one of {FORMATS}"))),
+        let source = match (formats.next(), formats.next(), name) {
+            (Some(format), None, _) => format,
+            (None, _, Some(name)) => Self::Named { name, hold_out },
+            (None, _, None) => {
+                return Err(Error::Spec(format!("nothing to read; give \"name\" or one of {FORMATS}")));
+            }
+            (Some(_), Some(_), _) => {
+                return Err(Error::Spec(format!("several formats at once; give one of {FORMATS}")));
+            }
+        };
+        if preprocess.is_empty() {
+            return Ok(source);
         }
+        Ok(Self::Preprocessed { source: Box::new(source), steps: preprocess })
     }
 }
 
@@ -168,6 +195,7 @@ impl From<SourceSpec> for Table {
             SourceSpec::Folder { name, files, hold_out } => Self { folder: Some(files), ..held(name, hold_out) },
             SourceSpec::Csv { name, files, hold_out } => Self { csv: Some(*files), ..held(name, hold_out) },
             SourceSpec::Npy { name, files, hold_out } => Self { npy: Some(*files), ..held(name, hold_out) },
+            SourceSpec::Preprocessed { source, steps } => Self { preprocess: steps, ..Self::from(*source) },
         }
     }
 }
@@ -253,6 +281,13 @@ mod tests {
                 r#""separator":";","decimal":",","header":true,"shape":[2,1,1],"ranges":{"x":[0.0,1.0]}},"test":0.5}"#
             ),
             r#"{"npy":{"file":"a.npz","x":"X","y":"y","channels_last":true,"ranges":[-5.0,5.0]},"seed":3}"#,
+            r#"{"npy":{"x":"X","y":"y","pixels":255}}"#,
+            r#"{"idx":{"test":{"images":"c"}}}"#,
+            r#"{"cifar":{"test":["c"]}}"#,
+            concat!(
+                r#"{"name":"mnist","preprocess":[{"crop":{"top":3,"left":3,"height":22,"width":22}},"#,
+                r#"{"pad":{"top":0,"left":0,"bottom":1,"right":0,"value":0}},{"resize":{"height":2,"width":2}}]}"#
+            ),
         ] {
             let spec = read(text).unwrap();
             assert_eq!(serde_json::to_string(&spec).unwrap(), text);
@@ -278,6 +313,8 @@ mod tests {
             (r#"{"medmnist":{"file":"a"},"validation":0.1}"#, "own splits"),
             (r#"{"name":"mnist","validation":2.5}"#, "a count of images"),
             (r#"{"folder":{"path":"p","size":[1,2,3]}}"#, "size"),
+            (r#"{"name":"mnist","preprocess":[{"crop":{"top":3}}]}"#, "left"),
+            (r#"{"npy":{"x":"X","y":"y","pixels":256}}"#, "1 or 255"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

@@ -1,5 +1,6 @@
 //! What the caller says about a network, and what an import gives back.
 
+use beaa_base::preprocessing::Preprocessing;
 use beaa_ir::Model;
 
 use crate::error::{Error, Result};
@@ -26,6 +27,9 @@ pub struct Options {
     pub threshold: Option<f64>,
     /// `[channels, height, width]`, needed where the network takes a plain vector.
     pub shape: Option<[usize; 3]>,
+    /// What is done to pictures before the network sees them; the shape that it leads to is the
+    /// network's.
+    pub preprocessing: Option<Preprocessing>,
     /// The output of an ONNX graph that holds the scores, where it has several.
     pub output: Option<String>,
 }

@@ -175,13 +175,14 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
     let of = |stated: &Option<Vec<f32>>, file: Option<Vec<f32>>, default| {
         per_channel(stated.as_deref().or(file.as_deref()), default, shape[0])
     };
+    let input = InputSpec::pixels(
+        shape,
+        of(&options.mean, architecture.input.mean, 0.0),
+        of(&options.std, architecture.input.std, 1.0),
+    );
     let literal = ModelLiteral {
         name,
-        input: InputSpec::pixels(
-            shape,
-            of(&options.mean, architecture.input.mean, 0.0),
-            of(&options.std, architecture.input.std, 1.0),
-        ),
+        input: InputSpec { preprocessing: options.preprocessing.clone(), ..input },
         classes: options.classes.clone().unwrap_or(architecture.classes),
         threshold: None,
         layers,

@@ -69,11 +69,23 @@ pub fn bytes(images: &Images, input: &InputSpec) -> Result<ImageMajor<u8>> {
     spread_bytes(images, input, usize::MAX)
 }
 
+/// The same samples as a network takes them: pictures preprocessed as it was trained to see them,
+/// unless they are already; rows with its channels.
+///
+/// # Errors
+/// Pictures that its preprocessing is not for; a channel that is not there.
+pub fn as_taken_by<'a>(images: &'a Images, input: &InputSpec) -> Result<Cow<'a, Images>> {
+    match images.preprocessed(input.preprocessing.as_ref())? {
+        Cow::Borrowed(images) => with_channels_of(images, input),
+        Cow::Owned(images) => Ok(Cow::Owned(images)),
+    }
+}
+
 /// The same samples with the channels that `input` names, in its order, where both have names.
 ///
 /// # Errors
 /// If one of the network's channels is not there.
-pub fn with_channels_of<'a>(images: &'a Images, input: &InputSpec) -> Result<Cow<'a, Images>> {
+fn with_channels_of<'a>(images: &'a Images, input: &InputSpec) -> Result<Cow<'a, Images>> {
     let (Some(wanted), Some(reals)) = (input.reals(), images.reals()) else { return Ok(Cow::Borrowed(images)) };
     if wanted.names.is_empty() || reals.channels.is_empty() || wanted.names == reals.channels {
         return Ok(Cow::Borrowed(images));
@@ -153,16 +165,18 @@ pub fn check_shape(images: &Images, input: &InputSpec) -> Result<()> {
     )))
 }
 
-/// At most `most` samples, evenly spread, with the channels of `input` and of its shape.
+/// At most `most` samples, evenly spread, as `input` takes them.
 fn spread<'a>(images: &'a Images, input: &InputSpec, most: usize) -> Result<Cow<'a, Images>> {
-    let images = with_channels_of(images, input)?;
-    check_shape(&images, input)?;
     let step = images.len().div_ceil(most).max(1);
     if step == 1 {
+        let images = as_taken_by(images, input)?;
+        check_shape(&images, input)?;
         return Ok(images);
     }
     let indices: Vec<usize> = (0..images.len()).step_by(step).collect();
-    Ok(Cow::Owned(images.subset(&indices)))
+    let images = as_taken_by(&images.subset(&indices), input)?.into_owned();
+    check_shape(&images, input)?;
+    Ok(Cow::Owned(images))
 }
 
 fn spread_normalised(images: &Images, input: &InputSpec, most: usize) -> Result<ImageMajor<f32>> {
@@ -208,7 +222,21 @@ mod tests {
         let names = vec!["age".to_owned(), "dose".to_owned()];
         let channels = beaa_ir::RealChannels { min: vec![0.0, 0.0], max: vec![120.0, 1.0], names };
         let values = beaa_ir::InputValues::Reals(channels);
-        InputSpec { shape: [2, 1, 1], mean: vec![50.0, 0.5], std: vec![10.0, 0.25], values }
+        InputSpec { values, ..InputSpec::pixels([2, 1, 1], vec![50.0, 0.5], vec![10.0, 0.25]) }
+    }
+
+    #[test]
+    fn pictures_are_preprocessed_once_as_the_network_says() {
+        let crop = r#"{"from":[1,1,4],"steps":[{"crop":{"top":0,"left":1,"height":1,"width":2}}]}"#;
+        let preprocessing = Some(serde_json::from_str(crop).unwrap());
+        let spec = InputSpec { preprocessing, ..InputSpec::pixels([1, 1, 2], vec![0.0], vec![1.0]) };
+        let pictures = Images::new("t", [1, 1, 4], vec![9, 0, 255, 9], vec![0]).unwrap();
+        let once = as_taken_by(&pictures, &spec).unwrap();
+        assert_eq!(normalise(&pictures, &spec).unwrap(), normalise(&once, &spec).unwrap());
+        assert_eq!(normalise(&once, &spec).unwrap().data(), [0.0, 1.0]);
+        let cropped_elsewhere = Images::new("t", [1, 1, 2], vec![0, 255], vec![0]).unwrap();
+        let found = normalise(&cropped_elsewhere, &spec).unwrap_err().to_string();
+        assert!(found.contains("found images of [1, 1, 2]") && found.contains("as they come"), "{found}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::train::evaluate::answers;
 /// [`Error::Data`] if the images are not of the model's shape or not of its kind of numbers,
 /// [`Error::NoDevice`] if there is no such device.
 pub fn predict(model: &Model, images: &Images, device: DeviceKind) -> Result<ImageMajor<f32>> {
+    let images = &*images.preprocessed(model.input().preprocessing.as_ref())?;
     if images.shape() != model.input().shape {
         return Err(Error::Data {
             operation: "predicting",

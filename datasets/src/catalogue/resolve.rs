@@ -10,6 +10,8 @@ use crate::classes::Classes;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::formats::{CifarFiles, CifarSource, IdxFiles, IdxPair, IdxSource, MedMnistFile, MedMnistSource};
+use crate::images::Images;
+use crate::loaded_split::LoadedSplit;
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 
@@ -51,23 +53,44 @@ struct Checked {
 
 impl Source for Checked {
     fn load(&self) -> Result<Dataset, Error> {
-        let (set, entry) = (self.inner.load()?, self.entry);
-        let differs = |what, found: String, expected: String| {
-            Err(Error::NotTheSet { name: entry.name.to_owned(), what, found, expected })
-        };
-        if set.shape() != entry.shape {
-            return differs("the shape of the images", format!("{:?}", set.shape()), format!("{:?}", entry.shape));
-        }
-        let [train, validation, test] = Split::ALL.map(|split| set.split(split).len());
-        let sizes = entry.sizes;
+        let set = self.inner.load()?;
+        let [train, validation, _] = Split::ALL.map(|split| set.split(split).len());
+        let sizes = self.entry.sizes;
         let (learning, published) = (train + validation, sizes.train + sizes.validation.unwrap_or(0));
         if learning != published {
-            return differs("the number of images before test", learning.to_string(), published.to_string());
+            return Err(self.differs("the number of images before test", learning.to_string(), published.to_string()));
         }
-        if test != sizes.test {
-            return differs("the number of test images", test.to_string(), sizes.test.to_string());
-        }
+        self.check_test(set.split(Split::Test))?;
         Ok(set)
+    }
+
+    fn load_split(&self, split: Split) -> Result<LoadedSplit, Error> {
+        if split != Split::Test {
+            return Ok(LoadedSplit::of(&self.load()?, split));
+        }
+        let loaded = self.inner.load_split(split)?;
+        self.check_test(&loaded.images)?;
+        Ok(loaded)
+    }
+}
+
+impl Checked {
+    /// Compares the test images with the catalogue.
+    fn check_test(&self, test: &Images) -> Result<(), Error> {
+        let entry = self.entry;
+        if test.shape() != entry.shape {
+            let (found, expected) = (format!("{:?}", test.shape()), format!("{:?}", entry.shape));
+            return Err(self.differs("the shape of the images", found, expected));
+        }
+        if test.len() != entry.sizes.test {
+            let (found, expected) = (test.len().to_string(), entry.sizes.test.to_string());
+            return Err(self.differs("the number of test images", found, expected));
+        }
+        Ok(())
+    }
+
+    fn differs(&self, what: &'static str, found: String, expected: String) -> Error {
+        Error::NotTheSet { name: self.entry.name.to_owned(), what, found, expected }
     }
 }
 
@@ -80,7 +103,9 @@ fn from_files(entry: &Entry, paths: &[PathBuf], hold_out: HoldOut) -> Result<Box
             Box::new(MedMnistSource { name, file })
         }
         [train_images, train_labels, test_images, test_labels] => {
-            let pair = |images: &PathBuf, labels: &PathBuf| IdxPair { images: images.clone(), labels: labels.clone() };
+            let pair = |images: &PathBuf, labels: &PathBuf| {
+                Some(IdxPair { images: images.clone(), labels: Some(labels.clone()) })
+            };
             let (train, test) = (pair(train_images, train_labels), pair(test_images, test_labels));
             Box::new(IdxSource { name, files: IdxFiles { train, validation: None, test, classes }, hold_out })
         }

@@ -10,7 +10,9 @@ use crate::bounded_reader::BoundedReader;
 use crate::classes::Classes;
 use crate::dataset::{Dataset, check_labels};
 use crate::error::Error;
+use crate::formats::idx::without_split;
 use crate::images::Images;
+use crate::loaded_split::LoadedSplit;
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 
@@ -24,16 +26,25 @@ const MOST_RECORDS: u64 = 60_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CifarFiles {
-    /// Training batches, in order.
+    /// Training batches, in order. Who only encrypts or evaluates needs none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train: Vec<PathBuf>,
     /// Validation batches; held out of training when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validation: Vec<PathBuf>,
     /// Test batches, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<PathBuf>,
     /// Names of the classes; digits when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Classes>,
+}
+
+impl CifarFiles {
+    /// The first file that there is.
+    pub(crate) fn first(&self) -> Option<&PathBuf> {
+        self.train.iter().chain(&self.test).chain(&self.validation).next()
+    }
 }
 
 /// A set of CIFAR-10 binary batches.
@@ -50,6 +61,11 @@ pub struct CifarSource {
 impl Source for CifarSource {
     fn load(&self) -> Result<Dataset, Error> {
         let files = &self.files;
+        for (paths, split) in [(&files.train, Split::Train), (&files.test, Split::Test)] {
+            if paths.is_empty() {
+                return Err(without_split(&self.name, split));
+            }
+        }
         let paths: Vec<&PathBuf> = files.train.iter().chain(&files.validation).chain(&files.test).collect();
         let batches = paths.par_iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
         let (train, others) = batches.split_at(files.train.len());
@@ -66,6 +82,25 @@ impl Source for CifarSource {
         let (train, test) = self.hold_out.part(origin, train, Some(test), Split::Test)?;
         let (train, validation) = self.hold_out.part(origin, train, validation.transpose()?, Split::Validation)?;
         Dataset::new(&self.name, classes, train, validation, test)
+    }
+
+    fn load_split(&self, split: Split) -> Result<LoadedSplit, Error> {
+        let files = &self.files;
+        let paths = match split {
+            Split::Validation => &files.validation,
+            Split::Test if self.hold_out.test.is_none() => &files.test,
+            // It lacks what is held out of it.
+            Split::Train | Split::Test => return Ok(LoadedSplit::of(&self.load()?, split)),
+        };
+        if paths.is_empty() {
+            return Ok(LoadedSplit::of(&self.load()?, split));
+        }
+        let batches = paths.par_iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+        let classes = Classes::stated(files.classes.as_ref())?;
+        for (path, batch) in paths.iter().zip(&batches).filter(|_| !classes.is_empty()) {
+            check_labels(path.clone(), &batch.labels, classes.len())?;
+        }
+        Ok(LoadedSplit { name: self.name.clone(), classes, images: self.join(&batches)?, labelled: true })
     }
 }
 
@@ -148,6 +183,17 @@ mod tests {
         source.files.validation = source.files.test.clone();
         source.hold_out.validation = None;
         assert_eq!(source.load().unwrap().split(Split::Validation).labels(), [1]);
+    }
+
+    #[test]
+    fn a_client_needs_one_image_alone() {
+        let folder = Folder::new();
+        let mut source = source(&folder, |bytes| bytes);
+        (source.files.train, source.files.classes) = (vec![], Some(Classes::Names(vec!["a".into(), "b".into()])));
+        let one = source.load_split(Split::Test).unwrap();
+        assert_eq!((one.images.len(), one.images.labels(), one.classes.len()), (1, &[1][..], 2));
+        assert!(source.load().unwrap_err().to_string().contains("under \"train\""));
+        assert!(source.load_split(Split::Train).is_err() && source.load_split(Split::Validation).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::classes::Classes;
 use crate::dataset::{Dataset, check_labels};
 use crate::error::Error;
 use crate::images::Images;
+use crate::loaded_split::LoadedSplit;
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 
@@ -22,24 +23,34 @@ const LARGEST_SIDE: u64 = 1 << 14;
 pub struct IdxPair {
     /// `idx3-ubyte` file: N x height x width.
     pub images: PathBuf,
-    /// `idx1-ubyte` file: N.
-    pub labels: PathBuf,
+    /// `idx1-ubyte` file: N. Who only encrypts needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
 }
 
 /// The files of a whole set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdxFiles {
-    /// Training images.
-    pub train: IdxPair,
+    /// Training images. Who only encrypts or evaluates needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<IdxPair>,
     /// Validation images; held out of training when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<IdxPair>,
     /// Test images.
-    pub test: IdxPair,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<IdxPair>,
     /// Names of the classes; digits when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Classes>,
+}
+
+impl IdxFiles {
+    /// The first files that there are.
+    pub(crate) fn first(&self) -> Option<&IdxPair> {
+        [&self.train, &self.test, &self.validation].into_iter().flatten().next()
+    }
 }
 
 /// A set of IDX files.
@@ -56,31 +67,72 @@ pub struct IdxSource {
 impl Source for IdxSource {
     fn load(&self) -> Result<Dataset, Error> {
         let files = &self.files;
+        let wanted = |pair: &Option<IdxPair>, split| pair.clone().ok_or_else(|| without_split(&self.name, split));
+        let (train_files, test_files) = (wanted(&files.train, Split::Train)?, wanted(&files.test, Split::Test)?);
         let (train, (validation, test)) = rayon::join(
-            || read_pair(&files.train),
-            || rayon::join(|| files.validation.as_ref().map(read_pair).transpose(), || read_pair(&files.test)),
+            || read_pair(&train_files),
+            || rayon::join(|| files.validation.as_ref().map(read_pair).transpose(), || read_pair(&test_files)),
         );
         let (train, validation, test) = (train?, validation?, test?);
-        let classes = Classes::resolve(files.classes.as_ref(), train.labels())?;
+        let classes = Classes::resolve(files.classes.as_ref(), train.0.labels())?;
         let optional = validation.as_ref().zip(files.validation.as_ref());
-        let read = [Some((&train, &files.train)), optional, Some((&test, &files.test))];
-        for (images, pair) in read.into_iter().flatten() {
-            check_labels(pair.labels.clone(), images.labels(), classes.len())?;
-            if images.shape() != train.shape() {
-                let (found, expected) = (images.shape(), train.shape());
+        let read = [Some((&train, &train_files)), optional, Some((&test, &test_files))];
+        for ((images, labels), pair) in read.into_iter().flatten() {
+            let Some(labels) = labels else { return Err(without_labels(pair)) };
+            check_labels(labels.to_path_buf(), images.labels(), classes.len())?;
+            if images.shape() != train.0.shape() {
+                let (found, expected) = (images.shape(), train.0.shape());
                 return Err(Error::MixedSizes { file: pair.images.clone(), found, expected });
             }
         }
+        let (train, validation, test) = (train.0, validation.map(|read| read.0), test.0);
         let origin = Path::new(&self.name);
         let (train, test) = self.hold_out.part(origin, train, Some(test), Split::Test)?;
         let (train, validation) = self.hold_out.part(origin, train, validation, Split::Validation)?;
         Dataset::new(&self.name, classes, train, validation, test)
     }
+
+    fn load_split(&self, split: Split) -> Result<LoadedSplit, Error> {
+        let files = &self.files;
+        // Without files of their own, other splits are parts of training, and it lacks them.
+        let files_of_split = match split {
+            Split::Train => None,
+            Split::Validation => files.validation.as_ref(),
+            Split::Test => files.test.as_ref().filter(|_| self.hold_out.test.is_none()),
+        };
+        let Some(pair) = files_of_split else { return Ok(LoadedSplit::of(&self.load()?, split)) };
+        let (images, labels) = read_pair(pair)?;
+        let classes = Classes::stated(files.classes.as_ref())?;
+        if let Some(labels) = labels.filter(|_| !classes.is_empty()) {
+            check_labels(labels.to_path_buf(), images.labels(), classes.len())?;
+        }
+        Ok(LoadedSplit { name: self.name.clone(), classes, images, labelled: labels.is_some() })
+    }
 }
 
-fn read_pair(pair: &IdxPair) -> Result<Images, Error> {
-    let ((shape, pixels), labels) = (read_images(&pair.images)?, read_labels(&pair.labels)?);
-    Images::new(&pair.labels, shape, pixels, labels)
+/// Images, with label 0 where there is no file of labels; and that file.
+fn read_pair(pair: &IdxPair) -> Result<(Images, Option<&Path>), Error> {
+    let (shape, pixels) = read_images(&pair.images)?;
+    let Some(labels) = &pair.labels else {
+        let images = pixels.len() / shape.iter().product::<usize>();
+        return Ok((Images::new(&pair.images, shape, pixels, vec![0; images])?, None));
+    };
+    Ok((Images::new(labels, shape, pixels, read_labels(labels)?)?, Some(labels)))
+}
+
+/// The error of a description without files of a split that is read.
+pub(crate) fn without_split(name: &str, split: Split) -> Error {
+    Error::Spec(format!(
+        "{name}: found no files under \"{split}\", expected those of the training and of the test images; to encrypt \
+         or evaluate alone, describe the images under \"test\""
+    ))
+}
+
+fn without_labels(pair: &IdxPair) -> Error {
+    Error::Spec(format!(
+        "{}: found no \"labels\" beside it, expected the file of its labels; images without them can only be encrypted",
+        pair.images.display()
+    ))
 }
 
 fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>), Error> {
@@ -132,9 +184,10 @@ mod tests {
         let pixels: Vec<u8> = (0..60).collect();
         let pair = |name: &str, n: usize| IdxPair {
             images: folder.write(&format!("{name}-images"), &pack(idx(&[n as u32, 2, 3], &pixels[..n * 6]))),
-            labels: folder.write(&format!("{name}-labels"), &pack(idx(&[n as u32], &labels[..n]))),
+            labels: Some(folder.write(&format!("{name}-labels"), &pack(idx(&[n as u32], &labels[..n])))),
         };
-        let files = IdxFiles { train: pair("train", 10), validation: None, test: pair("test", 4), classes: None };
+        let (train, test) = (Some(pair("train", 10)), Some(pair("test", 4)));
+        let files = IdxFiles { train, validation: None, test, classes: None };
         IdxSource {
             name: "tiny".into(),
             files,
@@ -167,7 +220,7 @@ mod tests {
     fn own_validation_files_are_used_and_not_carved_again() {
         let folder = Folder::new();
         let mut source = write(&folder, |bytes| bytes);
-        source.files.validation = Some(source.files.test.clone());
+        source.files.validation = source.files.test.clone();
         assert!(matches!(source.load(), Err(Error::HasSplit { split: Split::Validation, .. })));
         source.hold_out.validation = None;
         let set = source.load().unwrap();
@@ -268,7 +321,26 @@ mod tests {
     fn missing_file_is_named() {
         let folder = Folder::new();
         let mut source = write(&folder, |bytes| bytes);
-        source.files.test.labels = folder.path().join("nowhere");
+        source.files.test.as_mut().unwrap().labels = Some(folder.path().join("nowhere"));
         assert!(matches!(source.load(), Err(Error::Absent { file }) if file.ends_with("nowhere")));
+    }
+
+    #[test]
+    fn a_client_needs_images_alone() {
+        let folder = Folder::new();
+        let mut source = write(&folder, |bytes| bytes);
+        source.files.train = None;
+        let set = source.load_split(Split::Test).unwrap();
+        assert_eq!((set.images.labels(), set.labelled), (&[0, 1, 0, 1][..], true));
+        source.files.test.as_mut().unwrap().labels = None;
+        folder.write("test-images", &idx(&[1, 2, 3], &[7; 6]));
+        let one = source.load_split(Split::Test).unwrap();
+        assert_eq!((one.images.pixels(), one.labelled, one.classes.len()), (&[7; 6][..], false, 0));
+        source.files.classes = Some(Classes::Names(vec!["cat".into(), "dog".into(), "owl".into()]));
+        assert_eq!(source.load_split(Split::Test).unwrap().classes.len(), 3, "no class needs an image");
+        let message = source.load_split(Split::Validation).unwrap_err().to_string();
+        assert!(message.contains("under \"train\"") && message.contains("describe the images under"), "{message}");
+        source.files.train = source.files.test.clone();
+        assert!(source.load().unwrap_err().to_string().contains("no \"labels\" beside it"));
     }
 }

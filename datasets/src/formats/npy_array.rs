@@ -79,6 +79,10 @@ impl NumpyArray {
             let remedy = "give the numbers, or choose their columns before they are saved";
             return Err(Error::table(&self.file, "", "texts", "numbers", remedy));
         }
+        if !self.fortran {
+            let elements = self.bytes.chunks_exact(self.element.size);
+            return Ok(elements.map(|bytes| self.element.number(bytes) as f32).collect());
+        }
         Ok(self.elements().map(|bytes| self.element.number(bytes) as f32).collect())
     }
 

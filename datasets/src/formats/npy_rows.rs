@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::npy::Archive;
 use super::npy_array::NumpyArray;
+use super::pixel_scale::{PixelScale, pixels_of};
 use super::row_labels::{LabelNames, canonical};
-use super::sample_shape::check_row_shape;
+use super::sample_shape::{check_pixels, check_row_shape};
 use crate::channel_statistics::Ranges;
 use crate::classes::Classes;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::images::{Images, Reals};
+use crate::images::{Images, Reals, Values};
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 
@@ -56,6 +57,9 @@ pub struct NpyFiles {
     /// Channels, height, width of a sample, whose numbers are in this order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<[usize; 3]>,
+    /// What white is, if the numbers are pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<PixelScale>,
     /// Which values are allowed; what training spans and half as much beyond it unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranges: Option<Ranges>,
@@ -99,6 +103,8 @@ impl Arrays {
 impl Source for NpySource {
     fn load(&self) -> Result<Dataset, Error> {
         let files = &self.files;
+        // An array has a shape of its own.
+        check_pixels(files.pixels, Some(files.shape.unwrap_or([1; 3])), files.ranges.as_ref())?;
         let mut arrays = Arrays::open(files.file.as_deref())?;
         let (x, labels, y) = pair(&mut arrays, files, &files.x, &files.y)?;
         let classes = LabelNames::of(&y, "all of it", &labels, files.classes.as_ref())?;
@@ -125,8 +131,18 @@ impl Source for NpySource {
 
 /// Samples without labels yet (all are 0), their labels as text, and the file of these.
 fn pair(arrays: &mut Arrays, files: &NpyFiles, x: &Path, y: &Path) -> Result<(Images, Vec<String>, PathBuf), Error> {
-    let layout = Layout { shape: files.shape, channels_last: files.channels_last, names: files.columns.as_deref() };
-    let samples = layout.samples(&arrays.read(x)?)?;
+    let array = arrays.read(x)?;
+    let images = match (files.pixels, &array.shape[..]) {
+        (Some(_), &[_, height, width]) => Some([1, height, width]),
+        _ => None,
+    };
+    let shape = files.shape.or(images);
+    let layout = Layout { shape, channels_last: files.channels_last, names: files.columns.as_deref() };
+    let samples = layout.samples(&array)?;
+    let samples = match (files.pixels, samples.values()) {
+        (Some(scale), Values::Reals(reals)) => pixels_of(&array.file, &samples, &reals.numbers, scale)?,
+        _ => samples,
+    };
     let labels = arrays.read(y)?;
     let column = match labels.shape[..] {
         [n] | [n, 1] => n,
@@ -143,13 +159,30 @@ fn pair(arrays: &mut Arrays, files: &NpyFiles, x: &Path, y: &Path) -> Result<(Im
 }
 
 /// Reads a `.npy` file as samples of `shape` (channels, height, width) without labels (all are 0),
-/// whose channels have `names` or none.
+/// whose channels have `names` or none. Dimensions of length 1 may be there or not; the channels
+/// are last where the array is only so of that shape.
 ///
 /// # Errors
 /// No array of numbers, samples of another size, and numbers that are not finite.
-pub fn read_npy_rows(path: &Path, shape: [usize; 3], names: &[String]) -> Result<Images, Error> {
+pub(crate) fn read_npy_rows(path: &Path, shape: [usize; 3], names: &[String]) -> Result<Images, Error> {
     let names = (!names.is_empty()).then_some(names);
-    Layout { shape: Some(shape), channels_last: false, names }.samples(&NumpyArray::open(path)?)
+    let array = NumpyArray::open(path)?;
+    let layout = |channels_last| Layout { shape: Some(shape), channels_last, names };
+    let (Some((_, found)), [channels, height, width]) = (array.shape.split_first(), shape) else {
+        return layout(false).samples(&array);
+    };
+    let long = |sides: &[usize]| sides.iter().copied().filter(|&side| side != 1).collect::<Vec<_>>();
+    let rows = matches!(found, [_]) || long(found) == long(&shape);
+    // Refused by its size, with a message of its own.
+    let other_size = found.iter().product::<usize>() != shape.iter().product::<usize>();
+    if rows || other_size {
+        return layout(false).samples(&array);
+    }
+    if long(found) == long(&[height, width, channels]) {
+        return layout(true).samples(&array);
+    }
+    let expected = format!("samples first, then {shape:?} (channels, rows, columns), or the channels last");
+    Err(Error::table(path, "", format!("an array of shape {:?}", array.shape), expected, "transpose it"))
 }
 
 /// How an array of samples is to be read.

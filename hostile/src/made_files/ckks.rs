@@ -12,6 +12,7 @@ use beaa_ir::promise::{Interval, Promise};
 use beaa_ir::{Classes, InputSpec, SparseMatrix};
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{encrypt, keygen, run};
+use serde_json::json;
 
 use crate::files::keep;
 use crate::scratch::Scratch;
@@ -32,9 +33,14 @@ fn program() -> Result<Program> {
         step("act", StepOp::Rescale { input: 3 }),
     ];
     let interval = Interval { min: -9.0, max: 25.0 };
+    let picture = json!([
+        {"resize": {"height": 2, "width": 2}},
+        {"crop": {"top": 0, "left": 0, "height": 1, "width": 2}},
+    ]);
+    let preprocessing = serde_json::from_value(json!({"from": [1, 2, 4], "steps": picture}))?;
     let signature = Signature {
         model: "squared".into(),
-        input: InputSpec::pixels([1, 1, 2], vec![0.5], vec![0.5]),
+        input: InputSpec { preprocessing, ..InputSpec::pixels([1, 1, 2], vec![0.5], vec![0.5]) },
         classes: Classes::new(vec!["low".into(), "high".into()], 2, None)?,
         input_limbs: 2,
         input_scale: scale,

@@ -106,7 +106,13 @@ fn tables() -> Result<()> {
     }
     keep("csv", "table.csv", table.as_bytes())?;
     keep("csv", "crlf.csv", table.replace('\n', "\r\n").as_bytes())?;
+    keep("rows", "numbers.txt", b"0 0.5 1\n1e-3\t0.25 0\n\n1 1 1\n")?;
+    keep("rows", "numbers.txt.gz", &gzip(b"0 0.5 1\n0 1 0.125\n")?)?;
     let sets = [
+        r#"{"idx": {"train": {"images": "images.gz", "labels": "labels.idx"},
+            "test": {"images": "images.gz", "labels": "labels.idx"}}, "validation": 1, "preprocess": [
+            {"pad": {"top": 1, "bottom": 2, "value": 9}}, {"resize": {"height": 8, "width": 5}},
+            {"crop": {"top": 2, "left": 1, "height": 4, "width": 3}}]}"#,
         r#""pneumoniamnist""#,
         r#"{"name": "pneumoniamnist", "seed": 0}"#,
         r#"{"csv": {"file": "table.csv", "label": "class", "ignore": ["id"]}, "test": 0.2, "seed": 3}"#,
@@ -124,8 +130,9 @@ fn pictures() -> Result<()> {
         Ok(bytes.into_inner())
     };
     let grey = GrayImage::from_raw(6, 6, pixels(36)).map(image::DynamicImage::from);
+    let wide = GrayImage::from_raw(1 << 13, 1, pixels(1 << 13)).map(image::DynamicImage::from);
     let colour = RgbImage::from_raw(5, 4, pixels(60)).map(image::DynamicImage::from);
-    for (name, picture) in [("grey.png", grey), ("colour.png", colour)] {
+    for (name, picture) in [("grey.png", grey), ("colour.png", colour), ("wide.png", wide)] {
         if let Some(picture) = picture {
             let bytes = write(picture.clone(), ImageFormat::Png)?;
             keep("png", name, &bytes)?;

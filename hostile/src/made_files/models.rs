@@ -70,7 +70,12 @@ fn every_layer() -> Result<Model> {
         record: json!({"note": ["of nothing"]}),
     };
     let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
-    model("every-layer", InputSpec::pixels([1, 4, 4], vec![0.5], vec![0.25]), classes, &layers, provenance)
+    let crop = json!({"from": [1, 6, 6], "steps": [{"crop": {"top": 1, "left": 1, "height": 4, "width": 4}}]});
+    let input = InputSpec {
+        preprocessing: Some(serde_json::from_value(crop)?),
+        ..InputSpec::pixels([1, 4, 4], vec![0.5], vec![0.25])
+    };
+    model("every-layer", input, classes, &layers, provenance)
 }
 
 /// Rows of three numbers.
@@ -78,7 +83,7 @@ fn rows() -> Result<Model> {
     let names = ["age", "height", "dose"].map(str::to_owned).to_vec();
     let channels = RealChannels { min: vec![0.0, 50.0, 0.0], max: vec![120.0, 220.0, 9.5], names };
     let values = InputValues::Reals(channels);
-    let input = InputSpec { shape: [3, 1, 1], mean: vec![50.0, 160.0, 2.0], std: vec![20.0, 30.0, 1.5], values };
+    let input = InputSpec { values, ..InputSpec::pixels([3, 1, 1], vec![50.0, 160.0, 2.0], vec![20.0, 30.0, 1.5]) };
     let layers = [
         ("flatten", LayerOp::Flatten),
         ("fc1", linear(4, 3)?),

@@ -4,8 +4,10 @@
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, ensure};
+use beaa_datasets::Images;
 use beaa_ir::ckks::{self as ir, Program, SignatureFile};
 use beaa_ir::images::ImageMajor;
+use beaa_lab::model_images::as_taken_by;
 use beaa_runtime::ckks::{
     ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt,
     decrypt_without_receipt, encrypt, encryption_bytes, keygen, schedule, standing,
@@ -17,6 +19,8 @@ use crate::scratch::Scratch;
 
 /// Numbers of a sample with which programs and signatures are used.
 const MOST_ELEMENTS: usize = 64;
+/// Numbers of a picture before it is preprocessed.
+const MOST_PIXELS: usize = 1 << 16;
 /// Bits of parameters with which keys are made, all primes of all coefficients.
 const MOST_KEY_BITS: u64 = 4096 * 400;
 
@@ -96,6 +100,13 @@ fn use_signature(_: &Scratch, file: &SignatureFile, with_key: bool) -> Result<()
     ensure!(elements <= MOST_ELEMENTS, "samples that are too large to be made many times");
     let pixels = ImageMajor::new(2, elements, vec![7_u8; 2 * elements])?;
     let normalised = signature.input.normalise_bytes(&pixels)?;
+    if let Some(preprocessing) = &signature.input.preprocessing {
+        let from = preprocessing.from();
+        let size = from.iter().fold(1_usize, |n, &side| n.saturating_mul(side));
+        ensure!(size <= MOST_PIXELS, "pictures that are too large to be made many times");
+        let pictures = Images::new("made up", from, vec![5; 2 * size], vec![0; 2])?;
+        ensure!(as_taken_by(&pictures, &signature.input)?.shape() == signature.input.shape, "preprocessed pictures");
+    }
     if with_key {
         let _ = encryption_bytes(file, &good.client)?;
         let (_, receipt) = encrypt(file, &good.client, &normalised, Some(3), &Silent)?;

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use beaa_datasets::{Dataset, Dialect, SourceSpec, open, read_csv_rows, read_npy_rows, read_pictures, survey};
+use beaa_datasets::{
+    Dataset, Dialect, PixelScale, RowFormat, RowShape, SourceSpec, Split, open, open_split, read_pictures, read_rows,
+    survey,
+};
 use serde_json::{Value, json};
 
 use crate::files::good_file;
@@ -26,7 +29,9 @@ pub(super) fn description(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     if !scratch.path().join("labels.idx").exists() {
         scratch.write("labels.idx", &std::fs::read(good_file("idx-labels", "labels.idx"))?)?;
     }
-    used(&open(&spec, &[scratch.path().to_owned()])?);
+    let roots = [scratch.path().to_owned()];
+    used(&open(&spec, &roots)?);
+    let _ = open_split(&spec, Split::Test, &roots)?;
     Ok(())
 }
 
@@ -60,7 +65,9 @@ pub(super) fn npy(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let array = scratch.write("x.npy", bytes)?;
     // As labels, as rows for a network, as samples.
     let labels = opened(&json!({"npy": {"x": good_file("npy", "x.npy"), "y": array}, "test": 0.2, "seed": 1}));
-    let rows = read_npy_rows(&array, [2, 1, 1], &[]);
+    let wanted = RowShape { shape: [2, 1, 1], names: &[], pixels: None };
+    let rows = read_rows(&array, None, Dialect::default(), wanted);
+    let _ = read_rows(&array, None, Dialect::default(), RowShape { pixels: Some(PixelScale::One), ..wanted });
     let samples = opened(&json!({"npy": {"x": array, "y": good_file("npy", "y.npy")}, "test": 0.2, "seed": 1}));
     // Most arrays are one of these only.
     labels.or(samples).or_else(|error| if rows.is_ok() { Ok(()) } else { Err(error) })
@@ -74,10 +81,22 @@ pub(super) fn npz(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
 pub(super) fn csv(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let table = scratch.write("x.csv", bytes)?;
     for dialect in [Dialect::default(), Dialect { separator: Some(';'), decimal: Some(','), header: Some(true) }] {
-        let _ = read_csv_rows(&table, dialect, [3, 1, 1], &["age".into(), "height".into(), "dose".into()]);
-        let _ = read_csv_rows(&table, dialect, [1, 1, 4], &[]);
+        let names = ["age", "height", "dose"].map(str::to_owned);
+        let _ = read_rows(&table, None, dialect, RowShape { shape: [3, 1, 1], names: &names, pixels: None });
+        let _ = read_rows(&table, None, dialect, RowShape { shape: [1, 1, 4], names: &[], pixels: None });
     }
     opened(&json!({"csv": {"file": table, "label": "class"}, "test": 0.2, "seed": 1}))
+}
+
+/// Numbers without labels, as text and as bytes.
+pub(super) fn rows(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
+    let file = scratch.write("x.txt", bytes)?;
+    let wanted = |pixels| RowShape { shape: [1, 1, 3], names: &[], pixels };
+    let _ = read_rows(&file, Some(RowFormat::Bytes), Dialect::default(), wanted(Some(PixelScale::Byte)));
+    let _ = read_rows(&file, Some(RowFormat::Text), Dialect::default(), wanted(Some(PixelScale::One)));
+    let (images, _) = read_rows(&file, Some(RowFormat::Text), Dialect::default(), wanted(None))?;
+    ensure!(images.shape() == [1, 1, 3] && !images.is_empty(), "rows of three numbers");
+    Ok(())
 }
 
 pub(super) fn png(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
@@ -91,6 +110,9 @@ pub(super) fn jpeg(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
 fn picture(path: &Path) -> Result<()> {
     let grey = read_pictures(&[path], [1, 8, 8])?;
     ensure!(grey.images.len() == 1, "one picture");
+    // Higher than any picture is: what lies between a wide one and this is large.
+    let high = read_pictures(&[path], [1, 1 << 14, 1])?;
+    ensure!(high.images.shape() == [1, 1 << 14, 1], "the shape that was asked for");
     let colour = read_pictures(&[path], [3, 5, 7])?;
     ensure!(colour.images.shape() == [3, 5, 7], "the shape that was asked for");
     Ok(())
@@ -116,12 +138,12 @@ pub(super) fn folder(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
 fn opened(description: &Value) -> Result<()> {
     let spec: SourceSpec = serde_json::from_value(description.clone())?;
     used(&open(&spec, &[])?);
+    ensure!(!open_split(&spec, Split::Test, &[])?.images.is_empty(), "images to test with");
     Ok(())
 }
 
 /// Every sample has its label and its class.
 fn used(set: &Dataset) {
-    use beaa_datasets::Split;
     for split in Split::ALL {
         let images = set.split(split);
         assert!(images.labels().len() == images.len(), "labels for other images");

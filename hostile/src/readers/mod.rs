@@ -99,6 +99,7 @@ pub const READERS: &[Reader] = &[
     reader("npy", Structure::Bytes, 4000, data::npy),
     reader("npz", Structure::Zip, 3000, data::npz),
     reader("csv", Structure::Bytes, 5000, data::csv),
+    reader("rows", Structure::Gzip, 3000, data::rows),
     reader("png", Structure::Png, 4000, data::png),
     Reader {
         good: Good::Files(&[("tests/data/pictures", "jpg")]),

@@ -93,6 +93,7 @@ fn import(bytes: Bytes, mut external: External, options: &Options) -> Result<Imp
         per_channel(options.mean.as_deref(), 0.0, channels),
         per_channel(options.std.as_deref(), 1.0, channels),
     );
+    let input = InputSpec { preprocessing: options.preprocessing.clone(), ..input };
     let (mut notes, head) = (lowered.notes, lowered.head);
     let threshold = match (score_threshold(options, lowered.outputs)?, &head) {
         (Some(stated), _) => Some(stated),

@@ -16,8 +16,10 @@ use super::{
 use crate::{Error, Result, Tensor};
 
 const KEY: &str = "beaa.model";
-/// The version that is written. 3: there is a checksum.
-const FORMAT: u32 = 3;
+/// The newest version. 4: pictures are preprocessed.
+const FORMAT: u32 = 4;
+/// The version of a model whose pictures are not. 3: there is a checksum.
+const WITHOUT_PREPROCESSING: u32 = 3;
 /// The oldest version that is read.
 const OLDEST: u32 = 1;
 /// No model that can be encrypted comes near.
@@ -160,7 +162,7 @@ fn to_bytes(model: &Model) -> Result<Vec<u8>> {
     }
     let architecture = Architecture {
         checksum: Some(String::new()),
-        format: FORMAT,
+        format: if model.input().preprocessing.is_some() { FORMAT } else { WITHOUT_PREPROCESSING },
         name: model.name().into(),
         input: model.input().clone(),
         classes: model.classes().names().to_vec(),
@@ -211,7 +213,7 @@ fn digest<'a, 'b: 'a>(json: &str, tensors: impl Iterator<Item = (&'a str, &'a Te
 fn check_digest(architecture: &Architecture, json: &str, tensors: &SafeTensors<'_>) -> Result<bool> {
     let views = tensors.tensors();
     let Some(written) = &architecture.checksum else {
-        if architecture.format < FORMAT {
+        if architecture.format < WITHOUT_PREPROCESSING {
             return Ok(false);
         }
         return Err(Error::malformed("reading a model", "no checksum", "one, from format 3 on; the file is damaged"));
@@ -275,6 +277,10 @@ fn architecture(json: &str) -> Result<Architecture> {
     if foreign {
         let found = format!("both or the wrong one of `training` and `provenance` in format {format}");
         return Err(Error::malformed("reading a model", found, "`training` in format 1, `provenance` from 2 on"));
+    }
+    if read.input.preprocessing.is_some() && read.format < FORMAT {
+        let found = format!("preprocessing in format {format}");
+        return Err(Error::malformed("reading a model", found, format!("format {FORMAT} with it")));
     }
     if let Some(training) = read.training.take() {
         read.provenance = Provenance::from_version_1(training);

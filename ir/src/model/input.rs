@@ -1,6 +1,7 @@
 //! What a network takes: the shape of a sample, what its numbers are (8-bit pixels, or real numbers
 //! such as laboratory values and signals), how they are normalised, and which are allowed.
 
+use beaa_base::preprocessing::Preprocessing;
 use serde::{Deserialize, Serialize};
 
 use super::Range;
@@ -23,6 +24,9 @@ pub struct InputSpec {
     /// What the numbers are.
     #[serde(default, skip_serializing_if = "InputValues::are_pixels")]
     pub values: InputValues,
+    /// What is done to a picture before it is an image of `shape`, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
 }
 
 /// What the numbers of a sample are before they are normalised.
@@ -72,13 +76,19 @@ impl InputValues {
 impl InputSpec {
     /// Images of 8-bit pixels, normalised by `mean` and `std`, one of each per channel.
     pub fn pixels(shape: [usize; 3], mean: Vec<f32>, std: Vec<f32>) -> Self {
-        Self { shape, mean, std, values: InputValues::Pixels }
+        Self { shape, mean, std, values: InputValues::Pixels, preprocessing: None }
     }
 
     /// As a feature-map shape.
     pub fn shape(&self) -> Shape {
         let [channels, height, width] = self.shape;
         Shape::Map { channels, height, width }
+    }
+
+    /// `[channels, height, width]` of a picture before it is preprocessed: [`Self::shape`], if
+    /// nothing is done to it.
+    pub fn picture_shape(&self) -> [usize; 3] {
+        self.preprocessing.as_ref().map_or(self.shape, Preprocessing::from)
     }
 
     /// What the channels of real numbers are; none if the numbers are pixels.
@@ -262,7 +272,14 @@ impl InputSpec {
             let found = "a mean or standard deviation out of range".to_owned();
             return Some((found, "finite means, positive deviations".to_owned()));
         }
+        if let Some(preprocessing) = self.preprocessing.as_ref().filter(|p| p.shape() != self.shape) {
+            let found = format!("preprocessing to {:?} (channels, rows, columns)", preprocessing.shape());
+            return Some((found, format!("the shape of an image, {:?}", self.shape)));
+        }
         let RealChannels { min, max, names } = self.reals()?;
+        if self.preprocessing.is_some() {
+            return Some(("preprocessing of real numbers".to_owned(), "pixels, or none".to_owned()));
+        }
         if min.len() != c || max.len() != c || !(names.is_empty() || names.len() == c) {
             let found = format!("{} smallest and {} largest values, {} names", min.len(), max.len(), names.len());
             return Some((found, format!("{c} of each, one per channel, or no names")));
@@ -288,7 +305,7 @@ mod tests {
             names: vec!["age".to_owned(), "temperature".to_owned()],
         };
         let values = InputValues::Reals(channels);
-        InputSpec { shape: [2, 1, 1], mean: vec![50.0, 37.0], std: vec![20.0, 0.5], values }
+        InputSpec { values, ..InputSpec::pixels([2, 1, 1], vec![50.0, 37.0], vec![20.0, 0.5]) }
     }
 
     #[test]
@@ -366,6 +383,14 @@ mod tests {
     #[test]
     fn contradictions_are_found() {
         assert_eq!(rows().fault(), None);
+        let step = r#"{"from":[1,4,4],"steps":[{"crop":{"top":1,"left":1,"height":2,"width":2}}]}"#;
+        let preprocessing: Option<Preprocessing> = Some(serde_json::from_str(step).unwrap());
+        let pixels = InputSpec { preprocessing, ..InputSpec::pixels([1, 2, 2], vec![0.5], vec![0.5]) };
+        assert_eq!((pixels.fault(), pixels.picture_shape()), (None, [1, 4, 4]));
+        let other = InputSpec { shape: [1, 4, 1], ..pixels.clone() };
+        assert!(other.fault().unwrap().0.contains("preprocessing to [1, 2, 2]"));
+        let reals = InputValues::Reals(RealChannels { min: vec![0.0], max: vec![1.0], names: Vec::new() });
+        assert!(InputSpec { values: reals, ..pixels }.fault().unwrap().0.contains("of real numbers"));
         let broken = |change: fn(&mut InputSpec, &mut RealChannels)| {
             let (mut spec, mut channels) = (rows(), rows().reals().unwrap().clone());
             change(&mut spec, &mut channels);

@@ -79,13 +79,11 @@ pub(super) fn check_signature(s: &Signature) -> Result<()> {
     s.parameters.known()?;
     let [c, h, w] = s.input.shape;
     let elements = c.checked_mul(h).and_then(|n| n.checked_mul(w)).unwrap_or(0);
-    let normalised =
-        s.input.mean.len() == c && s.input.std.len() == c && s.input.std.iter().all(|v| *v > 0.0 && v.is_finite());
-    if !(1..=1 << 24).contains(&elements) || !normalised {
-        return fail(
-            format!("images of {:?}", s.input.shape),
-            "a shape, and a mean and a positive deviation per channel",
-        );
+    if !(1..=1 << 24).contains(&elements) {
+        return fail(format!("images of {:?}", s.input.shape), "between 1 and 2^24 elements");
+    }
+    if let Some((found, expected)) = s.input.fault() {
+        return fail(found, &expected);
     }
     if !(1..=255).contains(&s.pixel_steps) || !(2..=1 << 37).contains(&s.input_slots) {
         return fail(format!("{} steps of a pixel", s.pixel_steps), "1 to 255, and slots for their sums");

@@ -21,7 +21,8 @@ pub(crate) fn input_spec(
 ) -> Result<(InputSpec, Option<String>)> {
     let shape = dataset.shape();
     let pixels = InputSpec::pixels(shape, dataset.mean().to_vec(), dataset.std().to_vec());
-    let of_data = InputSpec { values: input_values(dataset), ..pixels };
+    let preprocessing = dataset.preprocessing().cloned();
+    let of_data = InputSpec { values: input_values(dataset), preprocessing, ..pixels };
     let configured = literal.data.normalisation.as_ref().map(|n| configured(n, &of_data)).transpose()?;
     let of_teacher = match (&literal.teacher.model, teacher) {
         (Some(_), Some(teacher)) => Some(teacher.input().clone()),
@@ -30,7 +31,8 @@ pub(crate) fn input_spec(
     };
     // One for other images or columns is refused when it is taken.
     let columns = |input: &InputSpec| input.reals().map(|r| r.names.clone());
-    let of_teacher = of_teacher.filter(|input| input.shape == shape && columns(input) == columns(&of_data));
+    let same_images = |input: &InputSpec| input.shape == shape && input.preprocessing == of_data.preprocessing;
+    let of_teacher = of_teacher.filter(|input| same_images(input) && columns(input) == columns(&of_data));
     let words = |from: &str, input: &InputSpec| {
         let now = format!("mean {:?} and deviation {:?}", input.mean, input.std);
         let data = format!("the data set's are {:?} and {:?}", dataset.mean(), dataset.std());
@@ -57,7 +59,8 @@ pub(crate) fn input_spec(
 /// Whether two inputs are the same, up to the rounding of other frameworks.
 pub(crate) fn alike(a: &InputSpec, b: &InputSpec) -> bool {
     let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
-    a.shape == b.shape && a.values == b.values && close(&a.mean, &b.mean) && close(&a.std, &b.std)
+    let same_images = a.shape == b.shape && a.preprocessing == b.preprocessing;
+    same_images && a.values == b.values && close(&a.mean, &b.mean) && close(&a.std, &b.std)
 }
 
 fn configured(numbers: &Normalisation, of_data: &InputSpec) -> Result<InputSpec> {

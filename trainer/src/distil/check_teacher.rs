@@ -88,8 +88,11 @@ pub(crate) fn check_fits(name: &str, model: &Model, splits: &Splits) -> Result<(
             remedy: "give a network with an output for each class: the loss of training is that of several outputs",
         });
     }
-    let images =
-        |spec: &InputSpec| format!("images {:?} of mean {:?} and deviation {:?}", spec.shape, spec.mean, spec.std);
+    let images = |spec: &InputSpec| {
+        let InputSpec { shape, mean, std, .. } = spec;
+        let from = spec.preprocessing.as_ref().map_or_else(String::new, |steps| format!(" (from {steps})"));
+        format!("images {shape:?}{from} of mean {mean:?} and deviation {std:?}")
+    };
     Err(Error::Data {
         operation: "taking a trained model",
         found: format!("{name} for {} and {}", images(spec), count(model.outputs(), "class")),

@@ -137,7 +137,6 @@ fn len(shape: Shape) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use beaa_ir::InputValues;
 
     use super::*;
     use crate::model::weight_init::untrained_teacher;
@@ -147,7 +146,7 @@ mod tests {
     }
 
     fn input(side: usize) -> InputSpec {
-        InputSpec { shape: [1, side, side], mean: vec![0.5], std: vec![0.5], values: InputValues::Pixels }
+        InputSpec::pixels([1, side, side], vec![0.5], vec![0.5])
     }
 
     #[test]

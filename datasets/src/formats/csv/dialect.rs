@@ -8,6 +8,7 @@ use beaa_base::input;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::formats::decimal;
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ impl Dialect {
     /// The number in a cell, or what is wrong with the cell.
     pub(crate) fn number(&self, cell: &str) -> Result<f32, String> {
         let cell = cell.trim();
-        let number = |text: &str| text.parse::<f64>().ok();
+        let number = |text: &str| decimal::number(text.as_bytes());
         let parsed = match self.decimal {
             Some(',') if cell.contains('.') => None,
             Some(',') => number(&cell.replace(',', ".")),

@@ -10,20 +10,21 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::pixel_scale::{PixelScale, pixels_of};
 use super::row_labels::LabelNames;
-use super::sample_shape::{channel_names, check_row_shape};
+use super::sample_shape::{channel_names, check_pixels, check_row_shape};
 use crate::channel_statistics::Ranges;
 use crate::classes::Classes;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::images::{Images, Reals};
+use crate::images::{Images, Reals, Values};
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 use crate::warning::Warning;
 use table::{Table, TableRows};
 
 pub use dialect::{Column, Dialect};
-pub use read_rows::read_csv_rows;
+pub(crate) use read_rows::read_csv_rows;
 
 /// The tables of a set and what their columns are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,9 @@ pub struct CsvFiles {
     /// channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<[usize; 3]>,
+    /// What white is, if the numbers are pixels; then `shape` says that of an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<PixelScale>,
     /// Which values are allowed; what training spans and half as much beyond it unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranges: Option<Ranges>,
@@ -93,12 +97,13 @@ struct Part {
 impl Source for CsvSource {
     fn load(&self) -> Result<Dataset, Error> {
         let files = &self.files;
+        check_pixels(files.pixels, files.shape, files.ranges.as_ref())?;
         let train = read(files, &files.file, None)?;
         let other = |path: &Option<PathBuf>| path.as_ref().map(|p| read(files, p, Some(&train))).transpose();
         let (validation, test) = (other(&files.validation_file)?, other(&files.test_file)?);
         let classes = LabelNames::of(&train.path, &train.label_column, &train.rows.labels, files.classes.as_ref())?;
         let warnings = train.warnings.clone();
-        let images = |part: Part| part.images(files.shape, &classes);
+        let images = |part: Part| part.images(files.shape, files.pixels, &classes);
         let (validation, test) = (validation.map(images).transpose()?, test.map(images).transpose()?);
         let origin = Path::new(&self.name);
         let (train, test) = self.hold_out.part(origin, images(train)?, test, Split::Test)?;
@@ -173,7 +178,12 @@ fn other_columns(path: &Path, columns: Option<&[String]>, width: usize, first: &
 
 impl Part {
     /// The rows as samples, each with the line that it is from.
-    fn images(self, shape: Option<[usize; 3]>, classes: &LabelNames) -> Result<Images, Error> {
+    fn images(
+        self,
+        shape: Option<[usize; 3]>,
+        pixels: Option<PixelScale>,
+        classes: &LabelNames,
+    ) -> Result<Images, Error> {
         let Self { path, label_column, columns, width, rows, .. } = self;
         let position = |i: usize| format!("line {}, {label_column}", rows.lines[i]);
         let labels = classes.numbers(&path, &rows.labels, position)?;
@@ -181,7 +191,11 @@ impl Part {
         check_row_shape(&path, width, shape)?;
         let reals = Reals { numbers: rows.numbers, channels: channel_names(columns, shape) };
         let names = rows.lines.iter().map(|line| format!("line {line}")).collect();
-        Ok(Images::of_reals(path, shape, reals, labels)?.with_names(names))
+        let samples = Images::of_reals(path.clone(), shape, reals, labels)?.with_names(names);
+        match (pixels, samples.values()) {
+            (Some(scale), Values::Reals(reals)) => pixels_of(&path, &samples, &reals.numbers, scale),
+            _ => Ok(samples),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::images::{Images, Reals};
 ///
 /// # Errors
 /// Columns that are not there, and whatever is wrong with a line or cell.
-pub fn read_csv_rows(
+pub(crate) fn read_csv_rows(
     path: &Path,
     dialect: Dialect,
     shape: [usize; 3],

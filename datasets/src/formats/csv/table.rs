@@ -9,9 +9,7 @@ use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
 use crate::formats::npy_array::MOST_NUMBERS;
 use crate::formats::row_labels::canonical;
-
-/// So many cells that are no numbers are shown.
-const SHOWN: usize = 6;
+use crate::formats::wrong_cells::WrongCells;
 
 /// A table whose first line has been read.
 pub(crate) struct Table {
@@ -145,7 +143,8 @@ impl Table {
                 return Err(Error::AbsurdSize { file: self.path, claimed, limit: "2 GiB of them".into() });
             }
         }
-        wrong.check(&self.path)?;
+        let remedy = "fill in what is missing, or leave out these rows or columns";
+        wrong.check(&self.path, "no number", "a finite number in each", remedy)?;
         if rows.lines.is_empty() { Err(Error::NoImages { file: self.path }) } else { Ok(rows) }
     }
 
@@ -163,38 +162,5 @@ impl Table {
             let position = format!(", line {}, column {column}", line.number);
             Error::table(&self.path, position, "letters of another encoding", "UTF-8", "save the table as CSV UTF-8")
         })
-    }
-}
-
-/// Cells that are no numbers: how many, and the first.
-#[derive(Default)]
-struct WrongCells {
-    count: usize,
-    shown: Vec<String>,
-}
-
-impl WrongCells {
-    fn add(&mut self, text: impl Fn() -> String) {
-        if self.shown.len() < SHOWN {
-            self.shown.push(text());
-        }
-        self.count += 1;
-    }
-
-    fn check(&self, path: &Path) -> Result<(), Error> {
-        if self.count == 0 {
-            return Ok(());
-        }
-        let more = self.count - self.shown.len();
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let cells =
-            if self.count == 1 { "1 cell that is".to_owned() } else { format!("{} cells that are", self.count) };
-        Err(Error::table(
-            path,
-            "",
-            format!("{cells} no number: {}{more}", self.shown.join("; ")),
-            "a finite number in each",
-            "fill in what is missing, or leave out these rows or columns",
-        ))
     }
 }
