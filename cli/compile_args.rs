@@ -28,7 +28,8 @@ pub(crate) struct CompileArgs {
     /// Bits of security: 128, 192 or 256 [default: 128].
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     security: Option<u32>,
-    /// Images that one run must hold at least [default: 4096].
+    /// Images that are to be run together: in one batch, or in several of a smaller ring where that
+    /// costs less in time and bytes [default: 4096].
     #[arg(long, value_name = "N", help_heading = "Compiler")]
     batch: Option<usize>,
     /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-7].
@@ -100,17 +101,42 @@ impl CompileArgs {
         self.agreement
     }
 
-    /// Refuses what the tfhe backend could only ignore: its parameters are fixed, its answers whole
-    /// numbers, and one image is one run.
-    pub(crate) fn check_for_tfhe(&self, options: &Options) -> Result<()> {
-        let ignored = [
-            ("--logit-error", self.logit_error.is_some()),
+    /// For a program, which is compiled already: refuses what could only be ignored; what a run may
+    /// take limits this process.
+    pub(crate) fn apply_to_program(&self, operation: &str) -> Result<()> {
+        if let Some(option) = self.present().find(|option| *option != "--memory") {
+            return Err(Exit::Usage.because(format!(
+                "{operation}: found {option} with a program, expected a model, which is compiled first; leave it out, \
+                 or give the model"
+            )));
+        }
+        if let Some(bytes) = self.memory {
+            beaa_memory::limit(bytes);
+        }
+        Ok(())
+    }
+
+    /// The options on the command line.
+    fn present(&self) -> impl Iterator<Item = &'static str> {
+        let options = [
+            ("--config", self.config.is_some()),
+            ("--security", self.security.is_some()),
             ("--batch", self.batch.is_some()),
+            ("--logit-error", self.logit_error.is_some()),
+            ("--agreement", self.agreement.is_some()),
+            ("--samples", self.samples.is_some()),
             ("--input-bits", self.input_bits.is_some()),
             ("--weight-bits", self.weight_bits.is_some()),
             ("--memory", self.memory.is_some()),
         ];
-        if let Some((option, _)) = ignored.into_iter().find(|(_, present)| *present) {
+        options.into_iter().filter_map(|(option, present)| present.then_some(option))
+    }
+
+    /// Refuses what the tfhe backend could only ignore: its parameters are fixed, its answers whole
+    /// numbers, and one image is one run.
+    pub(crate) fn check_for_tfhe(&self, options: &Options) -> Result<()> {
+        let kept = ["--config", "--security", "--agreement", "--samples"];
+        if let Some(option) = self.present().find(|option| !kept.contains(option)) {
             let remedy = "leave it out, or compile for ckks; how good a tfhe program is, --agreement says";
             return Err(Exit::Usage.because(format!(
                 "compiling for tfhe: found {option}, expected options that this backend keeps; {remedy}"

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result};
+use beaa_base::printable::printable;
 use indicatif::MultiProgress;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -67,14 +68,14 @@ impl Console {
 
     fn say(&self, text: impl Display) {
         // A closed stderr is no reason to stop.
-        let _ = self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}"));
+        let _ = self.bars.suspend(|| writeln!(io::stderr().lock(), "{}", printable(&text.to_string())));
     }
 }
 
 /// Prints results. A reader that has gone away (`| head`) is not an error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(printable(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("writing the result to stdout"),
     }
@@ -116,7 +117,9 @@ pub(crate) struct Line<'a> {
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.console.bars.suspend(|| io::stderr().lock().write(bytes))
+        let text = String::from_utf8_lossy(bytes);
+        self.console.bars.suspend(|| io::stderr().lock().write_all(printable(&text).as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use beaa_base::printable::printable;
 use beaa_lab::Fault;
 
 /// How the command ended.
@@ -47,14 +48,14 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let exit = classify(error);
     let mut stderr = std::io::stderr().lock();
     // Nowhere is left to complain when stderr is closed.
-    let _ = stderr.write_all(text(error, exit).as_bytes());
+    let _ = stderr.write_all(printable(&text(error, exit)).as_bytes());
     exit.into()
 }
 
 /// The same for a file that an option names.
 pub(crate) fn report_input(error: &beaa_base::Error) -> ExitCode {
     // Nowhere is left to complain when stderr is closed.
-    let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+    let _ = writeln!(std::io::stderr().lock(), "error: {}", printable(&error.to_string()));
     of_path(error).into()
 }
 

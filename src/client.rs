@@ -65,21 +65,21 @@ impl Client {
         &self.signature
     }
 
-    /// Encrypts a batch of normalised images ([`Signature::normalise`]). Send the images, keep the
+    /// Encrypts normalised images ([`Signature::normalise`]): more than [`Signature::slots`] become
+    /// several batches, which are sent, run and answered together. Send the images, keep the
     /// receipt: answers are decrypted with it. It also says which images are outside of what the
     /// program was compiled for ([`Receipt::deviating`]); the network may be wrong about them.
     ///
     /// # Errors
-    /// [`Error::BatchSize`](crate::Error::BatchSize) without images or with more than
-    /// [`Signature::slots`], [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the
-    /// network's size.
+    /// [`Error::NoImages`](crate::Error::NoImages) without images,
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the network's size.
     pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<(EncryptedImages, Receipt)> {
         let (images, receipt) = ckks::encrypt(&self.signature.0, &self.key, images, None, &Silent)?;
         Ok((EncryptedImages(images), receipt))
     }
 
-    /// Encrypts a batch as [`Self::encrypt`] does and writes it to a file as it is made: it may be
-    /// larger than memory. Returns the size of the file in bytes, and the receipt.
+    /// Encrypts images as [`Self::encrypt`] does and writes them to a file as they are made: it may
+    /// be larger than memory. Returns the size of the file in bytes, and the receipt.
     ///
     /// # Errors
     /// As [`Self::encrypt`], and if the file cannot be written.
@@ -89,10 +89,10 @@ impl Client {
         Ok((composed.commit()?, receipt))
     }
 
-    /// Decrypts the answers to the batch that `receipt` is of. Images whose answers are outside of
-    /// what the program promises have no class ([`Answers::outside`]). Answers are for the owner of
-    /// the key alone: whoever may choose what is decrypted and sees the answers, or only the
-    /// classes, can find out the key (docs/security.md).
+    /// Decrypts the answers to the images that `receipt` is of, in their order. Images whose
+    /// answers are outside of what the program promises have no class ([`Answers::outside`]).
+    /// Answers are for the owner of the key alone: whoever may choose what is decrypted and sees
+    /// the answers, or only the classes, can find out the key (docs/security.md).
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
@@ -130,14 +130,14 @@ impl Client {
         Ok(ckks::decrypt_without_receipt(&self.signature.0, &self.key, &results.0)?)
     }
 
-    /// Decrypts the answers to the batch that `receipt` is of for others to see: hides the
+    /// Decrypts the answers to the images that `receipt` is of for others to see: hides the
     /// encryption's own error under noise, with so many bits of statistical security; 30 are usual.
-    /// The receipt notes it, and is to be saved before anything is shown: a batch is shared once.
+    /// The receipt notes it, and is to be saved before anything is shown: answers are shared once.
     /// It holds against a server that runs the program, not against one that makes up answers.
     ///
     /// # Errors
     /// As [`Self::decrypt`], and [`Error::BadOption`](crate::Error::BadOption) with more than 60
-    /// bits, if the batch was shared before, or if the program is not precise enough: then so much
+    /// bits, if they were shared before, or if the program is not precise enough: then so much
     /// noise would hide the answers.
     pub fn share(&self, results: &EncryptedResults, receipt: &mut Receipt, bits: u32) -> Result<Shared> {
         Ok(ckks::share(&self.signature.0, &self.key, &results.0, receipt, f64::from(bits))?)

@@ -109,6 +109,9 @@ pub enum Error {
         /// The image's position in the batch.
         image: usize,
     },
+    /// There is no image, where any number is taken.
+    #[error("found no image, expected at least one")]
+    NoImages,
     /// A batch holds no image, or more than a ciphertext has slots.
     #[error("found {images} images, expected 1 to {slots}")]
     BatchSize {
@@ -246,6 +249,7 @@ impl From<beaa_runtime::Error> for Error {
         match error {
             Found::File(error) => error.into(),
             Found::Memory(shortage) => shortage.into(),
+            Found::NoImages { .. } => Self::NoImages,
             Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
             other @ (Found::WrongProgram { .. }

@@ -62,7 +62,7 @@ pub use beaa_ir::{ClassMap, Classes};
 /// machine has available; what would take more is refused with [`Error::Memory`].
 pub use beaa_memory::limit as limit_memory;
 pub use beaa_runtime::ckks::Shared;
-pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt};
+pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt, SentBatch};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 /// Forbids core dumps of this process, which would hold the keys of its [`Client`]s, and on Linux
 /// also that other processes of the same user read its memory. A program with a [`Client`] calls it
@@ -82,4 +82,4 @@ pub use program::{CompileOptions, Program, Signature, compile, compile_with_samp
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};
 #[cfg(feature = "train")]
 pub use training::{EpochMetrics, Event, Experiment, Observer, Phase, Trained, Training, train};
-pub use verify::{LayerError, Verification, verify};
+pub use verify::{LayerError, Verdict, Verification, verify};

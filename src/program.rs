@@ -113,7 +113,8 @@ impl Signature {
         Ok(ckks::save_signature(&self.0, path.as_ref())?)
     }
 
-    /// Images that one batch holds at most; the run takes as long for fewer.
+    /// Images that one batch holds at most; a batch takes as long for fewer, and more images become
+    /// several batches.
     pub fn slots(&self) -> usize {
         self.0.signature.parameters.degree
     }

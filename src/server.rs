@@ -36,7 +36,7 @@ impl Server {
         Ok(Self { program: ckks::PreparedProgram::new(program.0, ckks::ArrangedWeights::Kept)? })
     }
 
-    /// Runs the program on encrypted images, on all threads of the current pool.
+    /// Runs the program on encrypted images, batch after batch, on all threads of the current pool.
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
@@ -68,6 +68,16 @@ impl Server {
     ) -> Result<(EncryptedResults, RunReport)> {
         let (results, report) = self.program.run(&key.0, &images.0, progress)?;
         Ok((EncryptedResults(results), report))
+    }
+
+    /// Runs the program as [`Self::run`] does and writes the results to a file as they are made, so
+    /// that any number of batches takes the memory of one. Returns the size of the file in bytes.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and if the file cannot be written.
+    pub fn run_to_file(&self, key: &EvaluationKey, images: &EncryptedImages, path: impl AsRef<Path>) -> Result<u64> {
+        let (written, _) = self.program.run_to_file(path.as_ref(), &key.0, &images.0, &Silent)?;
+        Ok(written.commit()?)
     }
 }
 
@@ -116,6 +126,11 @@ impl EncryptedImages {
     pub fn images(&self) -> usize {
         self.0.images()
     }
+
+    /// Number of batches that they are in.
+    pub fn batches(&self) -> usize {
+        self.0.batches()
+    }
 }
 
 impl EncryptedResults {
@@ -142,5 +157,10 @@ impl EncryptedResults {
     /// Number of images.
     pub fn images(&self) -> usize {
         self.0.images()
+    }
+
+    /// Number of batches that they are in.
+    pub fn batches(&self) -> usize {
+        self.0.batches()
     }
 }

@@ -5,7 +5,7 @@ use beaa_runtime::{Silent, ckks};
 
 use crate::{Program, Result};
 
-pub use beaa_runtime::ckks::{LayerError, Verification};
+pub use beaa_runtime::ckks::{LayerError, Verdict, Verification};
 
 /// Runs a program on normalised images in clear and encrypted, under keys that are thrown away, and
 /// compares after every layer: is the error what the compiler predicted?

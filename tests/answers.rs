@@ -91,7 +91,7 @@ fn answers_are_known_by_the_receipt_of_their_batch() {
     // A receipt shall not replace what another option writes.
     let encrypt = "encrypt p.beaa --key keys/secret.key --data-set pneumoniamnist --limit 2";
     bad(at, 2, &format!("{encrypt} -o x.ct --receipt x.ct"), &["the same file for --out and for --receipt"]);
-    assert_eq!(json(at, "inspect a.ct.receipt")["header"]["images"], 20);
+    assert_eq!(json(at, "inspect a.ct.receipt")["header"]["batches"][0]["images"], 20);
 }
 
 #[test]

@@ -152,6 +152,25 @@ fn labels_are_matched_by_name() {
 }
 
 #[test]
+fn names_cannot_act_as_commands() {
+    let at = folder("commands");
+    let model = at.join("m.safetensors");
+    brightness(&model, &["zebra", "ant"], None, &TWO);
+    for (name, shown, words) in [
+        ("\u{1b}[2J", "\\u001b[2J", "control characters"),
+        ("\u{202e}x", "\\u202ex", "control characters"),
+        ("=HYPERLINK(1)", "(=HYPERLINK(1))", "spreadsheets"),
+    ] {
+        let set = data_set(&at, Some(&["ant", name]), &[DARK, BRIGHT], &[20, 20]);
+        refused(&["eval", text(&model), "--data-set", &set], &[shown, words, "rename the class"]);
+    }
+    // Nor does anything else of what others wrote.
+    let missing = at.join("\u{1b}[31m.beaa");
+    let output = beaa(&["inspect", text(&missing)]);
+    assert!(!output.stderr.contains(&0x1b) && output.stderr.windows(6).any(|w| w == b"\\u001b"));
+}
+
+#[test]
 fn a_program_of_another_model_is_no_comparison() {
     let at = folder("program");
     let (one, other, program) = (at.join("one.safetensors"), at.join("other.safetensors"), at.join("p.beaa"));

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use beaa::{
-    Classes, Client, CompileOptions, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor, ImageMajorError,
-    ImportOptions, Model, PixelScale, Program, RowFormat, Signature, Split, classify, labels_for, read_numbers,
+    Classes, Client, CompileOptions, EncryptedImages, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor,
+    ImageMajorError, ImportOptions, Model, PixelScale, Program, RowFormat, Server, Signature, Split, classify,
+    labels_for, read_numbers,
 };
 
 /// Builds the examples, which `cargo test --test library` does not.
@@ -77,7 +78,7 @@ fn errors_can_be_matched() {
     }
     let client = Client::load(signature(), &key).unwrap();
     let no_image = ImageMajor::new(0, 4, Vec::new()).unwrap();
-    assert!(matches!(client.encrypt(&no_image), Err(Error::BatchSize { images: 0, .. })));
+    assert!(matches!(client.encrypt(&no_image), Err(Error::NoImages)));
     let too_small = ImageMajor::new(1, 3, vec![0_u8; 3]).unwrap();
     assert!(matches!(client.signature().normalise(&too_small), Err(Error::ImageSize { found: 3, expected: 4 })));
 
@@ -99,6 +100,25 @@ fn errors_can_be_matched() {
     let model = Model::load("tests/data/v2/model.safetensors").unwrap();
     let impossible = CompileOptions { security: 100, ..CompileOptions::default() };
     assert!(matches!(beaa::compile(&model, &impossible), Err(Error::BadOption(_))));
+}
+
+#[test]
+fn more_images_than_slots_are_answered_in_order() {
+    let program = Program::load("tests/data/v2/program.beaa").unwrap();
+    let (client, key) = Client::new(program.signature()).unwrap();
+    let count = client.signature().slots() + 5;
+    let pixels: Vec<u8> = (0..4 * count).map(|i| (i / 4 % 200) as u8).collect();
+    let images = client.signature().normalise(&ImageMajor::new(count, 4, pixels).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (sent, results) = (folder.path().join("images.ct"), folder.path().join("results.ct"));
+    let (_, receipt) = client.encrypt_to_file(&images, &sent).unwrap();
+    let server = Server::new(program.clone()).unwrap();
+    let sent = EncryptedImages::load(&sent).unwrap();
+    assert_eq!((sent.images(), sent.batches(), receipt.batches().len()), (count, 2, 2));
+    assert!(server.run_to_file(&key, &sent, &results).unwrap() > 0);
+    let answers = client.decrypt(&EncryptedResults::load(&results).unwrap(), &receipt).unwrap();
+    let clear = program.evaluate(&images).unwrap();
+    assert!(answers.exact().data().iter().zip(clear.data()).all(|(a, c)| (a - c).abs() < 0.05));
 }
 
 #[test]
@@ -142,7 +162,7 @@ fn pictures_are_preprocessed_as_the_signature_says() {
 #[test]
 fn versions_that_are_not_read_are_named_with_those_that_are() {
     let old = EncryptedResults::load("tests/data/v1/answers.ct").map(|_| ()).unwrap_err();
-    assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 3, .. }), "{old:?}");
+    assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 4, .. }), "{old:?}");
     assert!(old.to_string().contains("encrypt the images again"), "{old}");
     let old = EvaluationKey::load("tests/data/v1/evaluation.key").map(|_| ()).unwrap_err();
     assert!(matches!(old, Error::Version { found: 1, oldest: 2, newest: 2, .. }), "{old:?}");

@@ -12,6 +12,7 @@ pub mod input;
 pub mod json;
 pub mod output;
 pub mod preprocessing;
+pub mod printable;
 mod space;
 pub mod target;
 mod temporary;

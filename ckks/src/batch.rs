@@ -36,10 +36,10 @@ impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "Batch({} ciphertexts, {} limbs, {} components, N = {})",
+            "{} ciphertexts of {} components and {} limbs, N = {}",
             self.len,
-            self.limbs(),
             self.components,
+            self.limbs(),
             self.degree
         )
     }

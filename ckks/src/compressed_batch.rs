@@ -51,7 +51,7 @@ pub trait Release: Sync {
 impl std::fmt::Debug for CompressedBatch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (limbs, components) = (self.limbs(), self.components());
-        write!(f, "CompressedBatch({} ciphertexts, {limbs} limbs, {components} components)", self.len)
+        write!(f, "{} ciphertexts of {components} components and {limbs} limbs", self.len)
     }
 }
 
@@ -74,11 +74,9 @@ impl<'a> CompressedBatch<'a> {
         let stored = if seed.is_some() { 1 } else { components };
         let expected = compressed_bytes(parameters, limbs, stored).checked_mul(len);
         if expected != Some(bytes.len()) {
-            return Err(operand(
-                "reading ciphertexts",
-                format!("{} bytes", bytes.len()),
-                format!("{expected:?} bytes for {len} ciphertexts"),
-            ));
+            let expected = expected.map_or_else(|| "fewer than can be counted".to_owned(), |e| format!("{e} bytes"));
+            let expected = format!("{expected} for {len} ciphertexts of {limbs} limbs");
+            return Err(operand("reading ciphertexts", format!("{} bytes", bytes.len()), expected));
         }
         let unpackers = parameters.moduli(limbs).map(|q| Unpacker::new(parameters.kernel(), q)).collect();
         let uniform = seed.as_ref().map(Uniform::new);

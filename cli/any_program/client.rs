@@ -1,10 +1,13 @@
 //! What a client does with the signature of a program: keys, encryption, decryption. Files go in
 //! and come out.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::Images;
+use beaa_ir::images::ImageMajor;
 use beaa_ir::promise::Promise;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
@@ -169,12 +172,13 @@ impl AnySignature {
         }
     }
 
-    /// Bytes of a batch of encrypted images, as far as they are known before.
-    pub(crate) fn input_bytes(&self) -> u64 {
+    /// Bytes of so many encrypted images, as far as they are known before.
+    pub(crate) fn input_bytes(&self, images: usize) -> u64 {
         match self {
             Self::Ckks(file) => {
                 let s = &file.signature;
-                ciphertext_bytes(&s.parameters, s.input_limbs, 1, s.input.shape().len())
+                let batch = ciphertext_bytes(&s.parameters, s.input_limbs, 1, s.input.shape().len());
+                batch.saturating_mul(images.div_ceil(s.parameters.degree) as u64)
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(_) => 0,
@@ -191,12 +195,14 @@ impl AnySignature {
             Self::Ckks(file) => {
                 let key = ckks_runtime::ClientKey::load(key_path).with_context(reading_key)?;
                 insecure.check(key.is_from_seed(), KEY, key_path, context)?;
-                let normalised = (size_of::<f32>() * images.len() * self.input().shape().len()) as u64;
+                // Of a batch at a time: the pixels that are taken, and what they are normalised to.
+                let together = images.len().min(file.signature.parameters.degree);
+                let normalised = (2 * size_of::<f32>() * together * self.input().shape().len()) as u64;
                 let bytes = ckks_runtime::encryption_bytes(file, &key)?.saturating_add(normalised);
                 Need::new("encrypting images", bytes, "give fewer images at a time").check()?;
-                let inputs = normalise(images, &file.signature.input)?;
-                let composed = ckks_runtime::encrypt_to_file(out, file, &key, &inputs, seed, &*context.progress());
-                context.check_interrupted("encrypting; nothing was written")?;
+                let source = Normalised { images, input: &file.signature.input, context };
+                let composed = ckks_runtime::encrypt_to_file(out, file, &key, &source, seed, &*context.progress());
+                context.check_interrupted(ENCRYPTING)?;
                 let composed = composed.with_context(|| format!("writing {}", out.display()))?;
                 write_batch(composed, images.names(), [receipt, out], |composed, _| composed.commit())
             }
@@ -262,8 +268,35 @@ impl AnySignature {
     }
 }
 
-/// Writes the receipt of a batch and then the batch, so that none is without its receipt; gives the
-/// receipt and the size of the file of ciphertexts.
+/// What an interruption stops.
+const ENCRYPTING: &str = "encrypting; nothing was written";
+
+/// Images that are normalised when their batch is encrypted.
+struct Normalised<'a> {
+    images: &'a Images,
+    input: &'a InputSpec,
+    context: &'a Context,
+}
+
+impl ckks_runtime::ImageSource for Normalised<'_> {
+    type Error = anyhow::Error;
+
+    fn images(&self) -> usize {
+        self.images.len()
+    }
+
+    fn read(&self, images: Range<usize>) -> Result<Cow<'_, ImageMajor<f32>>> {
+        self.context.check_interrupted(ENCRYPTING)?;
+        if images.len() == self.images.len() {
+            return Ok(Cow::Owned(normalise(self.images, self.input)?));
+        }
+        let some = self.images.subset(&images.collect::<Vec<_>>());
+        Ok(Cow::Owned(normalise(&some, self.input)?))
+    }
+}
+
+/// Writes the receipt of batches and then the batches, so that none is without its receipt; gives
+/// the receipt and the size of the file of ciphertexts.
 fn write_batch<C, E: std::error::Error + Send + Sync + 'static>(
     (encrypted, mut receipt): (C, Receipt),
     names: Option<&[String]>,

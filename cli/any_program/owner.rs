@@ -173,7 +173,7 @@ fn not_held(found: &ckks::Verification) -> String {
     let layers: Vec<String> = found
         .layers
         .iter()
-        .filter(|l| !l.holds)
+        .filter(|l| l.verdict == ckks::Verdict::Fails)
         .map(|l| format!("{:.2e} in `{}` (promised {:.2e})", l.measured, l.layer, l.predicted))
         .collect();
     format!(
@@ -204,6 +204,15 @@ fn ckks_text(found: &ckks::Verification, model: Option<&ModelComparison>) -> Str
             m.agreeing,
             count(found.images, "image"),
             m.largest_logit_difference
+        ));
+    }
+    let undecided = found.layers.iter().filter(|l| l.verdict == ckks::Verdict::Undecided).count();
+    if found.holds && undecided > 0 {
+        text.push_str(&format!(
+            "errors of {} are larger than promised, and {} too few to tell whether they are so on average; verify \
+             more (--limit)\n",
+            count(undecided, "layer"),
+            if found.images == 1 { "one image is".to_owned() } else { format!("{} images are", found.images) },
         ));
     }
     text.push_str(if found.holds { "holds\n" } else { "DOES NOT HOLD\n" });

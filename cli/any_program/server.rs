@@ -39,7 +39,7 @@ pub(crate) struct RunOutput {
 }
 
 impl AnyProgram {
-    /// Bytes of the encrypted results, as far as they are known before the run.
+    /// Bytes of the encrypted results of one batch, as far as they are known before the run.
     pub(crate) fn output_bytes(&self) -> u64 {
         match self {
             Self::Ckks(program) => {
@@ -64,37 +64,59 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     // Known from the program's shape alone, before keys and ciphertexts are touched.
     let planned = ckks_runtime::schedule(program).peak_bytes;
     let remedy = "compile the model with --memory for a program that takes less";
-    Need::new("running the program", planned, remedy).mapping(file_size(paths.input)?).check()?;
+    let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
+    need(planned)?.check()?;
     let key = ckks_runtime::ServerKey::load(paths.keys)
         .with_context(|| format!("reading evaluation key {}", paths.keys.display()))?;
     let input = ckks_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
     paths.insecure.check(key.is_from_seed(), "a key", paths.keys, context)?;
     paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
-    let prepared = ckks_runtime::PreparedProgram::new(program, ckks_runtime::ArrangedWeights::PerPart)?;
-    let (output, mut report) = prepared.run(&key, &input, &*context.progress())?;
+    let prepared = prepare(program, input.batches(), need)?;
+    files::create_parent(paths.out)?;
+    let ran = prepared.run_to_file(paths.out, &key, &input, &*context.progress());
+    let writing = || format!("writing {}", paths.out.display());
+    let (output, mut report) = ran?;
     report.seconds += prepared.seconds();
     context.check_interrupted("running; nothing was written")?;
-    files::create_parent(paths.out)?;
-    let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;
-    let (images, slots) = (output.images(), program.signature().parameters.degree);
+    let size = output.commit().with_context(writing)?;
+    let (images, slots) = (input.images(), program.signature().parameters.degree);
     let per_image = 1e3 * report.seconds / images as f64;
-    let per_slot = 1e3 * report.seconds / slots as f64;
+    let per_slot = 1e3 * report.seconds / (slots * report.batches) as f64;
     let sent = count(images, "image");
     let mut text = String::new();
     for layer in &report.layers {
         text.push_str(&format!("{:9.3} s  {:40} {}\n", layer.seconds, layer.layer, layer.operation));
     }
+    let batches = if report.batches == 1 { String::new() } else { format!(" in {} batches", report.batches) };
     text.push_str(&format!(
-        "{:9.3} s  in all: {per_image:.3} ms for each of {sent}, {per_slot:.3} ms for each of {slots} slots\n",
-        report.seconds
+        "{:9.3} s  in all: {per_image:.3} ms for each of {sent}{batches}, {per_slot:.3} ms for each of {} slots\n",
+        report.seconds,
+        slots * report.batches
     ));
     let record = json!({
-        "file": paths.out, "images": images, "slots": slots, "bytes": size,
+        "file": paths.out, "images": images, "slots": slots, "batches": report.batches, "bytes": size,
         "milliseconds_per_image": per_image, "milliseconds_per_slot": per_slot,
         "threads": rayon::current_num_threads(), "run": report,
     });
     Ok(RunOutput { record, text })
+}
+
+/// The program, its weights arranged once for all batches where there are several and memory allows
+/// it.
+fn prepare(
+    program: &ckks::Program,
+    batches: usize,
+    need: impl Fn(u64) -> Result<Need>,
+) -> Result<ckks_runtime::PreparedProgram<&ckks::Program>> {
+    use ckks_runtime::{ArrangedWeights, PreparedProgram};
+    if batches > 1 {
+        let prepared = PreparedProgram::new(program, ArrangedWeights::Kept)?;
+        if need(prepared.peak_bytes())?.check().is_ok() {
+            return Ok(prepared);
+        }
+    }
+    Ok(PreparedProgram::new(program, ArrangedWeights::PerPart)?)
 }
 
 fn file_size(path: &Path) -> Result<u64> {

@@ -1,9 +1,11 @@
 //! `beaa decrypt`: encrypted results into predictions.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use beaa_base::printable::is_formula;
 use beaa_base::words::count;
 use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
@@ -230,7 +232,7 @@ fn say_more(answers: &AllAnswers, receipt: Option<&Receipt>, context: &Context) 
     if let (Some(noise), Some(numbers)) = (answers.flooding, answers.shared_numbers) {
         context.console.note(format_args!(
             "noise of deviation {noise:.2e} hides the encryption's own in {numbers} numbers; the receipt says that \
-             this batch is shared now"
+             they are shared now"
         ));
     }
     let deviating = receipt.map_or(0, |r| r.deviating().len());
@@ -286,9 +288,12 @@ fn csv(answers: &AllAnswers) -> String {
 
 /// A field of a line; nothing where there is no name.
 fn quoted(name: Option<&str>) -> String {
+    // A spreadsheet would compute the name of a file that begins so; this is the same file. No name
+    // of a class does.
+    let name = name.map(|name| if is_formula(name) { Cow::from(format!("./{name}")) } else { Cow::from(name) });
     match name {
         Some(name) if name.contains([',', '"', '\n']) => format!("\"{}\"", name.replace('"', "\"\"")),
-        Some(name) => name.to_owned(),
+        Some(name) => name.into_owned(),
         None => String::new(),
     }
 }
@@ -319,7 +324,7 @@ mod tests {
         };
         let answers = all(vec![answer(0, Some("a,\"b\""), Some(7), None)]);
         assert_eq!(csv(&answers), "image,prediction,class,label\n0,1,\"a,\"\"b\"\"\",7\n");
-        let answers = all(vec![answer(3, Some("cat"), None, Some("x,1.png")), answer(4, None, None, Some("y.png"))]);
-        assert_eq!(csv(&answers), "image,prediction,class,file\n3,1,cat,\"x,1.png\"\n4,,,y.png\n");
+        let answers = all(vec![answer(3, Some("cat"), None, Some("x,1.png")), answer(4, None, None, Some("=y.png"))]);
+        assert_eq!(csv(&answers), "image,prediction,class,file\n3,1,cat,\"x,1.png\"\n4,,,./=y.png\n");
     }
 }

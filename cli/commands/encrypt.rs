@@ -1,5 +1,5 @@
-//! `beaa encrypt`: images of a data set, picture files, or rows of a table, into one encrypted
-//! batch.
+//! `beaa encrypt`: images of a data set, picture files, or rows of a table, into encrypted batches
+//! in one file.
 
 use std::path::PathBuf;
 
@@ -91,14 +91,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     files(0)?;
     let signature = AnySignature::open(program, context)?;
-    files(signature.input_bytes())?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
-    let most = slots.unwrap_or_else(|| match &arguments.rows.rows {
-        Some(_) => part.limit.unwrap_or(usize::MAX),
-        None => part.limit.unwrap_or(1).max(arguments.images.len()),
-    });
+    let most = if slots.is_some() || arguments.rows.rows.is_some() {
+        part.limit.unwrap_or(usize::MAX)
+    } else {
+        part.limit.unwrap_or(1).max(arguments.images.len())
+    };
     let Chosen { images, data_set, class_names } = images(arguments, signature.input(), most, context)?;
+    files(signature.input_bytes(images.len()))?;
     if arguments.labels.is_some() && !class_names.is_empty() {
         // Refused before anything is written; decrypt refuses it, too.
         labels::of_network(signature.classes(), &class_names, images.labels(), context)?;
@@ -119,18 +120,24 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         "file": out, "images": images.len(), "bytes": size, "bytes_per_image": per_image, "insecure_seed": seed,
         "batch": receipt.batch(), "receipt": receipt_path, "deviating": receipt.deviating(),
     });
+    let batches = receipt.batches().len();
     if let Some(slots) = slots {
         record["slots"] = slots.into();
+        record["batches"] = batches.into();
     }
     context.print(&record, || {
         let (count, file) = (count(images.len(), "image"), out.display());
         let (all, each) = (text::bytes(size as f64), text::bytes(per_image));
         match slots {
             Some(slots) => {
-                let full = text::bytes(size as f64 / slots as f64);
+                let full = text::bytes(size as f64 / (slots * batches) as f64);
+                let (batches, full_batches) = match batches {
+                    1 => ("a batch".to_owned(), "a full batch"),
+                    n => (format!("{n} batches"), "full batches"),
+                };
                 format!(
-                    "{count} in a batch of {slots} slots: {file}, {all} ({each} for each image; a full \
-                     batch: {full})\n"
+                    "{count} in {batches} of {slots} slots: {file}, {all} ({each} for each image; {full_batches}: \
+                     {full})\n"
                 )
             }
             None => format!("{count}: {file}, {all} ({each} for each)\n"),
@@ -188,9 +195,10 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
             let images = as_taken_by(&part.images, input)?.into_owned();
             let too_many = arguments.part.limit.is_none() && images.len() > most;
             if too_many {
-                context
-                    .console
-                    .note(format_args!("the first {most} of {} fill the batch", count(images.len(), "image")));
+                context.console.note(format_args!(
+                    "the first {most} of {} only: each takes seconds; choose how many with --limit",
+                    count(images.len(), "image")
+                ));
             }
             let images = if too_many { images.take(most) } else { images };
             (images, part.name, part.classes)
@@ -198,8 +206,7 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
     };
     if images.len() > most {
         return Err(Exit::Usage.because(format!(
-            "encrypting: found {}, expected at most {most}, the slots of the program; lower --limit, or compile \
-             with a larger --batch",
+            "encrypting: found {}, expected at most {most}, as --limit says; raise it, or give fewer",
             count(images.len(), "image")
         )));
     }

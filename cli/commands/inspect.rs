@@ -73,6 +73,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 let fields = header.as_object().into_iter().flatten();
                 // Seeds are public and long; they say nothing to a reader.
                 fields.filter(|(name, _)| !["seed", "seeds"].contains(&name.as_str())).for_each(|(name, value)| {
+                    if let ("batches", Value::Array(batches)) = (name.as_str(), value) {
+                        batches.iter().zip(1..).for_each(|(b, k)| text.push_str(&batch_text(b, k, batches.len())));
+                        return;
+                    }
                     let _ = writeln!(text, "  {name}: {value}");
                 });
                 if let Some(parameters) = &parameters {
@@ -85,6 +89,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             })
         }
     }
+}
+
+/// One of the batches of ciphertexts or of a receipt.
+fn batch_text(batch: &Value, number: usize, of: usize) -> String {
+    let images = batch.get("images").and_then(Value::as_u64).map_or_else(String::new, |n| count(n as usize, "image"));
+    let copies = match batch.get("copies").and_then(Value::as_array) {
+        Some(copies) => format!(" and {} copies", copies.len()),
+        None => String::new(),
+    };
+    let name = batch.get("batch").and_then(Value::as_str).map_or_else(String::new, |name| format!(", {name}"));
+    format!("  batch {number} of {of}: {images}{copies}{name}\n")
 }
 
 /// The parameters in the header of a key or a signature for batches; other files have none.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use beaa_base::words::count;
 use beaa_datasets::SourceSpec;
 use beaa_ir::{Model, container, load_model};
 use beaa_lab::labels;
@@ -47,7 +48,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     context.warn_of_seed(*seed, "throw-away keys and ciphertexts are");
     let dataset = roots.open(&spec)?;
-    let images = part.of(&dataset)?.take(program.verified_images(part.limit));
+    let wanted = part.of(&dataset)?;
+    let images = wanted.take(program.verified_images(part.limit));
+    if images.len() < wanted.len() && part.limit.is_some() {
+        context.console.note(format_args!(
+            "the first {} of {} are verified, one batch; every batch is computed alike",
+            images.len(),
+            count(wanted.len(), "image")
+        ));
+    }
     let labels = match &program {
         // Encrypted and clear are compared with each other, not with labels.
         AnyProgram::Ckks(_) => None,
@@ -65,6 +74,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 fn open(arguments: &Arguments, context: &Context) -> Result<(Option<Model>, AnyProgram)> {
     let path = &arguments.file;
     if container::kind(path)?.is_some() {
+        arguments.target.apply_to_program("verifying a program")?;
         return Ok((None, AnyProgram::open(path, context)?));
     }
     let model = load_model(path).with_context(|| format!("reading model {}", path.display()))?;

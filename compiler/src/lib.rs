@@ -27,7 +27,7 @@ pub use error::{Error, Result, UnsupportedLayer};
 pub mod ckks {
     pub use crate::cost::coverage::Coverage;
     pub use crate::cost::forecast::{Forecast, forecast};
-    pub use crate::cost::report::{LayerCost, PassTime, Report, Totals, cost};
+    pub use crate::cost::report::{LayerCost, PassTime, PlannedImages, Report, Totals, cost};
     pub use crate::cost::text::{explain, explain_choices};
     pub use crate::options::Options;
     pub use crate::pipeline::{Compiled, compile, compile_for};

@@ -11,13 +11,17 @@ use crate::{Error, Result};
 /// log2 of the scales that a plan may have.
 pub(crate) const SCALE_BITS: RangeInclusive<u32> = 10..=45;
 
+/// Images that may be expected together.
+const MOST_IMAGES: usize = 1 << 30;
+
 /// What to compile for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Bits of security: 128, 192 or 256.
     pub security: u32,
-    /// Images that one run must hold; the ring has at least as many slots.
+    /// Images that are to be run together: the ring holds them in one batch, or in as many as are
+    /// cheapest for all of them.
     pub batch: usize,
     /// log2 of the scale of a fresh ciphertext; chosen when absent.
     pub input_bits: Option<u32>,
@@ -65,8 +69,8 @@ impl Options {
         if security::max_log_qp(largest, self.security).is_none() {
             return Err(refuse("security", self.security, "128, 192 or 256"));
         }
-        if !(1..=largest).contains(&self.batch) {
-            return Err(refuse("batch", self.batch, format!("between 1 and {largest} images")));
+        if !(1..=MOST_IMAGES).contains(&self.batch) {
+            return Err(refuse("batch", self.batch, format!("between 1 and {MOST_IMAGES} images")));
         }
         if let Some(bits) = self.input_bits.filter(|b| !SCALE_BITS.contains(b)) {
             let expected = format!("between {} and {}", SCALE_BITS.start(), SCALE_BITS.end());
@@ -115,7 +119,7 @@ mod tests {
         for (bad, name) in [
             (Options { security: 100, ..good.clone() }, "security"),
             (Options { batch: 0, ..good.clone() }, "batch"),
-            (Options { batch: 40_000, ..good.clone() }, "batch"),
+            (Options { batch: usize::MAX, ..good.clone() }, "batch"),
             (Options { input_bits: Some(3), ..good.clone() }, "input_bits"),
             (Options { weight_bits: Some(33), ..good.clone() }, "weight_bits"),
             (Options { logit_error: f64::NAN, ..good.clone() }, "logit_error"),

@@ -8,7 +8,7 @@ use beaa_ir::promise::Promise;
 
 use crate::cost::budget::check_size;
 use crate::cost::coverage::Coverage;
-use crate::cost::report::{Report, cost};
+use crate::cost::report::{PlannedImages, Report, cost};
 use crate::error::{Error, Result};
 use crate::network::activations::{forward, means};
 use crate::network::bounds::{Bounds, analyse, out_of_range_share, ranges_narrow};
@@ -28,7 +28,7 @@ use crate::passes::tiling::tile;
 use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::graph_summary::summarise;
 use crate::plan::refine::{RefineTask, RefinedPlan, refine};
-use crate::plan::search::{Ring, rings};
+use crate::plan::rings::{Ring, Rings};
 use crate::plan::simulate_noise::SimulatedNetwork;
 use crate::plan::worst_case::WorstCase;
 
@@ -77,7 +77,7 @@ pub fn compile_observed(
     observer: &mut dyn FnMut(&'static str, &dyn Display),
 ) -> Result<Compiled> {
     options.check()?;
-    run_passes(model, options, images, &rings(options), &mut |pass, product| observer(pass, &product))
+    run_passes(model, options, images, &Rings::new(options), &mut |pass, product| observer(pass, &product))
 }
 
 /// Lowers `model` for the ring of any degree from 32 up, whatever its security: for tests and
@@ -93,14 +93,15 @@ pub fn compile_without_security(
     degree: usize,
 ) -> Result<Compiled> {
     options.check()?;
-    run_passes(model, options, images, &[Ring { degree, allowed: u32::MAX }], &mut |_, _| {})
+    let rings = Rings::single(Ring { degree, allowed: u32::MAX }, options.batch);
+    run_passes(model, options, images, &rings, &mut |_, _| {})
 }
 
 fn run_passes(
     model: &Model,
     options: &Options,
     images: Option<&ImageMajor<f32>>,
-    rings: &[Ring],
+    rings: &Rings,
     observer: &mut dyn FnMut(&'static str, Product<'_>),
 ) -> Result<Compiled> {
     if let Some(images) = images {
@@ -158,6 +159,8 @@ fn run_passes(
     report.totals.constant_outputs = constant_rows(&activations[graph.output]);
     report.totals.agreement = target.agreement(&prediction);
     report.totals.out_of_range = images.map(|_| out_of_range_share(&bounds, &activations));
+    let degree = report.totals.degree;
+    report.totals.planned = Some(PlannedImages { images: options.batch, batches: rings.batches(degree) });
     report.passes = passes.times;
     Ok(Compiled { program, report })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use beaa_base::preprocessing::{Preprocessing, PreprocessingStep};
+use beaa_base::printable::unfit_name;
 
 use crate::channel_statistics::{Ranges, allowed_values, channel_name, channel_statistics};
 use crate::error::Error;
@@ -66,6 +67,9 @@ impl Dataset {
         }
         if classes.len() > 256 {
             return Err(Error::TooManyClasses { file: file(), found: classes.len() });
+        }
+        if let Some((name, found)) = classes.iter().find_map(|name| unfit_name(name).map(|what| (name, what))) {
+            return Err(Error::UnfitName { file: file(), found, name: name.clone() });
         }
         for images in [&validation, &test] {
             if images.shape() != train.shape() {

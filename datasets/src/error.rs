@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use beaa_base::printable::printable;
 use beaa_base::words::count;
 
 use crate::path_text::path_text;
@@ -335,6 +336,20 @@ pub enum Error {
     BadName {
         /// The path at fault.
         file: PathBuf,
+    },
+    /// The name of a class that acts as a command on a terminal or in a spreadsheet.
+    #[error(
+        "reading {}: found {found} ({}), expected names of classes as they are shown; rename the class",
+        path_text(file),
+        printable(name)
+    )]
+    UnfitName {
+        /// The file, folder or data set at fault.
+        file: PathBuf,
+        /// What kind of name it is.
+        found: &'static str,
+        /// The name.
+        name: String,
     },
     /// The part to hold out of training does not fit.
     #[error(

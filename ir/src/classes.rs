@@ -1,6 +1,8 @@
 //! What the outputs of a network say: how many classes there are, what they are called, and the one
 //! function that turns logits into a class.
 
+use beaa_base::printable::{printable, unfit_name};
+
 use crate::images::ImageMajor;
 use crate::stats::argmax;
 use crate::{Error, Result};
@@ -42,6 +44,14 @@ impl Classes {
                 format!("a threshold of {threshold}"),
                 "a finite number".into(),
                 "give the score above which an image is of the second class",
+            );
+        }
+        let unfit = names.iter().find_map(|name| unfit_name(name).map(|what| (name, what)));
+        if let Some((name, what)) = unfit {
+            return bad(
+                format!("{what} ({})", printable(name)),
+                "names that terminals and spreadsheets show as they are".into(),
+                "give the class another name",
             );
         }
         let classes = Self { names, outputs, threshold: threshold.unwrap_or(0.0) };

@@ -45,7 +45,7 @@ pub enum Kind {
     TfheServerKey,
     /// Encrypted images or results of such programs.
     TfheCiphertexts,
-    /// What a client remembers of a batch that it sent, for either backend.
+    /// What a client remembers of the batches that it sent, for either backend.
     Receipt,
 }
 
@@ -97,11 +97,13 @@ impl Kind {
         match self {
             // 2: residues lie in tiles, and seeds are expanded by AES.
             Self::EvaluationKey => 2,
-            // 3: they name their batch.
-            Self::Ciphertexts => 3,
+            // 3: they name their batch. 4: they list their batches.
+            Self::Ciphertexts => 4,
+            // 2: they list their batches.
+            Self::Receipt => 2,
             // 2: signatures hold what was promised, and ciphertexts name their batch.
             Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature | Self::TfheCiphertexts => 2,
-            Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey | Self::Receipt => 1,
+            Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey => 1,
         }
     }
 

@@ -48,21 +48,21 @@ pub enum Error {
     },
     /// Answers are to another batch than the receipt's.
     #[error(
-        "{operation}: the answers name {found}, expected batch {expected}, which the receipt is of; use the receipt \
-         that `beaa encrypt` wrote with these images"
+        "{operation}: the answers name {found}, expected {expected}, which the receipt is of; use the receipt that \
+         `beaa encrypt` wrote with these images"
     )]
     WrongBatch {
         /// What was being done.
         operation: &'static str,
         /// What the answers name.
         found: String,
-        /// The receipt's batch.
+        /// What the receipt names.
         expected: String,
     },
     /// There are more or fewer answers than images were sent.
     #[error(
-        "{operation}: found answers for {found} images, expected {expected}, as many as were sent; ask the server for \
-         its answers again"
+        "{operation}: found answers for {found} images of a batch, expected {expected}, as many as were sent; ask the \
+         server for its answers again"
     )]
     WrongCount {
         /// What was being done.
@@ -129,7 +129,7 @@ pub enum Error {
         /// What was being done.
         operation: &'static str,
     },
-    /// No image, or more images than a ciphertext has slots.
+    /// No image in a batch, or more images than a ciphertext has slots.
     #[error("{operation}: found {}, expected 1 to {slots}, the number of slots", count(*images, "image"))]
     BatchSize {
         /// What was being done.

@@ -195,8 +195,8 @@ fn describe(steps: &[Step], seconds: f64, ciphertexts: usize) -> LayerTime {
     }
 }
 
-/// Adds what the bands of a layer took.
-fn add(times: &mut Vec<LayerTime>, part: LayerTime) {
+/// Adds what the bands of a layer, or its batches, took.
+pub(crate) fn add(times: &mut Vec<LayerTime>, part: LayerTime) {
     match times.iter_mut().find(|t| t.layer == part.layer && t.operation == part.operation) {
         Some(same) => {
             same.seconds += part.seconds;

@@ -28,4 +28,4 @@ pub use answers::{Answers, Outside, Reason};
 pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
 pub use progress::{Progress, Silent};
-pub use receipt::{BatchId, Receipt};
+pub use receipt::{BatchId, Receipt, SentBatch};

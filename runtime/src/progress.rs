@@ -19,3 +19,34 @@ impl Progress for Silent {
     fn advance(&self, _steps: u64) {}
     fn end(&self) {}
 }
+
+/// The same work on one of several batches, which its name says where there are several.
+pub(crate) struct Numbered<'a> {
+    progress: &'a dyn Progress,
+    number: usize,
+    batches: usize,
+}
+
+impl<'a> Numbered<'a> {
+    /// Of batch `number`, counted from 0, of so many.
+    pub(crate) fn new(progress: &'a dyn Progress, number: usize, batches: usize) -> Self {
+        Self { progress, number, batches }
+    }
+}
+
+impl Progress for Numbered<'_> {
+    fn begin(&self, what: &str, steps: u64) {
+        if self.batches == 1 {
+            return self.progress.begin(what, steps);
+        }
+        self.progress.begin(&format!("{what}, batch {} of {}", self.number + 1, self.batches), steps);
+    }
+
+    fn advance(&self, steps: u64) {
+        self.progress.advance(steps);
+    }
+
+    fn end(&self) {
+        self.progress.end();
+    }
+}

@@ -1,14 +1,14 @@
-//! What a client remembers of a batch that it sent, to recognise the answers to it: they name the
-//! batch, are as many as the images, and are those of the program and the key. The file stays with
-//! the client, beside the secret key.
+//! What a client remembers of the batches that it sent, to recognise the answers to them: they name
+//! the batches, are as many as the images, and are those of the program and the key. The file stays
+//! with the client, beside the secret key.
 
 use std::path::Path;
 
+use beaa_base::words::count;
 use beaa_ir::container::{self, Kind};
 use beaa_ir::promise::Deviating;
 use serde::{Deserialize, Serialize};
 
-use crate::error::damaged;
 use crate::files::{expect_key, expect_program};
 use crate::{Error, Result};
 
@@ -55,73 +55,150 @@ impl From<BatchId> for String {
     }
 }
 
-/// What a client remembers of a batch that it sent. Not for the server: it says which slots repeat
-/// which images.
+/// What a client remembers of the batches that it sent together. Not for the server: it says which
+/// slots repeat which images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "ReceiptLiteral", into = "ReceiptLiteral")]
 pub struct Receipt {
-    /// The batch's name.
-    batch: BatchId,
     /// Fingerprint of the program that the images were encrypted for.
     program: String,
     /// Whose key they are under.
     key: String,
-    /// How many images were sent.
-    images: usize,
-    /// Their names, in order; none if they have none.
+    /// At least one, in order.
+    batches: Vec<SentBatch>,
+    /// The names of the images, in order; none if they have none.
     names: Vec<String>,
     /// Images that are outside of what the program was compiled for, in order.
     deviating: Vec<Deviating>,
-    /// The image that each slot behind the last image repeats.
-    copies: Vec<usize>,
-    /// The bits of security with which answers to this batch were made to be shared, once they
-    /// were.
+    /// The bits of security with which answers were made to be shared, once they were.
     shared: Option<f64>,
-    /// Whether the batch is INSECURE: encrypted with a number in place of randomness, or under a
+    /// Whether the batches are INSECURE: encrypted with a number in place of randomness, or under a
     /// key derived from one.
+    from_seed: bool,
+}
+
+/// One of the batches of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SentBatch {
+    /// The batch's name.
+    pub(crate) batch: BatchId,
+    /// How many images it holds.
+    pub(crate) images: usize,
+    /// The image that each slot behind the last image repeats, counted within the batch.
+    pub(crate) copies: Vec<usize>,
+}
+
+/// A receipt as it lies in its file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceiptLiteral {
+    program: String,
+    key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    batches: Option<Vec<SentBatch>>,
+    /// The single batch of format 1.
+    #[serde(default, skip_serializing)]
+    batch: Option<BatchId>,
+    #[serde(default, skip_serializing)]
+    images: Option<usize>,
+    #[serde(default, skip_serializing)]
+    copies: Option<Vec<usize>>,
+    names: Vec<String>,
+    deviating: Vec<Deviating>,
+    shared: Option<f64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     from_seed: bool,
+}
+
+impl TryFrom<ReceiptLiteral> for Receipt {
+    type Error = String;
+
+    fn try_from(literal: ReceiptLiteral) -> std::result::Result<Self, String> {
+        let ReceiptLiteral { batches, batch, images, copies, .. } = literal;
+        let ReceiptLiteral { program, key, names, deviating, shared, from_seed, .. } = literal;
+        let batches = match (batches, batch, images, copies) {
+            (Some(batches), None, None, None) => batches,
+            (None, Some(batch), Some(images), Some(copies)) => vec![SentBatch { batch, images, copies }],
+            _ => return Err("neither a list of batches nor a single batch".to_owned()),
+        };
+        let images = batches.iter().try_fold(0_usize, |sum, b| sum.checked_add(b.images));
+        let Some(images) = images.filter(|_| !batches.is_empty()) else {
+            return Err("no batch, or more images than can be counted".to_owned());
+        };
+        let within = batches.iter().all(|b| b.copies.iter().all(|&image| image < b.images));
+        if !(names.is_empty() || names.len() == images) || !within || deviating.iter().any(|d| d.image >= images) {
+            return Err(format!("{} names, or positions beyond {images} images", names.len()));
+        }
+        Ok(Self { program, key, batches, names, deviating, shared, from_seed })
+    }
+}
+
+impl From<Receipt> for ReceiptLiteral {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { program, key, batches, names, deviating, shared, from_seed } = receipt;
+        let (batches, batch, images, copies) = (Some(batches), None, None, None);
+        Self { program, key, batches, batch, images, copies, names, deviating, shared, from_seed }
+    }
 }
 
 /// To whom ciphertexts belong, as their header says.
 pub(crate) struct Belonging<'a> {
     pub(crate) program: &'a str,
     pub(crate) key: &'a str,
-    pub(crate) batch: Option<&'a BatchId>,
-    pub(crate) images: usize,
-    pub(crate) from_seed: bool,
+    pub(crate) batches: Vec<NamedBatch<'a>>,
 }
 
-impl Receipt {
-    /// The receipt of a batch that is being encrypted.
-    pub(crate) fn new(
-        batch: BatchId,
-        belonging: &Belonging<'_>,
-        copies: Vec<usize>,
-        deviating: Vec<Deviating>,
-    ) -> Self {
-        let Belonging { program, key, images, from_seed, .. } = *belonging;
-        Self {
-            batch,
-            program: program.into(),
-            key: key.into(),
-            images,
-            names: Vec::new(),
-            deviating,
-            copies,
-            shared: None,
-            from_seed,
-        }
-    }
+/// One of the batches of ciphertexts; old formats do not name it.
+pub(crate) struct NamedBatch<'a> {
+    pub(crate) batch: Option<&'a BatchId>,
+    pub(crate) images: usize,
+}
 
+impl SentBatch {
     /// The batch's name.
     pub fn batch(&self) -> &BatchId {
         &self.batch
     }
 
-    /// How many images were sent.
+    /// How many images it holds.
     pub fn images(&self) -> usize {
         self.images
+    }
+
+    /// The image that each slot behind the last image repeats, counted within the batch.
+    pub fn copies(&self) -> &[usize] {
+        &self.copies
+    }
+}
+
+impl Receipt {
+    /// The receipt of batches, at least one, that are being encrypted.
+    pub(crate) fn new(
+        program: impl Into<String>,
+        key: impl Into<String>,
+        batches: Vec<SentBatch>,
+        deviating: Vec<Deviating>,
+        from_seed: bool,
+    ) -> Self {
+        assert!(!batches.is_empty(), "a receipt of no batch");
+        let (program, key) = (program.into(), key.into());
+        Self { program, key, batches, names: Vec::new(), deviating, shared: None, from_seed }
+    }
+
+    /// The name by which answers find this receipt: that of the first batch.
+    pub fn batch(&self) -> &BatchId {
+        &self.batches[0].batch
+    }
+
+    /// The batches, in order; at least one.
+    pub fn batches(&self) -> &[SentBatch] {
+        &self.batches
+    }
+
+    /// How many images were sent, in all batches together.
+    pub fn images(&self) -> usize {
+        self.batches.iter().map(|b| b.images).sum()
     }
 
     /// The names of the images, in order; empty if they have none.
@@ -134,17 +211,12 @@ impl Receipt {
         &self.deviating
     }
 
-    /// The image that each slot behind the last image repeats.
-    pub fn copies(&self) -> &[usize] {
-        &self.copies
-    }
-
-    /// The bits with which answers to this batch were made to be shared, once they were.
+    /// The bits with which the answers were made to be shared, once they were.
     pub fn shared(&self) -> Option<f64> {
         self.shared
     }
 
-    /// Whether the batch is INSECURE: encrypted with a number in place of randomness, or under a
+    /// Whether the batches are INSECURE: encrypted with a number in place of randomness, or under a
     /// key derived from one.
     pub fn is_from_seed(&self) -> bool {
         self.from_seed
@@ -155,11 +227,11 @@ impl Receipt {
     /// # Panics
     /// If there are more or fewer names than images.
     pub fn set_names(&mut self, names: Vec<String>) {
-        assert_eq!(names.len(), self.images, "names for {} images", self.images);
+        assert_eq!(names.len(), self.images(), "names for {} images", self.images());
         self.names = names;
     }
 
-    /// Notes that answers to this batch are handed out with so many bits.
+    /// Notes that the answers are handed out with so many bits.
     pub(crate) fn set_shared(&mut self, bits: f64) {
         assert!(self.shared.is_none(), "answers that were shared before");
         self.shared = Some(bits);
@@ -178,28 +250,26 @@ impl Receipt {
     /// # Errors
     /// When the file cannot be read, is damaged, or is of another kind or version.
     pub fn load(path: &Path) -> Result<Self> {
-        let receipt = container::open::<Self>(path, Kind::Receipt)?.header;
-        let Self { images, names, deviating, copies, .. } = &receipt;
-        if !(names.is_empty() || names.len() == *images)
-            || deviating.iter().map(|d| d.image).chain(copies.iter().copied()).any(|i| i >= *images)
-        {
-            let found = format!("{} names and positions beyond them", names.len());
-            return Err(damaged("reading a receipt", found, format!("those of {images} images")));
-        }
-        Ok(receipt)
+        Ok(container::open::<Self>(path, Kind::Receipt)?.header)
     }
 
-    /// Refuses answers that are not those to this batch: of another program, key or batch, or more
-    /// or fewer than images were sent.
+    /// Refuses answers that are not those to these batches: of another program, key or batch, in
+    /// another order, or more or fewer than images were sent.
     pub(crate) fn expect(&self, operation: &'static str, answers: &Belonging<'_>) -> Result<()> {
         expect_program(operation, answers.program, &self.program)?;
         expect_key(operation, answers.key, &self.key)?;
-        if answers.batch != Some(&self.batch) {
-            let found = answers.batch.map_or_else(|| "no batch".to_owned(), |b| format!("batch {b}"));
-            return Err(Error::WrongBatch { operation, found, expected: self.batch.to_string() });
+        if answers.batches.len() != self.batches.len() {
+            let [found, expected] = [answers.batches.len(), self.batches.len()].map(|n| count(n, "batch"));
+            return Err(Error::WrongBatch { operation, found, expected });
         }
-        if answers.images != self.images {
-            return Err(Error::WrongCount { operation, found: answers.images, expected: self.images });
+        for (answered, sent) in answers.batches.iter().zip(&self.batches) {
+            if answered.batch != Some(&sent.batch) {
+                let found = answered.batch.map_or_else(|| "no batch".to_owned(), |b| format!("batch {b}"));
+                return Err(Error::WrongBatch { operation, found, expected: format!("batch {}", sent.batch) });
+            }
+            if answered.images != sent.images {
+                return Err(Error::WrongCount { operation, found: answered.images, expected: sent.images });
+            }
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::ckks::{
-    ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt, encrypt,
-    keygen, run, schedule, verify,
+    ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt,
+    decrypt_without_receipt, encrypt, encrypt_to_file, keygen, run, schedule, verify,
 };
 use beaa_runtime::{Error, Receipt, Silent, plaintext};
 
@@ -118,8 +118,8 @@ fn what_does_not_belong_together_is_refused() {
     assert!(ServerKey::load(&files.path("secret.key")).is_err(), "a secret key is no evaluation key");
     let no_results = EncryptedOutput::load(&files.path("input.ct"));
     assert!(matches!(no_results, Err(Error::WrongKind { .. })), "images are no results");
-    let too_many = encrypt(&files.file(), &other_client, &images(4097), None, &Silent);
-    assert!(matches!(too_many, Err(Error::BatchSize { images: 4097, slots: 4096, .. })), "more images than slots");
+    let none = encrypt(&files.file(), &other_client, &ImageMajor::new(0, 4, vec![]).unwrap(), None, &Silent);
+    assert!(matches!(none, Err(Error::NoImages { .. })), "no image");
     let out_of_range =
         encrypt(&files.file(), &other_client, &ImageMajor::new(1, 4, vec![5.0; 4]).unwrap(), None, &Silent);
     assert!(matches!(out_of_range, Err(Error::ImageRange { image: 0, .. })), "not normalised");
@@ -208,6 +208,41 @@ fn the_schedule_fuses_what_is_pointwise_and_frees_what_is_dead() {
     assert_eq!(live[0], 3 * 3 * 4096 * 8);
     let worst = schedule.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
     assert_eq!(Some(schedule.peak_bytes - schedule.fixed_bytes), worst);
+}
+
+#[test]
+fn more_images_than_slots_are_batches_in_order() {
+    let files = Files::new();
+    let client = ClientKey::load(&files.path("secret.key")).unwrap();
+    let server = ServerKey::load(&files.path("evaluation.key")).unwrap();
+    let many = images(9000);
+    let (held, receipt) = encrypt(&files.file(), &client, &many, Some(2), &Silent).unwrap();
+    assert_eq!((held.images(), held.batches(), receipt.images()), (9000, 3, 9000));
+    assert!(receipt.batches().iter().all(|b| b.images() == 3000 && b.copies().len() == 1096));
+    // Written as they are made, they are the same bytes.
+    let (path, whole) = (files.path("many.ct"), files.path("whole.ct"));
+    let (composed, same) = encrypt_to_file(&path, &files.file(), &client, &many, Some(2), &Silent).unwrap();
+    assert_eq!((composed.commit().unwrap(), same), (held.save(&whole).unwrap(), receipt.clone()));
+    assert!(std::fs::read(&path).unwrap() == std::fs::read(&whole).unwrap());
+
+    let input = EncryptedInput::load(&path).unwrap();
+    let prepared = PreparedProgram::new(&files.program, ArrangedWeights::Kept).unwrap();
+    let (output, report) = prepared.run(&server, &input, &Silent).unwrap();
+    assert_eq!((report.batches, output.batches(), output.images()), (3, 3, 9000));
+    let answers = files.path("answers.ct");
+    let (composed, _) = prepared.run_to_file(&answers, &server, &input, &Silent).unwrap();
+    assert_eq!(composed.commit().unwrap(), output.save(&whole).unwrap());
+    assert!(std::fs::read(&answers).unwrap() == std::fs::read(&whole).unwrap());
+
+    let answers = EncryptedOutput::load(&answers).unwrap();
+    let got = decrypt(&files.file(), &client, &answers, &receipt).unwrap();
+    let clear = plaintext::run(&files.program, &many).unwrap();
+    assert_eq!(got.images(), 9000);
+    let squares = got.exact().data().iter().zip(clear.data()).map(|(g, c)| (g - c).powi(2)).sum::<f64>();
+    let error = (squares / 9000.0).sqrt();
+    assert!(error < 2.0 * 2e-3, "{error}, where 2e-3 was promised");
+    let trusted = decrypt_without_receipt(&files.file(), &client, &answers).unwrap();
+    assert_eq!(trusted.exact(), got.exact());
 }
 
 #[cfg(target_os = "linux")]

@@ -147,10 +147,10 @@ fn a_key_hidden_in_answers_within_their_range_is_not_handed_out() {
     let times = 1 << 17;
     let forged = scene.forged(Some(&scene.masked(times)), |_| {});
     // That is what it would be worth, with every slot seen.
-    let all = scene.forged(Some(&scene.masked(times)), |h| h["images"] = 4096.into());
+    let all = scene.forged(Some(&scene.masked(times)), |h| h["batches"][0]["images"] = 4096.into());
     let seen = decrypt_without_receipt(&scene.file, &scene.client, &all).unwrap();
     assert!(seen.outside().len() < 5, "{}", seen.outside().len());
-    let all = scene.forged(None, |h| h["images"] = 4096.into());
+    let all = scene.forged(None, |h| h["batches"][0]["images"] = 4096.into());
     let honest = decrypt_without_receipt(&scene.file, &scene.client, &all).unwrap();
     let difference: Vec<f64> = seen.rounded().data().iter().zip(honest.exact().data()).map(|(a, b)| a - b).collect();
     assert_eq!(scene.coefficients_read(&difference, times), 64);
@@ -186,16 +186,16 @@ fn answers_beyond_the_promised_range_have_no_class() {
 fn answers_of_another_number_or_batch_are_refused() {
     let scene = Scene::new(50);
     for count in [0_usize, 1, 49, 51, 4096, 4097, usize::MAX] {
-        let forged = scene.forged(None, |h| h["images"] = count.into());
+        let forged = scene.forged(None, |h| h["batches"][0]["images"] = count.into());
         let refused = scene.decrypt(&forged).unwrap_err();
         assert!(matches!(refused, Error::WrongCount { found, expected: 50, .. } if found == count), "{refused}");
     }
     let yesterday = encrypt(&scene.file, &scene.client, &images(50), None, &Silent).unwrap().0;
     let (answers, _) = run(&program(4), &scene.server, &yesterday, &Silent).unwrap();
     assert!(matches!(scene.decrypt(&answers), Err(Error::WrongBatch { .. })));
-    let unnamed = scene.forged(None, |h| drop(h.as_object_mut().unwrap().remove("batch")));
+    let unnamed = scene.forged(None, |h| drop(h["batches"][0].as_object_mut().unwrap().remove("batch")));
     assert!(matches!(scene.decrypt(&unnamed), Err(Error::WrongBatch { .. })));
-    let swapped = scene.forged(None, |h| h["batch"] = "0".repeat(32).into());
+    let swapped = scene.forged(None, |h| h["batches"][0]["batch"] = "0".repeat(32).into());
     assert!(matches!(scene.decrypt(&swapped), Err(Error::WrongBatch { .. })));
 }
 
@@ -258,14 +258,36 @@ fn a_receipt_that_contradicts_itself_is_refused() {
     scene.receipt.save(&path).unwrap();
     let good = container::open::<Value>(&path, Kind::Receipt).unwrap().header.clone();
     for (field, value) in [
-        ("images", 2.into()),
-        ("names", serde_json::json!(["a"])),
-        ("copies", serde_json::json!([3])),
-        ("batch", "xyz".into()),
+        ("/batches/0/images", 2.into()),
+        ("/names", serde_json::json!(["a"])),
+        ("/batches/0/copies", serde_json::json!([3])),
+        ("/batches/0/batch", "xyz".into()),
+        ("/batches", serde_json::json!([])),
     ] {
         let mut header = good.clone();
-        header[field] = value;
+        *header.pointer_mut(field).unwrap() = value;
         container::write(&path, Kind::Receipt, &header, 0, |_| Ok(())).unwrap();
         assert!(Receipt::load(&path).is_err(), "{field}");
     }
+}
+
+#[test]
+fn answers_of_batches_in_another_order_are_refused() {
+    // Two batches, each with copies.
+    let scene = Scene::new(5000);
+    assert_eq!(scene.honest.batches(), 2);
+    assert!(scene.decrypt(&scene.honest).unwrap().outside().is_empty());
+    let swapped = scene.forged(None, |h| h["batches"].as_array_mut().unwrap().swap(0, 1));
+    assert!(matches!(scene.decrypt(&swapped), Err(Error::WrongBatch { .. })));
+    let fewer = scene.forged(None, |h| drop(h["batches"].as_array_mut().unwrap().pop()));
+    assert!(scene.decrypt(&fewer).is_err());
+    // Under their right names the answers of one batch are not those of the other.
+    let half = scene.honest.bytes() as usize / 2;
+    let opened = container::open::<Value>(&scene.path("honest.ct"), Kind::Ciphertexts).unwrap();
+    let (first, second) = opened.payload().split_at(half);
+    let path = scene.path("exchanged.ct");
+    let all = [second, first].concat();
+    container::write(&path, Kind::Ciphertexts, &opened.header, all.len() as u64, |w| w.write_all(&all)).unwrap();
+    let exchanged = EncryptedOutput::load(&path).unwrap();
+    assert!(matches!(scene.decrypt(&exchanged), Err(Error::Forged { .. })));
 }

@@ -110,12 +110,23 @@ pub struct Totals {
     pub coverage: Option<Coverage>,
     /// Outputs that are the same for all images that were looked at; known right after compiling.
     pub constant_outputs: Vec<usize>,
+    /// How many images it is for, and the batches that they take; known right after compiling.
+    pub planned: Option<PlannedImages>,
     /// Predicted seconds of one core for all slots.
     pub seconds: f64,
     /// Name of the machine whose rates were used.
     pub machine: String,
     /// Whether these rates were measured, rather than built in.
     pub calibrated: bool,
+}
+
+/// Images that a program was compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PlannedImages {
+    /// How many are run together.
+    pub images: usize,
+    /// Batches that they take.
+    pub batches: usize,
 }
 
 /// How long a pass took.
@@ -228,6 +239,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         made_up_images: false,
         coverage: None,
         constant_outputs: Vec::new(),
+        planned: None,
         output_seconds: 0.0,
         seconds: 0.0,
         machine: String::new(),

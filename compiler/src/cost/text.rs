@@ -6,7 +6,7 @@ use beaa_ckks::security::Table;
 use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
 use beaa_ir::text::{Align, bytes, table};
 
-use crate::cost::report::{LayerCost, Report, Totals};
+use crate::cost::report::{LayerCost, PlannedImages, Report, Totals};
 
 const HEAD: [&str; 14] = [
     "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error",
@@ -54,6 +54,16 @@ pub fn explain(report: &Report) -> String {
         t.seconds * 1e3 / t.degree as f64,
         if t.calibrated { t.machine.as_str() } else { "not calibrated" }
     );
+    if let Some(PlannedImages { images, batches }) = t.planned.filter(|p| p.batches > 1) {
+        let slots = (t.degree * batches) as f64;
+        let _ = writeln!(
+            out,
+            "for {images} images: {batches} batches of {} slots, {:.1} ms predicted on one core, upload {}",
+            t.degree,
+            t.seconds * 1e3 * batches as f64,
+            bytes(t.input_bytes_per_image * slots)
+        );
+    }
     let _ = writeln!(
         out,
         "output error: {} from encryption, {} from rounding weights",

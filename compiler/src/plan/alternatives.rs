@@ -9,7 +9,8 @@ use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
 use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
-use crate::plan::search::{Ring, Tables, better};
+use crate::plan::rings::{Ring, Rings};
+use crate::plan::search::{Tables, better};
 use crate::plan::variables::{Variable, stepped, value, variables};
 
 /// What was chosen, from what.
@@ -17,8 +18,10 @@ pub(crate) struct ChosenPlan<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) summary: &'a GraphSummary,
     pub(crate) options: &'a Options,
-    pub(crate) rings: &'a [Ring],
+    pub(crate) rings: &'a Rings,
     pub(crate) plan: &'a LevelPlan,
+    /// The best plans on other rings that were searched.
+    pub(crate) others: &'a [LevelPlan],
     /// Choices whose error, simulated, is more than asked for although the planner thinks
     /// otherwise.
     pub(crate) rejected: &'a [PlanChoice],
@@ -29,19 +32,42 @@ impl ChosenPlan<'_> {
     /// one that it may have.
     pub(crate) fn alternatives(&self, simulated: f64, requested: f64, tables: &mut Tables) -> Vec<Alternative> {
         let ratio = simulated / self.plan.variance.sqrt().max(f64::MIN_POSITIVE);
-        let judge = Judge { chosen: self.plan, ratio, requested };
+        let judge = Judge { chosen: self.plan, ratio, requested, batches: self.rings.batches(self.plan.degree) };
         let mut all = Vec::new();
-        for &Ring { degree, allowed } in self.rings {
+        for Ring { degree, allowed } in self.rings.all() {
             let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
             if degree == self.plan.degree {
                 self.neighbours(&judge, primes, allowed, &mut all);
             } else {
-                let texts = Texts::new("program", format!("N = {}", self.plan.degree), format!("N = {degree}"));
-                let found = assign_levels(self.summary, self.plan.choice.clone(), primes, allowed);
-                all.push(judge.alternative(texts, found, allowed));
+                all.push(self.ring(&judge, primes, allowed));
             }
         }
         all
+    }
+
+    /// Another ring: the best plan on it if it was searched, else the same choices.
+    fn ring(&self, judge: &Judge<'_>, primes: &PrimeTable, allowed: u32) -> Alternative {
+        let degree = primes.degree;
+        let say = |degree: usize| match self.rings.batches(degree) {
+            1 => format!("N = {degree}"),
+            n => format!("N = {degree}, {n} batches"),
+        };
+        let texts = Texts::new("program", say(self.plan.degree), say(degree));
+        let searched = self.others.iter().find(|p| p.degree == degree).cloned();
+        let found = searched.or_else(|| assign_levels(self.summary, self.plan.choice.clone(), primes, allowed));
+        let mut alternative =
+            Judge { batches: self.rings.batches(degree), ..*judge }.alternative(texts, found.clone(), allowed);
+        let fits = |p: &LevelPlan| p.log_qp <= f64::from(allowed) && p.variance.sqrt() * judge.ratio <= judge.requested;
+        if let Some(found) = found.filter(fits) {
+            let [cost, chosen] = [&found, self.plan].map(|p| self.rings.cost(p, self.summary));
+            let percent = 100.0 * (cost / chosen - 1.0);
+            alternative.verdict = if percent > 0.0 {
+                format!("{percent:.1} % dearer for all images, in time and bytes to send")
+            } else {
+                format!("only {:.1} % cheaper for all images, in time and bytes to send", -percent)
+            };
+        }
+        alternative
     }
 
     fn neighbours(&self, judge: &Judge<'_>, primes: &PrimeTable, allowed: u32, all: &mut Vec<Alternative>) {
@@ -96,17 +122,20 @@ impl Texts {
 
 /// The chosen plan, the ratio of its simulated error to the planner's estimate, and the error asked
 /// for.
+#[derive(Clone, Copy)]
 struct Judge<'a> {
     chosen: &'a LevelPlan,
     ratio: f64,
     requested: f64,
+    /// Batches that all images take, on the ring of what is judged.
+    batches: usize,
 }
 
 impl Judge<'_> {
     fn alternative(&self, texts: Texts, found: Option<LevelPlan>, allowed: u32) -> Alternative {
         let error = |p: &LevelPlan| p.variance.sqrt() * self.ratio;
         let outcome = found.as_ref().map(|p| AlternativeCost {
-            seconds: p.seconds,
+            seconds: p.seconds * self.batches as f64,
             limbs: p.moduli.len(),
             log_qp: p.log_qp,
             error: error(p),

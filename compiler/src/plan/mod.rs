@@ -9,6 +9,7 @@ pub(crate) mod level_plan;
 pub(crate) mod noise;
 pub(crate) mod primes;
 pub(crate) mod refine;
+pub(crate) mod rings;
 pub(crate) mod search;
 pub(crate) mod simulate_noise;
 pub(crate) mod variables;

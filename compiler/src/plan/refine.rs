@@ -14,7 +14,8 @@ use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::GraphSummary;
 use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
-use crate::plan::search::{PRECISION_REMEDY, Ring, Tables, better, search};
+use crate::plan::rings::{Ring, Rings};
+use crate::plan::search::{PRECISION_REMEDY, Tables, better, search};
 use crate::plan::simulate_noise::{Prediction, SimulatedNetwork, simulate_noise};
 use crate::plan::variables::{stepped, variables};
 use crate::plan::worst_case::WorstCase;
@@ -45,27 +46,50 @@ pub(crate) struct RefineTask<'a> {
     pub(crate) means: &'a [Vec<f64>],
     pub(crate) options: &'a Options,
     pub(crate) target: &'a AccuracyTarget,
-    pub(crate) rings: &'a [Ring],
+    pub(crate) rings: &'a Rings,
     /// The images that the error must hold for one by one, rather than on average.
     pub(crate) worst_case: Option<&'a WorstCase<'a>>,
 }
 
-/// The cheapest plan found.
+/// The cheapest plan found for all images together.
 ///
 /// # Errors
 /// As [`search`] where no plan meets the target.
 pub(crate) fn refine(task: RefineTask<'_>, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
-    let mut tables = Tables::new();
-    let mut best = task.search(&mut tables, passes)?;
-    let rejected = task.polish(&mut best, &mut tables, passes)?;
     let RefineTask { network, summary, options, rings, target, .. } = task;
-    let graph = network.graph;
-    let simulated = target.budget_used(&best.prediction) * target.deviation;
-    best.alternatives = passes.time("alternatives", || {
-        let chosen = ChosenPlan { graph, summary, options, rings, plan: &best.plan, rejected: &rejected };
+    let mut tables = Tables::new();
+    let mut best = task.on(&rings.holding, &mut tables, passes)?;
+    // What others of the rings came to.
+    let mut others: Vec<LevelPlan> = Vec::new();
+    for ring in &rings.smaller {
+        if !rings.may_save(ring.degree, best.refined.plan.degree) {
+            continue;
+        }
+        match task.on(&[*ring], &mut tables, passes) {
+            Ok(found) if rings.is_cheaper(&found.refined.plan, &best.refined.plan, summary) => {
+                others.push(std::mem::replace(&mut best, found).refined.plan);
+            }
+            Ok(found) => others.push(found.refined.plan),
+            // What is too little for this network is so in every smaller ring.
+            Err(Error::Parameters { .. } | Error::Precision { .. }) => break,
+            Err(e) => return Err(e),
+        }
+    }
+    let OnRing { mut refined, rejected } = best;
+    let simulated = target.budget_used(&refined.prediction) * target.deviation;
+    refined.alternatives = passes.time("alternatives", || {
+        let (graph, plan) = (network.graph, &refined.plan);
+        let chosen = ChosenPlan { graph, summary, options, rings, plan, others: &others, rejected: &rejected };
         chosen.alternatives(simulated, target.deviation, &mut tables)
     });
-    Ok(best)
+    Ok(refined)
+}
+
+/// The cheapest plan on one of some rings.
+struct OnRing {
+    refined: RefinedPlan,
+    /// Choices that were simulated in vain.
+    rejected: Vec<PlanChoice>,
 }
 
 impl RefineTask<'_> {
@@ -80,15 +104,24 @@ impl RefineTask<'_> {
         Ok((RefinedPlan { plan, quantised, prediction, alternatives: Vec::new() }, budget_used))
     }
 
+    /// The cheapest plan on the first of `rings` that has one.
+    fn on(&self, rings: &[Ring], tables: &mut Tables, passes: &mut PassRunner<'_>) -> Result<OnRing> {
+        let mut refined = self.search(rings, tables, passes)?;
+        let ring = rings.iter().find(|r| r.degree == refined.plan.degree);
+        let &ring = ring.unwrap_or_else(|| unreachable!("a plan of no ring that was searched"));
+        let rejected = self.polish(&mut refined, ring, tables, passes)?;
+        Ok(OnRing { refined, rejected })
+    }
+
     /// Searches again with more or less of the error as long as the simulation says something else
     /// than the search.
-    fn search(&self, tables: &mut Tables, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
+    fn search(&self, rings: &[Ring], tables: &mut Tables, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
         let target = self.target;
         let (mut allowed, mut closest) = (target.deviation, f64::INFINITY);
         let mut best: Option<RefinedPlan> = None;
         let mut extra_attempts = 0;
         for _ in 0..MAX_ATTEMPTS {
-            let found = passes.time("search", || search(self.summary, self.options, self.rings, allowed, tables));
+            let found = passes.time("search", || search(self.summary, self.options, rings, allowed, tables));
             let plan = match found {
                 Ok(found) => found,
                 Err(_) if best.is_some() => break,
@@ -123,13 +156,12 @@ impl RefineTask<'_> {
     fn polish(
         &self,
         best: &mut RefinedPlan,
+        Ring { degree, allowed }: Ring,
         tables: &mut Tables,
         passes: &mut PassRunner<'_>,
     ) -> Result<Vec<PlanChoice>> {
         let mut rejected = Vec::new();
         let variables = variables(self.summary, self.options);
-        let ring = self.rings.iter().find(|r| r.degree == best.plan.degree);
-        let &Ring { degree, allowed } = ring.unwrap_or_else(|| unreachable!("a plan of no ring that was searched"));
         let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
         for _ in 0..MAX_POLISH_STEPS {
             let ratio = ratio(best, self.target);

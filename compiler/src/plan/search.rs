@@ -4,13 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use beaa_ckks::security;
-
 use crate::options::{Options, SCALE_BITS};
 use crate::plan::assign_levels::assign_levels;
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
 use crate::plan::level_plan::{LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
+use crate::plan::rings::Ring;
 use crate::plan::variables::{Variable, stepped, variables};
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
 use crate::{Error, Result};
@@ -40,22 +39,8 @@ pub(crate) const PRECISION_REMEDY: &str =
 /// Tables of primes by degree, kept from one search to the next.
 pub(crate) type Tables = BTreeMap<usize, PrimeTable>;
 
-/// A ring degree, and the most bits of modulus that it may have.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ring {
-    pub(crate) degree: usize,
-    pub(crate) allowed: u32,
-}
-
-/// The degrees that hold the batch, with what the security asked for allows them.
-pub(crate) fn rings(options: &Options) -> Vec<Ring> {
-    let enough = security::DEGREES.into_iter().filter(|d| *d >= options.batch);
-    enough
-        .filter_map(|degree| Some(Ring { degree, allowed: security::max_log_qp(degree, options.security)? }))
-        .collect()
-}
-
-/// The cheapest plan. `deviation` is the standard deviation allowed for an output.
+/// The cheapest plan on the first of the rings that has one. `deviation` is the standard deviation
+/// allowed for an output.
 ///
 /// # Errors
 /// [`Error::Parameters`] where every plan that is precise enough takes more modulus than is secure,

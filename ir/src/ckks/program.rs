@@ -305,7 +305,7 @@ pub struct Alternative {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlternativeCost {
-    /// Predicted seconds of one core, for all slots.
+    /// Predicted seconds of one core, for all slots of the batches that were planned for.
     pub seconds: f64,
     /// Limbs of a fresh ciphertext.
     pub limbs: usize,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use beaa_ir::text::bytes;
-use beaa_runtime::ckks::{RunReport, Verification};
+use beaa_runtime::ckks::{RunReport, Verdict, Verification};
 use beaa_trainer::{EpochMetrics, PolynomialSample, StudentActivation};
 
 use super::plots::{self, Measure};
@@ -168,7 +168,11 @@ fn polynomials(samples: &[PolynomialSample], activation: StudentActivation) -> R
 fn errors(v: &Verification) -> Result<String> {
     let mut rows = String::new();
     for l in &v.layers {
-        let verdict = if l.holds { "<td class=\"good\">holds</td>" } else { "<td class=\"bad\">does not hold</td>" };
+        let verdict = match l.verdict {
+            Verdict::Holds => "<td class=\"good\">holds</td>",
+            Verdict::Undecided => "<td>too few images to tell</td>",
+            Verdict::Fails => "<td class=\"bad\">does not hold</td>",
+        };
         let _ = write!(
             rows,
             "<tr><td>{}</td><td class=\"number\">{:.2e}</td><td class=\"number\">{:.2e}</td><td \

@@ -258,7 +258,7 @@ fn shorten(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use beaa_runtime::ckks::LayerError;
+    use beaa_runtime::ckks::{LayerError, Verdict};
 
     use super::*;
 
@@ -305,7 +305,7 @@ mod tests {
             largest: 0.0,
             bound: 5.0,
             largest_value: 3.0,
-            holds: true,
+            verdict: Verdict::Holds,
         };
         let verification = Verification { layers: vec![layer], images: 3, agreeing: 3, holds: true };
         sound(&errors(&verification).unwrap());

@@ -2,7 +2,7 @@
 
 use beaa_base::words::count;
 use beaa_ir::text::{Align, bytes, table};
-use beaa_runtime::ckks::Verification;
+use beaa_runtime::ckks::{Verdict, Verification};
 
 use super::classes::{listed, remarks};
 use super::summary::Summary;
@@ -68,7 +68,12 @@ pub fn verification(v: &Verification) -> String {
             format!("{:.2e}", layer.largest),
             format!("{:.3}", layer.largest_value),
             format!("{:.3}", layer.bound),
-            if layer.holds { "holds" } else { "DOES NOT HOLD" }.to_owned(),
+            match layer.verdict {
+                Verdict::Holds => "holds",
+                Verdict::Undecided => "too few images to tell",
+                Verdict::Fails => "DOES NOT HOLD",
+            }
+            .to_owned(),
         ]);
     }
     let right = Align::Right;

@@ -1,60 +1,36 @@
 //! Ciphertexts on their way between client and server, and their files. They are held compressed; a
-//! file is mapped, not copied. They name the program and the key that they belong to.
+//! file is mapped, not copied. Several batches lie one behind the other, each of the same size.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use beaa_ckks::{Batch, CompressedBatch, CompressedShape, Parameters, PublicSeed, Release, compress_batch};
+use beaa_base::output::OutputFile;
+use beaa_ckks::{CompressedBatch, CompressedShape, Parameters, Release};
 use beaa_ir::container::{self, Kind, Opened};
-use serde::{Deserialize, Serialize};
 
+use super::header::CiphertextHeader;
 use crate::error::damaged;
 use crate::files::written_size;
-use crate::receipt::Belonging;
 use crate::{BatchId, Error, Result};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CiphertextHeader {
-    /// Fingerprint of the program that these are for or from.
-    pub(crate) program: String,
-    /// Whose key they are under.
-    pub(crate) key: String,
-    /// Images in the batch: slots in use.
-    pub(crate) images: usize,
-    pub(crate) ciphertexts: usize,
-    pub(crate) limbs: usize,
-    /// 1 with a seed: only the half `b` is there.
-    pub(crate) stored_components: usize,
-    pub(crate) seed: Option<PublicSeed>,
-    /// The batch that these are or answer; format 2 does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) batch: Option<BatchId>,
-    /// Written only where it is so: earlier releases then refuse the file.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) from_seed: bool,
-}
-
-impl CiphertextHeader {
-    pub(crate) fn belonging(&self) -> Belonging<'_> {
-        let Self { program, key, batch, images, from_seed, .. } = self;
-        Belonging { program, key, batch: batch.as_ref(), images: *images, from_seed: *from_seed }
-    }
-}
-
+/// The ciphertexts of one batch.
 enum Bytes {
     Owned(Vec<u8>),
     Mapped(MappedBytes),
 }
 
-/// The payload of a file, whose memory is given back as soon as it has been read: a batch may be
-/// larger than all memory.
-struct MappedBytes(Opened<CiphertextHeader>);
+/// A part of the payload of a file, whose memory is given back as soon as it has been read: batches
+/// may be larger than all memory.
+struct MappedBytes {
+    file: Arc<Opened<CiphertextHeader>>,
+    part: Range<usize>,
+}
 
 impl Release for MappedBytes {
     fn release(&self, bytes: Range<usize>) {
-        self.0.release(bytes);
+        self.file.release(self.part.start + bytes.start..self.part.start + bytes.end);
     }
 }
 
@@ -62,15 +38,16 @@ impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Owned(b) => b,
-            Self::Mapped(o) => o.0.payload(),
+            Self::Mapped(m) => &m.file.payload()[m.part.clone()],
         }
     }
 }
 
-/// Ciphertexts of a batch of images. The role keeps images and results apart.
+/// Ciphertexts of one or more batches of images. The role keeps images and results apart.
 pub struct Ciphertexts<R> {
     header: CiphertextHeader,
-    bytes: Bytes,
+    /// Of each batch.
+    bytes: Vec<Bytes>,
     role: PhantomData<R>,
 }
 
@@ -104,28 +81,48 @@ impl Role for Results {
     const NAME: &'static str = "encrypted results";
 }
 
-impl EncryptedInput {
-    pub(crate) fn new(header: CiphertextHeader, bytes: Vec<u8>) -> Self {
-        Self { header, bytes: Bytes::Owned(bytes), role: PhantomData }
-    }
+/// A file of ciphertexts that is written, and has no name yet.
+pub struct ComposedCiphertexts {
+    file: OutputFile,
+    bytes: u64,
 }
 
-impl EncryptedOutput {
-    pub(crate) fn pack(header: CiphertextHeader, parameters: &Parameters, batch: &Batch) -> Result<Self> {
-        let bytes = compress_batch(parameters, batch)?;
-        Ok(Self { header, bytes: Bytes::Owned(bytes), role: PhantomData })
+impl ComposedCiphertexts {
+    pub(super) fn new(file: OutputFile, bytes: u64) -> Self {
+        Self { file, bytes }
+    }
+
+    /// Gives the file its name, and returns its size in bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be completed.
+    pub fn commit(self) -> Result<u64> {
+        self.file.commit().map_err(beaa_ir::Error::from)?;
+        Ok(self.bytes)
     }
 }
 
 impl<R: Role> Ciphertexts<R> {
-    /// Number of images in the batch.
-    pub fn images(&self) -> usize {
-        self.header.images
+    /// Ciphertexts in memory, one piece for each batch.
+    pub(super) fn new(header: CiphertextHeader, pieces: Vec<Vec<u8>>) -> Self {
+        assert_eq!(header.batches().len(), pieces.len(), "pieces of so many batches");
+        Self { header, bytes: pieces.into_iter().map(Bytes::Owned).collect(), role: PhantomData }
     }
 
-    /// The batch that these are or answer; ciphertexts of format 2 do not say.
+    /// Number of images, of all batches together.
+    pub fn images(&self) -> usize {
+        self.header.images()
+    }
+
+    /// Number of batches, at least one.
+    pub fn batches(&self) -> usize {
+        self.header.batches().len()
+    }
+
+    /// The first batch that these are or answer, by which a receipt is found; ciphertexts of format
+    /// 2 do not say.
     pub fn batch(&self) -> Option<&BatchId> {
-        self.header.batch.as_ref()
+        self.header.batches()[0].batch.as_ref()
     }
 
     /// Whether they are INSECURE: encrypted with a number in place of randomness, or under a key
@@ -136,7 +133,7 @@ impl<R: Role> Ciphertexts<R> {
 
     /// Size of the ciphertexts in bytes, without the header of their file.
     pub fn bytes(&self) -> u64 {
-        self.bytes.as_slice().len() as u64
+        self.bytes.iter().map(|b| b.as_slice().len() as u64).sum()
     }
 
     /// Writes the ciphertexts and returns the size of the file in bytes.
@@ -144,8 +141,9 @@ impl<R: Role> Ciphertexts<R> {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<u64> {
-        let bytes = self.bytes.as_slice();
-        container::write(path, Kind::Ciphertexts, &self.header, bytes.len() as u64, |w| w.write_all(bytes))?;
+        container::write(path, Kind::Ciphertexts, &self.header, self.bytes(), |w| {
+            self.bytes.iter().try_for_each(|piece| w.write_all(piece.as_slice()))
+        })?;
         written_size(path)
     }
 
@@ -155,33 +153,41 @@ impl<R: Role> Ciphertexts<R> {
     /// # Errors
     /// When the file cannot be read, is damaged, or is of another kind or version.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<CiphertextHeader>(path, Kind::Ciphertexts)?;
+        let opened = Arc::new(container::open::<CiphertextHeader>(path, Kind::Ciphertexts)?);
         let header = opened.header.clone();
-        if header.seed.is_some() != R::SEEDED {
-            let found = if header.seed.is_some() { Images::NAME } else { Results::NAME };
+        if header.is_seeded() != R::SEEDED {
+            let found = if header.is_seeded() { Images::NAME } else { Results::NAME };
             return Err(Error::WrongKind { path: path.to_path_buf(), found, expected: R::NAME });
         }
-        Ok(Self { header, bytes: Bytes::Mapped(MappedBytes(opened)), role: PhantomData })
+        let (all, batches) = (opened.payload().len(), header.batches().len());
+        let each = all / batches;
+        if each * batches != all {
+            return Err(damaged("reading ciphertexts", format!("{all} bytes"), format!("{batches} equal batches")));
+        }
+        let part = |k: usize| MappedBytes { file: Arc::clone(&opened), part: k * each..(k + 1) * each };
+        let bytes = (0..batches).map(|k| Bytes::Mapped(part(k))).collect();
+        Ok(Self { header, bytes, role: PhantomData })
     }
 
     pub(crate) fn header(&self) -> &CiphertextHeader {
         &self.header
     }
 
-    /// The ciphertexts in place, to be unpacked where they are read.
-    pub(crate) fn packed(&self, parameters: &Parameters) -> Result<CompressedBatch<'_>> {
-        let h = &self.header;
+    /// The ciphertexts of one batch in place, to be unpacked where they are read.
+    pub(crate) fn packed(&self, parameters: &Parameters, batch: usize) -> Result<CompressedBatch<'_>> {
+        let (h, seed) = (&self.header, self.header.batches()[batch].seed);
         // A seed implies as many components as are stored.
-        let implied = if h.seed.is_some() { h.stored_components } else { 0 };
+        let implied = if seed.is_some() { h.stored_components } else { 0 };
         let components = h
             .stored_components
             .checked_add(implied)
             .ok_or_else(|| damaged("reading ciphertexts", format!("{implied} stored components"), "one with a seed"))?;
-        let shape = CompressedShape { limbs: h.limbs, len: h.ciphertexts, components, seed: h.seed };
-        let batch = CompressedBatch::new(parameters, shape, self.bytes.as_slice())?;
-        Ok(match &self.bytes {
-            Bytes::Owned(_) => batch,
-            Bytes::Mapped(mapped) => batch.releasing(mapped),
+        let shape = CompressedShape { limbs: h.limbs, len: h.ciphertexts, components, seed };
+        let bytes = &self.bytes[batch];
+        let packed = CompressedBatch::new(parameters, shape, bytes.as_slice())?;
+        Ok(match bytes {
+            Bytes::Owned(_) => packed,
+            Bytes::Mapped(mapped) => packed.releasing(mapped),
         })
     }
 }

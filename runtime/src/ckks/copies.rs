@@ -7,7 +7,8 @@ use beaa_ckks::SecretRng;
 use beaa_ir::images::ImageMajor;
 
 use crate::answers::{Outside, Reason};
-use crate::{Error, Receipt, Result};
+use crate::receipt::SentBatch;
+use crate::{Error, Result};
 
 /// Two answers for the same image may differ by so many deviations of their difference. Noise is no
 /// larger for some images than for others by as much (docs/precision.md).
@@ -39,28 +40,34 @@ pub(super) fn drawn(images: usize, slots: usize, rng: &mut SecretRng) -> Vec<usi
     copies
 }
 
-/// Compares the answers of copies with those of the images, `[slot][output]`; slots that are
-/// `excluded`, because their answers are worth nothing anyway, are left out. `error` is the
-/// deviation of an output's error.
+/// A batch whose copies are compared.
+pub(super) struct Compared<'a> {
+    /// Answers, `[slot][output]`.
+    pub(super) slots: &'a ImageMajor<f64>,
+    pub(super) sent: &'a SentBatch,
+    /// Images that are outside of what the program was compiled for.
+    pub(super) deviating: Vec<usize>,
+    /// Slots whose answers are worth nothing anyway.
+    pub(super) excluded: &'a [usize],
+}
+
+/// Compares the answers of copies with those of the images. `error` is the deviation of an output's
+/// error.
 ///
 /// # Errors
 /// [`Error::Forged`] when more images differ than by accident.
-pub(super) fn compare(
-    slots: &ImageMajor<f64>,
-    receipt: &Receipt,
-    excluded: &[usize],
-    error: f64,
-) -> Result<Comparison> {
+pub(super) fn compare(compared: &Compared<'_>, error: f64) -> Result<Comparison> {
+    let Compared { slots, sent, deviating, excluded } = compared;
     let mut worthless = vec![false; slots.images()];
-    let mut unusual = vec![false; receipt.images()];
-    receipt.deviating().iter().for_each(|d| unusual[d.image] = true);
+    let mut unusual = vec![false; sent.images()];
+    deviating.iter().for_each(|&image| unusual[image] = true);
     excluded.iter().for_each(|&slot| worthless[slot] = true);
-    let mut copied = vec![0_usize; receipt.images()];
-    let mut differing = vec![0_usize; receipt.images()];
-    let mut different: Vec<Option<Outside>> = vec![None; receipt.images()];
+    let mut copied = vec![0_usize; sent.images()];
+    let mut differing = vec![0_usize; sent.images()];
+    let mut different: Vec<Option<Outside>> = vec![None; sent.images()];
     let (mut squares, mut count) = (0.0, 0_usize);
     let allowed = TOLERANCE * std::f64::consts::SQRT_2 * error;
-    for (slot, &image) in (receipt.images()..).zip(receipt.copies()) {
+    for (slot, &image) in (sent.images()..).zip(sent.copies()) {
         // What is not shown need not be compared.
         if worthless[image] {
             continue;

@@ -227,6 +227,10 @@ fn expect_parameters(operation: &'static str, found: &Parameters, expected: &Par
     if set(found) == *expected {
         return Ok(());
     }
-    let describe = |s: &ParameterSet| format!("degree {} with {} moduli", s.degree, s.moduli.len());
+    let describe = |s: &ParameterSet| {
+        let ParameterSet { degree, moduli, special, .. } = s;
+        let special = if special.is_empty() { "no special prime".to_owned() } else { format!("special {special:?}") };
+        format!("degree {degree}, moduli {moduli:?}, {special}, {} bits of security", s.security)
+    };
     Err(Error::WrongParameters { operation, found: describe(&set(found)), expected: describe(expected) })
 }

@@ -2,21 +2,28 @@
 //! client does, what a server does, and both side by side for verification.
 
 mod backend;
+mod batches;
 mod ciphertexts;
 mod client;
 mod copies;
+mod encryption;
+mod header;
 mod keys;
+mod layer_error;
 mod prepared;
 mod server;
 mod share;
 mod verify;
 
 pub use backend::{CkksBackend, CkksValue};
+pub use batches::ImageSource;
 pub use beaa_ckks::security::{Standing, Table as SecurityTable};
-pub use ciphertexts::{Ciphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
-pub use client::{ComposedInput, decrypt, decrypt_without_receipt, encrypt, encrypt_to_file, encryption_bytes};
+pub use ciphertexts::{Ciphertexts, ComposedCiphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
+pub use client::{decrypt, decrypt_without_receipt};
+pub use encryption::{encrypt, encrypt_to_file, encryption_bytes};
 pub use keys::{ClientKey, KeyPair, ServerKey, keygen, standing};
+pub use layer_error::{LayerError, Verdict};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
 pub use server::run;
 pub use share::{Shared, share};
-pub use verify::{LayerError, Verification, verify};
+pub use verify::{Verification, verify};

@@ -2,20 +2,26 @@
 //! its weights in the order in which the kernels read them.
 
 use std::borrow::Borrow;
+use std::path::Path;
 use std::time::Instant;
 
-use beaa_ckks::{CHUNK, Kernel, Panels, TILE};
+use beaa_ckks::{CHUNK, Kernel, Panels, TILE, compress_batch, compressed_len};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
+use beaa_ir::compose_scattered;
+use beaa_ir::container::Kind;
 use beaa_memory::Need;
 use serde::Serialize;
 
 use super::backend::panels;
-use super::ciphertexts::CiphertextHeader;
+use super::ciphertexts::ComposedCiphertexts;
+use super::header::{BatchHeader, CiphertextHeader, Common};
 use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, ServerKey};
 use crate::backend::arrange;
-use crate::execute::{Execution, LayerTime};
+use crate::error::operand;
+use crate::execute::{Execution, LayerTime, add};
 use crate::files::{expect_key, expect_program};
-use crate::{Progress, Result};
+use crate::progress::Numbered;
+use crate::{Error, Progress, Result};
 
 /// What happens to weights that are arranged for the kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +57,10 @@ struct KeptWeights {
 /// What a run took.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
-    /// Part by part.
+    /// Part by part, all batches together.
     pub layers: Vec<LayerTime>,
+    /// Batches that were run, one after the other.
+    pub batches: usize,
     /// Wall-clock seconds in all; without those of preparing the program when
     /// [`PreparedProgram::run`] ran it.
     pub seconds: f64,
@@ -102,7 +110,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         schedule_for(self.program(), threads, self.weights.is_some()).peak_bytes
     }
 
-    /// Runs the program on encrypted images, on all threads of the current pool.
+    /// Runs the program on encrypted images, batch after batch, on all threads of the current pool.
     ///
     /// # Errors
     /// When the key has other parameters than the program, when the images are encrypted for
@@ -113,37 +121,99 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         input: &EncryptedInput,
         progress: &dyn Progress,
     ) -> Result<(EncryptedOutput, RunReport)> {
-        let started = Instant::now();
-        let signature = self.program().signature();
-        key.expect_parameters("running a program", &signature.parameters)?;
+        self.check(key, input)?;
+        let mut pieces = Vec::with_capacity(input.batches());
+        let report = self.each_batch(key, input, progress, |_, bytes| {
+            pieces.push(bytes);
+            Ok(())
+        })?;
+        Ok((EncryptedOutput::new(self.answers(key, input), pieces), report))
+    }
+
+    /// Runs the program as [`Self::run`] does and writes the answers of each batch as soon as they
+    /// are there, so that any number of batches takes the memory of one.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when the file cannot be written.
+    pub fn run_to_file(
+        &self,
+        path: &Path,
+        key: &ServerKey,
+        input: &EncryptedInput,
+        progress: &dyn Progress,
+    ) -> Result<(ComposedCiphertexts, RunReport)> {
+        self.check(key, input)?;
+        let header = self.answers(key, input);
+        let (limbs, components, len) = (header.limbs, header.stored_components, header.ciphertexts);
+        let each = compressed_len(&key.parameters, limbs, components, len)?;
+        let all = each.and_then(|each| Some((each, each.checked_mul(input.batches() as u64)?)));
+        let (each, all) = all.ok_or_else(|| operand(format!("{len} ciphertexts"), "no more than a file holds"))?;
+        let mut report = None;
+        let (file, bytes) = compose_scattered(path, Kind::Ciphertexts, &header, all, |payload| {
+            report = Some(self.each_batch(key, input, progress, |number, bytes| {
+                let written = payload.write_at(number as u64 * each, &bytes);
+                written.map_err(|source| {
+                    Error::File(beaa_ir::Error::Io { operation: "writing", path: path.to_path_buf(), source })
+                })
+            })?);
+            Ok::<(), Error>(())
+        })?;
+        let Some(report) = report else { unreachable!("a payload that was not written") };
+        Ok((ComposedCiphertexts::new(file, bytes), report))
+    }
+
+    /// Refuses key and images that do not belong to the program.
+    fn check(&self, key: &ServerKey, input: &EncryptedInput) -> Result<()> {
+        key.expect_parameters("running a program", &self.program().signature().parameters)?;
         expect_program("running a program", &input.header().program, &self.fingerprint)?;
         expect_key("running a program", &input.header().key, key.id())?;
         // Program and key are in memory already.
         let more = self.peak_bytes().saturating_sub(self.schedule.fixed_bytes);
-        Need::new("running the program", more, "compile the model for a program that takes less").check()?;
-        let first = CkksValue::packed(input.packed(&key.parameters)?, signature.input_scale);
+        Ok(Need::new("running the program", more, "compile the model for a program that takes less").check()?)
+    }
+
+    /// The header of the answers to `input`.
+    fn answers(&self, key: &ServerKey, input: &EncryptedInput) -> CiphertextHeader {
+        let output = self.program().values()[self.program().output()];
+        let common = Common {
+            program: self.fingerprint.clone(),
+            key: input.header().key.clone(),
+            ciphertexts: output.len,
+            limbs: output.limbs,
+            stored_components: output.components,
+            from_seed: input.is_from_seed() || key.is_from_seed(),
+        };
+        let batches = input.header().batches().iter();
+        CiphertextHeader::new(common, batches.map(|b| BatchHeader { seed: None, ..b.clone() }).collect())
+    }
+
+    /// Runs on every batch and hands its packed answers to `done`, with its number.
+    fn each_batch(
+        &self,
+        key: &ServerKey,
+        input: &EncryptedInput,
+        progress: &dyn Progress,
+        mut done: impl FnMut(usize, Vec<u8>) -> Result<()>,
+    ) -> Result<RunReport> {
+        let scale = self.program().signature().input_scale;
         let execution = Execution {
             backend: &CkksBackend::new(&key.parameters, &key.key)?,
             program: self.program(),
             schedule: &self.schedule,
             weights: self.weights.as_ref().map(|kept| kept.of(key.parameters.kernel())),
         };
-        let (output, layers) = execution.run(first, progress, |_, _| Ok(()))?;
-        let output = output.batch()?;
-        let header = CiphertextHeader {
-            program: self.fingerprint.clone(),
-            key: key.id().into(),
-            images: input.images(),
-            ciphertexts: output.len(),
-            limbs: output.limbs(),
-            stored_components: output.components(),
-            seed: None,
-            batch: input.header().batch.clone(),
-            from_seed: input.is_from_seed() || key.is_from_seed(),
-        };
-        let output = EncryptedOutput::pack(header, &key.parameters, &output)?;
-        let seconds = started.elapsed().as_secs_f64();
-        Ok((output, RunReport { layers, seconds, peak_bytes_planned: self.peak_bytes() }))
+        let (mut layers, mut seconds) = (Vec::new(), 0.0);
+        for number in 0..input.batches() {
+            let started = Instant::now();
+            let first = CkksValue::packed(input.packed(&key.parameters, number)?, scale);
+            let progress = Numbered::new(progress, number, input.batches());
+            let (output, times) = execution.run(first, &progress, |_, _| Ok(()))?;
+            times.into_iter().for_each(|time| add(&mut layers, time));
+            let bytes = compress_batch(&key.parameters, &*output.batch()?)?;
+            seconds += started.elapsed().as_secs_f64();
+            done(number, bytes)?;
+        }
+        Ok(RunReport { layers, batches: input.batches(), seconds, peak_bytes_planned: self.peak_bytes() })
     }
 }
 

@@ -6,8 +6,8 @@ use beaa_ir::ckks::Program;
 use super::{ArrangedWeights, EncryptedInput, EncryptedOutput, PreparedProgram, RunReport, ServerKey};
 use crate::{Progress, Result};
 
-/// Runs `program` once on encrypted images, on all threads of the current pool. [`PreparedProgram`]
-/// runs it many times.
+/// Runs `program` once on each batch of encrypted images, on all threads of the current pool.
+/// [`PreparedProgram`] runs it many times.
 ///
 /// # Errors
 /// When the key has other parameters than the program, when the images are encrypted for another

@@ -17,7 +17,7 @@ use crate::{Error, Receipt, Result};
 const LARGEST_ERROR: f64 = 16.0;
 /// Errors may be so many times what was promised, as in verification.
 const TOLERANCE: f64 = 2.0;
-/// Copies by which the promised error is checked, at least.
+/// Copies in each batch by which the promised error is checked, at least.
 const FEWEST_COPIES: usize = 64;
 /// Noise may take so much of an output's promised range.
 const SHARE_OF_RANGE: f64 = 0.125;
@@ -40,12 +40,12 @@ pub struct Shared {
     pub outside: Vec<Outside>,
 }
 
-/// Decrypts the answers to the batch of `receipt` for others to see, with `bits` bits of
+/// Decrypts the answers to the batches of `receipt` for others to see, with `bits` bits of
 /// statistical security, and notes it in the receipt, which is to be saved before anything is
-/// shown: once for each batch.
+/// shown: once for each receipt.
 ///
 /// # Errors
-/// As [`decrypt`]; with other than 0 to 60 bits, when answers to this batch were shared before,
+/// As [`decrypt`]; with other than 0 to 60 bits, when these answers were shared before,
 /// when the program promises neither range nor error or copies of images show a larger one, when
 /// there are too few copies to tell, when so much noise would hide the answers, or when the system
 /// gives no randomness.
@@ -66,8 +66,9 @@ pub fn share(
         return Err(Error::NoPromise { missing: "no error of its outputs" });
     }
     let promise = file.signature.promise.as_ref().ok_or(Error::NoPromise { missing: "no range of its outputs" })?;
-    if receipt.copies().len() < FEWEST_COPIES {
-        return Err(Error::TooFewCopies { found: receipt.copies().len(), expected: FEWEST_COPIES });
+    let fewest = receipt.batches().iter().map(|b| b.copies().len()).fold(usize::MAX, usize::min);
+    if fewest < FEWEST_COPIES {
+        return Err(Error::TooFewCopies { found: fewest, expected: FEWEST_COPIES });
     }
     let promised = promised_error(file, &key.parameters);
     let numbers = receipt.images() * file.signature.classes.outputs();

@@ -8,6 +8,7 @@ use beaa_memory::Need;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::layer_error::{Comparison, LayerError, Verdict};
 use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt, encrypt_to_file, schedule};
 use crate::backend::Backend;
 use crate::execute::{Execution, live_elements};
@@ -15,31 +16,10 @@ use crate::plaintext::PlaintextBackend;
 use crate::slice::Slice;
 use crate::{Error, Progress, Result};
 
-/// A layer holds when its error is at most this many times what was predicted.
-const TOLERANCE: f64 = 2.0;
 /// Bytes of ciphertexts that are compared at a time.
 const COMPARED_TOGETHER: usize = 64 << 20;
 /// A batch of encrypted images of at most so many bytes is held in memory.
 const KEPT_IN_MEMORY: u64 = 128 << 20;
-
-/// The error of one layer, in the units of its values.
-#[derive(Debug, Clone, Serialize)]
-pub struct LayerError {
-    /// The model's layer.
-    pub layer: String,
-    /// Predicted standard deviation.
-    pub predicted: f64,
-    /// Measured standard deviation, encrypted against clear.
-    pub measured: f64,
-    /// Largest absolute error.
-    pub largest: f64,
-    /// Largest absolute value that the program was compiled for.
-    pub bound: f64,
-    /// Largest absolute value met.
-    pub largest_value: f64,
-    /// Whether both are as promised.
-    pub holds: bool,
-}
 
 /// The errors of all layers.
 #[derive(Debug, Clone, Serialize)]
@@ -50,7 +30,7 @@ pub struct Verification {
     pub images: usize,
     /// Images for which clear and encrypted outputs say the same class.
     pub agreeing: usize,
-    /// Whether every layer holds.
+    /// Whether no layer fails.
     pub holds: bool,
 }
 
@@ -76,7 +56,7 @@ pub fn verify(
     let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
     let in_clear = plaintext.input(program.values()[0], images)?;
     let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
-    let first = CkksValue::packed(encrypted.packed(&server.parameters)?, signature.input_scale);
+    let first = CkksValue::packed(encrypted.packed(&server.parameters, 0)?, signature.input_scale);
     let backend = CkksBackend::new(&server.parameters, &server.key)?;
     let mut comparing = Comparing {
         program,
@@ -104,7 +84,7 @@ pub fn verify(
     let Comparing { layers, outputs, .. } = comparing;
     let agreeing = outputs.agreeing(signature, images.images())?;
     let layers: Vec<LayerError> = layers.into_iter().map(Comparison::finish).collect();
-    let holds = layers.iter().all(|l| l.holds);
+    let holds = layers.iter().all(|l| l.verdict != Verdict::Fails);
     Ok(Verification { layers, images: images.images(), agreeing, holds })
 }
 
@@ -230,7 +210,7 @@ impl<'a> Comparing<'a> {
             for &note in &notes {
                 let tile_of = self.layers.iter().position(|l| l.is_of(note));
                 let layer = tile_of.unwrap_or_else(|| {
-                    self.layers.push(Comparison::new(note));
+                    self.layers.push(Comparison::new(note, self.images));
                     self.layers.len() - 1
                 });
                 self.layers[layer].add(&found, &expected);
@@ -276,47 +256,5 @@ impl Outputs {
         };
         let (found, expected) = (of(self.found)?, of(self.expected)?);
         Ok(found.iter().zip(&expected).filter(|(found, e)| found.is_some() && found == e).count())
-    }
-}
-
-/// What was found for one layer, over all its bands.
-struct Comparison<'a> {
-    note: &'a LayerNote,
-    count: usize,
-    squares: f64,
-    largest: f64,
-    largest_value: f64,
-}
-
-impl<'a> Comparison<'a> {
-    fn new(note: &'a LayerNote) -> Self {
-        Self { note, count: 0, squares: 0.0, largest: 0.0, largest_value: 0.0 }
-    }
-
-    /// Whether the note says the same, of another band.
-    fn is_of(&self, note: &LayerNote) -> bool {
-        *self.note == LayerNote { value: self.note.value, ..note.clone() }
-    }
-
-    fn add(&mut self, found: &ElementMajor<f64>, expected: &ElementMajor<f64>) {
-        for (g, e) in found.data().iter().zip(expected.data()) {
-            self.count += 1;
-            self.squares += (g - e).powi(2);
-            self.largest = self.largest.max((g - e).abs());
-            self.largest_value = self.largest_value.max(e.abs());
-        }
-    }
-
-    fn finish(self) -> LayerError {
-        let measured = (self.squares / self.count.max(1) as f64).sqrt();
-        LayerError {
-            layer: self.note.layer.clone(),
-            predicted: self.note.error,
-            measured,
-            largest: self.largest,
-            bound: self.note.bound,
-            largest_value: self.largest_value,
-            holds: measured <= TOLERANCE * self.note.error && self.largest_value <= self.note.bound,
-        }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::parse_seed;
 use crate::error::damaged;
 use crate::files::written_size;
-use crate::receipt::Belonging;
+use crate::receipt::{Belonging, NamedBatch};
 use crate::{BatchId, Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,8 @@ pub(super) struct CiphertextHeader {
 
 impl CiphertextHeader {
     pub(super) fn belonging(&self) -> Belonging<'_> {
-        let Self { program, key, batch, images, from_seed, .. } = self;
-        Belonging { program, key, batch: batch.as_ref(), images: *images, from_seed: *from_seed }
+        let Self { program, key, batch, images, .. } = self;
+        Belonging { program, key, batches: vec![NamedBatch { batch: batch.as_ref(), images: *images }] }
     }
 }
 

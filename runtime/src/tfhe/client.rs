@@ -11,6 +11,7 @@ use super::keys::{self, ClientKey};
 use super::parameters::{self, Seeds};
 use crate::files::{expect_key, expect_program};
 use crate::randomness::{BatchContents, for_batch};
+use crate::receipt::SentBatch;
 use crate::{Answers, BatchId, Error, Progress, Receipt, Result};
 
 /// Encrypts images of 8-bit pixels in the order channel, row, column. INSECURE with a `seed`, from
@@ -69,7 +70,9 @@ pub fn encrypt(
         batch: Some(BatchId::of_seed(&public.to_be_bytes())),
         from_seed: seed.is_some() || key.is_from_seed(),
     };
-    let receipt = Receipt::new(BatchId::of_seed(&public.to_be_bytes()), &header.belonging(), Vec::new(), deviating);
+    let batch = BatchId::of_seed(&public.to_be_bytes());
+    let sent = SentBatch { batch, images: images.images(), copies: Vec::new() };
+    let receipt = Receipt::new(program, key.id(), vec![sent], deviating, header.from_seed);
     Ok((EncryptedInput { header, bodies: list.into_container() }, receipt))
 }
 

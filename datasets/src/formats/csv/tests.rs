@@ -143,8 +143,10 @@ fn what_is_not_as_described_is_refused() {
 
 #[test]
 fn a_line_without_end_is_refused_and_quotes_may_hold_line_breaks() {
-    let set = load(b"a,kind\n1,\"x\ny\"\n2,z\n", LABELLED).unwrap();
-    assert_eq!(set.split(Split::Train).names().unwrap(), ["line 2", "line 4"]);
+    let set = load(b"\"a\nb\",kind\n1,x\n2,z\n", LABELLED).unwrap();
+    assert_eq!(set.split(Split::Train).names().unwrap(), ["line 3", "line 4"]);
+    let error = load(b"a,kind\n1,\"x\ny\"\n2,z\n", LABELLED).unwrap_err();
+    assert!(error.contains("a name with control characters (x\ny)"), "{error}");
     let endless = [b"a,kind\n1,\"".to_vec(), vec![b'x'; 65 << 20]].concat();
     let error = load(&endless, LABELLED).unwrap_err();
     assert!(error.contains("line 2: found a line of more than 64 MiB"), "{error}");
