@@ -14,7 +14,6 @@ mod dataset_args;
 mod exit;
 mod image_files;
 mod interrupt;
-mod labels;
 mod memory_args;
 mod outputs;
 mod outside;

@@ -228,7 +228,6 @@ impl AnySignature {
     }
 
     /// Decrypts answers. When they are made to be shared, the receipt says so before this returns.
-    #[cfg_attr(not(feature = "tfhe"), expect(unused_variables, reason = "only exact answers are spoken of"))]
     pub(crate) fn decrypt(&self, request: &DecryptRequest<'_>, context: &Context) -> Result<Decrypted> {
         let DecryptRequest { key, passphrase, input, receipt, share, insecure } = *request;
         let reading_key = || format!("reading key {}", key.display());
