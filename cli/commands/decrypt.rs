@@ -9,6 +9,7 @@ use beaa_base::printable::is_formula;
 use beaa_base::words::count;
 use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
+use beaa_lab::labels::Labels;
 use beaa_lab::metrics::{Classification, judge as judge_answers, percent, scores};
 use beaa_lab::{files, report};
 use beaa_runtime::{Outside, Receipt};
@@ -19,10 +20,10 @@ use serde_json::Value;
 use crate::any_program::{Answered, AnySignature, DecryptRequest, Decrypted};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::labels::Labels;
 use crate::memory_args::MemoryArgs;
 use crate::outputs::{Files, OutputKind, Replace};
 use crate::outside::{self, MOST_LINES};
+use crate::passphrase::PassphraseArgs;
 use crate::receipts::ReceiptChoice;
 use crate::security::InsecureArgs;
 
@@ -35,6 +36,8 @@ pub(crate) struct Arguments {
     /// The client's secret key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Encrypted results.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
@@ -159,7 +162,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?;
     let Arguments { key, input, share, insecure, .. } = arguments;
-    let request = DecryptRequest { key, input, receipt: &choice, share: *share, insecure: *insecure };
+    let passphrase = arguments.passphrase.of_key(key, context)?;
+    let passphrase = passphrase.as_ref();
+    let request = DecryptRequest { key, passphrase, input, receipt: &choice, share: *share, insecure: *insecure };
     warn_before(arguments, &signature, context);
     let Decrypted { answers, receipt } = signature.decrypt(&request, context)?;
     let outputs = outputs_to_show(&answers, signature.classes(), arguments.logits);

@@ -14,6 +14,7 @@ use crate::any_program::{AnySignature, KeyFiles};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::outputs::{Files, OutputKind, Replace};
+use crate::passphrase::PassphraseArgs;
 
 /// Options of `beaa keygen`.
 #[derive(Debug, Args)]
@@ -34,13 +35,19 @@ pub(crate) struct Arguments {
     /// INSECURE: derive the keys from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Encrypt the secret key with a passphrase, which is asked for at the terminal unless
+    /// --passphrase-file names it.
+    #[arg(long)]
+    passphrase: bool,
+    #[command(flatten)]
+    passphrase_file: PassphraseArgs,
 }
 
-const SECRET_KEY: OutputKind = OutputKind::Container(&[Kind::SecretKey, Kind::TfheSecretKey]);
+const SECRET_KEY: OutputKind = OutputKind::Container(&[Kind::SecretKey, Kind::TfheSecretKey, Kind::ProtectedKey]);
 const EVALUATION_KEY: OutputKind = OutputKind::Container(&[Kind::EvaluationKey, Kind::TfheServerKey]);
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let Arguments { program, out, public, force, seed } = arguments;
+    let Arguments { program, out, public, force, seed, passphrase, passphrase_file } = arguments;
     let public = public.as_ref().unwrap_or(out);
     context.warn_of_seed(*seed, "keys are");
     let signature = AnySignature::open(program, context)?;
@@ -52,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         .writes("the secret key", paths.secret.as_path(), SECRET_KEY, 0)
         .writes("the evaluation key", evaluation, EVALUATION_KEY, 0)
         .check(&Replace { force: *force })?;
+    let passphrase = passphrase_file.new_one(*passphrase)?;
     files::create_folder(out)?;
     if evaluation.is_some() {
         files::create_folder(public)?;
@@ -60,21 +68,23 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     // Another process may have made a key meanwhile.
     refuse_existing(&paths.secret, evaluation, *force)?;
     say_of_half_a_pair(&paths.secret, evaluation, context);
-    let keys = signature.keygen(*seed, &paths)?;
+    let keys = signature.keygen(*seed, passphrase.as_ref(), &paths)?;
     let record = json!({
         "key": keys.id,
         "secret_key": paths.secret,
         "evaluation_key": evaluation,
         "evaluation_key_bytes": keys.evaluation_bytes.unwrap_or(0),
+        "encrypted": passphrase.is_some(),
         "insecure_seed": seed,
         "seconds": context.seconds(),
     });
     context.print(&record, || {
+        let keep = if passphrase.is_some() { "keep it and its passphrase" } else { "keep it" };
         let evaluation = match keys.evaluation_bytes {
             Some(bytes) => format!("{} ({}, for the server)", paths.evaluation.display(), text::bytes(bytes as f64)),
             None => "none: the program switches no keys, so that the server needs none".to_owned(),
         };
-        format!("key {}\n  secret      {} (keep it)\n  evaluation  {evaluation}\n", keys.id, paths.secret.display())
+        format!("key {}\n  secret      {} ({keep})\n  evaluation  {evaluation}\n", keys.id, paths.secret.display())
     })
 }
 

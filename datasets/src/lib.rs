@@ -16,6 +16,7 @@ mod loaded_split;
 mod open;
 mod path_text;
 mod preprocess;
+mod resize;
 mod source;
 mod spec;
 mod split;

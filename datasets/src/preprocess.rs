@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::error::Error;
 use crate::images::{Images, Values};
+use crate::resize::{afford_on_threads, resizing_bytes};
 
 impl Images {
     /// The images as a network takes them whose pictures are preprocessed as `wanted` says: what
@@ -51,12 +52,39 @@ pub(crate) fn preprocess(images: &Images, preprocessing: &Preprocessing) -> Resu
     let [channels, height, width] = preprocessing.from();
     let of_image = |image: &[u8]| -> Vec<u8> {
         let planes = image.chunks_exact(height * width);
-        planes.flat_map(|plane| of_plane(plane, [height, width], preprocessing.steps())).collect()
+        planes.map(|plane| of_plane(plane, [height, width], preprocessing.steps())).collect::<Vec<_>>().concat()
     };
     let size = preprocessing.shape().iter().product::<usize>();
     crate::bounded_reader::afford(Path::new("the preprocessed images"), (images.len() * size) as u64)?;
+    afford_on_threads(format!("preprocessing pictures ({preprocessing})"), working_bytes(preprocessing))?;
     let all: Vec<Vec<u8>> = pixels.par_chunks_exact(channels * height * width).map(of_image).collect();
     Ok(images.with_preprocessed(preprocessing, all.concat()))
+}
+
+/// Bytes of one channel of one picture while it is preprocessed: that before and after a step, and
+/// what is between them.
+fn working_bytes(preprocessing: &Preprocessing) -> u64 {
+    let [_, height, width] = preprocessing.from();
+    let (mut size, mut most) = ([height, width], 0);
+    for step in preprocessing.steps() {
+        let (after, between) = match step {
+            PreprocessingStep::Crop(window) => ([window.height, window.width], 0),
+            PreprocessingStep::Pad(border) => (padded_size(size, border), 0),
+            PreprocessingStep::Resize(to) => {
+                let after = [to.height, to.width];
+                (after, resizing_bytes(size, after))
+            }
+        };
+        // Sides are at most 2^14.
+        let pixels = |[height, width]: [usize; 2]| (height * width) as u64;
+        most = most.max(pixels(size) + pixels(after) + between);
+        size = after;
+    }
+    most
+}
+
+fn padded_size([height, width]: [usize; 2], border: &Border) -> [usize; 2] {
+    [height + border.top + border.bottom, width + border.left + border.right]
 }
 
 /// One channel of one picture.
@@ -74,12 +102,15 @@ fn of_plane(plane: &[u8], mut size: [usize; 2], steps: &[PreprocessingStep]) -> 
 }
 
 fn crop(plane: &[u8], width: usize, window: &Window) -> Vec<u8> {
-    let rows = plane.chunks_exact(width).skip(window.top).take(window.height);
-    rows.flat_map(|row| &row[window.left..window.left + window.width]).copied().collect()
+    let mut cropped = Vec::with_capacity(window.height * window.width);
+    for row in plane.chunks_exact(width).skip(window.top).take(window.height) {
+        cropped.extend_from_slice(&row[window.left..window.left + window.width]);
+    }
+    cropped
 }
 
 fn pad(plane: &[u8], [height, width]: [usize; 2], border: &Border) -> (Vec<u8>, [usize; 2]) {
-    let size = [height + border.top + border.bottom, width + border.left + border.right];
+    let size = padded_size([height, width], border);
     let mut padded = vec![border.value; size[0] * size[1]];
     for (row, to) in plane.chunks_exact(width).zip(padded.chunks_exact_mut(size[1]).skip(border.top)) {
         to[border.left..border.left + width].copy_from_slice(row);
@@ -138,6 +169,13 @@ mod tests {
         let images = Images::new("t", [3, 20, 24], picture, vec![0]).unwrap();
         let resize = steps([3, 20, 24], r#"[{"resize": {"height": 7, "width": 9}}]"#);
         assert_eq!(images.preprocessed(Some(&resize)).unwrap().pixels(), read.pixels());
+    }
+
+    #[test]
+    fn what_is_between_counts_as_what_comes_of_it() {
+        let text = r#"[{"pad": {"right": 16380, "value": 0}}, {"resize": {"height": 16384, "width": 1}},
+            {"crop": {"top": 0, "left": 0, "height": 1, "width": 1}}]"#;
+        assert_eq!(working_bytes(&steps([1, 3, 4], text)), (1 << 32) + 3 * (1 << 14) + (1 << 14));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use beaa_ir::Model;
 
 use crate::error::{Error, Result};
 
+/// Elements that an image of a model may have.
+const MAX_ELEMENTS: usize = 1 << 24;
+
 /// What neither format says about a network. `None` leaves it as the file has it, or at its
 /// default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -63,6 +66,15 @@ pub(crate) fn score_note(threshold: f64, named: bool) -> String {
         "one output is a score: an image is of the second class above {threshold:.4}, a probability of \
          {probability:.4} if a sigmoid stands behind it{names}"
     )
+}
+
+/// Refuses images that no model can be of, before anything is made in their size.
+pub(crate) fn check_image_size(operation: &'static str, input: &str, dims: &[usize]) -> Result<()> {
+    if dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
+        return Ok(());
+    }
+    let remedy = "use smaller images: each of their elements becomes a ciphertext";
+    Err(Error::malformed(operation, input, "1 to 2^24 elements", remedy))
 }
 
 /// One number per channel, from one for each or one for all.

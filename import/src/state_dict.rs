@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Checked, Defect, Error, Problem, Result, defect};
-use crate::options::{Imported, Options, per_channel, score_note, score_threshold};
+use crate::options::{Imported, Options, check_image_size, per_channel, score_note, score_threshold};
 
 const READING: &str = "reading a state dictionary";
 const ARCHITECTURE: &str = "reading an architecture";
@@ -152,6 +152,7 @@ fn import(bytes: &[u8], text: &str, options: &Options) -> Result<Imported> {
         return Err(Error::malformed(ARCHITECTURE, found, "format 1", "use beaa of a newer release"));
     }
     let shape = architecture.input.shape;
+    check_image_size(ARCHITECTURE, &format!("an input of shape {shape:?}"), &shape)?;
     if let Some(other) = options.shape.filter(|s| *s != shape) {
         let found = format!("images of {other:?} asked for");
         return Err(Error::malformed(ARCHITECTURE, found, format!("{shape:?}"), "leave --shape out"));

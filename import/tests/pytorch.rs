@@ -205,6 +205,10 @@ fn whatever_does_not_fit_a_state_dictionary_is_listed_at_once() {
     let error = state_dict("cryptonets", &CRYPTONETS.replace("\"linear\"", "\"lstm\"")).unwrap_err().to_string();
     assert!(error.contains("`fc1` (lstm)") && error.contains("`fc2` (lstm)"), "{error}");
     assert!(state_dict("cryptonets", "{").unwrap_err().to_string().contains("docs/import.md"));
+    for shape in ["18446744073709551360, 28", "4294967296, 4294967296", "0, 28"] {
+        let error = state_dict("cryptonets", &CRYPTONETS.replace("28, 28", shape)).unwrap_err().to_string();
+        assert!(error.contains("an input of shape [1, ") && error.contains("2^24"), "{error}");
+    }
     assert!(
         state_dict("cryptonets", &CRYPTONETS.replace("28, 28", "26, 28")).unwrap_err().to_string().contains("`act1`")
     );

@@ -81,6 +81,9 @@ fn files_hold_everything_and_the_fingerprint_tells_programs_apart() {
     assert_ne!(program_hash(&Program::try_from(other).unwrap()), program_hash(&program));
 }
 
+/// What was changed of a client's side, and how.
+type FileChange = (&'static str, fn(&mut SignatureFile));
+
 /// What was changed, and how.
 type Change = (&'static str, fn(&mut ProgramLiteral));
 
@@ -144,8 +147,18 @@ fn a_client_needs_no_weights() {
     assert_eq!(load_signature(&part).unwrap(), interface);
     assert_eq!(load_signature(&whole).unwrap(), interface);
     assert!(load_program(&part).unwrap_err().to_string().contains("a signature file"));
-    let mut broken = interface;
-    broken.signature.input.std.clear();
-    save_signature(&broken, &part).unwrap();
-    assert!(load_signature(&part).is_err());
+    let changes: [FileChange; 6] = [
+        ("no deviation", |file| file.signature.input.std.clear()),
+        ("an output scale of zero", |file| file.signature.output_scale = 0.0),
+        ("an output scale near zero", |file| file.signature.output_scale = 5e-324),
+        ("no output limb", |file| file.signature.output_limbs = 0),
+        ("more output limbs than came in", |file| file.signature.output_limbs = 4),
+        ("outputs of one component", |file| file.signature.output_components = 1),
+    ];
+    for (what, change) in changes {
+        let mut broken = interface.clone();
+        change(&mut broken);
+        save_signature(&broken, &part).unwrap();
+        assert!(load_signature(&part).is_err(), "{what}");
+    }
 }

@@ -15,18 +15,18 @@ use serde::de::DeserializeOwned;
 const MAX_BYTES: u64 = 1 << 32;
 
 /// The records of a file.
-pub(crate) struct Lines<T> {
+pub struct Lines<T> {
     /// Those that can be read, in order.
-    pub(crate) values: Vec<T>,
+    pub values: Vec<T>,
     /// What is wrong with the other lines, a sentence for each.
-    pub(crate) problems: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 /// Reads a file; one that is not there has no records.
 ///
 /// # Errors
 /// If the file is there and cannot be read.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Lines<T>> {
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Lines<T>> {
     let mut lines = Lines { values: Vec::new(), problems: Vec::new() };
     if !path.exists() {
         return Ok(lines);

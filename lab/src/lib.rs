@@ -10,7 +10,7 @@ pub mod demonstration;
 mod error;
 pub mod experiment;
 pub mod files;
-mod json_lines;
+pub mod json_lines;
 pub mod labels;
 pub mod matrix;
 pub mod metrics;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::source::root;
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     (
         "beaa",
         &[
@@ -40,6 +40,21 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("beaa-base", &[]),
     ("beaa-memory", &[]),
     ("beaa-secrets", &[]),
+    // For tests alone.
+    (
+        "beaa-hostile",
+        &[
+            "beaa-ckks",
+            "beaa-compiler",
+            "beaa-datasets",
+            "beaa-import",
+            "beaa-ir",
+            "beaa-lab",
+            "beaa-memory",
+            "beaa-runtime",
+            "beaa-trainer",
+        ],
+    ),
 ];
 
 fn metadata() -> Value {

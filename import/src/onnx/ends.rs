@@ -7,6 +7,7 @@ use super::layout::{Layout, MapAxis};
 use super::producer::Producer;
 use super::proto::{DimensionProto, GraphProto, READING, TypeProto, ValueInfoProto};
 use crate::error::{Error, Result};
+use crate::options::check_image_size;
 
 const EXPECTED: &str = "float32 `[batch, channels, rows, columns]`, `[batch, rows, columns, channels]`, \
      `[batch, channels, length]` or `[batch, features]`";
@@ -35,15 +36,7 @@ pub(crate) fn image_input(
     };
     let (dims, batch) =
         extents(input.r#type.as_ref(), stated, producer).map_err(|(found, remedy)| wrong(found, remedy))?;
-    if dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).is_none_or(|n| n > 1 << 24) {
-        let remedy = "use smaller images: each of their elements becomes a ciphertext";
-        return Err(Error::malformed(
-            READING,
-            format!("an input of {}", shown(&dims)),
-            "at most 2^24 elements",
-            remedy,
-        ));
-    }
+    check_image_size(READING, &format!("an input of {}", shown(&dims)), &dims)?;
     let last = channels_last(graph, &input.name, &dims, stated, producer);
     let (shape, orientation) = match (dims.as_slice(), last) {
         (&[c, h, w], false) => ([c, h, w], None),

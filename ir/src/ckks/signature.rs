@@ -184,6 +184,15 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     if !valid_scale(signature.input_scale) {
         return start(format!("input scale {}", signature.input_scale), "a finite number above 1");
     }
+    if signature.output_limbs == 0 || signature.output_limbs > signature.input_limbs {
+        return start(format!("{} output limbs", signature.output_limbs), "between 1 and those of the input");
+    }
+    if !valid_scale(signature.output_scale) {
+        return start(format!("output scale {}", signature.output_scale), "a finite number above 1");
+    }
+    if !(2..=3).contains(&signature.output_components) {
+        return start(format!("outputs of {} components", signature.output_components), "2 or 3");
+    }
     let input = &signature.input;
     if let Some((found, expected)) = input.fault() {
         return start(found, &expected);

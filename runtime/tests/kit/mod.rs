@@ -49,6 +49,7 @@ pub(crate) fn program(weight: i32) -> Program {
     Program::try_from(ProgramLiteral { signature, steps, output: 5, notes: vec![note], alternatives: vec![] }).unwrap()
 }
 
+#[allow(dead_code, reason = "not every test runs the program")]
 pub(crate) fn images(count: usize) -> ImageMajor<f32> {
     let numbers = (0..4 * count).map(|k| ((k / 4 * 7 + k % 4 * 13) % 21) as f32 / 10.0 - 1.0);
     ImageMajor::new(count, 4, numbers.collect()).unwrap()

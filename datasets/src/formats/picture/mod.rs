@@ -16,6 +16,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::error::Error;
+use crate::resize::afford_resizing;
 
 pub(crate) use depth::Levels;
 pub(crate) use kind::Kind;
@@ -76,6 +77,7 @@ fn convert(file: &Path, (image, levels): (DynamicImage, Option<Levels>), target:
     let sized = if found[1..] == target.shape[1..] {
         image
     } else {
+        afford_resizing(file, [found[1], found[2]], [height, width])?;
         image.resize_exact(width as u32, height as u32, FilterType::Triangle)
     };
     if channels == 1 {

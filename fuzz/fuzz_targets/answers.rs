@@ -1,0 +1,4 @@
+//! Files for the reader `answers`.
+#![no_main]
+
+beaa_fuzz::target!("answers");

@@ -1,0 +1,4 @@
+//! Files for the reader `configuration`.
+#![no_main]
+
+beaa_fuzz::target!("configuration");

@@ -1,0 +1,4 @@
+//! Files for the reader `model`.
+#![no_main]
+
+beaa_fuzz::target!("model");

@@ -1,0 +1,4 @@
+//! Files for the reader `npz`.
+#![no_main]
+
+beaa_fuzz::target!("npz");

@@ -1,0 +1,4 @@
+//! Files for the reader `onnx`.
+#![no_main]
+
+beaa_fuzz::target!("onnx");

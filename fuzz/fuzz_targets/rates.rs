@@ -1,0 +1,4 @@
+//! Files for the reader `rates`.
+#![no_main]
+
+beaa_fuzz::target!("rates");

@@ -1,0 +1,4 @@
+//! Files for the reader `receipt`.
+#![no_main]
+
+beaa_fuzz::target!("receipt");

@@ -1,0 +1,4 @@
+//! Files for the reader `signature`.
+#![no_main]
+
+beaa_fuzz::target!("signature");

@@ -1,0 +1,4 @@
+//! Files for the reader `training`.
+#![no_main]
+
+beaa_fuzz::target!("training");
