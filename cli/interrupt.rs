@@ -33,6 +33,8 @@ impl Interrupt {
             }
             // Held to the end: no output appears any more.
             let _abandoned = beaa_base::output::abandon();
+            // Somebody may have been asked for a passphrase.
+            beaa_secrets::restore_terminal();
             words.interrupted("stopped at once; no incomplete file is left");
             std::process::exit(Exit::Interrupted as i32);
         });

@@ -17,6 +17,7 @@ mod interrupt;
 mod memory_args;
 mod outputs;
 mod outside;
+mod passphrase;
 mod progress;
 mod rates_file;
 mod receipts;

@@ -6,7 +6,9 @@ use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
 use crate::error::refuse_seed;
-use crate::{Answers, EncryptedImages, EncryptedResults, EvaluationKey, Receipt, Result, Shared, Signature};
+use crate::{
+    Answers, EncryptedImages, EncryptedResults, EvaluationKey, Passphrase, Receipt, Result, Shared, Signature,
+};
 
 /// Holds the secret key of one program: encrypts images, decrypts results. The key is locked in
 /// memory where the system allows it and wiped when dropped; call
@@ -44,12 +46,10 @@ impl Client {
     ///
     /// # Errors
     /// If the file cannot be read, is no secret key, or others than its owner can read it;
+    /// [`Error::Passphrase`](crate::Error::Passphrase) if it is encrypted,
     /// [`Error::FromSeed`](crate::Error::FromSeed) if it was made with a seed.
     pub fn load(signature: Signature, key: impl AsRef<Path>) -> Result<Self> {
-        let path = key.as_ref();
-        let key = ckks::ClientKey::load(path)?;
-        refuse_seed(key.is_from_seed(), "a secret key", path)?;
-        Ok(Self { signature, key })
+        Self::load_with(signature, key.as_ref(), None)
     }
 
     /// Writes the secret key, readable by its owner alone.
@@ -58,6 +58,43 @@ impl Client {
     /// If the file cannot be written.
     pub fn save_key(&self, path: impl AsRef<Path>) -> Result<()> {
         Ok(self.key.save(path.as_ref())?)
+    }
+
+    /// Writes the secret key as [`Self::save_key`] does, encrypted with a passphrase in the age
+    /// format (docs/keys.md). It takes about a second and 256 MiB, as reading it does.
+    ///
+    /// # Errors
+    /// As [`Self::save_key`], and [`Error::Memory`](crate::Error::Memory).
+    pub fn save_protected_key(&self, path: impl AsRef<Path>, passphrase: &Passphrase) -> Result<()> {
+        Ok(self.key.save_protected(path.as_ref(), Some(passphrase))?)
+    }
+
+    /// Takes up a secret key that [`Self::save_protected_key`] wrote.
+    ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// use beaa::{Client, Passphrase, Signature};
+    ///
+    /// let passphrase = Passphrase::new(b"correct horse battery staple")?;
+    /// # let path = std::env::temp_dir().join(format!("beaa-doctest-{}.key", std::process::id()));
+    /// let (client, _) = Client::new(Signature::load("tests/data/v2/program.beaa.signature")?)?;
+    /// client.save_protected_key(&path, &passphrase)?;
+    /// let client = Client::load_protected(client.signature().clone(), &path, &passphrase)?;
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::load`], and [`Error::Passphrase`](crate::Error::Passphrase) if it is another one.
+    pub fn load_protected(signature: Signature, key: impl AsRef<Path>, passphrase: &Passphrase) -> Result<Self> {
+        Self::load_with(signature, key.as_ref(), Some(passphrase))
+    }
+
+    fn load_with(signature: Signature, path: &Path, passphrase: Option<&Passphrase>) -> Result<Self> {
+        let key = ckks::ClientKey::load_protected(path, passphrase)?;
+        refuse_seed(key.is_from_seed(), "a secret key", path)?;
+        Ok(Self { signature, key })
     }
 
     /// The signature of the program.

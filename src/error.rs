@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use beaa_secrets::PassphraseError;
+
 /// The result of this library's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -127,6 +129,9 @@ pub enum Error {
     /// Answers that no program computed. What they decrypt to may tell the key.
     #[error(transparent)]
     Forged(Cause),
+    /// A secret key needs its passphrase, or this is another one.
+    #[error(transparent)]
+    Passphrase(Cause),
     /// A key or ciphertexts were made with a seed (`--seed` of the command), for tests alone.
     #[error(
         "reading {}: found {what} made with --seed, so that whoever guesses the number can decrypt, expected the \
@@ -197,6 +202,12 @@ impl From<beaa_ir::Error> for Error {
     }
 }
 
+impl From<PassphraseError> for Error {
+    fn from(error: PassphraseError) -> Self {
+        Self::BadOption(error.into())
+    }
+}
+
 impl From<beaa_memory::Shortage> for Error {
     fn from(shortage: beaa_memory::Shortage) -> Self {
         let beaa_memory::Shortage { operation, needed, allowed, remedy, .. } = shortage;
@@ -257,6 +268,7 @@ impl From<beaa_runtime::Error> for Error {
             | Found::WrongParameters { .. }
             | Found::WrongBatch { .. }
             | Found::WrongCount { .. }) => Self::Mismatch(other.into()),
+            other @ (Found::NoPassphrase { .. } | Found::Passphrase { .. }) => Self::Passphrase(other.into()),
             other @ (Found::Forged { .. } | Found::Transparent) => Self::Forged(other.into()),
             other @ (Found::FloodingBits { .. }
             | Found::SharedBefore { .. }
@@ -264,9 +276,10 @@ impl From<beaa_runtime::Error> for Error {
             | Found::TooFewCopies { .. }
             | Found::LargerError { .. }
             | Found::FloodingTooWide { .. }) => Self::BadOption(other.into()),
-            other @ (Found::WrongKind { .. } | Found::WrongShape { .. } | Found::Damaged { .. }) => {
-                Self::BadFile(other.into())
-            }
+            other @ (Found::OtherKeyInside { .. }
+            | Found::WrongKind { .. }
+            | Found::WrongShape { .. }
+            | Found::Damaged { .. }) => Self::BadFile(other.into()),
             other => Self::Failed(other.into()),
         }
     }

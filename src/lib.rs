@@ -61,6 +61,7 @@ pub use beaa_ir::{ClassMap, Classes};
 /// Sets the bytes of memory that one piece of work of this process may take, in place of what the
 /// machine has available; what would take more is refused with [`Error::Memory`].
 pub use beaa_memory::limit as limit_memory;
+pub use beaa_runtime::Passphrase;
 pub use beaa_runtime::ckks::Shared;
 pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt, SentBatch};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};

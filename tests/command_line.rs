@@ -115,6 +115,7 @@ fn help_names_every_subcommand_and_exit_code() {
         "compile",
         "inspect",
         "keygen",
+        "passphrase",
         "encrypt",
         "run",
         "decrypt",

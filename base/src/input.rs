@@ -24,20 +24,27 @@ pub fn open(operation: &'static str, path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Opens a regular file or what comes from a descriptor, which may be a pipe.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_or_descriptor(operation: &'static str, path: &Path) -> Result<File> {
+    if !is_descriptor(path) {
+        return open(operation, path);
+    }
+    let file = File::open(path).map_err(Error::io(operation, path))?;
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(Error::is_folder(operation, path));
+    }
+    Ok(file)
+}
+
 /// Reads a whole regular file, or what comes from a descriptor, of at most `limit` bytes.
 ///
 /// # Errors
 /// As [`open`], and [`Error::Unfit`] if there is more.
 pub fn read(operation: &'static str, path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let file = if is_descriptor(path) {
-        let file = File::open(path).map_err(Error::io(operation, path))?;
-        if file.metadata().is_ok_and(|m| m.is_dir()) {
-            return Err(Error::is_folder(operation, path));
-        }
-        file
-    } else {
-        open(operation, path)?
-    };
+    let file = open_or_descriptor(operation, path)?;
     let mut bytes = Vec::new();
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(Error::io(operation, path))?;
@@ -53,26 +60,26 @@ pub fn read(operation: &'static str, path: &Path, limit: u64) -> Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// Refuses a secret that others than its owner can read or write, as ssh does: only where the owner
-/// is who runs this, since nobody else could mend it.
+/// Refuses a secret, called `what`, that others than its owner can read or write, as ssh does: only
+/// where the owner is who runs this, since nobody else could mend it. Pipes are nobody's.
 ///
 /// # Errors
 /// [`Error::Unfit`] with the command that mends it.
 #[cfg(unix)]
-pub fn check_private(operation: &'static str, path: &Path, file: &File) -> Result<()> {
+pub fn check_private(operation: &'static str, what: &str, path: &Path, file: &File) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let metadata = file.metadata().map_err(Error::io(operation, path))?;
     let foreign = rustix::process::geteuid().as_raw() != metadata.uid();
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 == 0 || foreign {
+    if mode & 0o077 == 0 || foreign || !metadata.is_file() {
         return Ok(());
     }
     Err(Error::Unfit {
         operation,
         path: path.to_path_buf(),
-        found: format!("a secret key with mode {mode:04o}, which others than its owner can use"),
+        found: format!("{what} with mode {mode:04o}, which others than its owner can use"),
         expected: "mode 0600".to_owned(),
-        remedy: "run `chmod 600` on it; make new keys if somebody may have read it",
+        remedy: "run `chmod 600` on it; make a new one if somebody may have read it",
     })
 }
 
@@ -81,7 +88,7 @@ pub fn check_private(operation: &'static str, path: &Path, file: &File) -> Resul
 /// # Errors
 /// None.
 #[cfg(not(unix))]
-pub fn check_private(_: &'static str, _: &Path, _: &File) -> Result<()> {
+pub fn check_private(_: &'static str, _: &str, _: &Path, _: &File) -> Result<()> {
     Ok(())
 }
 
@@ -176,10 +183,11 @@ mod tests {
     fn secrets_are_private() {
         use std::os::unix::fs::PermissionsExt;
         let file = tempfile::NamedTempFile::new().unwrap();
-        check_private("reading key", file.path(), file.as_file()).unwrap();
+        check_private("reading key", "a secret key", file.path(), file.as_file()).unwrap();
         for mode in [0o640, 0o604, 0o660, 0o644] {
             file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
-            let error = check_private("reading key", file.path(), file.as_file()).unwrap_err().to_string();
+            let error =
+                check_private("reading key", "a secret key", file.path(), file.as_file()).unwrap_err().to_string();
             assert!(error.contains("chmod 600"), "{error}");
         }
     }

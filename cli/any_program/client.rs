@@ -20,7 +20,7 @@ use beaa_memory::Need;
 use beaa_runtime::ckks::{self as ckks_runtime, Shared};
 #[cfg(feature = "tfhe")]
 use beaa_runtime::tfhe as tfhe_runtime;
-use beaa_runtime::{Answers, Receipt};
+use beaa_runtime::{Answers, Passphrase, Receipt};
 
 use super::is_tfhe;
 use crate::context::Context;
@@ -61,6 +61,8 @@ pub(crate) struct NewKeys {
 pub(crate) struct EncryptRequest<'a> {
     /// The client's secret key.
     pub(crate) key: &'a Path,
+    /// Its passphrase, if it has one.
+    pub(crate) passphrase: Option<&'a Passphrase>,
     /// As pixels.
     pub(crate) images: &'a Images,
     /// INSECURE if there is one.
@@ -77,6 +79,8 @@ pub(crate) struct EncryptRequest<'a> {
 pub(crate) struct DecryptRequest<'a> {
     /// The client's secret key.
     pub(crate) key: &'a Path,
+    /// Its passphrase, if it has one.
+    pub(crate) passphrase: Option<&'a Passphrase>,
     /// The answers.
     pub(crate) input: &'a Path,
     /// By what they are recognised.
@@ -155,18 +159,24 @@ impl AnySignature {
         }
     }
 
-    /// Makes a key pair and writes both halves or none. INSECURE with a seed.
-    pub(crate) fn keygen(&self, seed: Option<u64>, files: &KeyFiles) -> Result<NewKeys> {
+    /// Makes a key pair and writes both halves or none, the secret one under a passphrase if there
+    /// is one. INSECURE with a seed.
+    pub(crate) fn keygen(
+        &self,
+        seed: Option<u64>,
+        passphrase: Option<&Passphrase>,
+        files: &KeyFiles,
+    ) -> Result<NewKeys> {
         match self {
             Self::Ckks(file) => {
                 let keys = ckks_runtime::keygen(&file.signature.parameters, seed)?;
-                keys.save(&files.secret, &files.evaluation)?;
+                keys.save_protected(&files.secret, &files.evaluation, passphrase)?;
                 Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes: keys.server.bytes() })
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
                 let keys = tfhe_runtime::keygen(&file.signature.parameters, seed)?;
-                keys.save(&files.secret, &files.evaluation)?;
+                keys.save_protected(&files.secret, &files.evaluation, passphrase)?;
                 Ok(NewKeys { id: keys.client.id().to_owned(), evaluation_bytes: keys.server.bytes() })
             }
         }
@@ -188,12 +198,12 @@ impl AnySignature {
     /// Encrypts images, writes them and their receipt, and gives the receipt and the size of the
     /// file of ciphertexts. INSECURE with a seed.
     pub(crate) fn encrypt(&self, request: &EncryptRequest<'_>, context: &Context) -> Result<(Receipt, u64)> {
-        let EncryptRequest { key: key_path, images, seed, out, receipt, insecure } = *request;
+        let EncryptRequest { key: key_path, passphrase, images, seed, out, receipt, insecure } = *request;
         check_range(images, self.input())?;
         let reading_key = || format!("reading key {}", key_path.display());
         match self {
             Self::Ckks(file) => {
-                let key = ckks_runtime::ClientKey::load(key_path).with_context(reading_key)?;
+                let key = ckks_runtime::ClientKey::load_protected(key_path, passphrase).with_context(reading_key)?;
                 insecure.check(key.is_from_seed(), KEY, key_path, context)?;
                 // Of a batch at a time: the pixels that are taken, and what they are normalised to.
                 let together = images.len().min(file.signature.parameters.degree);
@@ -208,7 +218,7 @@ impl AnySignature {
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
-                let key = tfhe_runtime::ClientKey::load(key_path).with_context(reading_key)?;
+                let key = tfhe_runtime::ClientKey::load_protected(key_path, passphrase).with_context(reading_key)?;
                 insecure.check(key.is_from_seed(), KEY, key_path, context)?;
                 let pixels = bytes(images, &file.signature.input)?;
                 let encrypted = tfhe_runtime::encrypt(file, &key, &pixels, seed, &*context.progress())?;
@@ -219,12 +229,12 @@ impl AnySignature {
 
     /// Decrypts answers. When they are made to be shared, the receipt says so before this returns.
     pub(crate) fn decrypt(&self, request: &DecryptRequest<'_>, context: &Context) -> Result<Decrypted> {
-        let DecryptRequest { key, input, receipt, share, insecure } = *request;
+        let DecryptRequest { key, passphrase, input, receipt, share, insecure } = *request;
         let reading_key = || format!("reading key {}", key.display());
         let reading = || format!("reading {}", input.display());
         match self {
             Self::Ckks(file) => {
-                let secret = ckks_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let secret = ckks_runtime::ClientKey::load_protected(key, passphrase).with_context(reading_key)?;
                 insecure.check(secret.is_from_seed(), KEY, key, context)?;
                 let output = ckks_runtime::EncryptedOutput::load(input).with_context(reading)?;
                 insecure.check(output.is_from_seed(), "an answer to images", input, context)?;
@@ -248,7 +258,7 @@ impl AnySignature {
             }
             #[cfg(feature = "tfhe")]
             Self::Tfhe(file) => {
-                let secret = tfhe_runtime::ClientKey::load(key).with_context(reading_key)?;
+                let secret = tfhe_runtime::ClientKey::load_protected(key, passphrase).with_context(reading_key)?;
                 insecure.check(secret.is_from_seed(), KEY, key, context)?;
                 let output = tfhe_runtime::EncryptedOutput::load(input).with_context(reading)?;
                 insecure.check(output.is_from_seed(), "an answer to images", input, context)?;

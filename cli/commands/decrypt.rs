@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::memory_args::MemoryArgs;
 use crate::outside::{self, MOST_LINES};
+use crate::passphrase::PassphraseArgs;
 use crate::receipts::ReceiptChoice;
 use crate::security::InsecureArgs;
 
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
     /// The client's secret key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Encrypted results.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
@@ -123,7 +126,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let labels = arguments.labels.as_deref().map(Labels::read).transpose()?;
     let Arguments { key, input, share, insecure, .. } = arguments;
-    let request = DecryptRequest { key, input, receipt: &choice, share: *share, insecure: *insecure };
+    let passphrase = arguments.passphrase.of_key(key, context)?;
+    let passphrase = passphrase.as_ref();
+    let request = DecryptRequest { key, passphrase, input, receipt: &choice, share: *share, insecure: *insecure };
     warn_before(arguments, &signature, context);
     let Decrypted { answers, receipt } = signature.decrypt(&request, context)?;
     let outputs = outputs_to_show(&answers, signature.classes(), arguments.logits);

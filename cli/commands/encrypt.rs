@@ -22,6 +22,7 @@ use crate::image_files;
 use crate::memory_args::MemoryArgs;
 use crate::outputs::{CIPHERTEXTS, Files, OutputKind, RECEIPT, Replace};
 use crate::outside::{self, MOST_LINES};
+use crate::passphrase::PassphraseArgs;
 use crate::receipts;
 use crate::rows::RowArgs;
 use crate::security::InsecureArgs;
@@ -35,6 +36,8 @@ pub(crate) struct Arguments {
     /// The client's secret key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Name of a data set, or its description in JSON.
     #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
     #[arg(required_unless_present_any = ["images", "rows"])]
@@ -106,7 +109,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     // A seed is asked for by name: its key may be from one, too.
     let insecure = InsecureArgs { insecure: arguments.insecure.insecure || seed.is_some() };
-    let request = EncryptRequest { key, images: &images, seed: *seed, insecure, out, receipt: &receipt_path };
+    let passphrase = arguments.passphrase.of_key(key, context)?;
+    let passphrase = passphrase.as_ref();
+    let request =
+        EncryptRequest { key, passphrase, images: &images, seed: *seed, insecure, out, receipt: &receipt_path };
     let (receipt, size) = signature.encrypt(&request, context)?;
     if let Some(path) = &arguments.labels {
         let batch = Some(receipt.batch().clone());

@@ -14,6 +14,7 @@ use crate::any_program::{AnySignature, KeyFiles};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::outputs::{Files, OutputKind, Replace};
+use crate::passphrase::PassphraseArgs;
 
 /// Options of `beaa keygen`.
 #[derive(Debug, Args)]
@@ -30,13 +31,19 @@ pub(crate) struct Arguments {
     /// INSECURE: derive the keys from a number. For tests and papers only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Encrypt the secret key with a passphrase, which is asked for at the terminal unless
+    /// --passphrase-file names it.
+    #[arg(long)]
+    passphrase: bool,
+    #[command(flatten)]
+    passphrase_file: PassphraseArgs,
 }
 
-const SECRET_KEY: OutputKind = OutputKind::Container(&[Kind::SecretKey, Kind::TfheSecretKey]);
+const SECRET_KEY: OutputKind = OutputKind::Container(&[Kind::SecretKey, Kind::TfheSecretKey, Kind::ProtectedKey]);
 const EVALUATION_KEY: OutputKind = OutputKind::Container(&[Kind::EvaluationKey, Kind::TfheServerKey]);
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let Arguments { program, out, force, seed } = arguments;
+    let Arguments { program, out, force, seed, passphrase, passphrase_file } = arguments;
     context.warn_of_seed(*seed, "keys are");
     let signature = AnySignature::open(program, context)?;
     let paths = KeyFiles { secret: out.join("secret.key"), evaluation: out.join("evaluation.key") };
@@ -46,22 +53,25 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         .writes("the secret key", paths.secret.as_path(), SECRET_KEY, 0)
         .writes("the evaluation key", paths.evaluation.as_path(), EVALUATION_KEY, 0)
         .check(&Replace { force: *force })?;
+    let passphrase = passphrase_file.new_one(*passphrase)?;
     files::create_folder(out)?;
     let _lock = folder::lock(out)?;
     // Another process may have made a key meanwhile.
     refuse_existing(&paths, *force)?;
     say_of_half_a_pair(&paths, context);
-    let keys = signature.keygen(*seed, &paths)?;
+    let keys = signature.keygen(*seed, passphrase.as_ref(), &paths)?;
     let record = json!({
         "key": keys.id,
         "secret_key": paths.secret,
         "evaluation_key": paths.evaluation,
         "evaluation_key_bytes": keys.evaluation_bytes,
+        "encrypted": passphrase.is_some(),
         "insecure_seed": seed,
     });
     context.print(&record, || {
+        let keep = if passphrase.is_some() { "keep it and its passphrase" } else { "keep it" };
         format!(
-            "key {}\n  secret      {} (keep it)\n  evaluation  {} ({}, for the server)\n",
+            "key {}\n  secret      {} ({keep})\n  evaluation  {} ({}, for the server)\n",
             keys.id,
             paths.secret.display(),
             paths.evaluation.display(),

@@ -12,6 +12,7 @@ mod eval;
 mod import;
 mod inspect;
 mod keygen;
+mod passphrase;
 mod reproduce;
 mod run;
 mod train;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Inspect(inspect::Arguments),
     /// Make the secret key and the evaluation key for a program (client).
     Keygen(keygen::Arguments),
+    /// Set, change or remove the passphrase of a secret key (client).
+    Passphrase(passphrase::Arguments),
     /// Encrypt a batch of images (client).
     Encrypt(encrypt::Arguments),
     /// Run a program on encrypted images (server; needs no secret).
@@ -67,6 +70,7 @@ pub(crate) fn dispatch(command: Command, whole: clap::Command, context: &Context
         Command::Compile(arguments) => compile::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Keygen(arguments) => keygen::run(&arguments, context),
+        Command::Passphrase(arguments) => passphrase::run(&arguments, context),
         Command::Encrypt(arguments) => encrypt::run(&arguments, context),
         Command::Run(arguments) => run::run(&arguments, context),
         Command::Decrypt(arguments) => decrypt::run(&arguments, context),

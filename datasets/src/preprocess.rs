@@ -52,7 +52,7 @@ pub(crate) fn preprocess(images: &Images, preprocessing: &Preprocessing) -> Resu
     let [channels, height, width] = preprocessing.from();
     let of_image = |image: &[u8]| -> Vec<u8> {
         let planes = image.chunks_exact(height * width);
-        planes.flat_map(|plane| of_plane(plane, [height, width], preprocessing.steps())).collect()
+        planes.map(|plane| of_plane(plane, [height, width], preprocessing.steps())).collect::<Vec<_>>().concat()
     };
     let size = preprocessing.shape().iter().product::<usize>();
     crate::bounded_reader::afford(Path::new("the preprocessed images"), (images.len() * size) as u64)?;
@@ -102,8 +102,11 @@ fn of_plane(plane: &[u8], mut size: [usize; 2], steps: &[PreprocessingStep]) -> 
 }
 
 fn crop(plane: &[u8], width: usize, window: &Window) -> Vec<u8> {
-    let rows = plane.chunks_exact(width).skip(window.top).take(window.height);
-    rows.flat_map(|row| &row[window.left..window.left + window.width]).copied().collect()
+    let mut cropped = Vec::with_capacity(window.height * window.width);
+    for row in plane.chunks_exact(width).skip(window.top).take(window.height) {
+        cropped.extend_from_slice(&row[window.left..window.left + window.width]);
+    }
+    cropped
 }
 
 fn pad(plane: &[u8], [height, width]: [usize; 2], border: &Border) -> (Vec<u8>, [usize; 2]) {

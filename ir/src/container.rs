@@ -3,14 +3,18 @@
 //! hostile until its length and checksum agree, and nothing is allocated by a length that the file
 //! itself does not back.
 
+mod kind;
+
 use std::io::{BufWriter, Read, Write};
 use std::ops::Range;
 use std::path::Path;
 
 use beaa_base::input;
-use beaa_base::output::{Care, OutputFile};
+use beaa_base::output::OutputFile;
 use beaa_base::words::article;
 use serde::{Serialize, de::DeserializeOwned};
+
+pub use kind::Kind;
 
 use crate::{Error, Result};
 
@@ -21,147 +25,6 @@ const CHECKSUM: usize = 32;
 const MAX_HEADER: u64 = 1 << 28;
 /// Bytes of a file that are hashed at a time.
 const HASHED_TOGETHER: usize = 1 << 22;
-
-/// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A compiled program.
-    Program,
-    /// A client's secret key.
-    SecretKey,
-    /// Keys that a server needs.
-    EvaluationKey,
-    /// Encrypted images or encrypted results.
-    Ciphertexts,
-    /// The client's side of a program.
-    Signature,
-    /// A program of table look-ups, for the `tfhe` backend.
-    TfheProgram,
-    /// The client's side of such a program.
-    TfheSignature,
-    /// A client's secret key for such programs.
-    TfheSecretKey,
-    /// The keys that a server needs for such programs.
-    TfheServerKey,
-    /// Encrypted images or results of such programs.
-    TfheCiphertexts,
-    /// What a client remembers of the batches that it sent, for either backend.
-    Receipt,
-}
-
-impl Kind {
-    const ALL: [Self; 11] = [
-        Self::Program,
-        Self::SecretKey,
-        Self::EvaluationKey,
-        Self::Ciphertexts,
-        Self::Signature,
-        Self::TfheProgram,
-        Self::TfheSignature,
-        Self::TfheSecretKey,
-        Self::TfheServerKey,
-        Self::TfheCiphertexts,
-        Self::Receipt,
-    ];
-
-    /// Whether this belongs to the `tfhe` backend.
-    pub fn is_tfhe(self) -> bool {
-        matches!(
-            self,
-            Self::TfheProgram | Self::TfheSignature | Self::TfheSecretKey | Self::TfheServerKey | Self::TfheCiphertexts
-        )
-    }
-
-    fn code(self) -> u32 {
-        match self {
-            Self::Program => 1,
-            Self::SecretKey => 2,
-            Self::EvaluationKey => 3,
-            Self::Ciphertexts => 4,
-            Self::Signature => 5,
-            Self::TfheProgram => 6,
-            Self::TfheSignature => 7,
-            Self::TfheSecretKey => 8,
-            Self::TfheServerKey => 9,
-            Self::TfheCiphertexts => 10,
-            Self::Receipt => 11,
-        }
-    }
-
-    fn from_code(code: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|k| k.code() == code)
-    }
-
-    /// The format version that this build writes; it reads no newer one.
-    pub fn version(self) -> u32 {
-        match self {
-            // 2: residues lie in tiles, and seeds are expanded by AES.
-            Self::EvaluationKey => 2,
-            // 3: they name their batch. 4: they list their batches.
-            Self::Ciphertexts => 4,
-            // 2: they list their batches.
-            Self::Receipt => 2,
-            // 2: signatures hold what was promised, and ciphertexts name their batch.
-            Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature | Self::TfheCiphertexts => 2,
-            Self::SecretKey | Self::TfheSecretKey | Self::TfheServerKey => 1,
-        }
-    }
-
-    /// The oldest version that this build reads.
-    fn oldest(self) -> u32 {
-        match self {
-            Self::EvaluationKey | Self::Ciphertexts => 2,
-            _ => 1,
-        }
-    }
-
-    /// How to make such a file anew.
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Program | Self::Signature | Self::TfheProgram | Self::TfheSignature => {
-                "compile the model again with `beaa compile`"
-            }
-            Self::SecretKey | Self::EvaluationKey | Self::TfheSecretKey | Self::TfheServerKey => {
-                "make keys again with `beaa keygen`"
-            }
-            Self::Ciphertexts | Self::TfheCiphertexts | Self::Receipt => {
-                "encrypt the images again with `beaa encrypt`, and run again"
-            }
-        }
-    }
-
-    /// The name in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Program => "program",
-            Self::SecretKey => "secret key",
-            Self::EvaluationKey => "evaluation key",
-            Self::Ciphertexts => "ciphertext",
-            Self::Signature => "signature",
-            Self::TfheProgram => "tfhe program",
-            Self::TfheSignature => "tfhe signature",
-            Self::TfheSecretKey => "tfhe secret key",
-            Self::TfheServerKey => "tfhe evaluation key",
-            Self::TfheCiphertexts => "tfhe ciphertext",
-            Self::Receipt => "receipt",
-        }
-    }
-
-    /// Secrets are written so that only their owner can read them, and read only then: keys, and
-    /// receipts, by which a client recognises forged answers.
-    fn secret(self) -> bool {
-        matches!(self, Self::SecretKey | Self::TfheSecretKey | Self::Receipt)
-    }
-
-    /// Ciphertexts can be made again; all else is kept.
-    pub(crate) fn care(self) -> Care {
-        match self {
-            _ if self.secret() => Care::Secret,
-            Self::Ciphertexts | Self::TfheCiphertexts => Care::Result,
-            _ => Care::Kept,
-        }
-    }
-}
 
 /// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the
 /// checksum. The file appears under its name only when it is whole; secret keys and receipts get
@@ -266,6 +129,11 @@ impl<H> Opened<H> {
         &self.map[self.start..self.end]
     }
 
+    /// All bytes of the file.
+    pub fn file(&self) -> &[u8] {
+        &self.map
+    }
+
     /// Says that these bytes of the payload will not be read for a while: they stay where they are,
     /// in the file, but no longer count as memory of this process.
     pub fn release(&self, bytes: Range<usize>) {
@@ -307,34 +175,54 @@ fn hash(map: &memmap2::Mmap, end: usize) -> blake3::Hash {
 /// more or not yet, or if its header is not an `H`.
 pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
     let io = |source| Error::Io { operation: "reading", path: path.to_path_buf(), source };
-    let bad = |found: String, expected: String| Error::Malformed {
-        operation: "reading a file",
-        found: format!("{found} in {}", path.display()),
-        expected,
-        remedy: "check that the file is the right one and was copied whole",
-    };
     let file = input::open("reading", path)?;
     // SAFETY: the map is private to this process and read only. Another process that shortens the
     // file while it is mapped can stop this one, as with every mapped file; it cannot break memory
     // safety here beyond changed bytes, and nothing below relies on the bytes staying the same.
     #[expect(unsafe_code, reason = "mapping a file")]
     let map = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) }.map_err(io)?;
-    let length = map.len() as u64;
+    let (header, payload) = check(path, kind, &map, |end| hash(&map, end))?;
+    if kind.secret() {
+        input::check_private("reading", &article(kind.name()), path, &file)?;
+    }
+    Ok(Opened { header, map, start: payload.start, end: payload.end })
+}
+
+/// Checks what a file of the given kind holds as [`open`] does, when it is in memory already: its
+/// header, and where its payload is. Messages name `path`.
+///
+/// # Errors
+/// As [`open`].
+pub fn parse<H: DeserializeOwned>(path: &Path, kind: Kind, bytes: &[u8]) -> Result<(H, Range<usize>)> {
+    check(path, kind, bytes, |end| blake3::hash(&bytes[..end]))
+}
+
+/// `hash` is that of so many first bytes.
+fn check<H: DeserializeOwned>(
+    path: &Path,
+    kind: Kind,
+    bytes: &[u8],
+    hash: impl FnOnce(usize) -> blake3::Hash,
+) -> Result<(H, Range<usize>)> {
+    let bad = |found: String, expected: String| Error::Malformed {
+        operation: "reading a file",
+        found: format!("{found} in {}", path.display()),
+        expected,
+        remedy: "check that the file is the right one and was copied whole",
+    };
+    let length = bytes.len() as u64;
     if length < (FIXED + CHECKSUM) as u64 {
         return Err(bad(format!("{length} bytes"), format!("a beaa {} file", kind.name())));
     }
-    if !map.starts_with(MAGIC) {
+    if !bytes.starts_with(MAGIC) {
         return Err(bad("other first bytes than BEAA".into(), format!("a beaa {} file", kind.name())));
     }
-    if u32_at(&map, 8) != kind.code() {
+    if u32_at(bytes, 8) != kind.code() {
         let file_of = |kind: Kind| article(&format!("{} file", kind.name()));
-        let found = Kind::from_code(u32_at(&map, 8)).map_or_else(|| "an unknown kind of file".to_owned(), file_of);
+        let found = Kind::from_code(u32_at(bytes, 8)).map_or_else(|| "an unknown kind of file".to_owned(), file_of);
         return Err(bad(found, file_of(kind)));
     }
-    if kind.secret() {
-        input::check_private("reading", path, &file)?;
-    }
-    let version = u32_at(&map, 4);
+    let version = u32_at(bytes, 4);
     if version > kind.version() {
         let (oldest, newest) = (kind.oldest(), kind.version());
         return Err(Error::Version { kind: kind.name().into(), found: version, oldest, newest });
@@ -343,7 +231,7 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         let (oldest, newest, remedy) = (kind.oldest(), kind.version(), kind.remedy());
         return Err(Error::Outdated { kind: kind.name().into(), found: version, oldest, newest, remedy });
     }
-    let (header_len, payload_len) = (u64_at(&map, 12), u64_at(&map, 20));
+    let (header_len, payload_len) = (u64_at(bytes, 12), u64_at(bytes, 20));
     let expected = (FIXED as u64 + CHECKSUM as u64).checked_add(header_len).and_then(|n| n.checked_add(payload_len));
     if expected != Some(length) || header_len > MAX_HEADER {
         return Err(bad(
@@ -352,13 +240,26 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
         ));
     }
     let (start, end) = (FIXED + header_len as usize, FIXED + (header_len + payload_len) as usize);
-    if map[end..] != *hash(&map, end).as_bytes() {
+    if bytes[end..] != *hash(end).as_bytes() {
         return Err(bad("a wrong checksum".into(), "the checksum of the bytes before it; the file is damaged".into()));
     }
-    let header = serde_json::from_slice(&map[FIXED..start]).map_err(|e| {
+    let header = serde_json::from_slice(&bytes[FIXED..start]).map_err(|e| {
         bad(format!("a header that does not fit ({e})"), format!("the header of a {} file", kind.name()))
     })?;
-    Ok(Opened { header, map, start, end })
+    Ok((header, start..end))
+}
+
+/// All that [`write`] writes, in memory. It is allocated once: no copy of a secret is left behind.
+///
+/// # Errors
+/// If the header has no form in JSON.
+pub fn to_bytes<H: Serialize>(kind: Kind, header: &H, payload: &[u8]) -> Result<Vec<u8>> {
+    let frame = frame(kind, header, payload.len() as u64)?;
+    let mut bytes = Vec::with_capacity(frame.len() + payload.len() + CHECKSUM);
+    bytes.extend(frame);
+    bytes.extend(payload);
+    bytes.extend(blake3::hash(&bytes).as_bytes());
+    Ok(bytes)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -405,6 +306,10 @@ mod tests {
         assert_eq!(kind(&path).unwrap(), Some(Kind::Program));
         let opened = open::<Vec<i32>>(&path, Kind::Program).unwrap();
         assert_eq!((opened.header.as_slice(), opened.payload()), (&[1, 2, 3][..], &b"hello"[..]));
+        let bytes = to_bytes(Kind::Program, &vec![1, 2, 3], b"hello").unwrap();
+        assert_eq!((bytes.as_slice(), bytes.capacity()), (opened.file(), bytes.len()));
+        let (header, payload) = parse::<Vec<i32>>(&path, Kind::Program, &bytes).unwrap();
+        assert_eq!((header, &bytes[payload]), (vec![1, 2, 3], &b"hello"[..]));
     }
 
     #[test]

@@ -216,6 +216,40 @@ pub enum Error {
         /// The promised error with which it would be so much.
         error: f64,
     },
+    /// A secret key is encrypted, and no passphrase is there.
+    #[error(
+        "opening the secret key {}: found key {key}, encrypted with a passphrase, expected the passphrase, too; give \
+         it at a terminal or with --passphrase-file",
+        path.display()
+    )]
+    NoPassphrase {
+        /// The key's file.
+        path: PathBuf,
+        /// The name of the pair.
+        key: String,
+    },
+    /// A secret key is not encrypted or not decrypted with a passphrase.
+    #[error("opening the secret key {}: {source}", path.display())]
+    Passphrase {
+        /// The key's file.
+        path: PathBuf,
+        /// Why not.
+        source: beaa_secrets::PassphraseError,
+    },
+    /// What an encrypted secret key says in clear is not what is in it.
+    #[error(
+        "opening the secret key {}: found key {found} under the passphrase, expected {expected}, as the file says in \
+         clear; it was put together by somebody else",
+        path.display()
+    )]
+    OtherKeyInside {
+        /// The key's file.
+        path: PathBuf,
+        /// The name under the passphrase.
+        found: String,
+        /// The name in clear.
+        expected: String,
+    },
     /// A file does not hold what its header says.
     #[error("{operation}: found {found}, expected {expected}")]
     Damaged {

@@ -18,14 +18,18 @@ mod execute;
 mod files;
 pub mod plaintext;
 mod progress;
+mod protected;
 mod randomness;
 mod receipt;
 mod slice;
 #[cfg(feature = "tfhe")]
 pub mod tfhe;
 
+pub use beaa_secrets::Passphrase;
+
 pub use answers::{Answers, Outside, Reason};
 pub use error::{Error, Result};
 pub use execute::{LayerTime, OperationTime};
 pub use progress::{Progress, Silent};
+pub use protected::{change_passphrase, is_protected};
 pub use receipt::{BatchId, Receipt, SentBatch};

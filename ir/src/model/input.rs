@@ -129,22 +129,20 @@ impl InputSpec {
     /// allowed, as [`Self::steps`] gives them.
     pub fn normalise(&self, pixels: &[u8]) -> Vec<f32> {
         let plane = self.shape[1] * self.shape[2];
-        let channels = self.mean.iter().zip(&self.std);
-        match &self.values {
-            InputValues::Pixels => pixels
-                .chunks(plane.max(1))
-                .zip(channels)
-                .flat_map(|(p, (&m, &s))| p.iter().map(move |&v| (f32::from(v) / 255.0 - m) / s))
-                .collect(),
-            InputValues::Reals(of) => pixels
-                .chunks(plane.max(1))
-                .zip(channels)
-                .zip(of.min.iter().zip(&of.max))
-                .flat_map(|((p, (&m, &s)), (&lo, &hi))| {
-                    p.iter().map(move |&v| (f32::from(v) / 255.0 * (hi - lo) + lo - m) / s)
-                })
-                .collect(),
-        }
+        let channels = pixels.chunks(plane.max(1)).zip(self.bytes_to_numbers());
+        channels.flat_map(|(pixels, number)| pixels.iter().map(move |&v| number(v))).collect()
+    }
+
+    /// What a byte becomes, per channel.
+    fn bytes_to_numbers(&self) -> impl Iterator<Item = impl Fn(u8) -> f32> {
+        let pixels = self.values.are_pixels();
+        self.mean.iter().zip(&self.std).zip(self.allowed_values()).map(move |((&m, &s), Range { min, max })| {
+            move |v| {
+                let part = f32::from(v) / 255.0;
+                // Not the other expression for 0 to 1: it could round otherwise.
+                if pixels { (part - m) / s } else { (part * (max - min) + min - m) / s }
+            }
+        })
     }
 
     /// Normalises images of 8-bit pixels, each planes one after the other.
@@ -163,7 +161,16 @@ impl InputSpec {
     /// [`Error::ImageSize`] if the images have another number of bytes.
     pub fn normalise_bytes(&self, images: &ImageMajor<u8>) -> Result<ImageMajor<f32>> {
         self.check_size("normalising images", images.elements())?;
-        ImageMajor::from_rows(images.elements(), images.rows().map(|image| self.normalise(image)))
+        let tables: Vec<[f32; 256]> =
+            self.bytes_to_numbers().map(|number| std::array::from_fn(|v| number(v as u8))).collect();
+        let plane = self.shape[1] * self.shape[2];
+        let mut numbers = Vec::with_capacity(images.data().len());
+        for image in images.rows() {
+            for (pixels, table) in image.chunks(plane.max(1)).zip(&tables) {
+                numbers.extend(pixels.iter().map(|&v| table[usize::from(v)]));
+            }
+        }
+        ImageMajor::new(images.images(), images.elements(), numbers)
     }
 
     /// Normalises one sample of real numbers, channel after channel.
@@ -325,6 +332,17 @@ mod tests {
         let normalised = spec.normalise(&[0, 255, 1, 254]);
         assert!(normalised.iter().all(|v| (0.0..=spec.bound()).contains(v)));
         assert_eq!(normalised[1], spec.bound());
+    }
+
+    #[test]
+    fn many_images_are_normalised_as_one() {
+        let signal = InputSpec { shape: [2, 1, 128], ..rows() };
+        let pixels = InputSpec::pixels([2, 8, 16], vec![0.1307, 0.5], vec![0.3081, 0.0039]);
+        for spec in [signal, pixels] {
+            let images = ImageMajor::new(2, 256, (0..512).map(|i| (i * 7 % 256) as u8).collect()).unwrap();
+            let together = spec.normalise_bytes(&images).unwrap();
+            assert!(images.rows().map(|image| spec.normalise(image)).eq(together.rows()));
+        }
     }
 
     #[test]

@@ -8,8 +8,10 @@ use beaa_ckks::security::{self, Standing};
 use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey};
 use beaa_ir::ckks::ParameterSet;
 use beaa_ir::container::{self, Kind};
+use beaa_secrets::Passphrase;
 use serde::{Deserialize, Serialize};
 
+use crate::protected::{self, ClearHeader};
 use crate::randomness::{for_keys, note_unlocked};
 use crate::{Error, Result};
 
@@ -44,8 +46,16 @@ impl KeyPair {
     /// # Errors
     /// When one of the files cannot be written.
     pub fn save(&self, secret: &Path, evaluation: &Path) -> Result<()> {
+        self.save_protected(secret, evaluation, None)
+    }
+
+    /// Writes both keys as [`Self::save`] does, the client's under a passphrase if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_protected(&self, secret: &Path, evaluation: &Path, passphrase: Option<&Passphrase>) -> Result<()> {
         // The secret last: it is never there without the other.
-        let files = vec![self.server.compose(evaluation)?, self.client.compose(secret)?];
+        let files = vec![self.server.compose(evaluation)?, self.client.compose(secret, passphrase)?];
         Ok(commit_all(files).map_err(beaa_ir::Error::from)?)
     }
 }
@@ -141,15 +151,24 @@ impl ClientKey {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        Ok(self.compose(path)?.commit().map_err(beaa_ir::Error::from)?)
+        self.save_protected(path, None)
+    }
+
+    /// Writes the key as [`Self::save`] does, under a passphrase if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_protected(&self, path: &Path, passphrase: Option<&Passphrase>) -> Result<()> {
+        Ok(self.compose(path, passphrase)?.commit().map_err(beaa_ir::Error::from)?)
     }
 
     /// The file, but for its name.
-    fn compose(&self, path: &Path) -> Result<OutputFile> {
+    fn compose(&self, path: &Path, passphrase: Option<&Passphrase>) -> Result<OutputFile> {
         let bytes = self.secret.to_bytes();
         let Self { id, parameters, from_seed, .. } = self;
         let header = SecretHeader { id: id.clone(), parameters: set(parameters), from_seed: *from_seed };
-        Ok(container::compose(path, Kind::SecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes))?)
+        let clear = ClearHeader { id: id.clone(), from_seed: *from_seed };
+        protected::compose(path, (Kind::SecretKey, &header, &bytes), &clear, passphrase)
     }
 
     /// Reads and checks a key.
@@ -158,12 +177,21 @@ impl ClientKey {
     /// When the file cannot be read, is damaged, or is of another kind or version, and when its
     /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<SecretHeader>(path, Kind::SecretKey)?;
-        let parameters = check(&opened.header.parameters)?;
+        Self::load_protected(path, None)
+    }
+
+    /// Reads and checks a key as [`Self::load`] does, under its passphrase if it has one.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and when the passphrase is wrong.
+    pub fn load_protected(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self> {
+        let opened = protected::open::<SecretHeader>(path, Kind::SecretKey, passphrase)?;
+        let SecretHeader { id, parameters, from_seed } = opened.header();
+        opened.expect(path, id, *from_seed)?;
+        let parameters = check(parameters)?;
         let secret = SecretKey::from_bytes(&parameters, opened.payload())?;
         note_unlocked(secret.is_locked());
-        let SecretHeader { id, from_seed, .. } = opened.header;
-        Ok(Self { parameters, secret, id, from_seed })
+        Ok(Self { parameters, secret, id: id.clone(), from_seed: *from_seed })
     }
 
     pub(crate) fn expect_parameters(&self, operation: &'static str, expected: &ParameterSet) -> Result<()> {

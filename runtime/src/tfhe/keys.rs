@@ -7,13 +7,14 @@ use std::path::Path;
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::tfhe::{PARAMETER_SET, Parameters};
-use beaa_secrets::Locked;
+use beaa_secrets::{Locked, Passphrase};
 use serde::{Deserialize, Serialize};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use super::parameters::{self, Seeds};
 use crate::error::damaged;
+use crate::protected::{self, ClearHeader};
 use crate::randomness::{for_keys, note_unlocked};
 use crate::{Error, Result};
 
@@ -64,8 +65,16 @@ impl KeyPair {
     /// # Errors
     /// When one of the files cannot be written.
     pub fn save(&self, secret: &Path, evaluation: &Path) -> Result<()> {
+        self.save_protected(secret, evaluation, None)
+    }
+
+    /// Writes both keys as [`Self::save`] does, the client's under a passphrase if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_protected(&self, secret: &Path, evaluation: &Path, passphrase: Option<&Passphrase>) -> Result<()> {
         // The secret last: it is never there without the other.
-        let files = vec![self.server.compose(evaluation)?, self.client.compose(secret)?];
+        let files = vec![self.server.compose(evaluation)?, self.client.compose(secret, passphrase)?];
         Ok(commit_all(files).map_err(beaa_ir::Error::from)?)
     }
 }
@@ -168,17 +177,26 @@ impl ClientKey {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        Ok(self.compose(path)?.commit().map_err(beaa_ir::Error::from)?)
+        self.save_protected(path, None)
+    }
+
+    /// Writes the key as [`Self::save`] does, under a passphrase if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_protected(&self, path: &Path, passphrase: Option<&Passphrase>) -> Result<()> {
+        Ok(self.compose(path, passphrase)?.commit().map_err(beaa_ir::Error::from)?)
     }
 
     /// The file, but for its name.
-    fn compose(&self, path: &Path) -> Result<OutputFile> {
+    fn compose(&self, path: &Path, passphrase: Option<&Passphrase>) -> Result<OutputFile> {
         let Self { parameters, small: Secret(small), large: Secret(large), id, from_seed } = self;
         let bits = small.iter().chain(large.iter()).map(|&b| b as u8);
         let bytes = Locked::collect(small.len() + large.len(), bits);
         let (id, parameters) = (id.clone(), parameters.clone());
         let header = KeyHeader { id, parameters, seeds: Vec::new(), from_seed: *from_seed };
-        Ok(container::compose(path, Kind::TfheSecretKey, &header, bytes.len() as u64, |w| w.write_all(&bytes))?)
+        let clear = ClearHeader { id: header.id.clone(), from_seed: *from_seed };
+        protected::compose(path, (Kind::TfheSecretKey, &header, &bytes), &clear, passphrase)
     }
 
     /// Reads and checks a key.
@@ -187,8 +205,18 @@ impl ClientKey {
     /// When the file cannot be read, is damaged, or is of another kind or version, and when its
     /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<KeyHeader>(path, Kind::TfheSecretKey)?;
-        parameters::check(&opened.header.parameters)?;
+        Self::load_protected(path, None)
+    }
+
+    /// Reads and checks a key as [`Self::load`] does, under its passphrase if it has one.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and when the passphrase is wrong.
+    pub fn load_protected(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self> {
+        let opened = protected::open::<KeyHeader>(path, Kind::TfheSecretKey, passphrase)?;
+        let KeyHeader { id, parameters, from_seed, .. } = opened.header();
+        opened.expect(path, id, *from_seed)?;
+        parameters::check(parameters)?;
         let bytes = opened.payload();
         if bytes.len() != PARAMETER_SET.lwe_dimension + PARAMETER_SET.polynomial_size || bytes.iter().any(|b| *b > 1) {
             return Err(damaged(
@@ -200,8 +228,7 @@ impl ClientKey {
         let (small, large) = bytes.split_at(PARAMETER_SET.lwe_dimension);
         let secret = |part: &[u8]| Secret(Locked::collect(part.len(), part.iter().map(|&b| u64::from(b))));
         let (small, large) = (secret(small), secret(large));
-        let KeyHeader { id, parameters, from_seed, .. } = opened.header;
-        let key = Self { parameters, small, large, id, from_seed };
+        let key = Self { parameters: parameters.clone(), small, large, id: id.clone(), from_seed: *from_seed };
         key.note_unlocked();
         Ok(key)
     }

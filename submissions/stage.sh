@@ -1,0 +1,78 @@
+#!/bin/sh
+# One stage of the benchmark; which one says the name that this file is called by. build.sh installs
+# it under all of them. The harness calls stages in the repository's root with the size's number;
+# all paths are below that folder, but for what was built beside this file.
+set -eu
+
+build=${0%/*}
+stage=${0##*/}
+. "$build/settings"
+
+# What has nothing to do: programs are compiled when the submission is built, and images are read
+# and cropped where they are encrypted.
+case $stage in
+server_preprocess_model | client_preprocess_input) exit 0 ;;
+esac
+
+case ${1-} in
+0) size=single ;;
+1) size=small ;;
+2) size=medium ;;
+3) size=large ;;
+*)
+    echo "$stage: found the size '${1-}', expected 0 (single), 1 (small), 2 (medium) or 3 (large)" >&2
+    exit 2
+    ;;
+esac
+case " $SIZES " in
+*" $size "*) ;;
+*)
+    echo "$stage: found the size $size, expected one of $SIZES: $WHY" >&2
+    exit 2
+    ;;
+esac
+
+io=io/$size
+program=$build/program.beaa
+secret=$io/secret_key/secret.key
+sent=$io/ciphertexts_upload/images.ct
+answers=$io/ciphertexts_download/answers.ct
+kept=$io/intermediate
+
+case $stage in
+client_key_generation)
+    mkdir -p "$io/public_keys" "$io/secret_key"
+    "$build/beaa" -q keygen "$program.signature" --out "$io/keys" >/dev/null
+    mv "$io/keys/secret.key" "$secret"
+    if [ -f "$io/keys/evaluation.key" ]; then mv "$io/keys/evaluation.key" "$io/public_keys/"; fi
+    rmdir "$io/keys"
+    ;;
+client_encode_encrypt_input)
+    mkdir -p "$io/ciphertexts_upload" "$kept"
+    "$build/beaa" -q encrypt "$program.signature" --key "$secret" \
+        --rows "datasets/$size/intermediate/test_pixels.txt" --row-format text --pixels 1 \
+        -o "$sent" --receipt "$kept/receipt" >/dev/null
+    ;;
+server_encrypted_compute)
+    mkdir -p "$io/ciphertexts_download"
+    "$build/beaa" -q run "$program" --keys "$io/public_keys/evaluation.key" \
+        --input "$sent" -o "$answers" --report "$io/report.json" $RUN_OPTIONS >/dev/null
+    # The seconds of the whole run are the last of the report.
+    awk '/^    "seconds":/ { seconds = $2 + 0 }
+        END { printf "{\"Encrypted computation\": %.6f, \"Total\": %.6f}\n", seconds, seconds }' \
+        "$io/report.json" >"$io/server_reported_steps.json"
+    ;;
+client_decrypt_decode)
+    # An answer beyond what the program promises counts as it is, right or wrong.
+    "$build/beaa" -q decrypt "$program.signature" --key "$secret" --input "$answers" \
+        --receipt "$kept/receipt" --allow-out-of-range >"$kept/answers.csv"
+    ;;
+client_postprocess)
+    # A line of names, then image,prediction,class,...
+    cut -d, -f2 "$kept/answers.csv" | tail -n +2 >"$io/encrypted_model_predictions.txt"
+    ;;
+*)
+    echo "$stage: found no stage of that name; build.sh installs those that there are" >&2
+    exit 2
+    ;;
+esac
