@@ -32,14 +32,15 @@ fn json(folder: &Path, arguments: &str) -> Value {
     serde_json::from_str(&good(folder, &format!("{arguments} --json"))).unwrap()
 }
 
-/// Every image that is clear to the program in clear has the class that this says.
-fn expect_classes(clear: &ImageMajor<f64>, predicted: impl Fn(usize) -> usize) {
+/// Every image whose outputs, in clear, are apart by ten times the error that was asked for has the
+/// class that they say.
+fn expect_classes(clear: &ImageMajor<f64>, error: f64, predicted: impl Fn(usize) -> usize) {
     let mut compared = 0;
-    for (image, logits) in clear.rows().enumerate().filter(|(_, l)| (l[1] - l[0]).abs() > 0.1) {
+    for (image, logits) in clear.rows().enumerate().filter(|(_, l)| (l[1] - l[0]).abs() > 10.0 * error) {
         assert_eq!(predicted(image), usize::from(logits[1] > logits[0]), "image {image}: {logits:?}");
         compared += 1;
     }
-    assert!(compared > 2000, "{compared} images are clear");
+    assert!(compared > 1000, "{compared} images are clear");
 }
 
 /// A network of one hidden layer on X-rays that reads the middle of the picture alone.
@@ -99,7 +100,7 @@ fn more_images_than_slots_are_several_batches_of_one_file() {
     let images = program.signature().normalise(&pixels(&images).unwrap()).unwrap();
     let clear = program.evaluate(&images).unwrap();
     assert_eq!(answers["images"].as_array().unwrap().len(), 4708);
-    expect_classes(&clear, predicted);
+    expect_classes(&clear, 0.002, predicted);
 
     // One receipt is that of all batches, and of no others.
     good(at, &format!("{encrypt} -o few.ct --limit 60"));
@@ -119,7 +120,7 @@ fn what_is_not_read_or_not_needed_is_not_sent() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     middle_reader(&at.join("m.safetensors"));
-    good(at, "compile m.safetensors -o p.beaa --batch 2000 --logit-error 0.01 --samples pneumoniamnist");
+    good(at, "compile m.safetensors -o p.beaa --batch 2000 --logit-error 0.005 --samples pneumoniamnist");
     let signature = &json(at, "inspect p.beaa")["signature"];
     let read = READ.len() * READ.len();
     assert_eq!(Signature::load(at.join("p.beaa.signature")).unwrap().elements_read(), read);
@@ -152,7 +153,7 @@ fn what_is_not_read_or_not_needed_is_not_sent() {
     let images = program.signature().normalise(&pixels(&images).unwrap()).unwrap();
     let clear = program.evaluate(&images).unwrap();
     assert_eq!(labels.len(), 4708);
-    expect_classes(&clear, |image| labels[image]);
+    expect_classes(&clear, 0.005, |image| labels[image]);
     // A file of answers replaces another, and nothing else.
     good(at, &format!("{decrypt} -o labels.txt"));
     assert!(std::fs::read_to_string(at.join("labels.txt")).unwrap().starts_with("image,prediction,class\n0,"));

@@ -97,9 +97,9 @@ fn verification_tells_predicted_from_measured() {
     assert_eq!((v.layers.len(), v.images, v.agreeing), (1, 50, 50));
     let layer = &v.layers[0];
     assert!(v.holds && layer.measured > 0.0 && layer.measured < layer.predicted * 2.0, "{layer:?}");
-    // The same program with a promise that it cannot keep.
+    // The same program with a promise so far off that 50 images of one output show it.
     let mut literal = files.program.as_literal().clone();
-    literal.notes[0].error = layer.measured / 10.0;
+    literal.notes[0].error = layer.measured / 40.0;
     let broken = Program::try_from(literal).unwrap();
     assert!(!verify(&broken, &keys, &images(50), Some(2), &Silent).unwrap().holds);
 }
