@@ -138,7 +138,7 @@ fn labels_are_matched_by_name() {
     let case = data_set(&folder("names-case"), Some(&["Ant", "zebra"]), &[DARK, BRIGHT], &[9, 9]);
     refused(&["eval", text(&model), "--data-set", &case], &["`Ant` and `ant`", "different names"]);
     let three = data_set(&folder("names-three"), None, &[DARK, BRIGHT, 9], &[9, 9, 9]);
-    refused(&["eval", text(&model), "--data-set", &three], &["3 classes", "2 classes", "zebra, ant"]);
+    refused(&["eval", text(&model), "--data-set", &three], &["found the label 2 among 2 classes", "0 is zebra"]);
 
     // Without names on one side, numbers count, and that is said.
     let plain = data_set(&folder("names-plain"), None, &[BRIGHT, DARK], &[20, 20]);

@@ -68,15 +68,15 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
     need(planned)?.check()?;
     let key = match paths.keys {
-        Some(path) if program.switches_keys() => {
+        Some(path) => {
+            // Checked even where it has no use: a secret key must not pass unnoticed.
             let key = ckks_runtime::ServerKey::load(path);
             let key = key.with_context(|| format!("reading evaluation key {}", path.display()))?;
             paths.insecure.check(key.is_from_seed(), "a key", path, context)?;
+            if !program.switches_keys() {
+                context.console.note("the program switches no keys: --keys is not used");
+            }
             Some(key)
-        }
-        Some(_) => {
-            context.console.note("the program switches no keys: --keys is not read");
-            None
         }
         None if program.switches_keys() => return Err(no_key()),
         None => None,

@@ -68,9 +68,7 @@ impl Dataset {
         if classes.len() > 256 {
             return Err(Error::TooManyClasses { file: file(), found: classes.len() });
         }
-        if let Some((name, found)) = classes.iter().find_map(|name| unfit_name(name).map(|what| (name, what))) {
-            return Err(Error::UnfitName { file: file(), found, name: name.clone() });
-        }
+        check_names(file(), &classes)?;
         for images in [&validation, &test] {
             if images.shape() != train.shape() {
                 return Err(Error::MixedSizes { file: file(), found: images.shape(), expected: train.shape() });
@@ -272,6 +270,14 @@ fn statistics(pixels: &[u8], [channels, height, width]: [usize; 3]) -> (Vec<f32>
             (mean as f32, variance.sqrt().max(SMALLEST_STD) as f32)
         })
         .unzip()
+}
+
+/// Refuses names of classes that act as commands where they are shown.
+pub(crate) fn check_names(file: PathBuf, classes: &[String]) -> Result<(), Error> {
+    match classes.iter().find_map(|name| unfit_name(name).map(|found| (name, found))) {
+        Some((name, found)) => Err(Error::UnfitName { file, found, name: name.clone() }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub fn open(spec: &SourceSpec, roots: &[PathBuf]) -> Result<Dataset, Error> {
 pub fn open_split(spec: &SourceSpec, split: Split, roots: &[PathBuf]) -> Result<LoadedSplit, Error> {
     let (spec, steps) = spec.source_and_steps();
     let loaded = source_of(spec, roots)?.load_split(split)?;
+    check_names(PathBuf::from(&loaded.name), &loaded.classes)?;
     if steps.is_empty() { Ok(loaded) } else { loaded.preprocessed(steps) }
 }
 
