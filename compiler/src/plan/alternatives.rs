@@ -1,6 +1,7 @@
 //! Every choice that the search made against its neighbours: what each would have led to, all else
 //! being equal, and why it was not taken. Only reports; the choice is made before.
 
+use beaa_base::words::count;
 use beaa_ir::ckks::{Alternative, AlternativeCost};
 
 use crate::network::graph::Graph;
@@ -32,7 +33,7 @@ impl ChosenPlan<'_> {
     /// one that it may have.
     pub(crate) fn alternatives(&self, simulated: f64, requested: f64, tables: &mut Tables) -> Vec<Alternative> {
         let ratio = simulated / self.plan.variance.sqrt().max(f64::MIN_POSITIVE);
-        let judge = Judge { chosen: self.plan, ratio, requested, batches: self.rings.batches(self.plan.degree) };
+        let judge = Judge { chosen: self.plan, ratio, requested, batches: [self.rings.batches(self.plan.degree); 2] };
         let mut all = Vec::new();
         for Ring { degree, allowed } in self.rings.all() {
             let primes = &*tables.entry(degree).or_insert_with(|| PrimeTable::new(degree));
@@ -55,8 +56,11 @@ impl ChosenPlan<'_> {
         let texts = Texts::new("program", say(self.plan.degree), say(degree));
         let searched = self.others.iter().find(|p| p.degree == degree).cloned();
         let found = searched.or_else(|| assign_levels(self.summary, self.plan.choice.clone(), primes, allowed));
-        let mut alternative =
-            Judge { batches: self.rings.batches(degree), ..*judge }.alternative(texts, found.clone(), allowed);
+        let mut alternative = Judge { batches: [judge.batches[0], self.rings.batches(degree)], ..*judge }.alternative(
+            texts,
+            found.clone(),
+            allowed,
+        );
         let fits = |p: &LevelPlan| p.log_qp <= f64::from(allowed) && p.variance.sqrt() * judge.ratio <= judge.requested;
         if let Some(found) = found.filter(fits) {
             let [cost, chosen] = [&found, self.plan].map(|p| self.rings.cost(p, self.summary));
@@ -90,7 +94,8 @@ impl ChosenPlan<'_> {
 
     /// Answers sent as they were computed.
     fn answers_as_they_are(&self, judge: &Judge<'_>, primes: &PrimeTable, allowed: u32) -> Alternative {
-        let say = |p: &LevelPlan| format!("answers of {} limbs and {} components", p.output.0, p.output.1);
+        let say =
+            |p: &LevelPlan| format!("answers of {} and {}", count(p.output.0, "limb"), count(p.output.1, "component"));
         let next = PlanChoice { answer: Answer::default(), ..self.plan.choice.clone() };
         let found = assign_levels(self.summary, next, primes, allowed);
         let instead = found.as_ref().map_or_else(|| "as they are computed".to_owned(), say);
@@ -157,15 +162,15 @@ struct Judge<'a> {
     chosen: &'a LevelPlan,
     ratio: f64,
     requested: f64,
-    /// Batches that all images take, on the ring of what is judged.
-    batches: usize,
+    /// Batches that all images take, on the ring of the chosen plan and on that of what is judged.
+    batches: [usize; 2],
 }
 
 impl Judge<'_> {
     fn alternative(&self, texts: Texts, found: Option<LevelPlan>, allowed: u32) -> Alternative {
         let error = |p: &LevelPlan| p.variance.sqrt() * self.ratio;
         let outcome = found.as_ref().map(|p| AlternativeCost {
-            seconds: p.seconds * self.batches as f64,
+            seconds: self.seconds(p),
             limbs: p.moduli.len(),
             log_qp: p.log_qp,
             error: error(p),
@@ -184,8 +189,14 @@ impl Judge<'_> {
         Alternative { layer: texts.layer, chosen: texts.chosen, instead: texts.instead, verdict, outcome }
     }
 
+    /// Predicted seconds of all batches.
+    fn seconds(&self, p: &LevelPlan) -> f64 {
+        p.seconds * self.batches[1] as f64
+    }
+
     fn slower(&self, p: &LevelPlan) -> Option<String> {
-        let slower = p.seconds / self.chosen.seconds.max(f64::MIN_POSITIVE) - 1.0;
+        let chosen = self.chosen.seconds * self.batches[0] as f64;
+        let slower = self.seconds(p) / chosen.max(f64::MIN_POSITIVE) - 1.0;
         (slower > 1e-9).then(|| format!("{:.1} % slower", slower * 100.0))
     }
 
