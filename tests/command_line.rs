@@ -268,7 +268,7 @@ fn keys_and_ciphertexts_of_others_are_refused() {
     good(&["compile", text(&files().model), "-o", text(&other), "--batch", "64", "--logit-error", "0.05"]);
     bad(
         3,
-        &["other parameters", "beaa keygen"],
+        &["belongs to program", "encrypt the images for this program"],
         &["run", text(&other), "--keys", text(&files().evaluation), "--input", text(input), "-o", text(&into)],
     );
     assert!(!into.exists());

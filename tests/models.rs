@@ -60,7 +60,8 @@ fn test_images(model: &Model, set: &str, roots: &[PathBuf], count: usize) -> Ima
     let spec: SourceSpec = serde_json::from_str(set).unwrap();
     let images = beaa_datasets::open(&spec, roots).unwrap().split(Split::Test).take(count);
     let bits = model.provenance().data.as_ref().and_then(|d| d.pixel_bits);
-    bits.map_or(images.clone(), |bits| images.rounded(bits))
+    let images = bits.map_or(images.clone(), |bits| images.rounded(bits));
+    images.preprocessed(model.input().preprocessing.as_ref()).unwrap().into_owned()
 }
 
 /// The first 300 test images of MNIST, which the repository holds.

@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use beaa_ir::{Activation, InputSpec, Layer, LayerOp, Linear, Model, ModelLiteral, Provenance, Tensor, save_model};
+
 fn command(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_beaa"));
     command.args(arguments.split(' ')).current_dir(folder).env_remove("BEAA_DATA").env("HOME", folder);
@@ -47,7 +49,7 @@ fn files() -> &'static Path {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outputs");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::copy("tests/data/v3/model.safetensors", folder.join("m.safetensors")).unwrap();
+        save_model(&two_squares(), &folder.join("m.safetensors")).unwrap();
         let picture = image::GrayImage::from_pixel(2, 2, image::Luma([50]));
         picture.save(folder.join("picture.png")).unwrap();
         good(&folder, "compile m.safetensors -o p.beaa --logit-error 0.01 --batch 1");
@@ -56,6 +58,37 @@ fn files() -> &'static Path {
         good(&folder, "run p.beaa --keys k/evaluation.key --input images.ct -o answers.ct");
         folder
     })
+}
+
+/// A network on 2 x 2 pixels whose program switches keys: a square of sums of squares.
+fn two_squares() -> Model {
+    let linear = |name: &str, outs: usize, ins: usize| {
+        let weight = (0..outs * ins).map(|i| 0.25 - 0.125 * (i % 3) as f32).collect();
+        let weight = Tensor::new(vec![outs, ins], weight).unwrap();
+        let bias = Some(Tensor::new(vec![outs], vec![0.125; outs]).unwrap());
+        Layer { name: name.into(), op: LayerOp::Linear(Linear { weight, bias }) }
+    };
+    let square =
+        |name: &str| Layer { name: name.into(), op: LayerOp::Activation { function: Activation::Square, range: None } };
+    let flatten = Layer { name: "flatten".into(), op: LayerOp::Flatten };
+    let layers = vec![
+        flatten,
+        linear("linear1", 3, 4),
+        square("square1"),
+        linear("linear2", 2, 3),
+        square("square2"),
+        linear("out", 2, 2),
+    ];
+    Model::try_from(ModelLiteral {
+        name: "two-squares".into(),
+        input: InputSpec::pixels([1, 2, 2], vec![0.0], vec![1.0]),
+        classes: vec!["no".into(), "yes".into()],
+        threshold: None,
+        layers,
+        accuracy: None,
+        provenance: Provenance::default(),
+    })
+    .unwrap()
 }
 
 /// A folder of its own beside links to the files.

@@ -76,7 +76,7 @@ fn a_key_under_a_passphrase_the_whole_way() {
     assert!(!at.join("a.ct").exists());
     let piped = beaa(at, &format!("{encrypt} --passphrase-file /dev/fd/0"), "open sesame\n");
     assert!(piped.status.success(), "{}", said(&piped));
-    good(at, &format!("run {PROGRAM} --keys @/k/evaluation.key --input @/a.ct -o @/answers.ct"));
+    good(at, &format!("run {PROGRAM} --input @/a.ct -o @/answers.ct"));
     let decrypt = format!("decrypt {PROGRAM} --key @/k/secret.key --input @/answers.ct --passphrase-file");
     assert!(good(at, &format!("{decrypt} @/open")).starts_with("image,prediction,class"));
     std::fs::set_permissions(at.join("open"), std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -107,7 +107,7 @@ fn passphrases_are_changed_in_place() {
     assert!(std::fs::read(&secret).unwrap() == plain);
     let unasked = beaa(at, &format!("{remove} @/shut"), "");
     assert!(said(&unasked).contains("has no passphrase"), "{}", said(&unasked));
-    bad(at, 3, &["an evaluation key file"], "passphrase @/k/evaluation.key --new-passphrase-file @/open");
+    bad(at, 3, &["a signature file"], &format!("passphrase {PROGRAM}.signature --new-passphrase-file @/open"));
     bad(at, 2, &["cannot be used with"], "passphrase @/k/secret.key --remove --new-passphrase-file @/open");
 }
 

@@ -10,8 +10,8 @@ use crate::Result;
 pub(crate) struct BatchContents<'a> {
     /// Whose key it is under.
     pub(crate) key: &'a str,
-    /// Fingerprint of the program that it is for.
-    pub(crate) program: &'a str,
+    /// What, beside the images, decides the plaintexts.
+    pub(crate) encoding: &'a str,
     /// Number of images.
     pub(crate) images: usize,
 }
@@ -31,9 +31,9 @@ pub(crate) fn for_batch<I: AsRef<[u8]>>(
     images: impl Iterator<Item = I>,
 ) -> Result<SecretRng> {
     let Some(seed) = seed else { return Ok(SecretRng::from_os()?) };
-    let BatchContents { key, program, images: count } = contents;
+    let BatchContents { key, encoding, images: count } = contents;
     let mut hash = blake3::Hasher::new_derive_key("beaa: encryption from a seed, for tests");
-    for field in [seed.to_string(), (*key).to_owned(), (*program).to_owned(), count.to_string()] {
+    for field in [seed.to_string(), (*key).to_owned(), (*encoding).to_owned(), count.to_string()] {
         hash.update(&(field.len() as u64).to_le_bytes()).update(field.as_bytes());
     }
     images.for_each(|image| {
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn batches_under_one_seed_share_nothing_unless_they_are_the_same() {
-        let contents = BatchContents { key: "k", program: "p", images: 2 };
+        let contents = BatchContents { key: "k", encoding: "e", images: 2 };
         let drawn = |seed, contents: &BatchContents<'_>, images: [[u8; 2]; 2]| {
             for_batch(seed, contents, images.iter()).unwrap().public_seed()
         };

@@ -170,9 +170,11 @@ impl<'a> Encryption<'a> {
         if images.images() == 0 {
             return Err(Error::NoImages { operation: ENCRYPTING }.into());
         }
+        // Programs that encode alike share their batches under a seed, bit by bit.
+        let encoding = format!("{:?} {limbs} {} {:?}", signature.parameters, signature.input_scale, signature.reads);
         let mut batches = Vec::new();
         for range in batches::split(images.images(), p.degree()) {
-            let contents = BatchContents { key: key.id(), program, images: range.len() };
+            let contents = BatchContents { key: key.id(), encoding: &encoding, images: range.len() };
             let mut rng = match seed {
                 None => for_batch(seed, &contents, std::iter::empty::<[u8; 0]>())?,
                 Some(_) => {

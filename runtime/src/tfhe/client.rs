@@ -42,7 +42,7 @@ pub fn encrypt(
         .into_iter()
         .map(|v| parameters::point(v, signature.input_slots))
         .collect();
-    let contents = BatchContents { key: key.id(), program, images: images.images() };
+    let contents = BatchContents { key: key.id(), encoding: program, images: images.images() };
     let mut seeder = Seeds(for_batch(seed, &contents, images.rows())?);
     let public = seeder.seed().0;
     let (secret, size, noise) = if signature.input_large_key {
