@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::catalogue;
 use crate::classes::Classes;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, check_names};
 use crate::error::Error;
 use crate::formats::{
     CifarFiles, CifarSource, CsvFiles, CsvSource, FolderFiles, FolderSource, IdxFiles, IdxPair, IdxSource,
