@@ -191,7 +191,7 @@ fn what_is_no_file_is_one_error_everywhere() {
         "decrypt p.beaa --key k/secret.key --input d",
         "import d.onnx -o x",
         "reproduce d --out x",
-        "encrypt p.beaa --key k/secret.key --rows d -o x",
+        "encrypt p.beaa --key k/secret.key --rows d --pixels 255 -o x",
         "eval m.safetensors --data-set d.json",
         "compile m.safetensors -o x --config d",
         "compile m.safetensors -o x --machine d",

@@ -68,7 +68,7 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
     need(planned)?.check()?;
     let key = match paths.keys {
-        Some(path) => {
+        Some(path) if program.switches_keys() || path.exists() => {
             // Checked even where it has no use: a secret key must not pass unnoticed.
             let key = ckks_runtime::ServerKey::load(path);
             let key = key.with_context(|| format!("reading evaluation key {}", path.display()))?;
@@ -79,6 +79,11 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
             Some(key)
         }
         None if program.switches_keys() => return Err(no_key()),
+        // A script may name the key that other programs need.
+        Some(_) => {
+            context.console.note("the program switches no keys: --keys is not read");
+            None
+        }
         None => None,
     };
     let input = ckks_runtime::EncryptedInput::load(paths.input)
