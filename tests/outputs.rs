@@ -241,6 +241,26 @@ fn a_secret_key_that_others_can_read_is_refused() {
 }
 
 #[test]
+fn a_key_of_another_client_is_not_replaced() {
+    let at = &folder("shared_keys");
+    good(at, "keygen p.beaa --out one --public shared");
+    let first = std::fs::read(at.join("shared/evaluation.key")).unwrap();
+    bad(at, 2, &["shared/evaluation.key", "another --public"], "keygen p.beaa --out two --public shared");
+    assert_eq!(std::fs::read(at.join("shared/evaluation.key")).unwrap(), first);
+    assert!(!at.join("two/secret.key").exists());
+    good(at, "keygen p.beaa --out two --public shared --force");
+    assert_ne!(std::fs::read(at.join("shared/evaluation.key")).unwrap(), first);
+}
+
+#[test]
+fn folders_of_outputs_are_made() {
+    let at = &folder("made_folders");
+    good(at, "encrypt p.beaa --key k/secret.key --images picture.png -o sent/today/images.ct");
+    good(at, "run p.beaa --keys k/evaluation.key --input sent/today/images.ct -o back/today/answers.ct");
+    assert!(at.join("back/today/answers.ct").exists());
+}
+
+#[test]
 fn the_mask_of_the_user_is_respected() {
     let at = &folder("mask");
     let work = format!(

@@ -154,7 +154,9 @@ fn what_is_not_read_or_not_needed_is_not_sent() {
     let clear = program.evaluate(&images).unwrap();
     assert_eq!(labels.len(), 4708);
     expect_classes(&clear, 0.005, |image| labels[image]);
-    // A file of answers replaces another, and nothing else.
+    // A table of answers replaces another, and nothing else: bare numbers may be anybody's.
+    assert_eq!(beaa(at, &format!("{decrypt} -o labels.txt")).status.code(), Some(2));
+    good(at, &format!("{decrypt} -o labels.txt --force"));
     good(at, &format!("{decrypt} -o labels.txt"));
     assert!(std::fs::read_to_string(at.join("labels.txt")).unwrap().starts_with("image,prediction,class\n0,"));
     std::fs::write(at.join("notes"), "mine").unwrap();

@@ -210,6 +210,8 @@ impl AnySignature {
     pub(crate) fn encrypt(&self, request: &EncryptRequest<'_>, context: &Context) -> Result<(Receipt, u64)> {
         let EncryptRequest { key: key_path, passphrase, images, seed, out, receipt, insecure } = *request;
         check_range(images, self.input())?;
+        files::create_parent(out)?;
+        files::create_parent(receipt)?;
         let reading_key = || format!("reading key {}", key_path.display());
         match self {
             Self::Ckks(file) => {
@@ -323,8 +325,6 @@ fn write_batch<C, E: std::error::Error + Send + Sync + 'static>(
     [receipt_path, out]: [&Path; 2],
     save: impl FnOnce(C, &Path) -> Result<u64, E>,
 ) -> Result<(Receipt, u64)> {
-    files::create_parent(out)?;
-    files::create_parent(receipt_path)?;
     names.into_iter().for_each(|names| receipt.set_names(names.to_vec()));
     receipt.save(receipt_path).with_context(|| format!("writing {}", receipt_path.display()))?;
     let size = save(encrypted, out).with_context(|| format!("writing {}", out.display()))?;

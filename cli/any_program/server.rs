@@ -9,6 +9,7 @@ use beaa_ir::{ckks, tfhe};
 use beaa_lab::{Reporter, files};
 use beaa_memory::Need;
 use beaa_runtime::ckks as ckks_runtime;
+use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram};
 #[cfg(feature = "tfhe")]
 use beaa_runtime::tfhe as tfhe_runtime;
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ impl AnyProgram {
 
 fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
     // Known from the program's shape alone, before keys and ciphertexts are touched.
-    let planned = ckks_runtime::schedule(program).peak_bytes;
+    let planned = ckks_runtime::planned_bytes(program, ArrangedWeights::PerPart);
     let remedy = "compile the model with --memory for a program that takes less";
     let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
     need(planned)?.check()?;
@@ -125,15 +126,11 @@ fn prepare(
     program: &ckks::Program,
     batches: usize,
     need: impl Fn(u64) -> Result<Need>,
-) -> Result<ckks_runtime::PreparedProgram<&ckks::Program>> {
-    use ckks_runtime::{ArrangedWeights, PreparedProgram};
-    if batches > 1 {
-        let prepared = PreparedProgram::new(program, ArrangedWeights::Kept)?;
-        if need(prepared.peak_bytes())?.check().is_ok() {
-            return Ok(prepared);
-        }
-    }
-    Ok(PreparedProgram::new(program, ArrangedWeights::PerPart)?)
+) -> Result<PreparedProgram<&ckks::Program>> {
+    let with_kept = ckks_runtime::planned_bytes(program, ArrangedWeights::Kept);
+    let keep = batches > 1 && need(with_kept)?.check().is_ok();
+    let weights = if keep { ArrangedWeights::Kept } else { ArrangedWeights::PerPart };
+    Ok(PreparedProgram::new(program, weights)?)
 }
 
 /// The refusal of a run without the key that it needs.

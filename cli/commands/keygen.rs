@@ -90,7 +90,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 
 /// A secret key is the only way to what was encrypted under it.
 fn refuse_existing(secret: &Path, evaluation: Option<&Path>, force: bool) -> Result<()> {
-    if !secret.exists() || force {
+    if force {
+        return Ok(());
+    }
+    // In a folder of its own it may be another client's, of which there is no second.
+    if let Some(there) = evaluation.filter(|e| e.exists() && e.parent() != secret.parent()) {
+        return Err(Exit::Usage.because(format!(
+            "making keys: found {}, expected no key there; choose another --public, or --force to replace it",
+            there.display()
+        )));
+    }
+    if !secret.exists() {
         return Ok(());
     }
     let remedy = if evaluation.is_none_or(Path::exists) {

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use beaa_hostile::campaign::{self, Fault, LEAST_INPUTS, Task, named};
+use beaa_hostile::campaign::{self, Fault, LEAST_INPUTS, Task};
 use beaa_hostile::seeds::Seeds;
 use beaa_hostile::{FAULTY, Limits, READERS, Scratch, at_fault};
 
@@ -86,6 +86,7 @@ fn every_reader_has_its_fuzz_target() {
     for reader in READERS {
         assert!(manifest.contains(&format!("name = \"{}\"", reader.name)), "{} in fuzz/Cargo.toml", reader.name);
         assert!(fuzz.join(format!("fuzz_targets/{}.rs", reader.name.replace('-', "_"))).exists(), "{}", reader.name);
-        assert_eq!(named(reader.name).unwrap().structure, reader.structure, "two readers called {}", reader.name);
+        let alike = READERS.iter().filter(|other| other.name == reader.name).count();
+        assert_eq!(alike, 1, "readers called {}", reader.name);
     }
 }

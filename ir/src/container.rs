@@ -249,17 +249,14 @@ fn check<H: DeserializeOwned>(
     Ok((header, start..end))
 }
 
-/// All that [`write`] writes, in memory. It is allocated once: no copy of a secret is left behind.
+/// What [`write`] writes before and after `payload`, for who puts the bytes together elsewhere.
 ///
 /// # Errors
 /// If the header has no form in JSON.
-pub fn to_bytes<H: Serialize>(kind: Kind, header: &H, payload: &[u8]) -> Result<Vec<u8>> {
+pub fn around<H: Serialize>(kind: Kind, header: &H, payload: &[u8]) -> Result<(Vec<u8>, [u8; CHECKSUM])> {
     let frame = frame(kind, header, payload.len() as u64)?;
-    let mut bytes = Vec::with_capacity(frame.len() + payload.len() + CHECKSUM);
-    bytes.extend(frame);
-    bytes.extend(payload);
-    bytes.extend(blake3::hash(&bytes).as_bytes());
-    Ok(bytes)
+    let checksum = blake3::Hasher::new().update(&frame).update(payload).finalize();
+    Ok((frame, checksum.into()))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -306,8 +303,9 @@ mod tests {
         assert_eq!(kind(&path).unwrap(), Some(Kind::Program));
         let opened = open::<Vec<i32>>(&path, Kind::Program).unwrap();
         assert_eq!((opened.header.as_slice(), opened.payload()), (&[1, 2, 3][..], &b"hello"[..]));
-        let bytes = to_bytes(Kind::Program, &vec![1, 2, 3], b"hello").unwrap();
-        assert_eq!((bytes.as_slice(), bytes.capacity()), (opened.file(), bytes.len()));
+        let (frame, checksum) = around(Kind::Program, &vec![1, 2, 3], b"hello").unwrap();
+        let bytes = [frame.as_slice(), b"hello", &checksum].concat();
+        assert_eq!(bytes, opened.file());
         let (header, payload) = parse::<Vec<i32>>(&path, Kind::Program, &bytes).unwrap();
         assert_eq!((header, &bytes[payload]), (vec![1, 2, 3], &b"hello"[..]));
     }

@@ -16,6 +16,7 @@ const HASHED_TOGETHER: usize = 1 << 20;
 
 /// The payload of a file that is being written.
 pub struct Scattered<'a> {
+    path: &'a Path,
     file: &'a File,
     /// Where the payload begins in the file.
     start: u64,
@@ -28,12 +29,12 @@ impl Scattered<'_> {
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let end = offset.checked_add(bytes.len() as u64);
         assert!(end.is_some_and(|end| end <= self.len), "{} bytes at {offset} of {}", bytes.len(), self.len);
         let mut file = self.file;
-        file.seek(SeekFrom::Start(self.start + offset))?;
-        file.write_all(bytes)?;
+        let written = file.seek(SeekFrom::Start(self.start + offset)).and_then(|_| file.write_all(bytes));
+        written.map_err(writing(self.path))?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -52,20 +53,23 @@ pub fn compose_scattered<H: Serialize, E: From<Error>>(
     payload_len: u64,
     payload: impl FnOnce(&mut Scattered<'_>) -> Result<(), E>,
 ) -> Result<(OutputFile, u64), E> {
-    let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
     let frame = container::frame(kind, header, payload_len)?;
     let output = OutputFile::create(path, kind.care()).map_err(Error::from)?;
     let mut file = output.file();
-    file.write_all(&frame).map_err(io)?;
-    let mut scattered = Scattered { file, start: frame.len() as u64, len: payload_len, written: 0 };
+    file.write_all(&frame).map_err(writing(path))?;
+    let mut scattered = Scattered { path, file, start: frame.len() as u64, len: payload_len, written: 0 };
     payload(&mut scattered)?;
     if scattered.written != payload_len {
         let found = format!("{} payload bytes", scattered.written);
         return Err(Error::malformed("writing a file", found, format!("{payload_len}")).into());
     }
-    let checksum = hash(file).map_err(io)?;
-    file.write_all(checksum.as_bytes()).map_err(io)?;
+    let checksum = hash(file).map_err(writing(path))?;
+    file.write_all(checksum.as_bytes()).map_err(writing(path))?;
     Ok((output, frame.len() as u64 + payload_len + checksum.as_bytes().len() as u64))
+}
+
+fn writing(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    |source| Error::Io { operation: "writing", path: path.to_path_buf(), source }
 }
 
 /// The hash of all bytes of a file, which is left at its end.

@@ -9,7 +9,6 @@ use beaa_ir::container::{self, Kind, Opened};
 use beaa_memory::Need;
 use beaa_secrets::{Locked, Passphrase, age};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
 
 use crate::{Error, Result};
 
@@ -88,7 +87,9 @@ pub(crate) fn compose<H: Serialize>(
     let Some(passphrase) = passphrase else {
         return Ok(container::compose(path, kind, header, payload.len() as u64, |w| w.write_all(payload))?);
     };
-    let file = Zeroizing::new(container::to_bytes(kind, header, payload)?);
+    let (frame, checksum) = container::around(kind, header, payload)?;
+    let len = frame.len() + payload.len() + checksum.len();
+    let file = Locked::collect(len, frame.iter().chain(payload).chain(&checksum).copied());
     lock(path, clear, &file, passphrase)
 }
 

@@ -96,6 +96,8 @@ fn verification_tells_predicted_from_measured() {
     let v = verify(&files.program, &keys, &images(50), Some(2), &Silent).unwrap();
     assert_eq!((v.layers.len(), v.images, v.agreeing), (1, 50, 50));
     let layer = &v.layers[0];
+    let found = verify(&files.program, &keys, &images(4097), Some(2), &Silent).unwrap_err();
+    assert!(found.to_string().contains("4097"), "{found}");
     assert!(v.holds && layer.measured > 0.0 && layer.measured < layer.predicted * 2.0, "{layer:?}");
     // The same program with a promise so far off that 50 images of one output show it.
     let mut literal = files.program.as_literal().clone();

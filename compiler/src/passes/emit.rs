@@ -72,7 +72,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         output_limbs: result.limbs,
         output_scale: result.scale,
         output_components: result.components,
-        switches_keys: steps.iter().any(|s| matches!(s.op, StepOp::Relinearise { .. })),
+        switches_keys: steps.iter().any(|s| s.op.switches_keys()),
         promise: lowered.promise.take(),
     };
     let alternatives = std::mem::take(&mut lowered.refined.alternatives);

@@ -12,15 +12,15 @@ use crate::error::Result;
 /// # Errors
 /// [`Error::Program`](crate::Error::Program) for a program that does not check.
 pub(crate) fn drop_unread_inputs(program: Program) -> Result<Program> {
-    let Some(mut read) = read(&program) else { return Ok(program) };
+    let of_input = of_input(&program);
+    let Some(mut read) = read(&program, &of_input) else { return Ok(program) };
     if !read.contains(&true) {
         read[0] = true;
     }
     if read.iter().all(|r| *r) {
         return Ok(program);
     }
-    let mut literal = program.as_literal().clone();
-    let of_input = of_input(&program);
+    let mut literal = program.into_literal();
     // Where each element that is read comes to lie.
     let mut position = Vec::with_capacity(read.len());
     let mut next = 0_u32;
@@ -51,8 +51,7 @@ fn of_input(program: &Program) -> Vec<bool> {
 
 /// The elements that some linear map has a weight for; none if the program answers the input
 /// itself, or has dropped some already.
-fn read(program: &Program) -> Option<Vec<bool>> {
-    let of_input = of_input(program);
+fn read(program: &Program, of_input: &[bool]) -> Option<Vec<bool>> {
     if of_input[program.output()] || !program.signature().reads.is_all() {
         return None;
     }

@@ -2,8 +2,6 @@
 //! and in two components where keys are switched anyway. What that adds to their error is little of
 //! what is there.
 
-use beaa_ir::ckks::StepOp;
-
 use crate::plan::graph_summary::GraphSummary;
 use crate::plan::level_plan::{Answer, LevelPlan};
 use crate::plan::noise;
@@ -22,7 +20,7 @@ pub(crate) fn smaller_answers(
     summary: &GraphSummary,
     assign: impl Fn(Answer) -> Option<LevelPlan>,
 ) -> Vec<LevelPlan> {
-    let switches = plan.steps.iter().any(|s| matches!(s.op, StepOp::Relinearise { .. }));
+    let switches = plan.steps.iter().any(|s| s.op.switches_keys());
     let both: &[bool] = if switches && plan.output.1 == 3 { &[true, false] } else { &[false] };
     let mut found: Vec<LevelPlan> = Vec::new();
     for &relinearise in both {

@@ -2,7 +2,6 @@
 //! one large ring that holds them in one batch, or a smaller one that takes several.
 
 use beaa_ckks::security;
-use beaa_ir::ckks::StepOp;
 
 use crate::options::Options;
 use crate::plan::graph_summary::GraphSummary;
@@ -37,7 +36,7 @@ impl Rings {
     pub(crate) fn new(options: &Options) -> Self {
         let ring = |degree| Some(Ring { degree, allowed: security::max_log_qp(degree, options.security)? });
         let all: Vec<Ring> = security::DEGREES.into_iter().filter_map(ring).collect();
-        let first = all.iter().position(|r| r.degree >= options.batch).unwrap_or(all.len().saturating_sub(1));
+        let first = all.iter().position(|r| r.degree >= options.batch).unwrap_or(all.len() - 1);
         let (smaller, holding) = all.split_at(first);
         let smaller = smaller.iter().rev().copied().collect();
         Self { images: options.batch, holding: holding.to_vec(), smaller }
@@ -74,7 +73,7 @@ impl Rings {
     pub(crate) fn cost(&self, plan: &LevelPlan, summary: &GraphSummary) -> f64 {
         let bits: f64 = plan.moduli.iter().map(width).sum();
         let polynomial_bytes = plan.degree as f64 / 8.0;
-        let switches = plan.steps.iter().any(|s| matches!(s.op, StepOp::Relinearise { .. }));
+        let switches = plan.steps.iter().any(|s| s.op.switches_keys());
         let key_bits = plan.moduli.len() as f64 * (bits + plan.special.iter().map(width).sum::<f64>());
         let key = if switches { key_bits * polynomial_bytes } else { 0.0 };
         let upload = summary.nodes[0].len as f64 * bits * polynomial_bytes;

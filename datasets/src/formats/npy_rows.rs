@@ -13,6 +13,7 @@ use super::npy_array::NumpyArray;
 use super::pixel_scale::{PixelScale, pixels_of};
 use super::row_labels::{LabelNames, canonical};
 use super::sample_shape::{check_pixels, check_row_shape};
+use super::wrong_cells::WrongCells;
 use crate::channel_statistics::Ranges;
 use crate::classes::Classes;
 use crate::dataset::Dataset;
@@ -227,23 +228,17 @@ impl Layout<'_> {
 
     /// Refuses numbers that are missing or infinite, by row and place in the row.
     fn check_finite(&self, array: &NumpyArray, numbers: &[f32]) -> Result<(), Error> {
-        const SHOWN: usize = 6;
         let size: usize = array.shape[1..].iter().product();
-        let wrong: Vec<usize> = (0..numbers.len()).filter(|&i| !numbers[i].is_finite()).collect();
         let column = |i: usize| match self.names {
             Some(names) if names.len() == size => format!("column `{}`", names[i]),
             _ => format!("number {i}"),
         };
-        let text = |&i: &usize| format!("row {}, {}: {}", i / size, column(i % size), numbers[i]);
-        let shown: Vec<String> = wrong.iter().take(SHOWN).map(text).collect();
-        let more = if wrong.len() > SHOWN { format!("; and {} more", wrong.len() - SHOWN) } else { String::new() };
-        if wrong.is_empty() {
-            return Ok(());
+        let mut wrong = WrongCells::default();
+        for (i, number) in numbers.iter().enumerate().filter(|(_, number)| !number.is_finite()) {
+            wrong.add(|| format!("row {}, {}: {number}", i / size, column(i % size)));
         }
-        let found =
-            format!("{} values that are not finite in single precision: {}{more}", wrong.len(), shown.join("; "));
         let remedy = "fill in what is missing, or leave out these rows";
-        Err(Error::table(&array.file, "", found, "finite numbers", remedy))
+        wrong.check(&array.file, "not finite in single precision", "finite numbers", remedy)
     }
 }
 

@@ -1,10 +1,7 @@
 //! Files of samples without labels, for a network that is there already: tables, plain text, NumPy
 //! arrays and raw bytes, of real numbers or of pixels.
 
-use std::io::Read;
 use std::path::Path;
-
-use beaa_base::input;
 
 use super::csv::{Dialect, read_csv_rows};
 use super::npy_rows::read_npy_rows;
@@ -80,9 +77,7 @@ pub fn read_rows(
 
 /// A NumPy array, or else a table.
 fn recognised(path: &Path) -> Result<RowFormat, Error> {
-    let mut start = Vec::new();
-    let file = input::open("reading", path).map_err(Error::path)?;
-    file.take(8).read_to_end(&mut start).map_err(|error| Error::io(path, error))?;
+    let start = BoundedReader::open(path)?.at_most(8)?;
     if start.starts_with(b"PK") {
         let (found, expected) = ("an archive", "a table (CSV), text, or one array (.npy)");
         return Err(Error::table(path, "", found, expected, "save the array alone with numpy.save"));
@@ -144,7 +139,7 @@ fn bytes(path: &Path, shape: [usize; 3]) -> Result<Images, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Folder, npy};
+    use crate::testing::{Folder, gz, npy};
 
     const SHAPE: [usize; 3] = [1, 1, 2];
 
@@ -166,6 +161,7 @@ mod tests {
             (b"a,b\n0.2,1\n0,0.498039\n", Some(Csv), 1),
             (&[51, 255, 0, 127], Some(Bytes), 255),
             (&npy("|u1", false, "(2, 2)", &[51, 255, 0, 127]), None, 255),
+            (&gz(npy("|u1", false, "(2, 2)", &[51, 255, 0, 127])), None, 255),
             (&npy("|u1", true, "(2, 1, 2)", &[51, 0, 255, 127]), Some(Npy), 255),
         ] {
             let images = read(bytes, format, SHAPE, Some(white)).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::decimal::{is_blank, leading_six_decimals, number};
 use super::npy_array::MOST_NUMBERS;
-use super::wrong_cells::WrongCells;
+use super::wrong_cells::{WrongCells, shortened};
 use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
 
@@ -40,16 +40,17 @@ pub(crate) fn read_text_rows(
 ) -> Result<Vec<u64>, Error> {
     let mut input = BoundedReader::open(path)?;
     let mut rows = TextRows { path, allowed, push, line: 1, lines: Vec::new(), wrong: WrongCells::default() };
-    let (mut buffer, mut filled, mut started) = (vec![0; CHUNK], 0, false);
+    let (mut buffer, mut filled) = (vec![0; CHUNK], 0);
     loop {
         if filled + 1 >= buffer.len() {
-            if filled > LONGEST_LINE {
+            if buffer.len() >= LONGEST_LINE {
                 let (position, found) = (format!(", line {}", rows.line), "a line of more than 64 MiB");
                 return Err(Error::table(path, position, found, "a line for each sample", "put each on its own line"));
             }
             buffer.resize(2 * buffer.len(), 0);
         }
         let last = buffer.len() - 1;
+        let before = filled;
         let read = input.read(&mut buffer[filled..last]).map_err(|error| input.classify(error, 0))?;
         filled += read;
         if read == 0 {
@@ -59,13 +60,12 @@ pub(crate) fn read_text_rows(
             // The last line may lack its end.
             buffer[filled] = b'\n';
             filled += 1;
-        } else if !started && filled < MARK.len() {
-            continue;
         }
-        let start = if !started && buffer[..filled].starts_with(MARK) { MARK.len() } else { 0 };
-        started = true;
-        let Some(end) = buffer[..filled].iter().rposition(|&byte| byte == b'\n') else { continue };
-        rows.read(&buffer[start..=end])?;
+        // What was there before has no end of a line.
+        let Some(end) = buffer[before..filled].iter().rposition(|&byte| byte == b'\n') else { continue };
+        let end = before + end;
+        let lines = &buffer[..=end];
+        rows.read(if rows.line == 1 { lines.strip_prefix(MARK).unwrap_or(lines) } else { lines })?;
         buffer.copy_within(end + 1..filled, 0);
         filled -= end + 1;
     }
@@ -136,13 +136,6 @@ impl<F: FnMut(f64) -> bool> TextRows<'_, F> {
     }
 }
 
-/// A text as messages show it: one line, not too long.
-fn shortened(text: &str) -> String {
-    const MOST: usize = 40;
-    let shown: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().count() > MOST { shown + "…" } else { shown }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +161,7 @@ mod tests {
         assert_eq!(read(b"\xef\xbb\xbf  1 0.25 \r\n\r\n -3 0.001", 2).unwrap(), expected);
         assert_eq!(read(&gz(b"1 .25\n\n-3 0.001000".to_vec()), 2).unwrap(), expected);
         assert_eq!(read(b"0.500000", 1).unwrap(), (vec![0.5], vec![1]));
+        assert_eq!(read(b"\xef\xbb\xbf1 2", 2).unwrap(), (vec![1.0, 2.0], vec![1]));
     }
 
     #[test]
@@ -190,5 +184,7 @@ mod tests {
         let found = read(b"1 2\n3 4 5\n", 2).unwrap_err();
         assert!(found.contains("line 2") && found.contains("found 3 numbers, expected 2"), "{found}");
         assert!(read(b" \n\n", 2).is_err() && read(b"", 2).is_err());
+        let found = read(&gz(vec![b'1'; LONGEST_LINE + 2]), 2).unwrap_err();
+        assert!(found.contains("line 1: found a line of more than 64 MiB"), "{found}");
     }
 }

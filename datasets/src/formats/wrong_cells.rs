@@ -7,6 +7,13 @@ use crate::error::Error;
 /// So many are shown.
 const SHOWN: usize = 6;
 
+/// A cell as messages show it: one line, not too long.
+pub(crate) fn shortened(cell: &str) -> String {
+    const MOST: usize = 40;
+    let shown: String = cell.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if cell.chars().count() > MOST { shown + "…" } else { shown }
+}
+
 /// What was found so far.
 #[derive(Default)]
 pub(crate) struct WrongCells {

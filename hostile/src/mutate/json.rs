@@ -26,7 +26,7 @@ pub(crate) fn change_text(text: &mut Vec<u8>, other: &[u8], choices: &mut Choice
 pub(crate) fn change_lines(text: &mut Vec<u8>, other: &[u8], choices: &mut Choices) {
     let mut lines: Vec<Vec<u8>> = text.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
     let at = choices.below(lines.len());
-    let first = other.split(|b| *b == b'\n').next().unwrap_or_default();
+    let first = other.split(|b| *b == b'\n').next().unwrap_or(other);
     change_text(&mut lines[at], first, choices);
     *text = lines.join(&b'\n');
 }
@@ -147,13 +147,17 @@ fn array(old: &mut Vec<Value>, part: Value, choices: &mut Choices) {
 
 fn object(old: &mut Map<String, Value>, part: Value, choices: &mut Choices) {
     let keys: Vec<String> = old.keys().cloned().collect();
-    let key = keys.get(choices.below(keys.len())).cloned().unwrap_or_default();
+    if keys.is_empty() {
+        old.insert("unknown".to_owned(), part);
+        return;
+    }
+    let key = choices.pick(&keys).clone();
     match choices.below(4) {
         0 => drop(old.remove(&key)),
         1 => drop(old.insert("unknown".to_owned(), part)),
         // The value goes to another field.
         2 => {
-            let other = keys.get(choices.below(keys.len())).cloned().unwrap_or_default();
+            let other = choices.pick(&keys).clone();
             if let Some(value) = old.get(&key).cloned() {
                 old.insert(other, value);
             }

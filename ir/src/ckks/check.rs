@@ -58,7 +58,7 @@ fn check_output(program: &ProgramLiteral, values: &[ValueInfo]) -> Result<()> {
             ),
         ));
     }
-    if !s.switches_keys && program.steps.iter().any(|step| matches!(step.op, StepOp::Relinearise { .. })) {
+    if !s.switches_keys && program.steps.iter().any(|step| step.op.switches_keys()) {
         return Err(Error::malformed("checking a program", "steps that switch keys", "none, as the signature says"));
     }
     if let Some(note) = program.notes.iter().find(|n| n.value >= values.len()) {

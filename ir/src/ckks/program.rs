@@ -49,7 +49,7 @@ impl Program {
 
     /// Whether any step switches keys, which takes the evaluation key.
     pub fn switches_keys(&self) -> bool {
-        self.steps().iter().any(|s| matches!(s.op, StepOp::Relinearise { .. }))
+        self.steps().iter().any(|s| s.op.switches_keys())
     }
 
     /// Which value is the result.
@@ -75,6 +75,11 @@ impl Program {
     /// The unchecked form.
     pub fn as_literal(&self) -> &ProgramLiteral {
         &self.literal
+    }
+
+    /// The unchecked form, to be changed and checked again.
+    pub fn into_literal(self) -> ProgramLiteral {
+        self.literal
     }
 }
 
@@ -149,6 +154,11 @@ pub struct LinearTerm<W = SparseMatrix> {
 }
 
 impl<W, B> StepOp<W, B> {
+    /// Whether it switches keys, which takes the evaluation key.
+    pub fn switches_keys(&self) -> bool {
+        matches!(self, Self::Relinearise { .. })
+    }
+
     /// The name in text dumps and messages.
     pub fn name(&self) -> &'static str {
         match self {

@@ -191,7 +191,7 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
         if v == 0 && in_place { 0 } else { shape.bytes(info.len * info.limbs * info.components) }
     };
     let key = shape.key_primes.saturating_sub(1).max(1) * shape.key_primes * 2;
-    let uses_key = shape.steps.iter().any(|s| matches!(s.op, StepOp::Relinearise { .. }));
+    let uses_key = shape.steps.iter().any(|s| s.op.switches_keys());
     let entries: usize = shape.steps.iter().map(|s| s.entries).sum();
     let each = WEIGHT.0 + if memory.arranged_weights_kept { WEIGHT.1 } else { 0 };
     let fixed_bytes = entries as u64 * each + if uses_key { shape.bytes(key) } else { 0 };

@@ -127,7 +127,11 @@ impl InputSpec {
     /// Normalises one image given as 8-bit pixels, planes one after the other. For real-valued
     /// samples a byte is one of 256 equidistant values from the smallest to the largest that is
     /// allowed, as [`Self::steps`] gives them.
+    ///
+    /// # Panics
+    /// If the image has another number of pixels than the network takes.
     pub fn normalise(&self, pixels: &[u8]) -> Vec<f32> {
+        assert_eq!(pixels.len(), self.shape().len(), "pixels of an image");
         let plane = self.shape[1] * self.shape[2];
         let channels = pixels.chunks(plane.max(1)).zip(self.bytes_to_numbers());
         channels.flat_map(|(pixels, number)| pixels.iter().map(move |&v| number(v))).collect()
@@ -174,7 +178,11 @@ impl InputSpec {
     }
 
     /// Normalises one sample of real numbers, channel after channel.
+    ///
+    /// # Panics
+    /// If the sample has another number of numbers than the network takes.
     pub fn normalise_reals(&self, values: &[f32]) -> Vec<f32> {
+        assert_eq!(values.len(), self.shape().len(), "numbers of a sample");
         let plane = self.shape[1] * self.shape[2];
         values
             .chunks(plane.max(1))
@@ -197,7 +205,11 @@ impl InputSpec {
 
     /// The real numbers of one sample as bytes: the nearest of 256 equidistant values from the
     /// smallest to the largest that is allowed in the channel.
+    ///
+    /// # Panics
+    /// If the sample has another number of numbers than the network takes.
     pub fn steps(&self, values: &[f32]) -> Vec<u8> {
+        assert_eq!(values.len(), self.shape().len(), "numbers of a sample");
         let plane = self.shape[1] * self.shape[2];
         let step = |v: f32, r: Range| match r.max - r.min {
             width if width > 0.0 => ((v - r.min) / width * 255.0).round() as u8,

@@ -32,7 +32,7 @@ pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, 
         let columns = open(file, key, output, number)?;
         let slots = sent.images() + sent.copies().len();
         if slots > degree {
-            return Err(Error::WrongCount { operation: DECRYPTING, found: slots, expected: degree });
+            return Err(Error::BatchSize { operation: DECRYPTING, images: slots, slots: degree });
         }
         // Copies are judged by what was promised; what they show may only coarsen the answers.
         let all = rows(&columns, slots)?;
@@ -43,7 +43,7 @@ pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, 
         let found = copies::compare(&compared, promised)?;
         error = error.max(found.error.unwrap_or(0.0));
         disagreeing.extend(found.disagreeing.into_iter().map(|o| Outside { image: first + o.image, ..o }));
-        exact.extend_from_slice(rows(&columns, sent.images())?.data());
+        exact.extend_from_slice(&all.data()[..sent.images() * all.elements()]);
         first = here.end;
     }
     let exact = ImageMajor::new(first, signature.classes.outputs(), exact)?;

@@ -100,10 +100,7 @@ pub fn encrypt_to_file<S: ImageSource + ?Sized>(
                 half
             };
             compress_b_in_pieces(parameters, limbs, len, half, |offset, bytes| {
-                let written = payload.write_at(start + offset, bytes);
-                written.map_err(|source| {
-                    Error::File(beaa_ir::Error::Io { operation: "writing", path: path.to_path_buf(), source })
-                })
+                payload.write_at(start + offset, bytes).map_err(Error::from)
             })?;
             progress.end();
         }

@@ -63,6 +63,8 @@ impl<'a> Comparison<'a> {
     }
 
     pub(super) fn add(&mut self, found: &ElementMajor<f64>, expected: &ElementMajor<f64>) {
+        let shape = |values: &ElementMajor<f64>| (values.elements(), values.images());
+        assert_eq!(shape(found), shape(expected), "values of layer {} that are compared", self.note.layer);
         for (found, expected) in found.rows().zip(expected.rows()) {
             self.elements += 1;
             for ((f, e), squares) in found.iter().zip(expected).zip(&mut self.squares) {
@@ -75,7 +77,8 @@ impl<'a> Comparison<'a> {
 
     pub(super) fn finish(self) -> LayerError {
         let (predicted, bound) = (self.note.error, self.note.bound);
-        let of_images: Vec<f64> = self.squares.iter().map(|s| s / self.elements.max(1) as f64).collect();
+        assert!(self.elements > 0, "nothing of layer {} was compared", self.note.layer);
+        let of_images: Vec<f64> = self.squares.iter().map(|s| s / self.elements as f64).collect();
         let verdict = if self.largest_value <= bound { verdict(predicted, &of_images) } else { Verdict::Fails };
         LayerError {
             layer: self.note.layer.clone(),
@@ -99,7 +102,7 @@ fn verdict(predicted: f64, of_images: &[f64]) -> Verdict {
     }
     // Markov's inequality, which holds of any distribution: where the mean is as predicted, what is
     // measured is so many times as large with at most that probability.
-    let absurd = mean > predicted.powi(2) / WRONG_ALARM;
+    let absurd = mean.is_nan() || mean > predicted.powi(2) / WRONG_ALARM;
     if absurd || lower_bound(mean, of_images).is_some_and(|least| least > allowed) {
         return Verdict::Fails;
     }
@@ -111,12 +114,13 @@ fn verdict(predicted: f64, of_images: &[f64]) -> Verdict {
 fn lower_bound(mean: f64, of_images: &[f64]) -> Option<f64> {
     let freedom = of_images.len().checked_sub(1).filter(|&f| f > 0)? as f64;
     let variance = of_images.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / freedom;
-    let quantile = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(1.0 - WRONG_ALARM);
+    let Ok(student) = StudentsT::new(0.0, 1.0, freedom) else { unreachable!("{freedom} degrees of freedom") };
+    let quantile = student.inverse_cdf(1.0 - WRONG_ALARM);
     Some(mean - quantile * (variance / of_images.len() as f64).sqrt())
 }
 
 fn mean(numbers: &[f64]) -> f64 {
-    numbers.iter().sum::<f64>() / numbers.len().max(1) as f64
+    numbers.iter().sum::<f64>() / numbers.len() as f64
 }
 
 #[cfg(test)]
@@ -142,6 +146,7 @@ mod tests {
         assert_eq!(verdict(1.0, &[2000.0]), Verdict::Fails);
         assert_eq!(verdict(0.0, &[1e-9]), Verdict::Fails);
         assert_eq!(verdict(0.0, &[0.0]), Verdict::Holds);
+        assert_eq!(verdict(1.0, &[f64::NAN, 1.0]), Verdict::Fails);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use client::{decrypt, decrypt_without_receipt};
 pub use encryption::{encrypt, encrypt_to_file, encryption_bytes};
 pub use keys::{ClientKey, KeyPair, ServerKey, keygen, standing};
 pub use layer_error::{LayerError, Verdict};
-pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, schedule};
+pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, planned_bytes, schedule};
 pub use server::run;
 pub use share::{Shared, share};
 pub use verify::{Verification, verify};

@@ -164,10 +164,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         let mut report = None;
         let (file, bytes) = compose_scattered(path, Kind::Ciphertexts, &header, all, |payload| {
             report = Some(self.each_batch(&server, input, progress, |number, bytes| {
-                let written = payload.write_at(number as u64 * each, &bytes);
-                written.map_err(|source| {
-                    Error::File(beaa_ir::Error::Io { operation: "writing", path: path.to_path_buf(), source })
-                })
+                Ok(payload.write_at(number as u64 * each, &bytes)?)
             })?);
             Ok::<(), Error>(())
         })?;
@@ -252,6 +249,12 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
 /// pool.
 pub fn schedule(program: &Program) -> Schedule {
     schedule_for(program, rayon::current_num_threads(), false)
+}
+
+/// Returns the bytes of a run at its worst moment, as planned, on the threads of the current pool
+/// and with `weights` arranged so: [`PreparedProgram::peak_bytes`] before anything is prepared.
+pub fn planned_bytes(program: &Program, weights: ArrangedWeights) -> u64 {
+    schedule_for(program, rayon::current_num_threads(), weights == ArrangedWeights::Kept).peak_bytes
 }
 
 fn schedule_for(program: &Program, threads: usize, arranged_weights_kept: bool) -> Schedule {

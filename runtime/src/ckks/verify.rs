@@ -1,7 +1,7 @@
 //! Clear and encrypted side by side, step by step: where an error comes from, and whether it is
 //! what was predicted. It takes both keys, so it is for the owner of the secret one.
 
-use beaa_ckks::{Batch, Decryptor, compressed_len};
+use beaa_ckks::{Batch, Decryptor, Parameters, compressed_len};
 use beaa_ir::ckks::{LayerNote, Part, Program, Schedule, Signature, SignatureFile, ValueId};
 use beaa_ir::images::{ElementMajor, ImageMajor};
 use beaa_memory::Need;
@@ -12,7 +12,7 @@ use super::layer_error::{Comparison, LayerError, Verdict};
 use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt, encrypt_to_file, schedule};
 use crate::backend::Backend;
 use crate::execute::{Execution, live_elements};
-use crate::plaintext::{PlaintextBackend, elements_read};
+use crate::plaintext::PlaintextBackend;
 use crate::slice::Slice;
 use crate::{Error, Progress, Result};
 
@@ -51,10 +51,15 @@ pub fn verify(
 ) -> Result<Verification> {
     let signature = program.signature();
     client.expect_parameters("verifying a program", &signature.parameters)?;
+    let slots = signature.parameters.degree;
+    if !(1..=slots).contains(&images.images()) {
+        return Err(Error::BatchSize { operation: "verifying a program", images: images.images(), slots });
+    }
     let schedule = schedule(program);
-    need(program, &schedule, images.images()).check()?;
+    let held = held_in_memory(signature, &client.parameters)?;
+    need(program, &schedule, images.images(), held.unwrap_or(0)).check()?;
     let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
-    let in_clear = plaintext.input(program.values()[0], &*elements_read(signature, images)?)?;
+    let in_clear = plaintext.input(program.values()[0], &*signature.reads.of(images)?)?;
     let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
     let first = CkksValue::packed(encrypted.packed(&client.parameters, 0)?, signature.input_scale);
     let backend = CkksBackend::new(&client.parameters, server.as_ref().map(|s| &s.key))?;
@@ -96,9 +101,7 @@ fn encrypted(
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<EncryptedInput> {
-    let signature = &file.signature;
-    let bytes = compressed_len(&client.parameters, signature.input_limbs, 1, signature.reads.count())?;
-    if bytes.is_some_and(|bytes| bytes <= KEPT_IN_MEMORY) {
+    if held_in_memory(&file.signature, &client.parameters)?.is_some() {
         return Ok(encrypt(file, client, images, seed, progress)?.0);
     }
     let io = |source| Error::File(beaa_ir::Error::Io { operation: "writing", path: std::env::temp_dir(), source });
@@ -109,15 +112,18 @@ fn encrypted(
     EncryptedInput::load(&path)
 }
 
+/// The bytes of the encrypted images, if they are few enough to be held in memory.
+fn held_in_memory(signature: &Signature, parameters: &Parameters) -> Result<Option<u64>> {
+    let bytes = compressed_len(parameters, signature.input_limbs, 1, signature.reads.count())?;
+    Ok(bytes.filter(|bytes| *bytes <= KEPT_IN_MEMORY))
+}
+
 /// What verifying takes: a run, the same values in clear for every image, and some elements that
-/// are compared.
-fn need(program: &Program, schedule: &Schedule, images: usize) -> Need {
-    let values = program.values();
+/// are compared; and the encrypted images that are `held` in memory.
+fn need(program: &Program, schedule: &Schedule, images: usize, held: u64) -> Need {
     let clear = (live_elements(program, schedule) as u64).saturating_mul((images * size_of::<f64>()) as u64);
     let bytes = schedule.peak_bytes.saturating_add(clear).saturating_add(2 * COMPARED_TOGETHER as u64);
-    let input = values[0].len as u64 * (values[0].limbs * program.signature().parameters.degree * 8) as u64;
-    let more = if input <= KEPT_IN_MEMORY { input } else { 0 };
-    Need::new("verifying the program", bytes.saturating_add(more), "verify fewer images (--limit)")
+    Need::new("verifying the program", bytes.saturating_add(held), "verify fewer images (--limit)")
 }
 
 /// One of the two runs.

@@ -6,13 +6,11 @@ mod backend;
 
 pub use backend::{PlaintextBackend, PlaintextValue};
 
-use std::borrow::Cow;
-
-use beaa_ir::ckks::{Program, Signature};
+use beaa_ir::ckks::Program;
 use beaa_ir::images::ImageMajor;
 
 use crate::execute::{Execution, live_elements, step_by_step};
-use crate::{Error, Result, Silent};
+use crate::{Result, Silent};
 
 /// Bytes of values that are in memory at a time.
 const LIVE_TOGETHER: usize = 256 << 20;
@@ -34,7 +32,7 @@ pub fn run(program: &Program, images: &ImageMajor<f32>) -> Result<ImageMajor<f64
     loop {
         let count = together.min(images.images() - first);
         let some = ImageMajor::from_rows(images.elements(), (first..first + count).map(|i| images.image(i)))?;
-        let input = backend.input(program.values()[0], &*elements_read(program.signature(), &some)?)?;
+        let input = backend.input(program.values()[0], &*program.signature().reads.of(&some)?)?;
         let (output, _) = execution.run(input, &Silent, |_, _| Ok(()))?;
         answers.extend_from_slice(output.values.to_image_major().data());
         first += count;
@@ -42,19 +40,4 @@ pub fn run(program: &Program, images: &ImageMajor<f32>) -> Result<ImageMajor<f64
             return Ok(ImageMajor::new(first, outputs, answers)?);
         }
     }
-}
-
-/// The elements of images that a program reads.
-///
-/// # Errors
-/// When the images are not of the program's size.
-pub(crate) fn elements_read<'a>(
-    signature: &Signature,
-    images: &'a ImageMajor<f32>,
-) -> Result<Cow<'a, ImageMajor<f32>>> {
-    let (found, expected) = (images.elements(), signature.input.shape().len());
-    if found != expected {
-        return Err(Error::ImageSize { operation: "reading images", found, expected });
-    }
-    Ok(signature.reads.of(images)?)
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::formats::decimal;
+use crate::formats::wrong_cells::shortened;
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,16 +75,6 @@ impl Dialect {
             None => Err(format!("`{}`", shortened(cell))),
         }
     }
-}
-
-/// A cell as messages show it: one line, not too long.
-pub(super) fn shortened(cell: &str) -> String {
-    const MOST: usize = 40;
-    let mut shown: String = cell.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if cell.chars().count() > MOST {
-        shown.push('…');
-    }
-    shown
 }
 
 /// Whether the first line names the columns: as stated; or because somebody calls columns by their

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dialect::{Column, Dialect, has_header, other_separator, refuse_utf16, shortened};
+use super::dialect::{Column, Dialect, has_header, other_separator, refuse_utf16};
 use super::lines::{Line, Lines};
 use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
 use crate::formats::npy_array::MOST_NUMBERS;
 use crate::formats::row_labels::canonical;
-use crate::formats::wrong_cells::WrongCells;
+use crate::formats::wrong_cells::{WrongCells, shortened};
 
 /// A table whose first line has been read.
 pub(crate) struct Table {
