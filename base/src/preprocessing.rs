@@ -71,7 +71,8 @@ pub struct Size {
 pub struct Preprocessing {
     from: [usize; 3],
     steps: Vec<PreprocessingStep>,
-    shape: [usize; 3],
+    /// Height and width before the first step and after each.
+    sizes: Vec<[usize; 2]>,
 }
 
 /// As it lies in a file, not yet checked.
@@ -142,6 +143,7 @@ impl Preprocessing {
     pub fn new(from: [usize; 3], steps: Vec<PreprocessingStep>) -> Result<Self, PreprocessingError> {
         let wrong = |step: String, found: String, expected: String| Err(PreprocessingError { step, found, expected });
         let [channels, mut size @ ..] = from;
+        let mut sizes = vec![size];
         if channels == 0 || !size.iter().all(|side| (1..=LARGEST_SIDE).contains(side)) {
             let expected = format!("at least one channel and sides of 1 to {LARGEST_SIDE}");
             return wrong("the pictures as they come".to_owned(), format!("a shape of {from:?}"), expected);
@@ -155,8 +157,9 @@ impl Preprocessing {
                 Ok(after) => after,
                 Err((found, expected)) => return wrong(format!("step {i} ({})", step.name()), found, expected),
             };
+            sizes.push(size);
         }
-        Ok(Self { from, steps, shape: [channels, size[0], size[1]] })
+        Ok(Self { from, steps, sizes })
     }
 
     /// Channels, height, width of the pictures as they come.
@@ -166,24 +169,27 @@ impl Preprocessing {
 
     /// Channels, height, width of what the network sees.
     pub fn shape(&self) -> [usize; 3] {
-        self.shape
+        let [height, width] = self.sizes[self.steps.len()];
+        [self.from[0], height, width]
     }
 
     /// The steps, first to last.
     pub fn steps(&self) -> &[PreprocessingStep] {
         &self.steps
     }
+
+    /// The steps with height and width before and after each.
+    pub fn sized_steps(&self) -> impl Iterator<Item = (&PreprocessingStep, [usize; 2], [usize; 2])> {
+        self.steps.iter().zip(self.sizes.windows(2)).map(|(step, sizes)| (step, sizes[0], sizes[1]))
+    }
 }
 
 /// In words: `28 x 28 pictures, crop to 22 x 22`.
 impl std::fmt::Display for Preprocessing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [_, mut height, mut width] = self.from;
+        let [_, height, width] = self.from;
         write!(f, "{height} x {width} pictures")?;
-        for step in &self.steps {
-            if let Ok(after) = step.size_after([height, width]) {
-                [height, width] = after;
-            }
+        for (step, _, [height, width]) in self.sized_steps() {
             write!(f, ", {} to {height} x {width}", step.name())?;
         }
         Ok(())

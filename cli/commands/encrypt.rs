@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let Chosen { images, data_set, class_names } = images(arguments, signature.input(), most, context)?;
     files(signature.input_bytes(images.len()))?;
-    if arguments.labels.is_some() && !class_names.is_empty() {
+    if arguments.labels.is_some() {
         // Refused before anything is written; decrypt refuses it, too.
         labels::of_network(signature.classes(), &class_names, images.labels(), context)?;
     }

@@ -83,9 +83,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             part.name
         )));
     }
-    let numbers = || (0..model.classes().count()).map(|class| class.to_string()).collect();
-    let names = if part.classes.is_empty() { numbers() } else { part.classes };
-    let labels = labels::of_network(model.classes(), &names, part.images.labels(), context)?;
+    let labels = labels::of_network(model.classes(), &part.classes, part.images.labels(), context)?;
     let images = as_taken_by(&part.images, model.input())?;
     let logits = beaa_trainer::predict(&model, &images, DeviceKind::from(arguments.device))?;
     let predicted = model.classes().of(&logits);

@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         "key": keys.id,
         "secret_key": paths.secret,
         "evaluation_key": evaluation,
-        "evaluation_key_bytes": keys.evaluation_bytes.unwrap_or(0),
+        "evaluation_key_bytes": keys.evaluation_bytes,
         "encrypted": passphrase.is_some(),
         "insecure_seed": seed,
         "seconds": context.seconds(),

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use beaa_base::preprocessing::{Border, Preprocessing, PreprocessingStep, Size, Window};
+use beaa_base::preprocessing::{Border, Preprocessing, PreprocessingStep, Window};
 use image::GrayImage;
 use image::imageops::{FilterType, resize};
 use rayon::prelude::*;
@@ -52,7 +52,7 @@ pub(crate) fn preprocess(images: &Images, preprocessing: &Preprocessing) -> Resu
     let [channels, height, width] = preprocessing.from();
     let of_image = |image: &[u8]| -> Vec<u8> {
         let planes = image.chunks_exact(height * width);
-        planes.map(|plane| of_plane(plane, [height, width], preprocessing.steps())).collect::<Vec<_>>().concat()
+        planes.map(|plane| of_plane(plane, preprocessing)).collect::<Vec<_>>().concat()
     };
     let size = preprocessing.shape().iter().product::<usize>();
     crate::bounded_reader::afford(Path::new("the preprocessed images"), (images.len() * size) as u64)?;
@@ -64,39 +64,24 @@ pub(crate) fn preprocess(images: &Images, preprocessing: &Preprocessing) -> Resu
 /// Bytes of one channel of one picture while it is preprocessed: that before and after a step, and
 /// what is between them.
 fn working_bytes(preprocessing: &Preprocessing) -> u64 {
-    let [_, height, width] = preprocessing.from();
-    let (mut size, mut most) = ([height, width], 0);
-    for step in preprocessing.steps() {
-        let (after, between) = match step {
-            PreprocessingStep::Crop(window) => ([window.height, window.width], 0),
-            PreprocessingStep::Pad(border) => (padded_size(size, border), 0),
-            PreprocessingStep::Resize(to) => {
-                let after = [to.height, to.width];
-                (after, resizing_bytes(size, after))
-            }
-        };
-        // Sides are at most 2^14.
-        let pixels = |[height, width]: [usize; 2]| (height * width) as u64;
-        most = most.max(pixels(size) + pixels(after) + between);
-        size = after;
-    }
-    most
-}
-
-fn padded_size([height, width]: [usize; 2], border: &Border) -> [usize; 2] {
-    [height + border.top + border.bottom, width + border.left + border.right]
+    // Sides are at most 2^14.
+    let pixels = |[height, width]: [usize; 2]| (height * width) as u64;
+    let of_step = |(step, before, after): (&PreprocessingStep, _, _)| {
+        let between = if matches!(step, PreprocessingStep::Resize(_)) { resizing_bytes(before, after) } else { 0 };
+        pixels(before) + pixels(after) + between
+    };
+    preprocessing.sized_steps().map(of_step).fold(0, u64::max)
 }
 
 /// One channel of one picture.
-fn of_plane(plane: &[u8], mut size: [usize; 2], steps: &[PreprocessingStep]) -> Vec<u8> {
+fn of_plane(plane: &[u8], preprocessing: &Preprocessing) -> Vec<u8> {
     let mut plane = Cow::Borrowed(plane);
-    for step in steps {
-        let (after, size_after) = match step {
-            PreprocessingStep::Crop(window) => (crop(&plane, size[1], window), [window.height, window.width]),
-            PreprocessingStep::Pad(border) => pad(&plane, size, border),
-            PreprocessingStep::Resize(to) => (resized(plane.into_owned(), size, to), [to.height, to.width]),
-        };
-        (plane, size) = (Cow::Owned(after), size_after);
+    for (step, before, after) in preprocessing.sized_steps() {
+        plane = Cow::Owned(match step {
+            PreprocessingStep::Crop(window) => crop(&plane, before[1], window),
+            PreprocessingStep::Pad(border) => pad(&plane, before[1], after, border),
+            PreprocessingStep::Resize(_) => resized(plane.into_owned(), before, after),
+        });
     }
     plane.into_owned()
 }
@@ -109,20 +94,19 @@ fn crop(plane: &[u8], width: usize, window: &Window) -> Vec<u8> {
     cropped
 }
 
-fn pad(plane: &[u8], [height, width]: [usize; 2], border: &Border) -> (Vec<u8>, [usize; 2]) {
-    let size = padded_size([height, width], border);
-    let mut padded = vec![border.value; size[0] * size[1]];
-    for (row, to) in plane.chunks_exact(width).zip(padded.chunks_exact_mut(size[1]).skip(border.top)) {
+fn pad(plane: &[u8], width: usize, [rows, columns]: [usize; 2], border: &Border) -> Vec<u8> {
+    let mut padded = vec![border.value; rows * columns];
+    for (row, to) in plane.chunks_exact(width).zip(padded.chunks_exact_mut(columns).skip(border.top)) {
         to[border.left..border.left + width].copy_from_slice(row);
     }
-    (padded, size)
+    padded
 }
 
-fn resized(plane: Vec<u8>, [height, width]: [usize; 2], to: &Size) -> Vec<u8> {
+fn resized(plane: Vec<u8>, [height, width]: [usize; 2], [rows, columns]: [usize; 2]) -> Vec<u8> {
     // Sides are at most 2^14.
     let image = GrayImage::from_raw(width as u32, height as u32, plane);
     let image = image.unwrap_or_else(|| unreachable!("a plane of {height} x {width}"));
-    resize(&image, to.width as u32, to.height as u32, FilterType::Triangle).into_raw()
+    resize(&image, columns as u32, rows as u32, FilterType::Triangle).into_raw()
 }
 
 #[cfg(test)]

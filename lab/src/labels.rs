@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::Reporter;
 use crate::error::bad_input;
 
-/// Translates `labels`, classes of a data set with these names in order, into classes of `network`.
+/// Translates `labels`, classes of a data set with these names in order, into classes of `network`;
+/// without names the labels count the network's classes.
 /// Says so where they were matched by number, or where the data set lacks classes.
 ///
 /// # Errors
@@ -25,6 +26,13 @@ pub fn of_network(
     labels: &[u8],
     reporter: &dyn Reporter,
 ) -> Result<Vec<usize>> {
+    let numbers: Vec<String>;
+    let data_set = if data_set.is_empty() {
+        numbers = (0..network.count()).map(|class| class.to_string()).collect();
+        &numbers
+    } else {
+        data_set
+    };
     let map = ClassMap::new(network, data_set)?;
     if let Some(note) = map.note() {
         reporter.note(&note);
@@ -65,10 +73,6 @@ impl Labels {
     /// # Errors
     /// As [`of_network`].
     pub fn of_network(&self, network: &Classes, reporter: &dyn Reporter) -> Result<Vec<usize>> {
-        if self.class_names.is_empty() {
-            let numbers: Vec<String> = (0..network.count()).map(|class| class.to_string()).collect();
-            return of_network(network, &numbers, &self.labels, reporter);
-        }
         of_network(network, &self.class_names, &self.labels, reporter)
     }
 

@@ -164,7 +164,10 @@ fn costs(s: &Summary) -> Vec<Figure> {
         ),
         row("upload, full batch", bytes(s.bytes.input_per_image_full_batch), format!("over all {slots} slots")),
         row("answer", bytes(s.bytes.output as f64), "for the whole batch"),
-        row("evaluation key", bytes(s.bytes.evaluation_key as f64), "uploaded once"),
+        match s.bytes.evaluation_key {
+            0 => row("evaluation key", "none", "the program switches no keys"),
+            size => row("evaluation key", bytes(size as f64), "uploaded once"),
+        },
     ]
 }
 
