@@ -283,7 +283,8 @@ fn give(answers: &AllAnswers, arguments: &Arguments, context: &Context) -> Resul
     files::write(path, text().as_bytes())
 }
 
-/// Whether a text is what `--out` writes: a table or JSON. Bare numbers of classes may be anybody's.
+/// Whether a text is what `--out` writes: a table or JSON. Bare numbers of classes may be
+/// anybody's.
 fn is_answers(text: &str) -> bool {
     let json =
         || serde_json::from_str::<Value>(text).is_ok_and(|v| v.get("images").is_some() && v.get("step").is_some());
