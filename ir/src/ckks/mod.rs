@@ -4,6 +4,7 @@
 
 mod check;
 mod file;
+mod packing;
 mod program;
 mod reads;
 mod schedule;
@@ -13,6 +14,7 @@ mod value;
 
 pub use check::infer_values;
 pub use file::{SignatureFile, load_program, load_signature, program_hash, save_program, save_signature};
+pub use packing::{Diagonal, Layout, PackedMap, Packing, Place};
 pub use program::{Alternative, AlternativeCost, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 pub use reads::ReadElements;
 pub use schedule::{MemoryModel, Part, ProgramShape, Schedule, StepShape, schedule};

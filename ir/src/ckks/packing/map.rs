@@ -1,0 +1,309 @@
+//! How a linear map is computed on packed values: by which rotations, and which weight meets its
+//! input where.
+
+use serde::{Deserialize, Serialize};
+
+use super::Layout;
+use crate::{Error, Result};
+
+const CHECKING: &str = "checking a packed linear map";
+
+/// Rotations of a linear map, in positions, and the layout that it leads to.
+///
+/// Position `p` of a sum is `sum over d of weights_d[p] * input[p + d]`, where `d` are the
+/// `offsets` (Halevi and Shoup 2014). Each fold `f` then adds to every position what is `f` behind
+/// it, modulo the block. An offset is the sum of a giant step, a multiple of `giant`, and of a baby
+/// step, the rest of least absolute value (baby-step giant-step: Halevi and Shoup 2018).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackedMap {
+    /// Of the result.
+    pub layout: Layout,
+    /// Which weights are used, the first that fits.
+    pub offsets: Vec<u32>,
+    /// A power of two, at most the block: offsets are rounded to multiples of it.
+    pub giant: u32,
+    /// One after the other.
+    pub folds: Vec<u32>,
+}
+
+/// One vector of weights: those that meet ciphertext `input`, rotated, in sums of ciphertext
+/// `output`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagonal<W> {
+    /// A ciphertext of what is multiplied.
+    pub input: u32,
+    /// A ciphertext of the result.
+    pub output: u32,
+    /// By how much the input is rotated to the left, in positions.
+    pub offset: u32,
+    /// Position and weight; the other positions are zero.
+    pub weights: Vec<(u32, W)>,
+}
+
+impl PackedMap {
+    /// The baby and the giant step that an offset is the sum of, modulo the block.
+    pub fn steps(&self, offset: u32) -> (u32, u32) {
+        let block = self.layout.block() as u32;
+        let rest = offset % self.giant;
+        // Of least absolute value: kernels of convolutions reach to both sides.
+        let up = rest > self.giant / 2;
+        let giant = (offset - rest + if up { self.giant } else { 0 }) % block;
+        let baby = (offset + block - giant) % block;
+        (baby, giant)
+    }
+
+    /// What a position of the sums is added to by all folds together: `0` and every sum of folds.
+    pub fn folded(&self) -> Vec<u32> {
+        let block = self.layout.block() as u32;
+        let mut sums = vec![0];
+        for &fold in &self.folds {
+            let more: Vec<u32> = sums.iter().map(|s| (s + fold) % block).collect();
+            sums.extend(more);
+        }
+        sums
+    }
+
+    /// Refuses offsets and folds that are none of the block, and folds that would mix elements or
+    /// leave one where the layout says another.
+    ///
+    /// # Errors
+    /// With what was found.
+    pub fn check(&self) -> Result<()> {
+        let bad = |found: String, expected: &str| Err(Error::malformed(CHECKING, found, expected));
+        let block = self.layout.block();
+        if !self.giant.is_power_of_two() || self.giant as usize > block {
+            return bad(format!("giant steps of {}", self.giant), "a power of two, at most the block");
+        }
+        if self.folds.len() > block.ilog2() as usize {
+            return bad(format!("{} folds of {block} positions", self.folds.len()), "no more than halvings");
+        }
+        if let Some(beyond) = self.offsets.iter().chain(&self.folds).find(|&&d| d as usize >= block) {
+            return bad(format!("a rotation by {beyond}"), "less than the block");
+        }
+        let mut sorted = self.offsets.clone();
+        sorted.sort_unstable();
+        if sorted.windows(2).any(|w| w[0] == w[1]) {
+            return bad("an offset twice".into(), "each once");
+        }
+        if self.folds.is_empty() {
+            return Ok(());
+        }
+        let mut folded = self.folded();
+        folded.sort_unstable();
+        if folded.windows(2).any(|w| w[0] == w[1]) {
+            return bad("folds that add a position twice".into(), "each position once");
+        }
+        // Every element has its own positions before the folds; where it is found again, it is the
+        // sum of the same.
+        let mut owner: Vec<Option<u32>> = vec![None; self.layout.held().len()];
+        let bases = self.layout.first_positions();
+        for (element, &base) in (0_u32..).zip(&bases) {
+            for position in folded.iter().map(|&s| within(block, base, s)) {
+                if owner[position].replace(element).is_some() {
+                    return bad(format!("folds that mix element {element} with another"), "positions of its own");
+                }
+            }
+        }
+        for (position, element) in self.layout.held().iter().enumerate() {
+            let Some(element) = *element else { continue };
+            let own = |s: &u32| owner[within(block, position, *s)] == Some(element);
+            if position != bases[element as usize] && !folded.iter().all(own) {
+                return bad(format!("element {element} at position {position}"), "where folds leave it");
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `found` for each weight with its row, its number in the row, and where it is
+    /// multiplied: ciphertext of input and output, offset, and position. `row` says which columns a
+    /// row has.
+    ///
+    /// # Errors
+    /// When a weight meets its input by none of the offsets.
+    pub fn place<'m>(
+        &self,
+        from: &Layout,
+        row: impl Fn(usize) -> &'m [u32],
+        mut found: impl FnMut(usize, usize, Place),
+    ) -> Result<()> {
+        let (block, folded) = (self.layout.block(), self.folded());
+        assert_eq!(from.block(), block, "blocks of input and result");
+        let bases: Vec<usize> =
+            if self.folds.is_empty() { (0..self.layout.held().len()).collect() } else { self.layout.first_positions() };
+        // By column, its number in the row; usize::MAX for what is no column or has its place.
+        let mut number = vec![usize::MAX; from.elements()];
+        for base in bases {
+            let Some(element) = self.layout.held()[base] else { continue };
+            let columns = row(element as usize);
+            for (k, &c) in columns.iter().enumerate() {
+                number[c as usize] = k;
+            }
+            let mut left = columns.len();
+            'offsets: for &offset in &self.offsets {
+                for &s in &folded {
+                    let position = within(block, base, s);
+                    for input in 0..from.ciphertexts() {
+                        let Some(column) = from.held()[within(block, input * block + position % block, offset)] else {
+                            continue;
+                        };
+                        let k = std::mem::replace(&mut number[column as usize], usize::MAX);
+                        if k != usize::MAX {
+                            let (input, output) = (input as u32, (position / block) as u32);
+                            found(
+                                element as usize,
+                                k,
+                                Place { input, output, offset, position: (position % block) as u32 },
+                            );
+                            left -= 1;
+                            if left == 0 {
+                                break 'offsets;
+                            }
+                        }
+                    }
+                }
+            }
+            if left > 0 {
+                let expected = "offsets by which each input meets its weight";
+                return Err(Error::malformed(
+                    CHECKING,
+                    format!("{left} weights of element {element} left over"),
+                    expected,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights of a matrix, given row by row as columns and values, as diagonals in the order of
+    /// output, offset and input.
+    ///
+    /// # Errors
+    /// As [`Self::place`].
+    pub fn diagonals<'m, W: Copy + 'm>(
+        &self,
+        from: &Layout,
+        row: impl Fn(usize) -> (&'m [u32], &'m [W]),
+    ) -> Result<Vec<Diagonal<W>>> {
+        let mut found = std::collections::BTreeMap::<(u32, u32, u32), Vec<(u32, W)>>::new();
+        self.place(
+            from,
+            |r| row(r).0,
+            |r, k, place| {
+                let Place { input, output, offset, position } = place;
+                found.entry((output, offset, input)).or_default().push((position, row(r).1[k]));
+            },
+        )?;
+        let diagonal = |((output, offset, input), weights)| Diagonal { input, output, offset, weights };
+        Ok(found.into_iter().map(diagonal).collect())
+    }
+}
+
+/// Where a weight is multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Ciphertext of what is multiplied.
+    pub input: u32,
+    /// Ciphertext of the result.
+    pub output: u32,
+    /// By how much the input is rotated to the left.
+    pub offset: u32,
+    /// Position of the product.
+    pub position: u32,
+}
+
+/// A position, counted through all ciphertexts, moved on within its ciphertext.
+fn within(block: usize, position: usize, by: u32) -> usize {
+    let inside = position % block;
+    position - inside + (inside + by as usize) % block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(block: usize, elements: usize, of: impl Fn(usize) -> Option<usize>, ciphertexts: usize) -> Layout {
+        Layout::new(block, elements, (0..block * ciphertexts).map(|p| of(p).map(|e| e as u32)).collect()).unwrap()
+    }
+
+    /// A map by its definition, on values at positions.
+    fn apply(map: &PackedMap, diagonals: &[Diagonal<i64>], input: &[i64]) -> Vec<i64> {
+        let block = map.layout.block();
+        let mut sums = vec![0; map.layout.held().len()];
+        for d in diagonals {
+            let (baby, giant) = map.steps(d.offset);
+            assert_eq!((baby + giant) as usize % block, d.offset as usize % block);
+            assert_eq!(giant % map.giant, 0);
+            for &(p, w) in &d.weights {
+                let from = within(block, d.input as usize * block + p as usize, d.offset);
+                sums[d.output as usize * block + p as usize] += w * input[from];
+            }
+        }
+        for &fold in &map.folds {
+            sums = (0..sums.len()).map(|p| sums[p] + sums[within(block, p, fold)]).collect();
+        }
+        sums
+    }
+
+    /// Checks the map of a dense matrix against products by the definition, wherever the layout says
+    /// that an element is.
+    fn holds(map: &PackedMap, from: &Layout) {
+        map.check().unwrap();
+        let (rows, columns) = (map.layout.elements(), from.elements());
+        let all: Vec<u32> = (0..columns as u32).collect();
+        let weights: Vec<Vec<i64>> =
+            (0..rows).map(|r| (0..columns).map(|c| ((r * 31 + c * 17) % 23) as i64 - 11).collect()).collect();
+        let diagonals = map.diagonals(from, |r| (&all[..], &weights[r][..])).unwrap();
+        let x: Vec<i64> = (0..columns as i64).map(|c| c * c % 19 - 7).collect();
+        let input: Vec<i64> = from.held().iter().map(|e| e.map_or(1000, |e| x[e as usize])).collect();
+        let found = apply(map, &diagonals, &input);
+        for (position, element) in map.layout.held().iter().enumerate() {
+            if let Some(e) = element {
+                let expected: i64 = weights[*e as usize].iter().zip(&x).map(|(w, x)| w * x).sum();
+                assert_eq!(found[position], expected, "element {e} at {position}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_way_to_a_dense_map_is_the_product_by_the_definition() {
+        let line = layout(16, 7, |p| Some(p).filter(|p| *p < 7), 1);
+        let repeated = layout(16, 7, |p| Some(p % 8).filter(|p| *p < 7), 1);
+        let two = layout(16, 20, |p| Some(p).filter(|p| *p < 20), 2);
+        let result = |of: &dyn Fn(usize) -> Option<usize>| layout(16, 3, of, 1);
+        let direct = |p: usize| Some(p).filter(|p| *p < 3);
+        for giant in [1, 4, 16] {
+            let offsets = (0..16).collect();
+            let map = PackedMap { layout: result(&direct), offsets, giant, folds: vec![] };
+            [&line, &repeated, &two].into_iter().for_each(|from| holds(&map, from));
+            // Partial sums of rows four apart, all of them added: the result repeats.
+            let folds = vec![8, 4];
+            let periodic = result(&|p| Some(p % 4).filter(|p| *p < 3));
+            let map = PackedMap { layout: periodic, offsets: (0..4).collect(), giant: giant.min(4), folds };
+            [&line, &repeated, &two].into_iter().for_each(|from| holds(&map, from));
+        }
+        // One product: each copy of the input belongs to a row.
+        let four = layout(16, 3, |p| Some(p % 4).filter(|p| *p < 3), 1);
+        let spread = result(&|p| Some(p / 4).filter(|e| p % 4 == 0 && *e < 3));
+        holds(&PackedMap { layout: spread, offsets: vec![0], giant: 1, folds: vec![2, 1] }, &four);
+    }
+
+    #[test]
+    fn folds_that_mix_elements_are_refused() {
+        let line = layout(16, 3, |p| Some(p).filter(|p| *p < 3), 1);
+        let map =
+            |layout: &Layout, folds: Vec<u32>| PackedMap { layout: layout.clone(), offsets: vec![0], giant: 1, folds };
+        assert!(map(&line, vec![4]).check().is_ok());
+        for bad in [vec![1], vec![4, 4], vec![8, 8], vec![16], vec![1, 2, 4, 8, 3]] {
+            assert!(map(&line, bad.clone()).check().is_err(), "{bad:?}");
+        }
+        let periodic = layout(16, 3, |p| Some(p % 4).filter(|p| *p < 3), 1);
+        assert!(map(&periodic, vec![8, 4]).check().is_ok());
+        assert!(map(&periodic, vec![8]).check().is_err(), "half of the sums");
+        assert!(PackedMap { giant: 3, ..map(&line, vec![]) }.check().is_err());
+        assert!(PackedMap { offsets: vec![2, 2], ..map(&line, vec![]) }.check().is_err());
+        let from = layout(16, 3, |p| p.checked_sub(1).filter(|p| *p < 3), 1);
+        let columns = [0_u32, 1, 2];
+        assert!(map(&line, vec![]).diagonals(&from, |_| (&columns[..], &[1_i64; 3][..])).is_err(), "no offset fits");
+    }
+}
