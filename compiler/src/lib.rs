@@ -9,6 +9,7 @@ mod cost;
 mod error;
 mod network;
 mod options;
+mod packing;
 mod pass_runner;
 mod passes;
 mod pipeline;

@@ -12,6 +12,8 @@ pub(crate) enum SizedOp {
     /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows
     /// that share them, and `edges` residues converted, inputs and results.
     Matrix { products: usize, loads: usize, edges: usize },
+    /// A linear map by rotations.
+    Rotations(RotationCounts),
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many ciphertexts.
@@ -28,6 +30,25 @@ pub(crate) enum SizedOp {
     Pack { len: usize, components: usize },
     /// Ciphertexts read from memory or written to it by a pointwise part.
     Stream { len: usize, components: usize },
+}
+
+/// Rotations and products of a linear map on packed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RotationCounts {
+    /// Ciphertexts decomposed to be rotated by baby steps.
+    pub(crate) decomposed: usize,
+    /// Rotations by baby steps other than 0, of all inputs.
+    pub(crate) babies: usize,
+    /// Products of a rotated ciphertext and a vector of constants.
+    pub(crate) products: usize,
+    /// Sums of products, one for each giant step of each output.
+    pub(crate) sums: usize,
+    /// Those of them that are rotated.
+    pub(crate) giants: usize,
+    /// Ciphertexts of the result.
+    pub(crate) outputs: usize,
+    /// Rotations of each of them that are added to it.
+    pub(crate) folds: usize,
 }
 
 /// What a relinearisation or a rescaling does at its two ends: several in a row pass ciphertexts on
@@ -68,6 +89,20 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
         SizedOp::Matrix { products, loads, edges } => {
             let of = |count: usize, rate: f64| passes(count as f64 * limbs, rate);
             of(products, m.product) + of(loads, m.load) + of(edges, m.edge)
+        }
+        SizedOp::Rotations(counts) => {
+            let RotationCounts { decomposed, babies, products, sums, giants, outputs, folds } = counts;
+            // Every limb is a digit, carried to all other primes.
+            let decomposition = transform * (limbs + limbs * (limbs - 1.0 + special));
+            let switch = passes(2.0 * limbs * (limbs + special), m.key) + passes(2.0 * (limbs + special), m.gather);
+            let division = transform * 2.0 * special * (1.0 + limbs);
+            let divisions = sums + if giants > 0 { outputs } else { 0 };
+            let multiplied = passes(products as f64 * 2.0 * (limbs + special), m.key);
+            let steps = decomposed as f64 * decomposition + babies as f64 * switch + multiplied;
+            steps
+                + divisions as f64 * division
+                + (giants + outputs * folds) as f64 * (decomposition + switch)
+                + (outputs * folds) as f64 * division
         }
         SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         SizedOp::Relinearise { len, boundary } => {

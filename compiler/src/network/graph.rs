@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use beaa_ir::Shape;
+
 use crate::error::{Error, Result, internal};
 use crate::network::matrix::Matrix;
 
@@ -40,9 +42,31 @@ pub(crate) struct Node {
     /// The layers merged into it.
     pub(crate) folded: Vec<String>,
     pub(crate) op: Op,
+    /// Where each element is in its feature map; elements of a vector are channels.
+    pub(crate) coordinates: Vec<Coordinate>,
     /// Per element, where its values lie according to the training set, widened by the safety
     /// factor.
     pub(crate) observed_range: Option<Vec<Interval>>,
+}
+
+/// Where an element is in a feature map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Coordinate {
+    pub(crate) channel: usize,
+    pub(crate) row: usize,
+    pub(crate) column: usize,
+}
+
+impl Coordinate {
+    /// Those of all elements of a shape, in order.
+    pub(crate) fn all(shape: Shape) -> Vec<Self> {
+        let (height, width) = match shape {
+            Shape::Map { height, width, .. } => (height, width),
+            Shape::Flat { .. } => (1, 1),
+        };
+        let of = |j: usize| Self { channel: j / (height * width), row: j / width % height, column: j % width };
+        (0..shape.len()).map(of).collect()
+    }
 }
 
 /// What a node computes.
@@ -229,6 +253,9 @@ pub(crate) fn check(graph: &Graph, pass: &'static str) -> Result<()> {
                     return fail(id, "has curvatures of the wrong length");
                 }
             }
+        }
+        if node.coordinates.len() != graph.len(id) {
+            return fail(id, "has coordinates of the wrong length");
         }
         if node.observed_range.as_ref().is_some_and(|c| c.len() != graph.len(id)) {
             return fail(id, "has a range of the wrong length");

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use beaa_ir::{Activation, Conv2d, Layer, LayerOp, Linear, Model, Pool2d, Range, Shape, Tensor};
 
 use crate::error::UnsupportedLayer;
-use crate::network::graph::{Graph, Interval, Node, NodeId, Op, Term, collect_terms};
+use crate::network::graph::{Coordinate, Graph, Interval, Node, NodeId, Op, Term, collect_terms};
 use crate::network::matrix::Matrix;
 use crate::{Error, Result};
 
@@ -25,7 +25,13 @@ pub(crate) fn import(model: &Model, safety: f64) -> Result<Graph> {
 /// The network as a graph with a square in the place of every ReLU: for those who look the function
 /// up by the layer's name.
 pub(crate) fn import_with_any_activation(model: &Model, safety: f64) -> Graph {
-    let input = Node { label: "input".into(), folded: Vec::new(), op: Op::Input(allowed(model)), observed_range: None };
+    let input = Node {
+        label: "input".into(),
+        folded: Vec::new(),
+        op: Op::Input(allowed(model)),
+        coordinates: Coordinate::all(model.input().shape()),
+        observed_range: None,
+    };
     let mut graph = Graph { nodes: vec![input], output: 0 };
     // The model's check has made sure that every name exists.
     let mut by_name: HashMap<&str, NodeId> = HashMap::from([("input", 0)]);
@@ -38,7 +44,8 @@ pub(crate) fn import_with_any_activation(model: &Model, safety: f64) -> Graph {
         if let LayerOp::Branch { from } = &layer.op {
             graph.output = by_name[from.as_str()];
         } else if let Some(op) = lower(&layer.op, x, shape, out_shape, &by_name) {
-            graph.nodes.push(Node { label: layer.name.clone(), folded: Vec::new(), op, observed_range: None });
+            let (label, coordinates) = (layer.name.clone(), Coordinate::all(out_shape));
+            graph.nodes.push(Node { label, folded: Vec::new(), op, coordinates, observed_range: None });
             graph.output = graph.nodes.len() - 1;
         }
         by_name.insert(&layer.name, graph.output);

@@ -56,6 +56,11 @@ impl Matrix {
         self.index[range.clone()].iter().zip(&self.value[range]).map(|(&c, &v)| (c as usize, v))
     }
 
+    /// The columns of one row, ascending.
+    pub(crate) fn columns_of(&self, r: usize) -> &[u32] {
+        &self.index[self.starts[r]..self.starts[r + 1]]
+    }
+
     pub(crate) fn values(&self) -> &[f64] {
         &self.value
     }

@@ -147,7 +147,9 @@ fn shifted_copy(nodes: &mut Vec<Node>, view: &LinearView, old: &Node, shift: &[f
         .collect();
     let bias = view.constant.iter().zip(shift).map(|(c, s)| c + s).collect();
     let observed_range = shifted_range(old.observed_range.as_deref(), shift);
-    nodes.push(Node { label: label.into(), folded: Vec::new(), op: Op::Affine { terms, bias }, observed_range });
+    let coordinates = old.coordinates.clone();
+    let op = Op::Affine { terms, bias };
+    nodes.push(Node { label: label.into(), folded: Vec::new(), op, coordinates, observed_range });
     nodes.len() - 1
 }
 

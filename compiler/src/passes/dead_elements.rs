@@ -25,6 +25,7 @@ pub(crate) fn drop_dead_elements(mut graph: Graph) -> Graph {
             Op::Quadratic { a, b, c, .. } => [a, b, c].into_iter().for_each(|v| retain(v, live_here)),
             Op::Square { .. } => {}
         }
+        retain(&mut node.coordinates, live_here);
         if let Some(observed_range) = &mut node.observed_range {
             retain(observed_range, live_here);
         }

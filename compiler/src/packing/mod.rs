@@ -1,0 +1,40 @@
+//! Packing of several elements into a ciphertext, for batches that leave slots unused: where each
+//! element goes and by which rotations each linear map is computed, of least predicted cost.
+//!
+//! With `block` positions for each image, block packing lies between one element of every image in
+//! a ciphertext (1) and a whole feature map of one image in it (N).
+
+mod candidates;
+mod dense;
+mod grid;
+mod inputs;
+mod offsets;
+mod search;
+
+use beaa_ir::ckks::{Layout, PackedMap};
+
+pub(crate) use search::{PackingTask, pack};
+
+use crate::cost::ops::RotationCounts;
+
+/// Layouts of all nodes of a graph.
+#[derive(Debug, Clone)]
+pub(crate) struct PackedGraph {
+    /// In the order of the nodes.
+    pub(crate) nodes: Vec<PackedNode>,
+}
+
+/// The layout of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct PackedNode {
+    pub(crate) layout: Layout,
+    /// How it is computed, if it is an affine map.
+    pub(crate) map: Option<ChosenMap>,
+}
+
+/// An affine map by rotations.
+#[derive(Debug, Clone)]
+pub(crate) struct ChosenMap {
+    pub(crate) map: PackedMap,
+    pub(crate) counts: RotationCounts,
+}

@@ -1,0 +1,108 @@
+//! By which offsets weights meet their inputs between two layouts, and how many rotations and
+//! products these come to with the best giant step.
+
+use std::collections::BTreeSet;
+
+use beaa_ir::ckks::{Layout, PackedMap, Place};
+
+use super::ChosenMap;
+use crate::cost::ops::{OpContext, RotationCounts, SizedOp, seconds};
+use crate::network::matrix::Matrix;
+
+/// More different offsets than this are never worth their constants.
+const MOST_OFFSETS: usize = 1 << 13;
+
+/// One term of an affine map: its weights, and where its input is.
+pub(super) struct PackedTerm<'a> {
+    pub(super) from: &'a Layout,
+    pub(super) weights: &'a Matrix,
+}
+
+/// The map to `layout` without folds: every position of the result sums all of its products.
+pub(super) fn direct(terms: &[PackedTerm<'_>], layout: Layout, context: OpContext) -> Option<ChosenMap> {
+    let block = layout.block();
+    // By how many weights each offset can be used; of several, the most popular one is taken.
+    let mut usable = vec![0_u32; block];
+    let each = |visit: &mut dyn FnMut(usize, &[u32])| {
+        for term in terms {
+            let positions = positions_of(term.from);
+            let held = layout.held().iter().enumerate();
+            for (position, element) in held.filter_map(|(p, e)| e.map(|e| (p, e as usize))) {
+                for &column in term.weights.columns_of(element) {
+                    visit(position, &positions[column as usize]);
+                }
+            }
+        }
+    };
+    let offset = |from: u32, position: usize| (from as usize + block - position % block) % block;
+    each(&mut |position, from| from.iter().for_each(|&q| usable[offset(q, position)] += 1));
+    let mut used = vec![0_u32; block];
+    each(&mut |position, from| {
+        let best = from.iter().map(|&q| offset(q, position)).max_by_key(|&d| (usable[d], std::cmp::Reverse(d)));
+        if let Some(best) = best {
+            used[best] += 1;
+        }
+    });
+    let mut offsets: Vec<u32> = (0..block as u32).filter(|&d| used[d as usize] > 0).collect();
+    offsets.sort_by_key(|&d| (std::cmp::Reverse(used[d as usize]), d));
+    chosen(terms, PackedMap { layout, offsets, giant: 1, folds: Vec::new() }, context)
+}
+
+/// Positions within a ciphertext of each element.
+fn positions_of(layout: &Layout) -> Vec<Vec<u32>> {
+    let mut positions = vec![Vec::new(); layout.elements()];
+    for (position, element) in layout.held().iter().enumerate() {
+        if let Some(element) = element {
+            positions[*element as usize].push((position % layout.block()) as u32);
+        }
+    }
+    positions
+}
+
+/// The map with those of its offsets that weights use, and the giant step of least cost; none where
+/// a weight does not meet its input, or folds mix elements.
+pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpContext) -> Option<ChosenMap> {
+    map.check().ok()?;
+    if map.offsets.len() > MOST_OFFSETS {
+        return None;
+    }
+    let mut used: BTreeSet<(u32, usize, u32, u32)> = BTreeSet::new();
+    for (t, term) in terms.iter().enumerate() {
+        let row = |r: usize| term.weights.columns_of(r);
+        map.place(term.from, row, |_, _, Place { input, output, offset, .. }| {
+            used.insert((offset, t, input, output));
+        })
+        .ok()?;
+    }
+    let offsets: BTreeSet<u32> = used.iter().map(|u| u.0).collect();
+    map.offsets.retain(|d| offsets.contains(d));
+    let giants = (0..=map.layout.block().ilog2()).map(|bits| 1 << bits);
+    let counted = giants.map(|giant| {
+        let map = PackedMap { giant, offsets: Vec::new(), folds: map.folds.clone(), layout: map.layout.clone() };
+        let counts = count(&map, &used);
+        (seconds(SizedOp::Rotations(counts), context), giant, counts)
+    });
+    let (_, giant, counts) = counted.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    map.giant = giant;
+    Some(ChosenMap { map, counts })
+}
+
+/// Rotations and products; `used` are offset, term, input and output of every diagonal.
+fn count(map: &PackedMap, used: &BTreeSet<(u32, usize, u32, u32)>) -> RotationCounts {
+    let (mut babies, mut giants) = (BTreeSet::new(), BTreeSet::new());
+    for &(offset, term, input, output) in used {
+        let (baby, giant) = map.steps(offset);
+        babies.insert((term, input, baby));
+        giants.insert((output, giant));
+    }
+    let rotated: BTreeSet<(usize, u32)> = babies.iter().filter(|b| b.2 != 0).map(|b| (b.0, b.1)).collect();
+    RotationCounts {
+        decomposed: rotated.len(),
+        babies: babies.iter().filter(|b| b.2 != 0).count(),
+        products: used.len(),
+        sums: giants.len(),
+        giants: giants.iter().filter(|g| g.1 != 0).count(),
+        outputs: map.layout.ciphertexts(),
+        folds: map.folds.len(),
+    }
+}
