@@ -42,6 +42,14 @@ pub enum Error {
         /// The ring of the parameters.
         expected: Box<RnsRing>,
     },
+    /// A rotation for which no key was made.
+    #[error("{operation}: found no Galois key for a rotation by {rotation} slots, expected one; make keys for it")]
+    MissingGaloisKey {
+        /// The operation.
+        operation: &'static str,
+        /// Slots to the left.
+        rotation: usize,
+    },
     /// A number of limbs that the parameters or the operation do not allow.
     #[error("{operation}: found {found} limbs, expected {} to {}", allowed.start(), allowed.end())]
     Limbs {

@@ -3,12 +3,10 @@
 //! drop and never printed.
 
 use beaa_secrets::Locked;
-use zeroize::Zeroizing;
 
 use crate::error::operand;
-use crate::kernel::TILE;
-use crate::kernel::bit_packing::{Unpacker, pack_polynomial, tile_bytes, unpack_polynomial};
-use crate::ring::sample::{LimbSlots, PublicSeed, SecretRng, Uniform};
+use crate::ring::sample::{PublicSeed, SecretRng};
+use crate::switching_key::{KeyStream, SwitchedSecrets, SwitchingKey};
 use crate::{Parameters, Result};
 
 /// The secret key: N coefficients of -1, 0, 1.
@@ -73,6 +71,11 @@ impl SecretKey {
         &self.parameters
     }
 
+    /// The values modulo all primes: `[prime][N]`.
+    pub(crate) fn all_values(&self) -> &[u64] {
+        &self.values
+    }
+
     /// The N values modulo one prime.
     pub(crate) fn values(&self, prime: usize) -> &[u64] {
         let n = self.parameters.degree();
@@ -85,15 +88,12 @@ impl SecretKey {
 pub struct EvaluationKey {
     parameters: Parameters,
     seed: PublicSeed,
-    /// `[digit][prime][N]`, the last two flat.
-    b: Vec<Vec<u64>>,
-    /// `[digit][prime][N]`, the last two flat.
-    a: Vec<Vec<u64>>,
+    key: SwitchingKey,
 }
 
 impl std::fmt::Debug for EvaluationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "EvaluationKey({} digits)", self.b.len())
+        write!(f, "EvaluationKey({} digits)", self.key.digits())
     }
 }
 
@@ -103,9 +103,18 @@ impl EvaluationKey {
     pub fn generate(secret: &SecretKey, rng: &mut SecretRng) -> Self {
         let parameters = secret.parameters().clone();
         let seed = rng.public_seed();
-        let a = expand(&parameters, &seed);
-        let b = a.iter().enumerate().map(|(digit, a)| encrypt_digit(secret, digit, a, rng)).collect();
-        Self { parameters, seed, b, a }
+        let mut square = Locked::zeroed(secret.values.len());
+        let n = parameters.degree();
+        for ((q, squares), values) in
+            parameters.all_moduli().zip(square.chunks_exact_mut(n)).zip(secret.values.chunks_exact(n))
+        {
+            for (square, &s) in squares.iter_mut().zip(values) {
+                *square = q.mul(s, s);
+            }
+        }
+        let secrets = SwitchedSecrets { from: &secret.values, target: &square };
+        let key = SwitchingKey::generate(&parameters, secrets, stream(&seed), rng);
+        Self { parameters, seed, key }
     }
 
     /// Reads a key from its seed and the digits that [`Self::compressed_digits`] returned, one
@@ -114,28 +123,13 @@ impl EvaluationKey {
     /// # Errors
     /// When the bytes are not as many as the parameters need, or hold what is not below its prime.
     pub fn from_compressed(parameters: &Parameters, seed: PublicSeed, bytes: &[u8]) -> Result<Self> {
+        const OPERATION: &str = "reading an evaluation key";
         let expected = Self::compressed_len(parameters);
         if bytes.len() != expected {
-            let found = format!("{} bytes", bytes.len());
-            return Err(operand("reading an evaluation key", found, format!("{expected} bytes")));
+            return Err(operand(OPERATION, format!("{} bytes", bytes.len()), format!("{expected} bytes")));
         }
-        let n = parameters.degree();
-        let unpackers: Vec<_> = parameters.all_moduli().map(|q| Unpacker::new(parameters.kernel(), q)).collect();
-        let mut b = vec![vec![0; unpackers.len() * n]; parameters.max_limbs()];
-        let (mut rest, mut canonical) = (bytes, true);
-        for digit in &mut b {
-            for ((q, unpacker), values) in parameters.all_moduli().zip(&unpackers).zip(digit.chunks_exact_mut(n)) {
-                let (front, tail) = rest.split_at(n / TILE * tile_bytes(q));
-                canonical &= unpack_polynomial(front, unpacker, values);
-                rest = tail;
-            }
-        }
-        if !canonical {
-            let found = "a residue that is not below its prime";
-            return Err(operand("reading an evaluation key", found, "canonical residues"));
-        }
-        let a = expand(parameters, &seed);
-        Ok(Self { parameters: parameters.clone(), seed, b, a })
+        let key = SwitchingKey::from_compressed(OPERATION, parameters, stream(&seed), bytes)?;
+        Ok(Self { parameters: parameters.clone(), seed, key })
     }
 
     /// Returns the seed of the halves `a`.
@@ -145,20 +139,12 @@ impl EvaluationKey {
 
     /// Returns the bytes of all compressed digits of a key for these parameters.
     pub fn compressed_len(parameters: &Parameters) -> usize {
-        let digit: usize = parameters.all_moduli().map(|q| parameters.degree() / TILE * tile_bytes(q)).sum();
-        parameters.max_limbs() * digit
+        SwitchingKey::compressed_len(parameters)
     }
 
     /// Packs the halves `b`, digit by digit, for each prime the N residues at the prime's width.
     pub fn compressed_digits(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        let n = self.parameters.degree();
-        self.b.iter().map(move |digit| {
-            let mut bytes = Vec::new();
-            for (q, values) in self.parameters.all_moduli().zip(digit.chunks_exact(n)) {
-                pack_polynomial(values, q, &mut bytes);
-            }
-            bytes
-        })
+        self.key.compressed_digits(&self.parameters)
     }
 
     pub(crate) fn parameters(&self) -> &Parameters {
@@ -167,45 +153,11 @@ impl EvaluationKey {
 
     /// The N values of `b` and of `a` of one digit modulo one prime.
     pub(crate) fn halves(&self, digit: usize, prime: usize) -> [&[u64]; 2] {
-        let n = self.parameters.degree();
-        [&self.b, &self.a].map(|half| &half[digit][prime * n..(prime + 1) * n])
+        self.key.halves(digit, prime)
     }
 }
 
-/// `b = e - a s`, plus `P s^2` in the digit's limb; `a` and the result are `[prime][N]`.
-fn encrypt_digit(secret: &SecretKey, digit: usize, a: &[u64], rng: &mut SecretRng) -> Vec<u64> {
-    let parameters = secret.parameters();
-    let n = parameters.degree();
-    let special = parameters.special().map_or(1, |p| parameters.all_transforms()[p].modulus().value());
-    let mut error = Zeroizing::new(vec![0_i64; n]);
-    rng.add_error(&mut error);
-    let mut result = Vec::with_capacity(a.len());
-    for (prime, (t, a)) in parameters.all_transforms().iter().zip(a.chunks_exact(n)).enumerate() {
-        let q = t.modulus();
-        let mut b: Vec<u64> = error.iter().map(|&e| q.reduce_i64(e)).collect();
-        t.forward(&mut b);
-        let p = q.reduce(special);
-        for ((b, &a), &s) in b.iter_mut().zip(a).zip(secret.values(prime)) {
-            *b = q.sub(*b, q.mul(a, s));
-            if prime == digit {
-                *b = q.add(*b, q.mul(p, q.mul(s, s)));
-            }
-        }
-        result.extend(b);
-    }
-    result
-}
-
-/// The halves `a`: `[digit][prime][N]`.
-fn expand(parameters: &Parameters, seed: &PublicSeed) -> Vec<Vec<u64>> {
-    let (n, uniform) = (parameters.degree(), Uniform::new(seed));
-    (0..parameters.max_limbs())
-        .map(|digit| {
-            let mut a = vec![0; parameters.all_transforms().len() * n];
-            for (limb, (t, out)) in parameters.all_transforms().iter().zip(a.chunks_exact_mut(n)).enumerate() {
-                uniform.fill(LimbSlots { modulus: t.modulus(), limb, first: 0 }, digit as u64, out);
-            }
-            a
-        })
-        .collect()
+/// The elements from number 0 on; those of Galois keys have larger numbers.
+fn stream(seed: &PublicSeed) -> KeyStream<'_> {
+    KeyStream { seed, first: 0 }
 }

@@ -1,6 +1,6 @@
 //! Internal crate of beaa: conjugate-invariant RNS-CKKS for batches. N real slots at ring degree N,
-//! no rotations, integer-matrix products on whole vectors of ciphertexts. It knows nothing of
-//! neural networks.
+//! integer-matrix products on whole vectors of ciphertexts, and linear maps by rotations of slots.
+//! It knows nothing of neural networks.
 //!
 //! Scheme: Cheon, Kim, Kim, Song 2017; full-RNS form: Cheon et al. 2018; ring of
 //! conjugate-invariant elements: Kim and Song 2018. A decrypted result is approximate: publishing
@@ -30,7 +30,9 @@ pub mod primes;
 mod rescale;
 mod ring;
 mod rns_ring;
+mod rotation;
 pub mod security;
+mod switching_key;
 #[cfg(test)]
 mod testing;
 mod timing;
@@ -52,6 +54,7 @@ use ring::encode::Encoder;
 pub use ring::modulus::Modulus;
 pub use ring::sample::{PublicSeed, SecretRng, SecretRngs};
 pub use rns_ring::RnsRing;
+pub use rotation::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Rotator, rotation_order};
 
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {
@@ -60,6 +63,9 @@ const _: () = {
     assert_shared::<Decryptor<'_>>();
     assert_shared::<KeySwitcher<'_>>();
     assert_shared::<EvaluationKey>();
+    assert_shared::<GaloisKeys>();
+    assert_shared::<DiagonalMatrix>();
+    assert_shared::<Rotator<'_>>();
     assert_shared::<SecretKey>();
     assert_shared::<Batch>();
 };

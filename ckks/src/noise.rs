@@ -36,12 +36,55 @@ pub fn rescale(degree: usize, components: usize) -> f64 {
 /// Predicts the noise of relinearising with one digit per limb of the primes `moduli`, and a
 /// special prime if there is one.
 pub fn relinearise(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
+    let division = special.map_or(0.0, |_| rescale(degree, 2).powi(2));
+    (key_switch_variance(degree, moduli, special) + division).sqrt()
+}
+
+/// Predicts the noise of one rotation, which switches keys as relinearising does.
+pub fn rotate(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
+    relinearise(degree, moduli, special)
+}
+
+/// A linear map by rotations, as far as its noise depends on it: means over output slots and
+/// diagonals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DiagonalMap {
+    /// Diagonals that are added up in one output ciphertext.
+    pub products: f64,
+    /// Those of them whose input is rotated.
+    pub rotated_products: f64,
+    /// Sums of one output ciphertext that are rotated: giant steps other than 0.
+    pub giants: f64,
+    /// Folds.
+    pub folds: u32,
+    /// Mean square of the constants, over all slots of a diagonal, in integer units.
+    pub constant_square: f64,
+    /// Mean square of the encoded inputs, over all slots, in integer units.
+    pub input_square: f64,
+}
+
+/// Predicts the noise that multiplying by diagonals adds, in integer units of the result before it
+/// is rescaled: rounding of the constants' polynomials, multiplied by the inputs; key switching of
+/// rotated inputs, multiplied by the constants; key switching of giant steps and of folds, each
+/// after a division of the second component by P; folds, which double all before them; the last
+/// division by P, and rounding of the bias.
+pub fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &DiagonalMap) -> f64 {
+    let switching = key_switch_variance(degree, moduli, special);
+    let rounding = slot_variance(degree, ROUNDING);
+    // Only what multiplies the secret is divided before it is decomposed.
+    let division = special.map_or(0.0, |_| rounding * slot_variance(degree, SECRET_VARIANCE));
+    let products = map.products * rounding * map.input_square;
+    let babies = map.rotated_products * switching * map.constant_square;
+    let sums = products + babies + map.giants * (switching + division);
+    let folded = (0..map.folds).fold(sums, |variance, _| 2.0 * variance + switching + division);
+    (folded + special.map_or(0.0, |_| rounding + division) + rounding).sqrt()
+}
+
+/// The slot variance of switching keys, in units after the division by P.
+fn key_switch_variance(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
     let digits: f64 = moduli
         .iter()
         .map(|&q| slot_variance(degree, (q as f64).powi(2) / 12.0) * slot_variance(degree, ERROR_VARIANCE))
         .sum();
-    match special {
-        None => digits.sqrt(),
-        Some(p) => (digits / (p as f64).powi(2) + rescale(degree, 2).powi(2)).sqrt(),
-    }
+    special.map_or(digits, |p| digits / (p as f64).powi(2))
 }

@@ -26,7 +26,7 @@ pub use layout::TILE;
 use layout::{LANES, PANEL_ROWS, WeightForm};
 pub use packed_weights::Panels;
 use path::ArithmeticPath;
-pub(crate) use path::{BaseChange, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
+pub(crate) use path::{BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
 use portable::Portable;
 
 use crate::ring::modulus::{Factor, Modulus};
@@ -126,6 +126,17 @@ impl Kernel {
         check_lengths(accumulator.len(), a.len());
         check_lengths(accumulator.len(), b.len());
         with_path!(self, path => path.multiply_add(q, accumulator, a, b));
+    }
+
+    /// See [`ArithmeticPath::add_products`].
+    pub(crate) fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]) {
+        let len = sums[0].len();
+        assert!(len.is_multiple_of(TILE), "{len} residues are not whole tiles");
+        assert_eq!(sums[1].len(), len, "operands of different length");
+        for PairProduct { factor, values: [first, second] } in terms {
+            assert_eq!([factor.len(), first.len(), second.len()], [len; 3], "operands of different length");
+        }
+        with_path!(self, path => path.add_products(q, terms, sums));
     }
 
     /// See [`ArithmeticPath::twist`].

@@ -24,6 +24,9 @@ pub(crate) trait ArithmeticPath: Copy {
     /// `accumulator += a * b`, element by element.
     fn multiply_add(self, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]);
 
+    /// `sums[c] += sum over terms of factor * values[c]`, element by element, for both halves.
+    fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]);
+
     /// `a_j = direct_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = direct_0 a_0`.
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]);
 
@@ -36,6 +39,13 @@ pub(crate) trait ArithmeticPath: Copy {
     /// `x = x factor + y`, where `y` are residues modulo the other prime, extended as by
     /// [`Self::base_extend`].
     fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]);
+}
+
+/// A factor for both halves of a pair, as keys and ciphertexts are.
+#[derive(Clone, Copy)]
+pub(crate) struct PairProduct<'a> {
+    pub(crate) factor: &'a [u64],
+    pub(crate) values: [&'a [u64]; 2],
 }
 
 /// From residues modulo one prime to residues modulo another.

@@ -2,7 +2,7 @@
 
 use super::layout::{DOUBLES_COLUMN_COST, PANEL_ROWS, TILE, WeightForm};
 use super::packed_weights::RowBlock;
-use super::path::{ArithmeticPath, BaseChange, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
+use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
 use crate::ring::modulus::{Factor, Modulus};
 
 /// Needs no proof: every processor has it.
@@ -39,6 +39,23 @@ impl ArithmeticPath for Portable {
     fn multiply_add(self, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
         for ((s, &x), &y) in accumulator.iter_mut().zip(a).zip(b) {
             *s = q.reduce_u128(u128::from(x) * u128::from(y) + u128::from(*s));
+        }
+    }
+
+    fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]) {
+        // Products are below 2^100.
+        assert!(terms.len() < 1 << 27, "{} products in 128 bits", terms.len());
+        for (half, sums) in sums.into_iter().enumerate() {
+            for (tile, sums) in sums.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
+                let mut wide = sums.map(u128::from);
+                for term in terms {
+                    let [factor, values] = [term.factor, term.values[half]].map(|x| &x.as_chunks::<TILE>().0[tile]);
+                    for ((w, &x), &y) in wide.iter_mut().zip(factor).zip(values) {
+                        *w += u128::from(x) * u128::from(y);
+                    }
+                }
+                *sums = wide.map(|w| q.reduce_u128(w));
+            }
         }
     }
 

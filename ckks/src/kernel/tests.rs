@@ -172,6 +172,36 @@ fn squares_and_products_are_exact() {
     }
 }
 
+/// As many terms as fill one accumulation, and more.
+#[test]
+fn sums_of_products_are_exact() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    for (bits, terms) in [(16, 3), (30, 0), (36, 1), (50, 5), (50, 1024), (50, 1025), (40, 2100)] {
+        let q = modulus(bits);
+        let mut residues = |len: usize| -> Vec<u64> {
+            (0..len)
+                .map(|_| if rng.random_bool(0.7) { q.value() - 1 } else { rng.random_range(0..q.value()) })
+                .collect()
+        };
+        let len = 2 * TILE;
+        let operands: Vec<[Vec<u64>; 3]> = (0..terms).map(|_| [residues(len), residues(len), residues(len)]).collect();
+        let before = [residues(len), residues(len)];
+        let expected: [Vec<u64>; 2] = std::array::from_fn(|half| {
+            let sum =
+                |i: usize| operands.iter().fold(before[half][i], |sum, o| q.add(sum, q.mul(o[0][i], o[half + 1][i])));
+            (0..len).map(sum).collect()
+        });
+        let products: Vec<PairProduct<'_>> =
+            operands.iter().map(|[factor, first, second]| PairProduct { factor, values: [first, second] }).collect();
+        for kernel in Kernel::available() {
+            let mut sums = before.clone();
+            let [first, second] = &mut sums;
+            kernel.add_products(q, &products, [first, second]);
+            assert!(sums == expected, "{kernel:?} {bits} {terms}");
+        }
+    }
+}
+
 #[test]
 fn extending_and_dividing_are_exact() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);

@@ -33,6 +33,21 @@ impl Encoder {
     /// # Errors
     /// When there are more than N slots, one is not finite, or a coefficient reaches 2^62.
     pub(crate) fn encode(&self, slots: &[f64], scale: f64) -> Result<Vec<i64>> {
+        Ok(self.coefficients(slots, scale, 62)?.into_iter().map(|c| c as i64).collect())
+    }
+
+    /// Encodes as [`Self::encode`] does, with coefficients up to 2^`bits`, which are exact as far
+    /// as doubles are.
+    ///
+    /// # Errors
+    /// When there are more than N slots, one is not finite, or a coefficient reaches 2^`bits`.
+    pub(crate) fn encode_wide(&self, slots: &[f64], bits: i32) -> Result<Vec<i128>> {
+        assert!(bits < 127, "coefficients of {bits} bits");
+        Ok(self.coefficients(slots, 1.0, bits)?.into_iter().map(|c| c as i128).collect())
+    }
+
+    /// Whole numbers below 2^`bits`.
+    fn coefficients(&self, slots: &[f64], scale: f64, bits: i32) -> Result<Vec<f64>> {
         if slots.len() > self.degree {
             return Err(Error::Slots { operation: "encoding", found: slots.len(), expected: self.degree });
         }
@@ -40,16 +55,15 @@ impl Encoder {
         buffer[..slots.len()].copy_from_slice(slots);
         self.dct.process_dct2(&mut buffer);
         let factor = scale / self.degree as f64;
-        let mut coefficients = Vec::with_capacity(self.degree);
-        for value in buffer {
-            let scaled = (value * factor).round();
-            if scaled.is_nan() || scaled.abs() >= (1_u64 << 62) as f64 {
+        for value in &mut buffer {
+            let scaled = (*value * factor).round();
+            if scaled.is_nan() || scaled.abs() >= f64::from(bits).exp2() {
                 let found_bits = scaled.abs().log2().ceil() as i32;
-                return Err(Error::Overflow { operation: "encoding", found_bits, allowed_bits: 62 });
+                return Err(Error::Overflow { operation: "encoding", found_bits, allowed_bits: bits });
             }
-            coefficients.push(scaled as i64);
+            *value = scaled;
         }
-        Ok(coefficients)
+        Ok(buffer)
     }
 
     /// Decodes N integer coefficients, held as `f64`, to N slots.
@@ -86,6 +100,8 @@ mod tests {
     fn overflow_and_nonsense_are_errors() {
         let encoder = Encoder::new(32);
         assert!(matches!(encoder.encode(&[1.0; 32], 2_f64.powi(63)), Err(Error::Overflow { .. })));
+        assert!(encoder.encode_wide(&[2_f64.powi(70); 32], 71).is_ok_and(|c| c[0] == 1 << 70));
+        assert!(matches!(encoder.encode_wide(&[2_f64.powi(70); 32], 70), Err(Error::Overflow { .. })));
         assert!(encoder.encode(&[f64::NAN], 1.0).is_err());
         assert!(encoder.encode(&[0.0; 33], 1.0).is_err());
     }

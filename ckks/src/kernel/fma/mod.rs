@@ -8,7 +8,7 @@ mod product;
 use pulp::{Simd, WithSimd};
 
 use super::layout::{DOUBLES_COLUMN_COST, PANEL_ROWS, WeightForm};
-use super::path::{ArithmeticPath, BaseChange, ProductWorkspace, TileProduct, TwistFactors};
+use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TwistFactors};
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
 
@@ -73,6 +73,10 @@ impl ArithmeticPath for Fma {
 
     fn multiply_add(self, q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[u64]) {
         self.run(poly_ops::MultiplyAdd { q, accumulator, a, b });
+    }
+
+    fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]) {
+        self.run(poly_ops::AddProducts { q, terms, sums });
     }
 
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use super::field::Field;
 #[cfg(doc)]
 use crate::kernel::ArithmeticPath;
-use crate::kernel::{BaseChange, TILE, TwistFactors};
+use crate::kernel::{BaseChange, PairProduct, TILE, TwistFactors};
 use crate::ring::modulus::Modulus;
 
 /// See [`ArithmeticPath::square`].
@@ -56,6 +56,36 @@ impl WithSimd for MultiplyAdd<'_> {
         for (s, (&a, &b)) in S::as_mut_simd_u64s(self.accumulator).0.iter_mut().zip(operands) {
             let product = f.multiply(f.centred(a), f.centred(b));
             *s = f.canonical(f.reduce(f.simd.add_f64s(product, f.double(*s))));
+        }
+    }
+}
+
+/// See [`ArithmeticPath::add_products`].
+pub(super) struct AddProducts<'a> {
+    pub(super) q: Modulus,
+    pub(super) terms: &'a [PairProduct<'a>],
+    pub(super) sums: [&'a mut [u64]; 2],
+}
+
+impl WithSimd for AddProducts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let f = Field::new(simd, self.q);
+        let [first, second] = self.sums.map(|sums| S::as_mut_simd_u64s(sums).0);
+        for (i, (s0, s1)) in first.iter_mut().zip(second).enumerate() {
+            let [mut sum0, mut sum1] = [f.double(*s0), f.double(*s1)];
+            for term in self.terms {
+                let factor = f.centred(S::as_simd_u64s(term.factor).0[i]);
+                let [v0, v1] = term.values.map(|v| f.double(S::as_simd_u64s(v).0[i]));
+                // Below 2 q, which is an integer that doubles hold.
+                sum0 = f.reduce(f.simd.add_f64s(sum0, f.multiply(v0, factor)));
+                sum1 = f.reduce(f.simd.add_f64s(sum1, f.multiply(v1, factor)));
+            }
+            // Of no term, what was there.
+            *s0 = f.canonical(f.reduce(sum0));
+            *s1 = f.canonical(f.reduce(sum1));
         }
     }
 }

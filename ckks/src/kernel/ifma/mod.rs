@@ -1,6 +1,7 @@
 //! The path of 52-bit integer multiply-and-add: AVX-512 IFMA.
 #![expect(unsafe_code, reason = "calls functions of special instructions, for which the token is the proof")]
 
+mod pair_products;
 mod poly_ops;
 mod product;
 mod reduce;
@@ -10,7 +11,7 @@ pub(crate) mod unpack;
 pub use token::Ifma;
 
 use super::layout::{PANEL_ROWS, WeightForm};
-use super::path::{ArithmeticPath, BaseChange, ProductWorkspace, TileProduct, TwistFactors};
+use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TwistFactors};
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
 
@@ -43,6 +44,12 @@ impl ArithmeticPath for Ifma {
         // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
         // enables.
         unsafe { poly_ops::multiply_add(q, accumulator, a, b) }
+    }
+
+    fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { pair_products::add_products(q, terms, sums) }
     }
 
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {

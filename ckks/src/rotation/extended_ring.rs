@@ -1,0 +1,144 @@
+//! Switching keys modulo QP, the product of all moduli and the special prime: what is added up is
+//! divided by P once at the end (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux 2021, "Efficient
+//! Bootstrapping for Approximate Homomorphic Encryption with Non-sparse Keys"). Without a special
+//! prime the same is done modulo Q, with P = 1.
+
+use rayon::prelude::*;
+
+use super::diagonal_matrix::primes;
+use super::galois_keys::GaloisKey;
+use super::order::permute;
+use crate::Parameters;
+use crate::kernel::{Aligned, BaseChange, PairProduct};
+
+/// The limbs of a ciphertext, and the special prime if there is one.
+#[derive(Clone, Copy)]
+pub(crate) struct ExtendedRing<'p> {
+    pub(crate) parameters: &'p Parameters,
+    pub(crate) limbs: usize,
+}
+
+impl ExtendedRing<'_> {
+    /// Numbers of its primes, the special one last.
+    pub(crate) fn primes(self) -> impl Iterator<Item = usize> + Clone {
+        primes(self.parameters, self.limbs)
+    }
+
+    /// Words of one polynomial modulo QP.
+    pub(crate) fn words(self) -> usize {
+        self.primes().count() * self.parameters.degree()
+    }
+
+    /// Writes `P x` modulo one prime, N values.
+    pub(crate) fn scale(self, prime: usize, x: &mut [u64]) {
+        match self.parameters.special() {
+            Some(special) if special == prime => x.fill(0),
+            Some(special) => {
+                let (q, p) =
+                    (self.parameters.all_transforms()[prime].modulus(), self.parameters.residue(special, prime));
+                for x in x {
+                    *x = q.mul_factor(*x, p.value);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Divides a polynomial modulo QP by P, with rounding: its first limbs are the result.
+    pub(crate) fn divide(self, polynomial: &mut [u64]) {
+        let Some(special) = self.parameters.special() else { return };
+        let (n, kernel) = (self.parameters.degree(), self.parameters.kernel());
+        let transforms = self.parameters.all_transforms();
+        let (rest, last) = polynomial.split_at_mut(self.limbs * n);
+        transforms[special].inverse(last);
+        let last = &*last;
+        rest.par_chunks_exact_mut(n).enumerate().for_each_init(
+            || Aligned::zeros(n),
+            |extended, (limb, values)| {
+                let (p, t, extended) = (transforms[special].modulus(), &transforms[limb], extended.words_mut());
+                kernel.base_extend(BaseChange { from: p, to: t.modulus() }, last, extended);
+                t.forward(extended);
+                kernel.mod_down_step(t.modulus(), values, extended, self.parameters.residue(special, limb).inverse);
+            },
+        );
+    }
+
+    /// The digits of a polynomial modulo Q, one for each limb: N coefficients modulo the limb's
+    /// prime. `[limb][N]` values in, the same size out.
+    pub(crate) fn digits(self, polynomial: &[u64]) -> Vec<u64> {
+        let n = self.parameters.degree();
+        let mut digits = polynomial[..self.limbs * n].to_vec();
+        digits.par_chunks_exact_mut(n).zip(self.parameters.transforms(self.limbs)).for_each(|(d, t)| t.inverse(d));
+        digits
+    }
+
+    /// The values of one digit modulo one prime; `coefficients` are the digit's, and `values` those
+    /// that it has modulo its own limb's prime.
+    pub(crate) fn extend(self, digit: usize, prime: usize, coefficients: &[u64], values: &[u64], out: &mut [u64]) {
+        if prime == digit {
+            out.copy_from_slice(values);
+            return;
+        }
+        let transforms = self.parameters.all_transforms();
+        let change = BaseChange { from: transforms[digit].modulus(), to: transforms[prime].modulus() };
+        self.parameters.kernel().base_extend(change, coefficients, out);
+        transforms[prime].forward(out);
+    }
+
+    /// Switches keys of digits modulo one prime and rotates: adds the products of `[limb][N]`
+    /// extended digits with the key to `sums`, and writes the rotated sums to `pair`, N values
+    /// each.
+    pub(crate) fn switch_and_rotate(
+        self,
+        key: &GaloisKey,
+        prime: usize,
+        extended: &[u64],
+        sums: [&mut [u64]; 2],
+        pair: [&mut [u64]; 2],
+    ) {
+        let n = self.parameters.degree();
+        let [first, second] = sums;
+        let digits = extended.chunks_exact(n).enumerate();
+        let terms: Vec<PairProduct<'_>> =
+            digits.map(|(digit, factor)| PairProduct { factor, values: key.key.halves(digit, prime) }).collect();
+        let q = self.parameters.all_transforms()[prime].modulus();
+        self.parameters.kernel().add_products(q, &terms, [first, second]);
+        for (sum, out) in [first, second].into_iter().zip(pair) {
+            permute(key.sources(prime), sum, out);
+        }
+    }
+
+    /// Rotates a ciphertext, `[2][prime][N]`: the first component is modulo QP and stays so; of the
+    /// second one only the limbs count, which are modulo Q, and afterwards it is modulo QP, too.
+    pub(crate) fn rotate(self, key: &GaloisKey, pair: &mut [u64]) {
+        let n = self.parameters.degree();
+        let (first, second) = pair.split_at_mut(self.words());
+        let digits = self.digits(second);
+        let primes: Vec<usize> = self.primes().collect();
+        let polynomials = first.par_chunks_exact_mut(n).zip(second.par_chunks_exact_mut(n));
+        polynomials.zip(primes).for_each_init(
+            || [Aligned::zeros(self.limbs * n), Aligned::zeros(n), Aligned::zeros(n)],
+            |space, ((first, second), prime)| {
+                let [extended, sum0, sum1] = space.each_mut().map(Aligned::words_mut);
+                for (digit, (d, out)) in digits.chunks_exact(n).zip(extended.chunks_exact_mut(n)).enumerate() {
+                    self.extend(digit, prime, d, second, out);
+                }
+                sum0.copy_from_slice(first);
+                sum1.fill(0);
+                self.switch_and_rotate(key, prime, extended, [sum0, sum1], [first, second]);
+            },
+        );
+    }
+
+    /// `sums += x`, `[component][prime][N]`.
+    pub(crate) fn add(self, sums: &mut [u64], x: &[u64]) {
+        let n = self.parameters.degree();
+        let polynomials = sums.chunks_exact_mut(n).zip(x.chunks_exact(n));
+        for (prime, (sums, x)) in self.primes().cycle().zip(polynomials) {
+            let q = self.parameters.all_transforms()[prime].modulus();
+            for (s, &x) in sums.iter_mut().zip(x) {
+                *s = q.add(*s, x);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Rotations of slots, and linear maps by rotations.
+
+mod diagonal_matrix;
+mod diagonal_product;
+mod extended_ring;
+mod galois_keys;
+mod order;
+mod rotator;
+
+pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};
+pub use galois_keys::GaloisKeys;
+pub use order::rotation_order;
+pub use rotator::Rotator;
