@@ -31,6 +31,7 @@ pub mod ckks {
     pub use crate::cost::report::{LayerCost, PassTime, PlannedImages, Report, Totals, cost};
     pub use crate::cost::text::{explain, explain_choices};
     pub use crate::options::Options;
+    pub use crate::packing::Packing;
     pub use crate::pipeline::{Compiled, compile, compile_for};
     #[doc(hidden)]
     pub use crate::pipeline::{compile_observed, compile_without_security};

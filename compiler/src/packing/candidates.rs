@@ -13,6 +13,8 @@ use crate::network::graph::Coordinate;
 const STRIDES: [usize; 3] = [1, 2, 4];
 /// Results with more elements than this are not folded: each would take a row of partial sums.
 const MOST_FOLDED: usize = 4096;
+/// Weights, copies included, of a result that is computed several times over.
+const MOST_COPIED_WEIGHTS: usize = 1 << 16;
 /// Weights of a map that is tried in every folding way.
 const MOST_FOLDED_WEIGHTS: usize = 1 << 21;
 
@@ -65,14 +67,11 @@ pub(super) fn candidates(
     add(line(outputs, block), None);
     let weights: usize = terms.iter().map(|t| t.weights.entries()).sum();
     let many = weights > MOST_FOLDED_WEIGHTS;
-    if !many {
-        let again: Vec<_> = layouts.iter().filter_map(|(l, g)| Some((repeated(l)?, *g))).collect();
-        again.into_iter().for_each(|(layout, grid)| {
-            if !layouts.iter().any(|(known, _)| *known == layout) {
-                layouts.push((layout, grid));
-            }
-        });
-    }
+    // Every copy has rotations and products of its own.
+    let affordable = |l: &Layout| weights * block / l.elements().next_power_of_two() <= MOST_COPIED_WEIGHTS;
+    let again = |(l, g): &(Layout, Option<Grid>)| Some((repeated(l).filter(|_| affordable(l))?, *g));
+    let again: Vec<_> = layouts.iter().filter_map(again).collect();
+    layouts.extend(again);
     let of = |(layout, grid)| Some(Candidate { chosen: direct(terms, layout, context)?, grid });
     let mut all: Vec<Candidate> = layouts.into_iter().filter_map(of).collect();
     if outputs <= block.min(MOST_FOLDED) && !many {

@@ -6,7 +6,7 @@ use beaa_ir::ckks::Layout;
 use crate::network::graph::Coordinate;
 
 /// How a feature map lies in a row of planes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Grid {
     /// Distance of neighbours in a row and of neighbouring rows; `gap * gap` channels share a plane.
     pub(crate) gap: usize,

@@ -5,14 +5,18 @@
 //! a ciphertext (1) and a whole feature map of one image in it (N).
 
 mod candidates;
+mod choice;
 mod dense;
 mod grid;
 mod inputs;
+mod noise;
 mod offsets;
 mod search;
 
 use beaa_ir::ckks::{Layout, PackedMap};
 
+pub use choice::Packing;
+pub(crate) use noise::{PackedSummary, mean_square, with_packing};
 pub(crate) use search::{PackingTask, pack};
 
 use crate::cost::ops::RotationCounts;
@@ -20,6 +24,8 @@ use crate::cost::ops::RotationCounts;
 /// Layouts of all nodes of a graph.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedGraph {
+    /// Positions of an image in each ciphertext.
+    pub(crate) block: usize,
     /// In the order of the nodes.
     pub(crate) nodes: Vec<PackedNode>,
 }
@@ -30,6 +36,8 @@ pub(crate) struct PackedNode {
     pub(crate) layout: Layout,
     /// How it is computed, if it is an affine map.
     pub(crate) map: Option<ChosenMap>,
+    /// The nodes that it reads, in the order of its terms.
+    pub(crate) inputs: Vec<usize>,
 }
 
 /// An affine map by rotations.
@@ -37,4 +45,13 @@ pub(crate) struct PackedNode {
 pub(crate) struct ChosenMap {
     pub(crate) map: PackedMap,
     pub(crate) counts: RotationCounts,
+}
+
+impl PackedGraph {
+    /// All rotations, in positions, ascending, each once.
+    pub(crate) fn rotations(&self) -> Vec<u32> {
+        let maps = self.nodes.iter().filter_map(|n| n.map.as_ref()).map(|m| m.map.clone()).collect();
+        let input = self.nodes[0].layout.clone();
+        beaa_ir::ckks::Packing { input, maps }.rotations()
+    }
 }

@@ -1,16 +1,17 @@
 //! The packing of least predicted cost: a beam search over the layouts of all nodes, in their order.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use beaa_ir::ckks::Layout;
 
-use super::candidates::{candidates, grids};
+use super::candidates::{Candidate, candidates, grids};
 use super::grid::{Grid, line};
 use super::inputs::{gathered, layouts};
 use super::offsets::PackedTerm;
 use super::{ChosenMap, PackedGraph, PackedNode};
 use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds};
-use crate::network::graph::{Graph, NodeId, Op};
+use crate::network::graph::{Graph, Node, NodeId, Op, Term};
 
 /// Packings that are followed at a time.
 const BEAM: usize = 12;
@@ -49,18 +50,135 @@ struct Placed {
 
 /// The cheapest packing found; none where a map has none.
 pub(crate) fn pack(task: PackingTask<'_>) -> Option<PackedGraph> {
+    let mut search = Search { task, layouts: Vec::new(), known: HashMap::new() };
     let mut beam = vec![Partial { nodes: Vec::new(), cost: 0.0, ready: None }];
     for id in 0..task.graph.nodes.len() {
-        let mut next: Vec<Partial> = beam.iter().flat_map(|partial| task.extended(id, partial)).collect();
+        let mut next: Vec<Partial> = beam.iter().flat_map(|partial| search.extended(id, partial)).collect();
         next.sort_by(|a, b| a.cost.total_cmp(&b.cost));
-        next.truncate(BEAM);
-        beam = next;
+        let read = task.read_after(id);
+        let mut kept: Vec<Partial> = Vec::new();
+        for partial in next {
+            // Of packings that what follows cannot tell apart, the cheapest.
+            if kept.len() < BEAM && !kept.iter().any(|k| k.looks_like(&partial, &read)) {
+                kept.push(partial);
+            }
+        }
+        beam = kept;
     }
     let best = beam.into_iter().next()?;
-    let node =
-        |placed: Placed| PackedNode { layout: (*placed.layout).clone(), map: placed.map.map(|map| (*map).clone()) };
-    Some(PackedGraph { nodes: best.nodes.into_iter().map(node).collect() })
+    let node = |(placed, node): (Placed, &Node)| PackedNode {
+        layout: (*placed.layout).clone(),
+        map: placed.map.map(|map| (*map).clone()),
+        inputs: node.op.inputs(),
+    };
+    let nodes = best.nodes.into_iter().zip(&task.graph.nodes).map(node).collect();
+    Some(PackedGraph { block: task.block, nodes })
 }
+
+impl Partial {
+    /// Whether another has the same layouts and grids of the nodes that are read.
+    fn looks_like(&self, other: &Self, read: &[NodeId]) -> bool {
+        let reader = |p: &Self| p.ready.as_ref().map(|(_, map)| Rc::as_ptr(map));
+        let same = |a: &Placed, b: &Placed| Rc::ptr_eq(&a.layout, &b.layout) && a.grid == b.grid;
+        reader(self) == reader(other) && read.iter().all(|&id| same(&self.nodes[id], &other.nodes[id]))
+    }
+}
+
+/// Candidates with layouts that are equal only if they are the same.
+type Found = Vec<(Rc<ChosenMap>, Rc<Layout>, Option<Grid>)>;
+
+/// A search under way.
+struct Search<'a> {
+    task: PackingTask<'a>,
+    /// Each layout once.
+    layouts: Vec<Rc<Layout>>,
+    /// Candidates of a node, by the layouts and the grid of what it reads.
+    known: HashMap<(NodeId, Vec<*const Layout>, Option<Grid>), Rc<Found>>,
+}
+
+impl Search<'_> {
+    fn interned(&mut self, layout: &Layout) -> Rc<Layout> {
+        if let Some(known) = self.layouts.iter().find(|l| ***l == *layout) {
+            return Rc::clone(known);
+        }
+        self.layouts.push(Rc::new(layout.clone()));
+        Rc::clone(&self.layouts[self.layouts.len() - 1])
+    }
+
+    fn extended(&mut self, id: NodeId, partial: &Partial) -> Vec<Partial> {
+        let task = self.task;
+        let with = |placed: Placed, cost: f64| {
+            let mut next = partial.clone();
+            next.nodes.push(placed);
+            next.cost += cost;
+            next
+        };
+        let node = &task.graph.nodes[id];
+        match &node.op {
+            Op::Input(_) => self.inputs(partial),
+            Op::Square { input, .. } | Op::Quadratic { input, .. } => {
+                let Placed { layout, grid, .. } = partial.nodes[*input].clone();
+                let cost = task.square(id, layout.ciphertexts());
+                vec![with(Placed { layout, grid, map: None }, cost)]
+            }
+            Op::Affine { terms, .. } => {
+                if let Some((_, map)) = partial.ready.as_ref().filter(|(reader, _)| *reader == id) {
+                    let first = map.map.layout.first_positions();
+                    let grid = grids(&node.coordinates, None).into_iter().find(|g| {
+                        g.layout(&node.coordinates, task.block).is_some_and(|l| l.first_positions() == first)
+                    });
+                    let layout = self.interned(&map.map.layout);
+                    let mut next = with(Placed { layout, grid, map: Some(Rc::clone(map)) }, task.map(id, map));
+                    next.ready = None;
+                    return vec![next];
+                }
+                let froms: Vec<Rc<Layout>> = terms.iter().map(|t| Rc::clone(&partial.nodes[t.input].layout)).collect();
+                let grid = terms.first().and_then(|t| partial.nodes[t.input].grid);
+                let found = self.candidates(id, terms, &froms, grid);
+                let each = found.iter().map(|(map, layout, grid)| {
+                    let placed = Placed { layout: Rc::clone(layout), grid: *grid, map: Some(Rc::clone(map)) };
+                    with(placed, task.map(id, map))
+                });
+                each.collect()
+            }
+        }
+    }
+
+    fn candidates(&mut self, id: NodeId, terms: &[Term], froms: &[Rc<Layout>], grid: Option<Grid>) -> Rc<Found> {
+        let key = (id, froms.iter().map(Rc::as_ptr).collect::<Vec<_>>(), grid);
+        if let Some(found) = self.known.get(&key) {
+            return Rc::clone(found);
+        }
+        let task = self.task;
+        let packed = froms.iter().zip(terms).map(|(from, t)| PackedTerm { from, weights: &t.weights });
+        let packed: Vec<PackedTerm<'_>> = packed.collect();
+        let all = candidates(&packed, &task.graph.nodes[id].coordinates, grid, task.context(id));
+        let of = |c: Candidate| (Rc::new(c.chosen), c.grid);
+        let all: Vec<_> = all.into_iter().map(of).collect();
+        let found = all.into_iter().map(|(map, grid)| {
+            let layout = self.interned(&map.map.layout);
+            (map, layout, grid)
+        });
+        let found = Rc::new(found.collect::<Found>());
+        self.known.insert(key, Rc::clone(&found));
+        found
+    }
+
+    /// Packings of the input: those that follow the image, and those for its only reader.
+    fn inputs(&mut self, partial: &Partial) -> Vec<Partial> {
+        let task = self.task;
+        let found = task.inputs();
+        let each = found.into_iter().map(|(layout, grid, ready)| {
+            let cost = partial.cost + task.sent(layout.ciphertexts());
+            let layout = self.interned(&layout);
+            Partial { nodes: vec![Placed { layout, grid, map: None }], cost, ready }
+        });
+        each.collect()
+    }
+}
+
+/// A packing of the input, the grid that it follows, and the map that it was made for.
+type InputChoice = (Layout, Option<Grid>, Option<(NodeId, Rc<ChosenMap>)>);
 
 impl PackingTask<'_> {
     /// Where a node's operations run, about: limbs for all squares that follow.
@@ -69,54 +187,17 @@ impl PackingTask<'_> {
         OpContext { degree: self.degree, limbs: 1 + LIMBS_PER_SQUARE * squares, special: 1 }
     }
 
-    fn extended(&self, id: NodeId, partial: &Partial) -> Vec<Partial> {
-        let with = |placed: Placed, cost: f64| {
-            let mut next = partial.clone();
-            next.nodes.push(placed);
-            next.cost += cost;
-            next
-        };
-        let node = &self.graph.nodes[id];
-        match &node.op {
-            Op::Input(_) => self.inputs(partial),
-            Op::Square { input, .. } | Op::Quadratic { input, .. } => {
-                let Placed { layout, grid, .. } = partial.nodes[*input].clone();
-                let cost = self.square(id, layout.ciphertexts());
-                vec![with(Placed { layout, grid, map: None }, cost)]
-            }
-            Op::Affine { terms, .. } => {
-                let placed = |map: Rc<ChosenMap>, grid| {
-                    let cost = self.map(id, &map);
-                    with(Placed { layout: Rc::new(map.map.layout.clone()), grid, map: Some(map) }, cost)
-                };
-                if let Some((_, map)) = partial.ready.as_ref().filter(|(reader, _)| *reader == id) {
-                    let found = grids(&node.coordinates, None).into_iter().find(|g| {
-                        let first = map.map.layout.first_positions();
-                        g.layout(&node.coordinates, self.block).is_some_and(|l| l.first_positions() == first)
-                    });
-                    return vec![placed(Rc::clone(map), found)];
-                }
-                let term = |t: &'_ crate::network::graph::Term| (Rc::clone(&partial.nodes[t.input].layout), t.input);
-                let froms: Vec<_> = terms.iter().map(term).collect();
-                let packed: Vec<PackedTerm<'_>> =
-                    froms.iter().zip(terms).map(|((from, _), t)| PackedTerm { from, weights: &t.weights }).collect();
-                let grid = froms.first().and_then(|(_, input)| partial.nodes[*input].grid);
-                let found = candidates(&packed, &node.coordinates, grid, self.context(id));
-                found.into_iter().map(|c| placed(Rc::new(c.chosen), c.grid)).collect()
-            }
-        }
+    /// Nodes up to `id` that later ones read, or the output.
+    fn read_after(&self, id: NodeId) -> Vec<NodeId> {
+        let users = self.graph.users();
+        (0..=id).filter(|&n| users[n].iter().any(|&u| u > id) || n == self.graph.output).collect()
     }
 
     /// Packings of the input: those that follow the image, and those for its only reader.
-    fn inputs(&self, partial: &Partial) -> Vec<Partial> {
+    fn inputs(&self) -> Vec<InputChoice> {
         let graph = self.graph;
-        let with = |layout: Layout, grid: Option<Grid>, ready: Option<(NodeId, Rc<ChosenMap>)>| {
-            let cost = self.sent(layout.ciphertexts());
-            let placed = Placed { layout: Rc::new(layout), grid, map: None };
-            Partial { nodes: vec![placed], cost: partial.cost + cost, ready }
-        };
         let found = layouts(&graph.nodes[0].coordinates, self.block);
-        let mut all: Vec<Partial> = found.into_iter().map(|i| with(i.layout, i.grid, None)).collect();
+        let mut all: Vec<InputChoice> = found.into_iter().map(|i| (i.layout, i.grid, None)).collect();
         let users = graph.users();
         if let &[reader] = users[0].as_slice()
             && let Op::Affine { terms, bias } = &graph.nodes[reader].op
@@ -128,7 +209,7 @@ impl PackingTask<'_> {
                 for folded in [false, true] {
                     let context = self.context(reader);
                     if let Some((layout, map)) = gathered(&term.weights, coordinates, &result, folded, context) {
-                        all.push(with(layout, None, Some((reader, Rc::new(map)))));
+                        all.push((layout, None, Some((reader, Rc::new(map)))));
                     }
                 }
             }

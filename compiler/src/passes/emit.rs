@@ -86,7 +86,7 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let mut remarks = Vec::new();
     match &node.op {
         Op::Affine { .. } => {
-            if uniform(lowered.graph, id) {
+            if lowered.refined.plan.packed.is_none() && uniform(lowered.graph, id) {
                 remarks.push("exact weights".into());
             } else {
                 remarks.push(format!("{}-bit weights", lowered.refined.plan.choice.weight_bits[id]));

@@ -61,7 +61,8 @@ fn unit_and_scale(graph: &Graph, id: NodeId, terms: &[Term], plan: &LevelPlan, u
         .iter()
         .map(|t| t.weights.values().iter().fold(0.0_f64, |l, w| l.max(w.abs())) / units[t.input])
         .fold(0.0, f64::max);
-    let top = if uniform(graph, id) { 1.0 } else { largest_weight(plan.choice.weight_bits[id]) };
+    let top =
+        if plan.packed.is_none() && uniform(graph, id) { 1.0 } else { largest_weight(plan.choice.weight_bits[id]) };
     if id == graph.output {
         return (1.0, if largest > 0.0 { top / largest } else { 1.0 });
     }

@@ -7,6 +7,9 @@
 //! from powers of two, so that values of different depth can be brought to one scale by an exact
 //! integer.
 
+use std::sync::Arc;
+
+use beaa_ckks::noise::DiagonalMap;
 use beaa_ckks::primes::MAX_BITS;
 use beaa_ir::ckks::{LinearTerm, StepOp, ValueId};
 use beaa_ir::stats::log2_product;
@@ -63,11 +66,16 @@ pub(crate) fn assign_levels(
         moduli,
         special,
         choice,
+        packed: summary.packed.as_ref().map(|p| Arc::clone(&p.graph)),
     })
 }
 
 /// The widest primes that the fast kernel takes with these weights.
 fn widest_prime(summary: &GraphSummary, choice: &PlanChoice) -> u32 {
+    // Constants of packed maps are residues themselves.
+    if summary.packed.is_some() {
+        return MAX_BITS;
+    }
     let bits = summary.nodes.iter().zip(&choice.weight_bits).map(|(n, &b)| match n.kind {
         NodeKind::Affine { uniform: false, .. } => b,
         _ => 2,
@@ -92,6 +100,8 @@ struct Event {
     sized: SizedOp,
     /// log2 of the scale of the result.
     log_scale: f64,
+    /// What the noise of a map by rotations depends on.
+    rotations: Option<DiagonalMap>,
 }
 
 struct Walk<'a> {
@@ -138,7 +148,7 @@ impl<'a> Walk<'a> {
             }
             NodeKind::Square { input } => {
                 let from = states[*input];
-                let sized = SizedOp::Square { len: summary.nodes[id].len };
+                let sized = SizedOp::Square { len: summary.ciphertexts(id) };
                 let mut state = ValueState { log_scale: 2.0 * from.log_scale, components: 3, ..from };
                 self.log_units[id] = 2.0 * self.log_units[*input];
                 self.push(id, &mut state, StepOp::Square { input: from.value }, sized);
@@ -194,7 +204,20 @@ impl<'a> Walk<'a> {
             return None;
         }
         let op = StepOp::Linear { terms: planned, weight_scale: bits.exp2(), bias: () };
-        self.push(id, &mut state, op, SizedOp::Linear { products });
+        let Some(packed) = &self.summary.packed else {
+            self.push(id, &mut state, op, SizedOp::Linear { products });
+            return Some(state);
+        };
+        let (counts, mut rotations) = packed.map(id);
+        // From the graph's units to the integers of this plan.
+        rotations.constant_square *= (2.0 * (bits + self.log_units[id])).exp2();
+        let units = terms.iter().map(|t| self.log_units[t.input]).fold(f64::NEG_INFINITY, f64::max);
+        rotations.constant_square *= (-2.0 * units).exp2();
+        rotations.input_square *= (2.0 * (target + units)).exp2();
+        self.push(id, &mut state, op, SizedOp::Rotations(counts));
+        if let Some(event) = self.events.last_mut() {
+            event.rotations = Some(rotations);
+        }
         Some(state)
     }
 
@@ -211,7 +234,7 @@ impl<'a> Walk<'a> {
         if state.log_scale < target {
             let factor = 1_u64.checked_shl((target - state.log_scale).round() as u32)?;
             let op = StepOp::ScaleUp { input: state.value, factor };
-            let sized = SizedOp::ScaleUp { len: self.summary.nodes[id].len, components: state.components };
+            let sized = SizedOp::ScaleUp { len: self.summary.ciphertexts(id), components: state.components };
             state.log_scale = target;
             self.push(id, &mut state, op, sized);
         }
@@ -223,7 +246,7 @@ impl<'a> Walk<'a> {
         let op = StepOp::Relinearise { input: state.value };
         // What follows is nearly always a rescaling, which then writes.
         let boundary = Boundary { gathers: true, scatters: false };
-        self.push(id, state, op, SizedOp::Relinearise { len: self.summary.nodes[id].len, boundary });
+        self.push(id, state, op, SizedOp::Relinearise { len: self.summary.ciphertexts(id), boundary });
     }
 
     /// Makes the outputs smaller before they are sent. Their units are given, so that their scale
@@ -253,7 +276,7 @@ impl<'a> Walk<'a> {
             correction *= q as f64 / f64::from(bits).exp2();
             state.log_scale -= f64::from(bits);
             let boundary = Boundary { gathers: number == 1 && state.components == 3, scatters: number == count };
-            let sized = SizedOp::Rescale { len: self.summary.nodes[id].len, components: state.components, boundary };
+            let sized = SizedOp::Rescale { len: self.summary.ciphertexts(id), components: state.components, boundary };
             let op = StepOp::Rescale { input: state.value };
             // The event's limbs are those before the drop, the state's those after it.
             self.push(id, state, op, sized);
@@ -275,7 +298,13 @@ impl<'a> Walk<'a> {
 
     fn push(&mut self, id: NodeId, state: &mut ValueState, op: StepOp<(), ()>, sized: SizedOp) {
         self.steps.push(PlannedStep { node: id, op });
-        self.events.push(Event { node: id, dropped: state.dropped, sized, log_scale: state.log_scale });
+        self.events.push(Event {
+            node: id,
+            dropped: state.dropped,
+            sized,
+            log_scale: state.log_scale,
+            rotations: None,
+        });
         state.value = self.steps.len();
         if !matches!(sized, SizedOp::Rescale { .. }) {
             self.need(id, *state);
@@ -357,6 +386,11 @@ fn variance(
             SizedOp::Rescale { components, .. } => gain * real(noise::rescale(degree, components), log_scale),
             // Biases are whole numbers at the result's scale.
             SizedOp::Linear { .. } => gain * real(1.0 / 12.0, log_scale),
+            SizedOp::Rotations(_) => {
+                let present = &moduli[..moduli.len() - event.dropped];
+                let map = event.rotations.unwrap_or_else(|| unreachable!("a map by rotations without its noise"));
+                gain * real(noise::multiply(degree, present, special, &map), log_scale)
+            }
             _ => 0.0,
         };
     }

@@ -8,6 +8,7 @@ use beaa_ir::images::ElementMajor;
 use crate::network::activations::{add_product, centred, sensitivities};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op, Term};
+use crate::packing::PackedSummary;
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS, largest_weight, uniform};
 
 /// Bits at which the rounding of weights is tried out where trying all would take long: there are
@@ -21,6 +22,20 @@ const MAX_EXHAUSTIVE_PRODUCTS: usize = 1 << 22;
 pub(crate) struct GraphSummary {
     pub(crate) nodes: Vec<NodeSummary>,
     pub(crate) output: NodeId,
+    /// Where the elements are, if ciphertexts hold several of an image.
+    pub(crate) packed: Option<PackedSummary>,
+}
+
+impl GraphSummary {
+    /// Ciphertexts of a node.
+    pub(crate) fn ciphertexts(&self, id: NodeId) -> usize {
+        self.packed.as_ref().map_or(self.nodes[id].len, |p| p.graph.nodes[id].layout.ciphertexts())
+    }
+
+    /// Keys that a program switches to: of squares, and of every rotation.
+    pub(crate) fn switching_keys(&self) -> usize {
+        1 + self.packed.as_ref().map_or(0, |p| p.graph.rotations().len())
+    }
 }
 
 /// One node.
@@ -131,7 +146,7 @@ pub(crate) fn summarise(
             gain: slopes[id].data().iter().map(|v| v * v).sum::<f64>() / (images * outputs),
         }
     });
-    GraphSummary { nodes: nodes.collect(), output: graph.output }
+    GraphSummary { nodes: nodes.collect(), output: graph.output, packed: None }
 }
 
 /// What rounding all weights to so many bits does to the signed sum of the outputs, mean square

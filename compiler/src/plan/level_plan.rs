@@ -3,10 +3,12 @@
 
 use beaa_ir::stats::log2_product;
 use std::fmt;
+use std::sync::Arc;
 
 use beaa_ir::ckks::StepOp;
 
 use crate::network::graph::NodeId;
+use crate::packing::PackedGraph;
 
 /// The numbers that the planner may choose, by node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(crate) struct LevelPlan {
     pub(crate) variance: f64,
     /// Predicted seconds of one core for all slots.
     pub(crate) seconds: f64,
+    /// Where the elements are, if ciphertexts hold several of an image.
+    pub(crate) packed: Option<Arc<PackedGraph>>,
 }
 
 impl LevelPlan {

@@ -1,5 +1,7 @@
 //! The scheme's noise model as variances; the formulas are those of `beaa_ckks::noise`.
 
+use beaa_ckks::noise::DiagonalMap;
+
 /// Variance of a fresh encryption, in units of the encoded integer, as all here.
 pub(crate) fn fresh(degree: usize) -> f64 {
     beaa_ckks::noise::fresh(degree).powi(2)
@@ -13,6 +15,11 @@ pub(crate) fn rescale(degree: usize, components: usize) -> f64 {
 /// Variance of relinearising over the primes `moduli`.
 pub(crate) fn relinearise(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
     beaa_ckks::noise::relinearise(degree, moduli, special).powi(2)
+}
+
+/// Variance that a linear map by rotations adds, in units of the integer of its result.
+pub(crate) fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &DiagonalMap) -> f64 {
+    beaa_ckks::noise::multiply(degree, moduli, special, map).powi(2)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::plan::level_plan::LevelPlan;
 
 /// Bytes that count as much as one second of one core: a line of a gigabit each second. Clients
 /// encrypt and decrypt what is sent as well, which takes them longer the more it is.
-const BYTES_PER_SECOND: f64 = 125e6;
+pub(crate) const BYTES_PER_SECOND: f64 = 125e6;
 /// More batches are worth their trouble where they save at least this share of the cost.
 const LEAST_SAVING: f64 = 0.05;
 
@@ -25,6 +25,8 @@ pub(crate) struct Ring {
 pub(crate) struct Rings {
     /// Images that are run together.
     images: usize,
+    /// Positions of an image in each ciphertext.
+    block: usize,
     /// From the smallest that holds all images on, else the largest there is.
     pub(crate) holding: Vec<Ring>,
     /// Those that take more batches, the largest first.
@@ -39,12 +41,12 @@ impl Rings {
         let first = all.iter().position(|r| r.degree >= options.batch).unwrap_or(all.len() - 1);
         let (smaller, holding) = all.split_at(first);
         let smaller = smaller.iter().rev().copied().collect();
-        Self { images: options.batch, holding: holding.to_vec(), smaller }
+        Self { images: options.batch, block: 1, holding: holding.to_vec(), smaller }
     }
 
-    /// One ring alone.
-    pub(crate) fn single(ring: Ring, images: usize) -> Self {
-        Self { images, holding: vec![ring], smaller: Vec::new() }
+    /// One ring alone, with so many positions of an image in each ciphertext.
+    pub(crate) fn single(ring: Ring, images: usize, block: usize) -> Self {
+        Self { images, block, holding: vec![ring], smaller: Vec::new() }
     }
 
     /// All of them.
@@ -54,7 +56,7 @@ impl Rings {
 
     /// Batches that the images take.
     pub(crate) fn batches(&self, degree: usize) -> usize {
-        self.images.div_ceil(degree)
+        self.images.div_ceil(degree / self.block)
     }
 
     /// Whether a smaller ring leaves so many slots less unused that it may be cheaper.
@@ -74,9 +76,10 @@ impl Rings {
         let bits: f64 = plan.moduli.iter().map(width).sum();
         let polynomial_bytes = plan.degree as f64 / 8.0;
         let switches = plan.steps.iter().any(|s| s.op.switches_keys());
-        let key_bits = plan.moduli.len() as f64 * (bits + plan.special.iter().map(width).sum::<f64>());
+        let key_bits = (summary.switching_keys() * plan.moduli.len()) as f64
+            * (bits + plan.special.iter().map(width).sum::<f64>());
         let key = if switches { key_bits * polynomial_bytes } else { 0.0 };
-        let upload = summary.nodes[0].len as f64 * bits * polynomial_bytes;
+        let upload = summary.ciphertexts(0) as f64 * bits * polynomial_bytes;
         let sent = upload + answer_bytes(plan, summary);
         self.batches(plan.degree) as f64 * (plan.seconds + sent / BYTES_PER_SECOND) + key / BYTES_PER_SECOND
     }
@@ -86,7 +89,7 @@ impl Rings {
 pub(crate) fn answer_bytes(plan: &LevelPlan, summary: &GraphSummary) -> f64 {
     let (limbs, components) = plan.output;
     let bits: f64 = plan.moduli[..limbs].iter().map(width).sum();
-    (summary.nodes[summary.output].len * components) as f64 * bits * plan.degree as f64 / 8.0
+    (summary.ciphertexts(summary.output) * components) as f64 * bits * plan.degree as f64 / 8.0
 }
 
 /// Bits that a residue modulo this prime takes.

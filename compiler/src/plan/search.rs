@@ -141,7 +141,9 @@ impl SearchSpace<'_> {
     /// Where descents start, with and without a special prime, for every cap on the weights.
     fn starts(&self) -> Vec<LevelPlan> {
         let caps = self.weight_bit_caps();
-        let both = [false, true].into_iter().flat_map(|special| caps.iter().map(move |&cap| (cap, special)));
+        // Rotations without a special prime would drown small scales.
+        let special: &[bool] = if self.summary.packed.is_some() { &[true] } else { &[false, true] };
+        let both = special.iter().flat_map(|special| caps.iter().map(move |&cap| (cap, *special)));
         both.flat_map(|(cap, special)| self.starts_for(cap, special)).collect()
     }
 
@@ -176,7 +178,8 @@ impl SearchSpace<'_> {
             input_bits: self.options.input_bits.unwrap_or(scale),
             weight_bits: vec![cap; n],
             waterline: vec![waterline; n],
-            relinearise_eagerly: vec![false; n],
+            // Ciphertexts that are rotated have two components.
+            relinearise_eagerly: vec![self.summary.packed.is_some(); n],
             special,
             answer: Answer::default(),
         };
@@ -251,7 +254,7 @@ impl SearchSpace<'_> {
             }
         }
         for (id, node) in self.summary.nodes.iter().enumerate() {
-            if matches!(node.kind, NodeKind::Square { .. }) {
+            if matches!(node.kind, NodeKind::Square { .. }) && self.summary.packed.is_none() {
                 let mut next = choice.clone();
                 next.relinearise_eagerly[id] = !next.relinearise_eagerly[id];
                 all.push(next);

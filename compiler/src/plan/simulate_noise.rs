@@ -2,6 +2,7 @@
 //! makes at every step, and compares: what rounding and what encryption do to every layer, all
 //! dependences included.
 
+use beaa_ckks::noise::DiagonalMap;
 use beaa_ir::Classes;
 use beaa_ir::ckks::StepOp;
 use beaa_ir::images::ElementMajor;
@@ -9,7 +10,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::network::activations::{add_product, constant, squared};
-use crate::network::graph::Graph;
+use crate::network::graph::{Graph, NodeId};
+use crate::packing::mean_square;
 use crate::passes::quantise_weights::{QuantisedMap, QuantisedWeights};
 use crate::plan::level_plan::{LevelPlan, PlannedStep};
 use crate::plan::noise;
@@ -182,7 +184,13 @@ impl Simulation<'_> {
             self.value(inputs[0]).clone()
         };
         match op {
-            StepOp::Linear { .. } => {}
+            StepOp::Linear { .. } => {
+                if let Some(map) = self.rotations(*node, &inputs) {
+                    let special = plan.special.first().copied();
+                    let variance = noise::multiply(plan.degree, &plan.moduli[..value.limbs], special, &map);
+                    add_noise(&mut value, variance, &mut self.rng);
+                }
+            }
             StepOp::Square { .. } => {
                 value.clean = squared(&value.clean);
                 value.noisy = squared(&value.noisy);
@@ -213,6 +221,19 @@ impl Simulation<'_> {
 
     fn value(&self, id: usize) -> &SimulatedValue {
         self.values[id].as_ref().unwrap_or_else(|| gone(id))
+    }
+
+    /// What the noise of a linear map by rotations depends on, in integers.
+    fn rotations(&self, node: NodeId, inputs: &[usize]) -> Option<DiagonalMap> {
+        let packed = self.plan.packed.as_ref()?;
+        let map = self.quantised.maps[node].as_ref()?;
+        let weights = map.terms.iter().flat_map(|t| (0..t.rows()).flat_map(|r| t.row(r).1));
+        let weights: f64 = weights.map(|&w| f64::from(w).powi(2)).sum();
+        let squares = inputs.iter().map(|&input| {
+            let value = self.value(input);
+            mean_square(&value.noisy) * (2.0 * value.log_scale).exp2()
+        });
+        Some(packed.noise(node, weights, &squares.collect::<Vec<_>>()))
     }
 
     fn linear(&self, map: &QuantisedMap, inputs: &[usize]) -> SimulatedValue {
