@@ -51,10 +51,11 @@ fn literal() -> ProgramLiteral {
         output_components: 2,
         switches_keys: true,
         promise: None,
+        packing: None,
     };
     let note =
         LayerNote { layer: "fc".into(), value: 1, bound: 2.0, error: 1e-3, rounding: None, remark: "by hand".into() };
-    ProgramLiteral { signature, steps, output: 7, notes: vec![note], alternatives: vec![] }
+    ProgramLiteral { signature, steps, output: 7, notes: vec![note], alternatives: vec![], packing: None }
 }
 
 #[test]

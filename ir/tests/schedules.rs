@@ -46,6 +46,7 @@ fn outline() -> ProgramShape {
         output: 7,
         degree: DEGREE,
         key_primes: 3,
+        packing: None,
     }
 }
 

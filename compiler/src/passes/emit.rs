@@ -74,9 +74,10 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         output_components: result.components,
         switches_keys: steps.iter().any(|s| s.op.switches_keys()),
         promise: lowered.promise.take(),
+        packing: None,
     };
     let alternatives = std::mem::take(&mut lowered.refined.alternatives);
-    let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives })?;
+    let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives, packing: None })?;
     Ok((program, lowered.refined.prediction))
 }
 

@@ -50,6 +50,7 @@ fn program() -> Result<Program> {
         output_components: 2,
         switches_keys: true,
         promise: Some(Promise { outputs: vec![interval; 2], images: None }),
+        packing: None,
         parameters: ParameterSet { degree, moduli, special: vec![], security: 128 },
     };
     let note = LayerNote {
@@ -60,7 +61,8 @@ fn program() -> Result<Program> {
         rounding: None,
         remark: "as exact as two small primes allow".into(),
     };
-    let literal = ProgramLiteral { signature, steps, output: 4, notes: vec![note], alternatives: vec![] };
+    let literal =
+        ProgramLiteral { signature, steps, output: 4, notes: vec![note], alternatives: vec![], packing: None };
     Ok(Program::try_from(literal)?)
 }
 

@@ -1,6 +1,7 @@
 //! Walks a program with shapes in place of ciphertexts: the single account of length, limbs, scale
 //! and components. A program that passes holds no step that a backend could not run.
 
+use super::packing::PackedAccount;
 use super::program::{LinearTerm, Program, ProgramLiteral, Step, StepOp};
 use super::signature::check_signature;
 use super::value::{ValueId, ValueInfo, same_scale, valid_scale};
@@ -14,7 +15,14 @@ impl TryFrom<ProgramLiteral> for Program {
         check_signature(signature)?;
         let values = infer_values(signature.input_value(), &literal.steps, &signature.parameters.moduli)?;
         check_output(&literal, &values)?;
-        Ok(Self::checked(literal, values))
+        let packed = match &literal.packing {
+            Some(packing) => Some(PackedAccount::new(packing, &literal, &values)?),
+            None if signature.packing.is_some() => {
+                return Err(Error::malformed("checking a program", "no packing", "that of its signature"));
+            }
+            None => None,
+        };
+        Ok(Self::checked(literal, values, packed))
     }
 }
 
@@ -191,6 +199,7 @@ mod tests {
             output_components: 2,
             switches_keys: true,
             promise: None,
+            packing: None,
         };
         let weights = SparseMatrix::from_rows(1, vec![vec![(0, 1)]]).unwrap();
         let op = StepOp::Linear { terms: vec![LinearTerm { input: 0, weights }], weight_scale, bias: vec![0] };
@@ -200,6 +209,7 @@ mod tests {
             output: 1,
             notes: vec![],
             alternatives: vec![],
+            packing: None,
         }
     }
 

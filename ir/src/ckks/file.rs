@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::packing::Packing;
 use super::program::{Alternative, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 use super::signature::{Signature, check_signature};
 use super::value::ValueId;
@@ -40,6 +41,7 @@ pub fn load_program(path: &Path) -> Result<Program> {
         output: header.output,
         notes: header.notes.iter().map(NoteHeader::note).collect(),
         alternatives: header.notes.iter().flat_map(|n| n.alternatives.clone()).collect(),
+        packing: header.packing.clone(),
     })
 }
 
@@ -110,6 +112,9 @@ struct ProgramHeader {
     steps: Vec<StepHeader>,
     output: ValueId,
     notes: Vec<NoteHeader>,
+    /// None where each ciphertext holds one element.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packing: Option<Packing>,
 }
 
 /// An operation with sizes in place of weights and biases.
@@ -195,6 +200,7 @@ fn encode(program: &Program) -> (ProgramHeader, Vec<u8>) {
         steps,
         output: program.output(),
         notes: program.notes().iter().enumerate().map(|(i, n)| NoteHeader::new(n, alternatives(i))).collect(),
+        packing: program.packing().cloned(),
     };
     (header, payload)
 }

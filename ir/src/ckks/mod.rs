@@ -14,10 +14,10 @@ mod value;
 
 pub use check::infer_values;
 pub use file::{SignatureFile, load_program, load_signature, program_hash, save_program, save_signature};
-pub use packing::{Diagonal, Layout, PackedMap, Packing, Place};
+pub use packing::{ClientPacking, Diagonal, Layout, MapSize, PackedMap, Packing, Place};
 pub use program::{Alternative, AlternativeCost, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 pub use reads::ReadElements;
-pub use schedule::{MemoryModel, Part, ProgramShape, Schedule, StepShape, schedule};
+pub use schedule::{MemoryModel, PackedShape, Part, ProgramShape, Schedule, StepShape, schedule};
 pub use signature::{ParameterSet, Signature};
 pub use text::dump;
 pub use value::{ValueId, ValueInfo};

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
 
+use super::packing::{Layout, MapSize, PackedAccount, PackedMap, Packing};
 use super::signature::Signature;
 use super::value::{ValueId, ValueInfo};
 use crate::SparseMatrix;
@@ -22,6 +23,8 @@ pub struct ProgramLiteral {
     pub notes: Vec<LayerNote>,
     /// Every choice that the compiler made, against what else could have been chosen.
     pub alternatives: Vec<Alternative>,
+    /// Where each element is, when ciphertexts hold several of them.
+    pub packing: Option<Packing>,
 }
 
 /// A program whose every step has been checked. Immutable.
@@ -29,12 +32,15 @@ pub struct ProgramLiteral {
 pub struct Program {
     literal: ProgramLiteral,
     values: Vec<ValueInfo>,
+    /// With a packing.
+    packed: Option<PackedAccount>,
 }
 
 impl Program {
     /// For the checker, which has found out the values.
-    pub(super) fn checked(literal: ProgramLiteral, values: Vec<ValueInfo>) -> Self {
-        Self { literal, values }
+    pub(super) fn checked(literal: ProgramLiteral, values: Vec<ValueInfo>, packed: Option<PackedAccount>) -> Self {
+        assert_eq!(literal.packing.is_some(), packed.is_some(), "a packing, and an account of it");
+        Self { literal, values, packed }
     }
 
     /// What a client needs.
@@ -47,9 +53,44 @@ impl Program {
         &self.literal.steps
     }
 
-    /// Whether any step switches keys, which takes the evaluation key.
+    /// Whether any step switches keys, as rotations do: that takes the evaluation key.
     pub fn switches_keys(&self) -> bool {
-        self.steps().iter().any(|s| s.op.switches_keys())
+        let rotates = self.signature().packing.as_ref().is_some_and(|p| !p.rotations.is_empty());
+        rotates || self.steps().iter().any(|s| s.op.switches_keys())
+    }
+
+    /// Where each element is; none when each ciphertext holds one element.
+    pub fn packing(&self) -> Option<&Packing> {
+        self.literal.packing.as_ref()
+    }
+
+    /// Where the elements of a value are; none when each ciphertext holds one of them.
+    ///
+    /// # Panics
+    /// If there is no such value.
+    pub fn layout(&self, value: ValueId) -> Option<&Layout> {
+        let (packing, account) = (self.packing()?, self.packed.as_ref()?);
+        Some(packing.layout(account.layouts[value]))
+    }
+
+    /// Ciphertexts of a value.
+    ///
+    /// # Panics
+    /// If there is no such value.
+    pub fn ciphertexts(&self, value: ValueId) -> usize {
+        self.layout(value).map_or(self.values[value].len, Layout::ciphertexts)
+    }
+
+    /// How a linear step is computed by rotations, and with what; none when it is not packed, or
+    /// not linear.
+    ///
+    /// # Panics
+    /// If there is no such step.
+    pub fn packed_map(&self, step: usize) -> Option<(&PackedMap, MapSize)> {
+        let StepOp::Linear { .. } = self.steps()[step].op else { return None };
+        let (packing, account) = (self.packing()?, self.packed.as_ref()?);
+        let map = account.layouts[step + 1]?;
+        Some((&packing.maps[map], account.sizes[map]))
     }
 
     /// Which value is the result.
@@ -57,7 +98,7 @@ impl Program {
         self.literal.output
     }
 
-    /// Length, limbs, scale and components of every value; one entry more than there are steps.
+    /// Elements, limbs, scale and components of every value; one entry more than there are steps.
     pub fn values(&self) -> &[ValueInfo] {
         &self.values
     }

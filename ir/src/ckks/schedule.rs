@@ -2,6 +2,7 @@
 //! known before anything is allocated. The compiler cuts maps into bands and prices a run by it,
 //! the runtime runs by it.
 
+use super::packing::MapSize;
 use super::program::{Program, StepOp};
 use super::value::{ValueId, ValueInfo};
 
@@ -74,6 +75,21 @@ pub struct ProgramShape {
     pub degree: usize,
     /// Primes of the evaluation key: all moduli, and the special one.
     pub key_primes: usize,
+    /// When ciphertexts hold several elements.
+    pub packing: Option<PackedShape>,
+}
+
+/// What a packing adds to the shape of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedShape {
+    /// Of each value.
+    pub ciphertexts: Vec<usize>,
+    /// For each step what its packed linear map computes with; none for what is not linear.
+    pub maps: Vec<Option<MapSize>>,
+    /// Galois keys, one for each rotation.
+    pub rotations: usize,
+    /// Special primes of the evaluation key.
+    pub special: usize,
 }
 
 /// A step without its numbers.
@@ -89,12 +105,19 @@ impl From<&Program> for ProgramShape {
     fn from(program: &Program) -> Self {
         let steps = program.steps().iter().map(|s| StepShape { op: s.op.shape(), entries: s.op.entries() });
         let parameters = &program.signature().parameters;
+        let packing = program.signature().packing.as_ref().map(|client| PackedShape {
+            ciphertexts: (0..program.values().len()).map(|v| program.ciphertexts(v)).collect(),
+            maps: (0..program.steps().len()).map(|s| program.packed_map(s).map(|(_, size)| size)).collect(),
+            rotations: client.rotations.len(),
+            special: parameters.special.len(),
+        });
         Self {
             steps: steps.collect(),
             values: program.values().to_vec(),
             output: program.output(),
             degree: parameters.degree,
             key_primes: parameters.moduli.len() + parameters.special.len(),
+            packing,
         }
     }
 }
@@ -107,12 +130,31 @@ impl ProgramShape {
         for (i, step) in self.steps.iter().enumerate() {
             assert!(step.op.inputs().all(|v| v <= i), "step {i} reads a later value");
         }
+        if let Some(packing) = &self.packing {
+            let counts = (packing.ciphertexts.len(), packing.maps.len());
+            assert_eq!(counts, (self.values.len(), self.steps.len()), "packed values and steps");
+        }
+    }
+
+    /// Ciphertexts of a value.
+    fn ciphertexts(&self, value: ValueId) -> usize {
+        self.packing.as_ref().map_or(self.values[value].len, |p| p.ciphertexts[value])
+    }
+
+    /// The packed linear map of a step.
+    fn map(&self, step: usize) -> Option<MapSize> {
+        self.packing.as_ref().and_then(|p| p.maps[step])
     }
 
     /// Whether only pointwise steps read a value, and nobody after them.
     fn read_pointwise_only(&self, value: ValueId) -> bool {
-        let reads = |s: &&StepShape| s.op.inputs().any(|v| v == value);
-        self.output != value && self.steps.iter().filter(reads).all(|s| s.op.is_pointwise())
+        let reads = |s: &usize| self.steps[*s].op.inputs().any(|v| v == value);
+        self.output != value && (0..self.steps.len()).filter(reads).all(|s| self.is_pointwise(s))
+    }
+
+    /// Whether a step works on each slot of each limb by itself: a packed linear map rotates.
+    fn is_pointwise(&self, step: usize) -> bool {
+        self.steps[step].op.is_pointwise() && self.map(step).is_none()
     }
 
     /// Bytes of so many polynomials of one limb.
@@ -167,7 +209,7 @@ fn longest(shape: &ProgramShape, last_use: &[usize], first: usize) -> usize {
         return (first + 1..steps.len()).take_while(follows).last().unwrap_or(first);
     }
     let (mut best, mut needed_until, mut limbs) = (first, 0, usize::MAX);
-    for (i, step) in steps.iter().enumerate().skip(first).take_while(|(_, s)| s.op.is_pointwise()) {
+    for (i, step) in steps.iter().enumerate().skip(first).take_while(|(i, _)| shape.is_pointwise(*i)) {
         let outside = step.op.inputs().filter(|&v| v <= first);
         limbs = outside.map(|v| shape.values[v].limbs).fold(limbs, usize::min);
         let fits = shape.values[i + 1].limbs <= limbs && !matches!(step.op, StepOp::DropLimbs { .. });
@@ -188,13 +230,17 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
     let in_place = memory.input_in_place && shape.read_pointwise_only(0);
     let stored = |v: ValueId| {
         let info = shape.values[v];
-        if v == 0 && in_place { 0 } else { shape.bytes(info.len * info.limbs * info.components) }
+        if v == 0 && in_place { 0 } else { shape.bytes(shape.ciphertexts(v) * info.limbs * info.components) }
     };
     let key = shape.key_primes.saturating_sub(1).max(1) * shape.key_primes * 2;
-    let uses_key = shape.steps.iter().any(|s| s.op.switches_keys());
+    let rotations = shape.packing.as_ref().map_or(0, |p| p.rotations);
+    let uses_key = rotations > 0 || shape.steps.iter().any(|s| s.op.switches_keys());
     let entries: usize = shape.steps.iter().map(|s| s.entries).sum();
-    let each = WEIGHT.0 + if memory.arranged_weights_kept { WEIGHT.1 } else { 0 };
-    let fixed_bytes = entries as u64 * each + if uses_key { shape.bytes(key) } else { 0 };
+    let weights = match &shape.packing {
+        Some(packing) => entries as u64 * WEIGHT.0 + packed_fixed(shape, packing, memory),
+        None => entries as u64 * (WEIGHT.0 + if memory.arranged_weights_kept { WEIGHT.1 } else { 0 }),
+    };
+    let fixed_bytes = weights + if uses_key { shape.bytes(key) } else { 0 };
     let mut live = stored(0);
     let mut peak = live;
     for part in &mut parts {
@@ -209,10 +255,46 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
     Schedule { parts, fixed_bytes, peak_bytes: fixed_bytes + peak }
 }
 
+/// Bytes that stay throughout a packed program: constants, where they are kept, and Galois keys,
+/// each with the order of the values after its rotation.
+fn packed_fixed(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
+    let kept = |step: usize| if memory.arranged_weights_kept { constants(shape, packing, step) } else { 0 };
+    let digits = shape.key_primes - packing.special;
+    let key = shape.bytes(digits * shape.key_primes * 2) + shape.bytes(shape.key_primes).div_ceil(2);
+    (0..shape.steps.len()).map(kept).sum::<u64>() + packing.rotations as u64 * key
+}
+
+/// Bytes of the constants of a step's packed map.
+fn constants(shape: &ProgramShape, packing: &PackedShape, step: usize) -> u64 {
+    let limbs = shape.values[step + 1].limbs + packing.special;
+    packing.maps[step].map_or(0, |map| shape.bytes(map.diagonals * limbs))
+}
+
+/// Bytes that a packed linear map takes while it is computed: digits of all inputs and, modulo one
+/// prime, what they are extended to, their rotations, the sums of products, and the ciphertexts
+/// that are being finished.
+fn packed_working(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel, step: usize, map: MapSize) -> u64 {
+    let limbs = shape.values[step + 1].limbs;
+    let primes = limbs + packing.special;
+    let inputs = map.inputs * (2 * limbs + 2);
+    let products = 2 * map.rotated + 2 * map.sums * primes;
+    // A bias as numbers and as coefficients of twice the size.
+    let results = map.outputs * 3 + memory.chunk.min(map.outputs) * 2 * limbs;
+    let per_thread = 4 * primes + 2 * limbs + 2;
+    let tiles = (memory.threads * map.rotated * 2 * memory.tile) as u64 * WORD;
+    let polynomials = shape.bytes(inputs + products + results + memory.threads * per_thread);
+    let preparing = shape.bytes(memory.chunk.min(map.diagonals) * primes + memory.threads * 4);
+    let constants = if memory.arranged_weights_kept { 0 } else { constants(shape, packing, step) };
+    (polynomials + tiles).max(preparing) + constants
+}
+
 /// Bytes that running a part takes beside the stored values.
 fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bool) -> u64 {
+    if let (Some(packing), Some(map)) = (&shape.packing, shape.map(part.first)) {
+        return packed_working(shape, packing, memory, part.first, map);
+    }
     let steps = &shape.steps[part.first..=part.last];
-    let result = shape.values[part.last + 1];
+    let (result, ciphertexts) = (shape.values[part.last + 1], shape.ciphertexts(part.last + 1));
     match steps[steps.len() - 1].op {
         // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are
         // whole polynomials.
@@ -221,20 +303,19 @@ fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bo
             let from = from.unwrap_or_else(|| unreachable!("a {} step without an input", steps[0].op.name()));
             let special = 1;
             let per_thread = from.components * from.limbs + 2 + 2 * (from.limbs + special);
-            let whole = memory.chunk.min(result.len) * result.components * result.limbs;
+            let whole = memory.chunk.min(ciphertexts) * result.components * result.limbs;
             shape.bytes(whole + memory.threads * per_thread)
         }
         StepOp::DropLimbs { .. } => 0,
         StepOp::Linear { .. } | StepOp::Square { .. } | StepOp::ScaleUp { .. } => {
-            let results = &shape.values[part.first + 1..=part.last];
-            let copies = |s: &StepShape| !matches!(s.op, StepOp::DropLimbs { .. });
-            let inner = results.iter().zip(steps).filter(|(_, s)| copies(s)).map(|(v, _)| v);
+            let copies = |v: &ValueId| !matches!(shape.steps[v - 1].op, StepOp::DropLimbs { .. });
+            let inner = (part.first + 1..=part.last).filter(copies);
             let reads_input = in_place && steps.iter().any(|s| s.op.inputs().any(|v| v == 0));
-            let input = shape.values.first().filter(|_| reads_input);
-            let tile: usize = inner.chain(input).map(|v| v.len * v.components).sum();
+            let input = reads_input.then_some(0);
+            let tile: usize = inner.chain(input).map(|v| shape.ciphertexts(v) * shape.values[v].components).sum();
             let scratch = (memory.threads * tile * memory.tile) as u64 * WORD;
             // Biases as residues of every limb; weights as kernels read them.
-            let biases = (result.len * result.limbs) as u64 * WORD;
+            let biases = (ciphertexts * result.limbs) as u64 * WORD;
             let entries = if memory.arranged_weights_kept { 0 } else { steps.iter().map(|s| s.entries).sum() };
             scratch + biases + entries as u64 * WEIGHT.1
         }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::packing::ClientPacking;
 use super::reads::ReadElements;
 use super::value::{ValueInfo, valid_scale};
 use crate::images::ImageMajor;
@@ -22,9 +23,9 @@ pub struct Signature {
     /// Image shape and normalisation.
     pub input: InputSpec,
     /// Which elements (in the order channel, row, column) are read. Ciphertext `i` of the input
-    /// holds the `i`-th of these of all images.
+    /// holds the `i`-th of these of all images, unless there is a packing.
     pub reads: ReadElements,
-    /// What the outputs say; each of them is one ciphertext.
+    /// What the outputs say; each of them is one ciphertext, unless there is a packing.
     pub classes: Classes,
     /// The scheme's parameters.
     pub parameters: ParameterSet,
@@ -43,6 +44,8 @@ pub struct Signature {
     pub switches_keys: bool,
     /// Which images and answers it was compiled for; older compilers do not say.
     pub promise: Option<Promise>,
+    /// Where inputs and outputs are when ciphertexts hold several of them.
+    pub packing: Option<ClientPacking>,
 }
 
 /// Parameters of the conjugate-invariant scheme, as in a file. The scheme's own checked type
@@ -87,6 +90,9 @@ struct SignatureLiteral {
     switches_keys: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     promise: Option<Promise>,
+    /// None where each ciphertext holds one element.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packing: Option<ClientPacking>,
 }
 
 impl TryFrom<SignatureLiteral> for Signature {
@@ -114,6 +120,7 @@ impl TryFrom<SignatureLiteral> for Signature {
             output_components: literal.output_components,
             switches_keys: literal.switches_keys != Some(false),
             promise: literal.promise,
+            packing: literal.packing,
         })
     }
 }
@@ -136,6 +143,7 @@ impl From<Signature> for SignatureLiteral {
             output_components: signature.output_components,
             switches_keys: (!signature.switches_keys).then_some(false),
             promise: signature.promise,
+            packing: signature.packing,
         }
     }
 }
@@ -149,6 +157,21 @@ impl Signature {
     pub fn deviating(&self, images: &ImageMajor<f32>) -> Result<Vec<Deviating>> {
         let ranges = self.promise.as_ref().and_then(|p| p.images.as_ref());
         ranges.map_or_else(|| Ok(Vec::new()), |ranges| ranges.deviating(&self.input, images))
+    }
+
+    /// Images of one batch, at most.
+    pub fn capacity(&self) -> usize {
+        self.packing.as_ref().map_or(self.parameters.degree, |p| self.parameters.degree / p.block())
+    }
+
+    /// Ciphertexts of the encrypted input.
+    pub fn input_ciphertexts(&self) -> usize {
+        self.packing.as_ref().map_or(self.reads.count(), |p| p.input.ciphertexts())
+    }
+
+    /// Ciphertexts of the result.
+    pub fn output_ciphertexts(&self) -> usize {
+        self.packing.as_ref().map_or(self.classes.outputs(), |p| p.output.ciphertexts())
     }
 
     /// The encrypted input as a value of the program.
@@ -200,6 +223,12 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     let (elements, read) = (elements(input)?, signature.reads.elements());
     if read != elements {
         return start(format!("marks for {read} elements"), &format!("one for each of {elements}"));
+    }
+    if let Some(packing) = &signature.packing {
+        packing.check(degree, signature.reads.count(), signature.classes.outputs())?;
+        if !packing.rotations.is_empty() && !signature.switches_keys {
+            return start("rotations without switching keys".into(), "a program that switches keys");
+        }
     }
     signature.promise.iter().try_for_each(|p| p.check(input, signature.classes.outputs()))
 }

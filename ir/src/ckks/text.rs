@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::packing::MapSize;
 use super::program::{Program, StepOp};
 
 /// One line for the parameters, one for each step. Weights are summarised: entries, bits, and the
@@ -20,6 +21,15 @@ pub fn dump(program: &Program) -> String {
         s.parameters.special.len(),
         s.parameters.security
     );
+    if let Some(packing) = &s.packing {
+        let (block, images, rotations) = (packing.block(), s.capacity(), &packing.rotations);
+        let _ = writeln!(
+            out,
+            "packed: {block} positions of {images} images, input in {} ciphertexts, Galois keys for rotations by \
+             {rotations:?} positions",
+            packing.input.ciphertexts()
+        );
+    }
     if let Some(v) = program.values().first() {
         let _ = writeln!(
             out,
@@ -48,7 +58,12 @@ pub fn dump(program: &Program) -> String {
                         )
                     })
                     .collect();
-                format!("{} + {} biases, weight scale 2^{:.3}", terms.join(" + "), bias.len(), weight_scale.log2())
+                let packed = program.packed_map(i).map(|(_, size)| {
+                    let MapSize { outputs, diagonals, rotations, .. } = size;
+                    format!(", {outputs} ciphertexts by {diagonals} products, {rotations} rotations")
+                });
+                let (sum, scale) = (terms.join(" + "), weight_scale.log2());
+                format!("{sum} + {} biases, weight scale 2^{scale:.3}{}", bias.len(), packed.as_deref().unwrap_or(""))
             }
             StepOp::ScaleUp { input, factor } => format!("%{input} by {factor}"),
             StepOp::Square { input } | StepOp::Relinearise { input } | StepOp::Rescale { input } => format!("%{input}"),

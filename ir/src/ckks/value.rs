@@ -10,7 +10,7 @@ pub type ValueId = usize;
 /// What is known of a value without running anything.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ValueInfo {
-    /// Number of ciphertexts.
+    /// Number of elements: as many ciphertexts, unless the program packs several into one.
     pub len: usize,
     /// Limbs present: the first so many of the moduli.
     pub limbs: usize,

@@ -42,11 +42,20 @@ pub(crate) fn program(weight: i32) -> Program {
         output_components: 2,
         switches_keys: true,
         promise: Some(Promise { outputs: vec![Interval { min: -2.0, max: 18.0 }], images: None }),
+        packing: None,
         parameters: ParameterSet { degree, moduli, special: vec![], security: 128 },
     };
     let note =
         LayerNote { layer: "fc2".into(), value: 5, bound: 20.0, error: 2e-3, rounding: None, remark: String::new() };
-    Program::try_from(ProgramLiteral { signature, steps, output: 5, notes: vec![note], alternatives: vec![] }).unwrap()
+    Program::try_from(ProgramLiteral {
+        signature,
+        steps,
+        output: 5,
+        notes: vec![note],
+        alternatives: vec![],
+        packing: None,
+    })
+    .unwrap()
 }
 
 #[allow(dead_code, reason = "not every test runs the program")]

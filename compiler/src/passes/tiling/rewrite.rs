@@ -49,6 +49,7 @@ pub(super) fn rewrite(context: &TilingContext<'_>, cuts: &Cuts, banded: &Banded)
         output: banded.shape.output,
         notes: notes(context, cuts, banded),
         alternatives: original.alternatives().to_vec(),
+        packing: None,
     };
     Ok(Program::try_from(literal)?)
 }

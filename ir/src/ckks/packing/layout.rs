@@ -7,6 +7,8 @@ use crate::{Error, Result};
 const CHECKING: &str = "checking a layout";
 /// Ciphertexts of one value, at most.
 const MAX_CIPHERTEXTS: usize = 1 << 16;
+/// Positions of one value, at most: what a short file can make a reader reserve.
+const MAX_POSITIONS: usize = 1 << 22;
 
 /// Which element each position of each ciphertext holds, if any. A ciphertext has `block`
 /// positions, each of them `N / block` slots wide, one for every image. An element may be at
@@ -32,8 +34,10 @@ impl Layout {
             return bad(format!("{block} positions in a ciphertext"), "a power of two".into());
         }
         let positions = held.len();
-        if positions == 0 || !positions.is_multiple_of(block) || positions / block > MAX_CIPHERTEXTS {
-            let expected = format!("whole ciphertexts of {block}, at least one and at most {MAX_CIPHERTEXTS}");
+        let fits = positions <= MAX_POSITIONS && positions / block <= MAX_CIPHERTEXTS;
+        if positions == 0 || !positions.is_multiple_of(block) || !fits {
+            let expected =
+                format!("whole ciphertexts of {block}, at least one, at most {MAX_CIPHERTEXTS} and {MAX_POSITIONS}");
             return bad(format!("{positions} positions"), expected);
         }
         // Every element has a position, so that there are no more of them than positions.
@@ -93,12 +97,19 @@ impl Layout {
 /// A layout as a file has it: runs of positions whose elements are equally far apart.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LayoutLiteral {
+pub(super) struct LayoutLiteral {
     block: usize,
     elements: usize,
     ciphertexts: usize,
     /// First position, first element, what the next position's element is more, positions.
     runs: Vec<[u32; 4]>,
+}
+
+impl LayoutLiteral {
+    /// The positions that it says there are.
+    pub(super) fn positions(&self) -> usize {
+        self.ciphertexts.saturating_mul(self.block)
+    }
 }
 
 impl From<Layout> for LayoutLiteral {
@@ -132,9 +143,9 @@ impl TryFrom<LayoutLiteral> for Layout {
 
     fn try_from(literal: LayoutLiteral) -> Result<Self> {
         let LayoutLiteral { block, elements, ciphertexts, runs } = literal;
-        let positions = ciphertexts.checked_mul(block).filter(|_| ciphertexts <= MAX_CIPHERTEXTS && block <= 1 << 20);
+        let positions = ciphertexts.checked_mul(block).filter(|p| *p <= MAX_POSITIONS);
         let listed = runs.iter().try_fold(0_usize, |sum, run| sum.checked_add(run[3] as usize));
-        // No position is listed twice, so that what is reserved is no more than a few times the file.
+        // No position is listed twice.
         let Some(positions) = positions.filter(|&p| listed.is_some_and(|l| l <= p)) else {
             let found = format!("{ciphertexts} ciphertexts of {block} positions");
             return Err(Error::malformed(CHECKING, found, "as many as runs fit in"));
@@ -188,5 +199,7 @@ mod tests {
         }
         let endless = r#"{"block": 1048576, "elements": 3, "ciphertexts": 18446744073709551615, "runs": []}"#;
         assert!(serde_json::from_str::<Layout>(endless).is_err());
+        let huge = r#"{"block": 1048576, "elements": 1, "ciphertexts": 65536, "runs": [[0, 0, 0, 1]]}"#;
+        assert!(serde_json::from_str::<Layout>(huge).is_err());
     }
 }

@@ -1,8 +1,6 @@
 //! How a linear map is computed on packed values: by which rotations, and which weight meets its
 //! input where.
 
-use serde::{Deserialize, Serialize};
-
 use super::Layout;
 use crate::{Error, Result};
 
@@ -14,8 +12,7 @@ const CHECKING: &str = "checking a packed linear map";
 /// `offsets` (Halevi and Shoup 2014). Each fold `f` then adds to every position what is `f` behind
 /// it, modulo the block. An offset is the sum of a giant step, a multiple of `giant`, and of a baby
 /// step, the rest of least absolute value (baby-step giant-step: Halevi and Shoup 2018).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedMap {
     /// Of the result.
     pub layout: Layout,
@@ -101,14 +98,17 @@ impl PackedMap {
         for (element, &base) in (0_u32..).zip(&bases) {
             for position in folded.iter().map(|&s| within(block, base, s)) {
                 if owner[position].replace(element).is_some() {
-                    return bad(format!("folds that mix element {element} with another"), "positions of its own");
+                    return bad(
+                        format!("folds that mix element {element} with another"),
+                        "positions of no other element",
+                    );
                 }
             }
         }
         for (position, element) in self.layout.held().iter().enumerate() {
             let Some(element) = *element else { continue };
-            let own = |s: &u32| owner[within(block, position, *s)] == Some(element);
-            if position != bases[element as usize] && !folded.iter().all(own) {
+            let same = |s: &u32| owner[within(block, position, *s)] == Some(element);
+            if position != bases[element as usize] && !folded.iter().all(same) {
                 return bad(format!("element {element} at position {position}"), "where folds leave it");
             }
         }
@@ -121,7 +121,7 @@ impl PackedMap {
     ///
     /// # Errors
     /// When a weight meets its input by none of the offsets.
-    pub fn place<'m>(
+    pub fn locate<'m>(
         &self,
         from: &Layout,
         row: impl Fn(usize) -> &'m [u32],
@@ -136,6 +136,9 @@ impl PackedMap {
         for base in bases {
             let Some(element) = self.layout.held()[base] else { continue };
             let columns = row(element as usize);
+            if columns.is_empty() {
+                continue;
+            }
             for (k, &c) in columns.iter().enumerate() {
                 number[c as usize] = k;
             }
@@ -175,22 +178,21 @@ impl PackedMap {
         Ok(())
     }
 
-    /// The weights of a matrix, given row by row as columns and values, as diagonals in the order of
-    /// output, offset and input.
+    /// The weights of a matrix, row by row as columns and values, as diagonals in the order of output,
+    /// offset and input.
     ///
     /// # Errors
-    /// As [`Self::place`].
+    /// As [`Self::locate`].
     pub fn diagonals<'m, W: Copy + 'm>(
         &self,
         from: &Layout,
         row: impl Fn(usize) -> (&'m [u32], &'m [W]),
     ) -> Result<Vec<Diagonal<W>>> {
         let mut found = std::collections::BTreeMap::<(u32, u32, u32), Vec<(u32, W)>>::new();
-        self.place(
+        self.locate(
             from,
             |r| row(r).0,
-            |r, k, place| {
-                let Place { input, output, offset, position } = place;
+            |r, k, Place { input, output, offset, position }| {
                 found.entry((output, offset, input)).or_default().push((position, row(r).1[k]));
             },
         )?;

@@ -5,14 +5,22 @@
 //! Slot `p * images + i` of a ciphertext, in the order in which rotations move slots, holds
 //! position `p` of image `i`; a rotation by `d` positions is one by `d * images` slots.
 
+mod account;
+mod client;
+mod file;
 mod layout;
 mod map;
 
+pub use account::MapSize;
+pub(super) use account::PackedAccount;
+pub use client::ClientPacking;
 pub use layout::Layout;
 pub use map::{Diagonal, PackedMap, Place};
+use serde::{Deserialize, Serialize};
 
 /// How a program packs its values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "file::PackingLiteral", into = "file::PackingLiteral")]
 pub struct Packing {
     /// Of the input.
     pub input: Layout,

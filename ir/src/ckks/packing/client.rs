@@ -1,0 +1,64 @@
+//! What a client knows of a packing: where inputs and outputs are, and which keys a server needs.
+
+use serde::{Deserialize, Serialize};
+
+use super::account::layouts;
+use super::{Layout, Packing};
+use crate::ckks::{Step, ValueId};
+use crate::{Error, Result};
+
+/// The largest ring whose slots are rotated.
+const MAX_DEGREE: usize = 1 << 16;
+
+/// The client's side of a packing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientPacking {
+    /// Of the elements that are read.
+    pub input: Layout,
+    /// Of the outputs. What other positions hold are partial sums, which are nobody's business.
+    pub output: Layout,
+    /// Rotations in positions, ascending, each once: those that need a Galois key.
+    pub rotations: Vec<u32>,
+}
+
+impl ClientPacking {
+    /// The client's side of the packing of a program with these steps and this output.
+    ///
+    /// # Panics
+    /// When the packing has fewer maps than there are linear steps, or there is no such value.
+    pub fn new(packing: &Packing, steps: &[Step], output: ValueId) -> Self {
+        let of = layouts(steps)[output];
+        let output = of.map_or(&packing.input, |map| &packing.maps[map].layout);
+        Self { input: packing.input.clone(), output: output.clone(), rotations: packing.rotations() }
+    }
+
+    /// Positions of a ciphertext.
+    pub fn block(&self) -> usize {
+        self.input.block()
+    }
+
+    /// Refuses what contradicts itself, in a ring of this degree and for so many elements that are
+    /// read and outputs.
+    pub(in crate::ckks) fn check(&self, degree: usize, read: usize, outputs: usize) -> Result<()> {
+        let bad = |found: String, expected: String| Err(Error::malformed("checking a packing", found, expected));
+        let block = self.block();
+        if block > degree || degree > MAX_DEGREE {
+            let expected = format!("no more positions than slots, at most {MAX_DEGREE}");
+            return bad(format!("{block} positions and {degree} slots"), expected);
+        }
+        if self.output.block() != block {
+            return bad(format!("outputs at {} positions", self.output.block()), format!("{block}, as the input"));
+        }
+        let elements = [self.input.elements(), self.output.elements()];
+        if elements != [read, outputs] {
+            let [input, output] = elements;
+            return bad(format!("{input} elements and {output} outputs"), format!("{read} and {outputs}"));
+        }
+        let ascending = self.rotations.windows(2).all(|w| w[0] < w[1]);
+        if !ascending || self.rotations.iter().any(|r| !(1..block).contains(&(*r as usize))) {
+            return bad(format!("rotations {:?}", self.rotations), format!("ascending, from 1 to below {block}"));
+        }
+        Ok(())
+    }
+}
