@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::ckks::{Compiled, Options, compile_for};
+use beaa_compiler::ckks::{Compiled, Options, Packing, compile_for};
 use beaa_compiler::tfhe;
 use beaa_datasets::SourceSpec;
 use beaa_ir::Model;
@@ -32,6 +32,11 @@ pub(crate) struct CompileArgs {
     /// costs less in time and bytes [default: 4096].
     #[arg(long, value_name = "N", help_heading = "Compiler")]
     batch: Option<usize>,
+    /// How many elements of an image a ciphertext holds: `element` for one, of every image; `channel`
+    /// for as many as there are slots, of one image; `block:S` for S positions, a power of two;
+    /// `auto` for what costs the least for --batch [default: auto].
+    #[arg(long, value_name = "PACKING", help_heading = "Compiler")]
+    packing: Option<Packing>,
     /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-7].
     #[arg(long, value_name = "E", help_heading = "Compiler", value_parser = parse_number)]
     logit_error: Option<f64>,
@@ -73,6 +78,7 @@ impl CompileArgs {
         let options = Options {
             security: self.security.unwrap_or(base.security),
             batch: self.batch.unwrap_or(base.batch),
+            packing: self.packing.unwrap_or(base.packing),
             logit_error: self.logit_error.unwrap_or(base.logit_error),
             // An error on the command line replaces an agreement in the file.
             agreement: self.agreement.or(base.agreement.filter(|_| self.logit_error.is_none())),
@@ -122,6 +128,7 @@ impl CompileArgs {
             ("--config", self.config.is_some()),
             ("--security", self.security.is_some()),
             ("--batch", self.batch.is_some()),
+            ("--packing", self.packing.is_some()),
             ("--logit-error", self.logit_error.is_some()),
             ("--agreement", self.agreement.is_some()),
             ("--samples", self.samples.is_some()),

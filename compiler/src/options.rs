@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use beaa_ckks::security;
 use serde::{Deserialize, Serialize};
 
+use crate::packing::Packing;
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
 use crate::{Error, Result};
 
@@ -23,6 +24,8 @@ pub struct Options {
     /// Images that are to be run together: the ring holds them in one batch, or in as many as are
     /// cheapest for all of them.
     pub batch: usize,
+    /// How many elements of an image a ciphertext holds.
+    pub packing: Packing,
     /// log2 of the scale of a fresh ciphertext; chosen when absent.
     pub input_bits: Option<u32>,
     /// Bits of a signed integer weight, the same in every layer; chosen per layer when absent.
@@ -48,6 +51,7 @@ impl Default for Options {
         Self {
             security: 128,
             batch: 4096,
+            packing: Packing::Auto,
             input_bits: None,
             weight_bits: None,
             logit_error: 1.0 / 128.0,
@@ -71,6 +75,11 @@ impl Options {
         }
         if !(1..=MOST_IMAGES).contains(&self.batch) {
             return Err(refuse("batch", self.batch, format!("between 1 and {MOST_IMAGES} images")));
+        }
+        if let Packing::Block(positions) = self.packing
+            && !(positions.is_power_of_two() && positions <= largest)
+        {
+            return Err(refuse("packing", self.packing, format!("a block of a power of two, at most {largest}")));
         }
         if let Some(bits) = self.input_bits.filter(|b| !SCALE_BITS.contains(b)) {
             let expected = format!("between {} and {}", SCALE_BITS.start(), SCALE_BITS.end());
@@ -120,6 +129,7 @@ mod tests {
             (Options { security: 100, ..good.clone() }, "security"),
             (Options { batch: 0, ..good.clone() }, "batch"),
             (Options { batch: usize::MAX, ..good.clone() }, "batch"),
+            (Options { packing: Packing::Block(3), ..good.clone() }, "packing"),
             (Options { input_bits: Some(3), ..good.clone() }, "input_bits"),
             (Options { weight_bits: Some(33), ..good.clone() }, "weight_bits"),
             (Options { logit_error: f64::NAN, ..good.clone() }, "logit_error"),

@@ -7,11 +7,10 @@ use beaa_ir::images::{ElementMajor, ImageMajor};
 use beaa_ir::promise::Promise;
 
 use crate::cost::budget::check_size;
-use crate::cost::coverage::Coverage;
 use crate::cost::report::{PlannedImages, Report, cost};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::network::activations::{forward, means};
-use crate::network::bounds::{Bounds, analyse, out_of_range_share, ranges_narrow};
+use crate::network::bounds::{analyse, out_of_range_share};
 use crate::network::calibration::{calibration_images, check_samples, image_count, observe_ranges, rounding_margin};
 use crate::network::graph::Graph;
 use crate::network::import::import;
@@ -27,11 +26,12 @@ use crate::passes::fold_affine::fold_affine;
 use crate::passes::tiling::tile;
 use crate::passes::unread_inputs::drop_unread_inputs;
 use crate::plan::accuracy_target::AccuracyTarget;
+use crate::plan::coverage::PlannedFor;
 use crate::plan::graph_summary::summarise;
-use crate::plan::refine::{RefineTask, RefinedPlan, refine};
+use crate::plan::packings::cheapest_packing;
+use crate::plan::refine::RefineTask;
 use crate::plan::rings::{Ring, Rings};
 use crate::plan::simulate_noise::SimulatedNetwork;
-use crate::plan::worst_case::WorstCase;
 
 /// An output that varies by no more than this share of itself says nothing of the image.
 const CONSTANT_SHARE: f64 = 1e-9;
@@ -94,7 +94,7 @@ pub fn compile_without_security(
     degree: usize,
 ) -> Result<Compiled> {
     options.check()?;
-    let rings = Rings::single(Ring { degree, allowed: u32::MAX }, options.batch);
+    let rings = Rings::single(Ring { degree, allowed: u32::MAX }, options.batch, 1);
     run_passes(model, options, images, &rings, &mut |_, _| {})
 }
 
@@ -132,14 +132,9 @@ fn run_passes(
         rings,
         worst_case: None,
     };
-    let found = refine(task, &mut passes);
-    let found = match images {
-        Some(images) => found.map(|refined| {
-            (refined, Coverage::LikeSamples { samples: images.images(), range_safety: options.range_safety })
-        }),
-        None => cover(found, task, &bounds, model.input().shape, &mut passes),
-    };
-    let (refined, coverage) = found.map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
+    let planned_for = PlannedFor { bounds: &bounds, shape: model.input().shape, samples: images };
+    let (refined, coverage) = cheapest_packing(task, &planned_for, &mut passes)
+        .map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
     passes.show("refine", Product::Plan(&refined.plan));
 
     let lowered = Lowered {
@@ -161,77 +156,10 @@ fn run_passes(
     report.totals.constant_outputs = constant_rows(&activations[graph.output]);
     report.totals.agreement = target.agreement(&prediction);
     report.totals.out_of_range = images.map(|_| out_of_range_share(&bounds, &activations));
-    let degree = report.totals.degree;
-    report.totals.planned = Some(PlannedImages { images: options.batch, batches: rings.batches(degree) });
+    let batches = options.batch.div_ceil(program.signature().capacity());
+    report.totals.planned = Some(PlannedImages { images: options.batch, batches });
     report.passes = passes.times;
     Ok(Compiled { program, report })
-}
-
-/// Makes a plan hold for every image that is promised without samples, where parameters do, and
-/// says for which images it does. `typical` was planned by images that look normalised.
-fn cover(
-    typical: Result<RefinedPlan>,
-    task: RefineTask<'_>,
-    bounds: &[Bounds],
-    shape: [usize; 3],
-    passes: &mut PassRunner<'_>,
-) -> Result<(RefinedPlan, Coverage)> {
-    let RefineTask { network, options, target, .. } = task;
-    let &SimulatedNetwork { graph, classes, rounding_margin, .. } = network;
-    let anywhere = !ranges_narrow(graph, bounds);
-    let worst_case = passes.time("worst_case", || WorstCase::new(graph, bounds, shape, anywhere, rounding_margin))?;
-    let Some(worst_case) = worst_case else {
-        let why = "hardly any made-up image stays within the ranges of the model's file, which are those of images \
-                   that the compiler does not know; errors are those of made-up images that look normalised";
-        return Ok((typical?, Coverage::Nothing { why: why.into() }));
-    };
-    let made_up = worst_case.images.images();
-    let coverage = if anywhere {
-        Coverage::EveryAllowed { made_up }
-    } else {
-        Coverage::WithinRanges { made_up, range_safety: options.range_safety, outside: worst_case.outside }
-    };
-    let typical = match typical {
-        Ok(mut refined) => {
-            let mut worst = refined.prediction.clone();
-            passes.time("worst_case", || worst_case.apply(&mut worst, &refined.quantised, &refined.plan))?;
-            tracing::debug!(typical = refined.prediction.output, worst = worst.output, ?coverage, "worst image");
-            if target.budget_used(&worst) <= 1.0 {
-                refined.prediction = worst;
-                return Ok((refined, coverage));
-            }
-            Ok((refined, worst))
-        }
-        Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => Err(e),
-        Err(e) => return Err(e),
-    };
-    // Planned anew, by the images that it must hold for.
-    let activations = passes.time("activations", || forward(graph, worst_case.images.clone()));
-    let means = means(&activations);
-    let summary = passes.time("summarise", || summarise(graph, bounds, &activations, rounding_margin));
-    let network = SimulatedNetwork { graph, classes, activations: &activations, rounding_margin };
-    let task =
-        RefineTask { network: &network, summary: &summary, means: &means, worst_case: Some(&worst_case), ..task };
-    match refine(task, passes) {
-        Ok(found) => Ok((found, coverage)),
-        Err(e @ (Error::Precision { .. } | Error::Parameters { .. })) => {
-            let (mut refined, worst) = typical?;
-            let mut why = format!(
-                "some allowed images have an error of {:.1e}, {:.1e} was asked for, and no parameters are good for \
-                 all of them ({e})",
-                worst.output, options.logit_error
-            );
-            if anywhere {
-                // Nothing says what images there will be, so the client must reckon with these.
-                refined.prediction = worst;
-                why.push_str("; errors are those of the worst of made-up images");
-            } else {
-                why.push_str("; errors are those of made-up images that look normalised");
-            }
-            Ok((refined, Coverage::Nothing { why }))
-        }
-        Err(e) => Err(e),
-    }
 }
 
 /// Elements that are the same for all images, to as many digits as a program could show.

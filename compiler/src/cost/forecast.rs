@@ -6,7 +6,7 @@ use beaa_ir::ckks::{LinearTerm, Part, Program, ProgramShape, StepOp, ValueId, sc
 
 use crate::cost::machine::Machine;
 use crate::cost::memory::PLANNED_MEMORY;
-use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds_of};
+use crate::cost::ops::{Boundary, OpContext, RotationCounts, SizedOp, seconds_of};
 
 /// Predicted seconds of one core, for all slots.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
         pricing.add_part(&part, &mut steps);
     }
     let output = program.values()[program.output()];
-    let pack = SizedOp::Pack { len: output.len, components: output.components };
+    let pack = SizedOp::Pack { len: program.ciphertexts(program.output()), components: output.components };
     Forecast { steps, output: pricing.seconds(pack, output.limbs) }
 }
 
@@ -75,31 +75,32 @@ impl Pricing<'_> {
             }
         }
         if pointwise {
-            let store = SizedOp::Stream { len: stored.len, components: stored.components };
+            let len = self.program.ciphertexts(part.last + 1);
+            let store = SizedOp::Stream { len, components: stored.components };
             steps[part.last] += self.seconds(store, stored.limbs);
         }
     }
 
     /// Reading so many limbs of a value; the encrypted images are unpacked where they are read.
     fn fetch(&self, value: ValueId, limbs: usize) -> f64 {
-        let info = self.program.values()[value];
-        let op = if value == 0 {
-            SizedOp::Expand { len: info.len }
-        } else {
-            SizedOp::Stream { len: info.len, components: info.components }
-        };
+        let (info, len) = (self.program.values()[value], self.program.ciphertexts(value));
+        let op =
+            if value == 0 { SizedOp::Expand { len } } else { SizedOp::Stream { len, components: info.components } };
         self.seconds(op, limbs)
     }
 
     /// A step on so many limbs, without what passes through memory.
     fn step(&self, index: usize, boundary: Boundary, limbs: usize) -> f64 {
-        let result = self.program.values()[index + 1];
+        let (result, len) = (self.program.values()[index + 1], self.program.ciphertexts(index + 1));
         let sized = match &self.program.steps()[index].op {
-            StepOp::Linear { terms, .. } => self.matrix(terms, result.len),
-            StepOp::Square { .. } => SizedOp::Square { len: result.len },
-            StepOp::Relinearise { .. } => SizedOp::Relinearise { len: result.len, boundary },
-            StepOp::Rescale { .. } => SizedOp::Rescale { len: result.len, components: result.components, boundary },
-            StepOp::ScaleUp { .. } => SizedOp::ScaleUp { len: result.len, components: result.components },
+            StepOp::Linear { terms, .. } => match self.program.packed_map(index) {
+                Some((map, size)) => SizedOp::Rotations(RotationCounts::of(size, map.folds.len())),
+                None => self.matrix(terms, result.len),
+            },
+            StepOp::Square { .. } => SizedOp::Square { len },
+            StepOp::Relinearise { .. } => SizedOp::Relinearise { len, boundary },
+            StepOp::Rescale { .. } => SizedOp::Rescale { len, components: result.components, boundary },
+            StepOp::ScaleUp { .. } => SizedOp::ScaleUp { len, components: result.components },
             StepOp::DropLimbs { .. } => SizedOp::DropLimbs,
         };
         self.seconds(sized, limbs)

@@ -2,6 +2,8 @@
 //! where it runs, and the rates of a machine. The one account of it: the planner compares plans by
 //! it, the forecast adds it up.
 
+use beaa_ir::ckks::MapSize;
+
 use crate::cost::machine::Machine;
 
 /// One operation on a vector of ciphertexts.
@@ -49,6 +51,18 @@ pub(crate) struct RotationCounts {
     pub(crate) outputs: usize,
     /// Rotations of each of them that are added to it.
     pub(crate) folds: usize,
+}
+
+impl RotationCounts {
+    /// Those of a program's map with so many folds; each output is taken to have one sum that is not
+    /// rotated.
+    pub(crate) fn of(size: MapSize, folds: usize) -> Self {
+        let MapSize { inputs, outputs, diagonals, sums, rotations, .. } = size;
+        let giants = sums.saturating_sub(outputs);
+        let babies = rotations.saturating_sub(giants + outputs * folds);
+        let decomposed = if babies > 0 { inputs } else { 0 };
+        Self { decomposed, babies, products: diagonals, sums, giants, outputs, folds }
+    }
 }
 
 /// What a relinearisation or a rescaling does at its two ends: several in a row pass ciphertexts on

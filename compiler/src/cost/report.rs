@@ -67,6 +67,11 @@ pub struct LayerCost {
 pub struct Totals {
     /// Ring degree, which is the number of slots.
     pub degree: usize,
+    /// Images that a batch holds at most: as many as slots, unless each has several positions in a
+    /// ciphertext.
+    pub images: usize,
+    /// Rotations of ciphertexts.
+    pub rotations: usize,
     /// Bits of security.
     pub security: u32,
     /// Limbs of a fresh ciphertext.
@@ -164,7 +169,7 @@ pub fn cost(program: &Program) -> Report {
     // Of each layer: ciphertexts of the value that its note is on, all bands together.
     let mut noted: Vec<usize> = Vec::new();
     for (i, step) in program.steps().iter().enumerate() {
-        let result = &program.values()[i + 1];
+        let (result, len) = (&program.values()[i + 1], program.ciphertexts(i + 1));
         // Layers whose steps are not adjacent (a value rescued for a residual) stay one line.
         let at = layers.iter().position(|l| l.layer == step.layer).unwrap_or_else(|| {
             layers.push(empty(&step.layer));
@@ -179,13 +184,13 @@ pub fn cost(program: &Program) -> Report {
                 layer.entries += terms.iter().map(|t| t.weights.entries()).sum::<usize>();
                 layer.products += (products * result.limbs) as u64;
             }
-            StepOp::Square { .. } => layer.squares += result.len,
-            StepOp::Relinearise { .. } => layer.relinearisations += result.len,
-            StepOp::Rescale { .. } => layer.rescales += result.len,
+            StepOp::Square { .. } => layer.squares += len,
+            StepOp::Relinearise { .. } => layer.relinearisations += len,
+            StepOp::Rescale { .. } => layer.rescales += len,
             StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. } => {}
         }
         if !matches!(step.op, StepOp::ScaleUp { .. } | StepOp::DropLimbs { .. }) || layer.ciphertexts == 0 {
-            layer.ciphertexts = result.len;
+            layer.ciphertexts = len;
             layer.limbs = result.limbs;
             layer.components = result.components;
             layer.log_scale = result.scale.log2();
@@ -194,7 +199,7 @@ pub fn cost(program: &Program) -> Report {
         if let Some(note) = program.notes().iter().find(|n| n.value == i + 1) {
             let same = layer.bound == Some(note.bound) && layer.remark == note.remark;
             // Bands of one value are noted one by one.
-            noted[at] = if same { noted[at] } else { 0 } + result.len;
+            noted[at] = if same { noted[at] } else { 0 } + len;
             layer.bound = Some(note.bound);
             layer.error = Some(note.error);
             layer.rounding = note.rounding;
@@ -214,14 +219,21 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let width = |q: &u64| f64::from(64 - q.leading_zeros());
     let bits = |limbs: usize| parameters.moduli[..limbs].iter().map(width).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
-    let elements = signature.reads.count();
+    let (capacity, rotations) =
+        (signature.capacity() as f64, signature.packing.as_ref().map_or(0, |p| p.rotations.len()));
+    // What slots hold of one image.
+    let share = parameters.degree as f64 / capacity;
+    let steps = 0..program.steps().len();
     let note = program.notes().iter().find(|n| n.value == program.output());
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
-    let key_bits =
-        if relinearisations == 0 { 0.0 } else { parameters.moduli.len() as f64 * all_bits * parameters.degree as f64 };
-    let output_bits = bits(signature.output_limbs) * (signature.classes.outputs() * signature.output_components) as f64;
+    let keys = if program.switches_keys() { 1 + rotations } else { 0 };
+    let key_bits = (keys * parameters.moduli.len() * parameters.degree) as f64 * all_bits;
+    let output_bits =
+        bits(signature.output_limbs) * (program.ciphertexts(program.output()) * signature.output_components) as f64;
     Totals {
         degree: parameters.degree,
+        images: signature.capacity(),
+        rotations: steps.filter_map(|i| program.packed_map(i)).map(|(_, size)| size.rotations).sum(),
         security: parameters.security,
         limbs: parameters.moduli.len(),
         log_q: log2_product(&parameters.moduli),
@@ -229,8 +241,8 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         products: layers.iter().map(|l| l.products).sum(),
         relinearisations,
         key_bytes: (key_bits / 8.0).ceil() as u64,
-        input_bytes_per_image: elements as f64 * bits(signature.input_limbs) / 8.0,
-        output_bytes_per_image: output_bits / 8.0,
+        input_bytes_per_image: program.ciphertexts(0) as f64 * bits(signature.input_limbs) / 8.0 * share,
+        output_bytes_per_image: output_bits / 8.0 * share,
         peak_bytes: schedule(&ProgramShape::from(program), &PLANNED_MEMORY, true).peak_bytes,
         output_error: note.map(|n| n.error),
         output_rounding: note.and_then(|n| n.rounding),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use beaa_base::words::count;
 use beaa_ckks::security::Table;
 use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
 use beaa_ir::text::{Align, bytes, table};
@@ -39,6 +40,16 @@ pub fn explain(report: &Report) -> String {
         t.security,
         by_table(t)
     );
+    if t.images < t.degree {
+        let _ = writeln!(
+            out,
+            "packing block:{}: {} of an image in each ciphertext, {} in a batch, {} in all",
+            t.degree / t.images,
+            count(t.degree / t.images, "position"),
+            count(t.images, "image"),
+            count(t.rotations, "rotation")
+        );
+    }
     let mut align = [Align::Right; HEAD.len()];
     (align[0], align[HEAD.len() - 1]) = (Align::Left, Align::Left);
     out.push_str(&table(&rows, &align));
@@ -50,16 +61,16 @@ pub fn explain(report: &Report) -> String {
         t.products,
         t.relinearisations,
         t.seconds * 1e3,
-        t.degree,
-        t.seconds * 1e3 / t.degree as f64,
+        t.images,
+        t.seconds * 1e3 / t.images as f64,
         if t.calibrated { t.machine.as_str() } else { "not calibrated" }
     );
     if let Some(PlannedImages { images, batches }) = t.planned.filter(|p| p.batches > 1) {
-        let slots = (t.degree * batches) as f64;
+        let slots = (t.images * batches) as f64;
         let _ = writeln!(
             out,
-            "for {images} images: {batches} batches of {} slots, {:.1} ms predicted on one core, upload {}",
-            t.degree,
+            "for {images} images: {batches} batches of {}, {:.1} ms predicted on one core, upload {}",
+            if t.images == t.degree { format!("{} slots", t.degree) } else { count(t.images, "image") },
             t.seconds * 1e3 * batches as f64,
             bytes(t.input_bytes_per_image * slots)
         );

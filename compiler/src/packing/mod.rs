@@ -20,12 +20,15 @@ pub(crate) use noise::{PackedSummary, mean_square, with_packing};
 pub(crate) use search::{PackingTask, pack};
 
 use crate::cost::ops::RotationCounts;
+use crate::network::graph::NodeId;
 
 /// Layouts of all nodes of a graph.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedGraph {
     /// Positions of an image in each ciphertext.
     pub(crate) block: usize,
+    /// Of every element of an image, whether anything reads it; the input's layout is of those.
+    pub(crate) read: Vec<bool>,
     /// In the order of the nodes.
     pub(crate) nodes: Vec<PackedNode>,
 }
@@ -48,6 +51,11 @@ pub(crate) struct ChosenMap {
 }
 
 impl PackedGraph {
+    /// How an affine node is computed.
+    pub(crate) fn map(&self, id: NodeId) -> &ChosenMap {
+        self.nodes[id].map.as_ref().unwrap_or_else(|| unreachable!("node {id} is no packed map"))
+    }
+
     /// All rotations, in positions, ascending, each once.
     pub(crate) fn rotations(&self) -> Vec<u32> {
         let maps = self.nodes.iter().filter_map(|n| n.map.as_ref()).map(|m| m.map.clone()).collect();

@@ -23,10 +23,8 @@ pub(crate) struct PackedSummary {
 impl PackedSummary {
     /// Rotations of an affine map, and what its noise depends on.
     pub(crate) fn map(&self, id: NodeId) -> (RotationCounts, DiagonalMap) {
-        match (&self.graph.nodes[id].map, self.maps[id]) {
-            (Some(chosen), Some(noise)) => (chosen.counts, noise),
-            _ => unreachable!("node {id} is no packed map"),
-        }
+        let noise = self.maps[id].unwrap_or_else(|| unreachable!("node {id} is no packed map"));
+        (self.graph.map(id).counts, noise)
     }
 }
 
@@ -59,8 +57,7 @@ impl PackedGraph {
     /// What the noise of an affine map depends on: `weights` is the sum of their squares, `inputs`
     /// are the mean squares of the elements of each term's input.
     pub(crate) fn noise(&self, id: NodeId, weights: f64, inputs: &[f64]) -> DiagonalMap {
-        let node = &self.nodes[id];
-        let chosen = node.map.as_ref().unwrap_or_else(|| unreachable!("node {id} is no packed map"));
+        let (node, chosen) = (&self.nodes[id], self.map(id));
         assert_eq!(inputs.len(), node.inputs.len(), "terms of node {id}");
         let (counts, layout) = (chosen.counts, &chosen.map.layout);
         let slots = (counts.products * self.block).max(1) as f64;

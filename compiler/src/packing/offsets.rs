@@ -69,7 +69,7 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
     let mut used: BTreeSet<(u32, usize, u32, u32)> = BTreeSet::new();
     for (t, term) in terms.iter().enumerate() {
         let row = |r: usize| term.weights.columns_of(r);
-        map.place(term.from, row, |_, _, Place { input, output, offset, .. }| {
+        map.locate(term.from, row, |_, _, Place { input, output, offset, .. }| {
             used.insert((offset, t, input, output));
         })
         .ok()?;

@@ -50,6 +50,45 @@ struct Placed {
 
 /// The cheapest packing found; none where a map has none.
 pub(crate) fn pack(task: PackingTask<'_>) -> Option<PackedGraph> {
+    let (graph, read) = without_unread(task.graph);
+    pack_all(PackingTask { graph: &graph, ..task }, read)
+}
+
+/// The graph with the elements of the input that some map reads, and which of all these are.
+fn without_unread(graph: &Graph) -> (Graph, Vec<bool>) {
+    let (mut graph, mut read) = (graph.clone(), vec![false; graph.len(0)]);
+    let only_maps = graph.nodes.iter().all(|n| !matches!(n.op, Op::Square { input: 0, .. })) && graph.output != 0;
+    let of_input = |node: &Node| matches!(node.op, Op::Affine { .. });
+    for node in graph.nodes.iter().filter(|n| of_input(n)) {
+        let Op::Affine { terms, .. } = &node.op else { continue };
+        for term in terms.iter().filter(|t| t.input == 0) {
+            (0..term.weights.rows()).flat_map(|r| term.weights.columns_of(r)).for_each(|&c| read[c as usize] = true);
+        }
+    }
+    if !only_maps || !read.contains(&true) {
+        read.fill(true);
+    }
+    for node in &mut graph.nodes {
+        match &mut node.op {
+            Op::Affine { terms, .. } => {
+                terms.iter_mut().filter(|t| t.input == 0).for_each(|t| t.weights = t.weights.with_columns_of(&read));
+            }
+            Op::Input(intervals) => retain(intervals, &read),
+            Op::Square { .. } | Op::Quadratic { .. } => {}
+        }
+    }
+    let input = &mut graph.nodes[0];
+    retain(&mut input.coordinates, &read);
+    input.observed_range.iter_mut().for_each(|range| retain(range, &read));
+    (graph, read)
+}
+
+fn retain<T>(values: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    values.retain(|_| kept.next() == Some(&true));
+}
+
+fn pack_all(task: PackingTask<'_>, read: Vec<bool>) -> Option<PackedGraph> {
     let mut search = Search { task, layouts: Vec::new(), known: HashMap::new() };
     let mut beam = vec![Partial { nodes: Vec::new(), cost: 0.0, ready: None }];
     for id in 0..task.graph.nodes.len() {
@@ -72,7 +111,7 @@ pub(crate) fn pack(task: PackingTask<'_>) -> Option<PackedGraph> {
         inputs: node.op.inputs(),
     };
     let nodes = best.nodes.into_iter().zip(&task.graph.nodes).map(node).collect();
-    Some(PackedGraph { block: task.block, nodes })
+    Some(PackedGraph { block: task.block, read, nodes })
 }
 
 impl Partial {
@@ -236,50 +275,5 @@ impl PackingTask<'_> {
             SizedOp::Rescale { len, components: 2, boundary },
         ];
         ops.into_iter().map(|op| seconds(op, context)).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[ignore]
-    fn show() {
-        let path = std::env::var("MODEL").unwrap();
-        let model = beaa_ir::load_model(std::path::Path::new(&path)).unwrap();
-        let graph = crate::pipeline::graph_after("equalise_rows", &model);
-        println!("{graph}");
-        for degree in [8192, 16384] {
-            for images in [1, 16, 64, 256] {
-                let started = std::time::Instant::now();
-                let task = PackingTask { graph: &graph, degree, block: degree / images, seconds_per_byte: 8e-9 };
-                let Some(found) = pack(task) else {
-                    println!("none");
-                    continue;
-                };
-                println!("N {degree} images {images} ({:.2} s)", started.elapsed().as_secs_f64());
-                let mut sum = 0.0;
-                for (id, node) in found.nodes.iter().enumerate() {
-                    let cost = match &node.map {
-                        Some(map) => task.map(id, map),
-                        None if id == 0 => task.sent(node.layout.ciphertexts()),
-                        None => task.square(id, node.layout.ciphertexts()),
-                    };
-                    sum += cost;
-                    let first = &node.layout.first_positions();
-                    println!(
-                        "  %{id} {} ciphertexts, {:.2} ms {:?} giant {:?} folds {:?} first {:?}",
-                        node.layout.ciphertexts(),
-                        1e3 * cost,
-                        node.map.as_ref().map(|m| m.counts),
-                        node.map.as_ref().map(|m| m.map.giant),
-                        node.map.as_ref().map(|m| &m.map.folds),
-                        &first[..first.len().min(12)]
-                    );
-                }
-                println!("  total {:.2} ms", 1e3 * sum);
-            }
-        }
     }
 }

@@ -1,10 +1,11 @@
 //! The plan and the rounded maps become a checked program with its signature and notes. All
 //! decisions were made before.
 
+use beaa_base::words::count;
 use beaa_ir::Model;
 use beaa_ir::ckks::{
-    LayerNote, LinearTerm, ParameterSet, Program, ProgramLiteral, ReadElements, Signature, Step, StepOp, ValueInfo,
-    infer_values,
+    ClientPacking, LayerNote, LinearTerm, Packing, ParameterSet, Program, ProgramLiteral, ReadElements, Signature,
+    Step, StepOp, ValueInfo, infer_values,
 };
 use beaa_ir::promise::Promise;
 use beaa_ir::stats::log2_product;
@@ -12,6 +13,7 @@ use beaa_ir::stats::log2_product;
 use crate::error::{Result, internal};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op};
+use crate::passes::unread_inputs::narrow_steps;
 use crate::plan::level_plan::PlannedStep;
 use crate::plan::refine::RefinedPlan;
 use crate::plan::simulate_noise::Prediction;
@@ -44,11 +46,18 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         });
         Step { layer: lowered.graph.nodes[s.node].label.clone(), op }
     };
-    let steps: Vec<Step> = lowered.refined.plan.steps.iter().map(step).collect();
+    let mut steps: Vec<Step> = lowered.refined.plan.steps.iter().map(step).collect();
     let plan = &lowered.refined.plan;
+    let reads = match &plan.packed {
+        Some(packed) => {
+            narrow_steps(&mut steps, &packed.read)?;
+            ReadElements::marked(&packed.read)
+        }
+        None => ReadElements::all(lowered.graph.len(0)),
+    };
     let output = plan.values[lowered.graph.output];
     let input = ValueInfo {
-        len: lowered.graph.len(0),
+        len: reads.count(),
         limbs: plan.moduli.len(),
         scale: f64::from(lowered.refined.plan.choice.input_bits).exp2(),
         components: 2,
@@ -56,10 +65,18 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
     // The checker's account of the values, which is everybody's.
     let values = infer_values(input, &steps, &plan.moduli)?;
     let result = values[output];
+    let packing = plan.packed.as_ref().map(|packed| {
+        let linear = plan.steps.iter().filter(|s| matches!(s.op, StepOp::Linear { .. }));
+        Packing {
+            input: packed.nodes[0].layout.clone(),
+            maps: linear.map(|s| packed.map(s.node).map.clone()).collect(),
+        }
+    });
+    let rotates = packing.as_ref().is_some_and(|p| !p.rotations().is_empty());
     let signature = Signature {
         model: model.name().into(),
         input: model.input().clone(),
-        reads: ReadElements::all(input.len),
+        reads,
         classes: model.classes().clone(),
         parameters: ParameterSet {
             degree: plan.degree,
@@ -72,12 +89,12 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         output_limbs: result.limbs,
         output_scale: result.scale,
         output_components: result.components,
-        switches_keys: steps.iter().any(|s| s.op.switches_keys()),
+        switches_keys: rotates || steps.iter().any(|s| s.op.switches_keys()),
         promise: lowered.promise.take(),
-        packing: None,
+        packing: packing.as_ref().map(|p| ClientPacking::new(p, &steps, output)),
     };
     let alternatives = std::mem::take(&mut lowered.refined.alternatives);
-    let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives, packing: None })?;
+    let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives, packing })?;
     Ok((program, lowered.refined.prediction))
 }
 
@@ -92,10 +109,20 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
             } else {
                 remarks.push(format!("{}-bit weights", lowered.refined.plan.choice.weight_bits[id]));
             }
+            if let Some(packed) = &lowered.refined.plan.packed {
+                let counts = packed.map(id).counts;
+                remarks.push(format!(
+                    "{} and {} in {}",
+                    count(counts.babies + counts.giants + counts.outputs * counts.folds, "rotation"),
+                    count(counts.products, "product"),
+                    count(counts.outputs, "ciphertext")
+                ));
+            }
             if !node.folded.is_empty() {
                 remarks.push(format!("with {}", node.folded.join(", ")));
             }
         }
+        _ if lowered.refined.plan.packed.is_some() => {}
         _ if lowered.refined.plan.choice.relinearise_eagerly[id] => remarks.push("relinearised at once".into()),
         _ => {}
     }

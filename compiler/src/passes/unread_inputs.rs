@@ -12,7 +12,11 @@ use crate::error::Result;
 /// # Errors
 /// [`Error::Program`](crate::Error::Program) for a program that does not check.
 pub(crate) fn drop_unread_inputs(program: Program) -> Result<Program> {
-    let of_input = of_input(&program);
+    if program.packing().is_some() {
+        // What is not read has no position.
+        return Ok(program);
+    }
+    let of_input = of_input(program.steps());
     let Some(mut read) = read(&program, &of_input) else { return Ok(program) };
     if !read.contains(&true) {
         read[0] = true;
@@ -21,29 +25,39 @@ pub(crate) fn drop_unread_inputs(program: Program) -> Result<Program> {
         return Ok(program);
     }
     let mut literal = program.into_literal();
+    narrow_steps(&mut literal.steps, &read)?;
+    literal.signature.reads = ReadElements::marked(&read);
+    Ok(Program::try_from(literal)?)
+}
+
+/// Drops the columns of elements of the input that are not read from all maps that read it.
+///
+/// # Errors
+/// [`Error::Program`](crate::Error::Program) for a matrix that no program can hold.
+pub(crate) fn narrow_steps(steps: &mut [Step], read: &[bool]) -> Result<()> {
+    let of_input = of_input(steps);
     // Where each element that is read comes to lie.
     let mut position = Vec::with_capacity(read.len());
     let mut next = 0_u32;
-    for &r in &read {
+    for &r in read {
         position.push(next);
         next += u32::from(r);
     }
-    let terms = literal.steps.iter_mut().filter_map(|s| match &mut s.op {
+    let terms = steps.iter_mut().filter_map(|s| match &mut s.op {
         StepOp::Linear { terms, .. } => Some(terms),
         _ => None,
     });
     for term in terms.flatten().filter(|t| of_input[t.input]) {
         *term = LinearTerm { input: term.input, weights: narrowed(&term.weights, &position, next as usize)? };
     }
-    literal.signature.reads = ReadElements::marked(&read);
-    Ok(Program::try_from(literal)?)
+    Ok(())
 }
 
 /// Values that are the input, element by element: itself, and what scales, squares or shortens it.
-fn of_input(program: &Program) -> Vec<bool> {
-    let mut of_input = vec![false; program.values().len()];
+fn of_input(steps: &[Step]) -> Vec<bool> {
+    let mut of_input = vec![false; steps.len() + 1];
     of_input[0] = true;
-    for (i, Step { op, .. }) in program.steps().iter().enumerate() {
+    for (i, Step { op, .. }) in steps.iter().enumerate() {
         of_input[i + 1] = !matches!(op, StepOp::Linear { .. }) && of_input[op.input(0)];
     }
     of_input
@@ -85,7 +99,7 @@ mod tests {
     /// The program with every third column of the maps that read the input made zero.
     fn without_columns(program: &Program) -> Program {
         let mut literal = program.as_literal().clone();
-        let of_input = of_input(program);
+        let of_input = of_input(program.steps());
         for step in &mut literal.steps {
             let StepOp::Linear { terms, .. } = &mut step.op else { continue };
             for term in terms.iter_mut().filter(|t| of_input[t.input]) {

@@ -1,0 +1,132 @@
+//! Which packing is the cheapest for the images that are to be run together: one element of every
+//! image in a ciphertext, or several elements of few images.
+
+use std::sync::Arc;
+
+use beaa_ir::ckks::{Alternative, AlternativeCost};
+
+use crate::cost::coverage::Coverage;
+use crate::error::{Error, Result};
+use crate::packing::{Packing, PackingTask, pack, with_packing};
+use crate::pass_runner::PassRunner;
+use crate::plan::coverage::{PlannedFor, plan_for};
+use crate::plan::graph_summary::GraphSummary;
+use crate::plan::level_plan::LevelPlan;
+use crate::plan::refine::{RefineTask, RefinedPlan};
+use crate::plan::rings::{BYTES_PER_SECOND, Ring, Rings};
+
+/// Batches that leave fewer slots unused than this share of them are not packed otherwise.
+const WORTH_PACKING: usize = 8;
+
+/// A plan for one packing.
+struct Planned {
+    refined: RefinedPlan,
+    coverage: Coverage,
+    /// Seconds, of one core and of the line that carries keys, images and answers, for all images.
+    cost: f64,
+}
+
+/// The cheapest plan of all packings that the options allow.
+///
+/// # Errors
+/// As [`plan_for`]; [`Error::Option`] where the network cannot be packed as asked for.
+pub(crate) fn cheapest_packing(
+    task: RefineTask<'_>,
+    planned_for: &PlannedFor<'_>,
+    passes: &mut PassRunner<'_>,
+) -> Result<(RefinedPlan, Coverage)> {
+    let asked = task.options.packing;
+    let planned = |found: (RefinedPlan, Coverage), rings: &Rings, summary: &GraphSummary| {
+        let cost = rings.cost(&found.0.plan, summary);
+        Planned { refined: found.0, coverage: found.1, cost }
+    };
+    let element = match asked {
+        Packing::Auto | Packing::Element => {
+            Some(plan_for(task, planned_for, passes).map(|found| planned(found, task.rings, task.summary)))
+        }
+        Packing::Channel | Packing::Block(_) => None,
+    };
+    let packed = match (asked, &element) {
+        (Packing::Element, _) => None,
+        (Packing::Auto, Some(Ok(found))) if !worth_packing(&found.refined.plan, task.options.batch) => None,
+        _ => packed(task, planned_for, passes)?,
+    };
+    let (chosen, other) = match (element, packed) {
+        (Some(Ok(element)), Some(packed)) if packed.cost < element.cost => (packed, Some(element)),
+        (Some(Ok(element)), packed) => (element, packed),
+        (Some(Err(_)), Some(packed)) => (packed, None),
+        (Some(Err(e)), None) => return Err(e),
+        (None, Some(packed)) => (packed, None),
+        (None, None) => {
+            let expected = "a packing in which the network has a program; element, or leave it to the compiler";
+            return Err(Error::Option { option: "packing", found: asked.to_string(), expected: expected.into() });
+        }
+    };
+    let Planned { mut refined, coverage, cost } = chosen;
+    if let Some(other) = other {
+        refined.alternatives.insert(0, alternative(&refined.plan, &other, other.cost / cost));
+    }
+    Ok((refined, coverage))
+}
+
+/// Whether the images leave so many slots unused that others may be cheaper.
+fn worth_packing(plan: &LevelPlan, images: usize) -> bool {
+    images.next_power_of_two() * WORTH_PACKING <= plan.degree
+}
+
+/// The plan on the first ring that has one; none where no ring has.
+fn packed(task: RefineTask<'_>, planned_for: &PlannedFor<'_>, passes: &mut PassRunner<'_>) -> Result<Option<Planned>> {
+    let (network, images) = (task.network, task.options.batch);
+    let mut last = None;
+    for Ring { degree, allowed } in task.rings.all() {
+        let block = match task.options.packing {
+            Packing::Channel => degree,
+            Packing::Block(positions) => positions,
+            Packing::Auto | Packing::Element => degree / images.next_power_of_two().min(degree),
+        };
+        if block < 2 || block > degree {
+            continue;
+        }
+        let packing = PackingTask { graph: network.graph, degree, block, seconds_per_byte: 1.0 / BYTES_PER_SECOND };
+        let Some(graph) = passes.time("pack", || pack(packing)) else { continue };
+        let summary = with_packing(task.summary, network.graph, Arc::new(graph), network.activations);
+        let rings = Rings::single(Ring { degree, allowed }, images, block);
+        let task = RefineTask { summary: &summary, rings: &rings, ..task };
+        match plan_for(task, planned_for, passes) {
+            Ok((refined, coverage)) => {
+                let cost = rings.cost(&refined.plan, &summary);
+                return Ok(Some(Planned { refined, coverage, cost }));
+            }
+            Err(e @ (Error::Parameters { .. } | Error::Precision { .. })) => last = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    match last {
+        Some(e) if !matches!(task.options.packing, Packing::Auto) => Err(e),
+        _ => Ok(None),
+    }
+}
+
+/// The packing that was not taken.
+fn alternative(chosen: &LevelPlan, other: &Planned, dearer: f64) -> Alternative {
+    let say = |plan: &LevelPlan| match &plan.packed {
+        Some(packed) => {
+            let (degree, block) = (plan.degree, packed.block);
+            format!("packing block:{block} at N = {degree}, {} rotations", packed.rotations().len())
+        }
+        None => format!("packing element at N = {}", plan.degree),
+    };
+    let plan = &other.refined.plan;
+    Alternative {
+        layer: "program".into(),
+        chosen: say(chosen),
+        instead: say(plan),
+        verdict: format!("{dearer:.2} times as dear for all images, in time and bytes to send"),
+        outcome: Some(AlternativeCost {
+            seconds: plan.seconds,
+            limbs: plan.moduli.len(),
+            log_qp: plan.log_qp,
+            error: other.refined.prediction.output,
+        }),
+    }
+}
