@@ -8,7 +8,7 @@ use beaa_ir::promise::Promise;
 
 use crate::cost::budget::check_size;
 use crate::cost::report::{PlannedImages, Report, cost};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::activations::{forward, means};
 use crate::network::bounds::{analyse, out_of_range_share};
 use crate::network::calibration::{calibration_images, check_samples, image_count, observe_ranges, rounding_margin};
@@ -17,6 +17,7 @@ use crate::network::import::import;
 use crate::network::limits::{check_finite, check_known, missing_range};
 use crate::network::promise::promise;
 use crate::options::Options;
+use crate::packing::Packing;
 use crate::pass_runner::{PassRunner, Product};
 use crate::passes::complete_squares::{check_squares, complete_squares};
 use crate::passes::dead_elements::drop_dead_elements;
@@ -147,7 +148,15 @@ fn run_passes(
     };
     let (program, prediction) = passes.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
-    let program = passes.time("tile", || tile(program, model, options.memory))?;
+    let packed = program.packing().is_some();
+    let program = match passes.time("tile", || tile(program, model, options.memory)) {
+        // Bands need no more than what is asked for; other packings have none.
+        Err(Error::Memory { .. }) if packed && options.packing == Packing::Auto => {
+            let options = Options { packing: Packing::Element, ..options.clone() };
+            return run_passes(model, &options, images, rings, observer);
+        }
+        tiled => tiled?,
+    };
     let program = passes.time("drop_unread_inputs", || drop_unread_inputs(program))?;
 
     let mut report = cost(&program);

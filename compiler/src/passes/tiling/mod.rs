@@ -20,12 +20,18 @@ use order::{Banded, Cuts, TilingContext};
 /// The program in bands so large that it takes at most `memory` bytes.
 ///
 /// # Errors
-/// [`Error::Memory`] where no bands are small enough.
+/// [`Error::Memory`] where no bands are small enough, or the program is packed and takes more.
 pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Result<Program> {
     let Some(memory) = memory else { return Ok(program) };
     let whole = plan(&ProgramShape::from(&program)).peak_bytes;
     if whole <= memory {
         return Ok(program);
+    }
+    if program.packing().is_some() {
+        // Its ciphertexts hold whole maps, which have no bands.
+        let (shape, degree) = (ProgramShape::from(&program), program.signature().parameters.degree);
+        let worst = plan(&shape).worst().map(|part| program.steps()[part.last].layer.clone());
+        return Err(Error::Memory { requested: memory, least: whole, layer: worst.unwrap_or_default(), degree });
     }
     let context = TilingContext::new(&program, model);
     let (cuts, banded) = choose(&context, memory, whole)?;
