@@ -29,7 +29,7 @@ use crate::passes::unread_inputs::drop_unread_inputs;
 use crate::plan::accuracy_target::AccuracyTarget;
 use crate::plan::coverage::PlannedFor;
 use crate::plan::graph_summary::summarise;
-use crate::plan::packings::cheapest_packing;
+use crate::plan::packings::{Planned, cheapest_packing};
 use crate::plan::refine::RefineTask;
 use crate::plan::rings::{Ring, Rings};
 use crate::plan::simulate_noise::SimulatedNetwork;
@@ -133,14 +133,16 @@ fn run_passes(
         rings,
         worst_case: None,
     };
-    let planned_for = PlannedFor { bounds: &bounds, shape: model.input().shape, samples: images };
-    let (refined, coverage) = cheapest_packing(task, &planned_for, &mut passes)
+    let weight_grids = &model.provenance().weight_grids;
+    let planned_for = PlannedFor { bounds: &bounds, shape: model.input().shape, weight_grids, samples: images };
+    let Planned { refined, coverage, graph: composed, .. } = cheapest_packing(task, &planned_for, &mut passes)
         .map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
     passes.show("refine", Product::Plan(&refined.plan));
 
+    let (planned_graph, planned_bounds) = composed.as_ref().map_or((&graph, &bounds), |(g, b)| (g, b));
     let lowered = Lowered {
-        graph: &graph,
-        bounds: &bounds,
+        graph: planned_graph,
+        bounds: planned_bounds,
         refined,
         promise,
         coverage: coverage.remark(),

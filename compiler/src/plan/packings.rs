@@ -7,21 +7,33 @@ use beaa_ir::ckks::{Alternative, AlternativeCost};
 
 use crate::cost::coverage::Coverage;
 use crate::error::{Error, Result};
+use crate::network::activations::{forward, means};
+use crate::network::bounds::{Bounds, analyse};
+use crate::network::graph::Graph;
 use crate::packing::{Packing, PackingTask, pack, with_packing};
 use crate::pass_runner::PassRunner;
+use crate::passes::equalise_rows::equalise_rows;
+use crate::passes::fold_affine::fold_affine_up_to;
 use crate::plan::coverage::{PlannedFor, plan_for};
-use crate::plan::graph_summary::GraphSummary;
+use crate::plan::graph_summary::{GraphSummary, summarise};
 use crate::plan::level_plan::LevelPlan;
 use crate::plan::refine::{RefineTask, RefinedPlan};
 use crate::plan::rings::{BYTES_PER_SECOND, Ring, Rings};
+use crate::plan::simulate_noise::SimulatedNetwork;
 
 /// Batches that leave fewer slots unused than this share of them are not packed otherwise.
 const WORTH_PACKING: usize = 8;
 
+/// Composed maps may have so many times the products of those before: a rotation or a level less is
+/// worth more than products, which whole diagonals share.
+const COMPOSED_GROWTH: usize = 2;
+
 /// A plan for one packing.
-struct Planned {
-    refined: RefinedPlan,
-    coverage: Coverage,
+pub(crate) struct Planned {
+    pub(crate) refined: RefinedPlan,
+    pub(crate) coverage: Coverage,
+    /// The graph that it is of, with its bounds, where that is not the one of all plans.
+    pub(crate) graph: Option<(Graph, Vec<Bounds>)>,
     /// Seconds, of one core and of the line that carries keys, images and answers, for all images.
     cost: f64,
 }
@@ -34,11 +46,11 @@ pub(crate) fn cheapest_packing(
     task: RefineTask<'_>,
     planned_for: &PlannedFor<'_>,
     passes: &mut PassRunner<'_>,
-) -> Result<(RefinedPlan, Coverage)> {
+) -> Result<Planned> {
     let asked = task.options.packing;
     let planned = |found: (RefinedPlan, Coverage), rings: &Rings, summary: &GraphSummary| {
         let cost = rings.cost(&found.0.plan, summary);
-        Planned { refined: found.0, coverage: found.1, cost }
+        Planned { refined: found.0, coverage: found.1, graph: None, cost }
     };
     let element = match asked {
         Packing::Auto | Packing::Element => {
@@ -49,7 +61,7 @@ pub(crate) fn cheapest_packing(
     let packed = match (asked, &element) {
         (Packing::Element, _) => None,
         (Packing::Auto, Some(Ok(found))) if !worth_packing(&found.refined.plan, task.options.batch) => None,
-        _ => packed(task, planned_for, passes)?,
+        _ => packed_composed(task, planned_for, passes)?,
     };
     let (chosen, other) = match (element, packed) {
         (Some(Ok(element)), Some(packed)) if packed.cost < element.cost => (packed, Some(element)),
@@ -62,11 +74,36 @@ pub(crate) fn cheapest_packing(
             return Err(Error::Option { option: "packing", found: asked.to_string(), expected: expected.into() });
         }
     };
-    let Planned { mut refined, coverage, cost } = chosen;
+    let mut chosen = chosen;
     if let Some(other) = other {
-        refined.alternatives.insert(0, alternative(&refined.plan, &other, other.cost / cost));
+        let alternative = alternative(&chosen.refined.plan, &other, other.cost / chosen.cost);
+        chosen.refined.alternatives.insert(0, alternative);
     }
-    Ok((refined, coverage))
+    Ok(chosen)
+}
+
+/// The plan of the graph with fewer maps.
+fn packed_composed(
+    task: RefineTask<'_>,
+    planned_for: &PlannedFor<'_>,
+    passes: &mut PassRunner<'_>,
+) -> Result<Option<Planned>> {
+    let network = task.network;
+    let composed = passes.rewrite("compose_packed", || {
+        let composed = fold_affine_up_to(network.graph.clone(), COMPOSED_GROWTH);
+        let same = composed.nodes.len() == network.graph.nodes.len();
+        Ok(if same { composed } else { equalise_rows(composed, planned_for.weight_grids) })
+    })?;
+    if composed.nodes.len() == network.graph.nodes.len() {
+        return packed(task, planned_for, passes);
+    }
+    let activations = passes.time("activations", || forward(&composed, network.activations[0].clone()));
+    let (bounds, means) = (analyse(&composed), means(&activations));
+    let summary = passes.time("summarise", || summarise(&composed, &bounds, &activations, network.rounding_margin));
+    let network = SimulatedNetwork { graph: &composed, activations: &activations, ..*network };
+    let task = RefineTask { network: &network, summary: &summary, means: &means, ..task };
+    let planned = packed(task, &PlannedFor { bounds: &bounds, ..*planned_for }, passes)?;
+    Ok(planned.map(|planned| Planned { graph: Some((composed, bounds)), ..planned }))
 }
 
 /// Whether the images leave so many slots unused that others may be cheaper.
@@ -95,7 +132,7 @@ fn packed(task: RefineTask<'_>, planned_for: &PlannedFor<'_>, passes: &mut PassR
         match plan_for(task, planned_for, passes) {
             Ok((refined, coverage)) => {
                 let cost = rings.cost(&refined.plan, &summary);
-                return Ok(Some(Planned { refined, coverage, cost }));
+                return Ok(Some(Planned { refined, coverage, graph: None, cost }));
             }
             Err(e @ (Error::Parameters { .. } | Error::Precision { .. })) => last = Some(e),
             Err(e) => return Err(e),
