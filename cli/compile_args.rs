@@ -93,13 +93,23 @@ impl CompileArgs {
 
     /// Compiles `model` for the ckks backend with these options and samples.
     pub(crate) fn compile(&self, model: &Model, options: &Options, roots: &DatasetRoots) -> Result<Compiled> {
+        let images = self.sample_images(model, options, roots)?;
+        Ok(compile_for(model, options, images.as_ref())?)
+    }
+
+    /// The samples asked for; those that the model was trained on where margins must be measured.
+    pub(crate) fn sample_images(
+        &self,
+        model: &Model,
+        options: &Options,
+        roots: &DatasetRoots,
+    ) -> Result<Option<ImageMajor<f32>>> {
         let spec = match (&self.samples, options.agreement) {
             (Some(spec), _) => Some(spec.clone()),
             (None, Some(_)) => Some(trained_on(model).context("looking for images to measure margins on")?),
             (None, None) => None,
         };
-        let images = spec.map(|spec| training_images(&roots.open(&spec)?, model)).transpose()?;
-        Ok(compile_for(model, options, images.as_ref())?)
+        spec.map(|spec| training_images(&roots.open(&spec)?, model)).transpose()
     }
 
     /// The share of images that must keep their class, if the command line asks for one.

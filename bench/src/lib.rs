@@ -1,7 +1,7 @@
 //! Internal crate of beaa: measures what the toolchain does on this machine.
 //!
 //! Kernels against the processor's peak, a whole network against the same network in plain `f32`,
-//! sweeps over batch, depth, ring and sparsity, the two backends side by side, and the rates that
+//! sweeps over batch, depth, ring and sparsity, packings and the two backends side by side, and the rates that
 //! predictions use. A time is judged by a ratio within one run ([`checks`]), never by a time of
 //! another machine or another day.
 
@@ -16,6 +16,7 @@ mod error;
 mod kernels;
 mod microbench;
 mod op_counts;
+mod packings;
 mod peak_throughput;
 mod report;
 mod settings;
@@ -32,8 +33,10 @@ pub use end_to_end::{BaselineFigures, NetworkFigures, measure_network};
 pub use error::{Error, Result};
 pub use kernels::{KernelFigures, PassFigures, measure_kernels};
 pub use op_counts::{OperationFigures, PartFigures};
+pub use packings::{PackingFigures, PackingPoint, measure_packings};
 pub use report::{
-    Table, backend_plots, backend_tables, check_table, fill_page, kernel_tables, network_tables, plots, sweep_tables,
+    Table, backend_plots, backend_tables, check_table, fill_page, kernel_tables, network_tables, packing_plots,
+    packing_tables, plots, sweep_tables,
 };
 pub use settings::{BenchSettings, MemoryProbe};
 pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, measure_sweeps};

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use beaa_base::words::count;
 use beaa_bench::{
-    BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, SweepFigures, Table,
-    backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables, plots,
-    random_network, sweep_tables,
+    BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, PackingFigures,
+    SweepFigures, Table, backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables,
+    packing_plots, packing_tables, plots, random_network, sweep_tables,
 };
 #[cfg(feature = "tfhe")]
 use beaa_bench::{BreakEvenCase, compare_backends, random_pixels};
@@ -34,7 +34,7 @@ const RANDOM_IMAGES: usize = 1000;
 /// Options of `beaa bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// What to measure; by default all but `calibrate` and `backends`.
+    /// What to measure; by default all but `calibrate`, `backends` and `packings`.
     #[arg(value_name = "WHAT", value_enum)]
     what: Vec<What>,
     /// Measure this model (.safetensors) instead of a random CryptoNets network.
@@ -76,6 +76,8 @@ enum What {
     Sweep,
     /// `ckks` and `tfhe` side by side, by the number of images that wait.
     Backends,
+    /// Packings side by side, by the number of images that are answered together.
+    Packings,
 }
 
 /// What was measured.
@@ -85,6 +87,7 @@ struct Figures {
     network: Option<NetworkFigures>,
     sweep: Option<SweepFigures>,
     backends: Option<BackendFigures>,
+    packings: Option<PackingFigures>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
@@ -104,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let wanted = |what: What| {
         if arguments.what.is_empty() {
-            !matches!(what, What::Calibrate | What::Backends)
+            !matches!(what, What::Calibrate | What::Backends | What::Packings)
         } else {
             arguments.what.contains(&what)
         }
@@ -135,6 +138,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if wanted(What::Backends) {
         note("measuring both backends side by side")?;
         figures.backends = Some(backends(arguments, &model, &setting, &machine)?);
+    }
+    if wanted(What::Packings) {
+        note("measuring packings side by side")?;
+        let samples = arguments.target.sample_images(&model, &setting.options, &arguments.roots)?;
+        figures.packings = Some(beaa_bench::measure_packings(&model, samples.as_ref(), &setting)?);
     }
     finish(arguments, context, &machine, &figures)
 }
@@ -175,6 +183,7 @@ fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: 
     tables.extend(figures.network.iter().flat_map(network_tables));
     tables.extend(figures.sweep.iter().flat_map(sweep_tables));
     tables.extend(figures.backends.iter().flat_map(backend_tables));
+    tables.extend(figures.packings.iter().flat_map(packing_tables));
     if !checks.is_empty() {
         tables.push(check_table(&checks));
     }
@@ -183,7 +192,8 @@ fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: 
     }
     let value = json!({
         "machine": machine.literal(), "calibrated": machine.calibrated(), "kernels": figures.kernels,
-        "network": figures.network, "sweep": figures.sweep, "backends": figures.backends, "checks": checks,
+        "network": figures.network, "sweep": figures.sweep, "backends": figures.backends, "packings": figures.packings,
+        "checks": checks,
     });
     context.print(&value, || {
         let mut texts = vec![machine_text(machine)];
@@ -214,7 +224,8 @@ fn write(page: &Path, tables: &[Table], figures: &Figures) -> Result<()> {
     files::write(page, fill_page(&text, tables)?.as_bytes())?;
     let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
     let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();
-    for (name, svg) in sweeps.into_iter().chain(backends) {
+    let packings = figures.packings.as_ref().map(packing_plots).transpose()?.unwrap_or_default();
+    for (name, svg) in sweeps.into_iter().chain(backends).chain(packings) {
         files::write(&page.with_file_name(name), svg.as_bytes())?;
     }
     Ok(())

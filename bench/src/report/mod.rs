@@ -5,5 +5,5 @@ mod plots;
 mod tables;
 
 pub use page::fill_page;
-pub use plots::{backend_plots, plots};
-pub use tables::{Table, backend_tables, check_table, kernel_tables, network_tables, sweep_tables};
+pub use plots::{backend_plots, packing_plots, plots};
+pub use tables::{Table, backend_tables, check_table, kernel_tables, network_tables, packing_tables, sweep_tables};

@@ -3,7 +3,7 @@
 
 use plotters::prelude::*;
 
-use crate::{BackendFigures, BackendPoint, Error, Result, SweepFigures};
+use crate::{BackendFigures, BackendPoint, Error, PackingFigures, Result, SweepFigures};
 
 /// Readable on white and on black.
 const INK: RGBColor = RGBColor(120, 120, 120);
@@ -84,6 +84,34 @@ pub fn backend_plots(f: &BackendFigures) -> Result<Vec<(&'static str, String)>> 
             |p| p.tfhe_bytes as f64 / 1e6,
         )?,
     ])
+}
+
+/// Draws the milliseconds for each image against the images that are answered together, one curve
+/// for each packing. Returns file name and SVG.
+///
+/// # Errors
+///
+/// If the plotting library fails.
+pub fn packing_plots(f: &PackingFigures) -> Result<Vec<(&'static str, String)>> {
+    let points = |asked: &str| {
+        let of = f.points.iter().filter(|p| p.asked == asked);
+        of.map(|p| ((p.images as f64).log2(), p.milliseconds_per_image.log10())).collect::<Points>()
+    };
+    if points("auto").len() < 2 {
+        return Ok(Vec::new());
+    }
+    let curves = [
+        Curve { points: points("element"), colour: FIRST, dashed: true },
+        Curve { points: points("channel"), colour: SECOND, dashed: true },
+        Curve { points: points("auto"), colour: INK, dashed: false },
+    ];
+    let labels = Labels {
+        x: "images answered together (blue: element, orange: channel, grey: auto)",
+        y: "ms per image",
+        xf: &|v| format!("{:.0}", v.exp2()),
+        yf: &power,
+    };
+    Ok(vec![("performance-packings.svg", draw("performance-packings.svg", &curves, &labels)?)])
 }
 
 fn power(v: &f64) -> String {

@@ -3,7 +3,7 @@
 use beaa_ir::text::{self, Align};
 
 use crate::checks::RatioCheck;
-use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
+use crate::{BackendFigures, KernelFigures, NetworkFigures, PackingFigures, PackingPoint, SweepFigures};
 
 /// Rows of cells; the first row is the head, the first column is text.
 #[derive(Debug, Clone, PartialEq)]
@@ -200,6 +200,40 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
         ]);
     }
     vec![batch, depth, ring, sparsity]
+}
+
+/// Lays out packings: one row for each number of images, and what each program is.
+pub fn packing_tables(f: &PackingFigures) -> Vec<Table> {
+    let mut times =
+        Table::new("packings", ["images", "element ms", "channel ms", "auto ms", "auto is", "ms per image"]);
+    let of = |asked: &str| f.points.iter().filter(|p| p.asked == asked).collect::<Vec<_>>();
+    let [element, channel, auto] = ["element", "channel", "auto"].map(of);
+    for ((e, c), a) in element.iter().zip(&channel).zip(&auto) {
+        let ms = |p: &PackingPoint| short(1e3 * p.seconds);
+        let each = [e, c, a].map(|p| short(p.milliseconds_per_image)).join(" / ");
+        let is = if a.positions == 1 { "element".to_owned() } else { format!("block:{}", a.positions) };
+        times.push([a.images.to_string(), ms(e), ms(c), ms(a), format!("{is}, N = {}", a.degree), each]);
+    }
+    let head = ["packing", "images", "N", "rotations", "key MB", "sent MB", "answered MB", "prepared ms"];
+    let mut programs = Table::new("packing programs", head);
+    let first = element.first().into_iter().chain(channel.first()).chain(&auto);
+    for p in first {
+        let mega = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
+        let (images, degree, rotations) = (p.images.to_string(), p.degree.to_string(), p.rotations.to_string());
+        let sizes = [p.key_bytes, p.input_bytes, p.output_bytes].map(mega);
+        let [key, sent, answered] = sizes;
+        programs.push([
+            p.asked.clone(),
+            images,
+            degree,
+            rotations,
+            key,
+            sent,
+            answered,
+            short(1e3 * p.prepare_seconds),
+        ]);
+    }
+    vec![times, programs]
 }
 
 /// Lays out both backends: what each takes and moves, then one row for each size of batch.
