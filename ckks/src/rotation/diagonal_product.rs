@@ -41,6 +41,7 @@ struct Input {
 struct RotatedInput<'a> {
     /// Number among all inputs.
     input: usize,
+    baby: usize,
     /// None when it is not rotated.
     key: Option<&'a GaloisKey>,
 }
@@ -87,7 +88,7 @@ impl<'a> DiagonalProduct<'a> {
             for &(element, baby) in matrix.rotated() {
                 let (input, key) = (before + element as usize, key(baby)?);
                 inputs[input].rotates |= key.is_some();
-                rotated.push(RotatedInput { input, key });
+                rotated.push(RotatedInput { input, baby, key });
             }
             for sum in matrix.sums() {
                 let (output, number) = (sum.output as usize, (sum.output, sum.giant));
@@ -139,12 +140,18 @@ impl<'a> DiagonalProduct<'a> {
 
     /// The sums modulo QP, not yet rotated: `[prime][tile][sum][2][TILE]`.
     pub(crate) fn sums(&self) -> Vec<u64> {
-        let n = self.ring.parameters.degree();
         let mut sums = vec![0; self.ring.words() * 2 * self.sums.len()];
+        self.add_sums(&mut sums);
+        sums
+    }
+
+    /// Adds what [`Self::sums`] returns.
+    pub(crate) fn add_sums(&self, sums: &mut [u64]) {
+        let n = self.ring.parameters.degree();
         let digits: Vec<Vec<u64>> = self.inputs.par_iter().map(|input| self.digits(*input)).collect();
         let largest = |of: fn(&Chunk) -> usize| self.chunks.iter().map(of).max();
         let (Some(inputs), Some(rotated)) = (largest(|c| c.inputs.len()), largest(|c| c.rotated.len())) else {
-            return sums;
+            return;
         };
         let mut held = Held {
             extended: Aligned::zeros(inputs * self.ring.limbs * n),
@@ -162,7 +169,6 @@ impl<'a> DiagonalProduct<'a> {
                 self.multiply(chunk, (number, prime), held.rotated.words(), &tiles, sums);
             }
         }
-        sums
     }
 
     /// The digits of an input's second component; nothing when it is not rotated.
@@ -219,8 +225,11 @@ impl<'a> DiagonalProduct<'a> {
     ) {
         let (n, digits) = (self.ring.parameters.degree(), self.ring.limbs * self.ring.parameters.degree());
         let (extended, scaled) = (held.extended.words(), held.scaled.words());
-        let out = held.rotated.words_mut()[..chunk.rotated.len() * 2 * n].par_chunks_exact_mut(2 * n);
-        out.zip(&self.rotated[chunk.rotated.clone()]).for_each(|(out, rotated)| {
+        let out = held.rotated.words_mut()[..chunk.rotated.len() * 2 * n].chunks_exact_mut(2 * n);
+        let mut tasks: Vec<_> = out.zip(&self.rotated[chunk.rotated.clone()]).collect();
+        // Keys are larger than what they multiply: each is read once for all inputs.
+        tasks.sort_by_key(|(_, rotated)| rotated.baby);
+        tasks.into_par_iter().for_each(|(out, rotated)| {
             let input = rotated.input - chunk.inputs.start;
             let scaled = &scaled[input * 2 * n..(input + 1) * 2 * n];
             let Some(key) = rotated.key else {

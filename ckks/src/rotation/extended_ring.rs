@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::diagonal_matrix::primes;
 use super::galois_keys::GaloisKey;
-use super::order::permute;
 use crate::Parameters;
 use crate::kernel::{Aligned, BaseChange, PairProduct};
 
@@ -121,7 +120,7 @@ impl ExtendedRing<'_> {
         let q = self.parameters.all_transforms()[prime].modulus();
         self.parameters.kernel().add_products(q, &terms, [first, second]);
         for (sum, out) in [first, second].into_iter().zip(pair) {
-            permute(key.sources(prime), sum, out);
+            self.parameters.kernel().permute(key.permutation(prime), sum, out);
         }
     }
 

@@ -6,7 +6,7 @@ mod extended_ring;
 mod galois_keys;
 mod order;
 mod rotator;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod timing;
 
 pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};

@@ -1,8 +1,6 @@
 //! Seconds of each step of a product with diagonals, for whoever models its cost:
 //! `cargo test --release -p beaa-ckks --lib -- --ignored --nocapture seconds_of_steps`.
 
-use std::time::Instant;
-
 use super::diagonal_product::{DiagonalProduct, HELD};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Rotator};
@@ -12,14 +10,24 @@ use crate::{Batch, Parameters, ParametersLiteral, SecretKey, SecretRng};
 const N: usize = 8192;
 const LIMBS: usize = 4;
 
-/// The least of several runs.
+/// Seconds that this thread has been running, whoever else had the processor in between.
+fn thread_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+
+/// The mean of as many runs as a quarter of a second holds.
 fn seconds(mut run: impl FnMut()) -> f64 {
-    let once = |_| {
-        let start = Instant::now();
+    run();
+    let start = thread_seconds();
+    for runs in 1.. {
         run();
-        start.elapsed().as_secs_f64()
-    };
-    (0..9).map(once).fold(f64::INFINITY, f64::min)
+        let seconds = thread_seconds() - start;
+        if seconds > 0.25 {
+            return seconds / f64::from(runs);
+        }
+    }
+    unreachable!("runs without end")
 }
 
 fn parameters() -> Parameters {
@@ -80,7 +88,10 @@ fn measure() {
     report("rotate one ciphertext", seconds(|| drop(rotator.rotate(&x, 1).unwrap())));
 
     let sums = |x: &Batch, matrix: &DiagonalMatrix| {
-        seconds(|| drop(DiagonalProduct::new(ring, &[(x, matrix)], HELD, |r| keys.key("measuring", r)).unwrap().sums()))
+        let terms = [(x, matrix)];
+        let product = DiagonalProduct::new(ring, &terms, HELD, |r| keys.key("measuring", r)).unwrap();
+        let mut sums = product.sums();
+        seconds(|| product.add_sums(&mut sums))
     };
     let (one, two, many) = (
         sums(&x, &matrix(&p, shape, 1, &[0])),
@@ -93,7 +104,11 @@ fn measure() {
     report("sums of one input, not rotated", one);
     report("decompose one input", two - one - baby);
     report("one baby and its product", baby);
-    report("one product of 520", product);
+    report("one product of eight in a sum", product);
+    let sum = sums(&x, &matrix(&p, wide, 1, &[0])) - one;
+    report("a sum of one product", sum / 64.0);
+    let memory = seconds(|| vec![0_u8; 64 * 2 * ring.words() * 8].chunks_mut(4096).for_each(|page| page[0] = 1));
+    report("memory of a sum", memory / 64.0);
     let finish = |matrix: &DiagonalMatrix| {
         let terms = [(&x, matrix)];
         let product = DiagonalProduct::new(ring, &terms, HELD, |r| keys.key("measuring", r)).unwrap();
