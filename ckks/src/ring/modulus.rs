@@ -55,6 +55,18 @@ impl Modulus {
         x.rem_euclid(i128::from(self.q)) as u64
     }
 
+    /// The residues of signed integers, many times as fast as one by one.
+    pub(crate) fn reduce_all(self, integers: &[i128]) -> Vec<u64> {
+        let word = self.factor(self.reduce_u128(1 << 64));
+        let residue = |x: &i128| {
+            let magnitude = x.unsigned_abs();
+            let (high, low) = ((magnitude >> 64) as u64, magnitude as u64);
+            let residue = self.add(self.mul_factor(high, word), self.reduce(low));
+            if *x < 0 { self.neg(residue) } else { residue }
+        };
+        integers.iter().map(residue).collect()
+    }
+
     /// The residue of a signed integer.
     #[inline]
     pub(crate) fn reduce_i64(self, x: i64) -> u64 {
@@ -205,6 +217,7 @@ mod tests {
                 assert_eq!(m.mul_factor(a, m.factor(t)), (u128::from(a) * u128::from(t) % u128::from(q)) as u64);
                 assert_eq!(i128::from(m.reduce_i64(x)), i128::from(x).rem_euclid(i128::from(q)));
                 assert_eq!(i128::from(m.reduce_i128(y)), y.rem_euclid(i128::from(q)));
+                assert_eq!(m.reduce_all(&[y, -y]), [y, -y].map(|y| y.rem_euclid(i128::from(q)) as u64));
                 assert_eq!(m.reduce_i64(m.centre(s)), s);
                 assert!(m.centre(s).unsigned_abs() <= q / 2);
                 if s != 0 {

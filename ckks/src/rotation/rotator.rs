@@ -34,7 +34,8 @@ impl<'k> Rotator<'k> {
     /// holds what position p + `rotation` held, modulo N. Adds the noise that
     /// [`noise::rotate`](crate::noise::rotate) says.
     ///
-    /// # Errors [`Error::MissingGaloisKey`] when there is no key for the rotation, and when the
+    /// # Errors
+    /// [`Error::MissingGaloisKey`] when there is no key for the rotation, and when the
     /// batch has not two components or belongs to other parameters.
     pub fn rotate(&self, batch: &Batch, rotation: usize) -> Result<Batch> {
         batch.expect("rotating", &self.parameters, 2)?;
@@ -99,7 +100,7 @@ impl<'k> Rotator<'k> {
             let first = out.par_chunks_exact_mut(n).zip(self.parameters.transforms(ring.limbs));
             first.for_each(|(values, t)| {
                 let q = t.modulus();
-                let mut bias: Vec<u64> = biases[output].iter().map(|&c| q.reduce_i128(c)).collect();
+                let mut bias = q.reduce_all(&biases[output]);
                 t.forward(&mut bias);
                 for (v, b) in values.iter_mut().zip(bias) {
                     *v = q.add(*v, b);
