@@ -67,7 +67,8 @@ pub struct DiagonalMap {
 /// is rescaled: rounding of the constants' polynomials, multiplied by the inputs; key switching of
 /// rotated inputs, multiplied by the constants; key switching of giant steps and of folds, each
 /// after a division of the second component by P; folds, which double all before them; the last
-/// division by P, and rounding of the bias.
+/// division by P, and rounding of the bias. Where constants are so small that coefficients of their
+/// polynomials are below 1, rounding loses the constants instead, and less noise is measured.
 pub fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &DiagonalMap) -> f64 {
     let switching = key_switch_variance(degree, moduli, special);
     let rounding = slot_variance(degree, ROUNDING);

@@ -242,6 +242,9 @@ fn rotations_of(rotations: &[usize]) -> Vec<usize> {
     sorted
 }
 
+/// What it is called, special prime, bits of the inputs and of the constants, babies, giants, folds.
+type Case<'a> = (&'a str, (Option<u32>, i32, i32), &'a [usize], &'a [usize], &'a [usize]);
+
 /// Each part of the noise where it is the largest.
 #[test]
 fn noise_of_products_is_as_predicted() {
@@ -250,7 +253,7 @@ fn noise_of_products_is_as_predicted() {
     let (rounding, switching) = ((Some(45), 40, 12), (Some(31), 20, 20));
     // Constants without rounding.
     let (uniform, divided) = ((Some(31), 20, 0), (Some(45), 20, 0));
-    let cases: [(&str, _, &[usize], &[usize], &[usize]); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("rounding of constants", rounding, &[0], &[0], &[]),
         ("rounding of more constants", rounding, &[0, 1, 2], &[0, 64], &[]),
         ("babies", switching, &[1, 2, 3], &[0], &[]),
@@ -315,7 +318,7 @@ fn hoisted_rotations_mean_what_single_ones_do() {
 fn a_bias_may_be_larger_than_a_word() {
     let n = 64;
     let mut s = Setup::new(parameters(n, &[40, 40, 40], Some(45), Kernel::detect()), &[]);
-    let x = s.encrypt(&vec![vec![1.0; n]], 2_f64.powi(40), 3);
+    let x = s.encrypt(&[vec![1.0; n]], 2_f64.powi(40), 3);
     let shape = DiagonalShape { limbs: 3, inputs: 1, outputs: 1 };
     let one = [Diagonal { output: 0, giant: 0, input: 0, baby: 0 }];
     let weight = 2_f64.powi(40);

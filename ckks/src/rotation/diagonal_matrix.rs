@@ -73,7 +73,8 @@ impl DiagonalMatrix {
     /// multiplied with: output position p is the sum of `values[p] * input[p + baby + giant]`. They
     /// are rounded as polynomials, by 1/12 of variance in each coefficient.
     ///
-    /// # Errors When the parameters have not as many limbs, there is no diagonal, one names a
+    /// # Errors
+    /// When the parameters have not as many limbs, there is no diagonal, one names a
     /// ciphertext or rotation that there is not, a value is not finite or too large, or memory does
     /// not hold them.
     pub fn new(
