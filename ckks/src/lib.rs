@@ -31,7 +31,6 @@ mod rescale;
 mod ring;
 mod rns_ring;
 mod rotation;
-mod scratch;
 pub mod security;
 mod switching_key;
 #[cfg(test)]

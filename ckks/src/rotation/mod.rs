@@ -8,6 +8,7 @@ mod order;
 mod rotator;
 #[cfg(all(test, target_os = "linux"))]
 mod timing;
+mod word_pool;
 
 pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};
 pub use galois_keys::GaloisKeys;
