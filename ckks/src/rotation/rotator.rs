@@ -169,3 +169,40 @@ fn divide_to(ring: ExtendedRing<'_>, pair: &mut [u64], space: &mut RotationSpace
         out.copy_from_slice(&polynomial[..limbs]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rotation::{Diagonal, DiagonalShape, ProductSize};
+    use crate::testing::{N, parameters, random};
+    use crate::{SecretKey, SecretRng};
+
+    /// The pool has more than is used, up to the next power of two, and less where not everything is
+    /// needed at the same time.
+    #[test]
+    fn a_product_takes_about_the_memory_that_is_predicted() {
+        let p = parameters(true);
+        let mut rng = SecretRng::insecure(3, "test");
+        let secret = SecretKey::generate(&p, &mut rng);
+        let keys = GaloisKeys::generate(&secret, &[1, 2, 3, 4, 8, 12, 16], &mut rng).unwrap();
+        let mut diagonals = Vec::new();
+        for (output, giant) in [0, 1].into_iter().flat_map(|output| [0, 4, 8, 12, 16].map(|giant| (output, giant))) {
+            for input in 0..3 {
+                diagonals.extend((0..4).map(|baby| Diagonal { output, giant, input, baby }));
+            }
+        }
+        let shape = DiagonalShape { limbs: 3, inputs: 3, outputs: 2 };
+        let matrix = DiagonalMatrix::new(&p, shape, &diagonals, |_, out| out.fill(1.0)).unwrap();
+        assert_eq!(matrix.bytes(), DiagonalMatrix::bytes_of(&p, 3, diagonals.len()));
+        let rotator = Rotator::new(&p, &keys).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let run = || rotator.multiply(&[(&random(&p, 3, 2), &matrix)], &[vec![0.0; N], vec![0.0; N]], &[]);
+        pool.install(run).unwrap();
+        let kept = rotator.pool.len();
+        pool.install(run).unwrap();
+        assert_eq!(rotator.pool.len(), kept, "the same memory again");
+        let size = ProductSize { limbs: 3, inputs: 3, rotated: 12, babies: 4, sums: 10, outputs: 2, threads: 1 };
+        let (kept, predicted) = (kept * size_of::<u64>(), size.bytes(&p));
+        assert!((kept / 2..=kept).contains(&predicted), "kept {kept} bytes, predicted {predicted}");
+    }
+}

@@ -36,6 +36,12 @@ impl WordPool {
         // Pages beyond `len` are never touched, and so never there.
         Words { pool: self, aligned: kept.unwrap_or_else(|| Aligned::zeros(size)), len }
     }
+
+    /// All words that it has while nobody uses any.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.free.lock().unwrap().iter().map(|aligned| aligned.words().len()).sum()
+    }
 }
 
 impl Deref for Words<'_> {
