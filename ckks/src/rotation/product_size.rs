@@ -35,7 +35,7 @@ impl ProductSize {
         let at_once = inputs.min(held);
         let products = n * (inputs * limbs + at_once * (limbs + 2) + 2 * held + 2 * primes * sums);
         let result = BatchShape { limbs, components: 2, len: outputs }.flat_words(parameters);
-        // A pair and its rotation, digits, extended digits and sums; a pair modulo one prime; tiles.
+        // A pair and its rotation, digits, the same extended, sums; a pair modulo one prime; tiles.
         let thread = n * (4 * primes + limbs + primes * limbs + 2 * primes) + 2 * n + held * 2 * TILE;
         (products + result + threads * thread) * size_of::<u64>()
     }

@@ -177,8 +177,7 @@ mod tests {
     use crate::testing::{N, parameters, random};
     use crate::{SecretKey, SecretRng};
 
-    /// The pool has more than is used, up to the next power of two, and less where not everything is
-    /// needed at the same time.
+    /// The pool rounds each size up to a power of two; pages beyond are never touched.
     #[test]
     fn a_product_takes_about_the_memory_that_is_predicted() {
         let p = parameters(true);
