@@ -1,11 +1,12 @@
 //! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then
 //! ciphertext, then component. All residues are values of the transform, canonical.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::error::operand;
 use crate::kernel::TILE;
-use crate::scratch::Scratch;
 use crate::{Error, Parameters, Result};
 
 /// Elements converted at once between whole polynomials and tiles: bounds the extra memory.
@@ -29,6 +30,13 @@ pub(crate) struct BatchShape {
     pub(crate) limbs: usize,
     pub(crate) components: usize,
     pub(crate) len: usize,
+}
+
+impl BatchShape {
+    /// Words of the elements that are filled at the same time.
+    pub(crate) fn flat_words(self, parameters: &Parameters) -> usize {
+        CHUNK.min(self.len) * self.components * self.limbs * parameters.degree()
+    }
 }
 
 impl std::fmt::Debug for Batch {
@@ -69,19 +77,32 @@ impl Batch {
         workspace: impl Fn() -> W + Sync,
         fill: impl Fn(&mut W, usize, &mut [u64]) -> Result<()> + Sync,
     ) -> Result<Self> {
-        let mut batch = Self::zeros(parameters, shape)?;
-        let BatchShape { limbs, components, len } = shape;
-        let scratch = Scratch::new(workspace);
-        let mut flats = vec![vec![0; components * limbs * parameters.degree()]; CHUNK.min(len)];
-        for first in (0..len).step_by(CHUNK) {
-            let flats = &mut flats[..CHUNK.min(len - first)];
-            flats
-                .par_iter_mut()
-                .enumerate()
-                .try_for_each(|(i, flat)| scratch.with(|workspace| fill(workspace, first + i, flat)))?;
-            batch.scatter(first, flats);
+        let batch = Self::zeros(parameters, shape)?;
+        let free: Mutex<Vec<W>> = Mutex::new(Vec::new());
+        let free = || free.lock().unwrap_or_else(PoisonError::into_inner);
+        batch.fill(&mut vec![0; shape.flat_words(parameters)], |element, out| {
+            let kept = free().pop();
+            let mut local = kept.unwrap_or_else(&workspace);
+            fill(&mut local, element, out)?;
+            free().push(local);
+            Ok(())
+        })
+    }
+
+    /// Fills all elements as [`Self::build`] does, in memory of [`BatchShape::flat_words`] words,
+    /// whatever they hold.
+    pub(crate) fn fill(
+        mut self,
+        flats: &mut [u64],
+        fill: impl Fn(usize, &mut [u64]) -> Result<()> + Sync,
+    ) -> Result<Self> {
+        let words = self.components * self.limbs() * self.degree;
+        for first in (0..self.len).step_by(CHUNK) {
+            let flats = &mut flats[..CHUNK.min(self.len - first) * words];
+            flats.par_chunks_exact_mut(words).enumerate().try_for_each(|(i, flat)| fill(first + i, flat))?;
+            self.scatter(first, flats);
         }
-        Ok(batch)
+        Ok(self)
     }
 
     pub(crate) fn zeros(parameters: &Parameters, shape: BatchShape) -> Result<Self> {
@@ -100,14 +121,14 @@ impl Batch {
         Ok(Self { degree, moduli, components, len, data: vec![0; words] })
     }
 
-    fn scatter(&mut self, first: usize, flats: &[Vec<u64>]) {
+    fn scatter(&mut self, first: usize, flats: &[u64]) {
         let (degree, limbs, components) = (self.degree, self.limbs(), self.components);
         let tiles = degree / TILE;
         self.data.par_chunks_mut(self.len * components * TILE).enumerate().for_each(|(block, data)| {
             let (limb, tile) = (block / tiles, block % tiles);
             let targets = data.chunks_exact_mut(TILE).skip(first * components);
             let sources = flats
-                .iter()
+                .chunks_exact(components * limbs * degree)
                 .flat_map(|flat| (0..components).map(move |c| (flat, (c * limbs + limb) * degree + tile * TILE)));
             for (to, (flat, start)) in targets.zip(sources) {
                 to.copy_from_slice(&flat[start..start + TILE]);

@@ -242,7 +242,7 @@ fn rotations_of(rotations: &[usize]) -> Vec<usize> {
     sorted
 }
 
-/// What it is called, special prime, bits of the inputs and of the constants, babies, giants, folds.
+/// What it is called; special prime, bits of inputs and of constants; babies, giants, folds.
 type Case<'a> = (&'a str, (Option<u32>, i32, i32), &'a [usize], &'a [usize], &'a [usize]);
 
 /// Each part of the noise where it is the largest.

@@ -12,7 +12,8 @@ use crate::{Encoder, Parameters, Result};
 
 const OPERATION: &str = "preparing a matrix of diagonals";
 
-/// Which ciphertext's rotation one vector of constants multiplies, and which sum it belongs to.
+/// Which ciphertext's rotation one vector of constants multiplies, and which sum it belongs to. The
+/// order is that in which they are added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagonal {
     /// Ciphertext of the result.
@@ -129,9 +130,14 @@ impl DiagonalMatrix {
         self.shape
     }
 
-    /// Returns the bytes that it holds.
+    /// Returns the bytes that it holds: [`Self::bytes_of`] its diagonals.
     pub fn bytes(&self) -> usize {
         self.data.len() * size_of::<u64>()
+    }
+
+    /// Returns the bytes that so many diagonals for so many limbs take.
+    pub fn bytes_of(parameters: &Parameters, limbs: usize, diagonals: usize) -> usize {
+        primes(parameters, limbs).count() * parameters.degree() * diagonals * size_of::<u64>()
     }
 
     /// Returns the rotations of inputs and of sums, in slots, ascending: those whose Galois keys

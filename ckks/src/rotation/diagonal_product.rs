@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use super::diagonal_matrix::DiagonalMatrix;
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::GaloisKey;
-use crate::kernel::{Aligned, PairProduct, TILE};
-use crate::scratch::Scratch;
+use super::word_pool::{WordPool, Words};
+use crate::kernel::{PairProduct, TILE};
 use crate::{Batch, Result};
 
 /// Words of rotated inputs that are held at the same time, about: 32 MiB.
@@ -19,6 +19,7 @@ pub(crate) const HELD: usize = 1 << 22;
 /// The terms of a product with the keys of their rotations.
 pub(crate) struct DiagonalProduct<'a> {
     ring: ExtendedRing<'a>,
+    pool: &'a WordPool,
     terms: &'a [(&'a Batch, &'a DiagonalMatrix)],
     /// Of all terms, one after the other.
     inputs: Vec<Input>,
@@ -74,7 +75,7 @@ struct Part {
 impl<'a> DiagonalProduct<'a> {
     /// Finds the key of every rotation. Rotated inputs are held `held` words at a time.
     pub(crate) fn new(
-        ring: ExtendedRing<'a>,
+        (ring, pool): (ExtendedRing<'a>, &'a WordPool),
         terms: &'a [(&'a Batch, &'a DiagonalMatrix)],
         held: usize,
         key: impl Fn(usize) -> Result<&'a GaloisKey>,
@@ -100,7 +101,7 @@ impl<'a> DiagonalProduct<'a> {
         let numbered = |(number, part)| Part { sum: numbers.partition_point(|n| *n < number), ..part };
         let parts: Vec<Part> = parts.into_iter().map(numbered).collect();
         let sums = sums.into_values().collect();
-        let mut product = Self { ring, terms, inputs, rotated, sums, chunks: Vec::new() };
+        let mut product = Self { ring, pool, terms, inputs, rotated, sums, chunks: Vec::new() };
         product.chunks = product.chunks(&parts, held);
         Ok(product)
     }
@@ -139,54 +140,46 @@ impl<'a> DiagonalProduct<'a> {
     }
 
     /// The sums modulo QP, not yet rotated: `[prime][tile][sum][2][TILE]`.
-    pub(crate) fn sums(&self) -> Vec<u64> {
-        let mut sums = vec![0; self.ring.words() * 2 * self.sums.len()];
-        self.add_sums(&mut sums);
+    pub(crate) fn sums(&self) -> Words<'a> {
+        let (n, pool) = (self.ring.parameters.degree(), self.pool);
+        let digits = self.digits();
+        let largest = |of: fn(&Chunk) -> usize| self.chunks.iter().map(of).fold(0, usize::max);
+        let (inputs, rotated) = (largest(|c| c.inputs.len()), largest(|c| c.rotated.len()));
+        let mut extended = pool.words(inputs * self.ring.limbs * n);
+        let mut scaled = pool.words(inputs * 2 * n);
+        let mut rotated = pool.words(rotated * 2 * n);
+        let mut sums = pool.words(self.ring.words() * 2 * self.sums.len());
+        let of_primes = sums.chunks_exact_mut(n * 2 * self.sums.len());
+        for ((number, prime), sums) in self.ring.primes().enumerate().zip(of_primes) {
+            // What the memory holds is nothing to add to.
+            sums.par_chunks_mut(n).for_each(|sums| sums.fill(0));
+            for chunk in &self.chunks {
+                self.extend_digits(chunk, prime, &digits, &mut extended);
+                self.scale_inputs(chunk, prime, &mut scaled);
+                self.rotate_inputs(chunk, prime, [&extended, &scaled], &mut rotated);
+                self.multiply(chunk, (number, prime), &rotated, sums);
+            }
+        }
         sums
     }
 
-    /// Adds what [`Self::sums`] returns.
-    pub(crate) fn add_sums(&self, sums: &mut [u64]) {
-        let n = self.ring.parameters.degree();
-        let digits: Vec<Vec<u64>> = self.inputs.par_iter().map(|input| self.digits(*input)).collect();
-        let largest = |of: fn(&Chunk) -> usize| self.chunks.iter().map(of).max();
-        let (Some(inputs), Some(rotated)) = (largest(|c| c.inputs.len()), largest(|c| c.rotated.len())) else {
-            return;
-        };
-        let mut held = Held {
-            extended: Aligned::zeros(inputs * self.ring.limbs * n),
-            scaled: Aligned::zeros(inputs * 2 * n),
-            rotated: Aligned::zeros(rotated * 2 * n),
-        };
-        let polynomials = Scratch::new(|| Aligned::zeros(2 * n));
-        let tiles = Scratch::new(|| Aligned::zeros(rotated * 2 * TILE));
-        let of_primes = sums.chunks_exact_mut(n * 2 * self.sums.len());
-        for ((number, prime), sums) in self.ring.primes().enumerate().zip(of_primes) {
-            for chunk in &self.chunks {
-                self.extend_digits(chunk, prime, &digits, held.extended.words_mut());
-                self.scale_inputs(chunk, prime, held.scaled.words_mut());
-                self.rotate_inputs(chunk, prime, &mut held, &polynomials);
-                self.multiply(chunk, (number, prime), held.rotated.words(), &tiles, sums);
-            }
-        }
-    }
-
-    /// The digits of an input's second component; nothing when it is not rotated.
-    fn digits(&self, input: Input) -> Vec<u64> {
-        if !input.rotates {
-            return Vec::new();
-        }
-        let n = self.ring.parameters.degree();
-        let mut values = vec![0; self.ring.limbs * n];
-        for (limb, values) in values.chunks_exact_mut(n).enumerate() {
-            self.terms[input.term].0.read(input.element, 1, limb, values);
-        }
-        self.ring.decompose(&mut values);
-        values
+    /// The digits of every input's second component, `[input][limb][N]`, where it is rotated.
+    fn digits(&self) -> Words<'a> {
+        let words = self.ring.limbs * self.ring.parameters.degree();
+        let mut digits = self.pool.words(self.inputs.len() * words);
+        digits.par_chunks_exact_mut(words).zip(&self.inputs).filter(|(_, input)| input.rotates).for_each(
+            |(digits, input)| {
+                for (limb, values) in digits.chunks_exact_mut(self.ring.parameters.degree()).enumerate() {
+                    self.terms[input.term].0.read(input.element, 1, limb, values);
+                }
+                self.ring.decompose(digits);
+            },
+        );
+        digits
     }
 
     /// The values of all digits modulo one prime: `[input][limb][N]`.
-    fn extend_digits(&self, chunk: &Chunk, prime: usize, digits: &[Vec<u64>], extended: &mut [u64]) {
+    fn extend_digits(&self, chunk: &Chunk, prime: usize, digits: &[u64], extended: &mut [u64]) {
         let (n, limbs) = (self.ring.parameters.degree(), self.ring.limbs);
         let used = chunk.inputs.len() * limbs * n;
         extended[..used].par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
@@ -198,7 +191,8 @@ impl<'a> DiagonalProduct<'a> {
             if digit == prime {
                 self.terms[input.term].0.read(input.element, 1, prime, out);
             } else {
-                self.ring.extend(digit, prime, &digits[number][digit * n..(digit + 1) * n], out);
+                let start = (number * limbs + digit) * n;
+                self.ring.extend(digit, prime, &digits[start..start + n], out);
             }
         });
     }
@@ -216,16 +210,9 @@ impl<'a> DiagonalProduct<'a> {
     }
 
     /// All rotated inputs modulo one prime: `[rotated][2][N]`.
-    fn rotate_inputs(
-        &self,
-        chunk: &Chunk,
-        prime: usize,
-        held: &mut Held,
-        polynomials: &Scratch<Aligned, impl Fn() -> Aligned + Sync>,
-    ) {
+    fn rotate_inputs(&self, chunk: &Chunk, prime: usize, [extended, scaled]: [&[u64]; 2], rotated: &mut [u64]) {
         let (n, digits) = (self.ring.parameters.degree(), self.ring.limbs * self.ring.parameters.degree());
-        let (extended, scaled) = (held.extended.words(), held.scaled.words());
-        let out = held.rotated.words_mut()[..chunk.rotated.len() * 2 * n].chunks_exact_mut(2 * n);
+        let out = rotated[..chunk.rotated.len() * 2 * n].chunks_exact_mut(2 * n);
         let mut tasks: Vec<_> = out.zip(&self.rotated[chunk.rotated.clone()]).collect();
         // Keys are larger than what they multiply: each is read once for all inputs.
         tasks.sort_by_key(|(_, rotated)| rotated.baby);
@@ -235,52 +222,42 @@ impl<'a> DiagonalProduct<'a> {
             let Some(key) = rotated.key else {
                 return out.copy_from_slice(scaled);
             };
-            polynomials.with(|space| {
-                let (first, second) = space.words_mut().split_at_mut(n);
-                first.copy_from_slice(&scaled[..n]);
-                second.fill(0);
-                let extended = &extended[input * digits..(input + 1) * digits];
-                let (out0, out1) = out.split_at_mut(n);
-                self.ring.switch_and_rotate(key, prime, extended, [first, second], [out0, out1]);
-            });
+            let mut space = self.pool.words(2 * n);
+            let (first, second) = space.split_at_mut(n);
+            first.copy_from_slice(&scaled[..n]);
+            second.fill(0);
+            let extended = &extended[input * digits..(input + 1) * digits];
+            let (out0, out1) = out.split_at_mut(n);
+            self.ring.switch_and_rotate(key, prime, extended, [first, second], [out0, out1]);
         });
     }
 
     /// Adds all products modulo one prime, which has this number among those that take part:
     /// `[tile][sum][2][TILE]`.
-    fn multiply(
-        &self,
-        chunk: &Chunk,
-        (number, prime): (usize, usize),
-        rotated: &[u64],
-        tiles: &Scratch<Aligned, impl Fn() -> Aligned + Sync>,
-        sums: &mut [u64],
-    ) {
+    fn multiply(&self, chunk: &Chunk, (number, prime): (usize, usize), rotated: &[u64], sums: &mut [u64]) {
         let parameters = self.ring.parameters;
         let (n, q) = (parameters.degree(), parameters.all_transforms()[prime].modulus());
         let rotated = &rotated[..chunk.rotated.len() * 2 * n];
         sums.par_chunks_exact_mut(self.sums.len() * 2 * TILE).enumerate().for_each(|(tile, sums)| {
-            tiles.with(|space| {
-                let space = space.words_mut();
-                for (to, from) in space.chunks_exact_mut(TILE).zip(rotated.chunks_exact(n)) {
-                    to.copy_from_slice(&from[tile * TILE..(tile + 1) * TILE]);
-                }
-                let pairs = space.as_chunks::<{ 2 * TILE }>().0;
-                let mut products: Vec<PairProduct<'_>> = Vec::new();
-                for part in &chunk.parts {
-                    let matrix = self.terms[part.term].1;
-                    let factors = &matrix.tile(number, tile).as_chunks::<TILE>().0[part.diagonals.clone()];
-                    let columns = &matrix.columns()[part.diagonals.clone()];
-                    products.clear();
-                    products.extend(factors.iter().zip(columns).map(|(factor, &column)| {
-                        let (first, second) = pairs[part.first + column as usize - chunk.rotated.start].split_at(TILE);
-                        PairProduct { factor, values: [first, second] }
-                    }));
-                    let out = &mut sums[part.sum * 2 * TILE..(part.sum + 1) * 2 * TILE];
-                    let (first, second) = out.split_at_mut(TILE);
-                    parameters.kernel().add_products(q, &products, [first, second]);
-                }
-            });
+            let mut space = self.pool.words(chunk.rotated.len() * 2 * TILE);
+            for (to, from) in space.chunks_exact_mut(TILE).zip(rotated.chunks_exact(n)) {
+                to.copy_from_slice(&from[tile * TILE..(tile + 1) * TILE]);
+            }
+            let pairs = space.as_chunks::<{ 2 * TILE }>().0;
+            let mut products: Vec<PairProduct<'_>> = Vec::new();
+            for part in &chunk.parts {
+                let matrix = self.terms[part.term].1;
+                let factors = &matrix.tile(number, tile).as_chunks::<TILE>().0[part.diagonals.clone()];
+                let columns = &matrix.columns()[part.diagonals.clone()];
+                products.clear();
+                products.extend(factors.iter().zip(columns).map(|(factor, &column)| {
+                    let (first, second) = pairs[part.first + column as usize - chunk.rotated.start].split_at(TILE);
+                    PairProduct { factor, values: [first, second] }
+                }));
+                let out = &mut sums[part.sum * 2 * TILE..(part.sum + 1) * 2 * TILE];
+                let (first, second) = out.split_at_mut(TILE);
+                parameters.kernel().add_products(q, &products, [first, second]);
+            }
         });
     }
 
@@ -291,7 +268,7 @@ impl<'a> DiagonalProduct<'a> {
         sums: &[u64],
         output: usize,
         [pair, rotated]: [&mut [u64]; 2],
-        space: &mut RotationSpace,
+        space: &mut RotationSpace<'_>,
     ) {
         pair.fill(0);
         for (number, sum) in self.sums.iter().enumerate().filter(|(_, sum)| sum.output == output) {
@@ -314,13 +291,6 @@ impl<'a> DiagonalProduct<'a> {
             }
         }
     }
-}
-
-/// What is held of a chunk modulo one prime.
-struct Held {
-    extended: Aligned,
-    scaled: Aligned,
-    rotated: Aligned,
 }
 
 #[cfg(test)]
@@ -350,10 +320,10 @@ mod tests {
             };
             let (x, matrices) = (random(&p, 2, 2), [matrix(&[0, 1, 2]), matrix(&[1]), matrix(&[0])]);
             let terms = matrices.each_ref().map(|m| (&x, m));
-            let ring = ExtendedRing { parameters: &p, limbs: 2 };
+            let (ring, pool) = (ExtendedRing { parameters: &p, limbs: 2 }, WordPool::default());
             let sums = |held| {
-                let product = DiagonalProduct::new(ring, &terms, held, |r| keys.key("test", r)).unwrap();
-                (product.chunks.len(), product.sums())
+                let product = DiagonalProduct::new((ring, &pool), &terms, held, |r| keys.key("test", r)).unwrap();
+                (product.chunks.len(), product.sums().to_vec())
             };
             let (chunks, expected) = sums(HELD);
             assert_eq!(chunks, 1);

@@ -7,8 +7,9 @@ use rayon::prelude::*;
 
 use super::diagonal_matrix::primes;
 use super::galois_keys::GaloisKey;
+use super::word_pool::{WordPool, Words};
 use crate::Parameters;
-use crate::kernel::{Aligned, BaseChange, PairProduct};
+use crate::kernel::{BaseChange, PairProduct};
 
 /// The limbs of a ciphertext, and the special prime if there is one.
 #[derive(Clone, Copy)]
@@ -18,27 +19,27 @@ pub(crate) struct ExtendedRing<'p> {
 }
 
 /// What rotating one ciphertext needs.
-pub(crate) struct RotationSpace {
+pub(crate) struct RotationSpace<'p> {
     /// A polynomial modulo Q: `[limb][N]`.
-    digits: Aligned,
+    digits: Words<'p>,
     /// `[prime][limb][N]`.
-    extended: Aligned,
+    extended: Words<'p>,
     /// `[prime][2][N]`.
-    sums: Aligned,
+    sums: Words<'p>,
 }
 
-impl RotationSpace {
-    pub(crate) fn new(ring: ExtendedRing<'_>) -> Self {
+impl<'p> RotationSpace<'p> {
+    pub(crate) fn new(ring: ExtendedRing<'_>, pool: &'p WordPool) -> Self {
         Self {
-            digits: Aligned::zeros(ring.limbs * ring.parameters.degree()),
-            extended: Aligned::zeros(ring.limbs * ring.words()),
-            sums: Aligned::zeros(2 * ring.words()),
+            digits: pool.words(ring.limbs * ring.parameters.degree()),
+            extended: pool.words(ring.limbs * ring.words()),
+            sums: pool.words(2 * ring.words()),
         }
     }
 
     /// Scratch of a polynomial modulo Q.
     pub(crate) fn polynomial(&mut self) -> &mut [u64] {
-        self.digits.words_mut()
+        &mut self.digits
     }
 }
 
@@ -126,14 +127,13 @@ impl ExtendedRing<'_> {
 
     /// Rotates a ciphertext, `[2][prime][N]`: the first component is modulo QP and stays so; of the
     /// second one only the limbs count, which are modulo Q, and afterwards it is modulo QP, too.
-    pub(crate) fn rotate(self, key: &GaloisKey, pair: &mut [u64], space: &mut RotationSpace) {
+    pub(crate) fn rotate(self, key: &GaloisKey, pair: &mut [u64], space: &mut RotationSpace<'_>) {
         let (n, words) = (self.parameters.degree(), self.limbs * self.parameters.degree());
         let (first, second) = pair.split_at_mut(self.words());
         let RotationSpace { digits, extended, sums } = space;
-        let [digits, extended, sums] = [digits, extended, sums].map(Aligned::words_mut);
         digits.copy_from_slice(&second[..words]);
         self.decompose(digits);
-        let (digits, values, primes) = (&*digits, &*second, self.primes().collect::<Vec<_>>());
+        let (digits, values, primes) = (&**digits, &*second, self.primes().collect::<Vec<_>>());
         extended.par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
             let (prime, digit) = (primes[i / self.limbs], i % self.limbs);
             let range = digit * n..(digit + 1) * n;

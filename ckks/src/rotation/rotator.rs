@@ -7,17 +7,20 @@ use super::diagonal_product::{DiagonalProduct, HELD};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::{GaloisKey, GaloisKeys};
 use super::order::rotation_order;
+use super::word_pool::WordPool;
 use crate::batch::BatchShape;
 use crate::error::operand;
 use crate::{Batch, Encoder, Error, Parameters, Result};
 
 const MULTIPLYING: &str = "multiplying by diagonals";
 
-/// Rotates with one set of Galois keys.
+/// Rotates with one set of Galois keys. Keeps the memory of the largest product for the next one,
+/// until dropped.
 #[derive(Debug)]
 pub struct Rotator<'k> {
     parameters: Parameters,
     keys: &'k GaloisKeys,
+    pool: WordPool,
 }
 
 impl<'k> Rotator<'k> {
@@ -27,7 +30,7 @@ impl<'k> Rotator<'k> {
     /// [`Error::KeyMismatch`] when the keys belong to parameters of another degree or other primes.
     pub fn new(parameters: &Parameters, keys: &'k GaloisKeys) -> Result<Self> {
         parameters.expect_key("rotating", keys.parameters())?;
-        Ok(Self { parameters: parameters.clone(), keys })
+        Ok(Self { parameters: parameters.clone(), keys, pool: WordPool::default() })
     }
 
     /// Rotates the slots of every ciphertext to the left: position p of the rotation order then
@@ -43,25 +46,21 @@ impl<'k> Rotator<'k> {
         let (n, limbs) = (self.parameters.degree(), batch.limbs());
         let ring = ExtendedRing { parameters: &self.parameters, limbs };
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
-        Batch::build_with(
-            &self.parameters,
-            shape,
-            || OutputSpace::new(ring),
-            |space, element, out| {
-                let OutputSpace { pair, space, .. } = space;
-                for (component, polynomial) in pair.chunks_exact_mut(ring.words()).enumerate() {
-                    for (limb, values) in polynomial.chunks_exact_mut(n).take(limbs).enumerate() {
-                        batch.read(element, component, limb, values);
-                    }
+        let mut flats = self.pool.words(shape.flat_words(&self.parameters));
+        Batch::zeros(&self.parameters, shape)?.fill(&mut flats, |element, out| {
+            let (mut pair, mut space) = (self.pool.words(2 * ring.words()), RotationSpace::new(ring, &self.pool));
+            for (component, polynomial) in pair.chunks_exact_mut(ring.words()).enumerate() {
+                for (limb, values) in polynomial.chunks_exact_mut(n).take(limbs).enumerate() {
+                    batch.read(element, component, limb, values);
                 }
-                for (prime, values) in ring.primes().zip(pair.chunks_exact_mut(n)) {
-                    ring.scale(prime, values);
-                }
-                ring.rotate(key, pair, space);
-                divide_to(ring, pair, space, out);
-                Ok(())
-            },
-        )
+            }
+            for (prime, values) in ring.primes().zip(pair.chunks_exact_mut(n)) {
+                ring.scale(prime, values);
+            }
+            ring.rotate(key, &mut pair, &mut space);
+            divide_to(ring, &mut pair, &mut space, out);
+            Ok(())
+        })
     }
 
     /// Multiplies batches by matrices and adds the products up, then adds to the sums, for each
@@ -81,22 +80,24 @@ impl<'k> Rotator<'k> {
         let ring = self.check_terms(terms, bias)?;
         let folds: Vec<&GaloisKey> =
             folds.iter().map(|&fold| self.keys.key(MULTIPLYING, fold)).collect::<Result<_>>()?;
-        let product = DiagonalProduct::new(ring, terms, HELD, |rotation| self.keys.key(MULTIPLYING, rotation))?;
+        let product =
+            DiagonalProduct::new((ring, &self.pool), terms, HELD, |rotation| self.keys.key(MULTIPLYING, rotation))?;
         let biases = self.encode_biases(ring, bias)?;
         let sums = product.sums();
         let n = self.parameters.degree();
         let shape = BatchShape { limbs: ring.limbs, components: 2, len: bias.len() };
-        let workspace = || OutputSpace::new(ring);
-        Batch::build_with(&self.parameters, shape, workspace, |space, output, out| {
-            let OutputSpace { pair, rotated, space } = space;
-            product.finish(&sums, output, [pair, rotated], space);
+        let mut flats = self.pool.words(shape.flat_words(&self.parameters));
+        Batch::zeros(&self.parameters, shape)?.fill(&mut flats, |output, out| {
+            let [mut pair, mut rotated] = [(); 2].map(|()| self.pool.words(2 * ring.words()));
+            let mut space = RotationSpace::new(ring, &self.pool);
+            product.finish(&sums, output, [&mut pair, &mut rotated], &mut space);
             for key in &folds {
-                rotated.copy_from_slice(pair);
+                rotated.copy_from_slice(&pair);
                 ring.divide(&mut rotated[ring.words()..], space.polynomial());
-                ring.rotate(key, rotated, space);
-                ring.add(pair, rotated);
+                ring.rotate(key, &mut rotated, &mut space);
+                ring.add(&mut pair, &rotated);
             }
-            divide_to(ring, pair, space, out);
+            divide_to(ring, &mut pair, &mut space, out);
             let first = out.par_chunks_exact_mut(n).zip(self.parameters.transforms(ring.limbs));
             first.for_each(|(values, t)| {
                 let q = t.modulus();
@@ -160,27 +161,47 @@ impl<'k> Rotator<'k> {
     }
 }
 
-/// What one ciphertext of a result needs.
-struct OutputSpace {
-    /// Modulo QP: `[2][prime][N]`.
-    pair: Vec<u64>,
-    /// Of the same size.
-    rotated: Vec<u64>,
-    space: RotationSpace,
-}
-
-impl OutputSpace {
-    fn new(ring: ExtendedRing<'_>) -> Self {
-        let pair = || vec![0; 2 * ring.words()];
-        Self { pair: pair(), rotated: pair(), space: RotationSpace::new(ring) }
-    }
-}
-
 /// Divides both components, `[2][prime][N]`, by P and copies their limbs to `out`.
-fn divide_to(ring: ExtendedRing<'_>, pair: &mut [u64], space: &mut RotationSpace, out: &mut [u64]) {
+fn divide_to(ring: ExtendedRing<'_>, pair: &mut [u64], space: &mut RotationSpace<'_>, out: &mut [u64]) {
     let limbs = out.len() / 2;
     for (polynomial, out) in pair.chunks_exact_mut(ring.words()).zip(out.chunks_exact_mut(limbs)) {
         ring.divide(polynomial, space.polynomial());
         out.copy_from_slice(&polynomial[..limbs]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rotation::{Diagonal, DiagonalShape, ProductSize};
+    use crate::testing::{N, parameters, random};
+    use crate::{SecretKey, SecretRng};
+
+    /// The pool rounds each size up to a power of two; pages beyond are never touched.
+    #[test]
+    fn a_product_takes_about_the_memory_that_is_predicted() {
+        let p = parameters(true);
+        let mut rng = SecretRng::insecure(3, "test");
+        let secret = SecretKey::generate(&p, &mut rng);
+        let keys = GaloisKeys::generate(&secret, &[1, 2, 3, 4, 8, 12, 16], &mut rng).unwrap();
+        let mut diagonals = Vec::new();
+        for (output, giant) in [0, 1].into_iter().flat_map(|output| [0, 4, 8, 12, 16].map(|giant| (output, giant))) {
+            for input in 0..3 {
+                diagonals.extend((0..4).map(|baby| Diagonal { output, giant, input, baby }));
+            }
+        }
+        let shape = DiagonalShape { limbs: 3, inputs: 3, outputs: 2 };
+        let matrix = DiagonalMatrix::new(&p, shape, &diagonals, |_, out| out.fill(1.0)).unwrap();
+        assert_eq!(matrix.bytes(), DiagonalMatrix::bytes_of(&p, 3, diagonals.len()));
+        let rotator = Rotator::new(&p, &keys).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let run = || rotator.multiply(&[(&random(&p, 3, 2), &matrix)], &[vec![0.0; N], vec![0.0; N]], &[]);
+        pool.install(run).unwrap();
+        let kept = rotator.pool.len();
+        pool.install(run).unwrap();
+        assert_eq!(rotator.pool.len(), kept, "the same memory again");
+        let size = ProductSize { limbs: 3, inputs: 3, rotated: 12, babies: 4, sums: 10, outputs: 2, threads: 1 };
+        let (kept, predicted) = (kept * size_of::<u64>(), size.bytes(&p));
+        assert!((kept / 2..=kept).contains(&predicted), "kept {kept} bytes, predicted {predicted}");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::diagonal_product::{DiagonalProduct, HELD};
 use super::extended_ring::{ExtendedRing, RotationSpace};
+use super::word_pool::WordPool;
 use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Rotator};
 use crate::primes::ntt_primes;
 use crate::{Batch, Parameters, ParametersLiteral, SecretKey, SecretRng};
@@ -72,7 +73,7 @@ fn measure() {
     let secret = SecretKey::generate(&p, &mut rng);
     let keys = GaloisKeys::generate(&secret, &rotations, &mut rng).unwrap();
     let rotator = Rotator::new(&p, &keys).unwrap();
-    let ring = ExtendedRing { parameters: &p, limbs: LIMBS };
+    let (ring, pool) = (ExtendedRing { parameters: &p, limbs: LIMBS }, WordPool::default());
     println!("N = {N}, {LIMBS} limbs and a special prime, {:?}, one thread, microseconds", p.kernel());
     let report = |what: &str, seconds: f64| println!("{what:44}{:10.1}", seconds * 1e6);
 
@@ -82,16 +83,15 @@ fn measure() {
     let x = batch(&p, 1);
     let shape = DiagonalShape { limbs: LIMBS, inputs: 1, outputs: 1 };
     let one_key = keys.key("measuring", 1).unwrap();
-    let (mut pair, mut space) = (vec![1; 2 * ring.words()], RotationSpace::new(ring));
+    let (mut pair, mut space) = (vec![1; 2 * ring.words()], RotationSpace::new(ring, &pool));
     report("switch keys and rotate, not hoisted", seconds(|| ring.rotate(one_key, &mut pair, &mut space)));
     report("divide one component by P", seconds(|| ring.divide(&mut pair[..ring.words()], space.polynomial())));
     report("rotate one ciphertext", seconds(|| drop(rotator.rotate(&x, 1).unwrap())));
 
     let sums = |x: &Batch, matrix: &DiagonalMatrix| {
         let terms = [(x, matrix)];
-        let product = DiagonalProduct::new(ring, &terms, HELD, |r| keys.key("measuring", r)).unwrap();
-        let mut sums = product.sums();
-        seconds(|| product.add_sums(&mut sums))
+        let product = DiagonalProduct::new((ring, &pool), &terms, HELD, |r| keys.key("measuring", r)).unwrap();
+        seconds(|| drop(product.sums()))
     };
     let (one, two, many) = (
         sums(&x, &matrix(&p, shape, 1, &[0])),
@@ -111,8 +111,8 @@ fn measure() {
     report("memory of a sum", memory / 64.0);
     let finish = |matrix: &DiagonalMatrix| {
         let terms = [(&x, matrix)];
-        let product = DiagonalProduct::new(ring, &terms, HELD, |r| keys.key("measuring", r)).unwrap();
-        let (sums, mut rotated, mut space) = (product.sums(), pair.clone(), RotationSpace::new(ring));
+        let product = DiagonalProduct::new((ring, &pool), &terms, HELD, |r| keys.key("measuring", r)).unwrap();
+        let (sums, mut rotated, mut space) = (product.sums(), pair.clone(), RotationSpace::new(ring, &pool));
         let mut pair = pair.clone();
         seconds(|| product.finish(&sums, 0, [&mut pair, &mut rotated], &mut space))
     };
