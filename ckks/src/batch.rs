@@ -1,12 +1,11 @@
 //! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then
 //! ciphertext, then component. All residues are values of the transform, canonical.
 
-use std::sync::{Mutex, PoisonError};
-
 use rayon::prelude::*;
 
 use crate::error::operand;
 use crate::kernel::TILE;
+use crate::scratch::Scratch;
 use crate::{Error, Parameters, Result};
 
 /// Elements converted at once between whole polynomials and tiles: bounds the extra memory.
@@ -72,18 +71,14 @@ impl Batch {
     ) -> Result<Self> {
         let mut batch = Self::zeros(parameters, shape)?;
         let BatchShape { limbs, components, len } = shape;
-        let free: Mutex<Vec<W>> = Mutex::new(Vec::new());
-        let free = || free.lock().unwrap_or_else(PoisonError::into_inner);
+        let scratch = Scratch::new(workspace);
         let mut flats = vec![vec![0; components * limbs * parameters.degree()]; CHUNK.min(len)];
         for first in (0..len).step_by(CHUNK) {
             let flats = &mut flats[..CHUNK.min(len - first)];
-            flats.par_iter_mut().enumerate().try_for_each(|(i, flat)| {
-                let kept = free().pop();
-                let mut local = kept.unwrap_or_else(&workspace);
-                fill(&mut local, first + i, flat)?;
-                free().push(local);
-                Ok(())
-            })?;
+            flats
+                .par_iter_mut()
+                .enumerate()
+                .try_for_each(|(i, flat)| scratch.with(|workspace| fill(workspace, first + i, flat)))?;
             batch.scatter(first, flats);
         }
         Ok(batch)

@@ -31,6 +31,7 @@ mod rescale;
 mod ring;
 mod rns_ring;
 mod rotation;
+mod scratch;
 pub mod security;
 mod switching_key;
 #[cfg(test)]

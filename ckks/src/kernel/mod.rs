@@ -14,6 +14,7 @@ mod layout;
 mod op_count;
 mod packed_weights;
 mod path;
+mod permutation;
 mod portable;
 mod row_grouping;
 mod singleton_rows;
@@ -27,6 +28,7 @@ use layout::{LANES, PANEL_ROWS, WeightForm};
 pub use packed_weights::Panels;
 use path::ArithmeticPath;
 pub(crate) use path::{BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
+pub(crate) use permutation::Permutation;
 use portable::Portable;
 
 use crate::ring::modulus::{Factor, Modulus};
@@ -137,6 +139,13 @@ impl Kernel {
             assert_eq!([factor.len(), first.len(), second.len()], [len; 3], "operands of different length");
         }
         with_path!(self, path => path.add_products(q, terms, sums));
+    }
+
+    /// See [`ArithmeticPath::permute`].
+    pub(crate) fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]) {
+        check_lengths(values.len(), out.len());
+        check_lengths(permutation.vectors.len() * LANES, out.len());
+        with_path!(self, path => path.permute(permutation, values, out));
     }
 
     /// See [`ArithmeticPath::twist`].

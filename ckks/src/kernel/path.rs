@@ -5,6 +5,7 @@
 use super::aligned::Aligned;
 use super::layout::{PANEL_ROWS, SLOT_GROUP, TILE, WeightForm};
 use super::packed_weights::Panels;
+use super::permutation::Permutation;
 use crate::ring::modulus::{Factor, Factors, Modulus};
 
 /// An arithmetic path: an implementor exists only where the processor has its instructions.
@@ -26,6 +27,9 @@ pub(crate) trait ArithmeticPath: Copy {
 
     /// `sums[c] += sum over terms of factor * values[c]`, element by element, for both halves.
     fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]);
+
+    /// Copies to each value of `out` the one that the permutation says.
+    fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]);
 
     /// `a_j = direct_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = direct_0 a_0`.
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]);

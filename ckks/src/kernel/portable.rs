@@ -1,8 +1,9 @@
 //! The path for any processor, and the definition of what the others compute.
 
-use super::layout::{DOUBLES_COLUMN_COST, PANEL_ROWS, TILE, WeightForm};
+use super::layout::{DOUBLES_COLUMN_COST, LANES, PANEL_ROWS, TILE, WeightForm};
 use super::packed_weights::RowBlock;
 use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
+use super::permutation::Permutation;
 use crate::ring::modulus::{Factor, Modulus};
 
 /// Needs no proof: every processor has it.
@@ -59,6 +60,10 @@ impl ArithmeticPath for Portable {
         }
     }
 
+    fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]) {
+        permute(permutation, values, out);
+    }
+
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
         twist_from(1, q, factors, a);
     }
@@ -81,6 +86,16 @@ impl ArithmeticPath for Portable {
         for (x, &y) in x.iter_mut().zip(y) {
             *x = q.add(q.mul_factor(*x, factor), q.reduce_i64(change.from.centre(y)));
         }
+    }
+}
+
+/// The permutation for every path without instructions for it.
+pub(crate) fn permute(permutation: &Permutation, values: &[u64], out: &mut [u64]) {
+    let values = values.as_chunks::<LANES>().0;
+    let sources = permutation.vectors.iter().zip(&permutation.lanes);
+    for (out, (&vector, lanes)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sources) {
+        let vector = &values[vector as usize];
+        *out = lanes.map(|lane| vector[usize::from(lane) % LANES]);
     }
 }
 

@@ -203,6 +203,24 @@ fn sums_of_products_are_exact() {
 }
 
 #[test]
+fn permutations_of_vectors_and_within_them() {
+    let sources: Vec<u32> = (0..64_u32).map(|i| (i / 8 * 3 + 1) % 8 * 8 + (i * 5 + i / 8) % 8).collect();
+    let values: Vec<u64> = (0..64).map(|i| i * i).collect();
+    let expected: Vec<u64> = sources.iter().map(|&s| values[s as usize]).collect();
+    for kernel in Kernel::available() {
+        let mut out = vec![0; 64];
+        kernel.permute(&Permutation::new(&sources), &values, &mut out);
+        assert_eq!(out, expected, "{kernel:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "are not of one vector")]
+fn a_permutation_that_mixes_vectors_stops() {
+    Permutation::new(&[0, 1, 2, 3, 4, 5, 6, 8]);
+}
+
+#[test]
 fn extending_and_dividing_are_exact() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     for (from, to) in [(50, 20), (20, 50), (37, 36), (36, 37), (50, 49)] {

@@ -7,13 +7,16 @@ pub struct Modulus {
     q: u64,
     /// `floor(2^64 / q)`.
     barrett: u64,
+    /// `floor(2^(51 + k) / q)`, where q has k bits.
+    ratio: u64,
 }
 
 impl Modulus {
     /// `q` must be an odd number between 3 and 2^50.
     pub(crate) fn new(q: u64) -> Self {
         assert!(q > 2 && q < 1 << 50 && q % 2 == 1, "{q} is not an odd number between 3 and 2^50");
-        Self { q, barrett: (u64::MAX) / q }
+        let bits = 64 - q.leading_zeros();
+        Self { q, barrett: (u64::MAX) / q, ratio: ((1_u128 << (51 + bits)) / u128::from(q)) as u64 }
     }
 
     /// Returns the prime.
@@ -24,6 +27,12 @@ impl Modulus {
     /// Returns the number of bits of the prime.
     pub fn bits(self) -> u32 {
         64 - self.q.leading_zeros()
+    }
+
+    /// `floor(2^(51 + k) / q)`, where q has k bits: for Barrett reduction with 52-bit products.
+    #[inline]
+    pub(crate) fn ratio(self) -> u64 {
+        self.ratio
     }
 
     /// `x mod q` for any `x`.

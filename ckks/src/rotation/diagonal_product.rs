@@ -2,14 +2,19 @@
 //! modulo one prime after the other, and multiplied by the constants tile by tile.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::diagonal_matrix::DiagonalMatrix;
-use super::extended_ring::ExtendedRing;
+use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::GaloisKey;
 use crate::kernel::{Aligned, PairProduct, TILE};
+use crate::scratch::Scratch;
 use crate::{Batch, Result};
+
+/// Words of rotated inputs that are held at the same time, about: 32 MiB.
+pub(crate) const HELD: usize = 1 << 22;
 
 /// The terms of a product with the keys of their rotations.
 pub(crate) struct DiagonalProduct<'a> {
@@ -19,10 +24,9 @@ pub(crate) struct DiagonalProduct<'a> {
     inputs: Vec<Input>,
     /// Of all terms, one after the other, as their matrices have them.
     rotated: Vec<RotatedInput<'a>>,
-    /// For each term the number of the first of its rotated inputs.
-    first_rotated: Vec<usize>,
     /// Ascending by output and giant.
     sums: Vec<Sum<'a>>,
+    chunks: Vec<Chunk>,
 }
 
 /// A ciphertext of a term.
@@ -37,6 +41,7 @@ struct Input {
 struct RotatedInput<'a> {
     /// Number among all inputs.
     input: usize,
+    baby: usize,
     /// None when it is not rotated.
     key: Option<&'a GaloisKey>,
 }
@@ -46,55 +51,124 @@ struct Sum<'a> {
     output: usize,
     /// None when it is not rotated.
     key: Option<&'a GaloisKey>,
-    /// Term, and number of the sum in its matrix.
-    parts: Vec<(usize, usize)>,
+}
+
+/// Inputs whose rotations are held at the same time.
+struct Chunk {
+    inputs: Range<usize>,
+    rotated: Range<usize>,
+    /// All products with them.
+    parts: Vec<Part>,
+}
+
+/// The diagonals of one matrix that belong to one sum.
+#[derive(Clone)]
+struct Part {
+    sum: usize,
+    term: usize,
+    /// Number of the first rotated input of the term.
+    first: usize,
+    diagonals: Range<usize>,
 }
 
 impl<'a> DiagonalProduct<'a> {
-    /// Finds the key of every rotation.
+    /// Finds the key of every rotation. Rotated inputs are held `held` words at a time.
     pub(crate) fn new(
         ring: ExtendedRing<'a>,
         terms: &'a [(&'a Batch, &'a DiagonalMatrix)],
+        held: usize,
         key: impl Fn(usize) -> Result<&'a GaloisKey>,
     ) -> Result<Self> {
         let key = |rotation: usize| if rotation == 0 { Ok(None) } else { key(rotation).map(Some) };
-        let (mut inputs, mut rotated, mut first_rotated) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inputs, mut rotated, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         let mut sums: BTreeMap<(u32, usize), Sum<'a>> = BTreeMap::new();
         for (term, (batch, matrix)) in terms.iter().enumerate() {
-            let first = inputs.len();
+            let (before, first) = (inputs.len(), rotated.len());
             inputs.extend((0..batch.len()).map(|element| Input { term, element, rotates: false }));
-            first_rotated.push(rotated.len());
             for &(element, baby) in matrix.rotated() {
-                let input = first + element as usize;
-                let key = key(baby)?;
+                let (input, key) = (before + element as usize, key(baby)?);
                 inputs[input].rotates |= key.is_some();
-                rotated.push(RotatedInput { input, key });
+                rotated.push(RotatedInput { input, baby, key });
             }
-            for (number, sum) in matrix.sums().iter().enumerate() {
-                let (output, key) = (sum.output as usize, key(sum.giant)?);
-                let entry = sums.entry((sum.output, sum.giant));
-                entry.or_insert_with(|| Sum { output, key, parts: Vec::new() }).parts.push((term, number));
+            for sum in matrix.sums() {
+                let (output, number) = (sum.output as usize, (sum.output, sum.giant));
+                sums.insert(number, Sum { output, key: key(sum.giant)? });
+                parts.push((number, Part { sum: 0, term, first, diagonals: sum.diagonals.clone() }));
             }
         }
-        Ok(Self { ring, terms, inputs, rotated, first_rotated, sums: sums.into_values().collect() })
+        let numbers: Vec<(u32, usize)> = sums.keys().copied().collect();
+        let numbered = |(number, part)| Part { sum: numbers.partition_point(|n| *n < number), ..part };
+        let parts: Vec<Part> = parts.into_iter().map(numbered).collect();
+        let sums = sums.into_values().collect();
+        let mut product = Self { ring, terms, inputs, rotated, sums, chunks: Vec::new() };
+        product.chunks = product.chunks(&parts, held);
+        Ok(product)
+    }
+
+    /// Whole inputs, as many as `held` words allow, and at least one.
+    fn chunks(&self, parts: &[Part], held: usize) -> Vec<Chunk> {
+        let most = held / (2 * self.ring.parameters.degree());
+        let mut chunks: Vec<Chunk> = Vec::new();
+        for (number, rotated) in self.rotated.iter().enumerate() {
+            match chunks.last_mut() {
+                Some(chunk) if chunk.inputs.end > rotated.input || chunk.rotated.len() < most => {
+                    chunk.inputs.end = rotated.input + 1;
+                    chunk.rotated.end = number + 1;
+                }
+                _ => chunks.push(Chunk {
+                    inputs: rotated.input..rotated.input + 1,
+                    rotated: number..number + 1,
+                    parts: Vec::new(),
+                }),
+            }
+        }
+        for chunk in &mut chunks {
+            chunk.parts = parts.iter().filter_map(|part| self.within(part, &chunk.rotated)).collect();
+        }
+        chunks
+    }
+
+    /// The diagonals of a part that multiply these rotated inputs, if any.
+    fn within(&self, part: &Part, rotated: &Range<usize>) -> Option<Part> {
+        // Ascending within a sum.
+        let columns = &self.terms[part.term].1.columns()[part.diagonals.clone()];
+        let before = |end: usize| columns.partition_point(|&column| part.first + (column as usize) < end);
+        let start = part.diagonals.start;
+        let diagonals = start + before(rotated.start)..start + before(rotated.end);
+        (!diagonals.is_empty()).then(|| Part { diagonals, ..part.clone() })
     }
 
     /// The sums modulo QP, not yet rotated: `[prime][tile][sum][2][TILE]`.
     pub(crate) fn sums(&self) -> Vec<u64> {
-        let n = self.ring.parameters.degree();
         let mut sums = vec![0; self.ring.words() * 2 * self.sums.len()];
+        self.add_sums(&mut sums);
+        sums
+    }
+
+    /// Adds what [`Self::sums`] returns.
+    pub(crate) fn add_sums(&self, sums: &mut [u64]) {
+        let n = self.ring.parameters.degree();
         let digits: Vec<Vec<u64>> = self.inputs.par_iter().map(|input| self.digits(*input)).collect();
-        let mut extended = vec![0; self.inputs.len() * self.ring.limbs * n];
-        let mut scaled = vec![0; self.inputs.len() * 2 * n];
-        let mut rotated = vec![0; self.rotated.len() * 2 * n];
+        let largest = |of: fn(&Chunk) -> usize| self.chunks.iter().map(of).max();
+        let (Some(inputs), Some(rotated)) = (largest(|c| c.inputs.len()), largest(|c| c.rotated.len())) else {
+            return;
+        };
+        let mut held = Held {
+            extended: Aligned::zeros(inputs * self.ring.limbs * n),
+            scaled: Aligned::zeros(inputs * 2 * n),
+            rotated: Aligned::zeros(rotated * 2 * n),
+        };
+        let polynomials = Scratch::new(|| Aligned::zeros(2 * n));
+        let tiles = Scratch::new(|| Aligned::zeros(rotated * 2 * TILE));
         let of_primes = sums.chunks_exact_mut(n * 2 * self.sums.len());
         for ((number, prime), sums) in self.ring.primes().enumerate().zip(of_primes) {
-            self.extend_digits(prime, &digits, &mut extended);
-            self.scale_inputs(prime, &mut scaled);
-            self.rotate_inputs(prime, &extended, &scaled, &mut rotated);
-            self.multiply(number, prime, &rotated, sums);
+            for chunk in &self.chunks {
+                self.extend_digits(chunk, prime, &digits, held.extended.words_mut());
+                self.scale_inputs(chunk, prime, held.scaled.words_mut());
+                self.rotate_inputs(chunk, prime, &mut held, &polynomials);
+                self.multiply(chunk, (number, prime), held.rotated.words(), &tiles, sums);
+            }
         }
-        sums
     }
 
     /// The digits of an input's second component; nothing when it is not rotated.
@@ -107,14 +181,16 @@ impl<'a> DiagonalProduct<'a> {
         for (limb, values) in values.chunks_exact_mut(n).enumerate() {
             self.terms[input.term].0.read(input.element, 1, limb, values);
         }
-        self.ring.digits(&values)
+        self.ring.decompose(&mut values);
+        values
     }
 
     /// The values of all digits modulo one prime: `[input][limb][N]`.
-    fn extend_digits(&self, prime: usize, digits: &[Vec<u64>], extended: &mut [u64]) {
+    fn extend_digits(&self, chunk: &Chunk, prime: usize, digits: &[Vec<u64>], extended: &mut [u64]) {
         let (n, limbs) = (self.ring.parameters.degree(), self.ring.limbs);
-        extended.par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
-            let (number, digit) = (i / limbs, i % limbs);
+        let used = chunk.inputs.len() * limbs * n;
+        extended[..used].par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
+            let (number, digit) = (chunk.inputs.start + i / limbs, i % limbs);
             let input = self.inputs[number];
             if !input.rotates {
                 return;
@@ -122,16 +198,16 @@ impl<'a> DiagonalProduct<'a> {
             if digit == prime {
                 self.terms[input.term].0.read(input.element, 1, prime, out);
             } else {
-                self.ring.extend(digit, prime, &digits[number][digit * n..(digit + 1) * n], &[], out);
+                self.ring.extend(digit, prime, &digits[number][digit * n..(digit + 1) * n], out);
             }
         });
     }
 
     /// `P x` modulo one prime: `[input][2][N]`.
-    fn scale_inputs(&self, prime: usize, scaled: &mut [u64]) {
+    fn scale_inputs(&self, chunk: &Chunk, prime: usize, scaled: &mut [u64]) {
         let n = self.ring.parameters.degree();
-        scaled.par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
-            let input = self.inputs[i / 2];
+        scaled[..chunk.inputs.len() * 2 * n].par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
+            let input = self.inputs[chunk.inputs.start + i / 2];
             if prime < self.ring.limbs {
                 self.terms[input.term].0.read(input.element, i % 2, prime, out);
             }
@@ -140,70 +216,89 @@ impl<'a> DiagonalProduct<'a> {
     }
 
     /// All rotated inputs modulo one prime: `[rotated][2][N]`.
-    fn rotate_inputs(&self, prime: usize, extended: &[u64], scaled: &[u64], rotated: &mut [u64]) {
+    fn rotate_inputs(
+        &self,
+        chunk: &Chunk,
+        prime: usize,
+        held: &mut Held,
+        polynomials: &Scratch<Aligned, impl Fn() -> Aligned + Sync>,
+    ) {
         let (n, digits) = (self.ring.parameters.degree(), self.ring.limbs * self.ring.parameters.degree());
-        rotated.par_chunks_exact_mut(2 * n).zip(&self.rotated).for_each_init(
-            || [Aligned::zeros(n), Aligned::zeros(n)],
-            |space, (out, rotated)| {
-                let input = rotated.input;
-                let scaled = &scaled[input * 2 * n..(input + 1) * 2 * n];
-                let Some(key) = rotated.key else {
-                    return out.copy_from_slice(scaled);
-                };
-                let [first, second] = space.each_mut().map(Aligned::words_mut);
+        let (extended, scaled) = (held.extended.words(), held.scaled.words());
+        let out = held.rotated.words_mut()[..chunk.rotated.len() * 2 * n].chunks_exact_mut(2 * n);
+        let mut tasks: Vec<_> = out.zip(&self.rotated[chunk.rotated.clone()]).collect();
+        // Keys are larger than what they multiply: each is read once for all inputs.
+        tasks.sort_by_key(|(_, rotated)| rotated.baby);
+        tasks.into_par_iter().for_each(|(out, rotated)| {
+            let input = rotated.input - chunk.inputs.start;
+            let scaled = &scaled[input * 2 * n..(input + 1) * 2 * n];
+            let Some(key) = rotated.key else {
+                return out.copy_from_slice(scaled);
+            };
+            polynomials.with(|space| {
+                let (first, second) = space.words_mut().split_at_mut(n);
                 first.copy_from_slice(&scaled[..n]);
                 second.fill(0);
                 let extended = &extended[input * digits..(input + 1) * digits];
                 let (out0, out1) = out.split_at_mut(n);
                 self.ring.switch_and_rotate(key, prime, extended, [first, second], [out0, out1]);
-            },
-        );
+            });
+        });
     }
 
-    /// All products modulo one prime, the `number`-th: `[tile][sum][2][TILE]`.
-    fn multiply(&self, number: usize, prime: usize, rotated: &[u64], sums: &mut [u64]) {
+    /// Adds all products modulo one prime, which has this number among those that take part:
+    /// `[tile][sum][2][TILE]`.
+    fn multiply(
+        &self,
+        chunk: &Chunk,
+        (number, prime): (usize, usize),
+        rotated: &[u64],
+        tiles: &Scratch<Aligned, impl Fn() -> Aligned + Sync>,
+        sums: &mut [u64],
+    ) {
         let parameters = self.ring.parameters;
         let (n, q) = (parameters.degree(), parameters.all_transforms()[prime].modulus());
-        sums.par_chunks_exact_mut(self.sums.len() * 2 * TILE).enumerate().for_each_init(
-            || Aligned::zeros(self.rotated.len() * 2 * TILE),
-            |space, (tile, sums)| {
+        let rotated = &rotated[..chunk.rotated.len() * 2 * n];
+        sums.par_chunks_exact_mut(self.sums.len() * 2 * TILE).enumerate().for_each(|(tile, sums)| {
+            tiles.with(|space| {
                 let space = space.words_mut();
                 for (to, from) in space.chunks_exact_mut(TILE).zip(rotated.chunks_exact(n)) {
                     to.copy_from_slice(&from[tile * TILE..(tile + 1) * TILE]);
                 }
                 let pairs = space.as_chunks::<{ 2 * TILE }>().0;
-                for (sum, out) in self.sums.iter().zip(sums.chunks_exact_mut(2 * TILE)) {
+                let mut products: Vec<PairProduct<'_>> = Vec::new();
+                for part in &chunk.parts {
+                    let matrix = self.terms[part.term].1;
+                    let factors = &matrix.tile(number, tile).as_chunks::<TILE>().0[part.diagonals.clone()];
+                    let columns = &matrix.columns()[part.diagonals.clone()];
+                    products.clear();
+                    products.extend(factors.iter().zip(columns).map(|(factor, &column)| {
+                        let (first, second) = pairs[part.first + column as usize - chunk.rotated.start].split_at(TILE);
+                        PairProduct { factor, values: [first, second] }
+                    }));
+                    let out = &mut sums[part.sum * 2 * TILE..(part.sum + 1) * 2 * TILE];
                     let (first, second) = out.split_at_mut(TILE);
-                    first.fill(0);
-                    second.fill(0);
-                    for &(term, part) in &sum.parts {
-                        let (matrix, pairs) = (self.terms[term].1, &pairs[self.first_rotated[term]..]);
-                        let diagonals = matrix.sums()[part].diagonals.clone();
-                        let factors = &matrix.tile(number, tile).as_chunks::<TILE>().0[diagonals.clone()];
-                        let products: Vec<PairProduct<'_>> = factors
-                            .iter()
-                            .zip(&matrix.columns()[diagonals])
-                            .map(|(factor, &column)| {
-                                let (first, second) = pairs[column as usize].split_at(TILE);
-                                PairProduct { factor, values: [first, second] }
-                            })
-                            .collect();
-                        parameters.kernel().add_products(q, &products, [first, second]);
-                    }
+                    parameters.kernel().add_products(q, &products, [first, second]);
                 }
-            },
-        );
+            });
+        });
     }
 
     /// Rotates the sums of one output by their giant steps and adds them up: `[2][prime][N]` modulo
     /// QP, written to `pair`. `rotated` is scratch of the same size.
-    pub(crate) fn finish(&self, sums: &[u64], output: usize, pair: &mut [u64], rotated: &mut [u64]) {
+    pub(crate) fn finish(
+        &self,
+        sums: &[u64],
+        output: usize,
+        [pair, rotated]: [&mut [u64]; 2],
+        space: &mut RotationSpace,
+    ) {
         pair.fill(0);
         for (number, sum) in self.sums.iter().enumerate().filter(|(_, sum)| sum.output == output) {
             self.read(sums, number, rotated);
             if let Some(key) = sum.key {
-                self.ring.divide(&mut rotated[self.ring.words()..]);
-                self.ring.rotate(key, rotated);
+                self.ring.divide(&mut rotated[self.ring.words()..], space.polynomial());
+                self.ring.rotate(key, rotated, space);
             }
             self.ring.add(pair, rotated);
         }
@@ -216,6 +311,55 @@ impl<'a> DiagonalProduct<'a> {
             let start = (number * 2 + component) * TILE;
             for (to, from) in polynomial.chunks_exact_mut(TILE).zip(sums.chunks_exact(block)) {
                 to.copy_from_slice(&from[start..start + TILE]);
+            }
+        }
+    }
+}
+
+/// What is held of a chunk modulo one prime.
+struct Held {
+    extended: Aligned,
+    scaled: Aligned,
+    rotated: Aligned,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rotation::{Diagonal, DiagonalShape, GaloisKeys};
+    use crate::testing::{N, parameters, random};
+    use crate::{SecretKey, SecretRng};
+
+    #[test]
+    fn inputs_a_few_at_a_time_give_the_same_sums() {
+        for special in [false, true] {
+            let p = parameters(special);
+            let mut rng = SecretRng::insecure(3, "test");
+            let secret = SecretKey::generate(&p, &mut rng);
+            let keys = GaloisKeys::generate(&secret, &[1, 2, 8], &mut rng).unwrap();
+            let matrix = |babies: &[usize]| {
+                let mut diagonals = Vec::new();
+                for (input, output, giant) in [(0, 0, 0), (2, 0, 8), (2, 1, 0), (1, 1, 8), (0, 1, 8)] {
+                    diagonals.extend(babies.iter().map(|&baby| Diagonal { output, giant, input, baby }));
+                }
+                let shape = DiagonalShape { limbs: 2, inputs: 3, outputs: 2 };
+                DiagonalMatrix::new(&p, shape, &diagonals, |d, out| {
+                    (0..).zip(out).for_each(|(i, v): (i32, _)| *v = f64::from(i * i % 97) * 1000.0 + d as f64);
+                })
+                .unwrap()
+            };
+            let (x, matrices) = (random(&p, 2, 2), [matrix(&[0, 1, 2]), matrix(&[1]), matrix(&[0])]);
+            let terms = matrices.each_ref().map(|m| (&x, m));
+            let ring = ExtendedRing { parameters: &p, limbs: 2 };
+            let sums = |held| {
+                let product = DiagonalProduct::new(ring, &terms, held, |r| keys.key("test", r)).unwrap();
+                (product.chunks.len(), product.sums())
+            };
+            let (chunks, expected) = sums(HELD);
+            assert_eq!(chunks, 1);
+            for (words, chunks) in [(0, 9), (4 * N, 6), (16 * N, 2)] {
+                let (found, sums) = sums(words);
+                assert!(sums == expected && found == chunks, "{words} words in {found} chunks");
             }
         }
     }

@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::diagonal_matrix::primes;
 use super::galois_keys::GaloisKey;
-use super::order::permute;
 use crate::Parameters;
 use crate::kernel::{Aligned, BaseChange, PairProduct};
 
@@ -16,6 +15,31 @@ use crate::kernel::{Aligned, BaseChange, PairProduct};
 pub(crate) struct ExtendedRing<'p> {
     pub(crate) parameters: &'p Parameters,
     pub(crate) limbs: usize,
+}
+
+/// What rotating one ciphertext needs.
+pub(crate) struct RotationSpace {
+    /// A polynomial modulo Q: `[limb][N]`.
+    digits: Aligned,
+    /// `[prime][limb][N]`.
+    extended: Aligned,
+    /// `[prime][2][N]`.
+    sums: Aligned,
+}
+
+impl RotationSpace {
+    pub(crate) fn new(ring: ExtendedRing<'_>) -> Self {
+        Self {
+            digits: Aligned::zeros(ring.limbs * ring.parameters.degree()),
+            extended: Aligned::zeros(ring.limbs * ring.words()),
+            sums: Aligned::zeros(2 * ring.words()),
+        }
+    }
+
+    /// Scratch of a polynomial modulo Q.
+    pub(crate) fn polynomial(&mut self) -> &mut [u64] {
+        self.digits.words_mut()
+    }
 }
 
 impl ExtendedRing<'_> {
@@ -45,40 +69,32 @@ impl ExtendedRing<'_> {
     }
 
     /// Divides a polynomial modulo QP by P, with rounding: its first limbs are the result.
-    pub(crate) fn divide(self, polynomial: &mut [u64]) {
+    /// `extended` is scratch of a polynomial modulo Q.
+    pub(crate) fn divide(self, polynomial: &mut [u64], extended: &mut [u64]) {
         let Some(special) = self.parameters.special() else { return };
         let (n, kernel) = (self.parameters.degree(), self.parameters.kernel());
         let transforms = self.parameters.all_transforms();
         let (rest, last) = polynomial.split_at_mut(self.limbs * n);
         transforms[special].inverse(last);
         let last = &*last;
-        rest.par_chunks_exact_mut(n).enumerate().for_each_init(
-            || Aligned::zeros(n),
-            |extended, (limb, values)| {
-                let (p, t, extended) = (transforms[special].modulus(), &transforms[limb], extended.words_mut());
-                kernel.base_extend(BaseChange { from: p, to: t.modulus() }, last, extended);
-                t.forward(extended);
-                kernel.mod_down_step(t.modulus(), values, extended, self.parameters.residue(special, limb).inverse);
-            },
-        );
+        let limbs = rest.par_chunks_exact_mut(n).zip(extended.par_chunks_exact_mut(n)).enumerate();
+        limbs.for_each(|(limb, (values, extended))| {
+            let (p, t) = (transforms[special].modulus(), &transforms[limb]);
+            kernel.base_extend(BaseChange { from: p, to: t.modulus() }, last, extended);
+            t.forward(extended);
+            kernel.mod_down_step(t.modulus(), values, extended, self.parameters.residue(special, limb).inverse);
+        });
     }
 
-    /// The digits of a polynomial modulo Q, one for each limb: N coefficients modulo the limb's
-    /// prime. `[limb][N]` values in, the same size out.
-    pub(crate) fn digits(self, polynomial: &[u64]) -> Vec<u64> {
+    /// Turns the values of a polynomial modulo Q, `[limb][N]`, into its digits: for each limb N
+    /// coefficients modulo the limb's prime.
+    pub(crate) fn decompose(self, values: &mut [u64]) {
         let n = self.parameters.degree();
-        let mut digits = polynomial[..self.limbs * n].to_vec();
-        digits.par_chunks_exact_mut(n).zip(self.parameters.transforms(self.limbs)).for_each(|(d, t)| t.inverse(d));
-        digits
+        values.par_chunks_exact_mut(n).zip(self.parameters.transforms(self.limbs)).for_each(|(d, t)| t.inverse(d));
     }
 
-    /// The values of one digit modulo one prime; `coefficients` are the digit's, and `values` those
-    /// that it has modulo its own limb's prime.
-    pub(crate) fn extend(self, digit: usize, prime: usize, coefficients: &[u64], values: &[u64], out: &mut [u64]) {
-        if prime == digit {
-            out.copy_from_slice(values);
-            return;
-        }
+    /// The values of one digit, from its coefficients, modulo another prime than its limb's.
+    pub(crate) fn extend(self, digit: usize, prime: usize, coefficients: &[u64], out: &mut [u64]) {
         let transforms = self.parameters.all_transforms();
         let change = BaseChange { from: transforms[digit].modulus(), to: transforms[prime].modulus() };
         self.parameters.kernel().base_extend(change, coefficients, out);
@@ -104,30 +120,37 @@ impl ExtendedRing<'_> {
         let q = self.parameters.all_transforms()[prime].modulus();
         self.parameters.kernel().add_products(q, &terms, [first, second]);
         for (sum, out) in [first, second].into_iter().zip(pair) {
-            permute(key.sources(prime), sum, out);
+            self.parameters.kernel().permute(key.permutation(prime), sum, out);
         }
     }
 
     /// Rotates a ciphertext, `[2][prime][N]`: the first component is modulo QP and stays so; of the
     /// second one only the limbs count, which are modulo Q, and afterwards it is modulo QP, too.
-    pub(crate) fn rotate(self, key: &GaloisKey, pair: &mut [u64]) {
-        let n = self.parameters.degree();
+    pub(crate) fn rotate(self, key: &GaloisKey, pair: &mut [u64], space: &mut RotationSpace) {
+        let (n, words) = (self.parameters.degree(), self.limbs * self.parameters.degree());
         let (first, second) = pair.split_at_mut(self.words());
-        let digits = self.digits(second);
-        let primes: Vec<usize> = self.primes().collect();
+        let RotationSpace { digits, extended, sums } = space;
+        let [digits, extended, sums] = [digits, extended, sums].map(Aligned::words_mut);
+        digits.copy_from_slice(&second[..words]);
+        self.decompose(digits);
+        let (digits, values, primes) = (&*digits, &*second, self.primes().collect::<Vec<_>>());
+        extended.par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
+            let (prime, digit) = (primes[i / self.limbs], i % self.limbs);
+            let range = digit * n..(digit + 1) * n;
+            if digit == prime {
+                out.copy_from_slice(&values[range]);
+            } else {
+                self.extend(digit, prime, &digits[range], out);
+            }
+        });
         let polynomials = first.par_chunks_exact_mut(n).zip(second.par_chunks_exact_mut(n));
-        polynomials.zip(primes).for_each_init(
-            || [Aligned::zeros(self.limbs * n), Aligned::zeros(n), Aligned::zeros(n)],
-            |space, ((first, second), prime)| {
-                let [extended, sum0, sum1] = space.each_mut().map(Aligned::words_mut);
-                for (digit, (d, out)) in digits.chunks_exact(n).zip(extended.chunks_exact_mut(n)).enumerate() {
-                    self.extend(digit, prime, d, second, out);
-                }
-                sum0.copy_from_slice(first);
-                sum1.fill(0);
-                self.switch_and_rotate(key, prime, extended, [sum0, sum1], [first, second]);
-            },
-        );
+        let spaces = extended.par_chunks_exact(words).zip(sums.par_chunks_exact_mut(2 * n));
+        polynomials.zip(spaces).zip(primes).for_each(|(((first, second), (extended, sums)), prime)| {
+            let (sum0, sum1) = sums.split_at_mut(n);
+            sum0.copy_from_slice(first);
+            sum1.fill(0);
+            self.switch_and_rotate(key, prime, extended, [sum0, sum1], [first, second]);
+        });
     }
 
     /// `sums += x`, `[component][prime][N]`.

@@ -6,8 +6,9 @@
 use beaa_secrets::Locked;
 use rayon::prelude::*;
 
-use super::order::{ValueOrder, permute};
+use super::order::ValueOrder;
 use crate::error::operand;
+use crate::kernel::Permutation;
 use crate::ring::sample::{PublicSeed, SecretRng};
 use crate::switching_key::{KeyStream, SwitchedSecrets, SwitchingKey};
 use crate::{Error, Parameters, Result, SecretKey};
@@ -26,8 +27,8 @@ pub struct GaloisKeys {
 /// The key of one rotation.
 pub(crate) struct GaloisKey {
     pub(crate) key: SwitchingKey,
-    /// For each prime where rotated values come from.
-    sources: Vec<Vec<u32>>,
+    /// What the rotation does to values, for each prime.
+    permutations: Vec<Permutation>,
 }
 
 impl std::fmt::Debug for GaloisKeys {
@@ -53,7 +54,7 @@ impl GaloisKeys {
             let mut from = Locked::zeroed(secret.all_values().len());
             let halves = secret.all_values().chunks_exact(n).zip(from.chunks_exact_mut(n));
             for (order, (values, from)) in orders.iter().zip(halves) {
-                permute(&order.sources(n - rotation), values, from);
+                parameters.kernel().permute(&order.permutation(n - rotation), values, from);
             }
             let secrets = SwitchedSecrets { from: &from, target: secret.all_values() };
             let mut rng = rngs.get(number as u64);
@@ -131,12 +132,12 @@ impl GaloisKeys {
 
 impl GaloisKey {
     fn new(key: SwitchingKey, orders: &[ValueOrder], rotation: usize) -> Self {
-        Self { key, sources: orders.iter().map(|order| order.sources(rotation)).collect() }
+        Self { key, permutations: orders.iter().map(|order| order.permutation(rotation)).collect() }
     }
 
-    /// Where rotated values come from, modulo one prime.
-    pub(crate) fn sources(&self, prime: usize) -> &[u32] {
-        &self.sources[prime]
+    /// What the rotation does to values modulo one prime.
+    pub(crate) fn permutation(&self, prime: usize) -> &Permutation {
+        &self.permutations[prime]
     }
 }
 

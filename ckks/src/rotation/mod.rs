@@ -6,6 +6,8 @@ mod extended_ring;
 mod galois_keys;
 mod order;
 mod rotator;
+#[cfg(all(test, target_os = "linux"))]
+mod timing;
 
 pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};
 pub use galois_keys::GaloisKeys;

@@ -6,6 +6,7 @@
 //! of length N (Kim and Song 2018).
 
 use crate::Parameters;
+use crate::kernel::Permutation;
 use crate::ring::ntt::Transform;
 
 /// Returns the encoder's slot at each position of the rotation order, N numbers: position t is the
@@ -64,20 +65,16 @@ impl ValueOrder {
         Self { values, positions }
     }
 
-    /// For each value of a rotated element the value of the element that it is; a rotation by less
-    /// than N slots to the left.
-    pub(crate) fn sources(&self, rotation: usize) -> Vec<u32> {
+    /// Where each value of a rotated element comes from; a rotation by less than N slots to the
+    /// left.
+    ///
+    /// In the bit-reversed order of the transform eight values from a multiple of eight on have the
+    /// same exponents but for multiples of N / 2, before and after a rotation: they stay together.
+    pub(crate) fn permutation(&self, rotation: usize) -> Permutation {
         let n = self.values.len();
         assert!(rotation < n, "a rotation by {rotation} of {n} slots");
-        self.positions.iter().map(|&p| self.values[(p as usize + rotation) % n]).collect()
-    }
-}
-
-/// Copies to each value the one that it is after a rotation.
-pub(crate) fn permute(sources: &[u32], values: &[u64], out: &mut [u64]) {
-    assert_eq!([sources.len(), out.len()], [values.len(); 2], "values of a polynomial");
-    for (to, &from) in out.iter_mut().zip(sources) {
-        *to = values[from as usize];
+        let sources: Vec<u32> = self.positions.iter().map(|&p| self.values[(p as usize + rotation) % n]).collect();
+        Permutation::new(&sources)
     }
 }
 
@@ -122,7 +119,7 @@ mod tests {
             t.forward(&mut values);
             for rotation in [0, 1, 2, 5, N / 2, N - 1] {
                 let mut rotated = vec![0; N];
-                permute(&order.sources(rotation), &values, &mut rotated);
+                p.kernel().permute(&order.permutation(rotation), &values, &mut rotated);
                 t.inverse(&mut rotated);
                 assert_eq!(rotated, automorphism(q, power_of_5(rotation), &coefficients), "by {rotation}");
             }

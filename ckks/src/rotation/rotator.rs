@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::diagonal_matrix::DiagonalMatrix;
-use super::diagonal_product::DiagonalProduct;
-use super::extended_ring::ExtendedRing;
+use super::diagonal_product::{DiagonalProduct, HELD};
+use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::{GaloisKey, GaloisKeys};
 use super::order::rotation_order;
 use crate::batch::BatchShape;
@@ -45,8 +45,9 @@ impl<'k> Rotator<'k> {
         Batch::build_with(
             &self.parameters,
             shape,
-            || vec![0; 2 * ring.words()],
-            |pair, element, out| {
+            || OutputSpace::new(ring),
+            |space, element, out| {
+                let OutputSpace { pair, space, .. } = space;
                 for (component, polynomial) in pair.chunks_exact_mut(ring.words()).enumerate() {
                     for (limb, values) in polynomial.chunks_exact_mut(n).take(limbs).enumerate() {
                         batch.read(element, component, limb, values);
@@ -55,8 +56,8 @@ impl<'k> Rotator<'k> {
                 for (prime, values) in ring.primes().zip(pair.chunks_exact_mut(n)) {
                     ring.scale(prime, values);
                 }
-                ring.rotate(key, pair);
-                divide_to(ring, pair, out);
+                ring.rotate(key, pair, space);
+                divide_to(ring, pair, space, out);
                 Ok(())
             },
         )
@@ -79,21 +80,22 @@ impl<'k> Rotator<'k> {
         let ring = self.check_terms(terms, bias)?;
         let folds: Vec<&GaloisKey> =
             folds.iter().map(|&fold| self.keys.key(MULTIPLYING, fold)).collect::<Result<_>>()?;
-        let product = DiagonalProduct::new(ring, terms, |rotation| self.keys.key(MULTIPLYING, rotation))?;
+        let product = DiagonalProduct::new(ring, terms, HELD, |rotation| self.keys.key(MULTIPLYING, rotation))?;
         let biases = self.encode_biases(ring, bias)?;
         let sums = product.sums();
         let n = self.parameters.degree();
         let shape = BatchShape { limbs: ring.limbs, components: 2, len: bias.len() };
-        let workspace = || [vec![0; 2 * ring.words()], vec![0; 2 * ring.words()]];
-        Batch::build_with(&self.parameters, shape, workspace, |[pair, rotated], output, out| {
-            product.finish(&sums, output, pair, rotated);
+        let workspace = || OutputSpace::new(ring);
+        Batch::build_with(&self.parameters, shape, workspace, |space, output, out| {
+            let OutputSpace { pair, rotated, space } = space;
+            product.finish(&sums, output, [pair, rotated], space);
             for key in &folds {
                 rotated.copy_from_slice(pair);
-                ring.divide(&mut rotated[ring.words()..]);
-                ring.rotate(key, rotated);
+                ring.divide(&mut rotated[ring.words()..], space.polynomial());
+                ring.rotate(key, rotated, space);
                 ring.add(pair, rotated);
             }
-            divide_to(ring, pair, out);
+            divide_to(ring, pair, space, out);
             let first = out.par_chunks_exact_mut(n).zip(self.parameters.transforms(ring.limbs));
             first.for_each(|(values, t)| {
                 let q = t.modulus();
@@ -157,11 +159,27 @@ impl<'k> Rotator<'k> {
     }
 }
 
+/// What one ciphertext of a result needs.
+struct OutputSpace {
+    /// Modulo QP: `[2][prime][N]`.
+    pair: Vec<u64>,
+    /// Of the same size.
+    rotated: Vec<u64>,
+    space: RotationSpace,
+}
+
+impl OutputSpace {
+    fn new(ring: ExtendedRing<'_>) -> Self {
+        let pair = || vec![0; 2 * ring.words()];
+        Self { pair: pair(), rotated: pair(), space: RotationSpace::new(ring) }
+    }
+}
+
 /// Divides both components, `[2][prime][N]`, by P and copies their limbs to `out`.
-fn divide_to(ring: ExtendedRing<'_>, pair: &mut [u64], out: &mut [u64]) {
+fn divide_to(ring: ExtendedRing<'_>, pair: &mut [u64], space: &mut RotationSpace, out: &mut [u64]) {
     let limbs = out.len() / 2;
-    pair.par_chunks_exact_mut(ring.words()).zip(out.par_chunks_exact_mut(limbs)).for_each(|(polynomial, out)| {
-        ring.divide(polynomial);
+    for (polynomial, out) in pair.chunks_exact_mut(ring.words()).zip(out.chunks_exact_mut(limbs)) {
+        ring.divide(polynomial, space.polynomial());
         out.copy_from_slice(&polynomial[..limbs]);
-    });
+    }
 }

@@ -9,6 +9,7 @@ use pulp::{Simd, WithSimd};
 
 use super::layout::{DOUBLES_COLUMN_COST, PANEL_ROWS, WeightForm};
 use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TwistFactors};
+use super::permutation::Permutation;
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
 
@@ -77,6 +78,10 @@ impl ArithmeticPath for Fma {
 
     fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]) {
         self.run(poly_ops::AddProducts { q, terms, sums });
+    }
+
+    fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]) {
+        portable::permute(permutation, values, out);
     }
 
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {

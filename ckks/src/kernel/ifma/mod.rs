@@ -12,6 +12,7 @@ pub use token::Ifma;
 
 use super::layout::{PANEL_ROWS, WeightForm};
 use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TwistFactors};
+use super::permutation::Permutation;
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
 
@@ -50,6 +51,12 @@ impl ArithmeticPath for Ifma {
         // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
         // enables.
         unsafe { pair_products::add_products(q, terms, sums) }
+    }
+
+    fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, more than the function
+        // enables.
+        unsafe { poly_ops::permute(permutation, values, out) }
     }
 
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {

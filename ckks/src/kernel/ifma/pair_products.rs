@@ -20,35 +20,54 @@ const AT_ONCE: usize = 1024;
 pub(super) fn add_products(q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]) {
     let r = Reducer::new(q);
     let high_factor = _mm512_set1_epi64(q.reduce(1 << 52).cast_signed());
-    let [first, second] = sums.map(|sums| sums.as_chunks_mut::<TILE>().0);
-    for (tile, (first, second)) in first.iter_mut().zip(second).enumerate() {
+    let [first, second] = sums;
+    let pairs = first.as_chunks_mut::<TILE>().0.iter_mut().zip(second.as_chunks_mut::<TILE>().0);
+    for (tile, (first, second)) in pairs.enumerate() {
         for terms in terms.chunks(AT_ONCE) {
-            let [mut low0, mut low1] = [vectors(first), vectors(second)];
-            let mut high0 = [_mm512_setzero_si512(); VECTORS];
-            let mut high1 = high0;
-            for term in terms {
-                let factor = vectors(&term.factor.as_chunks::<TILE>().0[tile]);
-                let [v0, v1] = term.values.map(|v| v.as_chunks::<TILE>().0[tile].as_chunks::<LANES>().0);
-                for v in 0..VECTORS {
-                    let (x0, x1) = (load(&v0[v]), load(&v1[v]));
-                    low0[v] = _mm512_madd52lo_epu64(low0[v], factor[v], x0);
-                    high0[v] = _mm512_madd52hi_epu64(high0[v], factor[v], x0);
-                    low1[v] = _mm512_madd52lo_epu64(low1[v], factor[v], x1);
-                    high1[v] = _mm512_madd52hi_epu64(high1[v], factor[v], x1);
-                }
-            }
-            for (out, (low, high)) in [(&mut *first, (low0, high0)), (&mut *second, (low1, high1))] {
-                for (out, (low, high)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(low.into_iter().zip(high)) {
-                    let high = r.multiply(r.reduce(high), high_factor);
-                    store(out, r.subtract_once(_mm512_add_epi64(r.reduce(low), high)));
-                }
-            }
+            let [low0, high0, low1, high1] = sum_tile(terms, tile, first, second);
+            finish(&r, high_factor, low0, high0, first);
+            finish(&r, high_factor, low1, high1, second);
         }
     }
 }
 
+/// Low and high halves of the sums of one tile.
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn vectors(tile: &[u64; TILE]) -> [__m512i; VECTORS] {
-    let x = tile.as_chunks::<LANES>().0;
-    [load(&x[0]), load(&x[1]), load(&x[2]), load(&x[3])]
+fn sum_tile(
+    terms: &[PairProduct<'_>],
+    tile: usize,
+    first: &[u64; TILE],
+    second: &[u64; TILE],
+) -> [[__m512i; VECTORS]; 4] {
+    let (first, second) = (first.as_chunks::<LANES>().0, second.as_chunks::<LANES>().0);
+    let zeros = [_mm512_setzero_si512(); VECTORS];
+    let (mut low0, mut high0, mut low1, mut high1) = (zeros, zeros, zeros, zeros);
+    for v in 0..VECTORS {
+        low0[v] = load(&first[v]);
+        low1[v] = load(&second[v]);
+    }
+    for term in terms {
+        let factor = term.factor.as_chunks::<TILE>().0[tile].as_chunks::<LANES>().0;
+        let x0 = term.values[0].as_chunks::<TILE>().0[tile].as_chunks::<LANES>().0;
+        let x1 = term.values[1].as_chunks::<TILE>().0[tile].as_chunks::<LANES>().0;
+        for v in 0..VECTORS {
+            let (f, x0, x1) = (load(&factor[v]), load(&x0[v]), load(&x1[v]));
+            low0[v] = _mm512_madd52lo_epu64(low0[v], f, x0);
+            high0[v] = _mm512_madd52hi_epu64(high0[v], f, x0);
+            low1[v] = _mm512_madd52lo_epu64(low1[v], f, x1);
+            high1[v] = _mm512_madd52hi_epu64(high1[v], f, x1);
+        }
+    }
+    [low0, high0, low1, high1]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn finish(r: &Reducer, factor: __m512i, low: [__m512i; VECTORS], high: [__m512i; VECTORS], out: &mut [u64; TILE]) {
+    let out = out.as_chunks_mut::<LANES>().0;
+    for v in 0..VECTORS {
+        let high = r.multiply(r.reduce(high[v]), factor);
+        store(&mut out[v], r.subtract_once(_mm512_add_epi64(r.reduce(low[v]), high)));
+    }
 }

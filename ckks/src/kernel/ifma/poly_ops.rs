@@ -2,13 +2,13 @@
 //! whole polynomials. Lengths were checked where the path was chosen.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_cmpgt_epu64_mask, _mm512_maskz_mov_epi64, _mm512_permutexvar_epi64,
-    _mm512_set_epi64, _mm512_set1_epi64,
+    __m512i, _mm_cvtsi64_si128, _mm512_add_epi64, _mm512_cmpgt_epu64_mask, _mm512_cvtepu8_epi64,
+    _mm512_maskz_mov_epi64, _mm512_permutexvar_epi64, _mm512_set_epi64, _mm512_set1_epi64,
 };
 
 use super::reduce::{Reducer, eight, eight_mut, load, store};
 use crate::kernel::layout::{LANES, TILE};
-use crate::kernel::{BaseChange, TwistFactors, portable};
+use crate::kernel::{BaseChange, Permutation, TwistFactors, portable};
 use crate::ring::modulus::{Factor, Modulus};
 
 const VECTORS: usize = TILE / LANES;
@@ -38,6 +38,17 @@ pub(super) fn multiply_add(q: Modulus, accumulator: &mut [u64], a: &[u64], b: &[
     for (s, (a, b)) in accumulator.as_chunks_mut::<LANES>().0.iter_mut().zip(operands) {
         let product = r.multiply(load(a), load(b));
         store(s, r.subtract_once(_mm512_add_epi64(load(s), product)));
+    }
+}
+
+/// See `ArithmeticPath::permute`.
+#[target_feature(enable = "avx512f")]
+pub(super) fn permute(permutation: &Permutation, values: &[u64], out: &mut [u64]) {
+    let values = values.as_chunks::<LANES>().0;
+    let sources = permutation.vectors.iter().zip(&permutation.lanes);
+    for (out, (&vector, lanes)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sources) {
+        let lanes = _mm512_cvtepu8_epi64(_mm_cvtsi64_si128(i64::from_le_bytes(*lanes)));
+        store(out, _mm512_permutexvar_epi64(lanes, load(&values[vector as usize])));
     }
 }
 

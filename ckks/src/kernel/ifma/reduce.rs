@@ -32,15 +32,14 @@ impl Reducer {
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn new(modulus: Modulus) -> Self {
         let (q, k) = (modulus.value(), modulus.bits());
-        let ratio = |power: u32| ((1_u128 << power) / u128::from(q)) as i64;
         Self {
-            offset: _mm512_set1_epi64(((1_u64 << 61).div_ceil(q) * q).cast_signed()),
+            offset: _mm512_set1_epi64(((1_u64 << 61) + modulus.neg(modulus.reduce(1 << 61))).cast_signed()),
             q: _mm512_set1_epi64(q.cast_signed()),
             twice_q: _mm512_set1_epi64(2 * q.cast_signed()),
             mask: _mm512_set1_epi64((1 << 52) - 1),
-            sum_factor: _mm512_set1_epi64(ratio(51 + k)),
+            sum_factor: _mm512_set1_epi64(modulus.ratio().cast_signed()),
             sum_shift: _mm512_set1_epi64(i64::from(k) - 1),
-            product_factor: _mm512_set1_epi64(ratio(50 + k)),
+            product_factor: _mm512_set1_epi64((modulus.ratio() / 2).cast_signed()),
             product_shift: _mm512_set1_epi64(i64::from(k) - 2),
             product_rest: _mm512_set1_epi64(52 - (i64::from(k) - 2)),
         }
