@@ -18,11 +18,11 @@ pub trait Backend: Sync {
     /// Length, limbs, scale and components of a value.
     fn info(&self, value: &Self::Value) -> ValueInfo;
 
-    /// Arranges weights for [`fused`](Self::fused).
+    /// Arranges the weights of a term for [`fused`](Self::fused).
     ///
     /// # Errors
     /// When the matrix has more rows or larger weights than the backend can multiply by.
-    fn arrange<'m>(&self, weights: &'m SparseMatrix) -> Result<Self::Weights<'m>>;
+    fn arrange<'m>(&self, term: Term<'m>) -> Result<Self::Weights<'m>>;
 
     /// Runs pointwise steps in order and returns the last one's result; nothing in between is kept.
     ///
@@ -42,6 +42,18 @@ pub trait Backend: Sync {
     /// # Errors
     /// When the value has fewer.
     fn drop_limbs(&self, value: &Self::Value, limbs: usize) -> Result<Self::Value>;
+}
+
+/// The weights of a term, and which one it is: where elements are packed, weights lie where the
+/// packing of their step says.
+#[derive(Debug, Clone, Copy)]
+pub struct Term<'m> {
+    /// Number of the step in the program.
+    pub step: usize,
+    /// Number of the term in the step.
+    pub number: usize,
+    /// Its weights.
+    pub weights: &'m SparseMatrix,
 }
 
 /// A value, and where the time of computing it went, in seconds summed over threads.
@@ -121,6 +133,11 @@ impl<'a, V, W> Sequence<'a, V, W> {
         Ok(sequence)
     }
 
+    /// The number of the first step in the program.
+    pub fn first(&self) -> usize {
+        self.first
+    }
+
     /// The steps, at least one.
     pub fn steps(&self) -> &'a [Step] {
         self.steps
@@ -152,17 +169,21 @@ impl<'a, V, W> Sequence<'a, V, W> {
 }
 
 /// Arranges the weights of each step's terms, `[step][term]`, as `one` does those of a term
-/// ([`Backend::arrange`]); steps in parallel.
+/// ([`Backend::arrange`]); steps in parallel. The first step is number `first` of a program.
 ///
 /// # Errors
 /// When `one` fails.
 pub fn arrange<'m, W: Send>(
+    first: usize,
     steps: &'m [Step],
-    one: impl Fn(&'m SparseMatrix) -> Result<W> + Sync,
+    one: impl Fn(Term<'m>) -> Result<W> + Sync,
 ) -> Result<Vec<Vec<W>>> {
-    let of = |step: &'m Step| match &step.op {
-        StepOp::Linear { terms, .. } => terms.iter().map(|t| one(&t.weights)).collect(),
+    let of = |(position, step): (usize, &'m Step)| match &step.op {
+        StepOp::Linear { terms, .. } => {
+            let terms = terms.iter().enumerate();
+            terms.map(|(number, t)| one(Term { step: first + position, number, weights: &t.weights })).collect()
+        }
         _ => Ok(Vec::new()),
     };
-    steps.par_iter().map(of).collect()
+    steps.par_iter().enumerate().map(of).collect()
 }

@@ -90,6 +90,30 @@ pub enum Error {
         /// Images that were sent more than once.
         copied: usize,
     },
+    /// Packed ciphertexts are more or fewer than the program takes.
+    #[error("{operation}: found {}, expected {expected}", count(*found, "packed ciphertext"))]
+    WrongCiphertexts {
+        /// What was being done.
+        operation: &'static str,
+        /// Ciphertexts of a batch.
+        found: usize,
+        /// As many as the program takes.
+        expected: usize,
+    },
+    /// An evaluation key that lacks rotations of the program.
+    #[error(
+        "{operation}: found an evaluation key without {missing} of the {} that the program makes, expected all of \
+         them; make keys for this program with `beaa keygen`",
+        count(*rotations, "rotation")
+    )]
+    MissingRotations {
+        /// What was being done.
+        operation: &'static str,
+        /// Rotations without a Galois key.
+        missing: usize,
+        /// Rotations of the program.
+        rotations: usize,
+    },
     /// No evaluation key for a program that switches keys.
     #[error(
         "running a program: found no evaluation key, expected one, since the program switches keys; give the one that \

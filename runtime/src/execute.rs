@@ -97,8 +97,8 @@ impl<'a, B: Backend> Execution<'a, B> {
             let started = Instant::now();
             let (result, operations) = self.part(part, &values)?;
             let (id, seconds) = (part.last + 1, started.elapsed().as_secs_f64());
-            let len = self.program.values()[id].len;
-            let time = describe(&self.program.steps()[part.first..=part.last], seconds, len);
+            let ciphertexts = self.program.ciphertexts(id);
+            let time = describe(&self.program.steps()[part.first..=part.last], seconds, ciphertexts);
             add(&mut times, LayerTime { operations, ..time });
             on_value(id, &result)?;
             values[id] = Some(result);
@@ -153,7 +153,7 @@ impl<'a, B: Backend> Execution<'a, B> {
                 let weights = match self.weights {
                     Some(all) => &all[part.first..=part.last],
                     None => {
-                        arranged = arrange(steps, |w| self.backend.arrange(w))?;
+                        arranged = arrange(part.first, steps, |t| self.backend.arrange(t))?;
                         arranged.as_slice()
                     }
                 };

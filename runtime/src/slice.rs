@@ -55,7 +55,7 @@ impl Slice {
                 inputs.push((id, value));
             }
         }
-        let weights = arrange(&self.steps, |w| backend.arrange(w))?;
+        let weights = arrange(self.first, &self.steps, |t| backend.arrange(t))?;
         let selected = backend.fused(&Sequence::new(self.first, &self.steps, &weights, &inputs)?)?.value;
         match self.switch {
             Some((relinearise, rescales)) => Ok(backend.key_switch(&selected, relinearise, rescales)?.value),

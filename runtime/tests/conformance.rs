@@ -149,7 +149,7 @@ fn step(op: StepOp) -> Step {
 
 /// Runs `steps` as the first of a program whose input is `input`.
 fn fused<B: Backend>(backend: &B, input: &B::Value, steps: &[Step]) -> Result<B::Value> {
-    let weights = arrange(steps, |w| backend.arrange(w))?;
+    let weights = arrange(0, steps, |t| backend.arrange(t))?;
     Ok(backend.fused(&Sequence::new(0, steps, &weights, &[(0, input)])?)?.value)
 }
 

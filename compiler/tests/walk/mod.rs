@@ -64,7 +64,7 @@ fn values<B: Backend>(backend: &B, program: &Program, first: B::Value) -> Vec<B:
                 ids.sort_unstable();
                 ids.dedup();
                 let inputs: Vec<(ValueId, &B::Value)> = ids.into_iter().map(|id| (id, &all[id])).collect();
-                let weights = arrange(steps, |w| backend.arrange(w)).unwrap();
+                let weights = arrange(i, steps, |t| backend.arrange(t)).unwrap();
                 backend.fused(&Sequence::new(i, steps, &weights, &inputs).unwrap()).map(|done| done.value)
             }
             StepOp::Relinearise { input } => backend.key_switch(&all[*input], true, 0).map(|done| done.value),

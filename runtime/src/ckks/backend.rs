@@ -1,15 +1,19 @@
-//! The backend of batches: a ciphertext holds one element of all images. It sees ciphertexts and
-//! the evaluation key, never a secret one.
+//! The backend of batches: a ciphertext holds one element of all images, or several where the
+//! program packs them. It sees ciphertexts and the evaluation key, never a secret one.
 
 use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, InputBatch, Op};
-use beaa_ckks::{Batch, CompressedBatch, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, rescale};
+use beaa_ckks::{
+    Batch, CompressedBatch, DiagonalMatrix, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, rescale,
+};
 use beaa_ir::SparseMatrix;
-use beaa_ir::ckks::{Step, StepOp, ValueId, ValueInfo};
+use beaa_ir::ckks::{Program, Step, StepOp, ValueId, ValueInfo};
 
+use super::ServerKey;
+use super::packed_linear::{PackedProgram, constants};
 use crate::Result;
-use crate::backend::{Backend, Operand, Sequence, Timed};
+use crate::backend::{Backend, Operand, Sequence, Term, Timed};
 use crate::error::operand;
 
 /// Ciphertexts with what the scheme itself does not keep: their scale.
@@ -17,24 +21,39 @@ use crate::error::operand;
 pub struct CkksValue<'a> {
     storage: Storage<'a>,
     scale: f64,
+    /// Elements, where they are not as many as ciphertexts.
+    elements: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Storage<'a> {
     Batch(Batch),
     /// An input in its file, unpacked where it is read.
-    Packed(Box<CompressedBatch<'a>>),
+    Compressed(Box<CompressedBatch<'a>>),
 }
 
 impl<'a> CkksValue<'a> {
     /// Makes a value of ciphertexts in memory; `scale` is what 1.0 is encoded as.
     pub fn new(batch: Batch, scale: f64) -> Self {
-        Self { storage: Storage::Batch(batch), scale }
+        Self { storage: Storage::Batch(batch), scale, elements: None }
     }
 
     /// Makes a value of compressed ciphertexts.
-    pub fn packed(packed: CompressedBatch<'a>, scale: f64) -> Self {
-        Self { storage: Storage::Packed(Box::new(packed)), scale }
+    pub fn compressed(packed: CompressedBatch<'a>, scale: f64) -> Self {
+        Self { storage: Storage::Compressed(Box::new(packed)), scale, elements: None }
+    }
+
+    /// The same ciphertexts with so many elements packed in them; none where each is one.
+    pub(crate) fn with_elements(self, elements: Option<usize>) -> Self {
+        Self { elements, ..self }
+    }
+
+    /// How many ciphertexts there are.
+    pub fn ciphertexts(&self) -> usize {
+        match &self.storage {
+            Storage::Batch(b) => b.len(),
+            Storage::Compressed(c) => c.len(),
+        }
     }
 
     /// The scale: what 1.0 is encoded as.
@@ -45,7 +64,7 @@ impl<'a> CkksValue<'a> {
     fn limbs(&self) -> usize {
         match &self.storage {
             Storage::Batch(b) => b.limbs(),
-            Storage::Packed(p) => p.limbs(),
+            Storage::Compressed(c) => c.limbs(),
         }
     }
 
@@ -53,14 +72,14 @@ impl<'a> CkksValue<'a> {
     pub(crate) fn stored(&self) -> Option<&Batch> {
         match &self.storage {
             Storage::Batch(batch) => Some(batch),
-            Storage::Packed(_) => None,
+            Storage::Compressed(_) => None,
         }
     }
 
     fn source(&self) -> InputBatch<'_> {
         match &self.storage {
             Storage::Batch(batch) => InputBatch::Stored(batch),
-            Storage::Packed(packed) => InputBatch::Compressed(packed),
+            Storage::Compressed(packed) => InputBatch::Compressed(packed),
         }
     }
 
@@ -71,7 +90,7 @@ impl<'a> CkksValue<'a> {
     pub fn batch(&self) -> Result<Cow<'_, Batch>> {
         Ok(match &self.storage {
             Storage::Batch(batch) => Cow::Borrowed(batch),
-            Storage::Packed(packed) => Cow::Owned(packed.expand()?),
+            Storage::Compressed(packed) => Cow::Owned(packed.expand()?),
         })
     }
 }
@@ -82,6 +101,17 @@ pub struct CkksBackend<'k> {
     parameters: &'k Parameters,
     /// None for programs that switch no keys.
     switcher: Option<KeySwitcher<'k>>,
+    /// None where each ciphertext holds one element.
+    packed: Option<PackedProgram<'k>>,
+}
+
+/// The weights of a term.
+#[derive(Debug)]
+pub enum CkksWeights {
+    /// Where each ciphertext holds one element.
+    Panels(Panels),
+    /// Where ciphertexts hold several.
+    Diagonals(DiagonalMatrix),
 }
 
 impl<'k> CkksBackend<'k> {
@@ -91,7 +121,60 @@ impl<'k> CkksBackend<'k> {
     /// When the key belongs to other parameters.
     pub fn new(parameters: &'k Parameters, key: impl Into<Option<&'k EvaluationKey>>) -> Result<Self> {
         let switcher = key.into().map(|key| KeySwitcher::new(parameters, key)).transpose()?;
-        Ok(Self { parameters, switcher })
+        Ok(Self { parameters, switcher, packed: None })
+    }
+
+    /// Binds a server's key, if there is one, to the one program that is run with it, and which
+    /// says how its values are packed.
+    ///
+    /// # Errors
+    /// When the key belongs to other parameters.
+    pub(super) fn for_program(
+        parameters: &'k Parameters,
+        program: &'k Program,
+        key: Option<&'k ServerKey>,
+    ) -> Result<Self> {
+        let backend = Self::new(parameters, key.map(|k| &k.key))?;
+        Ok(Self { packed: PackedProgram::new(parameters, program, key)?, ..backend })
+    }
+
+    /// The result of a packed linear step.
+    fn packed_linear(
+        &self,
+        packed: &PackedProgram<'k>,
+        sequence: &Sequence<'_, CkksValue<'k>, CkksWeights>,
+    ) -> Result<CkksValue<'k>> {
+        let [Step { op: StepOp::Linear { terms, weight_scale, bias }, .. }] = sequence.steps() else {
+            return Err(operand("a packed linear step among others", "a part of its own"));
+        };
+        let inputs: Vec<&CkksValue<'k>> = sequence.inputs().collect();
+        let batches = inputs.iter().map(|v| v.batch()).collect::<Result<Vec<_>>>()?;
+        let read = |value: ValueId| match sequence.operand(value) {
+            Operand::Input(k) => k,
+            Operand::Result(_) => unreachable!("a single step reads its result"),
+        };
+        let read: Vec<usize> = terms.iter().map(|t| read(t.input)).collect();
+        let matrices: Vec<&DiagonalMatrix> = sequence.weights()[0]
+            .iter()
+            .map(|weights| match weights {
+                CkksWeights::Diagonals(matrix) => matrix,
+                CkksWeights::Panels(_) => unreachable!("panels of a packed step"),
+            })
+            .collect();
+        let terms: Vec<Cow<'_, Batch>> = read.iter().map(|&k| Cow::Borrowed(&*batches[k])).collect();
+        let result = packed.multiply(self.parameters, sequence.first(), &terms, &matrices)?;
+        let scale = inputs[read[0]].scale * weight_scale;
+        Ok(CkksValue::new(result, scale).with_elements(Some(bias.len())))
+    }
+}
+
+impl CkksWeights {
+    /// Those of a ciphertext for each element.
+    fn panels(&self) -> &Panels {
+        match self {
+            Self::Panels(panels) => panels,
+            Self::Diagonals(_) => unreachable!("diagonals of a step that is not packed"),
+        }
     }
 }
 
@@ -105,25 +188,34 @@ pub(super) fn panels(kernel: Kernel, moduli: &[u64], weights: &SparseMatrix) -> 
 
 impl<'k> Backend for CkksBackend<'k> {
     type Value = CkksValue<'k>;
-    type Weights<'m> = Panels;
+    type Weights<'m> = CkksWeights;
 
     fn info(&self, value: &CkksValue<'k>) -> ValueInfo {
-        let (len, limbs, components) = match &value.storage {
-            Storage::Batch(b) => (b.len(), b.limbs(), b.components()),
-            Storage::Packed(p) => (p.len(), p.limbs(), p.components()),
+        let components = match &value.storage {
+            Storage::Batch(b) => b.components(),
+            Storage::Compressed(c) => c.components(),
         };
-        ValueInfo { len, limbs, scale: value.scale, components }
+        let len = value.elements.unwrap_or_else(|| value.ciphertexts());
+        ValueInfo { len, limbs: value.limbs(), scale: value.scale, components }
     }
 
-    fn arrange(&self, weights: &SparseMatrix) -> Result<Panels> {
-        panels(self.parameters.kernel(), &self.parameters.literal().moduli, weights)
+    fn arrange(&self, term: Term<'_>) -> Result<CkksWeights> {
+        let p = self.parameters;
+        Ok(match &self.packed {
+            Some(packed) => CkksWeights::Diagonals(constants(p, packed.program(), &term)?),
+            None => CkksWeights::Panels(panels(p.kernel(), &p.literal().moduli, term.weights)?),
+        })
     }
 
-    fn fused(&self, sequence: &Sequence<'_, CkksValue<'k>, Panels>) -> Result<Timed<CkksValue<'k>>> {
+    fn fused(&self, sequence: &Sequence<'_, CkksValue<'k>, CkksWeights>) -> Result<Timed<CkksValue<'k>>> {
+        let is_linear = |s: &Step| matches!(s.op, StepOp::Linear { .. });
+        if let Some(packed) = self.packed.as_ref().filter(|_| sequence.steps().iter().any(is_linear)) {
+            return Ok(Timed::untimed(self.packed_linear(packed, sequence)?));
+        }
         let inputs: Vec<&CkksValue<'k>> = sequence.inputs().collect();
         let mut results: Vec<Lowered> = Vec::with_capacity(sequence.steps().len());
         let mut ops: Vec<Op<'_>> = Vec::with_capacity(sequence.steps().len());
-        for (step, panels) in sequence.steps().iter().zip(sequence.weights()) {
+        for (step, weights) in sequence.steps().iter().zip(sequence.weights()) {
             let read = |value: ValueId| match sequence.operand(value) {
                 Operand::Input(k) => {
                     Lowered { scale: inputs[k].scale, limbs: inputs[k].limbs(), operand: pointwise::Operand::Input(k) }
@@ -134,6 +226,7 @@ impl<'k> Backend for CkksBackend<'k> {
             let result = match &step.op {
                 StepOp::Linear { terms, weight_scale, bias } => {
                     let Lowered { scale, limbs, .. } = read(terms[0].input);
+                    let panels = weights.iter().map(CkksWeights::panels);
                     let terms = terms.iter().map(|t| read(t.input).operand).zip(panels).collect();
                     ops.push(Op::Linear { terms, bias });
                     Lowered { scale: scale * weight_scale, limbs, operand: here }
@@ -164,7 +257,10 @@ impl<'k> Backend for CkksBackend<'k> {
             (_, pointwise::Operand::Input(_)) => unreachable!("an operation whose result is an input"),
         };
         let seconds = sequence.steps().iter().zip(&results).map(seconds).collect();
-        Ok(Timed { value: CkksValue::new(done.batch, scale), seconds, unpacking: done.unpack_seconds })
+        // Where elements are packed, nothing here changes how many they are.
+        let elements = inputs[0].elements;
+        let value = CkksValue::new(done.batch, scale).with_elements(elements);
+        Ok(Timed { value, seconds, unpacking: done.unpack_seconds })
     }
 
     fn key_switch(&self, value: &CkksValue<'k>, relinearise: bool, rescales: usize) -> Result<Timed<CkksValue<'k>>> {
@@ -181,11 +277,13 @@ impl<'k> Backend for CkksBackend<'k> {
         let scale = dropped.iter().rev().fold(value.scale, |scale, &q| scale / q as f64);
         let each = rescaling / rescales as f64;
         let seconds = relinearising.into_iter().chain((0..rescales).map(|_| each)).collect();
-        Ok(Timed { value: CkksValue::new(result, scale), seconds, unpacking: 0.0 })
+        let result = CkksValue::new(result, scale).with_elements(value.elements);
+        Ok(Timed { value: result, seconds, unpacking: 0.0 })
     }
 
     fn drop_limbs(&self, value: &CkksValue<'k>, limbs: usize) -> Result<CkksValue<'k>> {
-        Ok(CkksValue::new(value.batch()?.first_limbs(limbs)?, value.scale))
+        let result = CkksValue::new(value.batch()?.first_limbs(limbs)?, value.scale);
+        Ok(result.with_elements(value.elements))
     }
 }
 

@@ -7,6 +7,7 @@ use beaa_ir::images::ImageMajor;
 use rayon::prelude::*;
 
 use super::copies::{self, Compared};
+use super::slots::PackedSlots;
 use super::{ClientKey, EncryptedOutput};
 use crate::answers::{Outside, outside};
 use crate::files::{expect_key, expect_program};
@@ -24,15 +25,15 @@ const DECRYPTING: &str = "decrypting results";
 /// by a program, or their file is damaged.
 pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, receipt: &Receipt) -> Result<Answers> {
     receipt.expect(DECRYPTING, &output.header().belonging())?;
-    let (signature, degree) = (&file.signature, key.parameters.degree());
+    let (signature, capacity) = (&file.signature, file.signature.capacity());
     let promised = promised_error(file, &key.parameters);
     let (mut exact, mut disagreeing, mut error) = (Vec::new(), Vec::new(), promised);
     let mut first = 0;
     for (number, sent) in receipt.batches().iter().enumerate() {
         let columns = open(file, key, output, number)?;
         let slots = sent.images() + sent.copies().len();
-        if slots > degree {
-            return Err(Error::BatchSize { operation: DECRYPTING, images: slots, slots: degree });
+        if slots > capacity {
+            return Err(Error::BatchSize { operation: DECRYPTING, images: slots, slots: capacity });
         }
         // Copies are judged by what was promised; what they show may only coarsen the answers.
         let all = rows(&columns, slots)?;
@@ -58,7 +59,7 @@ pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, 
 /// # Errors
 /// As [`decrypt`], but for batch and number.
 pub fn decrypt_without_receipt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput) -> Result<Answers> {
-    let slots = key.parameters.degree();
+    let slots = file.signature.capacity();
     let mut exact = Vec::new();
     for (number, batch) in output.header().batches().iter().enumerate() {
         let columns = open(file, key, output, number)?;
@@ -89,7 +90,7 @@ fn least_error(signature: &Signature, parameters: &Parameters) -> f64 {
     integers / signature.output_scale
 }
 
-/// The N slots of every output of one batch.
+/// Every output of one batch, for as many images as a batch can hold.
 fn open(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, number: usize) -> Result<Vec<Vec<f64>>> {
     let SignatureFile { signature, program, .. } = file;
     key.expect_parameters(DECRYPTING, &signature.parameters)?;
@@ -98,12 +99,16 @@ fn open(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, number:
     let p = &key.parameters;
     let batch = output.packed(p, number)?.expand()?;
     let (len, limbs, components) = (batch.len(), batch.limbs(), batch.components());
-    let outputs = signature.classes.outputs();
-    if (len, limbs, components) != (outputs, signature.output_limbs, signature.output_components) {
+    let ciphertexts = signature.output_ciphertexts();
+    if (len, limbs, components) != (ciphertexts, signature.output_limbs, signature.output_components) {
         let scale = signature.output_scale;
         let found = ValueInfo { len, limbs, components, scale };
-        let expected =
-            ValueInfo { len: outputs, limbs: signature.output_limbs, components: signature.output_components, scale };
+        let expected = ValueInfo {
+            len: ciphertexts,
+            limbs: signature.output_limbs,
+            components: signature.output_components,
+            scale,
+        };
         return Err(Error::WrongShape { operation: DECRYPTING, found, expected });
     }
     if batch.is_transparent() {
@@ -111,7 +116,12 @@ fn open(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, number:
     }
     let decryptor = Decryptor::new(p, &key.secret)?;
     let column = |i| Ok(decryptor.decrypt(&batch, i, signature.output_scale)?);
-    (0..batch.len()).into_par_iter().map(column).collect()
+    let columns = (0..batch.len()).into_par_iter().map(column).collect::<Result<Vec<_>>>()?;
+    // Other positions than those of outputs hold partial sums, which tell of the weights.
+    Ok(match &signature.packing {
+        Some(packing) => PackedSlots::new(&packing.output, p.degree()).unpack(&columns),
+        None => columns,
+    })
 }
 
 /// The outputs in the first `count` slots, slot by slot.

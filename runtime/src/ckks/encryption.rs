@@ -1,5 +1,5 @@
-//! Encrypting images: as many batches as hold them, each element by element, in memory or straight
-//! to a file.
+//! Encrypting images: as many batches as hold them, each ciphertext by ciphertext, in memory or
+//! straight to a file.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,6 +18,7 @@ use beaa_memory::Need;
 use super::batches::{self, ImageSource};
 use super::ciphertexts::ComposedCiphertexts;
 use super::header::{BatchHeader, CiphertextHeader, Common};
+use super::slots::PackedSlots;
 use super::{ClientKey, EncryptedInput, copies};
 use crate::error::operand;
 use crate::progress::Numbered;
@@ -31,8 +32,9 @@ const POLYNOMIALS_PER_THREAD: usize = 8;
 const ENCRYPTING: &str = "encrypting images";
 
 /// Encrypts normalised images, their elements in the order channel, row, column: in each batch,
-/// ciphertext `i` holds the `i`-th element that the program reads of every image. More images than
-/// slots become several batches, as few as hold them. Slots that are left repeat images, so that
+/// ciphertext `i` holds the `i`-th element that the program reads of every image, or the elements
+/// that the program packs into it. More images than a batch holds become several batches, as few as
+/// hold them. Slots that are left repeat images, so that
 /// [`decrypt`](super::decrypt) recognises forged answers; which, only the receipt says. INSECURE
 /// with a `seed`, from which all randomness then comes.
 ///
@@ -56,8 +58,8 @@ pub fn encrypt(
         deviating.extend(encryption.check(batch, &inputs)?);
         let progress = Numbered::new(progress, number, batches.len());
         progress.begin("encrypt", header.ciphertexts as u64);
-        pieces.push(compress_b(parameters, header.limbs, header.ciphertexts, |element| {
-            let half = encryption.half(batch, &inputs, element);
+        pieces.push(compress_b(parameters, header.limbs, header.ciphertexts, |ciphertext| {
+            let half = encryption.half(batch, &inputs, ciphertext);
             progress.advance(1);
             half
         })?);
@@ -94,8 +96,8 @@ pub fn encrypt_to_file<S: ImageSource + ?Sized>(
             deviating.extend(encryption.check(batch, &inputs)?);
             let (progress, start) = (Numbered::new(progress, number, batches.len()), number as u64 * each);
             progress.begin("encrypt", len as u64);
-            let half = |element| {
-                let half = encryption.half(batch, &inputs, element);
+            let half = |ciphertext| {
+                let half = encryption.half(batch, &inputs, ciphertext);
                 progress.advance(1);
                 half
             };
@@ -117,7 +119,7 @@ pub fn encrypt_to_file<S: ImageSource + ?Sized>(
 pub fn encryption_bytes(file: &SignatureFile, key: &ClientKey) -> Result<u64> {
     let signature = &file.signature;
     key.expect_parameters(ENCRYPTING, &signature.parameters)?;
-    Ok(need(&key.parameters, signature.input_limbs, signature.reads.count(), 0)?.resident())
+    Ok(need(&key.parameters, signature.input_limbs, signature.input_ciphertexts(), 0)?.resident())
 }
 
 /// The work on pieces of `len` ciphertexts, what each thread takes, and so many bytes more.
@@ -136,8 +138,10 @@ struct Encryption<'a> {
     encryptor: Encryptor<'a>,
     encoding: Encoding,
     header: CiphertextHeader,
-    /// The element of an image that each ciphertext holds.
+    /// Where each element that is read is in an image.
     positions: Vec<usize>,
+    /// Where it is in ciphertexts that hold several of them.
+    packed: Option<PackedSlots<'a>>,
     batches: Vec<PlannedBatch>,
 }
 
@@ -163,14 +167,19 @@ impl<'a> Encryption<'a> {
         let SignatureFile { signature, program, .. } = file;
         key.expect_parameters(ENCRYPTING, &signature.parameters)?;
         let p = &key.parameters;
-        let (len, limbs) = (signature.reads.count(), signature.input_limbs);
+        let (len, limbs) = (signature.input_ciphertexts(), signature.input_limbs);
+        let capacity = signature.capacity();
         if images.images() == 0 {
             return Err(Error::NoImages { operation: ENCRYPTING }.into());
         }
         // Programs that encode alike share their batches under a seed, bit by bit.
-        let encoding = format!("{:?} {limbs} {} {:?}", signature.parameters, signature.input_scale, signature.reads);
+        let mut encoding =
+            format!("{:?} {limbs} {} {:?}", signature.parameters, signature.input_scale, signature.reads);
+        if let Some(packing) = signature.packing.as_ref().filter(|_| seed.is_some()) {
+            encoding += &format!(" {:?}", packing.input);
+        }
         let mut batches = Vec::new();
-        for range in batches::split(images.images(), p.degree()) {
+        for range in batches::split(images.images(), capacity) {
             let contents = BatchContents { key: key.id(), encoding: &encoding, images: range.len() };
             let mut rng = match seed {
                 None => for_batch(seed, &contents, std::iter::empty::<[u8; 0]>())?,
@@ -181,7 +190,7 @@ impl<'a> Encryption<'a> {
                 }
             };
             let (public, sources) = (rng.public_seed(), rng.split());
-            let copies = copies::drawn(range.len(), p.degree(), &mut rng);
+            let copies = copies::drawn(range.len(), capacity, &mut rng);
             batches.push(PlannedBatch { images: range, public, sources, copies });
         }
         let common = Common {
@@ -201,7 +210,8 @@ impl<'a> Encryption<'a> {
         let encoding = Encoding { scale: signature.input_scale, limbs };
         let encryptor = Encryptor::new(p, &key.secret).map_err(Error::from)?;
         let positions = signature.reads.positions().collect();
-        Ok(Self { signature, parameters: p, encryptor, encoding, header, positions, batches })
+        let packed = signature.packing.as_ref().map(|packing| PackedSlots::new(&packing.input, p.degree()));
+        Ok(Self { signature, parameters: p, encryptor, encoding, header, positions, packed, batches })
     }
 
     /// Refuses images that the program does not take, and gives those that it was not compiled for.
@@ -248,8 +258,16 @@ impl<'a> Encryption<'a> {
     /// The half `b` of one of the ciphertexts, `[limb][N]`.
     fn half(&self, batch: &PlannedBatch, images: &ImageMajor<f32>, ciphertext: usize) -> beaa_ckks::Result<Vec<u64>> {
         let sent = (0..images.images()).chain(batch.copies.iter().copied());
-        let element = self.positions[ciphertext];
-        let slots: Vec<f64> = sent.map(|i| f64::from(images.image(i)[element])).collect();
+        let slots: Vec<f64> = match &self.packed {
+            None => {
+                let element = self.positions[ciphertext];
+                sent.map(|i| f64::from(images.image(i)[element])).collect()
+            }
+            Some(packed) => packed.pack(ciphertext, |element, slots| {
+                let element = self.positions[element];
+                slots.iter_mut().zip(sent.clone()).for_each(|(slot, i)| *slot = f64::from(images.image(i)[element]));
+            }),
+        };
         let id = CiphertextId { seed: batch.public, index: ciphertext as u64 };
         self.encryptor.encrypt(&slots, self.encoding, id, &mut batch.sources.get(id.index))
     }

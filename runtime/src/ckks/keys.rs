@@ -5,9 +5,10 @@ use std::path::Path;
 
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::security::{self, Standing};
-use beaa_ckks::{EvaluationKey, Parameters, ParametersLiteral, PublicSeed, SecretKey};
+use beaa_ckks::{EvaluationKey, GaloisKeys, Parameters, ParametersLiteral, PublicSeed, SecretKey};
 use beaa_ir::ckks::{ParameterSet, Signature};
 use beaa_ir::container::{self, Kind};
+use beaa_memory::Need;
 use beaa_secrets::Passphrase;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub struct ClientKey {
 pub struct ServerKey {
     pub(crate) parameters: Parameters,
     pub(crate) key: EvaluationKey,
+    /// Where the program rotates slots.
+    galois: Option<GaloisKeys>,
     id: String,
     from_seed: bool,
 }
@@ -76,21 +79,44 @@ impl std::fmt::Debug for ServerKey {
     }
 }
 
-/// Makes a fresh pair of keys for a program, without an evaluation key where it switches none.
-/// INSECURE with a `seed`: the same seed gives the same keys.
+/// Makes a fresh pair of keys for a program, without an evaluation key where it switches none, and
+/// with Galois keys for its rotations where it makes any. INSECURE with a `seed`: the same seed
+/// gives the same keys.
 ///
 /// # Errors
-/// When the parameters are not known to be secure, or the system gives no randomness.
+/// When the parameters are not known to be secure, there is less memory than Galois keys take, or
+/// the system gives no randomness.
 pub fn keygen(signature: &Signature, seed: Option<u64>) -> Result<KeyPair> {
     let parameters = check(&signature.parameters)?;
     let mut rng = for_keys(seed, "key generation")?;
     let id: String = rng.public_seed().iter().take(16).map(|b| format!("{b:02x}")).collect();
     let secret = SecretKey::generate(&parameters, &mut rng);
     let evaluation = signature.switches_keys.then(|| EvaluationKey::generate(&secret, &mut rng));
+    let rotations = rotations(signature);
+    let galois = if rotations.is_empty() {
+        None
+    } else {
+        let bytes = rotations.len().saturating_mul(galois_bytes(&signature.parameters)) as u64;
+        Need::new("making keys", bytes, "compile the model for a program with fewer rotations").check()?;
+        Some(GaloisKeys::generate(&secret, &rotations, &mut rng)?)
+    };
     note_unlocked(secret.is_locked());
     let from_seed = seed.is_some();
     let client = ClientKey { parameters: parameters.clone(), secret, id: id.clone(), from_seed };
-    Ok(KeyPair { client, server: evaluation.map(|key| ServerKey { parameters, key, id, from_seed }) })
+    Ok(KeyPair { client, server: evaluation.map(|key| ServerKey { parameters, key, galois, id, from_seed }) })
+}
+
+/// The rotations of a program in slots, ascending.
+fn rotations(signature: &Signature) -> Vec<usize> {
+    let images = signature.capacity();
+    signature.packing.iter().flat_map(|p| &p.rotations).map(|&r| r as usize * images).collect()
+}
+
+/// Bytes of one Galois key in memory: two polynomials for each digit and prime.
+fn galois_bytes(set: &ParameterSet) -> usize {
+    let primes = set.moduli.len() + set.special.len();
+    let words = (2 * set.moduli.len() * primes + primes).saturating_mul(set.degree);
+    words.saturating_mul(size_of::<u64>())
 }
 
 fn literal(set: &ParameterSet) -> ParametersLiteral {
@@ -132,8 +158,19 @@ struct EvaluationHeader {
     id: String,
     parameters: ParameterSet,
     seed: PublicSeed,
+    /// Their digits follow those of the relinearisation key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    galois: Option<GaloisHeader>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     from_seed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GaloisHeader {
+    seed: PublicSeed,
+    /// In slots to the left, ascending.
+    rotations: Vec<usize>,
 }
 
 fn set(parameters: &Parameters) -> ParameterSet {
@@ -218,7 +255,17 @@ impl ServerKey {
 
     /// Size of the key in bytes, without the header of its file.
     pub fn bytes(&self) -> u64 {
-        EvaluationKey::compressed_len(&self.parameters) as u64
+        let galois = GaloisKeys::compressed_len(&self.parameters, self.rotations().len());
+        (EvaluationKey::compressed_len(&self.parameters) + galois) as u64
+    }
+
+    /// The rotations for which there are Galois keys, in slots to the left, ascending.
+    pub fn rotations(&self) -> &[usize] {
+        self.galois.as_ref().map_or(&[], GaloisKeys::rotations)
+    }
+
+    pub(super) fn galois(&self) -> Option<&GaloisKeys> {
+        self.galois.as_ref()
     }
 
     /// Writes the key: the halves `a` as their seed, the halves `b` packed.
@@ -233,9 +280,12 @@ impl ServerKey {
     fn compose(&self, path: &Path) -> Result<OutputFile> {
         let Self { id, parameters, from_seed, .. } = self;
         let (id, parameters, seed) = (id.clone(), set(parameters), *self.key.seed());
-        let header = EvaluationHeader { id, parameters, seed, from_seed: *from_seed };
+        let galois = self.galois.as_ref();
+        let of = |keys: &GaloisKeys| GaloisHeader { seed: *keys.seed(), rotations: keys.rotations().to_vec() };
+        let header = EvaluationHeader { id, parameters, seed, galois: galois.map(of), from_seed: *from_seed };
         Ok(container::compose(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
-            self.key.compressed_digits().try_for_each(|digit| w.write_all(&digit))
+            self.key.compressed_digits().try_for_each(|digit| w.write_all(&digit))?;
+            galois.into_iter().flat_map(GaloisKeys::compressed_digits).try_for_each(|digit| w.write_all(&digit))
         })?)
     }
 
@@ -247,9 +297,27 @@ impl ServerKey {
     pub fn load(path: &Path) -> Result<Self> {
         let opened = container::open::<EvaluationHeader>(path, Kind::EvaluationKey)?;
         let parameters = check(&opened.header.parameters)?;
-        let key = EvaluationKey::from_compressed(&parameters, opened.header.seed, opened.payload())?;
+        // Too few bytes are refused with both numbers.
+        let (all, len) = (opened.payload(), EvaluationKey::compressed_len(&parameters));
+        let (front, rest) = match &opened.header.galois {
+            Some(_) => all.split_at(len.min(all.len())),
+            None => (all, &[][..]),
+        };
+        let key = EvaluationKey::from_compressed(&parameters, opened.header.seed, front)?;
+        let of = |h: &GaloisHeader| GaloisKeys::from_compressed(&parameters, h.seed, &h.rotations, rest);
+        let galois = opened.header.galois.as_ref().map(of).transpose()?;
         let EvaluationHeader { id, from_seed, .. } = opened.header;
-        Ok(Self { parameters, key, id, from_seed })
+        Ok(Self { parameters, key, galois, id, from_seed })
+    }
+
+    /// Refuses a key that lacks a rotation of the program.
+    pub(crate) fn expect_rotations(&self, operation: &'static str, signature: &Signature) -> Result<()> {
+        let rotations = rotations(signature);
+        let missing = rotations.iter().filter(|r| self.rotations().binary_search(r).is_err()).count();
+        if missing == 0 {
+            return Ok(());
+        }
+        Err(Error::MissingRotations { operation, missing, rotations: rotations.len() })
     }
 
     pub(crate) fn expect_parameters(&self, operation: &'static str, expected: &ParameterSet) -> Result<()> {

@@ -10,12 +10,14 @@ mod encryption;
 mod header;
 mod keys;
 mod layer_error;
+mod packed_linear;
 mod prepared;
 mod server;
 mod share;
+mod slots;
 mod verify;
 
-pub use backend::{CkksBackend, CkksValue};
+pub use backend::{CkksBackend, CkksValue, CkksWeights};
 pub use batches::ImageSource;
 pub use beaa_ckks::security::{Standing, Table as SecurityTable};
 pub use ciphertexts::{Ciphertexts, ComposedCiphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use beaa_ckks::{CHUNK, EvaluationKey, Kernel, Panels, Parameters, TILE, compress_batch, compressed_len};
+use beaa_ckks::{CHUNK, Kernel, Parameters, TILE, compress_batch, compressed_len};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use beaa_ir::compose_scattered;
 use beaa_ir::container::Kind;
@@ -17,8 +17,9 @@ use super::backend::panels;
 use super::ciphertexts::ComposedCiphertexts;
 use super::header::{BatchHeader, CiphertextHeader, Common};
 use super::keys::check;
-use super::{CkksBackend, CkksValue, EncryptedInput, EncryptedOutput, ServerKey};
-use crate::backend::arrange;
+use super::packed_linear::constants;
+use super::{CkksBackend, CkksValue, CkksWeights, EncryptedInput, EncryptedOutput, ServerKey};
+use crate::backend::{Term, arrange};
 use crate::error::operand;
 use crate::execute::{Execution, LayerTime, add};
 use crate::files::{expect_key, expect_program};
@@ -55,14 +56,14 @@ struct KeptWeights {
     /// For which they are arranged.
     kernel: Kernel,
     /// Of every step's terms, `[step][term]`.
-    panels: Vec<Vec<Panels>>,
+    arranged: Vec<Vec<CkksWeights>>,
 }
 
 /// What a program runs with.
 struct Bound<'k> {
     parameters: Parameters,
     /// None where no keys are switched.
-    key: Option<&'k EvaluationKey>,
+    key: Option<&'k ServerKey>,
     from_seed: bool,
 }
 
@@ -84,7 +85,9 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     /// Prepares a program, which may be borrowed, owned or shared.
     ///
     /// # Errors
-    /// When the kernels cannot multiply by a weight matrix: with 2^32 rows or more.
+    /// When the kernels cannot multiply by a weight matrix: with 2^32 rows or more. With weights
+    /// that are kept, when those of a packed program are too large to encode, or its parameters are
+    /// not known to be secure.
     pub fn new(program: P, weights: ArrangedWeights) -> Result<Self> {
         let started = Instant::now();
         let threads = rayon::current_num_threads();
@@ -184,6 +187,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         if let Some(key) = key {
             key.expect_parameters("running a program", &signature.parameters)?;
             expect_key("running a program", &input.header().key, key.id())?;
+            key.expect_rotations("running a program", signature)?;
         }
         // Program and key are in memory already.
         let more = self.peak_bytes().saturating_sub(self.schedule.fixed_bytes);
@@ -197,7 +201,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             }
         };
         let from_seed = key.is_some_and(ServerKey::is_from_seed);
-        Ok(Bound { parameters, key: key.map(|k| &k.key), from_seed })
+        Ok(Bound { parameters, key, from_seed })
     }
 
     /// The header of the answers to `input`.
@@ -206,7 +210,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         let common = Common {
             program: self.fingerprint.clone(),
             key: input.header().key.clone(),
-            ciphertexts: output.len,
+            ciphertexts: self.program().ciphertexts(self.program().output()),
             limbs: output.limbs,
             stored_components: output.components,
             from_seed: input.is_from_seed() || server.from_seed,
@@ -225,7 +229,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
     ) -> Result<RunReport> {
         let scale = self.program().signature().input_scale;
         let execution = Execution {
-            backend: &CkksBackend::new(&server.parameters, server.key)?,
+            backend: &CkksBackend::for_program(&server.parameters, self.program(), server.key)?,
             program: self.program(),
             schedule: &self.schedule,
             weights: self.weights.as_ref().map(|kept| kept.of(server.parameters.kernel())),
@@ -233,7 +237,8 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         let (mut layers, mut seconds) = (Vec::new(), 0.0);
         for number in 0..input.batches() {
             let started = Instant::now();
-            let first = CkksValue::packed(input.packed(&server.parameters, number)?, scale);
+            let first = CkksValue::compressed(input.packed(&server.parameters, number)?, scale);
+            let first = packed_input(self.program(), first)?;
             let progress = Numbered::new(progress, number, input.batches());
             let (output, times) = execution.run(first, &progress, |_, _| Ok(()))?;
             times.into_iter().for_each(|time| add(&mut layers, time));
@@ -243,6 +248,19 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         }
         Ok(RunReport { layers, batches: input.batches(), seconds, peak_bytes_planned: self.peak_bytes() })
     }
+}
+
+/// The input of a program, with its elements where it is packed.
+///
+/// # Errors
+/// [`Error::WrongCiphertexts`] when a packed program takes another number of ciphertexts.
+pub(super) fn packed_input<'a>(program: &Program, input: CkksValue<'a>) -> Result<CkksValue<'a>> {
+    let Some(layout) = program.layout(0) else { return Ok(input) };
+    let (found, expected) = (input.ciphertexts(), layout.ciphertexts());
+    if found != expected {
+        return Err(Error::WrongCiphertexts { operation: "running a program", found, expected });
+    }
+    Ok(input.with_elements(Some(layout.elements())))
 }
 
 /// Returns the schedule by which [`run`](super::run) runs `program` on the threads of the current
@@ -257,20 +275,35 @@ pub fn planned_bytes(program: &Program, weights: ArrangedWeights) -> u64 {
     schedule_for(program, rayon::current_num_threads(), weights == ArrangedWeights::Kept).peak_bytes
 }
 
+/// Returns the schedule of a run in which every step is a part by itself.
+pub(super) fn unfused_schedule(program: &Program) -> Schedule {
+    beaa_ir::ckks::schedule(&ProgramShape::from(program), &machine(rayon::current_num_threads(), false), false)
+}
+
 fn schedule_for(program: &Program, threads: usize, arranged_weights_kept: bool) -> Schedule {
-    let machine = MemoryModel { threads, tile: TILE, chunk: CHUNK, input_in_place: true, arranged_weights_kept };
-    beaa_ir::ckks::schedule(&ProgramShape::from(program), &machine, true)
+    beaa_ir::ckks::schedule(&ProgramShape::from(program), &machine(threads, arranged_weights_kept), true)
+}
+
+fn machine(threads: usize, arranged_weights_kept: bool) -> MemoryModel {
+    MemoryModel { threads, tile: TILE, chunk: CHUNK, input_in_place: true, arranged_weights_kept }
 }
 
 impl KeptWeights {
     fn new(program: &Program) -> Result<Self> {
-        let (kernel, moduli) = (Kernel::detect(), &program.signature().parameters.moduli);
-        Ok(Self { kernel, panels: arrange(program.steps(), |w| panels(kernel, moduli, w))? })
+        let parameters = &program.signature().parameters;
+        if program.packing().is_some() {
+            let checked = check(parameters)?;
+            let diagonals = |term| Ok(CkksWeights::Diagonals(constants(&checked, program, &term)?));
+            return Ok(Self { kernel: checked.kernel(), arranged: arrange(0, program.steps(), diagonals)? });
+        }
+        let (kernel, moduli) = (Kernel::detect(), &parameters.moduli);
+        let panels = |term: Term<'_>| Ok(CkksWeights::Panels(panels(kernel, moduli, term.weights)?));
+        Ok(Self { kernel, arranged: arrange(0, program.steps(), panels)? })
     }
 
     /// The weights for `kernel`, the one by which they will be multiplied.
-    fn of(&self, kernel: Kernel) -> &[Vec<Panels>] {
+    fn of(&self, kernel: Kernel) -> &[Vec<CkksWeights>] {
         assert_eq!(self.kernel, kernel, "weights arranged for another kernel than that of the key");
-        &self.panels
+        &self.arranged
     }
 }

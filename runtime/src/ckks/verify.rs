@@ -9,6 +9,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::layer_error::{Comparison, LayerError, Verdict};
+use super::prepared::{packed_input, unfused_schedule};
+use super::slots::PackedSlots;
 use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt, encrypt_to_file, schedule};
 use crate::backend::Backend;
 use crate::execute::{Execution, live_elements};
@@ -51,18 +53,22 @@ pub fn verify(
 ) -> Result<Verification> {
     let signature = program.signature();
     client.expect_parameters("verifying a program", &signature.parameters)?;
-    let slots = signature.parameters.degree;
+    let slots = signature.capacity();
     if !(1..=slots).contains(&images.images()) {
         return Err(Error::BatchSize { operation: "verifying a program", images: images.images(), slots });
     }
-    let schedule = schedule(program);
+    if let Some(server) = server {
+        server.expect_rotations("verifying a program", signature)?;
+    }
+    let schedule = verified_schedule(program);
     let held = held_in_memory(signature, &client.parameters)?;
     need(program, &schedule, images.images(), held.unwrap_or(0)).check()?;
     let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
     let in_clear = plaintext.input(program.values()[0], &*signature.reads.of(images)?)?;
     let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
-    let first = CkksValue::packed(encrypted.packed(&client.parameters, 0)?, signature.input_scale);
-    let backend = CkksBackend::new(&client.parameters, server.as_ref().map(|s| &s.key))?;
+    let first = CkksValue::compressed(encrypted.packed(&client.parameters, 0)?, signature.input_scale);
+    let first = packed_input(program, first)?;
+    let backend = CkksBackend::for_program(&client.parameters, program, server.as_ref())?;
     let mut comparing = Comparing {
         program,
         decryptor: Decryptor::new(&client.parameters, &client.secret)?,
@@ -93,6 +99,12 @@ pub fn verify(
     Ok(Verification { layers, images: images.images(), agreeing, holds })
 }
 
+/// The schedule of a run; of a packed program step by step, so that every value is stored: its
+/// elements cannot be computed one by one.
+fn verified_schedule(program: &Program) -> Schedule {
+    if program.packing().is_none() { schedule(program) } else { unfused_schedule(program) }
+}
+
 /// The images, encrypted in memory or, where they are many bytes, in a file without a name.
 fn encrypted(
     file: &SignatureFile,
@@ -114,7 +126,7 @@ fn encrypted(
 
 /// The bytes of the encrypted images, if they are few enough to be held in memory.
 fn held_in_memory(signature: &Signature, parameters: &Parameters) -> Result<Option<u64>> {
-    let bytes = compressed_len(parameters, signature.input_limbs, 1, signature.reads.count())?;
+    let bytes = compressed_len(parameters, signature.input_limbs, 1, signature.input_ciphertexts())?;
     Ok(bytes.filter(|bytes| *bytes <= KEPT_IN_MEMORY))
 }
 
@@ -168,21 +180,43 @@ impl<'a> Comparing<'a> {
     /// Compares a value that is stored on both sides.
     fn stored(&mut self, value: ValueId) -> Result<()> {
         let len = self.program.values()[value].len;
+        let unpacked = self.unpacked(value)?;
         self.each(value, |this, rows| {
             let (Some(clear), Some(encrypted)) = (&this.clear.values[value], &this.encrypted.values[value]) else {
                 unreachable!("value {value} is compared and not stored");
             };
             let expected = rows.iter().map(|&r| clear.values.element(r as usize));
             let expected = ElementMajor::from_rows(this.images, expected)?;
-            let found = match encrypted.stored() {
-                Some(batch) => this.decrypt(batch, rows, encrypted.scale())?,
-                None => {
+            let found = match (&unpacked, encrypted.stored()) {
+                (Some(unpacked), _) => {
+                    let rows = rows.iter().map(|&r| &unpacked[r as usize][..this.images]);
+                    ElementMajor::from_rows(this.images, rows)?
+                }
+                (None, Some(batch)) => this.decrypt(batch, rows, encrypted.scale())?,
+                (None, None) => {
                     let chosen = this.encrypted.slice(&Slice::of_stored(value, len, rows)?)?;
                     this.decrypt_all(&chosen)?
                 }
             };
             Ok((found, expected))
         })
+    }
+
+    /// A packed value that is to be compared, decrypted: `[element][image]`. Elements lie across its
+    /// ciphertexts, so that all of them are decrypted at once.
+    fn unpacked(&self, value: ValueId) -> Result<Option<Vec<Vec<f64>>>> {
+        let Some(layout) = self.program.layout(value).filter(|_| self.is_compared(value)) else { return Ok(None) };
+        let Some(encrypted) = &self.encrypted.values[value] else { unreachable!("value {value} is not stored") };
+        let (batch, scale) = (encrypted.batch()?, encrypted.scale());
+        let slots = |i| Ok(self.decryptor.decrypt(&batch, i, scale)?);
+        let slots = (0..batch.len()).into_par_iter().map(slots).collect::<Result<Vec<_>>>()?;
+        let degree = self.program.signature().parameters.degree;
+        Ok(Some(PackedSlots::new(layout, degree).unpack(&slots)))
+    }
+
+    /// Whether the compiler says something of a value, or it is the output.
+    fn is_compared(&self, value: ValueId) -> bool {
+        value == self.program.output() || self.program.notes().iter().any(|n| n.value == value)
     }
 
     /// Compares a value that `part` computes on the way.

@@ -6,7 +6,7 @@ use beaa_ir::ckks::{StepOp, ValueId, ValueInfo};
 use beaa_ir::images::{ElementMajor, ImageMajor};
 use rayon::prelude::*;
 
-use crate::backend::{Backend, Operand, Sequence, Timed};
+use crate::backend::{Backend, Operand, Sequence, Term, Timed};
 use crate::error::operand;
 use crate::{Error, Result};
 
@@ -57,8 +57,8 @@ impl Backend for PlaintextBackend {
         ValueInfo { len: value.values.elements(), limbs: value.limbs, scale: value.scale, components: value.components }
     }
 
-    fn arrange<'m>(&self, weights: &'m SparseMatrix) -> Result<&'m SparseMatrix> {
-        Ok(weights)
+    fn arrange<'m>(&self, term: Term<'m>) -> Result<&'m SparseMatrix> {
+        Ok(term.weights)
     }
 
     fn fused(&self, sequence: &Sequence<'_, PlaintextValue, &SparseMatrix>) -> Result<Timed<PlaintextValue>> {

@@ -1,0 +1,117 @@
+//! Linear maps on packed ciphertexts: by diagonals and rotations, as the program's packing says.
+
+use std::borrow::Cow;
+
+use beaa_ckks::{Batch, Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Parameters, Rotator};
+use beaa_ir::ckks::{Layout, PackedMap, Program, StepOp};
+
+use super::ServerKey;
+use crate::Result;
+use crate::backend::Term;
+use crate::error::operand;
+
+/// A packed program with the keys of its rotations.
+#[derive(Debug)]
+pub(super) struct PackedProgram<'k> {
+    program: &'k Program,
+    keys: RotationKeys<'k>,
+}
+
+#[derive(Debug)]
+enum RotationKeys<'k> {
+    Borrowed(&'k GaloisKeys),
+    /// For a program that rotates nothing: no key at all.
+    None(Box<GaloisKeys>),
+}
+
+impl<'k> PackedProgram<'k> {
+    /// A program with its server's key; none if it is not packed.
+    pub(super) fn new(
+        parameters: &Parameters,
+        program: &'k Program,
+        key: Option<&'k ServerKey>,
+    ) -> Result<Option<Self>> {
+        if program.packing().is_none() {
+            return Ok(None);
+        }
+        let keys = match key.and_then(ServerKey::galois) {
+            Some(keys) => RotationKeys::Borrowed(keys),
+            None => RotationKeys::None(Box::new(GaloisKeys::from_compressed(parameters, [0; 32], &[], &[])?)),
+        };
+        Ok(Some(Self { program, keys }))
+    }
+
+    pub(super) fn program(&self) -> &'k Program {
+        self.program
+    }
+
+    /// Computes a linear step from the batches that its terms read.
+    pub(super) fn multiply(
+        &self,
+        parameters: &Parameters,
+        step: usize,
+        inputs: &[Cow<'_, Batch>],
+        matrices: &[&DiagonalMatrix],
+    ) -> Result<Batch> {
+        let Some((map, _)) = self.program.packed_map(step) else { unreachable!("step {step} is no packed map") };
+        let StepOp::Linear { bias, .. } = &self.program.steps()[step].op else { unreachable!("step {step} is linear") };
+        let images = parameters.degree() / map.layout.block();
+        let keys: &GaloisKeys = match &self.keys {
+            RotationKeys::Borrowed(keys) => keys,
+            RotationKeys::None(keys) => keys,
+        };
+        let terms: Vec<(&Batch, &DiagonalMatrix)> = inputs.iter().map(|b| &**b).zip(matrices.iter().copied()).collect();
+        let folds: Vec<usize> = map.folds.iter().map(|&f| f as usize * images).collect();
+        Ok(Rotator::new(parameters, keys)?.multiply(&terms, &biases(&map.layout, bias, images), &folds)?)
+    }
+}
+
+/// The constants by which a term of a packed program is computed.
+///
+/// # Errors
+/// When the parameters are not the program's, or a constant is too large.
+pub(super) fn constants(parameters: &Parameters, program: &Program, term: &Term<'_>) -> Result<DiagonalMatrix> {
+    let Some((map, _)) = program.packed_map(term.step) else {
+        return Err(operand(format!("step {}", term.step), "a linear step of a packed program"));
+    };
+    let input = program.steps()[term.step].op.input(term.number);
+    let Some(from) = program.layout(input) else { unreachable!("value {input} of a packed program has no layout") };
+    matrix(parameters, map, (from, program.values()[input].limbs), term)
+}
+
+/// `from` is the layout of what is multiplied, and its limbs.
+fn matrix(
+    parameters: &Parameters,
+    map: &PackedMap,
+    (from, limbs): (&Layout, usize),
+    term: &Term<'_>,
+) -> Result<DiagonalMatrix> {
+    let images = parameters.degree() / from.block();
+    let weights = term.weights;
+    let diagonals = map.diagonals(from, |r| weights.row(r))?;
+    let mut lowered: Vec<Diagonal> = Vec::with_capacity(diagonals.len());
+    for d in &diagonals {
+        let (baby, giant) = map.steps(d.offset);
+        let [baby, giant] = [baby, giant].map(|positions| positions as usize * images);
+        lowered.push(Diagonal { output: d.output, giant, input: d.input, baby });
+    }
+    if lowered.is_empty() {
+        // A term without weights is zero, and has limbs and components all the same.
+        lowered.push(Diagonal { output: 0, giant: 0, input: 0, baby: 0 });
+    }
+    let shape = DiagonalShape { limbs, inputs: from.ciphertexts(), outputs: map.layout.ciphertexts() };
+    Ok(DiagonalMatrix::new(parameters, shape, &lowered, |number, slots| {
+        let Some(diagonal) = diagonals.get(number) else { return };
+        for &(position, weight) in &diagonal.weights {
+            let first = position as usize * images;
+            slots[first..first + images].fill(f64::from(weight));
+        }
+    })?)
+}
+
+/// N slots in rotation order for each ciphertext of a result: an element's bias wherever it is.
+fn biases(layout: &Layout, bias: &[i128], images: usize) -> Vec<Vec<f64>> {
+    let of = |element: &Option<u32>| element.map_or(0.0, |e| bias[e as usize] as f64);
+    let ciphertext = |held: &[Option<u32>]| held.iter().flat_map(|e| std::iter::repeat_n(of(e), images)).collect();
+    layout.held().chunks_exact(layout.block()).map(ciphertext).collect()
+}
