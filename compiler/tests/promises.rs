@@ -10,7 +10,7 @@ mod kit;
 mod walk;
 
 use beaa_compiler::Error;
-use beaa_compiler::ckks::{Compiled, Coverage, Options, compile, compile_without_security, explain};
+use beaa_compiler::ckks::{Compiled, Coverage, Options, Packing, compile, compile_without_security, explain};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Layer, LayerOp, Linear, Model, evaluate, evaluate_traced};
 use kit::{conv, images, linear, model_with, random_model, rng, square, tensor, with_ranges};
@@ -101,7 +101,7 @@ fn what_is_promised_without_samples_holds_for_every_allowed_image() {
         let outputs = batches.iter().flat_map(|b| b.rows().take(8)).flat_map(|i| evaluate(&model, i).unwrap());
         let largest = outputs.fold(1e-3_f64, |m, v| m.max(v.abs()));
         let logit_error = largest * 2.0_f64.powi(-4 - (seed % 7) as i32);
-        let options = Options { logit_error, batch: 1, ..Options::default() };
+        let options = Options { logit_error, batch: 1, packing: Packing::Element, ..Options::default() };
         let compiled = compile_without_security(&model, &options, None, DEGREE);
         let compiled = match compiled {
             Ok(compiled) => compiled,

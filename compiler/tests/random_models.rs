@@ -9,7 +9,7 @@ mod kit;
 mod walk;
 
 use beaa_compiler::Error;
-use beaa_compiler::ckks::{Compiled, Options, compile_without_security};
+use beaa_compiler::ckks::{Compiled, Options, Packing, compile_without_security};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, evaluate};
 use kit::{images, random_model};
@@ -34,7 +34,7 @@ fn case(seed: u64) -> Case {
     let seen = images(&model, seed ^ SEEN, 256);
     let largest = seen.rows().take(8).flat_map(|i| evaluate(&model, i).unwrap()).fold(1e-3_f64, |m, v| m.max(v.abs()));
     let options =
-        Options { logit_error: largest * 2.0_f64.powi(-4 - (seed % 7) as i32), batch: 1, ..Options::default() };
+        Options { logit_error: largest * 2.0_f64.powi(-4 - (seed % 7) as i32), batch: 1, packing: Packing::Element, ..Options::default() };
     let compiled =
         compile_without_security(&model, &options, Some(&seen), DEGREE).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     let images = images(&model, seed ^ UNSEEN, DEGREE);
@@ -117,7 +117,7 @@ fn as_many_images_keep_their_class_as_predicted() {
         if model.outputs() < 2 {
             continue;
         }
-        let options = Options { agreement: Some(ASKED), batch: 1, ..Options::default() };
+        let options = Options { agreement: Some(ASKED), batch: 1, packing: Packing::Element, ..Options::default() };
         let compiled = compile_without_security(&model, &options, Some(&images(&model, seed ^ SEEN, 1000)), DEGREE);
         if let Err(Error::Option { option: "agreement", expected, .. }) = &compiled {
             assert!(expected.contains("are equal"), "seed {seed}: {expected}");

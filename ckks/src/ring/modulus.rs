@@ -78,6 +78,13 @@ impl Modulus {
         r.min(r.wrapping_add(self.q))
     }
 
+    /// The residue of a signed integer of less than q in absolute value.
+    #[inline]
+    pub(crate) fn lift(self, x: i64) -> u64 {
+        debug_assert!(x.unsigned_abs() < self.q, "{x} modulo {}", self.q);
+        x.cast_unsigned().wrapping_add((x >> 63).cast_unsigned() & self.q)
+    }
+
     /// `a + b`.
     #[inline]
     pub(crate) fn add(self, a: u64, b: u64) -> u64 {
@@ -219,6 +226,7 @@ mod tests {
                 assert_eq!(i128::from(m.reduce_i128(y)), y.rem_euclid(i128::from(q)));
                 assert_eq!(m.reduce_all(&[y, -y]), [y, -y].map(|y| y.rem_euclid(i128::from(q)) as u64));
                 assert_eq!(m.reduce_i64(m.centre(s)), s);
+                assert_eq!(m.lift(m.centre(s)), s);
                 assert!(m.centre(s).unsigned_abs() <= q / 2);
                 if s != 0 {
                     assert_eq!(m.mul(s, m.inverse(s)), 1);

@@ -111,10 +111,14 @@ impl DiagonalMatrix {
                 slots[slot as usize] = by_position[(position + n - giant) % n];
             }
             let coefficients = encoder.encode(&slots, 1.0)?;
+            let largest = coefficients.iter().map(|c| c.unsigned_abs()).fold(0, u64::max);
             for (prime, out) in primes(parameters, shape.limbs).zip(out.chunks_exact_mut(n)) {
                 let t = &parameters.all_transforms()[prime];
+                let q = t.modulus();
+                // Nearly always: constants have far fewer bits than primes.
+                let small = largest < q.value();
                 for (v, &c) in out.iter_mut().zip(&coefficients) {
-                    *v = t.modulus().reduce_i64(c);
+                    *v = if small { q.lift(c) } else { q.reduce_i64(c) };
                 }
                 t.forward(out);
             }
