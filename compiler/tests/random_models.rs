@@ -33,8 +33,12 @@ fn case(seed: u64) -> Case {
     let model = random_model(seed);
     let seen = images(&model, seed ^ SEEN, 256);
     let largest = seen.rows().take(8).flat_map(|i| evaluate(&model, i).unwrap()).fold(1e-3_f64, |m, v| m.max(v.abs()));
-    let options =
-        Options { logit_error: largest * 2.0_f64.powi(-4 - (seed % 7) as i32), batch: 1, packing: Packing::Element, ..Options::default() };
+    let options = Options {
+        logit_error: largest * 2.0_f64.powi(-4 - (seed % 7) as i32),
+        batch: 1,
+        packing: Packing::Element,
+        ..Options::default()
+    };
     let compiled =
         compile_without_security(&model, &options, Some(&seen), DEGREE).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     let images = images(&model, seed ^ UNSEEN, DEGREE);

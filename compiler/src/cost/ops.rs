@@ -108,10 +108,12 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
             let RotationCounts { decomposed, babies, products, sums, giants, outputs, folds } = counts;
             // Every limb is a digit, carried to all other primes.
             let decomposition = transform * (limbs + limbs * (limbs - 1.0 + special));
-            let switch = passes(2.0 * limbs * (limbs + special), m.key) + passes(2.0 * (limbs + special), m.gather);
+            // Keys and constants are read from memory.
+            let switch =
+                passes(2.0 * limbs * (limbs + special), m.key + m.stream) + passes(2.0 * (limbs + special), m.gather);
             let division = transform * 2.0 * special * (1.0 + limbs);
             let divisions = sums + if giants > 0 { outputs } else { 0 };
-            let multiplied = passes(products as f64 * 2.0 * (limbs + special), m.key);
+            let multiplied = passes(products as f64 * (limbs + special), 2.0 * m.key + m.stream);
             let steps = decomposed as f64 * decomposition + babies as f64 * switch + multiplied;
             steps
                 + divisions as f64 * division

@@ -36,6 +36,20 @@ pub(crate) struct Planned {
     pub(crate) graph: Option<(Graph, Vec<Bounds>)>,
     /// Seconds, of one core and of the line that carries keys, images and answers, for all images.
     cost: f64,
+    /// Batches that they take.
+    batches: usize,
+}
+
+impl Planned {
+    /// Whether it costs less in time and bytes, and takes no longer.
+    fn is_better(&self, than: &Self) -> bool {
+        self.cost < than.cost && self.seconds() <= than.seconds()
+    }
+
+    /// Predicted seconds of one core for all images.
+    fn seconds(&self) -> f64 {
+        self.batches as f64 * self.refined.plan.seconds
+    }
 }
 
 /// The cheapest plan of all packings that the options allow.
@@ -49,8 +63,8 @@ pub(crate) fn cheapest_packing(
 ) -> Result<Planned> {
     let asked = task.options.packing;
     let planned = |found: (RefinedPlan, Coverage), rings: &Rings, summary: &GraphSummary| {
-        let cost = rings.cost(&found.0.plan, summary);
-        Planned { refined: found.0, coverage: found.1, graph: None, cost }
+        let (cost, batches) = (rings.cost(&found.0.plan, summary), rings.batches(found.0.plan.degree));
+        Planned { refined: found.0, coverage: found.1, graph: None, cost, batches }
     };
     let element = match asked {
         Packing::Auto | Packing::Element => {
@@ -64,7 +78,7 @@ pub(crate) fn cheapest_packing(
         _ => packed_composed(task, planned_for, passes)?,
     };
     let (chosen, other) = match (element, packed) {
-        (Some(Ok(element)), Some(packed)) if packed.cost < element.cost => (packed, Some(element)),
+        (Some(Ok(element)), Some(packed)) if packed.is_better(&element) => (packed, Some(element)),
         (Some(Ok(element)), packed) => (element, packed),
         (Some(Err(_)), Some(packed)) => (packed, None),
         (Some(Err(e)), None) => return Err(e),
@@ -131,8 +145,8 @@ fn packed(task: RefineTask<'_>, planned_for: &PlannedFor<'_>, passes: &mut PassR
         let task = RefineTask { summary: &summary, rings: &rings, ..task };
         match plan_for(task, planned_for, passes) {
             Ok((refined, coverage)) => {
-                let cost = rings.cost(&refined.plan, &summary);
-                return Ok(Some(Planned { refined, coverage, graph: None, cost }));
+                let (cost, batches) = (rings.cost(&refined.plan, &summary), rings.batches(degree));
+                return Ok(Some(Planned { refined, coverage, graph: None, cost, batches }));
             }
             Err(e @ (Error::Parameters { .. } | Error::Precision { .. })) => last = Some(e),
             Err(e) => return Err(e),
