@@ -48,7 +48,7 @@ impl DatasetRoots {
     pub(crate) fn open_part(&self, spec: &SourceSpec, part: &Part) -> Result<LoadedSplit> {
         let split: Split = part.split.parse()?;
         let loaded = beaa_datasets::open_split(spec, split, &self.paths()).context("opening the data set")?;
-        Ok(LoadedSplit { images: part.limited(&loaded.images, &loaded.name, split)?, ..loaded })
+        Ok(LoadedSplit { images: part.limited(loaded.images, &loaded.name, split)?, ..loaded })
     }
 }
 
@@ -56,12 +56,15 @@ impl Part {
     /// The images asked for.
     pub(crate) fn of(&self, dataset: &Dataset) -> Result<Images> {
         let split: Split = self.split.parse()?;
-        self.limited(dataset.split(split), dataset.name(), split)
+        self.limited(dataset.split(split).clone(), dataset.name(), split)
     }
 
     /// As many images of a `split` as wanted, at least one.
-    fn limited(&self, all: &Images, name: &str, split: Split) -> Result<Images> {
-        let images = self.limit.map_or_else(|| all.clone(), |n| all.take(n));
+    fn limited(&self, all: Images, name: &str, split: Split) -> Result<Images> {
+        let images = match self.limit {
+            Some(n) => all.take(n),
+            None => all,
+        };
         if images.is_empty() {
             return Err(Exit::BadInput.because(format!(
                 "data set {name}: no image in the {split} split; choose another with --split, and --limit of at least 1"

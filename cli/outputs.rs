@@ -7,6 +7,7 @@ use anyhow::Result;
 use beaa_base::target::{self, Planned};
 use beaa_base::words::article;
 use beaa_ir::container::{self, Kind};
+use beaa_ir::stats::residue_bits;
 use beaa_ir::{ckks, is_model};
 use clap::Args;
 use serde_json::Value;
@@ -107,7 +108,7 @@ impl OutputKind {
 /// Bytes of so many ciphertexts of a program, each of `limbs` limbs, of which `components` are
 /// stored: what residues take when they are packed.
 pub(crate) fn ciphertext_bytes(set: &ckks::ParameterSet, limbs: usize, components: usize, ciphertexts: usize) -> u64 {
-    let bits: u64 = set.moduli.iter().take(limbs).map(|q| u64::from(u64::BITS - q.leading_zeros())).sum();
+    let bits: u64 = set.moduli.iter().take(limbs).map(|&q| u64::from(residue_bits(q))).sum();
     let halves = (components as u64).saturating_mul(ciphertexts as u64);
     (bits * set.degree as u64 / 8).saturating_mul(halves)
 }

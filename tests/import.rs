@@ -4,43 +4,17 @@
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod kit;
 
-use serde_json::Value;
+use kit::{bad, folder, good, text};
 
 const DATA: &str = "tests/data/import";
 
-fn beaa(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_beaa"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("BEAA_DATA").output().unwrap()
-}
-
-fn good(arguments: &[&str]) -> Value {
-    let output = beaa(&[&["--json"], arguments].concat());
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn bad(code: i32, words: &[&str], arguments: &[&str]) {
-    let output = beaa(arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    for word in words {
-        assert!(said.contains(word), "{arguments:?}: no {word:?} in {said}");
-    }
-}
-
-fn output(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("import");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join(name)
-}
-
 #[test]
 fn an_onnx_file_becomes_a_program_that_verifies() {
-    let (model, program) = (output("cryptonets.safetensors"), output("cryptonets.beaa"));
-    let (model, program) = (model.to_str().unwrap(), program.to_str().unwrap());
+    let folder = folder("import/program");
+    let (model, program) = (folder.join("cryptonets.safetensors"), folder.join("cryptonets.beaa"));
+    let (model, program) = (text(&model), text(&program));
     let network = format!("{DATA}/cryptonets.dynamo.onnx");
     let normalised = ["--mean", "0.5", "--std", "0.25", "--name", "imported"];
     let samples = ["--samples", "pneumoniamnist", "--limit", "200"];
@@ -55,8 +29,8 @@ fn an_onnx_file_becomes_a_program_that_verifies() {
 
 #[test]
 fn without_samples_the_command_says_what_follows() {
-    let model = output("plain.safetensors");
-    let record = good(&["import", &format!("{DATA}/grouped.classic.onnx"), "-o", model.to_str().unwrap()]);
+    let model = folder("import/plain").join("m.safetensors");
+    let record = good(&["import", &format!("{DATA}/grouped.classic.onnx"), "-o", text(&model)]);
     let notes = record["notes"].to_string();
     assert!(notes.contains("interval arithmetic") && notes.contains("--mean"), "{notes}");
     assert_eq!(record["ranges"], 0);
@@ -64,8 +38,9 @@ fn without_samples_the_command_says_what_follows() {
 
 #[test]
 fn a_state_dictionary_needs_its_architecture() {
-    let (network, model) = (format!("{DATA}/residual.state.safetensors"), output("residual.safetensors"));
-    let import = ["import", &network, "-o", model.to_str().unwrap()];
+    let (network, model) =
+        (format!("{DATA}/residual.state.safetensors"), folder("import/residual").join("m.safetensors"));
+    let import = ["import", &network, "-o", text(&model)];
     bad(2, &["--architecture"], &import);
     let record = good(&[&import[..], &["--architecture", &format!("{DATA}/residual.architecture.json")]].concat());
     assert_eq!(record["outputs"], 5);
@@ -74,21 +49,21 @@ fn a_state_dictionary_needs_its_architecture() {
 
 #[test]
 fn what_cannot_be_imported_is_listed_with_remedies() {
-    let out = output("never.safetensors");
-    let out = out.to_str().unwrap();
+    let never = folder("import/never").join("m.safetensors");
+    let out = text(&never);
     let network = format!("{DATA}/unsupported.classic.onnx");
     let words = ["3 of its parts", "`/Sigmoid` (Sigmoid)", "`/MaxPool` (MaxPool)", "`/Tanh` (Tanh)", "average pooling"];
     bad(3, &words, &["import", &network, "-o", out]);
     bad(3, &["beaa import"], &["compile", &network, "-o", out]);
     bad(3, &["nowhere.onnx"], &["import", "nowhere.onnx", "-o", out]);
     bad(3, &["as many numbers"], &["import", &format!("{DATA}/operators/vector.onnx"), "-o", out, "--shape", "1x2x4"]);
-    assert!(!Path::new(out).exists());
+    assert!(!never.exists());
 }
 
 #[test]
 fn one_score_has_two_names_and_a_threshold() {
-    let model = output("score.safetensors");
-    let model = model.to_str().unwrap();
+    let model = folder("import/score").join("m.safetensors");
+    let model = text(&model);
     let network = format!("{DATA}/networks/keras_sigmoid.onnx");
     let import = ["import", &network, "-o", model];
     let record = good(&[&import[..], &["--classes", "healthy,ill", "--threshold", "0.2"]].concat());
@@ -101,9 +76,9 @@ fn one_score_has_two_names_and_a_threshold() {
 
 #[test]
 fn a_network_of_labels_and_probabilities_needs_no_choice_but_a_wrong_one_is_told_the_names() {
-    let model = output("labels.safetensors");
+    let model = folder("import/labels").join("m.safetensors");
     let network = format!("{DATA}/networks/sklearn_zipmap.onnx");
-    let import = ["import", &network, "-o", model.to_str().unwrap(), "--shape", "12x1x1"];
+    let import = ["import", &network, "-o", text(&model), "--shape", "12x1x1"];
     let record = good(&import);
     assert_eq!(record["classes"], serde_json::json!(["healthy", "ill", "unsure"]));
     bad(

@@ -4,41 +4,12 @@
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod kit;
 
+use std::path::Path;
+
+use kit::{bad, folder, good, text};
 use serde_json::{Value, json};
-
-fn beaa(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_beaa"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("BEAA_DATA").output().unwrap()
-}
-
-fn good(arguments: &[&str]) -> Value {
-    let output = beaa(&[&["--json"], arguments].concat());
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn bad(code: i32, words: &[&str], arguments: &[&str]) {
-    let output = beaa(arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    for word in words {
-        assert!(said.contains(word), "{arguments:?}: no {word:?} in {said}");
-    }
-}
-
-fn folder(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preprocessing").join(name);
-    let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// Pixels a side of a picture.
 const SIDE: usize = 8;
@@ -93,7 +64,7 @@ fn npy(shape: &str, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_picture_is_the_same_whichever_file_it_comes_in() {
-    let root = folder("forms");
+    let root = folder("preprocessing/forms");
     let at = |name: &str| root.join(name);
     let steps = json!([
         {"crop": {"top": 2, "left": 2, "height": 4, "width": 4}},
@@ -208,7 +179,7 @@ fn a_picture_is_the_same_whichever_file_it_comes_in() {
 
 #[test]
 fn numbers_are_images_where_a_description_says_so() {
-    let root = folder("tables");
+    let root = folder("preprocessing/tables");
     let rows = pictures(120, 3);
     let table = root.join("pixels.csv");
     let row = |(i, line): (usize, &str)| format!("{},{line}\n", ["upper", "lower"][i % 2]);
@@ -240,7 +211,7 @@ fn numbers_are_images_where_a_description_says_so() {
 
 #[test]
 fn an_imported_network_says_what_it_crops() {
-    let model = folder("import").join("m.safetensors");
+    let model = folder("preprocessing/import").join("m.safetensors");
     let import = ["import", "tests/data/import/cryptonets.dynamo.onnx", "-o", text(&model), "--preprocess"];
     let crop = |from: &str, width: usize| {
         format!(r#"{{"from": {from}, "steps": [{{"crop": {{"top": 2, "left": 2, "height": 28, "width": {width}}}}}]}}"#)

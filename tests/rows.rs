@@ -4,35 +4,12 @@
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod kit;
+
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use kit::{bad, folder, good, text};
 use serde_json::{Value, json};
-
-fn beaa(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_beaa"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("BEAA_DATA").output().unwrap()
-}
-
-fn good(arguments: &[&str]) -> Value {
-    let output = beaa(&[&["--json"], arguments].concat());
-    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn bad(code: i32, words: &[&str], arguments: &[&str]) {
-    let output = beaa(arguments);
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    for word in words {
-        assert!(said.contains(word), "{arguments:?}: no {word:?} in {said}");
-    }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// Numbers from 0 to 1, the same on every machine.
 struct Numbers(u64);
@@ -72,20 +49,9 @@ fn labelled(rows: &[[String; 5]]) -> String {
     text
 }
 
-fn folder(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rows").join(name);
-    let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
 #[test]
 fn a_table_becomes_a_program_that_answers_as_the_model_in_clear() {
-    let root = folder("whole");
+    let root = folder("rows/whole");
     let at = |name: &str| root.join(name);
     let (table, config, run) = (at("patients.csv"), at("config.json"), at("run"));
     let rows = patients(600, 1);
@@ -159,7 +125,7 @@ fn a_table_becomes_a_program_that_answers_as_the_model_in_clear() {
 
 #[test]
 fn a_network_from_elsewhere_takes_real_numbers_with_a_stated_range() {
-    let model = folder("import").join("m.safetensors");
+    let model = folder("rows/import").join("m.safetensors");
     let import = ["import", "tests/data/import/cryptonets.dynamo.onnx", "-o", text(&model)];
     let record = good(&[&import[..], &["--min", "-5", "--max", "5", "--mean", "1", "--std", "2"]].concat());
     assert_eq!(record["input"]["values"]["reals"], json!({"min": [-5.0], "max": [5.0]}));
@@ -170,7 +136,7 @@ fn a_network_from_elsewhere_takes_real_numbers_with_a_stated_range() {
 
 #[test]
 fn settings_about_pixels_are_refused() {
-    let root = folder("settings");
+    let root = folder("rows/settings");
     let (table, config) = (root.join("t.csv"), root.join("config.json"));
     std::fs::write(&table, labelled(&patients(60, 3))).unwrap();
     let source = json!({"csv": {"file": table, "label": "diagnosis", "ignore": ["patient"]}});

@@ -4,6 +4,7 @@
 
 use beaa_compiler::ckks::Forecast;
 use beaa_ir::ckks::{Part, Program, Schedule, StepOp, ValueId, ValueInfo};
+use beaa_ir::stats::residue_bits;
 use beaa_runtime::LayerTime;
 use serde::Serialize;
 
@@ -125,7 +126,7 @@ fn bytes(program: &Program, value: ValueId) -> u64 {
     let v = program.values()[value];
     match value {
         0 => {
-            let bits: u64 = p.moduli.iter().take(v.limbs).map(|q| u64::from(u64::BITS - q.leading_zeros())).sum();
+            let bits: u64 = p.moduli.iter().take(v.limbs).map(|q| u64::from(residue_bits(*q))).sum();
             (v.len * p.degree) as u64 * bits / 8
         }
         _ => (v.len * v.limbs * v.components * p.degree * 8) as u64,

@@ -222,9 +222,8 @@ impl AnySignature {
                 let normalised = (2 * size_of::<f32>() * together * self.input().shape().len()) as u64;
                 let bytes = ckks_runtime::encryption_bytes(file, &key)?.saturating_add(normalised);
                 Need::new("encrypting images", bytes, "give fewer images at a time").check()?;
-                let source = Normalised { images, input: &file.signature.input, context };
+                let source = Normalised { images, input: &file.signature.input };
                 let composed = ckks_runtime::encrypt_to_file(out, file, &key, &source, seed, &*context.progress());
-                context.check_interrupted(ENCRYPTING)?;
                 let composed = composed.with_context(|| format!("writing {}", out.display()))?;
                 write_batch(composed, images.names(), [receipt, out], |composed, _| composed.commit())
             }
@@ -290,14 +289,10 @@ impl AnySignature {
     }
 }
 
-/// What an interruption stops.
-const ENCRYPTING: &str = "encrypting; nothing was written";
-
 /// Images that are normalised when their batch is encrypted.
 struct Normalised<'a> {
     images: &'a Images,
     input: &'a InputSpec,
-    context: &'a Context,
 }
 
 impl ckks_runtime::ImageSource for Normalised<'_> {
@@ -308,7 +303,6 @@ impl ckks_runtime::ImageSource for Normalised<'_> {
     }
 
     fn read(&self, images: Range<usize>) -> Result<Cow<'_, ImageMajor<f32>>> {
-        self.context.check_interrupted(ENCRYPTING)?;
         if images.len() == self.images.len() {
             return Ok(Cow::Owned(normalise(self.images, self.input)?));
         }

@@ -105,7 +105,6 @@ impl AnyProgram {
                 check_range(images, input)?;
                 let inputs = normalise(images, input)?;
                 let keys = ckks::keygen(program.signature(), seed)?;
-                context.check_interrupted("making keys")?;
                 let progress = context.progress();
                 let found = ckks::verify(program, &keys, &inputs, seed, &*progress)?;
                 Ok(AnyVerification::Ckks(found))

@@ -96,7 +96,6 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let writing = || format!("writing {}", paths.out.display());
     let (output, mut report) = ran?;
     report.seconds += prepared.seconds();
-    context.check_interrupted("running; nothing was written")?;
     let size = output.commit().with_context(writing)?;
     let (images, slots) = (input.images(), program.signature().parameters.degree);
     let per_image = 1e3 * report.seconds / images as f64;
@@ -155,7 +154,6 @@ fn run_tfhe(program: &tfhe::Program, paths: &RunFiles<'_>, context: &Context) ->
     paths.insecure.check(key.is_from_seed(), "a key", path, context)?;
     paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
     let (output, report) = tfhe_runtime::run(program, &key, &input, &*context.progress())?;
-    context.check_interrupted("running; nothing was written")?;
     files::create_parent(paths.out)?;
     let size = output.save(paths.out).with_context(|| format!("writing {}", paths.out.display()))?;
     let each = report.seconds / output.images() as f64;

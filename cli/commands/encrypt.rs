@@ -1,6 +1,7 @@
 //! `beaa encrypt`: images of a data set, picture files, or rows of a table, into encrypted batches
 //! in one file.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -199,7 +200,7 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
                     part.name
                 )));
             }
-            let images = as_taken_by(&part.images, input)?.into_owned();
+            let images = taken(part.images, input)?;
             let too_many = arguments.part.limit.is_none() && images.len() > most;
             if too_many {
                 context.console.note(format_args!(
@@ -224,8 +225,11 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
 fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Result<Images> {
     if let Some(path) = &arguments.rows.rows {
         let rows = arguments.rows.read(path, input, context)?;
-        let rows = arguments.part.limit.map_or_else(|| rows.clone(), |n| rows.take(n));
-        return Ok(as_taken_by(&rows, input)?.into_owned());
+        let rows = match arguments.part.limit {
+            Some(n) => rows.take(n),
+            None => rows,
+        };
+        return taken(rows, input);
     }
     if input.reals().is_some() {
         return Err(Exit::BadInput.because(
@@ -233,5 +237,14 @@ fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Re
              them with --rows FILE, a table (CSV) or an array (.npy)",
         ));
     }
-    Ok(as_taken_by(&image_files::read(&arguments.images, input.picture_shape())?, input)?.into_owned())
+    taken(image_files::read(&arguments.images, input.picture_shape())?, input)
+}
+
+/// The samples as the network takes them.
+fn taken(images: Images, input: &InputSpec) -> Result<Images> {
+    let changed = match as_taken_by(&images, input)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(changed) => Some(changed),
+    };
+    Ok(changed.unwrap_or(images))
 }

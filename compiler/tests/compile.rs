@@ -108,7 +108,8 @@ fn weights_and_primes_fit_the_fast_kernel() {
             StepOp::Linear { terms, .. } => terms.iter().map(|t| t.weights.weight_bits() + 1).max(),
             _ => None,
         });
-        let prime = program.signature().parameters.moduli.iter().map(|q| 64 - q.leading_zeros()).max().unwrap();
+        let prime =
+            program.signature().parameters.moduli.iter().map(|&q| beaa_ir::stats::residue_bits(q)).max().unwrap();
         assert!(prime + weight.max().unwrap_or(0) <= 52 && prime <= 50, "seed {seed}");
     }
 }

@@ -29,6 +29,11 @@ pub fn log2_product<'a>(factors: impl IntoIterator<Item = &'a u64>) -> f64 {
     factors.into_iter().map(|&f| (f as f64).log2()).sum()
 }
 
+/// The bits that a residue modulo `prime` takes.
+pub fn residue_bits(prime: u64) -> u32 {
+    u64::BITS - prime.leading_zeros()
+}
+
 /// The probability that a standard normal variable is below `x`, to 1e-7: Abramowitz and Stegun
 /// 26.2.17.
 pub fn normal_cdf(x: f64) -> f64 {
@@ -54,6 +59,11 @@ mod tests {
     #[test]
     fn logarithms_of_factors_add_up() {
         assert_eq!((log2_product(&[4, 8]), log2_product(&[])), (5.0, 0.0));
+    }
+
+    #[test]
+    fn residues_take_the_bits_of_their_prime() {
+        assert_eq!([2, 3, 5, 65537, (1 << 50) - 27].map(residue_bits), [2, 2, 3, 17, 50]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_ir::ckks::{Program, SignatureFile, save_program};
 use beaa_ir::images::ImageMajor;
-use beaa_ir::stats::log2_product;
+use beaa_ir::stats::{log2_product, residue_bits};
 use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 
 use crate::error::bad_setting;
@@ -193,7 +193,7 @@ fn summarise(request: &Demonstration<'_>, program: &Program, m: &Measured, steps
         parameters: ParameterFigures {
             degree: parameters.degree,
             log2_qp: log2_product(primes()),
-            prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
+            prime_bits: primes().map(|&q| residue_bits(q)).collect(),
             security_bits: parameters.security,
         },
         bytes: Sizes {

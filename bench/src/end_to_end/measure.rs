@@ -2,7 +2,7 @@
 //! beside it the same network in plain `f32` on one core. A run whose answers are wrong is an error
 //! and gives no figure.
 
-use beaa_ir::stats::log2_product;
+use beaa_ir::stats::{log2_product, residue_bits};
 use std::time::Instant;
 
 use beaa_compiler::Machine;
@@ -62,7 +62,7 @@ pub fn measure_network(model: &Model, settings: &BenchSettings, machine: &Machin
         model: signature.model.clone(),
         degree: slots,
         log_qp: log2_product(primes()),
-        prime_bits: primes().map(|q| u64::BITS - q.leading_zeros()).collect(),
+        prime_bits: primes().map(|&q| residue_bits(q)).collect(),
         security: signature.parameters.security,
         threads: settings.threads,
         compile_seconds: workload.compile_seconds,

@@ -2,7 +2,7 @@
 //! read from a file.
 
 use beaa_ir::ckks::{Program, ProgramShape, StepOp, schedule};
-use beaa_ir::stats::log2_product;
+use beaa_ir::stats::{log2_product, residue_bits};
 use serde::Serialize;
 
 use crate::cost::coverage::Coverage;
@@ -216,7 +216,7 @@ pub fn cost(program: &Program) -> Report {
 fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let signature = program.signature();
     let parameters = &signature.parameters;
-    let width = |q: &u64| f64::from(64 - q.leading_zeros());
+    let width = |q: &u64| f64::from(residue_bits(*q));
     let bits = |limbs: usize| parameters.moduli[..limbs].iter().map(width).sum::<f64>();
     let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
     let (capacity, rotations) =

@@ -1,7 +1,7 @@
 //! What a plan is: the choices that were made, the operations that follow from them at their scales
 //! and limbs, the primes that these take, and what that costs in time and error.
 
-use beaa_ir::stats::log2_product;
+use beaa_ir::stats::{log2_product, residue_bits};
 use std::fmt;
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ impl LevelPlan {
 /// Prime widths and one line for each step: the text that snapshots show.
 impl fmt::Display for LevelPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let primes: Vec<u32> = self.moduli.iter().chain(&self.special).map(|q| 64 - q.leading_zeros()).collect();
+        let primes: Vec<u32> = self.moduli.iter().chain(&self.special).map(|&q| residue_bits(q)).collect();
         write!(f, "{:?}\nprimes {primes:?}", self.choice)?;
         for PlannedStep { node, op } in &self.steps {
             write!(f, "\n%{node} {} {:?}", op.name(), op.inputs().collect::<Vec<_>>())?;

@@ -2,6 +2,7 @@
 //! one large ring that holds them in one batch, or a smaller one that takes several.
 
 use beaa_ckks::security;
+use beaa_ir::stats::residue_bits;
 
 use crate::options::Options;
 use crate::plan::graph_summary::GraphSummary;
@@ -94,7 +95,7 @@ pub(crate) fn answer_bytes(plan: &LevelPlan, summary: &GraphSummary) -> f64 {
 
 /// Bits that a residue modulo this prime takes.
 fn width(q: &u64) -> f64 {
-    f64::from(u64::BITS - q.leading_zeros())
+    f64::from(residue_bits(*q))
 }
 
 #[cfg(test)]

@@ -3,30 +3,92 @@
 
 /// More digits may not be a whole number in double precision.
 const MOST_DIGITS: usize = 15;
-/// Powers of ten, exact in double precision.
-const POWERS: [f64; MOST_DIGITS + 1] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+/// The powers of ten that are exact in double precision.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
 
 /// Whether a byte stands between numbers.
 pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// The number that `text` starts with, if it is one of six decimals, and what follows it after a
-/// blank or at the end of the line.
+/// The number that `text` starts with, if it is one of six decimals, and what follows it from
+/// `separator` or the end of the line on.
 #[inline]
-pub(crate) fn leading_six_decimals(text: &[u8]) -> Option<(f64, &[u8])> {
+pub(crate) fn leading_six_decimals(text: &[u8], separator: u8) -> Option<(f64, &[u8])> {
     let (number, after) = text.split_first_chunk::<8>()?;
     match after {
-        [b' ', rest @ ..] => Some((six_decimals(*number)?, rest)),
-        [b'\n', ..] => Some((six_decimals(*number)?, after)),
+        [byte, ..] if *byte == separator || *byte == b'\n' => Some((six_decimals(*number)?, after)),
         _ => None,
     }
 }
 
 /// The number that all of `text` is, if it is one; not finite as well.
 pub(crate) fn number(text: &[u8]) -> Option<f64> {
-    short_decimal(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok())
+    match leading_decimal(text, b'.') {
+        Some((number, [])) => Some(number),
+        _ => std::str::from_utf8(text).ok()?.parse().ok(),
+    }
+}
+
+/// The number that `text` starts with, and what follows it: at most fifteen digits and a power of
+/// ten, both exact in double precision, so that their product or quotient is rounded once, as it
+/// should be (Clinger 1990). None for all other numbers, and where there is none.
+#[inline]
+pub(crate) fn leading_decimal(text: &[u8], point: u8) -> Option<(f64, &[u8])> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let (mut whole, mut count, mut point_at, mut length) = (0_u64, 0, None, 0);
+    for &byte in digits {
+        match byte {
+            b'0'..=b'9' if count == MOST_DIGITS => return None,
+            b'0'..=b'9' => {
+                whole = 10 * whole + u64::from(byte - b'0');
+                count += 1;
+            }
+            _ if byte == point && point_at.is_none() => point_at = Some(count),
+            _ => break,
+        }
+        length += 1;
+    }
+    if count == 0 {
+        return None;
+    }
+    let decimals = point_at.map_or(0, |before| count - before);
+    let after = &digits[length..];
+    let (magnitude, after) = match after {
+        [b'e' | b'E', exponent @ ..] => {
+            let (exponent, after) = leading_exponent(exponent)?;
+            (times_power(whole, exponent - decimals as i32)?, after)
+        }
+        _ => (whole as f64 / POWERS[decimals], after),
+    };
+    Some((if negative { -magnitude } else { magnitude }, after))
+}
+
+/// An exponent of one or two digits, and what follows it.
+fn leading_exponent(text: &[u8]) -> Option<(i32, &[u8])> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 || length > 2 {
+        return None;
+    }
+    let exponent = digits[..length].iter().fold(0, |all, byte| 10 * all + i32::from(byte - b'0'));
+    Some((if negative { -exponent } else { exponent }, &digits[length..]))
+}
+
+/// A whole number below 10^15 times a power of ten, if that is exact.
+fn times_power(whole: u64, exponent: i32) -> Option<f64> {
+    let power = *POWERS.get(exponent.unsigned_abs() as usize)?;
+    Some(if exponent < 0 { whole as f64 / power } else { whole as f64 * power })
 }
 
 /// A digit, a point and six digits, as `%.6f` writes numbers below ten, all eight at once.
@@ -50,31 +112,6 @@ fn six_decimals(text: [u8; 8]) -> Option<f64> {
     Some(whole as f64 / 1e6)
 }
 
-/// A number of at most fifteen digits without exponent: a whole number over a power of ten, both
-/// exact, so that their quotient is rounded once, as it should be (Clinger 1990).
-fn short_decimal(text: &[u8]) -> Option<f64> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        rest => (false, rest),
-    };
-    let (mut whole, mut count, mut point) = (0_u64, 0, None);
-    for &byte in digits {
-        match byte {
-            b'0'..=b'9' if count < MOST_DIGITS => {
-                whole = 10 * whole + u64::from(byte - b'0');
-                count += 1;
-            }
-            b'.' if point.is_none() => point = Some(count),
-            _ => return None,
-        }
-    }
-    if count == 0 {
-        return None;
-    }
-    let magnitude = whole as f64 / POWERS[count - point.unwrap_or(count)];
-    Some(if negative { -magnitude } else { magnitude })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,9 +120,12 @@ mod tests {
     fn check(text: &str) {
         let expected = text.parse::<f64>().ok();
         assert_eq!(number(text.as_bytes()).map(f64::to_bits), expected.map(f64::to_bits), "{text:?}");
-        let line = format!("{text} 1");
-        if let Some((found, after)) = leading_six_decimals(line.as_bytes()) {
-            assert_eq!((Some(found.to_bits()), after), (expected.map(f64::to_bits), &b"1"[..]), "{text:?}");
+        for line in [format!("{text} 1"), format!("{text};1"), format!("{text}\n1")] {
+            let separator = line.as_bytes()[text.len()];
+            let found = [leading_six_decimals(line.as_bytes(), separator), leading_decimal(line.as_bytes(), b'.')];
+            for (found, after) in found.into_iter().flatten().filter(|f| f.1.len() == 2) {
+                assert_eq!((Some(found.to_bits()), after[0]), (expected.map(f64::to_bits), separator), "{text:?}");
+            }
         }
     }
 
@@ -102,6 +142,21 @@ mod tests {
             "-1.25",
             "+3",
             "1e-3",
+            "-1.23456789e-01",
+            "4.5E+2",
+            "123456789012345e22",
+            "1e23",
+            "1.5e-21",
+            "1.5e-22",
+            "9.99999999999999e307",
+            "1e-320",
+            "3e007",
+            "0e99",
+            "2e",
+            "2e+",
+            "2e1.5",
+            "2e--1",
+            "e5",
             "123456789012345",
             "1234567890123456",
             "0.000001",
@@ -143,7 +198,7 @@ mod tests {
         }
         for pixel in 0..=255_u8 {
             let text = format!("{:.6}", f64::from(pixel) / 255.0);
-            let (found, _) = leading_six_decimals(format!("{text}\n").as_bytes()).unwrap();
+            let (found, _) = leading_six_decimals(format!("{text}\n").as_bytes(), b' ').unwrap();
             assert_eq!((found * 255.0).round() as u8, pixel);
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::npy::Archive;
 use super::npy_array::NumpyArray;
-use super::pixel_scale::{PixelScale, pixels_of};
+use super::pixel_scale::{PixelScale, scaled};
 use super::row_labels::{LabelNames, canonical};
 use super::sample_shape::{check_pixels, check_row_shape};
 use super::wrong_cells::WrongCells;
@@ -18,7 +18,7 @@ use crate::channel_statistics::Ranges;
 use crate::classes::Classes;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::images::{Images, Reals, Values};
+use crate::images::{Images, Reals};
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 
@@ -139,11 +139,7 @@ fn pair(arrays: &mut Arrays, files: &NpyFiles, x: &Path, y: &Path) -> Result<(Im
     };
     let shape = files.shape.or(images);
     let layout = Layout { shape, channels_last: files.channels_last, names: files.columns.as_deref() };
-    let samples = layout.samples(&array)?;
-    let samples = match (files.pixels, samples.values()) {
-        (Some(scale), Values::Reals(reals)) => pixels_of(&array.file, &samples, &reals.numbers, scale)?,
-        _ => samples,
-    };
+    let samples = scaled(&array.file, layout.samples(&array)?, files.pixels)?;
     let labels = arrays.read(y)?;
     let column = match labels.shape[..] {
         [n] | [n, 1] => n,

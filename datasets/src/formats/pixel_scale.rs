@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wrong_cells::WrongCells;
 use crate::error::Error;
-use crate::images::Images;
+use crate::images::{Images, Values};
 
 /// The scale of pixels: from 0 (black) to this (white).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,15 +87,19 @@ impl PixelScale {
     }
 }
 
-/// The samples `rows`, whose real `numbers` are pixels of a `scale`.
-pub(crate) fn pixels_of(path: &Path, rows: &Images, numbers: &[f32], scale: PixelScale) -> Result<Images, Error> {
-    let (size, names) = (rows.shape().iter().product::<usize>(), rows.names());
+/// Samples of real numbers as they are, or as pixels if they are those of a `scale`.
+///
+/// # Errors
+/// As [`PixelScale::pixels`].
+pub(crate) fn scaled(path: &Path, samples: Images, scale: Option<PixelScale>) -> Result<Images, Error> {
+    let (Some(scale), Values::Reals(reals)) = (scale, samples.values()) else { return Ok(samples) };
+    let (size, names) = (samples.shape().iter().product::<usize>(), samples.names());
     let position = |i: usize| match names {
         Some(names) => format!("{}, number {}", names[i / size], i % size),
         None => format!("sample {}, number {}", i / size, i % size),
     };
-    let pixels = scale.pixels(path, numbers, position)?;
-    let images = Images::new(path, rows.shape(), pixels, rows.labels().to_vec())?;
+    let pixels = scale.pixels(path, &reals.numbers, position)?;
+    let images = Images::new(path, samples.shape(), pixels, samples.labels().to_vec())?;
     Ok(match names {
         Some(names) => images.with_names(names.to_vec()),
         None => images,

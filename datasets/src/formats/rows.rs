@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::csv::{Dialect, read_csv_rows};
 use super::npy_rows::read_npy_rows;
-use super::pixel_scale::{PixelScale, pixels_of};
+use super::pixel_scale::{PixelScale, scaled};
 use super::text_rows::{Allowed, read_text_rows};
 use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
@@ -63,10 +63,12 @@ pub fn read_rows(
             return Err(Error::table(path, "", found, expected, remedy));
         }
         (RowFormat::Text, _) => (text(path, wanted)?, Vec::new()),
-        (RowFormat::Npy, _) => (scaled(path, read_npy_rows(path, wanted.shape, wanted.names)?, wanted)?, Vec::new()),
+        (RowFormat::Npy, _) => {
+            (scaled(path, read_npy_rows(path, wanted.shape, wanted.names)?, wanted.pixels)?, Vec::new())
+        }
         (RowFormat::Csv, _) => {
             let (rows, notes) = read_csv_rows(path, dialect, wanted.shape, wanted.names)?;
-            (scaled(path, rows, wanted)?, notes)
+            (scaled(path, rows, wanted.pixels)?, notes)
         }
     };
     if let (Some(scale), Values::Pixels(pixels)) = (wanted.pixels, images.values()) {
@@ -83,12 +85,6 @@ fn recognised(path: &Path) -> Result<RowFormat, Error> {
         return Err(Error::table(path, "", found, expected, "save the array alone with numpy.save"));
     }
     Ok(if start.starts_with(b"\x93NUMPY") { RowFormat::Npy } else { RowFormat::Csv })
-}
-
-/// Real numbers as they are, or as the pixels that they are.
-fn scaled(path: &Path, rows: Images, wanted: RowShape<'_>) -> Result<Images, Error> {
-    let (Some(scale), Values::Reals(reals)) = (wanted.pixels, rows.values()) else { return Ok(rows) };
-    pixels_of(path, &rows, &reals.numbers, scale)
 }
 
 fn text(path: &Path, wanted: RowShape<'_>) -> Result<Images, Error> {

@@ -12,7 +12,7 @@ use crate::error::Error;
 /// A line longer than this is refused: a quote is not closed.
 const LONGEST_LINE: usize = 64 << 20;
 /// Bytes read at a time.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 20;
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -47,6 +47,8 @@ pub(super) struct Lines {
     /// What has been read and not been parsed is `buffer[start..]`.
     buffer: Vec<u8>,
     start: usize,
+    /// Where the last line ends that ends in the buffer; 0 if none does.
+    whole: usize,
     ended: bool,
 }
 
@@ -55,9 +57,10 @@ impl Lines {
     /// over.
     pub(super) fn new(path: PathBuf, mut input: BoundedReader<'static>, separator: u8) -> Result<Self, Error> {
         let buffer = input.at_most(CHUNK as u64)?;
+        let whole = end_of_lines(&buffer);
         let start = if buffer.starts_with(MARK) { MARK.len() } else { 0 };
         let parser = csv_core::ReaderBuilder::new().delimiter(separator).build();
-        Ok(Self { path, input, parser, buffer, start, ended: false })
+        Ok(Self { path, input, parser, buffer, start, whole, ended: false })
     }
 
     /// The next line that is not empty.
@@ -69,10 +72,7 @@ impl Lines {
         let (mut bytes, mut cells) = (0, 0);
         loop {
             if self.start == self.buffer.len() && !self.ended {
-                self.buffer.resize(CHUNK, 0);
-                let read = self.input.read(&mut self.buffer).map_err(|e| self.input.classify(e, 0))?;
-                self.buffer.truncate(read);
-                (self.start, self.ended) = (0, read == 0);
+                self.refill()?;
             }
             if bytes == 0 && cells == 0 {
                 // Empty lines before it are counted, too.
@@ -100,6 +100,36 @@ impl Lines {
         }
     }
 
+    /// The whole lines that are in memory and were not parsed; none where the next one is not whole.
+    pub(super) fn whole_lines(&self) -> &[u8] {
+        &self.buffer[self.start..self.whole.max(self.start)]
+    }
+
+    /// The number of the first of [`Self::whole_lines`].
+    pub(super) fn line(&self) -> u64 {
+        self.parser.line()
+    }
+
+    /// Passes over so many bytes of [`Self::whole_lines`], which end with the end of a line.
+    pub(super) fn pass_over(&mut self, bytes: usize, lines: u64) {
+        self.start += bytes;
+        self.parser.set_line(self.parser.line() + lines);
+    }
+
+    /// Reads the next bytes in place of those that have been parsed.
+    fn refill(&mut self) -> Result<(), Error> {
+        self.buffer.resize(CHUNK, 0);
+        let mut filled = 0;
+        // Decompressors give few bytes at a time.
+        while filled < CHUNK && !self.ended {
+            let read = self.input.read(&mut self.buffer[filled..]).map_err(|e| self.input.classify(e, 0))?;
+            (filled, self.ended) = (filled + read, read == 0);
+        }
+        self.buffer.truncate(filled);
+        (self.start, self.whole) = (0, end_of_lines(&self.buffer));
+        Ok(())
+    }
+
     /// Line ends at the start of what has not been parsed.
     fn empty_lines(&self) -> u64 {
         let ends = self.buffer[self.start..].iter().take_while(|b| **b == b'\n' || **b == b'\r');
@@ -110,4 +140,9 @@ impl Lines {
         let (position, found) = (format!(", line {line}"), "a line of more than 64 MiB");
         Error::table(&self.path, position, found, "shorter ones", "close the quote, if one is open")
     }
+}
+
+/// Where the last line ends that ends in `bytes`; 0 if none does.
+fn end_of_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)
 }

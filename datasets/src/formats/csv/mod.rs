@@ -3,6 +3,7 @@
 
 mod dialect;
 mod lines;
+mod plain_lines;
 mod read_rows;
 mod table;
 
@@ -10,14 +11,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::pixel_scale::{PixelScale, pixels_of};
+use super::pixel_scale::{PixelScale, scaled};
 use super::row_labels::LabelNames;
 use super::sample_shape::{channel_names, check_pixels, check_row_shape};
 use crate::channel_statistics::Ranges;
 use crate::classes::Classes;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::images::{Images, Reals, Values};
+use crate::images::{Images, Reals};
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 use crate::warning::Warning;
@@ -192,10 +193,7 @@ impl Part {
         let reals = Reals { numbers: rows.numbers, channels: channel_names(columns, shape) };
         let names = rows.lines.iter().map(|line| format!("line {line}")).collect();
         let samples = Images::of_reals(path.clone(), shape, reals, labels)?.with_names(names);
-        match (pixels, samples.values()) {
-            (Some(scale), Values::Reals(reals)) => pixels_of(&path, &samples, &reals.numbers, scale),
-            _ => Ok(samples),
-        }
+        scaled(&path, samples, pixels)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::dialect::{Column, Dialect, has_header, other_separator, refuse_utf16};
 use super::lines::{Line, Lines};
+use super::plain_lines::PlainLines;
 use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
 use crate::formats::npy_array::MOST_NUMBERS;
@@ -117,35 +118,58 @@ impl Table {
     pub(crate) fn rows(mut self, chosen: &[usize], label: Option<usize>) -> Result<TableRows, Error> {
         let mut rows = TableRows { numbers: Vec::new(), labels: Vec::new(), lines: Vec::new() };
         let mut wrong = WrongCells::default();
+        let plain = PlainLines::new(self.dialect, self.width, chosen, label)?;
         while let Some(line) = self.next()? {
-            let number = line.number;
-            if line.len() != self.width {
-                let (found, expected) = (format!("{} cells", line.len()), format!("{}", self.width));
-                let remedy = "correct the line, or quote cells that hold the separator";
-                return Err(Error::table(&self.path, format!(", line {number}"), found, expected, remedy));
+            self.row(&line, chosen, label, (&mut rows, &mut wrong))?;
+            if let Some(plain) = &plain {
+                let (bytes, lines) = plain.read(self.lines.whole_lines(), self.lines.line(), &mut rows);
+                self.lines.pass_over(bytes, lines);
             }
-            for &column in chosen {
-                match self.dialect.number(self.text(&line, column)?) {
-                    Ok(value) => rows.numbers.push(value),
-                    Err(found) => wrong.add(|| format!("line {number}, {}: {found}", self.column_name(column))),
-                }
-            }
-            if let Some(column) = label {
-                let label = canonical(self.text(&line, column)?);
-                if label.is_empty() {
-                    wrong.add(|| format!("line {number}, {}: no label", self.column_name(column)));
-                }
-                rows.labels.push(label);
-            }
-            rows.lines.push(number);
-            if rows.numbers.len() as u64 > MOST_NUMBERS {
-                let claimed = format!("more than {MOST_NUMBERS} numbers");
-                return Err(Error::AbsurdSize { file: self.path, claimed, limit: "2 GiB of them".into() });
-            }
+            self.check_size(&rows)?;
         }
         let remedy = "fill in what is missing, or leave out these rows or columns";
         wrong.check(&self.path, "no number", "a finite number in each", remedy)?;
         if rows.lines.is_empty() { Err(Error::NoImages { file: self.path }) } else { Ok(rows) }
+    }
+
+    /// Reads one row, whatever its cells look like.
+    fn row(
+        &self,
+        line: &Line,
+        chosen: &[usize],
+        label: Option<usize>,
+        (rows, wrong): (&mut TableRows, &mut WrongCells),
+    ) -> Result<(), Error> {
+        let number = line.number;
+        if line.len() != self.width {
+            let (found, expected) = (format!("{} cells", line.len()), format!("{}", self.width));
+            let remedy = "correct the line, or quote cells that hold the separator";
+            return Err(Error::table(&self.path, format!(", line {number}"), found, expected, remedy));
+        }
+        for &column in chosen {
+            match self.dialect.number(self.text(line, column)?) {
+                Ok(value) => rows.numbers.push(value),
+                Err(found) => wrong.add(|| format!("line {number}, {}: {found}", self.column_name(column))),
+            }
+        }
+        if let Some(column) = label {
+            let label = canonical(self.text(line, column)?);
+            if label.is_empty() {
+                wrong.add(|| format!("line {number}, {}: no label", self.column_name(column)));
+            }
+            rows.labels.push(label);
+        }
+        rows.lines.push(number);
+        Ok(())
+    }
+
+    /// Refuses more numbers than fit.
+    fn check_size(&self, rows: &TableRows) -> Result<(), Error> {
+        if rows.numbers.len() as u64 > MOST_NUMBERS {
+            let (file, claimed) = (self.path.clone(), format!("more than {MOST_NUMBERS} numbers"));
+            return Err(Error::AbsurdSize { file, claimed, limit: "2 GiB of them".into() });
+        }
+        Ok(())
     }
 
     /// The next line.

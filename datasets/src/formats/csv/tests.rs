@@ -191,3 +191,45 @@ fn rows_for_a_network_are_found_by_name() {
     assert!(read("a,c\n1,2\n").unwrap_err().contains("no column `b`"));
     assert!(read("1,5,3\n").unwrap_err().contains("3 columns, expected 2: `b`, `a`"));
 }
+
+#[test]
+fn plain_lines_are_read_as_quoted_ones() {
+    let cells = [
+        "0",
+        "255",
+        "-3",
+        "0.498039",
+        "1e-3",
+        "-2.5E+2",
+        ".5",
+        "7.",
+        " 4 ",
+        "123456789012345678",
+        "0.1234567890123456",
+        "1e22",
+        "+8",
+        "3e-45",
+        "9007199254740993",
+    ];
+    let ways = [(",", ".", "\n"), (";", ",", "\r\n"), ("\t", ".", "\n\n"), (" ", ".", "\r\n\r\n"), (",", ".", "\r")];
+    for (separator, decimal, end) in ways {
+        let number = |i: usize| {
+            let cell = cells[i % cells.len()].replace('.', decimal);
+            if separator == " " { cell.trim().to_owned() } else { cell }
+        };
+        // The label in the middle, a column that is not read, and more than is read at a time. Some
+        // lines are not plain in either table.
+        let row = |i: usize, quote: &str| {
+            let (quote, text) = if i % 997 == 0 { ("\"", "two\nlines, \"\"quoted\"\"") } else { (quote, "text") };
+            let row = [&number(i), &format!("k{}", i % 3), text, &number(7 * i + i / 11)];
+            row.map(|cell| format!("{quote}{cell}{quote}")).join(separator) + end
+        };
+        let header = ["a", "kind", "n", "b"].join(separator) + end;
+        let table = |quote: &str| header.clone() + &(0..70_000).map(|i| row(i, quote)).collect::<String>();
+        let description = serde_json::json!({
+            "file": "t.csv", "label": "kind", "columns": ["b", "a"], "separator": separator, "decimal": decimal,
+        });
+        let [plain, quoted] = ["", "\""].map(|quote| load(table(quote).as_bytes(), &description.to_string()).unwrap());
+        assert!(plain == quoted, "{separator:?}");
+    }
+}
