@@ -32,9 +32,9 @@ pub(crate) struct CompileArgs {
     /// costs less in time and bytes [default: 4096].
     #[arg(long, value_name = "N", help_heading = "Compiler")]
     batch: Option<usize>,
-    /// How many elements of an image a ciphertext holds: `element` for one, of every image; `channel`
-    /// for as many as there are slots, of one image; `block:S` for S positions, a power of two;
-    /// `auto` for what costs the least for --batch [default: auto].
+    /// How many elements of an image a ciphertext holds: `element` for one, of every image;
+    /// `channel` for as many as there are slots, of one image; `block:S` for S positions, a power
+    /// of two; `auto` for what costs the least for --batch [default: auto].
     #[arg(long, value_name = "PACKING", help_heading = "Compiler")]
     packing: Option<Packing>,
     /// Largest error of the outputs, root mean square: `0.01` or `2^-6` [default: 2^-7].

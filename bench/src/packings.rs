@@ -30,8 +30,8 @@ pub struct PackingFigures {
 /// One packing with so many images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PackingPoint {
-    /// What was asked for: `element`, `channel` or `auto`.
-    pub asked: String,
+    /// The packing that was requested: `element`, `channel` or `auto`.
+    pub requested: String,
     /// Images answered together.
     pub images: usize,
     /// Ring degree.
@@ -126,7 +126,7 @@ impl Workload {
         })?;
         let all = batches as f64 / run as f64;
         Ok(PackingPoint {
-            asked: packing.to_string(),
+            requested: packing.to_string(),
             images,
             degree,
             positions: degree / capacity,

@@ -93,8 +93,8 @@ pub fn backend_plots(f: &BackendFigures) -> Result<Vec<(&'static str, String)>> 
 ///
 /// If the plotting library fails.
 pub fn packing_plots(f: &PackingFigures) -> Result<Vec<(&'static str, String)>> {
-    let points = |asked: &str| {
-        let of = f.points.iter().filter(|p| p.asked == asked);
+    let points = |packing: &str| {
+        let of = f.points.iter().filter(|p| p.requested == packing);
         of.map(|p| ((p.images as f64).log2(), p.milliseconds_per_image.log10())).collect::<Points>()
     };
     if points("auto").len() < 2 {

@@ -206,7 +206,7 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
 pub fn packing_tables(f: &PackingFigures) -> Vec<Table> {
     let mut times =
         Table::new("packings", ["images", "element ms", "channel ms", "auto ms", "auto is", "ms per image"]);
-    let of = |asked: &str| f.points.iter().filter(|p| p.asked == asked).collect::<Vec<_>>();
+    let of = |packing: &str| f.points.iter().filter(|p| p.requested == packing).collect::<Vec<_>>();
     let [element, channel, auto] = ["element", "channel", "auto"].map(of);
     for ((e, c), a) in element.iter().zip(&channel).zip(&auto) {
         let ms = |p: &PackingPoint| short(1e3 * p.seconds);
@@ -223,7 +223,7 @@ pub fn packing_tables(f: &PackingFigures) -> Vec<Table> {
         let sizes = [p.key_bytes, p.input_bytes, p.output_bytes].map(mega);
         let [key, sent, answered] = sizes;
         programs.push([
-            p.asked.clone(),
+            p.requested.clone(),
             images,
             degree,
             rotations,

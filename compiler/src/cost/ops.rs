@@ -54,8 +54,8 @@ pub(crate) struct RotationCounts {
 }
 
 impl RotationCounts {
-    /// Those of a program's map with so many folds; each output is taken to have one sum that is not
-    /// rotated.
+    /// Those of a program's map with so many folds; each output is taken to have one sum that is
+    /// not rotated.
     pub(crate) fn of(size: MapSize, folds: usize) -> Self {
         let MapSize { inputs, outputs, diagonals, sums, rotations, .. } = size;
         let giants = sums.saturating_sub(outputs);

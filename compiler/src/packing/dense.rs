@@ -27,7 +27,7 @@ impl Bits {
         let bits = || (0..block.ilog2()).map(|b| 1_u32 << b);
         let is_copy = |bit: u32| (0..held.len()).all(|p| held[p] == held[p ^ bit as usize]);
         let copies: Vec<u32> = bits().filter(|&b| is_copy(b)).collect();
-        let set = held.iter().enumerate().filter(|(_, e)| e.is_some()).fold(0, |all, (p, _)| all | p % block) as u32;
+        let set = held.iter().enumerate().filter(|(_, e)| e.is_some()).fold(0, |all, (p, _)| all | (p % block)) as u32;
         let varying = bits().filter(|b| !copies.contains(b) && set & b != 0).collect();
         let free = bits().filter(|b| !copies.contains(b) && set & b == 0).collect();
         Self { varying, copies, free }
@@ -81,20 +81,20 @@ pub(super) fn folding(terms: &[PackedTerm<'_>], outputs: usize, context: OpConte
 }
 
 impl Bits {
-    /// The map of a split; none where the lowest bits are not the inputs' own, or where outputs that
-    /// are set apart would be added up.
+    /// The map of a split; none where the lowest bits are not the inputs' own, or where outputs
+    /// that are set apart would be added up.
     fn map(&self, split: Split, outputs: usize, block: usize) -> Option<PackedMap> {
         let Split { low, copies, free, everywhere } = split;
         if everywhere && copies + free > 0 || (0..low).any(|b| self.varying.get(b) != Some(&(1 << b))) {
             return None;
         }
         let targets: Vec<u32> = [&self.varying[..low], &self.copies[..copies], &self.free[..free]].concat();
-        let place = |number: u32| {
+        let position = |number: u32| {
             let bits = targets.iter().enumerate().filter(|(k, _)| number >> k & 1 == 1);
             bits.map(|(_, bit)| bit).sum::<u32>()
         };
         let mut held = vec![None; block];
-        (0..outputs as u32).for_each(|o| held[place(o) as usize] = Some(o));
+        (0..outputs as u32).for_each(|o| held[position(o) as usize] = Some(o));
         let mut folds: Vec<u32> = self.varying[low..].to_vec();
         if everywhere {
             folds.extend(self.copies.iter().chain(&self.free));
@@ -107,7 +107,7 @@ impl Bits {
         for number in 0..1_u32 << free {
             let back = self.free[..free].iter().enumerate().filter(|(k, _)| number >> k & 1 == 1);
             let back: u32 = back.map(|(_, bit)| bit).sum();
-            if place(number << (low + copies)) == back && ((number as usize) << (low + copies)) < outputs {
+            if position(number << (low + copies)) == back && ((number as usize) << (low + copies)) < outputs {
                 offsets.extend((0..1_u32 << low).map(|d| (d + block as u32 - back) % block as u32));
             }
         }

@@ -8,7 +8,8 @@ use crate::network::graph::Coordinate;
 /// How a feature map lies in a row of planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Grid {
-    /// Distance of neighbours in a row and of neighbouring rows; `gap * gap` channels share a plane.
+    /// Distance of neighbours in a row and of neighbouring rows; `gap * gap` channels share a
+    /// plane.
     pub(crate) gap: usize,
     /// Positions of a row.
     pub(crate) width: usize,

@@ -16,7 +16,7 @@ mod search;
 use beaa_ir::ckks::{Layout, PackedMap};
 
 pub use choice::Packing;
-pub(crate) use noise::{PackedSummary, mean_square, with_packing};
+pub(crate) use noise::{PackedSummary, mean_square};
 pub(crate) use search::{PackingTask, pack};
 
 use crate::cost::ops::RotationCounts;

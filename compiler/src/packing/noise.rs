@@ -8,16 +8,14 @@ use beaa_ir::images::ElementMajor;
 
 use super::PackedGraph;
 use crate::cost::ops::RotationCounts;
-use crate::network::graph::{Graph, NodeId, Op};
-use crate::plan::graph_summary::{GraphSummary, NodeKind};
-use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
+use crate::network::graph::NodeId;
 
 /// What the planner knows of a packed graph.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedSummary {
     pub(crate) graph: Arc<PackedGraph>,
     /// Of every affine map, with constants and inputs in the graph's units.
-    maps: Vec<Option<DiagonalMap>>,
+    pub(crate) maps: Vec<Option<DiagonalMap>>,
 }
 
 impl PackedSummary {
@@ -26,31 +24,6 @@ impl PackedSummary {
         let noise = self.maps[id].unwrap_or_else(|| unreachable!("node {id} is no packed map"));
         (self.graph.map(id).counts, noise)
     }
-}
-
-/// The summary of a graph whose elements are packed; `activations` are its values for some images.
-pub(crate) fn with_packing(
-    summary: &GraphSummary,
-    graph: &Graph,
-    packed: Arc<PackedGraph>,
-    activations: &[ElementMajor<f64>],
-) -> GraphSummary {
-    let squares: Vec<f64> = activations.iter().map(mean_square).collect();
-    let map = |(id, node): (usize, &crate::network::graph::Node)| {
-        let Op::Affine { terms, .. } = &node.op else { return None };
-        let weights: f64 = terms.iter().flat_map(|t| t.weights.values()).map(|w| w * w).sum();
-        let inputs: Vec<f64> = terms.iter().map(|t| squares[t.input]).collect();
-        Some(packed.noise(id, weights, &inputs))
-    };
-    let maps = graph.nodes.iter().enumerate().map(map).collect();
-    let mut summary = GraphSummary { packed: Some(PackedSummary { graph: packed, maps }), ..summary.clone() };
-    for node in &mut summary.nodes {
-        // Constants are polynomials: equal weights are as inexact as others.
-        if let NodeKind::Affine { uniform: uniform @ true, rounding, .. } = &mut node.kind {
-            (*uniform, *rounding) = (false, vec![0.0; (MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS).count()]);
-        }
-    }
-    summary
 }
 
 impl PackedGraph {

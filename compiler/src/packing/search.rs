@@ -1,4 +1,5 @@
-//! The packing of least predicted cost: a beam search over the layouts of all nodes, in their order.
+//! The packing of least predicted cost: a beam search over the layouts of all nodes, in their
+//! order.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -126,13 +127,16 @@ impl Partial {
 /// Candidates with layouts that are equal only if they are the same.
 type Found = Vec<(Rc<ChosenMap>, Rc<Layout>, Option<Grid>)>;
 
+/// A node, with the layouts and the grid of what it reads.
+type Read = (NodeId, Vec<*const Layout>, Option<Grid>);
+
 /// A search under way.
 struct Search<'a> {
     task: PackingTask<'a>,
     /// Each layout once.
     layouts: Vec<Rc<Layout>>,
     /// Candidates of a node, by the layouts and the grid of what it reads.
-    known: HashMap<(NodeId, Vec<*const Layout>, Option<Grid>), Rc<Found>>,
+    known: HashMap<Read, Rc<Found>>,
 }
 
 impl Search<'_> {

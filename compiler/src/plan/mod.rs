@@ -9,6 +9,7 @@ pub(crate) mod coverage;
 pub(crate) mod graph_summary;
 pub(crate) mod level_plan;
 pub(crate) mod noise;
+pub(crate) mod packed_summary;
 pub(crate) mod packings;
 pub(crate) mod primes;
 pub(crate) mod refine;

@@ -10,13 +10,14 @@ use crate::error::{Error, Result};
 use crate::network::activations::{forward, means};
 use crate::network::bounds::{Bounds, analyse};
 use crate::network::graph::Graph;
-use crate::packing::{Packing, PackingTask, pack, with_packing};
+use crate::packing::{Packing, PackingTask, pack};
 use crate::pass_runner::PassRunner;
 use crate::passes::equalise_rows::equalise_rows;
 use crate::passes::fold_affine::fold_affine_up_to;
 use crate::plan::coverage::{PlannedFor, plan_for};
 use crate::plan::graph_summary::{GraphSummary, summarise};
 use crate::plan::level_plan::LevelPlan;
+use crate::plan::packed_summary::with_packing;
 use crate::plan::refine::{RefineTask, RefinedPlan};
 use crate::plan::rings::{BYTES_PER_SECOND, Ring, Rings};
 use crate::plan::simulate_noise::SimulatedNetwork;
@@ -61,18 +62,18 @@ pub(crate) fn cheapest_packing(
     planned_for: &PlannedFor<'_>,
     passes: &mut PassRunner<'_>,
 ) -> Result<Planned> {
-    let asked = task.options.packing;
+    let requested = task.options.packing;
     let planned = |found: (RefinedPlan, Coverage), rings: &Rings, summary: &GraphSummary| {
         let (cost, batches) = (rings.cost(&found.0.plan, summary), rings.batches(found.0.plan.degree));
         Planned { refined: found.0, coverage: found.1, graph: None, cost, batches }
     };
-    let element = match asked {
+    let element = match requested {
         Packing::Auto | Packing::Element => {
             Some(plan_for(task, planned_for, passes).map(|found| planned(found, task.rings, task.summary)))
         }
         Packing::Channel | Packing::Block(_) => None,
     };
-    let packed = match (asked, &element) {
+    let packed = match (requested, &element) {
         (Packing::Element, _) => None,
         (Packing::Auto, Some(Ok(found))) if !worth_packing(&found.refined.plan, task.options.batch) => None,
         _ => packed_composed(task, planned_for, passes)?,
@@ -85,7 +86,7 @@ pub(crate) fn cheapest_packing(
         (None, Some(packed)) => (packed, None),
         (None, None) => {
             let expected = "a packing in which the network has a program; element, or leave it to the compiler";
-            return Err(Error::Option { option: "packing", found: asked.to_string(), expected: expected.into() });
+            return Err(Error::Option { option: "packing", found: requested.to_string(), expected: expected.into() });
         }
     };
     let mut chosen = chosen;

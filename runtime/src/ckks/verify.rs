@@ -202,8 +202,8 @@ impl<'a> Comparing<'a> {
         })
     }
 
-    /// A packed value that is to be compared, decrypted: `[element][image]`. Elements lie across its
-    /// ciphertexts, so that all of them are decrypted at once.
+    /// A packed value that is to be compared, decrypted: `[element][image]`. Elements lie across
+    /// its ciphertexts, so that all of them are decrypted at once.
     fn unpacked(&self, value: ValueId) -> Result<Option<Vec<Vec<f64>>>> {
         let Some(layout) = self.program.layout(value).filter(|_| self.is_compared(value)) else { return Ok(None) };
         let Some(encrypted) = &self.encrypted.values[value] else { unreachable!("value {value} is not stored") };

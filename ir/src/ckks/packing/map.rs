@@ -178,8 +178,8 @@ impl PackedMap {
         Ok(())
     }
 
-    /// The weights of a matrix, row by row as columns and values, as diagonals in the order of output,
-    /// offset and input.
+    /// The weights of a matrix, row by row as columns and values, as diagonals in the order of
+    /// output, offset and input.
     ///
     /// # Errors
     /// As [`Self::locate`].
@@ -247,8 +247,8 @@ mod tests {
         sums
     }
 
-    /// Checks the map of a dense matrix against products by the definition, wherever the layout says
-    /// that an element is.
+    /// Checks the map of a dense matrix against products by the definition, wherever the layout
+    /// says that an element is.
     fn holds(map: &PackedMap, from: &Layout) {
         map.check().unwrap();
         let (rows, columns) = (map.layout.elements(), from.elements());
