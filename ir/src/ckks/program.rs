@@ -33,14 +33,14 @@ pub struct Program {
     literal: ProgramLiteral,
     values: Vec<ValueInfo>,
     /// With a packing.
-    packed: Option<PackedAccount>,
+    packed: Option<Box<PackedAccount>>,
 }
 
 impl Program {
     /// For the checker, which has found out the values.
     pub(super) fn checked(literal: ProgramLiteral, values: Vec<ValueInfo>, packed: Option<PackedAccount>) -> Self {
         assert_eq!(literal.packing.is_some(), packed.is_some(), "a packing, and an account of it");
-        Self { literal, values, packed }
+        Self { literal, values, packed: packed.map(Box::new) }
     }
 
     /// What a client needs.
