@@ -2,8 +2,8 @@
 //!
 //! Kernels against the processor's peak, a whole network against the same network in plain `f32`,
 //! sweeps over batch, depth, ring and sparsity, packings and the two backends side by side, and the
-//! rates that predictions use. A time is judged by a ratio within one run ([`checks`]), never by a time of
-//! another machine or another day.
+//! rates that predictions use. A time is judged by a ratio within one run ([`checks`]), never by a
+//! time of another machine or another day.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

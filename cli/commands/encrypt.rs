@@ -200,7 +200,7 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
                     part.name
                 )));
             }
-            let images = taken(part.images, input)?;
+            let images = for_network(part.images, input)?;
             let too_many = arguments.part.limit.is_none() && images.len() > most;
             if too_many {
                 context.console.note(format_args!(
@@ -229,7 +229,7 @@ fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Re
             Some(n) => rows.take(n),
             None => rows,
         };
-        return taken(rows, input);
+        return for_network(rows, input);
     }
     if input.reals().is_some() {
         return Err(Exit::BadInput.because(
@@ -237,11 +237,11 @@ fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Re
              them with --rows FILE, a table (CSV) or an array (.npy)",
         ));
     }
-    taken(image_files::read(&arguments.images, input.picture_shape())?, input)
+    for_network(image_files::read(&arguments.images, input.picture_shape())?, input)
 }
 
 /// The samples as the network takes them.
-fn taken(images: Images, input: &InputSpec) -> Result<Images> {
+fn for_network(images: Images, input: &InputSpec) -> Result<Images> {
     let changed = match as_taken_by(&images, input)? {
         Cow::Borrowed(_) => None,
         Cow::Owned(changed) => Some(changed),

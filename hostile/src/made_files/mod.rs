@@ -3,6 +3,7 @@
 mod ckks;
 mod data;
 mod models;
+mod packed;
 mod texts;
 #[cfg(feature = "tfhe")]
 mod tfhe;
@@ -18,6 +19,7 @@ pub fn make_all() -> Result<()> {
     texts::make()?;
     models::make()?;
     ckks::make()?;
+    packed::make()?;
     #[cfg(feature = "tfhe")]
     tfhe::make()?;
     data::make()?;

@@ -36,6 +36,7 @@ struct Good {
 }
 
 static GOOD: OnceLock<Result<Good, String>> = OnceLock::new();
+static PACKED: OnceLock<Result<Good, String>> = OnceLock::new();
 
 /// Once in a process.
 fn good() -> Result<&'static Good> {
@@ -57,6 +58,24 @@ fn good() -> Result<&'static Good> {
     loaded.as_ref().map_err(|e| anyhow::anyhow!("the good files: {e}; make them anew: beaa-hostile seeds"))
 }
 
+/// The same of a packed program, worked out anew: no other file of it is kept.
+fn packed() -> Result<&'static Good> {
+    let make = || -> Result<Good> {
+        let scratch = Scratch::new()?;
+        let file = scratch.write("packed.beaa", &std::fs::read(good_file("program", "packed.beaa"))?)?;
+        let program = ir::load_program(&file)?;
+        let signature = SignatureFile::from(&program);
+        let KeyPair { client, server } = keygen(&signature.signature, Some(1))?;
+        let server = server.context("a key of a program that rotates")?;
+        let program = PreparedProgram::new(program, ArrangedWeights::Kept)?;
+        let (images, receipt) = encrypt(&signature, &client, &samples(2)?, Some(1), &Silent)?;
+        let answers = program.run(&server, &images, &Silent)?.0;
+        Ok(Good { program, signature, client, server, images, answers, receipt })
+    };
+    let good = PACKED.get_or_init(|| make().map_err(|e| format!("{e:#}")));
+    good.as_ref().map_err(|e| anyhow::anyhow!("the packed program: {e}; make it anew: beaa-hostile seeds"))
+}
+
 pub(super) fn program(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let program = ir::load_program(&scratch.write("x.beaa", bytes)?)?;
     scratch.same_again(&program, ir::save_program, ir::load_program)?;
@@ -70,10 +89,12 @@ pub(super) fn program_run(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let program = ir::load_program(&scratch.write("x.beaa", bytes)?)?;
     let signature = SignatureFile::from(&program);
     let parameters = &signature.signature.parameters;
+    let rotations = signature.signature.packing.as_ref().map_or(0, |p| p.rotations.len() as u64);
     let bits: u64 = parameters.moduli.iter().chain(&parameters.special).map(|q| u64::from(q.ilog2())).sum();
     let elements = signature.signature.input.shape().len();
     ensure!(
-        bits.saturating_mul(parameters.degree as u64) <= MOST_KEY_BITS && elements <= MOST_ELEMENTS,
+        bits.saturating_mul(parameters.degree as u64).saturating_mul(1 + rotations) <= MOST_KEY_BITS
+            && elements <= MOST_ELEMENTS,
         "a program that is too large to be run many times"
     );
     let KeyPair { client, server } = keygen(&signature.signature, Some(1))?;
@@ -94,7 +115,8 @@ pub(super) fn signature(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
 
 /// What a client does before it has a key, and with a key of the good program.
 fn use_signature(_: &Scratch, file: &SignatureFile, with_key: bool) -> Result<()> {
-    let (good, signature) = (good()?, &file.signature);
+    let signature = &file.signature;
+    let good = if signature.packing.is_some() { packed()? } else { good()? };
     let _ = standing(&signature.parameters);
     let elements = signature.input.shape().len();
     ensure!(elements <= MOST_ELEMENTS, "samples that are too large to be made many times");
@@ -127,7 +149,8 @@ pub(super) fn secret_key(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
 }
 
 pub(super) fn evaluation_key(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
-    let (good, key) = (good()?, ServerKey::load(&scratch.write("x.key", bytes)?)?);
+    let key = ServerKey::load(&scratch.write("x.key", bytes)?)?;
+    let good = if key.rotations().is_empty() { good()? } else { packed()? };
     scratch.same_again(&key, ServerKey::save, ServerKey::load)?;
     let _ = good.program.run(&key, &good.images, &Silent)?;
     Ok(())

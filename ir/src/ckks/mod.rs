@@ -3,6 +3,7 @@
 //! work, text, files, and the client's side.
 
 mod check;
+mod check_packing;
 mod file;
 mod packing;
 mod program;

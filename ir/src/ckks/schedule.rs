@@ -12,6 +12,9 @@ const WORD: u64 = 8;
 /// runs.
 const WEIGHT: (u64, u64) = (8, 12);
 
+/// Words of rotated inputs that a product with diagonals holds at the same time, about.
+const HELD_WORDS: usize = 1 << 22;
+
 /// What the memory of a run depends on beside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryModel {
@@ -255,13 +258,14 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
     Schedule { parts, fixed_bytes, peak_bytes: fixed_bytes + peak }
 }
 
-/// Bytes that stay throughout a packed program: constants, where they are kept, and Galois keys,
-/// each with the order of the values after its rotation.
+/// Bytes that stay throughout a packed program: constants, where they are kept, Galois keys, each
+/// with the order of the values after its rotation, and what products keep for the next one.
 fn packed_fixed(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
     let kept = |step: usize| if memory.arranged_weights_kept { constants(shape, packing, step) } else { 0 };
     let digits = shape.key_primes - packing.special;
     let key = shape.bytes(digits * shape.key_primes * 2) + shape.bytes(shape.key_primes).div_ceil(2);
-    (0..shape.steps.len()).map(kept).sum::<u64>() + packing.rotations as u64 * key
+    let constants = (0..shape.steps.len()).map(kept).sum::<u64>();
+    constants + packing.rotations as u64 * key + packed_kept(shape, packing, memory)
 }
 
 /// Bytes of the constants of a step's packed map.
@@ -270,22 +274,34 @@ fn constants(shape: &ProgramShape, packing: &PackedShape, step: usize) -> u64 {
     packing.maps[step].map_or(0, |map| shape.bytes(map.diagonals * limbs))
 }
 
-/// Bytes that a packed linear map takes while it is computed: digits of all inputs and, modulo one
-/// prime, what they are extended to, their rotations, the sums of products, and the ciphertexts
-/// that are being finished.
+/// Bytes that the largest product keeps for the next one: digits of all inputs and, modulo one
+/// prime and some rotated inputs at a time, what they are extended to; the sums of products, ciphertexts
+/// that are finished, and what each thread needs. Pieces are of powers of two.
+fn packed_kept(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
+    let kept = |step: usize| {
+        let Some(MapSize { inputs, outputs, rotated, babies, sums, .. }) = packing.maps[step] else { return 0 };
+        let limbs = shape.values[step + 1].limbs;
+        let primes = limbs + packing.special;
+        let held = rotated.min(HELD_WORDS / (2 * shape.degree) + babies);
+        let products = inputs * limbs + inputs.min(held) * (limbs + 2) + 2 * held + 2 * primes * sums;
+        let result = memory.chunk.min(outputs) * 2 * limbs;
+        let per_thread = 6 * primes + limbs + primes * limbs + 2;
+        let tiles = (memory.threads * held * 2 * memory.tile) as u64 * WORD;
+        2 * (shape.bytes(products + result + memory.threads * per_thread) + tiles)
+    };
+    (0..shape.steps.len()).map(kept).fold(0, u64::max)
+}
+
+/// Bytes that a packed linear map takes beside what products keep: constants, while they are
+/// encoded and after that, and biases as numbers and as coefficients of twice the size.
 fn packed_working(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel, step: usize, map: MapSize) -> u64 {
-    let limbs = shape.values[step + 1].limbs;
-    let primes = limbs + packing.special;
-    let inputs = map.inputs * (2 * limbs + 2);
-    let products = 2 * map.rotated + 2 * map.sums * primes;
-    // A bias as numbers and as coefficients of twice the size.
-    let results = map.outputs * 3 + memory.chunk.min(map.outputs) * 2 * limbs;
-    let per_thread = 4 * primes + 2 * limbs + 2;
-    let tiles = (memory.threads * map.rotated * 2 * memory.tile) as u64 * WORD;
-    let polynomials = shape.bytes(inputs + products + results + memory.threads * per_thread);
-    let preparing = shape.bytes(memory.chunk.min(map.diagonals) * primes + memory.threads * 4);
-    let constants = if memory.arranged_weights_kept { 0 } else { constants(shape, packing, step) };
-    (polynomials + tiles).max(preparing) + constants
+    let biases = shape.bytes(3 * map.outputs);
+    if memory.arranged_weights_kept {
+        return biases;
+    }
+    let primes = shape.values[step + 1].limbs + packing.special;
+    let encoding = shape.bytes(memory.chunk.min(map.diagonals) * primes + memory.threads * 4);
+    constants(shape, packing, step) + biases.max(encoding)
 }
 
 /// Bytes that running a part takes beside the stored values.

@@ -14,12 +14,13 @@ use crate::error::operand;
 #[derive(Debug)]
 pub(super) struct PackedProgram<'k> {
     program: &'k Program,
-    keys: RotationKeys<'k>,
+    rotations: Rotations<'k>,
 }
 
 #[derive(Debug)]
-enum RotationKeys<'k> {
-    Borrowed(&'k GaloisKeys),
+enum Rotations<'k> {
+    /// It keeps its memory from step to step.
+    Keyed(Box<Rotator<'k>>),
     /// For a program that rotates nothing: no key at all.
     None(Box<GaloisKeys>),
 }
@@ -34,11 +35,11 @@ impl<'k> PackedProgram<'k> {
         if program.packing().is_none() {
             return Ok(None);
         }
-        let keys = match key.and_then(ServerKey::galois) {
-            Some(keys) => RotationKeys::Borrowed(keys),
-            None => RotationKeys::None(Box::new(GaloisKeys::from_compressed(parameters, [0; 32], &[], &[])?)),
+        let rotations = match key.and_then(ServerKey::galois) {
+            Some(keys) => Rotations::Keyed(Box::new(Rotator::new(parameters, keys)?)),
+            None => Rotations::None(Box::new(GaloisKeys::from_compressed(parameters, [0; 32], &[], &[])?)),
         };
-        Ok(Some(Self { program, keys }))
+        Ok(Some(Self { program, rotations }))
     }
 
     pub(super) fn program(&self) -> &'k Program {
@@ -56,13 +57,13 @@ impl<'k> PackedProgram<'k> {
         let Some((map, _)) = self.program.packed_map(step) else { unreachable!("step {step} is no packed map") };
         let StepOp::Linear { bias, .. } = &self.program.steps()[step].op else { unreachable!("step {step} is linear") };
         let images = parameters.degree() / map.layout.block();
-        let keys: &GaloisKeys = match &self.keys {
-            RotationKeys::Borrowed(keys) => keys,
-            RotationKeys::None(keys) => keys,
-        };
         let terms: Vec<(&Batch, &DiagonalMatrix)> = inputs.iter().map(|b| &**b).zip(matrices.iter().copied()).collect();
         let folds: Vec<usize> = map.folds.iter().map(|&f| f as usize * images).collect();
-        Ok(Rotator::new(parameters, keys)?.multiply(&terms, &biases(&map.layout, bias, images), &folds)?)
+        let bias = biases(&map.layout, bias, images);
+        Ok(match &self.rotations {
+            Rotations::Keyed(rotator) => rotator.multiply(&terms, &bias, &folds)?,
+            Rotations::None(keys) => Rotator::new(parameters, keys)?.multiply(&terms, &bias, &folds)?,
+        })
     }
 }
 
@@ -101,8 +102,10 @@ fn matrix(
     }
     let shape = DiagonalShape { limbs, inputs: from.ciphertexts(), outputs: map.layout.ciphertexts() };
     Ok(DiagonalMatrix::new(parameters, shape, &lowered, |number, slots| {
-        let Some(diagonal) = diagonals.get(number) else { return };
-        for &(position, weight) in &diagonal.weights {
+        if diagonals.is_empty() {
+            return;
+        }
+        for &(position, weight) in &diagonals[number].weights {
             let first = position as usize * images;
             slots[first..first + images].fill(f64::from(weight));
         }

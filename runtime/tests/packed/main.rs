@@ -55,7 +55,7 @@ fn packed_programs_answer_what_they_would_in_clear() {
             assert!(report.layers.iter().all(|l| l.ciphertexts <= 6), "{:?}", report.layers);
             let answers = decrypt(&file, &client, &output, &receipt).unwrap();
             let error = largest(answers.exact(), &clear);
-            assert!(error < 0.02, "{case:?}: {error}");
+            assert!(error < 16.0 * 1e-3, "{case:?}: {error}");
             assert!(answers.outside().is_empty(), "{case:?}");
             bytes.push(decrypt_without_receipt(&file, &client, &output).unwrap().exact().clone());
         }
@@ -119,7 +119,7 @@ fn clients_and_servers_meet_through_files() {
 fn keys_without_the_rotations_of_a_program_are_refused() {
     let program = packed(Case { folds: true, ..Case::line(64, 4) });
     let file = SignatureFile::from(&program);
-    let few = keygen(packed(Case::line(64, 1)).signature(), Some(3)).unwrap();
+    let few = keygen(packed(Case::line(4, 1)).signature(), Some(3)).unwrap();
     for keys in [keygen(&literal().signature, Some(1)).unwrap(), few] {
         let (input, _) = encrypt(&file, &keys.client, &images(3), Some(2), &Silent).unwrap();
         let found = run(&program, &keys.server, &input, &Silent).err().unwrap();

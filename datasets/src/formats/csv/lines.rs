@@ -100,7 +100,8 @@ impl Lines {
         }
     }
 
-    /// The whole lines that are in memory and were not parsed; none where the next one is not whole.
+    /// The whole lines that are in memory and were not parsed; none where the next one is not
+    /// whole.
     pub(super) fn whole_lines(&self) -> &[u8] {
         &self.buffer[self.start..self.whole.max(self.start)]
     }

@@ -6,6 +6,7 @@ mod lines;
 mod plain_lines;
 mod read_rows;
 mod table;
+mod table_rows;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,8 @@ use crate::images::{Images, Reals};
 use crate::source::Source;
 use crate::split::{HoldOut, Split};
 use crate::warning::Warning;
-use table::{Table, TableRows};
+use table::Table;
+use table_rows::TableRows;
 
 pub use dialect::{Column, Dialect};
 pub(crate) use read_rows::read_csv_rows;

@@ -2,7 +2,7 @@
 //! any line can be. What is not plain, or wrong, is left to the parser of all lines, which says so.
 
 use super::dialect::Dialect;
-use super::table::TableRows;
+use super::table_rows::TableRows;
 use crate::error::Error;
 use crate::formats::decimal::{leading_decimal, leading_six_decimals};
 use crate::formats::row_labels::canonical;

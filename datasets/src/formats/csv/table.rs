@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::dialect::{Column, Dialect, has_header, other_separator, refuse_utf16};
 use super::lines::{Line, Lines};
 use super::plain_lines::PlainLines;
+use super::table_rows::TableRows;
 use crate::bounded_reader::BoundedReader;
 use crate::error::Error;
 use crate::formats::npy_array::MOST_NUMBERS;
@@ -23,16 +24,6 @@ pub(crate) struct Table {
     pub(crate) width: usize,
     /// The first line, if it is a row.
     pending: Option<Line>,
-}
-
-/// The rows of a table.
-pub(crate) struct TableRows {
-    /// `[row][chosen column]`.
-    pub(crate) numbers: Vec<f32>,
-    /// One for each row, without blanks around it; empty if none were asked for.
-    pub(crate) labels: Vec<String>,
-    /// The line in the file of each row, from 1 on.
-    pub(crate) lines: Vec<u64>,
 }
 
 impl Table {

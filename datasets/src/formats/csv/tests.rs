@@ -220,7 +220,8 @@ fn plain_lines_are_read_as_quoted_ones() {
         // The label in the middle, a column that is not read, and more than is read at a time. Some
         // lines are not plain in either table.
         let row = |i: usize, quote: &str| {
-            let (quote, text) = if i % 997 == 0 { ("\"", "two\nlines, \"\"quoted\"\"") } else { (quote, "text") };
+            let (quote, text) =
+                if i.is_multiple_of(997) { ("\"", "two\nlines, \"\"quoted\"\"") } else { (quote, "text") };
             let row = [&number(i), &format!("k{}", i % 3), text, &number(7 * i + i / 11)];
             row.map(|cell| format!("{quote}{cell}{quote}")).join(separator) + end
         };

@@ -1,14 +1,7 @@
-//! Which layout each value of a packed program has, and what its linear maps compute with.
+//! What the checker finds out of a packed program: the layout of each value, and what its linear
+//! maps compute with.
 
-use std::collections::BTreeSet;
-
-use super::{ClientPacking, Layout, PackedMap, Packing, Place};
-use crate::ckks::{LinearTerm, ProgramLiteral, Step, StepOp, ValueInfo};
-use crate::{Error, Result};
-
-const CHECKING: &str = "checking a packed program";
-/// Positions that are looked at to find where the weights of a program meet their inputs, at most.
-const MOST_LOOKS: u64 = 1 << 33;
+use super::{Layout, Packing};
 
 /// What a packed linear map computes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +14,8 @@ pub struct MapSize {
     pub diagonals: usize,
     /// Inputs after baby steps, over all terms; those that are not rotated among them.
     pub rotated: usize,
+    /// The most of them that one input has.
+    pub babies: usize,
     /// Sums before giant steps; those that are not rotated among them.
     pub sums: usize,
     /// Rotations of inputs, sums and folds, each of one ciphertext.
@@ -34,109 +29,6 @@ pub(in crate::ckks) struct PackedAccount {
     pub(in crate::ckks) layouts: Vec<Option<usize>>,
     /// Of each map.
     pub(in crate::ckks) sizes: Vec<MapSize>,
-}
-
-/// For each value the number of the linear step whose layout it has; none for that of the input.
-pub(super) fn layouts(steps: &[Step]) -> Vec<Option<usize>> {
-    let (mut of, mut maps) = (vec![None], 0);
-    for step in steps {
-        of.push(match &step.op {
-            StepOp::Linear { .. } => {
-                maps += 1;
-                Some(maps - 1)
-            }
-            op => of[op.input(0)],
-        });
-    }
-    of
-}
-
-impl PackedAccount {
-    /// Checks that a program, whose values are known, can be run on packed ciphertexts.
-    pub(in crate::ckks) fn new(packing: &Packing, literal: &ProgramLiteral, values: &[ValueInfo]) -> Result<Self> {
-        let bad = |found: String, expected: String| Err(Error::malformed(CHECKING, found, expected));
-        let linear = |(i, s): (usize, &Step)| match &s.op {
-            StepOp::Linear { bias, .. } => Some((i, bias.len())),
-            _ => None,
-        };
-        let linear: Vec<(usize, usize)> = literal.steps.iter().enumerate().filter_map(linear).collect();
-        if linear.len() != packing.maps.len() {
-            return bad(
-                format!("{} maps for {} linear steps", packing.maps.len(), linear.len()),
-                "one for each".into(),
-            );
-        }
-        let layouts = layouts(&literal.steps);
-        let (mut sizes, mut looks) = (Vec::with_capacity(linear.len()), 0_u64);
-        for (map, &(step, outputs)) in packing.maps.iter().zip(&linear) {
-            let StepOp::Linear { terms, .. } = &literal.steps[step].op else { unreachable!("step {step} is linear") };
-            let (block, elements) = (map.layout.block(), map.layout.elements());
-            if (block, elements) != (packing.block(), outputs) {
-                let found = format!("step {step} with {elements} elements at {block} positions");
-                return bad(found, format!("{outputs} at {}", packing.block()));
-            }
-            let from: Vec<&Layout> = terms.iter().map(|t| packing.layout(layouts[t.input])).collect();
-            for f in &from {
-                looks = looks.saturating_add(work(map, f));
-            }
-            if looks > MOST_LOOKS {
-                return bad(format!("more than {MOST_LOOKS} positions to look at"), "smaller maps".into());
-            }
-            map.check()?;
-            if let Some(term) = terms.iter().find(|t| values[t.input].components != 2) {
-                let found = format!("step {step} on {} components", values[term.input].components);
-                return bad(found, "2, which can be rotated".into());
-            }
-            sizes.push(MapSize::new(map, terms, &from)?);
-        }
-        let account = Self { layouts, sizes };
-        let client = ClientPacking::new(packing, &literal.steps, literal.output);
-        if literal.signature.packing.as_ref() != Some(&client) {
-            return bad("a signature with another packing".into(), "that of the program".into());
-        }
-        Ok(account)
-    }
-}
-
-/// How often [`PackedMap::locate`] and [`PackedMap::check`] look at a position, at most.
-fn work(map: &PackedMap, from: &Layout) -> u64 {
-    let factors = [map.layout.held().len(), map.offsets.len().max(1), 1 << map.folds.len().min(32), from.ciphertexts()];
-    factors.iter().fold(1_u64, |product, &f| product.saturating_mul(f as u64))
-}
-
-impl MapSize {
-    /// Counts what `map` computes `terms` with, whose inputs have the layouts `from`.
-    ///
-    /// # Errors
-    /// As [`PackedMap::locate`].
-    pub fn new(map: &PackedMap, terms: &[LinearTerm], from: &[&Layout]) -> Result<Self> {
-        let mut size = Self { outputs: map.layout.ciphertexts(), ..Self::default() };
-        let mut sums = BTreeSet::new();
-        for (term, from) in terms.iter().zip(from) {
-            let mut found = BTreeSet::new();
-            map.locate(
-                from,
-                |r| term.weights.row(r).0,
-                |_, _, Place { input, output, offset, .. }| {
-                    found.insert((output, offset, input));
-                },
-            )?;
-            let mut rotated = BTreeSet::new();
-            for &(output, offset, input) in &found {
-                let (baby, giant) = map.steps(offset);
-                rotated.insert((input, baby));
-                sums.insert((output, giant));
-            }
-            size.inputs += from.ciphertexts();
-            // Without any weight there is still a vector of zeros.
-            size.diagonals += found.len().max(1);
-            size.rotated += rotated.len().max(1);
-            size.rotations += rotated.iter().filter(|(_, baby)| *baby > 0).count();
-        }
-        size.sums = sums.len().max(1);
-        size.rotations += sums.iter().filter(|(_, giant)| *giant > 0).count() + map.folds.len() * size.outputs;
-        Ok(size)
-    }
 }
 
 impl Packing {

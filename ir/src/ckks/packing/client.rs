@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::layouts;
-use super::{Layout, Packing};
-use crate::ckks::{Step, ValueId};
+use super::Layout;
 use crate::{Error, Result};
 
 /// The largest ring whose slots are rotated.
@@ -23,16 +21,6 @@ pub struct ClientPacking {
 }
 
 impl ClientPacking {
-    /// The client's side of the packing of a program with these steps and this output.
-    ///
-    /// # Panics
-    /// When the packing has fewer maps than there are linear steps, or there is no such value.
-    pub fn new(packing: &Packing, steps: &[Step], output: ValueId) -> Self {
-        let of = layouts(steps)[output];
-        let output = of.map_or(&packing.input, |map| &packing.maps[map].layout);
-        Self { input: packing.input.clone(), output: output.clone(), rotations: packing.rotations() }
-    }
-
     /// Positions of a ciphertext.
     pub fn block(&self) -> usize {
         self.input.block()
