@@ -93,7 +93,7 @@ fn files() -> &'static Files {
         };
         let Files { run, model, program, keys, secret, evaluation, input, labels, output } = &files;
         good(&["train", "configs/tiny.json", "--out", text(run)]);
-        good(&["compile", text(model), "-o", text(program), "--batch", "64"]);
+        good(&["compile", text(model), "-o", text(program), "--batch", "64", "--packing", "element"]);
         good(&["keygen", text(program), "--out", text(keys)]);
         let set = ["--data-set", "pneumoniamnist", "--limit", "50"];
         let encrypt = ["encrypt", text(program), "--key", text(secret), "-o", text(input), "--labels", text(labels)];

@@ -26,6 +26,8 @@ use crate::plan::weight_bits::{MIN_WEIGHT_BITS, largest_weight};
 const KERNEL_BITS: u32 = 52;
 /// log2 of the least scale of a value.
 const MIN_LOG_SCALE: f64 = 1.0;
+/// Least deviation of the coefficients of constants: far enough from 0 for rounding to be noise.
+const LEAST_COEFFICIENT: f64 = 0.5;
 /// Values of both signs need one bit more than their bound, and one is kept free.
 const BOUND_MARGIN_BITS: f64 = 2.0;
 
@@ -107,6 +109,7 @@ struct Event {
 struct Walk<'a> {
     summary: &'a GraphSummary,
     choice: &'a PlanChoice,
+    degree: usize,
     narrowest: u32,
     widest: u32,
     picker: Picker<'a>,
@@ -126,6 +129,7 @@ impl<'a> Walk<'a> {
         Self {
             summary,
             choice,
+            degree: primes.degree,
             narrowest: min_bits(primes.degree),
             widest: widest_prime(summary, choice),
             picker: primes.picker(),
@@ -214,6 +218,11 @@ impl<'a> Walk<'a> {
         let units = terms.iter().map(|t| self.log_units[t.input]).fold(f64::NEG_INFINITY, f64::max);
         rotations.constant_square *= (-2.0 * units).exp2();
         rotations.input_square *= (2.0 * (target + units)).exp2();
+        // Coefficients that are rounded to nothing are no noise: the product itself is lost.
+        let least = noise::slot_variance(self.degree, LEAST_COEFFICIENT * LEAST_COEFFICIENT);
+        if rotations.constant_square > 0.0 && rotations.constant_square < least {
+            return None;
+        }
         self.push(id, &mut state, op, SizedOp::Rotations(counts));
         if let Some(event) = self.events.last_mut() {
             event.rotations = Some(rotations);

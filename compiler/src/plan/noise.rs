@@ -2,6 +2,11 @@
 
 use beaa_ckks::noise::DiagonalMap;
 
+/// Variance of the slots of an element whose coefficients have variance `coefficient`.
+pub(crate) fn slot_variance(degree: usize, coefficient: f64) -> f64 {
+    beaa_ckks::noise::slot_variance(degree, coefficient)
+}
+
 /// Variance of a fresh encryption, in units of the encoded integer, as all here.
 pub(crate) fn fresh(degree: usize) -> f64 {
     beaa_ckks::noise::fresh(degree).powi(2)

@@ -275,8 +275,8 @@ fn constants(shape: &ProgramShape, packing: &PackedShape, step: usize) -> u64 {
 }
 
 /// Bytes that the largest product keeps for the next one: digits of all inputs and, modulo one
-/// prime and some rotated inputs at a time, what they are extended to; the sums of products, ciphertexts
-/// that are finished, and what each thread needs. Pieces are of powers of two.
+/// prime and some rotated inputs at a time, what they are extended to; the sums of products,
+/// ciphertexts that are finished, and what each thread needs. Pieces are of powers of two.
 fn packed_kept(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
     let kept = |step: usize| {
         let Some(MapSize { inputs, outputs, rotated, babies, sums, .. }) = packing.maps[step] else { return 0 };
