@@ -75,13 +75,19 @@ fn measured(mut command: Command) -> f64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn commands_take_what_they_say() {
+    for options in ["", "--packing block:512"] {
+        take_what_they_say(options);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn take_what_they_say(options: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let model = model();
-    let compile = format!("compile {} -o p.beaa", model.display());
+    let compile = format!("compile {} -o p.beaa {options}", model().display());
     good(path, &compile);
     good(path, "keygen p.beaa.signature --out keys");
-    let data = "--data-set pneumoniamnist --limit 20";
+    let data = "--data-set pneumoniamnist --limit 12";
     let encrypt = format!("encrypt p.beaa.signature --key keys/secret.key {data} -o i.ct --force");
     good(path, &encrypt);
     let run = "run p.beaa --keys keys/evaluation.key --input i.ct -o a.ct --force";

@@ -1,6 +1,6 @@
-//! Packings side by side: one element of every image in a ciphertext, one image in each, and what
-//! the compiler takes, by the number of images that are answered together. On one thread, in
-//! processor seconds; every program is prepared before it is timed.
+//! Packings side by side: one element of every image in a ciphertext, one image in each, all slots
+//! shared by the images, and what the compiler takes, by the number of images that are answered
+//! together. On one thread, in processor seconds; every program is prepared before it is timed.
 
 use beaa_compiler::ckks::{Options, Packing, compile_for};
 use beaa_ir::Model;
@@ -15,6 +15,8 @@ use crate::{BenchSettings, Result, random_images};
 
 /// Images of the largest batch.
 const MOST_IMAGES: usize = 8192;
+/// Images that are packed at a time, at most: with more, every vector of constants is hardly used.
+const MOST_PACKED: usize = 256;
 /// Batches that are run where each takes as long as any other; more are a multiple.
 const MOST_RUNS: usize = 2;
 
@@ -30,7 +32,8 @@ pub struct PackingFigures {
 /// One packing with so many images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PackingPoint {
-    /// The packing that was requested: `element`, `channel` or `auto`.
+    /// The packing that was requested: `element`, `channel`, `auto`, or `block` with as many
+    /// positions as there are slots for each image.
     pub requested: String,
     /// Images answered together.
     pub images: usize,
@@ -71,19 +74,26 @@ pub fn measure_packings(
     let most = if settings.quick { 64 } else { MOST_IMAGES };
     let counts = std::iter::successors(Some(1), |n| Some(n * step)).take_while(|n| *n < most).chain([most]);
     let counts: Vec<usize> = counts.collect();
+    let measured = |packing: Packing, images: usize| {
+        let options = Options { packing, batch: images, ..settings.options.clone() };
+        Workload::new(model, &options, samples, settings.seed)
+    };
     let mut points: Vec<PackingPoint> = Vec::new();
-    for packing in [Packing::Element, Packing::Channel, Packing::Auto] {
-        let mut last: Option<Workload> = None;
-        for &images in &counts {
-            let options = Options { packing, batch: images, ..settings.options.clone() };
-            // A program for one image at a time is the same for any number of them.
-            let workload = match last.take() {
-                Some(same) if packing == Packing::Channel => same,
-                _ => Workload::new(model, &options, samples, settings.seed)?,
-            };
-            points.push(workload.point(model, packing, images)?);
-            last = Some(workload);
-        }
+    for &images in &counts {
+        points.push(measured(Packing::Element, images)?.point(model, "element", images)?);
+    }
+    // A program for one image at a time is the same for any number of them.
+    let channel = measured(Packing::Channel, 1)?;
+    for &images in &counts {
+        points.push(channel.point(model, "channel", images)?);
+    }
+    let slots = channel.program.program().signature().parameters.degree;
+    for &images in counts.iter().filter(|n| **n <= MOST_PACKED) {
+        let block = Packing::Block(slots / images.next_power_of_two());
+        points.push(measured(block, images)?.point(model, "block", images)?);
+    }
+    for &images in &counts {
+        points.push(measured(Packing::Auto, images)?.point(model, "auto", images)?);
     }
     Ok(PackingFigures { name: model.name().to_owned(), points })
 }
@@ -110,7 +120,7 @@ impl Workload {
         Ok(Self { program, keys, prepare_seconds, seed, rotations })
     }
 
-    fn point(&self, model: &Model, packing: Packing, images: usize) -> Result<PackingPoint> {
+    fn point(&self, model: &Model, requested: &str, images: usize) -> Result<PackingPoint> {
         let program = self.program.program();
         let signature = program.signature();
         let (degree, capacity) = (signature.parameters.degree, signature.capacity());
@@ -126,7 +136,7 @@ impl Workload {
         })?;
         let all = batches as f64 / run as f64;
         Ok(PackingPoint {
-            requested: packing.to_string(),
+            requested: requested.into(),
             images,
             degree,
             positions: degree / capacity,

@@ -54,7 +54,7 @@ use ring::encode::Encoder;
 pub use ring::modulus::Modulus;
 pub use ring::sample::{PublicSeed, SecretRng, SecretRngs};
 pub use rns_ring::RnsRing;
-pub use rotation::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, ProductSize, Rotator, rotation_order};
+pub use rotation::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, HELD_WORDS, Rotator, rotation_order};
 
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {

@@ -133,16 +133,14 @@ fn run_passes(
         rings,
         worst_case: None,
     };
-    let weight_grids = &model.provenance().weight_grids;
-    let planned_for = PlannedFor { bounds: &bounds, shape: model.input().shape, weight_grids, samples: images };
-    let Planned { refined, coverage, graph: composed, .. } = cheapest_packing(task, &planned_for, &mut passes)
+    let planned_for = PlannedFor { bounds: &bounds, shape: model.input().shape, samples: images };
+    let Planned { refined, coverage, .. } = cheapest_packing(task, &planned_for, &mut passes)
         .map_err(|e| missing_range(e, &graph, &bounds, &activations))?;
     passes.show("refine", Product::Plan(&refined.plan));
 
-    let (planned_graph, planned_bounds) = composed.as_ref().map_or((&graph, &bounds), |(g, b)| (g, b));
     let lowered = Lowered {
-        graph: planned_graph,
-        bounds: planned_bounds,
+        graph: &graph,
+        bounds: &bounds,
         refined,
         promise,
         coverage: coverage.remark(),

@@ -54,7 +54,17 @@ fn ciphertexts_and_rotations_are_accounted_for() {
     let program = Program::try_from(literal()).unwrap();
     assert_eq!((0..3).map(|v| program.ciphertexts(v)).collect::<Vec<_>>(), [2, 1, 1]);
     assert_eq!(program.values()[0].len, 3);
-    let size = MapSize { inputs: 4, outputs: 1, diagonals: 6, rotated: 4, babies: 1, sums: 2, rotations: 1 };
+    let size = MapSize {
+        inputs: 4,
+        decomposed: 0,
+        outputs: 1,
+        diagonals: 6,
+        rotated: 4,
+        babies: 1,
+        sums: 2,
+        giants: 1,
+        rotations: 1,
+    };
     assert_eq!(program.packed_map(0).unwrap().1, size);
     assert!(program.packed_map(1).is_none() && program.switches_keys());
     let signature = program.signature();
@@ -85,7 +95,14 @@ fn files_hold_the_packing_and_the_fingerprint_covers_it() {
 #[test]
 fn packed_linear_steps_are_parts_of_their_own_and_memory_is_that_of_ciphertexts() {
     let shape = ProgramShape::from(&Program::try_from(literal()).unwrap());
-    let machine = MemoryModel { threads: 1, tile: 32, chunk: 8, input_in_place: true, arranged_weights_kept: false };
+    let machine = MemoryModel {
+        threads: 1,
+        tile: 32,
+        chunk: 8,
+        held_words: 1 << 22,
+        input_in_place: true,
+        arranged_weights_kept: false,
+    };
     let plan = schedule(&shape, &machine, true);
     assert_eq!(plan.parts.iter().map(|p| (p.first, p.last)).collect::<Vec<_>>(), [(0, 0), (1, 1)]);
     let polynomial = 4096 * 8;

@@ -3,8 +3,14 @@
 use beaa_ir::ckks::{LinearTerm, MemoryModel, ProgramShape, StepOp, StepShape, ValueInfo, schedule};
 
 const DEGREE: usize = 64;
-const MACHINE: MemoryModel =
-    MemoryModel { threads: 2, tile: 32, chunk: 4, input_in_place: false, arranged_weights_kept: false };
+const MACHINE: MemoryModel = MemoryModel {
+    threads: 2,
+    tile: 32,
+    chunk: 4,
+    held_words: 1 << 22,
+    input_in_place: false,
+    arranged_weights_kept: false,
+};
 
 fn value(len: usize, limbs: usize, components: usize) -> ValueInfo {
     ValueInfo { len, limbs, scale: 1024.0, components }

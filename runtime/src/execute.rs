@@ -38,7 +38,14 @@ pub struct OperationTime {
 /// The schedule in which every step is a part of its own, so that each value can be looked at.
 pub(crate) fn step_by_step(program: &Program) -> Schedule {
     // Without fused parts the order is all that matters: the bytes are nobody's promise.
-    let machine = MemoryModel { threads: 1, tile: 1, chunk: 1, input_in_place: false, arranged_weights_kept: false };
+    let machine = MemoryModel {
+        threads: 1,
+        tile: 1,
+        chunk: 1,
+        held_words: 1,
+        input_in_place: false,
+        arranged_weights_kept: false,
+    };
     schedule(&ProgramShape::from(program), &machine, false)
 }
 

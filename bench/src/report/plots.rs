@@ -97,16 +97,16 @@ pub fn packing_plots(f: &PackingFigures) -> Result<Vec<(&'static str, String)>> 
         let of = f.points.iter().filter(|p| p.requested == packing);
         of.map(|p| ((p.images as f64).log2(), p.milliseconds_per_image.log10())).collect::<Points>()
     };
-    if points("auto").len() < 2 {
+    if points("block").len() < 2 {
         return Ok(Vec::new());
     }
     let curves = [
         Curve { points: points("element"), colour: FIRST, dashed: true },
         Curve { points: points("channel"), colour: SECOND, dashed: true },
-        Curve { points: points("auto"), colour: INK, dashed: false },
+        Curve { points: points("block"), colour: INK, dashed: false },
     ];
     let labels = Labels {
-        x: "images answered together (blue: element, orange: channel, grey: auto)",
+        x: "images answered together (blue: element, orange: channel, grey: block)",
         y: "ms per image",
         xf: &|v| format!("{:.0}", v.exp2()),
         yf: &power,

@@ -204,19 +204,19 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
 
 /// Lays out packings: one row for each number of images, and what each program is.
 pub fn packing_tables(f: &PackingFigures) -> Vec<Table> {
-    let mut times =
-        Table::new("packings", ["images", "element ms", "channel ms", "auto ms", "auto is", "ms per image"]);
+    let mut times = Table::new("packings", ["images", "element ms", "channel ms", "block ms", "auto ms", "auto is"]);
     let of = |packing: &str| f.points.iter().filter(|p| p.requested == packing).collect::<Vec<_>>();
-    let [element, channel, auto] = ["element", "channel", "auto"].map(of);
+    let [element, channel, block, auto] = ["element", "channel", "block", "auto"].map(of);
+    let ms = |p: &PackingPoint| format!("{} ({} each)", short(1e3 * p.seconds), short(p.milliseconds_per_image));
     for ((e, c), a) in element.iter().zip(&channel).zip(&auto) {
-        let ms = |p: &PackingPoint| short(1e3 * p.seconds);
-        let each = [e, c, a].map(|p| short(p.milliseconds_per_image)).join(" / ");
+        let packed = block.iter().find(|p| p.images == e.images);
         let is = if a.positions == 1 { "element".to_owned() } else { format!("block:{}", a.positions) };
-        times.push([a.images.to_string(), ms(e), ms(c), ms(a), format!("{is}, N = {}", a.degree), each]);
+        let packed = packed.map_or_else(|| "-".into(), |p| ms(p));
+        times.push([e.images.to_string(), ms(e), ms(c), packed, ms(a), is]);
     }
     let head = ["packing", "images", "N", "rotations", "key MB", "sent MB", "answered MB", "prepared ms"];
     let mut programs = Table::new("packing programs", head);
-    let first = element.first().into_iter().chain(channel.first()).chain(&auto);
+    let first = element.first().into_iter().chain(channel.first()).chain(&block);
     for p in first {
         let mega = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
         let (images, degree, rotations) = (p.images.to_string(), p.degree.to_string(), p.rotations.to_string());

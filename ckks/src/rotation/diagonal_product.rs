@@ -14,7 +14,7 @@ use crate::kernel::{PairProduct, TILE};
 use crate::{Batch, Result};
 
 /// Words of rotated inputs that are held at the same time, about: 32 MiB.
-pub(crate) const HELD: usize = 1 << 22;
+pub const HELD_WORDS: usize = 1 << 22;
 
 /// The terms of a product with the keys of their rotations.
 pub(crate) struct DiagonalProduct<'a> {
@@ -325,7 +325,7 @@ mod tests {
                 let product = DiagonalProduct::new((ring, &pool), &terms, held, |r| keys.key("test", r)).unwrap();
                 (product.chunks.len(), product.sums().to_vec())
             };
-            let (chunks, expected) = sums(HELD);
+            let (chunks, expected) = sums(HELD_WORDS);
             assert_eq!(chunks, 1);
             for (words, chunks) in [(0, 9), (4 * N, 6), (16 * N, 2)] {
                 let (found, sums) = sums(words);

@@ -5,14 +5,13 @@ mod diagonal_product;
 mod extended_ring;
 mod galois_keys;
 mod order;
-mod product_size;
 mod rotator;
 #[cfg(all(test, target_os = "linux"))]
 mod timing;
 mod word_pool;
 
 pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};
+pub use diagonal_product::HELD_WORDS;
 pub use galois_keys::GaloisKeys;
 pub use order::rotation_order;
-pub use product_size::ProductSize;
 pub use rotator::Rotator;

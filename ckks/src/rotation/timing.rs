@@ -1,7 +1,7 @@
 //! Seconds of each step of a product with diagonals, for whoever models its cost:
 //! `cargo test --release -p beaa-ckks --lib -- --ignored --nocapture seconds_of_steps`.
 
-use super::diagonal_product::{DiagonalProduct, HELD};
+use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::word_pool::WordPool;
 use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Rotator};
@@ -90,7 +90,7 @@ fn measure() {
 
     let sums = |x: &Batch, matrix: &DiagonalMatrix| {
         let terms = [(x, matrix)];
-        let product = DiagonalProduct::new((ring, &pool), &terms, HELD, |r| keys.key("measuring", r)).unwrap();
+        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |r| keys.key("measuring", r)).unwrap();
         seconds(|| drop(product.sums()))
     };
     let (one, two, many) = (
@@ -111,7 +111,7 @@ fn measure() {
     report("memory of a sum", memory / 64.0);
     let finish = |matrix: &DiagonalMatrix| {
         let terms = [(&x, matrix)];
-        let product = DiagonalProduct::new((ring, &pool), &terms, HELD, |r| keys.key("measuring", r)).unwrap();
+        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |r| keys.key("measuring", r)).unwrap();
         let (sums, mut rotated, mut space) = (product.sums(), pair.clone(), RotationSpace::new(ring, &pool));
         let mut pair = pair.clone();
         seconds(|| product.finish(&sums, 0, [&mut pair, &mut rotated], &mut space))

@@ -1,6 +1,6 @@
 //! The machine whose memory programs are planned for.
 
-use beaa_ckks::{CHUNK, TILE};
+use beaa_ckks::{CHUNK, HELD_WORDS, TILE};
 use beaa_ir::ckks::MemoryModel;
 
 /// Threads that memory is planned for: more than most machines have, and each takes a few megabytes
@@ -8,5 +8,11 @@ use beaa_ir::ckks::MemoryModel;
 const THREADS: usize = 16;
 
 /// What schedules are made for here; a run makes its schedule for the threads that it has.
-pub(crate) const PLANNED_MEMORY: MemoryModel =
-    MemoryModel { threads: THREADS, tile: TILE, chunk: CHUNK, input_in_place: true, arranged_weights_kept: false };
+pub(crate) const PLANNED_MEMORY: MemoryModel = MemoryModel {
+    threads: THREADS,
+    tile: TILE,
+    chunk: CHUNK,
+    held_words: HELD_WORDS,
+    input_in_place: true,
+    arranged_weights_kept: false,
+};

@@ -54,13 +54,10 @@ pub(crate) struct RotationCounts {
 }
 
 impl RotationCounts {
-    /// Those of a program's map with so many folds; each output is taken to have one sum that is
-    /// not rotated.
+    /// Those of a program's map with so many folds.
     pub(crate) fn of(size: MapSize, folds: usize) -> Self {
-        let MapSize { inputs, outputs, diagonals, sums, rotations, .. } = size;
-        let giants = sums.saturating_sub(outputs);
-        let babies = rotations.saturating_sub(giants + outputs * folds);
-        let decomposed = if babies > 0 { inputs } else { 0 };
+        let MapSize { decomposed, outputs, diagonals, sums, giants, rotations, .. } = size;
+        let babies = rotations - giants - outputs * folds;
         Self { decomposed, babies, products: diagonals, sums, giants, outputs, folds }
     }
 }

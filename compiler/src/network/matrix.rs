@@ -83,23 +83,6 @@ impl Matrix {
         }
     }
 
-    /// The same rows with the columns that are kept, numbered anew.
-    pub(crate) fn with_columns_of(&self, kept: &[bool]) -> Self {
-        assert_eq!(kept.len(), self.columns, "marks of columns");
-        let number: Vec<usize> = kept
-            .iter()
-            .scan(0, |next, &k| {
-                *next += usize::from(k);
-                Some(*next - usize::from(k))
-            })
-            .collect();
-        let mut out = Self::with_columns(kept.iter().filter(|k| **k).count());
-        for r in 0..self.rows() {
-            out.push_row(self.row(r).filter(|(c, _)| kept[*c]).map(|(c, w)| (number[c], w)));
-        }
-        out
-    }
-
     /// `self * x`.
     #[cfg(test)]
     pub(crate) fn apply(&self, x: &[f64]) -> Vec<f64> {

@@ -76,13 +76,16 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
     }
     let offsets: BTreeSet<u32> = used.iter().map(|u| u.0).collect();
     map.offsets.retain(|d| offsets.contains(d));
-    let giants = (0..=map.layout.block().ilog2()).map(|bits| 1 << bits);
-    let counted = giants.map(|giant| {
-        let map = PackedMap { giant, offsets: Vec::new(), folds: map.folds.clone(), layout: map.layout.clone() };
+    let mut best: Option<(f64, u32, RotationCounts)> = None;
+    for giant in (0..=map.layout.block().ilog2()).map(|bits| 1 << bits) {
+        map.giant = giant;
         let counts = count(&map, &used);
-        (seconds(SizedOp::Rotations(counts), context), giant, counts)
-    });
-    let (_, giant, counts) = counted.min_by(|a, b| a.0.total_cmp(&b.0))?;
+        let cost = seconds(SizedOp::Rotations(counts), context);
+        if best.is_none_or(|(least, ..)| cost < least) {
+            best = Some((cost, giant, counts));
+        }
+    }
+    let (_, giant, counts) = best?;
     map.giant = giant;
     Some(ChosenMap { map, counts })
 }

@@ -13,6 +13,7 @@ use super::offsets::PackedTerm;
 use super::{ChosenMap, PackedGraph, PackedNode};
 use crate::cost::ops::{Boundary, OpContext, SizedOp, seconds};
 use crate::network::graph::{Graph, Node, NodeId, Op, Term};
+use crate::passes::dead_elements::{kept, retain};
 
 /// Packings that are followed at a time.
 const BEAM: usize = 12;
@@ -58,21 +59,27 @@ pub(crate) fn pack(task: PackingTask<'_>) -> Option<PackedGraph> {
 /// The graph with the elements of the input that some map reads, and which of all these are.
 fn without_unread(graph: &Graph) -> (Graph, Vec<bool>) {
     let (mut graph, mut read) = (graph.clone(), vec![false; graph.len(0)]);
-    let only_maps = graph.nodes.iter().all(|n| !matches!(n.op, Op::Square { input: 0, .. })) && graph.output != 0;
-    let of_input = |node: &Node| matches!(node.op, Op::Affine { .. });
-    for node in graph.nodes.iter().filter(|n| of_input(n)) {
-        let Op::Affine { terms, .. } = &node.op else { continue };
-        for term in terms.iter().filter(|t| t.input == 0) {
-            (0..term.weights.rows()).flat_map(|r| term.weights.columns_of(r)).for_each(|&c| read[c as usize] = true);
+    let mut others = graph.output == 0;
+    for node in &graph.nodes {
+        match &node.op {
+            Op::Affine { terms, .. } => {
+                for term in terms.iter().filter(|t| t.input == 0) {
+                    let rows = 0..term.weights.rows();
+                    rows.flat_map(|r| term.weights.columns_of(r)).for_each(|&c| read[c as usize] = true);
+                }
+            }
+            Op::Square { input, .. } | Op::Quadratic { input, .. } => others |= *input == 0,
+            Op::Input(_) => {}
         }
     }
-    if !only_maps || !read.contains(&true) {
+    if others || !read.contains(&true) {
         read.fill(true);
     }
     for node in &mut graph.nodes {
         match &mut node.op {
             Op::Affine { terms, .. } => {
-                terms.iter_mut().filter(|t| t.input == 0).for_each(|t| t.weights = t.weights.with_columns_of(&read));
+                let rows = vec![true; node.coordinates.len()];
+                terms.iter_mut().filter(|t| t.input == 0).for_each(|t| t.weights = kept(&t.weights, &rows, &read));
             }
             Op::Input(intervals) => retain(intervals, &read),
             Op::Square { .. } | Op::Quadratic { .. } => {}
@@ -84,11 +91,6 @@ fn without_unread(graph: &Graph) -> (Graph, Vec<bool>) {
     (graph, read)
 }
 
-fn retain<T>(values: &mut Vec<T>, kept: &[bool]) {
-    let mut kept = kept.iter();
-    values.retain(|_| kept.next() == Some(&true));
-}
-
 fn pack_all(task: PackingTask<'_>, read: Vec<bool>) -> Option<PackedGraph> {
     let mut search = Search { task, layouts: Vec::new(), known: HashMap::new() };
     let mut beam = vec![Partial { nodes: Vec::new(), cost: 0.0, ready: None }];
@@ -96,14 +98,14 @@ fn pack_all(task: PackingTask<'_>, read: Vec<bool>) -> Option<PackedGraph> {
         let mut next: Vec<Partial> = beam.iter().flat_map(|partial| search.extended(id, partial)).collect();
         next.sort_by(|a, b| a.cost.total_cmp(&b.cost));
         let read = task.read_after(id);
-        let mut kept: Vec<Partial> = Vec::new();
+        let mut best: Vec<Partial> = Vec::new();
         for partial in next {
             // Of packings that what follows cannot tell apart, the cheapest.
-            if kept.len() < BEAM && !kept.iter().any(|k| k.looks_like(&partial, &read)) {
-                kept.push(partial);
+            if best.len() < BEAM && !best.iter().any(|b| b.looks_like(&partial, &read)) {
+                best.push(partial);
             }
         }
-        beam = kept;
+        beam = best;
     }
     let best = beam.into_iter().next()?;
     let node = |(placed, node): (Placed, &Node)| PackedNode {

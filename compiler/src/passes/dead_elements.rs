@@ -98,7 +98,7 @@ fn live(graph: &Graph) -> Vec<Vec<bool>> {
 }
 
 /// The rows and columns that are kept.
-fn kept(weights: &Matrix, rows: &[bool], columns: &[bool]) -> Matrix {
+pub(crate) fn kept(weights: &Matrix, rows: &[bool], columns: &[bool]) -> Matrix {
     let mut left = 0;
     let new_index = columns.iter().map(|&live| {
         left += usize::from(live);
@@ -112,7 +112,8 @@ fn kept(weights: &Matrix, rows: &[bool], columns: &[bool]) -> Matrix {
     out
 }
 
-fn retain<T>(values: &mut Vec<T>, live: &[bool]) {
+/// Keeps the values that are marked.
+pub(crate) fn retain<T>(values: &mut Vec<T>, live: &[bool]) {
     assert_eq!(values.len(), live.len(), "values and marks");
     let mut live = live.iter();
     values.retain(|_| live.next() == Some(&true));

@@ -10,23 +10,18 @@ use crate::network::matrix::Matrix;
 const MAX_COMPOSE_RATIO: usize = 128;
 
 /// Composes until nothing more can be, and drops what the output does not depend on.
-pub(crate) fn fold_affine(graph: Graph) -> Graph {
-    fold_affine_up_to(graph, 1)
-}
-
-/// Composes as [`fold_affine`] does, also where products grow, at most `growth` times.
-pub(crate) fn fold_affine_up_to(mut graph: Graph, growth: usize) -> Graph {
+pub(crate) fn fold_affine(mut graph: Graph) -> Graph {
     for id in 1..graph.nodes.len() {
         let users = graph.users().swap_remove(id);
         if id != graph.output && !users.is_empty() {
-            fold_into_users(&mut graph, id, &users, growth);
+            fold_into_users(&mut graph, id, &users);
         }
     }
     compact(graph)
 }
 
-/// Composes node `id` into all its users if the products do not grow by more than so many times.
-fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId], growth: usize) {
+/// Composes node `id` into all its users if the products do not grow.
+fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId]) {
     let Op::Affine { terms: inner, bias: inner_bias } = &graph.nodes[id].op else { return };
     let inner_entries: usize = inner.iter().map(|t| t.weights.entries()).sum();
     let mut replaced = Vec::with_capacity(users.len());
@@ -46,7 +41,7 @@ fn fold_into_users(graph: &mut Graph, id: NodeId, users: &[NodeId], growth: usiz
         after += products(&merged);
         replaced.push((user, merged, shifted(bias, &outer.weights, inner_bias), outer.weights.entries()));
     }
-    if after > growth * before {
+    if after > before {
         return;
     }
     let (label, folded) = (graph.nodes[id].label.clone(), graph.nodes[id].folded.clone());

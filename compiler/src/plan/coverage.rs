@@ -1,10 +1,8 @@
 //! A plan, and for which images it holds: those like the samples, or every image that is promised
 //! without samples, where parameters allow it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use beaa_ir::WeightGrid;
 use beaa_ir::images::ImageMajor;
 
 use crate::cost::coverage::Coverage;
@@ -18,13 +16,10 @@ use crate::plan::refine::{RefineTask, RefinedPlan, refine};
 use crate::plan::simulate_noise::SimulatedNetwork;
 use crate::plan::worst_case::WorstCase;
 
-/// The images that a program is planned for, and what else the model says.
-#[derive(Clone, Copy)]
+/// The images that a program is planned for.
 pub(crate) struct PlannedFor<'a> {
     pub(crate) bounds: &'a [Bounds],
     pub(crate) shape: [usize; 3],
-    /// Grids that the model's weights lie on.
-    pub(crate) weight_grids: &'a BTreeMap<String, WeightGrid>,
     /// None are made up for.
     pub(crate) samples: Option<&'a ImageMajor<f32>>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use beaa_ir::images::ElementMajor;
 
-use crate::network::graph::{Graph, Node, Op};
+use crate::network::graph::{Graph, Node, NodeId, Op, Term};
 use crate::packing::{PackedGraph, PackedSummary, mean_square};
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
 use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
@@ -25,7 +25,17 @@ pub(crate) fn with_packing(
         Some(packed.noise(id, weights, &inputs))
     };
     let maps = graph.nodes.iter().enumerate().map(map).collect();
-    let mut summary = GraphSummary { packed: Some(PackedSummary { graph: packed, maps }), ..summary.clone() };
+    let mut summary =
+        GraphSummary { packed: Some(PackedSummary { graph: Arc::clone(&packed), maps }), ..summary.clone() };
+    let sums = partial_sums(graph, &packed, activations);
+    for (id, node) in graph.nodes.iter().enumerate() {
+        let (source, power) = match node.op {
+            Op::Square { input, .. } => (input, 1),
+            _ => (id, 0),
+        };
+        let here = &mut summary.nodes[id].log_bound;
+        *here = here.max(sums[source][power].max(f64::MIN_POSITIVE).log2());
+    }
     for node in &mut summary.nodes {
         // Constants are polynomials: equal weights are as inexact as others.
         if let NodeKind::Affine { uniform: uniform @ true, rounding, .. } = &mut node.kind {
@@ -33,4 +43,61 @@ pub(crate) fn with_packing(
         }
     }
     summary
+}
+
+/// Images on which partial sums are looked at.
+const IMAGES: usize = 8;
+/// How much larger they may be for others.
+const SAFETY: f64 = 2.0;
+
+/// Of every node, the mean of the absolute values in all positions, and of their squares, for the
+/// image with the largest: folds leave partial sums in positions that hold no element, and a
+/// coefficient is at most the mean over slots. Zero where nothing is folded.
+fn partial_sums(graph: &Graph, packed: &PackedGraph, activations: &[ElementMajor<f64>]) -> Vec<[f64; 2]> {
+    let of = |(id, node): (NodeId, &Node)| match &node.op {
+        Op::Affine { terms, .. } if !packed.map(id).map.folds.is_empty() => {
+            let images = activations[id].images().min(IMAGES);
+            let each =
+                (0..images).map(|image| folded_means(packed, id, terms, |t, c| activations[t].element(c)[image]));
+            each.fold([0.0_f64; 2], |[a, b], [c, d]| [a.max(c), b.max(d)])
+        }
+        _ => [0.0; 2],
+    };
+    let [one, two] = [SAFETY, SAFETY * SAFETY];
+    graph.nodes.iter().enumerate().map(of).map(|[a, b]| [one * a, two * b]).collect()
+}
+
+/// The mean absolute value and the mean square over all positions of a folding map's result;
+/// `value` gives an element of a node.
+fn folded_means(packed: &PackedGraph, id: NodeId, terms: &[Term], value: impl Fn(NodeId, usize) -> f64) -> [f64; 2] {
+    let map = &packed.map(id).map;
+    let (block, positions) = (map.layout.block(), map.layout.held().len());
+    let mut sums = vec![0.0; positions];
+    for term in terms {
+        let weights: Vec<Vec<(usize, f64)>> = (0..term.weights.rows()).map(|r| term.weights.row(r).collect()).collect();
+        // The input's layout is of the elements that are read.
+        let number: Vec<usize> = match term.input {
+            0 => (0..packed.read.len()).filter(|&e| packed.read[e]).collect(),
+            input => (0..packed.nodes[input].layout.elements()).collect(),
+        };
+        let mut position_of = vec![0_u32; term.weights.columns()];
+        (0_u32..).zip(&number).for_each(|(n, &e)| position_of[e] = n);
+        let columns: Vec<Vec<u32>> =
+            weights.iter().map(|row| row.iter().map(|&(c, _)| position_of[c]).collect()).collect();
+        let found = map.locate(
+            &packed.nodes[term.input].layout,
+            |r| &columns[r],
+            |r, k, at| {
+                let (column, weight) = weights[r][k];
+                sums[at.output as usize * block + at.position as usize] += weight * value(term.input, column);
+            },
+        );
+        found.unwrap_or_else(|e| unreachable!("a map that was chosen has a place for each weight: {e}"));
+    }
+    for &fold in &map.folds {
+        let moved = |p: usize| p - p % block + (p + fold as usize) % block;
+        sums = (0..positions).map(|p| sums[p] + sums[moved(p)]).collect();
+    }
+    let mean = |of: fn(f64) -> f64| sums.iter().map(|&v| of(v)).sum::<f64>() / positions as f64;
+    [mean(f64::abs), mean(|v| v * v)]
 }

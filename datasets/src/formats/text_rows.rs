@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::decimal::{is_blank, leading_decimal, leading_six_decimals, number};
+use super::decimal::{is_blank, leading_six_decimals, number};
 use super::npy_array::MOST_NUMBERS;
 use super::wrong_cells::{WrongCells, shortened};
 use crate::bounded_reader::BoundedReader;
@@ -101,11 +101,12 @@ impl<F: FnMut(f64) -> bool> TextRows<'_, F> {
             } else if is_blank(first) {
                 rest = after_first;
             } else {
-                let (number, after) = leading_number(rest);
-                if !number.is_some_and(&mut self.push) {
-                    self.refuse(&rest[..rest.len() - after.len()], numbers);
+                let length = rest.iter().position(|&byte| is_blank(byte));
+                let (text, after) = rest.split_at(length.unwrap_or(rest.len()));
+                if !number(text).is_some_and(&mut self.push) {
+                    self.refuse(text, numbers);
                 }
-                (rest, numbers) = (after.strip_prefix(b" ").unwrap_or(after), numbers + 1);
+                (rest, numbers) = (after, numbers + 1);
             }
         }
         Ok(())
@@ -132,19 +133,6 @@ impl<F: FnMut(f64) -> bool> TextRows<'_, F> {
         }
         self.line += 1;
         Ok(())
-    }
-}
-
-/// What `text` starts with up to the next blank, as a number if it is one; and what follows it.
-#[inline(never)]
-fn leading_number(text: &[u8]) -> (Option<f64>, &[u8]) {
-    match leading_decimal(text, b'.') {
-        Some((number, after)) if after.first().is_none_or(|&byte| is_blank(byte)) => (Some(number), after),
-        _ => {
-            let length = text.iter().position(|&byte| is_blank(byte));
-            let (word, after) = text.split_at(length.unwrap_or(text.len()));
-            (number(word), after)
-        }
     }
 }
 

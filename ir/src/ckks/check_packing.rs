@@ -109,10 +109,13 @@ impl MapSize {
             size.rotated += rotated.len().max(1);
             let of_input = |input| rotated.iter().filter(|(i, _)| *i == input).count();
             size.babies = (0..from.ciphertexts() as u32).map(of_input).fold(size.babies.max(1), usize::max);
-            size.rotations += rotated.iter().filter(|(_, baby)| *baby > 0).count();
+            let moved = || rotated.iter().filter(|(_, baby)| *baby > 0);
+            size.decomposed += moved().map(|(input, _)| input).collect::<BTreeSet<_>>().len();
+            size.rotations += moved().count();
         }
         size.sums = sums.len().max(1);
-        size.rotations += sums.iter().filter(|(_, giant)| *giant > 0).count() + map.folds.len() * size.outputs;
+        size.giants = sums.iter().filter(|(_, giant)| *giant > 0).count();
+        size.rotations += size.giants + map.folds.len() * size.outputs;
         Ok(size)
     }
 }

@@ -12,9 +12,6 @@ const WORD: u64 = 8;
 /// runs.
 const WEIGHT: (u64, u64) = (8, 12);
 
-/// Words of rotated inputs that a product with diagonals holds at the same time, about.
-const HELD_WORDS: usize = 1 << 22;
-
 /// What the memory of a run depends on beside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryModel {
@@ -24,6 +21,8 @@ pub struct MemoryModel {
     pub tile: usize,
     /// Ciphertexts that key switching and rescaling hold as whole polynomials at a time.
     pub chunk: usize,
+    /// Words of rotated inputs that a product with diagonals holds at a time, about.
+    pub held_words: usize,
     /// Whether fused parts read the input where it lies, a tile at a time; otherwise it is expanded
     /// whole.
     pub input_in_place: bool,
@@ -282,7 +281,7 @@ fn packed_kept(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel
         let Some(MapSize { inputs, outputs, rotated, babies, sums, .. }) = packing.maps[step] else { return 0 };
         let limbs = shape.values[step + 1].limbs;
         let primes = limbs + packing.special;
-        let held = rotated.min(HELD_WORDS / (2 * shape.degree) + babies);
+        let held = rotated.min(memory.held_words / (2 * shape.degree) + babies);
         let products = inputs * limbs + inputs.min(held) * (limbs + 2) + 2 * held + 2 * primes * sums;
         let result = memory.chunk.min(outputs) * 2 * limbs;
         let per_thread = 6 * primes + limbs + primes * limbs + 2;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use beaa_ckks::{CHUNK, Kernel, Parameters, TILE, compress_batch, compressed_len};
+use beaa_ckks::{CHUNK, HELD_WORDS, Kernel, Parameters, TILE, compress_batch, compressed_len};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use beaa_ir::compose_scattered;
 use beaa_ir::container::Kind;
@@ -285,7 +285,14 @@ fn schedule_for(program: &Program, threads: usize, arranged_weights_kept: bool) 
 }
 
 fn machine(threads: usize, arranged_weights_kept: bool) -> MemoryModel {
-    MemoryModel { threads, tile: TILE, chunk: CHUNK, input_in_place: true, arranged_weights_kept }
+    MemoryModel {
+        threads,
+        tile: TILE,
+        chunk: CHUNK,
+        held_words: HELD_WORDS,
+        input_in_place: true,
+        arranged_weights_kept,
+    }
 }
 
 impl KeptWeights {

@@ -31,7 +31,9 @@ pub(crate) fn tile(program: Program, model: &Model, memory: Option<u64>) -> Resu
         // Its ciphertexts hold whole maps, which have no bands.
         let (shape, degree) = (ProgramShape::from(&program), program.signature().parameters.degree);
         let worst = plan(&shape).worst().map(|part| program.steps()[part.last].layer.clone());
-        return Err(Error::Memory { requested: memory, least: whole, layer: worst.unwrap_or_default(), degree });
+        // Without any step it is the input alone.
+        let layer = worst.unwrap_or_else(|| "input".into());
+        return Err(Error::Memory { requested: memory, least: whole, layer, degree });
     }
     let context = TilingContext::new(&program, model);
     let (cuts, banded) = choose(&context, memory, whole)?;

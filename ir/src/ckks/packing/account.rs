@@ -8,6 +8,8 @@ use super::{Layout, Packing};
 pub struct MapSize {
     /// Ciphertexts that are read, over all terms.
     pub inputs: usize,
+    /// Those of them that are rotated.
+    pub decomposed: usize,
     /// Ciphertexts of the result.
     pub outputs: usize,
     /// Vectors of weights, over all terms.
@@ -18,6 +20,8 @@ pub struct MapSize {
     pub babies: usize,
     /// Sums before giant steps; those that are not rotated among them.
     pub sums: usize,
+    /// Those of them that are rotated.
+    pub giants: usize,
     /// Rotations of inputs, sums and folds, each of one ciphertext.
     pub rotations: usize,
 }

@@ -14,7 +14,7 @@ const MAX_DEGREE: usize = 1 << 16;
 pub struct ClientPacking {
     /// Of the elements that are read.
     pub input: Layout,
-    /// Of the outputs. What other positions hold are partial sums, which are nobody's business.
+    /// Of the outputs; other positions hold partial sums.
     pub output: Layout,
     /// Rotations in positions, ascending, each once: those that need a Galois key.
     pub rotations: Vec<u32>,
