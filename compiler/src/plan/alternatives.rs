@@ -124,7 +124,7 @@ impl ChosenPlan<'_> {
                 let Some(next) = stepped(choice, variable, by) else { continue };
                 let (layer, say): (&str, fn(u32) -> String) = match variable {
                     Variable::Input => ("input", |b| format!("scale 2^{b}")),
-                    Variable::Weight(id) => (&self.graph.nodes[id].label, |b| format!("{b}-bit weights")),
+                    Variable::Weight { node, .. } => (&self.graph.nodes[node].label, |b| format!("{b}-bit weights")),
                     Variable::Waterline(id) => (&self.graph.nodes[id].label, |b| format!("rescaled to 2^{b} or above")),
                 };
                 add(Texts::new(layer, say(value(choice, variable)), say(value(&next, variable))), next);

@@ -9,7 +9,7 @@ use crate::network::activations::{add_product, centred, sensitivities};
 use crate::network::bounds::Bounds;
 use crate::network::graph::{Graph, NodeId, Op, Term};
 use crate::packing::PackedSummary;
-use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS, largest_weight, uniform};
+use crate::plan::weight_bits::{MAX_CONSTANT_BITS, MAX_WEIGHT_BITS, MIN_WEIGHT_BITS, largest_weight, uniform};
 
 /// Bits at which the rounding of weights is tried out where trying all would take long: there are
 /// then so many weights that what rounding does at others follows by its step.
@@ -30,6 +30,11 @@ impl GraphSummary {
     /// Ciphertexts of a node.
     pub(crate) fn ciphertexts(&self, id: NodeId) -> usize {
         self.packed.as_ref().map_or(self.nodes[id].len, |p| p.graph.nodes[id].layout.ciphertexts())
+    }
+
+    /// The most bits that a weight may have.
+    pub(crate) fn most_weight_bits(&self) -> u32 {
+        if self.packed.is_some() { MAX_CONSTANT_BITS } else { MAX_WEIGHT_BITS }
     }
 
     /// Keys that a program switches to: of squares, and of every rotation.

@@ -8,7 +8,7 @@ use beaa_ir::images::ElementMajor;
 use crate::network::graph::{Graph, Node, NodeId, Op, Term};
 use crate::packing::{PackedGraph, PackedSummary, mean_square};
 use crate::plan::graph_summary::{GraphSummary, NodeKind};
-use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
+use crate::plan::weight_bits::{MAX_CONSTANT_BITS, MIN_WEIGHT_BITS};
 
 /// The summary of a graph whose elements are packed; `activations` are its values for some images.
 pub(crate) fn with_packing(
@@ -39,7 +39,12 @@ pub(crate) fn with_packing(
     for node in &mut summary.nodes {
         // Constants are polynomials: equal weights are as inexact as others.
         if let NodeKind::Affine { uniform: uniform @ true, rounding, .. } = &mut node.kind {
-            (*uniform, *rounding) = (false, vec![0.0; (MIN_WEIGHT_BITS..=MAX_WEIGHT_BITS).count()]);
+            (*uniform, *rounding) = (false, vec![0.0]);
+        }
+        // What ever more bits still lose is noise of the constants.
+        if let NodeKind::Affine { rounding, .. } = &mut node.kind {
+            let last = rounding[rounding.len() - 1];
+            rounding.resize((MIN_WEIGHT_BITS..=MAX_CONSTANT_BITS).count(), last);
         }
     }
     summary

@@ -11,7 +11,7 @@ use crate::plan::level_plan::{Answer, LevelPlan, PlanChoice};
 use crate::plan::primes::PrimeTable;
 use crate::plan::rings::Ring;
 use crate::plan::variables::{Variable, stepped, variables};
-use crate::plan::weight_bits::{MAX_WEIGHT_BITS, MIN_WEIGHT_BITS};
+use crate::plan::weight_bits::MIN_WEIGHT_BITS;
 use crate::{Error, Result};
 
 /// Steps of the coarse grid from which descents start: input scale, waterline.
@@ -134,7 +134,10 @@ impl SearchSpace<'_> {
     fn weight_bit_caps(&self) -> Vec<u32> {
         match self.options.weight_bits {
             Some(bits) => vec![bits],
-            None => (MIN_WEIGHT_BITS + 2..=MAX_WEIGHT_BITS).rev().step_by(if self.large() { 4 } else { 2 }).collect(),
+            None => {
+                let step = if self.large() || self.summary.packed.is_some() { 4 } else { 2 };
+                (MIN_WEIGHT_BITS + 2..=self.summary.most_weight_bits()).rev().step_by(step).collect()
+            }
         }
     }
 

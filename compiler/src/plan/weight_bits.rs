@@ -7,6 +7,9 @@ use crate::network::graph::{Graph, NodeId, Op};
 pub(crate) const MIN_WEIGHT_BITS: u32 = 4;
 /// Most bits of a signed integer weight: with more, primes become too narrow to be worth it.
 pub(crate) const MAX_WEIGHT_BITS: u32 = 18;
+/// Most bits of the weights of packed maps: constants are residues, which no prime becomes narrower
+/// for.
+pub(crate) const MAX_CONSTANT_BITS: u32 = 26;
 
 /// The largest integer weight of so many signed bits.
 pub(crate) fn largest_weight(bits: u32) -> f64 {
