@@ -23,6 +23,7 @@ pub use beaa_runtime::ckks::{LayerError, Verdict, Verification};
 /// # Errors
 /// If the images are not of the network's size, or more than the program's slots.
 pub fn verify(program: &Program, images: &ImageMajor<f32>) -> Result<Verification> {
+    ckks::expect_memory_to_verify(&program.0, images.images())?;
     let keys = ckks::keygen(program.0.signature(), None)?;
     Ok(ckks::verify(&program.0, &keys, images, None, &Silent)?)
 }

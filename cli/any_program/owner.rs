@@ -104,6 +104,7 @@ impl AnyProgram {
                 let images = &*as_taken_by(images, input)?;
                 check_range(images, input)?;
                 let inputs = normalise(images, input)?;
+                ckks::expect_memory_to_verify(program, inputs.images())?;
                 let keys = ckks::keygen(program.signature(), seed)?;
                 let progress = context.progress();
                 let found = ckks::verify(program, &keys, &inputs, seed, &*progress)?;

@@ -28,4 +28,4 @@ pub use layer_error::{LayerError, Verdict};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, planned_bytes, schedule};
 pub use server::run;
 pub use share::{Shared, share};
-pub use verify::{Verification, verify};
+pub use verify::{Verification, expect_memory_to_verify, verify};

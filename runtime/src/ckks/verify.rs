@@ -8,6 +8,7 @@ use beaa_memory::Need;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::keys::check;
 use super::layer_error::{Comparison, LayerError, Verdict};
 use super::prepared::{packed_input, unfused_schedule};
 use super::slots::PackedSlots;
@@ -61,8 +62,7 @@ pub fn verify(
         server.expect_rotations("verifying a program", signature)?;
     }
     let schedule = verified_schedule(program);
-    let held = held_in_memory(signature, &client.parameters)?;
-    need(program, &schedule, images.images(), held.unwrap_or(0)).check()?;
+    need(program, &schedule, images.images(), &client.parameters)?.check()?;
     let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
     let in_clear = plaintext.input(program.values()[0], &*signature.reads.of(images)?)?;
     let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
@@ -99,6 +99,17 @@ pub fn verify(
     Ok(Verification { layers, images: images.images(), agreeing, holds })
 }
 
+/// Refuses before any key is made what [`verify`] would refuse after it.
+///
+/// # Errors
+/// When the parameters are not known to be secure, or there is less memory than verifying so many
+/// images takes.
+pub fn expect_memory_to_verify(program: &Program, images: usize) -> Result<()> {
+    let parameters = check(&program.signature().parameters)?;
+    need(program, &verified_schedule(program), images, &parameters)?.check()?;
+    Ok(())
+}
+
 /// The schedule of a run; of a packed program step by step, so that every value is stored: its
 /// elements cannot be computed one by one.
 fn verified_schedule(program: &Program) -> Schedule {
@@ -130,12 +141,13 @@ fn held_in_memory(signature: &Signature, parameters: &Parameters) -> Result<Opti
     Ok(bytes.filter(|bytes| *bytes <= KEPT_IN_MEMORY))
 }
 
-/// What verifying takes: a run, the same values in clear for every image, and some elements that
-/// are compared; and the encrypted images that are `held` in memory.
-fn need(program: &Program, schedule: &Schedule, images: usize, held: u64) -> Need {
+/// What verifying takes: a run, the same values in clear for every image, some elements that are
+/// compared, and the encrypted images where these are held in memory.
+fn need(program: &Program, schedule: &Schedule, images: usize, parameters: &Parameters) -> Result<Need> {
     let clear = (live_elements(program, schedule) as u64).saturating_mul((images * size_of::<f64>()) as u64);
+    let held = held_in_memory(program.signature(), parameters)?.unwrap_or(0);
     let bytes = schedule.peak_bytes.saturating_add(clear).saturating_add(2 * COMPARED_TOGETHER as u64);
-    Need::new("verifying the program", bytes.saturating_add(held), "verify fewer images (--limit)")
+    Ok(Need::new("verifying the program", bytes.saturating_add(held), "verify fewer images (--limit)"))
 }
 
 /// One of the two runs.
