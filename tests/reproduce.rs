@@ -54,6 +54,7 @@ fn a_matrix_goes_on_where_it_stopped() {
 
     let (text, _) = good(&["reproduce", matrix, "--out", out_path, "--only", "seed=1,activation=element"]);
     assert!(text.contains("1 of 4 runs") && text.contains("| element | 1 |"), "{text}");
+    assert!(text.contains("## Packings") && text.contains("stated elsewhere: 90.00 %"), "{text}");
     let first = rows(&out);
     assert_eq!((first.len(), &first[0]["labels"]["activation"]), (1, &Value::from("element")));
 
@@ -78,7 +79,23 @@ fn a_matrix_goes_on_where_it_stopped() {
         assert!(outcome["encrypted"]["agreeing"].as_u64().unwrap() >= 126, "{row}");
         assert!(outcome["encrypted"]["log2_qp"].as_f64().unwrap() > 50.0);
     }
-    assert_eq!(std::fs::read_to_string(out.join("table.md")).unwrap(), text);
+    let files = ["table.md", "packings.md"].map(|name| std::fs::read_to_string(out.join(name)).unwrap());
+    assert_eq!(files.join("\n"), text);
+    assert_eq!(said.matches("packings of").count(), 0, "the first call has measured them: {said}");
+    let packings = std::fs::read_to_string(out.join("packings.jsonl")).unwrap();
+    let packings: Vec<Value> = packings.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!((packings.len(), &packings[0]["key"]), (1, &first[0]["key"]));
+    let point = |method: &str, images: u64| {
+        let points = packings[0]["figures"]["points"].as_array().unwrap();
+        points.iter().find(|p| p["method"] == method && p["images"] == images).unwrap().clone()
+    };
+    for method in ["element", "channel", "block", "auto", "tfhe"] {
+        let [one, many] = [1, 64].map(|images| point(method, images)["seconds"].as_f64().unwrap());
+        assert!(one > 0.0 && many > 0.0, "{method}");
+    }
+    assert_eq!(point("channel", 64)["batches"], 64);
+    let drawn = std::fs::read_to_string(out.join("headline.svg")).unwrap();
+    assert!(drawn.contains("stated") && drawn.contains("1.65") && drawn.contains("Time for each of 64 images"));
     let table: Value = serde_json::from_str(&std::fs::read_to_string(out.join("table.json")).unwrap()).unwrap();
     assert_eq!(table["differences"][0]["student"]["n"], 2);
     assert!(out.join("accuracy.svg").is_file() && out.join("differences.svg").is_file());

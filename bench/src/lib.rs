@@ -33,9 +33,11 @@ pub use end_to_end::{BaselineFigures, NetworkFigures, measure_network};
 pub use error::{Error, Result};
 pub use kernels::{KernelFigures, PassFigures, measure_kernels};
 pub use op_counts::{OperationFigures, PartFigures};
-pub use packings::{PackingFigures, PackingPoint, measure_packings};
+#[cfg(feature = "tfhe")]
+pub use packings::measure_exact;
+pub use packings::{PackingFigures, PackingMethod, PackingPoint, PackingTask, measure_packings};
 pub use report::{
-    Table, backend_plots, backend_tables, check_table, fill_page, kernel_tables, network_tables, packing_plots,
+    Table, backend_plots, backend_tables, check_table, fill_page, kernel_tables, network_tables, packing_plot,
     packing_tables, plots, sweep_tables,
 };
 pub use settings::{BenchSettings, MemoryProbe};

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use beaa_base::words::count;
 use beaa_bench::{
     BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, PackingFigures,
-    SweepFigures, Table, backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables, network_tables,
-    packing_plots, packing_tables, plots, random_network, sweep_tables,
+    PackingTask, SweepFigures, Table, backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables,
+    network_tables, packing_plot, packing_tables, plots, random_network, sweep_tables,
 };
 #[cfg(feature = "tfhe")]
 use beaa_bench::{BreakEvenCase, compare_backends, random_pixels};
@@ -30,6 +30,9 @@ use crate::rates_file::Rates;
 /// Random images that the program of a random network is calibrated on.
 #[cfg(feature = "tfhe")]
 const RANDOM_IMAGES: usize = 1000;
+
+/// Numbers of images that packings are measured with.
+const PACKED_IMAGES: [usize; 8] = [1, 4, 16, 64, 256, 1024, 4096, 8192];
 
 /// Options of `beaa bench`.
 #[derive(Debug, Args)]
@@ -142,7 +145,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if wanted(What::Packings) {
         note("measuring packings side by side")?;
         let samples = arguments.target.sample_images(&model, &setting.options, &arguments.roots)?;
-        figures.packings = Some(beaa_bench::measure_packings(&model, samples.as_ref(), &setting)?);
+        let images: &[usize] = if arguments.quick { &[1, 64] } else { &PACKED_IMAGES };
+        let (options, samples, seed) = (&setting.options, samples.as_ref(), arguments.seed);
+        let task = PackingTask { model: &model, samples, options, images, seed };
+        figures.packings = Some(beaa_bench::measure_packings(task)?);
     }
     finish(arguments, context, &machine, &figures)
 }
@@ -224,7 +230,8 @@ fn write(page: &Path, tables: &[Table], figures: &Figures) -> Result<()> {
     files::write(page, fill_page(&text, tables)?.as_bytes())?;
     let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
     let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();
-    let packings = figures.packings.as_ref().map(packing_plots).transpose()?.unwrap_or_default();
+    let packings = figures.packings.as_ref().map(|f| packing_plot(&[f])).transpose()?;
+    let packings = packings.map(|svg| ("performance-packings.svg", svg));
     for (name, svg) in sweeps.into_iter().chain(backends).chain(packings) {
         files::write(&page.with_file_name(name), svg.as_bytes())?;
     }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use beaa_lab::Reporter;
 use beaa_lab::files;
-use beaa_lab::matrix::{Matrix, Results, RunFilter, Runner, Summary, claim, finished_rows, markdown, plots, summarise};
+use beaa_lab::matrix::{
+    Matrix, PackingResults, PlannedRun, Results, RunFilter, Runner, Summary, claim, finished_rows, markdown,
+    measure_packings, packing_outputs, plots, summarise,
+};
 use beaa_lab::run_folder::Start;
 use beaa_trainer::DeviceKind;
 use clap::Args;
@@ -49,7 +52,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     arguments.memory.apply();
     let matrix = Matrix::read(&arguments.matrix, arguments.device.map(DeviceKind::from))?;
-    let chosen = RunFilter::select(&arguments.only, &matrix)?;
+    let chosen = RunFilter::select(&arguments.only, "--only", &matrix.axes, &matrix.runs)?;
     if arguments.list {
         let titles: Vec<String> = chosen.iter().map(|run| run.title()).collect();
         return context.print(&titles, || titles.iter().map(|t| format!("{t}\n")).collect());
@@ -62,6 +65,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     };
     let _lock = claim(&folder, start)?;
     let mut results = if arguments.resume { Results::open(&folder, context)? } else { Results::empty(&folder) };
+    let mut packings =
+        if arguments.resume { PackingResults::open(&folder, context)? } else { PackingResults::empty(&folder) };
     let mut written = None;
     let mut runner = Runner::new(&folder, arguments.roots.paths(), context);
     for (i, run) in chosen.iter().enumerate() {
@@ -75,13 +80,34 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
                 .check_interrupted("a run; all finished runs are saved, go on with the same command and --resume")?;
         }
     }
-    let (summary, text) = match written {
+    let (summary, mut text) = match written {
         Some(written) => written,
         None => write(&matrix, &results, &folder)?,
     };
+    if let Some(study) = &matrix.packings {
+        let finished = |run: &&&PlannedRun| study.keys.contains(&run.key) && has_program(&results, run);
+        for run in chosen.iter().filter(finished) {
+            if packings.rows().iter().any(|row| row.key == run.key) {
+                continue;
+            }
+            context.console.note(format_args!("packings of {}", run.title()));
+            packings.add(measure_packings(study, run, &folder, &arguments.roots.paths(), context)?)?;
+            context.check_interrupted("packings; go on with the same command and --resume")?;
+        }
+        for (name, content) in packing_outputs(study, packings.rows(), &summary)? {
+            files::write(&folder.join(name), content.as_bytes())?;
+            if name.ends_with(".md") {
+                text = format!("{text}\n{content}");
+            }
+        }
+    }
     context.print(&summary, || text)?;
     context.console.note(format_args!("table and plots: {}", folder.display()));
     Ok(())
+}
+
+fn has_program(results: &Results, run: &PlannedRun) -> bool {
+    results.rows().iter().any(|row| row.key == run.key && row.encrypted().is_some())
 }
 
 /// Table and plots of all rows so far, runs that --only leaves out included. Gives the figures

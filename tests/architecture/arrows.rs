@@ -27,7 +27,16 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ),
     (
         "beaa-lab",
-        &["beaa-base", "beaa-compiler", "beaa-datasets", "beaa-ir", "beaa-memory", "beaa-runtime", "beaa-trainer"],
+        &[
+            "beaa-base",
+            "beaa-bench",
+            "beaa-compiler",
+            "beaa-datasets",
+            "beaa-ir",
+            "beaa-memory",
+            "beaa-runtime",
+            "beaa-trainer",
+        ],
     ),
     ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
     ("beaa-trainer", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-memory"]),

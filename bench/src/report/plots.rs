@@ -1,15 +1,20 @@
 //! The sweeps as small SVG plots, readable on light and dark pages; each file is complete in
 //! itself.
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::{BackendFigures, BackendPoint, Error, PackingFigures, Result, SweepFigures};
+use crate::{BackendFigures, BackendPoint, Error, PackingFigures, PackingMethod, PackingPoint, Result, SweepFigures};
 
 /// Readable on white and on black.
 const INK: RGBColor = RGBColor(120, 120, 120);
 const GRID: RGBColor = RGBColor(190, 190, 190);
 const FIRST: RGBColor = RGBColor(31, 119, 180);
 const SECOND: RGBColor = RGBColor(214, 96, 39);
+const THIRD: RGBColor = RGBColor(44, 140, 60);
+
+const WIDTH: u32 = 560;
+const HEIGHT: u32 = 320;
 
 type Points = Vec<(f64, f64)>;
 
@@ -86,32 +91,41 @@ pub fn backend_plots(f: &BackendFigures) -> Result<Vec<(&'static str, String)>> 
     ])
 }
 
-/// Draws the milliseconds for each image against the images that are answered together, one curve
-/// for each packing. Returns file name and SVG.
+/// Draws the milliseconds for each image against the images that are answered together, one panel
+/// for each network and one curve for each packing.
 ///
 /// # Errors
 ///
 /// If the plotting library fails.
-pub fn packing_plots(f: &PackingFigures) -> Result<Vec<(&'static str, String)>> {
-    let points = |packing: &str| {
-        let of = f.points.iter().filter(|p| p.requested == packing);
-        of.map(|p| ((p.images as f64).log2(), p.milliseconds_per_image.log10())).collect::<Points>()
-    };
-    if points("block").len() < 2 {
-        return Ok(Vec::new());
+pub fn packing_plot(networks: &[&PackingFigures]) -> Result<String> {
+    const NAME: &str = "packings.svg";
+    let failed = |cause: String| Error::Plot { plot: NAME, cause };
+    let mut svg = String::new();
+    {
+        let height = HEIGHT * networks.len().max(1) as u32;
+        let canvas = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        for (panel, figures) in canvas.split_evenly((networks.len().max(1), 1)).iter().zip(networks) {
+            let x = format!("{}: images together (blue element, orange channel, green tfhe, grey auto)", figures.name);
+            let labels = Labels { x: &x, y: "ms per image", xf: &|v| format!("{:.0}", v.exp2()), yf: &power };
+            chart(panel, &packing_curves(figures), &labels).map_err(failed)?;
+        }
+        canvas.present().map_err(|e| failed(e.to_string()))?;
     }
-    let curves = [
-        Curve { points: points("element"), colour: FIRST, dashed: true },
-        Curve { points: points("channel"), colour: SECOND, dashed: true },
-        Curve { points: points("block"), colour: INK, dashed: false },
-    ];
-    let labels = Labels {
-        x: "images answered together (blue: element, orange: channel, grey: block)",
-        y: "ms per image",
-        xf: &|v| format!("{:.0}", v.exp2()),
-        yf: &power,
+    Ok(svg)
+}
+
+fn packing_curves(figures: &PackingFigures) -> Vec<Curve> {
+    let curve = |(method, colour, dashed)| {
+        let point = |p: &PackingPoint| ((p.images as f64).log2(), p.milliseconds_per_image.log10());
+        Curve { points: figures.of(method).map(point).collect(), colour, dashed }
     };
-    Ok(vec![("performance-packings.svg", draw("performance-packings.svg", &curves, &labels)?)])
+    let methods = [
+        (PackingMethod::Element, FIRST, true),
+        (PackingMethod::Channel, SECOND, true),
+        (PackingMethod::Tfhe, THIRD, true),
+        (PackingMethod::Auto, INK, false),
+    ];
+    methods.map(curve).into_iter().filter(|c| !c.points.is_empty()).collect()
 }
 
 fn power(v: &f64) -> String {
@@ -134,6 +148,16 @@ fn draw(name: &'static str, curves: &[Curve], labels: &Labels<'_>) -> Result<Str
 }
 
 fn paint(svg: &mut String, curves: &[Curve], labels: &Labels<'_>) -> std::result::Result<(), String> {
+    let canvas = SVGBackend::with_string(svg, (WIDTH, HEIGHT)).into_drawing_area();
+    chart(&canvas, curves, labels)?;
+    canvas.present().map_err(|e| e.to_string())
+}
+
+fn chart(
+    canvas: &DrawingArea<SVGBackend<'_>, Shift>,
+    curves: &[Curve],
+    labels: &Labels<'_>,
+) -> std::result::Result<(), String> {
     let all = || curves.iter().flat_map(|c| &c.points);
     let span = |of: fn(&(f64, f64)) -> f64| {
         let (low, high) = all().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
@@ -141,9 +165,8 @@ fn paint(svg: &mut String, curves: &[Curve], labels: &Labels<'_>) -> std::result
     };
     let ((x0, x1), (y0, y1)) = (span(|p| p.0), span(|p| p.1));
     let y0 = if y0 > 0.0 { 0.0 } else { y0 - 0.05 * (y1 - y0) };
-    let canvas = SVGBackend::with_string(svg, (560, 320)).into_drawing_area();
     let style = |size: i32| ("sans-serif", size).into_font().color(&INK);
-    let mut chart = ChartBuilder::on(&canvas)
+    let mut chart = ChartBuilder::on(canvas)
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(60)
@@ -177,8 +200,7 @@ fn paint(svg: &mut String, curves: &[Curve], labels: &Labels<'_>) -> std::result
             chart.draw_series(marks).map_err(|e| e.to_string())?;
         }
     }
-    drop(chart);
-    canvas.present().map_err(|e| e.to_string())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -217,6 +239,10 @@ mod tests {
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{name}");
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
         }
+        let packings = crate::packings::tests::example();
+        let svg = packing_plot(&[&packings, &packings]).unwrap();
+        assert!(svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert_eq!(svg.matches("images together").count(), 2);
         let none = SweepFigures { batch: vec![], depth: vec![], ring: vec![], sparsity: vec![] };
         assert!(plots(&none).unwrap().is_empty());
     }

@@ -3,7 +3,7 @@
 use beaa_ir::text::{self, Align};
 
 use crate::checks::RatioCheck;
-use crate::{BackendFigures, KernelFigures, NetworkFigures, PackingFigures, PackingPoint, SweepFigures};
+use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
 
 /// Rows of cells; the first row is the head, the first column is text.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,11 +15,11 @@ pub struct Table {
 }
 
 impl Table {
-    fn new<const K: usize>(name: &'static str, head: [&str; K]) -> Self {
+    pub(super) fn new<const K: usize>(name: &'static str, head: [&str; K]) -> Self {
         Self { name, rows: vec![head.map(String::from).to_vec()] }
     }
 
-    fn push<const K: usize>(&mut self, cells: [String; K]) {
+    pub(super) fn push<const K: usize>(&mut self, cells: [String; K]) {
         self.rows.push(cells.to_vec());
     }
 
@@ -202,40 +202,6 @@ pub fn sweep_tables(s: &SweepFigures) -> Vec<Table> {
     vec![batch, depth, ring, sparsity]
 }
 
-/// Lays out packings: one row for each number of images, and what each program is.
-pub fn packing_tables(f: &PackingFigures) -> Vec<Table> {
-    let mut times = Table::new("packings", ["images", "element ms", "channel ms", "block ms", "auto ms", "auto is"]);
-    let of = |packing: &str| f.points.iter().filter(|p| p.requested == packing).collect::<Vec<_>>();
-    let [element, channel, block, auto] = ["element", "channel", "block", "auto"].map(of);
-    let ms = |p: &PackingPoint| format!("{} ({} each)", short(1e3 * p.seconds), short(p.milliseconds_per_image));
-    for ((e, c), a) in element.iter().zip(&channel).zip(&auto) {
-        let packed = block.iter().find(|p| p.images == e.images);
-        let is = if a.positions == 1 { "element".to_owned() } else { format!("block:{}", a.positions) };
-        let packed = packed.map_or_else(|| "-".into(), |p| ms(p));
-        times.push([e.images.to_string(), ms(e), ms(c), packed, ms(a), is]);
-    }
-    let head = ["packing", "images", "N", "rotations", "key MB", "sent MB", "answered MB", "prepared ms"];
-    let mut programs = Table::new("packing programs", head);
-    let first = element.first().into_iter().chain(channel.first()).chain(&block);
-    for p in first {
-        let mega = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
-        let (images, degree, rotations) = (p.images.to_string(), p.degree.to_string(), p.rotations.to_string());
-        let sizes = [p.key_bytes, p.input_bytes, p.output_bytes].map(mega);
-        let [key, sent, answered] = sizes;
-        programs.push([
-            p.requested.clone(),
-            images,
-            degree,
-            rotations,
-            key,
-            sent,
-            answered,
-            short(1e3 * p.prepare_seconds),
-        ]);
-    }
-    vec![times, programs]
-}
-
 /// Lays out both backends: what each takes and moves, then one row for each size of batch.
 pub fn backend_tables(f: &BackendFigures) -> Vec<Table> {
     let bytes = |n: u64| text::bytes(n as f64);
@@ -286,7 +252,7 @@ fn giga(rate: f64) -> String {
 }
 
 /// A number with three or four digits, however small.
-fn short(v: f64) -> String {
+pub(super) fn short(v: f64) -> String {
     match v {
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 1.0 => format!("{v:.2}"),

@@ -18,8 +18,20 @@ const RESULTS: &str = "results.jsonl";
 /// Folders of runs.
 const RUNS: [&str; 2] = ["teachers", "students"];
 /// What a matrix writes.
-const NAMES: [&str; 8] =
-    [RESULTS, "table.md", "table.json", "accuracy.svg", "cost.svg", "differences.svg", RUNS[0], RUNS[1]];
+const NAMES: [&str; 12] = [
+    RESULTS,
+    "table.md",
+    "table.json",
+    "accuracy.svg",
+    "cost.svg",
+    "differences.svg",
+    "packings.jsonl",
+    "packings.md",
+    "packings.svg",
+    "headline.svg",
+    RUNS[0],
+    RUNS[1],
+];
 
 /// Refuses where somebody's files would suffer, and takes the right to write there; a matrix that
 /// is replaced is removed before.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::encrypted_run::EncryptedFigures;
@@ -73,16 +74,36 @@ impl ResultRow {
     }
 }
 
-/// `results.jsonl` of an output folder.
-pub struct Results {
-    path: PathBuf,
-    rows: Vec<ResultRow>,
+/// One line of a file of rows.
+pub trait Row: Serialize + DeserializeOwned {
+    /// Name of the file.
+    const FILE: &'static str;
+
+    /// Tells the rows of a file apart.
+    fn key(&self) -> &str;
 }
 
-impl Results {
+impl Row for ResultRow {
+    const FILE: &'static str = "results.jsonl";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// `results.jsonl` of an output folder.
+pub type Results = Rows<ResultRow>;
+
+/// Rows of an output folder.
+pub struct Rows<R> {
+    path: PathBuf,
+    rows: Vec<R>,
+}
+
+impl<R: Row> Rows<R> {
     /// Where the rows are.
     pub fn path(folder: &Path) -> PathBuf {
-        folder.join("results.jsonl")
+        folder.join(R::FILE)
     }
 
     /// Reads the rows of an output folder. Lines that are no rows are left out, with a warning.
@@ -102,7 +123,7 @@ impl Results {
     }
 
     /// The rows so far.
-    pub fn rows(&self) -> &[ResultRow] {
+    pub fn rows(&self) -> &[R] {
         &self.rows
     }
 
@@ -111,8 +132,8 @@ impl Results {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn add(&mut self, row: ResultRow) -> Result<()> {
-        self.rows.retain(|r| r.key != row.key);
+    pub fn add(&mut self, row: R) -> Result<()> {
+        self.rows.retain(|r| r.key() != row.key());
         self.rows.push(row);
         let lines = self.rows.iter().map(serde_json::to_string).collect::<std::result::Result<Vec<_>, _>>()?;
         files::write(&self.path, (lines.join("\n") + "\n").as_bytes())

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::Result;
 
-use super::spec::{Matrix, PlannedRun};
+use super::planned::{Axis, PlannedRun};
 use crate::error::bad_setting;
 
 /// `activation=element,seed=1`: every condition holds; `activation=element|channel`: either.
@@ -30,26 +30,33 @@ impl RunFilter {
         self.0.iter().all(|(axis, names)| run.labels.iter().any(|(a, v)| a == axis && names.contains(v)))
     }
 
-    /// Selects the runs of `matrix` that meet one of `filters`; all without filters.
+    /// Selects the runs, along `axes`, that meet one of `filters`; all without filters. `option` is
+    /// where the filters come from.
     ///
     /// # Errors
     /// If a filter names an axis or a variation that is not there, or no run is left.
-    pub fn select<'a>(filters: &[Self], matrix: &'a Matrix) -> Result<Vec<&'a PlannedRun>> {
+    pub fn select<'a>(
+        filters: &[Self],
+        option: &str,
+        axes: &[Axis],
+        runs: &'a [PlannedRun],
+    ) -> Result<Vec<&'a PlannedRun>> {
         for (axis, names) in filters.iter().flat_map(|f| &f.0) {
-            let known = matrix.axes.iter().find(|a| a.name == *axis).ok_or_else(|| {
-                let there: Vec<&str> = matrix.axes.iter().map(|a| a.name.as_str()).collect();
-                bad_setting(format!("--only: there is no axis `{axis}`; there is {}", there.join(", ")))
+            let known = axes.iter().find(|a| a.name == *axis).ok_or_else(|| {
+                let there: Vec<&str> = axes.iter().map(|a| a.name.as_str()).collect();
+                bad_setting(format!("{option}: there is no axis `{axis}`; there is {}", there.join(", ")))
             })?;
             if let Some(name) = names.iter().find(|n| !known.variations.iter().any(|v| v.name == **n)) {
                 let there: Vec<&str> = known.variations.iter().map(|v| v.name.as_str()).collect();
                 let there = there.join(", ");
-                return Err(bad_setting(format!("--only: axis {axis} has no `{name}`; it has {there}")));
+                return Err(bad_setting(format!("{option}: axis {axis} has no `{name}`; it has {there}")));
             }
         }
         let chosen = |run: &&PlannedRun| filters.is_empty() || filters.iter().any(|f| f.matches(run));
-        let runs: Vec<&PlannedRun> = matrix.runs.iter().filter(chosen).collect();
+        let runs: Vec<&PlannedRun> = runs.iter().filter(chosen).collect();
         if runs.is_empty() {
-            return Err(bad_setting("--only: no run meets all conditions; name an axis once, `a=x|y` for either"));
+            let remedy = "name an axis once, `a=x|y` for either";
+            return Err(bad_setting(format!("{option}: no run meets all conditions; {remedy}")));
         }
         Ok(runs)
     }
@@ -57,6 +64,7 @@ impl RunFilter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::Matrix;
     use super::*;
 
     fn count(filters: &[&str]) -> Result<usize> {
@@ -64,7 +72,7 @@ mod tests {
             {"name": "activation", "path": "student.activation", "values": ["element", "square"]}]}"#;
         let matrix = Matrix::parse(text, None).unwrap();
         let filters: Vec<RunFilter> = filters.iter().map(|f| f.parse().unwrap()).collect();
-        Ok(RunFilter::select(&filters, &matrix)?.len())
+        Ok(RunFilter::select(&filters, "--only", &matrix.axes, &matrix.runs)?.len())
     }
 
     #[test]

@@ -8,8 +8,9 @@ use beaa_datasets::{Dataset, Images, SourceSpec, Split};
 use beaa_ir::{ClassMap, Model};
 
 use super::encrypted_run;
+use super::planned::PlannedRun;
 use super::results::{ResultRow, RunOutcome};
-use super::spec::{PlannedRun, teacher_experiment};
+use super::spec::teacher_experiment;
 use crate::Reporter;
 use crate::error::bad_input;
 use crate::metrics::accuracy;

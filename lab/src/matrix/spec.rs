@@ -11,6 +11,8 @@ use beaa_trainer::{DeviceKind, TrainLiteral};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::packing_study::{PackingStudy, PackingStudyLiteral};
+use super::planned::{Axis, AxisVariation, PlannedRun};
 use crate::error::bad_input;
 use crate::experiment::{Assignment, Experiment, Overrides, with_remedy};
 
@@ -33,6 +35,7 @@ struct MatrixLiteral {
     order: Vec<String>,
     #[serde(default)]
     compare: Vec<Comparison>,
+    packings: Option<PackingStudyLiteral>,
 }
 
 /// Either `variations`, or `path` and `values`: one variation for each value, named by it.
@@ -47,16 +50,6 @@ struct AxisLiteral {
     values: Vec<Value>,
 }
 
-/// A name and what it sets, by path as `--set` does.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AxisVariation {
-    /// Names the variation within its axis.
-    pub name: String,
-    #[serde(default)]
-    set: BTreeMap<String, Value>,
-}
-
 /// A line of the table of differences: `of` minus `against` along `axis`, all else equal.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,15 +60,8 @@ pub struct Comparison {
     pub of: String,
     /// Variation whose accuracy is subtracted.
     pub against: String,
-}
-
-/// One dimension of the matrix.
-#[derive(Debug, Clone)]
-pub struct Axis {
-    /// Names the axis within its matrix.
-    pub name: String,
-    /// At least one, with distinct names.
-    pub variations: Vec<AxisVariation>,
+    /// What somebody else states it to be, in points.
+    pub claimed: Option<f64>,
 }
 
 /// A checked matrix.
@@ -89,27 +75,8 @@ pub struct Matrix {
     pub compare: Vec<Comparison>,
     /// In the order of value.
     pub runs: Vec<PlannedRun>,
-}
-
-/// One run of a matrix.
-#[derive(Debug, Clone)]
-pub struct PlannedRun {
-    /// Axis and variation, in the order of the axes.
-    pub labels: Vec<(String, String)>,
-    /// What to train and how to compile it.
-    pub experiment: Experiment,
-    /// Names the run: a hash of its resolved configuration.
-    pub key: String,
-    /// The same for what the teacher depends on: students with the same share it.
-    pub teacher: String,
-}
-
-impl PlannedRun {
-    /// `element, on, seed 1` and the like.
-    pub fn title(&self) -> String {
-        let word = |(axis, variation): &(String, String)| format!("{axis} {variation}");
-        self.labels.iter().map(word).collect::<Vec<_>>().join(", ")
-    }
+    /// Whether students are also measured in every packing.
+    pub packings: Option<PackingStudy>,
 }
 
 impl Matrix {
@@ -162,12 +129,13 @@ impl Matrix {
         }
         let runs = combinations.iter().map(|c| plan(&base, &axes, c, device)).collect::<Result<Vec<_>>>()?;
         distinct("run (two combinations with the same configuration)", runs.iter().map(|r| &r.key))?;
+        let packings = literal.packings.map(|p| PackingStudy::new(p, &axes, &runs)).transpose()?;
         // A name becomes a folder.
         if !valid_name(&literal.name) {
             return Err(wrong(format!("name {:?}; expected letters, digits, `-`, `_` and `.`", literal.name)));
         }
         drop(literal.description);
-        Ok(Self { name: literal.name, axes, compare: literal.compare, runs })
+        Ok(Self { name: literal.name, axes, compare: literal.compare, runs, packings })
     }
 }
 

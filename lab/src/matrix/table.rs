@@ -82,6 +82,9 @@ pub struct Difference {
     pub student: Option<Spread>,
     /// Accuracy of decrypted results, paired by seed.
     pub encrypted: Option<Spread>,
+    /// What somebody else states it to be, in points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<f64>,
 }
 
 /// Sums up the rows of `matrix`; those of other matrices must be left out already.
@@ -157,6 +160,7 @@ fn compare(c: &Comparison, matrix: &Matrix, rows: &[&ResultRow]) -> Vec<Differen
             labels,
             student: by(ResultRow::student),
             encrypted: by(|r| Some(r.encrypted()?.accuracy)),
+            claimed: c.claimed,
         }
     };
     groups.into_iter().map(difference).collect()
@@ -292,7 +296,7 @@ pub(super) mod tests {
     /// for distillation; one diverged.
     pub(in super::super) fn example() -> (Matrix, Vec<ResultRow>) {
         let matrix = Matrix::parse(TEXT, None).unwrap();
-        let row = |run: &super::super::spec::PlannedRun| {
+        let row = |run: &super::super::planned::PlannedRun| {
             let labels: BTreeMap<String, String> = run.labels.iter().cloned().collect();
             let is = |axis: &str, name: &str| f64::from(u8::from(labels[axis] == name));
             let student =

@@ -8,92 +8,62 @@ use beaa_ir::ckks::SignatureFile;
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{ArrangedWeights, KeyPair, PreparedProgram, ServerKey, encrypt, keygen};
-use serde::Serialize;
 
+use super::figures::{PackingFigures, PackingMethod, PackingPoint};
 use crate::timing::{on_threads, processor};
-use crate::{BenchSettings, Result, random_images};
+use crate::{Result, random_images};
 
-/// Images of the largest batch.
-const MOST_IMAGES: usize = 8192;
 /// Images that are packed at a time, at most: with more, every vector of constants is hardly used.
 const MOST_PACKED: usize = 256;
 /// Batches that are run where each takes as long as any other; more are a multiple.
 const MOST_RUNS: usize = 2;
+/// A run is repeated, and the least time counts, as long as all together take less.
+const REPEAT_SECONDS: f64 = 3.0;
+/// The most repetitions.
+const REPETITIONS: usize = 5;
 
-/// Packings by the images answered together.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PackingFigures {
+/// What to measure packings of.
+#[derive(Clone, Copy)]
+pub struct PackingTask<'a> {
     /// The network.
-    pub name: String,
-    /// In the order of packings, then of images.
-    pub points: Vec<PackingPoint>,
+    pub model: &'a Model,
+    /// What precision is predicted on; without them there can be no agreement to keep.
+    pub samples: Option<&'a ImageMajor<f32>>,
+    /// Options of the compiler; packing and batch are set for each point.
+    pub options: &'a Options,
+    /// Numbers of images that are answered together.
+    pub images: &'a [usize],
+    /// Of images and keys, which protect nothing here.
+    pub seed: u64,
 }
 
-/// One packing with so many images.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PackingPoint {
-    /// The packing that was requested: `element`, `channel`, `auto`, or `block` with as many
-    /// positions as there are slots for each image.
-    pub requested: String,
-    /// Images answered together.
-    pub images: usize,
-    /// Ring degree.
-    pub degree: usize,
-    /// Positions of an image in each ciphertext.
-    pub positions: usize,
-    /// Batches that the images take.
-    pub batches: usize,
-    /// Rotations of a run.
-    pub rotations: usize,
-    /// Processor seconds for all images; a multiple of one batch's where there are many.
-    pub seconds: f64,
-    /// Milliseconds for each image.
-    pub milliseconds_per_image: f64,
-    /// Processor seconds of preparing constants, once.
-    pub prepare_seconds: f64,
-    /// Bytes of the key that the server needs.
-    pub key_bytes: u64,
-    /// Bytes sent for all images.
-    pub input_bytes: u64,
-    /// Bytes answered for all images.
-    pub output_bytes: u64,
-}
-
-/// Measures each packing with 1, 4, 16, ... 8192 images (1 and 64 if quick). `samples` are what
-/// precision is predicted on; without them there can be no agreement to keep.
+/// Measures each packing with so many images.
 ///
 /// # Errors
 ///
 /// If the model does not compile for a packing.
-pub fn measure_packings(
-    model: &Model,
-    samples: Option<&ImageMajor<f32>>,
-    settings: &BenchSettings,
-) -> Result<PackingFigures> {
-    let step = if settings.quick { 64 } else { 4 };
-    let most = if settings.quick { 64 } else { MOST_IMAGES };
-    let counts = std::iter::successors(Some(1), |n| Some(n * step)).take_while(|n| *n < most).chain([most]);
-    let counts: Vec<usize> = counts.collect();
+pub fn measure_packings(task: PackingTask<'_>) -> Result<PackingFigures> {
+    let PackingTask { model, images: counts, .. } = task;
     let measured = |packing: Packing, images: usize| {
-        let options = Options { packing, batch: images, ..settings.options.clone() };
-        Workload::new(model, &options, samples, settings.seed)
+        let options = Options { packing, batch: images, ..task.options.clone() };
+        Workload::new(task, &options)
     };
     let mut points: Vec<PackingPoint> = Vec::new();
-    for &images in &counts {
-        points.push(measured(Packing::Element, images)?.point(model, "element", images)?);
+    for &images in counts {
+        points.push(measured(Packing::Element, images)?.point(model, PackingMethod::Element, images)?);
     }
     // A program for one image at a time is the same for any number of them.
     let channel = measured(Packing::Channel, 1)?;
-    for &images in &counts {
-        points.push(channel.point(model, "channel", images)?);
+    for &images in counts {
+        points.push(channel.point(model, PackingMethod::Channel, images)?);
     }
     let slots = channel.program.program().signature().parameters.degree;
     for &images in counts.iter().filter(|n| **n <= MOST_PACKED) {
         let block = Packing::Block(slots / images.next_power_of_two());
-        points.push(measured(block, images)?.point(model, "block", images)?);
+        points.push(measured(block, images)?.point(model, PackingMethod::Block, images)?);
     }
-    for &images in &counts {
-        points.push(measured(Packing::Auto, images)?.point(model, "auto", images)?);
+    for &images in counts {
+        points.push(measured(Packing::Auto, images)?.point(model, PackingMethod::Auto, images)?);
     }
     Ok(PackingFigures { name: model.name().to_owned(), points })
 }
@@ -108,7 +78,7 @@ struct Workload {
 }
 
 impl Workload {
-    fn new(model: &Model, options: &Options, samples: Option<&ImageMajor<f32>>, seed: u64) -> Result<Self> {
+    fn new(PackingTask { model, samples, seed, .. }: PackingTask<'_>, options: &Options) -> Result<Self> {
         let compiled = compile_for(model, options, samples)?;
         let rotations = compiled.report.totals.rotations;
         let keys = keygen(compiled.program.signature(), Some(seed))?;
@@ -120,7 +90,7 @@ impl Workload {
         Ok(Self { program, keys, prepare_seconds, seed, rotations })
     }
 
-    fn point(&self, model: &Model, requested: &str, images: usize) -> Result<PackingPoint> {
+    fn point(&self, model: &Model, method: PackingMethod, images: usize) -> Result<PackingPoint> {
         let program = self.program.program();
         let signature = program.signature();
         let (degree, capacity) = (signature.parameters.degree, signature.capacity());
@@ -130,13 +100,21 @@ impl Workload {
         let (file, client) = (SignatureFile::from(program), &self.keys.client);
         let (input, _) = encrypt(&file, client, &sent, Some(self.seed), &Silent)?;
         let (seconds, output_bytes) = on_threads(1, || {
-            let started = processor();
-            let (output, _) = self.program.run(&self.keys.server, &input, &Silent)?;
-            Ok((processor() - started, output.bytes()))
+            let (mut least, mut spent, mut bytes) = (f64::INFINITY, 0.0, 0);
+            for _ in 0..REPETITIONS {
+                let started = processor();
+                let (output, _) = self.program.run(&self.keys.server, &input, &Silent)?;
+                let seconds = processor() - started;
+                (least, spent, bytes) = (seconds.min(least), spent + seconds, output.bytes());
+                if spent + seconds > REPEAT_SECONDS {
+                    break;
+                }
+            }
+            Ok((least, bytes))
         })?;
         let all = batches as f64 / run as f64;
         Ok(PackingPoint {
-            requested: requested.into(),
+            method,
             images,
             degree,
             positions: degree / capacity,
