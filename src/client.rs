@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use beaa_ir::images::ImageMajor;
-use beaa_runtime::{Silent, ckks};
+use beaa_runtime::{Progress, Silent, ckks};
 
 use crate::error::refuse_seed;
 use crate::{
-    Answers, EncryptedImages, EncryptedResults, EvaluationKey, Passphrase, Receipt, Result, Shared, Signature,
+    Answers, EncryptedImages, EncryptedResults, Error, EvaluationKey, Passphrase, Receipt, Result, Shared, Signature,
 };
+
+pub use beaa_runtime::ckks::ImageSource;
 
 /// Holds the secret key of one program: encrypts images, decrypts results. The key is locked in
 /// memory where the system allows it and wiped when dropped; call
@@ -105,6 +107,11 @@ impl Client {
         &self.signature
     }
 
+    /// The name of the pair of keys, by which ciphertexts say under which they are.
+    pub fn id(&self) -> &str {
+        self.key.id()
+    }
+
     /// Encrypts normalised images ([`Signature::normalise`]): more than [`Signature::slots`] become
     /// several batches, which are sent, run and answered together. Send the images, keep the
     /// receipt: answers are decrypted with it. It also says which images are outside of what the
@@ -115,6 +122,21 @@ impl Client {
     /// [`Error::ImageSize`](crate::Error::ImageSize) if they are not of the network's size.
     pub fn encrypt(&self, images: &ImageMajor<f32>) -> Result<(EncryptedImages, Receipt)> {
         let (images, receipt) = ckks::encrypt(&self.signature.0, &self.key, images, None, &Silent)?;
+        Ok((EncryptedImages(images), receipt))
+    }
+
+    /// Encrypts images as [`Self::encrypt`] does, read a batch at a time: all of them together need
+    /// not be in memory, nor be normalised at once. Tells `progress` how far it is.
+    ///
+    /// # Errors
+    /// As [`Self::encrypt`]; those of reading; [`Error::Stopped`](crate::Error::Stopped) if
+    /// `progress` says so.
+    pub fn encrypt_from<S: ImageSource<Error = Error> + ?Sized>(
+        &self,
+        images: &S,
+        progress: &dyn Progress,
+    ) -> Result<(EncryptedImages, Receipt)> {
+        let (images, receipt) = ckks::encrypt(&self.signature.0, &self.key, images, None, progress)?;
         Ok((EncryptedImages(images), receipt))
     }
 

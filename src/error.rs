@@ -144,6 +144,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Work was stopped by whoever watched its progress ([`Progress`](crate::Progress)).
+    #[error("{operation}: stopped before the end, as it was told to; start it again for a result")]
+    Stopped {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// Training or encrypted inference failed while it ran.
     #[error(transparent)]
     Failed(Cause),
@@ -170,6 +176,11 @@ pub struct UnsupportedPart {
     pub found: String,
     /// What can be done about it.
     pub remedy: String,
+}
+
+/// What messages call bytes that are in no file.
+pub(crate) fn in_memory() -> &'static Path {
+    Path::new("bytes in memory")
 }
 
 /// Refuses what was made with a seed.
@@ -261,6 +272,7 @@ impl From<beaa_runtime::Error> for Error {
             Found::File(error) => error.into(),
             Found::Memory(shortage) => shortage.into(),
             Found::NoImages { .. } => Self::NoImages,
+            Found::Stopped { operation } => Self::Stopped { operation },
             Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
             other @ (Found::WrongProgram { .. }

@@ -44,9 +44,11 @@
 mod client;
 mod data;
 mod error;
+mod explanation;
 mod model;
 mod program;
 mod server;
+mod shards;
 #[cfg(feature = "train")]
 mod training;
 mod verify;
@@ -72,15 +74,20 @@ pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 /// # Errors
 /// If the system does not allow it.
 pub use beaa_secrets::forbid_core_dumps;
-pub use client::Client;
+pub use client::{Client, ImageSource};
 pub use data::{
     DataWarning, Dataset, LabelledImages, Pictures, PixelScale, RowFormat, Split, classify, labels_for, open_dataset,
     open_described_dataset, pixels, read_image_files, read_numbers, read_pictures, reals,
 };
 pub use error::{Cause, Error, Result, UnsupportedPart};
+pub use explanation::Explanation;
 pub use model::{ImportOptions, ImportedModel, Model};
-pub use program::{CompileOptions, Program, Signature, compile, compile_with_samples};
+pub use program::{
+    CompileOptions, Compiled, Packing, Program, Report, Signature, compile, compile_with_report, compile_with_samples,
+    explain,
+};
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};
+pub use shards::{Shard, ShardAnswer};
 #[cfg(feature = "train")]
 pub use training::{EpochMetrics, Event, Experiment, Observer, Phase, Trained, Training, train};
 pub use verify::{LayerError, Verdict, Verification, verify};

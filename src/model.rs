@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use beaa_ir::LayerOp;
 use beaa_ir::images::ImageMajor;
 
 use crate::data::preprocess;
@@ -41,6 +42,22 @@ impl Model {
         Ok(beaa_ir::save_model(&self.0, path.as_ref())?)
     }
 
+    /// Reads the bytes of a model file.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self(beaa_ir::model_from_bytes(bytes)?))
+    }
+
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// If the network has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(beaa_ir::model_to_bytes(&self.0)?)
+    }
+
     /// Reads a network that another framework wrote as ONNX.
     ///
     /// ```
@@ -73,6 +90,70 @@ impl Model {
         options: &ImportOptions,
     ) -> Result<ImportedModel> {
         Ok(beaa_import::import_state_dict(weights.as_ref(), architecture.as_ref(), options)?.into())
+    }
+
+    /// The same network, with the smallest and the largest input that each activation has over
+    /// normalised images: [`compile`](crate::compile) sizes the modulus by them. Without images
+    /// nothing changes.
+    ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// let network = "tests/data/import/cryptonets.dynamo.onnx";
+    /// let model = beaa::Model::import_onnx(network, &Default::default())?.model;
+    /// let images = model.normalise(&beaa::ImageMajor::new(2, 784, vec![100; 2 * 784])?)?;
+    /// assert_eq!((model.activations(), model.ranges()), (2, 0));
+    /// assert_eq!(model.with_ranges(&images)?.ranges(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ImageSize`](crate::Error::ImageSize) if the images are not of the network's size.
+    pub fn with_ranges(self, images: &ImageMajor<f32>) -> Result<Self> {
+        self.0.input().check_size("measuring ranges", images.elements())?;
+        Ok(Self(beaa_import::measure_ranges(self.0, images)?))
+    }
+
+    /// The same network, for real numbers in place of pixels: values of each channel from `min` to
+    /// `max`, before they are normalised. One number serves all channels; `names`, of columns or
+    /// leads, may be none.
+    ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// let network = "tests/data/import/cryptonets.dynamo.onnx";
+    /// let model = beaa::Model::import_onnx(network, &Default::default())?.model;
+    /// let signals = model.for_reals(&[-5.0], &[5.0], vec!["lead I".into()])?;
+    /// assert!(signals.takes_reals());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BadFile`](crate::Error::BadFile) if there are other numbers of limits or names than
+    /// channels, or limits that are no range.
+    pub fn for_reals(self, min: &[f32], max: &[f32], names: Vec<String>) -> Result<Self> {
+        let mut literal = self.0.into_literal();
+        let channels = literal.input.shape[0];
+        let each = |values: &[f32]| if let [one] = values { vec![*one; channels] } else { values.to_vec() };
+        let values = beaa_ir::InputValues::Reals(beaa_ir::RealChannels { min: each(min), max: each(max), names });
+        literal.input = beaa_ir::InputSpec { values, ..literal.input };
+        Ok(Self(beaa_ir::Model::try_from(literal)?))
+    }
+
+    /// How many activations the network has.
+    pub fn activations(&self) -> usize {
+        self.0.layers().iter().filter(|l| matches!(l.op, LayerOp::Activation { .. })).count()
+    }
+
+    /// How many activations say between which numbers their input lies; where one does not, a deep
+    /// network may have no program.
+    pub fn ranges(&self) -> usize {
+        self.0.layers().iter().filter(|l| matches!(l.op, LayerOp::Activation { range: Some(_), .. })).count()
+    }
+
+    /// Whether the network takes real numbers, rows of a table or signals, in place of pixels.
+    pub fn takes_reals(&self) -> bool {
+        self.0.input().reals().is_some()
     }
 
     /// The network's name.

@@ -1,6 +1,7 @@
 //! Compiled programs, and the signature that a client needs of one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use beaa_compiler::ckks as compiler;
 use beaa_ir::ckks;
@@ -11,12 +12,22 @@ use crate::data::preprocess;
 use crate::model::normalise_reals;
 use crate::{Classes, LabelledImages, Model, Result};
 
-pub use beaa_compiler::ckks::Options as CompileOptions;
+pub use beaa_compiler::ckks::{Options as CompileOptions, Packing, Report};
 
 /// A network compiled into homomorphic operations. A server needs it; it holds the network's
-/// weights.
+/// weights. A clone shares them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Program(pub(crate) ckks::Program);
+pub struct Program(pub(crate) Arc<ckks::Program>);
+
+/// A program, and what is known of it right after compiling.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Compiled {
+    /// The program.
+    pub program: Program,
+    /// What it costs and how precise it is, with the predicted agreement where it was asked for.
+    pub report: Report,
+}
 
 /// What a client knows of a program: sizes, scales and the parameters of the scheme, but no weight.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +51,7 @@ pub struct Signature(pub(crate) ckks::SignatureFile);
 /// under encryption; [`Error::NoProgram`](crate::Error::NoProgram) says which option asks for too
 /// much.
 pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
-    Ok(Program(compiler::compile(&model.0, options)?.program))
+    Ok(compile_with_report(model, options, None)?.program)
 }
 
 /// Compiles a network with errors and margins predicted on `samples`, normalised training images:
@@ -50,7 +61,37 @@ pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
 /// As [`compile`]; [`Error::BadOption`](crate::Error::BadOption) if there is no sample, or if they
 /// are not of the network's size.
 pub fn compile_with_samples(model: &Model, options: &CompileOptions, samples: &ImageMajor<f32>) -> Result<Program> {
-    Ok(Program(compiler::compile_for(&model.0, options, Some(samples))?.program))
+    Ok(compile_with_report(model, options, Some(samples))?.program)
+}
+
+/// Compiles a network as [`compile`] does, or as [`compile_with_samples`] where there are samples,
+/// and says what else is known: [`Program::report`] does not tell it later.
+///
+/// ```
+/// # fn main() -> beaa::Result<()> {
+/// let model = beaa::Model::load("tests/data/v2/model.safetensors")?;
+/// let options = beaa::CompileOptions { batch: 16, logit_error: 0.01, ..Default::default() };
+/// let compiled = beaa::compile_with_report(&model, &options, None)?;
+/// assert!(compiled.report.totals.made_up_images, "there were no samples");
+/// assert_eq!(compiled.report.layers.len(), compiled.program.report().layers.len());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`compile_with_samples`].
+pub fn compile_with_report(
+    model: &Model,
+    options: &CompileOptions,
+    samples: Option<&ImageMajor<f32>>,
+) -> Result<Compiled> {
+    let compiler::Compiled { program, report } = compiler::compile_for(&model.0, options, samples)?;
+    Ok(Compiled { program: Program(Arc::new(program)), report })
+}
+
+/// Says what a report holds, for people: a line for each layer, then the totals.
+pub fn explain(report: &Report) -> String {
+    compiler::explain(report)
 }
 
 impl Program {
@@ -60,9 +101,28 @@ impl Program {
     /// If the file cannot be read, is no program, or has parameters below the security that it
     /// promises.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let program = ckks::load_program(path.as_ref())?;
+        Self::checked(ckks::load_program(path.as_ref())?)
+    }
+
+    /// Reads the bytes of a program file.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::checked(ckks::program_from_bytes(bytes)?)
+    }
+
+    fn checked(program: ckks::Program) -> Result<Self> {
         standing(&program.signature().parameters)?;
-        Ok(Self(program))
+        Ok(Self(Arc::new(program)))
+    }
+
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// If the program has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(ckks::program_to_bytes(&self.0)?)
     }
 
     /// Writes a program file.
@@ -75,12 +135,17 @@ impl Program {
 
     /// What clients need of the program.
     pub fn signature(&self) -> Signature {
-        Signature(ckks::SignatureFile::from(&self.0))
+        Signature(ckks::SignatureFile::from(&*self.0))
+    }
+
+    /// What the program costs, layer by layer, and how precise it is; [`explain`] says it in words.
+    pub fn report(&self) -> Report {
+        compiler::cost(&self.0)
     }
 
     /// Says what the program costs and how precise it is, for people.
     pub fn explain(&self) -> String {
-        compiler::explain(&compiler::cost(&self.0))
+        explain(&self.report())
     }
 
     /// Runs the program in clear: what encryption would answer without noise, one row of logits for
@@ -100,9 +165,33 @@ impl Signature {
     /// If the file cannot be read, is neither, or has parameters below the security that it
     /// promises.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let file = ckks::load_signature(path.as_ref())?;
+        Self::checked(ckks::load_signature(path.as_ref())?)
+    }
+
+    /// Reads the bytes of a signature file.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::checked(ckks::signature_from_bytes(bytes)?)
+    }
+
+    fn checked(file: ckks::SignatureFile) -> Result<Self> {
         standing(&file.signature.parameters)?;
         Ok(Self(file))
+    }
+
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// If the signature has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(ckks::signature_to_bytes(&self.0)?)
+    }
+
+    /// The fingerprint of the program, hexadecimal, by which ciphertexts say for which they are.
+    pub fn program(&self) -> &str {
+        &self.0.program
     }
 
     /// Writes a signature file.
@@ -136,6 +225,17 @@ impl Signature {
     /// If no table grants it, which no signature that was loaded has.
     pub fn is_security_superseded(&self) -> Result<bool> {
         Ok(standing(&self.0.signature.parameters)? != Standing::Current)
+    }
+
+    /// Images that one batch holds: as many as slots, or fewer where each has several positions in
+    /// a ciphertext.
+    pub fn capacity(&self) -> usize {
+        self.0.signature.capacity()
+    }
+
+    /// Whether the network takes real numbers, rows of a table or signals, in place of pixels.
+    pub fn takes_reals(&self) -> bool {
+        self.0.signature.input.reals().is_some()
     }
 
     /// Channels, rows and columns of an image as the network sees it, after

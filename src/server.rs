@@ -2,11 +2,12 @@
 //! key.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use beaa_runtime::{Progress, Silent, ckks};
 
-use crate::error::refuse_seed;
-use crate::{Program, Result, Signature};
+use crate::error::{in_memory, refuse_seed};
+use crate::{BatchId, Program, Result, Signature};
 
 pub use beaa_runtime::ckks::RunReport;
 
@@ -23,7 +24,7 @@ pub struct EncryptedResults(pub(crate) ckks::EncryptedOutput);
 /// Runs one program for any number of clients.
 #[derive(Debug)]
 pub struct Server {
-    program: ckks::PreparedProgram<beaa_ir::ckks::Program>,
+    program: ckks::PreparedProgram<Arc<beaa_ir::ckks::Program>>,
 }
 
 impl Server {
@@ -109,6 +110,29 @@ impl EvaluationKey {
         Ok(Self(key))
     }
 
+    /// Reads the bytes of a key's file.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        let key = ckks::ServerKey::from_bytes(bytes)?;
+        refuse_seed(key.is_from_seed(), "an evaluation key", in_memory())?;
+        Ok(Self(key))
+    }
+
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// If the key's parameters have no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(self.0.to_bytes()?)
+    }
+
+    /// The name of the pair of keys, by which ciphertexts say under which they are.
+    pub fn id(&self) -> &str {
+        self.0.id()
+    }
+
     /// Writes the key.
     ///
     /// # Errors
@@ -128,6 +152,34 @@ impl EncryptedImages {
         let images = ckks::EncryptedInput::load(path.as_ref())?;
         refuse_seed(images.is_from_seed(), "encrypted images", path.as_ref())?;
         Ok(Self(images))
+    }
+
+    /// Takes up the bytes of a file of encrypted images.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        let images = ckks::EncryptedInput::from_bytes(bytes)?;
+        refuse_seed(images.is_from_seed(), "encrypted images", in_memory())?;
+        Ok(Self(images))
+    }
+
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// If its header has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(self.0.to_bytes()?)
+    }
+
+    /// The first batch, by which the receipt is found; older releases do not name it.
+    pub fn batch(&self) -> Option<&BatchId> {
+        self.0.batch()
+    }
+
+    /// Bytes of the ciphertexts, without the header of their file.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes()
     }
 
     /// Writes a file and returns its size in bytes.
@@ -160,6 +212,35 @@ impl EncryptedResults {
         let results = ckks::EncryptedOutput::load(path.as_ref())?;
         refuse_seed(results.is_from_seed(), "encrypted results", path.as_ref())?;
         Ok(Self(results))
+    }
+
+    /// Takes up the bytes of a file of encrypted results.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        let results = ckks::EncryptedOutput::from_bytes(bytes)?;
+        refuse_seed(results.is_from_seed(), "encrypted results", in_memory())?;
+        Ok(Self(results))
+    }
+
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// If its header has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(self.0.to_bytes()?)
+    }
+
+    /// The first batch that is answered, by which the receipt is found; older releases do not name
+    /// it.
+    pub fn batch(&self) -> Option<&BatchId> {
+        self.0.batch()
+    }
+
+    /// Bytes of the ciphertexts, without the header of their file.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes()
     }
 
     /// Writes a file and returns its size in bytes.

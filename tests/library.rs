@@ -3,13 +3,16 @@
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used)]
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaa::{
     Classes, Client, CompileOptions, EncryptedImages, EncryptedResults, Error, EvaluationKey, Experiment, ImageMajor,
-    ImageMajorError, ImportOptions, Model, PixelScale, Program, RowFormat, Server, Signature, Split, classify,
-    labels_for, read_numbers,
+    ImageMajorError, ImageSource, ImportOptions, Model, PixelScale, Program, Progress, Receipt, RowFormat, Server,
+    Signature, Silent, Split, classify, labels_for, read_numbers,
 };
 
 /// Builds the examples, which `cargo test --test library` does not.
@@ -198,4 +201,128 @@ fn labels_of_another_data_set_are_refused() {
     let others = Classes::new(vec!["cat".into(), "dog".into()], 2, None).unwrap();
     let found = labels_for(&others, &dataset, dataset.split(Split::Test));
     assert!(matches!(found, Err(Error::Mismatch(message)) if message.to_string().contains("normal, pneumonia")));
+}
+
+#[test]
+fn bytes_are_those_of_the_files_and_are_checked_as_these() {
+    let folder = Path::new("tests/data/v2");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    // What this release writes, of what an older one wrote.
+    let program = Program::load(folder.join("program.beaa")).unwrap();
+    let bytes = program.to_bytes().unwrap();
+    assert_eq!(Program::from_bytes(bytes.clone()).unwrap(), program);
+    let signature = program.signature();
+    assert_eq!(Signature::from_bytes(signature.to_bytes().unwrap()).unwrap(), signature);
+    let model = Model::load(folder.join("model.safetensors")).unwrap();
+    assert_eq!(Model::from_bytes(&model.to_bytes().unwrap()).unwrap(), model);
+    let images = EncryptedImages::from_bytes(read("images.ct")).unwrap();
+    let key = EvaluationKey::from_bytes(read("evaluation.key")).unwrap();
+    let again = EvaluationKey::from_bytes(key.to_bytes().unwrap()).unwrap();
+    let server = Server::new(program).unwrap();
+    let results = server.run(&again, &images).unwrap();
+    let same = EncryptedResults::from_bytes(results.to_bytes().unwrap()).unwrap();
+    assert_eq!((same.images(), same.batch(), same.bytes()), (3, images.batch(), results.bytes()));
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    results.save(file.path()).unwrap();
+    assert_eq!(std::fs::read(file.path()).unwrap(), results.to_bytes().unwrap());
+    for cut in [0, 3, 40, bytes.len() - 1] {
+        let found = Program::from_bytes(bytes[..cut].to_vec()).map(|_| ()).unwrap_err();
+        assert!(matches!(&found, Error::BadFile(_)) && found.to_string().contains("bytes in memory"), "{found}");
+    }
+    assert!(matches!(EncryptedResults::from_bytes(read("images.ct")), Err(Error::BadFile(_))));
+}
+
+/// Images that are made when they are read, and how many were.
+struct Stripes(AtomicU64);
+
+impl ImageSource for Stripes {
+    type Error = Error;
+
+    fn images(&self) -> usize {
+        5000
+    }
+
+    fn read(&self, images: Range<usize>) -> Result<Cow<'_, ImageMajor<f32>>, Error> {
+        self.0.fetch_add(images.len() as u64, Ordering::Relaxed);
+        let numbers: Vec<f32> = images.clone().flat_map(|i| [(i % 7) as f32 / 14.0; 4]).collect();
+        Ok(Cow::Owned(ImageMajor::new(images.len(), 4, numbers)?))
+    }
+}
+
+/// Ends work when so many steps are done.
+struct StopAfter(u64, AtomicU64);
+
+impl Progress for StopAfter {
+    fn begin(&self, _what: &str, _steps: u64) {}
+
+    fn advance(&self, steps: u64) {
+        self.1.fetch_add(steps, Ordering::Relaxed);
+    }
+
+    fn end(&self) {}
+
+    fn is_stopped(&self) -> bool {
+        self.1.load(Ordering::Relaxed) >= self.0
+    }
+}
+
+#[test]
+fn images_are_read_a_batch_at_a_time() {
+    let program = Program::load("tests/data/v2/program.beaa").unwrap();
+    let (client, key) = Client::new(program.signature()).unwrap();
+    let stripes = Stripes(AtomicU64::new(0));
+    let (encrypted, receipt) = client.encrypt_from(&stripes, &Silent).unwrap();
+    assert_eq!((encrypted.images(), stripes.0.load(Ordering::Relaxed)), (5000, 5000));
+    assert_eq!((encrypted.batches(), receipt.batch()), (2, encrypted.batch().unwrap()));
+    let receipt = Receipt::from_bytes(receipt.to_bytes().unwrap()).unwrap();
+    let clear = program.evaluate(&stripes.read(0..5000).unwrap()).unwrap();
+    let answers = client.decrypt(&Server::new(program).unwrap().run(&key, &encrypted).unwrap(), &receipt).unwrap();
+    let errors = answers.exact().data().iter().zip(clear.data()).map(|(a, c)| (a - c).abs());
+    assert!(errors.fold(0.0, f64::max) < 12.0 * answers.error(), "{} promised", answers.error());
+}
+
+#[test]
+fn work_ends_when_its_progress_says_so() {
+    let program = Program::load("tests/data/v2/program.beaa").unwrap();
+    let (client, key) = Client::new(program.signature()).unwrap();
+    let stopped = client.encrypt_from(&Stripes(AtomicU64::new(0)), &StopAfter(5, AtomicU64::new(0)));
+    assert!(matches!(stopped.map(|_| ()), Err(Error::Stopped { operation: "encrypting images" })));
+    let (encrypted, _) = client.encrypt_from(&Stripes(AtomicU64::new(0)), &StopAfter(100, AtomicU64::new(0))).unwrap();
+    let server = Server::new(program).unwrap();
+    let watched = StopAfter(1, AtomicU64::new(0));
+    let stopped = server.run_with(&key, &encrypted, &watched).map(|_| ()).unwrap_err();
+    assert!(matches!(stopped, Error::Stopped { operation: "running a program" }));
+    assert_eq!(watched.1.load(Ordering::Relaxed), 1, "no further part was run");
+}
+
+#[test]
+fn errors_come_apart_into_what_was_found_and_what_to_do() {
+    let parts = |error: Error| {
+        let parts = error.explanation();
+        let said = error.to_string();
+        let all = [&parts.operation, &parts.found, &parts.expected, &parts.remedy];
+        let exact = matches!(error, Error::BadFile(_) | Error::BadOption(_) | Error::Mismatch(_));
+        assert!(!exact || all.into_iter().flatten().all(|part| said.contains(part)), "{said}: {parts:?}");
+        parts
+    };
+    let program = Program::load("tests/data/v2/program.beaa").unwrap();
+    let missing = parts(Program::load("nowhere.beaa").unwrap_err());
+    assert_eq!(missing.operation.as_deref(), Some("reading nowhere.beaa"));
+    assert!(missing.found.is_some() && missing.remedy.is_none());
+    let version = parts(EncryptedResults::load("tests/data/v1/answers.ct").map(|_| ()).unwrap_err());
+    assert_eq!(version.expected.as_deref(), Some("format version 2 to 4"));
+    let (client, _) = Client::new(program.signature()).unwrap();
+    let answers = EncryptedResults::load("tests/data/v2/answers.ct").unwrap();
+    let other = parts(client.decrypt_without_receipt(&answers).unwrap_err());
+    assert!(other.found.unwrap().starts_with("the ciphertext file belongs to key "));
+    assert!(other.expected.unwrap().starts_with("key ") && other.remedy.unwrap().starts_with("use the key pair"));
+    let model = Model::load("tests/data/v2/model.safetensors").unwrap();
+    let option = CompileOptions { security: 100, ..CompileOptions::default() };
+    let option = parts(beaa::compile(&model, &option).unwrap_err());
+    assert_eq!(option.operation.as_deref(), Some("option `security`"));
+    assert_eq!((option.found.as_deref(), option.expected.as_deref()), (Some("100"), Some("128, 192 or 256")));
+    let network = "tests/data/import/unsupported.classic.onnx";
+    let network = parts(Model::import_onnx(network, &ImportOptions::default()).map(|_| ()).unwrap_err());
+    assert!(network.remedy.unwrap().matches("; ").count() >= 2);
 }

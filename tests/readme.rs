@@ -93,6 +93,48 @@ fn pages() -> Vec<PathBuf> {
     found
 }
 
+/// The address by which a heading is linked to: lower case, blanks as hyphens, no other signs.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_into_a_page_leads_to_a_heading() {
+    let mut seen = 0;
+    for page in pages() {
+        let text = text_of(&page);
+        for target in text.split("](").skip(1).filter_map(|t| t.split(')').next()).filter(|t| !t.starts_with("http")) {
+            let Some((file, wanted)) = target.split_once('#') else { continue };
+            let other = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let text = text_of(&other);
+            let outside_code = text.split("\n```").step_by(2).flat_map(str::lines);
+            let headings = outside_code.filter(|l| l.starts_with('#')).map(|l| anchor(l.trim_start_matches('#')));
+            assert!(headings.into_iter().any(|h| h == wanted), "{} points to {target}", page.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} such links");
+}
+
+#[test]
+fn the_book_has_every_page_once() {
+    let summary = text_of(Path::new("docs/SUMMARY.md"));
+    let listed: Vec<&str> = summary.split("](").skip(1).map(|t| t.split(')').next().unwrap()).collect();
+    let mut pages: Vec<String> = pages()
+        .iter()
+        .filter_map(|p| p.strip_prefix("docs").ok())
+        .map(|p| p.to_str().unwrap().to_owned())
+        .filter(|p| p != "SUMMARY.md")
+        .collect();
+    let mut sorted = listed.clone();
+    sorted.sort_unstable();
+    pages.sort_unstable();
+    assert_eq!(sorted, pages, "docs/SUMMARY.md and the pages of docs/");
+    assert!(text_of(Path::new("book.toml")).contains("src = \"docs\""));
+}
+
 fn text_of(page: &Path) -> String {
     std::fs::read_to_string(root().join(page)).unwrap()
 }
@@ -176,7 +218,8 @@ fn the_program_on_the_page_of_concepts_is_what_the_compiler_gives() {
 #[test]
 fn the_table_of_contents_names_every_page() {
     let contents = text_of(Path::new("docs/README.md"));
-    for page in pages().iter().filter_map(|p| p.strip_prefix("docs").ok()).filter(|p| *p != Path::new("README.md")) {
+    let lists = ["README.md", "SUMMARY.md"].map(Path::new);
+    for page in pages().iter().filter_map(|p| p.strip_prefix("docs").ok()).filter(|p| !lists.contains(p)) {
         assert!(contents.contains(&format!("]({})", page.display())), "docs/README.md lacks {}", page.display());
     }
 }

@@ -39,12 +39,12 @@ pub fn compress_batch(parameters: &Parameters, batch: &Batch) -> Result<Vec<u8>>
 ///
 /// # Errors
 /// When the parameters have not as many limbs, `fill` fails, or returns another number of values.
-pub fn compress_b(
+pub fn compress_b<E: From<Error> + Send>(
     parameters: &Parameters,
     limbs: usize,
     len: usize,
-    fill: impl Fn(usize) -> Result<Vec<u64>> + Sync,
-) -> Result<Vec<u8>> {
+    fill: impl Fn(usize) -> Result<Vec<u64>, E> + Sync,
+) -> Result<Vec<u8>, E> {
     let halves = Halves::new(parameters, limbs, fill)?;
     let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * len];
     for first in (0..len).step_by(PACKED_TOGETHER) {
@@ -64,11 +64,11 @@ pub fn compress_b(
 ///
 /// # Errors
 /// As [`compress_b`], and those of `write`.
-pub fn compress_b_in_pieces<E: From<Error>>(
+pub fn compress_b_in_pieces<E: From<Error> + Send>(
     parameters: &Parameters,
     limbs: usize,
     len: usize,
-    fill: impl Fn(usize) -> Result<Vec<u64>> + Sync,
+    fill: impl Fn(usize) -> Result<Vec<u64>, E> + Sync,
     write: impl FnMut(u64, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let halves = Halves::new(parameters, limbs, fill)?;
@@ -76,9 +76,9 @@ pub fn compress_b_in_pieces<E: From<Error>>(
 }
 
 /// Compresses `together` of `len` halves at a time.
-fn write_pieces<E: From<Error>>(
+fn write_pieces<E: From<Error> + Send>(
     parameters: &Parameters,
-    halves: &Halves<impl Fn(usize) -> Result<Vec<u64>> + Sync>,
+    halves: &Halves<impl Fn(usize) -> Result<Vec<u64>, E> + Sync>,
     len: usize,
     together: usize,
     mut write: impl FnMut(u64, &[u8]) -> Result<(), E>,
@@ -139,19 +139,23 @@ struct Halves<F> {
     degree: usize,
 }
 
-impl<F: Fn(usize) -> Result<Vec<u64>> + Sync> Halves<F> {
+impl<F> Halves<F> {
     fn new(parameters: &Parameters, limbs: usize, fill: F) -> Result<Self> {
         parameters.check_limbs("compressing ciphertexts", limbs)?;
         Ok(Self { fill, limbs, degree: parameters.degree() })
     }
 
     /// Those of some elements, in parallel.
-    fn compute(&self, elements: Range<usize>) -> Result<Vec<Vec<u64>>> {
+    fn compute<E>(&self, elements: Range<usize>) -> Result<Vec<Vec<u64>>, E>
+    where
+        E: From<Error> + Send,
+        F: Fn(usize) -> Result<Vec<u64>, E> + Sync,
+    {
         let one = |element: usize| {
             let half = (self.fill)(element)?;
             if half.len() != self.limbs * self.degree {
                 let expected = format!("{} limbs of {}", self.limbs, self.degree);
-                return Err(operand("compressing ciphertexts", format!("{} values", half.len()), expected));
+                return Err(operand("compressing ciphertexts", format!("{} values", half.len()), expected).into());
             }
             Ok(half)
         };

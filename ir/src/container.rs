@@ -25,6 +25,8 @@ const CHECKSUM: usize = 32;
 const MAX_HEADER: u64 = 1 << 28;
 /// Bytes of a file that are hashed at a time.
 const HASHED_TOGETHER: usize = 1 << 22;
+/// What messages call bytes that are in no file.
+const IN_MEMORY: &str = "bytes in memory";
 
 /// Writes a file of the given kind: `header` as JSON, then whatever `payload` writes, then the
 /// checksum. The file appears under its name only when it is whole; secret keys and receipts get
@@ -54,14 +56,55 @@ pub fn compose<H: Serialize>(
     payload_len: u64,
     payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<OutputFile> {
-    let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
     let frame = frame(kind, header, payload_len)?;
     let file = OutputFile::create(path, kind.care())?;
     // A secret is not left behind in a buffer that nobody wipes.
     let buffer = if kind.secret() { 0 } else { 1 << 20 };
-    let inner = BufWriter::with_capacity(buffer, file.file());
+    fill(path, &frame, payload_len, BufWriter::with_capacity(buffer, file.file()), payload)?;
+    Ok(file)
+}
+
+/// Gives the bytes of the file that [`write`] writes, for what travels without files.
+///
+/// # Errors
+/// As [`write`], but for the file.
+pub fn to_bytes<H: Serialize>(
+    kind: Kind,
+    header: &H,
+    payload_len: u64,
+    payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<Vec<u8>> {
+    let frame = frame(kind, header, payload_len)?;
+    let mut bytes = Vec::with_capacity(frame.len() + payload_len as usize + CHECKSUM);
+    fill(Path::new(IN_MEMORY), &frame, payload_len, &mut bytes, payload)?;
+    Ok(bytes)
+}
+
+/// Works out the checksum of the file that [`write`] writes, hexadecimal.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub fn checksum<H: Serialize>(
+    kind: Kind,
+    header: &H,
+    payload_len: u64,
+    payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<String> {
+    let frame = frame(kind, header, payload_len)?;
+    Ok(fill(Path::new(IN_MEMORY), &frame, payload_len, std::io::sink(), payload)?.to_hex().to_string())
+}
+
+/// Writes frame, payload and checksum, and returns the latter; messages name `path`.
+fn fill<W: Write>(
+    path: &Path,
+    frame: &[u8],
+    payload_len: u64,
+    inner: W,
+    payload: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<blake3::Hash> {
+    let io = |source| Error::Io { operation: "writing", path: path.to_path_buf(), source };
     let mut sink = Hashing { inner, hash: blake3::Hasher::new(), written: 0 };
-    sink.write_all(&frame).map_err(io)?;
+    sink.write_all(frame).map_err(io)?;
     let before = sink.written;
     payload(&mut sink).map_err(io)?;
     if sink.written - before != payload_len {
@@ -74,8 +117,7 @@ pub fn compose<H: Serialize>(
     let checksum = sink.hash.finalize();
     sink.inner.write_all(checksum.as_bytes()).map_err(io)?;
     sink.inner.flush().map_err(io)?;
-    drop(sink);
-    Ok(file)
+    Ok(checksum)
 }
 
 /// What comes before the payload: magic, version, kind, lengths and the header.
@@ -114,30 +156,55 @@ pub fn kind(path: &Path) -> Result<Option<Kind>> {
     Kind::from_code(code).map(Some).ok_or_else(unknown)
 }
 
-/// A checked file: its header and its payload, mapped into memory.
+/// A checked file: its header and its payload, mapped into memory or in it from the start.
 pub struct Opened<H> {
     /// The header.
     pub header: H,
-    map: memmap2::Mmap,
+    bytes: Backing,
     start: usize,
     end: usize,
+}
+
+/// Where the bytes of a file are.
+enum Backing {
+    Mapped(memmap2::Mmap),
+    Owned(Vec<u8>),
+}
+
+impl std::ops::Deref for Backing {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
+        }
+    }
 }
 
 impl<H> Opened<H> {
     /// The bytes after the header, without the checksum.
     pub fn payload(&self) -> &[u8] {
-        &self.map[self.start..self.end]
+        &self.bytes[self.start..self.end]
+    }
+
+    /// The checksum of the file, hexadecimal: that of all bytes before it.
+    pub fn checksum(&self) -> String {
+        let bytes: [u8; CHECKSUM] = std::array::from_fn(|i| self.bytes[self.end + i]);
+        blake3::Hash::from_bytes(bytes).to_hex().to_string()
     }
 
     /// All bytes of the file.
     pub fn file(&self) -> &[u8] {
-        &self.map
+        &self.bytes
     }
 
     /// Says that these bytes of the payload will not be read for a while: they stay where they are,
-    /// in the file, but no longer count as memory of this process.
+    /// in the file, but no longer count as memory of this process. Bytes that are in no file stay.
     pub fn release(&self, bytes: Range<usize>) {
-        release(&self.map, self.start + bytes.start..self.start + bytes.end);
+        if let Backing::Mapped(map) = &self.bytes {
+            release(map, self.start + bytes.start..self.start + bytes.end);
+        }
     }
 }
 
@@ -185,7 +252,17 @@ pub fn open<H: DeserializeOwned>(path: &Path, kind: Kind) -> Result<Opened<H>> {
     if kind.secret() {
         input::check_private("reading", &article(kind.name()), path, &file)?;
     }
-    Ok(Opened { header, map, start: payload.start, end: payload.end })
+    Ok(Opened { header, bytes: Backing::Mapped(map), start: payload.start, end: payload.end })
+}
+
+/// Opens what [`to_bytes`] gave, or the bytes of a file, with the checks of [`open`] but for the
+/// file's mode.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_bytes<H: DeserializeOwned>(kind: Kind, bytes: Vec<u8>) -> Result<Opened<H>> {
+    let (header, payload) = parse(Path::new(IN_MEMORY), kind, &bytes)?;
+    Ok(Opened { header, bytes: Backing::Owned(bytes), start: payload.start, end: payload.end })
 }
 
 /// Checks what a file of the given kind holds as [`open`] does, when it is in memory already: its
@@ -308,6 +385,14 @@ mod tests {
         assert_eq!(bytes, opened.file());
         let (header, payload) = parse::<Vec<i32>>(&path, Kind::Program, &bytes).unwrap();
         assert_eq!((header, &bytes[payload]), (vec![1, 2, 3], &b"hello"[..]));
+        assert_eq!(to_bytes(Kind::Program, &vec![1, 2, 3], 5, |w| w.write_all(b"hello")).unwrap(), bytes);
+        let opened = open_bytes::<Vec<i32>>(Kind::Program, bytes.clone()).unwrap();
+        opened.release(0..5);
+        let of_parts = super::checksum(Kind::Program, &vec![1, 2, 3], 5, |w| w.write_all(b"hello")).unwrap();
+        assert_eq!((opened.checksum(), of_parts.len()), (of_parts, 64));
+        assert_eq!((opened.header.as_slice(), opened.payload()), (&[1, 2, 3][..], &b"hello"[..]));
+        let damaged = open_bytes::<Vec<i32>>(Kind::Program, bytes[1..].to_vec()).err().unwrap().to_string();
+        assert!(damaged.contains("in bytes in memory"), "{damaged}");
     }
 
     #[test]

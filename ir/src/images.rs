@@ -54,6 +54,11 @@ impl<T> ImageMajor<T> {
         &self.block.data
     }
 
+    /// All numbers, `[image][element]`, without a copy.
+    pub fn into_data(self) -> Vec<T> {
+        self.block.data
+    }
+
     /// Applies `f` to every number.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> ImageMajor<U> {
         ImageMajor { elements: self.elements, block: self.block.map(f) }
@@ -230,6 +235,7 @@ mod tests {
         assert_eq!((images.image(1), elements.element(2)), (&[4, 5, 6][..], &[3, 6][..]));
         assert_eq!(elements.to_image_major(), images);
         assert_eq!(images, ImageMajor::new(2, 3, vec![1, 2, 3, 4, 5, 6]).unwrap());
+        assert_eq!(images.clone().into_data(), images.data());
         assert_eq!(serde_json::to_string(&images).unwrap(), "[[1,2,3],[4,5,6]]");
     }
 

@@ -28,7 +28,7 @@ pub use error::{Error, Result};
 pub use model::{
     Accuracy, Activation, Conv2d, InputSpec, InputValues, Layer, LayerOp, Linear, Model, ModelLiteral, OutOfRange,
     Polynomial, Pool2d, Provenance, Range, RealChannels, Trace, TrainingData, WeightGrid, evaluate, evaluate_traced,
-    is_model, load_model, output_shape, save_model, window_positions,
+    is_model, load_model, model_from_bytes, model_to_bytes, output_shape, save_model, window_positions,
 };
 pub use scattered::{Scattered, compose_scattered};
 pub use sparse::SparseMatrix;

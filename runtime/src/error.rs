@@ -290,6 +290,12 @@ pub enum Error {
         /// What its header says.
         expected: String,
     },
+    /// Whoever watches the progress asked for an end.
+    #[error("{operation}: stopped before the end, as it was told to; start it again for a result")]
+    Stopped {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// Operands that an operation does not take.
     #[error("running an operation: found {found}, expected {expected}")]
     Operand {

@@ -7,6 +7,7 @@ use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, St
 use serde::Serialize;
 
 use crate::backend::{Backend, Sequence, Timed, arrange};
+use crate::progress::go_on;
 use crate::{Error, Progress, Result};
 
 /// The time of one part of a run, or of all bands of one.
@@ -101,6 +102,7 @@ impl<'a, B: Backend> Execution<'a, B> {
         let mut times = Vec::new();
         progress.begin("run", self.schedule.parts.len() as u64);
         for part in &self.schedule.parts {
+            go_on(progress, "running a program")?;
             let started = Instant::now();
             let (result, operations) = self.part(part, &values)?;
             let (id, seconds) = (part.last + 1, started.elapsed().as_secs_f64());

@@ -8,6 +8,16 @@ pub trait Progress: Sync {
     fn advance(&self, steps: u64);
     /// Is called when the piece of work is done.
     fn end(&self);
+    /// Whether the work should end before it is done. Is asked from any thread, often; once it
+    /// says so, the work fails with [`Error::Stopped`](crate::Error::Stopped).
+    fn is_stopped(&self) -> bool {
+        false
+    }
+}
+
+/// Refuses to go on with `operation` once `progress` says so.
+pub(crate) fn go_on(progress: &dyn Progress, operation: &'static str) -> crate::Result<()> {
+    if progress.is_stopped() { Err(crate::Error::Stopped { operation }) } else { Ok(()) }
 }
 
 /// Shows no progress.
@@ -48,5 +58,9 @@ impl Progress for Numbered<'_> {
 
     fn end(&self) {
         self.progress.end();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.progress.is_stopped()
     }
 }

@@ -253,6 +253,22 @@ impl Receipt {
         Ok(container::open::<Self>(path, Kind::Receipt)?.header)
     }
 
+    /// Gives the bytes of the file that [`Self::save`] writes. They are for the client alone.
+    ///
+    /// # Errors
+    /// When the receipt has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(container::to_bytes(Kind::Receipt, self, 0, |_| Ok(()))?)
+    }
+
+    /// Reads and checks the bytes of a receipt's file.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for the file.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Ok(container::open_bytes::<Self>(Kind::Receipt, bytes)?.header)
+    }
+
     /// Refuses answers that are not those to these batches: of another program, key or batch, in
     /// another order, or more or fewer than images were sent.
     pub(crate) fn expect(&self, operation: &'static str, answers: &Belonging<'_>) -> Result<()> {

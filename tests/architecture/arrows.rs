@@ -145,6 +145,16 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
 }
 
 #[test]
+fn the_python_package_sees_the_library_alone() {
+    let manifest = std::fs::read_to_string(root().join("python/Cargo.toml")).unwrap();
+    let of_ours: Vec<&str> = manifest.lines().filter(|l| l.starts_with("beaa") && l.contains('=')).collect();
+    assert_eq!(of_ours, ["beaa = { path = \"..\", default-features = false }"], "python/Cargo.toml");
+    let code = crate::source::SOURCES.iter().filter(|s| s.path.starts_with("python/src/"));
+    let inner = code.flat_map(|s| s.words.iter()).filter(|(_, word)| word.starts_with("beaa_")).count();
+    assert_eq!(inner, 0, "names of internal crates in python/src");
+}
+
+#[test]
 fn the_command_that_runs_on_a_server_knows_no_secret_key() {
     for path in ["cli/commands/run.rs", "cli/any_program/server.rs", "src/server.rs"] {
         let text = std::fs::read_to_string(root().join(path)).unwrap();

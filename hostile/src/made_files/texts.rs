@@ -58,5 +58,13 @@ pub(super) fn make() -> Result<()> {
         "batch": "0123456789abcdef0123456789abcdef", "data_set": "mnist", "split": "test",
         "class_names": ["a", "b"], "labels": [1, 0],
     });
-    keep("labels", "object.json", labels.to_string().as_bytes())
+    keep("labels", "object.json", labels.to_string().as_bytes())?;
+    let digits = |digit: &str, count| digit.repeat(count);
+    let shard = json!({
+        "program": digits("1", 64), "key": digits("2", 32), "batches": [digits("3", 32), digits("4", 32)],
+        "images": 5000, "checksum": digits("5", 64), "ciphertexts": "s3://images/1.ct",
+    });
+    keep("shard", "shard.json", shard.to_string().as_bytes())?;
+    let answer = json!({"shard": digits("6", 64), "checksum": digits("7", 64), "answers": "answers/1.ct"});
+    keep("shard", "answer.json", answer.to_string().as_bytes())
 }

@@ -90,6 +90,7 @@ pub const READERS: &[Reader] = &[
     reader("metrics", Structure::JsonLines, 3000, texts::metrics),
     reader("rates", Structure::Json, 4000, texts::rates),
     reader("labels", Structure::Json, 4000, texts::labels),
+    reader("shard", Structure::Json, 4000, texts::shard),
     reader("data-set", Structure::Json, 2500, data::description),
     reader("class-names", Structure::Bytes, 1000, data::class_names),
     reader("idx-images", Structure::Gzip, 4000, data::idx_images),

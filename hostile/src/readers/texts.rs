@@ -1,5 +1,5 @@
 //! Files that people and the toolchain write as JSON: configurations, matrices, results, logs,
-//! rates, labels.
+//! rates, labels, shards.
 
 use std::fmt::Display;
 use std::sync::Mutex;
@@ -14,6 +14,7 @@ use beaa_lab::experiment::{Experiment, Overrides};
 use beaa_lab::labels::Labels;
 use beaa_lab::matrix::{Matrix, Results, markdown, plots, summarise};
 use beaa_lab::{Reporter, files, json_lines};
+use beaa_runtime::ckks::{Shard, ShardAnswer};
 use beaa_trainer::EpochMetrics;
 
 use crate::files::good_file;
@@ -55,6 +56,21 @@ pub(super) fn rates(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
     let program = load_program(&good_file("program", "squared.beaa"))?;
     ensure!(!explain(&cost(&program).on(&program, &machine)).is_empty(), "a report without a word");
     scratch.same_again(&machine, |m, path| files::write_json(path, m.literal()), |path| Ok(Machine::load(path)?))
+}
+
+/// A shard or the record of its answer: what either is read as has the same name again.
+pub(super) fn shard(_scratch: &Scratch, bytes: &[u8]) -> Result<()> {
+    let text = std::str::from_utf8(bytes)?;
+    let answer = match Shard::from_json(text) {
+        Ok(shard) => {
+            let again = Shard::from_json(&shard.to_json()?)?;
+            assert!(again == shard && again.id() == shard.id(), "a shard that was written is read as another one");
+            return Ok(());
+        }
+        Err(no_shard) => ShardAnswer::from_json(text).map_err(|_| no_shard)?,
+    };
+    assert!(ShardAnswer::from_json(&answer.to_json()?)? == answer, "a record that was written is read as another one");
+    Ok(())
 }
 
 pub(super) fn labels(scratch: &Scratch, bytes: &[u8]) -> Result<()> {

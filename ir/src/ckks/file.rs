@@ -9,7 +9,7 @@ use super::packing::Packing;
 use super::program::{Alternative, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 use super::signature::{Signature, check_signature};
 use super::value::ValueId;
-use crate::container::{self, Kind};
+use crate::container::{self, Kind, Opened};
 use crate::payload::{PayloadReader, fingerprint, row_starts};
 use crate::{Error, Result, SparseMatrix};
 
@@ -24,13 +24,33 @@ pub fn save_program(program: &Program, path: &Path) -> Result<()> {
     container::write(path, Kind::Program, &header, payload.len() as u64, |w| w.write_all(&payload))
 }
 
+/// Gives the bytes of the file that [`save_program`] writes.
+///
+/// # Errors
+/// If the header has no form in JSON.
+pub fn program_to_bytes(program: &Program) -> Result<Vec<u8>> {
+    let (header, payload) = encode(program);
+    container::to_bytes(Kind::Program, &header, payload.len() as u64, |w| w.write_all(&payload))
+}
+
 /// Reads and checks a program.
 ///
 /// # Errors
 /// If the file cannot be read, is damaged or of another kind or version, or the program contradicts
 /// itself.
 pub fn load_program(path: &Path) -> Result<Program> {
-    let opened = container::open::<ProgramHeader>(path, Kind::Program)?;
+    decode(&container::open(path, Kind::Program)?)
+}
+
+/// Reads and checks the bytes of a program's file.
+///
+/// # Errors
+/// As [`load_program`].
+pub fn program_from_bytes(bytes: Vec<u8>) -> Result<Program> {
+    decode(&container::open_bytes(Kind::Program, bytes)?)
+}
+
+fn decode(opened: &Opened<ProgramHeader>) -> Result<Program> {
     let mut reader = PayloadReader::new(READING, opened.payload());
     let header = &opened.header;
     let steps = header.steps.iter().map(|s| decode_step(s, &mut reader)).collect::<Result<Vec<_>>>()?;
@@ -83,6 +103,14 @@ pub fn save_signature(file: &SignatureFile, path: &Path) -> Result<()> {
     container::write(path, Kind::Signature, file, 0, |_| Ok(()))
 }
 
+/// Gives the bytes of the file that [`save_signature`] writes.
+///
+/// # Errors
+/// If the signature has no form in JSON.
+pub fn signature_to_bytes(file: &SignatureFile) -> Result<Vec<u8>> {
+    container::to_bytes(Kind::Signature, file, 0, |_| Ok(()))
+}
+
 /// Reads and checks the client's side of a program, from its own file or from the program's.
 ///
 /// # Errors
@@ -91,7 +119,19 @@ pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     if container::kind(path)? == Some(Kind::Program) {
         return Ok(SignatureFile::from(&load_program(path)?));
     }
-    let file = container::open::<SignatureFile>(path, Kind::Signature)?.header;
+    checked(container::open(path, Kind::Signature)?)
+}
+
+/// Reads and checks the bytes of a signature's file.
+///
+/// # Errors
+/// As [`load_signature`].
+pub fn signature_from_bytes(bytes: Vec<u8>) -> Result<SignatureFile> {
+    checked(container::open_bytes(Kind::Signature, bytes)?)
+}
+
+fn checked(opened: Opened<SignatureFile>) -> Result<SignatureFile> {
+    let file = opened.header;
     check_signature(&file.signature)?;
     if let Some(error) = file.output_error.filter(|e| !(e.is_finite() && *e > 0.0)) {
         let expected = "a finite number above 0, or none";

@@ -14,7 +14,10 @@ mod text;
 mod value;
 
 pub use check::infer_values;
-pub use file::{SignatureFile, load_program, load_signature, program_hash, save_program, save_signature};
+pub use file::{
+    SignatureFile, load_program, load_signature, program_from_bytes, program_hash, program_to_bytes, save_program,
+    save_signature, signature_from_bytes, signature_to_bytes,
+};
 pub use packing::{ClientPacking, Diagonal, Layout, MapSize, PackedMap, Packing, Place};
 pub use program::{Alternative, AlternativeCost, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 pub use reads::ReadElements;

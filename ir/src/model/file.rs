@@ -30,7 +30,7 @@ const MAX_BYTES: u64 = 1 << 33;
 /// # Errors
 /// If the file cannot be written.
 pub fn save_model(model: &Model, path: &Path) -> Result<()> {
-    Ok(output::write(path, &to_bytes(model)?, Care::Kept)?)
+    Ok(output::write(path, &model_to_bytes(model)?, Care::Kept)?)
 }
 
 /// Reads and checks a model.
@@ -38,7 +38,7 @@ pub fn save_model(model: &Model, path: &Path) -> Result<()> {
 /// # Errors
 /// If the file cannot be read, is no model or one of a newer release, or contradicts itself.
 pub fn load_model(path: &Path) -> Result<Model> {
-    from_bytes(&input::read("reading model", path, MAX_BYTES)?).map_err(|error| match error {
+    model_from_bytes(&input::read("reading model", path, MAX_BYTES)?).map_err(|error| match error {
         Error::Malformed { operation, found, expected, remedy } => {
             Error::Malformed { operation, found: format!("{found} in {}", path.display()), expected, remedy }
         }
@@ -131,7 +131,11 @@ fn ones() -> [usize; 2] {
     [1, 1]
 }
 
-fn to_bytes(model: &Model) -> Result<Vec<u8>> {
+/// Gives the bytes of the file that [`save_model`] writes.
+///
+/// # Errors
+/// If the architecture has no form in JSON, or safetensors refuses the tensors.
+pub fn model_to_bytes(model: &Model) -> Result<Vec<u8>> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut layers = Vec::with_capacity(model.layers().len());
     for layer in model.layers() {
@@ -226,7 +230,11 @@ fn check_digest(architecture: &Architecture, json: &str, tensors: &SafeTensors<'
     Ok(true)
 }
 
-fn from_bytes(bytes: &[u8]) -> Result<Model> {
+/// Reads and checks the bytes of a model's file.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn model_from_bytes(bytes: &[u8]) -> Result<Model> {
     let wrong =
         |e: safetensors::SafeTensorError| Error::malformed("reading a model", e.to_string(), "a .safetensors file");
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(wrong)?;

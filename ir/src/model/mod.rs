@@ -8,7 +8,7 @@ mod provenance;
 mod shapes;
 
 pub use evaluate::{Trace, evaluate, evaluate_traced};
-pub use file::{is_model, load_model, save_model};
+pub use file::{is_model, load_model, model_from_bytes, model_to_bytes, save_model};
 pub use input::{InputSpec, InputValues, OutOfRange, RealChannels};
 pub use provenance::{Provenance, TrainingData, WeightGrid};
 pub(crate) use shapes::MAX_ELEMENTS;

@@ -114,6 +114,16 @@ impl<R: Role> Ciphertexts<R> {
         self.header.images()
     }
 
+    /// Fingerprint of the program that these are for or from.
+    pub fn program(&self) -> &str {
+        &self.header.program
+    }
+
+    /// The name of the key pair that they are under.
+    pub fn key(&self) -> &str {
+        &self.header.key
+    }
+
     /// Number of batches, at least one.
     pub fn batches(&self) -> usize {
         self.header.batches().len()
@@ -147,13 +157,50 @@ impl<R: Role> Ciphertexts<R> {
         written_size(path)
     }
 
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// When the header has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(container::to_bytes(Kind::Ciphertexts, &self.header, self.bytes(), |w| {
+            self.bytes.iter().try_for_each(|piece| w.write_all(piece.as_slice()))
+        })?)
+    }
+
+    /// The checksum of the file that they are from, or that [`Self::save`] would write: 64
+    /// hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the header has no form in JSON.
+    pub fn checksum(&self) -> Result<String> {
+        if let Some(Bytes::Mapped(first)) = self.bytes.first() {
+            return Ok(first.file.checksum());
+        }
+        Ok(container::checksum(Kind::Ciphertexts, &self.header, self.bytes(), |w| {
+            self.bytes.iter().try_for_each(|piece| w.write_all(piece.as_slice()))
+        })?)
+    }
+
     /// Maps ciphertexts from a file. Whether they fit a program and a key is checked when they are
     /// used.
     ///
     /// # Errors
     /// When the file cannot be read, is damaged, or is of another kind or version.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = Arc::new(container::open::<CiphertextHeader>(path, Kind::Ciphertexts)?);
+        Self::of_file(path, container::open(path, Kind::Ciphertexts)?)
+    }
+
+    /// Takes up the bytes of a file of ciphertexts, as [`Self::load`] does.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::of_file(Path::new("bytes in memory"), container::open_bytes(Kind::Ciphertexts, bytes)?)
+    }
+
+    /// Messages name `path`.
+    fn of_file(path: &Path, opened: Opened<CiphertextHeader>) -> Result<Self> {
+        let opened = Arc::new(opened);
         let header = opened.header.clone();
         if header.is_seeded() != R::SEEDED {
             let found = if header.is_seeded() { Images::NAME } else { Results::NAME };

@@ -21,7 +21,7 @@ use super::header::{BatchHeader, CiphertextHeader, Common};
 use super::slots::PackedSlots;
 use super::{ClientKey, EncryptedInput, copies};
 use crate::error::operand;
-use crate::progress::Numbered;
+use crate::progress::{Numbered, go_on};
 use crate::randomness::{BatchContents, for_batch};
 use crate::receipt::SentBatch;
 use crate::{BatchId, Error, Progress, Receipt, Result};
@@ -40,18 +40,18 @@ const ENCRYPTING: &str = "encrypting images";
 ///
 /// # Errors
 /// When there is no image, an image is not of the program's size or out of range, the key has other
-/// parameters than the program, or the system gives no randomness.
-pub fn encrypt(
+/// parameters than the program, or the system gives no randomness; when images cannot be read.
+pub fn encrypt<S: ImageSource + ?Sized>(
     file: &SignatureFile,
     key: &ClientKey,
-    images: &ImageMajor<f32>,
+    images: &S,
     seed: Option<u64>,
     progress: &dyn Progress,
-) -> Result<(EncryptedInput, Receipt)> {
+) -> std::result::Result<(EncryptedInput, Receipt), S::Error> {
     let encryption = Encryption::new(file, key, images, seed)?;
     let Encryption { parameters, header, batches, .. } = &encryption;
     let all = encryption.batch_bytes()?.saturating_mul(batches.len() as u64);
-    encryption.need(all)?.check()?;
+    encryption.need(all)?.check().map_err(Error::from)?;
     let (mut pieces, mut deviating) = (Vec::with_capacity(batches.len()), Vec::new());
     for (number, batch) in batches.iter().enumerate() {
         let inputs = images.read(batch.images.clone())?;
@@ -59,9 +59,10 @@ pub fn encrypt(
         let progress = Numbered::new(progress, number, batches.len());
         progress.begin("encrypt", header.ciphertexts as u64);
         pieces.push(compress_b(parameters, header.limbs, header.ciphertexts, |ciphertext| {
-            let half = encryption.half(batch, &inputs, ciphertext);
+            go_on(&progress, ENCRYPTING)?;
+            let half = encryption.half(batch, &inputs, ciphertext)?;
             progress.advance(1);
-            half
+            Ok::<_, Error>(half)
         })?);
         progress.end();
     }
@@ -97,9 +98,10 @@ pub fn encrypt_to_file<S: ImageSource + ?Sized>(
             let (progress, start) = (Numbered::new(progress, number, batches.len()), number as u64 * each);
             progress.begin("encrypt", len as u64);
             let half = |ciphertext| {
-                let half = encryption.half(batch, &inputs, ciphertext);
+                go_on(&progress, ENCRYPTING)?;
+                let half = encryption.half(batch, &inputs, ciphertext)?;
                 progress.advance(1);
-                half
+                Ok::<_, Error>(half)
             };
             compress_b_in_pieces(parameters, limbs, len, half, |offset, bytes| {
                 payload.write_at(start + offset, bytes).map_err(Error::from)

@@ -1,13 +1,14 @@
 //! Keys and their files. The client's key holds the secret, which is never printed, and is written
 //! with mode 0600; the server's holds none. Parameters below their promised security are refused.
 
+use std::io::Write;
 use std::path::Path;
 
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::security::{self, Standing};
 use beaa_ckks::{EvaluationKey, GaloisKeys, Parameters, ParametersLiteral, PublicSeed, SecretKey};
 use beaa_ir::ckks::{ParameterSet, Signature};
-use beaa_ir::container::{self, Kind};
+use beaa_ir::container::{self, Kind, Opened};
 use beaa_memory::Need;
 use beaa_secrets::Passphrase;
 use serde::{Deserialize, Serialize};
@@ -276,17 +277,30 @@ impl ServerKey {
         Ok(self.compose(path)?.commit().map_err(beaa_ir::Error::from)?)
     }
 
+    /// Gives the bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// When the header has no form in JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(container::to_bytes(Kind::EvaluationKey, &self.header(), self.bytes(), |w| self.write_digits(w))?)
+    }
+
     /// The file, but for its name.
     fn compose(&self, path: &Path) -> Result<OutputFile> {
+        Ok(container::compose(path, Kind::EvaluationKey, &self.header(), self.bytes(), |w| self.write_digits(w))?)
+    }
+
+    fn header(&self) -> EvaluationHeader {
         let Self { id, parameters, from_seed, .. } = self;
         let (id, parameters, seed) = (id.clone(), set(parameters), *self.key.seed());
-        let galois = self.galois.as_ref();
         let of = |keys: &GaloisKeys| GaloisHeader { seed: *keys.seed(), rotations: keys.rotations().to_vec() };
-        let header = EvaluationHeader { id, parameters, seed, galois: galois.map(of), from_seed: *from_seed };
-        Ok(container::compose(path, Kind::EvaluationKey, &header, self.bytes(), |w| {
-            self.key.compressed_digits().try_for_each(|digit| w.write_all(&digit))?;
-            galois.into_iter().flat_map(GaloisKeys::compressed_digits).try_for_each(|digit| w.write_all(&digit))
-        })?)
+        EvaluationHeader { id, parameters, seed, galois: self.galois.as_ref().map(of), from_seed: *from_seed }
+    }
+
+    fn write_digits(&self, w: &mut dyn Write) -> std::io::Result<()> {
+        self.key.compressed_digits().try_for_each(|digit| w.write_all(&digit))?;
+        let galois = self.galois.iter().flat_map(GaloisKeys::compressed_digits);
+        galois.into_iter().try_for_each(|digit| w.write_all(&digit))
     }
 
     /// Reads and checks a key.
@@ -295,7 +309,18 @@ impl ServerKey {
     /// When the file cannot be read, is damaged, or is of another kind or version, and when its
     /// parameters are not known to be secure.
     pub fn load(path: &Path) -> Result<Self> {
-        let opened = container::open::<EvaluationHeader>(path, Kind::EvaluationKey)?;
+        Self::of_file(container::open(path, Kind::EvaluationKey)?)
+    }
+
+    /// Takes up the bytes of a key's file, as [`Self::load`] does.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::of_file(container::open_bytes(Kind::EvaluationKey, bytes)?)
+    }
+
+    fn of_file(opened: Opened<EvaluationHeader>) -> Result<Self> {
         let parameters = check(&opened.header.parameters)?;
         // Too few bytes are refused with both numbers.
         let (all, len) = (opened.payload(), EvaluationKey::compressed_len(&parameters));
