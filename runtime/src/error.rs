@@ -290,6 +290,9 @@ pub enum Error {
         /// What its header says.
         expected: String,
     },
+    /// Whoever follows the progress of the work wants it no more.
+    #[error("running a program: stopped between two parts, as was wished; run it again for its answers")]
+    Stopped,
     /// Operands that an operation does not take.
     #[error("running an operation: found {found}, expected {expected}")]
     Operand {

@@ -21,10 +21,10 @@ use super::packed_linear::constants;
 use super::{CkksBackend, CkksValue, CkksWeights, EncryptedInput, EncryptedOutput, ServerKey};
 use crate::backend::{Term, arrange};
 use crate::error::operand;
-use crate::execute::{Execution, LayerTime, add};
+use crate::execute::{Execution, add};
 use crate::files::{expect_key, expect_program};
 use crate::progress::Numbered;
-use crate::{Error, Progress, Result};
+use crate::{Error, LayerTime, Progress, Result};
 
 /// What happens to weights that are arranged for the kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,19 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         let weights = if kept { Some(KeptWeights::new(of)?) } else { None };
         let seconds = started.elapsed().as_secs_f64();
         Ok(Self { program, fingerprint, schedule, threads, seconds, weights, parameters: OnceLock::new() })
+    }
+
+    /// Prepares a program for one run on so many batches in files of `mapped` bytes: its weights
+    /// are arranged once where there are several batches and memory has room, which changes no bit
+    /// of the answers.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn for_batches(program: P, batches: usize, mapped: u64) -> Result<Self> {
+        let bytes = planned_bytes(program.borrow(), ArrangedWeights::Kept);
+        let fits = || Need::new("running the program", bytes, "").mapping(mapped).check().is_ok();
+        let keep = batches > 1 && fits();
+        Self::new(program, if keep { ArrangedWeights::Kept } else { ArrangedWeights::PerPart })
     }
 
     /// The program.
