@@ -66,7 +66,8 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     // Known from the program's shape alone, before keys and ciphertexts are touched.
     let planned = ckks_runtime::planned_bytes(program, ArrangedWeights::PerPart);
     let remedy = "compile the model with --memory for a program that takes less";
-    Need::new("running the program", planned, remedy).mapping(file_size(paths.input)?).check()?;
+    let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
+    need(planned)?.check()?;
     let key = match paths.keys {
         Some(path) if program.switches_keys() || path.exists() => {
             // Checked even where it has no use: a secret key must not pass unnoticed.
@@ -89,7 +90,7 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let input = ckks_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
     paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
-    let prepared = PreparedProgram::for_batches(program, input.batches(), file_size(paths.input)?)?;
+    let prepared = prepare(program, input.batches(), need)?;
     files::create_parent(paths.out)?;
     let ran = prepared.run_to_file(paths.out, key.as_ref(), &input, &*context.progress());
     let writing = || format!("writing {}", paths.out.display());
@@ -116,6 +117,19 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
         "threads": rayon::current_num_threads(), "run": report, "seconds": context.seconds(),
     });
     Ok(RunOutput { record, text })
+}
+
+/// The program, its weights arranged once for all batches where there are several and memory allows
+/// it.
+fn prepare(
+    program: &ckks::Program,
+    batches: usize,
+    need: impl Fn(u64) -> Result<Need>,
+) -> Result<PreparedProgram<&ckks::Program>> {
+    let with_kept = ckks_runtime::planned_bytes(program, ArrangedWeights::Kept);
+    let keep = batches > 1 && need(with_kept)?.check().is_ok();
+    let weights = if keep { ArrangedWeights::Kept } else { ArrangedWeights::PerPart };
+    Ok(PreparedProgram::new(program, weights)?)
 }
 
 /// The refusal of a run without the key that it needs.

@@ -1,7 +1,7 @@
 //! `beaa serve`: the server of encrypted jobs, its workers, and what its operator does. Nothing
 //! here can read or make a secret key; `what_runs_on_a_server_knows_no_secret_key` holds it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::byte_size;
 use crate::console;
 use crate::context::Context;
+use crate::exit::Exit;
 use crate::memory_args::MemoryArgs;
 
 const MS_PER_DAY: i64 = 24 * 3_600_000;
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    server: Option<ServerArgs>,
+    server: ServerArgs,
 }
 
 /// Where jobs and files are, and how they are served.
@@ -43,8 +44,9 @@ struct StoreArgs {
 /// Options of the server itself.
 #[derive(Debug, Clone, Args)]
 struct ServerArgs {
-    #[command(flatten)]
-    store: StoreArgs,
+    /// Folder with the jobs and files of the server; a new one is made where there is none.
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Settings in TOML; an option wins over them (docs/server.md lists them).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -177,23 +179,22 @@ impl From<ScopeName> for Scope {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    match (&arguments.action, &arguments.server) {
+    match (&arguments.action, &arguments.server.store) {
         (Some(action), _) => operate(action, context),
-        (None, Some(server)) => serve_until_end(server, context),
-        (None, None) => Err(crate::exit::Exit::Usage.because(
+        (None, Some(store)) => serve_until_end(store, &arguments.server, context),
+        (None, None) => Err(Exit::Usage.because(
             "starting the server: found no --store, expected the folder of its jobs and files; give --store DIR",
         )),
     }
 }
 
-fn serve_until_end(arguments: &ServerArgs, context: &Context) -> Result<()> {
+fn serve_until_end(folder: &Path, arguments: &ServerArgs, context: &Context) -> Result<()> {
     let settings = merged(arguments)?;
-    let folder = arguments.store.store.clone();
-    let store = Arc::new(Store::open(&folder)?);
+    let store = Arc::new(Store::open(folder)?);
     // The first Ctrl-C lets requests end.
     let _saving = context.interrupt.saving();
     let stop = Arc::clone(&context.interrupt.stop);
-    let pool = start_workers(arguments)?;
+    let pool = start_workers(folder, arguments)?;
     let scheme = if settings.certificate.is_some() { "https" } else { "http" };
     let started = |address| {
         // Whoever started this reads it; the server serves without, too.
@@ -222,13 +223,13 @@ fn merged(arguments: &ServerArgs) -> Result<Settings> {
 }
 
 /// Workers in processes of their own, which share the threads of this one.
-fn start_workers(arguments: &ServerArgs) -> Result<Option<WorkerPool>> {
+fn start_workers(folder: &Path, arguments: &ServerArgs) -> Result<Option<WorkerPool>> {
     if arguments.workers == 0 {
         return Ok(None);
     }
     let program = std::env::current_exe().context("starting workers: looking for the command itself")?;
     let threads = rayon::current_num_threads().div_ceil(usize::from(arguments.workers));
-    let (store, config) = (arguments.store.store.clone(), arguments.config.clone());
+    let (store, config) = (folder.to_path_buf(), arguments.config.clone());
     let command = move || {
         let mut command = Command::new(&program);
         command.args(["serve", "worker", "--until-input-ends", "--threads", &threads.to_string(), "--store"]);

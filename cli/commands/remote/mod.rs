@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::outputs::{Files, Replace, SIGNATURE};
 
 /// Options of `beaa remote`.
 #[derive(Debug, Args)]
@@ -32,6 +33,17 @@ enum Action {
     Login(LoginArgs),
     /// List the programs that the server runs.
     Programs,
+    /// Fetch the signature of a program, for which `beaa keygen` makes keys.
+    Signature {
+        /// Name of the program, or the beginning of its fingerprint.
+        #[arg(value_name = "PROGRAM")]
+        program: String,
+        /// The signature to write.
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        replace: Replace,
+    },
     /// Encrypt images, send them, and queue a job; with --wait also fetch and decrypt the answers.
     /// The same command with the same folder goes on where an earlier one was interrupted.
     Submit(submit::SubmitArgs),
@@ -81,6 +93,15 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<()> {
     match arguments.action {
         Action::Login(login) => log_in(&login, &path, context),
         Action::Programs => programs(&connect()?, context),
+        Action::Signature { program, out, replace } => {
+            Files::default().writes("--out", out.as_path(), SIGNATURE, 0).check(&replace)?;
+            let connection = connect()?;
+            let view = find_program(&connection, &program)?;
+            beaa_lab::files::write(&out, &connection.signature(&view)?)?;
+            context.print(&json!({ "file": out, "program": view.program }), || {
+                format!("{}: the signature of {}\n", out.display(), view.name)
+            })
+        }
         Action::Submit(submit) => submit::submit(submit, &connect()?, context),
         Action::Fetch(fetch) => submit::fetch(fetch, &connect()?, context),
         Action::Jobs => jobs(&connect()?, context),

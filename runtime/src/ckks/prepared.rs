@@ -100,19 +100,6 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         Ok(Self { program, fingerprint, schedule, threads, seconds, weights, parameters: OnceLock::new() })
     }
 
-    /// Prepares a program for one run on so many batches in files of `mapped` bytes: its weights
-    /// are arranged once where there are several batches and memory has room, which changes no bit
-    /// of the answers.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn for_batches(program: P, batches: usize, mapped: u64) -> Result<Self> {
-        let bytes = planned_bytes(program.borrow(), ArrangedWeights::Kept);
-        let fits = || Need::new("running the program", bytes, "").mapping(mapped).check().is_ok();
-        let keep = batches > 1 && fits();
-        Self::new(program, if keep { ArrangedWeights::Kept } else { ArrangedWeights::PerPart })
-    }
-
     /// The program.
     pub fn program(&self) -> &Program {
         self.program.borrow()

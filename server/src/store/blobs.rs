@@ -48,7 +48,7 @@ impl Store {
         let named = transaction.query_row(
             "SELECT EXISTS (SELECT 1 FROM programs WHERE file = ?1 OR signature = ?1)
                  OR EXISTS (SELECT 1 FROM keys WHERE sha256 = ?1)
-                 OR EXISTS (SELECT 1 FROM uploads WHERE sha256 = ?1 AND complete = 1)
+                 OR EXISTS (SELECT 1 FROM uploads WHERE sha256 = ?1 AND complete = 1 AND purpose = 'images')
                  OR EXISTS (SELECT 1 FROM jobs
                             WHERE key_sha256 = ?1 OR images_sha256 = ?1 OR answers_sha256 = ?1)",
             [sha256.bytes()],

@@ -68,7 +68,7 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
         Ok(program) => loaded.insert(program),
         Err(error) => return refuse(store, &candidate, &error),
     };
-    let planned = planned(program, &candidate, budget);
+    let (planned, weights) = planned(program, &candidate, budget);
     store.note_planned(&candidate, planned)?;
     if planned > budget {
         tracing::warn!(job = %candidate.job.view.id, planned, budget, "a job takes more memory than this worker has");
@@ -79,29 +79,27 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
     else {
         return Ok(false);
     };
-    finish(work, &lease, program, planned)?;
+    finish(work, &lease, program, weights)?;
     Ok(true)
 }
 
-/// Bytes of the run at its worst moment: with weights that are arranged once where there are more
-/// images than a batch holds and memory has room, as `beaa run` does.
-fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> u64 {
+/// Bytes of the run at its worst moment, and what happens to weights: they are arranged once where
+/// there are more images than a batch holds and memory has room, as `beaa run` does it.
+fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> (u64, ArrangedWeights) {
     let slots = program.program.signature().capacity() as u64;
-    let kept = planned_bytes(&program.program, ArrangedWeights::Kept);
-    if candidate.job.view.images > slots && kept <= budget {
-        return kept;
-    }
-    planned_bytes(&program.program, ArrangedWeights::PerPart)
+    let bytes = |weights| (planned_bytes(&program.program, weights), weights);
+    let kept = bytes(ArrangedWeights::Kept);
+    if candidate.job.view.images > slots && kept.0 <= budget { kept } else { bytes(ArrangedWeights::PerPart) }
 }
 
 /// Runs a job and says what came of it.
-fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, planned: u64) -> Result<()> {
+fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, weights: ArrangedWeights) -> Result<()> {
     let (store, job) = (&work.store, lease.job.view.id);
     let progress = JobProgress::new(Arc::clone(&work.stop));
-    tracing::info!(%job, attempt = lease.attempt, planned, "job begun");
+    tracing::info!(%job, attempt = lease.attempt, "job begun");
     let file = store.answers_in_work(lease);
     let heartbeat = Heartbeat::start(Arc::clone(store), lease.clone(), work.lease_ms, Arc::clone(&progress));
-    let ran = run(store, lease, program, planned, &file, &progress);
+    let ran = run(store, lease, (program, weights), &file, &progress);
     drop(heartbeat);
     let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), clock::now_ms()));
     if outcome.is_err() {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use beaa_ir::ckks::{self, Program};
-use beaa_runtime::ckks::{EncryptedInput, PreparedProgram, ServerKey};
+use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram, ServerKey};
 
 use super::progress::JobProgress;
+use crate::Result;
 use crate::store::{Lease, Store};
-use crate::{Error, Result};
 
 /// The program that ran last: the next job is often of the same.
 pub(super) struct LoadedProgram {
@@ -27,24 +27,19 @@ impl LoadedProgram {
     }
 }
 
-/// Runs the job of a lease, in `planned` bytes of memory, and writes its answers to `file`.
+/// Runs the job of a lease and writes its answers to `file`.
 pub(super) fn run(
     store: &Store,
     lease: &Lease,
-    program: &LoadedProgram,
-    planned: u64,
+    (program, weights): (&LoadedProgram, ArrangedWeights),
     file: &Path,
     progress: &JobProgress,
 ) -> Result<()> {
     let job = &lease.job.view;
-    // What was promised to the other workers of this machine holds.
-    beaa_memory::limit(planned);
     let key = job.key.as_ref().map(|sha256| ServerKey::load(&store.blob(sha256))).transpose()?;
-    let path = store.blob(&job.images_sha256);
-    let input = EncryptedInput::load(&path)?;
+    let input = EncryptedInput::load(&store.blob(&job.images_sha256))?;
     progress.set_batches(input.batches());
-    let mapped = std::fs::metadata(&path).map_err(Error::io("reading", &path))?.len();
-    let prepared = PreparedProgram::for_batches(&program.program, input.batches(), mapped)?;
+    let prepared = PreparedProgram::new(&program.program, weights)?;
     let (answers, _) = prepared.run_to_file(file, key.as_ref(), &input, progress)?;
     answers.commit()?;
     Ok(())
