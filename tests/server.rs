@@ -123,10 +123,10 @@ impl Both {
         files.filter_map(|file| file.ok()?.metadata().ok()).map(|m| m.len()).sum()
     }
 
-    /// Publishes a program, logs in, and makes keys.
-    fn prepare(&self) {
+    /// Publishes a program of a network of so many elements, and makes keys.
+    fn prepare(&self, width: usize) {
         std::fs::write(self.at("settings.toml"), "lease_seconds = 1\ndisk_reserve_bytes = 1000000\n").unwrap();
-        network(&self.at("m.safetensors"));
+        network(&self.at("m.safetensors"), width);
         self.good("compile m.safetensors -o p.beaa --logit-error 0.01 --samples pneumoniamnist");
         self.good("serve publish p.beaa --store store");
         self.good("serve tenant clinic --store store");
@@ -143,8 +143,8 @@ impl Both {
 }
 
 /// A network of two hidden layers on X-rays, large enough that it can be killed while it runs.
-fn network(path: &Path) {
-    let (first, second, side) = (120, 40, 28);
+fn network(path: &Path, first: usize) {
+    let (second, side) = (40, 28);
     let weight = |i: usize, scale: f32| ((i * 7919 % 97) as f32 / 97.0 - 0.5) * scale;
     let tensor = |shape: &[usize], data: Vec<f32>| Tensor::new(shape.to_vec(), data).unwrap();
     let matrix = |rows: usize, columns: usize, scale: f32| {
@@ -172,9 +172,9 @@ fn network(path: &Path) {
             layer("flat", LayerOp::Flatten),
             layer("fc1", linear(first, side * side, 0.006)),
             layer("act1", square(first)),
-            layer("fc2", linear(second, first, 0.009)),
+            layer("fc2", linear(second, first, 4.0 / first as f32)),
             layer("act2", square(second)),
-            layer("fc3", linear(2, second, 0.2)),
+            layer("fc3", linear(2, second, 1.0)),
         ],
         accuracy: None,
         provenance: Provenance::default(),
@@ -187,7 +187,7 @@ const SUBMIT: &str = "remote submit lungs --key keys/secret.key --data-set pneum
 #[test]
 fn kill_9_at_every_stage_loses_nothing_and_does_nothing_twice() {
     let both = Both::new();
-    both.prepare();
+    both.prepare(600);
     let server = both.server();
     both.log_in();
 
@@ -252,7 +252,7 @@ fn kill_9_at_every_stage_loses_nothing_and_does_nothing_twice() {
 #[test]
 fn a_server_runs_workers_that_end_with_it_and_jobs_can_be_cancelled() {
     let both = Both::new();
-    both.prepare();
+    both.prepare(60);
     let address = format!("127.0.0.1:{}", both.port);
     let server = both.spawn(&format!("serve --store store --config settings.toml --listen {address} --workers 1"));
     both.wait("the server", || std::net::TcpStream::connect(&address).is_ok());

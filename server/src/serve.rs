@@ -18,6 +18,8 @@ use crate::{Error, Result, clock};
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(600);
 /// How often ended leases are looked for.
 const BETWEEN_EXPIRIES: Duration = Duration::from_secs(1);
+/// How often somebody is asked whether the server is to end.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
 /// Threads that wait for the disk, at most: what bounds the memory of many clients at once.
 const WAITING_THREADS: usize = 64;
 
@@ -53,6 +55,12 @@ async fn run(
     started: impl FnOnce(SocketAddr),
 ) -> Result<()> {
     let Service { store, settings } = service;
+    // Before anybody can connect: who sees the server may end it.
+    let (termination, (stopper, stopping)) = (Termination::listen(), watch::channel(false));
+    tokio::spawn(async move {
+        wait_for_end(termination, stop).await;
+        let _ = stopper.send(true);
+    });
     let listening = |error: std::io::Error| Error::Setting(format!("listening on {}: {error}", settings.listen));
     let tls = match (&settings.certificate, &settings.private_key) {
         (Some(certificate), Some(key)) => Some(tls(certificate, key)?),
@@ -69,11 +77,6 @@ async fn run(
     }
     let listener = TcpListener::bind(&settings.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
-    let (stopper, stopping) = watch::channel(false);
-    tokio::spawn(async move {
-        wait_for_end(stop).await;
-        let _ = stopper.send(true);
-    });
     let (for_sweeps, for_expiries) = (Arc::clone(&store), Arc::clone(&store));
     let (idle_ms, lease_ms) = (signed_hours_ms(settings.upload_hours), settings.lease_ms());
     let sweeping = repeat(BETWEEN_SWEEPS, stopping.clone(), move || for_sweeps.sweep(idle_ms).map(|_| ()));
@@ -94,9 +97,10 @@ async fn run(
 pub fn end_on_termination(stop: &Arc<AtomicBool>) -> Result<()> {
     let failed = |error: std::io::Error| Error::Setting(format!("listening to signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let (stop, never) = (Arc::clone(stop), || false);
+    let termination = runtime.block_on(async { Termination::listen() });
+    let stop = Arc::clone(stop);
     std::thread::spawn(move || {
-        runtime.block_on(wait_for_end(never));
+        runtime.block_on(wait_for_end(termination, || false));
         stop.store(true, Ordering::Relaxed);
     });
     Ok(())
@@ -127,24 +131,38 @@ async fn repeat(
     }
 }
 
-/// Until somebody wants the process to end.
-async fn wait_for_end(stop: impl Fn() -> bool) {
+/// What the system tells the process, from the moment on that the value is there.
+struct Termination {
     #[cfg(unix)]
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-    loop {
-        #[cfg(unix)]
-        if let Some(signal) = &mut terminated {
-            tokio::select! {
-                _ = signal.recv() => return,
-                () = tokio::time::sleep(Duration::from_millis(100)) => {}
-            }
-        } else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Termination {
+    /// Listens from now on; where the system does not let it, the process ends at once when told.
+    fn listen() -> Self {
+        Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
         }
-        #[cfg(not(unix))]
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if stop() {
+    }
+
+    /// Until the system wants the process to end.
+    async fn told(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal {
+            signal.recv().await;
             return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Until somebody wants the process to end.
+async fn wait_for_end(mut termination: Termination, stop: impl Fn() -> bool) {
+    while !stop() {
+        tokio::select! {
+            () = termination.told() => return,
+            () = tokio::time::sleep(BETWEEN_QUESTIONS) => {}
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Settings {
     pub connections: usize,
     /// Requests that a tenant may send in a second, in the long run.
     pub requests_per_second: u32,
-    /// Seconds without a byte after which a request or a download is given up.
+    /// Seconds without a byte of it after which a request is given up.
     pub idle_seconds: u64,
     /// Seconds that running requests get when the server ends.
     pub shutdown_seconds: u64,

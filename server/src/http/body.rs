@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
@@ -18,6 +19,8 @@ use crate::{Error, RefusalKind, Result};
 
 /// Most bytes of a body of JSON.
 const MOST_JSON: usize = 64 << 10;
+/// How long a client may take to send it.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Bytes of a file that are in memory for one response.
 const PIECE: usize = 128 << 10;
 
@@ -42,7 +45,9 @@ pub(super) async fn parsed<T: DeserializeOwned>(body: Body) -> Result<T> {
             "see /v1/openapi.json",
         )
     };
-    let bytes = axum::body::to_bytes(body, MOST_JSON).await.map_err(|error| malformed(error.to_string()))?;
+    let whole = tokio::time::timeout(LONGEST, axum::body::to_bytes(body, MOST_JSON)).await;
+    let whole = whole.map_err(|_| malformed(format!("no end after {} s", LONGEST.as_secs())))?;
+    let bytes = whole.map_err(|error| malformed(error.to_string()))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| malformed(error.to_string()))?;
     beaa_base::json::parse(text).map_err(|error| malformed(error.to_string()))
 }

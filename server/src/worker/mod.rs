@@ -21,6 +21,8 @@ use run::{LoadedProgram, run};
 
 /// How long a worker waits before it looks for work again.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// How long a worker waits when the store fails.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How long a job waits that could not be run for want of space or of a file's being read.
 const BEFORE_ANOTHER_TRY_MS: i64 = 10_000;
 
@@ -49,6 +51,7 @@ pub fn work(work: &Work) -> Result<()> {
             Ok(busy) => busy,
             Err(error) => {
                 tracing::error!("looking for work: {error}");
+                std::thread::sleep(AFTER_FAILURE);
                 false
             }
         };
@@ -66,6 +69,8 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
     let Some(candidate) = store.candidate(clock::now_ms(), budget)? else { return Ok(false) };
     let program = match LoadedProgram::of(store, &candidate.job.view.program, loaded.take()) {
         Ok(program) => loaded.insert(program),
+        // The disk may answer again, the job waits.
+        Err(error) if passes(&error) => return Err(error),
         Err(error) => return refuse(store, &candidate, &error),
     };
     let (planned, weights) = planned(program, &candidate, budget);
@@ -142,13 +147,8 @@ fn refuse(store: &Store, candidate: &Candidate, error: &Error) -> Result<bool> {
 
 /// What the client is told of an error that comes again with every try; none of one that passes.
 fn problem_of(error: &Error) -> Option<Problem> {
-    let passes = match error {
-        Error::Runtime(beaa_runtime::Error::Memory(_)) | Error::Database { .. } | Error::Io { .. } => true,
-        Error::Runtime(beaa_runtime::Error::File(beaa_ir::Error::Io { .. })) => true,
-        other => other.is_disk_full(),
-    };
     let Error::Runtime(cause) = error else { return None };
-    (!passes).then(|| {
+    (!passes(error)).then(|| {
         let refusal = Refusal {
             kind: RefusalKind::Unfit,
             detail: format!("running a job: {cause}"),
@@ -158,6 +158,17 @@ fn problem_of(error: &Error) -> Option<Problem> {
         };
         refusal.problem()
     })
+}
+
+/// Whether the same may succeed later: it is the server's memory, disk or database that failed.
+fn passes(error: &Error) -> bool {
+    let there = |source: &std::io::Error| source.kind() != std::io::ErrorKind::NotFound;
+    match error {
+        Error::Runtime(beaa_runtime::Error::Memory(_)) | Error::Database { .. } | Error::Io { .. } => true,
+        Error::File(beaa_ir::Error::Io { source, .. }) => there(source),
+        Error::Runtime(beaa_runtime::Error::File(beaa_ir::Error::Io { source, .. })) => there(source),
+        other => other.is_disk_full(),
+    }
 }
 
 /// The machine as it runs now: processes of one machine share its memory, also in containers.
