@@ -43,10 +43,10 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// In the form that the context takes.
-    pub(crate) fn settings(&self) -> Settings {
+    /// In the form that the context takes; `service` for what runs for long and for many.
+    pub(crate) fn settings(&self, service: bool) -> Settings {
         let Self { json, threads, quiet, verbose } = *self;
-        Settings { json, threads, quiet, verbose }
+        Settings { json, threads, quiet, verbose, service }
     }
 }
 

@@ -51,19 +51,24 @@ impl Console {
     }
 
     /// Sends the libraries' log to stderr: warnings, with `verbose` 1 also information, with 2
-    /// everything.
-    pub(crate) fn log(&self, verbose: u8) {
+    /// everything. Of a service it is JSON, a line for each record, information included.
+    pub(crate) fn log(&self, verbose: u8, service: bool) {
         let level = match verbose {
-            0 => "warn",
-            1 => "info",
+            0 if !service || self.quiet => "warn",
+            0 | 1 => "info",
             _ => "debug",
         };
-        let crates = ["bench", "ckks", "compiler", "datasets", "import", "ir", "lab", "runtime", "trainer"];
+        let crates =
+            ["bench", "ckks", "compiler", "datasets", "import", "ir", "lab", "remote", "runtime", "server", "trainer"];
         let directives = crates.map(|name| format!(",beaa_{name}={level}")).concat();
         let filter = EnvFilter::new(format!("warn,beaa={level}{directives}"));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
         // Only fails when a log is installed already, as in tests; that one is as good.
-        let _ = log.event_format(LogLine).try_init();
+        let _ = if service {
+            log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        } else {
+            log.event_format(LogLine).try_init()
+        };
     }
 
     fn say(&self, text: impl Display) {

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) quiet: bool,
     /// How much of the libraries' log to show.
     pub(crate) verbose: u8,
+    /// Whether the log is JSON, a line each, and begins with what happens.
+    pub(crate) service: bool,
 }
 
 /// Shared by all steps of one invocation.
@@ -51,7 +53,7 @@ impl Context {
                  before"
             ));
         }
-        console.log(settings.verbose);
+        console.log(settings.verbose, settings.service);
         threads::start(settings.threads, &console)?;
         memory_args::from_environment()?;
         let interrupt = Interrupt::listen(&console);

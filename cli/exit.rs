@@ -108,6 +108,12 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<beaa_runtime::Error>() {
         return of_runtime(error);
     }
+    if let Some(error) = cause.downcast_ref::<beaa_remote::Error>() {
+        return of_remote(error);
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_server::Error>() {
+        return of_server(error);
+    }
     if let Some(error) = cause.downcast_ref::<beaa_bench::Error>() {
         return of_bench(error);
     }
@@ -173,8 +179,33 @@ fn of_runtime(error: &beaa_runtime::Error) -> Option<Exit> {
     match error {
         Error::File(error) => Some(of_file(error)),
         Error::Memory(_) => Some(Exit::Failure),
+        Error::Stopped { .. } => Some(Exit::Interrupted),
         // All others are about keys, images and ciphertexts that came from files.
         _ => Some(Exit::BadInput),
+    }
+}
+
+fn of_remote(error: &beaa_remote::Error) -> Option<Exit> {
+    use beaa_remote::Error;
+    match error {
+        Error::Address { .. } => Some(Exit::Usage),
+        Error::Refused { problem, .. } if problem.status < 500 => Some(Exit::BadInput),
+        Error::File(error) => Some(of_path(error)),
+        Error::Io { operation, source, .. } => Some(of_io(operation, source)),
+        Error::WrongHash { .. } | Error::Notes { .. } | Error::Malformed { .. } => Some(Exit::BadInput),
+        _ => None,
+    }
+}
+
+fn of_server(error: &beaa_server::Error) -> Option<Exit> {
+    use beaa_server::Error;
+    match error {
+        Error::Setting(_) => Some(Exit::Usage),
+        Error::Refused(_) => Some(Exit::BadInput),
+        Error::File(error) => Some(of_file(error)),
+        Error::Output(error) => Some(of_path(error)),
+        Error::Runtime(error) => of_runtime(error),
+        _ => None,
     }
 }
 

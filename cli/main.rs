@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             None => error.exit(),
         },
     };
-    let result = context::Context::new(&cli.global.settings())
+    let result = context::Context::new(&cli.global.settings(cli.command.is_service()))
         .and_then(|context| commands::dispatch(cli.command, arguments::Cli::command(), &context));
     match result {
         Ok(()) => exit::Exit::Success.into(),

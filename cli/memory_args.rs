@@ -10,7 +10,7 @@ use crate::exit::Exit;
 const VARIABLE: &str = "BEAA_MEMORY";
 
 /// How much memory a command may take.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct MemoryArgs {
     /// Most memory that the command may take, like 8GiB: it refuses beforehand what would take more
     /// [default: what the machine has available].

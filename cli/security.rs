@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 
 /// Whether keys and ciphertexts that were made with a seed are taken.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct InsecureArgs {
     /// INSECURE: take keys and ciphertexts that were made with --seed. For tests and papers only.
     #[arg(long)]

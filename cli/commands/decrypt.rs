@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::any_program::{Answered, AnySignature, DecryptRequest, Decrypted};
+use crate::commands::encrypt::SecretArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::memory_args::MemoryArgs;
@@ -41,13 +42,8 @@ pub(crate) struct Arguments {
     /// Encrypted results.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Write the answers to this file instead of printing them.
-    #[arg(short, long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// How the answers are written: a table with a head, or the numbers of the classes alone, one a
-    /// line.
-    #[arg(long, value_enum, default_value_t = Format::Csv, value_name = "FORMAT")]
-    format: Format,
+    #[command(flatten)]
+    answers: AnswerArgs,
     /// True labels, as `beaa encrypt --labels` wrote them: also say how many predictions are right.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -62,10 +58,6 @@ pub(crate) struct Arguments {
     /// hold the encryption's noise, by which the secret key can be found.
     #[arg(long, value_enum, default_value_t = Logits::Rounded, value_name = "HOW")]
     logits: Logits,
-    /// Give class and outputs also of images whose answers are outside of what the program
-    /// promises.
-    #[arg(long)]
-    allow_out_of_range: bool,
     /// Hide the encryption's own error under noise, with so many bits of statistical security, so
     /// that the outputs may leave the client; once for each batch.
     #[arg(long, value_name = "BITS", num_args = 0..=1, default_missing_value = "30")]
@@ -77,6 +69,50 @@ pub(crate) struct Arguments {
     memory: MemoryArgs,
     #[command(flatten)]
     replace: Replace,
+}
+
+/// Where answers go, and in which form.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AnswerArgs {
+    /// Write the answers to this file instead of printing them.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// How the answers are written: a table with a head, or the numbers of the classes alone, one a
+    /// line.
+    #[arg(long, value_enum, default_value_t = Format::Csv, value_name = "FORMAT")]
+    format: Format,
+    /// Give class and outputs also of images whose answers are outside of what the program
+    /// promises.
+    #[arg(long)]
+    allow_out_of_range: bool,
+}
+
+impl Arguments {
+    /// Decrypts the answers in `input` of the program of a signature by their receipt, and gives
+    /// rounded outputs, with nothing insecure.
+    pub(crate) fn of_job(
+        program: PathBuf,
+        secret: &SecretArgs,
+        [input, receipt]: [PathBuf; 2],
+        answers: AnswerArgs,
+        labels: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            program,
+            key: secret.key.clone(),
+            passphrase: secret.passphrase.clone(),
+            input,
+            answers,
+            labels,
+            receipt: Some(receipt),
+            without_receipt: false,
+            logits: Logits::Rounded,
+            share: None,
+            insecure: InsecureArgs::default(),
+            memory: MemoryArgs::default(),
+            replace: Replace::default(),
+        }
+    }
 }
 
 /// How a table of answers begins.
@@ -152,7 +188,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         .reads("--input", arguments.input.as_path())
         .reads("--labels", arguments.labels.as_deref())
         .reads("--receipt", arguments.receipt.as_deref())
-        .writes("--out", arguments.out.as_deref(), ANSWERS, 0)
+        .writes("--out", arguments.answers.out.as_deref(), ANSWERS, 0)
         .check(&arguments.replace)?;
     let signature = AnySignature::open(&arguments.program, context)?;
     let choice = match &arguments.receipt {
@@ -185,7 +221,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         context.console.note(report::classes::classes(figures).trim_end());
     }
     say_more(&answers, receipt.as_ref(), context);
-    judge(&outputs.outside, names, arguments.allow_out_of_range, context)
+    judge(&outputs.outside, names, arguments.answers.allow_out_of_range, context)
 }
 
 /// Says what the options cost.
@@ -241,7 +277,7 @@ fn all_answers(
 ) -> AllAnswers {
     let mut inside = vec![true; outputs.logits.images()];
     outputs.outside.iter().for_each(|o| inside[o.image] = false);
-    let shown: Vec<bool> = inside.iter().map(|&inside| inside || arguments.allow_out_of_range).collect();
+    let shown: Vec<bool> = inside.iter().map(|&inside| inside || arguments.answers.allow_out_of_range).collect();
     let predicted: Vec<Option<usize>> = outputs.classes.iter().zip(&shown).map(|(c, s)| c.filter(|_| *s)).collect();
     let shared = match answers {
         Answered::Shared(shared) => Some(shared),
@@ -272,11 +308,11 @@ fn all_answers(
 
 /// Prints the answers, or writes them to a file.
 fn give(answers: &AllAnswers, arguments: &Arguments, context: &Context) -> Result<()> {
-    let text = || match arguments.format {
+    let text = || match arguments.answers.format {
         Format::Csv => csv(answers),
         Format::Labels => labels(answers),
     };
-    let Some(path) = &arguments.out else { return context.print(answers, text) };
+    let Some(path) = &arguments.answers.out else { return context.print(answers, text) };
     if context.json {
         return files::write_json(path, answers);
     }

@@ -13,7 +13,7 @@ use beaa_lab::labels::{self, Labels};
 use beaa_lab::model_images::as_taken_by;
 use beaa_runtime::Receipt;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::any_program::{AnySignature, EncryptRequest};
 use crate::context::Context;
@@ -39,20 +39,8 @@ pub(crate) struct Arguments {
     key: PathBuf,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Name of a data set, or its description in JSON.
-    #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
-    #[arg(required_unless_present_any = ["images", "rows"])]
-    data_set: Option<SourceSpec>,
-    /// Picture files (PNG, JPEG) or folders of them instead, resized to what the program wants.
-    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Data")]
-    #[arg(conflicts_with_all = ["data_set", "labels"])]
-    images: Vec<PathBuf>,
     #[command(flatten)]
-    rows: RowArgs,
-    #[command(flatten)]
-    part: Part,
-    #[command(flatten)]
-    roots: DatasetRoots,
+    images: ImageArgs,
     /// The ciphertexts to write.
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
@@ -74,21 +62,83 @@ pub(crate) struct Arguments {
     replace: Replace,
 }
 
+/// Which images are encrypted.
+#[derive(Debug, Args)]
+pub(crate) struct ImageArgs {
+    /// Name of a data set, or its description in JSON.
+    #[arg(long, value_name = "NAME", value_parser = parse_set, help_heading = "Data")]
+    #[arg(required_unless_present_any = ["images", "rows"])]
+    data_set: Option<SourceSpec>,
+    /// Picture files (PNG, JPEG) or folders of them instead, resized to what the program wants.
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Data")]
+    #[arg(conflicts_with_all = ["data_set", "labels"])]
+    images: Vec<PathBuf>,
+    #[command(flatten)]
+    rows: RowArgs,
+    #[command(flatten)]
+    part: Part,
+    #[command(flatten)]
+    roots: DatasetRoots,
+}
+
+/// What is encrypted for a server, and with which key.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    /// The client's secret key; it stays here.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
 /// What `--labels` writes.
 const LABELS: OutputKind = OutputKind::Json("labels file", &["labels"]);
 
+impl Arguments {
+    /// Encrypts `images` into `out` for the program of a signature, with nothing insecure.
+    pub(crate) fn of_job(
+        program: PathBuf,
+        secret: &SecretArgs,
+        images: ImageArgs,
+        out: PathBuf,
+        labels: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            program,
+            key: secret.key.clone(),
+            passphrase: secret.passphrase.clone(),
+            images,
+            out,
+            labels,
+            receipt: None,
+            seed: None,
+            insecure: InsecureArgs::default(),
+            memory: MemoryArgs::default(),
+            replace: Replace::default(),
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let (record, text) = encrypt(arguments, context)?;
+    context.print(&record, || text)
+}
+
+/// Encrypts, and says of it what is for programs and what is for people.
+pub(crate) fn encrypt(arguments: &Arguments, context: &Context) -> Result<(Value, String)> {
     arguments.memory.apply();
-    let Arguments { program, key, out, part, seed, .. } = arguments;
+    let Arguments { program, key, out, seed, .. } = arguments;
+    let chosen = &arguments.images;
+    let part = &chosen.part;
     context.warn_of_seed(*seed, "ciphertexts are");
     let receipt_path = arguments.receipt.clone().unwrap_or_else(|| receipts::default_path(out));
     let files = |bytes| {
         let files = Files::default().reads("PROGRAM", program.as_path()).reads("--key", key.as_path());
-        let pictures = arguments.images.iter().filter(|path| !path.is_dir());
+        let pictures = chosen.images.iter().filter(|path| !path.is_dir());
         pictures
             .fold(files, |files, path| files.reads("--images", path.as_path()))
             .writes("--out", out.as_path(), CIPHERTEXTS, bytes)
-            .reads("--rows", arguments.rows.rows.as_deref())
+            .reads("--rows", chosen.rows.rows.as_deref())
             .writes("--receipt", receipt_path.as_path(), RECEIPT, 0)
             .writes("--labels", arguments.labels.as_deref(), LABELS, 0)
             .check(&arguments.replace)
@@ -97,12 +147,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let signature = AnySignature::open(program, context)?;
     let slots = signature.slots();
     // Without slots, one image unless more are named: each takes seconds.
-    let most = if slots.is_some() || arguments.rows.rows.is_some() {
+    let most = if slots.is_some() || chosen.rows.rows.is_some() {
         part.limit.unwrap_or(usize::MAX)
     } else {
-        part.limit.unwrap_or(1).max(arguments.images.len())
+        part.limit.unwrap_or(1).max(chosen.images.len())
     };
-    let Chosen { images, data_set, class_names } = images(arguments, signature.input(), most, context)?;
+    let labelled = arguments.labels.is_some();
+    let Chosen { images, data_set, class_names } = images(chosen, labelled, signature.input(), most, context)?;
     files(signature.input_bytes(images.len()))?;
     if arguments.labels.is_some() {
         // Refused before anything is written; decrypt refuses it, too.
@@ -133,24 +184,22 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         record["slots"] = slots.into();
         record["batches"] = batches.into();
     }
-    context.print(&record, || {
-        let (count, file) = (count(images.len(), "image"), out.display());
-        let (all, each) = (text::bytes(size as f64), text::bytes(per_image));
-        match slots {
-            Some(slots) => {
-                let full = text::bytes(size as f64 / (slots * batches) as f64);
-                let (batches, full_batches) = match batches {
-                    1 => ("a batch".to_owned(), "a full batch"),
-                    n => (format!("{n} batches"), "full batches"),
-                };
-                format!(
-                    "{count} in {batches} of {slots} slots: {file}, {all} ({each} for each image; {full_batches}: \
-                     {full})\n"
-                )
-            }
-            None => format!("{count}: {file}, {all} ({each} for each)\n"),
+    let (count, file) = (count(images.len(), "image"), out.display());
+    let (all, each) = (text::bytes(size as f64), text::bytes(per_image));
+    let text = match slots {
+        Some(slots) => {
+            let full = text::bytes(size as f64 / (slots * batches) as f64);
+            let (batches, full_batches) = match batches {
+                1 => ("a batch".to_owned(), "a full batch"),
+                n => (format!("{n} batches"), "full batches"),
+            };
+            format!(
+                "{count} in {batches} of {slots} slots: {file}, {all} ({each} for each image; {full_batches}: {full})\n"
+            )
         }
-    })
+        None => format!("{count}: {file}, {all} ({each} for each)\n"),
+    };
+    Ok((record, text))
 }
 
 /// Names the images that are outside of what the program was compiled for.
@@ -188,12 +237,12 @@ struct Chosen {
 }
 
 /// The images, `most` at most.
-fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Context) -> Result<Chosen> {
+fn images(arguments: &ImageArgs, labelled: bool, input: &InputSpec, most: usize, context: &Context) -> Result<Chosen> {
     let (images, data_set, class_names) = match &arguments.data_set {
         None => (read_files(arguments, input, context)?, String::new(), Vec::new()),
         Some(spec) => {
             let part = arguments.roots.open_part(spec, &arguments.part)?;
-            if arguments.labels.is_some() && !part.labelled {
+            if labelled && !part.labelled {
                 return Err(Exit::Usage.because(format!(
                     "--labels: found images of {} without labels, expected a file of labels beside them; describe it, \
                      or leave --labels out",
@@ -222,7 +271,7 @@ fn images(arguments: &Arguments, input: &InputSpec, most: usize, context: &Conte
 }
 
 /// Picture files, or the rows of a table.
-fn read_files(arguments: &Arguments, input: &InputSpec, context: &Context) -> Result<Images> {
+fn read_files(arguments: &ImageArgs, input: &InputSpec, context: &Context) -> Result<Images> {
     if let Some(path) = &arguments.rows.rows {
         let rows = arguments.rows.read(path, input, context)?;
         let rows = match arguments.part.limit {

@@ -13,8 +13,10 @@ mod import;
 mod inspect;
 mod keygen;
 mod passphrase;
+mod remote;
 mod reproduce;
 mod run;
+mod serve;
 mod train;
 mod verify;
 use anyhow::Result;
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Run(run::Arguments),
     /// Decrypt the results (client).
     Decrypt(decrypt::Arguments),
+    /// Serve encrypted jobs over HTTP, run them, and manage programs and tenants (server).
+    Serve(serve::Arguments),
+    /// Send encrypted images to a server, follow jobs, fetch and decrypt answers (client).
+    Remote(remote::Arguments),
     /// Run in clear and encrypted side by side and compare, layer by layer.
     Verify(verify::Arguments),
     /// Run a matrix of experiments: tables and plots of accuracy, in clear and encrypted.
@@ -57,6 +63,13 @@ pub(crate) enum Command {
     Bench(bench::Arguments),
     /// Print the completion script of a shell.
     Completions(completions::Arguments),
+}
+
+impl Command {
+    /// Whether it runs for long and for many, so that its log is for programs.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
 }
 
 /// Runs the chosen subcommand. `whole` describes the whole command line, for completions.
@@ -74,6 +87,8 @@ pub(crate) fn dispatch(command: Command, whole: clap::Command, context: &Context
         Command::Encrypt(arguments) => encrypt::run(&arguments, context),
         Command::Run(arguments) => run::run(&arguments, context),
         Command::Decrypt(arguments) => decrypt::run(&arguments, context),
+        Command::Serve(arguments) => serve::run(&arguments, context),
+        Command::Remote(arguments) => remote::run(arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
         Command::Reproduce(arguments) => reproduce::run(&arguments, context),
         Command::Bench(arguments) => bench::run(&arguments, context),

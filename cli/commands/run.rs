@@ -1,6 +1,6 @@
 //! `beaa run`: a program on ciphertexts, as a server does. There is no option for a secret key, and
 //! a secret key given as evaluation key is refused by its kind;
-//! `the_command_that_runs_on_a_server_knows_no_secret_key` holds it.
+//! `what_runs_on_a_server_knows_no_secret_key` holds it.
 
 use std::path::PathBuf;
 

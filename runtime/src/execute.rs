@@ -3,38 +3,11 @@
 
 use std::time::Instant;
 
-use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, StepOp, ValueId, ValueInfo, schedule};
-use serde::Serialize;
-
 use crate::backend::{Backend, Sequence, Timed, arrange};
 use crate::progress::go_on;
+use crate::layer_time::{LayerTime, OperationTime};
 use crate::{Error, Progress, Result};
-
-/// The time of one part of a run, or of all bands of one.
-#[derive(Debug, Clone, Serialize)]
-pub struct LayerTime {
-    /// The model's layers that took part, joined by `+`.
-    pub layer: String,
-    /// The operations, joined by `+`.
-    pub operation: String,
-    /// Wall-clock seconds.
-    pub seconds: f64,
-    /// Ciphertexts that resulted.
-    pub ciphertexts: usize,
-    /// The operations one by one, when several ran as one.
-    pub operations: Vec<OperationTime>,
-}
-
-/// The time of one operation of a fused part.
-#[derive(Debug, Clone, Serialize)]
-pub struct OperationTime {
-    /// The model's layer; `input` for the unpacking of what is read in place.
-    pub layer: String,
-    /// What was done.
-    pub operation: String,
-    /// Seconds, summed over threads.
-    pub thread_seconds: f64,
-}
+use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, StepOp, ValueId, ValueInfo, schedule};
 
 /// The schedule in which every step is a part of its own, so that each value can be looked at.
 pub(crate) fn step_by_step(program: &Program) -> Schedule {
@@ -84,8 +57,8 @@ impl<'a, B: Backend> Execution<'a, B> {
     /// every value that is stored.
     ///
     /// # Errors
-    /// When `first` is not what the program takes, an operation refuses its operands, or `on_value`
-    /// fails.
+    /// When `first` is not what the program takes, an operation refuses its operands, `on_value`
+    /// fails, or `progress` stops the run.
     pub(crate) fn run(
         &self,
         first: B::Value,
@@ -108,7 +81,9 @@ impl<'a, B: Backend> Execution<'a, B> {
             let (id, seconds) = (part.last + 1, started.elapsed().as_secs_f64());
             let ciphertexts = self.program.ciphertexts(id);
             let time = describe(&self.program.steps()[part.first..=part.last], seconds, ciphertexts);
-            add(&mut times, LayerTime { operations, ..time });
+            let time = LayerTime { operations, ..time };
+            progress.part(&time);
+            add(&mut times, time);
             on_value(id, &result)?;
             values[id] = Some(result);
             for &dead in &part.frees {

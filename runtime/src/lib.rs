@@ -16,6 +16,7 @@ pub mod ckks;
 mod error;
 mod execute;
 mod files;
+mod layer_time;
 pub mod plaintext;
 mod progress;
 mod protected;
@@ -29,7 +30,7 @@ pub use beaa_secrets::Passphrase;
 
 pub use answers::{Answers, Outside, Reason};
 pub use error::{Error, Result};
-pub use execute::{LayerTime, OperationTime};
+pub use layer_time::{LayerTime, OperationTime};
 pub use progress::{Progress, Silent};
 pub use protected::{change_passphrase, is_protected};
 pub use receipt::{BatchId, Receipt, SentBatch};

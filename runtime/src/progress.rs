@@ -1,5 +1,7 @@
 //! How long work tells its progress to whoever shows it.
 
+use crate::LayerTime;
+
 /// Whoever shows progress: is told of the steps of one piece of work at a time.
 pub trait Progress: Sync {
     /// Is called when a piece of work of `steps` steps begins.
@@ -8,6 +10,9 @@ pub trait Progress: Sync {
     fn advance(&self, steps: u64);
     /// Is called when the piece of work is done.
     fn end(&self);
+    /// Is called when a part of a program has run on a batch, with the layers in it and what it
+    /// took.
+    fn part(&self, _part: &LayerTime) {}
     /// Whether the work should end before it is done. Is asked from any thread, often; once it
     /// says so, the work fails with [`Error::Stopped`](crate::Error::Stopped).
     fn is_stopped(&self) -> bool {
@@ -58,6 +63,10 @@ impl Progress for Numbered<'_> {
 
     fn end(&self) {
         self.progress.end();
+    }
+
+    fn part(&self, part: &LayerTime) {
+        self.progress.part(part);
     }
 
     fn is_stopped(&self) -> bool {

@@ -5,10 +5,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::source::root;
+use crate::source::{SOURCES, root};
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     (
         "beaa",
         &[
@@ -20,11 +20,17 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "beaa-ir",
             "beaa-lab",
             "beaa-memory",
+            "beaa-protocol",
+            "beaa-remote",
             "beaa-runtime",
             "beaa-secrets",
+            "beaa-server",
             "beaa-trainer",
         ],
     ),
+    ("beaa-server", &["beaa-base", "beaa-ir", "beaa-memory", "beaa-protocol", "beaa-runtime"]),
+    ("beaa-remote", &["beaa-base", "beaa-protocol"]),
+    ("beaa-protocol", &[]),
     (
         "beaa-lab",
         &[
@@ -137,7 +143,10 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
     {
         assert!(!everything_below(&graph, name).iter().any(burn), "{name} needs Burn");
     }
-    for name in ["beaa-trainer", "beaa-import", "beaa-datasets", "beaa-ir"] {
+    for name in ["beaa-server", "beaa-remote", "beaa-protocol"] {
+        assert!(!everything_below(&graph, name).iter().any(burn), "{name} needs Burn");
+    }
+    for name in ["beaa-trainer", "beaa-import", "beaa-datasets", "beaa-ir", "beaa-remote", "beaa-protocol"] {
         assert!(!everything_below(&graph, name).iter().any(fhe), "{name} needs encryption");
     }
     assert!(everything_below(&graph, "beaa-trainer").iter().any(burn), "the check itself sees Burn");
@@ -155,10 +164,15 @@ fn the_python_package_sees_the_library_alone() {
 }
 
 #[test]
-fn the_command_that_runs_on_a_server_knows_no_secret_key() {
-    for path in ["cli/commands/run.rs", "cli/any_program/server.rs", "src/server.rs"] {
+fn what_runs_on_a_server_knows_no_secret_key() {
+    let of_the_command = ["cli/commands/run.rs", "cli/commands/serve.rs", "cli/any_program/server.rs", "src/server.rs"];
+    let shipped = SOURCES.iter().filter(|s| !s.test);
+    let of_the_server: Vec<&str> =
+        shipped.filter(|s| s.path.starts_with("server/src/")).map(|s| s.path.as_str()).collect();
+    assert!(of_the_server.len() > 20, "the sources of the server are found");
+    for path in of_the_command.into_iter().chain(of_the_server) {
         let text = std::fs::read_to_string(root().join(path)).unwrap();
-        for secret in ["ClientKey", "AnySignature", "keygen"] {
+        for secret in ["ClientKey", "AnySignature", "keygen(", "Passphrase", "Receipt", "beaa_secrets"] {
             assert!(!text.contains(secret), "{path} has a way to a secret key: {secret}");
         }
     }

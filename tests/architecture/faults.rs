@@ -7,7 +7,7 @@ use syn::{Block, Expr, ExprMethodCall, Lit, Local, Macro, Stmt, Token, punctuate
 use crate::source::{Hit, Source, line};
 
 /// Where results are computed.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 16] = [
     "base/src/",
     "bench/src/",
     "ckks/src/",
@@ -17,8 +17,11 @@ const FOLDERS: [&str; 13] = [
     "import/src/",
     "ir/src/",
     "lab/src/",
+    "protocol/src/",
+    "remote/src/",
     "runtime/src/",
     "secrets/src/",
+    "server/src/",
     "src/",
     "trainer/src/",
 ];

@@ -21,10 +21,10 @@ use super::packed_linear::constants;
 use super::{CkksBackend, CkksValue, CkksWeights, EncryptedInput, EncryptedOutput, ServerKey};
 use crate::backend::{Term, arrange};
 use crate::error::operand;
-use crate::execute::{Execution, LayerTime, add};
+use crate::execute::{Execution, add};
 use crate::files::{expect_key, expect_program};
 use crate::progress::Numbered;
-use crate::{Error, Progress, Result};
+use crate::{Error, LayerTime, Progress, Result};
 
 /// What happens to weights that are arranged for the kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

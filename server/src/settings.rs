@@ -1,0 +1,126 @@
+//! What an operator sets, from a file in TOML; what is not in it has the value that
+//! [`Settings::default`] says.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::{Error, Result};
+
+/// The settings of a server and its workers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: String,
+    /// Certificate chain in PEM, the server's first; with it, connections are TLS.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM.
+    pub private_key: Option<PathBuf>,
+    /// Whether connections without TLS are taken from other machines, too.
+    pub plain_http: bool,
+    /// Most bytes of one chunk of an upload.
+    pub chunk_bytes: u64,
+    /// Most bytes of one upload.
+    pub upload_bytes: u64,
+    /// Bytes of the disk that uploads leave free.
+    pub disk_reserve_bytes: u64,
+    /// Most connections at a time.
+    pub connections: usize,
+    /// Requests that a tenant may send in a second, in the long run.
+    pub requests_per_second: u32,
+    /// Seconds without a byte of it after which a request is given up.
+    pub idle_seconds: u64,
+    /// Seconds that running requests get when the server ends.
+    pub shutdown_seconds: u64,
+    /// Seconds after which a worker that was not heard of counts as dead.
+    pub lease_seconds: u64,
+    /// Hours after which an upload that nobody went on with is forgotten.
+    pub upload_hours: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8443".to_owned(),
+            certificate: None,
+            private_key: None,
+            plain_http: false,
+            chunk_bytes: 16 << 20,
+            upload_bytes: 64 << 30,
+            disk_reserve_bytes: 1 << 30,
+            connections: 512,
+            requests_per_second: 100,
+            idle_seconds: 30,
+            shutdown_seconds: 20,
+            lease_seconds: 30,
+            upload_hours: 48,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads settings from a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no TOML, has a name that is none of a setting, or a number
+    /// with which nothing would work.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = beaa_base::text::read_text("reading settings", path)?;
+        let wrong = |problem: String| Error::Setting(format!("reading settings {}: {problem}", path.display()));
+        let settings: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        settings.check().map_err(wrong)?;
+        Ok(settings)
+    }
+
+    /// How long a lease lasts, in milliseconds.
+    pub fn lease_ms(&self) -> i64 {
+        i64::try_from(self.lease_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        let least = [
+            ("chunk_bytes", self.chunk_bytes, 1 << 10),
+            ("upload_bytes", self.upload_bytes, 1 << 10),
+            ("connections", self.connections as u64, 1),
+            ("requests_per_second", u64::from(self.requests_per_second), 1),
+            ("idle_seconds", self.idle_seconds, 1),
+            ("lease_seconds", self.lease_seconds, 1),
+            ("upload_hours", self.upload_hours, 1),
+        ];
+        match least.into_iter().find(|(_, found, least)| found < least) {
+            Some((name, found, least)) => {
+                Err(format!("found {name} = {found}, expected {least} at least; raise it, or leave it out"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("beaa.toml");
+        std::fs::write(&path, text).unwrap();
+        Settings::read(&path)
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        let settings = read("listen = \"0.0.0.0:443\"\nlease_seconds = 5\n").unwrap();
+        let expected = Settings { listen: "0.0.0.0:443".into(), lease_seconds: 5, ..Settings::default() };
+        assert_eq!((settings.lease_ms(), settings), (5000, expected));
+    }
+
+    #[test]
+    fn settings_that_do_not_exist_or_cannot_work_are_refused() {
+        for (text, word) in
+            [("listn = 1", "listn"), ("connections = 0", "expected 1 at least"), ("x", "reading settings")]
+        {
+            assert!(read(text).unwrap_err().to_string().contains(word), "{text}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What failures and clients that never came back leave behind, and what removes it: files without
+//! an entry, and uploads that nobody went on with.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Transaction, params};
+
+use super::{BLOBS, Store, UPLOADS, WORK, blobs, database, id};
+use crate::{Error, Result, clock};
+
+/// Files younger than this may be at work, whatever the database says of them.
+const YOUNG: Duration = Duration::from_secs(600);
+
+impl Store {
+    /// Forgets uploads that were not touched for `idle_ms`, and removes files that no entry names.
+    /// Returns how many files and uploads are gone.
+    ///
+    /// # Errors
+    /// When database or folder fail.
+    pub fn sweep(&self, idle_ms: i64) -> Result<usize> {
+        let before = clock::now_ms().saturating_sub(idle_ms);
+        let idle: Vec<(i64, Vec<u8>)> = self.read(|transaction| {
+            let failed = database("looking for uploads without end");
+            let mut statement =
+                transaction.prepare("SELECT tenant, id FROM uploads WHERE touched_ms < ?").map_err(failed)?;
+            let rows = statement.query_map(params![before], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)
+        })?;
+        let mut gone = idle.len();
+        for (tenant, name) in idle {
+            self.forget_upload(tenant, &id(name)?, "server", "upload ended")?;
+        }
+        // While nobody else gives a file its name.
+        self.write(|transaction| {
+            let uploads = names(transaction, "SELECT lower(hex(id)) FROM uploads WHERE complete = 0")?;
+            gone += remove_others(&self.folder.join(UPLOADS), &uploads)?;
+            let running = "SELECT lower(hex(id)) || '.' || attempts FROM jobs WHERE state = 'running'";
+            gone += remove_others(&self.folder.join(WORK), &names(transaction, running)?)?;
+            let kept = names(transaction, "SELECT lower(hex(sha256)) FROM blobs")?;
+            for folder in entries(&self.folder.join(BLOBS))? {
+                gone += remove_others(&self.folder.join(BLOBS).join(folder), &kept)?;
+            }
+            Ok(gone)
+        })
+    }
+}
+
+fn names(transaction: &Transaction<'_>, query: &str) -> Result<BTreeSet<OsString>> {
+    let failed = database("listing the files of the store");
+    let mut statement = transaction.prepare(query).map_err(failed)?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
+    rows.map(|name| Ok(OsString::from(name.map_err(failed)?))).collect()
+}
+
+/// Removes old files of a folder that are not among `kept`.
+fn remove_others(folder: &Path, kept: &BTreeSet<OsString>) -> Result<usize> {
+    let mut gone = 0;
+    for name in entries(folder)? {
+        let path = folder.join(&name);
+        let old = |m: std::fs::Metadata| m.modified().is_ok_and(|at| is_old(at, SystemTime::now()));
+        if kept.contains(&name) || !std::fs::metadata(&path).is_ok_and(old) {
+            continue;
+        }
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).map_err(Error::io("removing", &path))?;
+        } else {
+            blobs::remove(&path)?;
+        }
+        gone += 1;
+    }
+    Ok(gone)
+}
+
+fn is_old(modified: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(modified).is_ok_and(|age| age > YOUNG)
+}
+
+fn entries(folder: &Path) -> Result<Vec<OsString>> {
+    let failed = || Error::io("listing", folder);
+    let entries = std::fs::read_dir(folder).map_err(failed())?;
+    entries.map(|entry| Ok(entry.map_err(failed())?.file_name())).collect()
+}

@@ -1,0 +1,260 @@
+//! Tenants, what each may use, and the tokens by which they are known: of a token the store holds
+//! the hash alone.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use beaa_protocol::{Account, Digest, Scope, Usage};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Store, audit, database, signed, unsigned};
+use crate::{Error, RefusalKind, Result, clock, random};
+
+/// How a token begins, so that people and scanners of secrets know it.
+const PREFIX: &str = "beaa_";
+/// The most that a token's text can be.
+const MOST_TOKEN: usize = 128;
+const OPERATOR: &str = "operator";
+
+/// Whose request it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Number of the tenant.
+    pub tenant: i64,
+    /// The tenant's name.
+    pub name: String,
+    /// Label of the token.
+    pub label: String,
+    /// What the token allows.
+    pub scope: Scope,
+}
+
+/// What a tenant may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantLimits {
+    /// Bytes of keys, uploads and answers.
+    pub stored_bytes: u64,
+    /// Jobs that are queued or running.
+    pub active_jobs: u64,
+}
+
+/// A token to be made.
+#[derive(Debug, Clone)]
+pub struct NewToken<'a> {
+    /// Whose.
+    pub tenant: &'a str,
+    /// Its name, by which it is revoked.
+    pub label: &'a str,
+    /// What it allows.
+    pub scope: Scope,
+    /// How long it is good, in milliseconds; for ever if none.
+    pub lifetime_ms: Option<i64>,
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct TokenEntry {
+    /// Whose.
+    pub tenant: String,
+    /// Its name.
+    pub label: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it ends.
+    pub expires_ms: Option<i64>,
+    /// When it was revoked.
+    pub revoked_ms: Option<i64>,
+}
+
+impl Store {
+    /// Adds a tenant, or changes the limits of one that is there.
+    ///
+    /// # Errors
+    /// [`RefusalKind::Malformed`] for a name that is none.
+    pub fn set_tenant(&self, name: &str, limits: TenantLimits) -> Result<()> {
+        check_name("a tenant", name)?;
+        self.write(|transaction| {
+            let set = transaction.execute(
+                "INSERT INTO tenants (name, stored_limit, jobs_limit, created_ms) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (name) DO UPDATE SET stored_limit = excluded.stored_limit,
+                     jobs_limit = excluded.jobs_limit",
+                params![name, signed(limits.stored_bytes), signed(limits.active_jobs), clock::now_ms()],
+            );
+            set.map_err(database("writing a tenant"))?;
+            audit::note(transaction, Some(tenant_of(transaction, name)?), OPERATOR, "tenant set", name)
+        })
+    }
+
+    /// Makes a token and returns its text, which nothing can show a second time.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`] without such a tenant, [`RefusalKind::Conflict`] for a label that
+    /// is there already.
+    pub fn add_token(&self, token: &NewToken<'_>) -> Result<String> {
+        check_name("a token", token.label)?;
+        let text = format!("{PREFIX}{}", Base64UrlUnpadded::encode_string(&random::bytes::<32>()?));
+        let hash = Digest::of(text.as_bytes());
+        let now = clock::now_ms();
+        self.write(|transaction| {
+            let tenant = tenant_of(transaction, token.tenant)?;
+            let added = transaction.execute(
+                "INSERT INTO tokens (hash, tenant, label, scope, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO NOTHING",
+                params![
+                    hash.bytes(),
+                    tenant,
+                    token.label,
+                    token.scope.name(),
+                    now,
+                    token.lifetime_ms.map(|ms| now.saturating_add(ms))
+                ],
+            );
+            if added.map_err(database("writing a token"))? == 0 {
+                return Err(Error::refused(
+                    RefusalKind::Conflict,
+                    format!("making a token: found one with the label `{}` already, expected a new label", token.label),
+                    "choose another label",
+                ));
+            }
+            audit::note(transaction, Some(tenant), OPERATOR, "token made", token.label)
+        })?;
+        Ok(text)
+    }
+
+    /// Makes a token worthless from now on.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`] without a token of that label that is not revoked.
+    pub fn revoke_token(&self, label: &str) -> Result<()> {
+        self.write(|transaction| {
+            let revoked = transaction.execute(
+                "UPDATE tokens SET revoked_ms = ? WHERE label = ? AND revoked_ms IS NULL",
+                params![clock::now_ms(), label],
+            );
+            if revoked.map_err(database("revoking a token"))? == 0 {
+                return Err(crate::error::not_found("a token that is not revoked"));
+            }
+            audit::note(transaction, None, OPERATOR, "token revoked", label)
+        })
+    }
+
+    /// All tokens, the newest last.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn tokens(&self) -> Result<Vec<TokenEntry>> {
+        self.read(|transaction| {
+            let failed = database("reading tokens");
+            let mut statement = transaction
+                .prepare(
+                    "SELECT tenants.name, label, scope, tokens.created_ms, expires_ms, revoked_ms FROM tokens
+                     JOIN tenants ON tenants.id = tokens.tenant ORDER BY tokens.created_ms, label",
+                )
+                .map_err(failed)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            let mut tokens = Vec::new();
+            while let Some(row) = rows.next().map_err(failed)? {
+                tokens.push(TokenEntry {
+                    tenant: row.get(0).map_err(failed)?,
+                    label: row.get(1).map_err(failed)?,
+                    scope: scope(&row.get::<_, String>(2).map_err(failed)?)?,
+                    created_ms: row.get(3).map_err(failed)?,
+                    expires_ms: row.get(4).map_err(failed)?,
+                    revoked_ms: row.get(5).map_err(failed)?,
+                });
+            }
+            Ok(tokens)
+        })
+    }
+
+    /// Whose token `text` is.
+    ///
+    /// # Errors
+    /// [`RefusalKind::Unauthorised`] for a text that is no token, and for one that is revoked or
+    /// has ended: the same words for all.
+    pub fn caller(&self, text: &str) -> Result<Caller> {
+        let refused = || {
+            Error::refused(
+                RefusalKind::Unauthorised,
+                "checking the token: found none that is known and in force, expected one",
+                "send `Authorization: Bearer TOKEN` with the token that the operator gave you, or ask for a new one",
+            )
+        };
+        if text.len() > MOST_TOKEN {
+            return Err(refused());
+        }
+        let hash = Digest::of(text.as_bytes());
+        let found = self.read(|transaction| {
+            let found = transaction.query_row(
+                "SELECT tenants.id, tenants.name, label, scope FROM tokens JOIN tenants ON tenants.id = tokens.tenant
+                 WHERE hash = ? AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?)",
+                params![hash.bytes(), clock::now_ms()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?)),
+            );
+            found.optional().map_err(database("looking for a token"))
+        })?;
+        let Some((tenant, name, label, scope_name)) = found else { return Err(refused()) };
+        Ok(Caller { tenant, name, label, scope: scope(&scope_name)? })
+    }
+
+    /// Who a caller is, and what its tenant uses.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn account(&self, caller: &Caller) -> Result<Account> {
+        let usage = self.read(|transaction| usage(transaction, caller.tenant))?;
+        Ok(Account { tenant: caller.name.clone(), scope: caller.scope, usage })
+    }
+}
+
+/// What a tenant uses: uploads count as a whole from their beginning, complete ones of keys as
+/// keys.
+pub(super) fn usage(transaction: &Transaction<'_>, tenant: i64) -> Result<Usage> {
+    let found = transaction.query_row(
+        "SELECT stored_limit, jobs_limit,
+             (SELECT coalesce(sum(bytes), 0) FROM keys WHERE tenant = ?1)
+             + (SELECT coalesce(sum(length), 0) FROM uploads
+                WHERE tenant = ?1 AND NOT (complete = 1 AND purpose = 'key'))
+             + (SELECT coalesce(sum(images_bytes + coalesce(answers_bytes, 0)), 0) FROM jobs WHERE tenant = ?1),
+             (SELECT count(*) FROM jobs WHERE tenant = ?1 AND state IN ('queued', 'running'))
+         FROM tenants WHERE id = ?1",
+        [tenant],
+        |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]),
+    );
+    let [stored_limit, jobs_limit, stored, jobs]: [i64; 4] = found.map_err(database("counting what a tenant uses"))?;
+    Ok(Usage {
+        stored_bytes: unsigned(stored)?,
+        stored_bytes_limit: unsigned(stored_limit)?,
+        active_jobs: unsigned(jobs)?,
+        active_jobs_limit: unsigned(jobs_limit)?,
+    })
+}
+
+fn tenant_of(transaction: &Transaction<'_>, name: &str) -> Result<i64> {
+    let found = transaction.query_row("SELECT id FROM tenants WHERE name = ?", [name], |row| row.get(0));
+    let found = found.optional().map_err(database("looking for a tenant"))?;
+    found.ok_or_else(|| {
+        Error::refused(
+            RefusalKind::NotFound,
+            format!("looking for tenant `{name}`: found none of that name, expected one"),
+            "add it with `beaa serve tenant NAME`",
+        )
+    })
+}
+
+fn scope(name: &str) -> Result<Scope> {
+    Scope::of_name(name).ok_or_else(|| Error::Damaged { found: name.to_owned(), expected: "the scope of a token" })
+}
+
+/// Refuses names that would not be one word in logs.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=64).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Error::refused(
+        RefusalKind::Malformed,
+        format!("naming {what}: found `{}`, expected 1 to 64 letters, digits, `-`, `_` or `.`", name.escape_debug()),
+        "choose such a name",
+    ))
+}

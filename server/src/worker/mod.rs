@@ -1,0 +1,178 @@
+//! A worker: takes jobs whose planned memory fits, runs them as `beaa run` does, and keeps the
+//! answers. It may end at any moment: its lease then ends, too, and another runs the job again.
+
+mod heartbeat;
+mod progress;
+mod run;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use beaa_memory::Limit;
+use beaa_protocol::Problem;
+use beaa_runtime::ckks::{ArrangedWeights, planned_bytes};
+
+use crate::store::{Candidate, Lease, Store, WorkerId};
+use crate::{Error, Refusal, RefusalKind, Result, clock, random};
+use heartbeat::Heartbeat;
+use progress::JobProgress;
+use run::{LoadedProgram, run};
+
+/// How long a worker waits before it looks for work again.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// How long a worker waits when the store fails.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How long a job waits that could not be run for want of space or of a file's being read.
+const BEFORE_ANOTHER_TRY_MS: i64 = 10_000;
+
+/// How a worker works.
+pub struct Work {
+    /// Jobs and files.
+    pub store: Arc<Store>,
+    /// How long a lease lasts, in milliseconds.
+    pub lease_ms: i64,
+    /// Becomes true when the worker is to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Runs jobs until the worker is to end.
+///
+/// # Errors
+/// When the store fails before the first job.
+pub fn work(work: &Work) -> Result<()> {
+    let worker = WorkerId { name: format!("worker-{}", &random::id()?.to_string()[..8]), host: host() };
+    let budget = Limit::resident().map_or(u64::MAX, |limit| limit.bytes);
+    tracing::info!(worker = worker.name, budget, threads = rayon::current_num_threads(), "worker started");
+    let mut loaded = None;
+    let stopped = || work.stop.load(Ordering::Relaxed);
+    while !stopped() {
+        let busy = match next(work, &worker, budget, &mut loaded) {
+            Ok(busy) => busy,
+            Err(error) => {
+                tracing::error!("looking for work: {error}");
+                std::thread::sleep(AFTER_FAILURE);
+                false
+            }
+        };
+        if !busy {
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+    Ok(())
+}
+
+/// Takes and runs one job, if one waits that fits; whether it did.
+fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedProgram>) -> Result<bool> {
+    let store = &work.store;
+    store.expire_leases(clock::now_ms(), work.lease_ms.saturating_mul(2))?;
+    let Some(candidate) = store.candidate(clock::now_ms(), budget)? else { return Ok(false) };
+    let program = match LoadedProgram::of(store, &candidate.job.view.program, loaded.take()) {
+        Ok(program) => loaded.insert(program),
+        // The disk may answer again, the job waits.
+        Err(error) if passes(&error) => return Err(error),
+        Err(error) => return refuse(store, &candidate, &error),
+    };
+    let (planned, weights) = planned(program, &candidate, budget);
+    store.note_planned(&candidate, planned)?;
+    if planned > budget {
+        tracing::warn!(job = %candidate.job.view.id, planned, budget, "a job takes more memory than this worker has");
+        return Ok(false);
+    }
+    let now = clock::now_ms();
+    let Some(lease) = store.lease(&candidate, worker, [planned, budget], [now, now.saturating_add(work.lease_ms)])?
+    else {
+        return Ok(false);
+    };
+    finish(work, &lease, program, weights)?;
+    Ok(true)
+}
+
+/// Bytes of the run at its worst moment, and what happens to weights: they are arranged once where
+/// there are more images than a batch holds and memory has room, as `beaa run` does it.
+fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> (u64, ArrangedWeights) {
+    let slots = program.program.signature().capacity() as u64;
+    let bytes = |weights| (planned_bytes(&program.program, weights), weights);
+    let kept = bytes(ArrangedWeights::Kept);
+    if candidate.job.view.images > slots && kept.0 <= budget { kept } else { bytes(ArrangedWeights::PerPart) }
+}
+
+/// Runs a job and says what came of it.
+fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, weights: ArrangedWeights) -> Result<()> {
+    let (store, job) = (&work.store, lease.job.view.id);
+    let progress = JobProgress::new(Arc::clone(&work.stop));
+    tracing::info!(%job, attempt = lease.attempt, "job begun");
+    let file = store.answers_in_work(lease);
+    let heartbeat = Heartbeat::start(Arc::clone(store), lease.clone(), work.lease_ms, Arc::clone(&progress));
+    let ran = run(store, lease, (program, weights), &file, &progress);
+    drop(heartbeat);
+    let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), clock::now_ms()));
+    if outcome.is_err() {
+        let _ = std::fs::remove_file(&file);
+    }
+    let now = clock::now_ms();
+    match outcome {
+        Ok(true) => tracing::info!(%job, "job answered"),
+        Ok(false) => tracing::info!(%job, "job is another's by now, or was cancelled"),
+        // Cancelled, taken over, or the worker is to end.
+        Err(Error::Runtime(beaa_runtime::Error::Stopped { .. })) => {
+            let released = store.release(lease, now, now)?;
+            tracing::info!(%job, released, "job stopped");
+        }
+        Err(error) => match problem_of(&error) {
+            Some(problem) => {
+                tracing::warn!(%job, "job failed: {error}");
+                store.fail(lease, &problem, now)?;
+            }
+            None => {
+                tracing::error!(%job, "job could not be run now: {error}");
+                store.release(lease, now, now.saturating_add(BEFORE_ANOTHER_TRY_MS))?;
+            }
+        },
+    }
+    Ok(())
+}
+
+/// Ends a job whose program cannot be read.
+fn refuse(store: &Store, candidate: &Candidate, error: &Error) -> Result<bool> {
+    tracing::error!(job = %candidate.job.view.id, "job failed: {error}");
+    let refusal = Refusal {
+        kind: RefusalKind::Conflict,
+        detail: "running a job: found a program that cannot be read any more, expected it published".to_owned(),
+        remedy: "tell the operator, who publishes it again".to_owned(),
+    };
+    store.fail_candidate(candidate, &refusal.problem(), clock::now_ms())?;
+    Ok(true)
+}
+
+/// What the client is told of an error that comes again with every try; none of one that passes.
+fn problem_of(error: &Error) -> Option<Problem> {
+    let Error::Runtime(cause) = error else { return None };
+    (!passes(error)).then(|| {
+        let refusal = Refusal {
+            kind: RefusalKind::Unfit,
+            detail: format!("running a job: {cause}"),
+            remedy: "encrypt the images with the signature of this program and the secret key of this evaluation key, \
+                     and send them again"
+                .to_owned(),
+        };
+        refusal.problem()
+    })
+}
+
+/// Whether the same may succeed later: it is the server's memory, disk or database that failed.
+fn passes(error: &Error) -> bool {
+    let there = |source: &std::io::Error| source.kind() != std::io::ErrorKind::NotFound;
+    match error {
+        Error::Runtime(beaa_runtime::Error::Memory(_)) | Error::Database { .. } | Error::Io { .. } => true,
+        Error::File(beaa_ir::Error::Io { source, .. }) => there(source),
+        Error::Runtime(beaa_runtime::Error::File(beaa_ir::Error::Io { source, .. })) => there(source),
+        other => other.is_disk_full(),
+    }
+}
+
+/// The machine as it runs now: processes of one machine share its memory, also in containers.
+fn host() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    boot.map_or_else(|_| "local".to_owned(), |text| text.trim().to_owned())
+}

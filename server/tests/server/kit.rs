@@ -1,0 +1,81 @@
+//! A store with a tenant and a program, and files that were encrypted for it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use beaa_protocol::upload::Purpose;
+use beaa_protocol::{Digest, Id, JobView, NewJob, Scope};
+use beaa_server::store::{Caller, Chunk, Frame, NewToken, NewUpload, Store, TenantLimits};
+
+/// A file of the repository of a small program, its keys and encrypted images.
+pub(crate) fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/v2").join(name)
+}
+
+pub(crate) fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(file(name)).unwrap()
+}
+
+/// A store with a program, and tokens of two tenants.
+pub(crate) struct Sample {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) store: Arc<Store>,
+    pub(crate) program: String,
+    pub(crate) token: String,
+    pub(crate) other_token: String,
+    pub(crate) caller: Caller,
+    pub(crate) other: Caller,
+}
+
+pub(crate) const LIMITS: TenantLimits = TenantLimits { stored_bytes: 1 << 30, active_jobs: 1000 };
+
+impl Sample {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
+        let program = store.publish(&file("program.beaa")).unwrap().program;
+        let token = |tenant: &str| {
+            store.set_tenant(tenant, LIMITS).unwrap();
+            let new = NewToken { tenant, label: tenant, scope: Scope::Submit, lifetime_ms: None };
+            store.add_token(&new).unwrap()
+        };
+        let (token, other_token) = (token("clinic"), token("rival"));
+        let [caller, other] = [&token, &other_token].map(|token| store.caller(token).unwrap());
+        Self { folder, store, program, token, other_token, caller, other }
+    }
+
+    /// Uploads a whole file in pieces of `piece` bytes.
+    pub(crate) fn upload(&self, caller: &Caller, name: &str, purpose: Purpose, piece: usize) -> Id {
+        let bytes = bytes(name);
+        let new = NewUpload { purpose, length: bytes.len() as u64, sha256: Digest::of(&bytes) };
+        let id = self.store.begin_upload(caller, &new).unwrap();
+        for (k, part) in bytes.chunks(piece).enumerate() {
+            self.store.append(caller, &id, &chunk((k * piece) as u64, part), whole(part)).unwrap();
+        }
+        id
+    }
+
+    /// Uploads the key and images, and queues a job.
+    pub(crate) fn job(&self) -> JobView {
+        self.upload(&self.caller, "evaluation.key", Purpose::Key, usize::MAX);
+        let upload = self.upload(&self.caller, "images.ct", Purpose::Images, usize::MAX);
+        let key = Some(Digest::of(&bytes("evaluation.key")));
+        let new = NewJob { program: self.program.clone(), upload, key };
+        self.store.create_job(&self.caller, &new).unwrap().0
+    }
+
+    /// Files that are kept by their hashes.
+    pub(crate) fn blobs(&self) -> usize {
+        let folders = std::fs::read_dir(self.store.folder().join("blobs")).unwrap();
+        folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
+    }
+}
+
+pub(crate) fn chunk(offset: u64, bytes: &[u8]) -> Chunk {
+    Chunk { offset, sha256: Digest::of(bytes), most: 1 << 30 }
+}
+
+/// The frames of a chunk that comes as a whole.
+pub(crate) fn whole(bytes: &[u8]) -> std::vec::IntoIter<Frame> {
+    vec![Frame::Bytes(bytes.to_vec()), Frame::End].into_iter()
+}
