@@ -3,11 +3,12 @@
 
 use std::time::Instant;
 
-use crate::backend::{Backend, Sequence, Timed, arrange};
-use crate::progress::go_on;
-use crate::layer_time::{LayerTime, OperationTime};
-use crate::{Error, Progress, Result};
 use beaa_ir::ckks::{MemoryModel, Part, Program, ProgramShape, Schedule, Step, StepOp, ValueId, ValueInfo, schedule};
+
+use crate::backend::{Backend, Sequence, Timed, arrange};
+use crate::layer_time::{LayerTime, OperationTime};
+use crate::progress::go_on;
+use crate::{Error, Progress, Result};
 
 /// The schedule in which every step is a part of its own, so that each value can be looked at.
 pub(crate) fn step_by_step(program: &Program) -> Schedule {
