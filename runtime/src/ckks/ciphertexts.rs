@@ -135,16 +135,6 @@ impl<R: Role> Ciphertexts<R> {
         self.header.batches()[0].batch.as_ref()
     }
 
-    /// The fingerprint of the program that these are for or from.
-    pub fn program(&self) -> &str {
-        &self.header.program
-    }
-
-    /// The name of the key pair under which they are.
-    pub fn key(&self) -> &str {
-        &self.header.key
-    }
-
     /// Whether they are INSECURE: encrypted with a number in place of randomness, or under a key
     /// derived from one.
     pub fn is_from_seed(&self) -> bool {
