@@ -12,6 +12,7 @@ mod eval;
 mod import;
 mod inspect;
 mod keygen;
+mod man;
 mod passphrase;
 mod reproduce;
 mod run;
@@ -57,9 +58,12 @@ pub(crate) enum Command {
     Bench(bench::Arguments),
     /// Print the completion script of a shell.
     Completions(completions::Arguments),
+    /// Print the manual page of the command or of a subcommand.
+    Man(man::Arguments),
 }
 
-/// Runs the chosen subcommand. `whole` describes the whole command line, for completions.
+/// Runs the chosen subcommand. `whole` describes the whole command line, for completions and
+/// manual pages.
 pub(crate) fn dispatch(command: Command, whole: clap::Command, context: &Context) -> Result<()> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, context),
@@ -78,5 +82,6 @@ pub(crate) fn dispatch(command: Command, whole: clap::Command, context: &Context
         Command::Reproduce(arguments) => reproduce::run(&arguments, context),
         Command::Bench(arguments) => bench::run(&arguments, context),
         Command::Completions(arguments) => completions::run(&arguments, whole),
+        Command::Man(arguments) => man::run(&arguments, whole),
     }
 }
