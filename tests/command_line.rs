@@ -121,6 +121,7 @@ fn help_names_every_subcommand_and_exit_code() {
         "decrypt",
         "verify",
         "completions",
+        "man",
         "Exit codes:",
         "130",
         "BEAA_DATA",
@@ -488,6 +489,15 @@ fn the_demo_writes_its_report() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert!(good(&demo).contains("student encrypted"));
+}
+
+#[test]
+fn every_subcommand_has_a_manual_page() {
+    let whole = good(&["man"]);
+    assert!(whole.contains(".TH beaa 1") && whole.contains("SUBCOMMANDS"), "{whole}");
+    let page = good(&["man", "run"]);
+    assert!(page.contains("beaa\\-run") && page.contains("evaluation key"), "{page}");
+    bad(2, &["found `walk`", "beaa help"], &["man", "walk"]);
 }
 
 #[test]

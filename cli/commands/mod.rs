@@ -12,6 +12,7 @@ mod eval;
 mod import;
 mod inspect;
 mod keygen;
+mod man;
 mod passphrase;
 mod remote;
 mod reproduce;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Bench(bench::Arguments),
     /// Print the completion script of a shell.
     Completions(completions::Arguments),
+    /// Print the manual page of the command or of a subcommand.
+    Man(man::Arguments),
 }
 
 impl Command {
@@ -72,7 +75,8 @@ impl Command {
     }
 }
 
-/// Runs the chosen subcommand. `whole` describes the whole command line, for completions.
+/// Runs the chosen subcommand. `whole` describes the whole command line, for completions and
+/// manual pages.
 pub(crate) fn dispatch(command: Command, whole: clap::Command, context: &Context) -> Result<()> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, context),
@@ -93,5 +97,6 @@ pub(crate) fn dispatch(command: Command, whole: clap::Command, context: &Context
         Command::Reproduce(arguments) => reproduce::run(&arguments, context),
         Command::Bench(arguments) => bench::run(&arguments, context),
         Command::Completions(arguments) => completions::run(&arguments, whole),
+        Command::Man(arguments) => man::run(&arguments, whole),
     }
 }

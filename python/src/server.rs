@@ -17,6 +17,9 @@ pub(crate) struct Server {
     key: Option<Py<EvaluationKey>>,
 }
 
+/// What unpickling calls, with program and key.
+type Reduced<'py> = (Bound<'py, PyAny>, (Py<Program>, Option<Py<EvaluationKey>>));
+
 #[pymethods]
 impl Server {
     #[new]
@@ -47,7 +50,7 @@ impl Server {
         Ok(results.into())
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, (Py<Program>, Option<Py<EvaluationKey>>)) {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py> {
         let key = self.key.as_ref().map(|key| key.clone_ref(py));
         (py.get_type::<Self>().into_any(), (self.program.clone_ref(py), key))
     }

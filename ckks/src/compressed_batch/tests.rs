@@ -50,7 +50,7 @@ fn halves_are_completed_from_the_seed() {
     let bytes = compress_b(&p, 2, 3, |element| {
         let mut half = vec![0; 2 * N];
         half.chunks_mut(N).enumerate().for_each(|(limb, out)| whole.read(element, 0, limb, out));
-        Ok(half)
+        Ok::<_, crate::Error>(half)
     })
     .unwrap();
     let seed = [7; 32];
