@@ -123,10 +123,10 @@ impl Both {
         files.filter_map(|file| file.ok()?.metadata().ok()).map(|m| m.len()).sum()
     }
 
-    /// Publishes a program of a network of so many elements, and makes keys.
-    fn prepare(&self, width: usize) {
+    /// Publishes a program of a [`network`], and makes keys.
+    fn prepare(&self, deep: bool) {
         std::fs::write(self.at("settings.toml"), "lease_seconds = 1\ndisk_reserve_bytes = 1000000\n").unwrap();
-        network(&self.at("m.safetensors"), width);
+        network(&self.at("m.safetensors"), deep);
         self.good("compile m.safetensors -o p.beaa --logit-error 0.01 --samples pneumoniamnist");
         self.good("serve publish p.beaa --store store");
         self.good("serve tenant clinic --store store");
@@ -142,9 +142,10 @@ impl Both {
     }
 }
 
-/// A network of two hidden layers on X-rays, large enough that it can be killed while it runs.
-fn network(path: &Path, first: usize) {
-    let (second, side) = (40, 28);
+/// A network on X-rays: of two hidden layers, which needs an evaluation key, or of one that is so
+/// large that it can be killed while it runs.
+fn network(path: &Path, deep: bool) {
+    let (first, second, side) = if deep { (60, 40, 28) } else { (600, 600, 28) };
     let weight = |i: usize, scale: f32| ((i * 7919 % 97) as f32 / 97.0 - 0.5) * scale;
     let tensor = |shape: &[usize], data: Vec<f32>| Tensor::new(shape.to_vec(), data).unwrap();
     let matrix = |rows: usize, columns: usize, scale: f32| {
@@ -163,19 +164,19 @@ fn network(path: &Path, first: usize) {
         LayerOp::Linear(Linear { weight: matrix(rows, columns, scale), bias: Some(constant(rows, 0.1)) })
     };
     let layer = |name: &str, op| Layer { name: name.into(), op };
+    let begin = vec![
+        layer("flat", LayerOp::Flatten),
+        layer("fc1", linear(first, side * side, 0.006)),
+        layer("act1", square(first)),
+    ];
+    let middle = vec![layer("fc2", linear(second, first, 4.0 / first as f32)), layer("act2", square(second))];
+    let end = layer("fc3", linear(2, second, 1.0));
     let model = ModelLiteral {
         name: "lungs".into(),
         input: InputSpec::pixels([1, side, side], vec![0.5], vec![0.25]),
         classes: vec!["normal".into(), "pneumonia".into()],
         threshold: None,
-        layers: vec![
-            layer("flat", LayerOp::Flatten),
-            layer("fc1", linear(first, side * side, 0.006)),
-            layer("act1", square(first)),
-            layer("fc2", linear(second, first, 4.0 / first as f32)),
-            layer("act2", square(second)),
-            layer("fc3", linear(2, second, 1.0)),
-        ],
+        layers: if deep { [begin, middle, vec![end]].concat() } else { [begin, vec![end]].concat() },
         accuracy: None,
         provenance: Provenance::default(),
     };
@@ -187,7 +188,7 @@ const SUBMIT: &str = "remote submit lungs --key keys/secret.key --data-set pneum
 #[test]
 fn kill_9_at_every_stage_loses_nothing_and_does_nothing_twice() {
     let both = Both::new();
-    both.prepare(600);
+    both.prepare(false);
     let server = both.server();
     both.log_in();
 
@@ -233,7 +234,7 @@ fn kill_9_at_every_stage_loses_nothing_and_does_nothing_twice() {
     let _server = both.server();
     let answers = both.json("remote fetch job --key keys/secret.key");
     assert_eq!(answers["images"].as_array().unwrap().len(), 4708);
-    both.good("run p.beaa --keys keys/evaluation.key --input job/images.ct -o expected.ct");
+    both.good("run p.beaa --input job/images.ct -o expected.ct");
     let [found, expected] = ["job/answers.ct", "expected.ct"].map(|name| std::fs::read(both.at(name)).unwrap());
     assert!(found == expected, "other bits than those of `beaa run`");
 
@@ -252,7 +253,7 @@ fn kill_9_at_every_stage_loses_nothing_and_does_nothing_twice() {
 #[test]
 fn a_server_runs_workers_that_end_with_it_and_jobs_can_be_cancelled() {
     let both = Both::new();
-    both.prepare(60);
+    both.prepare(true);
     let address = format!("127.0.0.1:{}", both.port);
     let server = both.spawn(&format!("serve --store store --config settings.toml --listen {address} --workers 1"));
     both.wait("the server", || std::net::TcpStream::connect(&address).is_ok());

@@ -46,7 +46,7 @@ enum Action {
     },
     /// Encrypt images, send them, and queue a job; with --wait also fetch and decrypt the answers.
     /// The same command with the same folder goes on where an earlier one was interrupted.
-    Submit(submit::SubmitArgs),
+    Submit(Box<submit::SubmitArgs>),
     /// Fetch and decrypt the answers to what was submitted.
     Fetch(submit::FetchArgs),
     /// List the jobs.
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<()> {
                 format!("{}: the signature of {}\n", out.display(), view.name)
             })
         }
-        Action::Submit(submit) => submit::submit(submit, &connect()?, context),
+        Action::Submit(submit) => submit::submit(*submit, &connect()?, context),
         Action::Fetch(fetch) => submit::fetch(fetch, &connect()?, context),
         Action::Jobs => jobs(&connect()?, context),
         Action::Cancel { job } => {

@@ -151,6 +151,9 @@ struct UploadedImages {
     images: u64,
 }
 
+/// Hash, bytes, program, key and number of images; the last three of complete ones alone.
+type ImageColumns = (Vec<u8>, i64, Option<String>, Option<String>, Option<i64>);
+
 fn images_of(transaction: &Transaction<'_>, tenant: i64, upload: &Id) -> Result<UploadedImages> {
     let found = transaction.query_row(
         "SELECT sha256, length, program, key_name, images FROM uploads
@@ -158,8 +161,7 @@ fn images_of(transaction: &Transaction<'_>, tenant: i64, upload: &Id) -> Result<
         params![upload.bytes(), tenant],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
     );
-    let found: Option<(Vec<u8>, i64, Option<String>, Option<String>, Option<i64>)> =
-        found.optional().map_err(database("looking for an upload"))?;
+    let found: Option<ImageColumns> = found.optional().map_err(database("looking for an upload"))?;
     let Some((sha256, bytes, program, key_name, images)) = found else {
         return Err(crate::error::not_found("an upload of images"));
     };

@@ -4,4 +4,5 @@
 
 mod api;
 mod kit;
+mod running;
 mod store;
