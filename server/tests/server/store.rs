@@ -9,8 +9,8 @@ use crate::kit::{LIMITS, Sample, bytes, chunk, file, whole};
 use beaa_ir::ckks::load_program;
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, JobState, NewJob, ProgressView, Scope};
-use beaa_runtime::Silent;
 use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram, ServerKey};
+use beaa_runtime::{Progress, Silent};
 use beaa_server::store::{Frame, Lease, MOST_ATTEMPTS, NewToken, NewUpload, Store, TenantLimits, WorkerId};
 use beaa_server::worker::{Work, work};
 use beaa_server::{Error, RefusalKind, Result};
@@ -44,6 +44,27 @@ fn answers_of_the_runtime(folder: &std::path::Path) -> Vec<u8> {
     let path = folder.join("expected.ct");
     prepared.run_to_file(&path, &key, &input, &Silent).unwrap().0.commit().unwrap();
     std::fs::read(path).unwrap()
+}
+
+#[test]
+fn a_run_that_nobody_wants_stops_and_leaves_no_file() {
+    struct Unwanted;
+    impl Progress for Unwanted {
+        fn begin(&self, _what: &str, _steps: u64) {}
+        fn advance(&self, _steps: u64) {}
+        fn end(&self) {}
+        fn is_stopped(&self) -> bool {
+            true
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = load_program(&file("program.beaa")).unwrap();
+    let key = ServerKey::load(&file("evaluation.key")).unwrap();
+    let input = EncryptedInput::load(&file("images.ct")).unwrap();
+    let prepared = PreparedProgram::new(&program, ArrangedWeights::PerPart).unwrap();
+    let stopped = prepared.run_to_file(&folder.path().join("answers.ct"), &key, &input, &Unwanted);
+    assert!(matches!(stopped.err().unwrap(), beaa_runtime::Error::Stopped));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// Lets a worker run until `done`.
