@@ -490,21 +490,3 @@ fn the_demo_writes_its_report() {
     }
     assert!(good(&demo).contains("student encrypted"));
 }
-
-#[test]
-fn every_subcommand_has_a_manual_page() {
-    let whole = good(&["man"]);
-    assert!(whole.contains(".TH beaa 1") && whole.contains("SUBCOMMANDS"), "{whole}");
-    let page = good(&["man", "run"]);
-    assert!(page.contains("beaa\\-run") && page.contains("evaluation key"), "{page}");
-    bad(2, &["found `walk`", "beaa help"], &["man", "walk"]);
-}
-
-#[test]
-fn completions_for_every_shell() {
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let script = good(&["completions", shell]);
-        assert!(script.contains("keygen"), "{shell}");
-    }
-    bad(2, &["possible values"], &["completions", "cmd"]);
-}
