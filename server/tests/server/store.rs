@@ -63,7 +63,7 @@ fn a_run_that_nobody_wants_stops_and_leaves_no_file() {
     let input = EncryptedInput::load(&file("images.ct")).unwrap();
     let prepared = PreparedProgram::new(&program, ArrangedWeights::PerPart).unwrap();
     let stopped = prepared.run_to_file(&folder.path().join("answers.ct"), &key, &input, &Unwanted);
-    assert!(matches!(stopped.err().unwrap(), beaa_runtime::Error::Stopped));
+    assert!(matches!(stopped.err().unwrap(), beaa_runtime::Error::Stopped { .. }));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
