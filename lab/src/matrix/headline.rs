@@ -88,12 +88,16 @@ fn conclusions(study: &PackingStudy, row: &PackingRow) -> Vec<String> {
         let stated = format!("{:.2} %", 100.0 * c.saved);
         Some(format!("{}; stated elsewhere: {stated}.", saving(c.images)?))
     });
-    let crossing = |method, than| match figures.overtakes(method, than) {
-        Some(images) => format!("{method} takes no longer than {than} from {images} images on."),
-        None => format!("{method} takes longer than {than} for the most images."),
+    let crossing = |than| match figures.overtakes(Element, than) {
+        Some(images) => format!("element takes no longer than {than} from {images} images on."),
+        None => format!("element takes longer than {than} for the most images."),
     };
-    let pairs = [(Element, Channel), (Auto, Element), (Element, Tfhe)];
-    let measured = |method| figures.of(method).next().is_some();
-    let crossings = pairs.into_iter().filter(|&(a, b)| measured(a) && measured(b)).map(|(a, b)| crossing(a, b));
-    claimed.into_iter().chain(crossings).collect()
+    let measured = |method: &PackingMethod| figures.of(*method).next().is_some();
+    let crossings = [Channel, Tfhe].into_iter().filter(measured).map(crossing);
+    let packed = figures.of(Auto).filter(|p| p.positions > 1).map(|p| p.images).max();
+    let choice = match packed {
+        Some(images) => format!("auto packs several elements into a ciphertext up to {images} images."),
+        None => "auto packs one element into each ciphertext for any of these.".to_owned(),
+    };
+    claimed.into_iter().chain(crossings).chain([choice]).collect()
 }

@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(text.matches("### small").count(), 1);
         assert!(text.contains("99.76 % less time for each than channel; stated elsewhere: 99.50 %."), "{text}");
         assert!(text.contains("element takes no longer than channel from 4096 images on."), "{text}");
-        assert!(text.contains("auto takes no longer than element from 1 images on."), "{text}");
+        assert!(text.contains("auto packs one element into each ciphertext for any of these."), "{text}");
         assert!(files[2].1.contains("410") && files[2].1.contains("200"), "{}", files[2].1);
     }
 }
