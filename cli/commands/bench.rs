@@ -230,7 +230,7 @@ fn write(page: &Path, tables: &[Table], figures: &Figures) -> Result<()> {
     files::write(page, fill_page(&text, tables)?.as_bytes())?;
     let sweeps = figures.sweep.as_ref().map(plots).transpose()?.unwrap_or_default();
     let backends = figures.backends.as_ref().map(backend_plots).transpose()?.unwrap_or_default();
-    let packings = figures.packings.as_ref().map(|f| packing_plot(&[f])).transpose()?;
+    let packings = figures.packings.as_ref().map(|f| packing_plot(std::slice::from_ref(f))).transpose()?;
     let packings = packings.map(|svg| ("performance-packings.svg", svg));
     for (name, svg) in sweeps.into_iter().chain(backends).chain(packings) {
         files::write(&page.with_file_name(name), svg.as_bytes())?;

@@ -97,7 +97,7 @@ pub fn backend_plots(f: &BackendFigures) -> Result<Vec<(&'static str, String)>> 
 /// # Errors
 ///
 /// If the plotting library fails.
-pub fn packing_plot(networks: &[&PackingFigures]) -> Result<String> {
+pub fn packing_plot(networks: &[PackingFigures]) -> Result<String> {
     const NAME: &str = "packings.svg";
     let failed = |cause: String| Error::Plot { plot: NAME, cause };
     let mut svg = String::new();
@@ -240,7 +240,7 @@ mod tests {
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
         }
         let packings = crate::packings::tests::example();
-        let svg = packing_plot(&[&packings, &packings]).unwrap();
+        let svg = packing_plot(&[packings.clone(), packings]).unwrap();
         assert!(svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         assert_eq!(svg.matches("images together").count(), 2);
         let none = SweepFigures { batch: vec![], depth: vec![], ring: vec![], sparsity: vec![] };

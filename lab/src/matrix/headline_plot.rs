@@ -13,7 +13,7 @@ const ROW: u32 = 30;
 /// Above and below the bars of a panel.
 const FRAME: u32 = 60;
 /// Left of the bars, for labels; right of them, for values.
-const SIDES: (i32, i32) = (220, 90);
+const SIDES: (i32, i32) = (290, 90);
 
 /// One panel for each title; `digits` of the values behind the point.
 pub(super) struct Panel {

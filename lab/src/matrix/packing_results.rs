@@ -1,9 +1,9 @@
 //! What is written of the packings of a matrix.
 
 use anyhow::Result;
-use beaa_bench::packing_plot;
+use beaa_bench::{PackingFigures, packing_plot};
 
-use super::headline::{differences, packing_text, savings};
+use super::headline::{differences, network, packing_text, savings};
 use super::headline_plot::{Panel, bars};
 use super::packing_runs::PackingRow;
 use super::packing_study::PackingStudy;
@@ -28,7 +28,8 @@ pub fn packing_outputs(
         return Ok(Vec::new());
     }
     let mut files = vec![("packings.md", packing_text(study, &rows))];
-    files.push(("packings.svg", packing_plot(&rows.iter().map(|row| &row.figures).collect::<Vec<_>>())?));
+    let named = |row: &&PackingRow| PackingFigures { name: network(row), ..row.figures.clone() };
+    files.push(("packings.svg", packing_plot(&rows.iter().map(named).collect::<Vec<_>>())?));
     let time = study.claimed.map(|claimed| Panel {
         title: format!(
             "Time for each of {} images: one image in each ciphertext, in times of one element in each",
@@ -50,7 +51,7 @@ pub fn packing_outputs(
 mod tests {
     use std::collections::BTreeMap;
 
-    use beaa_bench::{PackingFigures, PackingMethod, PackingPoint};
+    use beaa_bench::{PackingMethod, PackingPoint};
 
     use super::super::table::{summarise, tests::example};
     use super::*;
@@ -96,6 +97,7 @@ mod tests {
         assert!(text.contains("99.76 % less time for each than channel; stated elsewhere: 99.50 %."), "{text}");
         assert!(text.contains("element takes no longer than channel from 4096 images on."), "{text}");
         assert!(text.contains("auto packs one element into each ciphertext for any of these."), "{text}");
+        assert!(files[1].1.contains("small: images together"), "{}", files[1].1);
         assert!(files[2].1.contains("410") && files[2].1.contains("200"), "{}", files[2].1);
     }
 }
