@@ -7,7 +7,7 @@ use beaa_ir::images::ImageMajor;
 use beaa_ir::promise::{Interval, Promise};
 
 /// An output may lie outside its promised range by so many times the promised error.
-const SLACK_IN_ERRORS: f64 = 8.0;
+pub(crate) const SLACK_IN_ERRORS: f64 = 8.0;
 
 /// Decrypted answers of either backend.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,6 +12,8 @@ use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::{Batch, CompressedBatch, CompressedShape, Kernel, Panels, Parameters, ParametersLiteral};
 use beaa_ir::ckks::{SignatureFile, load_signature, save_signature};
 use beaa_ir::container::{self, Kind};
+use beaa_ir::images::ImageMajor;
+use beaa_ir::promise::{Interval, Promise};
 use beaa_runtime::ckks::{
     ClientKey, EncryptedOutput, KeyPair, ServerKey, decrypt, decrypt_without_receipt, encrypt, keygen, run, share,
 };
@@ -202,6 +204,25 @@ fn answers_of_another_number_or_batch_are_refused() {
 fn signature_with(path: &Path, file: &SignatureFile, error: Option<f64>) -> beaa_ir::Result<SignatureFile> {
     save_signature(&SignatureFile { output_error: error, ..file.clone() }, path).unwrap();
     load_signature(path)
+}
+
+#[test]
+fn outputs_that_vary_less_than_their_error_are_no_forgery() {
+    let mut scene = Scene::new(1);
+    // A network that hardly tells its samples apart promises a range that is narrower than the
+    // error: here of one image, sent fifty times, half of whose answers are outside of it.
+    let one = ImageMajor::from_rows(images(1).elements(), std::iter::repeat_n(images(1).image(0), 50)).unwrap();
+    let (input, receipt) = encrypt(&scene.file, &scene.client, &one, None, &Silent).unwrap();
+    let (answers, _) = run(&program(4), &scene.server, &input, &Silent).unwrap();
+    let exact = decrypt(&scene.file, &scene.client, &answers, &receipt).unwrap().exact().clone();
+    let middle = |output: usize| {
+        let mut found: Vec<f64> = exact.rows().map(|row| row[output]).collect();
+        found.sort_by(f64::total_cmp);
+        Interval { min: found[12], max: found[37] }
+    };
+    scene.file.signature.promise = Some(Promise { outputs: (0..exact.elements()).map(middle).collect(), images: None });
+    let found = decrypt(&scene.file, &scene.client, &answers, &receipt).unwrap();
+    assert!(found.outside().is_empty(), "{:?}", found.outside());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::copies::{self, Compared};
 use super::slots::PackedSlots;
 use super::{ClientKey, EncryptedOutput};
-use crate::answers::{Outside, outside};
+use crate::answers::{Outside, SLACK_IN_ERRORS, outside};
 use crate::files::{expect_key, expect_program};
 use crate::{Answers, Error, Receipt, Result};
 
@@ -37,7 +37,8 @@ pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, 
         }
         // Copies are judged by what was promised; what they show may only coarsen the answers.
         let all = rows(&columns, slots)?;
-        let excluded: Vec<usize> = outside(&all, 0.0, signature.promise.as_ref()).iter().map(|o| o.image).collect();
+        let slack = SLACK_IN_ERRORS * promised;
+        let excluded: Vec<usize> = outside(&all, slack, signature.promise.as_ref()).iter().map(|o| o.image).collect();
         let here = first..first + sent.images();
         let deviating = receipt.deviating().iter().map(|d| d.image).filter(|i| here.contains(i)).map(|i| i - first);
         let compared = Compared { slots: &all, sent, deviating: deviating.collect(), excluded: &excluded };
