@@ -263,6 +263,11 @@ fn a_server_runs_workers_that_end_with_it_and_jobs_can_be_cancelled() {
     assert_eq!(answers["images"].as_array().unwrap().len(), 100);
     assert!(answers["accuracy"].is_number(), "the labels of the folder are used");
 
+    // What a server must not have is not sent, whatever names it.
+    let secret = "remote submit lungs --key keys/secret.key --keys keys/secret.key --data-set pneumoniamnist";
+    both.bad(&format!("{secret} --limit 5 --folder wrong"), 3, "found secret key at");
+    both.bad("remote fetch wrong --key keys/secret.key", 3, "found secret key at");
+
     // What is answered to somebody else's images is noticed.
     both.good(&format!("{} --limit 100 --wait", SUBMIT.replace("--folder job", "--folder other")));
     std::fs::copy(both.at("other/answers.ct"), both.at("job/answers.ct")).unwrap();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_base::folder;
+use beaa_ir::container::{self, Kind};
 use beaa_lab::files;
 use beaa_protocol::JobView;
 use beaa_remote::{Connection, JobFolder, JobRecord};
@@ -74,6 +75,7 @@ pub(super) fn submit(arguments: SubmitArgs, connection: &Connection, context: &C
     if wait {
         return finish(&folder, &secret, answers, connection, context);
     }
+    expect_public(&folder)?;
     let job = folder.queue(connection, &shown)?;
     drop(shown);
     let told = |job: &JobView| {
@@ -101,6 +103,7 @@ fn finish(
     connection: &Connection,
     context: &Context,
 ) -> Result<()> {
+    expect_public(folder)?;
     let shown = Shown::new(context);
     folder.fetch(connection, &shown)?;
     drop(shown);
@@ -136,6 +139,26 @@ fn encrypt_into(
         job: None,
     };
     Ok(folder.note(&record)?)
+}
+
+/// Refuses to send what a server must not have: the path of a key may be a mistake, and the notes
+/// of a job somebody else's.
+fn expect_public(folder: &JobFolder) -> Result<()> {
+    let Some(record) = folder.record()?.filter(|record| record.job.is_none()) else { return Ok(()) };
+    let key = record.key.map(|path| (path, Kind::EvaluationKey));
+    for (path, expected) in key.into_iter().chain([(folder.images(), Kind::Ciphertexts)]) {
+        let found = container::kind(&path)?;
+        if found != Some(expected) {
+            let found = found.map_or("no file of beaa", Kind::name);
+            return Err(Exit::BadInput.because(format!(
+                "sending a job: found {found} at {}, expected {}; nothing was sent: submit into another --folder, with \
+                 --keys if need be",
+                path.display(),
+                expected.name()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The evaluation key of the pair, by its absolute path.

@@ -55,13 +55,16 @@ impl Store {
     /// # Errors
     /// When the folder holds something else, cannot be written, or is of a newer version.
     pub fn open(folder: &Path) -> Result<Self> {
-        for part in ["", BLOBS, UPLOADS, WORK] {
-            private_folder(&folder.join(part))?;
-        }
+        private_folder(folder)?;
+        expect_store(folder)?;
         let store = Self { folder: folder.to_path_buf(), idle: Mutex::new(Vec::new()), checking: Mutex::new(()) };
         let mut connection = store.connect()?;
         schema::migrate(&mut connection)?;
         store.give_back(connection);
+        // Behind the database, by which others know the folder for a store.
+        for part in [BLOBS, UPLOADS, WORK] {
+            private_folder(&folder.join(part))?;
+        }
         Ok(store)
     }
 
@@ -134,6 +137,19 @@ impl Store {
 /// What failed, for `map_err`.
 fn database(operation: &'static str) -> impl Fn(rusqlite::Error) -> Error + Copy {
     move |source| Error::Database { operation, source }
+}
+
+/// Refuses a folder that holds something and is no store: what a store does not know it removes.
+fn expect_store(folder: &Path) -> Result<()> {
+    let mut entries = std::fs::read_dir(folder).map_err(Error::io("reading folder", folder))?;
+    if folder.join(DATABASE).is_file() || entries.next().is_none() {
+        return Ok(());
+    }
+    Err(Error::Setting(format!(
+        "opening the store: found files and no {DATABASE} in {}, expected a store or an empty folder; give it a folder \
+         of its own (--store)",
+        folder.display()
+    )))
 }
 
 /// Makes a folder that its owner alone can enter, if it is not there.

@@ -469,3 +469,15 @@ fn a_job_whose_images_are_damaged_fails_with_its_reason() {
     let problem = state().problem.unwrap();
     assert!(!problem.remedy.is_empty() && problem.detail.contains("running a job"), "{problem:?}");
 }
+
+#[test]
+fn a_folder_that_holds_something_else_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("work/notes.txt");
+    std::fs::create_dir_all(notes.parent().unwrap()).unwrap();
+    std::fs::write(&notes, "mine").unwrap();
+    let refused = Store::open(folder.path()).err().unwrap().to_string();
+    assert!(refused.contains("a folder of its own"), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "mine");
+}
