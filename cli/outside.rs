@@ -27,6 +27,6 @@ pub(crate) fn reason(outside: &Outside) -> String {
             format!("output {} is not in {:.3} to {:.3}", outside.output, range.min, range.max)
         }
         Reason::NoNumber => format!("output {} is no number", outside.output),
-        Reason::Copy(_) => format!("output {} differs from that of the same image in another slot", outside.output),
+        Reason::Copy => format!("output {} differs from that of the same image in another slot", outside.output),
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
 
 use crate::input::is_descriptor;
+pub use crate::temporary::is_temporary;
 use crate::temporary::{Temporary, live};
 use crate::{Error, Result};
 

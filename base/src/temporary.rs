@@ -2,6 +2,7 @@
 //! which ends with the process: whoever finds one without a writer removes it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -78,9 +79,7 @@ pub(crate) fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// Removes what dead processes left in `folder`; what cannot be removed stays.
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
-        if ours
+        if is_temporary(&entry.file_name())
             && entry.file_type().is_ok_and(|kind| kind.is_file())
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()
@@ -88,6 +87,12 @@ fn sweep(folder: &Path) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether an output of that name is not whole yet: it goes with its writer, or with the next output
+/// in its folder.
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX))
 }
 
 #[cfg(unix)]

@@ -18,12 +18,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, mut whole: clap::Command) -> Result<()> {
     whole.build();
     let described = match &arguments.subcommand {
-        None => Some(whole),
-        Some(name) => whole.find_subcommand(name).cloned(),
-    };
-    let Some(described) = described else {
-        let found = arguments.subcommand.as_deref().unwrap_or_default();
-        return Err(Exit::Usage.because(format!("man: found `{found}`, expected a subcommand; `beaa help` lists them")));
+        None => whole,
+        Some(name) => whole.find_subcommand(name).cloned().ok_or_else(|| {
+            Exit::Usage.because(format!("man: found `{name}`, expected a subcommand; `beaa help` lists them"))
+        })?,
     };
     let mut page = Vec::new();
     Man::new(described).render(&mut page)?;

@@ -158,12 +158,13 @@ impl Shared {
     }
 }
 
+/// Without the value, which may have been made to tell the key: whoever wants it asks by name.
 fn described(outside: &beaa::Outside) -> Outside {
     let beaa::Outside { image, output, found, reason } = *outside;
     let reason = match reason {
-        Reason::Range(promised) => format!("{found} is not from {} to {}", promised.min, promised.max),
+        Reason::Range(promised) => format!("it is not from {} to {}", promised.min, promised.max),
         Reason::NoNumber => "it is no number".to_owned(),
-        Reason::Copy(other) => format!("a copy of the image has {other} in place of {found}"),
+        Reason::Copy => "the same image in another slot has another answer".to_owned(),
     };
     Outside { image, output, found, reason }
 }

@@ -37,8 +37,8 @@ pub enum Reason {
     Range(Interval),
     /// It is no number.
     NoNumber,
-    /// The same image in another slot of the batch has another answer, this one.
-    Copy(f64),
+    /// The same image in another slot of the batch has another answer.
+    Copy,
 }
 
 impl Answers {
@@ -159,7 +159,7 @@ mod tests {
     fn an_image_is_marked_once() {
         let exact = ImageMajor::from_rows(2, [[0.3, 9.0], [0.0, 0.1]]).unwrap();
         let mut answers = Answers::new(exact, 0.01, Some(&promise()));
-        let copy = |image| Outside { image, output: 0, found: 0.0, reason: Reason::Copy(1.0) };
+        let copy = |image| Outside { image, output: 0, found: 0.0, reason: Reason::Copy };
         answers.mark(vec![copy(0), copy(1)]);
         assert_eq!(answers.outside().len(), 2);
         assert!(matches!(answers.outside()[0].reason, Reason::Range(_)));

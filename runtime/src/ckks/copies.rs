@@ -77,7 +77,7 @@ pub(super) fn compare(compared: &Compared<'_>, error: f64) -> Result<Comparison>
         for (output, (&found, &copy)) in slots.image(image).iter().zip(slots.image(slot)).enumerate() {
             let difference = (found - copy).abs();
             if difference > allowed || difference.is_nan() || worthless[slot] {
-                different[image].get_or_insert(Outside { image, output, found, reason: Reason::Copy(copy) });
+                different[image].get_or_insert(Outside { image, output, found, reason: Reason::Copy });
                 same = false;
             } else {
                 squares += difference.powi(2);

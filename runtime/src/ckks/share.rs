@@ -6,6 +6,7 @@
 use beaa_ckks::SecretRng;
 use beaa_ir::ckks::SignatureFile;
 use beaa_ir::images::ImageMajor;
+use beaa_ir::promise::Promise;
 
 use super::client::{decrypt, promised_error};
 use super::{ClientKey, EncryptedOutput};
@@ -85,13 +86,20 @@ pub fn share(
     let mut rng = SecretRng::from_os()?;
     let step = (noise / STEPS_PER_DEVIATION).log2().floor().exp2();
     let logits = answers.exact().map(|v| ((v + noise * rng.normal()) / step).round() * step);
-    // Whether an answer is outside is told of what is shown, so that it tells no more.
-    let mut outside = outside(&logits, SLACK * noise, Some(promise));
-    outside.extend(answers.outside().iter().filter(|o| matches!(o.reason, Reason::Copy(_))));
-    outside.sort_by_key(|o| o.image);
-    outside.dedup_by_key(|o| o.image);
+    let outside = told(answers.outside(), &logits, SLACK * noise, promise);
     receipt.set_shared(bits);
     Ok(Shared { logits, noise, numbers, outside })
+}
+
+/// The images whose answers are worth nothing. Whether one is outside is told of what is shown, and
+/// of one whose copies differ only that they do, so that neither tells more than `logits`.
+fn told(exact: &[Outside], logits: &ImageMajor<f64>, slack: f64, promise: &Promise) -> Vec<Outside> {
+    let mut all = outside(logits, slack, Some(promise));
+    let differing = exact.iter().filter(|o| matches!(o.reason, Reason::Copy));
+    all.extend(differing.map(|o| Outside { found: logits.image(o.image)[o.output], ..*o }));
+    all.sort_by_key(|o| o.image);
+    all.dedup_by_key(|o| o.image);
+    all
 }
 
 /// Deviation of the noise that hides errors of deviation `error` in so many numbers: `sqrt(12 t)
@@ -103,7 +111,20 @@ fn noise(error: f64, numbers: usize, bits: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use beaa_ir::promise::Interval;
+
     use super::*;
+
+    #[test]
+    fn what_is_told_of_answers_outside_is_what_is_shown() {
+        let promise = Promise { outputs: vec![Interval { min: -1.0, max: 1.0 }], images: None };
+        let shown = ImageMajor::from_rows(1, [[0.5], [0.25], [7.0]]).unwrap();
+        let exact = |image, reason| Outside { image, output: 0, found: 0.123_456_789, reason };
+        let differing = [exact(1, Reason::Copy), exact(0, Reason::Range(promise.outputs[0]))];
+        let found: Vec<(usize, f64)> =
+            told(&differing, &shown, 0.1, &promise).iter().map(|o| (o.image, o.found)).collect();
+        assert_eq!(found, [(1, 0.25), (2, 7.0)]);
+    }
 
     #[test]
     fn the_noise_is_that_of_the_reference() {

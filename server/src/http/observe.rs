@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -31,16 +31,23 @@ pub(super) fn request_text() -> String {
     request().unwrap_or_else(|| "none".to_owned())
 }
 
+/// The method by its name: strangers may send any word for one, and each would be kept.
+fn known(method: &Method) -> &'static str {
+    let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    all.iter().zip(names).find(|(known, _)| *known == method).map_or("other", |(_, name)| name)
+}
+
 /// Serves the request, notes it, and adds what every response has.
 pub(super) async fn observe(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let name = random::id().map_or_else(|_| "none".to_owned(), |id| id.to_string());
-    let method = request.method().clone();
+    let method = known(request.method());
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let mut response = REQUEST.scope(name.clone(), next.run(request)).await;
     let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
-    app.counters.add(method.as_str(), &path, status, seconds);
-    tracing::info!(request = %name, method = %method, path, status, seconds, "request");
+    app.counters.add(method, &path, status, seconds);
+    tracing::info!(request = %name, method, path, status, seconds, "request");
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&name) {
         headers.insert(REQUEST_ID, value);

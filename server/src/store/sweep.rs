@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use beaa_base::output::is_temporary;
 use rusqlite::{Transaction, params};
 
 use super::{BLOBS, Store, UPLOADS, WORK, blobs, database, id};
@@ -61,7 +62,8 @@ fn remove_others(folder: &Path, kept: &BTreeSet<OsString>) -> Result<usize> {
     for name in entries(folder)? {
         let path = folder.join(&name);
         let old = |m: std::fs::Metadata| m.modified().is_ok_and(|at| is_old(at, SystemTime::now()));
-        if kept.contains(&name) || !std::fs::metadata(&path).is_ok_and(old) {
+        // What is being written may take longer than anything is young.
+        if kept.contains(&name) || is_temporary(&name) || !std::fs::metadata(&path).is_ok_and(old) {
             continue;
         }
         if path.is_dir() {

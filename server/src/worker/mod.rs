@@ -105,8 +105,9 @@ fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, weights: Arranged
     let file = store.answers_in_work(lease);
     let heartbeat = Heartbeat::start(Arc::clone(store), lease.clone(), work.lease_ms, Arc::clone(&progress));
     let ran = run(store, lease, (program, weights), &file, &progress);
-    drop(heartbeat);
     let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), clock::now_ms()));
+    // Hashing large answers takes its time, too.
+    drop(heartbeat);
     if outcome.is_err() {
         let _ = std::fs::remove_file(&file);
     }

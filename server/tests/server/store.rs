@@ -435,7 +435,11 @@ fn what_failures_leave_is_swept_and_nothing_else() {
     let stray = Digest::of(b"stray");
     std::fs::create_dir_all(store.blob(&stray).parent().unwrap()).unwrap();
     let strays = [store.blob(&stray), store.work_folder().join("left"), store.folder().join("uploads/left")];
-    let kept = [store.answers_in_work(&held), store.blob(&job.images_sha256), store.blob(&job.key.unwrap())];
+    // Answers have a temporary name until they are whole.
+    let unfinished = store.work_folder().join(".beaa-unfinished.tmp");
+    std::fs::write(&unfinished, b"at work").unwrap();
+    let kept =
+        [store.answers_in_work(&held), unfinished, store.blob(&job.images_sha256), store.blob(&job.key.unwrap())];
     for path in &strays {
         std::fs::write(path, b"stray").unwrap();
     }
