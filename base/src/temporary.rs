@@ -89,8 +89,8 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Whether an output of that name is not whole yet: it goes with its writer, or with the next output
-/// in its folder.
+/// Whether an output of that name is not whole yet: it goes with its writer, or with the next
+/// output in its folder.
 pub fn is_temporary(name: &OsStr) -> bool {
     name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX))
 }
