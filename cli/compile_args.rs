@@ -28,6 +28,9 @@ pub(crate) struct CompileArgs {
     /// Bits of security: 128, 192 or 256 [default: 128].
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     security: Option<u32>,
+    /// Plan by the table for attacks with quantum computers, which allows about a quarter less modulus.
+    #[arg(long, help_heading = "Compiler")]
+    quantum: bool,
     /// Images that are to be run together: in one batch, or in several of a smaller ring where that
     /// costs less in time and bytes [default: 4096].
     #[arg(long, value_name = "N", help_heading = "Compiler")]
@@ -77,6 +80,7 @@ impl CompileArgs {
     pub(crate) fn over(&self, base: Options) -> Result<Options> {
         let options = Options {
             security: self.security.unwrap_or(base.security),
+            quantum: self.quantum || base.quantum,
             batch: self.batch.unwrap_or(base.batch),
             packing: self.packing.unwrap_or(base.packing),
             logit_error: self.logit_error.unwrap_or(base.logit_error),
@@ -137,6 +141,7 @@ impl CompileArgs {
         let options = [
             ("--config", self.config.is_some()),
             ("--security", self.security.is_some()),
+            ("--quantum", self.quantum),
             ("--batch", self.batch.is_some()),
             ("--packing", self.packing.is_some()),
             ("--logit-error", self.logit_error.is_some()),
@@ -158,6 +163,12 @@ impl CompileArgs {
             return Err(Exit::Usage.because(format!(
                 "compiling for tfhe: found {option}, expected options that this backend keeps; {remedy}"
             )));
+        }
+        if options.quantum {
+            return Err(Exit::Usage.because(
+                "compiling for tfhe: found security against quantum attacks in the options, expected none, for this \
+                 backend's parameters promise it against classical ones; compile for ckks",
+            ));
         }
         if options.security != TFHE_SECURITY {
             return Err(Exit::Usage.because(format!(
@@ -234,6 +245,7 @@ mod tests {
         for (arguments, found) in [
             (CompileArgs { security: Some(256), ..CompileArgs::default() }, "256 bits of security"),
             (CompileArgs { logit_error: Some(0.1), ..CompileArgs::default() }, "--logit-error"),
+            (CompileArgs { quantum: true, ..CompileArgs::default() }, "--quantum"),
             (CompileArgs { memory: Some(1 << 30), ..CompileArgs::default() }, "--memory"),
         ] {
             let message = check(&arguments).unwrap_err().to_string();

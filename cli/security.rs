@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use beaa_ir::ckks::ParameterSet;
 use beaa_lab::Reporter;
-use beaa_runtime::ckks::{SecurityTable, Standing, standing};
+use beaa_runtime::ckks::{SecurityTable, Standing, resists_quantum_attacks, standing};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -57,6 +57,9 @@ pub(crate) fn check(parameters: &ParameterSet, reporter: &dyn Reporter) -> Resul
 pub(crate) fn describe(parameters: &ParameterSet) -> String {
     let bits = parameters.security;
     match standing(parameters) {
+        Ok(Standing::Current) if resists_quantum_attacks(parameters) => {
+            format!("{bits} bits by {}, quantum attacks included", SecurityTable::IN_FORCE.name())
+        }
         Ok(Standing::Current) => format!("{bits} bits by {}", SecurityTable::IN_FORCE.name()),
         Ok(Standing::Superseded { log_qp, allowed }) => format!(
             "{bits} bits by the superseded {} alone: log2(QP) = {log_qp} at N = {}, {} allows {allowed}; compile the \
@@ -76,5 +79,8 @@ pub(crate) fn record(parameters: &ParameterSet) -> Value {
         Ok(Standing::Superseded { .. }) => Some(SecurityTable::Standard2018.name()),
         Err(_) => None,
     };
-    json!({"promised_bits": parameters.security, "holds_by": table, "remark": describe(parameters)})
+    json!({
+        "promised_bits": parameters.security, "holds_by": table, "quantum": resists_quantum_attacks(parameters),
+        "remark": describe(parameters)
+    })
 }

@@ -64,6 +64,70 @@ fn licences_and_sources_of_dependencies_are_those_of_the_list() {
     assert!(faults.is_empty(), "not as deny.toml has it:\n{}", faults.join("\n"));
 }
 
+#[derive(Deserialize)]
+struct Lock {
+    package: Vec<Locked>,
+}
+
+#[derive(Deserialize)]
+struct Locked {
+    name: String,
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// None for what the package itself needs, not its tests or its build.
+    kind: Option<String>,
+    optional: bool,
+    target: Option<String>,
+}
+
+/// Whoever adds a dependency to a crate must bring these lock files up to date: nothing else builds
+/// them before they are needed.
+#[test]
+fn lock_files_of_other_workspaces_have_what_the_crates_need() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let arguments = ["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let crates: Metadata = serde_json::from_slice(&output.stdout).unwrap();
+    for workspace in ["fuzz", "python"] {
+        let text = std::fs::read_to_string(root.join(workspace).join("Cargo.lock")).unwrap();
+        let lock: Lock = toml::from_str(&text).unwrap();
+        let mut compared = 0;
+        for package in &crates.packages {
+            let Some(locked) = lock.package.iter().find(|p| p.name == package.name) else { continue };
+            // An entry is a name, or a name and a version where there are several.
+            let has = |name: &str| locked.dependencies.iter().any(|d| d.split(' ').next() == Some(name));
+            let required = |d: &&Dependency| d.kind.is_none() && !d.optional && d.target.is_none();
+            for dependency in package.dependencies.iter().filter(required) {
+                assert!(
+                    has(&dependency.name),
+                    "{workspace}/Cargo.lock lacks {} of {}; `cargo update --workspace` there adds it",
+                    dependency.name,
+                    package.name
+                );
+                compared += 1;
+            }
+        }
+        assert!(compared > 20, "the crates are found");
+    }
+}
+
 /// Name and licence of what the default features need on this platform, to build and test it too.
 fn packages(root: &Path) -> BTreeSet<(String, String)> {
     let arguments = ["tree", "--workspace", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}\t{l}"];

@@ -86,7 +86,18 @@ fn the_smallest_ring_is_used_by_the_table_in_force_alone() {
 #[test]
 fn the_table_in_force_is_named() {
     let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v2/program.beaa");
+    // 61 bits at N = 4096: against quantum attacks, 80 are allowed for 128 bits of security and 59
+    // for 192.
+    let quantum = |path: &str| {
+        let (_, json, _) = beaa(&["inspect", path, "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["security"]["holds_by"], "Bossuat et al. 2024");
+        json["security"]["quantum"].as_bool().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let strict = signature(folder.path(), "s", &[2_147_352_577, 1_073_692_673], 192);
+    assert!(quantum(kept) && !quantum(strict.to_str().unwrap()));
     let (_, shown, _) = beaa(&["inspect", kept]);
-    assert!(shown.contains("security: 128 bits by Bossuat et al. 2024"), "{shown}");
+    assert!(shown.contains("security: 128 bits by Bossuat et al. 2024, quantum attacks included"), "{shown}");
     assert!(!beaa::Signature::load(kept).unwrap().is_security_superseded().unwrap());
 }

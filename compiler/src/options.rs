@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use beaa_ckks::security;
+use beaa_ckks::security::{self, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::packing::Packing;
@@ -21,6 +21,8 @@ const MOST_IMAGES: usize = 1 << 30;
 pub struct Options {
     /// Bits of security: 128, 192 or 256.
     pub security: u32,
+    /// Whether attacks with quantum computers must take as long: a shorter modulus.
+    pub quantum: bool,
     /// Images that are to be run together: the ring holds them in one batch, or in as many as are
     /// cheapest for all of them.
     pub batch: usize,
@@ -50,6 +52,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             security: 128,
+            quantum: false,
             batch: 4096,
             packing: Packing::Auto,
             input_bits: None,
@@ -64,13 +67,20 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The most bits of modulus that the security asked for leaves a ring of `degree`; none where
+    /// it leaves no such ring.
+    pub(crate) fn max_log_qp(&self, degree: usize) -> Option<u32> {
+        let table = if self.quantum { Table::Quantum2024 } else { Table::IN_FORCE };
+        table.max_log_qp(degree, self.security)
+    }
+
     /// Refuses what no program can satisfy.
     ///
     /// # Errors
     /// [`Error::Option`] for the first option that is out of range.
     pub fn check(&self) -> Result<()> {
         let [.., largest] = security::DEGREES;
-        if security::max_log_qp(largest, self.security).is_none() {
+        if self.max_log_qp(largest).is_none() {
             return Err(refuse("security", self.security, "128, 192 or 256"));
         }
         if !(1..=MOST_IMAGES).contains(&self.batch) {

@@ -94,10 +94,17 @@ fn cheapest<'a>(
     best
 }
 
+/// What is in either of two ascending lists, ascending.
 fn merge(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut all: Vec<u32> = a.iter().chain(b).copied().collect();
-    all.sort_unstable();
-    all.dedup();
+    let mut all = Vec::with_capacity(a.len() + b.len());
+    let (mut i, mut j) = (0, 0);
+    while let (Some(&x), Some(&y)) = (a.get(i), b.get(j)) {
+        all.push(x.min(y));
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
+    }
+    all.extend_from_slice(&a[i..]);
+    all.extend_from_slice(&b[j..]);
     all
 }
 
@@ -179,6 +186,13 @@ mod tests {
         let rows: Vec<Vec<u32>> =
             (0..20_u32).map(|r| (0..200).filter(|c| (c * 31 + r * 17 + c * r).is_multiple_of(10)).collect()).collect();
         assert!(cluster(&rows, 200).iter().all(|c| c.rows.len() == 1));
+    }
+
+    #[test]
+    fn ascending_lists_are_merged() {
+        assert_eq!(merge(&[1, 3, 5, 9], &[0, 3, 4]), [0, 1, 3, 4, 5, 9]);
+        assert_eq!(merge(&[2], &[2]), [2]);
+        assert_eq!(merge(&[], &[7, 8]), [7, 8]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) struct Rings {
 impl Rings {
     /// Those that the security asked for allows.
     pub(crate) fn new(options: &Options) -> Self {
-        let ring = |degree| Some(Ring { degree, allowed: security::max_log_qp(degree, options.security)? });
+        let ring = |degree| Some(Ring { degree, allowed: options.max_log_qp(degree)? });
         let all: Vec<Ring> = security::DEGREES.into_iter().filter_map(ring).collect();
         let first = all.iter().position(|r| r.degree >= options.batch).unwrap_or(all.len() - 1);
         let (smaller, holding) = all.split_at(first);

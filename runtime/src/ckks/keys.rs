@@ -138,6 +138,13 @@ pub fn standing(parameters: &ParameterSet) -> Result<Standing> {
     Ok(security::standing(*degree, moduli.iter().chain(special), *security)?)
 }
 
+/// Whether `parameters` keep the security that they promise against attacks with quantum computers
+/// too.
+pub fn resists_quantum_attacks(parameters: &ParameterSet) -> bool {
+    let ParameterSet { degree, moduli, special, security } = parameters;
+    security::resists_quantum_attacks(*degree, moduli.iter().chain(special), *security)
+}
+
 /// The parameters, refused where they are not known to be secure.
 pub(super) fn check(set: &ParameterSet) -> Result<Parameters> {
     Ok(Parameters::try_from(literal(set))?)

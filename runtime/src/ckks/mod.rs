@@ -24,7 +24,7 @@ pub use beaa_ckks::security::{Standing, Table as SecurityTable};
 pub use ciphertexts::{Ciphertexts, ComposedCiphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use client::{decrypt, decrypt_without_receipt};
 pub use encryption::{encrypt, encrypt_to_file, encryption_bytes};
-pub use keys::{ClientKey, KeyPair, ServerKey, keygen, standing};
+pub use keys::{ClientKey, KeyPair, ServerKey, keygen, resists_quantum_attacks, standing};
 pub use layer_error::{LayerError, Verdict};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, planned_bytes, schedule};
 pub use server::run;
