@@ -8,7 +8,7 @@ mod kit;
 
 use beaa_ckks::security::Table;
 use beaa_compiler::Error;
-use beaa_compiler::ckks::{Options, compile, compile_for, cost};
+use beaa_compiler::ckks::{Options, compile, compile_for, cost, explain};
 use beaa_ir::ckks::{Program, StepOp};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, evaluate};
@@ -95,7 +95,7 @@ fn batch_security_and_bits_are_obeyed() {
     let t = &long_lived.report.totals;
     let allowed = Table::Quantum2024.max_log_qp(t.degree, 128).unwrap();
     assert!(t.log_qp <= f64::from(allowed) && t.log_qp > 80.0, "N = 4096 does not hold it any more: {t:?}");
-    assert!(cost::explain(&long_lived.report).contains("quantum attacks"));
+    assert!(explain(&long_lived.report).contains("quantum attacks"));
     let fixed = of(Options { input_bits: Some(24), weight_bits: Some(10), ..Options::default() });
     assert_eq!(fixed.program.signature().input_scale, 2.0_f64.powi(24));
     for step in fixed.program.steps() {

@@ -7,7 +7,7 @@ use crate::scratch::Scratch;
 
 /// A reader.
 pub struct Reader {
-    /// Its name, that of its fuzz target and of the folder of its good files.
+    /// Its name, that of the folder of its good files.
     pub name: &'static str,
     /// What is known of its files.
     pub structure: Structure,

@@ -80,13 +80,15 @@ fn a_reader_that_fails_is_found_with_its_input() {
 }
 
 #[test]
-fn every_reader_has_its_fuzz_target() {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
-    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+fn readers_have_names_of_their_own_and_the_fuzz_script_finds_them() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/readers/mod.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    // As `fuzz/run` does, which cannot ask.
+    let listed: Vec<&str> =
+        source.lines().filter_map(|l| l.split_once("reader(\"")?.1.split_once('"')).map(|(name, _)| name).collect();
     for reader in READERS {
-        assert!(manifest.contains(&format!("name = \"{}\"", reader.name)), "{} in fuzz/Cargo.toml", reader.name);
-        assert!(fuzz.join(format!("fuzz_targets/{}.rs", reader.name.replace('-', "_"))).exists(), "{}", reader.name);
         let alike = READERS.iter().filter(|other| other.name == reader.name).count();
         assert_eq!(alike, 1, "readers called {}", reader.name);
+        assert!(listed.contains(&reader.name), "{}", reader.name);
     }
 }

@@ -67,6 +67,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "beaa-lab",
             "beaa-memory",
             "beaa-runtime",
+            "beaa-secrets",
             "beaa-trainer",
         ],
     ),

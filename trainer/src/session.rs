@@ -258,7 +258,7 @@ impl<'a> Session<'a> {
         let differs = if literal.student.start.is_none() {
             difference(network, &student_layers(teacher, literal.student.activation)?)
         } else if fits(network, splits) {
-            other_activations(network, teacher)
+            other_activations(network, teacher).filter(|_| literal.student.compares_activations())
         } else {
             Some(other_data())
         };

@@ -6,13 +6,16 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result, ensure};
 use beaa_datasets::Images;
 use beaa_ir::ckks::{self as ir, Program, SignatureFile};
+use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
 use beaa_lab::model_images::as_taken_by;
 use beaa_runtime::ckks::{
     ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt,
     decrypt_without_receipt, encrypt, encryption_bytes, keygen, schedule, standing,
 };
-use beaa_runtime::{Receipt, Silent};
+use beaa_runtime::{Passphrase, Receipt, Silent};
+use beaa_secrets::age;
+use serde_json::{Value, json};
 
 use crate::files::good_file;
 use crate::scratch::Scratch;
@@ -141,10 +144,41 @@ fn use_signature(_: &Scratch, file: &SignatureFile, with_key: bool) -> Result<()
 }
 
 pub(super) fn secret_key(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
-    let (good, key) = (good()?, ClientKey::load(&scratch.write("x.key", bytes)?)?);
-    scratch.same_again(&key, ClientKey::save, ClientKey::load)?;
-    let _ = decrypt_without_receipt(&good.signature, &key, &good.answers)?;
-    let _ = encrypt(&good.signature, &key, &samples(good.elements())?, Some(2), &Silent)?;
+    use_key(scratch, &ClientKey::load(&scratch.write("x.key", bytes)?)?)
+}
+
+/// Finding a key from a passphrase takes long on purpose; here it must not.
+const WORK: u8 = 4;
+/// Bytes that more work would take.
+const MOST_WORK_BYTES: u64 = 1 << 20;
+
+fn passphrase() -> Result<Passphrase> {
+    Ok(Passphrase::new(b"correct horse")?)
+}
+
+/// The good secret key under the passphrase.
+pub(super) fn protected_keys() -> Result<Vec<Vec<u8>>> {
+    let (scratch, key) = (Scratch::new()?, std::fs::read(good_file("secret-key", "secret.key"))?);
+    let path = scratch.write("secret.key", &key)?;
+    let header = json!({"id": ClientKey::load(&path)?.id(), "from_seed": true});
+    let locked = age::encrypt_with(WORK, &key, &passphrase()?)?;
+    let path = scratch.path().join("protected.key");
+    container::write(&path, Kind::ProtectedKey, &header, locked.len() as u64, |w| w.write_all(&locked))?;
+    Ok(vec![std::fs::read(path)?])
+}
+
+pub(super) fn protected_key(scratch: &Scratch, bytes: &[u8]) -> Result<()> {
+    let path = scratch.write("x.key", bytes)?;
+    let opened = container::open::<Value>(&path, Kind::ProtectedKey)?;
+    ensure!(age::work_bytes(opened.payload())? <= MOST_WORK_BYTES, "more work than there is time for many times");
+    use_key(scratch, &ClientKey::load_protected(&path, Some(&passphrase()?))?)
+}
+
+fn use_key(scratch: &Scratch, key: &ClientKey) -> Result<()> {
+    let good = good()?;
+    scratch.same_again(key, ClientKey::save, ClientKey::load)?;
+    let _ = decrypt_without_receipt(&good.signature, key, &good.answers)?;
+    let _ = encrypt(&good.signature, key, &samples(good.elements())?, Some(2), &Silent)?;
     Ok(())
 }
 

@@ -34,6 +34,10 @@ pub const READERS: &[Reader] = &[
     reader("program-run", Structure::Container, 400, ckks::program_run),
     reader("signature", Structure::Container, 6000, ckks::signature),
     reader("secret-key", Structure::Container, 2500, ckks::secret_key),
+    Reader {
+        good: Good::Made(ckks::protected_keys),
+        ..reader("protected-key", Structure::Container, 2500, ckks::protected_key)
+    },
     reader("evaluation-key", Structure::Container, 1000, ckks::evaluation_key),
     reader("images", Structure::Container, 1000, ckks::images),
     reader("answers", Structure::Container, 1500, ckks::answers),

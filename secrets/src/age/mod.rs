@@ -44,7 +44,12 @@ pub fn encrypt(plain: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>> {
     encrypt_with(WORK, plain, passphrase)
 }
 
-fn encrypt_with(work: u8, plain: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>> {
+/// Encrypts as [`encrypt`] does, with another work factor: tests open many files.
+///
+/// # Errors
+/// As [`encrypt`]; [`PassphraseError::WorkFactor`] for one that scrypt does not have.
+#[doc(hidden)]
+pub fn encrypt_with(work: u8, plain: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>> {
     let mut key = Zeroizing::new([0; FILE_KEY]);
     let (mut salt, mut nonce) = ([0; SALT], [0; NONCE]);
     for bytes in [&mut key[..], &mut salt, &mut nonce] {

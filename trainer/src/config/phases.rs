@@ -110,7 +110,8 @@ pub struct StudentConfig {
     /// Share of the target spread evenly over all classes, 0..1; default 0.
     pub label_smoothing: f32,
     /// A trained student's file to go on from, with its coefficients, instead of the teacher's
-    /// weights and `init`.
+    /// weights and `init`. The teacher may then be any network for the same images and classes,
+    /// unless features are matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<PathBuf>,
     /// Weights dropped on the way; none by default.
@@ -119,6 +120,14 @@ pub struct StudentConfig {
     /// Weights rounded on the way to integers as the compiler will; not by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantise: Option<QuantiseConfig>,
+}
+
+impl StudentConfig {
+    /// Whether the student's activations are compared with the teacher's, so that both must have
+    /// the same: otherwise the teacher of a student to go on from may be any network.
+    pub(crate) fn compares_activations(&self) -> bool {
+        self.feature_matching > 0.0
+    }
 }
 
 impl Default for StudentConfig {

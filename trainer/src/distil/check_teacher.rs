@@ -111,8 +111,8 @@ pub(crate) fn load_matching(path: &Path, splits: &Splits) -> Result<Model> {
     Ok(model)
 }
 
-/// What keeps `student`, trained before, from learning from `teacher`, and what should be there:
-/// their activations are compared in pairs.
+/// What keeps the activations of `student`, trained before, from being compared in pairs with those
+/// of `teacher`, and what should be there.
 pub(crate) fn other_activations(student: &Model, teacher: &Model) -> Option<(String, String)> {
     let text = |model: &Model| {
         let shapes: Vec<String> = activations(model).iter().map(|(_, shape)| shape.to_string()).collect();
@@ -125,8 +125,9 @@ pub(crate) fn other_activations(student: &Model, teacher: &Model) -> Option<(Str
 /// Reads the trained student that training goes on from.
 ///
 /// # Errors
-/// As [`load_matching`], and [`Error::Data`] if its activations are not those of `teacher`.
-pub(crate) fn load_start(path: &Path, teacher: &Model, splits: &Splits) -> Result<Model> {
+/// As [`load_matching`], and [`Error::Data`] if its activations are compared with those of
+/// `teacher` and are not the same.
+pub(crate) fn load_start(path: &Path, teacher: &Model, splits: &Splits, compared: bool) -> Result<Model> {
     let mut literal = load_matching(path, splits)?.into_literal();
     if literal.classes.is_empty() {
         literal.classes = teacher.classes().names().to_vec();
@@ -134,11 +135,13 @@ pub(crate) fn load_start(path: &Path, teacher: &Model, splits: &Splits) -> Resul
     let student = Model::try_from(literal)?;
     let remedy = "set `student.start` to a student of this teacher, whose classes are in the same order";
     teacher.classes().expect_same(student.classes(), "going on from a trained student", remedy)?;
-    let Some((found, expected)) = other_activations(&student, teacher) else { return Ok(student) };
+    let other = other_activations(&student, teacher).filter(|_| compared);
+    let Some((found, expected)) = other else { return Ok(student) };
     Err(Error::Data {
         operation: "going on from a trained student",
         found: format!("{} with {found}", path.display()),
         expected: format!("{expected}, as in the teacher"),
-        remedy: "set `student.start` to a student of this teacher, or `teacher.model` to the teacher of this student",
+        remedy: "set `student.start` to a student of this teacher, or `student.feature_matching` to 0: outputs alone \
+                 may be learnt from any network",
     })
 }

@@ -4,7 +4,7 @@ use beaa_ir::{Accuracy, Model};
 
 use crate::compress::masks::Pruner;
 use crate::distil::activation_stats::{PolynomialSample, sample_polynomials, set_ranges, with_ranges};
-use crate::distil::check_teacher::load_start;
+use crate::distil::check_teacher::{load_start, other_activations};
 use crate::distil::objective::{Distillation, Objective};
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::distil::student::{continue_student, replace_activations, vertex_limit};
@@ -59,7 +59,7 @@ pub(crate) fn begin_student(session: &Session<'_>, teacher: Model) -> Result<Stu
     let images = &session.splits.train;
     let (start, teacher) = match &literal.student.start {
         Some(path) => {
-            let trained = load_start(path, &teacher, &session.splits)?;
+            let trained = load_start(path, &teacher, &session.splits, literal.student.compares_activations())?;
             (continue_student(trained, name, images, &session.device)?, teacher)
         }
         None => {
@@ -118,7 +118,11 @@ fn finish(session: &Session<'_>, teacher: Model, student: Model) -> Result<Train
     literal.accuracy = Some(student_accuracy);
     let student: Model = literal.try_into()?;
     let of_teacher = Network::new(&teacher, device, false)?;
-    let polynomials = sample_polynomials(&student, &teacher, &of_teacher, images, device, SAMPLES_PER_LAYER)?;
+    // A teacher of other layers has no inputs to show beside the quadratics: the student's stand
+    // for them, as they did at its start.
+    let (sampled, of_sampled) =
+        if other_activations(&student, &teacher).is_none() { (&teacher, &of_teacher) } else { (&student, &network) };
+    let polynomials = sample_polynomials(&student, sampled, of_sampled, images, device, SAMPLES_PER_LAYER)?;
     let teacher_answers = session.answers(&of_teacher, &teacher)?;
     Ok(Trained {
         polynomials,

@@ -1,4 +1,0 @@
-//! Files for the reader `answers`.
-#![no_main]
-
-beaa_fuzz::target!("answers");

@@ -1,4 +1,0 @@
-//! Files for the reader `checkpoint-student`.
-#![no_main]
-
-beaa_fuzz::target!("checkpoint-student");

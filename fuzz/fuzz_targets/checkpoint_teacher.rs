@@ -1,4 +1,0 @@
-//! Files for the reader `checkpoint-teacher`.
-#![no_main]
-
-beaa_fuzz::target!("checkpoint-teacher");

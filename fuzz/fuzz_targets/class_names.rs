@@ -1,4 +1,0 @@
-//! Files for the reader `class-names`.
-#![no_main]
-
-beaa_fuzz::target!("class-names");

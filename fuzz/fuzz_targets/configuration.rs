@@ -1,4 +1,0 @@
-//! Files for the reader `configuration`.
-#![no_main]
-
-beaa_fuzz::target!("configuration");

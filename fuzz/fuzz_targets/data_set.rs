@@ -1,4 +1,0 @@
-//! Files for the reader `data-set`.
-#![no_main]
-
-beaa_fuzz::target!("data-set");

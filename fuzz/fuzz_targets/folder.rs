@@ -1,4 +1,0 @@
-//! Files for the reader `folder`.
-#![no_main]
-
-beaa_fuzz::target!("folder");

@@ -1,4 +1,0 @@
-//! Files for the reader `model-compile`.
-#![no_main]
-
-beaa_fuzz::target!("model-compile");

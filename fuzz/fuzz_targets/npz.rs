@@ -1,4 +1,0 @@
-//! Files for the reader `npz`.
-#![no_main]
-
-beaa_fuzz::target!("npz");

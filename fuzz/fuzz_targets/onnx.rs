@@ -1,4 +1,0 @@
-//! Files for the reader `onnx`.
-#![no_main]
-
-beaa_fuzz::target!("onnx");

@@ -1,4 +1,0 @@
-//! Files for the reader `png`.
-#![no_main]
-
-beaa_fuzz::target!("png");

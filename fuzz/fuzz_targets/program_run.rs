@@ -1,4 +1,0 @@
-//! Files for the reader `program-run`.
-#![no_main]
-
-beaa_fuzz::target!("program-run");

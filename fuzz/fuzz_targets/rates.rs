@@ -1,4 +1,0 @@
-//! Files for the reader `rates`.
-#![no_main]
-
-beaa_fuzz::target!("rates");

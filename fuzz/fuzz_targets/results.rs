@@ -1,4 +1,0 @@
-//! Files for the reader `results`.
-#![no_main]
-
-beaa_fuzz::target!("results");

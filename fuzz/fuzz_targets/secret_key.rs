@@ -1,4 +1,0 @@
-//! Files for the reader `secret-key`.
-#![no_main]
-
-beaa_fuzz::target!("secret-key");

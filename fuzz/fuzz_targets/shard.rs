@@ -1,4 +1,0 @@
-//! Files for the reader `shard`.
-#![no_main]
-
-beaa_fuzz::target!("shard");

@@ -1,4 +1,0 @@
-//! Files for the reader `signature`.
-#![no_main]
-
-beaa_fuzz::target!("signature");

@@ -1,4 +1,0 @@
-//! Files for the reader `tfhe-evaluation-key`.
-#![no_main]
-
-beaa_fuzz::target!("tfhe-evaluation-key");

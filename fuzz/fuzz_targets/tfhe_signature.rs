@@ -1,4 +1,0 @@
-//! Files for the reader `tfhe-signature`.
-#![no_main]
-
-beaa_fuzz::target!("tfhe-signature");
