@@ -48,6 +48,10 @@ fn stage(n: &mut Numbers, rows: usize, columns: usize, (levels, drop): (u32, u32
 
 /// Two stages of the given shapes.
 fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
+    literal(seed, first, second).try_into().unwrap()
+}
+
+fn literal(seed: u64, first: (u32, u32), second: (u32, u32)) -> ProgramLiteral {
     let n = &mut Numbers(seed);
     let stages = vec![stage(n, 7, PIXELS, first, 2), stage(n, 6, 7, second, 3)];
     let last = matrix(n, 3, 6, 9);
@@ -65,7 +69,20 @@ fn program(seed: u64, first: (u32, u32), second: (u32, u32)) -> Program {
         log2_failure: -40.0,
         promise: None,
     };
-    Program::try_from(ProgramLiteral { signature, stages, last, last_bias: vec![5, -17, 2000] }).unwrap()
+    ProgramLiteral { signature, stages, last, last_bias: vec![5, -17, 2000] }
+}
+
+/// libFuzzer found that the slots of a stage were multiplied before it was checked.
+#[test]
+fn stages_that_take_off_more_bits_than_a_number_has_are_refused() {
+    for (levels, bits) in [(16, 25), (16, 64), (16, u32::MAX), (u32::MAX, 24), (1, 0)] {
+        for stage in [0, 1] {
+            let mut literal = literal(1, (16, 0), (16, 2));
+            (literal.stages[stage].levels, literal.stages[stage].dropped_bits) = (levels, bits);
+            let error = Program::try_from(literal).unwrap_err().to_string();
+            assert!(error.contains(&format!("{levels} levels, {bits} bits dropped")), "{error}");
+        }
+    }
 }
 
 fn images(seed: u64, count: usize) -> ImageMajor<u8> {

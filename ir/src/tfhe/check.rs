@@ -30,13 +30,14 @@ fn check(literal: &ProgramLiteral) -> Result<()> {
     let signature = &literal.signature;
     check_signature(signature)?;
     let Some(first) = literal.stages.first() else { return fail("no stage", "one at least") };
-    if first.slots() != signature.input_slots || signature.input_large_key != (first.dropped_bits > 0) {
-        return fail(format!("{} slots of the input", signature.input_slots), "those of the first stage, and its key");
-    }
     let mut width = signature.input.shape().len();
     for stage in &literal.stages {
         check_stage(stage, width)?;
         width = stage.bias.len();
+    }
+    // Slots are a product that only checked stages are sure to have.
+    if first.slots() != signature.input_slots || signature.input_large_key != (first.dropped_bits > 0) {
+        return fail(format!("{} slots of the input", signature.input_slots), "those of the first stage, and its key");
     }
     if literal.last_bias.iter().any(|b| b.unsigned_abs() > 1 << 60) {
         return fail("a bias of the outputs that is too large", "at most 2^60");
