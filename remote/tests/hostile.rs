@@ -74,7 +74,8 @@ fn json(stream: &mut TcpStream, body: &str) {
     // The client may be gone already.
     let _ = write!(
         stream,
-        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
     );
 }
 

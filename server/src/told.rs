@@ -19,8 +19,8 @@ pub(crate) fn is_of_the_server(error: &RunError) -> bool {
     }
 }
 
-/// The error in words for a tenant, who has no use for paths of this machine: neither for those that
-/// the error has as such, nor for those of `files` amid what was found.
+/// The error in words for a tenant, who has no use for paths of this machine: neither for those
+/// that the error has as such, nor for those of `files` amid what was found.
 pub(crate) fn words(error: &RunError, files: &[PathBuf]) -> String {
     let said = without_paths(error);
     files.iter().fold(said, |said, file| said.replace(&file.display().to_string(), "the file"))

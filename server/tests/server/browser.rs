@@ -1,5 +1,5 @@
-//! The page for people in a browser: what somebody sees and does there. Needs the program `chromium`
-//! in the PATH, and is run by hand:
+//! The page for people in a browser: what somebody sees and does there. Needs the program
+//! `chromium` in the PATH, and is run by hand:
 //! `cargo test --release --workspace --test server -- --ignored browser`.
 
 use std::io::{BufRead, BufReader, Write};

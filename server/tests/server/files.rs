@@ -182,6 +182,7 @@ fn a_store_on_a_full_disk_goes_on_when_there_is_space_again() {
     let mut file = std::fs::File::options().append(true).open(&filler).unwrap();
     while file.write_all(&[1; 512]).is_ok() {}
     assert!(rest().is_err());
+    drop(file);
     std::fs::remove_file(&filler).unwrap();
     assert!(rest().unwrap().complete);
     assert_eq!(std::fs::read(store.blob(&new.sha256)).unwrap(), all);
