@@ -192,7 +192,9 @@ fn of_remote(error: &beaa_remote::Error) -> Option<Exit> {
         Error::Refused { problem, .. } if problem.status < 500 => Some(Exit::BadInput),
         Error::File(error) => Some(of_path(error)),
         Error::Io { operation, source, .. } => Some(of_io(operation, source)),
-        Error::WrongHash { .. } | Error::Notes { .. } | Error::Malformed { .. } => Some(Exit::BadInput),
+        Error::WrongHash { .. } | Error::TooLarge { .. } | Error::Notes { .. } | Error::Malformed { .. } => {
+            Some(Exit::BadInput)
+        }
         _ => None,
     }
 }

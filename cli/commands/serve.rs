@@ -101,6 +101,15 @@ enum Action {
         /// Most jobs that wait or run.
         #[arg(long, value_name = "N", default_value_t = 100)]
         jobs: u64,
+        /// Most jobs in any state, until they are deleted.
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        kept_jobs: u64,
+        /// Most uploads that no job has.
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        uploads: u64,
+        /// Most evaluation keys.
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        keys: u64,
     },
     /// Make a bearer token for a tenant, and print it: it is shown this once.
     Token {
@@ -278,10 +287,24 @@ fn operate(action: &Action, context: &Context) -> Result<()> {
             open(store)?.withdraw(program)?;
             context.print(&json!({ "withdrawn": program }), || format!("{program} is withdrawn\n"))
         }
-        Action::Tenant { store, name, storage, jobs } => {
-            open(store)?.set_tenant(name, TenantLimits { stored_bytes: *storage, active_jobs: *jobs })?;
-            let record = json!({ "tenant": name, "stored_bytes": storage, "active_jobs": jobs });
-            context.print(&record, || format!("{name}: {storage} bytes, {jobs} jobs at a time\n"))
+        Action::Tenant { store, name, storage, jobs, kept_jobs, uploads, keys } => {
+            let limits = TenantLimits {
+                stored_bytes: *storage,
+                active_jobs: *jobs,
+                jobs: *kept_jobs,
+                uploads: *uploads,
+                keys: *keys,
+            };
+            open(store)?.set_tenant(name, limits)?;
+            let record = json!({
+                "tenant": name, "stored_bytes": storage, "active_jobs": jobs, "jobs": kept_jobs, "uploads": uploads,
+                "keys": keys
+            });
+            context.print(&record, || {
+                format!(
+                    "{name}: {storage} bytes, {jobs} jobs at a time, {kept_jobs} kept, {uploads} uploads, {keys} keys\n"
+                )
+            })
         }
         Action::Token { store, tenant, label, scope, days } => {
             let lifetime_ms = days.map(|days| i64::from(days) * MS_PER_DAY);

@@ -96,6 +96,18 @@ pub struct Usage {
     pub active_jobs: u64,
     /// The most of them.
     pub active_jobs_limit: u64,
+    /// Jobs in any state, until they are deleted.
+    pub jobs: u64,
+    /// The most of them.
+    pub jobs_limit: u64,
+    /// Uploads that no job has.
+    pub uploads: u64,
+    /// The most of them.
+    pub uploads_limit: u64,
+    /// Evaluation keys.
+    pub keys: u64,
+    /// The most of them.
+    pub keys_limit: u64,
 }
 
 /// A program that the operator published.

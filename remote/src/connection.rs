@@ -9,12 +9,12 @@ use beaa_protocol::{
 use serde::de::DeserializeOwned;
 use ureq::http::{HeaderMap, Response};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Proxy};
 
 use crate::{Error, Follower, Login, Result};
 
 /// Most bytes of a body of JSON.
-const MOST_JSON: u64 = 8 << 20;
+pub(crate) const MOST_JSON: u64 = 8 << 20;
 /// Most bytes of a signature.
 const MOST_SIGNATURE: u64 = 256 << 20;
 /// How long a server may be silent.
@@ -56,6 +56,7 @@ impl Connection {
             .timeout_per_read(Some(SILENCE))
             .timeout_per_write(Some(SILENCE))
             .user_agent("beaa")
+            .proxy(if login.may_take_proxy() { Proxy::try_from_env() } else { None })
             .tls_config(tls.build())
             .build();
         Ok(Self { agent: agent.into(), server: login.server.clone(), authorisation: format!("Bearer {}", login.token) })

@@ -15,15 +15,18 @@ const FETCHING: &str = "fetching answers";
 const PIECE: usize = 256 << 10;
 
 impl Connection {
-    /// Fetches the answers of a job into `path`, unless they are there.
+    /// Fetches the answers of a job, `most` bytes at the most, into `path`, unless they are there.
     ///
     /// # Errors
-    /// When the job is not answered, what comes is not what was promised, the file cannot be
-    /// written, or the server cannot be reached for a minute.
-    pub fn download(&self, job: &JobView, path: &Path, follower: &dyn Follower) -> Result<()> {
+    /// When the job is not answered, the answers are larger, what comes is not what was promised,
+    /// the file cannot be written, or the server cannot be reached for a minute.
+    pub fn download(&self, job: &JobView, path: &Path, most: u64, follower: &dyn Follower) -> Result<()> {
         let (Some(sha256), Some(bytes)) = (job.answers_sha256, job.answers_bytes) else {
             return Err(malformed(FETCHING, format!("a job that is {}", job.state.name())));
         };
+        if bytes > most {
+            return Err(Error::TooLarge { operation: FETCHING, found: bytes, most });
+        }
         if path.exists() && hash_of(path)? == sha256 {
             return Ok(());
         }

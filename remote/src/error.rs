@@ -46,6 +46,19 @@ pub enum Error {
         /// Of what should come.
         expected: String,
     },
+    /// More bytes than what was sent can be answered with.
+    #[error(
+        "{operation}: found {found} bytes, expected {most} at most, as the program's signature says; this server does \
+         not answer with what its program gives: fetch nothing from it, and tell its operator"
+    )]
+    TooLarge {
+        /// What was being done.
+        operation: &'static str,
+        /// As many as the server says.
+        found: u64,
+        /// The most that there can be.
+        most: u64,
+    },
     /// An address to which nothing secret may be sent.
     #[error("reading the server's address: found `{found}`, expected {expected}; {remedy}")]
     Address {

@@ -4,12 +4,10 @@ use std::io::{BufRead, BufReader, Read};
 
 use beaa_protocol::{Id, JobView};
 
-use crate::connection::malformed;
+use crate::connection::{MOST_JSON, malformed};
 use crate::{Connection, Follower, Result};
 
 const FOLLOWING: &str = "following a job";
-/// Most bytes of a line.
-const MOST_LINE: u64 = 8 << 20;
 
 impl Connection {
     /// Follows a job until nothing more happens to it, whatever happens to the connection.
@@ -41,14 +39,23 @@ impl Connection {
         let mut data = String::new();
         while let Some(line) = self.line(&mut lines)? {
             match line.strip_prefix("data:") {
+                Some(more) if (data.len() + more.len()) as u64 > MOST_JSON => {
+                    return Err(malformed(FOLLOWING, "an event without end".to_owned()));
+                }
                 Some(more) => data.push_str(more.trim_start()),
                 // An empty line ends an event.
                 None if line.is_empty() && !data.is_empty() => {
                     let job: JobView =
                         serde_json::from_str(&data).map_err(|error| malformed(FOLLOWING, error.to_string()))?;
-                    follower.job(&job);
-                    *last = job;
+                    if job.id != *id {
+                        return Err(malformed(FOLLOWING, format!("an event of job {}", job.id)));
+                    }
                     data.clear();
+                    // What is known is no news, however often it comes.
+                    if job.version > last.version {
+                        follower.job(&job);
+                        *last = job;
+                    }
                 }
                 None => {}
             }
@@ -59,10 +66,10 @@ impl Connection {
     /// The next line without its end; none at the end.
     fn line(&self, lines: &mut impl BufRead) -> Result<Option<String>> {
         let mut bytes = Vec::new();
-        let read = lines.take(MOST_LINE).read_until(b'\n', &mut bytes);
+        let read = lines.take(MOST_JSON).read_until(b'\n', &mut bytes);
         match read.map_err(|error| self.unreachable(FOLLOWING, &error))? {
             0 => Ok(None),
-            read if read as u64 == MOST_LINE => Err(malformed(FOLLOWING, "a line without end".to_owned())),
+            read if read as u64 == MOST_JSON => Err(malformed(FOLLOWING, "a line without end".to_owned())),
             _ => {
                 let text = String::from_utf8(bytes).map_err(|error| malformed(FOLLOWING, error.to_string()))?;
                 Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))

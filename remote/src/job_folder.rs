@@ -132,16 +132,17 @@ impl JobFolder {
         Ok(job)
     }
 
-    /// Follows the queued job to its end, and fetches its answers.
+    /// Follows the queued job to its end, and fetches its answers, `most` bytes at the most.
     ///
     /// # Errors
-    /// When it fails or was cancelled, the server refuses, or cannot be reached for a minute.
-    pub fn fetch(&self, connection: &Connection, follower: &dyn Follower) -> Result<JobView> {
+    /// When it fails or was cancelled, its answers are larger, the server refuses, or cannot be
+    /// reached for a minute.
+    pub fn fetch(&self, connection: &Connection, most: u64, follower: &dyn Follower) -> Result<JobView> {
         let operation = "fetching answers";
         let queued = self.queue(connection, follower)?;
         let job = connection.follow(&queued.id, follower)?;
         match (job.state, &job.problem) {
-            (JobState::Answered, _) => connection.download(&job, &self.answers(), follower).map(|()| job),
+            (JobState::Answered, _) => connection.download(&job, &self.answers(), most, follower).map(|()| job),
             (_, Some(problem)) => Err(Error::Refused { operation, problem: Box::new(problem.clone()) }),
             (state, None) => Err(Error::Notes {
                 operation,
@@ -178,8 +179,15 @@ impl JobFolder {
         follower: &dyn Follower,
     ) -> Result<Digest> {
         let sha256 = hash_of(path)?;
-        if !connection.patiently(follower, || connection.has_key(&sha256))? {
-            let file = FileToSend { path, purpose: Purpose::Key, sha256 };
+        let is_there = || connection.patiently(follower, || connection.has_key(&sha256));
+        let file = FileToSend { path, purpose: Purpose::Key, sha256 };
+        if is_there()? {
+            return Ok(sha256);
+        }
+        self.send(connection, record, &file, follower)?;
+        if !is_there()? {
+            // The noted upload was whole, and its key was deleted afterwards.
+            record.key_upload = None;
             self.send(connection, record, &file, follower)?;
         }
         Ok(sha256)

@@ -85,19 +85,29 @@ impl Login {
         Ok(write(path, &text, Care::Secret)?)
     }
 
+    /// Whether a proxy of the environment may stand between: only where TLS goes through it, and
+    /// never to this machine itself. Any other proxy would see the token.
+    pub(crate) fn may_take_proxy(&self) -> bool {
+        self.address().is_some_and(|(scheme, host)| scheme == "https" && !is_here(host))
+    }
+
+    /// Scheme and host.
+    fn address(&self) -> Option<(&str, &str)> {
+        let (scheme @ ("http" | "https"), rest) = self.server.split_once("://")? else { return None };
+        let host = rest.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(rest, |(host, _)| host);
+        Some((scheme, host))
+    }
+
     fn check(&self) -> Result<()> {
         let refuse = |expected, remedy| Err(Error::Address { found: self.server.clone(), expected, remedy });
-        let (scheme, rest) = match self.server.split_once("://") {
-            Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
-            _ => return refuse("`https://HOST` or `https://HOST:PORT`", "ask the operator for the address"),
+        let Some((scheme, host)) = self.address() else {
+            return refuse("`https://HOST` or `https://HOST:PORT`", "ask the operator for the address");
         };
-        let host = rest.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(rest, |(host, _)| host);
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
         if host.is_empty() || !host.chars().all(plain) {
             return refuse("a host, perhaps with a port, and nothing else", "leave out paths, names and passwords");
         }
-        let here = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
-        if scheme == "http" && !here && !self.plain_http {
+        if scheme == "http" && !is_here(host) && !self.plain_http {
             return refuse(
                 "`https://`, since the token would travel in clear",
                 "use https, or --plain-http in a network where nobody else listens",
@@ -112,6 +122,11 @@ impl Login {
         }
         Ok(())
     }
+}
+
+/// Whether a host is this machine itself.
+fn is_here(host: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].contains(&host)
 }
 
 #[cfg(test)]
@@ -131,6 +146,15 @@ mod tests {
         }
         assert!(Login::new("http://a.example", "beaa_x", None, true).is_ok());
         assert!(Login::new("https://a.example", "two words", None, false).is_err());
+    }
+
+    #[test]
+    fn only_tls_to_other_machines_goes_through_a_proxy() {
+        let takes = |server: &str| Login::new(server, "beaa_x", None, true).unwrap().may_take_proxy();
+        assert!(takes("https://a.example") && takes("https://a.example:8443"));
+        for server in ["http://127.0.0.1:1", "http://a.example", "https://localhost:8443", "https://[::1]:8443"] {
+            assert!(!takes(server), "{server}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use beaa_protocol::upload::{
@@ -16,6 +17,10 @@ use crate::{Connection, Error, Follower, Result};
 /// Bytes of a chunk: what is sent again at most after an interruption.
 const CHUNK: usize = 4 << 20;
 const SENDING: &str = "sending a file";
+/// How long the server may take to check a file that it has.
+const LONGEST_CHECK: Duration = Duration::from_secs(3600);
+/// The status of what another request works on.
+const LOCKED: u16 = 423;
 
 /// A file to send.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +58,7 @@ impl Connection {
     pub fn send(&self, file: &FileToSend<'_>, upload: &Id, follower: &dyn Follower) -> Result<()> {
         let all = std::fs::metadata(file.path).map_err(Error::io(SENDING, file.path))?.len();
         let mut reader = File::open(file.path).map_err(Error::io(SENDING, file.path))?;
-        let mut offset = self.patiently(follower, || self.offset(upload, all))?;
+        let mut offset = self.offset_when_free(upload, all, follower)?;
         follower.moved(file.purpose.name(), offset, all);
         while offset < all {
             reader.seek(SeekFrom::Start(offset)).map_err(Error::io(SENDING, file.path))?;
@@ -66,14 +71,26 @@ impl Connection {
                 // It may be there for all that; the server knows.
                 Err(error) if error.passes() || error.problem().is_some_and(|p| p.short_kind() == "wrong-offset") => {
                     follower.again(&error.to_string());
-                    std::thread::sleep(std::time::Duration::from_millis(200));
-                    offset = self.patiently(follower, || self.offset(upload, all))?;
+                    std::thread::sleep(Duration::from_millis(200));
+                    offset = self.offset_when_free(upload, all, follower)?;
                 }
                 Err(error) => return Err(error),
             }
             follower.moved(file.purpose.name(), offset, all);
         }
         Ok(())
+    }
+
+    /// The same as [`Self::offset`], once nobody else works on the upload: the server takes its
+    /// time to check a large file.
+    fn offset_when_free(&self, upload: &Id, all: u64, follower: &dyn Follower) -> Result<u64> {
+        let until = Instant::now() + LONGEST_CHECK;
+        loop {
+            match self.patiently(follower, || self.offset(upload, all)) {
+                Err(error) if error.problem().is_some_and(|p| p.status == LOCKED) && Instant::now() < until => {}
+                result => return result,
+            }
+        }
     }
 
     /// How many bytes of an upload of `all` bytes the server has.

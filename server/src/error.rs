@@ -38,6 +38,8 @@ pub enum RefusalKind {
     OverLimit,
     /// Too many requests in a short time.
     TooMany,
+    /// More connections than the tenant may have.
+    TooManyConnections,
     /// The client was slower than the server waits.
     TooSlow,
     /// The disk of the server is full.
@@ -78,6 +80,7 @@ impl RefusalKind {
             Self::Unfit => (422, "unfit", "The file is not what it should be"),
             Self::Locked => (423, "locked", "Another request works on the same"),
             Self::TooMany => (429, "too-many", "Too many requests"),
+            Self::TooManyConnections => (429, "too-many-connections", "Too many connections"),
             Self::OverLimit => (403, "over-limit", "The tenant's limit is used up"),
             Self::WrongChecksum => {
                 (beaa_protocol::upload::CHECKSUM_MISMATCH, "wrong-checksum", "The bytes changed on their way")

@@ -7,15 +7,19 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod certificate;
 mod clock;
 mod error;
 pub mod http;
 pub mod listen;
 mod pool;
+mod quota;
 mod random;
 mod serve;
 pub mod settings;
 pub mod store;
+mod timed;
+mod told;
 pub mod worker;
 
 pub use error::{Error, Refusal, RefusalKind, Result};

@@ -1,12 +1,14 @@
 //! Connections: so many at a time, each with its times, with TLS where there is a certificate.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -14,45 +16,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::quota::ConnectionTenant;
 use crate::settings::Settings;
+use crate::timed::Timed;
 use crate::{Error, Result};
 
 /// Most bytes of the head of a request.
 const MOST_HEAD: usize = 64 << 10;
 /// How long the accepting of connections rests when the system has no descriptor left.
 const REST: Duration = Duration::from_millis(200);
-
-/// Reads a certificate chain and its private key, in PEM.
-///
-/// # Errors
-/// When one of the files cannot be read or holds none, or they do not belong together.
-pub fn tls(certificate: &Path, private_key: &Path) -> Result<TlsAcceptor> {
-    let wrong = |path: &Path, problem: String| {
-        Error::Setting(format!(
-            "reading {}: {problem}; give the certificate chain and its private key, both in PEM",
-            path.display()
-        ))
-    };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
-        .map_err(|error| wrong(certificate, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(wrong(certificate, "found no certificate, expected one".to_owned()));
-    }
-    let file = beaa_base::input::open("reading a private key", private_key)?;
-    beaa_base::input::check_private("reading a private key", "a private key", private_key, &file)?;
-    let key = PrivateKeyDer::from_pem_file(private_key).map_err(|error| wrong(private_key, error.to_string()))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| wrong(certificate, error.to_string()))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
 
 /// Refuses to take connections of other machines without TLS, unless the operator wants it.
 ///
@@ -69,10 +42,10 @@ pub fn check_plain(address: SocketAddr, settings: &Settings) -> Result<()> {
 }
 
 /// Serves connections until `stopping` becomes true, and then lets running requests end, for as
-/// long as the settings say.
+/// long as the settings say. Each connection has the latest certificate.
 pub async fn accept(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<watch::Receiver<TlsAcceptor>>,
     router: Router,
     settings: &Settings,
     mut stopping: watch::Receiver<bool>,
@@ -85,10 +58,12 @@ pub async fn accept(
             _ = stopping.changed() => None,
         };
         let Some((stream, permit)) = accepted else { continue };
-        let (tls, router, watcher) = (tls.clone(), router.clone(), graceful.watcher());
+        let tls = tls.as_ref().map(|latest| latest.borrow().clone());
+        let (router, watcher) = (router.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _permit = permit;
             let _ = stream.set_nodelay(true);
+            let stream = Timed::new(stream, idle);
             match tls {
                 None => connection(stream, router, watcher, idle).await,
                 Some(tls) => {
@@ -132,7 +107,12 @@ async fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(MOST_HEAD);
-    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let (tenant, service) = (Arc::new(ConnectionTenant::default()), TowerToHyperService::new(router));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&tenant));
+        service.call(request)
+    });
+    let served = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!("a connection ended: {error}");
     }

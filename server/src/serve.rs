@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::certificate::{CertificateFiles, renewed};
 use crate::http::{App, router};
-use crate::listen::{accept, check_plain, tls};
+use crate::listen::{accept, check_plain};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{Error, Result, clock};
@@ -63,7 +64,10 @@ async fn run(
     });
     let listening = |error: std::io::Error| Error::Setting(format!("listening on {}: {error}", settings.listen));
     let tls = match (&settings.certificate, &settings.private_key) {
-        (Some(certificate), Some(key)) => Some(tls(certificate, key)?),
+        (Some(certificate), Some(private_key)) => {
+            let files = CertificateFiles { certificate: certificate.clone(), private_key: private_key.clone() };
+            Some(renewed(files)?)
+        }
         (None, None) => None,
         _ => {
             return Err(Error::Setting(
@@ -78,9 +82,9 @@ async fn run(
     let listener = TcpListener::bind(&settings.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let (for_sweeps, for_expiries) = (Arc::clone(&store), Arc::clone(&store));
-    let (idle_ms, lease_ms) = (signed_hours_ms(settings.upload_hours), settings.lease_ms());
+    let idle_ms = signed_hours_ms(settings.upload_hours);
     let sweeping = repeat(BETWEEN_SWEEPS, stopping.clone(), move || for_sweeps.sweep(idle_ms).map(|_| ()));
-    let expire = move || for_expiries.expire_leases(clock::now_ms(), lease_ms.saturating_mul(2)).map(|_| ());
+    let expire = move || for_expiries.expire_leases(clock::now_ms()).map(|_| ());
     let expiring = repeat(BETWEEN_EXPIRIES, stopping.clone(), expire);
     tokio::spawn(sweeping);
     tokio::spawn(expiring);

@@ -27,9 +27,14 @@ pub struct Settings {
     pub disk_reserve_bytes: u64,
     /// Most connections at a time.
     pub connections: usize,
+    /// Most of them that one tenant may have.
+    pub tenant_connections: usize,
+    /// Jobs that one tenant may follow at a time.
+    pub tenant_streams: usize,
     /// Requests that a tenant may send in a second, in the long run.
     pub requests_per_second: u32,
-    /// Seconds without a byte of it after which a request is given up.
+    /// Seconds without a byte of it after which a request, or an answer that nobody takes, is given
+    /// up.
     pub idle_seconds: u64,
     /// Seconds that running requests get when the server ends.
     pub shutdown_seconds: u64,
@@ -50,6 +55,8 @@ impl Default for Settings {
             upload_bytes: 64 << 30,
             disk_reserve_bytes: 1 << 30,
             connections: 512,
+            tenant_connections: 128,
+            tenant_streams: 64,
             requests_per_second: 100,
             idle_seconds: 30,
             shutdown_seconds: 20,
@@ -83,6 +90,8 @@ impl Settings {
             ("chunk_bytes", self.chunk_bytes, 1 << 10),
             ("upload_bytes", self.upload_bytes, 1 << 10),
             ("connections", self.connections as u64, 1),
+            ("tenant_connections", self.tenant_connections as u64, 1),
+            ("tenant_streams", self.tenant_streams as u64, 1),
             ("requests_per_second", u64::from(self.requests_per_second), 1),
             ("idle_seconds", self.idle_seconds, 1),
             ("lease_seconds", self.lease_seconds, 1),

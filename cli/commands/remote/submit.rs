@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_base::folder;
+use beaa_ir::ckks;
 use beaa_ir::container::{self, Kind};
 use beaa_lab::files;
 use beaa_protocol::JobView;
 use beaa_remote::{Connection, JobFolder, JobRecord};
+use beaa_runtime::Receipt;
 use clap::Args;
 
 use super::find_program;
@@ -18,6 +20,8 @@ use crate::commands::encrypt::{self, ImageArgs, SecretArgs};
 use crate::context::Context;
 use crate::exit::Exit;
 
+/// Far more than a file of answers says of a batch in its header.
+const BATCH_HEADER_BYTES: u64 = 64 << 10;
 /// True labels, beside the encrypted images.
 const LABELS: &str = "labels.json";
 
@@ -104,14 +108,30 @@ fn finish(
     context: &Context,
 ) -> Result<()> {
     expect_public(folder)?;
+    let most = most_answer_bytes(folder)?;
     let shown = Shown::new(context);
-    folder.fetch(connection, &shown)?;
+    folder.fetch(connection, most, &shown)?;
     drop(shown);
     let labels = folder.path().join(LABELS);
     let labels = labels.exists().then_some(labels);
     let files = [folder.answers(), folder.receipt()];
     let arguments = decrypt::Arguments::of_job(folder.signature(), secret, files, answers, labels);
     decrypt::run(&arguments, context)
+}
+
+/// The most bytes that the answers to what was sent can have, whatever the server says: eight for
+/// each residue of each ciphertext, and some for what is said of a batch.
+fn most_answer_bytes(folder: &JobFolder) -> Result<u64> {
+    let signature = ckks::load_signature(&folder.signature())?.signature;
+    let batches = Receipt::load(&folder.receipt())?.batches().len() as u64;
+    let numbers = [
+        signature.output_ciphertexts(),
+        signature.output_components,
+        signature.output_limbs,
+        signature.parameters.degree,
+    ];
+    let bytes = numbers.into_iter().fold(8_u64, |product, number| product.saturating_mul(number as u64));
+    Ok(batches.saturating_mul(bytes.saturating_add(BATCH_HEADER_BYTES)))
 }
 
 /// Encrypts images with the signature that the server gives, and notes the job.

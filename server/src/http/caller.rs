@@ -1,5 +1,6 @@
 //! Whose request it is, by its bearer token, and whether the token allows it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::FromRequestParts;
@@ -8,6 +9,7 @@ use axum::http::request::Parts;
 use beaa_protocol::Scope;
 
 use super::{Shared, with_store};
+use crate::quota::ConnectionTenant;
 use crate::store::Caller;
 use crate::{Error, RefusalKind, Result};
 
@@ -50,6 +52,9 @@ async fn allowed(parts: &Parts, app: &Shared, scopes: &[Scope]) -> Result<Caller
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).map_or("", str::trim).to_owned();
     let caller = with_store(app, move |store| store.caller(&token)).await?;
     app.rates.count(caller.tenant, Instant::now())?;
+    if let Some(connection) = parts.extensions.get::<Arc<ConnectionTenant>>() {
+        connection.count(&app.connections, caller.tenant)?;
+    }
     if scopes.contains(&caller.scope) {
         return Ok(caller);
     }

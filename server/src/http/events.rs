@@ -2,7 +2,7 @@
 //! some has lost nothing.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -15,12 +15,15 @@ use super::body::word;
 use super::caller::Reader;
 use super::{Shared, with_store};
 use crate::Result;
+use crate::quota::Held;
 use crate::store::Caller;
 
 /// How often the store is asked.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Something is sent at least this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long one request follows a job: the next one shows its token again.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// Who follows which job, and what was sent.
 struct Following {
@@ -29,6 +32,9 @@ struct Following {
     id: Id,
     sent: Option<i64>,
     ended: bool,
+    until: Instant,
+    /// Given back at the end.
+    _stream: Held,
 }
 
 pub(super) async fn follow(
@@ -38,7 +44,9 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse> {
     let id = word(&job)?;
-    let mut following = Following { app, caller, id, sent: None, ended: false };
+    let stream = app.streams.hold(caller.tenant)?;
+    let until = Instant::now() + LONGEST;
+    let mut following = Following { app, caller, id, sent: None, ended: false, until, _stream: stream };
     // What is not there is refused as any other request is.
     following.look().await?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
@@ -56,10 +64,11 @@ impl Following {
         with_store(&self.app, move |store| store.job(&caller, &id)).await
     }
 
-    /// The next event; none when the job has ended, is gone, or the server ends.
+    /// The next event; none when the job has ended, is gone, was followed for long, or the server
+    /// ends.
     async fn next(&mut self) -> Option<Event> {
         let mut stopping = self.app.stopping.clone();
-        while !self.ended && !*stopping.borrow() {
+        while !self.ended && !*stopping.borrow() && Instant::now() < self.until {
             let job = self.look().await.ok()?;
             if self.sent != Some(job.version) {
                 self.sent = Some(job.version);

@@ -8,7 +8,6 @@ use axum::response::IntoResponse;
 use beaa_protocol::JobState;
 
 use super::caller::Observer;
-use super::uploads::free_bytes;
 use super::{Shared, with_store};
 use crate::{Error, RefusalKind, Result};
 
@@ -27,14 +26,14 @@ pub(super) async fn ready(State(app): State<Shared>) -> Result<&'static str> {
     let reserve = app.settings.disk_reserve_bytes;
     let free = with_store(&app, |store| {
         store.jobs_by_state()?;
-        free_bytes(store.folder())
+        store.free_bytes()
     })
     .await?;
     if free < reserve { not_ready("found too little space on the disk, expected the reserve") } else { Ok("ready\n") }
 }
 
 pub(super) async fn metrics(State(app): State<Shared>, _: Observer) -> Result<impl IntoResponse> {
-    let (jobs, free) = with_store(&app, |store| Ok((store.jobs_by_state()?, free_bytes(store.folder())?))).await?;
+    let (jobs, free) = with_store(&app, |store| Ok((store.jobs_by_state()?, store.free_bytes()?))).await?;
     let mut text = app.counters.text();
     text.push_str("# TYPE beaa_jobs gauge\n");
     for (state, count) in jobs {

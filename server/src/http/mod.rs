@@ -22,11 +22,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, head, options, patch, post};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use crate::quota::Quota;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::{Error, Result};
+use crate::{Error, RefusalKind, Result};
 use counters::Counters;
 use rates::Rates;
 
@@ -39,6 +40,12 @@ pub struct App {
     settings: Settings,
     rates: Rates,
     counters: Counters,
+    /// Connections of each tenant.
+    connections: Arc<Quota>,
+    /// Jobs that each tenant follows.
+    streams: Arc<Quota>,
+    /// For checking a whole upload: one at a time, so that memory is bounded.
+    checks: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -49,7 +56,17 @@ impl App {
     /// What requests use from now on, until `stopping` becomes true.
     pub fn new(store: Arc<Store>, settings: Settings, stopping: watch::Receiver<bool>) -> Shared {
         let rates = Rates::new(settings.requests_per_second);
-        Arc::new(Self { store, settings, rates, counters: Counters::default(), stopping })
+        let (connections, streams) = (settings.tenant_connections, settings.tenant_streams);
+        Arc::new(Self {
+            store,
+            settings,
+            rates,
+            counters: Counters::default(),
+            connections: Quota::new("connections", RefusalKind::TooManyConnections, connections),
+            streams: Quota::new("jobs that are followed", RefusalKind::TooMany, streams),
+            checks: Arc::new(Semaphore::new(1)),
+            stopping,
+        })
     }
 }
 

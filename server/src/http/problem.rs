@@ -49,6 +49,12 @@ fn respond(refusal: &Refusal) -> Response {
     match refusal.kind {
         RefusalKind::Unauthorised => {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            // Strangers keep no connection.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        RefusalKind::TooManyConnections => {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         RefusalKind::TooMany | RefusalKind::NotReady => {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

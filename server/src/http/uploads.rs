@@ -1,6 +1,5 @@
 //! Resumable uploads, by the tus protocol.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,17 +14,15 @@ use beaa_protocol::upload::{
 };
 use beaa_protocol::{Digest, Id};
 use http_body_util::BodyExt;
-use tokio::sync::mpsc;
 
 use super::body::word;
 use super::caller::Submitter;
 use super::{Shared, blocking, with_store};
-use crate::error::disk_full;
-use crate::store::{Chunk, Frame, NewUpload, UploadView};
+use crate::store::{Caller, Chunk, ChunkBegun, NewUpload, UploadView};
 use crate::{Error, RefusalKind, Result};
 
-/// Pieces of a chunk that wait for the disk, at most.
-const WAITING: usize = 4;
+/// Bytes of a chunk that are in memory before they are written.
+const PIECE: usize = 128 << 10;
 
 pub(super) async fn abilities(State(app): State<Shared>) -> Response {
     let most = HeaderValue::from(app.settings.upload_bytes);
@@ -52,13 +49,7 @@ pub(super) async fn begin(
             "send fewer images in one file",
         ));
     }
-    let id = with_store(&app, move |store| {
-        if free_bytes(store.folder())? < new.length.saturating_add(reserve) {
-            return Err(disk_full("beginning an upload"));
-        }
-        store.begin_upload(&caller, &new)
-    })
-    .await?;
+    let id = with_store(&app, move |store| store.begin_upload(&caller, &new, reserve)).await?;
     let location =
         HeaderValue::try_from(format!("/v1/uploads/{id}")).map_err(|error| Error::Setting(error.to_string()))?;
     Ok(with_headers(StatusCode::CREATED, &[("location", location), (OFFSET, HeaderValue::from(0))]))
@@ -72,8 +63,10 @@ pub(super) async fn offset(
 ) -> Result<Response> {
     check_version(&headers)?;
     let id: Id = word(&upload)?;
-    let view = with_store(&app, move |store| store.upload(&caller, &id)).await?;
-    Ok(with_headers(StatusCode::OK, &lengths(&view)))
+    let whose = caller.clone();
+    let view = with_store(&app, move |store| store.upload(&whose, &id)).await?;
+    // A failure may have come between its last byte and its check.
+    Ok(with_headers(StatusCode::OK, &lengths(&completed(&app, caller, id, view).await?)))
 }
 
 pub(super) async fn append(
@@ -81,20 +74,33 @@ pub(super) async fn append(
     Submitter(caller): Submitter,
     Path(upload): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Result<Response> {
     check_version(&headers)?;
     let id: Id = word(&upload)?;
     let chunk = chunk(&headers, app.settings.chunk_bytes)?;
-    let (sender, mut receiver) = mpsc::channel(WAITING);
-    let store = Arc::clone(&app.store);
-    let writing = tokio::spawn(blocking(move || {
-        store.append(&caller, &id, &chunk, std::iter::from_fn(|| receiver.blocking_recv()))
-    }));
-    send_frames(body, &sender, Duration::from_secs(app.settings.idle_seconds)).await;
-    drop(sender);
-    let written = writing.await.map_err(|error| Error::Setting(format!("writing a chunk: found a bug ({error})")))?;
-    Ok(with_headers(StatusCode::NO_CONTENT, &lengths(&written?)))
+    let whose = caller.clone();
+    let begun = with_store(&app, move |store| store.begin_chunk(&whose, &id, &chunk)).await?;
+    let mut open = match begun {
+        ChunkBegun::Whole(view) => return Ok(with_headers(StatusCode::NO_CONTENT, &lengths(&view))),
+        ChunkBegun::Open(open) => open,
+    };
+    let idle = Duration::from_secs(app.settings.idle_seconds);
+    loop {
+        let (piece, ended) = next_piece(&mut body, idle).await.ok_or_else(|| open.cut_off())?;
+        // A thread waits for the disk, and none for the client.
+        let written = move || {
+            open.write(&piece)?;
+            Ok(open)
+        };
+        open = blocking(written).await?;
+        if ended {
+            break;
+        }
+    }
+    let whose = caller.clone();
+    let view = with_store(&app, move |store| store.end_chunk(&whose, *open)).await?;
+    Ok(with_headers(StatusCode::NO_CONTENT, &lengths(&completed(&app, caller, id, view).await?)))
 }
 
 pub(super) async fn remove(
@@ -109,31 +115,44 @@ pub(super) async fn remove(
     Ok(with_headers(StatusCode::NO_CONTENT, &[]))
 }
 
-/// Bytes that the disk of a folder has free.
-pub(super) fn free_bytes(folder: &FilePath) -> Result<u64> {
-    let space = rustix::fs::statvfs(folder);
-    let space = space.map_err(|error| Error::io("looking at the space of", folder)(error.into()))?;
-    Ok(space.f_bavail.saturating_mul(space.f_frsize))
-}
-
-/// Hands the pieces of a body on. The end is said only where the client has sent all.
-async fn send_frames(mut body: Body, sender: &mpsc::Sender<Frame>, idle: Duration) {
-    loop {
-        match tokio::time::timeout(idle, body.frame()).await {
-            Ok(Some(Ok(frame))) => {
-                let Ok(bytes) = frame.into_data() else { continue };
-                // Nobody receives any more: the writer has an error to tell.
-                if sender.send(Frame::Bytes(bytes.into())).await.is_err() {
-                    return;
+/// The next bytes of a chunk, with whether they are the last; none where the client sends nothing
+/// for as long as it may, or is gone.
+async fn next_piece(body: &mut Body, idle: Duration) -> Option<(Vec<u8>, bool)> {
+    let mut piece = Vec::new();
+    while piece.len() < PIECE {
+        match tokio::time::timeout(idle, body.frame()).await.ok()? {
+            Some(frame) => {
+                if let Ok(bytes) = frame.ok()?.into_data() {
+                    piece.extend_from_slice(&bytes);
                 }
             }
-            Ok(None) => {
-                let _ = sender.send(Frame::End).await;
-                return;
-            }
-            Ok(Some(Err(_))) | Err(_) => return,
+            None => return Some((piece, true)),
         }
     }
+    Some((piece, false))
+}
+
+/// The upload, checked if its last byte is there. Who must wait for other checks keeps no thread
+/// meanwhile, and is told to come again before it takes the server for dead.
+async fn completed(app: &Shared, caller: Caller, id: Id, view: UploadView) -> Result<UploadView> {
+    if view.complete || view.received < view.length {
+        return Ok(view);
+    }
+    let longest = Duration::from_secs(app.settings.idle_seconds);
+    let waited = tokio::time::timeout(longest, Arc::clone(&app.checks).acquire_owned()).await;
+    let Ok(Ok(turn)) = waited else {
+        return Err(Error::refused(
+            RefusalKind::Locked,
+            "completing an upload: found other files that are being checked, expected none",
+            "ask for the offset (HEAD) again: nothing need be sent again",
+        ));
+    };
+    with_store(app, move |store| {
+        // Until the check has ended, whoever waits for it.
+        let _turn = turn;
+        store.complete_upload(&caller, &id)
+    })
+    .await
 }
 
 fn check_version(headers: &HeaderMap) -> Result<()> {

@@ -1,6 +1,6 @@
-//! Files by their hashes. A file gets its name before the database speaks of it, and loses it in
-//! the transaction that forgets it, so that a failure between the two leaves a file too many and
-//! never one too few.
+//! Files by their hashes. A file gets its name before the transaction that speaks of it has ended,
+//! and loses it after the one that forgets it has, so that a failure between the two leaves a file
+//! too many, which is swept, and no entry without its file.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,6 +14,12 @@ use crate::{Error, Result};
 
 /// Bytes that are hashed at a time.
 const PIECE: usize = 1 << 20;
+/// Whether something in the store names an entry of `blobs`.
+const NAMED: &str = "(EXISTS (SELECT 1 FROM programs WHERE file = blobs.sha256 OR signature = blobs.sha256)
+    OR EXISTS (SELECT 1 FROM keys WHERE sha256 = blobs.sha256)
+    OR EXISTS (SELECT 1 FROM uploads WHERE sha256 = blobs.sha256 AND complete = 1 AND purpose = 'images')
+    OR EXISTS (SELECT 1 FROM jobs WHERE key_sha256 = blobs.sha256 OR images_sha256 = blobs.sha256
+                   OR answers_sha256 = blobs.sha256))";
 
 impl Store {
     /// Where the file of that hash is, if it is there.
@@ -30,7 +36,11 @@ impl Store {
         private_folder(folder)?;
         match std::fs::hard_link(file, &target) {
             // It came twice, or a failure kept the database from noting it.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                if std::fs::metadata(&target).map_err(Error::io("reading", &target))?.len() != bytes {
+                    replace(file, &target)?;
+                }
+            }
             linked => linked.map_err(Error::io("naming file", &target))?,
         }
         beaa_base::output::sync_folder(folder)?;
@@ -42,24 +52,69 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets and removes the file of that hash, unless something else in the store names it.
-    pub(super) fn release_blob(&self, transaction: &Transaction<'_>, sha256: &Digest) -> Result<()> {
-        let failed = database("removing a file");
-        let named = transaction.query_row(
-            "SELECT EXISTS (SELECT 1 FROM programs WHERE file = ?1 OR signature = ?1)
-                 OR EXISTS (SELECT 1 FROM keys WHERE sha256 = ?1)
-                 OR EXISTS (SELECT 1 FROM uploads WHERE sha256 = ?1 AND complete = 1 AND purpose = 'images')
-                 OR EXISTS (SELECT 1 FROM jobs
-                            WHERE key_sha256 = ?1 OR images_sha256 = ?1 OR answers_sha256 = ?1)",
-            [sha256.bytes()],
-            |row| row.get::<_, bool>(0),
-        );
-        if named.map_err(failed)? {
+    /// Puts the good bytes of a file where others are under the name of its hash.
+    pub(super) fn repair(&self, file: &Path, sha256: &Digest) -> Result<()> {
+        let target = self.blob(sha256);
+        if !target.exists() || hash_of(&target)?.0 == *sha256 {
             return Ok(());
         }
-        transaction.execute("DELETE FROM blobs WHERE sha256 = ?", [sha256.bytes()]).map_err(failed)?;
-        remove(&self.blob(sha256))
+        tracing::warn!(file = %target.display(), "a damaged file of the store is replaced");
+        replace(file, &target)
     }
+
+    /// Removes the files of hashes that [`release`] gave, after its transaction. One that cannot be
+    /// removed now is swept later.
+    pub(super) fn remove_released(&self, released: &[Digest]) {
+        if let Err(error) = self.remove_unnoted(released) {
+            tracing::warn!("removing files: {error}");
+        }
+    }
+
+    fn remove_unnoted(&self, released: &[Digest]) -> Result<()> {
+        if released.is_empty() {
+            return Ok(());
+        }
+        // Nobody gives a file its name meanwhile, and who did so before has noted it.
+        self.write(|transaction| {
+            for sha256 in released {
+                let query = "SELECT EXISTS (SELECT 1 FROM blobs WHERE sha256 = ?)";
+                let noted = transaction.query_row(query, [sha256.bytes()], |row| row.get::<_, bool>(0));
+                if !noted.map_err(database("removing a file"))? {
+                    remove(&self.blob(sha256))?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Forgets the files of those hashes that nothing in the store names any more, and gives these, to
+/// be removed when the transaction has ended.
+pub(super) fn release(transaction: &Transaction<'_>, hashes: &[Digest]) -> Result<Vec<Digest>> {
+    let mut released = Vec::new();
+    for sha256 in hashes {
+        let query = format!("DELETE FROM blobs WHERE sha256 = ? AND NOT {NAMED}");
+        let deleted = transaction.execute(&query, [sha256.bytes()]).map_err(database("forgetting a file"))?;
+        if deleted == 1 {
+            released.push(*sha256);
+        }
+    }
+    Ok(released)
+}
+
+/// Forgets all files that nothing in the store names, and gives how many these are.
+pub(super) fn release_unnamed(transaction: &Transaction<'_>) -> Result<usize> {
+    let query = format!("DELETE FROM blobs WHERE NOT {NAMED}");
+    transaction.execute(&query, []).map_err(database("forgetting files"))
+}
+
+/// Gives a file a name that another has, at one moment.
+fn replace(file: &Path, target: &Path) -> Result<()> {
+    let beside = target.with_extension("new");
+    remove(&beside)?;
+    std::fs::hard_link(file, &beside).map_err(Error::io("naming file", &beside))?;
+    std::fs::rename(&beside, target).map_err(Error::io("naming file", target))?;
+    Ok(beaa_base::output::sync_folder(folder_of(target))?)
 }
 
 /// The hash of a file and its size.

@@ -4,7 +4,9 @@ use beaa_protocol::{Digest, Id, JobState, JobView, NewJob, ProgressView};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::transitions::{JobEvent, happen, state};
-use super::{Caller, Store, audit, database, digest, id, json, keys, programs, signed, tenants, to_json, unsigned};
+use super::{
+    Caller, Store, audit, blobs, database, digest, id, json, keys, programs, signed, tenants, to_json, unsigned,
+};
 use crate::{Error, RefusalKind, Result, clock, random};
 
 /// The columns of a [`StoredJob`], in order.
@@ -41,6 +43,10 @@ impl Store {
             let program = programs::program(transaction, &new.program, true)?;
             check_together(transaction, caller.tenant, new, &images, program.view.needs_key)?;
             let usage = tenants::usage(transaction, caller.tenant)?;
+            if usage.jobs >= usage.jobs_limit {
+                let remedy = "delete jobs whose answers you have";
+                return Err(tenants::over_limit("queueing a job", "jobs", usage.jobs_limit, remedy));
+            }
             if usage.active_jobs >= usage.active_jobs_limit {
                 return Err(Error::refused(
                     RefusalKind::OverLimit,
@@ -109,7 +115,7 @@ impl Store {
     /// # Errors
     /// [`RefusalKind::NotFound`] without one, [`RefusalKind::Conflict`] when it has not ended.
     pub fn delete_job(&self, caller: &Caller, id: &Id) -> Result<()> {
-        self.write(|transaction| {
+        let released = self.write(|transaction| {
             let StoredJob { seq, view, .. } = by_id(transaction, caller.tenant, id)?;
             if !view.state.is_final() {
                 return Err(Error::refused(
@@ -121,9 +127,11 @@ impl Store {
             let failed = database("deleting a job");
             transaction.execute("DELETE FROM jobs WHERE seq = ?", [seq]).map_err(failed)?;
             audit::note(transaction, Some(caller.tenant), &caller.label, "job deleted", &id.to_string())?;
-            let blobs = [Some(view.images_sha256), view.answers_sha256];
-            blobs.iter().flatten().try_for_each(|sha256| self.release_blob(transaction, sha256))
-        })
+            let files: Vec<Digest> = [Some(view.images_sha256), view.answers_sha256].into_iter().flatten().collect();
+            blobs::release(transaction, &files)
+        })?;
+        self.remove_released(&released);
+        Ok(())
     }
 
     /// How many jobs are in each state.

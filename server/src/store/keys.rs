@@ -4,7 +4,7 @@
 use beaa_protocol::{Digest, KeyView};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Caller, Store, audit, database, digest, unsigned};
+use super::{Caller, Store, audit, blobs, database, digest, unsigned};
 use crate::{Error, RefusalKind, Result};
 
 type Columns = (Vec<u8>, String, i64, i64);
@@ -39,7 +39,7 @@ impl Store {
     /// [`RefusalKind::NotFound`] without one, [`RefusalKind::Conflict`] while a job that is queued
     /// or running needs it.
     pub fn delete_key(&self, caller: &Caller, sha256: &Digest) -> Result<()> {
-        self.write(|transaction| {
+        let released = self.write(|transaction| {
             let failed = database("deleting a key");
             key(transaction, caller.tenant, sha256)?;
             let needed = transaction.query_row(
@@ -63,9 +63,17 @@ impl Store {
             let deleted = transaction
                 .execute("DELETE FROM keys WHERE tenant = ? AND sha256 = ?", params![caller.tenant, sha256.bytes()]);
             deleted.map_err(failed)?;
+            // Whoever resumes one of these must send the key again.
+            let finished = transaction.execute(
+                "DELETE FROM uploads WHERE tenant = ? AND sha256 = ? AND purpose = 'key' AND complete = 1",
+                params![caller.tenant, sha256.bytes()],
+            );
+            finished.map_err(failed)?;
             audit::note(transaction, Some(caller.tenant), &caller.label, "key deleted", &sha256.to_string())?;
-            self.release_blob(transaction, sha256)
-        })
+            blobs::release(transaction, &[*sha256])
+        })?;
+        self.remove_released(&released);
+        Ok(())
     }
 }
 

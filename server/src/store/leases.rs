@@ -40,23 +40,23 @@ pub struct Lease {
 
 impl Store {
     /// Puts jobs back whose leases have ended by the clock `now`, in milliseconds since 1970, or
-    /// would end later than any lease can: somebody set the clock back. Jobs that were begun
-    /// [`MOST_ATTEMPTS`] times have failed. Returns how many jobs that were.
+    /// would end later than twice their own length allows: somebody set the clock back. How long a
+    /// lease is, its worker has said, so that servers with other settings agree. Jobs that were
+    /// begun [`MOST_ATTEMPTS`] times have failed. Returns how many jobs that were.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn expire_leases(&self, now: i64, longest_ms: i64) -> Result<usize> {
-        let latest = now.saturating_add(longest_ms);
-        let ended = "state = 'running' AND (lease_until_ms < ?1 OR lease_until_ms > ?2)";
+    pub fn expire_leases(&self, now: i64) -> Result<usize> {
+        let ended = "state = 'running' AND (lease_until_ms < ?1 OR lease_until_ms - ?1 > 2 * lease_ms)";
         // Nearly always nothing has ended, and nobody need wait for this look.
-        if self.read(|transaction| one(transaction, ended, params![now, latest]))?.is_none() {
+        if self.read(|transaction| one(transaction, ended, params![now]))?.is_none() {
             return Ok(0);
         }
         self.write(|transaction| {
             let failed = database("looking for ended leases");
             let query = format!("SELECT {} FROM jobs WHERE {ended}", jobs::COLUMNS);
             let mut statement = transaction.prepare(&query).map_err(failed)?;
-            let expired = collect(statement.query(params![now, latest]).map_err(failed)?)?;
+            let expired = collect(statement.query(params![now]).map_err(failed)?)?;
             for job in &expired {
                 let name = job.view.id.to_string();
                 audit::note(transaction, Some(job.tenant), "server", "lease ended", &name)?;
@@ -94,8 +94,9 @@ impl Store {
         })
     }
 
-    /// Takes a job: none where another worker has it by now, or where the jobs that run on this
-    /// machine leave less than `planned` of the `budget` bytes.
+    /// Takes a job from `now` until a time, both in milliseconds since 1970: none where another
+    /// worker has it by now, or where the jobs that run on this machine leave less than `planned`
+    /// of the `budget` bytes.
     ///
     /// # Errors
     /// When the database fails.
@@ -107,7 +108,7 @@ impl Store {
         [now, until]: [i64; 2],
     ) -> Result<Option<Lease>> {
         self.write(|transaction| {
-            let failed = database("taking a job");
+            let (failed, length_ms) = (database("taking a job"), until.saturating_sub(now));
             let seq = candidate.job.seq;
             let waits = jobs::by_number(transaction, seq)?.is_some_and(|job| job.view.state == JobState::Queued);
             if !waits {
@@ -125,9 +126,18 @@ impl Store {
             happen(transaction, seq, JobEvent::Lease, now)?;
             let leased = transaction.execute(
                 "UPDATE jobs SET attempts = attempts + 1, planned_bytes = ?, started_ms = ?, worker = ?, host = ?,
-                     lease_until_ms = ?, progress = ?
+                     lease_until_ms = ?, lease_ms = ?, progress = ?
                  WHERE seq = ?",
-                params![signed(planned), now, worker.name, worker.host, until, to_json(&ProgressView::default())?, seq],
+                params![
+                    signed(planned),
+                    now,
+                    worker.name,
+                    worker.host,
+                    until,
+                    length_ms,
+                    to_json(&ProgressView::default())?,
+                    seq
+                ],
             );
             leased.map_err(failed)?;
             let Some(job) = jobs::by_number(transaction, seq)? else { return Ok(None) };

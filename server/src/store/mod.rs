@@ -5,11 +5,14 @@
 mod answers;
 mod audit;
 mod blobs;
+mod chunks;
+mod completion;
 mod jobs;
 mod keys;
 mod leases;
 mod programs;
 mod schema;
+mod space;
 mod sweep;
 mod tenants;
 mod transitions;
@@ -22,12 +25,13 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use audit::AuditEntry;
+pub use chunks::{Chunk, ChunkBegun, OpenChunk};
 pub use jobs::StoredJob;
 pub use leases::{Candidate, Lease, MOST_ATTEMPTS, WorkerId};
 pub use programs::StoredProgram;
 pub use tenants::{Caller, NewToken, TenantLimits, TokenEntry};
 pub use transitions::{JobEvent, TRANSITIONS};
-pub use uploads::{Chunk, Frame, NewUpload, UploadView};
+pub use uploads::{NewUpload, UploadView};
 
 use crate::{Error, Result};
 
@@ -44,8 +48,6 @@ const MOST_IDLE: usize = 16;
 pub struct Store {
     folder: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    /// Held while a file that was uploaded is checked: one at a time, so that memory is bounded.
-    checking: Mutex<()>,
 }
 
 impl Store {
@@ -57,7 +59,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self> {
         private_folder(folder)?;
         expect_store(folder)?;
-        let store = Self { folder: folder.to_path_buf(), idle: Mutex::new(Vec::new()), checking: Mutex::new(()) };
+        let store = Self { folder: folder.to_path_buf(), idle: Mutex::new(Vec::new()) };
         let mut connection = store.connect()?;
         schema::migrate(&mut connection)?;
         store.give_back(connection);

@@ -24,7 +24,8 @@ pub struct StoredProgram {
 
 impl Store {
     /// Publishes a program of the ckks backend, which is read and checked as a whole before.
-    /// Publishing it a second time changes nothing.
+    /// Publishing it a second time puts it back on the list, and its files back into the store
+    /// where they are missing or damaged.
     ///
     /// # Errors
     /// When the file is no such program, is damaged, or its parameters are not known to be secure.
@@ -51,19 +52,25 @@ impl Store {
         }
         let ((program_hash, program_bytes), (signature_hash, signature_bytes)) =
             (blobs::hash_of(&file)?, blobs::hash_of(&signature)?);
+        self.repair(&file, &program_hash)?;
+        self.repair(&signature, &signature_hash)?;
         let view = view(&description, signature_hash);
         let text = to_json(&view)?;
-        self.write(|transaction| {
+        let released = self.write(|transaction| {
+            let before = files_of(transaction, &view.program)?;
             self.adopt(transaction, &file, &program_hash, program_bytes)?;
             self.adopt(transaction, &signature, &signature_hash, signature_bytes)?;
             let added = transaction.execute(
                 "INSERT INTO programs (fingerprint, file, signature, view, published_ms) VALUES (?, ?, ?, ?, ?)
-                 ON CONFLICT (fingerprint) DO UPDATE SET withdrawn_ms = NULL",
+                 ON CONFLICT (fingerprint) DO UPDATE SET file = excluded.file, signature = excluded.signature,
+                     view = excluded.view, published_ms = excluded.published_ms, withdrawn_ms = NULL",
                 params![view.program, program_hash.bytes(), signature_hash.bytes(), text, view.published_ms],
             );
             added.map_err(database("writing a program"))?;
-            audit::note(transaction, None, "operator", "program published", &view.program)
+            audit::note(transaction, None, "operator", "program published", &view.program)?;
+            blobs::release(transaction, &before)
         })?;
+        self.remove_released(&released);
         Ok(view)
     }
 
@@ -129,6 +136,16 @@ pub(super) fn program(transaction: &Transaction<'_>, fingerprint: &str, publishe
         return Err(crate::error::not_found("a program"));
     };
     Ok(StoredProgram { file: digest(file)?, signature: digest(signature)?, view: parsed(&view)? })
+}
+
+/// The files of a program that was published before; none of one that is new.
+fn files_of(transaction: &Transaction<'_>, fingerprint: &str) -> Result<Vec<Digest>> {
+    let found =
+        transaction.query_row("SELECT file, signature FROM programs WHERE fingerprint = ?", [fingerprint], |row| {
+            Ok([row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?])
+        });
+    let found = found.optional().map_err(database("looking for a program"))?;
+    found.into_iter().flatten().map(digest).collect()
 }
 
 fn parsed(text: &str) -> Result<ProgramView> {

@@ -7,7 +7,9 @@ use super::database;
 use crate::{Error, Result};
 
 /// What brings schema k to schema k + 1; an empty database has schema 0.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
+
+const FIRST: &str = "
 CREATE TABLE tenants (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -98,7 +100,17 @@ CREATE TABLE audit (
     action TEXT NOT NULL,
     object TEXT NOT NULL
 ) STRICT;
-"];
+";
+
+/// Leases say how long they are, and tenants how many files and jobs they may keep.
+const SECOND: &str = "
+ALTER TABLE jobs ADD COLUMN lease_ms INTEGER;
+-- Those that are there did not say: a day, beside which no clock that was set back is noticed.
+UPDATE jobs SET lease_ms = 86400000 WHERE state = 'running';
+ALTER TABLE tenants ADD COLUMN uploads_limit INTEGER NOT NULL DEFAULT 1000;
+ALTER TABLE tenants ADD COLUMN keys_limit INTEGER NOT NULL DEFAULT 1000;
+ALTER TABLE tenants ADD COLUMN kept_jobs_limit INTEGER NOT NULL DEFAULT 10000;
+";
 
 /// Brings a database to the present schema; two processes that do so at once do it once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
@@ -131,6 +143,6 @@ mod tests {
         assert!(tables >= 8, "{tables}");
         connection.pragma_update(None, "user_version", 99).unwrap();
         let error = migrate(&mut connection).unwrap_err().to_string();
-        assert!(error.contains("found schema 99, expected 1 at most"), "{error}");
+        assert!(error.contains("found schema 99, expected 2 at most"), "{error}");
     }
 }

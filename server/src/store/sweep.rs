@@ -1,5 +1,5 @@
 //! What failures and clients that never came back leave behind, and what removes it: files without
-//! an entry, and uploads that nobody went on with.
+//! an entry, entries of files that nothing names, and uploads that nobody went on with.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,8 +16,8 @@ use crate::{Error, Result, clock};
 const YOUNG: Duration = Duration::from_secs(600);
 
 impl Store {
-    /// Forgets uploads that were not touched for `idle_ms`, and removes files that no entry names.
-    /// Returns how many files and uploads are gone.
+    /// Forgets uploads that were not touched for `idle_ms` and files that nothing names, and
+    /// removes files without an entry. Returns how many files and uploads are gone.
     ///
     /// # Errors
     /// When database or folder fail.
@@ -34,6 +34,7 @@ impl Store {
         for (tenant, name) in idle {
             self.forget_upload(tenant, &id(name)?, "server", "upload ended")?;
         }
+        self.write(blobs::release_unnamed)?;
         // While nobody else gives a file its name.
         self.write(|transaction| {
             let uploads = names(transaction, "SELECT lower(hex(id)) FROM uploads WHERE complete = 0")?;

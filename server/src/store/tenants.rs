@@ -34,6 +34,12 @@ pub struct TenantLimits {
     pub stored_bytes: u64,
     /// Jobs that are queued or running.
     pub active_jobs: u64,
+    /// Jobs in any state, until they are deleted.
+    pub jobs: u64,
+    /// Uploads that no job has.
+    pub uploads: u64,
+    /// Evaluation keys.
+    pub keys: u64,
 }
 
 /// A token to be made.
@@ -75,10 +81,21 @@ impl Store {
         check_name("a tenant", name)?;
         self.write(|transaction| {
             let set = transaction.execute(
-                "INSERT INTO tenants (name, stored_limit, jobs_limit, created_ms) VALUES (?, ?, ?, ?)
+                "INSERT INTO tenants
+                     (name, stored_limit, jobs_limit, kept_jobs_limit, uploads_limit, keys_limit, created_ms)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)
                  ON CONFLICT (name) DO UPDATE SET stored_limit = excluded.stored_limit,
-                     jobs_limit = excluded.jobs_limit",
-                params![name, signed(limits.stored_bytes), signed(limits.active_jobs), clock::now_ms()],
+                     jobs_limit = excluded.jobs_limit, kept_jobs_limit = excluded.kept_jobs_limit,
+                     uploads_limit = excluded.uploads_limit, keys_limit = excluded.keys_limit",
+                params![
+                    name,
+                    signed(limits.stored_bytes),
+                    signed(limits.active_jobs),
+                    signed(limits.jobs),
+                    signed(limits.uploads),
+                    signed(limits.keys),
+                    clock::now_ms()
+                ],
             );
             set.map_err(database("writing a tenant"))?;
             audit::note(transaction, Some(tenant_of(transaction, name)?), OPERATOR, "tenant set", name)
@@ -216,18 +233,37 @@ pub(super) fn usage(transaction: &Transaction<'_>, tenant: i64) -> Result<Usage>
              + (SELECT coalesce(sum(length), 0) FROM uploads
                 WHERE tenant = ?1 AND NOT (complete = 1 AND purpose = 'key'))
              + (SELECT coalesce(sum(images_bytes + coalesce(answers_bytes, 0)), 0) FROM jobs WHERE tenant = ?1),
-             (SELECT count(*) FROM jobs WHERE tenant = ?1 AND state IN ('queued', 'running'))
+             (SELECT count(*) FROM jobs WHERE tenant = ?1 AND state IN ('queued', 'running')),
+             (SELECT count(*) FROM jobs WHERE tenant = ?1), kept_jobs_limit,
+             (SELECT count(*) FROM uploads WHERE tenant = ?1), uploads_limit,
+             (SELECT count(*) FROM keys WHERE tenant = ?1), keys_limit
          FROM tenants WHERE id = ?1",
         [tenant],
-        |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]),
+        |row| (0..10).map(|column| row.get::<_, i64>(column)).collect::<rusqlite::Result<Vec<i64>>>(),
     );
-    let [stored_limit, jobs_limit, stored, jobs]: [i64; 4] = found.map_err(database("counting what a tenant uses"))?;
+    let numbers = found.map_err(database("counting what a tenant uses"))?;
+    let number = |column: usize| unsigned(numbers[column]);
     Ok(Usage {
-        stored_bytes: unsigned(stored)?,
-        stored_bytes_limit: unsigned(stored_limit)?,
-        active_jobs: unsigned(jobs)?,
-        active_jobs_limit: unsigned(jobs_limit)?,
+        stored_bytes: number(2)?,
+        stored_bytes_limit: number(0)?,
+        active_jobs: number(3)?,
+        active_jobs_limit: number(1)?,
+        jobs: number(4)?,
+        jobs_limit: number(5)?,
+        uploads: number(6)?,
+        uploads_limit: number(7)?,
+        keys: number(8)?,
+        keys_limit: number(9)?,
     })
+}
+
+/// The refusal of one more of what a tenant has enough of.
+pub(super) fn over_limit(operation: &str, what: &str, most: u64, remedy: &str) -> Error {
+    Error::refused(
+        RefusalKind::OverLimit,
+        format!("{operation}: found the tenant's {most} {what} used up, expected fewer"),
+        format!("{remedy}, or ask the operator for more"),
+    )
 }
 
 fn tenant_of(transaction: &Transaction<'_>, name: &str) -> Result<i64> {

@@ -60,7 +60,7 @@ pub(super) fn happen(transaction: &Transaction<'_>, seq: i64, event: JobEvent, n
     let finished = next.is_final().then_some(now);
     let changed = transaction.execute(
         "UPDATE jobs SET state = ?, version = version + 1, finished_ms = ?, worker = NULL, host = NULL,
-             lease_until_ms = NULL
+             lease_until_ms = NULL, lease_ms = NULL
          WHERE seq = ?",
         params![next.name(), finished, seq],
     );

@@ -5,6 +5,7 @@ mod heartbeat;
 mod progress;
 mod run;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use beaa_protocol::Problem;
 use beaa_runtime::ckks::{ArrangedWeights, planned_bytes};
 
 use crate::store::{Candidate, Lease, Store, WorkerId};
-use crate::{Error, Refusal, RefusalKind, Result, clock, random};
+use crate::{Error, Refusal, RefusalKind, Result, clock, random, told};
 use heartbeat::Heartbeat;
 use progress::JobProgress;
 use run::{LoadedProgram, run};
@@ -65,7 +66,7 @@ pub fn work(work: &Work) -> Result<()> {
 /// Takes and runs one job, if one waits that fits; whether it did.
 fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedProgram>) -> Result<bool> {
     let store = &work.store;
-    store.expire_leases(clock::now_ms(), work.lease_ms.saturating_mul(2))?;
+    store.expire_leases(clock::now_ms())?;
     let Some(candidate) = store.candidate(clock::now_ms(), budget)? else { return Ok(false) };
     let program = match LoadedProgram::of(store, &candidate.job.view.program, loaded.take()) {
         Ok(program) => loaded.insert(program),
@@ -120,7 +121,7 @@ fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, weights: Arranged
             let released = store.release(lease, now, now)?;
             tracing::info!(%job, released, "job stopped");
         }
-        Err(error) => match problem_of(&error) {
+        Err(error) => match problem_of(&error, &files_of(store, lease)) {
             Some(problem) => {
                 tracing::warn!(%job, "job failed: {error}");
                 store.fail(lease, &problem, now)?;
@@ -146,18 +147,25 @@ fn refuse(store: &Store, candidate: &Candidate, error: &Error) -> Result<bool> {
     Ok(true)
 }
 
+/// The files that a run reads and writes.
+fn files_of(store: &Store, lease: &Lease) -> Vec<PathBuf> {
+    let job = &lease.job.view;
+    let read = job.key.iter().chain([&job.images_sha256]).map(|sha256| store.blob(sha256));
+    read.chain([store.answers_in_work(lease)]).collect()
+}
+
 /// What the client is told of an error that comes again with every try; none of one that passes.
-fn problem_of(error: &Error) -> Option<Problem> {
+fn problem_of(error: &Error, files: &[PathBuf]) -> Option<Problem> {
     let Error::Runtime(cause) = error else { return None };
     (!passes(error)).then(|| {
-        let refusal = Refusal {
-            kind: RefusalKind::Unfit,
-            detail: format!("running a job: {cause}"),
-            remedy: "encrypt the images with the signature of this program and the secret key of this evaluation key, \
-                     and send them again"
-                .to_owned(),
+        let remedy = if told::is_of_the_server(cause) {
+            "tell the operator that the store lacks a file, and send images and key again"
+        } else {
+            "encrypt the images with the signature of this program and the secret key of this evaluation key, and send \
+             them again"
         };
-        refusal.problem()
+        let detail = format!("running a job: {}", told::words(cause, files));
+        Refusal { kind: RefusalKind::Unfit, detail, remedy: remedy.to_owned() }.problem()
     })
 }
 

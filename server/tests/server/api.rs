@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,8 +16,6 @@ use beaa_server::http::{OPENAPI, routes};
 use beaa_server::settings::Settings;
 use beaa_server::store::NewToken;
 use serde_json::Value;
-use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// A path of the description with names in it.
 fn concrete(path: &str) -> String {
@@ -207,7 +204,7 @@ fn truncated_too_large_and_foreign_requests_are_refused() {
     let all = bytes("images.ct");
     let new =
         beaa_server::store::NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(&all) };
-    let id = sample.store.begin_upload(&sample.caller, &new).unwrap();
+    let id = sample.store.begin_upload(&sample.caller, &new, 0).unwrap();
     let head = |length: usize, checksum: &[u8]| {
         format!(
             "PATCH /v1/uploads/{id} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\
@@ -309,44 +306,6 @@ fn pages_for_people_need_nothing_from_elsewhere() {
     assert!(style.contains("prefers-color-scheme: dark") && style.contains(":focus-visible"));
 }
 
-fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
-
-#[test]
-fn connections_are_tls_where_there_is_a_certificate_and_an_ended_one_is_refused() {
-    let sample = Sample::new();
-    // A checkout has other modes than a private key must have.
-    let key = sample.folder.path().join("server.key");
-    std::fs::copy(data("server.key"), &key).unwrap();
-    let private = |mode: u32| {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
-    private(0o600);
-    let authority = std::fs::read(data("authority.pem")).unwrap();
-    let roots = RootCerts::new_with_certs(&[Certificate::from_pem(&authority).unwrap()]);
-    let tls = TlsConfig::builder().root_certs(roots).build();
-    let trusting: Agent = Agent::config_builder().http_status_as_error(false).tls_config(tls).build().into();
-    for (certificate, good) in [("server.pem", true), ("ended.pem", false)] {
-        let settings = Settings { certificate: Some(data(certificate)), private_key: Some(key.clone()), ..settings() };
-        let server = Running::new(&sample, settings);
-        let url = format!("https://{}/healthz", server.address);
-        let found = trusting.get(&url).call();
-        assert_eq!(found.is_ok(), good, "{certificate}: {found:?}");
-        if let Err(error) = found {
-            assert!(error.to_string().contains("xpired"), "{error}");
-        }
-        assert!(server.agent.get(&url).call().is_err(), "a client that does not know the authority");
-        assert!(server.agent.get(server.url("/healthz")).call().is_err(), "a client without TLS");
-    }
-    private(0o644);
-    let error = beaa_server::listen::tls(&data("server.pem"), &key).err().unwrap().to_string();
-    assert!(error.contains("chmod 600"), "{error}");
-    private(0o600);
-    assert!(beaa_server::listen::tls(&key, &key).is_err());
-}
-
 #[test]
 fn other_machines_are_not_served_without_tls() {
     let open: SocketAddr = "0.0.0.0:80".parse().unwrap();
@@ -383,7 +342,7 @@ fn two_servers_on_one_store_are_as_good_as_one() {
     let all = bytes("images.ct");
     let new =
         beaa_server::store::NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(&all) };
-    let id = sample.store.begin_upload(&sample.caller, &new).unwrap();
+    let id = sample.store.begin_upload(&sample.caller, &new, 0).unwrap();
     // Chunk by chunk, now to the one and now to the other.
     for (k, part) in all.chunks(20_000).enumerate() {
         let server = &servers[k % 2];

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, Id, JobView, NewJob, Scope};
-use beaa_server::store::{Caller, Chunk, Frame, NewToken, NewUpload, Store, TenantLimits};
+use beaa_server::store::{Caller, Chunk, ChunkBegun, NewToken, NewUpload, Store, TenantLimits, UploadView};
+use beaa_server::{Error, RefusalKind, Result};
 
 /// A file of the repository of a small program, its keys and encrypted images.
 pub(crate) fn file(name: &str) -> PathBuf {
@@ -27,7 +28,8 @@ pub(crate) struct Sample {
     pub(crate) other: Caller,
 }
 
-pub(crate) const LIMITS: TenantLimits = TenantLimits { stored_bytes: 1 << 30, active_jobs: 1000 };
+pub(crate) const LIMITS: TenantLimits =
+    TenantLimits { stored_bytes: 1 << 30, active_jobs: 1000, jobs: 1000, uploads: 1000, keys: 1000 };
 
 impl Sample {
     pub(crate) fn new() -> Self {
@@ -48,9 +50,9 @@ impl Sample {
     pub(crate) fn upload(&self, caller: &Caller, name: &str, purpose: Purpose, piece: usize) -> Id {
         let bytes = bytes(name);
         let new = NewUpload { purpose, length: bytes.len() as u64, sha256: Digest::of(&bytes) };
-        let id = self.store.begin_upload(caller, &new).unwrap();
+        let id = self.store.begin_upload(caller, &new, 0).unwrap();
         for (k, part) in bytes.chunks(piece).enumerate() {
-            self.store.append(caller, &id, &chunk((k * piece) as u64, part), whole(part)).unwrap();
+            append(&self.store, caller, &id, &chunk((k * piece) as u64, part), whole(part)).unwrap();
         }
         id
     }
@@ -75,7 +77,48 @@ pub(crate) fn chunk(offset: u64, bytes: &[u8]) -> Chunk {
     Chunk { offset, sha256: Digest::of(bytes), most: 1 << 30 }
 }
 
+/// What comes of a chunk, in order.
+pub(crate) enum Frame {
+    Bytes(Vec<u8>),
+    /// The client has sent all of them.
+    End,
+}
+
+/// Adds a chunk as the server does it, and completes the upload after its last byte.
+pub(crate) fn append(
+    store: &Store,
+    caller: &Caller,
+    id: &Id,
+    chunk: &Chunk,
+    mut frames: impl Iterator<Item = Frame>,
+) -> Result<UploadView> {
+    let mut open = match store.begin_chunk(caller, id, chunk)? {
+        ChunkBegun::Whole(view) => return Ok(view),
+        ChunkBegun::Open(open) => open,
+    };
+    loop {
+        match frames.next() {
+            Some(Frame::Bytes(piece)) => open.write(&piece)?,
+            Some(Frame::End) => break,
+            None => return Err(open.cut_off()),
+        }
+    }
+    store.end_chunk(caller, *open)?;
+    store.complete_upload(caller, id)
+}
+
 /// The frames of a chunk that comes as a whole.
 pub(crate) fn whole(bytes: &[u8]) -> std::vec::IntoIter<Frame> {
     vec![Frame::Bytes(bytes.to_vec()), Frame::End].into_iter()
+}
+
+/// The kind of a refusal, which says what helps.
+pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T>) -> RefusalKind {
+    match result {
+        Err(Error::Refused(refusal)) => {
+            assert!(!refusal.remedy.is_empty() && refusal.detail.contains("expected"), "{refusal}");
+            refusal.kind
+        }
+        other => panic!("expected a refusal, found {other:?}"),
+    }
 }

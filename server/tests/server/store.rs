@@ -5,25 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::kit::{LIMITS, Sample, bytes, chunk, file, whole};
+use crate::kit::{Frame, LIMITS, Sample, append, bytes, chunk, file, kind, whole};
 use beaa_ir::ckks::load_program;
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, JobState, NewJob, ProgressView, Scope};
 use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram, ServerKey};
 use beaa_runtime::{Progress, Silent};
-use beaa_server::store::{Frame, Lease, MOST_ATTEMPTS, NewToken, NewUpload, Store, TenantLimits, WorkerId};
+use beaa_server::RefusalKind;
+use beaa_server::store::{Lease, MOST_ATTEMPTS, NewToken, NewUpload, Store, TenantLimits, WorkerId};
 use beaa_server::worker::{Work, work};
-use beaa_server::{Error, RefusalKind, Result};
-
-fn kind<T: std::fmt::Debug>(result: Result<T>) -> RefusalKind {
-    match result {
-        Err(Error::Refused(refusal)) => {
-            assert!(!refusal.remedy.is_empty() && refusal.detail.contains("expected"), "{refusal}");
-            refusal.kind
-        }
-        other => panic!("expected a refusal, found {other:?}"),
-    }
-}
 
 fn worker(name: &str) -> WorkerId {
     WorkerId { name: name.to_owned(), host: "here".to_owned() }
@@ -105,26 +95,26 @@ fn an_upload_goes_on_where_it_was_interrupted() {
     let (store, caller) = (&sample.store, &sample.caller);
     let all = bytes("images.ct");
     let new = NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(&all) };
-    let id = store.begin_upload(caller, &new).unwrap();
+    let id = store.begin_upload(caller, &new, 0).unwrap();
     let half = all.len() / 2;
-    store.append(caller, &id, &chunk(0, &all[..half]), whole(&all[..half])).unwrap();
+    append(store, caller, &id, &chunk(0, &all[..half]), whole(&all[..half])).unwrap();
     // The client vanishes amid a chunk: nothing of it counts.
     let torn = vec![Frame::Bytes(all[half..half + 10].to_vec())].into_iter();
-    assert_eq!(kind(store.append(caller, &id, &chunk(half as u64, &all[half..]), torn)), RefusalKind::TooSlow);
+    assert_eq!(kind(append(store, caller, &id, &chunk(half as u64, &all[half..]), torn)), RefusalKind::TooSlow);
     // Bytes change on their way.
     let mut changed = all[half..].to_vec();
     changed[3] ^= 1;
-    let wrong = store.append(caller, &id, &chunk(half as u64, &all[half..]), whole(&changed));
+    let wrong = append(store, caller, &id, &chunk(half as u64, &all[half..]), whole(&changed));
     assert_eq!(kind(wrong), RefusalKind::WrongChecksum);
     // A chunk comes twice, or too early.
     for offset in [0, half as u64 + 1] {
-        let wrong = store.append(caller, &id, &chunk(offset, &all[..half]), whole(&all[..half]));
+        let wrong = append(store, caller, &id, &chunk(offset, &all[..half]), whole(&all[..half]));
         assert_eq!(kind(wrong), RefusalKind::WrongOffset);
     }
     // More than the whole.
     let mut more = all[half..].to_vec();
     more.push(0);
-    let wrong = store.append(caller, &id, &chunk(half as u64, &more), whole(&more));
+    let wrong = append(store, caller, &id, &chunk(half as u64, &more), whole(&more));
     assert_eq!(kind(wrong), RefusalKind::TooLarge);
     // A server that was killed amid a chunk leaves bytes that nobody confirmed.
     let path = store.folder().join("uploads").join(id.to_string());
@@ -133,12 +123,12 @@ fn an_upload_goes_on_where_it_was_interrupted() {
     std::fs::write(&path, file).unwrap();
     let again = Store::open(store.folder()).unwrap();
     assert_eq!(again.upload(caller, &id).unwrap().received, half as u64);
-    let view = again.append(caller, &id, &chunk(half as u64, &all[half..]), whole(&all[half..])).unwrap();
+    let view = append(&again, caller, &id, &chunk(half as u64, &all[half..]), whole(&all[half..])).unwrap();
     assert!(view.complete);
     assert_eq!(std::fs::read(again.blob(&new.sha256)).unwrap(), all);
     assert!(!path.exists());
     // The last chunk once more, since its answer was lost.
-    let last = again.append(caller, &id, &chunk(all.len() as u64, &[]), whole(&[])).unwrap();
+    let last = append(&again, caller, &id, &chunk(all.len() as u64, &[]), whole(&[])).unwrap();
     assert!(last.complete);
 }
 
@@ -148,14 +138,14 @@ fn two_requests_cannot_add_to_one_upload_at_once() {
     let (store, caller) = (&sample.store, &sample.caller);
     let all = bytes("images.ct");
     let new = NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(&all) };
-    let id = store.begin_upload(caller, &new).unwrap();
+    let id = store.begin_upload(caller, &new, 0).unwrap();
     // While the frames of one are being read, the other is refused, also by another server.
     let elsewhere = Store::open(store.folder()).unwrap();
     let frames = whole(&all).inspect(|_| {
-        let other = elsewhere.append(caller, &id, &chunk(0, &all), whole(&all));
+        let other = append(&elsewhere, caller, &id, &chunk(0, &all), whole(&all));
         assert_eq!(kind(other), RefusalKind::Locked);
     });
-    assert!(store.append(caller, &id, &chunk(0, &all), frames).unwrap().complete);
+    assert!(append(store, caller, &id, &chunk(0, &all), frames).unwrap().complete);
 }
 
 #[test]
@@ -164,8 +154,8 @@ fn a_failure_between_last_byte_and_entry_loses_nothing() {
     let (store, caller) = (&sample.store, &sample.caller);
     let all = bytes("evaluation.key");
     let new = NewUpload { purpose: Purpose::Key, length: all.len() as u64, sha256: Digest::of(&all) };
-    let id = store.begin_upload(caller, &new).unwrap();
-    store.append(caller, &id, &chunk(0, &all[..10]), whole(&all[..10])).unwrap();
+    let id = store.begin_upload(caller, &new, 0).unwrap();
+    append(store, caller, &id, &chunk(0, &all[..10]), whole(&all[..10])).unwrap();
     // As a killed server leaves it: all bytes are noted, the file has its name by its hash, and the
     // entry of the key is missing.
     std::fs::write(store.folder().join("uploads").join(id.to_string()), &all).unwrap();
@@ -174,7 +164,7 @@ fn a_failure_between_last_byte_and_entry_loses_nothing() {
     let database = rusqlite::Connection::open(store.folder().join("beaa.sqlite")).unwrap();
     database.execute("UPDATE uploads SET received = length", []).unwrap();
     assert!(store.keys(caller).unwrap().is_empty());
-    assert!(store.upload(caller, &id).unwrap().complete);
+    assert!(store.complete_upload(caller, &id).unwrap().complete);
     assert_eq!(store.keys(caller).unwrap().len(), 1);
 }
 
@@ -190,16 +180,16 @@ fn what_is_no_key_or_was_made_with_a_seed_is_refused_and_forgotten() {
     ] {
         let all = bytes(name);
         let new = NewUpload { purpose, length: all.len() as u64, sha256: Digest::of(&all) };
-        let id = store.begin_upload(caller, &new).unwrap();
-        assert_eq!(kind(store.append(caller, &id, &chunk(0, &all), whole(&all))), RefusalKind::Unfit, "{name}");
+        let id = store.begin_upload(caller, &new, 0).unwrap();
+        assert_eq!(kind(append(store, caller, &id, &chunk(0, &all), whole(&all))), RefusalKind::Unfit, "{name}");
         assert_eq!(kind(store.upload(caller, &id)), RefusalKind::NotFound);
         assert!(!store.blob(&new.sha256).exists() || name == "program.beaa", "{name}");
     }
     // A whole that is not the one that was promised.
     let all = bytes("images.ct");
     let new = NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(b"another") };
-    let id = store.begin_upload(caller, &new).unwrap();
-    assert_eq!(kind(store.append(caller, &id, &chunk(0, &all), whole(&all))), RefusalKind::Unfit);
+    let id = store.begin_upload(caller, &new, 0).unwrap();
+    assert_eq!(kind(append(store, caller, &id, &chunk(0, &all), whole(&all))), RefusalKind::Unfit);
     assert_eq!(std::fs::read_dir(store.folder().join("uploads")).unwrap().count(), 0);
 }
 
@@ -242,10 +232,10 @@ fn a_dead_workers_job_runs_again_and_what_it_says_later_does_not_count() {
     let first = lease(store, "first", 1_000_000, 1_030_000).unwrap();
     assert_eq!((state().state, state().attempts), (JobState::Running, 1));
     assert!(lease(store, "second", 1_000_001, 1_030_000).is_none(), "two workers of one job");
-    assert_eq!(store.expire_leases(1_029_999, 60_000).unwrap(), 0);
+    assert_eq!(store.expire_leases(1_029_999).unwrap(), 0);
     assert!(store.renew(&first, 1_060_000, None).unwrap());
-    assert_eq!(store.expire_leases(1_031_000, 60_000).unwrap(), 0, "renewed");
-    assert_eq!(store.expire_leases(1_060_001, 60_000).unwrap(), 1);
+    assert_eq!(store.expire_leases(1_031_000).unwrap(), 0, "renewed");
+    assert_eq!(store.expire_leases(1_060_001).unwrap(), 1);
     assert_eq!(state().state, JobState::Queued);
     let second = lease(store, "second", 1_060_002, 1_090_000).unwrap();
     // The first was only slow.
@@ -270,8 +260,22 @@ fn a_clock_that_is_set_back_keeps_no_job_for_ever() {
     let (store, job) = (&sample.store, sample.job());
     lease(store, "first", 9_000_000_000, 9_000_030_000).unwrap();
     // The clock is set back by a day; the lease would last that long.
-    assert_eq!(store.expire_leases(8_913_600_000, 60_000).unwrap(), 1);
+    assert_eq!(store.expire_leases(8_913_600_000).unwrap(), 1);
     assert_eq!(store.job(&sample.caller, &job.id).unwrap().state, JobState::Queued);
+}
+
+#[test]
+fn servers_with_leases_of_other_lengths_leave_each_others_alone() {
+    let sample = Sample::new();
+    let (store, job) = (&sample.store, sample.job());
+    // An hour, of a server whose settings say so; the other looks whatever its own are.
+    let held = lease(store, "patient", 1_000_000, 4_600_000).unwrap();
+    let elsewhere = Store::open(store.folder()).unwrap();
+    assert_eq!(elsewhere.expire_leases(1_000_500).unwrap(), 0);
+    assert!(elsewhere.renew(&held, 4_601_000, None).unwrap());
+    assert_eq!(elsewhere.expire_leases(1_001_000).unwrap(), 0);
+    assert_eq!(store.job(&sample.caller, &job.id).unwrap().state, JobState::Running);
+    assert_eq!(elsewhere.expire_leases(4_601_001).unwrap(), 1, "and it ends all the same");
 }
 
 #[test]
@@ -280,7 +284,7 @@ fn a_job_that_ends_its_workers_fails_after_some_tries() {
     let (store, job) = (&sample.store, sample.job());
     for attempt in 0..MOST_ATTEMPTS as i64 {
         lease(store, "w", attempt * 100, attempt * 100 + 10).unwrap();
-        assert_eq!(store.expire_leases(attempt * 100 + 11, 60_000).unwrap(), 1);
+        assert_eq!(store.expire_leases(attempt * 100 + 11).unwrap(), 1);
     }
     let failed = store.job(&sample.caller, &job.id).unwrap();
     assert_eq!(failed.state, JobState::Failed);
@@ -372,7 +376,7 @@ fn other_tenants_ids_are_not_there() {
     assert_eq!(kind(store.jobs(other, Some(&job.id), 10)), RefusalKind::NotFound);
     assert_eq!(kind(store.upload(other, &upload)), RefusalKind::NotFound);
     assert_eq!(kind(store.delete_upload(other, &upload)), RefusalKind::NotFound);
-    assert_eq!(kind(store.append(other, &upload, &chunk(0, b"x"), whole(b"x"))), RefusalKind::NotFound);
+    assert_eq!(kind(append(store, other, &upload, &chunk(0, b"x"), whole(b"x"))), RefusalKind::NotFound);
     let key = job.key.unwrap();
     assert_eq!(kind(store.key(other, &key)), RefusalKind::NotFound);
     assert_eq!(kind(store.delete_key(other, &key)), RefusalKind::NotFound);
@@ -413,10 +417,10 @@ fn a_tenant_uses_no_more_than_its_limits() {
     let length = bytes("images.ct").len() as u64;
     store.set_tenant("clinic", TenantLimits { stored_bytes: length + length / 2, ..LIMITS }).unwrap();
     let new = NewUpload { purpose: Purpose::Images, length, sha256: Digest::of(b"x") };
-    let id = store.begin_upload(caller, &new).unwrap();
-    assert_eq!(kind(store.begin_upload(caller, &new)), RefusalKind::OverLimit, "bytes count from the beginning");
+    let id = store.begin_upload(caller, &new, 0).unwrap();
+    assert_eq!(kind(store.begin_upload(caller, &new, 0)), RefusalKind::OverLimit, "bytes count from the beginning");
     store.delete_upload(caller, &id).unwrap();
-    store.begin_upload(caller, &new).unwrap();
+    store.begin_upload(caller, &new, 0).unwrap();
     store.set_tenant("clinic", TenantLimits { active_jobs: 1, ..LIMITS }).unwrap();
     let job = sample.job();
     let upload = sample.upload(caller, "images.ct", Purpose::Images, usize::MAX);
@@ -452,7 +456,7 @@ fn what_failures_leave_is_swept_and_nothing_else() {
     assert!(strays.iter().all(|p| !p.exists()) && kept.iter().all(|p| p.exists()));
     // Uploads that nobody goes on with.
     let new = NewUpload { purpose: Purpose::Images, length: 5, sha256: stray };
-    let id = store.begin_upload(&sample.caller, &new).unwrap();
+    let id = store.begin_upload(&sample.caller, &new, 0).unwrap();
     std::thread::sleep(Duration::from_millis(5));
     store.sweep(1).unwrap();
     assert_eq!(kind(store.upload(&sample.caller, &id)), RefusalKind::NotFound);
@@ -472,6 +476,7 @@ fn a_job_whose_images_are_damaged_fails_with_its_reason() {
     assert_eq!(state().state, JobState::Failed);
     let problem = state().problem.unwrap();
     assert!(!problem.remedy.is_empty() && problem.detail.contains("running a job"), "{problem:?}");
+    assert!(!problem.detail.contains(sample.folder.path().to_str().unwrap()), "{problem:?}");
 }
 
 #[test]
