@@ -216,7 +216,8 @@ impl Client {
     /// let model = Model::load("tests/data/v2/model.safetensors")?;
     /// let program = compile(&model, &CompileOptions { logit_error: 1e-7, ..Default::default() })?;
     /// let (client, key) = Client::new(program.signature())?;
-    /// # let folder = std::env::temp_dir().join(format!("beaa-doctest-share-{}", std::process::id()));
+    /// # let name = format!("beaa-doctest-share-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// let receipts = ReceiptFolder::new(&folder);
     /// let pixels = ImageMajor::new(1, 4, vec![0, 0, 100, 100])?;
     /// let (images, receipt) = client.encrypt(&client.signature().normalise(&pixels)?)?;

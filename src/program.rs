@@ -89,8 +89,8 @@ pub fn compile_with_report(
 }
 
 /// Compiles a network as [`compile_with_report`] does, and ends before it is done where `progress`
-/// says so ([`Progress::is_stopped`]), which is asked between two passes and two attempts at a plan.
-/// It is told of no steps: how many attempts it takes is not known.
+/// says so ([`Progress::is_stopped`]), which is asked between two passes and two attempts at a
+/// plan. It is told of no steps: how many attempts it takes is not known.
 ///
 /// # Errors
 /// As [`compile_with_samples`]; [`Error::Stopped`](crate::Error::Stopped).

@@ -96,8 +96,8 @@ pub fn share(
     Ok(Shared { logits, noise, numbers, outside })
 }
 
-/// Decrypts answers as [`share`] does, by their receipt, which lies in all of `files`, at least one:
-/// each of them notes it before this returns. Gives the receipt, too.
+/// Decrypts answers as [`share`] does, by their receipt, which lies in all of `files`, one at
+/// least: each of them notes it before this returns. Gives the receipt, too.
 ///
 /// # Errors
 /// As [`share`]; when a file cannot be read or written, is no receipt or that of another batch than

@@ -45,7 +45,8 @@ pub struct Verification {
 ///
 /// # Errors
 /// When the images are not of the program's size, there are none or too many, the keys have other
-/// parameters than the program, there is less memory than that takes, or `progress` asks for an end.
+/// parameters than the program, there is less memory than that takes, or `progress` asks for an
+/// end.
 pub fn verify(
     program: &Program,
     KeyPair { client, server }: &KeyPair,
