@@ -58,9 +58,12 @@ def run(
     # To the scheduler every call is other work: it remembers what failed, and what went to another folder.
     call = uuid.uuid4().hex
     for attempt in range(retries + 1):
-        lost = {}
-        shared = client.scatter((program, key), broadcast=True, hash=False)
-        futures = {}
+        try:
+            shared = client.scatter((program, key), broadcast=True, hash=False)
+        except OSError:
+            # A worker died while program and key were sent to it: again, to those that are left.
+            continue
+        futures, lost = {}, {}
         try:
             for name, shard in waiting.items():
                 # And so is another attempt at what it lost.
