@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_runtime::{BatchId, Receipt};
+use beaa_runtime::{BatchId, Receipt, ReceiptFolder};
 
 use crate::exit::Exit;
 
@@ -63,6 +63,11 @@ fn beside(input: &Path, key: &Path, batch: Option<&BatchId>) -> Result<FoundRece
     let Some(batch) = batch else {
         return Err(refuse("answers that do not say to which batch".into(), "those of a batch that was sent"));
     };
+    // By its name, however many there are.
+    let kept = ReceiptFolder::beside(key);
+    if let Some(receipt) = kept.find(batch)? {
+        return Ok(FoundReceipt { path: kept.file(batch), receipt });
+    }
     let mut others = 0;
     for folder in folders(input, key) {
         // A folder that cannot be listed has no receipt to offer.

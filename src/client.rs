@@ -204,4 +204,39 @@ impl Client {
     pub fn share(&self, results: &EncryptedResults, receipt: &mut Receipt, bits: u32) -> Result<Shared> {
         Ok(ckks::share(&self.signature.0, &self.key, &results.0, receipt, f64::from(bits))?)
     }
+
+    /// Decrypts answers for others to see as [`Self::share`] does, by the receipt that lies in all
+    /// of `files`: each of them says so before this returns, so that a process that ends afterwards
+    /// has forgotten nothing. Gives the receipt, too.
+    ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// use beaa::{Client, CompileOptions, ImageMajor, Model, ReceiptFolder, Server, compile};
+    ///
+    /// let model = Model::load("tests/data/v2/model.safetensors")?;
+    /// let program = compile(&model, &CompileOptions { logit_error: 1e-7, ..Default::default() })?;
+    /// let (client, key) = Client::new(program.signature())?;
+    /// # let name = format!("beaa-doctest-share-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
+    /// let receipts = ReceiptFolder::new(&folder);
+    /// let pixels = ImageMajor::new(1, 4, vec![0, 0, 100, 100])?;
+    /// let (images, receipt) = client.encrypt(&client.signature().normalise(&pixels)?)?;
+    /// let file = receipts.keep(&receipt)?;
+    /// let results = Server::new(program)?.run(&key, &images)?;
+    /// let (shared, _) = client.share_by_files(&results, &[&file], 10)?;
+    /// assert!(client.share_by_files(&results, &[&file], 10).is_err(), "once");
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::share`]; if a file cannot be read or written, or is the receipt of another batch
+    /// than the first; if somebody else writes into a file's folder now.
+    ///
+    /// # Panics
+    /// Without a file.
+    pub fn share_by_files(&self, results: &EncryptedResults, files: &[&Path], bits: u32) -> Result<(Shared, Receipt)> {
+        Ok(ckks::share_by_files(&self.signature.0, &self.key, &results.0, files, f64::from(bits))?)
+    }
 }

@@ -97,6 +97,18 @@ pub enum Error {
         /// The largest that is allowed.
         max: f32,
     },
+    /// An image has a number that no normalised image of the network has, or one that is none:
+    /// pixels that were not normalised, for example.
+    #[error(
+        "encrypting images: found image {image} out of range, expected numbers up to {bound:.3}; normalise images as \
+         the network was trained to see them"
+    )]
+    ImageRange {
+        /// The image's position.
+        image: usize,
+        /// The largest absolute value that the program was compiled for.
+        bound: f32,
+    },
     /// Numbers that are to be images are more or fewer than those of whole images.
     #[error("found {found} numbers, expected {expected}")]
     Length {
@@ -260,6 +272,7 @@ impl From<beaa_compiler::Error> for Error {
             },
             other @ Found::Option { .. } => Self::BadOption(other.into()),
             Found::TooLarge(shortage) => shortage.into(),
+            Found::Stopped => Self::Stopped { operation: "compiling" },
             other => Self::NoProgram(other.into()),
         }
     }
@@ -273,6 +286,7 @@ impl From<beaa_runtime::Error> for Error {
             Found::Memory(shortage) => shortage.into(),
             Found::NoImages { .. } => Self::NoImages,
             Found::Stopped { operation } => Self::Stopped { operation },
+            Found::ImageRange { image, bound } => Self::ImageRange { image, bound },
             Found::BatchSize { images, slots, .. } => Self::BatchSize { images, slots },
             Found::ImageSize { found, expected, .. } => Self::ImageSize { found, expected },
             other @ (Found::WrongProgram { .. }
@@ -285,6 +299,7 @@ impl From<beaa_runtime::Error> for Error {
             other @ (Found::Forged { .. } | Found::Transparent) => Self::Forged(other.into()),
             other @ (Found::FloodingBits { .. }
             | Found::SharedBefore { .. }
+            | Found::SharingForgotten { .. }
             | Found::NoPromise { .. }
             | Found::TooFewCopies { .. }
             | Found::LargerError { .. }

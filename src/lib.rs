@@ -65,7 +65,7 @@ pub use beaa_ir::{ClassMap, Classes};
 pub use beaa_memory::limit as limit_memory;
 pub use beaa_runtime::Passphrase;
 pub use beaa_runtime::ckks::Shared;
-pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt, SentBatch};
+pub use beaa_runtime::{Answers, BatchId, Outside, Reason, Receipt, ReceiptFolder, SentBatch};
 pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 /// Forbids core dumps of this process, which would hold the keys of its [`Client`]s, and on Linux
 /// also that other processes of the same user read its memory. A program with a [`Client`] calls it
@@ -83,11 +83,11 @@ pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use explanation::Explanation;
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{
-    CompileOptions, Compiled, Packing, Program, Report, Signature, compile, compile_with_report, compile_with_samples,
-    explain,
+    CompileOptions, Compiled, Packing, Program, Report, Signature, compile, compile_watched, compile_with_report,
+    compile_with_samples, explain,
 };
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};
 pub use shards::{Shard, ShardAnswer};
 #[cfg(feature = "train")]
 pub use training::{EpochMetrics, Event, Experiment, Observer, Phase, Trained, Training, train};
-pub use verify::{LayerError, Verdict, Verification, verify};
+pub use verify::{LayerError, Verdict, Verification, verify, verify_watched};

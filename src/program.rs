@@ -10,7 +10,7 @@ use beaa_runtime::ckks::{Standing, standing};
 
 use crate::data::preprocess;
 use crate::model::normalise_reals;
-use crate::{Classes, LabelledImages, Model, Result};
+use crate::{Classes, LabelledImages, Model, Progress, Result, Silent};
 
 pub use beaa_compiler::ckks::{Options as CompileOptions, Packing, Report};
 
@@ -85,7 +85,23 @@ pub fn compile_with_report(
     options: &CompileOptions,
     samples: Option<&ImageMajor<f32>>,
 ) -> Result<Compiled> {
-    let compiler::Compiled { program, report } = compiler::compile_for(&model.0, options, samples)?;
+    compile_watched(model, options, samples, &Silent)
+}
+
+/// Compiles a network as [`compile_with_report`] does, and ends before it is done where `progress`
+/// says so ([`Progress::is_stopped`]), which is asked between two passes and two attempts at a
+/// plan. It is told of no steps: how many attempts it takes is not known.
+///
+/// # Errors
+/// As [`compile_with_samples`]; [`Error::Stopped`](crate::Error::Stopped).
+pub fn compile_watched(
+    model: &Model,
+    options: &CompileOptions,
+    samples: Option<&ImageMajor<f32>>,
+    progress: &dyn Progress,
+) -> Result<Compiled> {
+    let compiled = compiler::compile_until(&model.0, options, samples, &|| progress.is_stopped())?;
+    let compiler::Compiled { program, report } = compiled;
     Ok(Compiled { program: Program(Arc::new(program)), report })
 }
 

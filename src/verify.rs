@@ -3,7 +3,7 @@
 use beaa_ir::images::ImageMajor;
 use beaa_runtime::{Silent, ckks};
 
-use crate::{Program, Result};
+use crate::{Program, Progress, Result};
 
 pub use beaa_runtime::ckks::{LayerError, Verdict, Verification};
 
@@ -23,7 +23,15 @@ pub use beaa_runtime::ckks::{LayerError, Verdict, Verification};
 /// # Errors
 /// If the images are not of the network's size, or more than the program's slots.
 pub fn verify(program: &Program, images: &ImageMajor<f32>) -> Result<Verification> {
+    verify_watched(program, images, &Silent)
+}
+
+/// Verifies a program as [`verify`] does, and tells `progress` of each part that has run.
+///
+/// # Errors
+/// As [`verify`]; [`Error::Stopped`](crate::Error::Stopped) if `progress` says so.
+pub fn verify_watched(program: &Program, images: &ImageMajor<f32>, progress: &dyn Progress) -> Result<Verification> {
     ckks::expect_memory_to_verify(&program.0, images.images())?;
     let keys = ckks::keygen(program.0.signature(), None)?;
-    Ok(ckks::verify(&program.0, &keys, images, None, &Silent)?)
+    Ok(ckks::verify(&program.0, &keys, images, None, progress)?)
 }

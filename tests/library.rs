@@ -296,6 +296,38 @@ fn work_ends_when_its_progress_says_so() {
     assert_eq!(watched.1.load(Ordering::Relaxed), 1, "no further part was run");
 }
 
+/// Says that work should end when it is asked for the given time.
+struct StopAtQuestion(u64, AtomicU64);
+
+impl Progress for StopAtQuestion {
+    fn begin(&self, _what: &str, _steps: u64) {}
+
+    fn advance(&self, _steps: u64) {}
+
+    fn end(&self) {}
+
+    fn is_stopped(&self) -> bool {
+        self.1.fetch_add(1, Ordering::Relaxed) >= self.0
+    }
+}
+
+#[test]
+fn compiling_ends_when_its_progress_says_so() {
+    let model = Model::load("tests/data/v2/model.safetensors").unwrap();
+    let options = CompileOptions { batch: 16, logit_error: 0.01, ..Default::default() };
+    let never = StopAtQuestion(u64::MAX, AtomicU64::new(0));
+    let whole = beaa::compile_watched(&model, &options, None, &never).unwrap();
+    let questions = never.1.into_inner();
+    assert!(questions > 10, "{questions}");
+    for stop_at in 0..questions {
+        let watched = StopAtQuestion(stop_at, AtomicU64::new(0));
+        let stopped = beaa::compile_watched(&model, &options, None, &watched).map(|_| ()).unwrap_err();
+        assert!(matches!(stopped, Error::Stopped { operation: "compiling" }), "question {stop_at}: {stopped}");
+        assert_eq!(watched.1.into_inner(), stop_at + 1, "it went on");
+    }
+    assert_eq!(whole.program, beaa::compile(&model, &options).unwrap());
+}
+
 #[test]
 fn errors_come_apart_into_what_was_found_and_what_to_do() {
     let parts = |error: Error| {

@@ -257,14 +257,13 @@ impl AnySignature {
                     };
                     return Ok(Decrypted { answers: Answered::Private(answers), receipt: found.map(|f| f.receipt) });
                 };
-                let Some(FoundReceipt { path, receipt: mut found }) = found else {
+                let Some(FoundReceipt { path, .. }) = found else {
                     return Err(Exit::Usage.because(
                         "--share: found --without-receipt, expected the receipt of the batch, which counts what is \
                          shared; give it with --receipt",
                     ));
                 };
-                let shared = share_answers(file, &secret, &output, &mut found, bits)?;
-                found.save(&path).with_context(|| format!("writing {}", path.display()))?;
+                let (shared, found) = share_answers(file, &secret, &output, &path, bits)?;
                 Ok(Decrypted { answers: Answered::Shared(shared), receipt: Some(found) })
             }
             #[cfg(feature = "tfhe")]
@@ -325,16 +324,16 @@ fn write_batch<C, E: std::error::Error + Send + Sync + 'static>(
     Ok((receipt, size))
 }
 
-/// Makes answers to be shared, as [`ckks_runtime::share`] says.
+/// Makes answers to be shared, as [`ckks_runtime::share_by_files`] says.
 fn share_answers(
     file: &ckks::SignatureFile,
     key: &ckks_runtime::ClientKey,
     output: &ckks_runtime::EncryptedOutput,
-    receipt: &mut Receipt,
+    receipt: &Path,
     bits: f64,
-) -> Result<Shared> {
+) -> Result<(Shared, Receipt)> {
     use beaa_runtime::Error;
-    ckks_runtime::share(file, key, output, receipt, bits).map_err(|error| match error {
+    ckks_runtime::share_by_files(file, key, output, &[receipt], bits).map_err(|error| match error {
         Error::FloodingBits { found } => {
             Exit::Usage.because(format!("--share: found {found}, expected a number of bits from 0 to 60"))
         }

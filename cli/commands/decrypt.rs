@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// The receipt that `beaa encrypt` wrote with the images [default: that of the answers' batch
-    /// among the receipts beside the answers or the key].
+    /// among the receipts beside the answers or the key, or in the folder KEY.receipts].
     #[arg(long, value_name = "FILE", conflicts_with = "without_receipt")]
     receipt: Option<PathBuf>,
     /// Decrypt answers without knowing what was sent: only if nobody could have exchanged them.

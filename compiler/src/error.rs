@@ -104,6 +104,9 @@ pub enum Error {
         /// The fewest bits that an output may have.
         bits: u32,
     },
+    /// Whoever compiles asked for an end.
+    #[error("compiling: stopped before the end, as it was told to; start it again for a result")]
+    Stopped,
     /// There is less memory than compiling needs.
     #[error(transparent)]
     TooLarge(#[from] beaa_memory::Shortage),

@@ -32,7 +32,7 @@ pub mod ckks {
     pub use crate::cost::text::{explain, explain_choices};
     pub use crate::options::Options;
     pub use crate::packing::Packing;
-    pub use crate::pipeline::{Compiled, compile, compile_for};
+    pub use crate::pipeline::{Compiled, compile, compile_for, compile_until};
     #[doc(hidden)]
     pub use crate::pipeline::{compile_observed, compile_without_security};
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::cost::report::PassTime;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::graph::{Graph, check};
 use crate::plan::graph_summary::GraphSummary;
 use crate::plan::level_plan::LevelPlan;
@@ -33,13 +33,25 @@ pub(crate) struct PassRunner<'a> {
     /// The passes that have run, in order of first use.
     pub(crate) times: Vec<PassTime>,
     observer: &'a mut dyn FnMut(&'static str, Product<'_>),
+    is_stopped: &'a dyn Fn() -> bool,
 }
 
 impl<'a> PassRunner<'a> {
     /// A runner that calls `observer` with the name of every pass that makes something worth
-    /// seeing.
-    pub(crate) fn new(observer: &'a mut dyn FnMut(&'static str, Product<'_>)) -> Self {
-        Self { times: Vec::new(), observer }
+    /// seeing, and ends once `is_stopped` says so.
+    pub(crate) fn new(
+        observer: &'a mut dyn FnMut(&'static str, Product<'_>),
+        is_stopped: &'a dyn Fn() -> bool,
+    ) -> Self {
+        Self { times: Vec::new(), observer, is_stopped }
+    }
+
+    /// Refuses to go on once it is to be stopped.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub(crate) fn go_on(&self) -> Result<()> {
+        if (self.is_stopped)() { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// Runs a pass and adds to its time.
@@ -64,9 +76,10 @@ impl<'a> PassRunner<'a> {
     /// Runs a pass that makes a graph, checks the graph and shows it.
     ///
     /// # Errors
-    /// The pass's own, and [`Error::Internal`](crate::Error::Internal) for a graph that breaks an
-    /// invariant.
+    /// The pass's own, [`Error::Stopped`] once it is to be stopped, and [`Error::Internal`] for a
+    /// graph that breaks an invariant.
     pub(crate) fn rewrite(&mut self, pass: &'static str, run: impl FnOnce() -> Result<Graph>) -> Result<Graph> {
+        self.go_on()?;
         let graph = self.time(pass, run)?;
         check(&graph, pass)?;
         self.show(pass, Product::Graph(&graph));

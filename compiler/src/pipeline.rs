@@ -63,7 +63,22 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled> {
 /// model's, layers that cannot be evaluated under encryption, or no parameters for the precision,
 /// security and memory asked for.
 pub fn compile_for(model: &Model, options: &Options, images: Option<&ImageMajor<f32>>) -> Result<Compiled> {
-    compile_observed(model, options, images, &mut |_, _| {})
+    compile_until(model, options, images, &|| false)
+}
+
+/// Lowers `model` as [`compile_for`] does, and ends before it is done once `is_stopped` says so,
+/// which is asked between two passes and two attempts at a plan.
+///
+/// # Errors
+/// As [`compile_for`]; [`Error::Stopped`].
+pub fn compile_until(
+    model: &Model,
+    options: &Options,
+    images: Option<&ImageMajor<f32>>,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<Compiled> {
+    options.check()?;
+    run_passes(model, options, images, &Rings::new(options), Watcher { observer: &mut |_, _| {}, is_stopped })
 }
 
 /// Like [`compile_for`], and calls `observer` after every pass with its name and the text of what
@@ -79,7 +94,8 @@ pub fn compile_observed(
     observer: &mut dyn FnMut(&'static str, &dyn Display),
 ) -> Result<Compiled> {
     options.check()?;
-    run_passes(model, options, images, &Rings::new(options), &mut |pass, product| observer(pass, &product))
+    let observer = &mut |pass, product: Product<'_>| observer(pass, &product);
+    run_passes(model, options, images, &Rings::new(options), Watcher { observer, is_stopped: &|| false })
 }
 
 /// Lowers `model` for the ring of any degree from 32 up, whatever its security: for tests and
@@ -96,7 +112,13 @@ pub fn compile_without_security(
 ) -> Result<Compiled> {
     options.check()?;
     let rings = Rings::single(Ring { degree, allowed: u32::MAX }, options.batch, 1);
-    run_passes(model, options, images, &rings, &mut |_, _| {})
+    run_passes(model, options, images, &rings, Watcher { observer: &mut |_, _| {}, is_stopped: &|| false })
+}
+
+/// Whoever watches a compilation: sees what passes make, and says when to end.
+struct Watcher<'a> {
+    observer: &'a mut dyn FnMut(&'static str, Product<'_>),
+    is_stopped: &'a dyn Fn() -> bool,
 }
 
 fn run_passes(
@@ -104,18 +126,20 @@ fn run_passes(
     options: &Options,
     images: Option<&ImageMajor<f32>>,
     rings: &Rings,
-    observer: &mut dyn FnMut(&'static str, Product<'_>),
+    Watcher { observer, is_stopped }: Watcher<'_>,
 ) -> Result<Compiled> {
     if let Some(images) = images {
         check_samples(images, model.input().shape().len())?;
     }
     check_size(model)?;
-    let mut passes = PassRunner::new(observer);
+    let mut passes = PassRunner::new(observer, is_stopped);
     let Prepared { graph, target, promise, input } = prepare(model, options, images, &mut passes)?;
 
+    passes.go_on()?;
     let activations = passes.time("activations", || forward(&graph, input));
     let (bounds, means) = (analyse(&graph), means(&activations));
     let margin = rounding_margin(images);
+    passes.go_on()?;
     let summary = passes.time("summarise", || summarise(&graph, &bounds, &activations, margin));
     passes.show("summarise", Product::Summary(&summary));
     let network = SimulatedNetwork {
@@ -146,14 +170,16 @@ fn run_passes(
         coverage: coverage.remark(),
         security: options.security,
     };
+    passes.go_on()?;
     let (program, prediction) = passes.time("emit", || emit(model, lowered))?;
     check_overflow(&program)?;
+    passes.go_on()?;
     let packed = program.packing().is_some();
     let program = match passes.time("tile", || tile(program, model, options.memory)) {
         // Bands need no more than what is asked for; other packings have none.
         Err(Error::Memory { .. }) if packed && options.packing == Packing::Auto => {
             let options = Options { packing: Packing::Element, ..options.clone() };
-            return run_passes(model, &options, images, rings, observer);
+            return run_passes(model, &options, images, rings, Watcher { observer, is_stopped });
         }
         tiled => tiled?,
     };
@@ -208,6 +234,7 @@ fn prepare(
     }
     let promise = passes.time("promise", || promise(model, &graph, images))?;
     let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
+    passes.go_on()?;
     let activations = passes.time("calibrate", || forward(&graph, input.clone()));
     check_finite(&graph, &activations, if images.is_some() { "the samples" } else { "made-up images" })?;
     let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, model.classes(), options, images))?;
@@ -232,6 +259,6 @@ pub(crate) fn graph_after(pass: &str, model: &Model) -> Graph {
             found = Some(graph.clone());
         }
     };
-    prepare(model, &Options::default(), None, &mut PassRunner::new(&mut keep)).unwrap();
+    prepare(model, &Options::default(), None, &mut PassRunner::new(&mut keep, &|| false)).unwrap();
     found.unwrap_or_else(|| panic!("no pass `{pass}`"))
 }

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::{Error, Result};
 
+/// Digits of a fingerprint.
+const FINGERPRINT: usize = 64;
+
 /// Reads little-endian numbers from bytes that may be anybody's.
 pub(crate) struct PayloadReader<'a> {
     operation: &'static str,
@@ -59,6 +62,19 @@ pub(crate) fn row_starts(operation: &'static str, lengths: impl Iterator<Item = 
         starts.push(total);
     }
     Ok(starts)
+}
+
+/// Refuses what is no [`fingerprint`].
+///
+/// # Errors
+/// [`Error::Malformed`] unless it is 64 hexadecimal digits, as small letters.
+pub(crate) fn expect_fingerprint(operation: &'static str, found: &str) -> Result<()> {
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if found.len() == FINGERPRINT && found.bytes().all(digit) {
+        return Ok(());
+    }
+    let found = format!("a fingerprint of {} other characters", found.chars().count());
+    Err(Error::malformed(operation, found, "64 hexadecimal digits"))
 }
 
 /// The BLAKE3 hash of a header as JSON and of the payload behind it, hexadecimal.

@@ -148,7 +148,10 @@ fn a_client_needs_no_weights() {
     assert_eq!(load_signature(&part).unwrap(), interface);
     assert_eq!(load_signature(&whole).unwrap(), interface);
     assert!(load_program(&part).unwrap_err().to_string().contains("a signature file"));
-    let changes: [FileChange; 6] = [
+    let changes: [FileChange; 9] = [
+        ("no program", |file| file.program.clear()),
+        ("a program of other characters", |file| file.program = "\u{e9}".repeat(32)),
+        ("a program of capitals", |file| file.program = file.program.to_uppercase().replacen('0', "A", 1)),
         ("no deviation", |file| file.signature.input.std.clear()),
         ("an output scale of zero", |file| file.signature.output_scale = 0.0),
         ("an output scale near zero", |file| file.signature.output_scale = 5e-324),

@@ -31,12 +31,16 @@ from ._beaa import (
     compile,
     forbid_core_dumps,
     limit_memory,
+    verify,
 )
+from ._command import train
 from ._convert import convert, import_onnx, load
 from ._report import Report
+from ._verification import Verification
 from ._warnings import DeviatingWarning
 from .errors import (
     BadFileError,
+    CommandError,
     DataSetError,
     Error,
     FileAccessError,
@@ -63,6 +67,7 @@ __all__ = [
     "Answers",
     "BadFileError",
     "Client",
+    "CommandError",
     "DataSetError",
     "DeviatingWarning",
     "EncryptedImages",
@@ -96,6 +101,7 @@ __all__ = [
     "SizeError",
     "StoppedError",
     "UnsupportedError",
+    "Verification",
     "VersionError",
     "__version__",
     "compile",
@@ -104,6 +110,8 @@ __all__ = [
     "import_onnx",
     "limit_memory",
     "load",
+    "train",
+    "verify",
 ]
 
 # Modules that need packages of their own are imported when they are named.

@@ -12,15 +12,21 @@ def numbers(images):
     """
     if hasattr(images, "detach"):
         images = images.detach().cpu()
-    array = np.asarray(images)
+    masked = _masked(images)
+    if masked:
+        remedy = "fill what is masked with x.filled(...), or leave those images out"
+        raise _wrong(f"{masked} masked numbers", "an array without a mask", remedy)
+    try:
+        array = np.asarray(images)
+    except (TypeError, ValueError, RuntimeError) as error:
+        found = f"{type(images).__name__}, which NumPy makes no array of ({error})"
+        raise _wrong(found, "an array", "convert it to a dense array of uint8 or float32") from error
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     if np.issubdtype(array.dtype, np.floating):
         return np.ascontiguousarray(array, dtype=np.float32)
-    found, expected = f"numbers of type {array.dtype}", "uint8 for pixels, floats for all else"
     remedy = "convert them with x.astype(...): a guess would be another image"
-    message = f"taking images: found {found}, expected {expected}; {remedy}"
-    raise InputKindError(message, operation="taking images", found=found, expected=expected, remedy=remedy)
+    raise _wrong(f"numbers of type {array.dtype}", "uint8 for pixels, floats for all else", remedy)
 
 
 def gathered(samples, limit):
@@ -37,3 +43,15 @@ def gathered(samples, limit):
         if count >= limit:
             break
     return np.concatenate(batches) if batches else np.empty((0, 1), np.float32)
+
+
+def _masked(images):
+    """How many numbers are masked: in an array, or in a list of them, of which NumPy would drop the masks."""
+    if isinstance(images, (list, tuple)):
+        return sum(map(_masked, images))
+    return int(np.ma.count_masked(images)) if isinstance(images, np.ma.MaskedArray) else 0
+
+
+def _wrong(found, expected, remedy):
+    message = f"taking images: found {found}, expected {expected}; {remedy}"
+    return InputKindError(message, operation="taking images", found=found, expected=expected, remedy=remedy)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._report import Report
+from ._verification import Verification
 
 __all__ = [
     "Answers",
@@ -29,6 +30,7 @@ __all__ = [
     "forbid_core_dumps",
     "import_onnx",
     "limit_memory",
+    "verify",
 ]
 
 __version__: str
@@ -116,8 +118,13 @@ def compile(
 ) -> Program:
     """Compiles a network for encrypted batches; the options are those of `beaa compile`.
 
-    `samples` replace those of the model. Ctrl-C returns at once, but the compiler works on to its end.
+    `samples` replace those of the model. Ctrl-C returns at once; the compiler ends with the pass that it is at.
     """
+
+def verify(
+    program: Program, images: _Images, *, normalised: bool = False, progress: _Progress | None = None
+) -> Verification:
+    """Runs a program in clear and encrypted, under keys that are thrown away, and compares after every layer."""
 
 @final
 class Program:
@@ -178,10 +185,18 @@ class Client:
     def __new__(cls, signature: Signature) -> Client:
         """Makes the keys for the program with this signature."""
     @staticmethod
-    def load(signature: Signature, path: _Path, *, passphrase: str | None = None) -> Client:
-        """Takes up a secret key that `save` wrote."""
-    def save(self, path: _Path, *, passphrase: str | None = None) -> None:
-        """Writes the secret key, readable by its owner alone, under a passphrase if there is one."""
+    def load(
+        signature: Signature, path: _Path, *, passphrase: str | None = None, receipts: _Path | None = None
+    ) -> Client:
+        """Takes up a secret key that `save` wrote, and the receipts in the folder `receipts`, `path`.receipts if None.
+
+        Receipts of what it encrypts are written there before `encrypt` returns.
+        """
+    def save(self, path: _Path, *, passphrase: str | None = None, receipts: _Path | None = None) -> None:
+        """Writes the secret key, readable by its owner alone, under a passphrase if there is one.
+
+        Receipts, those so far and all later ones, are kept in the folder `receipts`, `path`.receipts if None.
+        """
     @property
     def signature(self) -> Signature: ...
     @property
@@ -193,7 +208,7 @@ class Client:
     def encrypt(
         self, images: _Images, *, normalised: bool = False, progress: _Progress | None = None
     ) -> EncryptedImages:
-        """Encrypts images, in as many batches as hold them, and keeps their receipt.
+        """Encrypts images, in as many batches as hold them, and keeps their receipt, beside the key if it has a file.
 
         uint8 are pixels. Floats are numbers as the network itself takes them, or measured values where the network
         takes real numbers (`normalised=True`: normalised ones).
@@ -202,8 +217,8 @@ class Client:
         """The receipt of images that this client encrypted."""
     def decrypt(self, results: EncryptedResults, receipt: Receipt | None = None) -> Answers:
         """Decrypts the answers to images that this client encrypted, or of which the receipt is given."""
-    def share(self, results: EncryptedResults, *, receipt_file: _Path, bits: int = 30) -> Shared:
-        """Decrypts answers for others to see, once; the receipt in the file notes it first."""
+    def share(self, results: EncryptedResults, *, receipt_file: _Path | None = None, bits: int = 30) -> Shared:
+        """Decrypts answers for others to see, once; the receipt in the file, and that beside the key, note it first."""
     def __reduce__(self) -> Any: ...
 
 @final
@@ -280,7 +295,7 @@ class Receipt:
     @staticmethod
     def load(path: _Path) -> Receipt: ...
     def save(self, path: _Path) -> None:
-        """Writes the receipt, readable by its owner alone."""
+        """Writes the receipt, readable by its owner alone; refused where it would forget that answers were shared."""
     @staticmethod
     def from_bytes(data: bytes) -> Receipt: ...
     def to_bytes(self) -> bytes: ...

@@ -33,7 +33,8 @@ def convert(module, example, *, samples=None, limit=LIMIT, name=None, **options)
     with them, and `compile(agreement=...)` needs them. At most `limit` of them are kept, in this process alone.
     """
     torch = _torch()
-    training = module.training
+    # Each part has a mode of its own: frozen ones stay in evaluation mode while the rest is trained.
+    modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         with tempfile.TemporaryDirectory(prefix="beaa-") as folder:
@@ -42,7 +43,8 @@ def convert(module, example, *, samples=None, limit=LIMIT, name=None, **options)
                 torch.onnx.export(module, (example[:1],), path, dynamo=True, external_data=False, verbose=False)
             return import_onnx(path, samples=samples, limit=limit, name=name or type(module).__name__, **options)
     finally:
-        module.train(training)
+        for part, training in modes:
+            part.training = training
 
 
 def _torch():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Sequence
 
+from . import _locations
 from . import shards as _shards
 from ._beaa import EvaluationKey, Program, Server, Shard, ShardAnswer
 from ._progress import callback
@@ -30,42 +32,56 @@ def run(
     shards: Sequence[Shard],
     client: distributed.Client,
     *,
-    folder: str | os.PathLike[str],
+    images: str | os.PathLike[str],
+    answers: str | os.PathLike[str],
     retries: int = 3,
     progress=None,
 ) -> list[ShardAnswer]:
     """Answers shards on the workers of a Dask cluster, and gives the records of the answers in the order of the shards.
 
-    `folder`, a path or an address of fsspec, must be the same for all workers. Answers that are there already are not
-    worked out again, so that a run which broke off goes on when it is started again. Program and key are sent to each
-    worker once. A shard whose worker dies goes to another; one that fails is tried `retries` times more. A worker runs
-    one shard at a time, on as many threads as it has. `progress` is `True` for a bar, or told ("shards", done, all).
+    `images` is the folder in which the ciphertexts are, and shards elsewhere are refused; `answers` that of the files
+    of answers. Both, paths or addresses of fsspec, must be the same for all workers. Answers that are there already
+    are not worked out again, so that a run which broke off goes on when it is started again. Program and key are sent
+    to each worker once. A shard whose worker dies goes to another; one that fails is tried `retries` times more, and
+    ends the run then. A worker runs one shard at a time, on as many threads as it has. `progress` is `True` for a bar,
+    or told ("shards", done, all).
     """
     _expect_belonging(program, key, shards)
+    for shard in shards:
+        _locations.expect_inside(shard.ciphertexts, images, "running shards")
     _expect_memory(program, client)
     told = callback(progress)
     # Shards that hold the same are one.
-    waiting, answers = {shard.id: shard for shard in shards}, {}
+    waiting, found = {shard.id: shard for shard in shards}, {}
     count = len(waiting)
+    folders = (os.fspath(images), os.fspath(answers))
+    # To the scheduler every call is other work: it remembers what failed, and what went to another folder.
+    call = uuid.uuid4().hex
     for attempt in range(retries + 1):
-        lost = {}
-        shared = client.scatter((program, key), broadcast=True)
-        futures = {
-            # Another attempt is other work to the scheduler, which remembers what it lost.
-            client.submit(
-                _answer, shared, shard, os.fspath(folder), key=f"beaa-{name}-{attempt}", retries=retries, pure=False
-            ): name
-            for name, shard in waiting.items()
-        }
-        for future in distributed.as_completed(futures):
-            name = futures[future]
-            # Lost with the only worker that had program and key.
-            if future.status in ("cancelled", "lost"):
-                lost[name] = waiting[name]
-                continue
-            answers[name] = future.result()
-            if told is not None:
-                told("shards", len(answers), count)
+        try:
+            shared = client.scatter((program, key), broadcast=True, hash=False)
+        except OSError:
+            # A worker died while program and key were sent to it: again, to those that are left.
+            continue
+        futures, lost = {}, {}
+        try:
+            for name, shard in waiting.items():
+                # And so is another attempt at what it lost.
+                key_of_task = f"beaa-{call}-{attempt}-{name}"
+                future = client.submit(_answer, shared, shard, folders, key=key_of_task, retries=retries, pure=False)
+                futures[future] = name
+            for future in distributed.as_completed(futures):
+                name = futures[future]
+                # Lost with the only worker that had program and key.
+                if future.status in ("cancelled", "lost"):
+                    lost[name] = waiting[name]
+                    continue
+                found[name] = future.result()
+                if told is not None:
+                    told("shards", len(found), count)
+        finally:
+            # What has not begun when this call ends, however it ends, nobody waits for.
+            client.cancel(list(futures))
         waiting = lost
         if not waiting:
             break
@@ -78,7 +94,7 @@ def run(
         )
         message = "{operation}: found {found}, expected {expected}; {remedy}".format(**said)
         raise MismatchError(message, **said)
-    return [answers[shard.id] for shard in shards]
+    return [found[shard.id] for shard in shards]
 
 
 #: The server of this process, which has the weights arranged; and who uses it: one run takes all threads.
@@ -86,8 +102,9 @@ _SERVER: dict[tuple[str, str | None], Server] = {}
 _LOCK = threading.Lock()
 
 
-def _answer(shared: tuple[Program, EvaluationKey | None], shard: Shard, folder: str) -> ShardAnswer:
-    """Answers a shard on a worker."""
+def _answer(shared: tuple[Program, EvaluationKey | None], shard: Shard, folders: tuple[str, str]) -> ShardAnswer:
+    """Answers a shard on a worker, which trusts no location but those inside of its folders."""
+    images, answers = folders
     program, key = shared
     with _LOCK:
         # Before the first work of this process, which starts the threads.
@@ -96,7 +113,7 @@ def _answer(shared: tuple[Program, EvaluationKey | None], shard: Shard, folder: 
         if name not in _SERVER:
             _SERVER.clear()
             _SERVER[name] = Server(program, key)
-        return _shards.run(_SERVER[name], shard, folder)
+        return _shards.run(_SERVER[name], shard, images=images, answers=answers)
 
 
 def _expect_belonging(program, key, shards) -> None:

@@ -116,5 +116,9 @@ class ForkError(Error, RuntimeError):
     """This process was forked after the library's threads were started."""
 
 
+class CommandError(Error, RuntimeError):
+    """The command `beaa` failed; it has said why."""
+
+
 class MissingPackageError(Error, ImportError):
     """A package that this function needs is not installed."""

@@ -2,96 +2,96 @@
 
 A shard says for which program its images are, under which key, what they hold (a checksum), and where. Its name, and
 that of its answers, follow from what it holds. So whoever finds its answers there already need not work, and whoever
-works twice writes the same bytes again: nothing is lost by trying again. Files may be anywhere that fsspec knows.
+works twice writes the same bytes again: nothing is lost by trying again. Files may be anywhere that fsspec knows, but
+only in the folders that the caller names: a description that leads elsewhere is refused.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from . import _locations
 from ._beaa import Client, EncryptedImages, EncryptedResults, Server, Shard, ShardAnswer
-from .errors import BadFileError, MissingPackageError
+from .errors import BadFileError
 
-__all__ = ["Shard", "ShardAnswer", "encrypt", "read_answers", "run"]
+__all__ = ["Shard", "ShardAnswer", "encrypt", "load", "read_answers", "run", "save"]
+
+_Folder = str | os.PathLike[str]
 
 
-def encrypt(client: Client, parts: Iterable[Any], folder: str | os.PathLike[str], **options) -> list[Shard]:
-    """Encrypts each of `parts`, arrays of images, into a file of `folder`; the client keeps the receipts.
+def encrypt(client: Client, parts: Iterable[Any], folder: _Folder, **options) -> list[Shard]:
+    """Encrypts each of `parts`, arrays of images, into a file of `folder`, named by its batch.
 
-    `options` are those of `Client.encrypt`. The files are named by their batches.
+    `options` are those of `Client.encrypt`. The client keeps the receipts, beside its key if that is in a file: save it
+    first, so that the answers can be decrypted by a later process.
     """
     shards = []
     for images in parts:
         encrypted = client.encrypt(images, **options)
-        location = _join(folder, f"{encrypted.batch}.ct")
-        _write(encrypted, location)
+        location = _locations.join(folder, f"{encrypted.batch}.ct")
+        _locations.write(encrypted, location)
         shards.append(Shard(encrypted, location))
     return shards
 
 
-def run(server: Server, shard: Shard, folder: str | os.PathLike[str], *, progress=None) -> ShardAnswer:
-    """Answers a shard in a file of `folder`, named by the shard, unless its answers are there already."""
-    location = _join(folder, f"{shard.id}.answers.ct")
+def run(server: Server, shard: Shard, *, images: _Folder, answers: _Folder, progress=None) -> ShardAnswer:
+    """Answers a shard, whose ciphertexts are inside of the folder `images`, in a file of the folder `answers`.
+
+    The file is named by the shard. Where its answers are there already nothing is worked out. A shard whose
+    ciphertexts are elsewhere is refused: whoever wrote it would have this process open what they like.
+    """
+    _locations.expect_inside(shard.ciphertexts, images, "running a shard")
+    location = _locations.join(answers, f"{shard.id}.answers.ct")
     found = _found(shard, location)
     if found is not None:
         return found
-    images = _read(EncryptedImages, shard.ciphertexts)
-    shard.expect(images)
-    results = server.run(images, progress=progress)
-    _write(results, location)
+    encrypted = _locations.read(EncryptedImages, shard.ciphertexts)
+    shard.expect(encrypted)
+    results = server.run(encrypted, progress=progress)
+    _locations.write(results, location)
     return shard.answered(results, location)
 
 
-def read_answers(shard: Shard, answer: ShardAnswer) -> EncryptedResults:
-    """Reads the answers to a shard, and refuses others: `client.decrypt` takes them."""
-    results = _read(EncryptedResults, answer.answers)
+def read_answers(shard: Shard, answer: ShardAnswer, folder: _Folder) -> EncryptedResults:
+    """Reads the answers to a shard from inside of `folder`, and refuses others: `client.decrypt` takes them."""
+    _locations.expect_inside(answer.answers, folder, "reading answers to a shard")
+    results = _locations.read(EncryptedResults, answer.answers)
     answer.expect(shard, results)
     return results
 
 
+def save(shards: Sequence[Shard], path: _Folder) -> None:
+    """Writes the descriptions of shards, a line of JSON each, in their order."""
+    text = "".join(f"{shard.to_json()}\n" for shard in shards)
+    _locations.attempted(path, "writing", _write_text, os.fspath(path), text)
+
+
+def load(path: _Folder) -> list[Shard]:
+    """Reads the descriptions that `save` wrote."""
+    return [Shard.from_json(line) for line in _locations.attempted(path, "reading", _read_lines, path)]
+
+
+def _write_text(path: str, text: str) -> None:
+    unfinished = f"{path}.tmp"
+    with open(unfinished, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def _read_lines(path: _Folder) -> list[str]:
+    with open(path, encoding="utf-8") as file:
+        return file.readlines()
+
+
 def _found(shard: Shard, location: str) -> ShardAnswer | None:
     """The record of answers that are there already; none where they are not whole or not the shard's."""
-    system, path = _open(location)
-    if not (os.path.exists(path) if system is None else system.exists(path)):
+    if not _locations.exists(location):
         return None
     try:
-        return shard.answered(_read(EncryptedResults, location), location)
+        return shard.answered(_locations.read(EncryptedResults, location), location)
     except BadFileError:
         return None
-
-
-def _read(kind, location: str):
-    system, path = _open(location)
-    return kind.load(path) if system is None else kind.from_bytes(system.cat_file(path))
-
-
-def _write(ciphertexts, location: str) -> None:
-    """Writes a file that is whole under its name or not there, as the stores behind fsspec do by themselves."""
-    system, path = _open(location)
-    if system is None:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        ciphertexts.save(path)
-    else:
-        system.pipe_file(path, ciphertexts.to_bytes())
-
-
-def _open(location: str):
-    """The file system of fsspec and the path there; none for files of this machine."""
-    if "://" not in location:
-        return None, location
-    if location.startswith("file://"):
-        return None, location.removeprefix("file://")
-    try:
-        import fsspec
-    except ImportError as error:
-        remedy = 'install it with pip install "beaa[dask]", or give a file'
-        said = dict(operation=f"opening {location}", found="no package fsspec", expected="it for addresses")
-        message = f"{said['operation']}: found {said['found']}, expected {said['expected']}; {remedy}"
-        raise MissingPackageError(message, remedy=remedy, **said) from error
-    return fsspec.core.url_to_fs(location)
-
-
-def _join(folder: str | os.PathLike[str], name: str) -> str:
-    return f"{os.fspath(folder).rstrip('/')}/{name}"

@@ -11,7 +11,7 @@ import copy
 import math
 
 from ._arrays import gathered
-from .errors import MissingPackageError, OptionError, UnsupportedError
+from .errors import InputKindError, MissingPackageError, OptionError, UnsupportedError
 
 try:
     import torch
@@ -64,11 +64,19 @@ def fit(module: nn.Module, samples, *, granularity: str = "element", limit: int 
     """Gives a copy of a trained network whose activations are quadratics.
 
     Each is the least-squares fit of the activation, of the module types `kinds`, to what the network sees there on
-    `samples`: an array, a tensor or a loader of batches, of which `limit` are taken. The copy is in evaluation mode.
+    `samples`: an array, a tensor or a loader of batches, of which `limit` are taken, as the network itself takes them:
+    floats, normalised as in training. The copy is in evaluation mode.
     """
     if granularity not in GRANULARITIES:
         raise _wrong("`granularity`", repr(granularity), " or ".join(map(repr, GRANULARITIES)), "leave it out")
-    inputs = torch.from_numpy(gathered(samples, limit))
+    numbers = gathered(samples, limit)
+    if numbers.dtype != "float32":
+        found, expected = "pixels (uint8), which are not normalised", "floats as the network itself takes them"
+        remedy = "normalise them as in training: (x / 255 - mean) / std"
+        message = f"fitting quadratics: found {found}, expected {expected}; {remedy}"
+        said = dict(operation="fitting quadratics", found=found, expected=expected, remedy=remedy)
+        raise InputKindError(message, **said)
+    inputs = torch.from_numpy(numbers)
     if len(inputs) == 0:
         raise _wrong("`samples`", "no sample", "at least one", "give images that the network was trained on")
     copied = copy.deepcopy(module).eval()

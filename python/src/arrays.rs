@@ -20,6 +20,7 @@ pub(crate) trait Normalises: Sync {
     fn pixels(&self, pixels: &ImageMajor<u8>) -> beaa::Result<ImageMajor<f32>>;
     fn reals(&self, samples: &ImageMajor<f32>) -> beaa::Result<ImageMajor<f32>>;
     fn takes_reals(&self) -> bool;
+    fn image_shape(&self) -> [usize; 3];
 }
 
 macro_rules! normalises {
@@ -35,6 +36,10 @@ macro_rules! normalises {
 
             fn takes_reals(&self) -> bool {
                 <$type>::takes_reals(self)
+            }
+
+            fn image_shape(&self) -> [usize; 3] {
+                <$type>::image_shape(self)
             }
         }
     )*};
@@ -77,8 +82,15 @@ impl Numbers<'_> {
     /// of pixels are normalised already, and so are all others if `normalised` says so.
     ///
     /// # Errors
-    /// If the numbers do not lie one behind the other, which `numbers` has seen to.
-    pub(crate) fn source<'a>(&'a self, input: &'a dyn Normalises, normalised: bool) -> PyResult<ImageArray<'a>> {
+    /// If an image has other axes than `input` takes; if the numbers do not lie one behind the
+    /// other, which `numbers` has seen to.
+    pub(crate) fn source<'a>(
+        &'a self,
+        py: Python<'_>,
+        input: &'a dyn Normalises,
+        normalised: bool,
+    ) -> PyResult<ImageArray<'a>> {
+        expect_shape(py, &self.shape()[1..], input.image_shape())?;
         let (images, elements) = (self.shape()[0], self.shape()[1..].iter().product());
         let numbers = match self {
             Self::Pixels(pixels) => Slice::Pixels(pixels.as_slice()?),
@@ -87,6 +99,34 @@ impl Numbers<'_> {
         };
         Ok(ImageArray { images, elements, numbers, input })
     }
+}
+
+/// Refuses images whose axes are not channel, row and column. As many numbers in another order are
+/// another image. Without axes of length 1, or with all numbers on one axis, the order is the same.
+fn expect_shape(py: Python<'_>, found: &[usize], expected: [usize; 3]) -> PyResult<()> {
+    let numbers: usize = expected.iter().product();
+    let short: Vec<usize> = expected.iter().copied().filter(|&n| n != 1).collect();
+    if found == expected || found == [numbers] || found == short {
+        return Ok(());
+    }
+    let sorted = |shape: &[usize]| {
+        let mut sorted = shape.to_vec();
+        sorted.sort_unstable();
+        sorted
+    };
+    let remedy = match found {
+        &[rows, columns, channels] if [channels, rows, columns] == expected => {
+            "channels come first: x.transpose(0, 3, 1, 2)"
+        }
+        _ if sorted(found) == sorted(&expected) => "bring the axes into this order with x.transpose(...)",
+        _ => "crop or resize images to what the network was trained on",
+    };
+    let [channels, rows, columns] = expected;
+    let (found, expected) = (
+        format!("images of shape {found:?}"),
+        format!("{channels} x {rows} x {columns} (channels, rows, columns), or their {numbers} numbers on one axis"),
+    );
+    Err(refusal(py, "SizeError", ["taking images", &found, &expected, remedy]))
 }
 
 /// Images in an array of NumPy.

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::OrRaise;
+use crate::work;
 
 /// What unpickling calls, with the bytes of the file.
 type Reduced<'py> = (Bound<'py, PyAny>, (Bound<'py, PyBytes>,));
@@ -28,8 +29,7 @@ macro_rules! travels {
 
         impl $type {
             fn reduced<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
-                let bytes = PyBytes::new(py, &self.inner.to_bytes().or_raise()?);
-                Ok((py.get_type::<Self>().getattr("from_bytes")?, (bytes,)))
+                Ok((py.get_type::<Self>().getattr("from_bytes")?, (self.to_bytes(py)?,)))
             }
         }
     };
@@ -138,21 +138,22 @@ impl EncryptedResults {
 #[pymethods]
 impl EvaluationKey {
     #[staticmethod]
-    fn load(path: PathBuf) -> PyResult<Self> {
-        Ok(beaa::EvaluationKey::load(path).or_raise()?.into())
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        Ok(work::done(py, None, |_| beaa::EvaluationKey::load(path))?.into())
     }
 
-    fn save(&self, path: PathBuf) -> PyResult<()> {
-        self.inner.save(path).or_raise()
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        work::done(py, None, |_| self.inner.save(path))
     }
 
     #[staticmethod]
-    fn from_bytes(data: &[u8]) -> PyResult<Self> {
-        Ok(beaa::EvaluationKey::from_bytes(data.to_vec()).or_raise()?.into())
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let data = data.to_vec();
+        Ok(work::done(py, None, |_| beaa::EvaluationKey::from_bytes(data))?.into())
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.inner.to_bytes().or_raise()?))
+        Ok(PyBytes::new(py, &work::done(py, None, |_| self.inner.to_bytes())?))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {

@@ -55,12 +55,13 @@ pub(crate) fn compile(
     let samples = match samples {
         Some(samples) => {
             let samples = numbers(samples)?;
-            let source = samples.source(&model.inner, normalised)?;
+            let source = samples.source(py, &model.inner, normalised)?;
             Some(Arc::new(work::done(py, None, |_| source.first(usize::MAX))?))
         }
         None => model.samples.clone(),
     };
     let network = model.inner.clone();
-    let compiled = work::done_or_left(py, move || beaa::compile_with_report(&network, &options, samples.as_deref()))?;
+    let compiled =
+        work::done_or_left(py, move |watch| beaa::compile_watched(&network, &options, samples.as_deref(), watch))?;
     Program::with_report(py, compiled.program, &compiled.report)
 }

@@ -19,7 +19,7 @@ fn class(error: &Error) -> &'static str {
         Error::Memory { .. } => "MemoryShortageError",
         Error::ImageSize { .. } | Error::Length { .. } | Error::NoImages | Error::BatchSize { .. } => "SizeError",
         Error::InputKind { .. } => "InputKindError",
-        Error::OutOfRange { .. } | Error::NoClass { .. } => "RangeError",
+        Error::OutOfRange { .. } | Error::ImageRange { .. } | Error::NoClass { .. } => "RangeError",
         Error::Mismatch(_) => "MismatchError",
         Error::Forged(_) => "ForgedError",
         Error::Passphrase(_) => "PassphraseError",

@@ -10,8 +10,10 @@ mod compile;
 mod errors;
 mod model;
 mod program;
+mod receipts;
 mod server;
 mod shards;
+mod verify;
 mod work;
 
 use pyo3::prelude::*;
@@ -39,6 +41,8 @@ mod module {
     use crate::server::Server;
     #[pymodule_export]
     use crate::shards::{Shard, ShardAnswer};
+    #[pymodule_export]
+    use crate::verify::verify;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

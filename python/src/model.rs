@@ -64,7 +64,7 @@ impl Model {
         normalised: bool,
     ) -> PyResult<Self> {
         let samples = numbers(samples)?;
-        let source = samples.source(&self.inner, normalised)?;
+        let source = samples.source(py, &self.inner, normalised)?;
         let (inner, samples) = work::done(py, None, |_| {
             let ranged = self.inner.clone().with_ranges(&source.first(RANGED)?)?;
             Ok((ranged, source.first(limit)?))
@@ -115,7 +115,7 @@ impl Model {
         normalised: bool,
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let images = numbers(images)?;
-        let source = images.source(&self.inner, normalised)?;
+        let source = images.source(py, &self.inner, normalised)?;
         array(py, work::done(py, None, |_| self.inner.evaluate(&source.first(usize::MAX)?))?)
     }
 
@@ -127,7 +127,7 @@ impl Model {
         normalised: bool,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let images = numbers(images)?;
-        let source = images.source(&self.inner, normalised)?;
+        let source = images.source(py, &self.inner, normalised)?;
         let classes = work::done(py, None, |_| {
             beaa::classify(self.inner.classes(), &self.inner.evaluate(&source.first(usize::MAX)?)?)
         })?;

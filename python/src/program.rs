@@ -44,6 +44,7 @@ type Reduced<'py> = (Bound<'py, PyAny>, (Bound<'py, PyBytes>, String, String));
 impl Program {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        work::expect_no_fork(py)?;
         Self::plain(py, beaa::Program::load(path).or_raise()?)
     }
 
@@ -53,6 +54,7 @@ impl Program {
 
     #[staticmethod]
     fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        work::expect_no_fork(py)?;
         Self::plain(py, beaa::Program::from_bytes(data.to_vec()).or_raise()?)
     }
 
@@ -90,7 +92,7 @@ impl Program {
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let images = numbers(images)?;
         let signature = self.inner.signature();
-        let source = images.source(&signature, normalised)?;
+        let source = images.source(py, &signature, normalised)?;
         array(py, work::done(py, None, |_| self.inner.evaluate(&source.first(usize::MAX)?))?)
     }
 

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -103,33 +103,36 @@ pub(crate) fn done<T: Send>(
     Ok(result)
 }
 
-/// Does `work`, which cannot be stopped, and waits for it as [`done`] does. After a signal that
-/// raises nobody waits any more: the work goes on to its end, and its result is dropped.
+/// Does `work`, which may go on for a while after it is stopped, and waits for it as [`done`] does.
+/// After a signal that raises nobody waits any more: the work ends when it next looks at the watch.
 ///
 /// # Errors
 /// As [`done`].
 pub(crate) fn done_or_left<T: Send + 'static>(
     py: Python<'_>,
-    work: impl FnOnce() -> beaa::Result<T> + Send + 'static,
+    work: impl FnOnce(&Watch) -> beaa::Result<T> + Send + 'static,
 ) -> PyResult<T> {
     expect_no_fork(py)?;
     py.detach(|| {
         let (sender, receiver) = channel::<()>();
+        let watch = Arc::new(Watch::default());
+        let watched = Arc::clone(&watch);
         let worker = thread::spawn(move || {
-            let result = work();
+            let result = work(&watched);
             drop(sender);
             result
         });
         while receiver.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            Python::attach(|py| py.check_signals())?;
+            Python::attach(|py| py.check_signals()).inspect_err(|_| watch.stop.store(true, Ordering::Relaxed))?;
         }
         worker.join().unwrap_or_else(|panic| resume_unwind(panic)).or_raise()
     })
 }
 
 /// Refuses work in a process that was forked after the threads were started: they do not live
-/// there, and nothing would ever be done.
-fn expect_no_fork(py: Python<'_>) -> PyResult<()> {
+/// there, and nothing would ever be done. Whatever may start them comes through here: keys are read
+/// and written by many threads where they have rotations, and the plan of a program counts them.
+pub(crate) fn expect_no_fork(py: Python<'_>) -> PyResult<()> {
     if *PROCESS.get_or_init(process::id) == process::id() {
         return Ok(());
     }

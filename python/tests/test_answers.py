@@ -1,5 +1,7 @@
 """Receipts, and what of answers is shown: the rules of the library."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_answers_to_another_batch_are_refused(client, server, images):
 def test_answers_without_a_receipt_are_refused(program, client, server, images, tmp_path):
     results = server.run(client.encrypt(images[:4]))
     client.save(tmp_path / "secret.key")
-    forgetful = beaa.Client.load(program.signature, tmp_path / "secret.key")
+    forgetful = beaa.Client.load(program.signature, tmp_path / "secret.key", receipts=tmp_path / "elsewhere")
     with pytest.raises(beaa.MismatchError, match="has not encrypted") as caught:
         forgetful.decrypt(results)
     assert "receipt" in caught.value.remedy
@@ -69,17 +71,75 @@ def test_what_is_outside_of_the_promise_has_no_class(network):
         assert np.isnan(logits[3]).all() and np.isfinite(logits[:3]).all()
 
 
-def test_answers_are_shared_once(network, images, tmp_path):
+@pytest.fixture(scope="module")
+def precise(network, images):
+    """A program whose error is small enough that noise may hide it."""
     model = beaa.import_onnx(network, mean=[0.1307], std=[0.3081], samples=images)
-    program = beaa.compile(model, batch=16, logit_error=1e-6)
-    client = beaa.Client(program.signature)
+    return beaa.compile(model, batch=16, logit_error=1e-6)
+
+
+def test_answers_are_shared_once(precise, images, tmp_path):
+    client = beaa.Client(precise.signature)
     encrypted = client.encrypt(images[:2])
     receipt = tmp_path / "images.receipt"
-    client.receipt(encrypted).save(receipt)
-    results = beaa.Server(program, client.evaluation_key).run(encrypted)
+    before = client.receipt(encrypted)
+    before.save(receipt)
+    results = beaa.Server(precise, client.evaluation_key).run(encrypted)
+    with pytest.raises(beaa.MismatchError, match="no file with their receipt"):
+        client.share(results)
     shared = client.share(results, receipt_file=receipt, bits=10)
-    clear = program.evaluate(images[:2])
+    clear = precise.evaluate(images[:2])
     assert shared.noise > 0 and np.abs(shared.logits - clear).max() < 8 * shared.noise
     assert np.array_equal(shared.masked_classes.mask, [False, False])
     with pytest.raises(beaa.OptionError, match="shared before"):
         client.share(results, receipt_file=receipt, bits=10)
+
+    # A receipt from before, over the file that knows, and in a file of its own.
+    with pytest.raises(beaa.OptionError, match="says that its answers were shared"):
+        before.save(receipt)
+    again = tmp_path / "again.receipt"
+    before.save(again)
+    beaa.Receipt.from_bytes(before.to_bytes()).save(tmp_path / "bytes.receipt")
+    client.receipt(encrypted).save(receipt)
+    for file in (receipt, again, tmp_path / "bytes.receipt"):
+        with pytest.raises(beaa.OptionError, match="shared before"):
+            client.share(results, receipt_file=file, bits=10)
+
+
+def test_receipts_lie_beside_the_key(precise, images, tmp_path):
+    client = beaa.Client(precise.signature)
+    early = client.encrypt(images[:2])
+    client.save(tmp_path / "secret.key")
+    late = client.encrypt(images[2:4])
+    kept = tmp_path / "secret.key.receipts"
+    assert {f.name for f in kept.iterdir()} == {f"{ct.batch}.receipt" for ct in (early, late)}
+    if os.name == "posix":
+        assert all(f.stat().st_mode & 0o077 == 0 for f in kept.iterdir())
+    server = beaa.Server(precise, client.evaluation_key)
+    results = [server.run(ct) for ct in (early, late)]
+
+    # Another process, in which nothing was encrypted.
+    later = beaa.Client.load(precise.signature, tmp_path / "secret.key")
+    assert np.array_equal(later.decrypt(results[0]).classes, client.decrypt(results[0]).classes)
+    assert later.receipt(late).to_bytes() == client.receipt(late).to_bytes()
+    before = client.receipt(early)
+    later.share(results[0], bits=10)
+    # Whoever has the key knows that, whatever files there are.
+    before.save(tmp_path / "copy.receipt")
+    for who in (later, client, beaa.Client.load(precise.signature, tmp_path / "secret.key")):
+        for file in (None, tmp_path / "copy.receipt"):
+            with pytest.raises(beaa.OptionError, match="shared before"):
+                who.share(results[0], receipt_file=file, bits=10)
+    # The key written once more forgets nothing, in another folder neither.
+    later.save(tmp_path / "copy.key", receipts=tmp_path / "receipts")
+    copy = beaa.Client.load(precise.signature, tmp_path / "copy.key", receipts=tmp_path / "receipts")
+    with pytest.raises(beaa.OptionError, match="shared before"):
+        copy.share(results[0], receipt_file=tmp_path / "copy.receipt", bits=10)
+
+
+def test_images_are_not_handed_out_without_a_receipt(precise, images, tmp_path):
+    client = beaa.Client(precise.signature)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(beaa.FileAccessError):
+        client.save(tmp_path / "secret.key", receipts=tmp_path / "file")
+        client.encrypt(images[:2])

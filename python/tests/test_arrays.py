@@ -7,6 +7,7 @@ import pytest
 
 import beaa
 from beaa._arrays import gathered, numbers
+from conftest import DATA
 
 
 def test_arrays_that_lie_well_are_read_in_place(images):
@@ -17,9 +18,41 @@ def test_arrays_that_lie_well_are_read_in_place(images):
     assert numbers(images[:, :, ::-1]).flags["C_CONTIGUOUS"]
 
 
-def test_an_image_may_have_any_axes(model, images):
-    flat = images.reshape(len(images), -1)
-    assert np.array_equal(model.evaluate(flat[:3]), model.evaluate(images[:3]))
+def test_an_image_may_lie_on_one_axis_or_without_axes_of_length_1(model, images):
+    whole = model.evaluate(images[:3])
+    assert np.array_equal(model.evaluate(images[:3].reshape(3, -1)), whole)
+    assert np.array_equal(model.evaluate(images[:3, 0]), whole)
+
+
+@pytest.mark.parametrize("shape, remedy", [
+    ((28, 28, 1), "x.transpose\\(0, 3, 1, 2\\)"), ((28, 1, 28), "x.transpose\\(...\\)"),
+    ((14, 56), "crop or resize"), ((1, 1, 28, 28), "crop or resize"), ((2, 392), "crop or resize"),
+])
+def test_as_many_numbers_on_other_axes_are_another_image(model, program, client, images, shape, remedy):
+    other = images[:2].reshape(2, *shape)
+    for work in (model.evaluate, model.classify, program.evaluate, client.encrypt, model.with_samples):
+        with pytest.raises(beaa.SizeError, match=remedy) as caught:
+            work(other)
+        assert caught.value.found == f"images of shape {list(shape)}"
+    with pytest.raises(beaa.SizeError):
+        beaa.verify(program, other)
+
+
+def test_masks_are_not_lost(model, images):
+    masked = np.ma.MaskedArray(images[:2], mask=False)
+    assert np.array_equal(model.evaluate(masked), model.evaluate(images[:2]))
+    masked[1, 0, 3, 3] = np.ma.masked
+    for taken in (masked, [(masked, [0, 1])]):
+        with pytest.raises(beaa.InputKindError, match="1 masked numbers"):
+            beaa.import_onnx(DATA / "import" / "cryptonets.dynamo.onnx", samples=taken)
+    for taken in (masked, [images[0], masked[1]]):
+        with pytest.raises(beaa.InputKindError, match="filled"):
+            model.evaluate(taken)
+
+
+def test_what_is_no_array_is_refused(model):
+    with pytest.raises(beaa.InputKindError, match="no array"):
+        model.evaluate([[1.0, 2.0], [1.0]])
 
 
 def test_pixels_are_normalised_and_floats_are_taken_as_they_are(model, images):
@@ -49,8 +82,14 @@ def test_other_sizes_are_refused(model, client):
 def test_numbers_that_no_image_has_are_refused(client, value):
     images = np.zeros((3, 784), np.float32)
     images[1, 7] = value
-    with pytest.raises(beaa.Error, match="image 1 out of range"):
+    with pytest.raises(beaa.RangeError, match="image 1 out of range") as caught:
         client.encrypt(images)
+    assert "normalise" in caught.value.remedy
+
+
+def test_pixels_as_floats_that_were_not_normalised_are_refused(client, images):
+    with pytest.raises(beaa.RangeError, match="normalise"):
+        client.encrypt(images[:2].astype(np.float32))
 
 
 def test_results_are_not_copied(model, images):

@@ -38,25 +38,27 @@ def test_json_that_is_no_shard_is_refused(written, change):
 
 
 def test_answers_are_worked_out_once(client, server, written, tmp_path):
-    first = [shards.run(server, shard, tmp_path / "answers") for shard in written]
+    run = lambda: [shards.run(server, s, images=tmp_path / "images", answers=tmp_path / "answers") for s in written]
+    first = run()
     files = sorted((tmp_path / "answers").iterdir())
     assert [f.name for f in files] == sorted(f"{s.id}.answers.ct" for s in written)
     times = [f.stat().st_mtime_ns for f in files]
-    assert [shards.run(server, shard, tmp_path / "answers") for shard in written] == first
+    assert run() == first
     assert [f.stat().st_mtime_ns for f in files] == times, "they were written again"
     for shard, answer in zip(written, first):
         assert beaa.ShardAnswer.from_json(answer.to_json()) == answer and answer.shard == shard.id
-        assert len(client.decrypt(shards.read_answers(shard, answer))) == 200
+        assert len(client.decrypt(shards.read_answers(shard, answer, tmp_path / "answers"))) == 200
 
 
 def test_answers_that_are_damaged_are_worked_out_again(server, written, tmp_path):
-    answer = shards.run(server, written[0], tmp_path)
+    run = lambda: shards.run(server, written[0], images=tmp_path / "images", answers=tmp_path)
+    answer = run()
     whole = open(answer.answers, "rb").read()
     with open(answer.answers, "wb") as file:
         file.write(whole[:-5])
     with pytest.raises(beaa.BadFileError):
-        shards.read_answers(written[0], answer)
-    assert shards.run(server, written[0], tmp_path) == answer
+        shards.read_answers(written[0], answer, tmp_path)
+    assert run() == answer
     assert open(answer.answers, "rb").read() == whole, "the same bits"
 
 
@@ -65,7 +67,7 @@ def test_files_that_were_exchanged_are_noticed(server, written, tmp_path):
     exchanged = b.to_bytes()
     os.replace(written[1].ciphertexts, written[0].ciphertexts)
     with pytest.raises(beaa.BadFileError, match="ciphertexts"):
-        shards.run(server, written[0], tmp_path / "answers")
+        shards.run(server, written[0], images=tmp_path / "images", answers=tmp_path / "answers")
     first, second = shards.Shard(a, "a"), shards.Shard(beaa.EncryptedImages.from_bytes(exchanged), "b")
     results = server.run(a)
     with pytest.raises(beaa.BadFileError, match="answers to batch"):
@@ -75,11 +77,142 @@ def test_files_that_were_exchanged_are_noticed(server, written, tmp_path):
 
 
 def test_addresses_of_fsspec_serve(client, server, images):
+    pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'beaa[dask]'")
     (shard,) = shards.encrypt(client, [images[:10]], "memory://images")
-    answer = shards.run(server, shard, "memory://answers")
+    folders = dict(images="memory://images", answers="memory://answers")
+    answer = shards.run(server, shard, **folders)
     assert answer.answers == f"memory://answers/{shard.id}.answers.ct"
-    assert shards.run(server, shard, "memory://answers") == answer
-    assert len(client.decrypt(shards.read_answers(shard, answer))) == 10
+    assert shards.run(server, shard, **folders) == answer
+    assert len(client.decrypt(shards.read_answers(shard, answer, "memory://answers"))) == 10
+    with pytest.raises(beaa.OptionError, match="fsspec knows"):
+        shards.encrypt(client, [images[:10]], "nowhere://images")
+    elsewhere = shards.Shard(client.encrypt(images[:2]), "memory://images/absent.ct")
+    with pytest.raises(beaa.FileAccessError, match="absent"):
+        shards.run(server, elsewhere, **folders)
+
+
+@pytest.fixture(scope="module")
+def answered(client, server, images):
+    """Two encrypted images, and the answers to them."""
+    encrypted = client.encrypt(images[:2])
+    return encrypted, server.run(encrypted)
+
+
+@pytest.mark.parametrize("folder, location", [
+    ("{tmp}/images", "/etc/passwd"),
+    ("{tmp}/images", "{tmp}/secret.ct"),
+    ("{tmp}/images", "{tmp}/images/../secret.ct"),
+    ("{tmp}/images", "{tmp}/images2/1.ct"),
+    ("{tmp}/images", "{tmp}/images/link.ct"),
+    ("{tmp}/images", "{tmp}/images"),
+    ("{tmp}/images", "file://{tmp}/secret.ct"),
+    ("{tmp}/images", "https://example.org/1.ct"),
+    ("{tmp}/images", "{tmp}/images/\0.ct"),
+    ("memory://images", "{tmp}/images/1.ct"),
+    ("memory://images", "memory://images2/1.ct"),
+    ("memory://images", "memory://images/../secret/1.ct"),
+    ("memory://images", "memory://images/%2e%2e/1.ct"),
+    ("memory://images", "memory://images//1.ct"),
+    ("memory://images", "memory://images/a?versionId=1"),
+    ("memory://images", "simplecache::memory://images/1.ct"),
+    ("memory://images", "memory://images/"),
+    ("s3://bucket/images", "s3://other/images/1.ct"),
+])
+def test_what_lies_elsewhere_is_not_opened(server, answered, tmp_path, folder, location):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "secret.ct").write_bytes(b"secret")
+    (tmp_path / "images" / "link.ct").symlink_to(tmp_path / "secret.ct")
+    folder, location = (text.format(tmp=tmp_path) for text in (folder, location))
+    encrypted, results = answered
+    shard = shards.Shard(encrypted, location)
+    with pytest.raises(beaa.OptionError, match="one inside of"):
+        shards.run(server, shard, images=folder, answers=tmp_path / "answers")
+    with pytest.raises(beaa.OptionError, match="one inside of"):
+        shards.read_answers(shard, shard.answered(results, location), folder)
+    assert not (tmp_path / "answers").exists()
+
+
+def test_a_folder_may_be_spelled_in_several_ways(server, client, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (shard,) = shards.encrypt(client, [images[:2]], "images")
+    for number, folder in enumerate(["images/", tmp_path / "images", f"file://{tmp_path}/images", ".", ""]):
+        answer = shards.run(server, shard, images=folder, answers=f"answers{number}")
+        assert len(shards.read_answers(shard, answer, tmp_path)) == 2
+
+
+def test_a_later_process_goes_on(program, client, server, images, tmp_path):
+    client.save(tmp_path / "secret.key")
+    written = shards.encrypt(client, np.split(images, 3), tmp_path / "images")
+    shards.save(written, tmp_path / "shards.jsonl")
+    folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
+    shards.run(server, written[0], **folders)
+
+    # All that the first one had in memory is gone.
+    later = beaa.Client.load(program.signature, tmp_path / "secret.key")
+    found = shards.load(tmp_path / "shards.jsonl")
+    assert found == written
+    for shard in found:
+        results = shards.read_answers(shard, shards.run(server, shard, **folders), tmp_path / "answers")
+        assert np.array_equal(later.decrypt(results).classes, client.decrypt(results).classes)
+    with pytest.raises(beaa.FileAccessError):
+        shards.load(tmp_path / "absent.jsonl")
+    (tmp_path / "shards.jsonl").write_text("{}\n")
+    with pytest.raises(beaa.BadFileError):
+        shards.load(tmp_path / "shards.jsonl")
+
+
+@pytest.fixture
+def plain_store():
+    """A store that writes under a name from the first byte on, and moves nothing onto a name in use."""
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'beaa[dask]'")
+
+    class Plain(fsspec.AbstractFileSystem):
+        protocol, files, breaks = "plain", {}, False
+
+        def pipe_file(self, path, value, **_):
+            self.files[path] = value[: len(value) // 2]
+            if Plain.breaks:
+                raise OSError("the line is cut")
+            self.files[path] = value
+
+        def cat_file(self, path, **_):
+            return self.files[path]
+
+        def exists(self, path, **_):
+            return path in self.files
+
+        def makedirs(self, path, exist_ok=False):
+            pass
+
+        def mv(self, path1, path2, **_):
+            if path2 in self.files:
+                raise FileExistsError(path2)
+            self.files[path2] = self.files.pop(path1)
+
+        def rm_file(self, path):
+            del self.files[path]
+
+    fsspec.register_implementation("plain", Plain, clobber=True)
+    return Plain
+
+
+def test_no_half_written_file_has_a_name(client, server, images, plain_store):
+    (shard,) = shards.encrypt(client, [images[:10]], "plain://images")
+    run = lambda: shards.run(server, shard, images="plain://images", answers="plain://answers")
+    plain_store.breaks = True
+    with pytest.raises(beaa.FileAccessError, match="the line is cut"):
+        run()
+    assert [name for name in plain_store.files if "answers" in name] == [], "nothing is left"
+    plain_store.breaks = False
+    answer = run()
+    name = f"answers/{shard.id}.answers.ct"
+    whole = plain_store.files[name]
+    # What an older release left there.
+    plain_store.files[name] = whole[:100]
+    with pytest.raises(beaa.BadFileError):
+        shards.read_answers(shard, answer, "plain://answers")
+    assert run() == answer and plain_store.files[name] == whole
+    assert len(client.decrypt(shards.read_answers(shard, answer, "plain://answers"))) == 10
 
 
 @pytest.fixture(scope="module")
@@ -102,34 +235,83 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, program, client, server,
             os.kill(killed[0], signal.SIGKILL)
 
     key = client.evaluation_key
-    answers = beaa.dask.run(program, key, written, cluster, folder=tmp_path / "answers", progress=kill)
+    folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
+    answers = beaa.dask.run(program, key, written, cluster, **folders, progress=kill)
 
     assert killed and killed[0] in before and told[-1] == ("shards", 12, 12)
     assert [a.shard for a in answers] == [s.id for s in written], "in order"
     assert len(list((tmp_path / "answers").glob("*.ct"))) == 12, "nothing twice"
     for part, shard, answer in zip(parts, written, answers):
-        results = shards.read_answers(shard, answer)
+        results = shards.read_answers(shard, answer, tmp_path / "answers")
         here = server.run(beaa.EncryptedImages.load(shard.ciphertexts))
         assert results.to_bytes() == here.to_bytes(), "the same bits"
         assert len(client.decrypt(results)) == len(part)
 
     # Started again, it finds all answers.
     times = {f: f.stat().st_mtime_ns for f in (tmp_path / "answers").iterdir()}
-    assert beaa.dask.run(program, key, written + written[:2], cluster, folder=tmp_path / "answers") == (
-        answers + answers[:2]
-    )
+    assert beaa.dask.run(program, key, written + written[:2], cluster, **folders) == answers + answers[:2]
     assert times == {f: f.stat().st_mtime_ns for f in (tmp_path / "answers").iterdir()}
 
 
-def test_shards_of_another_program_are_refused_before_anything_is_sent(cluster, deep, client, written, tmp_path):
+def test_shards_of_others_are_refused_before_anything_is_sent(cluster, deep, program, client, written, tmp_path):
     with pytest.raises(beaa.MismatchError, match="a shard of program"):
-        beaa.dask.run(deep, None, written, cluster, folder=tmp_path)
+        beaa.dask.run(deep, None, written, cluster, images=tmp_path / "images", answers=tmp_path)
+    with pytest.raises(beaa.OptionError, match="one inside of"):
+        beaa.dask.run(program, client.evaluation_key, written, cluster, images=tmp_path / "else", answers=tmp_path)
 
 
-def test_what_fails_on_a_worker_is_raised_here(cluster, program, client, written, tmp_path):
-    os.remove(written[1].ciphertexts)
-    with pytest.raises(beaa.FileAccessError, match="images"):
-        beaa.dask.run(program, client.evaluation_key, written, cluster, folder=tmp_path / "answers", retries=0)
+def test_a_run_that_failed_may_be_started_again_within_its_except(cluster, program, client, written, tmp_path):
+    folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
+    away = tmp_path / "away.ct"
+    os.rename(written[1].ciphertexts, away)
+    try:
+        beaa.dask.run(program, client.evaluation_key, written, cluster, **folders, retries=0)
+    except beaa.FileAccessError as error:
+        assert "images" in str(error)
+        os.rename(away, written[1].ciphertexts)
+        answers = beaa.dask.run(program, client.evaluation_key, written, cluster, **folders, retries=0)
+    assert [a.shard for a in answers] == [s.id for s in written]
+
+
+def test_runs_at_the_same_time_have_answers_of_their_own(cluster, program, client, written, tmp_path):
+    key, inner = client.evaluation_key, []
+    run = lambda name, **o: beaa.dask.run(
+        program, key, written, cluster, images=tmp_path / "images", answers=tmp_path / name, **o
+    )
+
+    def second(what, done, of):
+        # The first run still holds what it has submitted.
+        if not inner:
+            inner.append(run("second"))
+
+    outer = run("first", progress=second)
+    for answers, name in ((outer, "first"), (inner[0], "second")):
+        assert [os.path.dirname(a.answers) for a in answers] == [str(tmp_path / name)] * 3
+        assert len(list((tmp_path / name).glob("*.ct"))) == 3
+
+
+def test_a_worker_that_dies_while_the_program_is_sent(cluster, program, client, written, tmp_path, monkeypatch):
+    whole, calls = cluster.scatter, []
+
+    def broken_once(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise OSError("in <TCP (closed)>: BrokenPipeError")
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(cluster, "scatter", broken_once)
+    folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
+    answers = beaa.dask.run(program, client.evaluation_key, written, cluster, **folders)
+    assert ([a.shard for a in answers], len(calls)) == ([s.id for s in written], 2)
+
+
+def test_nothing_is_left_with_the_scheduler(cluster, program, client, written, tmp_path):
+    os.remove(written[0].ciphertexts)
+    with pytest.raises(beaa.FileAccessError) as caught:
+        folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
+        beaa.dask.run(program, client.evaluation_key, written, cluster, **folders, retries=0)
+    # The traceback still holds the frames of the run.
+    assert caught.tb is not None and [name for name in cluster.futures if str(name).startswith("beaa-")] == []
 
 
 def pids(cluster):

@@ -168,10 +168,26 @@ def test_a_module_becomes_encrypted_inference_in_ten_lines():
     assert model.name == "Sequential" and model.samples == 600
 
 
-def test_a_module_in_training_is_left_so(tensors):
+def test_every_part_keeps_its_mode(tensors):
     student = beaa.torch.fit(network(), tensors).train()
+    # Frozen, as in transfer learning.
+    student[0].eval()
+    modes = [part.training for part in student.modules()]
     beaa.convert(student, tensors)
-    assert student.training
+    assert [part.training for part in student.modules()] == modes
+    with pytest.raises(beaa.UnsupportedError):
+        broken = nn.Sequential(nn.Flatten().eval(), nn.Softplus()).train()
+        broken[0].eval()
+        beaa.convert(broken, tensors)
+    assert [part.training for part in broken.modules()] == [True, False, True]
+
+
+def test_pixels_are_fitted_only_when_they_are_normalised(images):
+    pixels = torch.from_numpy(images)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(pixels, torch.zeros(600)), batch_size=50)
+    for samples in (pixels, images, loader):
+        with pytest.raises(beaa.InputKindError, match="normalise"):
+            beaa.torch.fit(network(), samples)
 
 
 def test_what_has_no_counterpart_is_listed(tensors):

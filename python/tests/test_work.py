@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import beaa
+from conftest import DATA
 
 
 def test_other_threads_go_on(deep):
@@ -114,6 +115,74 @@ def test_a_forked_process_is_told(client, images):
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+FORKED = """
+import os, signal, sys
+import beaa
+
+program, key = beaa.Program.load(sys.argv[1]), beaa.EvaluationKey.load(sys.argv[2])
+pid = os.fork()
+if pid == 0:
+    signal.alarm(30)  # It would wait for ever.
+    for work in (
+        lambda: beaa.EvaluationKey.load(sys.argv[2]),
+        lambda: beaa.EvaluationKey.from_bytes(open(sys.argv[2], "rb").read()),
+        key.to_bytes,
+        lambda: key.save(sys.argv[2] + ".copy"),
+        lambda: beaa.Program.load(sys.argv[1]),
+        lambda: beaa.Client(program.signature),
+    ):
+        try:
+            work()
+            os._exit(1)
+        except beaa.ForkError:
+            pass
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_reading_a_key_with_rotations_is_work(tmp_path):
+    # It is read by many threads, and nothing else has started them.
+    program = beaa.compile(beaa.load(DATA / "v2" / "model.safetensors"), batch=1, logit_error=0.01, packing="channel")
+    client = beaa.Client(program.signature)
+    program.save(tmp_path / "program.beaa")
+    client.evaluation_key.save(tmp_path / "evaluation.key")
+    arguments = [sys.executable, "-c", FORKED, tmp_path / "program.beaa", tmp_path / "evaluation.key"]
+    found = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert found.stdout == "7\n", (found.stdout, found.stderr)
+
+
+COMPILED = """
+import os, signal, sys, threading
+import beaa
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+model = beaa.import_onnx(sys.argv[1])
+beaa.compile(model, batch=16, logit_error=1e-2)  # Starts the threads of the library.
+before = threads()
+threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+count, caught = 0, False
+try:
+    while True:
+        beaa.compile(model, batch=16384, logit_error=1e-4)
+        count += 1
+except KeyboardInterrupt:
+    caught = True
+while threads() > before:
+    pass
+print("interrupted" if caught else "never")
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="there is no /proc/self/task here, as Linux has it")
+def test_ctrl_c_ends_compiling(network):
+    # That no pass is begun afterwards is tested in the library; here, that the work's thread ends.
+    found = subprocess.run([sys.executable, "-c", COMPILED, network], capture_output=True, text=True, timeout=120)
+    assert found.stdout == "interrupted\n", (found.stdout, found.stderr)
 
 
 def test_a_client_may_be_used_by_many_threads(client, server, images):

@@ -202,6 +202,16 @@ pub enum Error {
         /// The bits at that time.
         bits: f64,
     },
+    /// A receipt that says that answers were shared would be replaced by one that does not.
+    #[error(
+        "writing receipt {}: found the receipt of the same batch, which says that its answers were shared, expected \
+         that this is kept; go on with the receipt that is there",
+        path.display()
+    )]
+    SharingForgotten {
+        /// The file.
+        path: PathBuf,
+    },
     /// Nothing says how large the error is that is to be hidden, or what it is measured against.
     #[error("hiding the error of results: the program promises {missing}, expected both; compile it again")]
     NoPromise {

@@ -22,6 +22,7 @@ mod progress;
 mod protected;
 mod randomness;
 mod receipt;
+mod receipt_folder;
 mod slice;
 #[cfg(feature = "tfhe")]
 pub mod tfhe;
@@ -34,3 +35,4 @@ pub use layer_time::{LayerTime, OperationTime};
 pub use progress::{Progress, Silent};
 pub use protected::{change_passphrase, is_protected};
 pub use receipt::{BatchId, Receipt, SentBatch};
+pub use receipt_folder::ReceiptFolder;

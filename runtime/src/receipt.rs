@@ -240,8 +240,10 @@ impl Receipt {
     /// Writes the receipt, readable by its owner alone.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or is a receipt of the same batches that says that their
+    /// answers were shared, which this one does not.
     pub fn save(&self, path: &Path) -> Result<()> {
+        self.expect_nothing_forgotten(path)?;
         Ok(container::write(path, Kind::Receipt, self, 0, |_| Ok(()))?)
     }
 
@@ -267,6 +269,19 @@ impl Receipt {
     /// As [`Self::load`], but for the file.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         Ok(container::open_bytes::<Self>(Kind::Receipt, bytes)?.header)
+    }
+
+    /// Refuses to replace what says more of the same batches than this. A receipt that cannot be
+    /// read, whatever the reason, might.
+    fn expect_nothing_forgotten(&self, path: &Path) -> Result<()> {
+        if self.shared.is_some() || !matches!(container::kind(path), Ok(Some(Kind::Receipt))) {
+            return Ok(());
+        }
+        let before = Self::load(path)?;
+        if before.shared.is_some() && before.batch() == self.batch() {
+            return Err(Error::SharingForgotten { path: path.to_path_buf() });
+        }
+        Ok(())
     }
 
     /// Refuses answers that are not those to these batches: of another program, key or batch, in

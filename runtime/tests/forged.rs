@@ -16,6 +16,7 @@ use beaa_ir::images::ImageMajor;
 use beaa_ir::promise::{Interval, Promise};
 use beaa_runtime::ckks::{
     ClientKey, EncryptedOutput, KeyPair, ServerKey, decrypt, decrypt_without_receipt, encrypt, keygen, run, share,
+    share_by_files,
 };
 use beaa_runtime::{Answers, Error, Receipt, Silent};
 use serde_json::Value;
@@ -270,6 +271,57 @@ fn answers_are_shared_once_under_noise_of_the_stated_size() {
     assert_eq!(kept, scene.receipt);
     let again = share(&scene.file, &scene.client, &scene.honest, &mut kept, 1.0);
     assert!(matches!(again, Err(Error::SharedBefore { .. })));
+}
+
+#[test]
+fn no_file_forgets_that_answers_were_shared() {
+    let scene = Scene::new(2);
+    let [first, second, other] = ["a.receipt", "b.receipt", "c.receipt"].map(|name| scene.path(name));
+    let by = |files: &[&Path]| share_by_files(&scene.file, &scene.client, &scene.honest, files, 1.0);
+    scene.receipt.save(&first).unwrap();
+    scene.receipt.save(&second).unwrap();
+    let (_, noted) = by(&[&first, &second]).unwrap();
+    assert_eq!([&first, &second].map(|path| Receipt::load(path).unwrap()), [noted.clone(), noted]);
+    // The receipt as it was before, written again.
+    let forgotten = scene.receipt.save(&first).unwrap_err();
+    assert!(matches!(forgotten, Error::SharingForgotten { .. }), "{forgotten}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&first, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(scene.receipt.save(&first).is_err(), "it cannot be read, and might say so");
+        std::fs::set_permissions(&first, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    assert_eq!(Receipt::load(&first).unwrap().shared(), Some(1.0));
+    // One file that does not know is not enough.
+    scene.receipt.save(&other).unwrap();
+    for files in [[first.as_path(), &other], [&other, &second]] {
+        assert!(matches!(by(&files), Err(Error::SharedBefore { .. })));
+    }
+    // Another batch's receipt replaces it, but is none of these answers.
+    Scene::new(2).receipt.save(&other).unwrap();
+    assert!(matches!(by(&[&other, &first]), Err(Error::Damaged { .. })));
+    Scene::new(2).receipt.save(&second).unwrap();
+    let _writing = beaa_base::folder::lock(scene.folder.path()).unwrap();
+    assert!(by(&[&other]).unwrap_err().to_string().contains("another process"), "two at once");
+}
+
+#[test]
+fn receipts_are_kept_by_the_names_of_their_batches() {
+    use beaa_runtime::ReceiptFolder;
+    let (scene, other) = (Scene::new(2), Scene::new(2));
+    let kept = ReceiptFolder::beside(scene.path("secret.key"));
+    assert_eq!(kept.folder(), scene.path("secret.key.receipts"));
+    let batch = scene.receipt.batch();
+    assert_eq!(kept.find(batch).unwrap(), None);
+    let file = kept.keep(&scene.receipt).unwrap();
+    assert_eq!((file.as_path(), kept.find(batch).unwrap()), (kept.file(batch).as_path(), Some(scene.receipt.clone())));
+    assert_eq!(kept.find(other.receipt.batch()).unwrap(), None);
+    other.receipt.save(&file).unwrap();
+    let exchanged = kept.find(batch).unwrap_err().to_string();
+    assert!(exchanged.contains(other.receipt.batch().as_str()) && exchanged.contains(batch.as_str()), "{exchanged}");
+    std::fs::write(&file, "damaged").unwrap();
+    assert!(kept.find(batch).is_err(), "what cannot be read is not absent");
 }
 
 #[test]

@@ -117,6 +117,7 @@ fn packed(
         if block < 2 || block > degree {
             continue;
         }
+        passes.go_on()?;
         let packing = PackingTask { graph: network.graph, degree, block, seconds_per_byte: 1.0 / BYTES_PER_SECOND };
         let Some(graph) = passes.time("pack", || pack(packing)) else { continue };
         let summary = with_packing(task.summary, network.graph, Arc::new(graph), network.activations);

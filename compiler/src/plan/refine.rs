@@ -78,6 +78,7 @@ pub(crate) fn refine(task: RefineTask<'_>, passes: &mut PassRunner<'_>) -> Resul
             Err(e) => return Err(e),
         }
     }
+    passes.go_on()?;
     let OnRing { mut refined, rejected } = best;
     let simulated = target.budget_used(&refined.prediction) * target.deviation;
     refined.alternatives = passes.time("alternatives", || {
@@ -98,6 +99,7 @@ struct OnRing {
 impl RefineTask<'_> {
     /// Rounds and simulates. Also returns the share of the allowed error that the plan uses.
     fn simulate(&self, plan: LevelPlan, passes: &mut PassRunner<'_>) -> Result<(RefinedPlan, f64)> {
+        passes.go_on()?;
         let quantised = passes.time("quantise_weights", || quantise_weights(self.network.graph, &plan, self.means))?;
         let mut prediction = passes.time("simulate_noise", || simulate_noise(self.network, &quantised, &plan));
         if let Some(worst_case) = self.worst_case {
@@ -125,6 +127,7 @@ impl RefineTask<'_> {
         let mut best: Option<RefinedPlan> = None;
         let mut extra_attempts = 0;
         for _ in 0..MAX_ATTEMPTS {
+            passes.go_on()?;
             let found = passes.time("search", || search(self.summary, self.options, rings, allowed, tables));
             let plan = match found {
                 Ok(found) => found,

@@ -10,10 +10,11 @@ use super::program::{Alternative, LayerNote, LinearTerm, Program, ProgramLiteral
 use super::signature::{Signature, check_signature};
 use super::value::ValueId;
 use crate::container::{self, Kind, Opened};
-use crate::payload::{PayloadReader, fingerprint, row_starts};
+use crate::payload::{PayloadReader, expect_fingerprint, fingerprint, row_starts};
 use crate::{Error, Result, SparseMatrix};
 
 const READING: &str = "reading a program";
+const CHECKING_SIGNATURE: &str = "checking a program's signature";
 
 /// Writes `program` to `path`.
 ///
@@ -133,13 +134,10 @@ pub fn signature_from_bytes(bytes: Vec<u8>) -> Result<SignatureFile> {
 fn checked(opened: Opened<SignatureFile>) -> Result<SignatureFile> {
     let file = opened.header;
     check_signature(&file.signature)?;
+    expect_fingerprint(CHECKING_SIGNATURE, &file.program)?;
     if let Some(error) = file.output_error.filter(|e| !(e.is_finite() && *e > 0.0)) {
         let expected = "a finite number above 0, or none";
-        return Err(Error::malformed(
-            "checking a program's signature",
-            format!("an output error of {error}"),
-            expected,
-        ));
+        return Err(Error::malformed(CHECKING_SIGNATURE, format!("an output error of {error}"), expected));
     }
     Ok(file)
 }

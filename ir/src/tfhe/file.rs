@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::check::check_signature;
 use super::program::{Program, ProgramLiteral, Signature, Stage};
 use crate::container::{self, Kind};
-use crate::payload::{PayloadReader, fingerprint, row_starts};
+use crate::payload::{PayloadReader, expect_fingerprint, fingerprint, row_starts};
 use crate::{Result, SparseMatrix};
 
 const READING: &str = "reading a look-up program";
@@ -111,6 +111,7 @@ pub fn load_signature(path: &Path) -> Result<SignatureFile> {
     }
     let file = container::open::<SignatureFile>(path, Kind::TfheSignature)?.header;
     check_signature(&file.signature)?;
+    expect_fingerprint("checking a program's signature", &file.program)?;
     Ok(file)
 }
 

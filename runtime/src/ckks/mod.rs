@@ -29,5 +29,5 @@ pub use layer_error::{LayerError, Verdict};
 pub use prepared::{ArrangedWeights, PreparedProgram, RunReport, planned_bytes, schedule};
 pub use server::run;
 pub use shard::{Shard, ShardAnswer};
-pub use share::{Shared, share};
+pub use share::{Shared, share, share_by_files};
 pub use verify::{Verification, expect_memory_to_verify, verify};

@@ -3,6 +3,10 @@
 //! Li, Micciancio, Schultz and Sorrell, "Securing Approximate Homomorphic Encryption Using
 //! Differential Privacy", Crypto 2022. It holds against a server that runs the program.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use beaa_base::folder::{FolderLock, lock};
 use beaa_ckks::SecretRng;
 use beaa_ir::ckks::SignatureFile;
 use beaa_ir::images::ImageMajor;
@@ -11,6 +15,7 @@ use beaa_ir::promise::Promise;
 use super::client::{decrypt, promised_error};
 use super::{ClientKey, EncryptedOutput};
 use crate::answers::{Outside, Reason, outside};
+use crate::error::damaged;
 use crate::{Error, Receipt, Result};
 
 /// The error of one output is taken to stay below so many of its promised deviations: eight, when
@@ -89,6 +94,50 @@ pub fn share(
     let outside = told(answers.outside(), &logits, SLACK * noise, promise);
     receipt.set_shared(bits);
     Ok(Shared { logits, noise, numbers, outside })
+}
+
+/// Decrypts answers as [`share`] does, by their receipt, which lies in all of `files`, one at
+/// least: each of them notes it before this returns. Gives the receipt, too.
+///
+/// # Errors
+/// As [`share`]; when a file cannot be read or written, is no receipt or that of another batch than
+/// the first, or when somebody else writes into the folder of one of them.
+///
+/// # Panics
+/// Without a file.
+pub fn share_by_files(
+    file: &SignatureFile,
+    key: &ClientKey,
+    output: &EncryptedOutput,
+    files: &[&Path],
+    bits: f64,
+) -> Result<(Shared, Receipt)> {
+    assert!(!files.is_empty(), "answers that are shared by no receipt");
+    // Nobody shares by the same files in between.
+    let _locks = lock_folders(files)?;
+    let receipts = files.iter().map(|path| Receipt::load(path)).collect::<Result<Vec<_>>>()?;
+    if let Some(other) = receipts.iter().find(|r| r.batch() != receipts[0].batch()) {
+        let found = format!("the receipts of batch {} and of batch {}", receipts[0].batch(), other.batch());
+        return Err(damaged("sharing answers", found, "the receipt of one batch in all files"));
+    }
+    if let Some(bits) = receipts.iter().find_map(Receipt::shared) {
+        return Err(Error::SharedBefore { bits });
+    }
+    let mut receipt = receipts[0].clone();
+    let shared = share(file, key, output, &mut receipt, bits)?;
+    files.iter().try_for_each(|path| receipt.save(path))?;
+    Ok((shared, receipt))
+}
+
+/// The right to write into the folder of each file.
+fn lock_folders(files: &[&Path]) -> Result<Vec<FolderLock>> {
+    let mut folders = BTreeSet::new();
+    for path in files {
+        let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let io = |source| beaa_ir::Error::Io { operation: "opening folder", path: folder.to_path_buf(), source };
+        folders.insert(folder.canonicalize().map_err(io)?);
+    }
+    folders.iter().map(|folder| Ok(lock(folder).map_err(beaa_ir::Error::from)?)).collect()
 }
 
 /// The images whose answers are worth nothing. Whether one is outside is told of what is shown, and

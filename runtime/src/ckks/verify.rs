@@ -16,6 +16,7 @@ use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt,
 use crate::backend::Backend;
 use crate::execute::{Execution, live_elements};
 use crate::plaintext::PlaintextBackend;
+use crate::progress::go_on;
 use crate::slice::Slice;
 use crate::{Error, Progress, Result};
 
@@ -44,7 +45,8 @@ pub struct Verification {
 ///
 /// # Errors
 /// When the images are not of the program's size, there are none or too many, the keys have other
-/// parameters than the program, or there is less memory than that takes.
+/// parameters than the program, there is less memory than that takes, or `progress` asks for an
+/// end.
 pub fn verify(
     program: &Program,
     KeyPair { client, server }: &KeyPair,
@@ -81,6 +83,7 @@ pub fn verify(
     comparing.stored(0)?;
     progress.begin("run", schedule.parts.len() as u64);
     for part in &schedule.parts {
+        go_on(progress, "verifying a program")?;
         for value in part.first + 1..=part.last {
             comparing.inside(part, value)?;
         }
