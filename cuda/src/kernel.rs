@@ -101,3 +101,25 @@ pub(crate) const SOURCE: &str = concat!(
     include_str!("../kernels/key_switch.cu"),
     include_str!("../kernels/tiles.cu"),
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_numbered_as_they_are_listed_and_named_as_in_their_source() {
+        for (number, kernel) in Kernel::ALL.into_iter().enumerate() {
+            assert_eq!(kernel as usize, number);
+            assert!(SOURCE.contains(&format!("\nKERNEL {}(", kernel.name())), "{kernel:?}");
+        }
+        assert_eq!(SOURCE.matches("\nKERNEL ").count(), Kernel::ALL.len(), "kernels in the source");
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_source() {
+        for (name, size) in [("THREADS", THREADS), ("WORDS", WORDS), ("COLUMNS", COLUMNS)] {
+            assert!(SOURCE.contains(&format!("const u32 {name} = {size};")), "{name}");
+        }
+        assert!(SOURCE.contains(&format!("__launch_bounds__({THREADS})")), "bounds of launches");
+    }
+}
