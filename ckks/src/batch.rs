@@ -136,6 +136,36 @@ impl Batch {
         });
     }
 
+    /// Takes up the words of a batch, in the order of [`Self::words`].
+    ///
+    /// # Errors
+    /// When the parameters have not as many limbs, there is no ciphertext, or the words are not as
+    /// many as these have or not below their primes.
+    pub fn from_words(
+        parameters: &Parameters,
+        limbs: usize,
+        components: usize,
+        len: usize,
+        words: Vec<u64>,
+    ) -> Result<Self> {
+        let empty = Self::zeros(parameters, BatchShape { limbs, components, len })?;
+        let expected = empty.data.len();
+        if words.len() != expected {
+            return Err(operand("building a batch", format!("{} words", words.len()), format!("{expected} words")));
+        }
+        let mut limbs = words.chunks_exact(expected / limbs).zip(&empty.moduli);
+        if !limbs.all(|(limb, q)| limb.par_iter().all(|w| w < q)) {
+            return Err(operand("building a batch", "a word that is not below its prime", "canonical residues"));
+        }
+        Ok(Self { data: words, ..empty })
+    }
+
+    /// Returns all residues: limb, then tile of [`TILE`] slots, then ciphertext, then component,
+    /// then slot.
+    pub fn words(&self) -> &[u64] {
+        &self.data
+    }
+
     /// Returns the number of ciphertexts.
     pub fn len(&self) -> usize {
         self.len
@@ -154,6 +184,11 @@ impl Batch {
     /// Returns the components of every ciphertext: 2 or 3.
     pub fn components(&self) -> usize {
         self.components
+    }
+
+    /// Returns whether these are ciphertexts of such parameters.
+    pub fn belongs_to(&self, parameters: &Parameters) -> bool {
+        parameters.holds(self.degree, &self.moduli)
     }
 
     /// Copies the first `limbs` limbs to a new batch.
@@ -209,7 +244,7 @@ impl Batch {
 
     /// Refuses a batch of other parameters or another number of components.
     pub(crate) fn expect(&self, operation: &'static str, parameters: &Parameters, components: usize) -> Result<()> {
-        if parameters.holds(self.degree, &self.moduli) && self.components == components {
+        if self.belongs_to(parameters) && self.components == components {
             return Ok(());
         }
         let found = format!("{self:?} modulo {:?}", self.moduli);

@@ -147,12 +147,17 @@ impl EvaluationKey {
         self.key.compressed_digits(&self.parameters)
     }
 
-    pub(crate) fn parameters(&self) -> &Parameters {
+    /// Returns the parameters that the key belongs to.
+    pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// The N values of `b` and of `a` of one digit modulo one prime.
-    pub(crate) fn halves(&self, digit: usize, prime: usize) -> [&[u64]; 2] {
+    /// Returns the N values of `b` and of `a` of one digit modulo one prime; digits are numbered as
+    /// moduli are, the special prime comes after these.
+    ///
+    /// # Panics
+    /// When there is no such digit or prime.
+    pub fn halves(&self, digit: usize, prime: usize) -> [&[u64]; 2] {
         self.key.halves(digit, prime)
     }
 }

@@ -52,6 +52,7 @@ pub use params::{Parameters, ParametersLiteral};
 pub use rescale::{Rescaled, rescale};
 use ring::encode::Encoder;
 pub use ring::modulus::Modulus;
+pub use ring::ntt::TransformRoots;
 pub use ring::sample::{PublicSeed, SecretRng, SecretRngs};
 pub use rns_ring::RnsRing;
 pub use rotation::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, HELD_WORDS, Rotator, rotation_order};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::kernel::Kernel;
 use crate::primes::is_ntt_prime;
 use crate::ring::modulus::Factor;
-use crate::ring::ntt::Transform;
+use crate::ring::ntt::{Transform, TransformRoots};
 use crate::rns_ring::RnsRing;
 use crate::security::{self, Standing, log2_ceil};
 use crate::{Error, Modulus, Result};
@@ -150,6 +150,11 @@ impl Parameters {
     pub fn ring(&self) -> RnsRing {
         let ParametersLiteral { degree, moduli, special, .. } = &self.0.literal;
         RnsRing { degree: *degree, moduli: moduli.clone(), special: special.clone() }
+    }
+
+    /// Returns all primes, the moduli first, each with the roots of its transform.
+    pub fn transform_roots(&self) -> impl ExactSizeIterator<Item = (Modulus, TransformRoots)> + '_ {
+        self.all_transforms().iter().map(|t| (t.modulus(), t.roots()))
     }
 
     pub(crate) fn transforms(&self, limbs: usize) -> &[Transform] {

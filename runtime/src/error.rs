@@ -300,6 +300,9 @@ pub enum Error {
         /// What its header says.
         expected: String,
     },
+    /// A device other than the processor refused or failed.
+    #[error(transparent)]
+    Device(Box<dyn std::error::Error + Send + Sync>),
     /// Whoever watches the progress asked for an end.
     #[error("{operation}: stopped before the end, as it was told to; start it again for a result")]
     Stopped {

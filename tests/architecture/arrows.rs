@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::source::{SOURCES, root};
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     (
         "beaa",
         &[
@@ -48,6 +48,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("beaa-trainer", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-memory"]),
     ("beaa-import", &["beaa-base", "beaa-ir"]),
     ("beaa-compiler", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory"]),
+    ("beaa-cuda", &["beaa-ckks", "beaa-ir", "beaa-runtime"]),
     ("beaa-runtime", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory", "beaa-secrets"]),
     ("beaa-datasets", &["beaa-base", "beaa-memory"]),
     ("beaa-ir", &["beaa-base"]),
@@ -56,6 +57,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("beaa-memory", &[]),
     ("beaa-secrets", &[]),
     // For tests alone.
+    ("beaa-cuda-shim", &["beaa-cuda"]),
     (
         "beaa-hostile",
         &[
@@ -140,8 +142,16 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
     let graph = graph(&metadata());
     let burn = |n: &String| n == "burn" || n.starts_with("burn-");
     let fhe = |n: &String| n == "tfhe" || n.starts_with("tfhe-") || n == "beaa-ckks";
-    for name in ["beaa-bench", "beaa-runtime", "beaa-compiler", "beaa-ckks", "beaa-ir", "beaa-import", "beaa-datasets"]
-    {
+    for name in [
+        "beaa-bench",
+        "beaa-cuda",
+        "beaa-runtime",
+        "beaa-compiler",
+        "beaa-ckks",
+        "beaa-ir",
+        "beaa-import",
+        "beaa-datasets",
+    ] {
         assert!(!everything_below(&graph, name).iter().any(burn), "{name} needs Burn");
     }
     for name in ["beaa-server", "beaa-remote", "beaa-protocol"] {

@@ -7,12 +7,13 @@ use syn::{Block, Expr, ExprMethodCall, Lit, Local, Macro, Stmt, Token, punctuate
 use crate::source::{Hit, Source, line};
 
 /// Where results are computed.
-const FOLDERS: [&str; 16] = [
+const FOLDERS: [&str; 17] = [
     "base/src/",
     "bench/src/",
     "ckks/src/",
     "cli/",
     "compiler/src/",
+    "cuda/src/",
     "datasets/src/",
     "import/src/",
     "ir/src/",

@@ -19,10 +19,23 @@ pub(crate) struct Transform {
     kernel: Kernel,
     degree: usize,
     plan: Plan,
+    /// `z`.
+    twist_root: u64,
     /// `z^-j` for the coefficient itself, `-i z^-j` for its mirror image.
     forward: TwistFactors,
     /// `z^j / 2N` and `-z^-j / 2N`; the first is `1 / N` and zero.
     inverse: TwistFactors,
+}
+
+/// What determines the transform of one prime: with it others compute the same values, in the same
+/// order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransformRoots {
+    /// `z`, of order 4N, of the twist: `h_0 = a_0` and `h_j = (a_j - z^N a_(N-j)) z^-j`.
+    pub twist: u64,
+    /// `w`, of order 2N: value number i is that of h at `w^(2 r + 1)`, where r is i with its log2 N
+    /// bits in reverse.
+    pub negacyclic: u64,
 }
 
 impl std::fmt::Debug for Transform {
@@ -55,11 +68,20 @@ impl Transform {
             power = modulus.mul(power, z);
             power_inverse = modulus.mul(power_inverse, z_inverse);
         }
-        Some(Self { modulus, kernel, degree, plan, forward, inverse })
+        Some(Self { modulus, kernel, degree, plan, twist_root: z, forward, inverse })
     }
 
     pub(crate) fn modulus(&self) -> Modulus {
         self.modulus
+    }
+
+    /// The two roots that, with the order of values, are all there is to choose in the transform.
+    pub(crate) fn roots(&self) -> TransformRoots {
+        let mut values = vec![0; self.degree];
+        values[1] = 1;
+        // The values of `Y` are the points; the first one is the root itself.
+        self.plan.fwd(&mut values);
+        TransformRoots { twist: self.twist_root, negacyclic: values[0] }
     }
 
     /// Coefficients to values, in place; both canonical.
@@ -165,6 +187,30 @@ mod tests {
             assert_eq!(a, b);
         }
         assert!(images.windows(2).all(|w| w[0] == w[1]), "every path gives the same bits");
+    }
+
+    #[test]
+    fn values_are_those_at_powers_of_the_roots_in_the_order_that_they_say() {
+        for (n, bits) in [(32, 20), (2048, 36), (8192, 50)] {
+            let q = Modulus::new(ntt_primes(n, bits, 1, &[]).unwrap()[0]);
+            let t = Transform::try_new(n, q, Kernel::Portable).unwrap();
+            let TransformRoots { twist, negacyclic } = t.roots();
+            assert_eq!(q.pow(twist, 2 * n as u64), q.value() - 1);
+            let mut values = vec![0; n];
+            values[3] = 7;
+            t.forward(&mut values);
+            // 7 (X^3 + X^-3) is 7 z^-3 Y^3 - 7 i z^(3 - N) Y^(N - 3).
+            let inverse = q.inverse(twist);
+            let direct = q.mul(7, q.pow(inverse, 3));
+            let i = q.pow(twist, n as u64);
+            let mirrored = q.mul(q.neg(q.mul(7, i)), q.pow(inverse, n as u64 - 3));
+            for (number, &value) in values.iter().enumerate() {
+                let reversed = number.reverse_bits() >> (usize::BITS - n.ilog2());
+                let point = q.pow(negacyclic, 2 * reversed as u64 + 1);
+                let expected = q.add(q.mul(direct, q.pow(point, 3)), q.mul(mirrored, q.pow(point, n as u64 - 3)));
+                assert_eq!(value, expected, "value {number} at degree {n}");
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod backend;
 mod batches;
+mod ciphertext_backend;
 mod ciphertexts;
 mod client;
 mod copies;
@@ -21,6 +22,7 @@ mod verify;
 pub use backend::{CkksBackend, CkksValue, CkksWeights};
 pub use batches::ImageSource;
 pub use beaa_ckks::security::{Standing, Table as SecurityTable};
+pub use ciphertext_backend::CiphertextBackend;
 pub use ciphertexts::{Ciphertexts, ComposedCiphertexts, EncryptedInput, EncryptedOutput, Images, Results, Role};
 pub use client::{decrypt, decrypt_without_receipt};
 pub use encryption::{encrypt, encrypt_to_file, encryption_bytes};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use beaa_ckks::{CHUNK, HELD_WORDS, Kernel, Parameters, TILE, compress_batch, compressed_len};
+use beaa_ckks::{CHUNK, EvaluationKey, HELD_WORDS, Kernel, Parameters, TILE, compress_batch, compressed_len};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use beaa_ir::compose_scattered;
 use beaa_ir::container::Kind;
@@ -18,10 +18,10 @@ use super::ciphertexts::ComposedCiphertexts;
 use super::header::{BatchHeader, CiphertextHeader, Common};
 use super::keys::check;
 use super::packed_linear::constants;
-use super::{CkksBackend, CkksValue, CkksWeights, EncryptedInput, EncryptedOutput, ServerKey};
+use super::{CiphertextBackend, CkksBackend, CkksWeights, EncryptedInput, EncryptedOutput, ServerKey};
 use crate::backend::{Term, arrange};
 use crate::error::operand;
-use crate::execute::{Execution, add};
+use crate::execute::{Execution, add, step_by_step};
 use crate::files::{expect_key, expect_program};
 use crate::progress::Numbered;
 use crate::{Error, LayerTime, Progress, Result};
@@ -146,6 +146,30 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         Ok((EncryptedOutput::new(self.answers(&server, input), pieces), report))
     }
 
+    /// Runs the program as [`Self::run`] does, but step by step and on the backend that `bind`
+    /// makes for its parameters and key: the same bits.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and those of `bind` and of its backend.
+    pub fn run_on<'k, 'v, B: CiphertextBackend<'v>>(
+        &self,
+        key: impl Into<Option<&'k ServerKey>>,
+        input: &'v EncryptedInput,
+        progress: &dyn Progress,
+        bind: impl FnOnce(&Parameters, Option<&EvaluationKey>) -> Result<B>,
+    ) -> Result<(EncryptedOutput, RunReport)> {
+        let server = self.server(key.into(), input)?;
+        let backend = bind(&server.parameters, server.key.map(|k| &k.key))?;
+        let schedule = step_by_step(self.program());
+        let execution = Execution { backend: &backend, program: self.program(), schedule: &schedule, weights: None };
+        let mut pieces = Vec::with_capacity(input.batches());
+        let report = self.each_batch_on(&execution, &server, input, progress, |_, bytes| {
+            pieces.push(bytes);
+            Ok(())
+        })?;
+        Ok((EncryptedOutput::new(self.answers(&server, input), pieces), report))
+    }
+
     /// Runs the program as [`Self::run`] does and writes the answers of each batch as soon as they
     /// are there, so that any number of batches takes the memory of one.
     ///
@@ -225,42 +249,41 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         server: &Bound<'_>,
         input: &EncryptedInput,
         progress: &dyn Progress,
-        mut done: impl FnMut(usize, Vec<u8>) -> Result<()>,
+        done: impl FnMut(usize, Vec<u8>) -> Result<()>,
     ) -> Result<RunReport> {
-        let scale = self.program().signature().input_scale;
         let execution = Execution {
             backend: &CkksBackend::for_program(&server.parameters, self.program(), server.key)?,
             program: self.program(),
             schedule: &self.schedule,
             weights: self.weights.as_ref().map(|kept| kept.of(server.parameters.kernel())),
         };
+        self.each_batch_on(&execution, server, input, progress, done)
+    }
+
+    /// Runs on every batch as `execution` says.
+    fn each_batch_on<'v, B: CiphertextBackend<'v>>(
+        &self,
+        execution: &Execution<'_, B>,
+        server: &Bound<'_>,
+        input: &'v EncryptedInput,
+        progress: &dyn Progress,
+        mut done: impl FnMut(usize, Vec<u8>) -> Result<()>,
+    ) -> Result<RunReport> {
+        let scale = self.program().signature().input_scale;
         let (mut layers, mut seconds) = (Vec::new(), 0.0);
         for number in 0..input.batches() {
             let started = Instant::now();
-            let first = CkksValue::compressed(input.packed(&server.parameters, number)?, scale);
-            let first = packed_input(self.program(), first)?;
+            let first = input.packed(&server.parameters, number)?;
+            let first = execution.backend.input(self.program(), first, scale)?;
             let progress = Numbered::new(progress, number, input.batches());
             let (output, times) = execution.run(first, &progress, |_, _| Ok(()))?;
             times.into_iter().for_each(|time| add(&mut layers, time));
-            let bytes = compress_batch(&server.parameters, &*output.batch()?)?;
+            let bytes = compress_batch(&server.parameters, &*execution.backend.output(&output)?)?;
             seconds += started.elapsed().as_secs_f64();
             done(number, bytes)?;
         }
         Ok(RunReport { layers, batches: input.batches(), seconds, peak_bytes_planned: self.peak_bytes() })
     }
-}
-
-/// The input of a program, with its elements where it is packed.
-///
-/// # Errors
-/// [`Error::WrongCiphertexts`] when a packed program takes another number of ciphertexts.
-pub(super) fn packed_input<'a>(program: &Program, input: CkksValue<'a>) -> Result<CkksValue<'a>> {
-    let Some(layout) = program.layout(0) else { return Ok(input) };
-    let (found, expected) = (input.ciphertexts(), layout.ciphertexts());
-    if found != expected {
-        return Err(Error::WrongCiphertexts { operation: "running a program", found, expected });
-    }
-    Ok(input.with_elements(Some(layout.elements())))
 }
 
 /// Returns the schedule by which [`run`](super::run) runs `program` on the threads of the current

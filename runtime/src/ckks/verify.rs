@@ -8,9 +8,10 @@ use beaa_memory::Need;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::ciphertext_backend::packed_input;
 use super::keys::check;
 use super::layer_error::{Comparison, LayerError, Verdict};
-use super::prepared::{packed_input, unfused_schedule};
+use super::prepared::unfused_schedule;
 use super::slots::PackedSlots;
 use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt, encrypt_to_file, schedule};
 use crate::backend::Backend;

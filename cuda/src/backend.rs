@@ -1,0 +1,186 @@
+//! The backend of a device: the operations of a program one after the other, each on whole vectors
+//! of ciphertexts. It sees ciphertexts and the evaluation key, never a secret one.
+
+use std::borrow::Cow;
+
+use beaa_ckks::{Batch, CompressedBatch, EvaluationKey, Parameters};
+use beaa_ir::ckks::{Program, Step, StepOp, ValueId, ValueInfo};
+use beaa_runtime::backend::{Backend, Operand, Sequence, Term, Timed};
+use beaa_runtime::ckks::CiphertextBackend;
+use beaa_runtime::{Error as RuntimeError, Result};
+
+use crate::operations::{self, linear, relinearise, rescale, scale, square};
+use crate::{Device, DeviceKey, DevicePanels, DeviceValue, Ring};
+
+/// Runs programs on a device.
+#[derive(Debug)]
+pub struct DeviceBackend<'d, D: Device> {
+    ring: Ring<'d, D>,
+    /// None for programs that switch no keys.
+    key: Option<DeviceKey<D::Memory>>,
+}
+
+/// Ciphertexts with their scale: what 1.0 is encoded as.
+#[derive(Debug)]
+pub struct ScaledValue<M> {
+    value: DeviceValue<M>,
+    scale: f64,
+}
+
+impl<M> Clone for ScaledValue<M> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), scale: self.scale }
+    }
+}
+
+impl<'d, D: Device> DeviceBackend<'d, D> {
+    /// Copies to the device what programs of these parameters need, and the key if there is one.
+    ///
+    /// # Errors
+    /// When the device has no kernels for the degree, the key belongs to other parameters, or the
+    /// device fails.
+    pub fn new(device: &'d D, parameters: &Parameters, key: Option<&EvaluationKey>) -> Result<Self> {
+        let ring = Ring::new(device, parameters)?;
+        let key = key.map(|key| DeviceKey::new(&ring, key)).transpose()?;
+        Ok(Self { ring, key })
+    }
+
+    /// One pointwise step.
+    fn step(
+        &self,
+        step: &Step,
+        weights: &[DevicePanels<D::Memory>],
+        read: impl Fn(ValueId) -> ScaledValue<D::Memory>,
+    ) -> Result<ScaledValue<D::Memory>> {
+        let ring = &self.ring;
+        Ok(match &step.op {
+            StepOp::Linear { terms, weight_scale, bias } => {
+                let inputs: Vec<ScaledValue<D::Memory>> = terms.iter().map(|t| read(t.input)).collect();
+                let limbs = inputs[0].value.limbs();
+                let products = inputs.iter().zip(weights);
+                for (input, weights) in products.clone() {
+                    fits(input, weights, bias.len(), limbs)?;
+                }
+                let products: Vec<operations::Term<'_, D::Memory>> =
+                    products.map(|(input, weights)| operations::Term { input: &input.value, weights }).collect();
+                let value = linear(ring, &products, bias, limbs)?;
+                ScaledValue { value, scale: inputs[0].scale * weight_scale }
+            }
+            StepOp::Square { input } => {
+                let ScaledValue { value, scale } = read(*input);
+                expect("squaring", "components", value.components(), 2)?;
+                ScaledValue { value: square(ring, &value, value.limbs())?, scale: scale.powi(2) }
+            }
+            StepOp::ScaleUp { input, factor } => {
+                let ScaledValue { value, scale: before } = read(*input);
+                ScaledValue { value: scale(ring, &value, value.limbs(), *factor)?, scale: before * *factor as f64 }
+            }
+            StepOp::DropLimbs { input, limbs } => self.drop_limbs(&read(*input), *limbs)?,
+            StepOp::Relinearise { .. } | StepOp::Rescale { .. } => unreachable!("a sequence is pointwise"),
+        })
+    }
+}
+
+impl<D: Device> Backend for DeviceBackend<'_, D> {
+    type Value = ScaledValue<D::Memory>;
+    type Weights<'m> = DevicePanels<D::Memory>;
+
+    fn info(&self, value: &Self::Value) -> ValueInfo {
+        let ScaledValue { value, scale } = value;
+        ValueInfo { len: value.len(), limbs: value.limbs(), scale: *scale, components: value.components() }
+    }
+
+    fn arrange(&self, term: Term<'_>) -> Result<DevicePanels<D::Memory>> {
+        Ok(DevicePanels::new(self.ring.device, term.weights)?)
+    }
+
+    fn fused(&self, sequence: &Sequence<'_, Self::Value, DevicePanels<D::Memory>>) -> Result<Timed<Self::Value>> {
+        let inputs: Vec<&Self::Value> = sequence.inputs().collect();
+        let mut results: Vec<Self::Value> = Vec::with_capacity(sequence.steps().len());
+        for (step, weights) in sequence.steps().iter().zip(sequence.weights()) {
+            let read = |value: ValueId| match sequence.operand(value) {
+                Operand::Input(k) => inputs[k].clone(),
+                Operand::Result(k) => results[k].clone(),
+            };
+            let result = self.step(step, weights, read)?;
+            results.push(result);
+        }
+        match results.pop() {
+            Some(result) => Ok(Timed::untimed(result)),
+            None => unreachable!("a sequence without a step"),
+        }
+    }
+
+    fn key_switch(&self, value: &Self::Value, relinearises: bool, rescales: usize) -> Result<Timed<Self::Value>> {
+        let ScaledValue { value, scale } = value.clone();
+        let before = value.limbs();
+        if before <= rescales {
+            return Err(refused("rescaling", format!("{before} limbs"), format!("more than {rescales}")));
+        }
+        let mut value = value;
+        if relinearises {
+            expect("relinearising", "components", value.components(), 3)?;
+            let key = self.key.as_ref().ok_or(RuntimeError::NoEvaluationKey)?;
+            value = relinearise(&self.ring, key, &value)?;
+        }
+        for _ in 0..rescales {
+            value = rescale(&self.ring, &value)?;
+        }
+        let dropped = &self.ring.primes[value.limbs()..before];
+        let scale = dropped.iter().rev().fold(scale, |scale, &q| scale / q as f64);
+        Ok(Timed::untimed(ScaledValue { value, scale }))
+    }
+
+    fn drop_limbs(&self, value: &Self::Value, limbs: usize) -> Result<Self::Value> {
+        let ScaledValue { value, scale } = value;
+        if !(1..=value.limbs()).contains(&limbs) {
+            return Err(refused("dropping limbs", format!("{limbs} limbs"), format!("1 to {}", value.limbs())));
+        }
+        Ok(ScaledValue { value: value.first_limbs(limbs), scale: *scale })
+    }
+}
+
+impl<'v, D: Device> CiphertextBackend<'v> for DeviceBackend<'_, D> {
+    fn input(&self, _program: &Program, ciphertexts: CompressedBatch<'v>, scale: f64) -> Result<Self::Value> {
+        self.stored(&ciphertexts.expand()?, scale)
+    }
+
+    fn output<'b>(&self, value: &'b Self::Value) -> Result<Cow<'b, Batch>> {
+        Ok(Cow::Owned(operations::download(&self.ring, &value.value)?))
+    }
+}
+
+impl<D: Device> DeviceBackend<'_, D> {
+    /// Copies ciphertexts to the device.
+    ///
+    /// # Errors
+    /// When they belong to other parameters, or the device fails.
+    pub fn stored(&self, batch: &Batch, scale: f64) -> Result<ScaledValue<D::Memory>> {
+        if !batch.belongs_to(&self.ring.parameters) {
+            let expected = self.ring.parameters.ring().to_string();
+            return Err(refused("copying ciphertexts to a device", format!("{batch:?}"), expected));
+        }
+        Ok(ScaledValue { value: operations::upload(&self.ring, batch)?, scale })
+    }
+}
+
+/// Refuses an input that does not fit the weights and the other inputs.
+fn fits<M>(input: &ScaledValue<M>, weights: &DevicePanels<M>, outputs: usize, limbs: usize) -> Result<()>
+where
+    M: crate::Memory,
+{
+    expect("evaluating a linear layer", "columns of weights", weights.columns, input.value.len())?;
+    expect("evaluating a linear layer", "rows of weights", weights.rows, outputs)?;
+    expect("evaluating a linear layer", "limbs of a term", input.value.limbs(), limbs)
+}
+
+fn expect(operation: &'static str, what: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(refused(operation, format!("{found} {what}"), expected.to_string()))
+}
+
+fn refused(operation: &'static str, found: String, expected: String) -> RuntimeError {
+    beaa_ckks::Error::Operand { operation, found, expected }.into()
+}

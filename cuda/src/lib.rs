@@ -1,0 +1,37 @@
+//! Internal crate of beaa: runs ckks programs on graphics cards by CUDA, to the same bits as the
+//! processor. Nothing of CUDA is needed to build it; a card's driver and NVRTC are loaded when it
+//! is used.
+//!
+//! `kernels/` has the arithmetic; a [`Device`] runs it: [`CudaDevice`], or in tests the processor
+//! itself. It sees ciphertexts and the evaluation key, never a secret one.
+
+#![warn(clippy::missing_errors_doc)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod backend;
+mod compile;
+mod cuda_device;
+mod device;
+mod error;
+mod kernel;
+pub mod operations;
+mod panels;
+mod prime;
+mod ring;
+mod run;
+mod switching_key;
+mod value;
+mod view;
+
+pub use backend::{DeviceBackend, ScaledValue};
+pub use compile::{Architecture, compile};
+pub use cuda_device::{CudaDevice, CudaMemory};
+pub use device::{Argument, Device, Grid, Memory};
+pub use error::{Error, Result};
+pub use kernel::Kernel;
+pub use panels::DevicePanels;
+pub use ring::{Limbs, Ring};
+pub use run::run;
+pub use switching_key::DeviceKey;
+pub use value::DeviceValue;
+pub use view::View;

@@ -1,0 +1,24 @@
+//! What is done to ciphertexts, as launches of kernels. Whoever calls these has checked that
+//! operands fit; they assert it, and that all views are within memory.
+
+mod key_switch;
+mod linear;
+mod pointwise;
+mod rescale;
+mod tiles;
+mod transform;
+
+pub use key_switch::relinearise;
+pub use linear::{Term, linear};
+pub use pointwise::{scale, square};
+pub use rescale::rescale;
+pub use tiles::{download, upload};
+pub use transform::{forward, inverse};
+
+use crate::{Device, Ring};
+
+/// How many items an operation works on at a time, of `items`, each of which takes `words` of
+/// workspace.
+fn together<D: Device>(ring: &Ring<'_, D>, items: usize, words: usize) -> usize {
+    (ring.workspace / words).clamp(1, items)
+}

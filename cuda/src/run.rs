@@ -1,0 +1,34 @@
+//! A whole program on a device.
+
+use beaa_ir::ckks::Program;
+use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, EncryptedOutput, PreparedProgram, RunReport, ServerKey};
+use beaa_runtime::{Progress, Result};
+
+use crate::{Device, DeviceBackend, Error};
+
+/// Runs `program` on encrypted images as [`beaa_runtime::ckks::run`] does, to the same bits. Bits
+/// and seeds of ciphertexts are unpacked on the processor, and answers packed there.
+///
+/// # Errors
+/// As [`beaa_runtime::ckks::run`], when ciphertexts of the program hold several elements, when
+/// there are no kernels for its ring degree, and when the device fails.
+pub fn run<'k, D: Device>(
+    device: &D,
+    program: &Program,
+    key: impl Into<Option<&'k ServerKey>>,
+    input: &EncryptedInput,
+    progress: &dyn Progress,
+) -> Result<(EncryptedOutput, RunReport)> {
+    if program.packing().is_some() {
+        return Err(Error::Unsupported {
+            operation: "running a program on a graphics card",
+            found: "a program that rotates packed elements".into(),
+            expected: "one in which each ciphertext holds one element".into(),
+        }
+        .into());
+    }
+    let prepared = PreparedProgram::new(program, ArrangedWeights::PerPart)?;
+    let bind = |parameters: &_, key: Option<&_>| DeviceBackend::new(device, parameters, key);
+    let (output, report) = prepared.run_on(key, input, progress, bind)?;
+    Ok((output, RunReport { seconds: prepared.seconds() + report.seconds, ..report }))
+}
