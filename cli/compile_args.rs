@@ -28,7 +28,8 @@ pub(crate) struct CompileArgs {
     /// Bits of security: 128, 192 or 256 [default: 128].
     #[arg(long, value_name = "BITS", help_heading = "Compiler")]
     security: Option<u32>,
-    /// Plan by the table for attacks with quantum computers, which allows about a quarter less modulus.
+    /// Plan by the table for attacks with quantum computers, which allows about a quarter less
+    /// modulus.
     #[arg(long, help_heading = "Compiler")]
     quantum: bool,
     /// Images that are to be run together: in one batch, or in several of a smaller ring where that

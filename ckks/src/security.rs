@@ -12,8 +12,8 @@
 //! (Kim and Song 2018).
 //!
 //! On request a second table of the guidelines holds as well: attacks with quantum computers. Its
-//! figures are those that the authors' script (commit a43a593, lattice reduction at the quantum cost
-//! of Chailloux and Loyer 2021) prints, as published in
+//! figures are those that the authors' script (commit a43a593, lattice reduction at the quantum
+//! cost of Chailloux and Loyer 2021) prints, as published in
 //! <https://github.com/HomomorphicEncryption/SparseLWEkit>, `Security/README.md` (commit 0c3a562). An
 //! older output of the script, with the cost of Laarhoven, Mosca and van de Pol, grants a quarter
 //! more (101 bits at 4096 for 128); the shorter ones are in force.
