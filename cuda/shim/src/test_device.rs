@@ -1,5 +1,7 @@
 //! What the tests of beaa-cuda run on: the shim, or a card where there is one.
 
+use std::sync::{Mutex, OnceLock, PoisonError};
+
 use beaa_cuda::{Argument, CudaDevice, CudaMemory, Device, Grid, Kernel, Memory, Result};
 
 use crate::{Shim, ShimMemory, ThreadOrder};
@@ -10,7 +12,7 @@ pub enum TestDevice {
     /// The processor.
     Shim(Shim),
     /// A graphics card.
-    Card(CudaDevice),
+    Card(&'static CudaDevice),
 }
 
 /// Memory of a device to test.
@@ -29,9 +31,21 @@ pub enum TestMemory {
 /// When there is no such card, or it cannot be used.
 pub fn devices() -> Result<Vec<TestDevice>> {
     if std::env::var_os("BEAA_CARD").is_some() {
-        return Ok(vec![TestDevice::Card(CudaDevice::open(0)?)]);
+        return Ok(vec![TestDevice::Card(card()?)]);
     }
     Ok(ThreadOrder::ALL.map(|order| TestDevice::Shim(Shim { order })).into())
+}
+
+/// Card 0, opened once: that compiles the kernels.
+fn card() -> Result<&'static CudaDevice> {
+    static OPENING: Mutex<()> = Mutex::new(());
+    static CARD: OnceLock<CudaDevice> = OnceLock::new();
+    let _guard = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(card) = CARD.get() {
+        return Ok(card);
+    }
+    let opened = CudaDevice::open(0)?;
+    Ok(CARD.get_or_init(|| opened))
 }
 
 impl Memory for TestMemory {
