@@ -14,6 +14,8 @@ use crate::error::Error;
 
 /// NumPy writes headers of 128 bytes for arrays like these; longer ones than this are refused.
 const LONGEST_HEADER: usize = 1024;
+/// Lists and tuples in a header: a shape, and the fields of records, which are refused by name.
+const MOST_BRACKETS: usize = 16;
 
 /// An array in C order.
 pub(crate) struct ByteArray {
@@ -103,13 +105,20 @@ pub(crate) fn read_header(input: &mut BoundedReader<'_>) -> Result<NpyHeader, Er
         return Err(absurd(input.file(), format!("a header of {length} bytes")));
     }
     let text = input.exactly(length as u64)?;
-    let deepest = text.iter().filter(|byte| b"([{".contains(byte)).count();
-    if deepest > 16 || !product_fits(&text) {
+    if !brackets_are_few(&text) || !product_fits(&text) {
         return Err(absurd(input.file(), format!("an array of {:?}", String::from_utf8_lossy(&text).trim_end())));
     }
     bytes.extend(text);
     NpyHeader::from_reader(bytes.as_slice())
         .map_err(|error| Error::Corrupt { file: input.file(), reason: error.to_string() })
+}
+
+/// Whether brackets are few enough for the parser, which tries each brace as a dictionary and as a
+/// set, so that its time is exponential in their number: fourteen take a minute. A header is one
+/// dictionary.
+fn brackets_are_few(text: &[u8]) -> bool {
+    let count = |kinds: &[u8]| text.iter().filter(|byte| kinds.contains(byte)).count();
+    count(b"{") <= 1 && count(b"([") <= MOST_BRACKETS
 }
 
 /// Whether the product of all numbers in the header fits 64 bits, so that no product of dimensions

@@ -234,6 +234,17 @@ mod tests {
         assert!(texts.numbers().unwrap_err().to_string().contains("found texts"));
     }
 
+    /// libFuzzer found braces that the parser of the header does not come to an end with.
+    #[test]
+    fn headers_of_nothing_but_brackets_are_refused() {
+        for brackets in ["{", "(", "[", "{(", "({", "'}'{", "(1,{"] {
+            for count in [1, 8, 16, 100] {
+                let error = array("|u1", false, &brackets.repeat(count), &[0; 8]).map(drop).unwrap_err();
+                assert!(matches!(error, Error::AbsurdSize { .. } | Error::Corrupt { .. }), "{brackets}: {error}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_array_of_numbers_is_refused() {
         let found = array("|O", false, "(1,)", &[0; 8]).map(drop).unwrap_err().to_string();

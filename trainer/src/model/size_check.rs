@@ -112,8 +112,8 @@ fn after(layer: &LayerConfig, name: &str, input: Shape, classes: usize) -> Resul
             let rows = windows([height, width], kernel, a.stride.unwrap_or(a.kernel).get(), [[0, 0], [1, 1]])?;
             (map(channels, rows), 0)
         }
-        (LayerConfig::BatchNorm(_), Shape::Map { channels, .. }) => (input, 4 * channels as u64),
-        (LayerConfig::BatchNorm(_), Shape::Flat { features }) => (input, 4 * features as u64),
+        (LayerConfig::BatchNorm(_), Shape::Map { channels, .. }) => (input, (channels as u64).saturating_mul(4)),
+        (LayerConfig::BatchNorm(_), Shape::Flat { features }) => (input, (features as u64).saturating_mul(4)),
         (LayerConfig::Flatten, _) => {
             let features = usize::try_from(len(input)).map_err(|_| format!("an output of {input}"))?;
             (Shape::Flat { features }, 0)
@@ -168,8 +168,14 @@ mod tests {
     #[test]
     fn absurd_layers_are_counted_and_not_made() {
         let linear = |out: u64| format!(r#"["flatten", {{"linear": {{"out": {out}}}}}, "activation"]"#);
-        for out in [4_000_000_000, 1 << 32, u64::MAX] {
+        for out in [4_000_000_000, 1 << 32, 1 << 62, u64::MAX] {
             let counted = size(&config(&linear(out)), &input(28), 2).unwrap();
+            assert!(counted.training_bytes(20) > 1 << 42, "{out}: {counted:?}");
+        }
+        for out in [1_u64 << 40, 1 << 62, u64::MAX] {
+            let network =
+                format!(r#"[{{"conv2d": {{"out": {out}, "kernel": 3}}}}, {{"batch_norm": {{}}}}, "activation"]"#);
+            let counted = size(&config(&network), &input(28), 2).unwrap();
             assert!(counted.training_bytes(20) > 1 << 42, "{out}: {counted:?}");
         }
         for kernel in [99_u64, 8192, 1 << 28, 1 << 40] {
