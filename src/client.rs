@@ -214,7 +214,7 @@ impl Client {
     /// use beaa::{Client, CompileOptions, ImageMajor, Model, ReceiptFolder, Server, compile};
     ///
     /// let model = Model::load("tests/data/v2/model.safetensors")?;
-    /// let program = compile(&model, &CompileOptions { logit_error: 1e-7, ..Default::default() })?;
+    /// let program = compile(&model, &CompileOptions { logit_error: 1e-5, ..Default::default() })?;
     /// let (client, key) = Client::new(program.signature())?;
     /// # let name = format!("beaa-doctest-share-{}", std::process::id());
     /// # let folder = std::env::temp_dir().join(name);

@@ -68,6 +68,7 @@ pub(crate) fn cheapest_packing(
         Packing::Channel | Packing::Block(_) => None,
     };
     let packed = match (requested, &element) {
+        (_, Some(Err(Error::Stopped))) => return Err(Error::Stopped),
         (Packing::Element, _) => None,
         (Packing::Auto, Some(Ok(found))) if !worth_packing(&found.refined.plan, task.options.batch) => None,
         // Rotations take more modulus, not less.
