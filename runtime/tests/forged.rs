@@ -170,7 +170,8 @@ fn a_key_in_few_of_many_images_is_not_handed_out() {
     // More than half of the slots: some images have no copy.
     let scene = Scene::new(4000);
     let forged = scene.forged(Some(&scene.masked(1 << 17)), |_| {});
-    assert!(matches!(scene.decrypt(&forged), Err(Error::Forged { copied: 96, .. })));
+    // Images whose forged answers are beyond the promised range are not compared.
+    assert!(matches!(scene.decrypt(&forged), Err(Error::Forged { copied: 80..=96, .. })));
     assert!(scene.decrypt(&scene.honest).unwrap().outside().is_empty());
 }
 
@@ -275,9 +276,10 @@ fn answers_are_shared_once_under_noise_of_the_stated_size() {
 
 #[test]
 fn no_file_forgets_that_answers_were_shared() {
-    let scene = Scene::new(2);
+    // Of two images, the error that copies show is mostly that of the two.
+    let scene = Scene::new(16);
     let [first, second, other] = ["a.receipt", "b.receipt", "c.receipt"].map(|name| scene.path(name));
-    let by = |files: &[&Path]| share_by_files(&scene.file, &scene.client, &scene.honest, files, 1.0);
+    let by = |files: &[&Path]| share_by_files(&scene.file, &scene.client, &scene.honest, files, 0.0);
     scene.receipt.save(&first).unwrap();
     scene.receipt.save(&second).unwrap();
     let (_, noted) = by(&[&first, &second]).unwrap();
@@ -292,16 +294,16 @@ fn no_file_forgets_that_answers_were_shared() {
         assert!(scene.receipt.save(&first).is_err(), "it cannot be read, and might say so");
         std::fs::set_permissions(&first, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    assert_eq!(Receipt::load(&first).unwrap().shared(), Some(1.0));
+    assert_eq!(Receipt::load(&first).unwrap().shared(), Some(0.0));
     // One file that does not know is not enough.
     scene.receipt.save(&other).unwrap();
     for files in [[first.as_path(), &other], [&other, &second]] {
         assert!(matches!(by(&files), Err(Error::SharedBefore { .. })));
     }
     // Another batch's receipt replaces it, but is none of these answers.
-    Scene::new(2).receipt.save(&other).unwrap();
+    Scene::new(16).receipt.save(&other).unwrap();
     assert!(matches!(by(&[&other, &first]), Err(Error::Damaged { .. })));
-    Scene::new(2).receipt.save(&second).unwrap();
+    Scene::new(16).receipt.save(&second).unwrap();
     let _writing = beaa_base::folder::lock(scene.folder.path()).unwrap();
     assert!(by(&[&other]).unwrap_err().to_string().contains("another process"), "two at once");
 }
