@@ -8,10 +8,10 @@ use beaa_hostile::{Choices, READERS, Reader, Scratch};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 static READER: LazyLock<&'static Reader> = LazyLock::new(|| {
-    let name = std::env::var("BEAA_READER").unwrap_or_default();
+    let name = std::env::var("BEAA_READER").expect("BEAA_READER names a reader");
     READERS.iter().find(|r| r.name == name).unwrap_or_else(|| {
         let names: Vec<&str> = READERS.iter().map(|r| r.name).collect();
-        panic!("BEAA_READER: found {name:?}, expected a reader, one of {}", names.join(", "))
+        panic!("BEAA_READER: found {name:?}, expected one of {}", names.join(", "))
     })
 });
 
