@@ -19,6 +19,8 @@ const CHUNK: usize = 4 << 20;
 const SENDING: &str = "sending a file";
 /// How long the server may take to check a file that it has.
 const LONGEST_CHECK: Duration = Duration::from_secs(3600);
+/// Between two questions how far an upload has come.
+const PAUSE: Duration = Duration::from_millis(200);
 /// The status of what another request works on.
 const LOCKED: u16 = 423;
 
@@ -71,7 +73,7 @@ impl Connection {
                 // It may be there for all that; the server knows.
                 Err(error) if error.passes() || error.problem().is_some_and(|p| p.short_kind() == "wrong-offset") => {
                     follower.again(&error.to_string());
-                    std::thread::sleep(Duration::from_millis(200));
+                    std::thread::sleep(PAUSE);
                     offset = self.offset_when_free(upload, all, follower)?;
                 }
                 Err(error) => return Err(error),
@@ -87,7 +89,9 @@ impl Connection {
         let until = Instant::now() + LONGEST_CHECK;
         loop {
             match self.patiently(follower, || self.offset(upload, all)) {
-                Err(error) if error.problem().is_some_and(|p| p.status == LOCKED) && Instant::now() < until => {}
+                Err(error) if error.problem().is_some_and(|p| p.status == LOCKED) && Instant::now() < until => {
+                    std::thread::sleep(PAUSE);
+                }
                 result => return result,
             }
         }
