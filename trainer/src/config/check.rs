@@ -120,6 +120,12 @@ fn check_student(literal: &TrainLiteral, p: &mut Problems) {
     p.within(f64::from(s.temperature), 0.05, 1e3, "student.temperature");
     p.within(f64::from(s.feature_matching), 0.0, 1e6, "student.feature_matching");
     p.within(f64::from(s.range_penalty), 0.0, 1e6, "student.range_penalty");
+    p.within(f64::from(s.peak_penalty), 0.0, 1e6, "student.peak_penalty");
+    p.require(
+        s.range_width == 0.0 || (1.0..=1e6).contains(&s.range_width),
+        "student.range_width",
+        format!("{}; expected 0 (as seen while fitting) or a number from 1 to 1000000", s.range_width),
+    );
     p.require(
         s.vertex_bound == 0.0 || (0.5..=1e6).contains(&s.vertex_bound),
         "student.vertex_bound",

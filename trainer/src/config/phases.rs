@@ -100,9 +100,16 @@ pub struct StudentConfig {
     /// Weight of the normalised squared difference of the activations' outputs to the teacher's;
     /// default 0 (off).
     pub feature_matching: f32,
-    /// Weight of the squared excursion of activations' inputs beyond the range seen while fitting,
-    /// in units of the inputs' root mean square; default 0.01.
+    /// Weight of the squared excursion of activations' inputs beyond their range, in units of the
+    /// inputs' root mean square, mean over all inputs of a layer; default 0.01.
     pub range_penalty: f32,
+    /// Weight of the square of an image's largest excursion in each layer, mean over the batch;
+    /// default 0 (off). A chain of quadratics squares what escapes, so that one input in millions
+    /// decides how many bits all take; a mean over all inputs does not feel it.
+    pub peak_penalty: f32,
+    /// The range of a layer's inputs ends here, in root mean squares of them, if what was seen while
+    /// fitting did not end before; default 0: as seen.
+    pub range_width: f32,
     /// Polynomials keep `|b/2a|` below this many times the root mean square of their layer's
     /// inputs; 0 for no bound. Default 8. The compiler wants it bounded, so that an activation is a
     /// single square.
@@ -128,6 +135,11 @@ impl StudentConfig {
     pub(crate) fn compares_activations(&self) -> bool {
         self.feature_matching > 0.0
     }
+
+    /// Whether the loss depends on where activations' inputs lie.
+    pub(crate) fn minds_ranges(&self) -> bool {
+        self.range_penalty > 0.0 || self.peak_penalty > 0.0
+    }
 }
 
 impl Default for StudentConfig {
@@ -144,6 +156,8 @@ impl Default for StudentConfig {
             temperature: 4.0,
             feature_matching: 0.0,
             range_penalty: 0.01,
+            peak_penalty: 0.0,
+            range_width: 0.0,
             vertex_bound: 8.0,
             label_smoothing: 0.0,
             start: None,

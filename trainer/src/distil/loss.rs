@@ -1,11 +1,12 @@
 //! What training minimises: cross-entropy, distillation, feature matching and the range penalty.
 //! Where a formula of the literature sums over classes, only the batch is averaged over.
 
-use beaa_ir::{Classes, Range};
+use beaa_ir::Classes;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::ops::{self, Interval};
+use crate::distil::quadratic_fit::LayerStatistics;
+use crate::ops::Interval;
 
 /// Target distributions `[N, classes]`: one for the label, `smoothing` of it spread over all
 /// classes.
@@ -39,9 +40,12 @@ pub(crate) fn feature_distance(student: Tensor<2>, teacher: Tensor<2>) -> Tensor
     (student - teacher).square().mean() / power
 }
 
-/// Mean squared excursion of `inputs` beyond `range`, in units of `rms`.
-pub(crate) fn range_penalty(inputs: Tensor<2>, range: Range, rms: f32) -> Tensor<1> {
-    ops::range_penalty(inputs, Interval { min: range.min, max: range.max, unit: rms.max(1e-6) })
+/// Where an activation's inputs should stay: what `known` has seen, and within `width` times its
+/// root mean square unless that is 0.
+pub(crate) fn wanted_range(known: &LayerStatistics, width: f32) -> Interval {
+    let unit = known.rms.max(1e-6);
+    let limit = if width > 0.0 { width * unit } else { f32::INFINITY };
+    Interval { min: known.range.min.clamp(-limit, 0.0), max: known.range.max.clamp(0.0, limit), unit }
 }
 
 /// How many rows of `logits` (row-major) say the class that their label is.
@@ -53,7 +57,10 @@ pub(crate) fn correct(classes: &Classes, logits: &[f32], labels: &[u8]) -> usize
 
 #[cfg(test)]
 mod tests {
+    use beaa_ir::Range;
+
     use super::*;
+    use crate::ops::{peak_penalty, range_penalty};
 
     fn scalar(t: Tensor<1>) -> f64 {
         f64::from(t.into_scalar::<f32>())
@@ -103,8 +110,21 @@ mod tests {
     #[test]
     fn excursion_counts_only_what_is_outside() {
         let x = matrix([[-3.0, 0.5, 1.0], [2.0, 0.0, -1.0]]);
-        let loss = scalar(range_penalty(x, Range { min: -1.0, max: 1.0 }, 2.0));
+        let known = LayerStatistics { range: Range { min: -1.0, max: 1.0 }, rms: 2.0 };
+        let loss = scalar(range_penalty(x.clone(), wanted_range(&known, 0.0)));
         assert!((loss - (1.0 + 0.25) / 6.0).abs() < 1e-6, "{loss}");
+        let loss = scalar(peak_penalty(x, wanted_range(&known, 0.0)));
+        assert!((loss - (1.0 + 0.25) / 2.0).abs() < 1e-6, "{loss}");
+    }
+
+    #[test]
+    fn inputs_should_stay_where_they_were_and_within_some_deviations() {
+        let known = LayerStatistics { range: Range { min: -3.0, max: 40.0 }, rms: 2.0 };
+        assert_eq!(wanted_range(&known, 0.0), Interval { min: -3.0, max: 40.0, unit: 2.0 });
+        assert_eq!(wanted_range(&known, 6.0), Interval { min: -3.0, max: 12.0, unit: 2.0 });
+        // The range always holds 0.
+        let known = LayerStatistics { range: Range { min: 15.0, max: 40.0 }, rms: 2.0 };
+        assert_eq!(wanted_range(&known, 6.0), Interval { min: 0.0, max: 12.0, unit: 2.0 });
     }
 
     #[test]

@@ -6,10 +6,11 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::{Replacement, StudentConfig};
 use crate::data::ImageBatch;
-use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, range_penalty, targets};
+use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, targets, wanted_range};
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::Result;
 use crate::model::network::{Keep, Network, host};
+use crate::ops::{peak_penalty, range_penalty};
 
 /// What a network is trained for.
 pub(crate) enum Objective {
@@ -63,7 +64,7 @@ impl Objective {
                 let outputs = Keep { outputs: s.feature_matching > 0.0, ..Keep::default() };
                 let theirs = (s.lambda > 0.0 || s.feature_matching > 0.0)
                     .then(|| d.teacher.forward(batch.images, usize::MAX, outputs));
-                let ours = network.forward(images, replaced, Keep { inputs: s.range_penalty > 0.0, ..outputs });
+                let ours = network.forward(images, replaced, Keep { inputs: s.minds_ranges(), ..outputs });
                 let right = correct(classes, &host(ours.logits.clone())?, &batch.labels);
                 let target = targets(&batch.labels, classes.outputs(), s.label_smoothing, device);
                 let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);
@@ -78,9 +79,13 @@ impl Objective {
                         loss = loss + feature_distance(student, Tensor::from_inner(teacher)).mul_scalar(weight);
                     }
                 }
-                if s.range_penalty > 0.0 {
-                    for (inputs, known) in ours.inputs.into_iter().zip(&d.statistics).take(replaced) {
-                        loss = loss + range_penalty(inputs, known.range, known.rms).mul_scalar(s.range_penalty);
+                for (inputs, known) in ours.inputs.into_iter().zip(&d.statistics).take(replaced) {
+                    let wanted = wanted_range(known, s.range_width);
+                    if s.range_penalty > 0.0 {
+                        loss = loss + range_penalty(inputs.clone(), wanted).mul_scalar(s.range_penalty);
+                    }
+                    if s.peak_penalty > 0.0 {
+                        loss = loss + peak_penalty(inputs, wanted).mul_scalar(s.peak_penalty);
                     }
                 }
                 Ok(BatchLoss { loss, correct: right })

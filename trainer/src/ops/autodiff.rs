@@ -106,6 +106,15 @@ impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
             OpsKind::UnTracked(prepared) => prepared.finish(B::range_penalty(x, interval)),
         }
     }
+
+    fn peak_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self> {
+        let prepared = PeakPenaltyBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let x = x.into_primitive();
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((x.clone(), interval), B::peak_penalty(x, interval)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::peak_penalty(x, interval)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -146,7 +155,7 @@ impl<B: CpuBackend> Backward<B, 4> for QuadraticBackward {
         let dy = grads.consume::<B>(&ops.node);
         let (device, dims) = (dy.device(), dy.shape().to_vec());
         let (x, a, b) = ops.state;
-        let elements = dims.iter().skip(1).product();
+        let elements = extension::elements(&dims);
         let (a, b, mut dx) = (read::<B>(a), read::<B>(b), read::<B>(dy));
         let coefficients = B::with_values(&x, |x| quadratic::backward(x, &mut dx, elements, [&a, &b]));
         if let Some(node) = of_x {
@@ -231,6 +240,23 @@ impl<B: CpuBackend> Backward<B, 1> for RangePenaltyBackward {
             let (device, dims) = (x.device(), x.shape().to_vec());
             let dy = read::<B>(dy)[0];
             write::<B>(B::with_values(&x, |x| range_penalty::backward(x, &interval, dy)), dims, &device)
+        });
+    }
+}
+
+#[derive(Debug)]
+struct PeakPenaltyBackward;
+
+impl<B: CpuBackend> Backward<B, 1> for PeakPenaltyBackward {
+    type State = (FloatTensor<B>, Interval);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (x, interval) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            let (device, dims) = (x.device(), x.shape().to_vec());
+            let (elements, dy) = (extension::elements(&dims), read::<B>(dy)[0]);
+            let dx = B::with_values(&x, |x| range_penalty::backward_peaks(x, elements, &interval, dy));
+            write::<B>(dx, dims, &device)
         });
     }
 }

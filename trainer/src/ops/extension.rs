@@ -51,6 +51,10 @@ pub(super) trait CpuOperations: Backend {
 
     /// The mean square of the distances of `x` to a range, `[1]`.
     fn range_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self>;
+
+    /// The mean over images of the square of the largest distance of `x`, `[N, ...]`, to a range,
+    /// `[1]`.
+    fn peak_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self>;
 }
 
 impl<B: CpuBackend> CpuOperations for B {
@@ -70,7 +74,7 @@ impl<B: CpuBackend> CpuOperations for B {
         c: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let (device, dims) = (x.device(), x.shape().to_vec());
-        let elements = dims.iter().skip(1).product();
+        let elements = elements(&dims);
         let [a, b, c] = [a, b, c].map(read::<Self>);
         let y = Self::with_values(&x, |x| quadratic::forward(x, elements, [&a, &b, &c]));
         write::<Self>(y, dims, &device)
@@ -113,6 +117,12 @@ impl<B: CpuBackend> CpuOperations for B {
         let mean = Self::with_values(&x, |x| range_penalty::forward(x, &interval));
         write::<Self>(vec![mean], vec![1], &device)
     }
+
+    fn peak_penalty(x: FloatTensor<Self>, interval: Interval) -> FloatTensor<Self> {
+        let (device, elements) = (x.device(), elements(&x.shape().to_vec()));
+        let mean = Self::with_values(&x, |x| range_penalty::forward_peaks(x, elements, &interval));
+        write::<Self>(vec![mean], vec![1], &device)
+    }
 }
 
 /// A backend whose numbers lie in this machine's memory.
@@ -150,6 +160,11 @@ pub(super) fn convolution<B: CpuBackend>(
 /// The dimensions of a batch with other rows and columns.
 pub(super) fn resized(dims: &[usize], extent: [usize; 2]) -> Vec<usize> {
     dims.iter().take(2).copied().chain(extent).collect()
+}
+
+/// Elements of an image of a batch `[N, ...]`.
+pub(super) fn elements(dims: &[usize]) -> usize {
+    dims.iter().skip(1).product()
 }
 
 /// The extent of an image of a batch `[N, C, ...]`.

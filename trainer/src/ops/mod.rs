@@ -109,10 +109,24 @@ pub(crate) fn range_penalty<const D: usize>(x: Tensor<D>, interval: Interval) ->
     if is_supported(&x) {
         return Tensor::from_dispatch(Dispatch::range_penalty(x.into_dispatch(), interval));
     }
-    // The distance to the range: x - clamp(x). Its gradient is right through either branch.
+    distance(x, interval).square().mean()
+}
+
+/// The mean over images of the square of the largest distance of `x`, `[N, elements]`, to an
+/// interval, in the interval's unit; `[1]`.
+pub(crate) fn peak_penalty(x: Tensor<2>, interval: Interval) -> Tensor<1> {
+    if is_supported(&x) {
+        return Tensor::from_dispatch(Dispatch::peak_penalty(x.into_dispatch(), interval));
+    }
+    distance(x, interval).square().max_dim(1).mean()
+}
+
+/// The distances of `x` to an interval, in the interval's unit.
+fn distance<const D: usize>(x: Tensor<D>, interval: Interval) -> Tensor<D> {
+    // x - clamp(x): its gradient is right through either branch.
     let nearest = x.clone().inner().clamp(interval.min, interval.max);
     let nearest = if x.is_autodiff() { Tensor::from_inner(nearest) } else { nearest };
-    (x - nearest).div_scalar(interval.unit).square().mean()
+    (x - nearest).div_scalar(interval.unit)
 }
 
 trait IntoSame {

@@ -1,6 +1,6 @@
-//! How far values lie outside of an interval, and the gradient, on plain slices. Values are summed
-//! in pieces of fixed size, and the sums of pieces in order, so that the number of threads changes
-//! no bit.
+//! How far values lie outside of an interval, on average and at worst, and the gradients, on plain
+//! slices. Values are summed in pieces of fixed size, and the sums of pieces in order, so that the
+//! number of threads changes no bit.
 
 use rayon::prelude::*;
 
@@ -49,4 +49,44 @@ pub(super) fn backward(x: &[f32], interval: &Interval, dy: f32) -> Vec<f32> {
         let x = &x[k * PIECE..][..dx.len()];
         dx.iter_mut().zip(x).for_each(|(d, &x)| *d = interval.distance(x) * factor);
     })
+}
+
+/// The element of an image that is furthest outside, the first of several; none where all are
+/// inside. A distance that is not a number counts as furthest, so that training sees it.
+fn furthest(image: &[f32], interval: &Interval) -> Option<usize> {
+    let mut worst = (None, 0.0);
+    for (i, &x) in image.iter().enumerate() {
+        let distance = interval.distance(x).abs();
+        if distance > worst.1 || distance.is_nan() {
+            worst = (Some(i), distance);
+        }
+    }
+    worst.0
+}
+
+/// The mean over images of the square of the largest distance; `x` holds whole images of
+/// `elements`.
+pub(super) fn forward_peaks(x: &[f32], elements: usize, interval: &Interval) -> f32 {
+    let images = images(x, elements);
+    let square = |image: &[f32]| furthest(image, interval).map_or(0.0, |i| interval.distance(image[i]).powi(2));
+    let squares: Vec<f32> = x.par_chunks(elements).map(square).collect();
+    squares.iter().sum::<f32>() / images as f32
+}
+
+/// The gradient of `x`, given that of the mean: of each image only the furthest element has one.
+pub(super) fn backward_peaks(x: &[f32], elements: usize, interval: &Interval, dy: f32) -> Vec<f32> {
+    let factor = 2.0 * dy / (interval.unit * images(x, elements) as f32);
+    chunks(x.len(), elements, |k, dx| {
+        let image = &x[k * elements..][..elements];
+        if let Some(i) = furthest(image, interval) {
+            dx[i] = interval.distance(image[i]) * factor;
+        }
+    })
+}
+
+/// How many images of `elements` `x` holds: at least one, and whole ones.
+fn images(x: &[f32], elements: usize) -> usize {
+    let whole = elements > 0 && !x.is_empty() && x.len().is_multiple_of(elements);
+    assert!(whole, "{} numbers for images of {elements} elements", x.len());
+    x.len() / elements
 }

@@ -6,7 +6,7 @@ use burn::nn::pool::AvgPool2dConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Interval, average_pool, batch_norm, convolution, polynomial, range_penalty, relu};
+use super::{Interval, average_pool, batch_norm, convolution, distance, peak_penalty, polynomial, range_penalty, relu};
 
 fn numbers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
@@ -270,6 +270,28 @@ fn excursions_and_their_gradient_equal_burns() {
 }
 
 #[test]
+#[allow(deprecated)]
+fn peaks_and_their_gradient_equal_burns() {
+    let interval = Interval { min: -0.5, max: 0.75, unit: 1.5 };
+    for device in [Device::flex(), Device::ndarray()].map(Device::autodiff) {
+        let of = |penalty: fn(Tensor<2>, Interval) -> Tensor<1>| {
+            let x = tensor([7, 503], 1, &device);
+            // The last image is inside.
+            let x = Tensor::cat(vec![x, Tensor::zeros([1, 503], &device)], 0).require_grad();
+            let mean = penalty(x.clone(), interval);
+            let gradient = host(x.grad(&mean.clone().mul_scalar(3.0).backward()).unwrap());
+            (host(mean)[0], gradient)
+        };
+        let (found, expected) = (of(peak_penalty), of(|x, i| distance(x, i).square().max_dim(1).mean()));
+        assert!(found.0 > 0.0 && (found.0 - expected.0).abs() < 1e-6 * expected.0, "{found:?} {expected:?}");
+        assert_eq!(found.1.iter().filter(|g| **g != 0.0).count(), 7, "one element of each image outside");
+        assert!(found.1.iter().zip(&expected.1).all(|(f, e)| (f - e).abs() < 1e-7));
+        let odd = Tensor::<2>::from_data([[f32::NAN, 9.0], [1.0, 0.0]], &device);
+        assert!(host(peak_penalty(odd, interval))[0].is_nan());
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let device = Device::flex().autodiff();
     let case = Case { input: [37, 3, 10, 10], out: 20, kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
@@ -280,7 +302,9 @@ fn the_number_of_threads_changes_no_bit() {
         let k: [Tensor<1>; 3] = [2, 3, 4].map(|salt| tensor([3], salt, &device).require_grad());
         let gradients = (polynomial(&x, k.clone()).unwrap() * x).sum().backward();
         all.extend(k.map(|k| host(k.grad(&gradients).unwrap())));
-        all.push(host(range_penalty(tensor([37, 3001], 8, &device), Interval { min: -0.5, max: 0.25, unit: 3.0 })));
+        let interval = Interval { min: -0.5, max: 0.25, unit: 3.0 };
+        all.push(host(range_penalty(tensor([37, 3001], 8, &device), interval)));
+        all.push(host(peak_penalty(tensor([37, 3001], 8, &device), interval)));
         all
     };
     let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);
