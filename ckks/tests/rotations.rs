@@ -222,6 +222,7 @@ fn products_with_diagonals_are_those_of_plain_numbers() {
                 folds: 2,
                 constant_square: weight_scale.powi(2) / 2.0,
                 input_square: scale * scale * mean_square(&x),
+                exact: false,
             };
             // What the inputs bring along comes on top, multiplied and folded.
             let inputs = 38.0 * noise::fresh(n).powi(2) * map.constant_square * 4.0;
@@ -287,7 +288,8 @@ fn noise_of_products_is_as_predicted() {
                 giants: of(giants),
                 folds: folds.len() as u32,
                 constant_square: weight_scale.powi(2) / 2.0,
-                input_square: if uniform { 0.0 } else { mean_square(&before) },
+                input_square: mean_square(&before),
+                exact: uniform,
             },
         );
         assert_near(deviation(&s.decrypt(&product, 1.0), &expected), predicted, what);

@@ -29,7 +29,7 @@ fn literal() -> ProgramLiteral {
     let input = layout(3, [0, 1, -1, -1, 2, -1, -1, 0]);
     let output = Layout::new(4, 2, vec![Some(0), None, Some(1), None]).unwrap();
     // Row 0: columns 0 and 2 where they are; row 1: column 1 from one position before.
-    let map = PackedMap { layout: output, offsets: vec![0, 3], giant: 1, folds: vec![] };
+    let map = PackedMap { layout: output, offsets: vec![0, 3], giant: 1, folds: vec![], unmasked: false };
     let packing = Packing { input, maps: vec![map] };
     let signature = Signature {
         model: "m".into(),

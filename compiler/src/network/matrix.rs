@@ -65,6 +65,11 @@ impl Matrix {
         &self.value
     }
 
+    /// Whether there are entries and all are the same number, up to rounding.
+    pub(crate) fn all_equal(&self) -> bool {
+        self.value.first().is_some_and(|first| self.value.iter().all(|v| (v / first - 1.0).abs() < 1e-12))
+    }
+
     pub(crate) fn scale_rows(&mut self, factors: &[f64]) {
         assert_eq!(factors.len(), self.rows(), "factors of rows");
         for (span, factor) in self.starts.windows(2).zip(factors) {

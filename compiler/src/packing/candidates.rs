@@ -77,5 +77,9 @@ pub(super) fn candidates(
     if outputs <= block.min(MOST_FOLDED) && !many {
         all.extend(folding(terms, outputs, context).into_iter().map(|chosen| Candidate { chosen, grid: None }));
     }
+    // A level is worth more than what a shorter layout saves.
+    if all.iter().any(|c| c.chosen.map.unmasked) {
+        all.retain(|c| c.chosen.map.unmasked);
+    }
     all
 }

@@ -112,6 +112,6 @@ impl Bits {
             }
         }
         let layout = Layout::new(block, outputs, held).ok()?;
-        Some(PackedMap { layout, offsets, giant: 1, folds })
+        Some(PackedMap { layout, offsets, giant: 1, folds, unmasked: false })
     }
 }

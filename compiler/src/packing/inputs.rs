@@ -87,7 +87,7 @@ pub(super) fn gathered(
         }
     }
     let layout = Layout::new(block, weights.columns(), held).ok()?;
-    let mut map = PackedMap { layout: result.clone(), offsets: vec![0], giant: 1, folds: Vec::new() };
+    let mut map = PackedMap { layout: result.clone(), offsets: vec![0], giant: 1, folds: Vec::new(), unmasked: false };
     if folded {
         map.folds = std::iter::successors(Some(block / 2), |f| Some(f / 2))
             .take_while(|&f| f >= period)
@@ -96,6 +96,6 @@ pub(super) fn gathered(
         let held = (0..block).map(|p| result.held()[p % period]).collect();
         map.layout = Layout::new(block, result.elements(), held).ok()?;
     }
-    let found = chosen(&[PackedTerm { from: &layout, weights }], map, context)?;
+    let found = chosen(&[PackedTerm { from: &layout, clean: true, weights }], map, context)?;
     Some((layout, found))
 }

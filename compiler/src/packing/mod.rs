@@ -50,6 +50,13 @@ pub(crate) struct ChosenMap {
     pub(crate) counts: RotationCounts,
 }
 
+impl ChosenMap {
+    /// Whether positions that hold no element of the result are zero.
+    pub(crate) fn leaves_nothing_else(&self) -> bool {
+        self.map.folds.is_empty() && !self.map.unmasked
+    }
+}
+
 impl PackedGraph {
     /// How an affine node is computed.
     pub(crate) fn map(&self, id: NodeId) -> &ChosenMap {

@@ -37,6 +37,8 @@ impl PackedGraph {
         // Without folds each position of an element has products of its own.
         let held = layout.held().iter().flatten().count() as f64;
         let times = if chosen.map.folds.is_empty() { held / layout.elements() as f64 } else { 1.0 };
+        // Without masks the positions between them have the same weights.
+        let times = if chosen.map.unmasked { times * layout.held().len() as f64 / held } else { times };
         let input_square = node.inputs.iter().zip(inputs).map(|(&input, square)| square * self.filled(input));
         let outputs = counts.outputs as f64;
         let unrotated = counts.decomposed.max(1) as f64;
@@ -48,17 +50,19 @@ impl PackedGraph {
             folds: counts.folds as u32,
             constant_square: weights * times / slots,
             input_square: input_square.sum::<f64>() / inputs.len().max(1) as f64,
+            exact: chosen.map.unmasked,
         }
     }
 
-    /// The share of positions that are not zero: folds leave partial sums in all of them.
+    /// The share of positions that are not zero: folds leave partial sums in all of them, and maps
+    /// without masks sums of what is there.
     fn filled(&self, id: NodeId) -> f64 {
         let node = &self.nodes[id];
         let map = match (&node.map, node.inputs.as_slice()) {
             (None, &[input]) => &self.nodes[input].map,
             (map, _) => map,
         };
-        if map.as_ref().is_some_and(|m| !m.map.folds.is_empty()) {
+        if map.as_ref().is_some_and(|m| !m.leaves_nothing_else()) {
             return 1.0;
         }
         node.layout.held().iter().flatten().count() as f64 / node.layout.held().len() as f64

@@ -1,7 +1,7 @@
 //! By which offsets weights meet their inputs between two layouts, and how many rotations and
 //! products these come to with the best giant step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beaa_ir::ckks::{Layout, PackedMap, Place};
 
@@ -15,6 +15,8 @@ const MOST_OFFSETS: usize = 1 << 13;
 /// One term of an affine map: its weights, and where its input is.
 pub(super) struct PackedTerm<'a> {
     pub(super) from: &'a Layout,
+    /// Whether positions that hold no element are zero.
+    pub(super) clean: bool,
     pub(super) weights: &'a Matrix,
 }
 
@@ -45,7 +47,7 @@ pub(super) fn direct(terms: &[PackedTerm<'_>], layout: Layout, context: OpContex
     });
     let mut offsets: Vec<u32> = (0..block as u32).filter(|&d| used[d as usize] > 0).collect();
     offsets.sort_by_key(|&d| (std::cmp::Reverse(used[d as usize]), d));
-    chosen(terms, PackedMap { layout, offsets, giant: 1, folds: Vec::new() }, context)
+    chosen(terms, PackedMap { layout, offsets, giant: 1, folds: Vec::new(), unmasked: false }, context)
 }
 
 /// Positions within a ciphertext of each element.
@@ -66,14 +68,16 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
     if map.offsets.len() > MOST_OFFSETS {
         return None;
     }
-    let mut used: BTreeSet<(u32, usize, u32, u32)> = BTreeSet::new();
+    let mut used: BTreeMap<(u32, usize, u32, u32), usize> = BTreeMap::new();
     for (t, term) in terms.iter().enumerate() {
         let row = |r: usize| term.weights.columns_of(r);
         map.locate(term.from, row, |_, _, Place { input, output, offset, .. }| {
-            used.insert((offset, t, input, output));
+            *used.entry((offset, t, input, output)).or_default() += 1;
         })
         .ok()?;
     }
+    map.unmasked = needs_no_masks(terms, &map, &used);
+    let used: BTreeSet<(u32, usize, u32, u32)> = used.into_keys().collect();
     let offsets: BTreeSet<u32> = used.iter().map(|u| u.0).collect();
     map.offsets.retain(|d| offsets.contains(d));
     let mut best: Option<(f64, u32, RotationCounts)> = None;
@@ -88,6 +92,20 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
     let (_, giant, counts) = best?;
     map.giant = giant;
     Some(ChosenMap { map, counts })
+}
+
+/// Whether every diagonal has one weight, at all positions that hold elements of the result:
+/// `used` says for each of them at how many.
+fn needs_no_masks(
+    terms: &[PackedTerm<'_>],
+    map: &PackedMap,
+    used: &BTreeMap<(u32, usize, u32, u32), usize>,
+) -> bool {
+    let [term] = terms else { return false };
+    let held: Vec<usize> =
+        (0..map.layout.ciphertexts()).map(|c| map.layout.of_ciphertext(c).iter().flatten().count()).collect();
+    let everywhere = || used.iter().all(|(&(.., output), &count)| count == held[output as usize]);
+    term.clean && map.folds.is_empty() && term.weights.all_equal() && everywhere()
 }
 
 /// Rotations and products; `used` are offset, term, input and output of every diagonal.

@@ -129,15 +129,15 @@ impl Partial {
 /// Candidates with layouts that are equal only if they are the same.
 type Found = Vec<(Rc<ChosenMap>, Rc<Layout>, Option<Grid>)>;
 
-/// A node, with the layouts and the grid of what it reads.
-type Read = (NodeId, Vec<*const Layout>, Option<Grid>);
+/// A node, with the layouts of what it reads, whether their other positions are zero, and the grid.
+type Read = (NodeId, Vec<(*const Layout, bool)>, Option<Grid>);
 
 /// A search under way.
 struct Search<'a> {
     task: PackingTask<'a>,
     /// Each layout once.
     layouts: Vec<Rc<Layout>>,
-    /// Candidates of a node, by the layouts and the grid of what it reads.
+    /// Candidates of a node, by what it reads.
     known: HashMap<Read, Rc<Found>>,
 }
 
@@ -177,7 +177,8 @@ impl Search<'_> {
                     next.ready = None;
                     return vec![next];
                 }
-                let froms: Vec<Rc<Layout>> = terms.iter().map(|t| Rc::clone(&partial.nodes[t.input].layout)).collect();
+                let from = |t: &Term| (Rc::clone(&partial.nodes[t.input].layout), task.is_clean(t.input, partial));
+                let froms: Vec<(Rc<Layout>, bool)> = terms.iter().map(from).collect();
                 let grid = terms.first().and_then(|t| partial.nodes[t.input].grid);
                 let found = self.candidates(id, terms, &froms, grid);
                 let each = found.iter().map(|(map, layout, grid)| {
@@ -189,13 +190,14 @@ impl Search<'_> {
         }
     }
 
-    fn candidates(&mut self, id: NodeId, terms: &[Term], froms: &[Rc<Layout>], grid: Option<Grid>) -> Rc<Found> {
-        let key = (id, froms.iter().map(Rc::as_ptr).collect::<Vec<_>>(), grid);
+    fn candidates(&mut self, id: NodeId, terms: &[Term], froms: &[(Rc<Layout>, bool)], grid: Option<Grid>) -> Rc<Found> {
+        let key = (id, froms.iter().map(|(from, clean)| (Rc::as_ptr(from), *clean)).collect::<Vec<_>>(), grid);
         if let Some(found) = self.known.get(&key) {
             return Rc::clone(found);
         }
         let task = self.task;
-        let packed = froms.iter().zip(terms).map(|(from, t)| PackedTerm { from, weights: &t.weights });
+        let packed =
+            froms.iter().zip(terms).map(|((from, clean), t)| PackedTerm { from, clean: *clean, weights: &t.weights });
         let packed: Vec<PackedTerm<'_>> = packed.collect();
         let all = candidates(&packed, &task.graph.nodes[id].coordinates, grid, task.context(id));
         let of = |c: Candidate| (Rc::new(c.chosen), c.grid);
@@ -230,6 +232,15 @@ impl PackingTask<'_> {
     fn context(&self, id: NodeId) -> OpContext {
         let squares = self.graph.nodes.iter().skip(id).filter(|n| matches!(n.op, Op::Square { .. })).count();
         OpContext { degree: self.degree, limbs: 1 + LIMBS_PER_SQUARE * squares, special: 1 }
+    }
+
+    /// Whether positions of a node that hold none of its elements are zero.
+    fn is_clean(&self, id: NodeId, partial: &Partial) -> bool {
+        match &self.graph.nodes[id].op {
+            Op::Input(_) => true,
+            Op::Square { input, .. } | Op::Quadratic { input, .. } => self.is_clean(*input, partial),
+            Op::Affine { .. } => partial.nodes[id].map.as_ref().is_some_and(|map| map.leaves_nothing_else()),
+        }
     }
 
     /// Nodes up to `id` that later ones read, or the output.

@@ -17,7 +17,6 @@ use crate::passes::unread_inputs::narrow_steps;
 use crate::plan::level_plan::PlannedStep;
 use crate::plan::refine::RefinedPlan;
 use crate::plan::simulate_noise::Prediction;
-use crate::plan::weight_bits::uniform;
 
 /// All that the passes have found out.
 pub(crate) struct Lowered<'a> {
@@ -104,7 +103,7 @@ fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {
     let mut remarks = Vec::new();
     match &node.op {
         Op::Affine { .. } => {
-            if lowered.refined.plan.packed.is_none() && uniform(lowered.graph, id) {
+            if lowered.refined.plan.is_exact(lowered.graph, id) {
                 remarks.push("exact weights".into());
             } else {
                 remarks.push(format!("{}-bit weights", lowered.refined.plan.choice.weight_bits[id]));

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::network::graph::{Graph, Node, NodeId, Op, Term};
 use crate::network::matrix::Matrix;
 use crate::plan::level_plan::LevelPlan;
-use crate::plan::weight_bits::{largest_weight, uniform};
+use crate::plan::weight_bits::largest_weight;
 
 /// An affine map in integers.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,8 +61,7 @@ fn unit_and_scale(graph: &Graph, id: NodeId, terms: &[Term], plan: &LevelPlan, u
         .iter()
         .map(|t| t.weights.values().iter().fold(0.0_f64, |l, w| l.max(w.abs())) / units[t.input])
         .fold(0.0, f64::max);
-    let top =
-        if plan.packed.is_none() && uniform(graph, id) { 1.0 } else { largest_weight(plan.choice.weight_bits[id]) };
+    let top = if plan.is_exact(graph, id) { 1.0 } else { largest_weight(plan.choice.weight_bits[id]) };
     if id == graph.output {
         return (1.0, if largest > 0.0 { top / largest } else { 1.0 });
     }

@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
         rotations.input_square *= (2.0 * (target + units)).exp2();
         // Coefficients that are rounded to nothing are no noise: the product itself is lost.
         let least = noise::slot_variance(self.degree, LEAST_COEFFICIENT * LEAST_COEFFICIENT);
-        if rotations.constant_square > 0.0 && rotations.constant_square < least {
+        if !rotations.exact && rotations.constant_square > 0.0 && rotations.constant_square < least {
             return None;
         }
         self.push(id, &mut state, op, SizedOp::Rotations(counts));

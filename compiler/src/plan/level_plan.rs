@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use beaa_ir::ckks::StepOp;
 
-use crate::network::graph::NodeId;
+use crate::network::graph::{Graph, NodeId};
 use crate::packing::PackedGraph;
+use crate::plan::weight_bits::uniform;
 
 /// The numbers that the planner may choose, by node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,11 @@ impl LevelPlan {
     /// Bits of the ciphertext modulus alone.
     pub(crate) fn log_modulus(&self) -> f64 {
         self.log_qp - log2_product(&self.special)
+    }
+
+    /// Whether the weights of an affine map are exact in integers of one bit.
+    pub(crate) fn is_exact(&self, graph: &Graph, id: NodeId) -> bool {
+        self.packed.as_ref().map_or_else(|| uniform(graph, id), |packed| packed.map(id).map.unmasked)
     }
 }
 

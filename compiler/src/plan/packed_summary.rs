@@ -1,6 +1,7 @@
 //! What the level planner needs to know of a packed graph: the same as of any other, and how its
 //! maps are computed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use beaa_ir::images::ElementMajor;
@@ -36,10 +37,10 @@ pub(crate) fn with_packing(
         let here = &mut summary.nodes[id].log_bound;
         *here = here.max(sums[source][power].max(f64::MIN_POSITIVE).log2());
     }
-    for node in &mut summary.nodes {
-        // Constants are polynomials: equal weights are as inexact as others.
+    for (id, node) in summary.nodes.iter_mut().enumerate() {
+        // Constants are polynomials: with masks, equal weights are as inexact as others.
         if let NodeKind::Affine { uniform: uniform @ true, rounding, .. } = &mut node.kind {
-            (*uniform, *rounding) = (false, vec![0.0]);
+            (*uniform, *rounding) = (packed.map(id).map.unmasked, vec![0.0]);
         }
         // What ever more bits still lose is noise of the constants.
         if let NodeKind::Affine { rounding, .. } = &mut node.kind {
@@ -56,14 +57,15 @@ const IMAGES: usize = 8;
 const SAFETY: f64 = 2.0;
 
 /// Of every node, the mean of the absolute values in all positions, and of their squares, for the
-/// image with the largest: folds leave partial sums in positions that hold no element, and a
-/// coefficient is at most the mean over slots. Zero where nothing is folded.
+/// image with the largest: folds leave partial sums in positions that hold no element, maps without
+/// masks sums of what is near, and a coefficient is at most the mean over slots. Zero where neither
+/// is.
 fn partial_sums(graph: &Graph, packed: &PackedGraph, activations: &[ElementMajor<f64>]) -> Vec<[f64; 2]> {
     let of = |(id, node): (NodeId, &Node)| match &node.op {
-        Op::Affine { terms, .. } if !packed.map(id).map.folds.is_empty() => {
+        Op::Affine { terms, .. } if !packed.map(id).leaves_nothing_else() => {
             let images = activations[id].images().min(IMAGES);
             let each =
-                (0..images).map(|image| folded_means(packed, id, terms, |t, c| activations[t].element(c)[image]));
+                (0..images).map(|image| means_of_sums(packed, id, terms, |t, c| activations[t].element(c)[image]));
             each.fold([0.0_f64; 2], |[a, b], [c, d]| [a.max(c), b.max(d)])
         }
         _ => [0.0; 2],
@@ -72,9 +74,9 @@ fn partial_sums(graph: &Graph, packed: &PackedGraph, activations: &[ElementMajor
     graph.nodes.iter().enumerate().map(of).map(|[a, b]| [one * a, two * b]).collect()
 }
 
-/// The mean absolute value and the mean square over all positions of a folding map's result;
-/// `value` gives an element of a node.
-fn folded_means(packed: &PackedGraph, id: NodeId, terms: &[Term], value: impl Fn(NodeId, usize) -> f64) -> [f64; 2] {
+/// The mean absolute value and the mean square over all positions of a map's result; `value` gives
+/// an element of a node.
+fn means_of_sums(packed: &PackedGraph, id: NodeId, terms: &[Term], value: impl Fn(NodeId, usize) -> f64) -> [f64; 2] {
     let map = &packed.map(id).map;
     let (block, positions) = (map.layout.block(), map.layout.held().len());
     let mut sums = vec![0.0; positions];
@@ -89,15 +91,29 @@ fn folded_means(packed: &PackedGraph, id: NodeId, terms: &[Term], value: impl Fn
         (0_u32..).zip(&number).for_each(|(n, &e)| position_of[e] = n);
         let columns: Vec<Vec<u32>> =
             weights.iter().map(|row| row.iter().map(|&(c, _)| position_of[c]).collect()).collect();
+        let from = &packed.nodes[term.input].layout;
+        let mut unmasked = BTreeMap::new();
         let found = map.locate(
-            &packed.nodes[term.input].layout,
+            from,
             |r| &columns[r],
             |r, k, at| {
                 let (column, weight) = weights[r][k];
-                sums[at.output as usize * block + at.position as usize] += weight * value(term.input, column);
+                if map.unmasked {
+                    unmasked.insert((at.output, at.offset, at.input), weight);
+                } else {
+                    sums[at.output as usize * block + at.position as usize] += weight * value(term.input, column);
+                }
             },
         );
         found.unwrap_or_else(|e| unreachable!("a map that was chosen has a place for each weight: {e}"));
+        for ((output, offset, input), weight) in unmasked {
+            let held = from.of_ciphertext(input as usize);
+            for (position, sum) in sums[output as usize * block..][..block].iter_mut().enumerate() {
+                if let Some(element) = held[(position + offset as usize) % block] {
+                    *sum += weight * value(term.input, number[element as usize]);
+                }
+            }
+        }
     }
     for &fold in &map.folds {
         let moved = |p: usize| p - p % block + (p + fold as usize) % block;

@@ -32,7 +32,8 @@ fn program() -> Result<Program> {
         Layout::new(16, 2, held)
     };
     let input = layout(&[(0, 0), (1, 1), (8, 1)])?;
-    let map = PackedMap { layout: layout(&[(0, 0), (1, 1)])?, offsets: vec![0], giant: 1, folds: vec![8] };
+    let layout_of_sums = layout(&[(0, 0), (1, 1)])?;
+    let map = PackedMap { layout: layout_of_sums, offsets: vec![0], giant: 1, folds: vec![8], unmasked: false };
     let packing = Packing { input, maps: vec![map] };
     let parameters = ParameterSet { degree, moduli, special: vec![prime(38)?], security: 128 };
     let mut signature = Signature {

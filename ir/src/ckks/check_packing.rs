@@ -84,19 +84,12 @@ impl MapSize {
     /// Counts what `map` computes `terms` with, whose inputs have the layouts `from`.
     ///
     /// # Errors
-    /// As [`PackedMap::locate`].
+    /// As [`PackedMap::locate`], and when a map without masks has diagonals of several weights.
     pub fn new(map: &PackedMap, terms: &[LinearTerm], from: &[&Layout]) -> Result<Self> {
         let mut size = Self { outputs: map.layout.ciphertexts(), ..Self::default() };
         let mut sums = BTreeSet::new();
         for (term, from) in terms.iter().zip(from) {
-            let mut found = BTreeSet::new();
-            map.locate(
-                from,
-                |r| term.weights.row(r).0,
-                |_, _, Place { input, output, offset, .. }| {
-                    found.insert((output, offset, input));
-                },
-            )?;
+            let found = if map.unmasked { unmasked(map, term, from)? } else { masked(map, term, from)? };
             let mut rotated = BTreeSet::new();
             for &(output, offset, input) in &found {
                 let (baby, giant) = map.steps(offset);
@@ -118,6 +111,30 @@ impl MapSize {
         size.rotations += size.giants + map.folds.len() * size.outputs;
         Ok(size)
     }
+}
+
+/// Output, offset and input of each diagonal of a term.
+type Diagonals = BTreeSet<(u32, u32, u32)>;
+
+fn masked(map: &PackedMap, term: &LinearTerm, from: &Layout) -> Result<Diagonals> {
+    let mut found = BTreeSet::new();
+    map.locate(
+        from,
+        |r| term.weights.row(r).0,
+        |_, _, Place { input, output, offset, .. }| {
+            found.insert((output, offset, input));
+        },
+    )?;
+    Ok(found)
+}
+
+fn unmasked(map: &PackedMap, term: &LinearTerm, from: &Layout) -> Result<Diagonals> {
+    let diagonals = map.diagonals(from, |r| term.weights.row(r))?;
+    if let Some(d) = diagonals.iter().find(|d| d.same_for_all(&map.layout).is_none()) {
+        let found = format!("a map without masks, whose weights at offset {} differ or are missing", d.offset);
+        return Err(Error::malformed(CHECKING, found, "one weight for all positions that hold elements"));
+    }
+    Ok(diagonals.iter().map(|d| (d.output, d.offset, d.input)).collect())
 }
 
 impl ClientPacking {

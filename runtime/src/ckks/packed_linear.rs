@@ -105,7 +105,15 @@ fn matrix(
         if diagonals.is_empty() {
             return;
         }
-        for &(position, weight) in &diagonals[number].weights {
+        let diagonal = &diagonals[number];
+        if map.unmasked {
+            let Some(weight) = diagonal.same_for_all(&map.layout) else {
+                unreachable!("a checked map without masks has one weight at each offset")
+            };
+            slots.fill(f64::from(weight));
+            return;
+        }
+        for &(position, weight) in &diagonal.weights {
             let first = position as usize * images;
             slots[first..first + images].fill(f64::from(weight));
         }

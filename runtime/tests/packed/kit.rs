@@ -131,7 +131,7 @@ fn map(from: &Layout, to: Layout, giant: u32, folds: Vec<u32>) -> PackedMap {
         .collect();
     offsets.sort_unstable();
     offsets.dedup();
-    PackedMap { layout: to, offsets, giant, folds }
+    PackedMap { layout: to, offsets, giant, folds, unmasked: false }
 }
 
 pub(crate) fn packed_literal(case: Case) -> ProgramLiteral {

@@ -23,6 +23,8 @@ struct MapLiteral {
     offsets: Vec<u32>,
     giant: u32,
     folds: Vec<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unmasked: bool,
 }
 
 impl TryFrom<PackingLiteral> for Packing {
@@ -36,8 +38,8 @@ impl TryFrom<PackingLiteral> for Packing {
             let found = format!("{positions} positions of all values");
             return Err(Error::malformed("reading a packing", found, format!("at most {MAX_POSITIONS}")));
         }
-        let map = |MapLiteral { layout, offsets, giant, folds }| {
-            Ok(PackedMap { layout: layout.try_into()?, offsets, giant, folds })
+        let map = |MapLiteral { layout, offsets, giant, folds, unmasked }| {
+            Ok(PackedMap { layout: layout.try_into()?, offsets, giant, folds, unmasked })
         };
         let maps = literal.maps.into_iter().map(map).collect::<Result<_>>()?;
         Ok(Self { input: literal.input.try_into()?, maps })
@@ -46,8 +48,13 @@ impl TryFrom<PackingLiteral> for Packing {
 
 impl From<Packing> for PackingLiteral {
     fn from(Packing { input, maps }: Packing) -> Self {
-        let map =
-            |PackedMap { layout, offsets, giant, folds }| MapLiteral { layout: layout.into(), offsets, giant, folds };
+        let map = |PackedMap { layout, offsets, giant, folds, unmasked }| MapLiteral {
+            layout: layout.into(),
+            offsets,
+            giant,
+            folds,
+            unmasked,
+        };
         Self { input: input.into(), maps: maps.into_iter().map(map).collect() }
     }
 }

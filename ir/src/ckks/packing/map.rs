@@ -22,6 +22,11 @@ pub struct PackedMap {
     pub giant: u32,
     /// One after the other.
     pub folds: Vec<u32>,
+    /// Whether each vector of weights is one number for all positions, those that hold no element
+    /// too: such a constant is exact and takes no precision, and leaves sums of whatever is there
+    /// in positions that hold nothing. Only for maps without folds whose diagonals have one weight
+    /// each, at all positions of elements, as pools have where elements stay in their places.
+    pub unmasked: bool,
 }
 
 /// One vector of weights: those that meet ciphertext `input`, rotated, in sums of ciphertext
@@ -85,6 +90,9 @@ impl PackedMap {
         }
         if self.folds.is_empty() {
             return Ok(());
+        }
+        if self.unmasked {
+            return bad("folds of sums without a mask".into(), "no folds");
         }
         let mut folded = self.folded();
         folded.sort_unstable();
@@ -201,6 +209,16 @@ impl PackedMap {
     }
 }
 
+impl<W: Copy + PartialEq> Diagonal<W> {
+    /// The weight of all positions that hold elements; none where they have different ones, or
+    /// some have none. `result` is the layout of the sums.
+    pub fn same_for_all(&self, result: &Layout) -> Option<W> {
+        let &(_, first) = self.weights.first()?;
+        let held = result.of_ciphertext(self.output as usize).iter().flatten().count();
+        (self.weights.len() == held && self.weights.iter().all(|&(_, w)| w == first)).then_some(first)
+    }
+}
+
 /// Where a weight is multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -276,25 +294,45 @@ mod tests {
         let direct = |p: usize| Some(p).filter(|p| *p < 3);
         for giant in [1, 4, 16] {
             let offsets = (0..16).collect();
-            let map = PackedMap { layout: result(&direct), offsets, giant, folds: vec![] };
+            let map = PackedMap { layout: result(&direct), offsets, giant, folds: vec![], unmasked: false };
             [&line, &repeated, &two].into_iter().for_each(|from| holds(&map, from));
             // Partial sums of rows four apart, all of them added: the result repeats.
             let folds = vec![8, 4];
             let periodic = result(&|p| Some(p % 4).filter(|p| *p < 3));
-            let map = PackedMap { layout: periodic, offsets: (0..4).collect(), giant: giant.min(4), folds };
+            let map = PackedMap { layout: periodic, offsets: (0..4).collect(), giant: giant.min(4), folds, unmasked: false };
             [&line, &repeated, &two].into_iter().for_each(|from| holds(&map, from));
         }
         // One product: each copy of the input belongs to a row.
         let four = layout(16, 3, |p| Some(p % 4).filter(|p| *p < 3), 1);
         let spread = result(&|p| Some(p / 4).filter(|e| p % 4 == 0 && *e < 3));
-        holds(&PackedMap { layout: spread, offsets: vec![0], giant: 1, folds: vec![2, 1] }, &four);
+        holds(&PackedMap { layout: spread, offsets: vec![0], giant: 1, folds: vec![2, 1], unmasked: false }, &four);
+    }
+
+    #[test]
+    fn a_diagonal_may_be_one_number() {
+        let line = layout(16, 3, |p| Some(p).filter(|p| *p < 3), 1);
+        let diagonal = |weights: &[i64]| Diagonal {
+            input: 0,
+            output: 0,
+            offset: 1,
+            weights: (0..).zip(weights.iter().copied()).collect(),
+        };
+        assert_eq!(diagonal(&[5, 5, 5]).same_for_all(&line), Some(5));
+        for other in [&[5, 5, 4][..], &[5, 5], &[]] {
+            assert_eq!(diagonal(other).same_for_all(&line), None);
+        }
     }
 
     #[test]
     fn folds_that_mix_elements_are_refused() {
         let line = layout(16, 3, |p| Some(p).filter(|p| *p < 3), 1);
-        let map =
-            |layout: &Layout, folds: Vec<u32>| PackedMap { layout: layout.clone(), offsets: vec![0], giant: 1, folds };
+        let map = |layout: &Layout, folds: Vec<u32>| PackedMap {
+            layout: layout.clone(),
+            offsets: vec![0],
+            giant: 1,
+            folds,
+            unmasked: false,
+        };
         assert!(map(&line, vec![4]).check().is_ok());
         for bad in [vec![1], vec![4, 4], vec![8, 8], vec![16], vec![1, 2, 4, 8, 3]] {
             assert!(map(&line, bad.clone()).check().is_err(), "{bad:?}");
@@ -303,6 +341,7 @@ mod tests {
         assert!(map(&periodic, vec![8, 4]).check().is_ok());
         assert!(map(&periodic, vec![8]).check().is_err(), "half of the sums");
         assert!(PackedMap { giant: 3, ..map(&line, vec![]) }.check().is_err());
+        assert!(PackedMap { unmasked: true, ..map(&line, vec![4]) }.check().is_err(), "sums of what holds nothing");
         assert!(PackedMap { offsets: vec![2, 2], ..map(&line, vec![]) }.check().is_err());
         let from = layout(16, 3, |p| p.checked_sub(1).filter(|p| *p < 3), 1);
         let columns = [0_u32, 1, 2];
