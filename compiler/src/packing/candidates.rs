@@ -30,9 +30,11 @@ pub(super) fn grids(coordinates: &[Coordinate], from: Option<Grid>) -> Vec<Grid>
     let mut all = vec![Grid::dense(rows, width)];
     if let Some(grid) = from {
         for stride in STRIDES {
-            let next = Grid { gap: grid.gap * stride, ..grid };
-            if !all.contains(&next) {
-                all.push(next);
+            for shared in [true, false] {
+                let next = Grid { gap: grid.gap * stride, shared: shared || grid.gap * stride == 1, ..grid };
+                if !all.contains(&next) {
+                    all.push(next);
+                }
             }
         }
     }
@@ -76,10 +78,6 @@ pub(super) fn candidates(
     let mut all: Vec<Candidate> = layouts.into_iter().filter_map(of).collect();
     if outputs <= block.min(MOST_FOLDED) && !many {
         all.extend(folding(terms, outputs, context).into_iter().map(|chosen| Candidate { chosen, grid: None }));
-    }
-    // A level is worth more than what a shorter layout saves.
-    if all.iter().any(|c| c.chosen.map.unmasked) {
-        all.retain(|c| c.chosen.map.unmasked);
     }
     all
 }

@@ -8,9 +8,11 @@ use crate::network::graph::Coordinate;
 /// How a feature map lies in a row of planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Grid {
-    /// Distance of neighbours in a row and of neighbouring rows; `gap * gap` channels share a
-    /// plane.
+    /// Distance of neighbours in a row and of neighbouring rows.
     pub(crate) gap: usize,
+    /// Whether `gap * gap` channels share a plane; otherwise each has one of its own, and nothing
+    /// lies in the gaps.
+    pub(crate) shared: bool,
     /// Positions of a row.
     pub(crate) width: usize,
     /// Positions of a plane, a power of two, so that channels go around with the ciphertext.
@@ -20,16 +22,17 @@ pub(crate) struct Grid {
 impl Grid {
     /// The grid without gaps that just holds rows and columns of so many.
     pub(crate) fn dense(rows: usize, width: usize) -> Self {
-        Self { gap: 1, width, plane: (rows * width).next_power_of_two() }
+        Self { gap: 1, shared: true, width, plane: (rows * width).next_power_of_two() }
     }
 
     /// The position of an element, counted through all ciphertexts, if the plane has it.
     fn position(&self, at: Coordinate) -> Option<usize> {
-        let &Self { gap, width, plane } = self;
-        let shared = at.channel % (gap * gap);
-        let (row, column) = (gap * at.row + shared / gap, gap * at.column + shared % gap);
+        let &Self { gap, shared, width, plane } = self;
+        let sharing = if shared { gap * gap } else { 1 };
+        let among = at.channel % sharing;
+        let (row, column) = (gap * at.row + among / gap, gap * at.column + among % gap);
         let inside = row * width + column;
-        (column < width && inside < plane).then(|| at.channel / (gap * gap) * plane + inside)
+        (column < width && inside < plane).then(|| at.channel / sharing * plane + inside)
     }
 
     /// The layout of elements at these coordinates, unless some leave their plane.
@@ -92,12 +95,14 @@ mod tests {
     #[test]
     fn channels_fill_the_gaps_of_strides() {
         let coordinates = Coordinate::all(Shape::Map { channels: 5, height: 2, width: 3 });
-        let grid = Grid { gap: 2, width: 6, plane: 32 };
+        let grid = Grid { gap: 2, shared: true, width: 6, plane: 32 };
         let layout = grid.layout(&coordinates, 32).unwrap();
         assert_eq!((layout.ciphertexts(), layout.elements()), (2, 30));
         // Channel 3 is below and beside channel 0, channel 4 in the next plane.
         let at = |c: usize, r: usize, w: usize| layout.first_positions()[(c * 2 + r) * 3 + w];
         assert_eq!((at(0, 0, 0), at(0, 1, 2), at(3, 0, 0), at(4, 0, 1)), (0, 16, 7, 34));
+        let alone = Grid { shared: false, ..grid }.layout(&coordinates, 32).unwrap();
+        assert_eq!((alone.ciphertexts(), alone.first_positions()[3 * 6 + 1]), (5, 3 * 32 + 2));
         assert!(Grid { width: 5, ..grid }.layout(&coordinates, 32).is_none(), "too narrow");
         assert!(Grid { plane: 16, ..grid }.layout(&coordinates, 32).is_none(), "too small");
     }

@@ -19,6 +19,8 @@ use crate::passes::dead_elements::{kept, retain};
 const BEAM: usize = 12;
 /// Limbs that a square and the map before it are taken to use up, before anything is planned.
 const LIMBS_PER_SQUARE: usize = 2;
+/// Limbs that masks are taken to use up where no square follows.
+const LIMBS_PER_MASK: f64 = 0.4;
 /// Bits that a limb is taken to have.
 const BITS_PER_LIMB: f64 = 30.0;
 
@@ -183,7 +185,7 @@ impl Search<'_> {
                 let found = self.candidates(id, terms, &froms, grid);
                 let each = found.iter().map(|(map, layout, grid)| {
                     let placed = Placed { layout: Rc::clone(layout), grid: *grid, map: Some(Rc::clone(map)) };
-                    with(placed, task.map(id, map))
+                    with(placed, task.map(id, map) + task.masks(id, map) * partial.cost)
                 });
                 each.collect()
             }
@@ -281,6 +283,13 @@ impl PackingTask<'_> {
 
     fn map(&self, id: NodeId, map: &ChosenMap) -> f64 {
         seconds(SizedOp::Rotations(map.counts), self.context(id))
+    }
+
+    /// By what share everything before gets dearer for the modulus that a map's masks take up, where
+    /// it is not squared, and so not rescaled for itself.
+    fn masks(&self, id: NodeId, map: &ChosenMap) -> f64 {
+        let squared = self.graph.nodes.iter().any(|n| matches!(n.op, Op::Square { input, .. } if input == id));
+        if squared || map.map.unmasked { 0.0 } else { LIMBS_PER_MASK / self.context(id).limbs as f64 }
     }
 
     fn square(&self, id: NodeId, len: usize) -> f64 {
