@@ -79,3 +79,23 @@ fn the_packing_taken_is_the_one_that_costs_less() {
     assert!(why.instead.contains("element") && why.outcome.is_some(), "{why:?}");
     assert_eq!(block(&found(Packing::Auto, 4096)), 1, "thousands of images are not");
 }
+
+#[test]
+fn pools_take_no_masks_where_elements_stay_in_their_places() {
+    let layers =
+        vec![kit::conv("conv", 2, 1, 3, 1), kit::square("act"), kit::pool("pool", 2), kit::linear("fc", 10, 8)];
+    let model = kit::model_with(layers);
+    let seen = images(&model, SEEN, 256);
+    for packing in [Packing::Channel, Packing::Block(128)] {
+        let program = compile_for(&model, &options(&model, &seen, packing, 1), Some(&seen)).unwrap().program;
+        let pool = program.steps().iter().position(|s| s.layer == "pool").unwrap();
+        assert!(program.packed_map(pool).unwrap().0.unmasked, "{packing}");
+        assert!(!program.packed_map(0).unwrap().0.unmasked, "a convolution has different weights");
+        let note = program.notes().iter().find(|n| n.layer == "pool").unwrap();
+        assert!(note.remark.starts_with("exact weights"), "{}", note.remark);
+        let keys = keygen(program.signature(), Some(1)).unwrap();
+        let unseen = images(&model, UNSEEN, program.signature().capacity().min(16));
+        let found = verify(&program, &keys, &unseen, Some(1), &Silent).unwrap();
+        assert!(found.holds, "{packing}: {:?}", found.layers);
+    }
+}

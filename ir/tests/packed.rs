@@ -159,3 +159,33 @@ fn packings_that_contradict_their_program_are_refused() {
     let error = Program::try_from(p).unwrap_err().to_string();
     assert!(error.contains("3 components"), "{error}");
 }
+
+#[test]
+fn a_map_without_masks_has_one_weight_at_each_offset() {
+    let with = |rows: Vec<Vec<(u32, i32)>>, folds: Vec<u32>| {
+        let mut literal = literal();
+        let weights = SparseMatrix::from_rows(3, rows).unwrap();
+        let StepOp::Linear { terms, .. } = &mut literal.steps[0].op else { unreachable!("the first step is linear") };
+        *terms = vec![LinearTerm { input: 0, weights }];
+        let packing = literal.packing.as_mut().unwrap();
+        packing.input = layout(3, [0, 1, 2, -1, -1, -1, -1, -1]);
+        let result = Layout::new(4, 2, vec![Some(0), Some(1), None, None]).unwrap();
+        packing.maps = vec![PackedMap { layout: result, offsets: vec![0, 1], giant: 1, folds, unmasked: true }];
+        literal.signature.packing = Some(ClientPacking::new(packing, &literal.steps, 2));
+        Program::try_from(literal)
+    };
+    let sums = |a, b| vec![vec![(0, a), (1, b)], vec![(1, a), (2, b)]];
+    let program = with(sums(2, 2), vec![]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    save_program(&program, &folder.path().join("p")).unwrap();
+    assert_eq!(load_program(&folder.path().join("p")).unwrap(), program);
+    assert!(with(sums(2, -7), vec![]).is_ok(), "a number for each offset");
+    let refused = [
+        (vec![vec![(0, 2), (1, 2)], vec![(1, 2), (2, 3)]], vec![]),
+        (vec![vec![(0, 2), (1, 2)], vec![(1, 2)]], vec![]),
+        (sums(2, 2), vec![2]),
+    ];
+    for (rows, folds) in refused {
+        assert!(with(rows.clone(), folds).is_err(), "{rows:?}");
+    }
+}

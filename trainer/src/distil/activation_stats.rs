@@ -120,16 +120,39 @@ pub(crate) fn moments(
     Ok(found)
 }
 
-/// Writes into `model` the range of each activation's inputs over `images`.
+/// Writes into `model` the range of each activation's inputs over `images`, and returns how far out
+/// the largest of them lie.
 ///
 /// # Errors
 /// As [`visit_inputs`].
-pub(crate) fn with_ranges(model: Model, network: &Network, images: &Images, device: &Device) -> Result<Model> {
-    let mut ranges = vec![Range { min: f32::INFINITY, max: f32::NEG_INFINITY }; activations(&model).len()];
+pub(crate) fn with_ranges(
+    model: Model,
+    network: &Network,
+    images: &Images,
+    device: &Device,
+) -> Result<(Model, Vec<Reach>)> {
+    let names: Vec<String> = activations(&model).into_iter().map(|(name, _)| name.to_owned()).collect();
+    let mut ranges = vec![Range { min: f32::INFINITY, max: f32::NEG_INFINITY }; names.len()];
+    let mut squares = vec![(0.0_f64, 0_usize); names.len()];
     visit_inputs(network, &model, images, device, |k, values| {
         widen(&mut ranges[k], values);
+        squares[k].0 += values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
+        squares[k].1 += values.len();
     })?;
-    set_ranges(model, &ranges)
+    let reach = |((layer, range), (sum, count)): ((String, &Range), (f64, usize))| {
+        let rms = (sum / count.max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
+        Reach { layer, deviations: f64::from(range.max.max(-range.min)) / rms }
+    };
+    let reaches = names.into_iter().zip(&ranges).zip(squares).filter(|(_, s)| s.1 > 0).map(reach).collect();
+    Ok((set_ranges(model, &ranges)?, reaches))
+}
+
+/// How far out an activation's inputs lie.
+pub(crate) struct Reach {
+    /// Its name.
+    pub(crate) layer: String,
+    /// The largest absolute value, in root mean squares of them all.
+    pub(crate) deviations: f64,
 }
 
 /// Writes these ranges into `model`, one per activation.

@@ -108,10 +108,15 @@ pub(crate) fn train_student(session: &mut Session<'_>, state: StudentState) -> R
 }
 
 /// Measures both networks, and writes ranges and accuracy into the student.
-fn finish(session: &Session<'_>, teacher: Model, student: Model) -> Result<Trained> {
+fn finish(session: &mut Session<'_>, teacher: Model, student: Model) -> Result<Trained> {
     let (device, images) = (&session.device, &session.splits.train);
     let network = Network::new(&student, device, false)?;
-    let student = with_ranges(student, &network, images, device)?;
+    let (student, reaches) = with_ranges(student, &network, images, device)?;
+    let each: Vec<String> = reaches.iter().map(|r| format!("{} {:.1}", r.layer, r.deviations)).collect();
+    if !each.is_empty() {
+        session.note(format!("largest inputs of activations, in their root mean squares: {}", each.join(", ")));
+    }
+    let (device, images) = (&session.device, &session.splits.train);
     let student_answers = session.answers(&network, &student)?;
     let student_accuracy = student_answers.accuracy(student.classes());
     let mut literal = student.into_literal();
