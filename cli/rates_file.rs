@@ -16,7 +16,7 @@ const RATES: OutputKind = OutputKind::Json("file of rates", &["name", "rates"]);
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Rates {
     /// Predict with the rates in this file; by default those that `beaa bench calibrate` measured,
-    /// if it ever did.
+    /// if it ever did, else built-in ones for the instructions that this processor has.
     #[arg(long, env = "BEAA_MACHINE", value_name = "FILE", help_heading = "Prediction")]
     machine: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ impl Rates {
     pub(crate) fn load(&self) -> Result<Machine> {
         match self.path() {
             Some(path) if self.machine.is_some() || path.exists() => Ok(Machine::load(&path)?),
-            _ => Ok(Machine::reference()),
+            _ => Ok(Machine::of_this_processor()),
         }
     }
 

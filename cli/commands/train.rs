@@ -45,6 +45,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     arguments.memory.apply();
+    beaa_memory::keep_freed();
     let overrides = arguments.changes.overrides();
     let images = arguments.config.as_deref().filter(|path| path.is_dir());
     let chosen = images.map(|folder| auto_config::choose(folder, arguments.changes.seed().unwrap_or(1))).transpose()?;

@@ -27,13 +27,7 @@ impl Forecast {
 
 /// Predicts a run on one core of `machine`.
 pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
-    let pricing = Pricing {
-        program,
-        machine,
-        // Rows are arranged as the measured path has it; built-in rates are those of no path in
-        // particular.
-        kernel: if machine.calibrated() { Kernel::detect() } else { Kernel::Portable },
-    };
+    let pricing = Pricing { program, machine, kernel: machine.kernel() };
     let mut steps = vec![0.0; program.steps().len()];
     for part in schedule(&ProgramShape::from(program), &PLANNED_MEMORY, true).parts {
         pricing.add_part(&part, &mut steps);

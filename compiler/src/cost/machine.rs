@@ -1,10 +1,12 @@
-//! The rates of a machine, from which times are predicted: built-in ones, or those that `beaa bench
-//! calibrate` measured and wrote to a file. A [`Machine`] holds positive, finite rates only.
+//! The rates of a machine, from which times are predicted: built-in ones for the instructions that
+//! a processor has, or those that `beaa bench calibrate` measured and wrote to a file. A [`Machine`]
+//! holds positive, finite rates only.
 
 use std::path::{Path, PathBuf};
 
 use beaa_base::json;
 use beaa_base::text::read_text;
+use beaa_ckks::Kernel;
 use serde::{Deserialize, Serialize};
 
 /// A machine file that cannot be used.
@@ -90,7 +92,17 @@ pub struct MachineLiteral {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Machine {
     literal: MachineLiteral,
-    calibrated: bool,
+    source: Source,
+}
+
+/// Where rates come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Of no processor in particular, the same everywhere.
+    Reference,
+    /// Built in, of a processor with the same instructions.
+    Instructions,
+    Measured,
 }
 
 impl TryFrom<MachineLiteral> for Machine {
@@ -113,14 +125,13 @@ impl TryFrom<MachineLiteral> for Machine {
             let found = format!("{:?}, speed-up {factor} with {threads} threads", literal.rates);
             return Err(MachineError { path: None, found, expected: "positive seconds below 1" });
         }
-        Ok(Self { literal, calibrated: true })
+        Ok(Self { literal, source: Source::Measured })
     }
 }
 
 impl Machine {
-    /// What plans are made with, and predictions where nothing was measured: estimates for a core
-    /// with AVX2, not measurements. Machines differ, mostly alike for all rates; `beaa bench
-    /// calibrate` measures one.
+    /// What plans are made with, so that a model compiles to the same program everywhere: estimates
+    /// for a core with AVX2, not measurements.
     pub fn reference() -> Self {
         let rates = Rates {
             product: 1.25e-10,
@@ -135,7 +146,17 @@ impl Machine {
             pack: 1.0e-9,
         };
         let literal = MachineLiteral { name: "built-in rates".into(), rates, speed_up: (2, 1.8), bootstrap: None };
-        Self { literal, calibrated: false }
+        Self { literal, source: Source::Reference }
+    }
+
+    /// What times are predicted with where nothing was measured: the rates of one processor for the
+    /// instructions that this one has. Others with the same instructions differ, mostly alike for
+    /// all rates; `beaa bench calibrate` measures one.
+    pub fn of_this_processor() -> Self {
+        let (name, rates) = built_in(Kernel::detect());
+        let name = format!("built-in rates of processors with {name}");
+        let literal = MachineLiteral { name, rates, ..Self::reference().literal };
+        Self { literal, source: Source::Instructions }
     }
 
     /// Reads and checks a file.
@@ -172,7 +193,68 @@ impl Machine {
 
     /// Whether the rates were measured, rather than built in.
     pub fn calibrated(&self) -> bool {
-        self.calibrated
+        self.source == Source::Measured
+    }
+
+    /// The path for which rows are arranged when a run is timed.
+    pub(crate) fn kernel(&self) -> Kernel {
+        match self.source {
+            Source::Reference => Kernel::Portable,
+            Source::Instructions | Source::Measured => Kernel::detect(),
+        }
+    }
+}
+
+/// What processors with a path are called, and their rates: as `beaa bench calibrate` found them on
+/// one core of an Intel Xeon of family 6, model 207, with that path.
+fn built_in(kernel: Kernel) -> (&'static str, Rates) {
+    match kernel {
+        Kernel::Portable => (
+            "no wide multiplications",
+            Rates {
+                product: 3.5e-10,
+                load: 0.0,
+                edge: 2.2e-9,
+                square: 3.2e-9,
+                stream: 2.8e-10,
+                transform: 4.7e-10,
+                key: 3.8e-9,
+                gather: 4.8e-9,
+                expand: 5.6e-9,
+                pack: 5.8e-9,
+            },
+        ),
+        Kernel::Fma(_) => (
+            "fused multiplications of doubles",
+            Rates {
+                product: 4.1e-11,
+                load: 0.0,
+                edge: 4.2e-10,
+                square: 3.2e-10,
+                stream: 2.8e-10,
+                transform: 3.1e-10,
+                key: 1.3e-9,
+                gather: 2.1e-9,
+                expand: 5.7e-9,
+                pack: 5.4e-9,
+            },
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma(_) => (
+            "AVX-512 IFMA",
+            Rates {
+                product: 1.5e-11,
+                load: 1.2e-11,
+                edge: 2.8e-10,
+                square: 3.1e-10,
+                stream: 3.4e-11,
+                transform: 1.9e-10,
+                key: 9.6e-10,
+                gather: 2.0e-9,
+                expand: 2.5e-9,
+                pack: 5.8e-9,
+            },
+        ),
     }
 }
 
@@ -189,6 +271,11 @@ mod tests {
         let machine = Machine::load(&path).unwrap();
         assert_eq!(machine.literal(), &literal);
         assert!(machine.calibrated() && !Machine::reference().calibrated());
+        assert!(!Machine::of_this_processor().calibrated());
+        for kernel in Kernel::available() {
+            let literal = MachineLiteral { rates: built_in(kernel).1, ..literal.clone() };
+            assert!(Machine::try_from(literal).is_ok(), "{kernel:?}");
+        }
         for text in ["", "{}", r#"{"name": "x"}"#] {
             std::fs::write(&path, text).unwrap();
             let message = Machine::load(&path).unwrap_err().to_string();

@@ -96,11 +96,7 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
 
 /// Whether every diagonal has one weight, at all positions that hold elements of the result:
 /// `used` says for each of them at how many.
-fn needs_no_masks(
-    terms: &[PackedTerm<'_>],
-    map: &PackedMap,
-    used: &BTreeMap<(u32, usize, u32, u32), usize>,
-) -> bool {
+fn needs_no_masks(terms: &[PackedTerm<'_>], map: &PackedMap, used: &BTreeMap<(u32, usize, u32, u32), usize>) -> bool {
     let [term] = terms else { return false };
     let held: Vec<usize> =
         (0..map.layout.ciphertexts()).map(|c| map.layout.of_ciphertext(c).iter().flatten().count()).collect();

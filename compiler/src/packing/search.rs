@@ -192,7 +192,13 @@ impl Search<'_> {
         }
     }
 
-    fn candidates(&mut self, id: NodeId, terms: &[Term], froms: &[(Rc<Layout>, bool)], grid: Option<Grid>) -> Rc<Found> {
+    fn candidates(
+        &mut self,
+        id: NodeId,
+        terms: &[Term],
+        froms: &[(Rc<Layout>, bool)],
+        grid: Option<Grid>,
+    ) -> Rc<Found> {
         let key = (id, froms.iter().map(|(from, clean)| (Rc::as_ptr(from), *clean)).collect::<Vec<_>>(), grid);
         if let Some(found) = self.known.get(&key) {
             return Rc::clone(found);

@@ -299,7 +299,8 @@ mod tests {
             // Partial sums of rows four apart, all of them added: the result repeats.
             let folds = vec![8, 4];
             let periodic = result(&|p| Some(p % 4).filter(|p| *p < 3));
-            let map = PackedMap { layout: periodic, offsets: (0..4).collect(), giant: giant.min(4), folds, unmasked: false };
+            let map =
+                PackedMap { layout: periodic, offsets: (0..4).collect(), giant: giant.min(4), folds, unmasked: false };
             [&line, &repeated, &two].into_iter().for_each(|from| holds(&map, from));
         }
         // One product: each copy of the input belongs to a row.
