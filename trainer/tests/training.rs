@@ -251,6 +251,23 @@ fn resuming_with_other_settings_or_a_damaged_file_is_refused() {
     assert!(go(&config(|_| ())).contains("damaged optimiser.bpk"));
 }
 
+#[test]
+fn a_run_of_a_version_with_fewer_settings_goes_on() {
+    let run = folder("fewer");
+    interrupt(&config(|_| ()), run.path(), false, 2);
+    let path = run.path().join("checkpoints/000001/state.json");
+    let mut state: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let student = state["config"]["student"].as_object_mut().unwrap();
+    assert!(student.remove("peak_penalty").is_some() && student.remove("range_width").is_some());
+    // Of a time without checksums of states.
+    state["format"] = 1.into();
+    state.as_object_mut().unwrap().remove("checksum");
+    std::fs::write(&path, state.to_string()).unwrap();
+    let other = Trainer::new(&config(|c| c.student.range_width = 5.0), &data(), run.path()).resume(true).train();
+    assert!(other.unwrap_err().to_string().contains("student"));
+    done(&config(|_| ()), run.path(), true);
+}
+
 /// A checkpoint's models are files, which anybody may have changed.
 #[test]
 fn a_checkpoint_of_another_network_is_refused() {

@@ -17,6 +17,7 @@ use beaa_ir::{Model, Range, load_model, save_model};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::TrainLiteral;
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::{Error, Result};
 use crate::train::events::Phase;
@@ -197,6 +198,16 @@ pub(crate) fn newest(run: &Path) -> Result<Option<PathBuf>> {
     Ok(numbers(&folder)?.last().map(|n| folder.join(format!("{n:06}"))))
 }
 
+/// The settings of a run, with those that a version before this one did not have at their defaults.
+fn completed(settings: &Value) -> Value {
+    let literal = serde_json::from_value::<TrainLiteral>(settings.clone());
+    let mut all = literal.and_then(serde_json::to_value).unwrap_or_else(|_| settings.clone());
+    if let Some(fields) = all.as_object_mut() {
+        fields.remove("description");
+    }
+    all
+}
+
 /// Reads a checkpoint of the run `identity`.
 ///
 /// # Errors
@@ -219,8 +230,9 @@ pub(crate) fn load(path: &Path, identity: &RunIdentity) -> Result<Checkpoint> {
     if !unchecked && state.checksum != state.checksum()? {
         return Err(wrong(format!("a damaged {STATE}"), "the checksum that is in it"));
     }
-    if state.identity.config != identity.config {
-        let fields = differences(&state.identity.config, &identity.config);
+    let settings = completed(&state.identity.config);
+    if settings != identity.config {
+        let fields = differences(&settings, &identity.config);
         return Err(wrong(format!("a run with other settings ({fields})"), "the same settings"));
     }
     if state.identity.data != identity.data {
