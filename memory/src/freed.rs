@@ -1,5 +1,5 @@
-//! Memory that is freed and used again, rather than given back: pages that are touched for the first
-//! time, each of which enters the kernel, are a fifth of the processor time of a deep run.
+//! Memory that is freed and used again, rather than given back: pages that are touched for the
+//! first time, each of which enters the kernel, are a fifth of the processor time of a deep run.
 #![allow(unsafe_code, reason = "settings of the C library's allocator")]
 
 /// Makes this process keep what it frees for what it allocates next. For commands that do one large

@@ -1,6 +1,6 @@
 //! The rates of a machine, from which times are predicted: built-in ones for the instructions that
-//! a processor has, or those that `beaa bench calibrate` measured and wrote to a file. A [`Machine`]
-//! holds positive, finite rates only.
+//! a processor has, or those that `beaa bench calibrate` measured and wrote to a file. A
+//! [`Machine`] holds positive, finite rates only.
 
 use std::path::{Path, PathBuf};
 
@@ -92,12 +92,12 @@ pub struct MachineLiteral {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Machine {
     literal: MachineLiteral,
-    source: Source,
+    source: RateSource,
 }
 
 /// Where rates come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum RateSource {
     /// Of no processor in particular, the same everywhere.
     Reference,
     /// Built in, of a processor with the same instructions.
@@ -125,7 +125,7 @@ impl TryFrom<MachineLiteral> for Machine {
             let found = format!("{:?}, speed-up {factor} with {threads} threads", literal.rates);
             return Err(MachineError { path: None, found, expected: "positive seconds below 1" });
         }
-        Ok(Self { literal, source: Source::Measured })
+        Ok(Self { literal, source: RateSource::Measured })
     }
 }
 
@@ -146,7 +146,7 @@ impl Machine {
             pack: 1.0e-9,
         };
         let literal = MachineLiteral { name: "built-in rates".into(), rates, speed_up: (2, 1.8), bootstrap: None };
-        Self { literal, source: Source::Reference }
+        Self { literal, source: RateSource::Reference }
     }
 
     /// What times are predicted with where nothing was measured: the rates of one processor for the
@@ -156,7 +156,7 @@ impl Machine {
         let (name, rates) = built_in(Kernel::detect());
         let name = format!("built-in rates of processors with {name}");
         let literal = MachineLiteral { name, rates, ..Self::reference().literal };
-        Self { literal, source: Source::Instructions }
+        Self { literal, source: RateSource::Instructions }
     }
 
     /// Reads and checks a file.
@@ -193,21 +193,21 @@ impl Machine {
 
     /// Whether the rates were measured, rather than built in.
     pub fn calibrated(&self) -> bool {
-        self.source == Source::Measured
+        self.source == RateSource::Measured
     }
 
     /// The path for which rows are arranged when a run is timed.
     pub(crate) fn kernel(&self) -> Kernel {
         match self.source {
-            Source::Reference => Kernel::Portable,
-            Source::Instructions | Source::Measured => Kernel::detect(),
+            RateSource::Reference => Kernel::Portable,
+            RateSource::Instructions | RateSource::Measured => Kernel::detect(),
         }
     }
 }
 
 /// What processors with a path are called, and their rates: as `beaa bench calibrate` found them on
-/// one core of an Intel Xeon of family 6, model 207, with that path; streaming, which is what is left
-/// when all else is subtracted, for all as with fused multiplications: it is the same memory.
+/// one core of an Intel Xeon of family 6, model 207, with that path. Streaming, which is what is
+/// left when all else is subtracted, is that of the second for all: it is the same memory.
 fn built_in(kernel: Kernel) -> (&'static str, Rates) {
     match kernel {
         Kernel::Portable => (

@@ -101,8 +101,8 @@ mod tests {
         // Channel 3 is below and beside channel 0, channel 4 in the next plane.
         let at = |c: usize, r: usize, w: usize| layout.first_positions()[(c * 2 + r) * 3 + w];
         assert_eq!((at(0, 0, 0), at(0, 1, 2), at(3, 0, 0), at(4, 0, 1)), (0, 16, 7, 34));
-        let alone = Grid { shared: false, ..grid }.layout(&coordinates, 32).unwrap();
-        assert_eq!((alone.ciphertexts(), alone.first_positions()[3 * 6 + 1]), (5, 3 * 32 + 2));
+        let unshared = Grid { shared: false, ..grid }.layout(&coordinates, 32).unwrap();
+        assert_eq!((unshared.ciphertexts(), unshared.first_positions()[3 * 6 + 1]), (5, 3 * 32 + 2));
         assert!(Grid { width: 5, ..grid }.layout(&coordinates, 32).is_none(), "too narrow");
         assert!(Grid { plane: 16, ..grid }.layout(&coordinates, 32).is_none(), "too small");
     }

@@ -291,8 +291,8 @@ impl PackingTask<'_> {
         seconds(SizedOp::Rotations(map.counts), self.context(id))
     }
 
-    /// By what share everything before gets dearer for the modulus that a map's masks take up, where
-    /// it is not squared, and so not rescaled for itself.
+    /// By what share everything before gets dearer for the modulus that a map's masks take up,
+    /// where it is not squared, and so not rescaled for itself.
     fn masks(&self, id: NodeId, map: &ChosenMap) -> f64 {
         let squared = self.graph.nodes.iter().any(|n| matches!(n.op, Op::Square { input, .. } if input == id));
         if squared || map.map.unmasked { 0.0 } else { LIMBS_PER_MASK / self.context(id).limbs as f64 }

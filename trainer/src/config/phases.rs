@@ -107,8 +107,8 @@ pub struct StudentConfig {
     /// default 0 (off). A chain of quadratics squares what escapes, so that one input in millions
     /// decides how many bits all take; a mean over all inputs does not feel it.
     pub peak_penalty: f32,
-    /// The range of a layer's inputs ends here, in root mean squares of them, if what was seen while
-    /// fitting did not end before; default 0: as seen.
+    /// The range of a layer's inputs ends here, in root mean squares of them, if what was seen
+    /// while fitting did not end before; default 0: as seen.
     pub range_width: f32,
     /// Polynomials keep `|b/2a|` below this many times the root mean square of their layer's
     /// inputs; 0 for no bound. Default 8. The compiler wants it bounded, so that an activation is a

@@ -130,7 +130,7 @@ pub(crate) fn with_ranges(
     network: &Network,
     images: &Images,
     device: &Device,
-) -> Result<(Model, Vec<Reach>)> {
+) -> Result<(Model, Vec<LargestInput>)> {
     let names: Vec<String> = activations(&model).into_iter().map(|(name, _)| name.to_owned()).collect();
     let mut ranges = vec![Range { min: f32::INFINITY, max: f32::NEG_INFINITY }; names.len()];
     let mut squares = vec![(0.0_f64, 0_usize); names.len()];
@@ -139,16 +139,16 @@ pub(crate) fn with_ranges(
         squares[k].0 += values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
         squares[k].1 += values.len();
     })?;
-    let reach = |((layer, range), (sum, count)): ((String, &Range), (f64, usize))| {
+    let furthest = |((layer, range), (sum, count)): ((String, &Range), (f64, usize))| {
         let rms = (sum / count.max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
-        Reach { layer, deviations: f64::from(range.max.max(-range.min)) / rms }
+        LargestInput { layer, deviations: f64::from(range.max.max(-range.min)) / rms }
     };
-    let reaches = names.into_iter().zip(&ranges).zip(squares).filter(|(_, s)| s.1 > 0).map(reach).collect();
-    Ok((set_ranges(model, &ranges)?, reaches))
+    let largest = names.into_iter().zip(&ranges).zip(squares).filter(|(_, s)| s.1 > 0).map(furthest).collect();
+    Ok((set_ranges(model, &ranges)?, largest))
 }
 
 /// How far out an activation's inputs lie.
-pub(crate) struct Reach {
+pub(crate) struct LargestInput {
     /// Its name.
     pub(crate) layer: String,
     /// The largest absolute value, in root mean squares of them all.

@@ -111,8 +111,8 @@ pub(crate) fn train_student(session: &mut Session<'_>, state: StudentState) -> R
 fn finish(session: &mut Session<'_>, teacher: Model, student: Model) -> Result<Trained> {
     let (device, images) = (&session.device, &session.splits.train);
     let network = Network::new(&student, device, false)?;
-    let (student, reaches) = with_ranges(student, &network, images, device)?;
-    let each: Vec<String> = reaches.iter().map(|r| format!("{} {:.1}", r.layer, r.deviations)).collect();
+    let (student, largest) = with_ranges(student, &network, images, device)?;
+    let each: Vec<String> = largest.iter().map(|r| format!("{} {:.1}", r.layer, r.deviations)).collect();
     if !each.is_empty() {
         session.note(format!("largest inputs of activations, in their root mean squares: {}", each.join(", ")));
     }
