@@ -45,7 +45,6 @@ const REPORT: OutputKind = OutputKind::Json("report of `beaa run`", &["file", "r
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     arguments.memory.apply();
-    beaa_memory::keep_freed();
     let Arguments { program: path, keys, input, out, report, replace, insecure, .. } = arguments;
     let files = |bytes| {
         Files::default()

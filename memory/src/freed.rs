@@ -1,10 +1,11 @@
 //! Memory that is freed and used again, rather than given back: pages that are touched for the
-//! first time, each of which enters the kernel, are a fifth of the processor time of a deep run.
+//! first time enter the kernel, each of them.
 #![allow(unsafe_code, reason = "settings of the C library's allocator")]
 
-/// Makes this process keep what it frees for what it allocates next. For commands that do one large
-/// piece of work and end; their peak stays that of what they hold at a time, and what the allocator
-/// loses between pieces of different sizes. Other C libraries than glibc are left as they are.
+/// Makes this process keep what it frees for what it allocates next. For work that allocates the
+/// same sizes again and again, as training does: between pieces of different sizes the allocator
+/// loses memory, so that runs, which promise how much they take, do without it. Other C libraries
+/// than glibc are left as they are.
 pub fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: both calls only change numbers that later allocations look at; a value that is
