@@ -30,18 +30,9 @@ if [ -n "$samples" ] && [ -d "$submission/$samples" ]; then
         \"labels\": \"$submission/$samples/labels-idx1-ubyte.gz\"}"
     samples="{\"idx\": {\"train\": $pair, \"test\": $pair}, \"validation\": 0}"
 fi
-# compiled MODEL NAME OPTION...
-compiled() {
-    model=$source/$1
-    name=$build/$2
-    shift 2
-    if [ -n "$samples" ]; then set -- "$@" --samples "$samples"; fi
-    "$build/beaa" -q compile "$model" -o "$name.beaa" "$@" >"$name.txt"
-}
-rm -f "$build/single.beaa"
-compiled "$MODEL" program $PROGRAM
-# The size of one image may have a program of its own.
-if [ -n "${SINGLE_MODEL-}" ]; then compiled "$SINGLE_MODEL" single $SINGLE_PROGRAM; fi
+set -- $PROGRAM
+if [ -n "$samples" ]; then set -- "$@" --samples "$samples"; fi
+"$build/beaa" -q compile "$source/$MODEL" -o "$build/program.beaa" "$@" >"$build/program.txt"
 
 for stage in client_key_generation server_preprocess_model client_preprocess_input \
     client_encode_encrypt_input server_encrypted_compute client_decrypt_decode client_postprocess; do

@@ -34,7 +34,6 @@ esac
 
 io=io/$size
 program=$build/program.beaa
-if [ "$size" = single ] && [ -f "$build/single.beaa" ]; then program=$build/single.beaa; fi
 secret=$io/secret_key/secret.key
 sent=$io/ciphertexts_upload/images.ct
 answers=$io/ciphertexts_download/answers.ct

@@ -117,8 +117,8 @@ impl MuonOfRows {
     /// Decay of the momentum in a step (Jordan et al., 2024).
     const MOMENTUM: f64 = 0.95;
     /// Momentum below this is none. Rows without gradients, of channels that are never active,
-    /// would decay to subnormal numbers, with which processors multiply a hundred times as slowly;
-    /// next to others, nothing as small as this changes a bit.
+    /// would decay to subnormal numbers, with which processors multiply many times as slowly; next
+    /// to others, nothing as small as this changes a bit.
     const LEAST: f32 = 1e-15;
 
     fn new(weight_decay: f32) -> Self {
