@@ -81,7 +81,7 @@ pub fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &Diago
     let sums = products + babies + map.giants * (switching + division);
     let folded = (0..map.folds).fold(sums, |variance, _| 2.0 * variance + switching + division);
     // Where no key is switched, all sums are multiples of P and divided exactly.
-    let rotates = map.rotated_products > 0.0 || map.giants > 0.0;
+    let rotates = map.rotated_products > 0.0 || map.giants > 0.0 || map.folds > 0;
     let last = special.filter(|_| rotates).map_or(0.0, |_| rounding + division);
     (folded + last + rounding).sqrt()
 }
