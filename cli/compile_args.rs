@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{Compiled, Options, Packing, compile_for};
 use beaa_compiler::tfhe;
 use beaa_datasets::SourceSpec;
+use beaa_evaluation::model_images::{calibration_images, trained_on, trained_pixel_bits, training_images};
 use beaa_ir::Model;
 use beaa_ir::images::ImageMajor;
 use beaa_lab::experiment;
-use beaa_lab::model_images::{calibration_images, trained_on, trained_pixel_bits, training_images};
 use clap::Args;
 
 use crate::byte_size;

@@ -6,15 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use beaa_lab::Reporter;
+use beaa_evaluation::Reporter;
 use beaa_runtime::Progress;
-use beaa_trainer::Observer;
 use serde::Serialize;
 
 use crate::console::{self, Console};
 use crate::interrupt::Interrupt;
 use crate::memory_args;
-use crate::progress::{TrainingProgress, WorkProgress};
+use crate::progress::WorkProgress;
 use crate::threads;
 
 /// What the user wants of every subcommand.
@@ -91,10 +90,6 @@ impl Reporter for Context {
 
     fn warn(&self, text: &dyn Display) {
         self.console.warn(text);
-    }
-
-    fn training(&self) -> Box<dyn Observer + '_> {
-        Box::new(TrainingProgress::new(&self.console, self.interrupt.saving()))
     }
 
     fn progress(&self) -> Box<dyn Progress + '_> {

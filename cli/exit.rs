@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use beaa_base::printable::printable;
-use beaa_lab::Fault;
+use beaa_evaluation::Fault;
 
 /// How the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,22 +102,29 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<beaa_import::Error>() {
         return Some(of_import(error));
     }
-    if let Some(error) = cause.downcast_ref::<beaa_trainer::Error>() {
-        return of_training(error);
-    }
     if let Some(error) = cause.downcast_ref::<beaa_runtime::Error>() {
         return of_runtime(error);
     }
     if let Some(error) = cause.downcast_ref::<beaa_remote::Error>() {
         return of_remote(error);
     }
-    if let Some(error) = cause.downcast_ref::<beaa_server::Error>() {
-        return of_server(error);
-    }
-    if let Some(error) = cause.downcast_ref::<beaa_bench::Error>() {
-        return of_bench(error);
+    #[cfg(feature = "command")]
+    if let Some(exit) = of_work(cause) {
+        return exit;
     }
     cause.downcast_ref::<beaa_compiler::Error>().and_then(of_compiler)
+}
+
+/// The code of what training, serving and measuring found; none if it is another error.
+#[cfg(feature = "command")]
+fn of_work(cause: &(dyn std::error::Error + 'static)) -> Option<Option<Exit>> {
+    if let Some(error) = cause.downcast_ref::<beaa_trainer::Error>() {
+        return Some(of_training(error));
+    }
+    if let Some(error) = cause.downcast_ref::<beaa_server::Error>() {
+        return Some(of_server(error));
+    }
+    cause.downcast_ref::<beaa_bench::Error>().map(of_bench)
 }
 
 fn of_fault(fault: &Fault) -> Exit {
@@ -160,6 +167,7 @@ fn of_import(error: &beaa_import::Error) -> Exit {
     }
 }
 
+#[cfg(feature = "command")]
 fn of_training(error: &beaa_trainer::Error) -> Option<Exit> {
     use beaa_trainer::Error;
     match error {
@@ -178,7 +186,7 @@ fn of_runtime(error: &beaa_runtime::Error) -> Option<Exit> {
     use beaa_runtime::Error;
     match error {
         Error::File(error) => Some(of_file(error)),
-        Error::Memory(_) => Some(Exit::Failure),
+        Error::Memory(_) | Error::Device(_) => Some(Exit::Failure),
         Error::Stopped { .. } => Some(Exit::Interrupted),
         // All others are about keys, images and ciphertexts that came from files.
         _ => Some(Exit::BadInput),
@@ -199,6 +207,7 @@ fn of_remote(error: &beaa_remote::Error) -> Option<Exit> {
     }
 }
 
+#[cfg(feature = "command")]
 fn of_server(error: &beaa_server::Error) -> Option<Exit> {
     use beaa_server::Error;
     match error {
@@ -212,6 +221,7 @@ fn of_server(error: &beaa_server::Error) -> Option<Exit> {
 }
 
 /// What is measured fails as it would anywhere else.
+#[cfg(feature = "command")]
 fn of_bench(error: &beaa_bench::Error) -> Option<Exit> {
     use beaa_bench::Error;
     match error {

@@ -2,15 +2,19 @@
 //! line, calls the libraries, and prints what they answer.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "command"), allow(dead_code, reason = "a client uses a part of what the commands share"))]
 
 mod any_program;
 mod arguments;
 mod byte_size;
 mod commands;
+#[cfg(feature = "command")]
 mod compile_args;
 mod console;
 mod context;
 mod dataset_args;
+#[cfg(feature = "command")]
+mod device_args;
 mod exit;
 mod image_files;
 mod interrupt;
@@ -24,7 +28,10 @@ mod receipts;
 mod rows;
 mod security;
 mod threads;
+#[cfg(feature = "command")]
 mod training_args;
+#[cfg(feature = "command")]
+mod training_progress;
 
 use std::error::Error as _;
 use std::process::ExitCode;

@@ -1,18 +1,20 @@
-//! Progress of training and of encrypted work: bars on a terminal, plain lines elsewhere.
+//! Progress of encrypted work: bars on a terminal, plain lines elsewhere.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use beaa_base::words::count;
-use beaa_lab::metrics::percent;
-use beaa_trainer::{EpochMetrics, Event, Observer, Phase};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
-use crate::interrupt::Saving;
 
 /// Without a terminal, long work says how far it is this often.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// The bar of encrypted work.
+const WORK: &str = "{msg:24} {wide_bar} {pos}/{len} {elapsed}";
+/// The bar of a training.
+#[cfg(any(feature = "command", test))]
+pub(crate) const TRAINING: &str = "{prefix:8} {wide_bar} {msg} {elapsed}/{duration}";
 
 /// Shows work that counts steps; begun work may begin other work inside.
 pub(crate) struct WorkProgress {
@@ -44,7 +46,7 @@ impl WorkProgress {
 impl beaa_runtime::Progress for WorkProgress {
     fn begin(&self, what: &str, steps: u64) {
         let bar = self.console.bars().map(|bars| {
-            let bar = bars.add(ProgressBar::new(steps).with_style(style("{msg:24} {wide_bar} {pos}/{len} {elapsed}")));
+            let bar = bars.add(ProgressBar::new(steps).with_style(style(WORK)));
             bar.set_message(what.to_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
@@ -78,104 +80,6 @@ impl beaa_runtime::Progress for WorkProgress {
     }
 }
 
-/// Shows a training run.
-pub(crate) struct TrainingProgress {
-    console: Console,
-    bar: Option<ProgressBar>,
-    epochs: usize,
-    steps_per_epoch: usize,
-    last: Option<EpochMetrics>,
-    started: Instant,
-    _saving: Saving,
-}
-
-impl TrainingProgress {
-    /// Nothing running yet, but Ctrl-C is left to the training from now on.
-    pub(crate) fn new(console: &Console, saving: Saving) -> Self {
-        let started = Instant::now();
-        let console = console.clone();
-        Self { console, bar: None, epochs: 0, steps_per_epoch: 0, last: None, started, _saving: saving }
-    }
-
-    fn start(&mut self, phase: Phase, epochs: usize, steps_per_epoch: usize) {
-        (self.epochs, self.steps_per_epoch) = (epochs, steps_per_epoch);
-        self.last = None;
-        self.started = Instant::now();
-        let steps = (epochs * steps_per_epoch) as u64;
-        self.bar = self.console.bars().map(|bars| {
-            let bar =
-                bars.add(ProgressBar::new(steps).with_style(style("{prefix:8} {wide_bar} {msg} {elapsed}/{duration}")));
-            bar.set_prefix(phase.to_string());
-            bar
-        });
-    }
-
-    fn step(&self, epoch: usize, step: usize, loss: f64, speed: f64) {
-        if let Some(bar) = &self.bar {
-            bar.set_position((epoch.saturating_sub(1) * self.steps_per_epoch + step) as u64);
-            let validation = self.last.as_ref().and_then(|m| m.validation_accuracy);
-            bar.set_message(format!(
-                "epoch {epoch}/{}, loss {loss:.3}, validation {}, {speed:.0} images/s",
-                self.epochs,
-                percent(validation)
-            ));
-        }
-    }
-
-    fn epoch(&mut self, metrics: &EpochMetrics) {
-        if self.bar.is_none() {
-            self.console.note(format_args!(
-                "{} epoch {}/{}: loss {:.4}, training {}, validation {}, {:.1} s",
-                metrics.phase,
-                metrics.epoch,
-                self.epochs,
-                metrics.train_loss,
-                percent(Some(metrics.train_accuracy)),
-                percent(metrics.validation_accuracy),
-                metrics.seconds
-            ));
-        }
-        self.last = Some(metrics.clone());
-    }
-
-    fn end(&mut self, phase: Phase) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-        if let Some(m) = &self.last {
-            self.console.note(format_args!(
-                "{phase}: {}, validation {}, {}",
-                count(m.epoch, "epoch"),
-                percent(m.validation_accuracy),
-                seconds(self.started.elapsed())
-            ));
-        }
-    }
-}
-
-impl Observer for TrainingProgress {
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::PhaseStart { phase, epochs, steps_per_epoch } => self.start(*phase, *epochs, *steps_per_epoch),
-            Event::Step { epoch, step, loss, images_per_second, .. } => {
-                self.step(*epoch, *step, *loss, *images_per_second);
-            }
-            Event::EpochEnd(metrics) => self.epoch(metrics),
-            Event::PhaseEnd { phase } => self.end(*phase),
-            Event::Note { text } => self.console.note(text),
-        }
-    }
-}
-
-/// A bar left behind by an interruption or an error would stay on the screen.
-impl Drop for TrainingProgress {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.abandon();
-        }
-    }
-}
-
 /// `3.21 s`, or `85 ms`.
 pub(crate) fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {
@@ -186,7 +90,8 @@ pub(crate) fn seconds(time: Duration) -> String {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+/// The style of a bar.
+pub(crate) fn style(template: &str) -> ProgressStyle {
     // The templates are constants of this file; should one be wrong, the default style is shown.
     ProgressStyle::with_template(template).map_or_else(|_| ProgressStyle::default_bar(), |s| s.progress_chars("━╸─"))
 }
@@ -197,9 +102,7 @@ mod tests {
 
     #[test]
     fn templates_are_valid() {
-        for template in
-            ["{msg:24} {wide_bar} {pos}/{len} {elapsed}", "{prefix:8} {wide_bar} {msg} {elapsed}/{duration}"]
-        {
+        for template in [WORK, TRAINING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

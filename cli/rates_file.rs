@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::Machine;
-use beaa_lab::files;
+use beaa_evaluation::files;
 use clap::Args;
 
 use crate::outputs::{Files, OutputKind, Replace};

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use anyhow::Result;
+use beaa_evaluation::Reporter;
 use beaa_ir::ckks::ParameterSet;
-use beaa_lab::Reporter;
 use beaa_runtime::ckks::{SecurityTable, Standing, resists_quantum_attacks, standing};
 use clap::Args;
 use serde_json::{Value, json};

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_datasets::Images;
+#[cfg(feature = "tfhe")]
+use beaa_evaluation::model_images::bytes;
+use beaa_evaluation::model_images::{check_range, normalise};
+use beaa_evaluation::{Reporter, files};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::promise::Promise;
 #[cfg(feature = "tfhe")]
 use beaa_ir::tfhe;
 use beaa_ir::{Classes, InputSpec, ckks};
-#[cfg(feature = "tfhe")]
-use beaa_lab::model_images::bytes;
-use beaa_lab::model_images::{check_range, normalise};
-use beaa_lab::{Reporter, files};
 use beaa_memory::Need;
 use beaa_runtime::ckks::{self as ckks_runtime, Shared};
 #[cfg(feature = "tfhe")]

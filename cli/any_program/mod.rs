@@ -3,21 +3,29 @@
 //! takes the program, the images and both keys.
 
 mod client;
+#[cfg(feature = "command")]
 mod owner;
+#[cfg(feature = "command")]
 mod server;
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use beaa_ir::{Classes, ckks, container, tfhe};
+use beaa_ir::container;
+#[cfg(feature = "command")]
+use beaa_ir::{Classes, ckks, tfhe};
 
 pub(crate) use client::{Answered, AnySignature, DecryptRequest, Decrypted, EncryptRequest, KeyFiles};
+#[cfg(feature = "command")]
 pub(crate) use server::RunFiles;
 
+#[cfg(feature = "command")]
 use crate::context::Context;
+#[cfg(feature = "command")]
 use crate::security;
 
 /// A compiled program.
+#[cfg(feature = "command")]
 pub(crate) enum AnyProgram {
     /// Thousands of images in one batch, approximate numbers.
     Ckks(ckks::Program),
@@ -25,6 +33,7 @@ pub(crate) enum AnyProgram {
     Tfhe(tfhe::Program),
 }
 
+#[cfg(feature = "command")]
 impl AnyProgram {
     /// Reads a program file, and refuses parameters below the promised security.
     pub(crate) fn open(path: &Path, context: &Context) -> Result<Self> {

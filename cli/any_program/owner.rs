@@ -4,15 +4,15 @@
 use anyhow::Result;
 use beaa_base::words::count;
 use beaa_datasets::Images;
+use beaa_evaluation::Reporter;
+#[cfg(feature = "tfhe")]
+use beaa_evaluation::classes::classes;
+#[cfg(feature = "tfhe")]
+use beaa_evaluation::metrics::{Classification, classification, percent};
+use beaa_evaluation::metrics::{agreeing, largest_difference};
+use beaa_evaluation::model_images::{as_taken_by, bytes, check_range, normalise};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::{Model, tfhe};
-use beaa_lab::Reporter;
-#[cfg(feature = "tfhe")]
-use beaa_lab::metrics::{Classification, classification, percent};
-use beaa_lab::metrics::{agreeing, largest_difference};
-use beaa_lab::model_images::{as_taken_by, bytes, check_range, normalise};
-#[cfg(feature = "tfhe")]
-use beaa_lab::report::classes::classes;
 use beaa_lab::report::tables;
 use beaa_runtime::ckks;
 #[cfg(feature = "tfhe")]

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use beaa_base::words::count;
+use beaa_cuda::CudaDevice;
+use beaa_evaluation::{Reporter, files};
 use beaa_ir::{ckks, tfhe};
-use beaa_lab::{Reporter, files};
 use beaa_memory::Need;
 use beaa_runtime::ckks as ckks_runtime;
-use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram};
+use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram, RunReport};
 #[cfg(feature = "tfhe")]
 use beaa_runtime::tfhe as tfhe_runtime;
 use serde_json::{Value, json};
@@ -53,16 +54,22 @@ impl AnyProgram {
         }
     }
 
-    /// Runs on the encrypted images and writes the encrypted results.
-    pub(crate) fn run(&self, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
+    /// Runs on the encrypted images, on a graphics card if there is one, and writes the encrypted
+    /// results.
+    pub(crate) fn run(&self, paths: &RunFiles<'_>, card: Option<&CudaDevice>, context: &Context) -> Result<RunOutput> {
         match self {
-            Self::Ckks(program) => run_ckks(program, paths, context),
+            Self::Ckks(program) => run_ckks(program, paths, card, context),
             Self::Tfhe(program) => run_tfhe(program, paths, context),
         }
     }
 }
 
-fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) -> Result<RunOutput> {
+fn run_ckks(
+    program: &ckks::Program,
+    paths: &RunFiles<'_>,
+    card: Option<&CudaDevice>,
+    context: &Context,
+) -> Result<RunOutput> {
     // Known from the program's shape alone, before keys and ciphertexts are touched.
     let planned = ckks_runtime::planned_bytes(program, ArrangedWeights::PerPart);
     let remedy = "compile the model with --memory for a program that takes less";
@@ -90,13 +97,21 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let input = ckks_runtime::EncryptedInput::load(paths.input)
         .with_context(|| format!("reading {}", paths.input.display()))?;
     paths.insecure.check(input.is_from_seed(), "a batch", paths.input, context)?;
-    let prepared = prepare(program, input.batches(), need)?;
     files::create_parent(paths.out)?;
-    let ran = prepared.run_to_file(paths.out, key.as_ref(), &input, &*context.progress());
     let writing = || format!("writing {}", paths.out.display());
-    let (output, mut report) = ran?;
-    report.seconds += prepared.seconds();
-    let size = output.commit().with_context(writing)?;
+    let progress = context.progress();
+    let (size, report) = match card {
+        Some(card) => {
+            let (output, report) = beaa_cuda::run(card, program, key.as_ref(), &input, &*progress)?;
+            (output.save(paths.out).with_context(writing)?, report)
+        }
+        None => {
+            let prepared = prepare(program, input.batches(), need)?;
+            let (output, report) = prepared.run_to_file(paths.out, key.as_ref(), &input, &*progress)?;
+            let size = output.commit().with_context(writing)?;
+            (size, RunReport { seconds: prepared.seconds() + report.seconds, ..report })
+        }
+    };
     let (images, slots) = (input.images(), program.signature().parameters.degree);
     let per_image = 1e3 * report.seconds / images as f64;
     let per_slot = 1e3 * report.seconds / (slots * report.batches) as f64;
@@ -114,7 +129,8 @@ fn run_ckks(program: &ckks::Program, paths: &RunFiles<'_>, context: &Context) ->
     let record = json!({
         "file": paths.out, "images": images, "slots": slots, "batches": report.batches, "bytes": size,
         "milliseconds_per_image": per_image, "milliseconds_per_slot": per_slot,
-        "threads": rayon::current_num_threads(), "run": report, "seconds": context.seconds(),
+        "threads": rayon::current_num_threads(), "card": card.map(CudaDevice::name), "run": report,
+        "seconds": context.seconds(),
     });
     Ok(RunOutput { record, text })
 }

@@ -15,8 +15,8 @@ use beaa_bench::{BreakEvenCase, compare_backends, random_pixels};
 use beaa_compiler::Machine;
 #[cfg(feature = "tfhe")]
 use beaa_compiler::{ckks, tfhe};
+use beaa_evaluation::{Reporter, files};
 use beaa_ir::{Model, load_model};
-use beaa_lab::{Reporter, files};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{Coverage, Options, explain};
+use beaa_evaluation::files;
 use beaa_ir::{Model, ckks, load_model, tfhe};
-use beaa_lab::files;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use beaa_base::printable::is_formula;
 use beaa_base::words::count;
+use beaa_evaluation::labels::Labels;
+use beaa_evaluation::metrics::{Classification, judge as judge_answers, percent, scores};
+use beaa_evaluation::{classes, files};
 use beaa_ir::Classes;
 use beaa_ir::images::ImageMajor;
-use beaa_lab::labels::Labels;
-use beaa_lab::metrics::{Classification, judge as judge_answers, percent, scores};
-use beaa_lab::{files, report};
 use beaa_runtime::{Outside, Receipt};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -218,7 +218,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             percent(answers.accuracy),
             count(answers.images.len(), "image")
         ));
-        context.console.note(report::classes::classes(figures).trim_end());
+        context.console.note(classes::classes(figures).trim_end());
     }
     say_more(&answers, receipt.as_ref(), context);
     judge(&outputs.outside, names, arguments.answers.allow_out_of_range, context)

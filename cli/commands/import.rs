@@ -7,10 +7,10 @@ use beaa_base::json;
 use beaa_base::preprocessing::Preprocessing;
 use beaa_base::words::count;
 use beaa_datasets::{Dataset, SourceSpec, Split};
+use beaa_evaluation::files;
+use beaa_evaluation::model_images::normalise;
 use beaa_import::{Imported, Options, import_onnx, import_state_dict, measure_ranges};
 use beaa_ir::{InputSpec, InputValues, LayerOp, Model, RealChannels, save_model};
-use beaa_lab::files;
-use beaa_lab::model_images::normalise;
 use clap::Args;
 
 use crate::context::Context;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use beaa_base::folder;
+use beaa_evaluation::files;
 use beaa_ir::container::Kind;
 use beaa_ir::text;
-use beaa_lab::files;
 use clap::Args;
 use serde_json::json;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use beaa_lab::Reporter;
-use beaa_lab::files;
+use beaa_evaluation::Reporter;
+use beaa_evaluation::files;
 use beaa_lab::matrix::{
     Matrix, PackingResults, PlannedRun, Results, RunFilter, Runner, Summary, claim, finished_rows, markdown,
     measure_packings, packing_outputs, plots, summarise,

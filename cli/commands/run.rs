@@ -5,11 +5,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use beaa_lab::files;
+use beaa_evaluation::files;
 use clap::Args;
 
 use crate::any_program::{AnyProgram, RunFiles};
 use crate::context::Context;
+use crate::device_args::DeviceArgs;
 use crate::memory_args::MemoryArgs;
 use crate::outputs::{CIPHERTEXTS, Files, OutputKind, Replace};
 use crate::security::InsecureArgs;
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     insecure: InsecureArgs,
     #[command(flatten)]
     memory: MemoryArgs,
@@ -45,7 +48,7 @@ const REPORT: OutputKind = OutputKind::Json("report of `beaa run`", &["file", "r
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     arguments.memory.apply();
-    let Arguments { program: path, keys, input, out, report, replace, insecure, .. } = arguments;
+    let Arguments { program: path, keys, input, out, report, replace, insecure, device, .. } = arguments;
     let files = |bytes| {
         Files::default()
             .reads("PROGRAM", path.as_path())
@@ -58,7 +61,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files(0)?;
     let program = AnyProgram::open(path, context)?;
     files(program.output_bytes())?;
-    let output = program.run(&RunFiles { keys: keys.as_deref(), input, out, insecure: *insecure }, context)?;
+    let card = device.open(&program, context)?;
+    let paths = RunFiles { keys: keys.as_deref(), input, out, insecure: *insecure };
+    let output = program.run(&paths, card.as_ref(), context)?;
     if let Some(path) = report {
         files::write_json(path, &output.record)?;
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use beaa_base::words::count;
 use beaa_datasets::SourceSpec;
+use beaa_evaluation::labels;
+use beaa_evaluation::model_images::trained_on;
 use beaa_ir::{Model, container, load_model};
-use beaa_lab::labels;
-use beaa_lab::model_images::trained_on;
 use clap::Args;
 
 use crate::any_program::AnyProgram;

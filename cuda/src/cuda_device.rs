@@ -50,7 +50,7 @@ impl CudaDevice {
             return Err(Error::MissingLibrary {
                 operation: OPERATION,
                 library: "libcuda",
-                remedy: "install the driver of an NVIDIA card, or run on the processor, with `beaa run`",
+                remedy: "install the driver of an NVIDIA card, or run on the processor, without `--device`",
             });
         }
         let failed = |error: DriverError| driver(OPERATION, error);

@@ -36,7 +36,7 @@ pub enum Error {
         found: String,
     },
     /// Something that runs on the processor only.
-    #[error("{operation}: found {found}, expected {expected}; run it on the processor, with `beaa run`")]
+    #[error("{operation}: found {found}, expected {expected}; run it on the processor, without `--device`")]
     Unsupported {
         /// What was being done.
         operation: &'static str,

@@ -31,7 +31,7 @@ pub use error::{Error, Result};
 pub use kernel::Kernel;
 pub use panels::DevicePanels;
 pub use ring::{Limbs, Ring};
-pub use run::run;
+pub use run::{check, run};
 pub use switching_key::DeviceKey;
 pub use value::DeviceValue;
 pub use view::View;

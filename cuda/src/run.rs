@@ -6,6 +6,21 @@ use beaa_runtime::{Progress, Result};
 
 use crate::{Device, DeviceBackend, Error};
 
+/// Checks that there are kernels for whatever `program` does.
+///
+/// # Errors
+/// [`Error::Unsupported`] when its ciphertexts hold several elements.
+pub fn check(program: &Program) -> crate::Result<()> {
+    if program.packing().is_none() {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        operation: "running a program on a graphics card",
+        found: "a program that rotates packed elements".into(),
+        expected: "one in which each ciphertext holds one element".into(),
+    })
+}
+
 /// Runs `program` on encrypted images as [`beaa_runtime::ckks::run`] does, to the same bits. Bits
 /// and seeds of ciphertexts are unpacked on the processor, and answers packed there.
 ///
@@ -19,14 +34,7 @@ pub fn run<'k, D: Device>(
     input: &EncryptedInput,
     progress: &dyn Progress,
 ) -> Result<(EncryptedOutput, RunReport)> {
-    if program.packing().is_some() {
-        return Err(Error::Unsupported {
-            operation: "running a program on a graphics card",
-            found: "a program that rotates packed elements".into(),
-            expected: "one in which each ciphertext holds one element".into(),
-        }
-        .into());
-    }
+    check(program)?;
     let prepared = PreparedProgram::new(program, ArrangedWeights::PerPart)?;
     let bind = |parameters: &_, key: Option<&_>| DeviceBackend::new(device, parameters, key);
     let (output, report) = prepared.run_on(key, input, progress, bind)?;

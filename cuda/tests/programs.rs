@@ -76,7 +76,7 @@ fn a_program_that_packs_elements_is_refused_with_what_to_do() {
     let images = kit::images(&model, 1, 1);
     let (input, _) = encrypt(&SignatureFile::from(&program), &keys.client, &images, Some(1), &Silent).unwrap();
     let refused = run(&device(), &program, keys.server.as_ref(), &input, &Silent).err().unwrap().to_string();
-    assert!(refused.contains("packed") && refused.contains("with `beaa run`"), "{refused}");
+    assert!(refused.contains("packed") && refused.contains("without `--device`"), "{refused}");
 }
 
 /// What does not fit is an error, neither a wrong answer nor a panic.

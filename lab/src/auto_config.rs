@@ -9,7 +9,7 @@ use beaa_base::words::count;
 use beaa_datasets::{FolderFiles, HoldOut, SourceSpec, Survey, survey};
 use serde_json::{Value, json};
 
-use crate::error::bad_input;
+use beaa_evaluation::bad_input;
 
 /// Sides up to this are kept; what is larger is reduced.
 const MAX_SIDE: usize = 40;

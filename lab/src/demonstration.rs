@@ -11,17 +11,18 @@ use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::{log2_product, residue_bits};
 use beaa_runtime::ckks::{self, EncryptedInput, EncryptedOutput, RunReport, ServerKey, Verification};
 
-use crate::error::bad_setting;
+use crate::TrainingReporter;
 use crate::experiment::Experiment;
-use crate::labels;
-use crate::metrics::{accuracy, agreeing, classification, largest_difference};
-use crate::model_images::{normalise, training_images};
 use crate::report::html::{Content, html};
 use crate::report::{
     Accuracies, Agreement, DataFigures, Errors, MemoryFigures, ParameterFigures, PerImage, Sizes, StepTime, Summary,
 };
 use crate::run_folder::{self, Finished, RunFolder};
-use crate::{Reporter, files};
+use beaa_evaluation::bad_setting;
+use beaa_evaluation::files;
+use beaa_evaluation::labels;
+use beaa_evaluation::metrics::{accuracy, agreeing, classification, largest_difference};
+use beaa_evaluation::model_images::{normalise, training_images};
 
 /// What to demonstrate.
 pub struct Demonstration<'a> {
@@ -41,7 +42,7 @@ pub struct Demonstration<'a> {
 ///
 /// # Errors
 /// If a step fails, or the user wants the work to stop.
-pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Reporter) -> Result<Summary> {
+pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn TrainingReporter) -> Result<Summary> {
     let Demonstration { experiment, dataset, seed, resume, .. } = *request;
     let mut steps = Steps { reporter, times: Vec::new() };
     let finished =
@@ -81,7 +82,7 @@ pub const FILES: [&str; 5] = ["program.beaa", "report.html", "report.json", "run
 /// Runs steps one after the other, with time and peak memory of each; stops between them after
 /// Ctrl-C.
 struct Steps<'a> {
-    reporter: &'a dyn Reporter,
+    reporter: &'a dyn TrainingReporter,
     times: Vec<StepTime>,
 }
 

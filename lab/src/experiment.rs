@@ -12,7 +12,7 @@ use beaa_trainer::{DeviceKind, TrainConfig, TrainLiteral};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::{bad_input, bad_setting};
+use beaa_evaluation::{bad_input, bad_setting};
 
 /// What to train and how to compile it, checked.
 #[derive(Debug, Clone)]
@@ -181,7 +181,7 @@ fn unknown(key: &str, known: &str) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Fault;
+    use beaa_evaluation::Fault;
 
     fn parse(text: &str, sets: &[&str]) -> Result<Experiment> {
         let assignments = sets.iter().map(|s| s.parse().unwrap()).collect();

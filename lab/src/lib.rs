@@ -7,17 +7,11 @@
 
 pub mod auto_config;
 pub mod demonstration;
-mod error;
 pub mod experiment;
-pub mod files;
 pub mod json_lines;
-pub mod labels;
 pub mod matrix;
-pub mod metrics;
-pub mod model_images;
 pub mod report;
 mod reporter;
 pub mod run_folder;
 
-pub use error::Fault;
-pub use reporter::Reporter;
+pub use reporter::TrainingReporter;

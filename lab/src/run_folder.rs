@@ -10,10 +10,10 @@ use beaa_datasets::Dataset;
 use beaa_ir::Model;
 use beaa_trainer::{Completion, EpochMetrics, Event, Interruption, Observer, Trained, Trainer};
 
-use crate::error;
+use crate::TrainingReporter;
 use crate::experiment::Experiment;
 use crate::json_lines::{self, JsonLines};
-use crate::{Reporter, files};
+use beaa_evaluation::{bad_setting, files};
 
 /// What the marker of a run folder says.
 const HOLDS: &str = "a training run";
@@ -58,21 +58,21 @@ impl RunFolder {
     /// run's, or of what is written `beside` it.
     ///
     /// # Errors
-    /// [`Fault::Setting`](crate::Fault::Setting) if the folder holds files of these names that the
-    /// run may not touch.
+    /// [`Fault::Setting`](beaa_evaluation::Fault::Setting) if the folder holds files of these names
+    /// that the run may not touch.
     pub fn check(&self, start: Start, beside: &[&str]) -> Result<()> {
         let there = folder::first_of(&self.path, &[&FILES[..], &[CHECKPOINTS], beside].concat());
         let path = self.path.display();
         match (start, there) {
-            (Start::New, Some(_)) if self.is_run() => Err(error::bad_setting(format!(
+            (Start::New, Some(_)) if self.is_run() => Err(bad_setting(format!(
                 "training: found a run in {path}, expected an empty folder; give --resume to go on with it, --force to \
                  replace it, or another --out"
             ))),
-            (Start::New, Some(name)) => Err(error::bad_setting(format!(
+            (Start::New, Some(name)) => Err(bad_setting(format!(
                 "training: found {name} in {path}, which no run wrote there, expected a folder without it; give \
                  another --out, or --force to replace files that have the names of a run's"
             ))),
-            (Start::Resume, Some(name)) if !self.is_run() => Err(error::bad_setting(format!(
+            (Start::Resume, Some(name)) if !self.is_run() => Err(bad_setting(format!(
                 "training: found {name} in {path}, which no run wrote there, expected a run to go on with; give the \
                  --out of the run"
             ))),
@@ -139,7 +139,7 @@ pub fn train(
     dataset: &Dataset,
     folder: &RunFolder,
     resume: bool,
-    reporter: &dyn Reporter,
+    reporter: &dyn TrainingReporter,
 ) -> Result<Finished> {
     let (trained, lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
@@ -160,7 +160,7 @@ pub fn distil(
     teacher: &Model,
     folder: &RunFolder,
     resume: bool,
-    reporter: &dyn Reporter,
+    reporter: &dyn TrainingReporter,
 ) -> Result<Finished> {
     let (trained, lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
@@ -178,7 +178,7 @@ pub fn teach(
     dataset: &Dataset,
     folder: &RunFolder,
     resume: bool,
-    reporter: &dyn Reporter,
+    reporter: &dyn TrainingReporter,
 ) -> Result<Model> {
     let (teacher, _lock) = record(experiment, folder, resume, reporter, |recorder| {
         let trainer = Trainer::new(&experiment.train, dataset, folder.path());
@@ -194,7 +194,7 @@ fn record<T>(
     experiment: &Experiment,
     folder: &RunFolder,
     resume: bool,
-    reporter: &dyn Reporter,
+    reporter: &dyn TrainingReporter,
     train: impl FnOnce(&mut Recorder<'_>) -> beaa_trainer::Result<Completion<T>>,
 ) -> Result<(T, FolderLock)> {
     beaa_trainer::find_device(experiment.train.literal().device)?;
@@ -228,7 +228,7 @@ fn finish(trained: Trained, folder: &RunFolder, lock: FolderLock) -> Result<Fini
 fn interrupted(at: &Interruption) -> anyhow::Error {
     let Interruption { phase, epochs_done, checkpoint, .. } = at;
     let done = count(*epochs_done, "epoch");
-    error::interrupted(format!(
+    beaa_evaluation::interrupted(format!(
         "training the {phase}, {done} complete; the state is in {}, go on with the same command and \
          --resume",
         checkpoint.display()
@@ -243,7 +243,7 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn open(path: &Path, resume: bool, reporter: &'a dyn Reporter) -> Result<Self> {
+    fn open(path: &Path, resume: bool, reporter: &'a dyn TrainingReporter) -> Result<Self> {
         if resume {
             let problems = json_lines::read::<EpochMetrics>(path)?.problems;
             problems.iter().for_each(|problem| reporter.warn(problem));

@@ -8,14 +8,16 @@ use serde_json::Value;
 use crate::source::{SOURCES, root};
 
 /// Which of our crates each of our crates may use, outside tests.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     (
         "beaa",
         &[
             "beaa-base",
             "beaa-bench",
             "beaa-compiler",
+            "beaa-cuda",
             "beaa-datasets",
+            "beaa-evaluation",
             "beaa-import",
             "beaa-ir",
             "beaa-lab",
@@ -38,12 +40,14 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "beaa-bench",
             "beaa-compiler",
             "beaa-datasets",
+            "beaa-evaluation",
             "beaa-ir",
             "beaa-memory",
             "beaa-runtime",
             "beaa-trainer",
         ],
     ),
+    ("beaa-evaluation", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-runtime"]),
     ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
     ("beaa-trainer", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-memory"]),
     ("beaa-import", &["beaa-base", "beaa-ir"]),
@@ -64,6 +68,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "beaa-ckks",
             "beaa-compiler",
             "beaa-datasets",
+            "beaa-evaluation",
             "beaa-import",
             "beaa-ir",
             "beaa-lab",
@@ -145,6 +150,7 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
     for name in [
         "beaa-bench",
         "beaa-cuda",
+        "beaa-evaluation",
         "beaa-runtime",
         "beaa-compiler",
         "beaa-ckks",
@@ -162,6 +168,25 @@ fn trainer_and_runtime_do_not_share_their_heavy_halves() {
     }
     assert!(everything_below(&graph, "beaa-trainer").iter().any(burn), "the check itself sees Burn");
     assert!(everything_below(&graph, "beaa-runtime").iter().any(fhe), "the check itself sees the scheme");
+}
+
+#[test]
+fn a_client_is_built_without_burn_and_without_the_server() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "beaa", "--no-default-features", "--features", "client", "--edges", "normal"])
+        .args(["--prefix", "none", "--format", "{p}", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let packages: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    for needed in ["beaa-runtime", "beaa-remote", "beaa-evaluation", "clap"] {
+        assert!(packages.contains(needed), "the check itself sees {needed}: {packages:?}");
+    }
+    let heavy =
+        ["beaa-trainer", "beaa-lab", "beaa-bench", "beaa-server", "burn", "tfhe", "axum", "rusqlite", "plotters"];
+    assert!(heavy.iter().all(|name| !packages.contains(name)), "{packages:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use syn::{Block, Expr, ExprMethodCall, Lit, Local, Macro, Stmt, Token, punctuate
 use crate::source::{Hit, Source, line};
 
 /// Where results are computed.
-const FOLDERS: [&str; 17] = [
+const FOLDERS: [&str; 18] = [
     "base/src/",
     "bench/src/",
     "ckks/src/",
@@ -15,6 +15,7 @@ const FOLDERS: [&str; 17] = [
     "compiler/src/",
     "cuda/src/",
     "datasets/src/",
+    "evaluation/src/",
     "import/src/",
     "ir/src/",
     "lab/src/",

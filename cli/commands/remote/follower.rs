@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use beaa_lab::Reporter;
+use beaa_evaluation::Reporter;
 use beaa_protocol::{JobState, JobView};
 use beaa_remote::Follower;
 use beaa_runtime::Progress;

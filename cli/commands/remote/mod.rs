@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<()> {
             Files::default().writes("--out", out.as_path(), SIGNATURE, 0).check(&replace)?;
             let connection = connect()?;
             let view = find_program(&connection, &program)?;
-            beaa_lab::files::write(&out, &connection.signature(&view)?)?;
+            beaa_evaluation::files::write(&out, &connection.signature(&view)?)?;
             context.print(&json!({ "file": out, "program": view.program }), || {
                 format!("{}: the signature of {}\n", out.display(), view.name)
             })
@@ -130,7 +130,7 @@ fn log_in(arguments: &LoginArgs, path: &std::path::Path, context: &Context) -> R
     let authorities = arguments.authorities.as_ref().map(read).transpose()?;
     let login = Login::new(&arguments.server, token, authorities, arguments.plain_http)?;
     let account = Connection::new(&login)?.account()?;
-    beaa_lab::files::create_parent(path)?;
+    beaa_evaluation::files::create_parent(path)?;
     login.save(path)?;
     let usage = account.usage;
     let record = json!({ "login": path, "server": login.server, "account": account });

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_base::folder;
+use beaa_evaluation::files;
 use beaa_ir::ckks;
 use beaa_ir::container::{self, Kind};
-use beaa_lab::files;
 use beaa_protocol::JobView;
 use beaa_remote::{Connection, JobFolder, JobRecord};
 use beaa_runtime::Receipt;

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, ensure};
 use beaa_datasets::Images;
+use beaa_evaluation::model_images::as_taken_by;
 use beaa_ir::ckks::{self as ir, Program, SignatureFile};
 use beaa_ir::container::{self, Kind};
 use beaa_ir::images::ImageMajor;
-use beaa_lab::model_images::as_taken_by;
 use beaa_runtime::ckks::{
     ArrangedWeights, ClientKey, EncryptedInput, EncryptedOutput, KeyPair, PreparedProgram, ServerKey, decrypt,
     decrypt_without_receipt, encrypt, encryption_bytes, keygen, schedule, standing,

@@ -8,12 +8,13 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, ensure};
 use beaa_compiler::Machine;
 use beaa_compiler::ckks::{cost, explain};
+use beaa_evaluation::labels::Labels;
+use beaa_evaluation::{Reporter, files};
 use beaa_ir::Classes;
 use beaa_ir::ckks::load_program;
 use beaa_lab::experiment::{Experiment, Overrides};
-use beaa_lab::labels::Labels;
+use beaa_lab::json_lines;
 use beaa_lab::matrix::{Matrix, Results, markdown, plots, summarise};
-use beaa_lab::{Reporter, files, json_lines};
 use beaa_runtime::ckks::{Shard, ShardAnswer};
 use beaa_trainer::EpochMetrics;
 
@@ -102,10 +103,6 @@ impl Reporter for Listener {
         if let Ok(mut heard) = self.0.lock() {
             heard.push(text.to_string());
         }
-    }
-
-    fn training(&self) -> Box<dyn beaa_trainer::Observer + '_> {
-        Box::new(beaa_trainer::Silent)
     }
 
     fn progress(&self) -> Box<dyn beaa_runtime::Progress + '_> {

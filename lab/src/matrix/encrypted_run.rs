@@ -8,9 +8,9 @@ use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
 
-use crate::Reporter;
-use crate::metrics::{accuracy, agreeing, largest_difference};
-use crate::model_images::normalise;
+use beaa_evaluation::Reporter;
+use beaa_evaluation::metrics::{accuracy, agreeing, largest_difference};
+use beaa_evaluation::model_images::normalise;
 
 /// What one encrypted run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,11 +6,11 @@ use anyhow::Result;
 use beaa_base::folder::{self, FolderLock};
 
 use super::results::Results;
-use crate::error::bad_setting;
-use crate::files;
 use crate::json_lines;
 use crate::matrix::ResultRow;
 use crate::run_folder::{RunFolder, Start};
+use beaa_evaluation::bad_setting;
+use beaa_evaluation::files;
 
 /// What the marker of such a folder says.
 const HOLDS: &str = "a matrix of experiments";
@@ -37,8 +37,8 @@ const NAMES: [&str; 12] = [
 /// is replaced is removed before.
 ///
 /// # Errors
-/// [`Fault::Setting`](crate::Fault::Setting) if the folder holds files of these names that the
-/// matrix may not touch; if another process writes there; if a file cannot be removed.
+/// [`Fault::Setting`](beaa_evaluation::Fault::Setting) if the folder holds files of these names
+/// that the matrix may not touch; if another process writes there; if a file cannot be removed.
 pub fn claim(folder: &Path, start: Start) -> Result<FolderLock> {
     let path = folder.display();
     let ours = folder::is_marked(folder, HOLDS) || is_older(folder);

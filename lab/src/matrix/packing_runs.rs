@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::packing_study::PackingStudy;
 use super::planned::PlannedRun;
 use super::results::Row;
-use crate::model_images::training_images;
 use crate::run_folder::RunFolder;
-use crate::{Reporter, error::bad_input};
+use beaa_evaluation::model_images::training_images;
+use beaa_evaluation::{Reporter, bad_input};
 
 /// Of images and keys, which protect nothing here.
 const SEED: u64 = 1;
@@ -91,7 +91,7 @@ fn exact(
     use beaa_bench::{BreakEvenCase, Error, measure_exact};
     use beaa_compiler::{Machine, tfhe};
 
-    use crate::model_images::{calibration_images, trained_pixel_bits};
+    use beaa_evaluation::model_images::{calibration_images, trained_pixel_bits};
 
     let images = calibration_images(dataset, model)?;
     let options = tfhe::Options { pixel_bits: trained_pixel_bits(model), ..tfhe::Options::default() };

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::planned::{Axis, PlannedRun};
 use super::run_filter::RunFilter;
-use crate::error::bad_input;
+use beaa_evaluation::bad_input;
 
 /// As anybody may write it.
 #[derive(Debug, Deserialize)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encrypted_run::EncryptedFigures;
 use crate::json_lines::{self, Lines};
-use crate::{Reporter, files};
+use beaa_evaluation::{Reporter, files};
 
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ impl<R: Row> Rows<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reporter::Quiet;
+    use beaa_evaluation::Quiet;
 
     #[test]
     fn rows_survive_a_damaged_line() {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use anyhow::Result;
 
 use super::planned::{Axis, PlannedRun};
-use crate::error::bad_setting;
+use beaa_evaluation::bad_setting;
 
 /// `activation=element,seed=1`: every condition holds; `activation=element|channel`: either.
 #[derive(Debug, Clone, PartialEq, Eq)]

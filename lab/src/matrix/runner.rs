@@ -11,23 +11,23 @@ use super::encrypted_run;
 use super::planned::PlannedRun;
 use super::results::{ResultRow, RunOutcome};
 use super::spec::teacher_experiment;
-use crate::Reporter;
-use crate::error::bad_input;
-use crate::metrics::accuracy;
-use crate::model_images::training_images;
+use crate::TrainingReporter;
 use crate::run_folder::{self, RunFolder};
+use beaa_evaluation::bad_input;
+use beaa_evaluation::metrics::accuracy;
+use beaa_evaluation::model_images::training_images;
 
 /// What runs share: the output folder, and the data set of the last one.
 pub struct Runner<'a> {
     folder: PathBuf,
     roots: Vec<PathBuf>,
-    reporter: &'a dyn Reporter,
+    reporter: &'a dyn TrainingReporter,
     open: Option<(SourceSpec, Dataset)>,
 }
 
 impl<'a> Runner<'a> {
     /// Nothing opened yet.
-    pub fn new(folder: &Path, roots: Vec<PathBuf>, reporter: &'a dyn Reporter) -> Self {
+    pub fn new(folder: &Path, roots: Vec<PathBuf>, reporter: &'a dyn TrainingReporter) -> Self {
         Self { folder: folder.to_owned(), roots, reporter, open: None }
     }
 
@@ -48,7 +48,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn row(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<ResultRow> {
+fn row(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn TrainingReporter) -> Result<ResultRow> {
     let (in_clear, ended) = match teacher(planned, dataset, folder, reporter) {
         Ok(teacher) => {
             let (images, device) =
@@ -88,7 +88,7 @@ fn diverged(error: anyhow::Error) -> Result<String> {
 }
 
 /// The teacher of the output folder, trained if it is not there.
-fn teacher(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn Reporter) -> Result<Model> {
+fn teacher(planned: &PlannedRun, dataset: &Dataset, folder: &Path, reporter: &dyn TrainingReporter) -> Result<Model> {
     let target_folder = RunFolder::new(&folder.join("teachers").join(&planned.teacher));
     let file = target_folder.file("teacher.safetensors");
     if file.exists() {
@@ -112,7 +112,7 @@ fn student(
     dataset: &Dataset,
     teacher: &Model,
     folder: &Path,
-    reporter: &dyn Reporter,
+    reporter: &dyn TrainingReporter,
 ) -> Result<(RunOutcome, f64)> {
     let target_folder = RunFolder::new(&folder.join("students").join(&planned.key));
     let resume = target_folder.has_checkpoints();

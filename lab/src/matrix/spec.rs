@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::packing_study::{PackingStudy, PackingStudyLiteral};
 use super::planned::{Axis, AxisVariation, PlannedRun};
-use crate::error::bad_input;
 use crate::experiment::{Assignment, Experiment, Overrides, with_remedy};
+use beaa_evaluation::bad_input;
 
 /// More runs than this are a mistake in the file.
 const MAX_RUNS: usize = 10_000;

@@ -11,7 +11,7 @@ use beaa_trainer::{EpochMetrics, PolynomialSample, StudentActivation};
 use super::plots::{self, Measure};
 use super::summary::Summary;
 use super::tables;
-use crate::metrics::percent;
+use beaa_evaluation::metrics::percent;
 
 const STYLE: &str = include_str!("style.css");
 

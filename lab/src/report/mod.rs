@@ -1,6 +1,5 @@
 //! The demo's report: figures, tables, plots and the page that holds them.
 
-pub mod classes;
 pub mod html;
 mod plots;
 pub(crate) mod style;

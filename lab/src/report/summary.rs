@@ -3,7 +3,7 @@
 use beaa_trainer::StudentActivation;
 use serde::Serialize;
 
-use crate::metrics::Classification;
+use beaa_evaluation::metrics::Classification;
 
 /// Everything that the table on top of the report says.
 #[derive(Debug, Clone, Serialize)]

@@ -4,9 +4,9 @@ use beaa_base::words::count;
 use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::{Verdict, Verification};
 
-use super::classes::{listed, remarks};
 use super::summary::Summary;
-use crate::metrics::{Classification, fraction, percent};
+use beaa_evaluation::classes::{listed, remarks};
+use beaa_evaluation::metrics::{Classification, fraction, percent};
 
 /// Rows under one heading.
 pub struct FigureGroup {

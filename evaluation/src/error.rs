@@ -1,7 +1,7 @@
-//! The faults that this crate finds itself. Errors of the crates below it pass through as they are,
+//! The faults of whoever gave settings and inputs. Errors of other crates pass through as they are,
 //! with context.
 
-/// Whose fault it is that an experiment cannot go on; a cause in the chain of an [`anyhow::Error`].
+/// Whose fault it is that work cannot go on; a cause in the chain of an [`anyhow::Error`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -17,16 +17,16 @@ pub enum Fault {
 }
 
 /// An error that blames a setting.
-pub(crate) fn bad_setting(message: impl Into<String>) -> anyhow::Error {
+pub fn bad_setting(message: impl Into<String>) -> anyhow::Error {
     Fault::Setting(message.into()).into()
 }
 
 /// An error that blames an input.
-pub(crate) fn bad_input(message: impl Into<String>) -> anyhow::Error {
+pub fn bad_input(message: impl Into<String>) -> anyhow::Error {
     Fault::Input(message.into()).into()
 }
 
 /// An error that says the user stopped the work.
-pub(crate) fn interrupted(message: impl Into<String>) -> anyhow::Error {
+pub fn interrupted(message: impl Into<String>) -> anyhow::Error {
     Fault::Interrupted(message.into()).into()
 }
