@@ -276,8 +276,7 @@ fn answers_are_shared_once_under_noise_of_the_stated_size() {
 
 #[test]
 fn no_file_forgets_that_answers_were_shared() {
-    // Of two images, the error that copies show is mostly that of the two.
-    let scene = Scene::new(16);
+    let scene = Scene::new(2);
     let [first, second, other] = ["a.receipt", "b.receipt", "c.receipt"].map(|name| scene.path(name));
     let by = |files: &[&Path]| share_by_files(&scene.file, &scene.client, &scene.honest, files, 0.0);
     scene.receipt.save(&first).unwrap();

@@ -6,7 +6,7 @@ use beaa_ir::ckks::{Signature, SignatureFile, ValueInfo};
 use beaa_ir::images::ImageMajor;
 use rayon::prelude::*;
 
-use super::copies::{self, Compared};
+use super::copies::{self, Compared, Scatter};
 use super::slots::PackedSlots;
 use super::{ClientKey, EncryptedOutput};
 use crate::answers::{Outside, SLACK_IN_ERRORS, outside};
@@ -24,11 +24,22 @@ const DECRYPTING: &str = "decrypting results";
 /// more or fewer than images were sent, when they are not of the program's shape, were not computed
 /// by a program, or their file is damaged.
 pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, receipt: &Receipt) -> Result<Answers> {
+    Ok(decrypt_and_compare(file, key, output, receipt)?.0)
+}
+
+/// Decrypts as [`decrypt`] does, and says of each batch how answers of the same image lie about
+/// each other.
+pub(super) fn decrypt_and_compare(
+    file: &SignatureFile,
+    key: &ClientKey,
+    output: &EncryptedOutput,
+    receipt: &Receipt,
+) -> Result<(Answers, Vec<Option<Scatter>>)> {
     receipt.expect(DECRYPTING, &output.header().belonging())?;
     let (signature, capacity) = (&file.signature, file.signature.capacity());
     let promised = promised_error(file, &key.parameters);
     let (mut exact, mut disagreeing, mut error) = (Vec::new(), Vec::new(), promised);
-    let mut first = 0;
+    let (mut first, mut scatter) = (0, Vec::new());
     for (number, sent) in receipt.batches().iter().enumerate() {
         let columns = open(file, key, output, number)?;
         let slots = sent.images() + sent.copies().len();
@@ -44,6 +55,7 @@ pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, 
         let compared = Compared { slots: &all, sent, deviating: deviating.collect(), excluded: &excluded };
         let found = copies::compare(&compared, promised)?;
         error = error.max(found.error.unwrap_or(0.0));
+        scatter.push(found.scatter);
         disagreeing.extend(found.disagreeing.into_iter().map(|o| Outside { image: first + o.image, ..o }));
         exact.extend_from_slice(&all.data()[..sent.images() * all.elements()]);
         first = here.end;
@@ -51,7 +63,7 @@ pub fn decrypt(file: &SignatureFile, key: &ClientKey, output: &EncryptedOutput, 
     let exact = ImageMajor::new(first, signature.classes.outputs(), exact)?;
     let mut answers = Answers::new(exact, error, signature.promise.as_ref());
     answers.mark(disagreeing);
-    Ok(answers)
+    Ok((answers, scatter))
 }
 
 /// Decrypts answers of which nothing is known but what they say themselves: a server may have made

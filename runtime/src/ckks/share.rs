@@ -12,7 +12,8 @@ use beaa_ir::ckks::SignatureFile;
 use beaa_ir::images::ImageMajor;
 use beaa_ir::promise::Promise;
 
-use super::client::{decrypt, promised_error};
+use super::client::{decrypt_and_compare, promised_error};
+use super::copies::Scatter;
 use super::{ClientKey, EncryptedOutput};
 use crate::answers::{Outside, Reason, outside};
 use crate::error::damaged;
@@ -51,10 +52,10 @@ pub struct Shared {
 /// shown: once for each receipt.
 ///
 /// # Errors
-/// As [`decrypt`]; with other than 0 to 60 bits, when these answers were shared before,
-/// when the program promises neither range nor error or copies of images show a larger one, when
-/// there are too few copies to tell, when so much noise would hide the answers, or when the system
-/// gives no randomness.
+/// As [`decrypt`](super::decrypt); with other than 0 to 60 bits, when these answers were shared
+/// before, when the program promises neither range nor error or copies of images show a larger one,
+/// when there are too few copies to tell, when so much noise would hide the answers, or when the
+/// system gives no randomness.
 pub fn share(
     file: &SignatureFile,
     key: &ClientKey,
@@ -84,9 +85,18 @@ pub fn share(
     if noise > allowed {
         return Err(Error::FloodingTooWide { bits, noise, allowed, error: promised * allowed / noise });
     }
-    let answers = decrypt(file, key, output, receipt)?;
-    if answers.error() > TOLERANCE * promised {
-        return Err(Error::LargerError { found: answers.error(), expected: promised });
+    let (answers, scatter) = decrypt_and_compare(file, key, output, receipt)?;
+    for seen in scatter {
+        // Copies of images that are outside are not compared.
+        let Some(Scatter { deviation, farthest }) = seen else {
+            return Err(Error::TooFewCopies { found: 0, expected: FEWEST_COPIES });
+        };
+        // The error of answers at large, which copies tell, and that of each answer that is shown:
+        // a server knows which slots are no copies, and may have added to these alone.
+        let found = deviation.max(farthest * TOLERANCE / LARGEST_ERROR);
+        if found > TOLERANCE * promised {
+            return Err(Error::LargerError { found, expected: promised });
+        }
     }
     let mut rng = SecretRng::from_os()?;
     let step = (noise / STEPS_PER_DEVIATION).log2().floor().exp2();
