@@ -434,6 +434,10 @@ fn a_run_folder_holds_everything_and_repeats() {
     assert!(changed["student"]["test"].is_number());
     let config: Value = serde_json::from_str(&std::fs::read_to_string(again.join("config.json")).unwrap()).unwrap();
     assert_eq!((config["seed"].as_u64(), config["teacher"]["epochs"].as_u64()), (Some(2), Some(1)));
+    let teachers = folder("teachers").join("run");
+    let teacher = json(&["train", "configs/tiny.json", "--out", text(&teachers), "--teacher-only", "--json"]);
+    assert!(teacher["teacher"]["test"].is_number() && teacher["student"].is_null());
+    assert!(teachers.join("teacher.safetensors").exists() && !teachers.join("student.safetensors").exists());
 }
 
 #[cfg(unix)]

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use beaa_datasets::{Dataset, Split};
-use beaa_ir::Model;
+use beaa_evaluation::classes::{classes, few_images};
+use beaa_evaluation::metrics::{Classification, classification, percent};
+use beaa_ir::{Accuracy, Model};
 use beaa_lab::auto_config;
 use beaa_lab::experiment::Experiment;
-use beaa_lab::metrics::{Classification, classification, percent};
-use beaa_lab::report::classes::{classes, few_images};
 use beaa_lab::run_folder::{self, RunFolder, Start};
 use beaa_trainer::{Answers, LabelledLogits, TrainLiteral};
 use clap::Args;
@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Replace a run that is in the folder already.
     #[arg(long, conflicts_with = "resume")]
     force: bool,
+    /// Train the teacher and no student: a network that students of other runs learn from.
+    #[arg(long)]
+    teacher_only: bool,
     #[command(flatten)]
     changes: ExperimentChanges,
     #[command(flatten)]
@@ -69,6 +72,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let dataset = arguments.roots.open(&literal.data.source)?;
     context.console.note(format_args!("training on {} into {}", dataset.name(), path.display()));
     warn_of_few(&dataset, context);
+    if arguments.teacher_only {
+        let teacher = run_folder::teach(&experiment, &dataset, &folder, arguments.resume, context)?;
+        let accuracy = teacher.accuracy();
+        let result = json!({"folder": path, "teacher": accuracy, "seconds": context.seconds()});
+        return context.print(&result, || format!("{HEAD}{}", line("teacher", accuracy)));
+    }
     let trained = run_folder::train(&experiment, &dataset, &folder, arguments.resume, context)?.trained;
     if chosen.is_some() {
         let configuration = folder.config();
@@ -94,18 +103,22 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         "seconds": trained.seconds,
     });
     context.print(&result, || {
-        let line =
-            |name, a: beaa_ir::Accuracy| format!("{name:8} {:>12} {:>12}\n", percent(a.validation), percent(a.test));
         format!(
-            "{:8} {:>12} {:>12}\n{}{}{}",
-            "accuracy",
-            "validation",
-            "test",
-            line("teacher", trained.teacher_accuracy),
-            line("student", trained.student_accuracy),
+            "{HEAD}{}{}{}",
+            line("teacher", Some(trained.teacher_accuracy)),
+            line("student", Some(trained.student_accuracy)),
             student_text(&student)
         )
     })
+}
+
+/// Above [`line`]s.
+const HEAD: &str = "accuracy   validation         test\n";
+
+/// The accuracy of one network, as far as it was measured.
+fn line(name: &str, accuracy: Option<Accuracy>) -> String {
+    let of = |part: fn(&Accuracy) -> Option<f64>| percent(accuracy.as_ref().and_then(part));
+    format!("{name:8} {:>12} {:>12}\n", of(|a| a.validation), of(|a| a.test))
 }
 
 /// Labels as numbers of classes.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use beaa_datasets::{Dataset, Images};
-use beaa_ir::{Activation, LayerOp, Model, Tensor, load_model, save_model};
+use beaa_ir::{Activation, Layer, LayerOp, Model, Tensor, evaluate, load_model, save_model};
 use beaa_trainer::{Completion, Error, Event, Observer, OptimiserKind, TrainConfig, TrainLiteral, Trained, Trainer};
 use burn_pack::{Bytes, Reader, Scalar, Writer};
 
@@ -22,6 +22,10 @@ fn data() -> Dataset {
 }
 
 fn config(change: impl FnOnce(&mut TrainLiteral)) -> TrainConfig {
+    config_literal(change).try_into().unwrap()
+}
+
+fn config_literal(change: impl FnOnce(&mut TrainLiteral)) -> TrainLiteral {
     let mut literal: TrainLiteral = serde_json::from_str(
         r#"{
             "name": "small", "seed": 3,
@@ -35,7 +39,7 @@ fn config(change: impl FnOnce(&mut TrainLiteral)) -> TrainConfig {
     )
     .unwrap();
     change(&mut literal);
-    literal.try_into().unwrap()
+    literal
 }
 
 fn done<T: std::fmt::Debug>(completion: Completion<T>) -> T {
@@ -141,6 +145,68 @@ fn a_student_goes_on_with_a_teacher_of_other_layers() {
     let folder = tempfile::tempdir().unwrap();
     stopped(&next, folder.path(), 2);
     assert_eq!(done(train(&next, folder.path(), true).unwrap()).student, whole.student);
+}
+
+#[test]
+fn a_student_starts_from_one_relu_network_and_learns_from_another() {
+    let run = tempfile::tempdir().unwrap();
+    let other = config(|c| {
+        c.network = serde_json::from_str(
+            r#"["flatten", {"linear": {"out": 9}}, "activation", {"linear": {"out": "classes"}}]"#,
+        )
+        .unwrap();
+    });
+    let narrow = config(|_| ());
+    let file = |name: &str| run.path().join(name);
+    let guide = done(train(&other, run.path(), false).unwrap()).teacher;
+    let start = done(train(&narrow, run.path(), false).unwrap()).teacher;
+    save_model(&guide, &file("guide")).unwrap();
+    save_model(&start, &file("start")).unwrap();
+    let next = |guide: &str| config(|c| (c.teacher.model, c.student.start) = (Some(file(guide)), Some(file("start"))));
+    let learnt = done(train(&next("guide"), run.path(), false).unwrap());
+    let relu = |model: &Model| {
+        let of = |op: &LayerOp| matches!(op, LayerOp::Activation { function: Activation::Relu, .. });
+        model.layers().iter().filter(|layer| of(&layer.op)).count()
+    };
+    assert_eq!((relu(&start), relu(&learnt.student)), (2, 0));
+    assert_eq!(learnt.teacher.layers(), guide.layers());
+    // From its own teacher's weights it starts as it does without a file.
+    let from_twin = done(train(&next("start"), run.path(), false).unwrap()).student;
+    let usual = done(train(&config(|c| c.teacher.model = Some(file("start"))), run.path(), false).unwrap()).student;
+    assert_eq!(from_twin.layers(), usual.layers());
+    assert_ne!(from_twin.layers(), learnt.student.layers());
+    let folder = tempfile::tempdir().unwrap();
+    stopped(&next("guide"), folder.path(), 2);
+    assert_eq!(done(train(&next("guide"), folder.path(), true).unwrap()).student, learnt.student);
+}
+
+#[test]
+fn several_networks_are_one_teacher_whose_logits_are_their_mean() {
+    let run = tempfile::tempdir().unwrap();
+    let file = |name: &str| run.path().join(name);
+    let layers = r#"["flatten", {"linear": {"out": 9}}, "activation", {"linear": {"out": "classes"}}]"#;
+    let with_shortcut = done(train(&config(|_| ()), run.path(), false).unwrap()).teacher;
+    let plain =
+        done(train(&config(|c| c.network = serde_json::from_str(layers).unwrap()), run.path(), false).unwrap()).teacher;
+    save_model(&with_shortcut, &file("first")).unwrap();
+    save_model(&plain, &file("second")).unwrap();
+    let both = |second: &str| {
+        config(|c| {
+            (c.teacher.model, c.teacher.also) = (Some(file("first")), vec![file("first"), file(second)]);
+            c.student.start = Some(file("first"));
+        })
+    };
+    let learnt = done(train(&both("second"), run.path(), false).unwrap());
+    let image: Vec<f32> = (0..16).map(|i| (i % 5) as f32 - 2.0).collect();
+    let [first, second, mean] = [&with_shortcut, &plain, &learnt.teacher].map(|m| evaluate(m, &image).unwrap());
+    for ((first, second), mean) in first.iter().zip(&second).zip(&mean) {
+        assert!(((2.0 * first + second) / 3.0 - mean).abs() < 1e-5, "{first} twice, {second}: {mean}");
+    }
+    assert_eq!(learnt.student.layers().len(), with_shortcut.layers().len());
+    change(&file("second"), |layers| layers.push(Layer { name: "end".to_owned(), op: LayerOp::Flatten }));
+    refused(train(&both("second"), run.path(), false), &["`small-teacher`, which ends with no linear layer"]);
+    let without_model = config_literal(|c| c.teacher.also = vec![file("first")]);
+    assert!(TrainConfig::try_from(without_model).unwrap_err().to_string().contains("`teacher.model`"));
 }
 
 #[test]

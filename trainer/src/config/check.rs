@@ -108,6 +108,11 @@ fn check_teacher(literal: &TrainLiteral, p: &mut Problems) {
     check_passes("teacher", t.epochs, t.batch, p);
     check_optimiser("teacher", &t.optimiser, p);
     p.within(f64::from(t.label_smoothing), 0.0, 0.9, "teacher.label_smoothing");
+    p.require(
+        t.model.is_some() || t.also.is_empty(),
+        "teacher.also".to_owned(),
+        "files without `teacher.model`; expected that one, too",
+    );
 }
 
 fn check_student(literal: &TrainLiteral, p: &mut Problems) {

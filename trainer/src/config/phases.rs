@@ -67,11 +67,15 @@ pub struct TeacherConfig {
     /// those of `network`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
+    /// More such files: the teacher is the mean of the logits of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<PathBuf>,
 }
 
 impl Default for TeacherConfig {
     fn default() -> Self {
-        Self { epochs: 10, batch: 128, optimiser: OptimiserConfig::default(), label_smoothing: 0.0, model: None }
+        let optimiser = OptimiserConfig::default();
+        Self { epochs: 10, batch: 128, optimiser, label_smoothing: 0.0, model: None, also: Vec::new() }
     }
 }
 
@@ -116,9 +120,10 @@ pub struct StudentConfig {
     pub vertex_bound: f32,
     /// Share of the target spread evenly over all classes, 0..1; default 0.
     pub label_smoothing: f32,
-    /// A trained student's file to go on from, with its coefficients, instead of the teacher's
-    /// weights and `init`. The teacher may then be any network for the same images and classes,
-    /// unless features are matched.
+    /// A trained network's file to go on from instead of the teacher's weights: a student with its
+    /// coefficients, or one with ReLU, all of whose activations are replaced as a teacher's are.
+    /// The teacher may then be any network for the same images and classes, unless features are
+    /// matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<PathBuf>,
     /// Weights dropped on the way; none by default.

@@ -77,6 +77,12 @@ pub(crate) fn continue_student(
     Ok(UntrainedStudent { student: literal.try_into()?, statistics: moments.iter().map(|m| m.statistics).collect() })
 }
 
+/// Whether an activation of `model` is a ReLU.
+pub(crate) fn has_relu(model: &Model) -> bool {
+    let relu = |op: &LayerOp| matches!(op, LayerOp::Activation { function: Activation::Relu, .. });
+    model.layers().iter().any(|layer| relu(&layer.op))
+}
+
 /// A network of the layers that a student of `teacher` has; its coefficients are zero.
 ///
 /// # Errors

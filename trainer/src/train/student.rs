@@ -7,7 +7,7 @@ use crate::distil::activation_stats::{PolynomialSample, sample_polynomials, set_
 use crate::distil::check_teacher::{load_start, other_activations};
 use crate::distil::objective::{Distillation, Objective};
 use crate::distil::quadratic_fit::LayerStatistics;
-use crate::distil::student::{continue_student, replace_activations, vertex_limit};
+use crate::distil::student::{continue_student, has_relu, replace_activations, vertex_limit};
 use crate::error::Result;
 use crate::model::network::Network;
 use crate::session::Session;
@@ -60,7 +60,12 @@ pub(crate) fn begin_student(session: &Session<'_>, teacher: Model) -> Result<Stu
     let (start, teacher) = match &literal.student.start {
         Some(path) => {
             let trained = load_start(path, &teacher, &session.splits, literal.student.compares_activations())?;
-            (continue_student(trained, name, images, &session.device)?, teacher)
+            let start = if has_relu(&trained) {
+                replace_activations(&trained, name, &literal.student, images, &session.device)?
+            } else {
+                continue_student(trained, name, images, &session.device)?
+            };
+            (start, teacher)
         }
         None => {
             let start = replace_activations(&teacher, name, &literal.student, images, &session.device)?;

@@ -3,6 +3,7 @@
 use beaa_ir::Model;
 
 use crate::distil::check_teacher::load_matching;
+use crate::distil::ensemble::ensemble;
 use crate::distil::objective::Objective;
 use crate::error::Result;
 use crate::model::network::Network;
@@ -23,8 +24,11 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
     let start = match (resumed, &config.model) {
         (Some(state), _) => state,
         (None, Some(path)) => {
-            session.note(format!("the teacher is {}", path.display()));
-            let teacher = load_matching(path, &session.splits)?;
+            let others: String = config.also.iter().map(|path| format!(" and {}", path.display())).collect();
+            session.note(format!("the teacher is {}{others}", path.display()));
+            let others = config.also.iter();
+            let models = std::iter::once(path).chain(others).map(|path| load_matching(path, &session.splits));
+            let teacher = ensemble(models.collect::<Result<_>>()?)?;
             return Ok(Completion::Done(session.adopt_classes(teacher)?));
         }
         (None, None) => {
