@@ -20,8 +20,7 @@ else
     cp -f "${CARGO_TARGET_DIR:-$source/target}/release/beaa" "$build/beaa"
 fi
 
-cp "$submission/settings" "$build/settings"
-. "$build/settings"
+. "$submission/settings"
 # Training images, on which the compiler predicts errors: a folder of the submission, or a data set
 # below BEAA_DATA.
 samples=$SAMPLES
@@ -30,9 +29,15 @@ if [ -n "$samples" ] && [ -d "$submission/$samples" ]; then
         \"labels\": \"$submission/$samples/labels-idx1-ubyte.gz\"}"
     samples="{\"idx\": {\"train\": $pair, \"test\": $pair}, \"validation\": 0}"
 fi
-set -- $PROGRAM
-if [ -n "$samples" ]; then set -- "$@" --samples "$samples"; fi
-"$build/beaa" -q compile "$source/$MODEL" -o "$build/program.beaa" "$@" >"$build/program.txt"
+# compile MODEL NAME OPTIONS...: NAME.beaa, and what the compiler says of it in NAME.txt.
+compile() {
+    model=$1 name=$2
+    shift 2
+    if [ -n "$samples" ]; then set -- "$@" --samples "$samples"; fi
+    "$build/beaa" -q compile "$source/$model" -o "$build/$name.beaa" "$@" >"$build/$name.txt"
+}
+compile "$MODEL" program $PROGRAM
+if [ -n "${MODEL_SINGLE-}" ]; then compile "$MODEL_SINGLE" single $PROGRAM_SINGLE; fi
 
 for stage in client_key_generation server_preprocess_model client_preprocess_input \
     client_encode_encrypt_input server_encrypted_compute client_decrypt_decode client_postprocess; do

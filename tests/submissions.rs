@@ -154,17 +154,22 @@ fn red_or_green() -> Model {
 }
 
 #[test]
-fn the_submission_for_cifar_10_answers_one_image_in_colour() {
+fn the_submission_for_cifar_10_answers_images_in_colour() {
     let fork = Fork::new("cifar10");
     save_model(&red_or_green(), &fork.at("model.safetensors")).unwrap();
     let settings = fork.at("submissions/cifar10/settings");
     let mut text = std::fs::read_to_string(&settings).unwrap();
-    text.push_str("MODEL=model.safetensors\nSAMPLES=\nPROGRAM='--batch 1 --logit-error 0.5'\n");
+    for program in ["MODEL=model.safetensors PROGRAM", "MODEL_SINGLE=model.safetensors PROGRAM_SINGLE"] {
+        writeln!(text, "{program}='--batch 1 --logit-error 0.5'").unwrap();
+    }
+    text.push_str("SAMPLES=\n");
     std::fs::write(&settings, text).unwrap();
     fork.build(&fork.root);
     let picture = |plane: usize| (0..3072).map(|i| if i / 1024 == plane { 200 } else { 30 }).collect::<Vec<u8>>();
-    let green = picture(1);
+    let (red, green) = (picture(0), picture(1));
     assert_eq!(fork.answers("0", "single", std::iter::once(green.as_slice())), [1]);
-    let refused = fork.stage("client_key_generation", "3").unwrap_err();
-    assert!(refused.contains("the size large, expected one of single") && refused.contains("90 %"), "{refused}");
+    assert_eq!(fork.answers("1", "small", [&*green, &*red, &*green].into_iter()), [1, 0, 1]);
+    // One image has a program of its own: without that of the others it is answered all the same.
+    std::fs::remove_file(fork.at("submissions/cifar10/build/program.beaa")).unwrap();
+    assert_eq!(fork.answers("0", "single", std::iter::once(red.as_slice())), [0]);
 }
