@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 /// Without a model.
 pub(crate) fn ensemble(models: Vec<Model>) -> Result<Model> {
     let count = models.len();
+    assert!(count > 0, "an ensemble of no network");
     let mut models = models.into_iter().map(Model::into_literal).enumerate();
-    let Some((_, mut whole)) = models.next() else { panic!("an ensemble of no network") };
+    let Some((_, mut whole)) = models.next() else { unreachable!("{count} models") };
     if count == 1 {
         return Ok(whole.try_into()?);
     }
