@@ -62,7 +62,7 @@ pub(crate) enum Command {
     /// Set, change or remove the passphrase of a secret key (client).
     Passphrase(passphrase::Arguments),
     /// Encrypt a batch of images (client).
-    Encrypt(encrypt::Arguments),
+    Encrypt(Box<encrypt::Arguments>),
     /// Run a program on encrypted images (server; needs no secret).
     #[cfg(feature = "command")]
     Run(run::Arguments),
