@@ -7,9 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use beaa_base::words::count;
 use beaa_datasets::{FolderFiles, HoldOut, SourceSpec, Survey, survey};
-use serde_json::{Value, json};
-
 use beaa_evaluation::bad_input;
+use serde_json::{Value, json};
 
 /// Sides up to this are kept; what is larger is reduced.
 const MAX_SIDE: usize = 40;

@@ -6,6 +6,11 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::{compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
+use beaa_evaluation::bad_setting;
+use beaa_evaluation::files;
+use beaa_evaluation::labels;
+use beaa_evaluation::metrics::{accuracy, agreeing, classification, largest_difference};
+use beaa_evaluation::model_images::{normalise, training_images};
 use beaa_ir::ckks::{Program, SignatureFile, save_program};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::{log2_product, residue_bits};
@@ -18,11 +23,6 @@ use crate::report::{
     Accuracies, Agreement, DataFigures, Errors, MemoryFigures, ParameterFigures, PerImage, Sizes, StepTime, Summary,
 };
 use crate::run_folder::{self, Finished, RunFolder};
-use beaa_evaluation::bad_setting;
-use beaa_evaluation::files;
-use beaa_evaluation::labels;
-use beaa_evaluation::metrics::{accuracy, agreeing, classification, largest_difference};
-use beaa_evaluation::model_images::{normalise, training_images};
 
 /// What to demonstrate.
 pub struct Demonstration<'a> {

@@ -8,11 +8,10 @@ use anyhow::{Context, Result, anyhow};
 use beaa_base::json;
 use beaa_base::text::read_text;
 use beaa_compiler::ckks::Options;
+use beaa_evaluation::{bad_input, bad_setting};
 use beaa_trainer::{DeviceKind, TrainConfig, TrainLiteral};
 use serde::Serialize;
 use serde_json::Value;
-
-use beaa_evaluation::{bad_input, bad_setting};
 
 /// What to train and how to compile it, checked.
 #[derive(Debug, Clone)]

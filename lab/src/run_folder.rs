@@ -7,13 +7,13 @@ use anyhow::{Context as _, Result};
 use beaa_base::folder::{self, FolderLock};
 use beaa_base::words::count;
 use beaa_datasets::Dataset;
+use beaa_evaluation::{bad_setting, files};
 use beaa_ir::Model;
 use beaa_trainer::{Completion, EpochMetrics, Event, Interruption, Observer, Trained, Trainer};
 
 use crate::TrainingReporter;
 use crate::experiment::Experiment;
 use crate::json_lines::{self, JsonLines};
-use beaa_evaluation::{bad_setting, files};
 
 /// What the marker of a run folder says.
 const HOLDS: &str = "a training run";

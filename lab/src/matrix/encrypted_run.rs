@@ -2,15 +2,14 @@
 
 use anyhow::Result;
 use beaa_datasets::Images;
+use beaa_evaluation::Reporter;
+use beaa_evaluation::metrics::{accuracy, agreeing, largest_difference};
+use beaa_evaluation::model_images::normalise;
 use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::log2_product;
 use beaa_runtime::ckks::{self, KeyPair};
 use serde::{Deserialize, Serialize};
-
-use beaa_evaluation::Reporter;
-use beaa_evaluation::metrics::{accuracy, agreeing, largest_difference};
-use beaa_evaluation::model_images::normalise;
 
 /// What one encrypted run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

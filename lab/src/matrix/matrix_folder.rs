@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use beaa_base::folder::{self, FolderLock};
+use beaa_evaluation::bad_setting;
+use beaa_evaluation::files;
 
 use super::results::Results;
 use crate::json_lines;
 use crate::matrix::ResultRow;
 use crate::run_folder::{RunFolder, Start};
-use beaa_evaluation::bad_setting;
-use beaa_evaluation::files;
 
 /// What the marker of such a folder says.
 const HOLDS: &str = "a matrix of experiments";

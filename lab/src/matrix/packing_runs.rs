@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use beaa_bench::{PackingFigures, PackingTask, measure_packings};
 use beaa_datasets::Dataset;
+use beaa_evaluation::model_images::training_images;
+use beaa_evaluation::{Reporter, bad_input};
 use beaa_ir::Model;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +15,6 @@ use super::packing_study::PackingStudy;
 use super::planned::PlannedRun;
 use super::results::Row;
 use crate::run_folder::RunFolder;
-use beaa_evaluation::model_images::training_images;
-use beaa_evaluation::{Reporter, bad_input};
 
 /// Of images and keys, which protect nothing here.
 const SEED: u64 = 1;

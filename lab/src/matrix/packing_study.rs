@@ -1,11 +1,11 @@
 //! `packings` of a matrix: students that are also measured in every packing.
 
 use anyhow::Result;
+use beaa_evaluation::bad_input;
 use serde::Deserialize;
 
 use super::planned::{Axis, PlannedRun};
 use super::run_filter::RunFilter;
-use beaa_evaluation::bad_input;
 
 /// As anybody may write it.
 #[derive(Debug, Deserialize)]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use beaa_evaluation::{Reporter, files};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::encrypted_run::EncryptedFigures;
 use crate::json_lines::{self, Lines};
-use beaa_evaluation::{Reporter, files};
 
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,9 +3,9 @@
 use std::str::FromStr;
 
 use anyhow::Result;
+use beaa_evaluation::bad_setting;
 
 use super::planned::{Axis, PlannedRun};
-use beaa_evaluation::bad_setting;
 
 /// `activation=element,seed=1`: every condition holds; `activation=element|channel`: either.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use beaa_compiler::ckks::compile_for;
 use beaa_datasets::{Dataset, Images, SourceSpec, Split};
+use beaa_evaluation::bad_input;
+use beaa_evaluation::metrics::accuracy;
+use beaa_evaluation::model_images::training_images;
 use beaa_ir::{ClassMap, Model};
 
 use super::encrypted_run;
@@ -13,9 +16,6 @@ use super::results::{ResultRow, RunOutcome};
 use super::spec::teacher_experiment;
 use crate::TrainingReporter;
 use crate::run_folder::{self, RunFolder};
-use beaa_evaluation::bad_input;
-use beaa_evaluation::metrics::accuracy;
-use beaa_evaluation::model_images::training_images;
 
 /// What runs share: the output folder, and the data set of the last one.
 pub struct Runner<'a> {

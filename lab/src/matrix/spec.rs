@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use beaa_base::json;
 use beaa_base::text::read_text;
+use beaa_evaluation::bad_input;
 use beaa_ir::text::valid_name;
 use beaa_trainer::{DeviceKind, TrainLiteral};
 use serde::Deserialize;
@@ -14,7 +15,6 @@ use serde_json::Value;
 use super::packing_study::{PackingStudy, PackingStudyLiteral};
 use super::planned::{Axis, AxisVariation, PlannedRun};
 use crate::experiment::{Assignment, Experiment, Overrides, with_remedy};
-use beaa_evaluation::bad_input;
 
 /// More runs than this are a mistake in the file.
 const MAX_RUNS: usize = 10_000;

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use beaa_evaluation::metrics::percent;
 use beaa_ir::text::bytes;
 use beaa_runtime::ckks::{RunReport, Verdict, Verification};
 use beaa_trainer::{EpochMetrics, PolynomialSample, StudentActivation};
@@ -11,7 +12,6 @@ use beaa_trainer::{EpochMetrics, PolynomialSample, StudentActivation};
 use super::plots::{self, Measure};
 use super::summary::Summary;
 use super::tables;
-use beaa_evaluation::metrics::percent;
 
 const STYLE: &str = include_str!("style.css");
 

@@ -1,9 +1,8 @@
 //! The figures of one run of the demonstration, as in `report.json`: plain data.
 
+use beaa_evaluation::metrics::Classification;
 use beaa_trainer::StudentActivation;
 use serde::Serialize;
-
-use beaa_evaluation::metrics::Classification;
 
 /// Everything that the table on top of the report says.
 #[derive(Debug, Clone, Serialize)]

@@ -1,12 +1,12 @@
 //! Tables: the summary's rows, shared by terminal and page, and plain-text layout.
 
 use beaa_base::words::count;
+use beaa_evaluation::classes::{listed, remarks};
+use beaa_evaluation::metrics::{Classification, fraction, percent};
 use beaa_ir::text::{Align, bytes, table};
 use beaa_runtime::ckks::{Verdict, Verification};
 
 use super::summary::Summary;
-use beaa_evaluation::classes::{listed, remarks};
-use beaa_evaluation::metrics::{Classification, fraction, percent};
 
 /// Rows under one heading.
 pub struct FigureGroup {
