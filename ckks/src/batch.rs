@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use beaa_memory::Words;
 use rayon::prelude::*;
 
 use crate::error::operand;
@@ -21,7 +22,7 @@ pub struct Batch {
     components: usize,
     len: usize,
     /// `[limb][tile][element][component][TILE]`.
-    data: Vec<u64>,
+    data: Words,
 }
 
 /// How large a batch is.
@@ -77,10 +78,10 @@ impl Batch {
         workspace: impl Fn() -> W + Sync,
         fill: impl Fn(&mut W, usize, &mut [u64]) -> Result<()> + Sync,
     ) -> Result<Self> {
-        let batch = Self::zeros(parameters, shape)?;
+        let batch = Self::unset(parameters, shape)?;
         let free: Mutex<Vec<W>> = Mutex::new(Vec::new());
         let free = || free.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.fill(&mut vec![0; shape.flat_words(parameters)], |element, out| {
+        batch.fill(&mut Words::unset(shape.flat_words(parameters)), |element, out| {
             let kept = free().pop();
             let mut local = kept.unwrap_or_else(&workspace);
             fill(&mut local, element, out)?;
@@ -105,7 +106,20 @@ impl Batch {
         Ok(self)
     }
 
-    pub(crate) fn zeros(parameters: &Parameters, shape: BatchShape) -> Result<Self> {
+    /// A batch whose residues are anything, for those who write all of them.
+    pub(crate) fn unset(parameters: &Parameters, shape: BatchShape) -> Result<Self> {
+        let words = Self::words_of(parameters, shape)?;
+        Ok(Self::of(parameters, shape, Words::unset(words)))
+    }
+
+    fn of(parameters: &Parameters, shape: BatchShape, data: Words) -> Self {
+        let BatchShape { limbs, components, len } = shape;
+        let moduli = parameters.literal().moduli[..limbs].to_vec();
+        Self { degree: parameters.degree(), moduli, components, len, data }
+    }
+
+    /// How many words a batch has.
+    fn words_of(parameters: &Parameters, shape: BatchShape) -> Result<usize> {
         let BatchShape { limbs, components, len } = shape;
         parameters.check_limbs("building a batch", limbs)?;
         let degree = parameters.degree();
@@ -117,8 +131,7 @@ impl Batch {
                 "at least one, and no more than memory holds",
             ));
         };
-        let moduli = parameters.literal().moduli[..limbs].to_vec();
-        Ok(Self { degree, moduli, components, len, data: vec![0; words] })
+        Ok(words)
     }
 
     fn scatter(&mut self, first: usize, flats: &[u64]) {
@@ -148,16 +161,16 @@ impl Batch {
         len: usize,
         words: Vec<u64>,
     ) -> Result<Self> {
-        let empty = Self::zeros(parameters, BatchShape { limbs, components, len })?;
-        let expected = empty.data.len();
+        let shape = BatchShape { limbs, components, len };
+        let expected = Self::words_of(parameters, shape)?;
         if words.len() != expected {
             return Err(operand("building a batch", format!("{} words", words.len()), format!("{expected} words")));
         }
-        let mut limbs = words.chunks_exact(expected / limbs).zip(&empty.moduli);
+        let mut limbs = words.chunks_exact(expected / limbs).zip(&parameters.literal().moduli);
         if !limbs.all(|(limb, q)| limb.par_iter().all(|w| w < q)) {
             return Err(operand("building a batch", "a word that is not below its prime", "canonical residues"));
         }
-        Ok(Self { data: words, ..empty })
+        Ok(Self::of(parameters, shape, words.into()))
     }
 
     /// Returns all residues: limb, then tile of [`TILE`] slots, then ciphertext, then component,
@@ -199,7 +212,7 @@ impl Batch {
         if limbs == 0 || limbs > self.limbs() {
             return Err(Error::Limbs { operation: "dropping limbs", found: limbs, allowed: 1..=self.limbs() });
         }
-        let data = self.data[..self.data.len() / self.limbs() * limbs].to_vec();
+        let data = Words::copy_of(&self.data[..self.data.len() / self.limbs() * limbs]);
         Ok(Self { moduli: self.moduli[..limbs].to_vec(), data, ..*self })
     }
 

@@ -115,7 +115,7 @@ impl<'a> CompressedBatch<'a> {
     /// When a residue is not below its prime.
     pub fn expand(&self) -> Result<Batch> {
         let shape = BatchShape { limbs: self.limbs(), components: self.components(), len: self.len };
-        let mut batch = Batch::zeros(&self.parameters, shape)?;
+        let mut batch = Batch::unset(&self.parameters, shape)?;
         let block_len = batch.block_len();
         let canonical = |(block, out): (usize, &mut [u64])| self.read(block, None, out);
         if batch.data_mut().par_chunks_mut(block_len).enumerate().all(canonical) {

@@ -133,7 +133,7 @@ pub fn run(parameters: &Parameters, limbs: usize, inputs: &[InputBatch<'_>], ops
     };
     // Limbs are outermost in a batch: a tile has the same number whatever limbs follow.
     let clock = Clock { ops: ops.iter().map(|_| ThreadSeconds::default()).collect(), ..Clock::default() };
-    let mut batch = Batch::zeros(parameters, BatchShape { limbs, components, len })?;
+    let mut batch = Batch::unset(parameters, BatchShape { limbs, components, len })?;
     let block_len = batch.block_len();
     let tiles = batch.data_mut().par_chunks_mut(block_len).enumerate();
     let canonical =

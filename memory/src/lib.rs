@@ -9,9 +9,11 @@
 mod freed;
 mod limits;
 mod need;
+mod pages;
 mod process;
 
 pub use freed::keep_freed;
 pub use limits::{Limit, LimitedBy, limit};
 pub use need::{Need, Shortage, bytes_text};
+pub use pages::{PageKeeper, Words, keep_pages};
 pub use process::{peak, reset_peak};

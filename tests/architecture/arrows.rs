@@ -56,7 +56,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("beaa-runtime", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory", "beaa-secrets"]),
     ("beaa-datasets", &["beaa-base", "beaa-memory"]),
     ("beaa-ir", &["beaa-base"]),
-    ("beaa-ckks", &["beaa-secrets"]),
+    ("beaa-ckks", &["beaa-memory", "beaa-secrets"]),
     ("beaa-base", &[]),
     ("beaa-memory", &[]),
     ("beaa-secrets", &[]),

@@ -47,7 +47,7 @@ impl<'k> Rotator<'k> {
         let ring = ExtendedRing { parameters: &self.parameters, limbs };
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
         let mut flats = self.pool.words(shape.flat_words(&self.parameters));
-        Batch::zeros(&self.parameters, shape)?.fill(&mut flats, |element, out| {
+        Batch::unset(&self.parameters, shape)?.fill(&mut flats, |element, out| {
             let (mut pair, mut space) = (self.pool.words(2 * ring.words()), RotationSpace::new(ring, &self.pool));
             for (component, polynomial) in pair.chunks_exact_mut(ring.words()).enumerate() {
                 for (limb, values) in polynomial.chunks_exact_mut(n).take(limbs).enumerate() {
@@ -88,7 +88,7 @@ impl<'k> Rotator<'k> {
         let n = self.parameters.degree();
         let shape = BatchShape { limbs: ring.limbs, components: 2, len: bias.len() };
         let mut flats = self.pool.words(shape.flat_words(&self.parameters));
-        Batch::zeros(&self.parameters, shape)?.fill(&mut flats, |output, out| {
+        Batch::unset(&self.parameters, shape)?.fill(&mut flats, |output, out| {
             let [mut pair, mut rotated] = [(); 2].map(|()| self.pool.words(2 * ring.words()));
             let mut space = RotationSpace::new(ring, &self.pool);
             product.finish(&sums, output, [&mut pair, &mut rotated], &mut space);

@@ -10,7 +10,7 @@ use beaa_ckks::{CHUNK, EvaluationKey, HELD_WORDS, Kernel, Parameters, TILE, comp
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use beaa_ir::compose_scattered;
 use beaa_ir::container::Kind;
-use beaa_memory::Need;
+use beaa_memory::{Need, keep_pages};
 use serde::Serialize;
 
 use super::backend::panels;
@@ -270,6 +270,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         mut done: impl FnMut(usize, Vec<u8>) -> Result<()>,
     ) -> Result<RunReport> {
         let scale = self.program().signature().input_scale;
+        let _kept = keep_pages();
         let (mut layers, mut seconds) = (Vec::new(), 0.0);
         for number in 0..input.batches() {
             let started = Instant::now();
