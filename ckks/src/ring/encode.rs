@@ -46,6 +46,20 @@ impl Encoder {
         Ok(self.coefficients(slots, 1.0, bits)?.into_iter().map(|c| c as i128).collect())
     }
 
+    /// Makes N slots the N coefficients of [`Self::encode`], in place, for who encodes many:
+    /// `scratch` is [`Self::scratch`] and keeps its memory.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub(crate) fn encode_in_place(&self, slots: &mut [f64], scale: f64, scratch: &mut [f64]) -> Result<()> {
+        self.to_coefficients(slots, scale, 62, scratch)
+    }
+
+    /// Memory for [`Self::encode_in_place`].
+    pub(crate) fn scratch(&self) -> Vec<f64> {
+        vec![0.0; self.dct.get_scratch_len()]
+    }
+
     /// Whole numbers below 2^`bits`.
     fn coefficients(&self, slots: &[f64], scale: f64, bits: i32) -> Result<Vec<f64>> {
         if slots.len() > self.degree {
@@ -53,17 +67,24 @@ impl Encoder {
         }
         let mut buffer = vec![0.0; self.degree];
         buffer[..slots.len()].copy_from_slice(slots);
-        self.dct.process_dct2(&mut buffer);
+        self.to_coefficients(&mut buffer, scale, bits, &mut self.scratch())?;
+        Ok(buffer)
+    }
+
+    fn to_coefficients(&self, buffer: &mut [f64], scale: f64, bits: i32, scratch: &mut [f64]) -> Result<()> {
+        assert_eq!(buffer.len(), self.degree, "slots of an element");
+        self.dct.process_dct2_with_scratch(buffer, scratch);
         let factor = scale / self.degree as f64;
-        for value in &mut buffer {
+        let limit = f64::from(bits).exp2();
+        for value in buffer {
             let scaled = (*value * factor).round();
-            if scaled.is_nan() || scaled.abs() >= f64::from(bits).exp2() {
+            if scaled.is_nan() || scaled.abs() >= limit {
                 let found_bits = scaled.abs().log2().ceil() as i32;
                 return Err(Error::Overflow { operation: "encoding", found_bits, allowed_bits: bits });
             }
             *value = scaled;
         }
-        Ok(buffer)
+        Ok(())
     }
 
     /// Decodes N integer coefficients, held as `f64`, to N slots.
@@ -94,6 +115,19 @@ mod tests {
         }
         let back = encoder.decode(a.iter().map(|&v| v as f64).collect(), 2_f64.powi(40));
         assert!(back.iter().zip(&slots).all(|(x, y)| (x - y).abs() < 1e-9));
+    }
+
+    #[test]
+    fn in_place_is_the_same_whatever_the_scratch_holds() {
+        let encoder = Encoder::new(64);
+        let slots: Vec<f64> = (0..64).map(|i| (i as f64 * 0.9).cos() * 5e3).collect();
+        let expected: Vec<f64> = encoder.encode(&slots, 3.0).unwrap().iter().map(|&c| c as f64).collect();
+        let mut scratch = encoder.scratch();
+        for _ in 0..2 {
+            let mut found = slots.clone();
+            encoder.encode_in_place(&mut found, 3.0, &mut scratch).unwrap();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

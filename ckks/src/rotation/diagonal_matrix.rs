@@ -1,7 +1,9 @@
 //! The constants of a linear map by rotations, encoded once.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
+use beaa_memory::Words;
 use rayon::prelude::*;
 
 use super::order::rotation_order;
@@ -50,7 +52,7 @@ pub struct DiagonalMatrix {
     /// For each diagonal its number in `rotated`; in the order of the sums.
     columns: Vec<u32>,
     /// `[prime][tile][diagonal][TILE]`, the special prime last.
-    data: Vec<u64>,
+    data: Words,
 }
 
 /// What is added up before it is rotated.
@@ -102,26 +104,33 @@ impl DiagonalMatrix {
         }
         let n = parameters.degree();
         let (encoder, order) = (Encoder::new(n), rotation_order(n));
+        let workspaces: Mutex<Vec<Workspace>> = Mutex::default();
+        let workspaces = || workspaces.lock().unwrap_or_else(PoisonError::into_inner);
         let encode = |number: usize, out: &mut [u64]| {
-            let giant = diagonals[sorted[number]].giant;
-            let (mut by_position, mut slots) = (vec![0.0; n], vec![0.0; n]);
-            values(sorted[number], &mut by_position);
+            let kept = workspaces().pop();
+            let mut workspace = kept.unwrap_or_else(|| Workspace::new(&encoder, n));
+            let Workspace { by_position, slots, scratch } = &mut workspace;
+            by_position.fill(0.0);
+            values(sorted[number], by_position);
             // The sum is rotated by the giant step, and its constants with it.
-            for (position, &slot) in order.iter().enumerate() {
-                slots[slot as usize] = by_position[(position + n - giant) % n];
+            let (first, rest) = order.split_at(diagonals[sorted[number]].giant);
+            for (&slot, &value) in rest.iter().chain(first).zip(&*by_position) {
+                slots[slot as usize] = value;
             }
-            let coefficients = encoder.encode(&slots, 1.0)?;
-            let largest = coefficients.iter().map(|c| c.unsigned_abs()).fold(0, u64::max);
+            encoder.encode_in_place(slots, 1.0, scratch)?;
+            let largest = slots.iter().map(|c| c.abs()).fold(0.0, f64::max);
             for (prime, out) in primes(parameters, shape.limbs).zip(out.chunks_exact_mut(n)) {
                 let t = &parameters.all_transforms()[prime];
                 let q = t.modulus();
                 // Nearly always: constants have far fewer bits than primes.
-                let small = largest < q.value();
-                for (v, &c) in out.iter_mut().zip(&coefficients) {
-                    *v = if small { q.lift(c) } else { q.reduce_i64(c) };
+                if largest < q.value() as f64 {
+                    out.iter_mut().zip(&*slots).for_each(|(v, &c)| *v = q.lift(c as i64));
+                } else {
+                    out.iter_mut().zip(&*slots).for_each(|(v, &c)| *v = q.reduce_i64(c as i64));
                 }
                 t.forward(out);
             }
+            workspaces().push(workspace);
             Ok(())
         };
         let words = primes(parameters, shape.limbs).count() * n;
@@ -182,6 +191,20 @@ impl DiagonalMatrix {
     }
 }
 
+/// What one thread needs to encode a diagonal.
+struct Workspace {
+    by_position: Vec<f64>,
+    /// First the slots, then the coefficients.
+    slots: Vec<f64>,
+    scratch: Vec<f64>,
+}
+
+impl Workspace {
+    fn new(encoder: &Encoder, degree: usize) -> Self {
+        Self { by_position: vec![0.0; degree], slots: vec![0.0; degree], scratch: encoder.scratch() }
+    }
+}
+
 /// The numbers of the primes that take part in switching keys of so many limbs.
 pub(crate) fn primes(parameters: &Parameters, limbs: usize) -> impl Iterator<Item = usize> + Clone {
     (0..limbs).chain(parameters.special())
@@ -207,17 +230,17 @@ fn encode_tiles(
     words: usize,
     count: usize,
     encode: impl Fn(usize, &mut [u64]) -> Result<()> + Sync,
-) -> Result<Vec<u64>> {
+) -> Result<Words> {
     let Some(total) = words.checked_mul(count).filter(|&n| n <= isize::MAX.unsigned_abs() / 8) else {
         return Err(operand(OPERATION, format!("{count} diagonals of degree {degree}"), "what memory holds"));
     };
-    let mut data = vec![0; total];
-    let mut flats = vec![vec![0; words]; CHUNK.min(count)];
+    let mut data = Words::unset(total);
+    let mut flats = Words::unset(words * CHUNK.min(count));
     for first in (0..count).step_by(CHUNK) {
-        let flats = &mut flats[..CHUNK.min(count - first)];
-        flats.par_iter_mut().enumerate().try_for_each(|(i, flat)| encode(first + i, flat))?;
+        let flats = &mut flats[..words * CHUNK.min(count - first)];
+        flats.par_chunks_exact_mut(words).enumerate().try_for_each(|(i, flat)| encode(first + i, flat))?;
         data.par_chunks_exact_mut(count * TILE).enumerate().for_each(|(tile, data)| {
-            for (to, flat) in data.chunks_exact_mut(TILE).skip(first).zip(&*flats) {
+            for (to, flat) in data.chunks_exact_mut(TILE).skip(first).zip(flats.chunks_exact(words)) {
                 to.copy_from_slice(&flat[tile * TILE..(tile + 1) * TILE]);
             }
         });
