@@ -150,9 +150,14 @@ impl Kernel {
 
     /// See [`ArithmeticPath::twist`].
     pub(crate) fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
-        check_lengths(a.len(), factors.direct.len());
-        check_lengths(a.len(), factors.mirrored.len());
+        factors.check(a.len());
         with_path!(self, path => path.twist(q, factors, a));
+    }
+
+    /// See [`ArithmeticPath::untwist`].
+    pub(crate) fn untwist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+        factors.check(a.len());
+        with_path!(self, path => path.untwist(q, factors, a));
     }
 
     /// See [`ArithmeticPath::base_extend`].

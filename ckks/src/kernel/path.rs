@@ -31,8 +31,14 @@ pub(crate) trait ArithmeticPath: Copy {
     /// Copies to each value of `out` the one that the permutation says.
     fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]);
 
-    /// `a_j = direct_j a_j + mirrored_j a_(N-j)` for `j > 0`, `a_0 = direct_0 a_0`.
+    /// Coefficients of the ring to those of the polynomial that is transformed: for `0 < j < N/2`
+    /// with `v = i a_(N-j)`, `a_j = (a_j - v) first_j` and `a_(N-j) = (a_j + v) second_j`; `a_0`
+    /// and the middle one are multiplied by factors of their own.
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]);
+
+    /// The way back: with `u = a_j first_j` and `w = a_(N-j) second_j`, `a_j = u + w` and `a_(N-j)
+    /// = i (u - w)`.
+    fn untwist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]);
 
     /// Residues modulo one prime, taken as integers of least absolute value, modulo another.
     fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]);
@@ -59,11 +65,33 @@ pub(crate) struct BaseChange {
     pub(crate) to: Modulus,
 }
 
-/// Factors for each coefficient and for its mirror image, the coefficient N - j.
-#[derive(Debug, Clone, Default)]
+/// Factors of a twist, or of the way back. Half of them follow from the others by `i`: tables are
+/// read once for each polynomial, and are larger than it.
+#[derive(Debug, Clone)]
 pub(crate) struct TwistFactors {
-    pub(crate) direct: Factors,
-    pub(crate) mirrored: Factors,
+    /// For `j < N / 2`; number 0 is for `a_0`.
+    pub(crate) first: Factors,
+    /// For `N - j`; number 0 is nothing's.
+    pub(crate) second: Factors,
+    /// For `a_(N/2)`.
+    pub(crate) middle: Factor,
+    /// A square root of -1.
+    pub(crate) i: Factor,
+}
+
+impl TwistFactors {
+    /// Asserts that these are the factors of so many coefficients.
+    pub(crate) fn check(&self, coefficients: usize) {
+        let pairs = [self.first.len(), self.second.len()];
+        assert_eq!(pairs, [coefficients / 2; 2], "factors for {coefficients} coefficients");
+    }
+
+    /// Multiplies the two coefficients that have no mirror image.
+    pub(crate) fn scale_alone(&self, q: Modulus, a: &mut [u64]) {
+        let middle = a.len() / 2;
+        a[0] = q.mul_factor(a[0], self.first.get(0));
+        a[middle] = q.mul_factor(a[middle], self.middle);
+    }
 }
 
 /// One tile of `panels * input`, plus a bias, plus what the output holds already.

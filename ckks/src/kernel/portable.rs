@@ -65,7 +65,13 @@ impl ArithmeticPath for Portable {
     }
 
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+        factors.scale_alone(q, a);
         twist_from(1, q, factors, a);
+    }
+
+    fn untwist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+        factors.scale_alone(q, a);
+        untwist_from(1, q, factors, a);
     }
 
     fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]) {
@@ -186,13 +192,20 @@ fn finish(q: Modulus, sums: [u64; TILE], bias: u64, keep: bool, out: &mut [u64])
 /// Twists coefficient 0, and those from number `first` (1 for all) up to its mirror image.
 pub(crate) fn twist_from(first: usize, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
     let n = a.len();
-    let combine = |j: usize, x: u64, y: u64| {
-        q.add(q.mul_factor(x, factors.direct.get(j)), q.mul_factor(y, factors.mirrored.get(j)))
-    };
-    a[0] = combine(0, a[0], 0);
-    for j in first..=n / 2 {
-        let (x, y) = (a[j], a[n - j]);
-        a[j] = combine(j, x, y);
-        a[n - j] = combine(n - j, y, x);
+    for j in first..n / 2 {
+        let (x, v) = (a[j], q.mul_factor(a[n - j], factors.i));
+        a[j] = q.mul_factor(q.sub(x, v), factors.first.get(j));
+        a[n - j] = q.mul_factor(q.add(x, v), factors.second.get(j));
+    }
+}
+
+/// As [`twist_from`], the way back.
+pub(crate) fn untwist_from(first: usize, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+    let n = a.len();
+    for j in first..n / 2 {
+        let u = q.mul_factor(a[j], factors.first.get(j));
+        let w = q.mul_factor(a[n - j], factors.second.get(j));
+        a[j] = q.add(u, w);
+        a[n - j] = q.mul_factor(q.sub(u, w), factors.i);
     }
 }

@@ -11,7 +11,7 @@
 use tfhe_ntt::prime64::Plan;
 
 use crate::kernel::{Kernel, TwistFactors};
-use crate::ring::modulus::Modulus;
+use crate::ring::modulus::{Factors, Modulus};
 
 /// The transform for one degree and one prime.
 pub(crate) struct Transform {
@@ -21,9 +21,9 @@ pub(crate) struct Transform {
     plan: Plan,
     /// `z`.
     twist_root: u64,
-    /// `z^-j` for the coefficient itself, `-i z^-j` for its mirror image.
+    /// `z^-j`, and `-z^j` for the mirror image.
     forward: TwistFactors,
-    /// `z^j / 2N` and `-z^-j / 2N`; the first is `1 / N` and zero.
+    /// `z^j / 2N`, and `-z^-j / 2N` for the mirror image; the first is `1 / N`.
     inverse: TwistFactors,
 }
 
@@ -50,24 +50,28 @@ impl Transform {
         let plan = Plan::try_new(degree, modulus.value())?;
         let z = primitive_root(modulus, 4 * degree as u64)?;
         let z_inverse = modulus.inverse(z);
-        let minus_i = modulus.neg(modulus.pow(z, degree as u64));
+        let i = modulus.pow(z, degree as u64);
         let half = modulus.inverse(modulus.reduce(2 * degree as u64));
-        let (mut forward, mut inverse) = (TwistFactors::default(), TwistFactors::default());
+        let [mut forward, mut inverse] = std::array::from_fn(|_| [Factors::default(), Factors::default()]);
         let (mut power, mut power_inverse) = (1, 1);
-        for j in 0..degree {
-            let pairs = if j == 0 {
-                [(1, 0), (modulus.add(half, half), 0)]
-            } else {
-                let back = modulus.neg(modulus.mul(power_inverse, half));
-                [(power_inverse, modulus.mul(minus_i, power_inverse)), (modulus.mul(power, half), back)]
-            };
-            for (table, (direct, mirrored)) in [&mut forward, &mut inverse].into_iter().zip(pairs) {
-                table.direct.push(modulus.factor(direct));
-                table.mirrored.push(modulus.factor(mirrored));
+        for j in 0..degree / 2 {
+            // Half of it twice, where there is no mirror image.
+            let direct = if j == 0 { modulus.add(half, half) } else { modulus.mul(power, half) };
+            let back = modulus.neg(modulus.mul(power_inverse, half));
+            for (table, pair) in [(&mut forward, [power_inverse, modulus.neg(power)]), (&mut inverse, [direct, back])] {
+                table.iter_mut().zip(pair).for_each(|(factors, value)| factors.push(modulus.factor(value)));
             }
             power = modulus.mul(power, z);
             power_inverse = modulus.mul(power_inverse, z_inverse);
         }
+        // The middle coefficient is its own mirror image.
+        let middle_forward = modulus.mul(modulus.sub(1, i), power_inverse);
+        let middle_inverse = modulus.mul(modulus.sub(power, power_inverse), half);
+        let factors = |[first, second]: [Factors; 2], middle| {
+            let [middle, i] = [middle, i].map(|value| modulus.factor(value));
+            TwistFactors { first, second, middle, i }
+        };
+        let (forward, inverse) = (factors(forward, middle_forward), factors(inverse, middle_inverse));
         Some(Self { modulus, kernel, degree, plan, twist_root: z, forward, inverse })
     }
 
@@ -95,7 +99,7 @@ impl Transform {
     pub(crate) fn inverse(&self, a: &mut [u64]) {
         assert_eq!(a.len(), self.degree, "values of an element");
         self.plan.inv(a);
-        self.kernel.twist(self.modulus, &self.inverse, a);
+        self.kernel.untwist(self.modulus, &self.inverse, a);
     }
 }
 

@@ -50,6 +50,18 @@ impl Fma {
             match self.0 {}
         }
     }
+
+    /// [`ArithmeticPath::twist`], or `back` again. The mirror images in order, so that one pass
+    /// reads everything forwards.
+    fn twist_pairs(self, q: Modulus, factors: &TwistFactors, a: &mut [u64], back: bool) {
+        factors.scale_alone(q, a);
+        let first = a[0];
+        let (low, above) = a.split_at_mut(a.len() / 2);
+        let mut high: Vec<u64> = above[..1].iter().chain(above[1..].iter().rev()).copied().collect();
+        self.run(poly_ops::Twist { q, factors, low, high: &mut high, back });
+        low[0] = first;
+        above[1..].iter_mut().rev().zip(&high[1..]).for_each(|(to, &from)| *to = from);
+    }
 }
 
 impl ArithmeticPath for Fma {
@@ -85,9 +97,11 @@ impl ArithmeticPath for Fma {
     }
 
     fn twist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
-        // The mirror images in order, so that one pass reads everything forwards.
-        let mirror: Vec<u64> = a[..1].iter().chain(a[1..].iter().rev()).copied().collect();
-        self.run(poly_ops::Twist { q, factors, a, mirror: &mirror });
+        self.twist_pairs(q, factors, a, false);
+    }
+
+    fn untwist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+        self.twist_pairs(q, factors, a, true);
     }
 
     fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]) {

@@ -90,13 +90,14 @@ impl WithSimd for AddProducts<'_> {
     }
 }
 
-/// See [`ArithmeticPath::twist`]; `mirror` is the reversed polynomial, its first coefficient in
-/// front.
+/// See [`ArithmeticPath::twist`] and, `back`, [`ArithmeticPath::untwist`]; `high` holds the mirror
+/// images of `low`. What is made of the first pair is nothing.
 pub(super) struct Twist<'a> {
     pub(super) q: Modulus,
     pub(super) factors: &'a TwistFactors,
-    pub(super) a: &'a mut [u64],
-    pub(super) mirror: &'a [u64],
+    pub(super) low: &'a mut [u64],
+    pub(super) high: &'a mut [u64],
+    pub(super) back: bool,
 }
 
 impl WithSimd for Twist<'_> {
@@ -105,15 +106,21 @@ impl WithSimd for Twist<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let f = Field::new(simd, self.q);
-        let factors = S::as_simd_u64s(self.factors.direct.values()).0.iter();
-        let factors = factors.zip(S::as_simd_u64s(self.factors.mirrored.values()).0);
-        let values = S::as_mut_simd_u64s(self.a).0.iter_mut().zip(S::as_simd_u64s(self.mirror).0);
-        for ((a, &back), (&direct, &mirrored)) in values.zip(factors) {
-            let sum = f.simd.add_f64s(
-                f.multiply(f.centred(*a), f.centred(direct)),
-                f.multiply(f.centred(back), f.centred(mirrored)),
-            );
-            *a = f.canonical(f.reduce(sum));
+        let i = f.centred(simd.splat_u64s(self.factors.i.value()));
+        let [first, second] =
+            [&self.factors.first, &self.factors.second].map(|factors| S::as_simd_u64s(factors.values()).0);
+        let pairs = S::as_mut_simd_u64s(self.low).0.iter_mut().zip(S::as_mut_simd_u64s(self.high).0);
+        for ((low, high), (&first, &second)) in pairs.zip(first.iter().zip(second)) {
+            let [x, y, first, second] = [*low, *high, first, second].map(|v| f.centred(v));
+            if self.back {
+                let (u, w) = (f.multiply(x, first), f.multiply(y, second));
+                *low = f.canonical(f.reduce(f.simd.add_f64s(u, w)));
+                *high = f.canonical(f.multiply(f.reduce(f.simd.sub_f64s(u, w)), i));
+            } else {
+                let v = f.multiply(y, i);
+                *low = f.canonical(f.multiply(f.reduce(f.simd.sub_f64s(x, v)), first));
+                *high = f.canonical(f.multiply(f.reduce(f.simd.add_f64s(x, v)), second));
+            }
         }
     }
 }

@@ -65,6 +65,12 @@ impl ArithmeticPath for Ifma {
         unsafe { poly_ops::twist(q, factors, a) }
     }
 
+    fn untwist(self, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::untwist(q, factors, a) }
+    }
+
     fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]) {
         // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
         // enables.

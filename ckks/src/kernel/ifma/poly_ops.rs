@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm512_add_epi64, _mm512_cmpgt_epu64_mask, _mm512_cvtepu8_epi64,
-    _mm512_maskz_mov_epi64, _mm512_permutexvar_epi64, _mm512_set_epi64, _mm512_set1_epi64,
+    _mm512_maskz_mov_epi64, _mm512_permutexvar_epi64, _mm512_set_epi64, _mm512_set1_epi64, _mm512_sub_epi64,
 };
 
 use super::reduce::{Reducer, eight, eight_mut, load, store};
@@ -56,26 +56,47 @@ pub(super) fn permute(permutation: &Permutation, values: &[u64], out: &mut [u64]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn twist(q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
     let r = Reducer::new(q);
-    let n = a.len();
-    // Eight coefficients from `j` and their mirror images, which end at `n - j`, as long as they do
-    // not meet.
-    let mut j = 1;
-    while j + LANES <= n / 2 {
-        let k = n - j - (LANES - 1);
-        let (x, y) = (load(eight(a, j)), reverse(load(eight(a, k))));
-        let low = combine(&r, factors, j, x, y);
-        let high = combine(&r, factors, k, reverse(y), reverse(x));
-        store(eight_mut(a, j), low);
-        store(eight_mut(a, k), high);
-        j += LANES;
-    }
-    portable::twist_from(j, q, factors, a);
+    let ((i, i_quotient), modulus) = (splat(factors.i), _mm512_set1_epi64(q.value().cast_signed()));
+    factors.scale_alone(q, a);
+    let done = each_eight_pairs(a, |j, x, y| {
+        let v = r.shoup(y, i, i_quotient);
+        // Both below 2 q, as products of factors may be.
+        let (difference, sum) = (_mm512_add_epi64(_mm512_sub_epi64(x, v), modulus), _mm512_add_epi64(x, v));
+        (r.multiply_factors(difference, &factors.first, j), r.multiply_factors(sum, &factors.second, j))
+    });
+    portable::twist_from(done, q, factors, a);
 }
 
+/// See `ArithmeticPath::untwist`.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn combine(r: &Reducer, factors: &TwistFactors, j: usize, x: __m512i, y: __m512i) -> __m512i {
-    let sum = _mm512_add_epi64(r.multiply_factors(x, &factors.direct, j), r.multiply_factors(y, &factors.mirrored, j));
-    r.subtract_once(sum)
+pub(super) fn untwist(q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
+    let r = Reducer::new(q);
+    let ((i, i_quotient), modulus) = (splat(factors.i), _mm512_set1_epi64(q.value().cast_signed()));
+    factors.scale_alone(q, a);
+    let done = each_eight_pairs(a, |j, x, y| {
+        let (u, w) = (r.multiply_factors(x, &factors.first, j), r.multiply_factors(y, &factors.second, j));
+        let difference = _mm512_add_epi64(_mm512_sub_epi64(u, w), modulus);
+        (r.subtract_once(_mm512_add_epi64(u, w)), r.shoup(difference, i, i_quotient))
+    });
+    portable::untwist_from(done, q, factors, a);
+}
+
+/// Replaces eight coefficients from `j` and their mirror images by what `pairs` makes of `j` and of
+/// them, as long as they do not meet; returns the first `j` that is left.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn each_eight_pairs(a: &mut [u64], pairs: impl Fn(usize, __m512i, __m512i) -> (__m512i, __m512i)) -> usize {
+    let n = a.len();
+    let mut j = 1;
+    while j + LANES <= n / 2 {
+        // The mirror images end at `n - j`.
+        let k = n - j - (LANES - 1);
+        let (low, high) = pairs(j, load(eight(a, j)), reverse(load(eight(a, k))));
+        store(eight_mut(a, j), low);
+        store(eight_mut(a, k), reverse(high));
+        j += LANES;
+    }
+    j
 }
 
 #[target_feature(enable = "avx512f")]
