@@ -132,6 +132,11 @@ fn check_student(literal: &TrainLiteral, p: &mut Problems) {
         format!("{}; expected 0 (as seen while fitting) or a number from 1 to 1000000", s.range_width),
     );
     p.require(
+        s.fixed_norms <= s.epochs,
+        "student.fixed_norms",
+        format!("{}; expected 0 to the {} epochs of the student", s.fixed_norms, s.epochs),
+    );
+    p.require(
         s.vertex_bound == 0.0 || (0.5..=1e6).contains(&s.vertex_bound),
         "student.vertex_bound",
         format!("{}; expected 0 (no bound) or a number from 0.5 to 1000000", s.vertex_bound),

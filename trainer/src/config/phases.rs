@@ -107,13 +107,19 @@ pub struct StudentConfig {
     /// Weight of the squared excursion of activations' inputs beyond their range, in units of the
     /// inputs' root mean square, mean over all inputs of a layer; default 0.01.
     pub range_penalty: f32,
-    /// Weight of the square of an image's largest excursion in each layer, mean over the batch;
-    /// default 0 (off). A chain of quadratics squares what escapes, so that one input in millions
-    /// decides how many bits all take; a mean over all inputs does not feel it.
+    /// Weight of `sqrt(1 + d²) - 1`, `d` being an image's largest excursion in a layer in the same
+    /// units, mean over the batch; default 0 (off). A chain of quadratics squares what escapes, so
+    /// that one input in millions decides how many bits all take: a mean over all inputs does not
+    /// feel it, and the gradient of its square overflows.
     pub peak_penalty: f32,
     /// The range of a layer's inputs ends here, in root mean squares of them, if what was seen
     /// while fitting did not end before; default 0: as seen.
     pub range_width: f32,
+    /// In this many epochs, the last ones, batch normalisation takes its running statistics, as it
+    /// does in the finished network; default 0. By the statistics of a batch, an input that escapes
+    /// is divided by a deviation that it has itself widened: nothing holds it back, and nobody sees
+    /// it before training is over.
+    pub fixed_norms: usize,
     /// Polynomials keep `|b/2a|` below this many times the root mean square of their layer's
     /// inputs; 0 for no bound. Default 8. The compiler wants it bounded, so that an activation is a
     /// single square.
@@ -163,6 +169,7 @@ impl Default for StudentConfig {
             range_penalty: 0.01,
             peak_penalty: 0.0,
             range_width: 0.0,
+            fixed_norms: 0,
             vertex_bound: 8.0,
             label_smoothing: 0.0,
             start: None,

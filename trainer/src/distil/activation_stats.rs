@@ -84,6 +84,7 @@ pub(crate) fn moments(
     groups: &[usize],
 ) -> Result<Vec<LayerMoments>> {
     let mut found: Vec<LayerMoments> = Vec::new();
+    let mut squares: Vec<Vec<f32>> = vec![Vec::new(); groups.len()];
     let elements: Vec<usize> = activations(model).iter().map(|(_, s)| s.len()).collect();
     assert_eq!(groups.len(), elements.len(), "group counts and activations");
     assert!(
@@ -108,16 +109,31 @@ pub(crate) fn moments(
         let moments = &mut found[k];
         widen(&mut moments.statistics.range, values);
         for row in values.chunks(count) {
+            squares[k].push(mean_square(row));
             for (x, group) in row.chunks(part).zip(&mut moments.groups) {
                 x.iter().for_each(|&x| group.add(x));
             }
         }
     })?;
-    for m in &mut found {
+    for (m, squares) in found.iter_mut().zip(squares) {
         m.groups.iter().for_each(|g| m.layer.absorb(g));
-        m.statistics.rms = m.layer.rms() as f32;
+        m.statistics.rms = median(squares).sqrt();
     }
     Ok(found)
+}
+
+fn mean_square(row: &[f32]) -> f32 {
+    row.iter().map(|&x| x * x).sum::<f32>() / row.len().max(1) as f32
+}
+
+/// The middle of `values`, the upper one of two; 0 of none. One image in thousands whose values
+/// escape through a chain of quadratics can be most of a mean, but not of a median.
+fn median(mut values: Vec<f32>) -> f32 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
 /// Writes into `model` the range of each activation's inputs over `images`, and returns how far out
@@ -133,17 +149,18 @@ pub(crate) fn with_ranges(
 ) -> Result<(Model, Vec<LargestInput>)> {
     let names: Vec<String> = activations(&model).into_iter().map(|(name, _)| name.to_owned()).collect();
     let mut ranges = vec![Range { min: f32::INFINITY, max: f32::NEG_INFINITY }; names.len()];
-    let mut squares = vec![(0.0_f64, 0_usize); names.len()];
+    let elements: Vec<usize> = activations(&model).iter().map(|(_, shape)| shape.len()).collect();
+    let mut squares: Vec<Vec<f32>> = vec![Vec::new(); names.len()];
     visit_inputs(network, &model, images, device, |k, values| {
         widen(&mut ranges[k], values);
-        squares[k].0 += values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
-        squares[k].1 += values.len();
+        squares[k].extend(values.chunks(elements[k]).map(mean_square));
     })?;
-    let furthest = |((layer, range), (sum, count)): ((String, &Range), (f64, usize))| {
-        let rms = (sum / count.max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
+    let furthest = |((layer, range), squares): ((String, &Range), Vec<f32>)| {
+        let rms = f64::from(median(squares)).sqrt().max(f64::MIN_POSITIVE);
         LargestInput { layer, deviations: f64::from(range.max.max(-range.min)) / rms }
     };
-    let largest = names.into_iter().zip(&ranges).zip(squares).filter(|(_, s)| s.1 > 0).map(furthest).collect();
+    let seen = names.into_iter().zip(&ranges).zip(squares).filter(|(_, s)| !s.is_empty());
+    let largest = seen.map(furthest).collect();
     Ok((set_ranges(model, &ranges)?, largest))
 }
 
@@ -151,7 +168,7 @@ pub(crate) fn with_ranges(
 pub(crate) struct LargestInput {
     /// Its name.
     pub(crate) layer: String,
-    /// The largest absolute value, in root mean squares of them all.
+    /// The largest absolute value, in root mean squares of the median image's.
     pub(crate) deviations: f64,
 }
 
@@ -249,6 +266,14 @@ fn histogram(values: &[f32]) -> (f32, f32, Vec<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_escapes_of_one_image_moves_no_median() {
+        assert_eq!(median(vec![4.0, 1e20, 1.0, 2.0, 3.0]), 3.0);
+        assert_eq!(median(vec![2.0, 1.0]), 2.0);
+        assert_eq!(median(vec![]), 0.0);
+        assert_eq!(mean_square(&[3.0, 4.0]), 12.5);
+    }
 
     #[test]
     fn histograms_count_everything_once() {

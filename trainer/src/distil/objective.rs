@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::{Replacement, StudentConfig};
 use crate::data::ImageBatch;
-use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, targets, wanted_range};
+use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, saturated, targets, wanted_range};
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::error::Result;
 use crate::model::network::{Keep, Network, host};
@@ -64,8 +64,11 @@ impl Objective {
                 let outputs = Keep { outputs: s.feature_matching > 0.0, ..Keep::default() };
                 let theirs = (s.lambda > 0.0 || s.feature_matching > 0.0)
                     .then(|| d.teacher.forward(batch.images, usize::MAX, outputs));
-                let ours = network.forward(images, replaced, Keep { inputs: s.minds_ranges(), ..outputs });
+                let mut ours = network.forward(images, replaced, Keep { inputs: s.minds_ranges(), ..outputs });
                 let right = correct(classes, &host(ours.logits.clone())?, &batch.labels);
+                if s.peak_penalty > 0.0 {
+                    ours.logits = saturated(ours.logits);
+                }
                 let target = targets(&batch.labels, classes.outputs(), s.label_smoothing, device);
                 let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);
                 if let Some(theirs) = theirs {

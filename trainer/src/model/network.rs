@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use beaa_ir::Model;
-use burn::module::{Module, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
@@ -125,6 +125,17 @@ impl Network {
             (_, block) => block,
         };
         self.blocks = self.blocks.into_iter().map(bounded).collect();
+        self
+    }
+
+    /// Lets batch normalisation take its running statistics for constants, as it does when training
+    /// is over.
+    pub(crate) fn with_fixed_norms(mut self) -> Self {
+        for block in &mut self.blocks {
+            if let Block::Norm(norm) = block {
+                norm.training = Param::from_bool(false);
+            }
+        }
         self
     }
 

@@ -11,7 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
 use super::conv::{self, PaddedImages};
-use super::extension::{self, CpuBackend, CpuOperations, read, write};
+use super::extension::{self, Affine, CpuBackend, CpuOperations, read, write};
 use super::pool::{self, PoolShape};
 use super::range_penalty::{self, Interval};
 use super::shape::ConvShape;
@@ -65,7 +65,7 @@ impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
         moments: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        epsilon: f32,
+        affine: Affine,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), gamma.node(), beta.node()];
         let prepared = NormaliseBackward.prepare::<C>(nodes).compute_bound().stateful();
@@ -73,10 +73,10 @@ impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
         let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
         match prepared {
             OpsKind::Tracked(prepared) => {
-                let state = (x.clone(), moments.clone(), gamma.clone(), epsilon);
-                prepared.finish(state, B::normalise(x, moments, gamma, beta, epsilon))
+                let state = (x.clone(), moments.clone(), gamma.clone(), affine);
+                prepared.finish(state, B::normalise(x, moments, gamma, beta, affine))
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::normalise(x, moments, gamma, beta, epsilon)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::normalise(x, moments, gamma, beta, affine)),
         }
     }
 
@@ -174,16 +174,17 @@ impl<B: CpuBackend> Backward<B, 4> for QuadraticBackward {
 struct NormaliseBackward;
 
 impl<B: CpuBackend> Backward<B, 3> for NormaliseBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32);
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, Affine);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [of_x, of_gamma, of_beta] = ops.parents;
         let dy = grads.consume::<B>(&ops.node);
         let (device, dims) = (dy.device(), dy.shape().to_vec());
-        let (x, moments, gamma, epsilon) = ops.state;
+        let (x, moments, gamma, Affine { epsilon, fixed }) = ops.state;
         let (moments, gamma, mut dx) = (read::<B>(moments), read::<B>(gamma), read::<B>(dy));
         let moments = norm::Moments::new(&moments, epsilon);
-        let affine = B::with_values(&x, |x| norm::backward(x, &mut dx, extension::extent(&dims), &moments, &gamma));
+        let backward = if fixed { norm::backward_fixed } else { norm::backward };
+        let affine = B::with_values(&x, |x| backward(x, &mut dx, extension::extent(&dims), &moments, &gamma));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }

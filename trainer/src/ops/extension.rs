@@ -33,14 +33,13 @@ pub(super) trait CpuOperations: Backend {
     /// Per channel of `[N, C, ...]` the mean, then per channel the variance; not differentiable.
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `x` normalised by `moments`, times `gamma`, plus `beta`. Backward takes the moments for
-    /// those of `x` itself.
+    /// `x` normalised by `moments`, times `gamma`, plus `beta`.
     fn normalise(
         x: FloatTensor<Self>,
         moments: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        epsilon: f32,
+        affine: Affine,
     ) -> FloatTensor<Self>;
 
     /// The means of the windows of `[N, C, H, W]`.
@@ -92,11 +91,11 @@ impl<B: CpuBackend> CpuOperations for B {
         moments: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        epsilon: f32,
+        affine: Affine,
     ) -> FloatTensor<Self> {
         let (device, dims) = (x.device(), x.shape().to_vec());
         let [gamma, beta, moments] = [gamma, beta, moments].map(read::<Self>);
-        let moments = norm::Moments::new(&moments, epsilon);
+        let moments = norm::Moments::new(&moments, affine.epsilon);
         let y = Self::with_values(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
         write::<Self>(y, dims, &device)
     }
@@ -123,6 +122,15 @@ impl<B: CpuBackend> CpuOperations for B {
         let mean = Self::with_values(&x, |x| range_penalty::forward_peaks(x, elements, &interval));
         write::<Self>(vec![mean], vec![1], &device)
     }
+}
+
+/// How batch normalisation treats its moments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Affine {
+    /// What is added to variances.
+    pub(super) epsilon: f32,
+    /// Whether moments are constants; otherwise backward takes them for those of the input itself.
+    pub(super) fixed: bool,
 }
 
 /// A backend whose numbers lie in this machine's memory.

@@ -27,7 +27,7 @@ use burn::nn::pool::AvgPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{DType, Tensor};
 
-use extension::CpuOperations;
+use extension::{Affine, CpuOperations};
 use pool::PoolShape;
 pub(crate) use range_penalty::Interval;
 use shape::ConvShape;
@@ -68,7 +68,8 @@ pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tens
         return norm.forward(x);
     }
     let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
-    let moments: Tensor<1> = if x.is_autodiff() && norm.training.is_enabled() {
+    let learns = x.is_autodiff() && norm.training.is_enabled();
+    let moments: Tensor<1> = if learns {
         let moments: Tensor<1> = Tensor::from_dispatch(Dispatch::moments(x.clone().into_dispatch()));
         let channels = gamma.dims()[0];
         let parts = [(0, &norm.running_mean), (channels, &norm.running_var)];
@@ -81,7 +82,8 @@ pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tens
         Tensor::cat(vec![norm.running_mean.value(), norm.running_var.value()], 0)
     };
     let (moments, gamma, beta) = (moments.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
-    Tensor::from_dispatch(Dispatch::normalise(x.into_dispatch(), moments, gamma, beta, norm.epsilon as f32))
+    let affine = Affine { epsilon: norm.epsilon as f32, fixed: !learns };
+    Tensor::from_dispatch(Dispatch::normalise(x.into_dispatch(), moments, gamma, beta, affine))
 }
 
 /// Average pooling of `x`, `[N, C, H, W]`, as Burn's module describes it; its padding must be none.
@@ -112,13 +114,13 @@ pub(crate) fn range_penalty<const D: usize>(x: Tensor<D>, interval: Interval) ->
     distance(x, interval).square().mean()
 }
 
-/// The mean over images of the square of the largest distance of `x`, `[N, elements]`, to an
-/// interval, in the interval's unit; `[1]`.
+/// The mean over images of `sqrt(1 + d²) - 1`, `d` being the largest distance of `x`, `[N,
+/// elements]`, to an interval, in the interval's unit; `[1]`.
 pub(crate) fn peak_penalty(x: Tensor<2>, interval: Interval) -> Tensor<1> {
     if is_supported(&x) {
         return Tensor::from_dispatch(Dispatch::peak_penalty(x.into_dispatch(), interval));
     }
-    distance(x, interval).square().max_dim(1).mean()
+    distance(x, interval).square().max_dim(1).add_scalar(1.0).sqrt().sub_scalar(1.0).mean()
 }
 
 /// The distances of `x` to an interval, in the interval's unit.

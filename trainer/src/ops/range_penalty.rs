@@ -64,22 +64,30 @@ fn furthest(image: &[f32], interval: &Interval) -> Option<usize> {
     worst.0
 }
 
-/// The mean over images of the square of the largest distance; `x` holds whole images of
+/// The mean over images of `sqrt(1 + d²) - 1` for the largest distance `d`; `x` holds whole images of
 /// `elements`.
 pub(super) fn forward_peaks(x: &[f32], elements: usize, interval: &Interval) -> f32 {
     let images = images(x, elements);
-    let square = |image: &[f32]| furthest(image, interval).map_or(0.0, |i| interval.distance(image[i]).powi(2));
-    let squares: Vec<f32> = x.par_chunks(elements).map(square).collect();
-    squares.iter().sum::<f32>() / images as f32
+    let penalty = |image: &[f32]| furthest(image, interval).map_or(0.0, |i| length(interval.distance(image[i])));
+    let penalties: Vec<f32> = x.par_chunks(elements).map(penalty).collect();
+    penalties.iter().sum::<f32>() / images as f32
+}
+
+/// `sqrt(1 + d²) - 1` (pseudo-Huber): half the square of what is near, the length of what is far,
+/// so that the gradient of what has escaped does not overflow.
+fn length(d: f32) -> f32 {
+    let square = f64::from(d) * f64::from(d);
+    (square / ((1.0 + square).sqrt() + 1.0)) as f32
 }
 
 /// The gradient of `x`, given that of the mean: of each image only the furthest element has one.
 pub(super) fn backward_peaks(x: &[f32], elements: usize, interval: &Interval, dy: f32) -> Vec<f32> {
-    let factor = 2.0 * dy / (interval.unit * images(x, elements) as f32);
+    let factor = dy / (interval.unit * images(x, elements) as f32);
     chunks(x.len(), elements, |k, dx| {
         let image = &x[k * elements..][..elements];
         if let Some(i) = furthest(image, interval) {
-            dx[i] = interval.distance(image[i]) * factor;
+            let d = f64::from(interval.distance(image[i]));
+            dx[i] = (d / (1.0 + d * d).sqrt()) as f32 * factor;
         }
     })
 }

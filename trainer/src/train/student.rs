@@ -100,6 +100,7 @@ pub(crate) fn train_student(session: &mut Session<'_>, state: StudentState) -> R
         coefficient_factor: config.coefficient_factor,
         train_polynomials: learns,
         vertex_limits,
+        fixed_norms: config.fixed_norms,
         pruner: config.prune.as_ref().map(pruner).transpose()?,
         quantise: config.quantise.clone(),
         objective: Objective::Student(Box::new(Distillation {

@@ -48,6 +48,7 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
         train_polynomials: false,
         vertex_limits: Vec::new(),
         objective: Objective::Teacher { smoothing: config.label_smoothing },
+        fixed_norms: 0,
         pruner: None,
         quantise: None,
     };

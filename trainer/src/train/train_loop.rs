@@ -45,6 +45,8 @@ pub(crate) struct TrainingTask {
     pub(crate) objective: Objective,
     /// What is dropped on the way.
     pub(crate) pruner: Option<Pruner>,
+    /// How many epochs, the last ones, see batch normalisation as it is when training is over.
+    pub(crate) fixed_norms: usize,
     /// How weights are rounded on the way.
     pub(crate) quantise: Option<QuantiseConfig>,
 }
@@ -74,6 +76,9 @@ fn train_epochs(session: &mut Session<'_>, task: &TrainingTask, start: NetworkSt
     let mut learner = Learner::new(session, task, start, steps)?;
     session.tell(&Event::PhaseStart { phase, epochs: task.epochs, steps_per_epoch: steps });
     while position.epoch < task.epochs {
+        if position.epoch + task.fixed_norms >= task.epochs {
+            learner.fix_norms();
+        }
         let batches = prefetch(session, task, position, steps)?;
         let mut clock = Instant::now();
         while position.step < steps {
@@ -187,6 +192,12 @@ impl<'a> Learner<'a> {
             classes: start.model.classes().clone(),
             steps_per_epoch,
         })
+    }
+
+    /// From now on running statistics are constants.
+    fn fix_norms(&mut self) {
+        let network = Network { blocks: std::mem::take(&mut self.network.blocks) };
+        self.network = network.with_fixed_norms();
     }
 
     /// Steps of all epochs.
