@@ -128,17 +128,44 @@ fn lock_files_of_other_workspaces_have_what_the_crates_need() {
     }
 }
 
+/// Whoever distributes the wheel owes these texts to its users.
+#[test]
+fn the_wheel_s_licence_texts_are_of_the_packages_in_its_lock_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let of_wheel = ["--manifest-path", "python/Cargo.toml", "--target", "all", "--edges", "normal"];
+    let tree = tree(root, &of_wheel, "{p}\t{l}");
+    let external = tree.lines().filter(|line| !line.contains(" (/"));
+    let compiled: BTreeSet<String> =
+        external.map(|line| line.replace(" (proc-macro)", "").replace(" v", " ")).collect();
+    let text = std::fs::read_to_string(root.join("python/THIRD-PARTY.txt")).unwrap();
+    let first_columns = |line: &str| line.splitn(3, '\t').take(2).collect::<Vec<_>>().join("\t");
+    let listed: BTreeSet<String> = text
+        .lines()
+        .take_while(|line| !line.starts_with("==="))
+        .filter(|line| line.contains('\t'))
+        .map(first_columns)
+        .collect();
+    assert!(compiled.len() > 100, "the packages are found");
+    assert_eq!(listed, compiled, "`.ci/licences` writes the list anew");
+}
+
 /// Name and licence of what the default features need on this platform, to build and test it too.
 fn packages(root: &Path) -> BTreeSet<(String, String)> {
-    let arguments = ["tree", "--workspace", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}\t{l}"];
-    let output =
-        Command::new(env!("CARGO")).args(arguments).args(["--locked", "--offline"]).current_dir(root).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = tree(root, &["--workspace", "--edges", "normal,build,dev"], "{p}\t{l}");
     let package = |line: &str| {
-        let (package, license) = line.trim_end_matches(" (*)").split_once('\t')?;
+        let (package, license) = line.split_once('\t')?;
         Some((package.split(' ').next()?.to_owned(), license.to_owned()))
     };
-    String::from_utf8(output.stdout).unwrap().lines().filter_map(package).collect()
+    tree.lines().filter_map(package).collect()
+}
+
+/// What `cargo tree` says, a package a line, without marks of repetition.
+fn tree(root: &Path, arguments: &[&str], format: &str) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["tree", "--prefix", "none", "--format", format, "--locked", "--offline"]).args(arguments);
+    let output = command.current_dir(root).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().replace(" (*)\n", "\n")
 }
 
 /// Whether one may take a package by these licences: its expression in SPDX, or in the older form
