@@ -15,7 +15,7 @@ use crate::network::graph::Graph;
 const MAX_IMAGES: usize = 1 << 14;
 /// Images whose outputs are looked at, at most, and images times products.
 const MAX_OUTPUT_IMAGES: usize = 4096;
-const MAX_PRODUCTS: usize = 1 << 30;
+const MAX_PRODUCTS: usize = 1 << 33;
 /// Images looked at together.
 const IMAGES_PER_CHUNK: usize = 64;
 /// Rounding of weights moves outputs a little beyond what the network's arithmetic allows.

@@ -14,8 +14,9 @@ use crate::{Error, Result};
 
 /// Images whose margins are looked at, at most.
 const MAX_MARGIN_IMAGES: usize = 4096;
-/// Images times products that looking at them may take.
-const MAX_MARGIN_PRODUCTS: usize = 1 << 30;
+/// Images times products that looking at them may take: some seconds, and hundreds of images of a
+/// network with tens of millions of products.
+const MAX_MARGIN_PRODUCTS: usize = 1 << 33;
 /// Images looked at together.
 const IMAGES_PER_CHUNK: usize = 64;
 /// No larger error is ever needed, in units of the mean margin.

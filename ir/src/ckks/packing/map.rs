@@ -139,6 +139,8 @@ impl PackedMap {
         assert_eq!(from.block(), block, "blocks of input and result");
         let bases: Vec<usize> =
             if self.folds.is_empty() { (0..self.layout.held().len()).collect() } else { self.layout.first_positions() };
+        let mut positions = Vec::with_capacity(folded.len());
+        let steps: Vec<usize> = self.offsets.iter().map(|&offset| offset as usize % block).collect();
         // By column, its number in the row; usize::MAX for what is no column or has its place.
         let mut number = vec![usize::MAX; from.elements()];
         for base in bases {
@@ -151,21 +153,19 @@ impl PackedMap {
                 number[c as usize] = k;
             }
             let mut left = columns.len();
-            'offsets: for &offset in &self.offsets {
-                for &s in &folded {
-                    let position = within(block, base, s);
-                    for input in 0..from.ciphertexts() {
-                        let Some(column) = from.held()[within(block, input * block + position % block, offset)] else {
-                            continue;
-                        };
+            let output = (base / block) as u32;
+            positions.clear();
+            positions.extend(folded.iter().map(|&s| within(block, base, s) % block));
+            // Nearly all of a search for packings: no division in here.
+            'offsets: for (&offset, &step) in self.offsets.iter().zip(&steps) {
+                for &position in &positions {
+                    let beyond = position + step;
+                    let from_position = if beyond < block { beyond } else { beyond - block };
+                    for (input, held) in (0_u32..).zip(from.held().chunks_exact(block)) {
+                        let Some(column) = held[from_position] else { continue };
                         let k = std::mem::replace(&mut number[column as usize], usize::MAX);
                         if k != usize::MAX {
-                            let (input, output) = (input as u32, (position / block) as u32);
-                            found(
-                                element as usize,
-                                k,
-                                Place { input, output, offset, position: (position % block) as u32 },
-                            );
+                            found(element as usize, k, Place { input, output, offset, position: position as u32 });
                             left -= 1;
                             if left == 0 {
                                 break 'offsets;
