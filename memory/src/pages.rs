@@ -1,6 +1,6 @@
 //! Memory for many words that are written whole: what one holder gives back, the next one gets,
-//! whatever the sizes of both. Blocks that enter the kernel for the first time cost about as much as
-//! what is computed on them.
+//! whatever the sizes of both. Pages that enter the kernel for the first time cost about as much
+//! as what is computed on them.
 //!
 //! Large memory consists of blocks of pages, and a process that keeps them moves them to where the
 //! next memory is wanted: so that nothing is lost between pieces of different sizes, there are
@@ -178,11 +178,11 @@ fn joined(count: usize) -> Blocks {
     {
         return one;
     }
-    let made = Blocks::reserved(count).and_then(|target| {
+    let whole = Blocks::reserved(count).and_then(|target| {
         let moved = target.fill(idle);
         target.map(moved).then_some(target)
     });
-    made.unwrap_or_else(|| {
+    whole.unwrap_or_else(|| {
         let all = Layout::from_size_align(count * BLOCK, BLOCK);
         all.map_or_else(|_| unreachable!("{count} blocks, which is no size"), |layout| handle_alloc_error(layout))
     })

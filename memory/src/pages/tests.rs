@@ -1,3 +1,5 @@
+//! Tests of memory that moves: whose it is, and how much of it there is.
+
 use super::*;
 
 /// The pool is everybody's: one test at a time.

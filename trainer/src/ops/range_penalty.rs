@@ -64,8 +64,8 @@ fn furthest(image: &[f32], interval: &Interval) -> Option<usize> {
     worst.0
 }
 
-/// The mean over images of `sqrt(1 + d²) - 1` for the largest distance `d`; `x` holds whole images of
-/// `elements`.
+/// The mean over images of `sqrt(1 + d²) - 1` for the largest distance `d`; `x` holds whole images
+/// of `elements`.
 pub(super) fn forward_peaks(x: &[f32], elements: usize, interval: &Interval) -> f32 {
     let images = images(x, elements);
     let penalty = |image: &[f32]| furthest(image, interval).map_or(0.0, |i| length(interval.distance(image[i])));
