@@ -15,5 +15,5 @@ mod process;
 pub use freed::keep_freed;
 pub use limits::{Limit, LimitedBy, limit};
 pub use need::{Need, Shortage, bytes_text};
-pub use pages::{PageKeeper, Words, keep_pages};
+pub use pages::{PageKeeper, Words, keep_pages, mapped_bytes};
 pub use process::{peak, reset_peak};

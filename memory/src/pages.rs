@@ -12,6 +12,7 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes that move together, at an address that is a multiple of them: the kernel then moves one
@@ -20,6 +21,9 @@ const BLOCK: usize = 2 << 20;
 /// Fewer words than this are left to the allocator: the last block of others is at most a
 /// sixteenth of them.
 const FEWEST: usize = 16 * BLOCK / size_of::<u64>();
+
+/// Bytes of all blocks that are mapped.
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { keepers: 0, idle: Vec::new() });
 
@@ -40,6 +44,12 @@ pub struct PageKeeper(());
 pub fn keep_pages() -> PageKeeper {
     pool().keepers += 1;
     PageKeeper(())
+}
+
+/// Bytes of pages that [`Words`] of this process have or that are kept for them; the allocator does
+/// not know of these.
+pub fn mapped_bytes() -> usize {
+    MAPPED.load(Ordering::Relaxed)
 }
 
 impl Drop for PageKeeper {
@@ -180,7 +190,9 @@ fn joined(count: usize) -> Blocks {
     }
     let whole = Blocks::reserved(count).and_then(|target| {
         let moved = target.fill(idle);
-        target.map(moved).then_some(target)
+        let mapped = target.map(moved);
+        MAPPED.fetch_add((count - moved) * BLOCK, Ordering::Relaxed);
+        mapped.then_some(target)
     });
     whole.unwrap_or_else(|| {
         let all = Layout::from_size_align(count * BLOCK, BLOCK);
@@ -284,6 +296,7 @@ impl Drop for Blocks {
         if self.count > 0 {
             // SAFETY: addresses of ours, which nobody uses any more.
             unsafe { libc::munmap(self.start.as_ptr().cast(), self.count * BLOCK) };
+            MAPPED.fetch_sub(self.count * BLOCK, Ordering::Relaxed);
         }
     }
 }

@@ -37,8 +37,9 @@ fn kept_pages_are_used_again_for_other_sizes() {
     assert!(another.iter().all(|w| [0, 7, 8].contains(w)));
     drop((larger, another));
     assert_eq!(idle_blocks(), 48);
+    assert_eq!(mapped_bytes(), 48 * BLOCK);
     drop(keeper);
-    assert_eq!(idle_blocks(), 0, "given back");
+    assert_eq!((idle_blocks(), mapped_bytes()), (0, 0), "given back");
 }
 
 #[test]
