@@ -10,7 +10,7 @@ def test_licences_are_in_the_package():
     assert metadata("beaa")["License-Expression"] == "MIT OR Apache-2.0"
     for name in ("LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY.txt"):
         (found,) = [file for file in files("beaa") if file.name == name]
-        assert found.read_text() == (ROOT / name).read_text()
+        assert found.read_text() == (ROOT / "python" / name).read_text()
 
 
 def test_the_package_says_what_it_is_built_of():
