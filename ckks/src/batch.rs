@@ -1,13 +1,12 @@
 //! Vectors of ciphertexts, stored so that kernels stream them: limb, then tile of slots, then
 //! ciphertext, then component. All residues are values of the transform, canonical.
 
-use std::sync::{Mutex, PoisonError};
-
 use beaa_memory::Words;
 use rayon::prelude::*;
 
 use crate::error::operand;
 use crate::kernel::TILE;
+use crate::workspaces::Workspaces;
 use crate::{Error, Parameters, Result};
 
 /// Elements converted at once between whole polynomials and tiles: bounds the extra memory.
@@ -79,15 +78,9 @@ impl Batch {
         fill: impl Fn(&mut W, usize, &mut [u64]) -> Result<()> + Sync,
     ) -> Result<Self> {
         let batch = Self::unset(parameters, shape)?;
-        let free: Mutex<Vec<W>> = Mutex::new(Vec::new());
-        let free = || free.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.fill(&mut Words::unset(shape.flat_words(parameters)), |element, out| {
-            let kept = free().pop();
-            let mut local = kept.unwrap_or_else(&workspace);
-            fill(&mut local, element, out)?;
-            free().push(local);
-            Ok(())
-        })
+        let workspaces = Workspaces::new(workspace);
+        let mut flats = Words::unset(shape.flat_words(parameters));
+        batch.fill(&mut flats, |element, out| workspaces.with(|workspace| fill(workspace, element, out)))
     }
 
     /// Fills all elements as [`Self::build`] does, in memory of [`BatchShape::flat_words`] words,

@@ -36,6 +36,7 @@ mod switching_key;
 #[cfg(test)]
 mod testing;
 mod timing;
+mod workspaces;
 
 pub use batch::{Batch, CHUNK};
 pub use compress::{compress_b, compress_b_in_pieces, compress_batch, compressed_len, compressing_bytes};

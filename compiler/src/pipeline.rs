@@ -16,6 +16,7 @@ use crate::network::graph::Graph;
 use crate::network::import::import;
 use crate::network::limits::{check_finite, check_known, missing_range};
 use crate::network::promise::promise;
+use crate::network::sample_outputs::sample_outputs;
 use crate::options::Options;
 use crate::packing::Packing;
 use crate::pass_runner::{PassRunner, Product};
@@ -232,12 +233,15 @@ fn prepare(
     if images.is_none() {
         check_known(&graph, &analyse(&graph), false)?;
     }
-    let promise = passes.time("promise", || promise(model, &graph, images))?;
+    let outputs = passes.time("sample_outputs", || images.map(|i| sample_outputs(&graph, i)).transpose())?;
+    let promise = passes.time("promise", || promise(model, &graph, images.zip(outputs.as_deref())))?;
+    passes.go_on()?;
     let input = passes.time("calibrate", || calibration_images(model, images, image_count(&graph)))?;
     passes.go_on()?;
     let activations = passes.time("calibrate", || forward(&graph, input.clone()));
     check_finite(&graph, &activations, if images.is_some() { "the samples" } else { "made-up images" })?;
-    let target = passes.time("accuracy_target", || AccuracyTarget::new(&graph, model.classes(), options, images))?;
+    let target =
+        passes.time("accuracy_target", || AccuracyTarget::new(model.classes(), options, outputs.as_deref()))?;
     // Ranges are so tight that made-up images must not be used for them.
     if images.is_some() {
         graph = passes.rewrite("observe_ranges", || Ok(observe_ranges(graph, &activations, safety)))?;

@@ -258,7 +258,7 @@ fn a_run_of_a_version_with_fewer_settings_goes_on() {
     let path = run.path().join("checkpoints/000001/state.json");
     let mut state: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     let student = state["config"]["student"].as_object_mut().unwrap();
-    assert!(student.remove("peak_penalty").is_some() && student.remove("range_width").is_some());
+    assert!(["peak_penalty", "range_width", "fixed_norms"].iter().all(|s| student.remove(*s).is_some()));
     // Of a time without checksums of states.
     state["format"] = 1.into();
     state.as_object_mut().unwrap().remove("checksum");
@@ -266,6 +266,27 @@ fn a_run_of_a_version_with_fewer_settings_goes_on() {
     let other = Trainer::new(&config(|c| c.student.range_width = 5.0), &data(), run.path()).resume(true).train();
     assert!(other.unwrap_err().to_string().contains("student"));
     done(&config(|_| ()), run.path(), true);
+}
+
+/// What the last epochs do not touch is left as the epochs before them ended.
+#[test]
+fn fixed_norms_keep_their_running_statistics() {
+    let means = |epochs: usize, fixed: usize| -> Vec<f32> {
+        let run = folder("norms");
+        let config = config(|c| {
+            c.student.epochs = epochs;
+            c.student.fixed_norms = fixed;
+            // The same steps before, whatever follows.
+            c.student.optimiser.final_fraction = 1.0;
+        });
+        let student = done(&config, run.path(), false).student;
+        let of_norm =
+            |op: &LayerOp| if let LayerOp::BatchNorm { mean, .. } = op { mean.data().to_vec() } else { vec![] };
+        student.layers().iter().flat_map(|layer| of_norm(&layer.op)).collect()
+    };
+    let one = means(1, 0);
+    assert!(!one.is_empty() && means(3, 2) == one);
+    assert_ne!(means(3, 0), one);
 }
 
 /// A checkpoint's models are files, which anybody may have changed.

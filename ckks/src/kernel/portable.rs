@@ -189,7 +189,7 @@ fn finish(q: Modulus, sums: [u64; TILE], bias: u64, keep: bool, out: &mut [u64])
     }
 }
 
-/// Twists coefficient 0, and those from number `first` (1 for all) up to its mirror image.
+/// Twists the pairs from coefficient `first` on, 1 for all.
 pub(crate) fn twist_from(first: usize, q: Modulus, factors: &TwistFactors, a: &mut [u64]) {
     let n = a.len();
     for j in first..n / 2 {

@@ -1,7 +1,6 @@
 //! The constants of a linear map by rotations, encoded once.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use beaa_memory::Words;
 use rayon::prelude::*;
@@ -10,6 +9,7 @@ use super::order::rotation_order;
 use crate::batch::CHUNK;
 use crate::error::operand;
 use crate::kernel::TILE;
+use crate::workspaces::Workspaces;
 use crate::{Encoder, Parameters, Result};
 
 const OPERATION: &str = "preparing a matrix of diagonals";
@@ -104,12 +104,9 @@ impl DiagonalMatrix {
         }
         let n = parameters.degree();
         let (encoder, order) = (Encoder::new(n), rotation_order(n));
-        let workspaces: Mutex<Vec<Workspace>> = Mutex::default();
-        let workspaces = || workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let encode = |number: usize, out: &mut [u64]| {
-            let kept = workspaces().pop();
-            let mut workspace = kept.unwrap_or_else(|| Workspace::new(&encoder, n));
-            let Workspace { by_position, slots, scratch } = &mut workspace;
+        let workspaces = Workspaces::new(|| Workspace::new(&encoder, n));
+        let encode_in = |workspace: &mut Workspace, number: usize, out: &mut [u64]| {
+            let Workspace { by_position, slots, scratch } = workspace;
             by_position.fill(0.0);
             values(sorted[number], by_position);
             // The sum is rotated by the giant step, and its constants with it.
@@ -130,9 +127,9 @@ impl DiagonalMatrix {
                 }
                 t.forward(out);
             }
-            workspaces().push(workspace);
             Ok(())
         };
+        let encode = |number: usize, out: &mut [u64]| workspaces.with(|w| encode_in(w, number, out));
         let words = primes(parameters, shape.limbs).count() * n;
         let data = encode_tiles(n, words, diagonals.len(), encode)?;
         Ok(Self { parameters: parameters.clone(), shape, rotated, sums, columns, data })

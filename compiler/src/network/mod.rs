@@ -9,4 +9,5 @@ pub(crate) mod import;
 pub(crate) mod limits;
 pub(crate) mod matrix;
 pub(crate) mod promise;
+pub(crate) mod sample_outputs;
 pub(crate) mod spanning;

@@ -6,42 +6,30 @@ use beaa_ir::promise::{ImageRanges, Interval, Promise, output_margin};
 use beaa_ir::{InputSpec, Model};
 
 use crate::Result;
-use crate::network::activations::forward;
 use crate::network::bounds::analyse;
-use crate::network::calibration::{evenly_spread, products, values_of};
+use crate::network::calibration::evenly_spread;
 use crate::network::graph::Graph;
 
 /// Images whose statistics are taken, at most.
 const MAX_IMAGES: usize = 1 << 14;
-/// Images whose outputs are looked at, at most, and images times products.
-const MAX_OUTPUT_IMAGES: usize = 4096;
-const MAX_PRODUCTS: usize = 1 << 33;
-/// Images looked at together.
-const IMAGES_PER_CHUNK: usize = 64;
 /// Rounding of weights moves outputs a little beyond what the network's arithmetic allows.
 const BOUND_MARGIN: f64 = 0.05;
 
-/// What is promised with normalised `images` as samples, or without any.
-pub(crate) fn promise(model: &Model, graph: &Graph, images: Option<&ImageMajor<f32>>) -> Result<Option<Promise>> {
-    let Some(images) = images else {
+/// What is promised with normalised `images` as samples and the outputs of some of them, or without
+/// any.
+pub(crate) fn promise(
+    model: &Model,
+    graph: &Graph,
+    samples: Option<(&ImageMajor<f32>, &[Vec<f64>])>,
+) -> Result<Option<Promise>> {
+    let Some((images, outputs)) = samples else {
         let bounds = &analyse(graph)[graph.output];
         let outputs = bounds.intervals().map(|i| Interval { min: i.lo, max: i.hi }.widened(BOUND_MARGIN)).collect();
         return Ok(finite(Promise { outputs, images: None }));
     };
-    let count = MAX_OUTPUT_IMAGES.min(MAX_PRODUCTS / products(graph).max(1)).max(1);
-    let mut ranges: Vec<Option<Interval>> = Vec::new();
-    let sample = evenly_spread(images, count);
-    for chunk in sample.chunks(IMAGES_PER_CHUNK) {
-        let outputs = forward(graph, values_of(images.elements(), chunk)?).swap_remove(graph.output);
-        let of_chunk = outputs.rows().map(|row| Interval::of(row.iter().copied()));
-        ranges = if ranges.is_empty() {
-            of_chunk.collect()
-        } else {
-            let both = |(a, b): (Option<Interval>, Option<Interval>)| a.zip(b).and_then(|(a, b)| a.hull(b));
-            ranges.into_iter().zip(of_chunk).map(both).collect()
-        };
-    }
-    with_samples(model.input(), ranges, sample.len(), evenly_spread(images, MAX_IMAGES))
+    let range = |output: usize| Interval::of(outputs.iter().map(|of_image| of_image[output]));
+    let ranges = (0..model.outputs()).map(range).collect();
+    with_samples(model.input(), ranges, outputs.len(), evenly_spread(images, MAX_IMAGES))
 }
 
 /// What is promised when so many samples have outputs in these ranges; `images` are normalised.
@@ -66,6 +54,7 @@ fn finite(promise: Promise) -> Option<Promise> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::sample_outputs::sample_outputs;
     use crate::pipeline::graph_after;
     use crate::testing::{images, random_model};
 
@@ -75,7 +64,8 @@ mod tests {
             let model = random_model(seed);
             let graph = graph_after("import", &model);
             let samples = images(&model, seed, 200);
-            let with = promise(&model, &graph, Some(&samples)).unwrap().unwrap();
+            let outputs = sample_outputs(&graph, &samples).unwrap();
+            let with = promise(&model, &graph, Some((&samples, &outputs))).unwrap().unwrap();
             let without = promise(&model, &graph, None).unwrap().unwrap();
             assert!(without.images.is_none() && without.outputs.len() == model.outputs());
             let ranges = with.images.as_ref().unwrap();

@@ -2,23 +2,12 @@
 //! class must not change, for which there must be images to measure margins on.
 
 use beaa_ir::Classes;
-use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::{mean, normal_cdf, sample_variance};
 
-use crate::network::activations::forward;
-use crate::network::calibration::{evenly_spread, products, values_of};
-use crate::network::graph::Graph;
 use crate::options::Options;
 use crate::plan::simulate_noise::{MarginLoss, Prediction, top1_margin};
 use crate::{Error, Result};
 
-/// Images whose margins are looked at, at most.
-const MAX_MARGIN_IMAGES: usize = 4096;
-/// Images times products that looking at them may take: some seconds, and hundreds of images of a
-/// network with tens of millions of products.
-const MAX_MARGIN_PRODUCTS: usize = 1 << 33;
-/// Images looked at together.
-const IMAGES_PER_CHUNK: usize = 64;
 /// No larger error is ever needed, in units of the mean margin.
 const MAX_ERROR_IN_MARGINS: f64 = 10.0;
 /// A class is believed to lose otherwise than all the others by as many simulated images as it has,
@@ -39,29 +28,22 @@ pub(crate) struct AccuracyTarget {
 }
 
 impl AccuracyTarget {
-    /// From the options; margins are measured on `images`.
+    /// From the options; margins are those of samples with these `outputs`, `[image][output]`, if
+    /// there are samples.
     ///
     /// # Errors
     /// [`Error::Option`] for a share that these images cannot show.
-    pub(crate) fn new(
-        graph: &Graph,
-        classes: &Classes,
-        options: &Options,
-        images: Option<&ImageMajor<f32>>,
-    ) -> Result<Self> {
-        let margins = match images {
-            Some(images) => margins(graph, classes, images)?,
-            None => Vec::new(),
-        };
+    pub(crate) fn new(classes: &Classes, options: &Options, outputs: Option<&[Vec<f64>]>) -> Result<Self> {
+        let margins: Vec<_> = outputs.into_iter().flatten().filter_map(|o| top1_margin(classes, o)).collect();
         let Some(requested) = options.agreement else {
             return Ok(Self { deviation: options.logit_error, requested: None, margins });
         };
         if margins.is_empty() {
             return Err(Error::Option {
                 option: "agreement",
-                found: images.map_or_else(
+                found: outputs.map_or_else(
                     || "no samples".to_owned(),
-                    |images| format!("{} images without an output that is a number", images.images()),
+                    |outputs| format!("{} images without an output that is a number", outputs.len()),
                 ),
                 expected: "images to measure margins on (`--samples`); or ask for a logit error".into(),
             });
@@ -138,18 +120,6 @@ fn zero_mean(deviation: f64) -> Losses {
 /// Mean and variance; zeros where there are too few numbers.
 fn moments(values: &[f64]) -> (f64, f64) {
     (mean(values).unwrap_or(0.0), sample_variance(values).unwrap_or(0.0))
-}
-
-/// Of images evenly spread over all, the class and the distance from the next.
-fn margins(graph: &Graph, classes: &Classes, images: &ImageMajor<f32>) -> Result<Vec<(usize, f64)>> {
-    let count = MAX_MARGIN_IMAGES.min(MAX_MARGIN_PRODUCTS / products(graph).max(1));
-    let mut margins = Vec::new();
-    for chunk in evenly_spread(images, count).chunks(IMAGES_PER_CHUNK) {
-        let outputs = forward(graph, values_of(images.elements(), chunk)?).swap_remove(graph.output);
-        let of = |s: usize| top1_margin(classes, &outputs.rows().map(|r| r[s]).collect::<Vec<_>>());
-        margins.extend((0..chunk.len()).filter_map(of));
-    }
-    Ok(margins)
 }
 
 /// Mean probability that what is lost leaves a margin positive.

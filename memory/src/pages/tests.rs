@@ -10,7 +10,7 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 fn idle_blocks() -> usize {
-    pool().idle.iter().map(|blocks| blocks.count).sum()
+    pool().idle.iter().map(|blocks| blocks.count()).sum()
 }
 
 #[test]

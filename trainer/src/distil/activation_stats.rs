@@ -168,7 +168,7 @@ pub(crate) fn with_ranges(
 pub(crate) struct LargestInput {
     /// Its name.
     pub(crate) layer: String,
-    /// The largest absolute value, in root mean squares of the median image's.
+    /// The largest absolute value, in root mean squares of the median image.
     pub(crate) deviations: f64,
 }
 

@@ -130,13 +130,12 @@ impl Network {
 
     /// Lets batch normalisation take its running statistics for constants, as it does when training
     /// is over.
-    pub(crate) fn with_fixed_norms(mut self) -> Self {
+    pub(crate) fn fix_norms(&mut self) {
         for block in &mut self.blocks {
             if let Block::Norm(norm) = block {
                 norm.training = Param::from_bool(false);
             }
         }
-        self
     }
 
     /// The numbers of this network in the form of `template`, the model it was built from.

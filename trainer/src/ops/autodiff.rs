@@ -183,8 +183,8 @@ impl<B: CpuBackend> Backward<B, 3> for NormaliseBackward {
         let (x, moments, gamma, Affine { epsilon, fixed }) = ops.state;
         let (moments, gamma, mut dx) = (read::<B>(moments), read::<B>(gamma), read::<B>(dy));
         let moments = norm::Moments::new(&moments, epsilon);
-        let backward = if fixed { norm::backward_fixed } else { norm::backward };
-        let affine = B::with_values(&x, |x| backward(x, &mut dx, extension::extent(&dims), &moments, &gamma));
+        let (extent, moments) = (extension::extent(&dims), (&moments, fixed));
+        let affine = B::with_values(&x, |x| norm::backward(x, &mut dx, extent, moments, &gamma));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }

@@ -69,70 +69,46 @@ pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &
     })
 }
 
-/// Given `dy`, makes it the gradient of `x`, whose moments depend on it; returns the gradients of
-/// `gamma` and `beta`.
+/// Given `dy`, makes it the gradient of `x`, whose moments depend on it unless they are `fixed`;
+/// returns the gradients of `gamma` and `beta`.
 pub(super) fn backward(
     x: &[f32],
     dy: &mut [f32],
     extent: Extent,
-    moments: &Moments<'_>,
+    (moments, fixed): (&Moments<'_>, bool),
     gamma: &[f32],
 ) -> [Vec<f32>; 2] {
     let (size, positions) = (extent.image(x), extent.positions);
-    let sums = sums(x, dy, extent, moments, gamma);
+    assert_eq!(x.len(), dy.len(), "inputs and gradients of outputs");
+    assert_eq!([moments.mean.len(), gamma.len()], [extent.channels; 2], "means and factors, one per channel");
+    let sums: Vec<[f32; 2]> = {
+        let dy: &[f32] = dy;
+        let channels = (0..extent.channels).into_par_iter().zip(moments.mean).zip(&moments.scale);
+        let of = |((channel, &mean), &scale): ((usize, &f32), &f32)| {
+            let (mut centred, mut plain) = (0.0, 0.0);
+            for (x, d) in planes(x, extent, channel).zip(planes(dy, extent, channel)) {
+                centred += sum(d, x, |d, x| d * (x - mean));
+                plain += sum(d, x, |d, _| d);
+            }
+            [centred * scale, plain]
+        };
+        channels.map(of).collect()
+    };
     let count = (dy.len() / extent.channels) as f32;
     dy.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(dy, x)| {
-        let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(&sums.0);
+        let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(&sums);
         let planes = dy.chunks_mut(positions).zip(x.chunks(positions));
         for ((dy, x), (((mean, scale), gamma), [of_gamma, of_beta])) in planes.zip(channels) {
-            let (factor, slope, shift) = (scale * gamma, of_gamma * scale / count, of_beta / count);
+            let factor = scale * gamma;
+            if fixed {
+                dy.iter_mut().for_each(|d| *d *= factor);
+                continue;
+            }
+            let (slope, shift) = (of_gamma * scale / count, of_beta / count);
             dy.iter_mut().zip(x).for_each(|(d, x)| *d = (*d - shift - (x - mean) * slope) * factor);
         }
     });
-    sums.of_affine()
-}
-
-/// As [`backward`], of moments that are constants.
-pub(super) fn backward_fixed(
-    x: &[f32],
-    dy: &mut [f32],
-    extent: Extent,
-    moments: &Moments<'_>,
-    gamma: &[f32],
-) -> [Vec<f32>; 2] {
-    let sums = sums(x, dy, extent, moments, gamma);
-    dy.par_chunks_mut(extent.image(x)).for_each(|dy| {
-        for (dy, (scale, gamma)) in dy.chunks_mut(extent.positions).zip(moments.scale.iter().zip(gamma)) {
-            dy.iter_mut().for_each(|d| *d *= scale * gamma);
-        }
-    });
-    sums.of_affine()
-}
-
-/// Per channel, sums over all images and positions.
-struct Sums(Vec<[f32; 2]>);
-
-impl Sums {
-    /// The gradients of `gamma` and `beta`.
-    fn of_affine(&self) -> [Vec<f32>; 2] {
-        [0, 1].map(|part| self.0.iter().map(|s| s[part]).collect())
-    }
-}
-
-/// Per channel the sum of `dy (x - mean) scale`, and that of `dy`.
-fn sums(x: &[f32], dy: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32]) -> Sums {
-    assert_eq!(x.len(), dy.len(), "inputs and gradients of outputs");
-    assert_eq!([moments.mean.len(), gamma.len()], [extent.channels; 2], "means and factors, one per channel");
-    let channels = (0..extent.channels).into_par_iter().zip(moments.mean).zip(&moments.scale);
-    let of = |((channel, &mean), &scale): ((usize, &f32), &f32)| {
-        let (mut centred, mut plain) = (0.0, 0.0);
-        for (x, d) in planes(x, extent, channel).zip(planes(dy, extent, channel)) {
-            centred += sum(d, x, |d, x| d * (x - mean));
-            plain += sum(d, x, |d, _| d);
-        }
-        [centred * scale, plain]
-    };
-    Sums(channels.map(of).collect())
+    [sums.iter().map(|s| s[0]).collect(), sums.iter().map(|s| s[1]).collect()]
 }
 
 /// The planes of a channel, image by image.

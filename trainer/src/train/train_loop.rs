@@ -77,7 +77,7 @@ fn train_epochs(session: &mut Session<'_>, task: &TrainingTask, start: NetworkSt
     session.tell(&Event::PhaseStart { phase, epochs: task.epochs, steps_per_epoch: steps });
     while position.epoch < task.epochs {
         if position.epoch + task.fixed_norms >= task.epochs {
-            learner.fix_norms();
+            learner.network.fix_norms();
         }
         let batches = prefetch(session, task, position, steps)?;
         let mut clock = Instant::now();
@@ -192,12 +192,6 @@ impl<'a> Learner<'a> {
             classes: start.model.classes().clone(),
             steps_per_epoch,
         })
-    }
-
-    /// From now on running statistics are constants.
-    fn fix_norms(&mut self) {
-        let network = Network { blocks: std::mem::take(&mut self.network.blocks) };
-        self.network = network.with_fixed_norms();
     }
 
     /// Steps of all epochs.
