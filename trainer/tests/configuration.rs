@@ -57,7 +57,10 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
                         {"add": {"with": "y"}}, {"linear": {"out": 0, "name": "x"}}],
             "augmentation": {"shift": 1000, "contrast": -1},
             "teacher": {"epochs": 0, "optimiser": {"learning_rate": -1}},
-            "student": {"lambda": 1.5, "temperature": 0, "vertex_bound": 0.1, "fixed_norms": 99, "optimiser": {"clip_norm": 0}}
+            "student": {
+                "lambda": 1.5, "temperature": 0, "vertex_bound": 0.1, "fixed_norms": 99,
+                "optimiser": {"clip_norm": 0}
+            }
         }"#,
     )
     .unwrap_err();

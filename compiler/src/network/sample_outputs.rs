@@ -1,5 +1,5 @@
-//! What the network says of the samples, worked out once: margins of classes and the ranges that are
-//! promised both come from it.
+//! What the network says of the samples, worked out once: margins of classes and the ranges that
+//! are promised both come from it.
 
 use beaa_ir::images::ImageMajor;
 
