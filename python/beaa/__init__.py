@@ -115,7 +115,7 @@ __all__ = [
 ]
 
 # Modules that need packages of their own are imported when they are named.
-_ON_DEMAND = ("dask", "shards", "torch")
+_ON_DEMAND = ("dask", "ray", "shards", "torch")
 
 
 def __getattr__(name):

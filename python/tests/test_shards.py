@@ -1,8 +1,7 @@
-"""Shards: named by content, answered once, on one machine and on many."""
+"""Shards: named by content, answered once, wherever their files are."""
 
 import os
 import pickle
-import signal
 
 import numpy as np
 import pytest
@@ -213,106 +212,3 @@ def test_no_half_written_file_has_a_name(client, server, images, plain_store):
         shards.read_answers(shard, answer, "plain://answers")
     assert run() == answer and plain_store.files[name] == whole
     assert len(client.decrypt(shards.read_answers(shard, answer, "plain://answers"))) == 10
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'beaa[dask]'")
-    options = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as connection:
-        yield connection
-
-
-def test_a_worker_that_is_killed_loses_nothing(cluster, program, client, server, images, tmp_path):
-    parts = [np.roll(images, k, axis=0) for k in range(12)]
-    written = shards.encrypt(client, parts, tmp_path / "images")
-    before, killed, told = set(pids(cluster)), [], []
-
-    def kill(what, done, of):
-        told.append((what, done, of))
-        if done == 3:
-            killed.append(pids(cluster)[0])
-            os.kill(killed[0], signal.SIGKILL)
-
-    key = client.evaluation_key
-    folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
-    answers = beaa.dask.run(program, key, written, cluster, **folders, progress=kill)
-
-    assert killed and killed[0] in before and told[-1] == ("shards", 12, 12)
-    assert [a.shard for a in answers] == [s.id for s in written], "in order"
-    assert len(list((tmp_path / "answers").glob("*.ct"))) == 12, "nothing twice"
-    for part, shard, answer in zip(parts, written, answers):
-        results = shards.read_answers(shard, answer, tmp_path / "answers")
-        here = server.run(beaa.EncryptedImages.load(shard.ciphertexts))
-        assert results.to_bytes() == here.to_bytes(), "the same bits"
-        assert len(client.decrypt(results)) == len(part)
-
-    # Started again, it finds all answers.
-    times = {f: f.stat().st_mtime_ns for f in (tmp_path / "answers").iterdir()}
-    assert beaa.dask.run(program, key, written + written[:2], cluster, **folders) == answers + answers[:2]
-    assert times == {f: f.stat().st_mtime_ns for f in (tmp_path / "answers").iterdir()}
-
-
-def test_shards_of_others_are_refused_before_anything_is_sent(cluster, deep, program, client, written, tmp_path):
-    with pytest.raises(beaa.MismatchError, match="a shard of program"):
-        beaa.dask.run(deep, None, written, cluster, images=tmp_path / "images", answers=tmp_path)
-    with pytest.raises(beaa.OptionError, match="one inside of"):
-        beaa.dask.run(program, client.evaluation_key, written, cluster, images=tmp_path / "else", answers=tmp_path)
-
-
-def test_a_run_that_failed_may_be_started_again_within_its_except(cluster, program, client, written, tmp_path):
-    folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
-    away = tmp_path / "away.ct"
-    os.rename(written[1].ciphertexts, away)
-    try:
-        beaa.dask.run(program, client.evaluation_key, written, cluster, **folders, retries=0)
-    except beaa.FileAccessError as error:
-        assert "images" in str(error)
-        os.rename(away, written[1].ciphertexts)
-        answers = beaa.dask.run(program, client.evaluation_key, written, cluster, **folders, retries=0)
-    assert [a.shard for a in answers] == [s.id for s in written]
-
-
-def test_runs_at_the_same_time_have_answers_of_their_own(cluster, program, client, written, tmp_path):
-    key, inner = client.evaluation_key, []
-    run = lambda name, **o: beaa.dask.run(
-        program, key, written, cluster, images=tmp_path / "images", answers=tmp_path / name, **o
-    )
-
-    def second(what, done, of):
-        # The first run still holds what it has submitted.
-        if not inner:
-            inner.append(run("second"))
-
-    outer = run("first", progress=second)
-    for answers, name in ((outer, "first"), (inner[0], "second")):
-        assert [os.path.dirname(a.answers) for a in answers] == [str(tmp_path / name)] * 3
-        assert len(list((tmp_path / name).glob("*.ct"))) == 3
-
-
-def test_a_worker_that_dies_while_the_program_is_sent(cluster, program, client, written, tmp_path, monkeypatch):
-    whole, calls = cluster.scatter, []
-
-    def broken_once(*arguments, **options):
-        calls.append(arguments)
-        if len(calls) == 1:
-            raise OSError("in <TCP (closed)>: BrokenPipeError")
-        return whole(*arguments, **options)
-
-    monkeypatch.setattr(cluster, "scatter", broken_once)
-    folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
-    answers = beaa.dask.run(program, client.evaluation_key, written, cluster, **folders)
-    assert ([a.shard for a in answers], len(calls)) == ([s.id for s in written], 2)
-
-
-def test_nothing_is_left_with_the_scheduler(cluster, program, client, written, tmp_path):
-    os.remove(written[0].ciphertexts)
-    with pytest.raises(beaa.FileAccessError) as caught:
-        folders = dict(images=tmp_path / "images", answers=tmp_path / "answers")
-        beaa.dask.run(program, client.evaluation_key, written, cluster, **folders, retries=0)
-    # The traceback still holds the frames of the run.
-    assert caught.tb is not None and [name for name in cluster.futures if str(name).startswith("beaa-")] == []
-
-
-def pids(cluster):
-    return list(cluster.run(os.getpid).values())
