@@ -135,7 +135,7 @@ def _open(location: str):
 
 
 def _missing(package: str, location: str) -> MissingPackageError:
-    remedy = 'install it (fsspec: pip install "beaa[dask]"), or give a file'
+    remedy = 'install it (fsspec: pip install fsspec), or give a file'
     return MissingPackageError(**_said(f"opening {location}", f"no package {package}", "it for such addresses", remedy))
 
 
