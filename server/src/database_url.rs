@@ -15,6 +15,14 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// Whether the text holds a password, or could.
+    pub fn has_password(&self) -> bool {
+        match self.0.parse::<postgres::Config>() {
+            Ok(config) => config.get_password().is_some(),
+            Err(_) => true,
+        }
+    }
+
     /// Whether there is no text, as of a variable that was emptied.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
