@@ -1,5 +1,8 @@
 //! A PostgreSQL of the tests, in a folder of its own, for as long as their process lives. It needs
-//! the programs `initdb` and `postgres`, as Debian's package `postgresql` brings them.
+//! the programs of Debian's package `postgresql`. Two programs of tests have this file, and neither
+//! uses all of it.
+
+#![allow(dead_code)]
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -8,8 +11,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-use postgres::{Client, NoTls};
 
 /// The password of the superuser `postgres` for connections that do not come over the socket.
 pub(crate) const PASSWORD: &str = "tops3cret";
@@ -50,7 +51,8 @@ impl Cluster {
             postgres = program("postgres").display(),
         );
         std::fs::File::create(folder.join("password")).unwrap().write_all(PASSWORD.as_bytes()).unwrap();
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let data = if crate_folder().ends_with("server") { "tests/data" } else { "server/tests/data" };
+        let data = crate_folder().join(data);
         for name in ["server.pem", "server.key"] {
             std::fs::copy(data.join(name), folder.join(name)).unwrap();
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -67,7 +69,7 @@ impl Cluster {
         let keeper = keeper.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let cluster = Self { port, folder, _keeper: keeper };
         let started = Instant::now();
-        while Client::connect(&cluster.url("postgres"), NoTls).is_err() {
+        while !cluster.client("pg_isready").output().unwrap().status.success() {
             let log = || std::fs::read_to_string(cluster.folder.join("log")).unwrap_or_default();
             assert!(started.elapsed() < Duration::from_secs(60), "PostgreSQL does not start:\n{}", log());
             std::thread::sleep(Duration::from_millis(50));
@@ -80,6 +82,18 @@ impl Cluster {
         format!("postgres://postgres:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// A program that speaks to the server as its superuser.
+    pub(crate) fn client(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        self.environment(&mut command);
+        command
+    }
+
+    /// Lets programs that a command starts find the server.
+    pub(crate) fn environment(&self, command: &mut Command) {
+        command.env("PGHOST", &self.folder).env("PGPORT", self.port.to_string()).env("PGUSER", "postgres");
+    }
+
     /// The address of a database, over the socket.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres:///{database}?host={}&port={}&user=postgres", self.folder.display(), self.port)
@@ -89,16 +103,14 @@ impl Cluster {
     pub(crate) fn new_database(&self) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("store_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        Client::connect(&self.url("postgres"), NoTls)
-            .unwrap()
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .unwrap();
+        let output = self.client("createdb").arg(&name).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         self.url(&name)
     }
 }
 
 /// A program of PostgreSQL, which Debian keeps out of the PATH.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let paths = std::env::var_os("PATH").unwrap();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&paths).collect();
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
@@ -115,6 +127,10 @@ fn other_user() -> Option<&'static str> {
         let known = Command::new("id").arg("postgres").output().unwrap().status.success();
         if known { "postgres" } else { "nobody" }
     })
+}
+
+fn crate_folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn as_user() -> String {

@@ -107,6 +107,21 @@ impl Sample {
         }
     }
 
+    /// What the database holds, as it lies there, or as the rows of its tables.
+    pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
+        let Some(url) = &self.url else {
+            // The second is gone while nobody has the database open.
+            let files = ["beaa.sqlite", "beaa.sqlite-wal"].map(|name| std::fs::read(self.store.folder().join(name)));
+            return files.into_iter().flatten().collect();
+        };
+        let mut client = Client::connect(url, NoTls).unwrap();
+        let tables = client.query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'", &[]).unwrap();
+        let rows = tables.iter().flat_map(|table| {
+            client.query(&format!("SELECT row_to_json(t)::text FROM {} t", table.get::<_, String>(0)), &[]).unwrap()
+        });
+        rows.map(|row| row.get::<_, String>(0).into_bytes()).collect()
+    }
+
     /// A hash as queries have it.
     pub(crate) fn literal(&self, sha256: &Digest) -> String {
         format!("{}{sha256}'", self.word("X'", "'\\x"))

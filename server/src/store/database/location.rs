@@ -108,7 +108,8 @@ fn encryption(
     server: &str,
 ) -> Result<Option<DatabaseTls>> {
     let wanted = config.get_ssl_mode();
-    match authorities {
+    let by_socket = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+    match authorities.filter(|_| !by_socket || !config.get_hostaddrs().is_empty()) {
         Some(authorities) if wanted != SslMode::Disable => {
             config.ssl_mode(SslMode::Require);
             DatabaseTls::trusting(authorities).map(Some)
