@@ -4,6 +4,9 @@
 #![cfg(all(feature = "command", unix))]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../server/tests/server/cluster.rs"]
+mod cluster;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -39,13 +42,19 @@ impl Drop for Process {
 struct Both {
     folder: tempfile::TempDir,
     port: u16,
+    /// Where the database of the store is, if that is PostgreSQL.
+    database: Option<String>,
 }
 
 impl Both {
     fn new() -> Self {
         // Free now, and most likely in a moment.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { folder: tempfile::tempdir().unwrap(), port }
+        Self { folder: tempfile::tempdir().unwrap(), port, database: None }
+    }
+
+    fn with_postgres() -> Self {
+        Self { database: Some(cluster::cluster().new_database()), ..Self::new() }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -61,7 +70,8 @@ impl Both {
         for name in ["http_proxy", "https_proxy", "all_proxy"] {
             command.env(name, "http://127.0.0.1:1").env(name.to_uppercase(), "http://127.0.0.1:1");
         }
-        command.env_remove("no_proxy").env_remove("NO_PROXY");
+        command.env_remove("no_proxy").env_remove("NO_PROXY").env_remove("BEAA_DATABASE");
+        command.envs(self.database.iter().map(|url| ("BEAA_DATABASE", url)));
         command
     }
 
@@ -192,7 +202,16 @@ const SUBMIT: &str = "remote submit lungs --key keys/secret.key --data-set pneum
 
 #[test]
 fn kill_9_at_every_stage_loses_nothing_and_does_nothing_twice() {
-    let both = Both::new();
+    kill_9_at_every_stage(&Both::new());
+}
+
+#[test]
+#[ignore = "needs the programs of PostgreSQL"]
+fn kill_9_at_every_stage_loses_nothing_with_postgres() {
+    kill_9_at_every_stage(&Both::with_postgres());
+}
+
+fn kill_9_at_every_stage(both: &Both) {
     both.prepare(false);
     let server = both.server();
     both.log_in();
@@ -341,6 +360,46 @@ fn the_page_leads_from_zero_to_a_diagnosis() {
     let answers = std::fs::read_to_string(both.at("answers.csv")).unwrap();
     assert!(answers.starts_with("image,prediction,class") && answers.lines().count() == 625);
     assert!(String::from_utf8_lossy(&output.stdout).contains("answered"));
+}
+
+#[test]
+#[ignore = "needs the programs of PostgreSQL"]
+fn the_page_leads_to_a_server_and_a_worker_with_postgres() {
+    let (both, cluster) = (Both::new(), cluster::cluster());
+    both.prepare(true);
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/server.md")).unwrap();
+    let blocks: Vec<&str> = page.split("```bash\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2, "for the machine of PostgreSQL, and for each of the servers");
+    let (url, address) =
+        (cluster.url("beaa").replace("user=postgres", "user=beaa"), format!("127.0.0.1:{}", both.port));
+    let folder = both.at("shared");
+    let script = blocks
+        .concat()
+        .replace("postgres://beaa@db.example.org/beaa", &format!("'{url}'"))
+        .replace("program.beaa", "p.beaa")
+        .replace("/srv/beaa", folder.to_str().unwrap());
+    std::fs::write(both.at("server.toml"), format!("listen = \"{address}\"\ndisk_reserve_bytes = 1000000\n")).unwrap();
+    assert!(script.contains(&url) && script.matches(" &\n").count() == 2, "{script}");
+    let wait = format!("while ! (echo > /dev/tcp/{}) 2>/dev/null; do sleep 0.1; done", address.replace(':', "/"));
+    let store = folder.display();
+    let script = format!("{script}{wait}\nbeaa serve audit --store {store}\nkill $(jobs -p)\nwait || true\n");
+    let bin = both.at("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_beaa"), bin.join("beaa")).unwrap();
+    let programs = std::fs::canonicalize(cluster::program("createdb")).unwrap();
+    let path = [&bin, programs.parent().unwrap(), Path::new("/usr/bin"), Path::new("/bin")];
+    let mut shell = Command::new("bash");
+    shell.args(["-e", "-c", &script]).current_dir(both.folder.path()).env("PATH", std::env::join_paths(path).unwrap());
+    cluster.environment(&mut shell);
+    let output = shell.env("HOME", both.folder.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("worker started"), "{said}");
+    assert!(log.contains("tenant set") && log.contains("program published"), "{log}\n{said}");
+    // Whoever forgets the address makes no second database.
+    let forgotten = both.run(&format!("serve tokens --store {store}"));
+    let said = String::from_utf8_lossy(&forgotten.stderr).into_owned();
+    assert!(!forgotten.status.success() && said.contains("BEAA_DATABASE"), "{said}");
 }
 
 #[test]

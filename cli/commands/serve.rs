@@ -11,7 +11,7 @@ use beaa_protocol::Scope;
 use beaa_server::settings::Settings;
 use beaa_server::store::{NewToken, Store, TenantLimits};
 use beaa_server::worker::{Work, work};
-use beaa_server::{Service, WorkerPool, serve};
+use beaa_server::{DatabaseUrl, Service, WorkerPool, serve};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
@@ -21,6 +21,8 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::memory_args::MemoryArgs;
 
+/// Where the address of the database may be, which can hold a password.
+const DATABASE: &str = "BEAA_DATABASE";
 const MS_PER_DAY: i64 = 24 * 3_600_000;
 
 /// Options of `beaa serve`.
@@ -39,6 +41,19 @@ struct StoreArgs {
     /// Folder with the jobs and files of the server; a new one is made where there is none.
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// The settings of a server, and the one that every command with its store needs.
+#[derive(Debug, Clone, Args)]
+struct SettingsArgs {
+    /// Settings in TOML; an option wins over them (docs/server.md lists them).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// PostgreSQL database of the store: postgres://USER@HOST/NAME [default: SQLite in the folder].
+    #[arg(long, value_name = "URL", env = DATABASE, hide_env_values = true)]
+    database: Option<DatabaseUrl>,
 }
 
 /// Options of the server itself.
@@ -47,9 +62,8 @@ struct ServerArgs {
     /// Folder with the jobs and files of the server; a new one is made where there is none.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Settings in TOML; an option wins over them (docs/server.md lists them).
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// Where to listen [default: 127.0.0.1:8443].
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -156,9 +170,6 @@ enum Action {
 struct WorkerArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// The server's settings.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     #[command(flatten)]
     memory: MemoryArgs,
     /// End when the standard input ends, as it does when the server that started this ends.
@@ -199,7 +210,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 
 fn serve_until_end(folder: &Path, arguments: &ServerArgs, context: &Context) -> Result<()> {
     let settings = merged(arguments)?;
-    let store = Arc::new(Store::open(folder)?);
+    let store = Arc::new(Store::open_with(folder, &settings.store_database()?)?);
     // The first Ctrl-C lets requests end.
     let _saving = context.interrupt.saving();
     let stop = Arc::clone(&context.interrupt.stop);
@@ -214,12 +225,21 @@ fn serve_until_end(folder: &Path, arguments: &ServerArgs, context: &Context) -> 
     Ok(served?)
 }
 
-/// The settings of the file, and the options over them.
-fn merged(arguments: &ServerArgs) -> Result<Settings> {
+/// The settings of the file, and the address of the database over them.
+fn settings(arguments: &SettingsArgs) -> Result<Settings> {
     let mut settings = match &arguments.config {
         Some(path) => Settings::read(path)?,
         None => Settings::default(),
     };
+    if let Some(database) = arguments.database.clone().filter(|database| !database.is_empty()) {
+        settings.database = Some(database);
+    }
+    Ok(settings)
+}
+
+/// The settings of the file, and the options over them.
+fn merged(arguments: &ServerArgs) -> Result<Settings> {
+    let mut settings = settings(&arguments.settings)?;
     if let Some(listen) = &arguments.listen {
         settings.listen.clone_from(listen);
     }
@@ -238,13 +258,17 @@ fn start_workers(folder: &Path, arguments: &ServerArgs) -> Result<Option<WorkerP
     }
     let program = std::env::current_exe().context("starting workers: looking for the command itself")?;
     let threads = rayon::current_num_threads().div_ceil(usize::from(arguments.workers));
-    let (store, config) = (folder.to_path_buf(), arguments.config.clone());
+    let (store, SettingsArgs { config, database }) = (folder.to_path_buf(), arguments.settings.clone());
     let command = move || {
         let mut command = Command::new(&program);
         command.args(["serve", "worker", "--until-input-ends", "--threads", &threads.to_string(), "--store"]);
         command.arg(&store);
         if let Some(config) = &config {
             command.arg("--config").arg(config);
+        }
+        // Everybody sees the words of a command.
+        if let Some(database) = &database {
+            command.env(DATABASE, database.with_password());
         }
         command
     };
@@ -253,11 +277,8 @@ fn start_workers(folder: &Path, arguments: &ServerArgs) -> Result<Option<WorkerP
 
 fn work_until_end(arguments: &WorkerArgs, context: &Context) -> Result<()> {
     arguments.memory.apply();
-    let settings = match &arguments.config {
-        Some(path) => Settings::read(path)?,
-        None => Settings::default(),
-    };
-    let store = Arc::new(Store::open(&arguments.store.store)?);
+    let settings = settings(&arguments.store.settings)?;
+    let store = Arc::new(Store::open_with(&arguments.store.store, &settings.store_database()?)?);
     // The first Ctrl-C lets the job be given back.
     let _saving = context.interrupt.saving();
     let stop = Arc::clone(&context.interrupt.stop);
@@ -340,5 +361,5 @@ fn operate(action: &Action, context: &Context) -> Result<()> {
 }
 
 fn open(arguments: &StoreArgs) -> Result<Store> {
-    Ok(Store::open(&arguments.store)?)
+    Ok(Store::open_with(&arguments.store, &settings(&arguments.settings)?.store_database()?)?)
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use beaa_protocol::Problem;
 
+use crate::database_error::DatabaseError;
+
 /// What kind of request is refused; each has a status and a name of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
@@ -125,12 +127,12 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The database cannot be read or written.
-    #[error("{operation}: the database failed: {source}; look at the disk of the store, and start the server again")]
+    #[error("{operation}: {source}")]
     Database {
         /// What was being done.
         operation: &'static str,
         /// What the database says.
-        source: rusqlite::Error,
+        source: DatabaseError,
     },
     /// A file or a socket failed.
     #[error("{operation} {}: {source}", path.display())]
@@ -213,7 +215,7 @@ impl Error {
             Self::Runtime(beaa_runtime::Error::File(beaa_ir::Error::File(beaa_base::Error::Io { source, .. }))) => {
                 full(source)
             }
-            Self::Database { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            Self::Database { source, .. } => source.is_disk_full(),
             _ => false,
         }
     }

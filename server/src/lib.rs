@@ -9,6 +9,8 @@
 
 pub mod certificate;
 mod clock;
+mod database_error;
+mod database_url;
 mod error;
 pub mod http;
 pub mod listen;
@@ -22,6 +24,8 @@ mod timed;
 mod told;
 pub mod worker;
 
+pub use database_error::DatabaseError;
+pub use database_url::DatabaseUrl;
 pub use error::{Error, Refusal, RefusalKind, Result};
 pub use pool::WorkerPool;
 pub use serve::{Service, end_on_termination, serve};

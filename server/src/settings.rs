@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::database_url::DatabaseUrl;
+use crate::store::{PostgresLocation, StoreDatabase};
 use crate::{Error, Result};
 
 /// The settings of a server and its workers.
@@ -19,6 +21,13 @@ pub struct Settings {
     pub private_key: Option<PathBuf>,
     /// Whether connections without TLS are taken from other machines, too.
     pub plain_http: bool,
+    /// The PostgreSQL database of the store; without it, it is SQLite in the store's folder.
+    pub database: Option<DatabaseUrl>,
+    /// Certificates in PEM of the authorities of PostgreSQL's certificate; with it, the connection
+    /// is TLS.
+    pub database_authorities: Option<PathBuf>,
+    /// Whether connections to PostgreSQL on other machines may do without TLS.
+    pub plain_database: bool,
     /// Most bytes of one chunk of an upload.
     pub chunk_bytes: u64,
     /// Most bytes of one upload.
@@ -51,6 +60,9 @@ impl Default for Settings {
             certificate: None,
             private_key: None,
             plain_http: false,
+            database: None,
+            database_authorities: None,
+            plain_database: false,
             chunk_bytes: 16 << 20,
             upload_bytes: 64 << 30,
             disk_reserve_bytes: 1 << 30,
@@ -75,9 +87,30 @@ impl Settings {
     pub fn read(path: &Path) -> Result<Self> {
         let text = beaa_base::text::read_text("reading settings", path)?;
         let wrong = |problem: String| Error::Setting(format!("reading settings {}: {problem}", path.display()));
-        let settings: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        // Without the line itself, as which the error shows it: it may hold a password.
+        let line =
+            |error: &toml::de::Error| error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        let parsed = toml::from_str(&text);
+        let settings: Self = parsed.map_err(|error| wrong(format!("line {}: {}", line(&error), error.message())))?;
         settings.check().map_err(wrong)?;
+        if settings.database.as_ref().is_some_and(DatabaseUrl::has_password) {
+            let operation = "reading settings";
+            let file = beaa_base::input::open_or_descriptor(operation, path)?;
+            beaa_base::input::check_private(operation, "a file with the password of a database", path, &file)?;
+        }
         Ok(settings)
+    }
+
+    /// Where the store keeps its state.
+    ///
+    /// # Errors
+    /// As [`PostgresLocation::new`].
+    pub fn store_database(&self) -> Result<StoreDatabase> {
+        let Some(url) = self.database.as_ref().filter(|url| !url.is_empty()) else {
+            return Ok(StoreDatabase::Sqlite);
+        };
+        let location = PostgresLocation::new(url, self.database_authorities.as_deref(), self.plain_database)?;
+        Ok(StoreDatabase::Postgres(location))
     }
 
     /// How long a lease lasts, in milliseconds.
@@ -126,10 +159,44 @@ mod tests {
 
     #[test]
     fn settings_that_do_not_exist_or_cannot_work_are_refused() {
-        for (text, word) in
-            [("listn = 1", "listn"), ("connections = 0", "expected 1 at least"), ("x", "reading settings")]
-        {
+        for (text, word) in [
+            ("listn = 1", "listn"),
+            ("listen = 1", "line 1"),
+            ("connections = 0", "expected 1 at least"),
+            ("x", "reading settings"),
+        ] {
             assert!(read(text).unwrap_err().to_string().contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_error_shows_the_password_of_a_database() {
+        for text in
+            ["database = postgres://beaa:tops3cret@h/x", "database = \"postgres://beaa:tops3cret@h/x\"\nlistn = 1"]
+        {
+            let said = read(text).unwrap_err().to_string();
+            assert!(said.contains("line ") && !said.contains("tops3cret"), "{said}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_a_password_is_its_owner_s_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("beaa.toml");
+        for (url, with_password) in [("postgres://beaa@localhost/x", false), ("postgres://beaa:p@localhost/x", true)] {
+            std::fs::write(&path, format!("database = \"{url}\"\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            match Settings::read(&path) {
+                Ok(settings) => {
+                    assert!(!with_password);
+                    assert!(matches!(settings.store_database().unwrap(), StoreDatabase::Postgres(_)));
+                }
+                Err(error) => assert!(with_password && error.to_string().contains("chmod 600"), "{error}"),
+            }
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            assert!(Settings::read(&path).unwrap().database.is_some());
         }
     }
 }

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use beaa_protocol::{Id, JobState, ProgressView};
-use rusqlite::params;
 
+use super::database::values;
 use super::transitions::{JobEvent, happen};
-use super::{Caller, Lease, Store, audit, blobs, database, jobs, signed, to_json};
+use super::{Caller, Lease, Store, audit, blobs, jobs, signed, to_json};
 use crate::{Error, RefusalKind, Result};
 
 impl Store {
@@ -27,11 +27,11 @@ impl Store {
         let text = to_json(progress)?;
         let answered = self.while_leased(lease, |transaction, job| {
             self.adopt(transaction, file, &sha256, bytes)?;
-            let noted = transaction.execute(
+            transaction.execute(
+                "noting answers",
                 "UPDATE jobs SET answers_sha256 = ?, answers_bytes = ?, progress = ? WHERE seq = ?",
-                params![sha256.bytes(), signed(bytes), text, job.seq],
-            );
-            noted.map_err(database("noting answers"))?;
+                values![sha256.bytes(), signed(bytes), &text, job.seq],
+            )?;
             happen(transaction, job.seq, JobEvent::Answer, now)?;
             audit::note(transaction, Some(job.tenant), "server", "job answered", &job.view.id.to_string())
         })?;

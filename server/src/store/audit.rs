@@ -1,8 +1,7 @@
 //! Who did what, and when: never with what was sent, only with its names.
 
-use rusqlite::{Transaction, params};
-
-use super::{Store, database};
+use super::Store;
+use super::database::{Record, Transaction, values};
 use crate::{Result, clock};
 
 /// One line of the log.
@@ -30,11 +29,11 @@ pub(super) fn note(
     action: &str,
     object: &str,
 ) -> Result<()> {
-    let added = transaction.execute(
+    transaction.execute(
+        "writing the audit log",
         "INSERT INTO audit (at_ms, tenant, actor, action, object) VALUES (?, ?, ?, ?, ?)",
-        params![clock::now_ms(), tenant, actor, action, object],
-    );
-    added.map_err(database("writing the audit log"))?;
+        values![clock::now_ms(), tenant, actor, action, object],
+    )?;
     Ok(())
 }
 
@@ -45,14 +44,13 @@ impl Store {
     /// When the database fails.
     pub fn audit(&self, most: u32) -> Result<Vec<AuditEntry>> {
         self.read(|transaction| {
-            let failed = database("reading the audit log");
-            let mut statement = transaction
-                .prepare(
-                    "SELECT audit.seq, at_ms, tenants.name, actor, action, object FROM audit
-                     LEFT JOIN tenants ON tenants.id = audit.tenant ORDER BY audit.seq DESC LIMIT ?",
-                )
-                .map_err(failed)?;
-            let entry = |row: &rusqlite::Row<'_>| {
+            let rows = transaction.rows(
+                "reading the audit log",
+                "SELECT audit.seq, at_ms, tenants.name, actor, action, object FROM audit
+                 LEFT JOIN tenants ON tenants.id = audit.tenant ORDER BY audit.seq DESC LIMIT ?",
+                values![i64::from(most)],
+            )?;
+            let entry = |row: &Record| {
                 Ok(AuditEntry {
                     number: row.get(0)?,
                     at_ms: row.get(1)?,
@@ -62,10 +60,7 @@ impl Store {
                     object: row.get(5)?,
                 })
             };
-            let rows = statement.query_map([most], entry).map_err(failed)?;
-            let mut entries = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
-            entries.reverse();
-            Ok(entries)
+            rows.iter().rev().map(entry).collect()
         })
     }
 }

@@ -5,11 +5,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use beaa_protocol::{Digest, Hasher};
-use rusqlite::{Transaction, params};
 
-use super::{BLOBS, Store, database, private_folder, signed};
+use super::database::{Transaction, values};
+use super::{BLOBS, Store, private_folder, signed};
 use crate::{Error, Result};
 
 /// Bytes that are hashed at a time.
@@ -34,9 +35,12 @@ impl Store {
         let target = self.blob(sha256);
         let folder = folder_of(&target);
         private_folder(folder)?;
+        // A sweep that was going on when its machine lost the database leaves young files.
+        rejuvenate(file)?;
         match std::fs::hard_link(file, &target) {
             // It came twice, or a failure kept the database from noting it.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                rejuvenate(&target)?;
                 if std::fs::metadata(&target).map_err(Error::io("reading", &target))?.len() != bytes {
                     replace(file, &target)?;
                 }
@@ -44,11 +48,11 @@ impl Store {
             linked => linked.map_err(Error::io("naming file", &target))?,
         }
         beaa_base::output::sync_folder(folder)?;
-        let noted = transaction.execute(
+        transaction.execute(
+            "noting a file",
             "INSERT INTO blobs (sha256, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            params![sha256.bytes(), signed(bytes)],
-        );
-        noted.map_err(database("noting a file"))?;
+            values![sha256.bytes(), signed(bytes)],
+        )?;
         Ok(())
     }
 
@@ -77,9 +81,8 @@ impl Store {
         // Nobody gives a file its name meanwhile, and who did so before has noted it.
         self.write(|transaction| {
             for sha256 in released {
-                let query = "SELECT EXISTS (SELECT 1 FROM blobs WHERE sha256 = ?)";
-                let noted = transaction.query_row(query, [sha256.bytes()], |row| row.get::<_, bool>(0));
-                if !noted.map_err(database("removing a file"))? {
+                let query = "SELECT count(*) FROM blobs WHERE sha256 = ?";
+                if transaction.number("removing a file", query, values![sha256.bytes()])? == 0 {
                     remove(&self.blob(sha256))?;
                 }
             }
@@ -94,8 +97,7 @@ pub(super) fn release(transaction: &Transaction<'_>, hashes: &[Digest]) -> Resul
     let mut released = Vec::new();
     for sha256 in hashes {
         let query = format!("DELETE FROM blobs WHERE sha256 = ? AND NOT {NAMED}");
-        let deleted = transaction.execute(&query, [sha256.bytes()]).map_err(database("forgetting a file"))?;
-        if deleted == 1 {
+        if transaction.execute("forgetting a file", &query, values![sha256.bytes()])? == 1 {
             released.push(*sha256);
         }
     }
@@ -103,9 +105,15 @@ pub(super) fn release(transaction: &Transaction<'_>, hashes: &[Digest]) -> Resul
 }
 
 /// Forgets all files that nothing in the store names, and gives how many these are.
-pub(super) fn release_unnamed(transaction: &Transaction<'_>) -> Result<usize> {
+pub(super) fn release_unnamed(transaction: &Transaction<'_>) -> Result<u64> {
     let query = format!("DELETE FROM blobs WHERE NOT {NAMED}");
-    transaction.execute(&query, []).map_err(database("forgetting files"))
+    transaction.execute("forgetting files", &query, &[])
+}
+
+/// Makes a file as young as one that was written just now.
+fn rejuvenate(path: &Path) -> Result<()> {
+    let now = |file: File| file.set_modified(SystemTime::now());
+    File::open(path).and_then(now).map_err(Error::io("naming file", path))
 }
 
 /// Gives a file a name that another has, at one moment.

@@ -7,9 +7,9 @@ use beaa_memory::Need;
 use beaa_protocol::Id;
 use beaa_protocol::upload::Purpose;
 use beaa_runtime::ckks::{EncryptedInput, ServerKey};
-use rusqlite::{Transaction, params};
 
-use super::{Caller, Store, UploadView, audit, blobs, database, signed, tenants};
+use super::database::{Transaction, values};
+use super::{Caller, Store, UploadView, audit, blobs, signed, tenants};
 use crate::told::{is_of_the_server, words};
 use crate::{Error, RefusalKind, Result, clock};
 
@@ -57,17 +57,19 @@ impl Store {
             }
         };
         self.write(|transaction| {
+            let (program, key_name) = (described.program.as_deref(), described.key_name.as_deref());
             let completed = transaction.execute(
+                "completing an upload",
                 "UPDATE uploads SET complete = 1, program = ?, key_name = ?, images = ? WHERE id = ? AND complete = 0",
-                params![described.program, described.key_name, described.images.map(signed), id.bytes()],
-            );
-            if completed.map_err(database("completing an upload"))? == 0 {
+                values![program, key_name, described.images.map(signed), id.bytes()],
+            )?;
+            if completed == 0 {
                 // It was deleted while it was checked.
                 return Err(crate::error::not_found("an upload"));
             }
             self.adopt(transaction, &path, &view.sha256, view.length)?;
             if view.purpose == Purpose::Key {
-                add_key(transaction, caller, &view, described.key_name.as_deref())?;
+                add_key(transaction, caller, &view, key_name)?;
             }
             let what = format!("{id} ({})", view.sha256);
             audit::note(transaction, Some(caller.tenant), &caller.label, "upload complete", &what)
@@ -79,10 +81,11 @@ impl Store {
 
 fn add_key(transaction: &Transaction<'_>, caller: &Caller, view: &UploadView, name: Option<&str>) -> Result<()> {
     let added = transaction.execute(
+        "completing an upload",
         "INSERT INTO keys (tenant, sha256, name, bytes, created_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        params![caller.tenant, view.sha256.bytes(), name, signed(view.length), clock::now_ms()],
-    );
-    let is_new = added.map_err(database("completing an upload"))? == 1;
+        values![caller.tenant, view.sha256.bytes(), name, signed(view.length), clock::now_ms()],
+    )?;
+    let is_new = added == 1;
     let usage = tenants::usage(transaction, caller.tenant)?;
     if is_new && usage.keys > usage.keys_limit {
         return Err(tenants::over_limit("keeping a key", "keys", usage.keys_limit, "delete one that you need no more"));
@@ -104,7 +107,7 @@ fn check(path: &Path, view: &UploadView) -> Result<Described> {
         Purpose::Images => {
             let images = EncryptedInput::load(path).map_err(refused)?;
             refuse_seed(images.is_from_seed())?;
-            let (program, key) = (images.program().to_owned(), images.key().to_owned());
+            let (program, key) = (name(images.program())?, name(images.key())?);
             let images = Some(images.images() as u64);
             Ok(Described { program: Some(program), key_name: Some(key), images })
         }
@@ -114,7 +117,7 @@ fn check(path: &Path, view: &UploadView) -> Result<Described> {
             need.check().map_err(beaa_runtime::Error::Memory).map_err(refused)?;
             let key = ServerKey::load(path).map_err(refused)?;
             refuse_seed(key.is_from_seed())?;
-            Ok(Described { program: None, key_name: Some(key.id().to_owned()), images: None })
+            Ok(Described { program: None, key_name: Some(name(key.id())?), images: None })
         }
     }
 }
@@ -138,6 +141,14 @@ fn unfit(detail: String) -> Error {
         format!("completing an upload: {detail}"),
         "begin a new upload of the file that `beaa keygen` or `beaa encrypt` wrote",
     )
+}
+
+/// A name in a file, which may be any text, and of which PostgreSQL does not take all.
+fn name(text: &str) -> Result<String> {
+    if text.contains('\0') {
+        return Err(unfit(format!("found a name with a character that no name has, {}", text.escape_debug())));
+    }
+    Ok(text.to_owned())
 }
 
 fn refuse_seed(from_seed: bool) -> Result<()> {

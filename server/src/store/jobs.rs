@@ -1,16 +1,14 @@
 //! Jobs as their tenants see them: creating, looking, cancelling, deleting.
 
 use beaa_protocol::{Digest, Id, JobState, JobView, NewJob, ProgressView};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::database::{Record, Transaction, Value, values};
 use super::transitions::{JobEvent, happen, state};
-use super::{
-    Caller, Store, audit, blobs, database, digest, id, json, keys, programs, signed, tenants, to_json, unsigned,
-};
+use super::{Caller, Store, audit, blobs, digest, id, json, keys, programs, signed, tenants, to_json, unsigned};
 use crate::{Error, RefusalKind, Result, clock, random};
 
 /// The columns of a [`StoredJob`], in order.
-pub(super) const COLUMNS: &str = "seq, id, tenant, state, version, program, key_sha256, images_sha256, images, \
+const COLUMNS: &str = "seq, id, tenant, state, version, program, key_sha256, images_sha256, images, \
      images_bytes, attempts, progress, planned_bytes, answers_sha256, answers_bytes, problem, created_ms, started_ms, \
      finished_ms";
 
@@ -78,15 +76,13 @@ impl Store {
     /// [`RefusalKind::NotFound`] without a job `before`.
     pub fn jobs(&self, caller: &Caller, before: Option<&Id>, most: u32) -> Result<(Vec<JobView>, bool)> {
         self.read(|transaction| {
-            let failed = database("reading jobs");
             let below = match before {
                 Some(id) => by_id(transaction, caller.tenant, id)?.seq,
                 None => i64::MAX,
             };
             let query = format!("SELECT {COLUMNS} FROM jobs WHERE tenant = ? AND seq < ? ORDER BY seq DESC LIMIT ?");
-            let mut statement = transaction.prepare(&query).map_err(failed)?;
-            let rows = statement.query(params![caller.tenant, below, i64::from(most) + 1]).map_err(failed)?;
-            let mut jobs = collect(rows)?;
+            let rows = transaction.rows("reading jobs", &query, values![caller.tenant, below, i64::from(most) + 1])?;
+            let mut jobs = rows.iter().map(job).collect::<Result<Vec<_>>>()?;
             let more = jobs.len() > most as usize;
             jobs.truncate(most as usize);
             Ok((jobs.into_iter().map(|job| job.view).collect(), more))
@@ -124,8 +120,7 @@ impl Store {
                     "cancel it first",
                 ));
             }
-            let failed = database("deleting a job");
-            transaction.execute("DELETE FROM jobs WHERE seq = ?", [seq]).map_err(failed)?;
+            transaction.execute("deleting a job", "DELETE FROM jobs WHERE seq = ?", values![seq])?;
             audit::note(transaction, Some(caller.tenant), &caller.label, "job deleted", &id.to_string())?;
             let files: Vec<Digest> = [Some(view.images_sha256), view.answers_sha256].into_iter().flatten().collect();
             blobs::release(transaction, &files)
@@ -142,8 +137,7 @@ impl Store {
         self.read(|transaction| {
             let count = |state: JobState| {
                 let query = "SELECT count(*) FROM jobs WHERE state = ?";
-                let found = transaction.query_row(query, [state.name()], |row| row.get(0));
-                Ok((state, unsigned(found.map_err(database("counting jobs"))?)?))
+                Ok((state, unsigned(transaction.number("counting jobs", query, values![state.name()])?)?))
             };
             JobState::ALL.into_iter().map(count).collect()
         })
@@ -159,21 +153,18 @@ struct UploadedImages {
     images: u64,
 }
 
-/// Hash, bytes, program, key and number of images; the last three of complete ones alone.
-type ImageColumns = (Vec<u8>, i64, Option<String>, Option<String>, Option<i64>);
-
 fn images_of(transaction: &Transaction<'_>, tenant: i64, upload: &Id) -> Result<UploadedImages> {
-    let found = transaction.query_row(
+    let found = transaction.first(
+        "looking for an upload",
         "SELECT sha256, length, program, key_name, images FROM uploads
          WHERE id = ? AND tenant = ? AND purpose = 'images'",
-        params![upload.bytes(), tenant],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
-    );
-    let found: Option<ImageColumns> = found.optional().map_err(database("looking for an upload"))?;
-    let Some((sha256, bytes, program, key_name, images)) = found else {
+        values![upload.bytes(), tenant],
+    )?;
+    let Some(row) = found else {
         return Err(crate::error::not_found("an upload of images"));
     };
-    let (Some(program), Some(key_name), Some(images)) = (program, key_name, images) else {
+    // Of complete ones alone.
+    let (Some(program), Some(key_name), Some(images)) = (row.get(2)?, row.get(3)?, row.get(4)?) else {
         return Err(Error::refused(
             RefusalKind::Conflict,
             "queueing a job: found an upload that is not complete, expected the whole",
@@ -181,8 +172,8 @@ fn images_of(transaction: &Transaction<'_>, tenant: i64, upload: &Id) -> Result<
         ));
     };
     Ok(UploadedImages {
-        sha256: digest(sha256)?,
-        bytes: unsigned(bytes)?,
+        sha256: digest(row.get(0)?)?,
+        bytes: unsigned(row.get(1)?)?,
         program,
         key_name,
         images: unsigned(images)?,
@@ -231,87 +222,77 @@ fn insert(
     images: &UploadedImages,
     now: i64,
 ) -> Result<()> {
-    let failed = database("queueing a job");
-    let added = transaction.execute(
+    let operation = "queueing a job";
+    transaction.execute(
+        operation,
         "INSERT INTO jobs (id, tenant, upload, state, version, program, key_sha256, images_sha256, images,
              images_bytes, attempts, progress, created_ms, not_before_ms)
          VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, 0, ?, ?, 0)",
-        params![
+        values![
             id.bytes(),
             tenant,
             new.upload.bytes(),
             JobState::Queued.name(),
-            new.program,
+            &new.program,
             new.key.as_ref().map(|key| key.bytes().as_slice()),
             images.sha256.bytes(),
             signed(images.images),
             signed(images.bytes),
-            to_json(&ProgressView::default())?,
+            &to_json(&ProgressView::default())?,
             now
         ],
-    );
-    added.map_err(failed)?;
+    )?;
     // The bytes are the job's from now on.
-    transaction.execute("DELETE FROM uploads WHERE id = ?", [new.upload.bytes()]).map_err(failed)?;
+    transaction.execute(operation, "DELETE FROM uploads WHERE id = ?", values![new.upload.bytes()])?;
     Ok(())
 }
 
 fn of_upload(transaction: &Transaction<'_>, tenant: i64, upload: &Id) -> Result<Option<StoredJob>> {
-    one(transaction, "tenant = ?1 AND upload = ?2", params![tenant, upload.bytes()])
+    one(transaction, "tenant = ?1 AND upload = ?2", values![tenant, upload.bytes()])
 }
 
 pub(super) fn by_id(transaction: &Transaction<'_>, tenant: i64, id: &Id) -> Result<StoredJob> {
-    let found = one(transaction, "tenant = ?1 AND id = ?2", params![tenant, id.bytes()])?;
+    let found = one(transaction, "tenant = ?1 AND id = ?2", values![tenant, id.bytes()])?;
     found.ok_or_else(|| crate::error::not_found("a job"))
 }
 
 pub(super) fn by_number(transaction: &Transaction<'_>, seq: i64) -> Result<Option<StoredJob>> {
-    one(transaction, "seq = ?1", params![seq])
+    one(transaction, "seq = ?1", values![seq])
 }
 
 /// The first job of which `condition` holds.
-pub(super) fn one(
-    transaction: &Transaction<'_>,
-    condition: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Option<StoredJob>> {
-    let failed = database("looking for a job");
+pub(super) fn one(transaction: &Transaction<'_>, condition: &str, values: &[Value<'_>]) -> Result<Option<StoredJob>> {
     let query = format!("SELECT {COLUMNS} FROM jobs WHERE {condition} LIMIT 1");
-    let mut statement = transaction.prepare(&query).map_err(failed)?;
-    let mut rows = statement.query(parameters).map_err(failed)?;
-    rows.next().map_err(failed)?.map(job).transpose()
+    transaction.first("looking for a job", &query, values)?.as_ref().map(job).transpose()
 }
 
-pub(super) fn collect(mut rows: rusqlite::Rows<'_>) -> Result<Vec<StoredJob>> {
-    let mut jobs = Vec::new();
-    while let Some(row) = rows.next().map_err(database("reading jobs"))? {
-        jobs.push(job(row)?);
-    }
-    Ok(jobs)
+/// All jobs of which `condition` holds.
+pub(super) fn all(transaction: &Transaction<'_>, condition: &str, values: &[Value<'_>]) -> Result<Vec<StoredJob>> {
+    let query = format!("SELECT {COLUMNS} FROM jobs WHERE {condition}");
+    transaction.rows("reading jobs", &query, values)?.iter().map(job).collect()
 }
 
 /// A job of the columns [`COLUMNS`].
-fn job(row: &Row<'_>) -> Result<StoredJob> {
-    let failed = database("reading a job");
-    let bytes = |column: usize| row.get::<_, Option<Vec<u8>>>(column).map_err(failed);
-    let whole = |column: usize| row.get::<_, i64>(column).map_err(failed);
-    let perhaps = |column: usize| row.get::<_, Option<i64>>(column).map_err(failed);
-    let text = |column: usize| row.get::<_, String>(column).map_err(failed);
-    let absent = |found: &'static str| Error::Damaged { found: found.to_owned(), expected: "a hash or an id" };
-    let problem = row.get::<_, Option<String>>(15).map_err(failed)?;
+fn job(row: &Record) -> Result<StoredJob> {
+    let bytes = |column: usize| row.get::<Vec<u8>>(column);
+    let whole = |column: usize| row.get::<i64>(column);
+    let perhaps = |column: usize| row.get::<Option<i64>>(column);
+    let hash = |column: usize| row.get::<Option<Vec<u8>>>(column)?.map(digest).transpose();
+    let text = |column: usize| row.get::<String>(column);
+    let problem = row.get::<Option<String>>(15)?;
     let view = JobView {
-        id: id(bytes(1)?.ok_or_else(|| absent("a job without id"))?)?,
+        id: id(bytes(1)?)?,
         state: state(&text(3)?)?,
         version: whole(4)?,
         program: text(5)?,
-        key: bytes(6)?.map(digest).transpose()?,
-        images_sha256: digest(bytes(7)?.ok_or_else(|| absent("a job without images"))?)?,
+        key: hash(6)?,
+        images_sha256: digest(bytes(7)?)?,
         images: unsigned(whole(8)?)?,
         images_bytes: unsigned(whole(9)?)?,
         attempts: unsigned(whole(10)?)?,
         progress: json(&text(11)?, "the progress of a job")?,
         planned_bytes: perhaps(12)?.map(unsigned).transpose()?,
-        answers_sha256: bytes(13)?.map(digest).transpose()?,
+        answers_sha256: hash(13)?,
         answers_bytes: perhaps(14)?.map(unsigned).transpose()?,
         problem: problem.map(|text| json(&text, "a problem")).transpose()?,
         created_ms: whole(16)?,

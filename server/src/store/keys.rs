@@ -2,12 +2,10 @@
 //! its tenant.
 
 use beaa_protocol::{Digest, KeyView};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Caller, Store, audit, blobs, database, digest, unsigned};
+use super::database::{Record, Transaction, values};
+use super::{Caller, Store, audit, blobs, digest, unsigned};
 use crate::{Error, RefusalKind, Result};
-
-type Columns = (Vec<u8>, String, i64, i64);
 
 impl Store {
     /// The keys of a tenant, the newest first.
@@ -16,12 +14,9 @@ impl Store {
     /// When the database fails.
     pub fn keys(&self, caller: &Caller) -> Result<Vec<KeyView>> {
         self.read(|transaction| {
-            let failed = database("reading keys");
             let query = "SELECT sha256, name, bytes, created_ms FROM keys WHERE tenant = ? ORDER BY created_ms DESC";
-            let mut statement = transaction.prepare(query).map_err(failed)?;
-            let rows = statement.query_map([caller.tenant], columns).map_err(failed)?;
-            let rows = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
-            rows.into_iter().map(view).collect()
+            let rows = transaction.rows("reading keys", query, values![caller.tenant])?;
+            rows.iter().map(view).collect()
         })
     }
 
@@ -40,14 +35,14 @@ impl Store {
     /// or running needs it.
     pub fn delete_key(&self, caller: &Caller, sha256: &Digest) -> Result<()> {
         let released = self.write(|transaction| {
-            let failed = database("deleting a key");
+            let operation = "deleting a key";
             key(transaction, caller.tenant, sha256)?;
-            let needed = transaction.query_row(
+            let needed = transaction.number(
+                operation,
                 "SELECT count(*) FROM jobs WHERE tenant = ? AND key_sha256 = ? AND state IN ('queued', 'running')",
-                params![caller.tenant, sha256.bytes()],
-                |row| row.get::<_, i64>(0),
-            );
-            if needed.map_err(failed)? > 0 {
+                values![caller.tenant, sha256.bytes()],
+            )?;
+            if needed > 0 {
                 return Err(Error::refused(
                     RefusalKind::Conflict,
                     "deleting a key: found jobs that are not finished and need it, expected none",
@@ -55,20 +50,13 @@ impl Store {
                 ));
             }
             // Jobs that are finished need it no more.
-            let forgotten = transaction.execute(
-                "UPDATE jobs SET key_sha256 = NULL WHERE tenant = ? AND key_sha256 = ?",
-                params![caller.tenant, sha256.bytes()],
-            );
-            forgotten.map_err(failed)?;
-            let deleted = transaction
-                .execute("DELETE FROM keys WHERE tenant = ? AND sha256 = ?", params![caller.tenant, sha256.bytes()]);
-            deleted.map_err(failed)?;
+            let the_key = values![caller.tenant, sha256.bytes()];
+            let forget = "UPDATE jobs SET key_sha256 = NULL WHERE tenant = ? AND key_sha256 = ?";
+            transaction.execute(operation, forget, the_key)?;
+            transaction.execute(operation, "DELETE FROM keys WHERE tenant = ? AND sha256 = ?", the_key)?;
             // Whoever resumes one of these must send the key again.
-            let finished = transaction.execute(
-                "DELETE FROM uploads WHERE tenant = ? AND sha256 = ? AND purpose = 'key' AND complete = 1",
-                params![caller.tenant, sha256.bytes()],
-            );
-            finished.map_err(failed)?;
+            let finished = "DELETE FROM uploads WHERE tenant = ? AND sha256 = ? AND purpose = 'key' AND complete = 1";
+            transaction.execute(operation, finished, the_key)?;
             audit::note(transaction, Some(caller.tenant), &caller.label, "key deleted", &sha256.to_string())?;
             blobs::release(transaction, &[*sha256])
         })?;
@@ -78,19 +66,15 @@ impl Store {
 }
 
 pub(super) fn key(transaction: &Transaction<'_>, tenant: i64, sha256: &Digest) -> Result<KeyView> {
-    let found = transaction.query_row(
+    let found = transaction.first(
+        "looking for a key",
         "SELECT sha256, name, bytes, created_ms FROM keys WHERE tenant = ? AND sha256 = ?",
-        params![tenant, sha256.bytes()],
-        columns,
-    );
-    let found = found.optional().map_err(database("looking for a key"))?;
-    found.map_or_else(|| Err(crate::error::not_found("a key")), view)
+        values![tenant, sha256.bytes()],
+    )?;
+    found.map_or_else(|| Err(crate::error::not_found("a key")), |row| view(&row))
 }
 
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-}
-
-fn view((sha256, key, bytes, created_ms): Columns) -> Result<KeyView> {
-    Ok(KeyView { sha256: digest(sha256)?, key, bytes: unsigned(bytes)?, created_ms })
+fn view(row: &Record) -> Result<KeyView> {
+    let (sha256, bytes) = (digest(row.get(0)?)?, unsigned(row.get(2)?)?);
+    Ok(KeyView { sha256, key: row.get(1)?, bytes, created_ms: row.get(3)? })
 }

@@ -3,11 +3,11 @@
 //! its lease is the job's latest, so that a worker that was taken for dead changes nothing.
 
 use beaa_protocol::{JobState, Problem, ProgressView};
-use rusqlite::{Transaction, params};
 
-use super::jobs::{self, StoredJob, collect, one};
+use super::database::{Transaction, values};
+use super::jobs::{self, StoredJob, one};
 use super::transitions::{JobEvent, happen};
-use super::{Store, audit, database, signed, to_json};
+use super::{Store, audit, signed, to_json};
 use crate::{Refusal, RefusalKind, Result};
 
 /// How often a job is begun at most: one that ends its worker each time must not do so for ever.
@@ -49,14 +49,11 @@ impl Store {
     pub fn expire_leases(&self, now: i64) -> Result<usize> {
         let ended = "state = 'running' AND (lease_until_ms < ?1 OR lease_until_ms - ?1 > 2 * lease_ms)";
         // Nearly always nothing has ended, and nobody need wait for this look.
-        if self.read(|transaction| one(transaction, ended, params![now]))?.is_none() {
+        if self.read(|transaction| one(transaction, ended, values![now]))?.is_none() {
             return Ok(0);
         }
         self.write(|transaction| {
-            let failed = database("looking for ended leases");
-            let query = format!("SELECT {} FROM jobs WHERE {ended}", jobs::COLUMNS);
-            let mut statement = transaction.prepare(&query).map_err(failed)?;
-            let expired = collect(statement.query(params![now]).map_err(failed)?)?;
+            let expired = jobs::all(transaction, ended, values![now])?;
             for job in &expired {
                 let name = job.view.id.to_string();
                 audit::note(transaction, Some(job.tenant), "server", "lease ended", &name)?;
@@ -74,7 +71,7 @@ impl Store {
         self.read(|transaction| {
             let waits = "state = 'queued' AND not_before_ms <= ?1 AND (planned_bytes IS NULL OR planned_bytes <= ?2)
                          ORDER BY seq";
-            Ok(one(transaction, waits, params![now, signed(budget)])?.map(|job| Candidate { job }))
+            Ok(one(transaction, waits, values![now, signed(budget)])?.map(|job| Candidate { job }))
         })
     }
 
@@ -88,9 +85,8 @@ impl Store {
         }
         self.write(|transaction| {
             let query = "UPDATE jobs SET planned_bytes = ?, version = version + 1 WHERE seq = ? AND state = 'queued'";
-            let noted = transaction.execute(query, params![signed(planned), candidate.job.seq]);
-            noted.map_err(database("noting the memory of a job"))?;
-            Ok(())
+            let values = values![signed(planned), candidate.job.seq];
+            transaction.execute("noting the memory of a job", query, values).map(|_| ())
         })
     }
 
@@ -108,38 +104,39 @@ impl Store {
         [now, until]: [i64; 2],
     ) -> Result<Option<Lease>> {
         self.write(|transaction| {
-            let (failed, length_ms) = (database("taking a job"), until.saturating_sub(now));
+            let (operation, length_ms) = ("taking a job", until.saturating_sub(now));
             let seq = candidate.job.seq;
             let waits = jobs::by_number(transaction, seq)?.is_some_and(|job| job.view.state == JobState::Queued);
             if !waits {
                 return Ok(None);
             }
-            let used = transaction.query_row(
-                "SELECT coalesce(sum(planned_bytes), 0) FROM jobs WHERE state = 'running' AND host = ?",
-                [&worker.host],
-                |row| row.get::<_, i64>(0),
-            );
-            let used = super::unsigned(used.map_err(failed)?)?;
+            let used = transaction.number(
+                operation,
+                "SELECT CAST(coalesce(sum(planned_bytes), 0) AS BIGINT) FROM jobs
+                 WHERE state = 'running' AND host = ?",
+                values![&worker.host],
+            )?;
+            let used = super::unsigned(used)?;
             if used.saturating_add(planned) > budget {
                 return Ok(None);
             }
             happen(transaction, seq, JobEvent::Lease, now)?;
-            let leased = transaction.execute(
+            transaction.execute(
+                operation,
                 "UPDATE jobs SET attempts = attempts + 1, planned_bytes = ?, started_ms = ?, worker = ?, host = ?,
                      lease_until_ms = ?, lease_ms = ?, progress = ?
                  WHERE seq = ?",
-                params![
+                values![
                     signed(planned),
                     now,
-                    worker.name,
-                    worker.host,
+                    &worker.name,
+                    &worker.host,
                     until,
                     length_ms,
-                    to_json(&ProgressView::default())?,
+                    &to_json(&ProgressView::default())?,
                     seq
                 ],
-            );
-            leased.map_err(failed)?;
+            )?;
             let Some(job) = jobs::by_number(transaction, seq)? else { return Ok(None) };
             audit::note(transaction, Some(job.tenant), &worker.name, "job begun", &job.view.id.to_string())?;
             Ok(Some(Lease { attempt: job.view.attempts, job }))
@@ -155,12 +152,13 @@ impl Store {
         let text = progress.map(to_json).transpose()?;
         self.write(|transaction| {
             let renewed = transaction.execute(
+                "renewing a lease",
                 "UPDATE jobs SET lease_until_ms = ?1, progress = coalesce(?2, progress),
-                     version = version + (?2 IS NOT NULL)
+                     version = version + CASE WHEN ?2 IS NULL THEN 0 ELSE 1 END
                  WHERE seq = ?3 AND attempts = ?4 AND state = 'running'",
-                params![until, text, lease.job.seq, signed(lease.attempt)],
-            );
-            Ok(renewed.map_err(database("renewing a lease"))? == 1)
+                values![until, text.as_deref(), lease.job.seq, signed(lease.attempt)],
+            )?;
+            Ok(renewed == 1)
         })
     }
 
@@ -174,7 +172,7 @@ impl Store {
             let state = give_up_or(transaction, job, JobEvent::Release, now)?;
             if state == JobState::Queued {
                 let query = "UPDATE jobs SET not_before_ms = ? WHERE seq = ?";
-                transaction.execute(query, params![not_before, job.seq]).map_err(database("giving a job back"))?;
+                transaction.execute("giving a job back", query, values![not_before, job.seq])?;
             }
             Ok(())
         })
@@ -244,6 +242,5 @@ fn give_up_or(transaction: &Transaction<'_>, job: &StoredJob, event: JobEvent, n
 
 fn set_problem(transaction: &Transaction<'_>, job: &StoredJob, problem: &Problem) -> Result<()> {
     let query = "UPDATE jobs SET problem = ? WHERE seq = ?";
-    transaction.execute(query, params![to_json(problem)?, job.seq]).map_err(database("noting a problem"))?;
-    Ok(())
+    transaction.execute("noting a problem", query, values![&to_json(problem)?, job.seq]).map(|_| ())
 }

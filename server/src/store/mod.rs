@@ -1,12 +1,13 @@
-//! What the server must not lose: a database (SQLite, write-ahead log, synchronised with each
-//! transaction) and the files that it names, by their hashes, beside it. Several processes may work
-//! on one store.
+//! What the server must not lose: a database (SQLite in the folder, or PostgreSQL) and the files
+//! that it names, by their hashes, in the folder. Several processes may work on one store.
 
 mod answers;
 mod audit;
+mod binding;
 mod blobs;
 mod chunks;
 mod completion;
+mod database;
 mod jobs;
 mod keys;
 mod leases;
@@ -19,13 +20,10 @@ mod transitions;
 mod uploads;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use audit::AuditEntry;
 pub use chunks::{Chunk, ChunkBegun, OpenChunk};
+pub use database::PostgresLocation;
 pub use jobs::StoredJob;
 pub use leases::{Candidate, Lease, MOST_ATTEMPTS, WorkerId};
 pub use programs::StoredProgram;
@@ -34,40 +32,63 @@ pub use transitions::{JobEvent, TRANSITIONS};
 pub use uploads::{NewUpload, UploadView};
 
 use crate::{Error, Result};
+use database::{Database, Location, Mode, Transaction};
 
 const DATABASE: &str = "beaa.sqlite";
 const BLOBS: &str = "blobs";
 const UPLOADS: &str = "uploads";
 const WORK: &str = "work";
-/// How long one process waits for another that writes.
-const BUSY: Duration = Duration::from_secs(20);
-/// Connections that are kept for later use.
-const MOST_IDLE: usize = 16;
 
-/// A folder with the database and the files of a server.
+/// Where a store keeps its state; files are in its folder either way.
+#[derive(Debug, Clone)]
+pub enum StoreDatabase {
+    /// In SQLite, in the folder: for servers and workers of one machine.
+    Sqlite,
+    /// In PostgreSQL: for machines that share the folder.
+    Postgres(PostgresLocation),
+}
+
+/// A folder with the files of a server, and the database that names them.
 pub struct Store {
     folder: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    database: Database,
 }
 
 impl Store {
-    /// Opens a store, makes a new one where the folder is empty or not there, and brings an older
-    /// one to the present schema.
+    /// Opens a store whose database is SQLite, as [`Store::open_with`] does.
     ///
     /// # Errors
-    /// When the folder holds something else, cannot be written, or is of a newer version.
+    /// As [`Store::open_with`].
     pub fn open(folder: &Path) -> Result<Self> {
+        Self::open_with(folder, &StoreDatabase::Sqlite)
+    }
+
+    /// Opens a store, makes a new one where folder and database are empty or not there, and brings
+    /// an older one to the present schema.
+    ///
+    /// # Errors
+    /// When folder or database hold something else, do not belong together, cannot be written, or
+    /// are of a newer version.
+    pub fn open_with(folder: &Path, database: &StoreDatabase) -> Result<Self> {
         private_folder(folder)?;
-        expect_store(folder)?;
-        let store = Self { folder: folder.to_path_buf(), idle: Mutex::new(Vec::new()) };
-        let mut connection = store.connect()?;
-        schema::migrate(&mut connection)?;
-        store.give_back(connection);
+        let database = match database {
+            StoreDatabase::Sqlite => {
+                expect_store(folder)?;
+                let database = Database::new(Location::Sqlite(folder.join(DATABASE)));
+                schema::migrate_sqlite(&database)?;
+                database
+            }
+            StoreDatabase::Postgres(location) => {
+                let database = Database::new(Location::Postgres(location.clone()));
+                binding::bind(&database, folder)?;
+                database
+            }
+        };
         // Behind the database, by which others know the folder for a store.
         for part in [BLOBS, UPLOADS, WORK] {
             private_folder(&folder.join(part))?;
         }
-        Ok(store)
+        Ok(Self { folder: folder.to_path_buf(), database })
     }
 
     /// The folder.
@@ -80,65 +101,15 @@ impl Store {
         self.folder.join(WORK)
     }
 
-    fn connect(&self) -> Result<Connection> {
-        let failed = database("opening the store");
-        let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open(self.folder.join(DATABASE))?;
-            connection.busy_timeout(BUSY)?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            // A transaction that has ended is on the disk.
-            connection.pragma_update(None, "synchronous", "full")?;
-            connection.pragma_update(None, "foreign_keys", true)?;
-            connection.pragma_update(None, "trusted_schema", false)?;
-            Ok(connection)
-        };
-        open().map_err(failed)
-    }
-
-    fn borrow(&self) -> Result<Connection> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| self.connect(), Ok)
-    }
-
-    fn give_back(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_IDLE {
-            idle.push(connection);
-        }
-    }
-
     /// Looks at the database, as it was at one moment.
     fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.transaction(TransactionBehavior::Deferred, look)
+        self.database.transaction(Mode::Read, look)
     }
 
     /// Changes the database: all of it, on the disk, or nothing. One process at a time.
     fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.transaction(TransactionBehavior::Immediate, change)
+        self.database.transaction(Mode::Write, change)
     }
-
-    fn transaction<T>(
-        &self,
-        behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let mut connection = self.borrow()?;
-        let failed = database("working on the store");
-        let transaction = match connection.transaction_with_behavior(behavior) {
-            Ok(transaction) => transaction,
-            Err(error) => return Err(failed(error)),
-        };
-        // Dropped without a commit, it changes nothing.
-        let result = work(&transaction)?;
-        transaction.commit().map_err(failed)?;
-        self.give_back(connection);
-        Ok(result)
-    }
-}
-
-/// What failed, for `map_err`.
-fn database(operation: &'static str) -> impl Fn(rusqlite::Error) -> Error + Copy {
-    move |source| Error::Database { operation, source }
 }
 
 /// Refuses a folder that holds something and is no store: what a store does not know it removes.
@@ -146,6 +117,13 @@ fn expect_store(folder: &Path) -> Result<()> {
     let mut entries = std::fs::read_dir(folder).map_err(Error::io("reading folder", folder))?;
     if folder.join(DATABASE).is_file() || entries.next().is_none() {
         return Ok(());
+    }
+    if folder.join(binding::NAME).is_file() {
+        return Err(Error::Setting(format!(
+            "opening the store: found that the database of {} is PostgreSQL, expected its address; give --database or \
+             BEAA_DATABASE, or --config with the configuration file that names it",
+            folder.display()
+        )));
     }
     Err(Error::Setting(format!(
         "opening the store: found files and no {DATABASE} in {}, expected a store or an empty folder; give it a folder \

@@ -6,9 +6,9 @@ use beaa_ir::ckks::{self, SignatureFile};
 use beaa_ir::container::{self, Kind};
 use beaa_protocol::{Digest, ProgramView};
 use beaa_runtime::ckks::{Standing, standing};
-use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, audit, blobs, database, digest, json, to_json};
+use super::database::{Transaction, values};
+use super::{Store, audit, blobs, digest, json, to_json};
 use crate::{Error, RefusalKind, Result, clock};
 
 /// A program that is published.
@@ -60,13 +60,13 @@ impl Store {
             let before = files_of(transaction, &view.program)?;
             self.adopt(transaction, &file, &program_hash, program_bytes)?;
             self.adopt(transaction, &signature, &signature_hash, signature_bytes)?;
-            let added = transaction.execute(
+            transaction.execute(
+                "writing a program",
                 "INSERT INTO programs (fingerprint, file, signature, view, published_ms) VALUES (?, ?, ?, ?, ?)
                  ON CONFLICT (fingerprint) DO UPDATE SET file = excluded.file, signature = excluded.signature,
                      view = excluded.view, published_ms = excluded.published_ms, withdrawn_ms = NULL",
-                params![view.program, program_hash.bytes(), signature_hash.bytes(), text, view.published_ms],
-            );
-            added.map_err(database("writing a program"))?;
+                values![&view.program, program_hash.bytes(), signature_hash.bytes(), &text, view.published_ms],
+            )?;
             audit::note(transaction, None, "operator", "program published", &view.program)?;
             blobs::release(transaction, &before)
         })?;
@@ -81,10 +81,11 @@ impl Store {
     pub fn withdraw(&self, fingerprint: &str) -> Result<()> {
         self.write(|transaction| {
             let changed = transaction.execute(
+                "withdrawing a program",
                 "UPDATE programs SET withdrawn_ms = ? WHERE fingerprint = ? AND withdrawn_ms IS NULL",
-                params![clock::now_ms(), fingerprint],
-            );
-            if changed.map_err(database("withdrawing a program"))? == 0 {
+                values![clock::now_ms(), fingerprint],
+            )?;
+            if changed == 0 {
                 return Err(crate::error::not_found("a program that is published"));
             }
             audit::note(transaction, None, "operator", "program withdrawn", fingerprint)
@@ -97,12 +98,9 @@ impl Store {
     /// When the database fails.
     pub fn programs(&self) -> Result<Vec<ProgramView>> {
         self.read(|transaction| {
-            let failed = database("reading programs");
             let query = "SELECT view FROM programs WHERE withdrawn_ms IS NULL ORDER BY published_ms";
-            let mut statement = transaction.prepare(query).map_err(failed)?;
-            let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
-            let texts = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
-            let mut views = texts.iter().map(|text| parsed(text)).collect::<Result<Vec<_>>>()?;
+            let rows = transaction.rows("reading programs", query, &[])?;
+            let mut views = rows.iter().map(|row| parsed(&row.get::<String>(0)?)).collect::<Result<Vec<_>>>()?;
             views.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(views)
         })
@@ -126,26 +124,31 @@ impl Store {
 }
 
 pub(super) fn program(transaction: &Transaction<'_>, fingerprint: &str, published: bool) -> Result<StoredProgram> {
-    let failed = database("looking for a program");
-    let found = transaction.query_row(
-        "SELECT file, signature, view FROM programs WHERE fingerprint = ? AND (withdrawn_ms IS NULL OR ?)",
-        params![fingerprint, !published],
-        |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, String>(2)?)),
-    );
-    let Some((file, signature, view)) = found.optional().map_err(failed)? else {
-        return Err(crate::error::not_found("a program"));
-    };
-    Ok(StoredProgram { file: digest(file)?, signature: digest(signature)?, view: parsed(&view)? })
+    let not_found = || crate::error::not_found("a program");
+    // A client may send any text, and PostgreSQL takes none with this character.
+    if fingerprint.contains('\0') {
+        return Err(not_found());
+    }
+    let row = transaction.first(
+        "looking for a program",
+        "SELECT file, signature, view FROM programs WHERE fingerprint = ? AND (withdrawn_ms IS NULL OR ? = 0)",
+        values![fingerprint, i64::from(published)],
+    )?;
+    let row = row.ok_or_else(not_found)?;
+    Ok(StoredProgram {
+        file: digest(row.get(0)?)?,
+        signature: digest(row.get(1)?)?,
+        view: parsed(&row.get::<String>(2)?)?,
+    })
 }
 
 /// The files of a program that was published before; none of one that is new.
 fn files_of(transaction: &Transaction<'_>, fingerprint: &str) -> Result<Vec<Digest>> {
-    let found =
-        transaction.query_row("SELECT file, signature FROM programs WHERE fingerprint = ?", [fingerprint], |row| {
-            Ok([row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?])
-        });
-    let found = found.optional().map_err(database("looking for a program"))?;
-    found.into_iter().flatten().map(digest).collect()
+    let query = "SELECT file, signature FROM programs WHERE fingerprint = ?";
+    match transaction.first("looking for a program", query, values![fingerprint])? {
+        Some(row) => [row.get(0)?, row.get(1)?].into_iter().map(digest).collect(),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn parsed(text: &str) -> Result<ProgramView> {

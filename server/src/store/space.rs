@@ -1,8 +1,7 @@
 //! Space on the disk of the store: what is free, and what of it begun uploads will take.
 
-use rusqlite::Transaction;
-
-use super::{Store, database, unsigned};
+use super::database::Transaction;
+use super::{Store, unsigned};
 use crate::error::disk_full;
 use crate::{Error, Result};
 
@@ -20,9 +19,8 @@ impl Store {
     /// Refuses `more` bytes where they, and what begun uploads of all tenants still lack, would
     /// leave less than `reserve` bytes free.
     pub(super) fn expect_space(&self, transaction: &Transaction<'_>, more: u64, reserve: u64) -> Result<()> {
-        let unsent = "SELECT coalesce(sum(length - received), 0) FROM uploads WHERE complete = 0";
-        let unsent = transaction.query_row(unsent, [], |row| row.get::<_, i64>(0));
-        let promised = unsigned(unsent.map_err(database("counting what uploads lack"))?)?;
+        let unsent = "SELECT CAST(coalesce(sum(length - received), 0) AS BIGINT) FROM uploads WHERE complete = 0";
+        let promised = unsigned(transaction.number("counting what uploads lack", unsent, &[])?)?;
         if self.free_bytes()? < promised.saturating_add(more).saturating_add(reserve) {
             return Err(disk_full("beginning an upload"));
         }

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use beaa_base::output::is_temporary;
-use rusqlite::{Transaction, params};
 
-use super::{BLOBS, Store, UPLOADS, WORK, blobs, database, id};
+use super::database::{Record, Transaction, values};
+use super::{BLOBS, Store, UPLOADS, WORK, blobs, digest, id};
 use crate::{Error, Result, clock};
 
 /// Files younger than this may be at work, whatever the database says of them.
 const YOUNG: Duration = Duration::from_secs(600);
+const LISTING: &str = "listing the files of the store";
 
 impl Store {
     /// Forgets uploads that were not touched for `idle_ms` and files that nothing names, and
@@ -23,26 +24,27 @@ impl Store {
     /// When database or folder fail.
     pub fn sweep(&self, idle_ms: i64) -> Result<usize> {
         let before = clock::now_ms().saturating_sub(idle_ms);
-        let idle: Vec<(i64, Vec<u8>)> = self.read(|transaction| {
-            let failed = database("looking for uploads without end");
-            let mut statement =
-                transaction.prepare("SELECT tenant, id FROM uploads WHERE touched_ms < ?").map_err(failed)?;
-            let rows = statement.query_map(params![before], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)
-        })?;
+        let query = "SELECT tenant, id FROM uploads WHERE touched_ms < ?";
+        let idle =
+            self.read(|transaction| transaction.rows("looking for uploads without end", query, values![before]))?;
         let mut gone = idle.len();
-        for (tenant, name) in idle {
-            self.forget_upload(tenant, &id(name)?, "server", "upload ended")?;
+        for upload in &idle {
+            self.forget_upload(upload.get(0)?, &id(upload.get(1)?)?, "server", "upload ended")?;
         }
         self.write(blobs::release_unnamed)?;
         // While nobody else gives a file its name.
         self.write(|transaction| {
-            let uploads = names(transaction, "SELECT lower(hex(id)) FROM uploads WHERE complete = 0")?;
+            let uploads = "SELECT id FROM uploads WHERE complete = 0";
+            let uploads = names(transaction, uploads, |row| Ok(id(row.get(0)?)?.to_string()))?;
             gone += remove_others(&self.folder.join(UPLOADS), &uploads)?;
-            let running = "SELECT lower(hex(id)) || '.' || attempts FROM jobs WHERE state = 'running'";
-            gone += remove_others(&self.folder.join(WORK), &names(transaction, running)?)?;
-            let kept = names(transaction, "SELECT lower(hex(sha256)) FROM blobs")?;
+            let running = "SELECT id, attempts FROM jobs WHERE state = 'running'";
+            let at_work = |row: &Record| Ok(format!("{}.{}", id(row.get(0)?)?, row.get::<i64>(1)?));
+            gone += remove_others(&self.folder.join(WORK), &names(transaction, running, at_work)?)?;
+            let kept = "SELECT sha256 FROM blobs";
+            let kept = names(transaction, kept, |row| Ok(digest(row.get(0)?)?.to_string()))?;
             for folder in entries(&self.folder.join(BLOBS))? {
+                // With a connection that is lost goes the right to write: others may name files.
+                transaction.number(LISTING, "SELECT 1", &[])?;
                 gone += remove_others(&self.folder.join(BLOBS).join(folder), &kept)?;
             }
             Ok(gone)
@@ -50,11 +52,12 @@ impl Store {
     }
 }
 
-fn names(transaction: &Transaction<'_>, query: &str) -> Result<BTreeSet<OsString>> {
-    let failed = database("listing the files of the store");
-    let mut statement = transaction.prepare(query).map_err(failed)?;
-    let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
-    rows.map(|name| Ok(OsString::from(name.map_err(failed)?))).collect()
+fn names(
+    transaction: &Transaction<'_>,
+    query: &str,
+    name: impl Fn(&Record) -> Result<String>,
+) -> Result<BTreeSet<OsString>> {
+    transaction.rows(LISTING, query, &[])?.iter().map(|row| name(row).map(OsString::from)).collect()
 }
 
 /// Removes old files of a folder that are not among `kept`.

@@ -3,9 +3,9 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use beaa_protocol::{Account, Digest, Scope, Usage};
-use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, audit, database, signed, unsigned};
+use super::database::{Record, Transaction, values};
+use super::{Store, audit, signed, unsigned};
 use crate::{Error, RefusalKind, Result, clock, random};
 
 /// How a token begins, so that people and scanners of secrets know it.
@@ -80,14 +80,15 @@ impl Store {
     pub fn set_tenant(&self, name: &str, limits: TenantLimits) -> Result<()> {
         check_name("a tenant", name)?;
         self.write(|transaction| {
-            let set = transaction.execute(
+            transaction.execute(
+                "writing a tenant",
                 "INSERT INTO tenants
                      (name, stored_limit, jobs_limit, kept_jobs_limit, uploads_limit, keys_limit, created_ms)
                  VALUES (?, ?, ?, ?, ?, ?, ?)
                  ON CONFLICT (name) DO UPDATE SET stored_limit = excluded.stored_limit,
                      jobs_limit = excluded.jobs_limit, kept_jobs_limit = excluded.kept_jobs_limit,
                      uploads_limit = excluded.uploads_limit, keys_limit = excluded.keys_limit",
-                params![
+                values![
                     name,
                     signed(limits.stored_bytes),
                     signed(limits.active_jobs),
@@ -96,8 +97,7 @@ impl Store {
                     signed(limits.keys),
                     clock::now_ms()
                 ],
-            );
-            set.map_err(database("writing a tenant"))?;
+            )?;
             audit::note(transaction, Some(tenant_of(transaction, name)?), OPERATOR, "tenant set", name)
         })
     }
@@ -115,9 +115,10 @@ impl Store {
         self.write(|transaction| {
             let tenant = tenant_of(transaction, token.tenant)?;
             let added = transaction.execute(
+                "writing a token",
                 "INSERT INTO tokens (hash, tenant, label, scope, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)
                  ON CONFLICT DO NOTHING",
-                params![
+                values![
                     hash.bytes(),
                     tenant,
                     token.label,
@@ -125,8 +126,8 @@ impl Store {
                     now,
                     token.lifetime_ms.map(|ms| now.saturating_add(ms))
                 ],
-            );
-            if added.map_err(database("writing a token"))? == 0 {
+            )?;
+            if added == 0 {
                 return Err(Error::refused(
                     RefusalKind::Conflict,
                     format!("making a token: found one with the label `{}` already, expected a new label", token.label),
@@ -145,10 +146,11 @@ impl Store {
     pub fn revoke_token(&self, label: &str) -> Result<()> {
         self.write(|transaction| {
             let revoked = transaction.execute(
+                "revoking a token",
                 "UPDATE tokens SET revoked_ms = ? WHERE label = ? AND revoked_ms IS NULL",
-                params![clock::now_ms(), label],
-            );
-            if revoked.map_err(database("revoking a token"))? == 0 {
+                values![clock::now_ms(), label],
+            )?;
+            if revoked == 0 {
                 return Err(crate::error::not_found("a token that is not revoked"));
             }
             audit::note(transaction, None, OPERATOR, "token revoked", label)
@@ -161,26 +163,23 @@ impl Store {
     /// When the database fails.
     pub fn tokens(&self) -> Result<Vec<TokenEntry>> {
         self.read(|transaction| {
-            let failed = database("reading tokens");
-            let mut statement = transaction
-                .prepare(
-                    "SELECT tenants.name, label, scope, tokens.created_ms, expires_ms, revoked_ms FROM tokens
-                     JOIN tenants ON tenants.id = tokens.tenant ORDER BY tokens.created_ms, label",
-                )
-                .map_err(failed)?;
-            let mut rows = statement.query([]).map_err(failed)?;
-            let mut tokens = Vec::new();
-            while let Some(row) = rows.next().map_err(failed)? {
-                tokens.push(TokenEntry {
-                    tenant: row.get(0).map_err(failed)?,
-                    label: row.get(1).map_err(failed)?,
-                    scope: scope(&row.get::<_, String>(2).map_err(failed)?)?,
-                    created_ms: row.get(3).map_err(failed)?,
-                    expires_ms: row.get(4).map_err(failed)?,
-                    revoked_ms: row.get(5).map_err(failed)?,
-                });
-            }
-            Ok(tokens)
+            let rows = transaction.rows(
+                "reading tokens",
+                "SELECT tenants.name, label, scope, tokens.created_ms, expires_ms, revoked_ms FROM tokens
+                 JOIN tenants ON tenants.id = tokens.tenant ORDER BY tokens.created_ms, label",
+                &[],
+            )?;
+            let entry = |row: &Record| {
+                Ok(TokenEntry {
+                    tenant: row.get(0)?,
+                    label: row.get(1)?,
+                    scope: scope(&row.get::<String>(2)?)?,
+                    created_ms: row.get(3)?,
+                    expires_ms: row.get(4)?,
+                    revoked_ms: row.get(5)?,
+                })
+            };
+            rows.iter().map(entry).collect()
         })
     }
 
@@ -202,16 +201,16 @@ impl Store {
         }
         let hash = Digest::of(text.as_bytes());
         let found = self.read(|transaction| {
-            let found = transaction.query_row(
+            transaction.first(
+                "looking for a token",
                 "SELECT tenants.id, tenants.name, label, scope FROM tokens JOIN tenants ON tenants.id = tokens.tenant
                  WHERE hash = ? AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?)",
-                params![hash.bytes(), clock::now_ms()],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?)),
-            );
-            found.optional().map_err(database("looking for a token"))
+                values![hash.bytes(), clock::now_ms()],
+            )
         })?;
-        let Some((tenant, name, label, scope_name)) = found else { return Err(refused()) };
-        Ok(Caller { tenant, name, label, scope: scope(&scope_name)? })
+        let row = found.ok_or_else(refused)?;
+        let scope = scope(&row.get::<String>(3)?)?;
+        Ok(Caller { tenant: row.get(0)?, name: row.get(1)?, label: row.get(2)?, scope })
     }
 
     /// Who a caller is, and what its tenant uses.
@@ -227,22 +226,22 @@ impl Store {
 /// What a tenant uses: uploads count as a whole from their beginning, complete ones of keys as
 /// keys.
 pub(super) fn usage(transaction: &Transaction<'_>, tenant: i64) -> Result<Usage> {
-    let found = transaction.query_row(
+    let row = transaction.only(
+        "counting what a tenant uses",
         "SELECT stored_limit, jobs_limit,
-             (SELECT coalesce(sum(bytes), 0) FROM keys WHERE tenant = ?1)
+             CAST((SELECT coalesce(sum(bytes), 0) FROM keys WHERE tenant = ?1)
              + (SELECT coalesce(sum(length), 0) FROM uploads
                 WHERE tenant = ?1 AND NOT (complete = 1 AND purpose = 'key'))
-             + (SELECT coalesce(sum(images_bytes + coalesce(answers_bytes, 0)), 0) FROM jobs WHERE tenant = ?1),
+             + (SELECT coalesce(sum(images_bytes + coalesce(answers_bytes, 0)), 0) FROM jobs WHERE tenant = ?1)
+             AS BIGINT),
              (SELECT count(*) FROM jobs WHERE tenant = ?1 AND state IN ('queued', 'running')),
              (SELECT count(*) FROM jobs WHERE tenant = ?1), kept_jobs_limit,
              (SELECT count(*) FROM uploads WHERE tenant = ?1), uploads_limit,
              (SELECT count(*) FROM keys WHERE tenant = ?1), keys_limit
          FROM tenants WHERE id = ?1",
-        [tenant],
-        |row| (0..10).map(|column| row.get::<_, i64>(column)).collect::<rusqlite::Result<Vec<i64>>>(),
-    );
-    let numbers = found.map_err(database("counting what a tenant uses"))?;
-    let number = |column: usize| unsigned(numbers[column]);
+        values![tenant],
+    )?;
+    let number = |column: usize| unsigned(row.get(column)?);
     Ok(Usage {
         stored_bytes: number(2)?,
         stored_bytes_limit: number(0)?,
@@ -267,15 +266,15 @@ pub(super) fn over_limit(operation: &str, what: &str, most: u64, remedy: &str) -
 }
 
 fn tenant_of(transaction: &Transaction<'_>, name: &str) -> Result<i64> {
-    let found = transaction.query_row("SELECT id FROM tenants WHERE name = ?", [name], |row| row.get(0));
-    let found = found.optional().map_err(database("looking for a tenant"))?;
-    found.ok_or_else(|| {
+    let found = transaction.first("looking for a tenant", "SELECT id FROM tenants WHERE name = ?", values![name])?;
+    let row = found.ok_or_else(|| {
         Error::refused(
             RefusalKind::NotFound,
             format!("looking for tenant `{name}`: found none of that name, expected one"),
             "add it with `beaa serve tenant NAME`",
         )
-    })
+    })?;
+    row.get(0)
 }
 
 fn scope(name: &str) -> Result<Scope> {

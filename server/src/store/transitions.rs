@@ -2,9 +2,8 @@
 //! that changes a state.
 
 use beaa_protocol::JobState::{self, Answered, Cancelled, Failed, Queued, Running};
-use rusqlite::{Transaction, params};
 
-use super::{database, signed};
+use super::database::{Transaction, values};
 use crate::{Error, RefusalKind, Result};
 
 /// What happens to a job.
@@ -46,10 +45,9 @@ pub(super) fn after(state: JobState, event: JobEvent) -> Option<JobState> {
 /// # Errors
 /// [`RefusalKind::Conflict`] where it cannot happen in the job's state.
 pub(super) fn happen(transaction: &Transaction<'_>, seq: i64, event: JobEvent, now: i64) -> Result<JobState> {
-    let failed = database("changing the state of a job");
-    let name: String =
-        transaction.query_row("SELECT state FROM jobs WHERE seq = ?", [seq], |row| row.get(0)).map_err(failed)?;
-    let state = state(&name)?;
+    let operation = "changing the state of a job";
+    let row = transaction.only(operation, "SELECT state FROM jobs WHERE seq = ?", values![seq])?;
+    let state = state(&row.get::<String>(0)?)?;
     let Some(next) = after(state, event) else {
         return Err(Error::refused(
             RefusalKind::Conflict,
@@ -59,13 +57,13 @@ pub(super) fn happen(transaction: &Transaction<'_>, seq: i64, event: JobEvent, n
     };
     let finished = next.is_final().then_some(now);
     let changed = transaction.execute(
+        operation,
         "UPDATE jobs SET state = ?, version = version + 1, finished_ms = ?, worker = NULL, host = NULL,
              lease_until_ms = NULL, lease_ms = NULL
          WHERE seq = ?",
-        params![next.name(), finished, seq],
-    );
-    let changed = changed.map_err(failed)?;
-    assert_eq!(changed, 1, "jobs of number {}", signed(seq.unsigned_abs()));
+        values![next.name(), finished, seq],
+    )?;
+    assert_eq!(changed, 1, "jobs of number {seq}");
     Ok(next)
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, Id};
-use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Caller, Store, UPLOADS, audit, blobs, database, digest, signed, tenants, unsigned};
+use super::database::{Transaction, values};
+use super::{Caller, Store, UPLOADS, audit, blobs, digest, signed, tenants, unsigned};
 use crate::{Error, RefusalKind, Result, clock, random};
 
 /// An upload to begin.
@@ -75,11 +75,12 @@ impl Store {
                 return Err(tenants::over_limit("beginning an upload", "keys", usage.keys_limit, remedy));
             }
             self.expect_space(transaction, new.length, reserve)?;
-            let added = transaction.execute(
+            transaction.execute(
+                "beginning an upload",
                 "INSERT INTO uploads
                      (id, tenant, purpose, length, received, sha256, complete, created_ms, touched_ms)
                  VALUES (?, ?, ?, ?, 0, ?, 0, ?, ?)",
-                params![
+                values![
                     id.bytes(),
                     caller.tenant,
                     new.purpose.name(),
@@ -88,8 +89,7 @@ impl Store {
                     now,
                     now
                 ],
-            );
-            added.map_err(database("beginning an upload"))?;
+            )?;
             let what = format!("{id} ({}, {} bytes)", new.purpose.name(), new.length);
             audit::note(transaction, Some(caller.tenant), &caller.label, "upload begun", &what)
         })?;
@@ -120,10 +120,11 @@ impl Store {
     pub(super) fn note_received(&self, caller: &Caller, id: &Id, received: u64) -> Result<()> {
         self.write(|transaction| {
             let noted = transaction.execute(
+                "noting a chunk",
                 "UPDATE uploads SET received = ?, touched_ms = ? WHERE id = ? AND tenant = ?",
-                params![signed(received), clock::now_ms(), id.bytes(), caller.tenant],
-            );
-            match noted.map_err(database("noting a chunk"))? {
+                values![signed(received), clock::now_ms(), id.bytes(), caller.tenant],
+            )?;
+            match noted {
                 0 => Err(crate::error::not_found("an upload")),
                 _ => Ok(()),
             }
@@ -157,8 +158,7 @@ impl Store {
     pub(super) fn forget_upload(&self, tenant: i64, id: &Id, actor: &str, action: &str) -> Result<()> {
         let released = self.write(|transaction| {
             let view = upload(transaction, tenant, id)?;
-            let deleted = transaction.execute("DELETE FROM uploads WHERE id = ?", [id.bytes()]);
-            deleted.map_err(database("deleting an upload"))?;
+            transaction.execute("deleting an upload", "DELETE FROM uploads WHERE id = ?", values![id.bytes()])?;
             audit::note(transaction, Some(tenant), actor, action, &id.to_string())?;
             if view.complete { blobs::release(transaction, &[view.sha256]) } else { Ok(Vec::new()) }
         })?;
@@ -168,20 +168,17 @@ impl Store {
 }
 
 pub(super) fn upload(transaction: &Transaction<'_>, tenant: i64, id: &Id) -> Result<UploadView> {
-    let found = transaction.query_row(
+    let found = transaction.first(
+        "looking for an upload",
         "SELECT purpose, length, received, sha256, complete FROM uploads WHERE id = ? AND tenant = ?",
-        params![id.bytes(), tenant],
-        |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
-    );
-    let Some((purpose, length, received, sha256, complete)) =
-        found.optional().map_err(database("looking for an upload"))?
-    else {
-        return Err(crate::error::not_found("an upload"));
-    };
+        values![id.bytes(), tenant],
+    )?;
+    let row = found.ok_or_else(|| crate::error::not_found("an upload"))?;
+    let purpose: String = row.get(0)?;
     let known = Purpose::of_name(&purpose);
     let purpose = known.ok_or(Error::Damaged { found: purpose, expected: "what an upload is for" })?;
-    let (length, received) = (unsigned(length)?, unsigned(received)?);
-    Ok(UploadView { purpose, length, received, sha256: digest(sha256)?, complete })
+    let (length, received) = (unsigned(row.get(1)?)?, unsigned(row.get(2)?)?);
+    Ok(UploadView { purpose, length, received, sha256: digest(row.get(3)?)?, complete: row.get::<i64>(4)? != 0 })
 }
 
 /// The file of an upload, which nobody else writes while the value lives.

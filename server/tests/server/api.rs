@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::kit::{Sample, bytes};
+use crate::kit::{Database, Sample, bytes, on_both_databases};
 use crate::running::{Running, Worker, parsed, problem, settings};
 use base64ct::{Base64, Encoding};
 use beaa_protocol::upload::Purpose;
@@ -16,6 +16,19 @@ use beaa_server::http::{OPENAPI, routes};
 use beaa_server::settings::Settings;
 use beaa_server::store::NewToken;
 use serde_json::Value;
+
+on_both_databases![
+    the_description_says_what_bodies_have,
+    every_path_wants_a_token_and_says_what_helps,
+    other_tenants_get_404_as_for_what_is_not_there,
+    a_batch_goes_all_the_way_by_the_interface_alone,
+    truncated_too_large_and_foreign_requests_are_refused,
+    sixty_four_clients_at_once_all_get_their_answers,
+    a_server_that_ends_lets_followers_go,
+    pages_for_people_need_nothing_from_elsewhere,
+    a_full_disk_is_told_before_anything_is_sent,
+    two_servers_on_one_store_are_as_good_as_one,
+];
 
 /// A path of the description with names in it.
 fn concrete(path: &str) -> String {
@@ -45,10 +58,9 @@ fn the_description_has_all_paths_and_no_others() {
     }
 }
 
-#[test]
-fn the_description_says_what_bodies_have() {
+fn the_description_says_what_bodies_have(database: Database) {
     let document: Value = serde_json::from_str(OPENAPI).unwrap();
-    let sample = Sample::new();
+    let sample = Sample::on(database);
     let server = Running::new(&sample, settings());
     sample.job();
     let check = |path: &str, schema: &str, part: &str| {
@@ -70,9 +82,8 @@ fn the_description_says_what_bodies_have() {
     check("/v1/jobs", "JobList", "");
 }
 
-#[test]
-fn every_path_wants_a_token_and_says_what_helps() {
-    let sample = Sample::new();
+fn every_path_wants_a_token_and_says_what_helps(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, settings());
     let read = NewToken { tenant: "clinic", label: "read", scope: Scope::Read, lifetime_ms: None };
     let read = sample.store.add_token(&read).unwrap();
@@ -98,9 +109,8 @@ fn every_path_wants_a_token_and_says_what_helps() {
     assert_eq!((status, problem(&body).short_kind()), (405, "malformed"));
 }
 
-#[test]
-fn other_tenants_get_404_as_for_what_is_not_there() {
-    let sample = Sample::new();
+fn other_tenants_get_404_as_for_what_is_not_there(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, settings());
     let job = sample.job();
     let upload = sample.upload(&sample.caller, "images.ct", Purpose::Images, usize::MAX);
@@ -121,9 +131,8 @@ fn other_tenants_get_404_as_for_what_is_not_there() {
     assert_eq!(sample.store.keys(&sample.caller).unwrap().len(), 1);
 }
 
-#[test]
-fn a_batch_goes_all_the_way_by_the_interface_alone() {
-    let sample = Sample::new();
+fn a_batch_goes_all_the_way_by_the_interface_alone(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, settings());
     let _worker = Worker::new(&sample);
     let auth = format!("Bearer {}", sample.token);
@@ -197,9 +206,8 @@ fn a_batch_goes_all_the_way_by_the_interface_alone() {
     assert!(!text.contains("clinic") && !text.contains(&job.id.to_string()));
 }
 
-#[test]
-fn truncated_too_large_and_foreign_requests_are_refused() {
-    let sample = Sample::new();
+fn truncated_too_large_and_foreign_requests_are_refused(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, Settings { chunk_bytes: 2048, idle_seconds: 1, ..settings() });
     let all = bytes("images.ct");
     let new =
@@ -242,9 +250,8 @@ fn truncated_too_large_and_foreign_requests_are_refused() {
     }
 }
 
-#[test]
-fn sixty_four_clients_at_once_all_get_their_answers() {
-    let sample = Sample::new();
+fn sixty_four_clients_at_once_all_get_their_answers(database: Database) {
+    let sample = Sample::on(database);
     let settings = Settings { requests_per_second: 10_000, ..settings() };
     let server = Running::new(&sample, settings);
     let _worker = Worker::new(&sample);
@@ -272,9 +279,8 @@ fn sixty_four_clients_at_once_all_get_their_answers() {
     assert!(counts.contains(&(JobState::Answered, 64)), "{counts:?}");
 }
 
-#[test]
-fn a_server_that_ends_lets_followers_go() {
-    let sample = Sample::new();
+fn a_server_that_ends_lets_followers_go(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, settings());
     let job = sample.job();
     let events = server.get(&sample.token, &format!("/v1/jobs/{}/events", job.id), &[]);
@@ -284,9 +290,8 @@ fn a_server_that_ends_lets_followers_go() {
     assert!(lines > 0 && started.elapsed() < Duration::from_secs(10));
 }
 
-#[test]
-fn pages_for_people_need_nothing_from_elsewhere() {
-    let sample = Sample::new();
+fn pages_for_people_need_nothing_from_elsewhere(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, settings());
     for (path, kind) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
         let mut response = server.get("", path, &[]);
@@ -316,9 +321,8 @@ fn other_machines_are_not_served_without_tls() {
     beaa_server::listen::check_plain("127.0.0.1:80".parse().unwrap(), &settings()).unwrap();
 }
 
-#[test]
-fn a_full_disk_is_told_before_anything_is_sent() {
-    let sample = Sample::new();
+fn a_full_disk_is_told_before_anything_is_sent(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, Settings { disk_reserve_bytes: u64::MAX / 2, ..settings() });
     let (status, body) = server.request("GET", "/readyz", None);
     assert_eq!((status, problem(&body).short_kind()), (503, "not-ready"));
@@ -333,11 +337,10 @@ fn a_full_disk_is_told_before_anything_is_sent() {
     assert_eq!((status, problem(&body).short_kind()), (507, "disk-full"));
 }
 
-#[test]
-fn two_servers_on_one_store_are_as_good_as_one() {
-    let sample = Sample::new();
-    let mut other = Sample::new();
-    other.store = Arc::new(beaa_server::store::Store::open(sample.store.folder()).unwrap());
+fn two_servers_on_one_store_are_as_good_as_one(database: Database) {
+    let sample = Sample::on(database);
+    let mut other = Sample::on(database);
+    other.store = Arc::new(sample.another_store());
     let servers = [Running::new(&sample, settings()), Running::new(&other, settings())];
     let all = bytes("images.ct");
     let new =

@@ -4,49 +4,50 @@ use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::kit::{LIMITS, Sample, append, bytes, chunk, file, kind, whole};
+use crate::kit::{Database, LIMITS, Sample, append, bytes, chunk, file, kind, on_both_databases, whole};
 use crate::running::Worker;
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, JobState, Scope};
 use beaa_server::RefusalKind;
 use beaa_server::store::{NewToken, NewUpload, Store};
-use rusqlite::Connection;
 
-fn database(sample: &Sample) -> Connection {
-    Connection::open(sample.store.folder().join("beaa.sqlite")).unwrap()
-}
+on_both_databases![
+    a_deletion_that_is_not_committed_removes_no_file,
+    entries_that_nothing_names_are_swept_with_their_files,
+    publishing_again_brings_back_what_is_missing_or_damaged,
+    a_full_disk_amid_a_chunk_costs_nothing_but_the_chunk,
+    refusals_of_files_name_no_path_of_the_server,
+    a_job_whose_key_is_missing_on_the_disk_fails_and_names_no_path,
+];
 
 fn blobs(sample: &Sample) -> i64 {
-    database(sample).query_row("SELECT count(*) FROM blobs", [], |row| row.get(0)).unwrap()
+    sample.count("SELECT count(*) FROM blobs")
 }
 
-#[test]
-fn a_deletion_that_is_not_committed_removes_no_file() {
-    let sample = Sample::new();
+fn a_deletion_that_is_not_committed_removes_no_file(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller, job) = (&sample.store, &sample.caller, sample.job());
     store.cancel_job(caller, &job.id).unwrap();
     let upload = sample.upload(&sample.other, "images.ct", Purpose::Images, usize::MAX);
     store.delete_upload(&sample.other, &upload).unwrap();
     let (images, key) = (store.blob(&job.images_sha256), store.blob(&job.key.unwrap()));
     // What makes each transaction fail at its very end, where a crash would.
-    let database = database(&sample);
-    let stop = "CREATE TABLE stop (sha256 BLOB REFERENCES blobs(sha256) DEFERRABLE INITIALLY DEFERRED);
-                INSERT INTO stop SELECT sha256 FROM blobs";
-    database.execute_batch(stop).unwrap();
+    let bytes = sample.word("BLOB", "BYTEA");
+    sample.sql(&format!("CREATE TABLE stop (sha256 {bytes} REFERENCES blobs(sha256) DEFERRABLE INITIALLY DEFERRED)"));
+    sample.sql("INSERT INTO stop SELECT sha256 FROM blobs");
     assert!(store.delete_job(caller, &job.id).is_err());
     assert!(images.exists(), "the job is there, and its images are gone");
     assert_eq!(store.job(caller, &job.id).unwrap().state, JobState::Cancelled);
     assert!(store.delete_key(caller, &job.key.unwrap()).is_err());
     assert!(key.exists() && store.keys(caller).unwrap().len() == 1);
-    database.execute_batch("DROP TABLE stop").unwrap();
+    sample.sql("DROP TABLE stop");
     store.delete_job(caller, &job.id).unwrap();
     store.delete_key(caller, &job.key.unwrap()).unwrap();
     assert!(!images.exists() && !key.exists());
 }
 
-#[test]
-fn entries_that_nothing_names_are_swept_with_their_files() {
-    let sample = Sample::new();
+fn entries_that_nothing_names_are_swept_with_their_files(database: Database) {
+    let sample = Sample::on(database);
     let job = sample.job();
     let noted = blobs(&sample);
     let stray = Digest::of(b"stray");
@@ -55,16 +56,15 @@ fn entries_that_nothing_names_are_swept_with_their_files() {
     std::fs::write(&path, b"stray").unwrap();
     let old = SystemTime::now() - Duration::from_secs(3600);
     std::fs::File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
-    database(&sample).execute("INSERT INTO blobs (sha256, bytes) VALUES (?, 5)", [stray.bytes()]).unwrap();
+    sample.sql(&format!("INSERT INTO blobs (sha256, bytes) VALUES ({}, 5)", sample.literal(&stray)));
     assert_eq!(sample.store.sweep(i64::MAX / 2).unwrap(), 1);
     assert!(!path.exists());
     assert_eq!(blobs(&sample), noted, "the entry, and no other");
     assert!(sample.store.blob(&job.images_sha256).exists());
 }
 
-#[test]
-fn publishing_again_brings_back_what_is_missing_or_damaged() {
-    let sample = Sample::new();
+fn publishing_again_brings_back_what_is_missing_or_damaged(database: Database) {
+    let sample = Sample::on(database);
     let stored = sample.store.program(&sample.program).unwrap();
     let good = bytes("program.beaa");
     for damage in [None, Some(&b"short"[..]), Some(&vec![0; good.len()][..])] {
@@ -82,17 +82,15 @@ fn publishing_again_brings_back_what_is_missing_or_damaged() {
     // An entry that names another file gets the right one, and the other is forgotten.
     let before = blobs(&sample);
     let lost = Digest::of(b"lost");
-    let database = database(&sample);
-    database.execute("INSERT INTO blobs (sha256, bytes) VALUES (?, 4)", [lost.bytes()]).unwrap();
-    database.execute("UPDATE programs SET file = ?", [lost.bytes()]).unwrap();
+    sample.sql(&format!("INSERT INTO blobs (sha256, bytes) VALUES ({}, 4)", sample.literal(&lost)));
+    sample.sql(&format!("UPDATE programs SET file = {}", sample.literal(&lost)));
     sample.store.publish(&file("program.beaa")).unwrap();
     assert_eq!(sample.store.program(&sample.program).unwrap().file, stored.file);
     assert_eq!(blobs(&sample), before);
 }
 
-#[test]
-fn a_full_disk_amid_a_chunk_costs_nothing_but_the_chunk() {
-    let sample = Sample::new();
+fn a_full_disk_amid_a_chunk_costs_nothing_but_the_chunk(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let all = bytes("images.ct");
     let new = NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(&all) };
@@ -108,9 +106,8 @@ fn a_full_disk_amid_a_chunk_costs_nothing_but_the_chunk() {
     assert!(append(store, caller, &id, &chunk(0, &all), whole(&all)).unwrap().complete);
 }
 
-#[test]
-fn refusals_of_files_name_no_path_of_the_server() {
-    let sample = Sample::new();
+fn refusals_of_files_name_no_path_of_the_server(database: Database) {
+    let sample = Sample::on(database);
     for name in ["secret.key", "images.ct", "program.beaa", "answers.ct", "model.safetensors"] {
         for purpose in [Purpose::Key, Purpose::Images] {
             if (name, purpose) == ("images.ct", Purpose::Images) {
@@ -127,9 +124,8 @@ fn refusals_of_files_name_no_path_of_the_server() {
     }
 }
 
-#[test]
-fn a_job_whose_key_is_missing_on_the_disk_fails_and_names_no_path() {
-    let sample = Sample::new();
+fn a_job_whose_key_is_missing_on_the_disk_fails_and_names_no_path(database: Database) {
+    let sample = Sample::on(database);
     let job = sample.job();
     std::fs::remove_file(sample.store.blob(&job.key.unwrap())).unwrap();
     let worker = Worker::new(&sample);

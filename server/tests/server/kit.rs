@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::postgres::{Client, NoTls};
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, Id, JobView, NewJob, Scope};
-use beaa_server::store::{Caller, Chunk, ChunkBegun, NewToken, NewUpload, Store, TenantLimits, UploadView};
+use beaa_server::store::{
+    Caller, Chunk, ChunkBegun, NewToken, NewUpload, PostgresLocation, Store, StoreDatabase, TenantLimits, UploadView,
+};
 use beaa_server::{Error, RefusalKind, Result};
+
+use crate::cluster::cluster;
 
 /// A file of the repository of a small program, its keys and encrypted images.
 pub(crate) fn file(name: &str) -> PathBuf {
@@ -20,6 +25,8 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
 /// A store with a program, and tokens of two tenants.
 pub(crate) struct Sample {
     pub(crate) folder: tempfile::TempDir,
+    /// Where its database is, if that is PostgreSQL.
+    pub(crate) url: Option<String>,
     pub(crate) store: Arc<Store>,
     pub(crate) program: String,
     pub(crate) token: String,
@@ -31,10 +38,43 @@ pub(crate) struct Sample {
 pub(crate) const LIMITS: TenantLimits =
     TenantLimits { stored_bytes: 1 << 30, active_jobs: 1000, jobs: 1000, uploads: 1000, keys: 1000 };
 
+/// Which database a store has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Makes two tests of each of these functions: one with SQLite, and one that needs PostgreSQL.
+macro_rules! on_both_databases {
+    [$($name:ident),* $(,)?] => {
+        mod sqlite {
+            $(#[test] fn $name() { super::$name(crate::kit::Database::Sqlite); })*
+        }
+        mod postgres {
+            $(#[test] #[ignore = "needs the programs of PostgreSQL"] fn $name() {
+                super::$name(crate::kit::Database::Postgres);
+            })*
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// A PostgreSQL database at an address.
+pub(crate) fn postgres(url: &str) -> StoreDatabase {
+    StoreDatabase::Postgres(PostgresLocation::new(&url.to_owned().into(), None, false).unwrap())
+}
+
 impl Sample {
+    /// With SQLite.
     pub(crate) fn new() -> Self {
+        Self::on(Database::Sqlite)
+    }
+
+    pub(crate) fn on(database: Database) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
+        let url = (database == Database::Postgres).then(|| cluster().new_database());
+        let store = Arc::new(open(&folder.path().join("store"), url.as_deref()));
         let program = store.publish(&file("program.beaa")).unwrap().program;
         let token = |tenant: &str| {
             store.set_tenant(tenant, LIMITS).unwrap();
@@ -43,7 +83,57 @@ impl Sample {
         };
         let (token, other_token) = (token("clinic"), token("rival"));
         let [caller, other] = [&token, &other_token].map(|token| store.caller(token).unwrap());
-        Self { folder, store, program, token, other_token, caller, other }
+        Self { folder, url, store, program, token, other_token, caller, other }
+    }
+
+    /// The same store, as another server has it.
+    pub(crate) fn another_store(&self) -> Store {
+        open(self.store.folder(), self.url.as_deref())
+    }
+
+    /// Changes the database behind the back of the store, and gives how many rows.
+    pub(crate) fn sql(&self, query: &str) -> u64 {
+        match &self.url {
+            Some(url) => Client::connect(url, NoTls).unwrap().execute(query, &[]).unwrap(),
+            None => self.sqlite().execute(query, []).unwrap() as u64,
+        }
+    }
+
+    /// The number that a query gives.
+    pub(crate) fn count(&self, query: &str) -> i64 {
+        match &self.url {
+            Some(url) => Client::connect(url, NoTls).unwrap().query_one(query, &[]).unwrap().get(0),
+            None => self.sqlite().query_row(query, [], |row| row.get(0)).unwrap(),
+        }
+    }
+
+    /// What the database holds, as it lies there, or as the rows of its tables.
+    pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
+        let Some(url) = &self.url else {
+            // The second is gone while nobody has the database open.
+            let files = ["beaa.sqlite", "beaa.sqlite-wal"].map(|name| std::fs::read(self.store.folder().join(name)));
+            return files.into_iter().flatten().collect();
+        };
+        let mut client = Client::connect(url, NoTls).unwrap();
+        let tables = client.query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'", &[]).unwrap();
+        let rows = tables.iter().flat_map(|table| {
+            client.query(&format!("SELECT row_to_json(t)::text FROM {} t", table.get::<_, String>(0)), &[]).unwrap()
+        });
+        rows.map(|row| row.get::<_, String>(0).into_bytes()).collect()
+    }
+
+    /// A hash as queries have it.
+    pub(crate) fn literal(&self, sha256: &Digest) -> String {
+        format!("{}{sha256}'", self.word("X'", "'\\x"))
+    }
+
+    /// What only one of the databases understands.
+    pub(crate) fn word(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        if self.url.is_some() { postgres } else { sqlite }
+    }
+
+    fn sqlite(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.store.folder().join("beaa.sqlite")).unwrap()
     }
 
     /// Uploads a whole file in pieces of `piece` bytes.
@@ -71,6 +161,10 @@ impl Sample {
         let folders = std::fs::read_dir(self.store.folder().join("blobs")).unwrap();
         folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
     }
+}
+
+fn open(folder: &Path, url: Option<&str>) -> Store {
+    Store::open_with(folder, &url.map_or(StoreDatabase::Sqlite, postgres)).unwrap()
 }
 
 pub(crate) fn chunk(offset: u64, bytes: &[u8]) -> Chunk {

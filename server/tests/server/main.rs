@@ -5,9 +5,12 @@
 mod api;
 mod browser;
 mod client;
+mod cluster;
 mod files;
 mod kit;
+mod leases;
 mod load;
+mod postgres_faults;
 mod quotas;
 mod running;
 mod slow;

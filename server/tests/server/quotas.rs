@@ -4,21 +4,28 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::kit::{LIMITS, Sample, bytes, kind};
+use crate::kit::{Database, LIMITS, Sample, bytes, kind, on_both_databases};
 use crate::running::{Running, problem, settings};
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, NewJob};
 use beaa_server::RefusalKind;
 use beaa_server::settings::Settings;
-use beaa_server::store::{NewUpload, Store, TenantLimits};
+use beaa_server::store::{NewUpload, TenantLimits};
+
+on_both_databases![
+    uploads_jobs_and_keys_of_a_tenant_are_limited,
+    begun_uploads_share_the_disk_that_there_is,
+    a_tenant_has_so_many_connections_and_others_have_theirs,
+    a_tenant_follows_so_many_jobs_at_a_time,
+    a_key_that_is_deleted_must_be_sent_again_by_whoever_resumes_it,
+];
 
 fn of_bytes(length: u64, purpose: Purpose) -> NewUpload {
     NewUpload { purpose, length, sha256: Digest::of(b"x") }
 }
 
-#[test]
-fn uploads_jobs_and_keys_of_a_tenant_are_limited() {
-    let sample = Sample::new();
+fn uploads_jobs_and_keys_of_a_tenant_are_limited(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let set = |limits| store.set_tenant("clinic", limits).unwrap();
     set(TenantLimits { uploads: 2, ..LIMITS });
@@ -43,9 +50,8 @@ fn uploads_jobs_and_keys_of_a_tenant_are_limited() {
     store.create_job(caller, &second).unwrap();
 }
 
-#[test]
-fn begun_uploads_share_the_disk_that_there_is() {
-    let sample = Sample::new();
+fn begun_uploads_share_the_disk_that_there_is(database: Database) {
+    let sample = Sample::on(database);
     for tenant in ["clinic", "rival"] {
         sample.store.set_tenant(tenant, TenantLimits { stored_bytes: u64::MAX >> 1, ..LIMITS }).unwrap();
     }
@@ -54,7 +60,7 @@ fn begun_uploads_share_the_disk_that_there_is() {
     let first = sample.store.begin_upload(&sample.caller, &most, 0).unwrap();
     assert_eq!(kind(sample.store.begin_upload(&sample.other, &most, 0)), RefusalKind::DiskFull, "promised twice");
     // Another server on the same store knows of it, too.
-    let elsewhere = Store::open(sample.store.folder()).unwrap();
+    let elsewhere = sample.another_store();
     assert_eq!(kind(elsewhere.begin_upload(&sample.other, &most, 0)), RefusalKind::DiskFull);
     sample.store.delete_upload(&sample.caller, &first).unwrap();
     let second = sample.store.begin_upload(&sample.other, &most, 0).unwrap();
@@ -76,9 +82,8 @@ fn over(stream: &mut TcpStream, path: &str, token: &str) -> String {
     first.trim_end().to_owned()
 }
 
-#[test]
-fn a_tenant_has_so_many_connections_and_others_have_theirs() {
-    let sample = Sample::new();
+fn a_tenant_has_so_many_connections_and_others_have_theirs(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, Settings { tenant_connections: 2, ..settings() });
     let connect = || TcpStream::connect(server.address).unwrap();
     let mut all = [connect(), connect(), connect()];
@@ -99,9 +104,8 @@ fn a_tenant_has_so_many_connections_and_others_have_theirs() {
     }
 }
 
-#[test]
-fn a_tenant_follows_so_many_jobs_at_a_time() {
-    let sample = Sample::new();
+fn a_tenant_follows_so_many_jobs_at_a_time(database: Database) {
+    let sample = Sample::on(database);
     let server = Running::new(&sample, Settings { tenant_streams: 1, ..settings() });
     let job = sample.job();
     let path = format!("/v1/jobs/{}/events", job.id);
@@ -118,9 +122,8 @@ fn a_tenant_follows_so_many_jobs_at_a_time() {
     }
 }
 
-#[test]
-fn a_key_that_is_deleted_must_be_sent_again_by_whoever_resumes_it() {
-    let sample = Sample::new();
+fn a_key_that_is_deleted_must_be_sent_again_by_whoever_resumes_it(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let id = sample.upload(caller, "evaluation.key", Purpose::Key, usize::MAX);
     assert!(store.upload(caller, &id).unwrap().complete);

@@ -5,25 +5,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::kit::{Frame, LIMITS, Sample, append, bytes, chunk, file, kind, whole};
+use crate::kit::{Database, Frame, LIMITS, Sample, append, bytes, chunk, file, kind, on_both_databases, whole};
+use crate::leases::lease;
 use beaa_ir::ckks::load_program;
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, JobState, NewJob, ProgressView, Scope};
 use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram, ServerKey};
 use beaa_runtime::{Progress, Silent};
 use beaa_server::RefusalKind;
-use beaa_server::store::{Lease, MOST_ATTEMPTS, NewToken, NewUpload, Store, TenantLimits, WorkerId};
+use beaa_server::store::{NewToken, NewUpload, Store, TenantLimits};
 use beaa_server::worker::{Work, work};
 
-fn worker(name: &str) -> WorkerId {
-    WorkerId { name: name.to_owned(), host: "here".to_owned() }
-}
-
-/// Takes the next job as a worker with a budget that is enough.
-fn lease(store: &Store, name: &str, now: i64, until: i64) -> Option<Lease> {
-    let candidate = store.candidate(now, u64::MAX >> 1).unwrap()?;
-    store.lease(&candidate, &worker(name), [1000, u64::MAX >> 1], [now, until]).unwrap()
-}
+on_both_databases![
+    a_worker_gives_the_bits_of_a_run_and_says_how_far_it_is,
+    an_upload_goes_on_where_it_was_interrupted,
+    two_requests_cannot_add_to_one_upload_at_once,
+    a_failure_between_last_byte_and_entry_loses_nothing,
+    what_is_no_key_or_was_made_with_a_seed_is_refused_and_forgotten,
+    the_same_upload_gives_the_same_job,
+    jobs_of_parts_that_do_not_belong_together_are_refused,
+    deletion_deletes,
+    other_tenants_ids_are_not_there,
+    tokens_end_and_their_secrets_are_not_in_the_store,
+    a_tenant_uses_no_more_than_its_limits,
+    what_failures_leave_is_swept_and_nothing_else,
+    a_job_whose_images_are_damaged_fails_with_its_reason,
+];
 
 /// What `beaa run` writes for the same files.
 fn answers_of_the_runtime(folder: &std::path::Path) -> Vec<u8> {
@@ -71,9 +78,8 @@ fn work_until(sample: &Sample, done: impl Fn() -> bool) {
     thread.join().unwrap();
 }
 
-#[test]
-fn a_worker_gives_the_bits_of_a_run_and_says_how_far_it_is() {
-    let sample = Sample::new();
+fn a_worker_gives_the_bits_of_a_run_and_says_how_far_it_is(database: Database) {
+    let sample = Sample::on(database);
     let job = sample.job();
     assert_eq!((job.state, job.images, job.attempts), (JobState::Queued, 3, 0));
     let state = || sample.store.job(&sample.caller, &job.id).unwrap();
@@ -89,9 +95,8 @@ fn a_worker_gives_the_bits_of_a_run_and_says_how_far_it_is() {
     assert!(answered.planned_bytes.unwrap() > 0 && answered.version > job.version);
 }
 
-#[test]
-fn an_upload_goes_on_where_it_was_interrupted() {
-    let sample = Sample::new();
+fn an_upload_goes_on_where_it_was_interrupted(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let all = bytes("images.ct");
     let new = NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(&all) };
@@ -121,7 +126,7 @@ fn an_upload_goes_on_where_it_was_interrupted() {
     let mut file = std::fs::read(&path).unwrap();
     file.extend([7; 100]);
     std::fs::write(&path, file).unwrap();
-    let again = Store::open(store.folder()).unwrap();
+    let again = sample.another_store();
     assert_eq!(again.upload(caller, &id).unwrap().received, half as u64);
     let view = append(&again, caller, &id, &chunk(half as u64, &all[half..]), whole(&all[half..])).unwrap();
     assert!(view.complete);
@@ -132,15 +137,14 @@ fn an_upload_goes_on_where_it_was_interrupted() {
     assert!(last.complete);
 }
 
-#[test]
-fn two_requests_cannot_add_to_one_upload_at_once() {
-    let sample = Sample::new();
+fn two_requests_cannot_add_to_one_upload_at_once(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let all = bytes("images.ct");
     let new = NewUpload { purpose: Purpose::Images, length: all.len() as u64, sha256: Digest::of(&all) };
     let id = store.begin_upload(caller, &new, 0).unwrap();
     // While the frames of one are being read, the other is refused, also by another server.
-    let elsewhere = Store::open(store.folder()).unwrap();
+    let elsewhere = sample.another_store();
     let frames = whole(&all).inspect(|_| {
         let other = append(&elsewhere, caller, &id, &chunk(0, &all), whole(&all));
         assert_eq!(kind(other), RefusalKind::Locked);
@@ -148,9 +152,8 @@ fn two_requests_cannot_add_to_one_upload_at_once() {
     assert!(append(store, caller, &id, &chunk(0, &all), frames).unwrap().complete);
 }
 
-#[test]
-fn a_failure_between_last_byte_and_entry_loses_nothing() {
-    let sample = Sample::new();
+fn a_failure_between_last_byte_and_entry_loses_nothing(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let all = bytes("evaluation.key");
     let new = NewUpload { purpose: Purpose::Key, length: all.len() as u64, sha256: Digest::of(&all) };
@@ -161,16 +164,14 @@ fn a_failure_between_last_byte_and_entry_loses_nothing() {
     std::fs::write(store.folder().join("uploads").join(id.to_string()), &all).unwrap();
     std::fs::create_dir_all(store.blob(&new.sha256).parent().unwrap()).unwrap();
     std::fs::write(store.blob(&new.sha256), &all).unwrap();
-    let database = rusqlite::Connection::open(store.folder().join("beaa.sqlite")).unwrap();
-    database.execute("UPDATE uploads SET received = length", []).unwrap();
+    sample.sql("UPDATE uploads SET received = length");
     assert!(store.keys(caller).unwrap().is_empty());
     assert!(store.complete_upload(caller, &id).unwrap().complete);
     assert_eq!(store.keys(caller).unwrap().len(), 1);
 }
 
-#[test]
-fn what_is_no_key_or_was_made_with_a_seed_is_refused_and_forgotten() {
-    let sample = Sample::new();
+fn what_is_no_key_or_was_made_with_a_seed_is_refused_and_forgotten(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     for (name, purpose) in [
         ("secret.key", Purpose::Key),
@@ -193,9 +194,8 @@ fn what_is_no_key_or_was_made_with_a_seed_is_refused_and_forgotten() {
     assert_eq!(std::fs::read_dir(store.folder().join("uploads")).unwrap().count(), 0);
 }
 
-#[test]
-fn the_same_upload_gives_the_same_job() {
-    let sample = Sample::new();
+fn the_same_upload_gives_the_same_job(database: Database) {
+    let sample = Sample::on(database);
     let job = sample.job();
     assert_eq!(sample.store.jobs(&sample.caller, None, 100).unwrap().0.len(), 1);
     let upload = sample.upload(&sample.caller, "images.ct", Purpose::Images, 1000);
@@ -206,9 +206,8 @@ fn the_same_upload_gives_the_same_job() {
     assert_ne!(first.id, job.id, "another upload of the same bytes is another job");
 }
 
-#[test]
-fn jobs_of_parts_that_do_not_belong_together_are_refused() {
-    let sample = Sample::new();
+fn jobs_of_parts_that_do_not_belong_together_are_refused(database: Database) {
+    let sample = Sample::on(database);
     let upload = sample.upload(&sample.caller, "images.ct", Purpose::Images, usize::MAX);
     let key = Some(Digest::of(&bytes("evaluation.key")));
     let create = |program: &str, key| {
@@ -224,119 +223,8 @@ fn jobs_of_parts_that_do_not_belong_together_are_refused() {
     create(&sample.program, key).unwrap();
 }
 
-#[test]
-fn a_dead_workers_job_runs_again_and_what_it_says_later_does_not_count() {
-    let sample = Sample::new();
-    let (store, job) = (&sample.store, sample.job());
-    let state = || store.job(&sample.caller, &job.id).unwrap();
-    let first = lease(store, "first", 1_000_000, 1_030_000).unwrap();
-    assert_eq!((state().state, state().attempts), (JobState::Running, 1));
-    assert!(lease(store, "second", 1_000_001, 1_030_000).is_none(), "two workers of one job");
-    assert_eq!(store.expire_leases(1_029_999).unwrap(), 0);
-    assert!(store.renew(&first, 1_060_000, None).unwrap());
-    assert_eq!(store.expire_leases(1_031_000).unwrap(), 0, "renewed");
-    assert_eq!(store.expire_leases(1_060_001).unwrap(), 1);
-    assert_eq!(state().state, JobState::Queued);
-    let second = lease(store, "second", 1_060_002, 1_090_000).unwrap();
-    // The first was only slow.
-    let late = store.answers_in_work(&first);
-    std::fs::write(&late, b"late").unwrap();
-    assert!(!store.renew(&first, 2_000_000, None).unwrap());
-    assert!(!store.answer(&first, &late, &ProgressView::default(), 1_060_003).unwrap());
-    assert!(!store.release(&first, 1_060_003, 0).unwrap());
-    assert_eq!((state().state, state().attempts), (JobState::Running, 2));
-    let answers = store.answers_in_work(&second);
-    std::fs::write(&answers, b"answers").unwrap();
-    assert!(store.answer(&second, &answers, &ProgressView::default(), 1_060_004).unwrap());
-    assert_eq!(state().answers_sha256, Some(Digest::of(b"answers")));
-    std::fs::write(&answers, b"twice").unwrap();
-    assert!(!store.answer(&second, &answers, &ProgressView::default(), 1_060_005).unwrap());
-    assert_eq!(state().answers_sha256, Some(Digest::of(b"answers")));
-}
-
-#[test]
-fn a_clock_that_is_set_back_keeps_no_job_for_ever() {
-    let sample = Sample::new();
-    let (store, job) = (&sample.store, sample.job());
-    lease(store, "first", 9_000_000_000, 9_000_030_000).unwrap();
-    // The clock is set back by a day; the lease would last that long.
-    assert_eq!(store.expire_leases(8_913_600_000).unwrap(), 1);
-    assert_eq!(store.job(&sample.caller, &job.id).unwrap().state, JobState::Queued);
-}
-
-#[test]
-fn servers_with_leases_of_other_lengths_leave_each_others_alone() {
-    let sample = Sample::new();
-    let (store, job) = (&sample.store, sample.job());
-    // An hour, of a server whose settings say so; the other looks whatever its own are.
-    let held = lease(store, "patient", 1_000_000, 4_600_000).unwrap();
-    let elsewhere = Store::open(store.folder()).unwrap();
-    assert_eq!(elsewhere.expire_leases(1_000_500).unwrap(), 0);
-    assert!(elsewhere.renew(&held, 4_601_000, None).unwrap());
-    assert_eq!(elsewhere.expire_leases(1_001_000).unwrap(), 0);
-    assert_eq!(store.job(&sample.caller, &job.id).unwrap().state, JobState::Running);
-    assert_eq!(elsewhere.expire_leases(4_601_001).unwrap(), 1, "and it ends all the same");
-}
-
-#[test]
-fn a_job_that_ends_its_workers_fails_after_some_tries() {
-    let sample = Sample::new();
-    let (store, job) = (&sample.store, sample.job());
-    for attempt in 0..MOST_ATTEMPTS as i64 {
-        lease(store, "w", attempt * 100, attempt * 100 + 10).unwrap();
-        assert_eq!(store.expire_leases(attempt * 100 + 11).unwrap(), 1);
-    }
-    let failed = store.job(&sample.caller, &job.id).unwrap();
-    assert_eq!(failed.state, JobState::Failed);
-    assert!(failed.problem.unwrap().detail.contains("begun 5 times"));
-}
-
-#[test]
-fn jobs_of_one_machine_share_its_memory() {
-    let sample = Sample::new();
-    let (store, _) = (&sample.store, [sample.job(), sample.job()]);
-    let take = |host: &str, planned: u64| {
-        let candidate = store.candidate(0, 1000).unwrap()?;
-        let worker = WorkerId { name: "w".to_owned(), host: host.to_owned() };
-        store.lease(&candidate, &worker, [planned, 1000], [0, 30_000]).unwrap()
-    };
-    let first = take("here", 600).unwrap();
-    assert!(take("here", 600).is_none(), "both take more than the machine has");
-    assert!(take("here", 400).is_some(), "what fits is taken");
-    assert!(store.release(&first, 1, 0).unwrap());
-    assert!(take("elsewhere", 600).is_some(), "another machine has memory of its own");
-    // What no worker of this size can ever run does not keep others waiting.
-    let third = sample.job();
-    let candidate = store.candidate(0, 1000).unwrap().unwrap();
-    assert_eq!(candidate.job.view.id, third.id);
-    store.note_planned(&candidate, 5000).unwrap();
-    let fourth = sample.job();
-    assert_eq!(store.candidate(0, 1000).unwrap().unwrap().job.view.id, fourth.id);
-    assert_eq!(store.candidate(0, 5000).unwrap().unwrap().job.view.id, third.id);
-}
-
-#[test]
-fn cancelled_jobs_are_neither_run_nor_answered() {
-    let sample = Sample::new();
-    let (store, caller, job) = (&sample.store, &sample.caller, sample.job());
-    assert_eq!(kind(store.delete_job(caller, &job.id)), RefusalKind::Conflict, "not ended");
-    store.cancel_job(caller, &job.id).unwrap();
-    assert!(lease(store, "w", 0, 30_000).is_none());
-    let running = sample.job();
-    let held = lease(store, "w", 0, 30_000).unwrap();
-    store.cancel_job(caller, &running.id).unwrap();
-    store.cancel_job(caller, &running.id).unwrap();
-    let answers = store.answers_in_work(&held);
-    std::fs::write(&answers, b"answers").unwrap();
-    assert!(!store.answer(&held, &answers, &ProgressView::default(), 1).unwrap());
-    assert!(!store.renew(&held, 60_000, None).unwrap(), "the worker hears of it");
-    assert_eq!(store.job(caller, &running.id).unwrap().state, JobState::Cancelled);
-    assert_eq!(kind(store.answers(caller, &running.id)), RefusalKind::Conflict);
-}
-
-#[test]
-fn deletion_deletes() {
-    let sample = Sample::new();
+fn deletion_deletes(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let published = sample.blobs();
     let job = sample.job();
@@ -364,9 +252,8 @@ fn deletion_deletes() {
     }
 }
 
-#[test]
-fn other_tenants_ids_are_not_there() {
-    let sample = Sample::new();
+fn other_tenants_ids_are_not_there(database: Database) {
+    let sample = Sample::on(database);
     let (store, other, job) = (&sample.store, &sample.other, sample.job());
     let upload = sample.upload(&sample.caller, "images.ct", Purpose::Images, usize::MAX);
     assert_eq!(kind(store.job(other, &job.id)), RefusalKind::NotFound);
@@ -385,9 +272,8 @@ fn other_tenants_ids_are_not_there() {
     assert!(store.jobs(other, None, 10).unwrap().0.is_empty() && store.keys(other).unwrap().is_empty());
 }
 
-#[test]
-fn tokens_end_and_their_secrets_are_not_in_the_store() {
-    let sample = Sample::new();
+fn tokens_end_and_their_secrets_are_not_in_the_store(database: Database) {
+    let sample = Sample::on(database);
     let store = &sample.store;
     assert_eq!(kind(store.caller("beaa_unknown")), RefusalKind::Unauthorised);
     assert_eq!(kind(store.caller("")), RefusalKind::Unauthorised);
@@ -401,18 +287,15 @@ fn tokens_end_and_their_secrets_are_not_in_the_store() {
     assert_eq!(kind(store.caller(&good)), RefusalKind::Unauthorised);
     assert_eq!(kind(store.revoke_token("good")), RefusalKind::NotFound);
     let (secret, mut seen) = (good.as_bytes(), 0);
-    for name in ["beaa.sqlite", "beaa.sqlite-wal"] {
-        // The second is gone while nobody has the database open.
-        let Ok(bytes) = std::fs::read(store.folder().join(name)) else { continue };
+    for bytes in sample.contents() {
         seen += bytes.len();
-        assert!(!bytes.windows(secret.len()).any(|w| w == secret), "{name} holds a token");
+        assert!(!bytes.windows(secret.len()).any(|w| w == secret), "the database holds a token");
     }
-    assert!(seen > 10_000, "{seen} bytes of the database were looked at");
+    assert!(seen > 1000, "{seen} bytes of the database were looked at");
 }
 
-#[test]
-fn a_tenant_uses_no_more_than_its_limits() {
-    let sample = Sample::new();
+fn a_tenant_uses_no_more_than_its_limits(database: Database) {
+    let sample = Sample::on(database);
     let (store, caller) = (&sample.store, &sample.caller);
     let length = bytes("images.ct").len() as u64;
     store.set_tenant("clinic", TenantLimits { stored_bytes: length + length / 2, ..LIMITS }).unwrap();
@@ -430,9 +313,8 @@ fn a_tenant_uses_no_more_than_its_limits() {
     store.create_job(caller, &second).unwrap();
 }
 
-#[test]
-fn what_failures_leave_is_swept_and_nothing_else() {
-    let sample = Sample::new();
+fn what_failures_leave_is_swept_and_nothing_else(database: Database) {
+    let sample = Sample::on(database);
     let (store, job) = (&sample.store, sample.job());
     let held = lease(store, "w", 0, 30_000).unwrap();
     std::fs::write(store.answers_in_work(&held), b"at work").unwrap();
@@ -462,9 +344,8 @@ fn what_failures_leave_is_swept_and_nothing_else() {
     assert_eq!(kind(store.upload(&sample.caller, &id)), RefusalKind::NotFound);
 }
 
-#[test]
-fn a_job_whose_images_are_damaged_fails_with_its_reason() {
-    let sample = Sample::new();
+fn a_job_whose_images_are_damaged_fails_with_its_reason(database: Database) {
+    let sample = Sample::on(database);
     let job = sample.job();
     let path = sample.store.blob(&job.images_sha256);
     let mut damaged = std::fs::read(&path).unwrap();
