@@ -1,4 +1,5 @@
-//! Placeholders of parameters: queries have those of SQLite, `?` or `?1`, and PostgreSQL wants `$1`.
+//! Placeholders of parameters: queries have those of SQLite, `?` or `?1`, where PostgreSQL has
+//! `$1`.
 
 /// The query with the placeholders of PostgreSQL. A query has either numbered ones or plain ones,
 /// and no question mark in a text.

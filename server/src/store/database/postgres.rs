@@ -17,7 +17,8 @@ use crate::{Error, Result};
 /// What every connection sets. A transaction that has ended is on the disk, and a machine that
 /// vanished keeps the right to write for half a minute at most.
 const SETTINGS: &str = "
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') IN ('off', 'local');
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4;
     SET tcp_user_timeout = '30s'; SET client_min_messages = warning; SET standard_conforming_strings = on";
 /// Part of the name of the lock that who writes has: of beaa, and of the schema of the store.
