@@ -22,7 +22,7 @@ const PASSWORD: &str = "PGPASSWORD";
 /// A PostgreSQL database, and the way to it.
 #[derive(Clone)]
 pub struct PostgresLocation {
-    config: Config,
+    config: Box<Config>,
     tls: Option<DatabaseTls>,
     server: String,
 }
@@ -63,7 +63,7 @@ impl PostgresLocation {
         let _ = config.application_name("beaa");
         let server = server(&config);
         let tls = encryption(&mut config, authorities, plain, &server)?;
-        Ok(Self { config, tls, server })
+        Ok(Self { config: Box::new(config), tls, server })
     }
 
     /// Host and name of the database, for messages.

@@ -51,7 +51,7 @@ pub(super) struct Database {
 
 enum Connection {
     Sqlite(SqliteConnection),
-    Postgres(PostgresConnection),
+    Postgres(Box<PostgresConnection>),
 }
 
 /// A transaction that has begun. It is kept when the work in it succeeds, and undone when not.
@@ -105,7 +105,9 @@ impl Database {
     fn connect(&self) -> Result<Connection> {
         match &self.location {
             Location::Sqlite(path) => SqliteConnection::open(path).map(Connection::Sqlite),
-            Location::Postgres(location) => PostgresConnection::open(location).map(Connection::Postgres),
+            Location::Postgres(location) => {
+                PostgresConnection::open(location).map(|open| Connection::Postgres(Box::new(open)))
+            }
         }
     }
 
