@@ -1,12 +1,12 @@
 //! Chunks of an upload, piece by piece. Nothing waits between two pieces, so that a client that
 //! sends slowly keeps a file open and no thread.
 
-use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use beaa_protocol::{Digest, Hasher, Id};
 
+use super::uploads::LockedFile;
 use super::{Caller, Store, UploadView};
 use crate::{Error, RefusalKind, Result};
 
@@ -33,7 +33,7 @@ pub enum ChunkBegun {
 /// [`Store::end_chunk`], it leaves nothing.
 pub struct OpenChunk {
     id: Id,
-    file: File,
+    file: LockedFile,
     path: PathBuf,
     before: UploadView,
     sha256: Digest,

@@ -2,6 +2,7 @@
 //! lies behind that in the file is nothing.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 use beaa_protocol::upload::Purpose;
@@ -133,7 +134,7 @@ impl Store {
 
     /// An upload with its file, which nobody else writes or checks while the file is open; without
     /// a file where the whole is kept already.
-    pub(super) fn lock_upload(&self, caller: &Caller, id: &Id) -> Result<(UploadView, Option<File>)> {
+    pub(super) fn lock_upload(&self, caller: &Caller, id: &Id) -> Result<(UploadView, Option<LockedFile>)> {
         let view = self.upload(caller, id)?;
         if view.complete {
             return Ok((view, None));
@@ -182,19 +183,61 @@ pub(super) fn upload(transaction: &Transaction<'_>, tenant: i64, id: &Id) -> Res
 }
 
 /// The file of an upload, which nobody else writes while the value lives.
-fn locked(path: &Path) -> Result<File> {
+pub(super) struct LockedFile(File);
+
+impl Deref for LockedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl DerefMut for LockedFile {
+    fn deref_mut(&mut self) -> &mut File {
+        &mut self.0
+    }
+}
+
+/// Unlocks, which closing alone does not where a process that is being started has the file, too.
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // What cannot be unlocked is when the last who has the file closes it.
+        let _ = self.0.unlock();
+    }
+}
+
+fn locked(path: &Path) -> Result<LockedFile> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(Error::io("writing", path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(LockedFile(file)),
         Err(TryLockError::WouldBlock) => Err(Error::refused(
             RefusalKind::Locked,
             "working on an upload: found another request that adds to it or checks it, expected none",
             "wait for it, and ask for the offset again",
         )),
         Err(TryLockError::Error(source)) => Err(Error::io("locking", path)(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_free_again_whoever_else_has_its_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("upload");
+        let first = locked(&path).unwrap();
+        // As a process has it that was forked meanwhile, until it runs its program.
+        let inherited = first.try_clone().unwrap();
+        assert!(matches!(locked(&path), Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::Locked));
+        drop(first);
+        assert!(locked(&path).is_ok());
+        drop(inherited);
     }
 }
