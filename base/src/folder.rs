@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::output::{Care, write};
-use crate::{Error, Result};
+use crate::{Error, LockedFile, Result};
 
 /// The file that says that a folder is ours.
 const MARKER: &str = ".beaa-folder.json";
@@ -21,7 +21,7 @@ struct Marker {
 /// The right to write into a folder; ends with the value, and with the process however it ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _folder: Option<File>,
+    _folder: Option<LockedFile>,
 }
 
 /// Takes the right to write into `folder`, which exists.
@@ -31,8 +31,8 @@ pub struct FolderLock {
 #[cfg(unix)]
 pub fn lock(folder: &Path) -> Result<FolderLock> {
     let file = File::open(folder).map_err(Error::io("opening folder", folder))?;
-    match file.try_lock() {
-        Ok(()) => Ok(FolderLock { _folder: Some(file) }),
+    match LockedFile::try_lock(file) {
+        Ok(file) => Ok(FolderLock { _folder: Some(file) }),
         Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.to_path_buf() }),
         // A file system without locks: as before there were any.
         Err(TryLockError::Error(_)) => Ok(FolderLock { _folder: None }),

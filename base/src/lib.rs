@@ -10,6 +10,7 @@ mod error;
 pub mod folder;
 pub mod input;
 pub mod json;
+mod locked_file;
 pub mod output;
 pub mod preprocessing;
 pub mod printable;
@@ -20,3 +21,4 @@ pub mod text;
 pub mod words;
 
 pub use error::{Error, Result};
+pub use locked_file::LockedFile;

@@ -73,7 +73,7 @@ def run(
             if told is not None:
                 told("shards", len(found), count)
     finally:
-        # What has not begun when this call ends, however it ends, nobody waits for.
+        # What is not done when this call ends, however it ends, nobody waits for.
         for future in waiting:
             ray.cancel(future)
     if lost:

@@ -46,19 +46,16 @@ class OnRay:
 
     def pids(self):
         """The processes that work on shards, which Ray names by their function."""
-        named = {path.parent.name: path.read_bytes() for path in processes()}
-        return [int(pid) for pid, line in named.items() if line.startswith(b"ray::_answer")]
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            # One that has ended since has no name.
+            with contextlib.suppress(OSError):
+                if path.read_bytes().startswith(b"ray::_answer"):
+                    found.append(int(path.parent.name))
+        return found
 
     def close(self):
         self.ray.shutdown()
-
-
-def processes():
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        # One that has ended since has no name.
-        with contextlib.suppress(OSError):
-            path.read_bytes()
-            yield path
 
 
 @pytest.fixture(scope="module")

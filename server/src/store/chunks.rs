@@ -4,9 +4,9 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
+use beaa_base::LockedFile;
 use beaa_protocol::{Digest, Hasher, Id};
 
-use super::uploads::LockedFile;
 use super::{Caller, Store, UploadView};
 use crate::{Error, RefusalKind, Result};
 

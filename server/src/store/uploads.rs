@@ -1,10 +1,10 @@
 //! Uploads in chunks that can be resumed. What the database says was received is on the disk; what
 //! lies behind that in the file is nothing.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::ops::{Deref, DerefMut};
+use std::fs::{OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use beaa_base::LockedFile;
 use beaa_protocol::upload::Purpose;
 use beaa_protocol::{Digest, Id};
 
@@ -183,61 +183,19 @@ pub(super) fn upload(transaction: &Transaction<'_>, tenant: i64, id: &Id) -> Res
 }
 
 /// The file of an upload, which nobody else writes while the value lives.
-pub(super) struct LockedFile(File);
-
-impl Deref for LockedFile {
-    type Target = File;
-
-    fn deref(&self) -> &File {
-        &self.0
-    }
-}
-
-impl DerefMut for LockedFile {
-    fn deref_mut(&mut self) -> &mut File {
-        &mut self.0
-    }
-}
-
-/// Unlocks, which closing alone does not where a process that is being started has the file, too.
-impl Drop for LockedFile {
-    fn drop(&mut self) {
-        // What cannot be unlocked is when the last who has the file closes it.
-        let _ = self.0.unlock();
-    }
-}
-
 fn locked(path: &Path) -> Result<LockedFile> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(Error::io("writing", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(LockedFile(file)),
+    match LockedFile::try_lock(file) {
+        Ok(file) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::refused(
             RefusalKind::Locked,
             "working on an upload: found another request that adds to it or checks it, expected none",
             "wait for it, and ask for the offset again",
         )),
         Err(TryLockError::Error(source)) => Err(Error::io("locking", path)(source)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_upload_is_free_again_whoever_else_has_its_file_open() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("upload");
-        let first = locked(&path).unwrap();
-        // As a process has it that was forked meanwhile, until it runs its program.
-        let inherited = first.try_clone().unwrap();
-        assert!(matches!(locked(&path), Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::Locked));
-        drop(first);
-        assert!(locked(&path).is_ok());
-        drop(inherited);
     }
 }

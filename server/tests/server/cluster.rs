@@ -70,7 +70,7 @@ impl Cluster {
         let cluster = Self { port, folder, _keeper: keeper };
         let started = Instant::now();
         while !cluster.client("pg_isready").output().unwrap().status.success() {
-            let log = || std::fs::read_to_string(cluster.folder.join("log")).unwrap_or_default();
+            let log = || std::fs::read_to_string(cluster.folder.join("log")).unwrap();
             assert!(started.elapsed() < Duration::from_secs(60), "PostgreSQL does not start:\n{}", log());
             std::thread::sleep(Duration::from_millis(50));
         }

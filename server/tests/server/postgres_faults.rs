@@ -28,6 +28,13 @@ fn cut(url: &str, condition: &str) {
     }
 }
 
+/// Has the database wait for a minute in every change that the trigger hears of.
+fn wait_in(url: &str, trigger: &str) {
+    let function = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                        'BEGIN PERFORM pg_sleep(60); RETURN NEW; END'";
+    client(url).batch_execute(&format!("{function}; CREATE {trigger} FOR EACH ROW EXECUTE FUNCTION slow()")).unwrap();
+}
+
 fn tenants(sample: &Sample, name: &str) -> i64 {
     sample.count(&format!("SELECT count(*) FROM tenants WHERE name = '{name}'"))
 }
@@ -52,10 +59,7 @@ fn a_connection_that_was_cut_while_nobody_used_it_costs_nothing() {
 fn a_connection_that_is_cut_amid_a_change_leaves_nothing_of_it() {
     let sample = Sample::on(Database::Postgres);
     let url = sample.url.as_deref().unwrap();
-    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-                    'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
-                CREATE TRIGGER slow BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION slow()";
-    client(url).batch_execute(slow).unwrap();
+    wait_in(url, "TRIGGER slow BEFORE INSERT ON audit");
     std::thread::scope(|scope| {
         // The tenant is there in the transaction, and its line in the log is waited for.
         let changing = scope.spawn(|| sample.store.set_tenant("half", LIMITS));
@@ -75,11 +79,7 @@ fn a_connection_that_is_cut_amid_a_change_leaves_nothing_of_it() {
 fn a_change_whose_end_nobody_confirmed_is_told_and_not_done_again() {
     let sample = Sample::on(Database::Postgres);
     let url = sample.url.as_deref().unwrap();
-    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-                    'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
-                CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON tenants DEFERRABLE INITIALLY DEFERRED
-                    FOR EACH ROW EXECUTE FUNCTION slow()";
-    client(url).batch_execute(slow).unwrap();
+    wait_in(url, "CONSTRAINT TRIGGER slow AFTER INSERT ON tenants DEFERRABLE INITIALLY DEFERRED");
     std::thread::scope(|scope| {
         let changing = scope.spawn(|| sample.store.set_tenant("unsure", LIMITS));
         cut(url, "query = 'COMMIT' AND wait_event = 'PgSleep'");

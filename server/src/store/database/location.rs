@@ -59,8 +59,7 @@ impl PostgresLocation {
             config.connect_timeout(TO_CONNECT);
         }
         config.keepalives_idle(Duration::from_secs(10)).keepalives_interval(Duration::from_secs(5));
-        config.keepalives_retries(4).tcp_user_timeout(Duration::from_secs(30));
-        let _ = config.application_name("beaa");
+        config.keepalives_retries(4).tcp_user_timeout(Duration::from_secs(30)).application_name("beaa");
         let server = server(&config);
         let tls = encryption(&mut config, authorities, plain, &server)?;
         Ok(Self { config: Box::new(config), tls, server })
