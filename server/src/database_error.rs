@@ -1,16 +1,17 @@
 //! What can go wrong in the database of a store, of either kind, with what helps.
 
 use std::error::Error as _;
+use std::sync::Arc;
 
 use postgres::error::SqlState;
 
 /// Why a database did not do what it was told.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
     /// SQLite failed.
     #[error("the database failed: {0}; look at the disk of the store, and start the server again")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(Arc<rusqlite::Error>),
     /// PostgreSQL refused a statement.
     #[error("found {found}, expected PostgreSQL to do it; look at its log and its disk")]
     Refused {
@@ -43,6 +44,12 @@ pub enum DatabaseError {
         /// How it ended.
         found: String,
     },
+    /// A change was to be kept together with another, which could not even be undone.
+    #[error("found {found} in the same transaction, expected it to be kept or undone; try again")]
+    Together {
+        /// What the other one met.
+        found: String,
+    },
     /// There is no connection to be had.
     #[error("found {found}, expected a connection to PostgreSQL at {server}; {remedy}")]
     Unreachable {
@@ -53,6 +60,12 @@ pub enum DatabaseError {
         /// What helps.
         remedy: &'static str,
     },
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
 }
 
 impl DatabaseError {

@@ -7,7 +7,7 @@ use beaa_base::output::{self, Care};
 use beaa_base::text::read_text;
 use beaa_protocol::Id;
 
-use super::database::{Database, Mode, Record, Transaction, values};
+use super::database::{Database, Record, Transaction, values};
 use super::{BLOBS, DATABASE, UPLOADS, id, schema};
 use crate::{Error, Result, random};
 
@@ -27,7 +27,7 @@ pub(super) fn bind(database: &Database, folder: &Path) -> Result<()> {
             "give another folder, or leave --database away",
         );
     }
-    database.transaction(Mode::Write, |transaction| {
+    database.write(|transaction| {
         check_server(transaction)?;
         let found = match tables(transaction)? {
             tables if tables.iter().any(|name| name == TABLE) => {

@@ -32,7 +32,7 @@ pub use transitions::{JobEvent, TRANSITIONS};
 pub use uploads::{NewUpload, UploadView};
 
 use crate::{Error, Result};
-use database::{Database, Location, Mode, Transaction};
+use database::{Database, Location, Transaction};
 
 const DATABASE: &str = "beaa.sqlite";
 const BLOBS: &str = "blobs";
@@ -103,12 +103,12 @@ impl Store {
 
     /// Looks at the database, as it was at one moment.
     fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.database.transaction(Mode::Read, look)
+        self.database.read(look)
     }
 
     /// Changes the database: all of it, on the disk, or nothing. One process at a time.
     fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.database.transaction(Mode::Write, change)
+        self.database.write(change)
     }
 }
 

@@ -2,7 +2,7 @@
 //! readable: a change is a new entry of [`MIGRATIONS`], never an edit of an old one. Both databases
 //! have the same schema; PostgreSQL has other words for a few things.
 
-use super::database::{Database, Mode, Transaction};
+use super::database::{Database, Transaction};
 use crate::{Error, Result};
 
 /// What brings schema k to schema k + 1; an empty database has schema 0.
@@ -125,7 +125,7 @@ const MIGRATING: &str = "bringing the store to the present schema";
 
 /// Brings a file of SQLite to the present schema; two processes that do so at once do it once.
 pub(super) fn migrate_sqlite(database: &Database) -> Result<()> {
-    database.transaction(Mode::Write, |transaction| {
+    database.write(|transaction| {
         let found = transaction.number(MIGRATING, "PRAGMA user_version", &[])?;
         for migration in missing(found)? {
             transaction.script(MIGRATING, migration)?;
@@ -164,7 +164,7 @@ mod tests {
         let database = Database::new(Location::Sqlite(folder.path().join("x")));
         migrate_sqlite(&database).unwrap();
         migrate_sqlite(&database).unwrap();
-        let change = |work: &dyn Fn(&Transaction<'_>) -> Result<i64>| database.transaction(Mode::Write, work);
+        let change = |work: &dyn Fn(&Transaction<'_>) -> Result<i64>| database.write(work);
         let tables =
             change(&|t| t.number("counting", "SELECT count(*) FROM sqlite_schema WHERE type = 'table'", &[])).unwrap();
         assert!(tables >= 8, "{tables}");

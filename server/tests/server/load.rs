@@ -1,12 +1,13 @@
 //! A server under load for a while: nothing is lost or left behind, and how long requests take. Run
-//! by hand, on a machine with nothing else to do: BEAA_LOAD_SECONDS=600 in the environment, and
+//! by hand, on a machine with nothing else to do: BEAA_LOAD_SECONDS=600 (and
+//! BEAA_LOAD_DATABASE=postgres, by default SQLite) in the environment, and
 //! `cargo test --release --workspace --test server -- --ignored --nocapture sustained`.
 
 use std::io::{BufRead, BufReader};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::kit::{Sample, bytes};
+use crate::kit::{Database, Sample, bytes};
 use crate::running::{Running, Worker, parsed, settings};
 use base64ct::{Base64, Encoding};
 use beaa_protocol::upload::Purpose;
@@ -93,7 +94,12 @@ fn resident_kb() -> u64 {
 #[ignore = "takes as long as BEAA_LOAD_SECONDS says, 60 seconds without it"]
 fn sustained_load_loses_nothing_and_leaves_nothing() {
     let seconds = std::env::var("BEAA_LOAD_SECONDS").map_or(60, |text| text.parse().unwrap());
-    let sample = Sample::new();
+    let database = match std::env::var("BEAA_LOAD_DATABASE").as_deref() {
+        Err(_) => Database::Sqlite,
+        Ok("postgres") => Database::Postgres,
+        Ok(other) => panic!("BEAA_LOAD_DATABASE: found {other}, expected postgres or nothing"),
+    };
+    let sample = Sample::on(database);
     let published = sample.blobs();
     let server = Running::new(&sample, Settings { requests_per_second: 100_000, ..settings() });
     let worker = Worker::new(&sample);

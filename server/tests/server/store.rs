@@ -28,6 +28,7 @@ on_both_databases![
     other_tenants_ids_are_not_there,
     tokens_end_and_their_secrets_are_not_in_the_store,
     a_tenant_uses_no_more_than_its_limits,
+    limits_hold_for_requests_that_come_at_once,
     what_failures_leave_is_swept_and_nothing_else,
     a_job_whose_images_are_damaged_fails_with_its_reason,
 ];
@@ -311,6 +312,28 @@ fn a_tenant_uses_no_more_than_its_limits(database: Database) {
     assert_eq!(kind(store.create_job(caller, &second)), RefusalKind::OverLimit);
     store.cancel_job(caller, &job.id).unwrap();
     store.create_job(caller, &second).unwrap();
+}
+
+fn limits_hold_for_requests_that_come_at_once(database: Database) {
+    const AT_ONCE: usize = 40;
+    let sample = Sample::on(database);
+    let (store, caller) = (&sample.store, &sample.caller);
+    store.set_tenant("clinic", TenantLimits { uploads: 25, ..LIMITS }).unwrap();
+    let new = NewUpload { purpose: Purpose::Images, length: 10, sha256: Digest::of(b"x") };
+    let begun: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(|| store.begin_upload(caller, &new, 0))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (ids, refused): (Vec<_>, Vec<_>) = begun.into_iter().partition(std::result::Result::is_ok);
+    assert_eq!((ids.len(), refused.len()), (25, AT_ONCE - 25));
+    assert!(refused.into_iter().all(|refusal| kind(refusal) == RefusalKind::OverLimit));
+    // What was told is there, what was refused has left nothing.
+    for id in ids {
+        assert_eq!(store.upload(caller, &id.unwrap()).unwrap().received, 0);
+    }
+    assert_eq!(store.account(caller).unwrap().usage.uploads, 25);
+    assert_eq!(sample.count("SELECT COUNT(*) FROM uploads"), 25);
+    assert_eq!(sample.count("SELECT COUNT(*) FROM audit WHERE action = 'upload begun'"), 25);
 }
 
 fn what_failures_leave_is_swept_and_nothing_else(database: Database) {

@@ -1,5 +1,5 @@
 //! The database of a store: SQLite in its folder, or PostgreSQL anywhere. The same queries go to
-//! both, in transactions of which those that write go one after the other.
+//! both, in transactions of which those that write go one after the other, several in one.
 
 mod location;
 mod placeholders;
@@ -7,6 +7,7 @@ mod postgres;
 mod sqlite;
 mod tls;
 mod value;
+mod writers;
 
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use self::postgres::PostgresConnection;
 use self::sqlite::SqliteConnection;
+use self::writers::Writers;
 use crate::database_error::DatabaseError;
 use crate::{Error, Result};
 
@@ -22,7 +24,8 @@ pub(in crate::store) use value::{Record, Value, values};
 
 /// How long one process waits for another that writes.
 const BUSY: Duration = Duration::from_secs(20);
-/// Connections of a process: with PostgreSQL so many at a time, with SQLite those that are kept.
+/// Connections of a process that read, besides one that writes: with PostgreSQL so many at a time,
+/// with SQLite those that are kept.
 const MOST_CONNECTIONS: usize = 16;
 
 /// Where a database is.
@@ -34,16 +37,17 @@ pub(super) enum Location {
 
 /// What a transaction may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+enum Mode {
     /// Look at the database, as it was at one moment.
     Read,
-    /// Change it: all of it, on the disk, or nothing. One process at a time.
+    /// Change it. One process at a time.
     Write,
 }
 
 /// A database, with connections that were used and will be again.
 pub(super) struct Database {
     location: Location,
+    writers: Writers,
     idle: Mutex<Vec<Connection>>,
     free: Mutex<usize>,
     freed: Condvar,
@@ -54,7 +58,7 @@ enum Connection {
     Postgres(Box<PostgresConnection>),
 }
 
-/// A transaction that has begun. It is kept when the work in it succeeds, and undone when not.
+/// What a look or a change works on. A change is kept when it succeeds, and undone when not.
 pub(super) struct Transaction<'c>(&'c Connection);
 
 impl Database {
@@ -64,27 +68,25 @@ impl Database {
             Location::Sqlite(_) => usize::MAX,
             Location::Postgres(_) => MOST_CONNECTIONS,
         };
-        Self { location, idle: Mutex::default(), free: Mutex::new(free), freed: Condvar::new() }
+        Self {
+            location,
+            writers: Writers::default(),
+            idle: Mutex::default(),
+            free: Mutex::new(free),
+            freed: Condvar::new(),
+        }
     }
 
-    /// Works on the database, in one transaction.
-    pub(super) fn transaction<T>(&self, mode: Mode, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    /// Looks at the database, as it was at one moment.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let _permit = self.permit();
-        let connection = self.begin(mode)?;
-        match work(&Transaction(&connection)) {
-            Ok(result) => {
-                connection.commit()?;
-                self.keep(connection);
-                Ok(result)
-            }
-            Err(error) => {
-                // A connection that cannot even undo is not used again.
-                if connection.rollback().is_ok() {
-                    self.keep(connection);
-                }
-                Err(error)
-            }
+        let connection = self.begin(Mode::Read)?;
+        let result = look(&Transaction(&connection));
+        // A connection that cannot even undo is not used again.
+        if connection.undo("looking at the store", "ROLLBACK").is_ok() {
+            self.keep(connection);
         }
+        result
     }
 
     /// A connection on which a transaction has begun. One that was lost while nobody used it has
@@ -151,12 +153,16 @@ impl Connection {
         either!(self, each => each.begin(mode))
     }
 
-    fn commit(&self) -> Result<()> {
+    fn commit(&self) -> std::result::Result<(), DatabaseError> {
         either!(self, each => each.commit())
     }
 
-    fn rollback(&self) -> Result<()> {
-        either!(self, each => each.rollback())
+    fn undo(&self, operation: &'static str, text: &str) -> Result<()> {
+        either!(self, each => each.undo(operation, text))
+    }
+
+    fn script(&self, operation: &'static str, text: &str) -> Result<()> {
+        either!(self, each => each.script(operation, text))
     }
 }
 
@@ -191,6 +197,6 @@ impl Transaction<'_> {
 
     /// Runs statements that give nothing.
     pub(super) fn script(&self, operation: &'static str, text: &str) -> Result<()> {
-        either!(self.0, each => each.script(operation, text))
+        self.0.script(operation, text)
     }
 }

@@ -31,7 +31,8 @@ pub(super) struct PostgresConnection {
     /// None only while it is being dropped.
     client: RefCell<Option<Client>>,
     statements: RefCell<HashMap<String, Statement>>,
-    /// Whether a statement of this transaction failed, with which nothing of it can be kept.
+    /// Whether a statement failed and was not undone, with which nothing of this transaction can be
+    /// kept.
     failed: Cell<bool>,
 }
 
@@ -64,15 +65,17 @@ impl PostgresConnection {
         }
     }
 
-    pub(super) fn commit(&self) -> Result<()> {
+    pub(super) fn commit(&self) -> std::result::Result<(), DatabaseError> {
         // PostgreSQL would undo it and say nothing.
         assert!(!self.failed.get(), "a transaction of which a statement failed is to be kept");
-        let ended = self.with(|client| client.batch_execute("COMMIT"));
-        ended.map_err(|error| Error::Database { operation: WORKING, source: DatabaseError::of_commit(&error) })
+        self.with(|client| client.batch_execute("COMMIT")).map_err(|error| DatabaseError::of_commit(&error))
     }
 
-    pub(super) fn rollback(&self) -> Result<()> {
-        self.script(WORKING, "ROLLBACK")
+    /// Runs statements that undo those which failed.
+    pub(super) fn undo(&self, operation: &'static str, text: &str) -> Result<()> {
+        self.script(operation, text)?;
+        self.failed.set(false);
+        Ok(())
     }
 
     pub(super) fn script(&self, operation: &'static str, text: &str) -> Result<()> {
