@@ -106,10 +106,15 @@ fn with_parents(root: &Path, path: &str) -> Vec<PathBuf> {
 /// What one group leaves; cached files do not count, the kernel drops them first.
 fn group_left(folder: &Path) -> Option<u64> {
     let number = |name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-    let (most, used) = match number("memory.max") {
-        Some(most) => (most, number("memory.current")?),
-        None => (number("memory.limit_in_bytes")?, number("memory.usage_in_bytes")?),
+    let (most, usage) = match number("memory.max") {
+        Some(most) => (most, "memory.current"),
+        None => (number("memory.limit_in_bytes")?, "memory.usage_in_bytes"),
     };
+    // Version 1 says "no limit" by a number near 2^63.
+    if most >= 1 << 62 {
+        return None;
+    }
+    let used = number(usage)?;
     let statistics = std::fs::read_to_string(folder.join("memory.stat")).ok();
     let field = |names: [&str; 2]| {
         let of = |line: &str, name| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse::<u64>().ok();
@@ -118,8 +123,7 @@ fn group_left(folder: &Path) -> Option<u64> {
     // A group's own fields include its children in version 2; in version 1 the totals do.
     let cached = [["total_inactive_file", "inactive_file"], ["total_active_file", "active_file"]];
     let cached: u64 = cached.into_iter().filter_map(field).sum();
-    // Version 1 says "no limit" by a number near 2^63.
-    (most < 1 << 62).then(|| most.saturating_sub(used.saturating_sub(cached)))
+    Some(most.saturating_sub(used.saturating_sub(cached)))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(super) fn group_rows<'a>(
     let readers = Readers::new(rows, columns, row);
     let mut grouped = vec![false; rows];
     let mut votes = vec![0_u32; rows];
+    let mut union = Union::new(columns);
     let mut result = Vec::new();
     for (leader, id) in (0..rows).zip(0_u32..) {
         let leader_columns = row(leader);
@@ -58,7 +59,7 @@ pub(super) fn group_rows<'a>(
         for r in relatives {
             votes[r as usize] = 0;
         }
-        let group = cheapest(&costs, id, &chosen, row);
+        let group = cheapest(&costs, &mut union, id, &chosen, row);
         for &r in &group.rows {
             grouped[r as usize] = true;
         }
@@ -70,42 +71,54 @@ pub(super) fn group_rows<'a>(
 /// The leader with as many of its relatives, in order, as make a product cheapest.
 fn cheapest<'a>(
     costs: &[f64; PANEL_ROWS],
+    union: &mut Union,
     leader: u32,
     relatives: &[u32],
     row: &impl Fn(usize) -> &'a [u32],
 ) -> RowGroup {
-    let mut union = row(leader as usize).to_vec();
-    let mut products = union.len();
-    let mut best = RowGroup { rows: vec![leader], columns: union.clone() };
-    let mut least = costs[0];
-    for (count, &relative) in relatives.iter().enumerate() {
+    union.clear();
+    union.add(row(leader as usize));
+    let mut products = union.columns.len();
+    let (mut best, mut read, mut least) = (0, products, costs[0]);
+    for (count, &relative) in (1..).zip(relatives) {
         let columns = row(relative as usize);
         products += columns.len();
-        if union != columns {
-            union = merge(&union, columns);
-        }
-        let per_product = costs[count + 1] * union.len() as f64 / products as f64;
+        union.add(columns);
+        let per_product = costs[count] * union.columns.len() as f64 / products as f64;
         if per_product < least {
-            least = per_product;
-            let rows = std::iter::once(leader).chain(relatives[..=count].iter().copied()).collect();
-            best = RowGroup { rows, columns: union.clone() };
+            (best, read, least) = (count, union.columns.len(), per_product);
         }
     }
-    best
+    let rows = std::iter::once(leader).chain(relatives[..best].iter().copied()).collect();
+    let mut columns = union.columns[..read].to_vec();
+    columns.sort_unstable();
+    RowGroup { rows, columns }
 }
 
-/// What is in either of two ascending lists, ascending.
-fn merge(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut all = Vec::with_capacity(a.len() + b.len());
-    let (mut i, mut j) = (0, 0);
-    while let (Some(&x), Some(&y)) = (a.get(i), b.get(j)) {
-        all.push(x.min(y));
-        i += usize::from(x <= y);
-        j += usize::from(y <= x);
+/// The columns of some rows, in the order in which they came, each once.
+struct Union {
+    columns: Vec<u32>,
+    is_in: Vec<bool>,
+}
+
+impl Union {
+    fn new(columns: usize) -> Self {
+        Self { columns: Vec::new(), is_in: vec![false; columns] }
     }
-    all.extend_from_slice(&a[i..]);
-    all.extend_from_slice(&b[j..]);
-    all
+
+    fn clear(&mut self) {
+        for column in self.columns.drain(..) {
+            self.is_in[column as usize] = false;
+        }
+    }
+
+    fn add(&mut self, columns: &[u32]) {
+        for &column in columns {
+            if !std::mem::replace(&mut self.is_in[column as usize], true) {
+                self.columns.push(column);
+            }
+        }
+    }
 }
 
 /// The rows that read each column.
@@ -189,10 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn ascending_lists_are_merged() {
-        assert_eq!(merge(&[1, 3, 5, 9], &[0, 3, 4]), [0, 1, 3, 4, 5, 9]);
-        assert_eq!(merge(&[2], &[2]), [2]);
-        assert_eq!(merge(&[], &[7, 8]), [7, 8]);
+    fn a_union_has_each_column_once() {
+        let mut union = Union::new(10);
+        union.add(&[1, 3, 5, 9]);
+        union.add(&[0, 3, 4]);
+        assert_eq!(union.columns, [1, 3, 5, 9, 0, 4]);
+        union.clear();
+        union.add(&[3]);
+        assert_eq!(union.columns, [3]);
     }
 
     #[test]

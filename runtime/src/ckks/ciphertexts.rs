@@ -21,8 +21,12 @@ enum Bytes {
     Mapped(MappedBytes),
 }
 
-/// A part of the payload of a file, whose memory is given back as soon as it has been read: batches
-/// may be larger than all memory.
+/// Bytes of a batch from which on its memory is given back while it is read: every time interrupts
+/// all threads.
+const LARGE: usize = 8 << 20;
+
+/// A part of the payload of a file, whose memory is given back: as soon as it has been read, since
+/// batches may be larger than all memory, or where it is small when nobody reads it any more.
 struct MappedBytes {
     file: Arc<Opened<CiphertextHeader>>,
     part: Range<usize>,
@@ -30,7 +34,15 @@ struct MappedBytes {
 
 impl Release for MappedBytes {
     fn release(&self, bytes: Range<usize>) {
-        self.file.release(self.part.start + bytes.start..self.part.start + bytes.end);
+        if self.part.len() >= LARGE {
+            self.file.release(self.part.start + bytes.start..self.part.start + bytes.end);
+        }
+    }
+}
+
+impl Drop for MappedBytes {
+    fn drop(&mut self) {
+        self.file.release(self.part.clone());
     }
 }
 
