@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Calls the stages of submissions/mnist as the benchmark's harness does, and measures what it measures.
+"""Calls the stages of a submission as the benchmark's harness does, and measures what it measures.
 
-python3 submissions/measure.py MNIST [WORK]
+python3 submissions/measure.py SUBMISSION DATA [SIZE ...]
 
-MNIST is the folder of the four files of MNIST, WORK where io/ and datasets/ are made (by default a folder in build/).
-Without the harness: samples are not those that it draws, and its own stages are not there. Prints one table.
+SUBMISSION is mnist or cifar10 (after submissions/build.sh), DATA the folder of the four files of MNIST or of the binary
+version of CIFAR-10, SIZE is single, small, medium or large (all, if none is given). Without the harness: samples are not
+those that it draws, and its own stages are not there. Prints one table.
 """
 
 import gzip
+import lzma
 import pathlib
 import random
 import shutil
@@ -21,9 +23,18 @@ ONCE = ["client_key_generation"]
 EACH_RUN = ["client_encode_encrypt_input", "server_encrypted_compute", "client_decrypt_decode", "client_postprocess"]
 
 
-def read(folder, name, header):
-    with gzip.open(folder / f"{name}.gz") as file:
-        return file.read()[header:]
+def mnist(folder):
+    def read(name, header):
+        with gzip.open(folder / f"{name}.gz") as file:
+            return file.read()[header:]
+
+    return 784, read("t10k-images-idx3-ubyte", 16), read("t10k-labels-idx1-ubyte", 8)
+
+
+def cifar10(folder):
+    packed = folder / "test_batch.bin.xz"
+    records = lzma.open(packed).read() if packed.exists() else (folder / "test_batch.bin").read_bytes()
+    return 3072, b"".join(records[at + 1 : at + 3073] for at in range(0, len(records), 3073)), records[::3073]
 
 
 def stage(build, name, size, work):
@@ -38,15 +49,17 @@ def bytes_of(folder):
 
 
 def main():
-    mnist = pathlib.Path(sys.argv[1])
-    build = pathlib.Path(__file__).resolve().parent / "mnist" / "build"
-    work = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else build / "work"
-    pixels, labels = read(mnist, "t10k-images-idx3-ubyte", 16), read(mnist, "t10k-labels-idx1-ubyte", 8)
+    submission, folder, *sizes = sys.argv[1:]
+    build = pathlib.Path(__file__).resolve().parent / submission / "build"
+    work = build / "work"
+    length, pixels, labels = {"mnist": mnist, "cifar10": cifar10}[submission](pathlib.Path(folder))
     text = [f"{pixel / 255:.6f}" for pixel in range(256)]
-    line = lambda image: " ".join(text[p] for p in pixels[image * 784 : (image + 1) * 784]) + "\n"
+    line = lambda image: " ".join(text[p] for p in pixels[image * length : (image + 1) * length]) + "\n"
     columns = ["images", "keys made", "encryption", "computation", "decryption", "keys", "input", "result", "right"]
     print("| " + " | ".join(columns) + " |\n" + "| " + " | ".join(["---"] * len(columns)) + " |")
     for number, (name, count) in enumerate(SIZES):
+        if sizes and name not in sizes:
+            continue
         chosen = range(count) if count == 10000 else random.Random(1).sample(range(10000), count)
         io, data = work / "io" / name, work / "datasets" / name / "intermediate"
         shutil.rmtree(io, ignore_errors=True)
