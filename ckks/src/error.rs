@@ -43,12 +43,16 @@ pub enum Error {
         expected: Box<RnsRing>,
     },
     /// A rotation for which no key was made.
-    #[error("{operation}: found no Galois key for a rotation by {rotation} slots, expected one; make keys for it")]
+    #[error(
+        "{operation}: found no Galois key for a rotation by {rotation} slots of {limbs} limbs, expected one; make keys for it"
+    )]
     MissingGaloisKey {
         /// The operation.
         operation: &'static str,
         /// Slots to the left.
         rotation: usize,
+        /// Of what is rotated.
+        limbs: usize,
     },
     /// A number of limbs that the parameters or the operation do not allow.
     #[error("{operation}: found {found} limbs, expected {} to {}", allowed.start(), allowed.end())]

@@ -113,7 +113,7 @@ impl EvaluationKey {
             }
         }
         let secrets = SwitchedSecrets { from: &secret.values, target: &square };
-        let key = SwitchingKey::generate(&parameters, secrets, stream(&seed), rng);
+        let key = SwitchingKey::generate(&parameters, parameters.max_limbs(), secrets, stream(&seed), rng);
         Self { parameters, seed, key }
     }
 
@@ -128,7 +128,7 @@ impl EvaluationKey {
         if bytes.len() != expected {
             return Err(operand(OPERATION, format!("{} bytes", bytes.len()), format!("{expected} bytes")));
         }
-        let key = SwitchingKey::from_compressed(OPERATION, parameters, stream(&seed), bytes)?;
+        let key = SwitchingKey::from_compressed(OPERATION, parameters, parameters.max_limbs(), stream(&seed), bytes)?;
         Ok(Self { parameters: parameters.clone(), seed, key })
     }
 
@@ -139,7 +139,7 @@ impl EvaluationKey {
 
     /// Returns the bytes of all compressed digits of a key for these parameters.
     pub fn compressed_len(parameters: &Parameters) -> usize {
-        SwitchingKey::compressed_len(parameters)
+        SwitchingKey::compressed_len(parameters, parameters.max_limbs())
     }
 
     /// Packs the halves `b`, digit by digit, for each prime the N residues at the prime's width.

@@ -56,7 +56,9 @@ pub use ring::modulus::Modulus;
 pub use ring::ntt::TransformRoots;
 pub use ring::sample::{PublicSeed, SecretRng, SecretRngs};
 pub use rns_ring::RnsRing;
-pub use rotation::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, HELD_WORDS, Rotator, rotation_order};
+pub use rotation::{
+    Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, HELD_WORDS, KeyedRotation, Rotator, rotation_order,
+};
 
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {

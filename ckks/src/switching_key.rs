@@ -6,13 +6,19 @@ use zeroize::Zeroizing;
 use crate::error::operand;
 use crate::kernel::TILE;
 use crate::kernel::bit_packing::{Unpacker, pack_polynomial, tile_bytes, unpack_polynomial};
+use crate::ring::modulus::Modulus;
 use crate::ring::sample::{LimbSlots, PublicSeed, SecretRng, Uniform};
 use crate::{Parameters, Result};
 
-/// Digits `(b, a)` with `b = e - a from + P target`, the last in the digit's limb only. Holds no
-/// secret.
+/// Digits `(b, a)` with `b = e - a from + P target`, the last in the digit's limb only: for
+/// polynomials of at most so many limbs, as it is modulo their primes and the special one alone.
+/// Holds no secret.
 pub(crate) struct SwitchingKey {
     degree: usize,
+    /// As many as there are digits.
+    limbs: usize,
+    /// The number of the special prime.
+    special: Option<usize>,
     /// `[digit][prime][N]`, the last two flat.
     b: Vec<Vec<u64>>,
     /// `[digit][prime][N]`, the last two flat.
@@ -36,36 +42,40 @@ pub(crate) struct KeyStream<'s> {
 }
 
 impl SwitchingKey {
-    /// Makes a key of one digit per limb. A special prime P, if there is one, divides the noise by
-    /// P.
+    /// Makes a key of one digit for each of the first `limbs` limbs. A special prime P, if there is
+    /// one, divides the noise by P.
     pub(crate) fn generate(
         parameters: &Parameters,
+        limbs: usize,
         secrets: SwitchedSecrets<'_>,
         stream: KeyStream<'_>,
         rng: &mut SecretRng,
     ) -> Self {
-        let a = stream.expand(parameters);
-        let b = a.iter().enumerate().map(|(digit, a)| encrypt_digit(parameters, secrets, digit, a, rng)).collect();
-        Self { degree: parameters.degree(), b, a }
+        let a = stream.expand(parameters, limbs);
+        let b =
+            a.iter().enumerate().map(|(digit, a)| encrypt_digit(parameters, limbs, secrets, digit, a, rng)).collect();
+        Self { degree: parameters.degree(), limbs, special: parameters.special(), b, a }
     }
 
-    /// Reads a key from exactly the digits that [`Self::compressed_digits`] returned.
+    /// Reads a key for so many limbs from exactly the digits that [`Self::compressed_digits`]
+    /// returned.
     ///
     /// # Errors
     /// When the bytes hold what is not below its prime.
     pub(crate) fn from_compressed(
         operation: &'static str,
         parameters: &Parameters,
+        limbs: usize,
         stream: KeyStream<'_>,
         bytes: &[u8],
     ) -> Result<Self> {
-        assert_eq!(bytes.len(), Self::compressed_len(parameters), "bytes of a switching key");
+        assert_eq!(bytes.len(), Self::compressed_len(parameters, limbs), "bytes of a switching key");
         let n = parameters.degree();
-        let unpackers: Vec<_> = parameters.all_moduli().map(|q| Unpacker::new(parameters.kernel(), q)).collect();
-        let mut b = vec![vec![0; unpackers.len() * n]; parameters.max_limbs()];
+        let unpackers: Vec<_> = moduli(parameters, limbs).map(|q| Unpacker::new(parameters.kernel(), q)).collect();
+        let mut b = vec![vec![0; unpackers.len() * n]; limbs];
         let (mut rest, mut canonical) = (bytes, true);
         for digit in &mut b {
-            for ((q, unpacker), values) in parameters.all_moduli().zip(&unpackers).zip(digit.chunks_exact_mut(n)) {
+            for ((q, unpacker), values) in moduli(parameters, limbs).zip(&unpackers).zip(digit.chunks_exact_mut(n)) {
                 let (front, tail) = rest.split_at(n / TILE * tile_bytes(q));
                 canonical &= unpack_polynomial(front, unpacker, values);
                 rest = tail;
@@ -74,20 +84,20 @@ impl SwitchingKey {
         if !canonical {
             return Err(operand(operation, "a residue that is not below its prime", "canonical residues"));
         }
-        Ok(Self { degree: n, b, a: stream.expand(parameters) })
+        Ok(Self { degree: n, limbs, special: parameters.special(), b, a: stream.expand(parameters, limbs) })
     }
 
-    /// Bytes of all compressed digits.
-    pub(crate) fn compressed_len(parameters: &Parameters) -> usize {
-        let digit: usize = parameters.all_moduli().map(|q| parameters.degree() / TILE * tile_bytes(q)).sum();
-        parameters.max_limbs() * digit
+    /// Bytes of all compressed digits of a key for so many limbs.
+    pub(crate) fn compressed_len(parameters: &Parameters, limbs: usize) -> usize {
+        let digit: usize = moduli(parameters, limbs).map(|q| parameters.degree() / TILE * tile_bytes(q)).sum();
+        limbs * digit
     }
 
     /// Packs the halves `b`, digit by digit, for each prime the N residues at the prime's width.
     pub(crate) fn compressed_digits<'k>(&'k self, parameters: &'k Parameters) -> impl Iterator<Item = Vec<u8>> + 'k {
         self.b.iter().map(|digit| {
             let mut bytes = Vec::new();
-            for (q, values) in parameters.all_moduli().zip(digit.chunks_exact(self.degree)) {
+            for (q, values) in moduli(parameters, self.limbs).zip(digit.chunks_exact(self.degree)) {
                 pack_polynomial(values, q, &mut bytes);
             }
             bytes
@@ -98,23 +108,37 @@ impl SwitchingKey {
         self.b.len()
     }
 
-    /// The N values of `b` and of `a` of one digit modulo one prime.
+    /// The N values of `b` and of `a` of one digit modulo one prime, numbered as the parameters'
+    /// are: one of the key's limbs, or the special prime, which comes after all limbs.
     pub(crate) fn halves(&self, digit: usize, prime: usize) -> [&[u64]; 2] {
         let n = self.degree;
-        [&self.b, &self.a].map(|half| &half[digit][prime * n..(prime + 1) * n])
+        assert!(prime < self.limbs || Some(prime) == self.special, "prime {prime} of a key of {} limbs", self.limbs);
+        let place = prime.min(self.limbs);
+        [&self.b, &self.a].map(|half| &half[digit][place * n..(place + 1) * n])
     }
 }
 
+/// The numbers of the primes that take part where there are so many limbs.
+fn primes(parameters: &Parameters, limbs: usize) -> impl Iterator<Item = usize> + Clone {
+    (0..limbs).chain(parameters.special())
+}
+
+fn moduli(parameters: &Parameters, limbs: usize) -> impl Iterator<Item = Modulus> + '_ {
+    primes(parameters, limbs).map(|prime| parameters.all_transforms()[prime].modulus())
+}
+
 impl KeyStream<'_> {
-    /// The halves `a`: `[digit][prime][N]`.
-    fn expand(self, parameters: &Parameters) -> Vec<Vec<u64>> {
+    /// The halves `a` of a key for so many limbs: `[digit][prime][N]`.
+    fn expand(self, parameters: &Parameters, limbs: usize) -> Vec<Vec<u64>> {
         let (n, uniform) = (parameters.degree(), Uniform::new(self.seed));
+        let primes = primes(parameters, limbs);
         (self.first..)
-            .take(parameters.max_limbs())
+            .take(limbs)
             .map(|index| {
-                let mut a = vec![0; parameters.all_transforms().len() * n];
-                for (limb, (t, out)) in parameters.all_transforms().iter().zip(a.chunks_exact_mut(n)).enumerate() {
-                    uniform.fill(LimbSlots { modulus: t.modulus(), limb, first: 0 }, index, out);
+                let mut a = vec![0; primes.clone().count() * n];
+                for (limb, out) in primes.clone().zip(a.chunks_exact_mut(n)) {
+                    let modulus = parameters.all_transforms()[limb].modulus();
+                    uniform.fill(LimbSlots { modulus, limb, first: 0 }, index, out);
                 }
                 a
             })
@@ -122,9 +146,10 @@ impl KeyStream<'_> {
     }
 }
 
-/// One digit's `b`; `a` and the result are `[prime][N]`.
+/// One digit's `b`; `a` and the result are `[prime][N]`, of the primes that the key has.
 fn encrypt_digit(
     parameters: &Parameters,
+    limbs: usize,
     secrets: SwitchedSecrets<'_>,
     digit: usize,
     a: &[u64],
@@ -135,9 +160,9 @@ fn encrypt_digit(
     let mut error = Zeroizing::new(vec![0_i64; n]);
     rng.add_error(&mut error);
     let mut result = Vec::with_capacity(a.len());
-    let from = secrets.from.chunks_exact(n);
-    for (prime, ((t, a), from)) in parameters.all_transforms().iter().zip(a.chunks_exact(n)).zip(from).enumerate() {
-        let q = t.modulus();
+    for (prime, a) in primes(parameters, limbs).zip(a.chunks_exact(n)) {
+        let t = &parameters.all_transforms()[prime];
+        let (q, from) = (t.modulus(), &secrets.from[prime * n..(prime + 1) * n]);
         let mut b: Vec<u64> = error.iter().map(|&e| q.reduce_i64(e)).collect();
         t.forward(&mut b);
         for ((b, &a), &s) in b.iter_mut().zip(a).zip(from) {

@@ -5,7 +5,7 @@
 
 use beaa_ckks::{
     Batch, CiphertextId, Decryptor, Diagonal, DiagonalMatrix, DiagonalShape, Encoding, Encryptor, Error, GaloisKeys,
-    Kernel, Parameters, ParametersLiteral, Rotator, SecretKey, SecretRng, noise, primes, rotation_order,
+    Kernel, KeyedRotation, Parameters, ParametersLiteral, Rotator, SecretKey, SecretRng, noise, primes, rotation_order,
 };
 
 struct Setup {
@@ -29,7 +29,8 @@ impl Setup {
     fn new(parameters: Parameters, rotations: &[usize]) -> Self {
         let mut rng = SecretRng::insecure(7, "test");
         let secret = SecretKey::generate(&parameters, &mut rng);
-        let keys = GaloisKeys::generate(&secret, rotations, &mut rng).unwrap();
+        let keyed = KeyedRotation::of_all_limbs(&parameters, rotations);
+        let keys = GaloisKeys::generate(&secret, &keyed, &mut rng).unwrap();
         Self { parameters, secret, keys, rng }
     }
 
@@ -355,10 +356,11 @@ fn galois_keys_survive_their_bytes_and_refuse_others() {
     let rotations = [2, 9, 40];
     let mut s = Setup::new(parameters(64, &[30, 31], Some(40), Kernel::detect()), &rotations);
     let bytes: Vec<u8> = s.keys.compressed_digits().flatten().collect();
-    assert_eq!(bytes.len(), GaloisKeys::compressed_len(&s.parameters, 3));
-    assert_eq!(s.keys.rotations(), rotations);
+    let keyed = |rotations: &[usize]| KeyedRotation::of_all_limbs(&s.parameters, rotations);
+    assert_eq!(bytes.len(), GaloisKeys::compressed_len(&s.parameters, &keyed(&rotations)));
+    assert_eq!(s.keys.rotations(), keyed(&rotations));
     let read = |rotations: &[usize], bytes: &[u8]| {
-        GaloisKeys::from_compressed(&s.parameters, *s.keys.seed(), rotations, bytes)
+        GaloisKeys::from_compressed(&s.parameters, *s.keys.seed(), &keyed(rotations), bytes)
     };
     let keys = read(&rotations, &bytes).unwrap();
     assert!(read(&rotations, &bytes[1..]).is_err(), "too few bytes");
@@ -366,12 +368,39 @@ fn galois_keys_survive_their_bytes_and_refuse_others() {
     assert!(read(&rotations, &vec![0xff; bytes.len()]).is_err(), "no residues");
     for wrong in [[0, 9, 40], [2, 9, 64], [2, 2, 40], [9, 2, 40]] {
         assert!(read(&wrong, &bytes).is_err(), "{wrong:?}");
-        assert!(GaloisKeys::generate(&s.secret, &wrong, &mut SecretRng::insecure(1, "test")).is_err(), "{wrong:?}");
+        let mut rng = SecretRng::insecure(1, "test");
+        assert!(GaloisKeys::generate(&s.secret, &keyed(&wrong), &mut rng).is_err(), "{wrong:?}");
     }
     let x = s.encrypt(&values(1, 64), 2_f64.powi(20), 2);
     let again = Rotator::new(&s.parameters, &keys).unwrap();
     assert!(again.rotate(&x, 9).unwrap() == s.rotator().rotate(&x, 9).unwrap());
     assert_eq!(format!("{keys:?}"), "GaloisKeys([2, 9, 40])");
+}
+
+#[test]
+fn keys_of_fewer_limbs_rotate_what_has_no_more() {
+    for special in [None, Some(40)] {
+        let p = parameters(64, &[30, 31, 32], special, Kernel::detect());
+        let mut s = Setup::new(p.clone(), &[2, 9]);
+        let few = [(2, 1), (9, 2)].map(|(slots, limbs)| KeyedRotation { slots, limbs });
+        // The draws of the other setup, of which those for the other limbs are left out.
+        let mut rng = SecretRng::insecure(7, "test");
+        let secret = SecretKey::generate(&p, &mut rng);
+        let keys = GaloisKeys::generate(&secret, &few, &mut rng).unwrap();
+        let bytes: Vec<u8> = keys.compressed_digits().flatten().collect();
+        assert_eq!(bytes.len(), GaloisKeys::compressed_len(&p, &few));
+        assert!(2 * bytes.len() < GaloisKeys::compressed_len(&p, s.keys.rotations()));
+        let keys = GaloisKeys::from_compressed(&p, *keys.seed(), &few, &bytes).unwrap();
+        let x = s.encrypt(&values(2, 64), 2_f64.powi(20), 2);
+        let rotator = Rotator::new(&p, &keys).unwrap();
+        assert!(rotator.rotate(&x, 9).unwrap() == s.rotator().rotate(&x, 9).unwrap());
+        let error = rotator.rotate(&x, 2).unwrap_err();
+        assert!(matches!(error, Error::MissingGaloisKey { rotation: 2, limbs: 2, .. }), "{error}");
+        for limbs in [0, 4] {
+            let wrong = [KeyedRotation { slots: 2, limbs }];
+            assert!(GaloisKeys::generate(&secret, &wrong, &mut SecretRng::insecure(1, "test")).is_err(), "{limbs}");
+        }
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use beaa_ir::ckks::{
     ClientPacking, Layout, LinearTerm, MapSize, MemoryModel, PackedMap, Packing, ParameterSet, Program, ProgramLiteral,
-    ProgramShape, ReadElements, Signature, SignatureFile, Step, StepOp, dump, load_program, load_signature,
-    program_hash, save_program, save_signature, schedule,
+    ProgramShape, ReadElements, Signature, SignatureFile, Step, StepOp, dump, infer_values, load_program,
+    load_signature, program_hash, save_program, save_signature, schedule,
 };
 use beaa_ir::{Classes, InputSpec, SparseMatrix};
 
@@ -31,7 +31,7 @@ fn literal() -> ProgramLiteral {
     // Row 0: columns 0 and 2 where they are; row 1: column 1 from one position before.
     let map = PackedMap { layout: output, offsets: vec![0, 3], giant: 1, folds: vec![], unmasked: false };
     let packing = Packing { input, maps: vec![map] };
-    let signature = Signature {
+    let mut signature = Signature {
         model: "m".into(),
         input: InputSpec::pixels([1, 1, 3], vec![0.0], vec![1.0]),
         reads: ReadElements::all(3),
@@ -44,8 +44,10 @@ fn literal() -> ProgramLiteral {
         output_components: 3,
         switches_keys: true,
         promise: None,
-        packing: Some(ClientPacking::new(&packing, &steps, 2)),
+        packing: None,
     };
+    let values = infer_values(signature.input_value(), &steps, &signature.parameters.moduli).unwrap();
+    signature.packing = Some(ClientPacking::new(&packing, &steps, &values, 2));
     ProgramLiteral { signature, steps, output: 2, notes: vec![], alternatives: vec![], packing: Some(packing) }
 }
 
@@ -113,7 +115,7 @@ fn packed_linear_steps_are_parts_of_their_own_and_memory_is_that_of_ciphertexts(
     // Six diagonals of two limbs and the special prime.
     assert_eq!(kept.fixed_bytes - plan.fixed_bytes, 18 * polynomial);
     let mut more = shape.clone();
-    more.packing.as_mut().unwrap().rotations += 1;
+    more.packing.as_mut().unwrap().galois.push(2);
     // Two digits of two polynomials for each of three primes, and an order of 32 bits for each.
     let key = schedule(&more, &machine, true).fixed_bytes - plan.fixed_bytes;
     assert_eq!(key, 12 * polynomial + 3 * polynomial / 2);
@@ -130,7 +132,7 @@ fn packings_that_contradict_their_program_are_refused() {
     fn client(p: &mut ProgramLiteral) -> &mut ClientPacking {
         p.signature.packing.as_mut().unwrap()
     }
-    let changes: [Change; 12] = [
+    let changes: [Change; 15] = [
         ("no map", |p| packing(p).maps.clear()),
         ("an offset too few", |p| packing(p).maps[0].offsets = vec![0]),
         ("an offset too far", |p| packing(p).maps[0].offsets = vec![0, 3, 4]),
@@ -142,6 +144,9 @@ fn packings_that_contradict_their_program_are_refused() {
         ("rotations that nobody needs", |p| client(p).rotations = vec![1, 3]),
         ("rotations in disorder", |p| client(p).rotations = vec![3, 3]),
         ("a rotation by nothing", |p| client(p).rotations = vec![0, 3]),
+        ("keys of too few limbs", |p| client(p).limbs = Some(vec![1])),
+        ("keys of more limbs than there are", |p| client(p).limbs = Some(vec![3])),
+        ("limbs of another rotation", |p| client(p).limbs = Some(vec![2, 2])),
         ("rotations without keys", |p| p.signature.switches_keys = false),
     ];
     for (what, change) in changes {
@@ -171,7 +176,9 @@ fn a_map_without_masks_has_one_weight_at_each_offset() {
         packing.input = layout(3, [0, 1, 2, -1, -1, -1, -1, -1]);
         let result = Layout::new(4, 2, vec![Some(0), Some(1), None, None]).unwrap();
         packing.maps = vec![PackedMap { layout: result, offsets: vec![0, 1], giant: 1, folds, unmasked: true }];
-        literal.signature.packing = Some(ClientPacking::new(packing, &literal.steps, 2));
+        let signature = &literal.signature;
+        let values = infer_values(signature.input_value(), &literal.steps, &signature.parameters.moduli).unwrap();
+        literal.signature.packing = Some(ClientPacking::new(packing, &literal.steps, &values, 2));
         Program::try_from(literal)
     };
     let sums = |a, b| vec![vec![(0, a), (1, b)], vec![(1, a), (2, b)]];

@@ -296,7 +296,7 @@ impl<'a> DiagonalProduct<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rotation::{Diagonal, DiagonalShape, GaloisKeys};
+    use crate::rotation::{Diagonal, DiagonalShape, GaloisKeys, KeyedRotation};
     use crate::testing::{N, parameters, random};
     use crate::{SecretKey, SecretRng};
 
@@ -306,7 +306,7 @@ mod tests {
             let p = parameters(special);
             let mut rng = SecretRng::insecure(3, "test");
             let secret = SecretKey::generate(&p, &mut rng);
-            let keys = GaloisKeys::generate(&secret, &[1, 2, 8], &mut rng).unwrap();
+            let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &[1, 2, 8]), &mut rng).unwrap();
             let matrix = |babies: &[usize]| {
                 let mut diagonals = Vec::new();
                 for (input, output, giant) in [(0, 0, 0), (2, 0, 8), (2, 1, 0), (1, 1, 8), (0, 1, 8)] {
@@ -322,7 +322,10 @@ mod tests {
             let terms = matrices.each_ref().map(|m| (&x, m));
             let (ring, pool) = (ExtendedRing { parameters: &p, limbs: 2 }, WordPool::default());
             let sums = |held| {
-                let product = DiagonalProduct::new((ring, &pool), &terms, held, |r| keys.key("test", r)).unwrap();
+                let product = DiagonalProduct::new((ring, &pool), &terms, held, |slots| {
+                    keys.key("test", KeyedRotation { slots, limbs: 2 })
+                })
+                .unwrap();
                 (product.chunks.len(), product.sums().to_vec())
             };
             let (chunks, expected) = sums(HELD_WORDS);

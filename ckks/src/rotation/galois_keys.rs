@@ -13,13 +13,29 @@ use crate::ring::sample::{PublicSeed, SecretRng};
 use crate::switching_key::{KeyStream, SwitchedSecrets, SwitchingKey};
 use crate::{Error, Parameters, Result, SecretKey};
 
+/// A rotation that a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyedRotation {
+    /// In slots to the left.
+    pub slots: usize,
+    /// The most limbs that what is rotated may have. A key takes their number squared.
+    pub limbs: usize,
+}
+
+impl KeyedRotation {
+    /// Returns rotations by so many slots of what has all limbs of the parameters.
+    pub fn of_all_limbs(parameters: &Parameters, slots: &[usize]) -> Vec<Self> {
+        slots.iter().map(|&slots| Self { slots, limbs: parameters.max_limbs() }).collect()
+    }
+}
+
 /// What a server needs to rotate: for each rotation a switching key of one digit per limb, whose
 /// halves `a` are expanded from one seed. Holds no secret.
 pub struct GaloisKeys {
     parameters: Parameters,
     seed: PublicSeed,
-    /// Ascending.
-    rotations: Vec<usize>,
+    /// By slots, ascending.
+    rotations: Vec<KeyedRotation>,
     /// One for each rotation.
     keys: Vec<GaloisKey>,
 }
@@ -33,16 +49,17 @@ pub(crate) struct GaloisKey {
 
 impl std::fmt::Debug for GaloisKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "GaloisKeys({:?})", self.rotations)
+        write!(f, "GaloisKeys({:?})", self.rotations.iter().map(|r| r.slots).collect::<Vec<_>>())
     }
 }
 
 impl GaloisKeys {
-    /// Makes the keys for rotations to the left by so many slots, for the secret's parameters.
+    /// Makes the keys for these rotations, for the secret's parameters.
     ///
     /// # Errors
-    /// When the rotations are not ascending numbers from 1 to below N.
-    pub fn generate(secret: &SecretKey, rotations: &[usize], rng: &mut SecretRng) -> Result<Self> {
+    /// When the rotations are not by ascending numbers from 1 to below N, or have more limbs than
+    /// there are, or none.
+    pub fn generate(secret: &SecretKey, rotations: &[KeyedRotation], rng: &mut SecretRng) -> Result<Self> {
         let parameters = secret.parameters();
         check_rotations("making Galois keys", parameters, rotations)?;
         let seed = rng.public_seed();
@@ -50,16 +67,16 @@ impl GaloisKeys {
         let rngs = rng.split();
         let orders = ValueOrder::of_all(parameters);
         let n = parameters.degree();
-        let key = |(number, &rotation): (usize, &usize)| {
+        let key = |(number, &KeyedRotation { slots, limbs }): (usize, &KeyedRotation)| {
             let mut from = Locked::zeroed(secret.all_values().len());
             let halves = secret.all_values().chunks_exact(n).zip(from.chunks_exact_mut(n));
             for (order, (values, from)) in orders.iter().zip(halves) {
-                parameters.kernel().permute(&order.permutation(n - rotation), values, from);
+                parameters.kernel().permute(&order.permutation(n - slots), values, from);
             }
             let secrets = SwitchedSecrets { from: &from, target: secret.all_values() };
             let mut rng = rngs.get(number as u64);
-            let key = SwitchingKey::generate(parameters, secrets, stream(&seed, rotation), &mut rng);
-            GaloisKey::new(key, &orders, rotation)
+            let key = SwitchingKey::generate(parameters, limbs, secrets, stream(&seed, slots), &mut rng);
+            GaloisKey::new(key, &orders, slots)
         };
         let keys = rotations.par_iter().enumerate().map(|(number, rotation)| key((number, rotation))).collect();
         Ok(Self { parameters: parameters.clone(), seed, rotations: rotations.to_vec(), keys })
@@ -69,34 +86,42 @@ impl GaloisKeys {
     /// returned, one after the other.
     ///
     /// # Errors
-    /// When the rotations are not ascending numbers from 1 to below N, or the bytes are not as many
-    /// as they need, or hold what is not below its prime.
+    /// As [`Self::generate`], and when the bytes are not as many as the keys need, or hold what is
+    /// not below its prime.
     pub fn from_compressed(
         parameters: &Parameters,
         seed: PublicSeed,
-        rotations: &[usize],
+        rotations: &[KeyedRotation],
         bytes: &[u8],
     ) -> Result<Self> {
         const OPERATION: &str = "reading Galois keys";
         check_rotations(OPERATION, parameters, rotations)?;
-        let expected = Self::compressed_len(parameters, rotations.len());
+        let expected = Self::compressed_len(parameters, rotations);
         if bytes.len() != expected {
             return Err(operand(OPERATION, format!("{} bytes", bytes.len()), format!("{expected} bytes")));
         }
         let orders = ValueOrder::of_all(parameters);
-        let keys = rotations
-            .par_iter()
-            .zip(bytes.par_chunks_exact(SwitchingKey::compressed_len(parameters)))
-            .map(|(&rotation, bytes)| {
-                let key = SwitchingKey::from_compressed(OPERATION, parameters, stream(&seed, rotation), bytes)?;
-                Ok(GaloisKey::new(key, &orders, rotation))
+        let mut rest = bytes;
+        let parts: Vec<(&KeyedRotation, &[u8])> = rotations
+            .iter()
+            .map(|rotation| {
+                let (front, tail) = rest.split_at(SwitchingKey::compressed_len(parameters, rotation.limbs));
+                rest = tail;
+                (rotation, front)
+            })
+            .collect();
+        let keys = parts
+            .into_par_iter()
+            .map(|(&KeyedRotation { slots, limbs }, bytes)| {
+                let key = SwitchingKey::from_compressed(OPERATION, parameters, limbs, stream(&seed, slots), bytes)?;
+                Ok(GaloisKey::new(key, &orders, slots))
             })
             .collect::<Result<_>>()?;
         Ok(Self { parameters: parameters.clone(), seed, rotations: rotations.to_vec(), keys })
     }
 
-    /// Returns the rotations, in slots to the left, ascending.
-    pub fn rotations(&self) -> &[usize] {
+    /// Returns the rotations, by slots, ascending.
+    pub fn rotations(&self) -> &[KeyedRotation] {
         &self.rotations
     }
 
@@ -105,9 +130,9 @@ impl GaloisKeys {
         &self.seed
     }
 
-    /// Returns the bytes of all compressed digits of the keys for `count` rotations.
-    pub fn compressed_len(parameters: &Parameters, count: usize) -> usize {
-        SwitchingKey::compressed_len(parameters) * count
+    /// Returns the bytes of all compressed digits of the keys for these rotations.
+    pub fn compressed_len(parameters: &Parameters, rotations: &[KeyedRotation]) -> usize {
+        rotations.iter().map(|rotation| SwitchingKey::compressed_len(parameters, rotation.limbs)).sum()
     }
 
     /// Packs the halves `b`, rotation by rotation and digit by digit, for each prime the N residues
@@ -120,13 +145,15 @@ impl GaloisKeys {
         &self.parameters
     }
 
-    /// The key of a rotation.
+    /// The key of a rotation of what has so many limbs.
     ///
     /// # Errors
     /// [`Error::MissingGaloisKey`] when there is none.
-    pub(crate) fn key(&self, operation: &'static str, rotation: usize) -> Result<&GaloisKey> {
-        let missing = |_| Error::MissingGaloisKey { operation, rotation };
-        self.rotations.binary_search(&rotation).map(|number| &self.keys[number]).map_err(missing)
+    pub(crate) fn key(&self, operation: &'static str, rotation: KeyedRotation) -> Result<&GaloisKey> {
+        let KeyedRotation { slots, limbs } = rotation;
+        let found = self.rotations.binary_search_by_key(&slots, |r| r.slots).ok();
+        let key = found.filter(|&number| self.rotations[number].limbs >= limbs).map(|number| &self.keys[number]);
+        key.ok_or(Error::MissingGaloisKey { operation, rotation: slots, limbs })
     }
 }
 
@@ -149,13 +176,14 @@ fn stream(seed: &PublicSeed, rotation: usize) -> KeyStream<'_> {
     KeyStream { seed, first: rotation as u64 * DIGITS }
 }
 
-fn check_rotations(operation: &'static str, parameters: &Parameters, rotations: &[usize]) -> Result<()> {
-    let n = parameters.degree();
-    let within = rotations.iter().all(|r| (1..n).contains(r));
-    if within && rotations.windows(2).all(|pair| pair[0] < pair[1]) {
+fn check_rotations(operation: &'static str, parameters: &Parameters, rotations: &[KeyedRotation]) -> Result<()> {
+    let (n, most) = (parameters.degree(), parameters.max_limbs());
+    let within = rotations.iter().all(|r| (1..n).contains(&r.slots) && (1..=most).contains(&r.limbs));
+    if within && rotations.windows(2).all(|pair| pair[0].slots < pair[1].slots) {
         return Ok(());
     }
-    Err(operand(operation, format!("rotations by {rotations:?}"), format!("ascending numbers from 1 to {}", n - 1)))
+    let expected = format!("ascending numbers of slots from 1 to {}, of 1 to {most} limbs", n - 1);
+    Err(operand(operation, format!("rotations {rotations:?}"), expected))
 }
 
 #[cfg(test)]
@@ -169,7 +197,7 @@ mod tests {
     #[test]
     fn no_two_digits_of_any_keys_of_one_seed_share_a_half() {
         let p = parameters(true);
-        let rotations = [1, 2, 63];
+        let rotations = KeyedRotation::of_all_limbs(&p, &[1, 2, 63]);
         let mut rng = SecretRng::insecure(5, "test");
         let secret = SecretKey::generate(&p, &mut rng);
         let galois = GaloisKeys::generate(&secret, &rotations, &mut rng).unwrap();
@@ -179,7 +207,7 @@ mod tests {
         for digit in 0..p.max_limbs() {
             for prime in 0..p.all_transforms().len() {
                 halves.insert(evaluation.halves(digit, prime)[1].to_vec());
-                for rotation in rotations {
+                for &rotation in &rotations {
                     halves.insert(galois.key("test", rotation).unwrap().key.halves(digit, prime)[1].to_vec());
                 }
             }

@@ -12,6 +12,6 @@ mod word_pool;
 
 pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};
 pub use diagonal_product::HELD_WORDS;
-pub use galois_keys::GaloisKeys;
+pub use galois_keys::{GaloisKeys, KeyedRotation};
 pub use order::rotation_order;
 pub use rotator::Rotator;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::diagonal_matrix::DiagonalMatrix;
 use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
 use super::extended_ring::{ExtendedRing, RotationSpace};
-use super::galois_keys::{GaloisKey, GaloisKeys};
+use super::galois_keys::{GaloisKey, GaloisKeys, KeyedRotation};
 use super::order::rotation_order;
 use super::word_pool::WordPool;
 use crate::batch::BatchShape;
@@ -42,7 +42,7 @@ impl<'k> Rotator<'k> {
     /// batch has not two components or belongs to other parameters.
     pub fn rotate(&self, batch: &Batch, rotation: usize) -> Result<Batch> {
         batch.expect("rotating", &self.parameters, 2)?;
-        let key = self.keys.key("rotating", rotation)?;
+        let key = self.keys.key("rotating", KeyedRotation { slots: rotation, limbs: batch.limbs() })?;
         let (n, limbs) = (self.parameters.degree(), batch.limbs());
         let ring = ExtendedRing { parameters: &self.parameters, limbs };
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
@@ -78,11 +78,9 @@ impl<'k> Rotator<'k> {
     /// is not finite or too large for the modulus.
     pub fn multiply(&self, terms: &[(&Batch, &DiagonalMatrix)], bias: &[Vec<f64>], folds: &[usize]) -> Result<Batch> {
         let ring = self.check_terms(terms, bias)?;
-        let folds: Vec<&GaloisKey> =
-            folds.iter().map(|&fold| self.keys.key(MULTIPLYING, fold)).collect::<Result<_>>()?;
-        let product = DiagonalProduct::new((ring, &self.pool), terms, HELD_WORDS, |rotation| {
-            self.keys.key(MULTIPLYING, rotation)
-        })?;
+        let key = |slots: usize| self.keys.key(MULTIPLYING, KeyedRotation { slots, limbs: ring.limbs });
+        let folds: Vec<&GaloisKey> = folds.iter().map(|&fold| key(fold)).collect::<Result<_>>()?;
+        let product = DiagonalProduct::new((ring, &self.pool), terms, HELD_WORDS, key)?;
         let biases = self.encode_biases(ring, bias)?;
         let sums = product.sums();
         let n = self.parameters.degree();
@@ -183,7 +181,8 @@ mod tests {
         let p = parameters(true);
         let mut rng = SecretRng::insecure(3, "test");
         let secret = SecretKey::generate(&p, &mut rng);
-        let keys = GaloisKeys::generate(&secret, &[1, 2, 3, 4, 8, 12, 16], &mut rng).unwrap();
+        let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &[1, 2, 3, 4, 8, 12, 16]), &mut rng)
+            .unwrap();
         let mut diagonals = Vec::new();
         for (output, giant) in [0, 1].into_iter().flat_map(|output| [0, 4, 8, 12, 16].map(|giant| (output, giant))) {
             for input in 0..3 {

@@ -4,7 +4,7 @@
 use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::word_pool::WordPool;
-use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Rotator};
+use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, KeyedRotation, Rotator};
 use crate::primes::ntt_primes;
 use crate::{Batch, Parameters, ParametersLiteral, SecretKey, SecretRng};
 
@@ -71,7 +71,7 @@ fn measure() {
     let (babies, rotations) = (8, (1..8).chain([64, 128, N / 2]).collect::<Vec<_>>());
     let mut rng = SecretRng::insecure(1, "test");
     let secret = SecretKey::generate(&p, &mut rng);
-    let keys = GaloisKeys::generate(&secret, &rotations, &mut rng).unwrap();
+    let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &rotations), &mut rng).unwrap();
     let rotator = Rotator::new(&p, &keys).unwrap();
     let (ring, pool) = (ExtendedRing { parameters: &p, limbs: LIMBS }, WordPool::default());
     println!("N = {N}, {LIMBS} limbs and a special prime, {:?}, one thread, microseconds", p.kernel());
@@ -82,7 +82,8 @@ fn measure() {
     report("inverse transform", seconds(|| p.transforms(1)[0].inverse(&mut values)));
     let x = batch(&p, 1);
     let shape = DiagonalShape { limbs: LIMBS, inputs: 1, outputs: 1 };
-    let one_key = keys.key("measuring", 1).unwrap();
+    let key = |slots| keys.key("measuring", KeyedRotation { slots, limbs: LIMBS });
+    let one_key = key(1).unwrap();
     let (mut pair, mut space) = (vec![1; 2 * ring.words()], RotationSpace::new(ring, &pool));
     report("switch keys and rotate, not hoisted", seconds(|| ring.rotate(one_key, &mut pair, &mut space)));
     report("divide one component by P", seconds(|| ring.divide(&mut pair[..ring.words()], space.polynomial())));
@@ -90,7 +91,7 @@ fn measure() {
 
     let sums = |x: &Batch, matrix: &DiagonalMatrix| {
         let terms = [(x, matrix)];
-        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |r| keys.key("measuring", r)).unwrap();
+        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| key(slots)).unwrap();
         seconds(|| drop(product.sums()))
     };
     let (one, two, many) = (
@@ -111,7 +112,7 @@ fn measure() {
     report("memory of a sum", memory / 64.0);
     let finish = |matrix: &DiagonalMatrix| {
         let terms = [(&x, matrix)];
-        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |r| keys.key("measuring", r)).unwrap();
+        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| key(slots)).unwrap();
         let (sums, mut rotated, mut space) = (product.sums(), pair.clone(), RotationSpace::new(ring, &pool));
         let mut pair = pair.clone();
         seconds(|| product.finish(&sums, 0, [&mut pair, &mut rotated], &mut space))

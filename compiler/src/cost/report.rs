@@ -218,16 +218,20 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let parameters = &signature.parameters;
     let width = |q: &u64| f64::from(residue_bits(*q));
     let bits = |limbs: usize| parameters.moduli[..limbs].iter().map(width).sum::<f64>();
-    let all_bits = parameters.moduli.iter().chain(&parameters.special).map(width).sum::<f64>();
-    let (capacity, rotations) =
-        (signature.capacity() as f64, signature.packing.as_ref().map_or(0, |p| p.rotations.len()));
+    let capacity = signature.capacity() as f64;
     // What slots hold of one image.
     let share = parameters.degree as f64 / capacity;
     let steps = 0..program.steps().len();
     let note = program.notes().iter().find(|n| n.value == program.output());
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
-    let keys = if program.switches_keys() { 1 + rotations } else { 0 };
-    let key_bits = (keys * parameters.moduli.len() * parameters.degree) as f64 * all_bits;
+    let special_bits: f64 = parameters.special.iter().map(width).sum();
+    let key_bits = |limbs: usize| (limbs * parameters.degree) as f64 * (bits(limbs) + special_bits);
+    let all_limbs = parameters.moduli.len();
+    let galois = signature.packing.iter().flat_map(|packing| packing.key_limbs(all_limbs));
+    let key_bits: f64 = match program.switches_keys() {
+        true => std::iter::once(all_limbs).chain(galois).map(key_bits).sum(),
+        false => 0.0,
+    };
     let output_bits =
         bits(signature.output_limbs) * (program.ciphertexts(program.output()) * signature.output_components) as f64;
     Totals {

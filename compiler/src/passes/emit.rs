@@ -90,7 +90,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         output_components: result.components,
         switches_keys: rotates || steps.iter().any(|s| s.op.switches_keys()),
         promise: lowered.promise.take(),
-        packing: packing.as_ref().map(|p| ClientPacking::new(p, &steps, output)),
+        packing: packing.as_ref().map(|p| ClientPacking::new(p, &steps, &values, output)),
     };
     let alternatives = std::mem::take(&mut lowered.refined.alternatives);
     let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives, packing })?;

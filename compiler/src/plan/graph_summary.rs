@@ -36,11 +36,6 @@ impl GraphSummary {
     pub(crate) fn most_weight_bits(&self) -> u32 {
         if self.packed.is_some() { MAX_CONSTANT_BITS } else { MAX_WEIGHT_BITS }
     }
-
-    /// Keys that a program switches to: of squares, and of every rotation.
-    pub(crate) fn switching_keys(&self) -> usize {
-        1 + self.packed.as_ref().map_or(0, |p| p.graph.rotations().len())
-    }
 }
 
 /// One node.

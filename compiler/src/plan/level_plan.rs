@@ -5,7 +5,7 @@ use beaa_ir::stats::{log2_product, residue_bits};
 use std::fmt;
 use std::sync::Arc;
 
-use beaa_ir::ckks::StepOp;
+use beaa_ir::ckks::{StepOp, keyed_rotations};
 
 use crate::network::graph::{Graph, NodeId};
 use crate::packing::PackedGraph;
@@ -75,6 +75,29 @@ impl LevelPlan {
     /// Bits of the ciphertext modulus alone.
     pub(crate) fn log_modulus(&self) -> f64 {
         self.log_qp - log2_product(&self.special)
+    }
+
+    /// Limbs of the keys that the plan switches to: of squares, and of every rotation.
+    pub(crate) fn key_limbs(&self) -> Vec<usize> {
+        let mut keys = vec![self.moduli.len()];
+        let Some(packed) = &self.packed else { return keys };
+        // Of each value.
+        let mut limbs = vec![self.moduli.len()];
+        let mut maps = Vec::new();
+        for PlannedStep { node, op } in &self.steps {
+            let before = limbs[op.input(0)];
+            limbs.push(match op {
+                StepOp::Rescale { .. } => before - 1,
+                StepOp::DropLimbs { limbs, .. } => *limbs,
+                _ => before,
+            });
+            if matches!(op, StepOp::Linear { .. }) {
+                let most = op.inputs().map(|input| limbs[input]).max().unwrap_or(before);
+                maps.push((&packed.map(*node).map, most));
+            }
+        }
+        keys.extend(keyed_rotations(maps).into_values());
+        keys
     }
 
     /// Whether the weights of an affine map are exact in integers of one bit.

@@ -77,9 +77,15 @@ impl Rings {
         let bits: f64 = plan.moduli.iter().map(width).sum();
         let polynomial_bytes = plan.degree as f64 / 8.0;
         let switches = plan.steps.iter().any(|s| s.op.switches_keys());
-        let key_bits = (summary.switching_keys() * plan.moduli.len()) as f64
-            * (bits + plan.special.iter().map(width).sum::<f64>());
-        let key = if switches { key_bits * polynomial_bytes } else { 0.0 };
+        let special: f64 = plan.special.iter().map(width).sum();
+        let key_bits = |limbs: usize| {
+            let bits: f64 = plan.moduli[..limbs].iter().map(width).sum();
+            limbs as f64 * (bits + special)
+        };
+        let key = match switches {
+            true => plan.key_limbs().into_iter().map(key_bits).sum::<f64>() * polynomial_bytes,
+            false => 0.0,
+        };
         let upload = summary.ciphertexts(0) as f64 * bits * polynomial_bytes;
         let sent = upload + answer_bytes(plan, summary);
         self.batches(plan.degree) as f64 * (plan.seconds + sent / BYTES_PER_SECOND) + key / BYTES_PER_SECOND

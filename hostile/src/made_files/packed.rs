@@ -48,10 +48,12 @@ fn program() -> Result<Program> {
         output_components: 2,
         switches_keys: true,
         promise: None,
-        packing: Some(ClientPacking::new(&packing, &steps, 4)),
+        packing: None,
         parameters,
     };
-    signature.output_scale = infer_values(signature.input_value(), &steps, &signature.parameters.moduli)?[4].scale;
+    let values = infer_values(signature.input_value(), &steps, &signature.parameters.moduli)?;
+    signature.output_scale = values[4].scale;
+    signature.packing = Some(ClientPacking::new(&packing, &steps, &values, 4));
     let remark = "as exact as two small primes allow".into();
     let note = LayerNote { layer: "squares".into(), value: 4, bound: 17.0, error: 0.1, rounding: None, remark };
     let literal =

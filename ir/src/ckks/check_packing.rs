@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::packing::{ClientPacking, Layout, MapSize, PackedAccount, PackedMap, Packing, Place};
+use super::packing::{ClientPacking, Layout, MapSize, PackedAccount, PackedMap, Packing, Place, keyed_rotations};
 use super::program::{LinearTerm, ProgramLiteral, Step, StepOp};
 use super::value::{ValueId, ValueInfo};
 use crate::{Error, Result};
@@ -66,8 +66,12 @@ impl PackedAccount {
             sizes.push(MapSize::new(map, terms, &from)?);
         }
         let account = Self { layouts, sizes };
-        let client = ClientPacking::new(packing, &literal.steps, literal.output);
-        if literal.signature.packing.as_ref() != Some(&client) {
+        let mut client = ClientPacking::new(packing, &literal.steps, values, literal.output);
+        let told = literal.signature.packing.as_ref();
+        if told.is_some_and(|told| told.limbs.is_none()) {
+            client.limbs = None;
+        }
+        if told != Some(&client) {
             return bad("a signature with another packing".into(), "that of the program".into());
         }
         Ok(account)
@@ -138,13 +142,19 @@ fn unmasked(map: &PackedMap, term: &LinearTerm, from: &Layout) -> Result<Diagona
 }
 
 impl ClientPacking {
-    /// The client's side of the packing of a program with these steps and this output.
+    /// The client's side of the packing of a program with these steps, values and output.
     ///
     /// # Panics
     /// When the packing has fewer maps than there are linear steps, or there is no such value.
-    pub fn new(packing: &Packing, steps: &[Step], output: ValueId) -> Self {
+    pub fn new(packing: &Packing, steps: &[Step], values: &[ValueInfo], output: ValueId) -> Self {
         let of = layouts(steps)[output];
         let output = of.map_or(&packing.input, |map| &packing.maps[map].layout);
-        Self { input: packing.input.clone(), output: output.clone(), rotations: packing.rotations() }
+        let inputs = steps.iter().filter_map(|step| match &step.op {
+            StepOp::Linear { terms, .. } => Some(terms.iter().map(|t| values[t.input].limbs).max().unwrap_or(1)),
+            _ => None,
+        });
+        let keyed = keyed_rotations(packing.maps.iter().zip(inputs));
+        let (rotations, limbs) = keyed.into_iter().map(|(rotation, limbs)| (rotation, limbs as u32)).unzip();
+        Self { input: packing.input.clone(), output: output.clone(), rotations, limbs: Some(limbs) }
     }
 }

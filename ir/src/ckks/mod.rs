@@ -18,7 +18,7 @@ pub use file::{
     SignatureFile, load_program, load_signature, program_from_bytes, program_hash, program_to_bytes, save_program,
     save_signature, signature_from_bytes, signature_to_bytes,
 };
-pub use packing::{ClientPacking, Diagonal, Layout, MapSize, PackedMap, Packing, Place};
+pub use packing::{ClientPacking, Diagonal, Layout, MapSize, PackedMap, Packing, Place, keyed_rotations};
 pub use program::{Alternative, AlternativeCost, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 pub use reads::ReadElements;
 pub use schedule::{MemoryModel, PackedShape, Part, ProgramShape, Schedule, StepShape, schedule};

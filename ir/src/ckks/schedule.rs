@@ -88,8 +88,8 @@ pub struct PackedShape {
     pub ciphertexts: Vec<usize>,
     /// For each step what its packed linear map computes with; none for what is not linear.
     pub maps: Vec<Option<MapSize>>,
-    /// Galois keys, one for each rotation.
-    pub rotations: usize,
+    /// Limbs of the Galois key of each rotation.
+    pub galois: Vec<usize>,
     /// Special primes of the evaluation key.
     pub special: usize,
 }
@@ -110,7 +110,7 @@ impl From<&Program> for ProgramShape {
         let packing = program.signature().packing.as_ref().map(|client| PackedShape {
             ciphertexts: (0..program.values().len()).map(|v| program.ciphertexts(v)).collect(),
             maps: (0..program.steps().len()).map(|s| program.packed_map(s).map(|(_, size)| size)).collect(),
-            rotations: client.rotations.len(),
+            galois: client.key_limbs(parameters.moduli.len()).collect(),
             special: parameters.special.len(),
         });
         Self {
@@ -235,8 +235,8 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
         if v == 0 && in_place { 0 } else { shape.bytes(shape.ciphertexts(v) * info.limbs * info.components) }
     };
     let key = shape.key_primes.saturating_sub(1).max(1) * shape.key_primes * 2;
-    let rotations = shape.packing.as_ref().map_or(0, |p| p.rotations);
-    let uses_key = rotations > 0 || shape.steps.iter().any(|s| s.op.switches_keys());
+    let rotates = shape.packing.as_ref().is_some_and(|p| !p.galois.is_empty());
+    let uses_key = rotates || shape.steps.iter().any(|s| s.op.switches_keys());
     let entries: usize = shape.steps.iter().map(|s| s.entries).sum();
     let weights = match &shape.packing {
         Some(packing) => entries as u64 * WEIGHT.0 + packed_fixed(shape, packing, memory),
@@ -261,10 +261,10 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
 /// with the order of the values after its rotation, and what products keep for the next one.
 fn packed_fixed(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
     let kept = |step: usize| if memory.arranged_weights_kept { constants(shape, packing, step) } else { 0 };
-    let digits = shape.key_primes - packing.special;
-    let key = shape.bytes(digits * shape.key_primes * 2) + shape.bytes(shape.key_primes).div_ceil(2);
+    let order = shape.bytes(shape.key_primes).div_ceil(2);
+    let key = |&limbs: &usize| shape.bytes(limbs * (limbs + packing.special) * 2) + order;
     let constants = (0..shape.steps.len()).map(kept).sum::<u64>();
-    constants + packing.rotations as u64 * key + packed_kept(shape, packing, memory)
+    constants + packing.galois.iter().map(key).sum::<u64>() + packed_kept(shape, packing, memory)
 }
 
 /// Bytes of the constants of a step's packed map.

@@ -225,7 +225,7 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
         return start(format!("marks for {read} elements"), &format!("one for each of {elements}"));
     }
     if let Some(packing) = &signature.packing {
-        packing.check(degree, signature.reads.count(), signature.classes.outputs())?;
+        packing.check((degree, moduli.len()), signature.reads.count(), signature.classes.outputs())?;
         if !packing.rotations.is_empty() && !signature.switches_keys {
             return start("rotations without switching keys".into(), "a program that switches keys");
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::security::{self, Standing};
-use beaa_ckks::{EvaluationKey, GaloisKeys, Parameters, ParametersLiteral, PublicSeed, SecretKey};
+use beaa_ckks::{EvaluationKey, GaloisKeys, KeyedRotation, Parameters, ParametersLiteral, PublicSeed, SecretKey};
 use beaa_ir::ckks::{ParameterSet, Signature};
 use beaa_ir::container::{self, Kind, Opened};
 use beaa_memory::Need;
@@ -97,7 +97,7 @@ pub fn keygen(signature: &Signature, seed: Option<u64>) -> Result<KeyPair> {
     let galois = if rotations.is_empty() {
         None
     } else {
-        let bytes = rotations.len().saturating_mul(galois_bytes(&signature.parameters)) as u64;
+        let bytes = galois_bytes(&signature.parameters, &rotations);
         Need::new("making keys", bytes, "compile the model for a program with fewer rotations").check()?;
         Some(GaloisKeys::generate(&secret, &rotations, &mut rng)?)
     };
@@ -107,17 +107,19 @@ pub fn keygen(signature: &Signature, seed: Option<u64>) -> Result<KeyPair> {
     Ok(KeyPair { client, server: evaluation.map(|key| ServerKey { parameters, key, galois, id, from_seed }) })
 }
 
-/// The rotations of a program in slots, ascending.
-fn rotations(signature: &Signature) -> Vec<usize> {
-    let images = signature.capacity();
-    signature.packing.iter().flat_map(|p| &p.rotations).map(|&r| r as usize * images).collect()
+/// The rotations of a program, ascending, with the limbs that their keys need.
+fn rotations(signature: &Signature) -> Vec<KeyedRotation> {
+    let (images, limbs) = (signature.capacity(), signature.parameters.moduli.len());
+    let keyed = signature.packing.iter().flat_map(|p| p.rotations.iter().zip(p.key_limbs(limbs)));
+    keyed.map(|(&rotation, limbs)| KeyedRotation { slots: rotation as usize * images, limbs }).collect()
 }
 
-/// Bytes of one Galois key in memory: two polynomials for each digit and prime.
-fn galois_bytes(set: &ParameterSet) -> usize {
-    let primes = set.moduli.len() + set.special.len();
-    let words = (2 * set.moduli.len() * primes + primes).saturating_mul(set.degree);
-    words.saturating_mul(size_of::<u64>())
+/// Bytes of Galois keys in memory: two polynomials for each digit and prime.
+fn galois_bytes(set: &ParameterSet, rotations: &[KeyedRotation]) -> u64 {
+    let all = set.moduli.len() + set.special.len();
+    let polynomials = |r: &KeyedRotation| (2 * r.limbs * (r.limbs + set.special.len()) + all) as u64;
+    let words = rotations.iter().map(polynomials).sum::<u64>().saturating_mul(set.degree as u64);
+    words.saturating_mul(size_of::<u64>() as u64)
 }
 
 fn literal(set: &ParameterSet) -> ParametersLiteral {
@@ -179,6 +181,23 @@ struct GaloisHeader {
     seed: PublicSeed,
     /// In slots to the left, ascending.
     rotations: Vec<usize>,
+    /// Of the key of each rotation; absent in files that were written before keys had fewer than
+    /// all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limbs: Option<Vec<usize>>,
+}
+
+impl GaloisHeader {
+    fn rotations(&self, parameters: &Parameters) -> Result<Vec<KeyedRotation>> {
+        let Some(limbs) = &self.limbs else { return Ok(KeyedRotation::of_all_limbs(parameters, &self.rotations)) };
+        if limbs.len() != self.rotations.len() {
+            let found = format!("limbs of {} rotations", limbs.len());
+            let expected = format!("of {}", self.rotations.len());
+            return Err(beaa_ir::Error::malformed("reading Galois keys", found, expected).into());
+        }
+        let keyed = self.rotations.iter().zip(limbs);
+        Ok(keyed.map(|(&slots, &limbs)| KeyedRotation { slots, limbs }).collect())
+    }
 }
 
 fn set(parameters: &Parameters) -> ParameterSet {
@@ -263,12 +282,12 @@ impl ServerKey {
 
     /// Size of the key in bytes, without the header of its file.
     pub fn bytes(&self) -> u64 {
-        let galois = GaloisKeys::compressed_len(&self.parameters, self.rotations().len());
+        let galois = GaloisKeys::compressed_len(&self.parameters, self.rotations());
         (EvaluationKey::compressed_len(&self.parameters) + galois) as u64
     }
 
-    /// The rotations for which there are Galois keys, in slots to the left, ascending.
-    pub fn rotations(&self) -> &[usize] {
+    /// The rotations for which there are Galois keys, ascending.
+    pub fn rotations(&self) -> &[KeyedRotation] {
         self.galois.as_ref().map_or(&[], GaloisKeys::rotations)
     }
 
@@ -300,7 +319,11 @@ impl ServerKey {
     fn header(&self) -> EvaluationHeader {
         let Self { id, parameters, from_seed, .. } = self;
         let (id, parameters, seed) = (id.clone(), set(parameters), *self.key.seed());
-        let of = |keys: &GaloisKeys| GaloisHeader { seed: *keys.seed(), rotations: keys.rotations().to_vec() };
+        let of = |keys: &GaloisKeys| GaloisHeader {
+            seed: *keys.seed(),
+            rotations: keys.rotations().iter().map(|r| r.slots).collect(),
+            limbs: Some(keys.rotations().iter().map(|r| r.limbs).collect()),
+        };
         EvaluationHeader { id, parameters, seed, galois: self.galois.as_ref().map(of), from_seed: *from_seed }
     }
 
@@ -336,7 +359,10 @@ impl ServerKey {
             None => (all, &[][..]),
         };
         let key = EvaluationKey::from_compressed(&parameters, opened.header.seed, front)?;
-        let of = |h: &GaloisHeader| GaloisKeys::from_compressed(&parameters, h.seed, &h.rotations, rest);
+        let of = |h: &GaloisHeader| -> Result<GaloisKeys> {
+            let rotations = h.rotations(&parameters)?;
+            Ok(GaloisKeys::from_compressed(&parameters, h.seed, &rotations, rest)?)
+        };
         let galois = opened.header.galois.as_ref().map(of).transpose()?;
         let EvaluationHeader { id, from_seed, .. } = opened.header;
         Ok(Self { parameters, key, galois, id, from_seed })
@@ -345,7 +371,11 @@ impl ServerKey {
     /// Refuses a key that lacks a rotation of the program.
     pub(crate) fn expect_rotations(&self, operation: &'static str, signature: &Signature) -> Result<()> {
         let rotations = rotations(signature);
-        let missing = rotations.iter().filter(|r| self.rotations().binary_search(r).is_err()).count();
+        let has = |r: &KeyedRotation| {
+            let found = self.rotations().binary_search_by_key(&r.slots, |own| own.slots);
+            found.is_ok_and(|number| self.rotations()[number].limbs >= r.limbs)
+        };
+        let missing = rotations.iter().filter(|r| !has(r)).count();
         if missing == 0 {
             return Ok(());
         }
@@ -367,4 +397,24 @@ fn expect_parameters(operation: &'static str, found: &Parameters, expected: &Par
         format!("degree {degree}, moduli {moduli:?}, {special}, {} bits of security", s.security)
     };
     Err(Error::WrongParameters { operation, found: describe(&set(found)), expected: describe(expected) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_before_mean_keys_of_all_limbs() {
+        let moduli = beaa_ckks::primes::ntt_primes(64, 30, 2, &[]).unwrap();
+        let literal = ParametersLiteral { degree: 64, moduli, special: vec![], security: 128 };
+        let parameters = Parameters::without_security(literal).unwrap();
+        let rotations = |limbs: &str| {
+            let text = format!("{{\"seed\": {:?}, \"rotations\": [1, 5]{limbs}}}", [0_u8; 32]);
+            serde_json::from_str::<GaloisHeader>(&text).unwrap().rotations(&parameters)
+        };
+        assert_eq!(rotations("").unwrap(), KeyedRotation::of_all_limbs(&parameters, &[1, 5]));
+        let keyed = rotations(", \"limbs\": [2, 1]").unwrap();
+        assert_eq!(keyed[1], KeyedRotation { slots: 5, limbs: 1 });
+        assert!(rotations(", \"limbs\": [2]").is_err());
+    }
 }

@@ -152,7 +152,9 @@ pub(crate) fn packed_literal(case: Case) -> ProgramLiteral {
         map(&sums, outputs, giant, vec![]),
     ];
     let packing = Packing { input, maps };
-    literal.signature.packing = Some(ClientPacking::new(&packing, &literal.steps, literal.output));
+    let Signature { parameters, .. } = &literal.signature;
+    let values = infer_values(literal.signature.input_value(), &literal.steps, &parameters.moduli).unwrap();
+    literal.signature.packing = Some(ClientPacking::new(&packing, &literal.steps, &values, literal.output));
     literal.packing = Some(packing);
     literal
 }

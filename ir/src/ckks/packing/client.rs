@@ -18,6 +18,10 @@ pub struct ClientPacking {
     pub output: Layout,
     /// Rotations in positions, ascending, each once: those that need a Galois key.
     pub rotations: Vec<u32>,
+    /// For each rotation the most limbs of what is rotated, which its key must have; absent in
+    /// files that were written before keys had fewer than all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limbs: Option<Vec<u32>>,
 }
 
 impl ClientPacking {
@@ -26,9 +30,14 @@ impl ClientPacking {
         self.input.block()
     }
 
-    /// Refuses what contradicts itself, in a ring of this degree and for so many elements that are
-    /// read and outputs.
-    pub(in crate::ckks) fn check(&self, degree: usize, read: usize, outputs: usize) -> Result<()> {
+    /// For each rotation the limbs of its key, where the parameters have so many.
+    pub fn key_limbs(&self, all: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.rotations.len()).map(move |k| self.limbs.as_ref().map_or(all, |limbs| limbs[k] as usize))
+    }
+
+    /// Refuses what contradicts itself, in a ring of this degree and so many limbs, and for so many
+    /// elements that are read and outputs.
+    pub(in crate::ckks) fn check(&self, (degree, limbs): (usize, usize), read: usize, outputs: usize) -> Result<()> {
         let bad = |found: String, expected: String| Err(Error::malformed("checking a packing", found, expected));
         let block = self.block();
         if block > degree || degree > MAX_DEGREE {
@@ -46,6 +55,13 @@ impl ClientPacking {
         let ascending = self.rotations.windows(2).all(|w| w[0] < w[1]);
         if !ascending || self.rotations.iter().any(|r| !(1..block).contains(&(*r as usize))) {
             return bad(format!("rotations {:?}", self.rotations), format!("ascending, from 1 to below {block}"));
+        }
+        if let Some(found) = &self.limbs {
+            let within = found.iter().all(|l| (1..=limbs).contains(&(*l as usize)));
+            if !within || found.len() != self.rotations.len() {
+                let expected = format!("from 1 to {limbs} for each of {} rotations", self.rotations.len());
+                return bad(format!("rotations with {found:?} limbs"), expected);
+            }
         }
         Ok(())
     }

@@ -44,6 +44,12 @@ pub struct Diagonal<W> {
 }
 
 impl PackedMap {
+    /// Rotations in positions that need a Galois key, some more than once.
+    pub fn rotations(&self) -> impl Iterator<Item = u32> + '_ {
+        let of_offsets = self.offsets.iter().flat_map(|&offset| <[u32; 2]>::from(self.steps(offset)));
+        of_offsets.chain(self.folds.iter().copied()).filter(|&rotation| rotation != 0)
+    }
+
     /// The baby and the giant step that an offset is the sum of, modulo the block.
     pub fn steps(&self, offset: u32) -> (u32, u32) {
         let block = self.layout.block() as u32;

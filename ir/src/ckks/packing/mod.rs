@@ -16,6 +16,8 @@ pub(super) use account::PackedAccount;
 pub use client::ClientPacking;
 pub use layout::Layout;
 pub use map::{Diagonal, PackedMap, Place};
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// How a program packs its values.
@@ -28,6 +30,19 @@ pub struct Packing {
     pub maps: Vec<PackedMap>,
 }
 
+/// Returns the rotations in positions that these maps need Galois keys for, ascending, each with the
+/// most limbs of what is rotated; each map comes with those of its input.
+pub fn keyed_rotations<'m>(maps: impl IntoIterator<Item = (&'m PackedMap, usize)>) -> BTreeMap<u32, usize> {
+    let mut most = BTreeMap::new();
+    for (map, limbs) in maps {
+        for rotation in map.rotations() {
+            let most = most.entry(rotation).or_insert(limbs);
+            *most = limbs.max(*most);
+        }
+    }
+    most
+}
+
 impl Packing {
     /// Positions of a ciphertext.
     pub fn block(&self) -> usize {
@@ -36,12 +51,7 @@ impl Packing {
 
     /// All rotations, in positions, ascending, each once: those that need a Galois key.
     pub fn rotations(&self) -> Vec<u32> {
-        let mut all: Vec<u32> = Vec::new();
-        for map in &self.maps {
-            all.extend(map.offsets.iter().flat_map(|&d| <[u32; 2]>::from(map.steps(d))));
-            all.extend(&map.folds);
-        }
-        all.retain(|d| *d != 0);
+        let mut all: Vec<u32> = self.maps.iter().flat_map(PackedMap::rotations).collect();
         all.sort_unstable();
         all.dedup();
         all
