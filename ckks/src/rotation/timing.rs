@@ -82,8 +82,8 @@ fn measure() {
     report("inverse transform", seconds(|| p.transforms(1)[0].inverse(&mut values)));
     let x = batch(&p, 1);
     let shape = DiagonalShape { limbs: LIMBS, inputs: 1, outputs: 1 };
-    let key = |slots| keys.key("measuring", KeyedRotation { slots, limbs: LIMBS });
-    let one_key = key(1).unwrap();
+    let rotation = |slots| KeyedRotation { slots, limbs: LIMBS };
+    let one_key = keys.key("measuring", rotation(1)).unwrap();
     let (mut pair, mut space) = (vec![1; 2 * ring.words()], RotationSpace::new(ring, &pool));
     report("switch keys and rotate, not hoisted", seconds(|| ring.rotate(one_key, &mut pair, &mut space)));
     report("divide one component by P", seconds(|| ring.divide(&mut pair[..ring.words()], space.polynomial())));
@@ -91,7 +91,9 @@ fn measure() {
 
     let sums = |x: &Batch, matrix: &DiagonalMatrix| {
         let terms = [(x, matrix)];
-        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| key(slots)).unwrap();
+        let product =
+            DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| keys.key("measuring", rotation(slots)))
+                .unwrap();
         seconds(|| drop(product.sums()))
     };
     let (one, two, many) = (
@@ -112,7 +114,9 @@ fn measure() {
     report("memory of a sum", memory / 64.0);
     let finish = |matrix: &DiagonalMatrix| {
         let terms = [(&x, matrix)];
-        let product = DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| key(slots)).unwrap();
+        let product =
+            DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| keys.key("measuring", rotation(slots)))
+                .unwrap();
         let (sums, mut rotated, mut space) = (product.sums(), pair.clone(), RotationSpace::new(ring, &pool));
         let mut pair = pair.clone();
         seconds(|| product.finish(&sums, 0, [&mut pair, &mut rotated], &mut space))

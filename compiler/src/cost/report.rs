@@ -228,10 +228,8 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let key_bits = |limbs: usize| (limbs * parameters.degree) as f64 * (bits(limbs) + special_bits);
     let all_limbs = parameters.moduli.len();
     let galois = signature.packing.iter().flat_map(|packing| packing.key_limbs(all_limbs));
-    let key_bits: f64 = match program.switches_keys() {
-        true => std::iter::once(all_limbs).chain(galois).map(key_bits).sum(),
-        false => 0.0,
-    };
+    let squares = program.switches_keys().then_some(all_limbs);
+    let key_bits: f64 = squares.into_iter().chain(galois).map(key_bits).sum();
     let output_bits =
         bits(signature.output_limbs) * (program.ciphertexts(program.output()) * signature.output_components) as f64;
     Totals {

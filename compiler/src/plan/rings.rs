@@ -82,10 +82,8 @@ impl Rings {
             let bits: f64 = plan.moduli[..limbs].iter().map(width).sum();
             limbs as f64 * (bits + special)
         };
-        let key = match switches {
-            true => plan.key_limbs().into_iter().map(key_bits).sum::<f64>() * polynomial_bytes,
-            false => 0.0,
-        };
+        let keys = if switches { plan.key_limbs() } else { Vec::new() };
+        let key = keys.into_iter().map(key_bits).sum::<f64>() * polynomial_bytes;
         let upload = summary.ciphertexts(0) as f64 * bits * polynomial_bytes;
         let sent = upload + answer_bytes(plan, summary);
         self.batches(plan.degree) as f64 * (plan.seconds + sent / BYTES_PER_SECOND) + key / BYTES_PER_SECOND

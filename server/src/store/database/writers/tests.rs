@@ -9,6 +9,9 @@ use crate::{Error, RefusalKind, Result};
 
 const TESTING: &str = "testing";
 
+/// A change that any thread may make.
+type Change<'c> = &'c (dyn Fn(&Transaction<'_>) -> Result<()> + Sync);
+
 fn database(folder: &tempfile::TempDir) -> Database {
     let database = Database::new(Location::Sqlite(folder.path().join("x")));
     database.write(|transaction| transaction.script(TESTING, "CREATE TABLE kept (number INTEGER)")).unwrap();
@@ -30,7 +33,7 @@ fn refusal() -> Error {
 
 /// Begins a change that waits, queues the others one after the other behind it, lets it go, and
 /// gives what became of all.
-fn together(database: &Database, changes: &[&(dyn Fn(&Transaction<'_>) -> Result<()> + Sync)]) -> Vec<Result<()>> {
+fn together(database: &Database, changes: &[Change<'_>]) -> Vec<Result<()>> {
     thread::scope(|scope| {
         let (begun, is_begun) = channel();
         let (go, may_go) = channel::<()>();
@@ -113,7 +116,7 @@ fn more_changes_than_one_transaction_has_are_all_kept() {
     let folder = tempfile::tempdir().unwrap();
     let database = database(&folder);
     let one = |transaction: &Transaction<'_>| add(transaction, 1);
-    let many: Vec<&(dyn Fn(&Transaction<'_>) -> Result<()> + Sync)> = vec![&one; 3 * super::MOST_CHANGES];
+    let many: Vec<Change<'_>> = vec![&one; 3 * super::MOST_CHANGES];
     assert!(together(&database, &many).iter().all(Result::is_ok));
     assert_eq!(kept(&database).len(), many.len());
 }
