@@ -44,7 +44,8 @@ pub enum Error {
     },
     /// A rotation for which no key was made.
     #[error(
-        "{operation}: found no Galois key for a rotation by {rotation} slots of {limbs} limbs, expected one; make keys for it"
+        "{operation}: found no Galois key for a rotation by {rotation} slots of {limbs} limbs, expected one; make keys \
+         for it"
     )]
     MissingGaloisKey {
         /// The operation.

@@ -113,8 +113,9 @@ impl SwitchingKey {
     pub(crate) fn halves(&self, digit: usize, prime: usize) -> [&[u64]; 2] {
         let n = self.degree;
         assert!(prime < self.limbs || Some(prime) == self.special, "prime {prime} of a key of {} limbs", self.limbs);
-        let place = prime.min(self.limbs);
-        [&self.b, &self.a].map(|half| &half[digit][place * n..(place + 1) * n])
+        // The special prime comes after the limbs that the key has.
+        let stored = prime.min(self.limbs);
+        [&self.b, &self.a].map(|half| &half[digit][stored * n..(stored + 1) * n])
     }
 }
 

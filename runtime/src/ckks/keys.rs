@@ -372,7 +372,7 @@ impl ServerKey {
     pub(crate) fn expect_rotations(&self, operation: &'static str, signature: &Signature) -> Result<()> {
         let rotations = rotations(signature);
         let has = |r: &KeyedRotation| {
-            let found = self.rotations().binary_search_by_key(&r.slots, |own| own.slots);
+            let found = self.rotations().binary_search_by_key(&r.slots, |key| key.slots);
             found.is_ok_and(|number| self.rotations()[number].limbs >= r.limbs)
         };
         let missing = rotations.iter().filter(|r| !has(r)).count();

@@ -30,8 +30,8 @@ pub struct Packing {
     pub maps: Vec<PackedMap>,
 }
 
-/// Returns the rotations in positions that these maps need Galois keys for, ascending, each with the
-/// most limbs of what is rotated; each map comes with those of its input.
+/// Returns the rotations in positions that these maps need Galois keys for, ascending, each with
+/// the most limbs of what is rotated; each map comes with those of its input.
 pub fn keyed_rotations<'m>(maps: impl IntoIterator<Item = (&'m PackedMap, usize)>) -> BTreeMap<u32, usize> {
     let mut most = BTreeMap::new();
     for (map, limbs) in maps {

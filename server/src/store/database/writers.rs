@@ -46,10 +46,10 @@ impl Database {
         };
         let group = turn.group.insert(group);
         let outcome = Arc::clone(&group.outcome);
-        let made = match group.make(change) {
-            Ok(made) => {
+        let result = match group.make(change) {
+            Ok(value) => {
                 group.changes += 1;
-                Ok(made)
+                Ok(value)
             }
             Err(Failure::OfChange(error)) => Err(error),
             Err(Failure::OfGroup(error)) => {
@@ -58,10 +58,10 @@ impl Database {
             }
         };
         turn.end(self);
-        let made = made?;
+        let value = result?;
         let kept = outcome.wait().clone();
         kept.map_err(|source| Error::Database { operation: "working on the store", source })?;
-        Ok(made)
+        Ok(value)
     }
 }
 
@@ -85,7 +85,7 @@ impl Group {
         let script = |text: &str| self.connection.script(OPERATION, text);
         script(before).map_err(Failure::OfGroup)?;
         match change(&Transaction(&self.connection)) {
-            Ok(made) => script(kept).map(|()| made).map_err(Failure::OfGroup),
+            Ok(value) => script(kept).map(|()| value).map_err(Failure::OfGroup),
             Err(error) => match self.connection.undo(OPERATION, undone) {
                 Ok(()) => Err(Failure::OfChange(error)),
                 // What made the change fail says more than that it cannot be undone.
@@ -103,10 +103,10 @@ impl Writers {
             line.is_taken = true;
             return Turn { writers: self, group: None };
         }
-        let (give, given) = sync_channel(1);
+        let (give, turn) = sync_channel(1);
         line.waiting.push_back(give);
         drop(line);
-        match given.recv() {
+        match turn.recv() {
             Ok(group) => Turn { writers: self, group },
             Err(_) => unreachable!("a turn that nobody passes on"),
         }

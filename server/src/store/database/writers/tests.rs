@@ -1,4 +1,5 @@
-//! Changes that share a transaction are kept together, undone one by one, and all told of a failure.
+//! Changes that share a transaction are kept together, undone one by one, and all told of a
+//! failure.
 
 use std::sync::mpsc::channel;
 use std::thread;
