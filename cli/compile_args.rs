@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::ckks::{Compiled, Options, Packing, compile_for};
+use beaa_compiler::ckks::{Compiled, Options, Packing, Samples, compile_for};
 use beaa_compiler::tfhe;
-use beaa_datasets::SourceSpec;
-use beaa_evaluation::model_images::{calibration_images, trained_on, trained_pixel_bits, training_images};
+use beaa_datasets::{HoldOut, SourceSpec};
+use beaa_evaluation::model_images::{
+    PlanningImages, calibration_images, planning_images, trained_on, trained_pixel_bits,
+};
 use beaa_ir::Model;
 use beaa_ir::images::ImageMajor;
 use beaa_lab::experiment;
@@ -99,7 +101,7 @@ impl CompileArgs {
     /// Compiles `model` for the ckks backend with these options and samples.
     pub(crate) fn compile(&self, model: &Model, options: &Options, roots: &DatasetRoots) -> Result<Compiled> {
         let images = self.sample_images(model, options, roots)?;
-        Ok(compile_for(model, options, images.as_ref())?)
+        Ok(compile_for(model, options, images.as_ref().map(samples))?)
     }
 
     /// The samples asked for; those that the model was trained on where margins must be measured.
@@ -108,13 +110,13 @@ impl CompileArgs {
         model: &Model,
         options: &Options,
         roots: &DatasetRoots,
-    ) -> Result<Option<ImageMajor<f32>>> {
+    ) -> Result<Option<PlanningImages>> {
         let spec = match (&self.samples, options.agreement) {
-            (Some(spec), _) => Some(spec.clone()),
+            (Some(spec), _) => Some(as_trained_on(model, spec)),
             (None, Some(_)) => Some(trained_on(model).context("looking for images to measure margins on")?),
             (None, None) => None,
         };
-        spec.map(|spec| training_images(&roots.open(&spec)?, model)).transpose()
+        spec.map(|spec| planning_images(&roots.open(&spec)?, model)).transpose()
     }
 
     /// The share of images that must keep their class, if the command line asks for one.
@@ -208,6 +210,32 @@ fn parse_number(text: &str) -> Result<f64, String> {
     match text.split_once('^') {
         Some((base, exponent)) => Ok(number(base)?.powf(number(exponent)?)),
         None => number(text),
+    }
+}
+
+/// The images as the compiler takes them.
+pub(crate) fn samples(images: &PlanningImages) -> Samples<'_> {
+    Samples { images: &images.training, held_out: images.held_out.as_ref() }
+}
+
+/// A data set of which only the name is told is split as it was for training, if the model was
+/// trained on it.
+fn as_trained_on(model: &Model, spec: &SourceSpec) -> SourceSpec {
+    let named = |spec: &SourceSpec| match spec {
+        SourceSpec::Named { name, .. } => Some(name.clone()),
+        SourceSpec::Preprocessed { source, .. } => match &**source {
+            SourceSpec::Named { name, .. } => Some(name.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    match (spec, trained_on(model)) {
+        (SourceSpec::Named { name, hold_out }, Ok(trained))
+            if *hold_out == HoldOut::default() && named(&trained).as_ref() == Some(name) =>
+        {
+            trained
+        }
+        _ => spec.clone(),
     }
 }
 

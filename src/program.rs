@@ -100,7 +100,8 @@ pub fn compile_watched(
     samples: Option<&ImageMajor<f32>>,
     progress: &dyn Progress,
 ) -> Result<Compiled> {
-    let compiled = compiler::compile_until(&model.0, options, samples, &|| progress.is_stopped())?;
+    let compiled =
+        compiler::compile_until(&model.0, options, samples.map(compiler::Samples::from), &|| progress.is_stopped())?;
     let compiler::Compiled { program, report } = compiled;
     Ok(Compiled { program: Program(Arc::new(program)), report })
 }

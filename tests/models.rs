@@ -92,7 +92,7 @@ fn is_small(model: &Model) -> bool {
 
 fn compiled(model: &Model, logit_error: f64, samples: &ImageMajor<f32>) -> Program {
     let options = Options { logit_error, ..Options::default() };
-    let program = compile_for(model, &options, Some(samples)).unwrap().program;
+    let program = compile_for(model, &options, Some(samples.into())).unwrap().program;
     assert_eq!((program.signature().parameters.security, program.signature().classes.outputs()), (128, 10));
     program
 }

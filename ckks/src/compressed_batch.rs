@@ -193,20 +193,18 @@ struct CompressedTile<'a> {
 impl CompressedTile<'_> {
     /// Reads some elements to where a batch has them; false when a residue is not canonical.
     fn read(&self, elements: &[u64], out: &mut [u64]) -> bool {
-        let mut implied = [[0; TILE]; READ_TOGETHER];
-        let implied = &mut implied[..elements.len()];
-        if let Some(uniform) = self.uniform {
-            uniform.fill_tiles(self.slots, elements, implied);
-        }
         let (from_stride, to_stride) = (self.stored * self.size, self.components * TILE);
+        if let Some(uniform) = self.uniform {
+            // The component after those that are stored.
+            let start = |element| element as usize * to_stride + self.stored * TILE;
+            uniform.fill_tiles(self.slots, TILE, elements, out, start);
+        }
         let mut canonical = true;
-        for (&element, implied) in elements.iter().zip(&*implied) {
+        for &element in elements {
             let element = element as usize;
             let out = &mut out[element * to_stride..(element + 1) * to_stride];
-            let (stored, rest) = out.as_chunks_mut::<TILE>().0.split_at_mut(self.stored);
-            rest.fill(*implied);
             let bytes = &self.bytes[element * from_stride..(element + 1) * from_stride];
-            for (to, from) in stored.iter_mut().zip(bytes.chunks_exact(self.size)) {
+            for (to, from) in out.as_chunks_mut::<TILE>().0.iter_mut().zip(bytes.chunks_exact(self.size)) {
                 canonical &= self.unpacker.unpack(from, to);
             }
         }

@@ -126,7 +126,8 @@ pub fn run(parameters: &Parameters, limbs: usize, inputs: &[InputBatch<'_>], ops
         ops,
         sizes: &sizes,
         fused_squares: (0..ops.len()).map(|i| fused_square(ops, i)).collect(),
-        columns_read: inputs.iter().enumerate().map(|(i, input)| columns_read(ops, i, input)).collect(),
+        columns_read: inputs.iter().enumerate().map(|(i, input)| columns_unpacked(ops, i, input)).collect(),
+        columns_scaled: (0..ops.len()).map(|i| columns_scaled(ops, i, &sizes)).collect(),
         // Biases and factors do not depend on the tile.
         constants: parameters.moduli(limbs).map(|q| ops.iter().map(|op| constants(q, op)).collect()).collect(),
         moduli: parameters.moduli(limbs).collect(),
@@ -160,8 +161,10 @@ struct TilePlan<'a> {
     /// Per operation what it squares, when its result need not be stored: one product reads it,
     /// once.
     fused_squares: Vec<Option<Operand>>,
-    /// Per input the elements that the operations read, when not all.
+    /// Per compressed input the elements that the operations read, when not all.
     columns_read: Vec<Option<Vec<u32>>>,
+    /// Per operation that scales the elements of its result that later ones read, when not all.
+    columns_scaled: Vec<Option<Vec<u32>>>,
     /// Per limb, per operation.
     constants: Vec<Vec<Constants>>,
     /// Per limb.
@@ -283,8 +286,19 @@ impl TileOperands<'_> {
             (Op::Scale(operand, _), &Constants::Factor(factor)) => {
                 let words = self.read(*operand);
                 assert_eq!(target.len(), words.len(), "words of a scaled tile");
-                for (to, &from) in target.iter_mut().zip(words) {
-                    *to = q.mul_factor(from, factor);
+                let scale = |target: &mut [u64], words: &[u64]| {
+                    for (to, &from) in target.iter_mut().zip(words) {
+                        *to = q.mul_factor(from, factor);
+                    }
+                };
+                match &plan.columns_scaled[index] {
+                    None => scale(target, words),
+                    Some(columns) => {
+                        let element = plan.size(*operand).components * TILE;
+                        for range in columns.iter().map(|&c| c as usize * element..(c as usize + 1) * element) {
+                            scale(&mut target[range.clone()], &words[range]);
+                        }
+                    }
                 }
             }
             (op, _) => unreachable!("the constants of another operation than {op:?}"),
@@ -306,18 +320,32 @@ fn fused_square(ops: &[Op<'_>], index: usize) -> Option<Operand> {
 
 /// The elements of input `index` that the operations read; `None` when all, or when there is
 /// nothing to unpack.
-fn columns_read(ops: &[Op<'_>], index: usize, input: &InputBatch<'_>) -> Option<Vec<u32>> {
+fn columns_unpacked(ops: &[Op<'_>], index: usize, input: &InputBatch<'_>) -> Option<Vec<u32>> {
     let InputBatch::Compressed(compressed) = input else { return None };
-    let mut read = vec![false; compressed.len()];
+    columns_read(ops, Operand::Input(index), compressed.len())
+}
+
+/// The elements of operation `index`'s result that later operations read, where it scales; `None`
+/// when all, or when it is the last operation, whose result is read by whoever asked for it.
+fn columns_scaled(ops: &[Op<'_>], index: usize, sizes: &[OperandSize]) -> Option<Vec<u32>> {
+    match ops[index] {
+        Op::Scale(..) if index + 1 < ops.len() => columns_read(ops, Operand::Result(index), sizes[index].len),
+        _ => None,
+    }
+}
+
+/// The elements of an operand that the operations read, of `len`; `None` when all.
+fn columns_read(ops: &[Op<'_>], operand: Operand, len: usize) -> Option<Vec<u32>> {
+    let mut read = vec![false; len];
     for op in ops {
         match op {
             Op::Linear { terms, .. } => {
-                let terms = terms.iter().filter(|(o, _)| *o == Operand::Input(index));
+                let terms = terms.iter().filter(|(o, _)| *o == operand);
                 for column in terms.flat_map(|(_, panels)| panels.columns_read()) {
                     read[column as usize] = true;
                 }
             }
-            Op::Square(o) | Op::Scale(o, _) if *o == Operand::Input(index) => return None,
+            Op::Square(o) | Op::Scale(o, _) if *o == operand => return None,
             Op::Square(_) | Op::Scale(..) => {}
         }
     }

@@ -269,6 +269,32 @@ fn sums_of_two_terms_scaling_and_fewer_limbs() {
 }
 
 #[test]
+fn elements_that_nothing_reads_need_not_be_scaled() {
+    let n = 4096;
+    let mut s = setup(n, &[36, 36], None, Kernel::detect());
+    let x = s.encrypt(&values(5, n), 2_f64.powi(12), 2);
+    let input = [InputBatch::Stored(&x)];
+    let run = |ops: &[Op<'_>]| pointwise::run(&s.parameters, x.limbs(), &input, ops).unwrap().batch;
+    let rows: [(&[u32], &[i32]); 3] = [(&[3], &[2]), (&[1, 3], &[5, -7]), (&[], &[])];
+    let panels = Panels::new(Kernel::detect(), 3, 5, |r| rows[r]).unwrap();
+    let bias = [1, -2, 3];
+    let scaled = run(&[Op::Scale(Operand::Input(0), 1 << 12)]);
+    let linear = |from| Op::Linear { terms: vec![(from, &panels)], bias: &bias };
+    let apart = pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&scaled)], &[linear(Operand::Input(0))]);
+    let together = run(&[Op::Scale(Operand::Input(0), 1 << 12), linear(Operand::Result(0))]);
+    assert!(together == apart.unwrap().batch);
+    // What a square or another factor reads is all of it.
+    let squared = run(&[
+        Op::Scale(Operand::Input(0), 3),
+        Op::Scale(Operand::Result(0), 5),
+        Op::Square(Operand::Result(1)),
+        Op::Linear { terms: vec![(Operand::Result(0), &panels)], bias: &bias },
+        Op::Square(Operand::Result(1)),
+    ]);
+    assert!(squared == run(&[Op::Scale(Operand::Input(0), 15), Op::Square(Operand::Result(0))]));
+}
+
+#[test]
 fn operands_that_do_not_fit_are_errors() {
     let mut s = setup(256, &[36, 36], None, Kernel::detect());
     let x = s.encrypt(&values(2, 256), 2_f64.powi(20), 2);

@@ -20,7 +20,7 @@ use beaa_ir::{Model, load_model};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::compile_args::CompileArgs;
+use crate::compile_args::{self, CompileArgs};
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
 use crate::exit::Exit;
@@ -146,7 +146,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         note("measuring packings side by side")?;
         let samples = arguments.target.sample_images(&model, &setting.options, &arguments.roots)?;
         let images: &[usize] = if arguments.quick { &[1, 64] } else { &PACKED_IMAGES };
-        let (options, samples, seed) = (&setting.options, samples.as_ref(), arguments.seed);
+        let (options, samples, seed) = (&setting.options, samples.as_ref().map(compile_args::samples), arguments.seed);
         let task = PackingTask { model: &model, samples, options, images, seed };
         figures.packings = Some(beaa_bench::measure_packings(task)?);
     }

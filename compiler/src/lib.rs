@@ -14,6 +14,7 @@ mod pass_runner;
 mod passes;
 mod pipeline;
 mod plan;
+mod samples;
 #[cfg(test)]
 #[allow(dead_code, reason = "shared with the tests of the whole crate")]
 #[path = "../tests/kit/mod.rs"]
@@ -28,11 +29,12 @@ pub use error::{Error, Result, UnsupportedLayer};
 pub mod ckks {
     pub use crate::cost::coverage::Coverage;
     pub use crate::cost::forecast::{Forecast, forecast};
-    pub use crate::cost::report::{LayerCost, PassTime, PlannedImages, Report, Totals, cost};
+    pub use crate::cost::report::{Agreement, LayerCost, PassTime, PlannedImages, Report, Totals, cost};
     pub use crate::cost::text::{explain, explain_choices};
     pub use crate::options::Options;
     pub use crate::packing::Packing;
     pub use crate::pipeline::{Compiled, compile, compile_for, compile_until};
     #[doc(hidden)]
     pub use crate::pipeline::{compile_observed, compile_without_security};
+    pub use crate::samples::Samples;
 }

@@ -39,7 +39,9 @@ pub struct Options {
     /// Needs images.
     pub agreement: Option<f64>,
     /// An activation whose vertex `|b / 2a|` is farther out than this, in units of its input's
-    /// bound, is evaluated from `x^2` and `x` instead of from one shifted square.
+    /// bound, is evaluated from `x^2` and `x` instead of from one shifted square: a shift by so
+    /// much costs its logarithm in bits of this element, a split takes scaling and products of its
+    /// own.
     pub vertex_limit: f64,
     /// How much wider than the range seen in training a value may get before it can overflow.
     pub range_safety: f64,
@@ -59,7 +61,7 @@ impl Default for Options {
             weight_bits: None,
             logit_error: 1.0 / 128.0,
             agreement: None,
-            vertex_limit: 4.0,
+            vertex_limit: 16.0,
             range_safety: 2.0,
             memory: None,
         }

@@ -50,7 +50,7 @@ fn random(seed: u64) -> Model {
 fn programs(model: &Model, options: impl Fn(Option<u64>) -> Options) -> Vec<Program> {
     // Deep random networks are only tame on images like those that gave them their ranges.
     let samples = images(model, 0x2000, 16);
-    let compile = |model: &Model, options: &Options| compile_for(model, options, Some(&samples));
+    let compile = |model: &Model, options: &Options| compile_for(model, options, Some((&samples).into()));
     let whole = compile(model, &options(None)).unwrap();
     let peak = whole.report.totals.peak_bytes;
     let error = compile(model, &options(Some(1))).unwrap_err();

@@ -64,7 +64,7 @@ fn precise() -> Options {
 #[test]
 fn plan_of_a_cryptonets_network() {
     let model = cryptonets(1);
-    let compiled = compile_for(&model, &precise(), Some(&images(&model, 1, 300))).unwrap();
+    let compiled = compile_for(&model, &precise(), Some((&images(&model, 1, 300)).into())).unwrap();
     let report = &compiled.report;
     let totals = &report.totals;
     assert_eq!((totals.degree, totals.limbs), (4096, 3));
@@ -139,7 +139,7 @@ fn what_cannot_be_had_is_refused_with_the_numbers() {
     let narrow = Options { weight_bits: Some(4), logit_error: 1e-4, ..Options::default() };
     assert!(matches!(compile(&model, &narrow).unwrap_err(), Error::Precision { .. }));
     for wrong in [images(&model, 1, 0), ImageMajor::new(1, 3, vec![0.0; 3]).unwrap()] {
-        let refused = compile_for(&model, &precise(), Some(&wrong)).unwrap_err();
+        let refused = compile_for(&model, &precise(), Some((&wrong).into())).unwrap_err();
         assert!(matches!(refused, Error::Option { option: "samples", .. }), "{refused}");
     }
 }

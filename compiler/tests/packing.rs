@@ -34,7 +34,7 @@ fn every_network_has_a_program_in_every_packing() {
         let seen = images(&model, seed ^ SEEN, 64);
         for packing in [Packing::Block(2), Packing::Block(16), Packing::Channel] {
             let options = options(&model, &seen, packing, 4);
-            let compiled = compile_without_security(&model, &options, Some(&seen), DEGREE);
+            let compiled = compile_without_security(&model, &options, Some((&seen).into()), DEGREE);
             let Compiled { program, report } = compiled.unwrap_or_else(|e| panic!("seed {seed}, {packing}: {e}"));
             let block = DEGREE / program.signature().capacity();
             assert_eq!(block, if let Packing::Block(positions) = packing { positions } else { DEGREE }, "seed {seed}");
@@ -49,7 +49,7 @@ fn encrypted_answers_are_those_in_clear() {
         let model = random_model(seed);
         let seen = images(&model, seed ^ SEEN, 256);
         let packing = [Packing::Channel, Packing::Block(256), Packing::Block(32)][seed as usize % 3];
-        let program = match compile_for(&model, &options(&model, &seen, packing, 1), Some(&seen)) {
+        let program = match compile_for(&model, &options(&model, &seen, packing, 1), Some((&seen).into())) {
             Ok(compiled) => compiled.program,
             // Four squares in a row may take more than the largest ring holds.
             Err(Error::Parameters { .. }) => continue,
@@ -69,7 +69,7 @@ fn the_packing_taken_is_the_one_that_costs_less() {
     let seen = images(&model, 1, 64);
     let found = |packing, batch| {
         let options = Options { logit_error: 0.25, packing, batch, ..Options::default() };
-        compile_for(&model, &options, Some(&seen)).unwrap()
+        compile_for(&model, &options, Some((&seen).into())).unwrap()
     };
     let block = |c: &Compiled| c.program.signature().parameters.degree / c.program.signature().capacity();
     let one = found(Packing::Auto, 1);
@@ -87,7 +87,7 @@ fn pools_take_no_masks_where_elements_stay_in_their_places() {
     let model = kit::model_with(layers);
     let seen = images(&model, SEEN, 256);
     for packing in [Packing::Channel, Packing::Block(128)] {
-        let program = compile_for(&model, &options(&model, &seen, packing, 1), Some(&seen)).unwrap().program;
+        let program = compile_for(&model, &options(&model, &seen, packing, 1), Some((&seen).into())).unwrap().program;
         let pool = program.steps().iter().position(|s| s.layer == "pool").unwrap();
         assert!(program.packed_map(pool).unwrap().0.unmasked, "{packing}");
         assert!(!program.packed_map(0).unwrap().0.unmasked, "a convolution has different weights");

@@ -149,7 +149,8 @@ fn pixels_from_0_to_255_have_the_error_that_was_asked_for() {
 #[test]
 fn what_samples_promise_is_said() {
     let model = model_with(vec![conv("conv", 3, 1, 3, 1), square("act"), linear("fc", 4, 48)]);
-    let compiled = beaa_compiler::ckks::compile_for(&model, &Options::default(), Some(&images(&model, 1, 40))).unwrap();
+    let compiled =
+        beaa_compiler::ckks::compile_for(&model, &Options::default(), Some((&images(&model, 1, 40)).into())).unwrap();
     assert_eq!(
         compiled.report.totals.coverage,
         Some(Coverage::LikeSamples { samples: 40, range_safety: Options::default().range_safety })
@@ -187,7 +188,8 @@ fn numbers_that_overflow_are_the_network_s_fault_and_named() {
             let model = deep(depth, weight);
             let samples = images(&model, 1, 20);
             for images in [None, Some(&samples)] {
-                let Err(error) = beaa_compiler::ckks::compile_for(&model, &Options::default(), images) else {
+                let Err(error) = beaa_compiler::ckks::compile_for(&model, &Options::default(), images.map(Into::into))
+                else {
                     continue;
                 };
                 assert!(!matches!(error, Error::Internal { .. }), "{weight:e}, depth {depth}: {error}");
@@ -195,7 +197,8 @@ fn numbers_that_overflow_are_the_network_s_fault_and_named() {
                 assert!(!message.contains("bug") && !message.contains("NaN"), "{weight:e}, depth {depth}: {message}");
             }
             if weight > 1.0 && depth > 2 {
-                let error = beaa_compiler::ckks::compile_for(&model, &Options::default(), Some(&samples)).unwrap_err();
+                let error =
+                    beaa_compiler::ckks::compile_for(&model, &Options::default(), Some((&samples).into())).unwrap_err();
                 let named = matches!(&error, Error::Overflow { layer, .. } if !layer.is_empty());
                 assert!(named, "{weight:e}, depth {depth}: {error}");
             }

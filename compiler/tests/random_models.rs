@@ -39,8 +39,8 @@ fn case(seed: u64) -> Case {
         packing: Packing::Element,
         ..Options::default()
     };
-    let compiled =
-        compile_without_security(&model, &options, Some(&seen), DEGREE).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    let compiled = compile_without_security(&model, &options, Some((&seen).into()), DEGREE)
+        .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     let images = images(&model, seed ^ UNSEEN, DEGREE);
     Case { seed, model, compiled, images }
 }
@@ -122,14 +122,15 @@ fn as_many_images_keep_their_class_as_predicted() {
             continue;
         }
         let options = Options { agreement: Some(ASKED), batch: 1, packing: Packing::Element, ..Options::default() };
-        let compiled = compile_without_security(&model, &options, Some(&images(&model, seed ^ SEEN, 1000)), DEGREE);
+        let compiled =
+            compile_without_security(&model, &options, Some((&images(&model, seed ^ SEEN, 1000)).into()), DEGREE);
         if let Err(Error::Option { option: "agreement", expected, .. }) = &compiled {
             assert!(expected.contains("are equal"), "seed {seed}: {expected}");
             continue;
         }
         let compiled = compiled.unwrap();
-        let share = compiled.report.totals.agreement.unwrap();
-        assert!(share >= ASKED - 1e-9, "seed {seed}: {share}");
+        let agreement = compiled.report.totals.agreement.unwrap();
+        assert!(agreement.at_least >= ASKED - 1e-9 && agreement.predicted > agreement.at_least, "seed {seed}");
         let unseen = images(&model, seed ^ UNSEEN, DEGREE);
         let answers = encrypted(&compiled.program, &unseen, seed).swap_remove(compiled.program.output());
         let largest = |v: &[f64]| (0..v.len()).max_by(|&a, &b| v[a].total_cmp(&v[b]));
@@ -138,7 +139,7 @@ fn as_many_images_keep_their_class_as_predicted() {
             kept += u32::from(largest(&answer) == largest(&evaluate(&model, image).unwrap()));
             count += 1;
         }
-        predicted += share * unseen.images() as f64;
+        predicted += agreement.predicted * unseen.images() as f64;
     }
     assert!(count > 1500);
     let (predicted, kept) = (predicted / f64::from(count), f64::from(kept) / f64::from(count));

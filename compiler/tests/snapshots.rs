@@ -34,7 +34,7 @@ fn every_pass_of_a_small_network() {
     let model = small();
     let mut shown: BTreeMap<&str, String> = BTreeMap::new();
     let mut order = Vec::new();
-    compile_observed(&model, &Options::default(), Some(&images(&model, 7, 64)), &mut |pass, product| {
+    compile_observed(&model, &Options::default(), Some((&images(&model, 7, 64)).into()), &mut |pass, product| {
         // The search runs again as long as the simulation finds another error than it expects.
         if !shown.contains_key(pass) {
             order.push(pass);
@@ -53,7 +53,7 @@ fn every_pass_of_a_small_network() {
 #[test]
 fn program_of_a_small_network() {
     let model = small();
-    let compiled = compile_for(&model, &Options::default(), Some(&images(&model, 7, 64))).unwrap();
+    let compiled = compile_for(&model, &Options::default(), Some((&images(&model, 7, 64)).into())).unwrap();
     insta::assert_snapshot!("small_program", dump(&compiled.program));
     insta::assert_snapshot!("small_choices", explain_choices(&compiled.program));
     let mut report = compiled.report;

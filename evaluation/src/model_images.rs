@@ -9,8 +9,10 @@ use beaa_ir::{InputSpec, Model, OutOfRange};
 
 use crate::error::{bad_input, bad_setting};
 
-/// Images that errors and margins are predicted on, at most.
+/// Images that errors are predicted on, at most.
 const SAMPLES: usize = 4096;
+/// Images that agreement is measured on, at most.
+const MOST_HELD_OUT: usize = 1 << 14;
 /// Images that a tfhe program is calibrated on and judged by, at most.
 const CALIBRATION: usize = 12_000;
 /// So many numbers outside of their range are shown.
@@ -24,13 +26,28 @@ pub fn normalise(images: &Images, input: &InputSpec) -> Result<ImageMajor<f32>> 
     spread_normalised(images, input, usize::MAX)
 }
 
-/// Takes images of the training split, evenly spread over all and normalised: what errors and
-/// margins are predicted on.
+/// The images that a program is planned with, normalised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanningImages {
+    /// Of the training split, evenly spread over all: what errors and ranges are predicted on.
+    pub training: ImageMajor<f32>,
+    /// Of the validation split, where the model is known not to have been trained on it: what
+    /// agreement is measured on.
+    pub held_out: Option<ImageMajor<f32>>,
+}
+
+/// Takes the images that a program of `model` is planned with. Those of the validation split were
+/// held out if the model says that it was trained on this data set, split like this.
 ///
 /// # Errors
 /// If the images are not of the shape that the model wants.
-pub fn training_images(dataset: &Dataset, model: &Model) -> Result<ImageMajor<f32>> {
-    spread_normalised(dataset.split(Split::Train), model.input(), SAMPLES)
+pub fn planning_images(dataset: &Dataset, model: &Model) -> Result<PlanningImages> {
+    let training = spread_normalised(dataset.split(Split::Train), model.input(), SAMPLES)?;
+    let checksum = model.provenance().data.as_ref().and_then(|d| d.checksum.as_ref());
+    let validation = dataset.split(Split::Validation);
+    let held_out = !validation.is_empty() && checksum.is_some_and(|c| *c == dataset.checksum());
+    let held_out = held_out.then(|| spread_normalised(validation, model.input(), MOST_HELD_OUT)).transpose()?;
+    Ok(PlanningImages { training, held_out })
 }
 
 /// Takes images of the training split, evenly spread over all, as bytes (real numbers as

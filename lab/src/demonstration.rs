@@ -4,13 +4,13 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::ckks::{compile_for, explain};
+use beaa_compiler::ckks::{Samples, compile_for, explain};
 use beaa_datasets::{Dataset, Images, Split};
 use beaa_evaluation::bad_setting;
 use beaa_evaluation::files;
 use beaa_evaluation::labels;
 use beaa_evaluation::metrics::{accuracy, agreeing, classification, largest_difference};
-use beaa_evaluation::model_images::{normalise, training_images};
+use beaa_evaluation::model_images::{normalise, planning_images};
 use beaa_ir::ckks::{Program, SignatureFile, save_program};
 use beaa_ir::images::ImageMajor;
 use beaa_ir::stats::{log2_product, residue_bits};
@@ -48,8 +48,9 @@ pub fn run(request: &Demonstration<'_>, folder: &RunFolder, reporter: &dyn Train
     let finished =
         steps.time("train teacher and student", || run_folder::train(experiment, dataset, folder, resume, reporter))?;
     let student = &finished.trained.student;
-    let samples = training_images(dataset, student)?;
-    let compiled = steps.time("compile", || Ok(compile_for(student, &experiment.compile, Some(&samples))?))?;
+    let images = planning_images(dataset, student)?;
+    let samples = Samples { images: &images.training, held_out: images.held_out.as_ref() };
+    let compiled = steps.time("compile", || Ok(compile_for(student, &experiment.compile, Some(samples))?))?;
     reporter.note(&explain(&compiled.report));
     let program = compiled.program;
     save_program(&program, &folder.file("program.beaa"))?;

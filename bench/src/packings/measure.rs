@@ -2,10 +2,9 @@
 //! shared by the images, and what the compiler takes, by the number of images that are answered
 //! together. On one thread, in processor seconds; every program is prepared before it is timed.
 
-use beaa_compiler::ckks::{Options, Packing, compile_for};
+use beaa_compiler::ckks::{Options, Packing, Samples, compile_for};
 use beaa_ir::Model;
 use beaa_ir::ckks::SignatureFile;
-use beaa_ir::images::ImageMajor;
 use beaa_runtime::Silent;
 use beaa_runtime::ckks::{ArrangedWeights, KeyPair, PreparedProgram, ServerKey, encrypt, keygen};
 
@@ -28,7 +27,7 @@ pub struct PackingTask<'a> {
     /// The network.
     pub model: &'a Model,
     /// What precision is predicted on; without them there can be no agreement to keep.
-    pub samples: Option<&'a ImageMajor<f32>>,
+    pub samples: Option<Samples<'a>>,
     /// Options of the compiler; packing and batch are set for each point.
     pub options: &'a Options,
     /// Numbers of images that are answered together.

@@ -188,19 +188,27 @@ impl Uniform {
         }
     }
 
-    /// Fills one tile for each of several elements with the same slots.
-    pub(crate) fn fill_tiles<const SLOTS: usize>(&self, slots: LimbSlots, indices: &[u64], tiles: &mut [[u64; SLOTS]]) {
-        assert_eq!(indices.len(), tiles.len(), "tiles of uniform elements");
-        let blocks_per_tile = SLOTS / 2;
-        let at_once = (PARALLEL / blocks_per_tile).max(1);
-        for (indices, tiles) in indices.chunks(at_once).zip(tiles.chunks_mut(at_once)) {
-            let mut blocks = [[0; BLOCK]; PARALLEL];
-            for (&index, blocks) in indices.iter().zip(blocks.chunks_exact_mut(blocks_per_tile)) {
+    /// Fills a tile of `slots_of_tile` slots for each of several elements, all with the same slots:
+    /// that of element `index` begins at `start(index)` in `out`.
+    pub(crate) fn fill_tiles(
+        &self,
+        slots: LimbSlots,
+        slots_of_tile: usize,
+        indices: &[u64],
+        out: &mut [u64],
+        start: impl Fn(u64) -> usize,
+    ) {
+        let blocks_of_tile = slots_of_tile / 2;
+        let mut blocks = [[0; BLOCK]; PARALLEL];
+        for indices in indices.chunks((PARALLEL / blocks_of_tile).max(1)) {
+            let blocks = &mut blocks[..indices.len() * blocks_of_tile];
+            for (&index, blocks) in indices.iter().zip(blocks.chunks_exact_mut(blocks_of_tile)) {
                 slots.count(index, blocks);
             }
-            self.0.encrypt_blocks(Block::cast_slice_from_core_mut(&mut blocks));
-            for ((&index, blocks), tile) in indices.iter().zip(blocks.chunks_exact(blocks_per_tile)).zip(tiles) {
-                self.extract(slots, index, blocks, tile);
+            self.0.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
+            for (&index, blocks) in indices.iter().zip(blocks.chunks_exact(blocks_of_tile)) {
+                let start = start(index);
+                self.extract(slots, index, blocks, &mut out[start..start + slots_of_tile]);
             }
         }
     }

@@ -54,9 +54,8 @@ impl fmt::Display for Coverage {
         match self {
             Self::LikeSamples { samples, range_safety } => write!(
                 f,
-                "promised for images like the {samples} samples given: errors and agreement on average over such \
-                 images, no overflow where the values of every layer stay within {range_safety} times the range of the \
-                 samples"
+                "promised for images like the {samples} samples given: errors on average over such images, no \
+                 overflow where the values of every layer stay within {range_safety} times the range of the samples"
             ),
             Self::EveryAllowed { made_up } => write!(
                 f,

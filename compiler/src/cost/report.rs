@@ -104,7 +104,7 @@ pub struct Totals {
     pub output_seconds: f64,
     /// Predicted share of images whose class is the model's; known right after compiling with
     /// images.
-    pub agreement: Option<f64>,
+    pub agreement: Option<Agreement>,
     /// Share of the images given that leave the ranges which the program is made for, the safety
     /// factor included; known right after compiling with images.
     pub out_of_range: Option<f64>,
@@ -132,6 +132,19 @@ pub struct PlannedImages {
     pub images: usize,
     /// Batches that they take.
     pub batches: usize,
+}
+
+/// How many images keep the class that the model gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Agreement {
+    /// The share of all images like those that it was measured on, as predicted.
+    pub predicted: f64,
+    /// At least this share, with a confidence of 95 %: what is promised.
+    pub at_least: f64,
+    /// Images that it was measured on and that the model was not trained on.
+    pub held_out: usize,
+    /// Images among the samples that it was measured on.
+    pub samples: usize,
 }
 
 /// How long a pass took.

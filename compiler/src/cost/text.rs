@@ -7,7 +7,7 @@ use beaa_ckks::security::Table;
 use beaa_ir::ckks::{Alternative, AlternativeCost, Program};
 use beaa_ir::text::{Align, bytes, table};
 
-use crate::cost::report::{LayerCost, PlannedImages, Report, Totals};
+use crate::cost::report::{Agreement, LayerCost, PlannedImages, Report, Totals};
 
 const HEAD: [&str; 14] = [
     "layer", "entries", "products", "squares", "relin", "rescale", "limbs", "scale", "modulus", "bound", "error",
@@ -82,9 +82,22 @@ pub fn explain(report: &Report) -> String {
         error(t.output_error),
         error(t.output_rounding)
     );
-    if let Some(agreement) = t.agreement {
-        let _ =
-            writeln!(out, "agreement: {:.3} % of images keep the class that the model gives them", agreement * 100.0);
+    if let Some(Agreement { predicted, at_least, held_out, samples }) = t.agreement {
+        let _ = writeln!(
+            out,
+            "agreement: {:.3} % of images keep the class that the model gives them, at least {:.3} % with 95 % \
+             confidence, by {}",
+            predicted * 100.0,
+            at_least * 100.0,
+            match (held_out, samples) {
+                (0, samples) => count(samples, "sample"),
+                (held_out, 0) => format!("{} that the model was not trained on", count(held_out, "image")),
+                (held_out, samples) => {
+                    let few = format!("{} that the model was not trained on", count(held_out, "image"));
+                    format!("{few}, which are too few, and {}", count(samples, "sample"))
+                }
+            }
+        );
     }
     if let Some(share) = t.out_of_range.filter(|s| *s > 0.0) {
         let _ = writeln!(

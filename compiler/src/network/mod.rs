@@ -7,6 +7,7 @@ pub(crate) mod calibration;
 pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod limits;
+pub(crate) mod margins;
 pub(crate) mod matrix;
 pub(crate) mod promise;
 pub(crate) mod sample_outputs;

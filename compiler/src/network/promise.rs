@@ -64,7 +64,7 @@ mod tests {
             let model = random_model(seed);
             let graph = graph_after("import", &model);
             let samples = images(&model, seed, 200);
-            let outputs = sample_outputs(&graph, &samples).unwrap();
+            let outputs = sample_outputs(&graph, &samples).unwrap().outputs;
             let with = promise(&model, &graph, Some((&samples, &outputs))).unwrap().unwrap();
             let without = promise(&model, &graph, None).unwrap().unwrap();
             assert!(without.images.is_none() && without.outputs.len() == model.outputs());

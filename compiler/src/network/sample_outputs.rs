@@ -8,24 +8,45 @@ use crate::network::activations::forward;
 use crate::network::calibration::{evenly_spread, products, values_of};
 use crate::network::graph::Graph;
 
-/// Images that are looked at, at most.
+/// Samples that are looked at, at most.
 const MAX_IMAGES: usize = 4096;
 /// Images times products: some seconds, and hundreds of images of a network with tens of millions
 /// of products.
-const MAX_PRODUCTS: usize = 1 << 33;
+const MAX_PRODUCTS: usize = 1 << 34;
 /// Images looked at together.
-const IMAGES_PER_CHUNK: usize = 64;
+pub(crate) const IMAGES_PER_CHUNK: usize = 64;
 
-/// The outputs of images evenly spread over `images`, `[image][output]`; of one at least, if there
-/// is one.
+/// Some of the samples, and what the network says of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SampleOutputs<'a> {
+    pub(crate) images: Vec<&'a [f32]>,
+    /// `[image][output]`.
+    pub(crate) outputs: Vec<Vec<f64>>,
+}
+
+/// How many images of a network of this size can be looked at in some seconds.
+pub(crate) fn most_images(graph: &Graph) -> usize {
+    (MAX_PRODUCTS / products(graph).max(1)).max(1)
+}
+
+/// The outputs of images evenly spread over the samples; of one at least, if there is one.
+///
+/// # Errors
+/// As [`outputs_of`].
+pub(crate) fn sample_outputs<'a>(graph: &Graph, samples: &'a ImageMajor<f32>) -> Result<SampleOutputs<'a>> {
+    let images = evenly_spread(samples, MAX_IMAGES.min(most_images(graph)));
+    let outputs = outputs_of(graph, samples.elements(), &images)?;
+    Ok(SampleOutputs { images, outputs })
+}
+
+/// The outputs of images of `len` numbers each, `[image][output]`.
 ///
 /// # Errors
 /// As [`values_of`].
-pub(crate) fn sample_outputs(graph: &Graph, images: &ImageMajor<f32>) -> Result<Vec<Vec<f64>>> {
-    let count = MAX_IMAGES.min(MAX_PRODUCTS / products(graph).max(1)).max(1);
-    let mut found = Vec::new();
-    for chunk in evenly_spread(images, count).chunks(IMAGES_PER_CHUNK) {
-        let outputs = forward(graph, values_of(images.elements(), chunk)?).swap_remove(graph.output);
+pub(crate) fn outputs_of(graph: &Graph, len: usize, images: &[&[f32]]) -> Result<Vec<Vec<f64>>> {
+    let mut found = Vec::with_capacity(images.len());
+    for chunk in images.chunks(IMAGES_PER_CHUNK) {
+        let outputs = forward(graph, values_of(len, chunk)?).swap_remove(graph.output);
         found.extend((0..chunk.len()).map(|image| outputs.rows().map(|row| row[image]).collect()));
     }
     Ok(found)
@@ -42,9 +63,9 @@ mod tests {
         let model = random_model(3);
         // More than are looked at together.
         let samples = images(&model, 3, IMAGES_PER_CHUNK + 3);
-        let found = sample_outputs(&graph_after("import", &model), &samples).unwrap();
-        assert_eq!(found.len(), samples.images());
-        for (image, outputs) in samples.rows().zip(&found) {
+        let SampleOutputs { images, outputs } = sample_outputs(&graph_after("import", &model), &samples).unwrap();
+        assert_eq!((images.len(), outputs.len()), (samples.images(), samples.images()));
+        for (image, outputs) in images.into_iter().zip(&outputs) {
             let expected = beaa_ir::evaluate(&model, image).unwrap();
             assert_eq!(outputs.len(), expected.len());
             assert!(outputs.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-6 * (1.0 + e.abs())));

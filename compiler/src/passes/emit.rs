@@ -16,7 +16,6 @@ use crate::network::graph::{Graph, NodeId, Op};
 use crate::passes::unread_inputs::narrow_steps;
 use crate::plan::level_plan::PlannedStep;
 use crate::plan::refine::RefinedPlan;
-use crate::plan::simulate_noise::Prediction;
 
 /// All that the passes have found out.
 pub(crate) struct Lowered<'a> {
@@ -29,11 +28,11 @@ pub(crate) struct Lowered<'a> {
     pub(crate) security: u32,
 }
 
-/// The program, and what was predicted of it.
+/// The program.
 ///
 /// # Errors
 /// [`Error::Program`](crate::Error::Program) for a program that does not check.
-pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, Prediction)> {
+pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<Program> {
     let notes = (0..lowered.graph.nodes.len()).map(|id| note(id, &lowered)).collect();
     let maps = &mut lowered.refined.quantised.maps;
     let step = |s: &PlannedStep| {
@@ -93,8 +92,7 @@ pub(crate) fn emit(model: &Model, mut lowered: Lowered<'_>) -> Result<(Program, 
         packing: packing.as_ref().map(|p| ClientPacking::new(p, &steps, &values, output)),
     };
     let alternatives = std::mem::take(&mut lowered.refined.alternatives);
-    let program = Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives, packing })?;
-    Ok((program, lowered.refined.prediction))
+    Ok(Program::try_from(ProgramLiteral { signature, steps, output, notes, alternatives, packing })?)
 }
 
 fn note(id: NodeId, lowered: &Lowered<'_>) -> LayerNote {

@@ -2,9 +2,11 @@
 //! simulated error fits.
 
 pub(crate) mod accuracy_target;
+pub(crate) mod agreement;
 pub(crate) mod alternatives;
 pub(crate) mod answers;
 pub(crate) mod assign_levels;
+pub(crate) mod confidence;
 pub(crate) mod coverage;
 pub(crate) mod graph_summary;
 pub(crate) mod level_plan;

@@ -11,10 +11,14 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::network::activations::{add_product, constant, squared};
 use crate::network::graph::{Graph, NodeId};
+use crate::network::margins::top1_margin;
 use crate::packing::mean_square;
 use crate::passes::quantise_weights::{QuantisedMap, QuantisedWeights};
 use crate::plan::level_plan::{LevelPlan, PlannedStep};
 use crate::plan::noise;
+
+/// Of the noise in the images that a plan is chosen with.
+const FIRST_SEED: u64 = 2;
 
 /// Root mean squares over the elements of a value and over images, in the value's own units
 /// (integer over scale).
@@ -86,7 +90,7 @@ pub(crate) fn simulate_noise(
     let &SimulatedNetwork { graph, classes, activations, rounding_margin } = network;
     let mut prediction =
         Prediction { nodes: vec![Deviation::default(); activations.len()], output: 0.0, margin_losses: Vec::new() };
-    walk(quantised, plan, &activations[0], |node, value| {
+    walk(quantised, plan, &activations[0], FIRST_SEED, |node, value| {
         let mut found = compare(value, &activations[node], quantised.units[node]);
         found.rounding *= rounding_margin;
         if node == graph.output {
@@ -109,10 +113,28 @@ pub(crate) fn simulate_each(
 ) -> Vec<Deviation> {
     assert_eq!(activations.len(), graph.nodes.len(), "values of all nodes");
     let mut worst = vec![Deviation::default(); activations.len()];
-    walk(quantised, plan, &activations[0], |node, value| {
+    walk(quantised, plan, &activations[0], FIRST_SEED, |node, value| {
         worst[node] = compare_each(value, &activations[node], quantised.units[node], repeats);
     });
     worst
+}
+
+/// The outputs that a plan gives to some images, in the model's units; another `seed` is other
+/// noise.
+pub(crate) fn simulate_outputs(
+    graph: &Graph,
+    quantised: &QuantisedWeights,
+    plan: &LevelPlan,
+    input: &ElementMajor<f64>,
+    seed: u64,
+) -> ElementMajor<f64> {
+    let mut outputs = None;
+    walk(quantised, plan, input, seed, |node, value| {
+        if node == graph.output {
+            outputs = Some(value.noisy.clone());
+        }
+    });
+    outputs.unwrap_or_else(|| unreachable!("a plan without the network's output"))
 }
 
 /// Runs a plan on some images, and shows every node's value.
@@ -120,6 +142,7 @@ fn walk(
     quantised: &QuantisedWeights,
     plan: &LevelPlan,
     input: &ElementMajor<f64>,
+    seed: u64,
     mut show: impl FnMut(usize, &SimulatedValue),
 ) {
     let mut first = SimulatedValue {
@@ -135,7 +158,7 @@ fn walk(
         quantised,
         last_use: last_uses(plan),
         values: vec![None; plan.steps.len() + 1],
-        rng: ChaCha8Rng::seed_from_u64(2),
+        rng: ChaCha8Rng::seed_from_u64(seed),
     };
     let mut record = |id: usize, value: &SimulatedValue| {
         (0..plan.values.len()).filter(|&node| plan.values[node] == id).for_each(|node| show(node, value));
@@ -321,10 +344,4 @@ fn margin_losses(classes: &Classes, noisy: &ElementMajor<f64>, exact: &ElementMa
         Some(MarginLoss { class, margin: exact - classes.margin(&column(noisy, s), class)? })
     };
     (0..exact.images()).filter_map(of).collect()
-}
-
-/// The class that the outputs say, and its distance from the next; none if no output is a number.
-pub(crate) fn top1_margin(classes: &Classes, outputs: &[f64]) -> Option<(usize, f64)> {
-    let class = classes.class(outputs)?;
-    Some((class, classes.margin(outputs, class)?))
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use beaa_bench::{PackingFigures, PackingTask, measure_packings};
+use beaa_compiler::ckks::Samples;
 use beaa_datasets::Dataset;
-use beaa_evaluation::model_images::training_images;
+use beaa_evaluation::model_images::planning_images;
 use beaa_evaluation::{Reporter, bad_input};
 use beaa_ir::Model;
 use serde::{Deserialize, Serialize};
@@ -63,9 +64,10 @@ pub fn measure(
     let model = beaa_ir::load_model(&file)?;
     let spec = &planned.experiment.train.literal().data.source;
     let dataset = beaa_datasets::open(spec, roots).context("opening the data set")?;
-    let samples = training_images(&dataset, &model)?;
+    let seen = planning_images(&dataset, &model)?;
+    let samples = Samples { images: &seen.training, held_out: seen.held_out.as_ref() };
     let options = &planned.experiment.compile;
-    let task = PackingTask { model: &model, samples: Some(&samples), options, images: &study.images, seed: SEED };
+    let task = PackingTask { model: &model, samples: Some(samples), options, images: &study.images, seed: SEED };
     let mut figures = measure_packings(task)?;
     reporter.check_interrupted("measuring packings")?;
     if study.tfhe {

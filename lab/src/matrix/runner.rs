@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use beaa_compiler::ckks::compile_for;
+use beaa_compiler::ckks::{Samples, compile_for};
 use beaa_datasets::{Dataset, Images, SourceSpec, Split};
 use beaa_evaluation::bad_input;
 use beaa_evaluation::metrics::accuracy;
-use beaa_evaluation::model_images::training_images;
+use beaa_evaluation::model_images::planning_images;
 use beaa_ir::{ClassMap, Model};
 
 use super::encrypted_run;
@@ -123,8 +123,9 @@ fn student(
     let logits = beaa_trainer::predict(&trained.student, &images, literal.device)?;
     let student = accuracy(&trained.student.classes().of(&logits), images.labels())
         .ok_or_else(|| bad_input(format!("measuring on {}: it has no test image", dataset.name())))?;
-    let samples = training_images(dataset, &trained.student)?;
-    let outcome = match compile_for(&trained.student, &planned.experiment.compile, Some(&samples)) {
+    let seen = planning_images(dataset, &trained.student)?;
+    let samples = Samples { images: &seen.training, held_out: seen.held_out.as_ref() };
+    let outcome = match compile_for(&trained.student, &planned.experiment.compile, Some(samples)) {
         Ok(compiled) => {
             let encrypted = Box::new(encrypted_run::measure(&compiled.program, &images, &logits, reporter)?);
             RunOutcome::Done { student, encrypted }

@@ -134,29 +134,25 @@ fn give(next: &SyncSender<Option<Group>>, group: Option<Group>) {
 impl Turn<'_> {
     /// Leaves the group to who waits, or keeps it where nobody does.
     fn end(mut self, database: &Database) {
-        let Some(group) = self.group.take() else { unreachable!("a turn without a transaction") };
-        // A transaction without changes has been undone.
-        if group.changes == 0 {
-            database.keep(group.connection);
-            return;
-        }
+        let Some(group) = &self.group else { unreachable!("a turn without a transaction") };
         let next = match group.changes {
-            MOST_CHANGES => None,
+            0 | MOST_CHANGES => None,
             _ => self.writers.line().waiting.pop_front(),
         };
         if let Some(next) = next {
-            give(&next, Some(group));
+            give(&next, self.group.take());
             std::mem::forget(self);
             return;
         }
-        let kept = group.connection.commit();
+        // Only once it is known whether changes are kept is the group taken, so that who waits for
+        // them hears of a panic, too. A transaction without changes has been undone.
+        let kept = if group.changes == 0 { Ok(()) } else { group.connection.commit() };
+        let Some(Group { connection, outcome, .. }) = self.group.take() else { unreachable!("it was there") };
         if kept.is_ok() {
-            database.keep(group.connection);
-        } else {
-            drop(group.connection);
+            database.keep(connection);
         }
         // The group's outcome is set here and in `fail` alone, and either takes the group.
-        let _ = group.outcome.set(kept);
+        let _ = outcome.set(kept);
     }
 
     /// Tells the group's changes that none is kept.
