@@ -16,6 +16,9 @@ pub struct Forecast {
     pub steps: Vec<f64>,
     /// Seconds of packing the answer.
     pub output: f64,
+    /// Seconds of encoding the constants of a packed program, once for all runs of a process; no
+    /// part of a run.
+    pub prepare: f64,
 }
 
 impl Forecast {
@@ -34,7 +37,8 @@ pub fn forecast(program: &Program, machine: &Machine) -> Forecast {
     }
     let output = program.values()[program.output()];
     let pack = SizedOp::Pack { len: program.ciphertexts(program.output()), components: output.components };
-    Forecast { steps, output: pricing.seconds(pack, output.limbs) }
+    let prepare = (0..program.steps().len()).map(|step| pricing.constants(step)).sum();
+    Forecast { steps, output: pricing.seconds(pack, output.limbs), prepare }
 }
 
 struct Pricing<'a> {
@@ -98,6 +102,13 @@ impl Pricing<'_> {
             StepOp::DropLimbs { .. } => SizedOp::DropLimbs,
         };
         self.seconds(sized, limbs)
+    }
+
+    /// Encoding a step's constants; those of other programs are integers as they are.
+    fn constants(&self, index: usize) -> f64 {
+        let Some((_, size)) = self.program.packed_map(index) else { return 0.0 };
+        let limbs = self.program.values()[self.program.steps()[index].op.input(0)].limbs;
+        self.seconds(SizedOp::Constants { vectors: size.diagonals }, limbs)
     }
 
     /// Products as the kernel will arrange the rows.

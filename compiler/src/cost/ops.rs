@@ -6,6 +6,9 @@ use beaa_ir::ckks::MapSize;
 
 use crate::cost::machine::Machine;
 
+/// A vector of numbers becomes a polynomial in so many times the time of a transform.
+const ENCODING_IN_TRANSFORMS: f64 = 2.0;
+
 /// One operation on a vector of ciphertexts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum SizedOp {
@@ -16,6 +19,8 @@ pub(crate) enum SizedOp {
     Matrix { products: usize, loads: usize, edges: usize },
     /// A linear map by rotations.
     Rotations(RotationCounts),
+    /// Vectors of constants of a linear map by rotations, encoded once for all runs.
+    Constants { vectors: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many ciphertexts.
@@ -116,6 +121,10 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
                 + divisions as f64 * division
                 + (giants + outputs * folds) as f64 * (decomposition + switch)
                 + (outputs * folds) as f64 * division
+        }
+        SizedOp::Constants { vectors } => {
+            let limb = transform + passes(1.0, m.gather);
+            vectors as f64 * (ENCODING_IN_TRANSFORMS * transform + (limbs + special) * limb)
         }
         SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         SizedOp::Relinearise { len, boundary } => {

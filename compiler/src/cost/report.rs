@@ -102,6 +102,9 @@ pub struct Totals {
     /// Predicted seconds of one core for packing the output; part of [`Self::seconds`], of no
     /// layer.
     pub output_seconds: f64,
+    /// Predicted seconds of one core for encoding the constants of a packed program, once for each
+    /// process that runs it; no part of [`Self::seconds`].
+    pub prepare_seconds: f64,
     /// Predicted share of images whose class is the model's; known right after compiling with
     /// images.
     pub agreement: Option<Agreement>,
@@ -165,6 +168,7 @@ impl Report {
             layer.seconds = steps.map(|(_, seconds)| seconds).sum();
         }
         self.totals.output_seconds = forecast.output;
+        self.totals.prepare_seconds = forecast.prepare;
         self.totals.seconds = forecast.seconds();
         self.totals.machine = machine.literal().name.clone();
         self.totals.calibrated = machine.calibrated();
@@ -268,6 +272,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
         constant_outputs: Vec::new(),
         planned: None,
         output_seconds: 0.0,
+        prepare_seconds: 0.0,
         seconds: 0.0,
         machine: String::new(),
         calibrated: false,

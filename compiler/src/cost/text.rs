@@ -66,6 +66,10 @@ pub fn explain(report: &Report) -> String {
         t.seconds * 1e3 / t.images as f64,
         if t.calibrated { t.machine.as_str() } else { "not calibrated" }
     );
+    if t.prepare_seconds > 0.0 {
+        let ms = t.prepare_seconds * 1e3;
+        let _ = writeln!(out, "before its first run a process encodes the constants: {ms:.1} ms predicted on one core");
+    }
     if let Some(PlannedImages { images, batches }) = t.planned.filter(|p| p.batches > 1) {
         let slots = (t.images * batches) as f64;
         let _ = writeln!(

@@ -2,6 +2,7 @@
 //! are promised both come from it.
 
 use beaa_ir::images::ImageMajor;
+use rayon::prelude::*;
 
 use crate::Result;
 use crate::network::activations::forward;
@@ -44,12 +45,12 @@ pub(crate) fn sample_outputs<'a>(graph: &Graph, samples: &'a ImageMajor<f32>) ->
 /// # Errors
 /// As [`values_of`].
 pub(crate) fn outputs_of(graph: &Graph, len: usize, images: &[&[f32]]) -> Result<Vec<Vec<f64>>> {
-    let mut found = Vec::with_capacity(images.len());
-    for chunk in images.chunks(IMAGES_PER_CHUNK) {
+    let of_chunk = |chunk: &[&[f32]]| -> Result<Vec<Vec<f64>>> {
         let outputs = forward(graph, values_of(len, chunk)?).swap_remove(graph.output);
-        found.extend((0..chunk.len()).map(|image| outputs.rows().map(|row| row[image]).collect()));
-    }
-    Ok(found)
+        Ok((0..chunk.len()).map(|image| outputs.rows().map(|row| row[image]).collect()).collect())
+    };
+    let found: Vec<_> = images.par_chunks(IMAGES_PER_CHUNK).map(of_chunk).collect::<Result<_>>()?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -90,8 +90,8 @@ impl AccuracyTarget {
         (!self.margins.is_empty()).then(|| flips(&self.margins, &losses))
     }
 
-    /// The target for another attempt: the errors of a plan's prediction count for so much more that
-    /// they show no more agreement than `simulated`, and for a little more at least.
+    /// The target for another attempt: the errors of a plan's prediction count for so much more
+    /// that they show no more agreement than `simulated`, and for a little more at least.
     pub(crate) fn corrected(&self, prediction: &Prediction, simulated: &Flips) -> Self {
         let losses = Losses::of(&prediction.margin_losses);
         let shown = simulated.at_least();
