@@ -83,8 +83,8 @@ pub use error::{Cause, Error, Result, UnsupportedPart};
 pub use explanation::Explanation;
 pub use model::{ImportOptions, ImportedModel, Model};
 pub use program::{
-    CompileOptions, Compiled, Packing, Program, Report, Signature, compile, compile_watched, compile_with_report,
-    compile_with_samples, explain,
+    CompileOptions, Compiled, Packing, Program, Report, Samples, Signature, compile, compile_watched,
+    compile_with_report, compile_with_samples, explain,
 };
 pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Server};
 pub use shards::{Shard, ShardAnswer};

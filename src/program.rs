@@ -12,7 +12,7 @@ use crate::data::preprocess;
 use crate::model::normalise_reals;
 use crate::{Classes, LabelledImages, Model, Progress, Result, Silent};
 
-pub use beaa_compiler::ckks::{Options as CompileOptions, Packing, Report};
+pub use beaa_compiler::ckks::{Options as CompileOptions, Packing, Report, Samples};
 
 /// A network compiled into homomorphic operations. A server needs it; it holds the network's
 /// weights. A clone shares them.
@@ -54,14 +54,19 @@ pub fn compile(model: &Model, options: &CompileOptions) -> Result<Program> {
     Ok(compile_with_report(model, options, None)?.program)
 }
 
-/// Compiles a network with errors and margins predicted on `samples`, normalised training images:
-/// better predictions, and often a shorter modulus. [`CompileOptions::agreement`] needs them.
+/// Compiles a network with errors and margins predicted on `samples`, normalised training images
+/// or [`Samples`]: better predictions, and often a shorter modulus. [`CompileOptions::agreement`]
+/// needs them, and is measured on images that were held out of training where there are any.
 ///
 /// # Errors
 /// As [`compile`]; [`Error::BadOption`](crate::Error::BadOption) if there is no sample, or if they
 /// are not of the network's size.
-pub fn compile_with_samples(model: &Model, options: &CompileOptions, samples: &ImageMajor<f32>) -> Result<Program> {
-    Ok(compile_with_report(model, options, Some(samples))?.program)
+pub fn compile_with_samples<'a>(
+    model: &Model,
+    options: &CompileOptions,
+    samples: impl Into<Samples<'a>>,
+) -> Result<Program> {
+    Ok(compile_with_report(model, options, Some(samples.into()))?.program)
 }
 
 /// Compiles a network as [`compile`] does, or as [`compile_with_samples`] where there are samples,
@@ -80,11 +85,7 @@ pub fn compile_with_samples(model: &Model, options: &CompileOptions, samples: &I
 ///
 /// # Errors
 /// As [`compile_with_samples`].
-pub fn compile_with_report(
-    model: &Model,
-    options: &CompileOptions,
-    samples: Option<&ImageMajor<f32>>,
-) -> Result<Compiled> {
+pub fn compile_with_report(model: &Model, options: &CompileOptions, samples: Option<Samples<'_>>) -> Result<Compiled> {
     compile_watched(model, options, samples, &Silent)
 }
 
@@ -97,11 +98,10 @@ pub fn compile_with_report(
 pub fn compile_watched(
     model: &Model,
     options: &CompileOptions,
-    samples: Option<&ImageMajor<f32>>,
+    samples: Option<Samples<'_>>,
     progress: &dyn Progress,
 ) -> Result<Compiled> {
-    let compiled =
-        compiler::compile_until(&model.0, options, samples.map(compiler::Samples::from), &|| progress.is_stopped())?;
+    let compiled = compiler::compile_until(&model.0, options, samples, &|| progress.is_stopped())?;
     let compiler::Compiled { program, report } = compiled;
     Ok(Compiled { program: Program(Arc::new(program)), report })
 }

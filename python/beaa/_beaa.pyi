@@ -110,6 +110,7 @@ def compile(
     security: int = 128,
     packing: str = "auto",
     samples: _Images | None = None,
+    held_out: _Images | None = None,
     normalised: bool = False,
     memory: int | None = None,
     input_bits: int | None = None,
@@ -118,7 +119,8 @@ def compile(
 ) -> Program:
     """Compiles a network for encrypted batches; the options are those of `beaa compile`.
 
-    `samples` replace those of the model. Ctrl-C returns at once; the compiler ends with the pass that it is at.
+    `samples` replace those of the model. `agreement` is measured on `held_out`, images that the network was not trained
+    on, if there are any, else on the samples. Ctrl-C returns at once; the compiler ends with the pass that it is at.
     """
 
 def verify(

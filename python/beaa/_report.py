@@ -73,7 +73,8 @@ class Report:
             ("output error", _cell("error", t["output_error"])),
         ]
         if t["agreement"] is not None:
-            rows.append(("predicted agreement", f"{t['agreement'] * 100:.3f} %"))
+            shares = [t["agreement"][share] * 100 for share in ("predicted", "at_least")]
+            rows.append(("predicted agreement", "{:.3f} %, at least {:.3f} %".format(*shares)))
         return rows
 
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use beaa::{CompileOptions, Packing};
+use beaa::{CompileOptions, Packing, Samples};
 use pyo3::prelude::*;
 
 use crate::arrays::numbers;
@@ -14,7 +14,7 @@ use crate::work;
 /// Compiles a network for encrypted batches.
 #[pyfunction]
 #[pyo3(signature = (model, *, batch = 4096, agreement = None, logit_error = None, security = 128, packing = "auto",
-    samples = None, normalised = false, memory = None, input_bits = None, weight_bits = None, range_safety = None))]
+    samples = None, held_out = None, normalised = false, memory = None, input_bits = None, weight_bits = None, range_safety = None))]
 #[expect(clippy::too_many_arguments, reason = "named arguments of Python")]
 pub(crate) fn compile(
     py: Python<'_>,
@@ -25,6 +25,7 @@ pub(crate) fn compile(
     security: u32,
     packing: &str,
     samples: Option<&Bound<'_, PyAny>>,
+    held_out: Option<&Bound<'_, PyAny>>,
     normalised: bool,
     memory: Option<u64>,
     input_bits: Option<u32>,
@@ -52,16 +53,25 @@ pub(crate) fn compile(
         memory,
         ..usual
     };
+    let taken = |images: &Bound<'_, PyAny>| {
+        let images = numbers(images)?;
+        let source = images.source(py, &model.inner, normalised)?;
+        work::done(py, None, |_| source.first(usize::MAX)).map(Arc::new)
+    };
     let samples = match samples {
-        Some(samples) => {
-            let samples = numbers(samples)?;
-            let source = samples.source(py, &model.inner, normalised)?;
-            Some(Arc::new(work::done(py, None, |_| source.first(usize::MAX))?))
-        }
+        Some(samples) => Some(taken(samples)?),
         None => model.samples.clone(),
     };
+    let held_out = held_out.map(taken).transpose()?;
+    if held_out.is_some() && samples.is_none() {
+        let expected = "the samples of training beside it";
+        let said = ["option `held_out`", "no samples", expected, "give `samples`, or a model that has some"];
+        return Err(refusal(py, "OptionError", said));
+    }
     let network = model.inner.clone();
-    let compiled =
-        work::done_or_left(py, move |watch| beaa::compile_watched(&network, &options, samples.as_deref(), watch))?;
+    let compiled = work::done_or_left(py, move |watch| {
+        let samples = samples.as_deref().map(|images| Samples { images, held_out: held_out.as_deref() });
+        beaa::compile_watched(&network, &options, samples, watch)
+    })?;
     Program::with_report(py, compiled.program, &compiled.report)
 }

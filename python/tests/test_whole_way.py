@@ -1,6 +1,7 @@
 """From a network to decrypted classes."""
 
 import numpy as np
+import pytest
 
 import beaa
 
@@ -49,8 +50,6 @@ def test_client_and_server_meet_in_files_alone(program, images, tmp_path):
 
 
 def test_rows_of_real_numbers_are_checked_and_normalised(network, tmp_path):
-    import pytest
-
     rng = np.random.default_rng(2)
     options = dict(mean=[50.0], std=[20.0], min=[0.0], max=[100.0], columns=["pressure"])
     samples = rng.uniform(0, 100, (50, 1, 28, 28))
@@ -65,9 +64,22 @@ def test_rows_of_real_numbers_are_checked_and_normalised(network, tmp_path):
         model.evaluate(np.zeros((1, 1, 28, 28), np.uint8))
 
 
+def test_agreement_is_measured_on_images_that_were_held_out(model, images):
+    def measured(agreement, **options):
+        found = beaa.compile(model, batch=600, agreement=agreement, **options).report.totals["agreement"]
+        return found["held_out"], found["samples"]
+
+    assert measured(0.98) == (0, 600)
+    assert measured(0.98, held_out=images[:100]) == (100, 0)
+    # Too few to show it on their own.
+    assert measured(0.99, held_out=images[:100]) == (100, 600)
+    with pytest.raises(beaa.OptionError, match="100 images show no more"):
+        beaa.compile(model, batch=600, agreement=0.99, samples=images[:100])
+
+
 def test_a_report_is_text_figures_and_a_table(program):
     report = program.report
-    assert report.totals["security"] == 128 and report.totals["agreement"] >= 0.99
+    assert report.totals["security"] == 128 and report.totals["agreement"]["at_least"] >= 0.99
     assert {"layer", "error", "remark"} <= report.layers[0].keys()
     assert "bits security" in str(report)
     html = report._repr_html_()
@@ -75,8 +87,6 @@ def test_a_report_is_text_figures_and_a_table(program):
 
 
 def test_a_passphrase_opens_the_key(program, tmp_path):
-    import pytest
-
     client = beaa.Client(program.signature)
     client.save(tmp_path / "secret.key", passphrase="correct horse battery staple")
     with pytest.raises(beaa.PassphraseError):

@@ -23,6 +23,11 @@ const EXACT: u128 = 1 << 53;
 /// Panels in a group from which on an offset, which makes weights positive, costs less than sums
 /// with signs.
 const OFFSET_PANELS: usize = 3;
+/// Fewer columns than this stay in the first-level cache from group to group.
+const MIN_COLUMNS_FOR_JOINING: usize = 128;
+/// Cycles that a group takes for a column whatever its panels: to bring all slots of a tile to the
+/// first-level cache, and to add them for the offset. Measured with AVX-512 IFMA.
+const CACHED_COLUMN_COST: f64 = 7.0;
 /// Fewer columns (log2) than this in a sum with signs cost more than an offset for a single panel.
 const SHORT_SIGNED_INTERVAL: usize = 4;
 
@@ -111,11 +116,9 @@ impl Panels {
         let form = kernel.weight_form();
         let mut window_norms = [0; WINDOW_SIZES];
         let (mut groups, mut singletons, mut sums) = (Vec::new(), Vec::new(), 0);
-        for shared in by_columns(group_rows(kernel, rows, columns, &|r| row(r).0)) {
-            if let [panel] = shared.panels.as_slice()
-                && let [single] = panel.as_slice()
-            {
-                singletons.push(*single);
+        for shared in joined(kernel, by_columns(group_rows(kernel, rows, columns, &|r| row(r).0))) {
+            if let Some(single) = shared.single_row() {
+                singletons.push(single);
                 continue;
             }
             let norms = shared.window_norms(&row);
@@ -259,7 +262,50 @@ fn by_columns(panels: Vec<RowGroup>) -> Vec<SharedColumns> {
     result
 }
 
+/// Joins groups, one after the other, that read nearly the same columns, where zeros for the others
+/// cost less than to bring all columns to the cache once more: rows of trained integers have a few
+/// zeros each, and no two panels quite the same columns.
+fn joined(kernel: Kernel, groups: Vec<SharedColumns>) -> Vec<SharedColumns> {
+    let (mut all, mut last): (Vec<SharedColumns>, Option<usize>) = (Vec::new(), None);
+    for group in groups {
+        if group.single_row().is_some() || group.columns.len() < MIN_COLUMNS_FOR_JOINING {
+            all.push(group);
+            continue;
+        }
+        if let Some(before) = last.map(|last| &mut all[last])
+            && let Some(columns) = before.columns_if_joined(kernel, &group)
+        {
+            before.columns = columns;
+            before.panels.extend(group.panels);
+        } else {
+            last = Some(all.len());
+            all.push(group);
+        }
+    }
+    all
+}
+
 impl SharedColumns {
+    /// The only row, if there is one.
+    fn single_row(&self) -> Option<u32> {
+        match self.panels.as_slice() {
+            [panel] if panel.len() == 1 => Some(panel[0]),
+            _ => None,
+        }
+    }
+
+    /// The columns of both groups, if both together cost less than each by itself.
+    fn columns_if_joined(&self, kernel: Kernel, other: &Self) -> Option<Vec<u32>> {
+        let panels = |group: &Self| group.panels.iter().map(|rows| kernel.column_cost()[rows.len() - 1]).sum::<f64>();
+        let (here, there) = (panels(self), panels(other));
+        let cost = |columns: usize, panels: f64| columns as f64 * (CACHED_COLUMN_COST + panels);
+        let apart = cost(self.columns.len(), here) + cost(other.columns.len(), there);
+        let mut columns = [self.columns.as_slice(), &other.columns].concat();
+        columns.sort_unstable();
+        columns.dedup();
+        (cost(columns.len(), here + there) < apart).then_some(columns)
+    }
+
     fn window_norms<'a>(&self, row: &impl Fn(usize) -> (&'a [u32], &'a [i32])) -> WindowNorms {
         let mut norms = [0; WINDOW_SIZES];
         for chunk in self.columns.chunks(MAX_COLUMNS) {

@@ -247,6 +247,34 @@ fn extending_and_dividing_are_exact() {
     }
 }
 
+/// Rows that lack a few columns, no two panels the same ones.
+#[test]
+fn rows_that_read_nearly_the_same_columns_are_worked_on_together() {
+    let lacking = |columns: u32, share: u32| -> Vec<(Vec<u32>, Vec<i32>)> {
+        let row = |r: u32| {
+            // Whole panels lack the same column.
+            let read = |c: &u32| (r / 6 * 31 + c * 17) % 100 >= share;
+            let columns: Vec<u32> = (0..columns).filter(read).collect();
+            let weights = columns.iter().map(|&c| (c + r) as i32 % 15 - 7).map(|w| if w == 0 { 3 } else { w });
+            (columns.clone(), weights.collect())
+        };
+        (0..24).map(row).collect()
+    };
+    let groups = |rows: &[(Vec<u32>, Vec<i32>)], columns: usize| {
+        let panels = |kernel| Panels::new(kernel, rows.len(), columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
+        Kernel::available().into_iter().map(|kernel| panels(kernel).groups().len()).collect::<Vec<_>>()
+    };
+    let nearly = lacking(300, 6);
+    assert!(groups(&nearly, 300).iter().all(|&n| n == 1), "{:?}", groups(&nearly, 300));
+    // Half of the columns are not nearly all, and few columns stay in the cache.
+    assert!(groups(&lacking(300, 50), 300).iter().all(|&n| n > 1));
+    assert!(groups(&lacking(60, 6), 60).iter().all(|&n| n > 1));
+    for (bits, accumulate) in [(40, false), (45, true)] {
+        let (q, rows) = (modulus(bits), nearly.clone());
+        check(&Case { q, rows, columns: 300, input_components: 2, output_components: 3, accumulate }, 4);
+    }
+}
+
 #[test]
 #[should_panic(expected = "operands of different length")]
 fn operands_of_different_length_stop() {

@@ -9,6 +9,8 @@ use rand::{Rng, SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
 use zeroize::{Zeroize, Zeroizing};
 
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::ifma::{Vbmi, unpack::mask_words};
 use crate::ring::modulus::Modulus;
 use crate::{Error, Result};
 
@@ -169,11 +171,20 @@ impl SecretRngs {
 /// The uniform elements that a public seed stands for: AES-256 in counter mode with the seed as its
 /// key, as FrodoKEM expands its matrix. Any slot can be had without those before it. The same on
 /// every machine: part of the file format.
-pub(crate) struct Uniform(Aes256);
+pub(crate) struct Uniform {
+    cipher: Aes256,
+    /// Where the processor takes bits of eight words at a time.
+    #[cfg(target_arch = "x86_64")]
+    wide: Option<Vbmi>,
+}
 
 impl Uniform {
     pub(crate) fn new(seed: &PublicSeed) -> Self {
-        Self(Aes256::new(seed.into()))
+        Self {
+            cipher: Aes256::new(seed.into()),
+            #[cfg(target_arch = "x86_64")]
+            wide: Vbmi::try_new(),
+        }
     }
 
     /// Fills `out` with the slots from the given one on of element `index`.
@@ -183,7 +194,7 @@ impl Uniform {
             let mut blocks = [[0; BLOCK]; PARALLEL];
             let blocks = &mut blocks[..out.len().div_ceil(2)];
             slots.count(index, blocks);
-            self.0.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
+            self.cipher.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
             self.extract(slots, index, blocks, out);
         }
     }
@@ -205,7 +216,7 @@ impl Uniform {
             for (&index, blocks) in indices.iter().zip(blocks.chunks_exact_mut(blocks_of_tile)) {
                 slots.count(index, blocks);
             }
-            self.0.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
+            self.cipher.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
             for (&index, blocks) in indices.iter().zip(blocks.chunks_exact(blocks_of_tile)) {
                 let start = start(index);
                 self.extract(slots, index, blocks, &mut out[start..start + slots_of_tile]);
@@ -216,16 +227,22 @@ impl Uniform {
     /// As many bits of each word as q has.
     fn extract(&self, slots: LimbSlots, index: u64, blocks: &[[u8; BLOCK]], out: &mut [u64]) {
         assert!(out.len() <= 2 * blocks.len(), "{} slots from {} blocks", out.len(), blocks.len());
-        let (mask, last) = ((1_u64 << slots.modulus.bits()) - 1, slots.modulus.value() - 1);
-        let mut beyond = 0;
-        for (v, word) in out.iter_mut().zip(blocks.as_flattened().as_chunks().0) {
-            *v = u64::from_le_bytes(*word) & mask;
-            // The top bit tells whether q is exceeded; comparing takes longer on vectors.
-            beyond |= last.wrapping_sub(*v);
-        }
-        if beyond >> 63 != 0 {
+        let words = &blocks.as_flattened().as_chunks().0[..out.len()];
+        if self.take_bits(words, (1 << slots.modulus.bits()) - 1, out) >= slots.modulus.value() {
             self.replace(slots, index, out);
         }
+    }
+
+    /// The bits of `mask` of each word; returns the largest number.
+    fn take_bits(&self, words: &[[u8; 8]], mask: u64, out: &mut [u64]) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.wide {
+            return mask_words(token, words, mask, out);
+        }
+        for (v, word) in out.iter_mut().zip(words) {
+            *v = u64::from_le_bytes(*word) & mask;
+        }
+        out.iter().fold(0, |most, &v| most.max(v))
     }
 
     /// Draws again what is not below q, which keeps it exactly uniform.
@@ -238,7 +255,7 @@ impl Uniform {
             while *v >= q.value() {
                 attempt += 1;
                 let mut block = counter(index, slots.limb, slot / 2, attempt).into();
-                self.0.encrypt_block(&mut block);
+                self.cipher.encrypt_block(&mut block);
                 let [even, odd] = words(&block);
                 *v = if slot % 2 == 0 { even } else { odd } & mask;
             }
@@ -354,6 +371,22 @@ mod tests {
         assert_ne!(draw(1, 5), draw(2, 5));
         let mean = draw(1, 5).iter().map(|&v| v as f64).sum::<f64>() / 2000.0 / q.value() as f64;
         assert!((mean - 0.5).abs() < 5.0 / (12.0 * 2000.0_f64).sqrt());
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn wide_and_narrow_paths_draw_the_same() {
+        for q in [1_048_583, 1_099_511_480_321] {
+            for len in [1, 7, 8, 9, 64, 2000] {
+                let draw = |uniform: Uniform| {
+                    let mut out = vec![0; len];
+                    uniform.fill(LimbSlots { modulus: Modulus::new(q), limb: 1, first: 4 }, 3, &mut out);
+                    out
+                };
+                let narrow = Uniform { wide: None, ..Uniform::new(&[9; 32]) };
+                assert_eq!(draw(Uniform::new(&[9; 32])), draw(narrow), "{len} modulo {q}");
+            }
+        }
     }
 
     /// A prime little above a power of two refuses nearly half of what is drawn.

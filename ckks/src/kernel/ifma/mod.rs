@@ -9,6 +9,7 @@ mod token;
 pub(crate) mod unpack;
 
 pub use token::Ifma;
+pub(crate) use token::Vbmi;
 
 use super::layout::{PANEL_ROWS, WeightForm};
 use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TwistFactors};

@@ -1,4 +1,5 @@
-//! Reading compressed residues eight at a time with byte permutations (AVX-512 VBMI).
+//! Reading compressed residues eight at a time with byte permutations (AVX-512 VBMI), and random
+//! ones.
 #![expect(
     unsafe_code,
     reason = "intrinsics, for which the token is the proof; each load is of an array or a checked chunk"
@@ -68,4 +69,32 @@ impl ByteShuffle {
         }
         _mm512_reduce_max_epu64(largest)
     }
+}
+
+/// Takes the bits of `mask` of each random word, and returns the largest number; words are as many
+/// as `out` has.
+pub(crate) fn mask_words(token: Vbmi, words: &[[u8; 8]], mask: u64, out: &mut [u64]) -> u64 {
+    assert_eq!(words.len(), out.len(), "random words");
+    let _proof = token;
+    // SAFETY: the token proves that the processor has AVX-512 F, all that the function enables.
+    unsafe { mask_eight_by_eight(words, mask, out) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn mask_eight_by_eight(words: &[[u8; 8]], mask: u64, out: &mut [u64]) -> u64 {
+    let wide = _mm512_set1_epi64(mask.cast_signed());
+    let mut largest = _mm512_setzero_si512();
+    let (eights, rest) = words.as_chunks::<LANES>();
+    let (to_eights, to_rest) = out.as_chunks_mut::<LANES>();
+    for (from, to) in eights.iter().zip(to_eights) {
+        // SAFETY: the array is 64 readable bytes, and the load needs no alignment.
+        let word = unsafe { _mm512_loadu_si512(from.as_ptr().cast()) };
+        let masked = _mm512_and_si512(word, wide);
+        largest = _mm512_max_epu64(largest, masked);
+        store(to, masked);
+    }
+    for (from, to) in rest.iter().zip(&mut *to_rest) {
+        *to = u64::from_le_bytes(*from) & mask;
+    }
+    to_rest.iter().fold(_mm512_reduce_max_epu64(largest), |most, &v| most.max(v))
 }
