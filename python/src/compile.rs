@@ -14,7 +14,8 @@ use crate::work;
 /// Compiles a network for encrypted batches.
 #[pyfunction]
 #[pyo3(signature = (model, *, batch = 4096, agreement = None, logit_error = None, security = 128, packing = "auto",
-    samples = None, held_out = None, normalised = false, memory = None, input_bits = None, weight_bits = None, range_safety = None))]
+    samples = None, held_out = None, normalised = false, memory = None, input_bits = None, weight_bits = None,
+    range_safety = None))]
 #[expect(clippy::too_many_arguments, reason = "named arguments of Python")]
 pub(crate) fn compile(
     py: Python<'_>,
@@ -53,16 +54,16 @@ pub(crate) fn compile(
         memory,
         ..usual
     };
-    let taken = |images: &Bound<'_, PyAny>| {
+    let read_images = |images: &Bound<'_, PyAny>| {
         let images = numbers(images)?;
         let source = images.source(py, &model.inner, normalised)?;
         work::done(py, None, |_| source.first(usize::MAX)).map(Arc::new)
     };
     let samples = match samples {
-        Some(samples) => Some(taken(samples)?),
+        Some(samples) => Some(read_images(samples)?),
         None => model.samples.clone(),
     };
-    let held_out = held_out.map(taken).transpose()?;
+    let held_out = held_out.map(read_images).transpose()?;
     if held_out.is_some() && samples.is_none() {
         let expected = "the samples of training beside it";
         let said = ["option `held_out`", "no samples", expected, "give `samples`, or a model that has some"];
