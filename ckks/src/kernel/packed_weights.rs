@@ -26,7 +26,8 @@ const OFFSET_PANELS: usize = 3;
 /// Fewer columns than this stay in the first-level cache from group to group.
 const MIN_COLUMNS_FOR_JOINING: usize = 128;
 /// Cycles that a group takes for a column whatever its panels: to bring all slots of a tile to the
-/// first-level cache, and to add them for the offset. Measured with AVX-512 IFMA.
+/// first-level cache, and to add them for the offset. An estimate, from the shares of a profile
+/// with AVX-512 IFMA.
 const CACHED_COLUMN_COST: f64 = 7.0;
 /// Fewer columns (log2) than this in a sum with signs cost more than an offset for a single panel.
 const SHORT_SIGNED_INTERVAL: usize = 4;
@@ -300,8 +301,14 @@ impl SharedColumns {
         let (here, there) = (panels(self), panels(other));
         let cost = |columns: usize, panels: f64| columns as f64 * (CACHED_COLUMN_COST + panels);
         let apart = cost(self.columns.len(), here) + cost(other.columns.len(), there);
+        // The union is as large as the larger of both, at least: mostly that decides.
+        let least = self.columns.len().max(other.columns.len());
+        if cost(least, here + there) >= apart {
+            return None;
+        }
         let mut columns = [self.columns.as_slice(), &other.columns].concat();
-        columns.sort_unstable();
+        // Two ascending runs, which a stable sort merges.
+        columns.sort();
         columns.dedup();
         (cost(columns.len(), here + there) < apart).then_some(columns)
     }

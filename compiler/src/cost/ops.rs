@@ -6,7 +6,7 @@ use beaa_ir::ckks::MapSize;
 
 use crate::cost::machine::Machine;
 
-/// A vector of numbers becomes a polynomial in so many times the time of a transform.
+/// A vector of numbers becomes a polynomial in so many times the time of a transform: an estimate.
 const ENCODING_IN_TRANSFORMS: f64 = 2.0;
 
 /// One operation on a vector of ciphertexts.

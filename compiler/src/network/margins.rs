@@ -15,6 +15,9 @@ use crate::samples::Samples;
 
 /// Most images that agreement is measured on.
 const MAX_IMAGES: usize = 1 << 14;
+/// Images times products that are looked at whatever is asked for: the more images, the cheaper the
+/// programs that they allow.
+const MAX_PRODUCTS: usize = 1 << 34;
 /// Images of which the simulation may need so many times more than the fewest that could show what
 /// is asked for: plans that change a few are cheaper than plans that change none.
 const IMAGES_IN_FEWEST: f64 = 4.0;
@@ -52,7 +55,7 @@ impl<'a> MeasuredImages<'a> {
     ) -> Result<Self> {
         let mut measured = Self::default();
         if let Some(held_out) = samples.held_out {
-            let count = most_images(graph).max(fewest(options)).min(MAX_IMAGES);
+            let count = most_images(graph, MAX_PRODUCTS).max(fewest(options)).min(MAX_IMAGES);
             let images = evenly_spread(held_out, count);
             let outputs = outputs_of(graph, held_out.elements(), &images)?;
             measured.add(classes, &images, &outputs);

@@ -13,7 +13,7 @@ use crate::network::graph::Graph;
 const MAX_IMAGES: usize = 4096;
 /// Images times products: some seconds, and hundreds of images of a network with tens of millions
 /// of products.
-const MAX_PRODUCTS: usize = 1 << 34;
+const MAX_PRODUCTS: usize = 1 << 33;
 /// Images looked at together.
 pub(crate) const IMAGES_PER_CHUNK: usize = 64;
 
@@ -25,9 +25,9 @@ pub(crate) struct SampleOutputs<'a> {
     pub(crate) outputs: Vec<Vec<f64>>,
 }
 
-/// How many images of a network of this size can be looked at in some seconds.
-pub(crate) fn most_images(graph: &Graph) -> usize {
-    (MAX_PRODUCTS / products(graph).max(1)).max(1)
+/// How many images take so many products, one at least.
+pub(crate) fn most_images(graph: &Graph, most_products: usize) -> usize {
+    (most_products / products(graph).max(1)).max(1)
 }
 
 /// The outputs of images evenly spread over the samples; of one at least, if there is one.
@@ -35,7 +35,7 @@ pub(crate) fn most_images(graph: &Graph) -> usize {
 /// # Errors
 /// As [`outputs_of`].
 pub(crate) fn sample_outputs<'a>(graph: &Graph, samples: &'a ImageMajor<f32>) -> Result<SampleOutputs<'a>> {
-    let images = evenly_spread(samples, MAX_IMAGES.min(most_images(graph)));
+    let images = evenly_spread(samples, MAX_IMAGES.min(most_images(graph, MAX_PRODUCTS)));
     let outputs = outputs_of(graph, samples.elements(), &images)?;
     Ok(SampleOutputs { images, outputs })
 }
