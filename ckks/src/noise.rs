@@ -63,6 +63,8 @@ pub struct DiagonalMap {
     pub input_square: f64,
     /// Whether each diagonal is one whole number for all slots: nothing of it is rounded.
     pub exact: bool,
+    /// Slots after which constants repeat: as many coefficients are rounded.
+    pub period: usize,
 }
 
 /// Predicts the noise that multiplying by diagonals adds, in integer units of the result before it
@@ -76,7 +78,8 @@ pub fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &Diago
     let rounding = slot_variance(degree, ROUNDING);
     // Only what multiplies the secret is divided before it is decomposed.
     let division = special.map_or(0.0, |_| rounding * slot_variance(degree, SECRET_VARIANCE));
-    let products = if map.exact { 0.0 } else { map.products * rounding * map.input_square };
+    let of_constants = slot_variance(map.period, ROUNDING);
+    let products = if map.exact { 0.0 } else { map.products * of_constants * map.input_square };
     let babies = map.rotated_products * switching * map.constant_square;
     let sums = products + babies + map.giants * (switching + division);
     let folded = (0..map.folds).fold(sums, |variance, _| 2.0 * variance + switching + division);

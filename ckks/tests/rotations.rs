@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use beaa_ckks::pointwise::InputBatch;
+use beaa_ckks::pointwise::InputBatch::Stored;
 use beaa_ckks::{
     Batch, CiphertextId, Decryptor, Diagonal, DiagonalMatrix, DiagonalShape, Encoding, Encryptor, Error, GaloisKeys,
     Kernel, KeyedRotation, Parameters, ParametersLiteral, Rotator, SecretKey, SecretRng, noise, primes, rotation_order,
@@ -70,7 +72,9 @@ impl Setup {
     }
 
     fn matrix(&self, map: &Map) -> DiagonalMatrix {
-        DiagonalMatrix::new(&self.parameters, map.shape, &map.diagonals, |d, out| {
+        let shape = map.shape(self.parameters.degree());
+        DiagonalMatrix::new(&self.parameters, shape, &map.diagonals, |d, out| {
+            assert_eq!(out.len(), shape.period);
             out.iter_mut().enumerate().for_each(|(p, v)| *v = map.scale * map.constant(d, p));
         })
         .unwrap()
@@ -85,7 +89,11 @@ impl Setup {
 
 /// A linear map by its diagonals.
 struct Map {
-    shape: DiagonalShape,
+    limbs: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Slots after which constants repeat; none where they never do.
+    period: Option<usize>,
     diagonals: Vec<Diagonal>,
     scale: f64,
     /// Whether all constants are the same, which polynomials hold without rounding.
@@ -93,7 +101,13 @@ struct Map {
 }
 
 impl Map {
+    fn shape(&self, n: usize) -> DiagonalShape {
+        let Self { limbs, inputs, outputs, period, .. } = *self;
+        DiagonalShape { limbs, inputs, outputs, period: period.unwrap_or(n) }
+    }
+
     fn constant(&self, diagonal: usize, position: usize) -> f64 {
+        let position = self.period.map_or(position, |period| position % period);
         if self.uniform { 1.0 } else { ((diagonal * 37 + position * 11) as f64 * 0.61).sin() }
     }
 
@@ -119,7 +133,7 @@ fn dense(limbs: usize, [inputs, outputs]: [usize; 2], babies: &[usize], giants: 
             }
         }
     }
-    Map { shape: DiagonalShape { limbs, inputs, outputs }, diagonals, scale, uniform: false }
+    Map { limbs, inputs, outputs, period: None, diagonals, scale, uniform: false }
 }
 
 fn fold(rows: &mut [Vec<f64>], by: usize) {
@@ -129,7 +143,7 @@ fn fold(rows: &mut [Vec<f64>], by: usize) {
 }
 
 fn values(rows: usize, n: usize) -> Vec<Vec<f64>> {
-    (0..rows).map(|r| (0..n).map(|i| ((r * 31 + i * 17) as f64 * 0.37).sin()).collect()).collect()
+    (0..rows).map(|r| (0..n).map(|i| ((r * 31 + i * i * 17) as f64 * 0.71).sin()).collect()).collect()
 }
 
 fn deviation(got: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
@@ -184,11 +198,20 @@ fn a_rotation_moves_slots_on_every_path_and_adds_what_is_predicted() {
 }
 
 /// Several inputs and outputs, babies, giants, folds, two terms, a bias, fewer limbs than there
-/// are.
+/// are; constants that never repeat, that do after several values of a transform, after all of a
+/// tile's, and after fewer slots than a transform has.
 #[test]
 fn products_with_diagonals_are_those_of_plain_numbers() {
-    let n = 128;
-    let rotations = [1, 2, 16, 32, n / 4, n / 2, n - 1];
+    for period in [None, Some(64), Some(32), Some(4)] {
+        products_are_those_of_plain_numbers(128, period);
+    }
+    products_are_those_of_plain_numbers(2048, Some(32));
+}
+
+fn products_are_those_of_plain_numbers(n: usize, period: Option<usize>) {
+    // Within the images whose constants are the same.
+    let folds = [2, 4].map(|part| period.unwrap_or(n) / part);
+    let rotations = [1, 2, 16, 32, folds[0], folds[1], n - 1];
     for (special, bits) in WAYS {
         let mut answers = Vec::new();
         for kernel in Kernel::available() {
@@ -197,8 +220,8 @@ fn products_with_diagonals_are_those_of_plain_numbers() {
             let maps = [
                 dense(3, [3, 2], &[n - 1, 0, 1, 2], &[0, 16, 32], weight_scale),
                 dense(3, [1, 2], &[0, 1], &[16], weight_scale),
-            ];
-            let folds = [n / 2, n / 4];
+            ]
+            .map(|map| Map { period, ..map });
             let (x, y) = (values(3, n), values(4, n)[3..].to_vec());
             let bias: Vec<Vec<f64>> = (0..2).map(|v| (0..n).map(|p| (v * p) as f64 / 50.0 - 1.0).collect()).collect();
             let mut expected = vec![vec![0.0; n]; 2];
@@ -209,11 +232,12 @@ fn products_with_diagonals_are_those_of_plain_numbers() {
 
             let (cx, cy) = (s.encrypt(&x, scale, 3), s.encrypt(&y, scale, 3));
             let [first, second] = maps.each_ref().map(|map| s.matrix(map));
+            let stored = period.map_or(n, |period| period.max(32));
             assert_eq!(first.rotations(), [1, 2, 16, 32, n - 1]);
-            assert_eq!(first.bytes(), 72 * (3 + usize::from(special.is_some())) * n * 8);
+            assert_eq!(first.bytes(), 72 * (3 + usize::from(special.is_some())) * stored * 8);
             let result_scale = scale * weight_scale;
             let units: Vec<Vec<f64>> = bias.iter().map(|b| b.iter().map(|v| v * result_scale).collect()).collect();
-            let product = s.rotator().multiply(&[(&cx, &first), (&cy, &second)], &units, &folds).unwrap();
+            let product = s.rotator().multiply(&[(Stored(&cx), &first), (Stored(&cy), &second)], &units, &folds).unwrap();
             assert_eq!((product.limbs(), product.components(), product.len()), (3, 2, 2));
 
             let map = noise::DiagonalMap {
@@ -224,6 +248,7 @@ fn products_with_diagonals_are_those_of_plain_numbers() {
                 constant_square: weight_scale.powi(2) / 2.0,
                 input_square: scale * scale * mean_square(&x),
                 exact: false,
+                period: period.unwrap_or(n),
             };
             // What the inputs bring along comes on top, multiplied and folded.
             let inputs = 38.0 * noise::fresh(n).powi(2) * map.constant_square * 4.0;
@@ -266,11 +291,13 @@ fn noise_of_products_is_as_predicted() {
         ("folds, divided", divided, &[0], &[0], &[n / 2, n / 4]),
         ("folds of babies and giants", switching, &[0, 1, 2, 3], &[0, 64, 128], &[n / 2, n / 4]),
     ];
-    for (what, (special, bits, weight_bits), babies, giants, folds) in cases {
+    for ((what, (special, bits, weight_bits), babies, giants, folds), period) in
+        cases.into_iter().flat_map(|case| [None, Some(64)].map(|period| (case, period)))
+    {
         let mut s = Setup::new(parameters(n, &[30, 31, 32], special, Kernel::detect()), &keys);
         let (scale, weight_scale) = (2_f64.powi(bits), 2_f64.powi(weight_bits));
         let uniform = weight_bits == 0;
-        let map = Map { uniform, ..dense(3, [2, 2], babies, giants, weight_scale) };
+        let map = Map { uniform, period, ..dense(3, [2, 2], babies, giants, weight_scale) };
         let matrix = s.matrix(&map);
         let x = s.encrypt(&values(2, n), scale, 3);
         // With its noise, which is not that of the product.
@@ -279,7 +306,7 @@ fn noise_of_products_is_as_predicted() {
         map.add_to(&mut expected, &before);
         folds.iter().for_each(|&by| fold(&mut expected, by));
         expected.iter_mut().flatten().for_each(|e| *e *= weight_scale);
-        let product = s.rotator().multiply(&[(&x, &matrix)], &vec![vec![0.0; n]; 2], folds).unwrap();
+        let product = s.rotator().multiply(&[(Stored(&x), &matrix)], &vec![vec![0.0; n]; 2], folds).unwrap();
         let of = |steps: &[usize]| steps.iter().filter(|s| **s > 0).count() as f64;
         let predicted = s.predicted(
             3,
@@ -291,9 +318,10 @@ fn noise_of_products_is_as_predicted() {
                 constant_square: weight_scale.powi(2) / 2.0,
                 input_square: mean_square(&before),
                 exact: uniform,
+                period: period.unwrap_or(n),
             },
         );
-        assert_near(deviation(&s.decrypt(&product, 1.0), &expected), predicted, what);
+        assert_near(deviation(&s.decrypt(&product, 1.0), &expected), predicted, &format!("{what}, {period:?}"));
     }
 }
 
@@ -307,9 +335,9 @@ fn hoisted_rotations_mean_what_single_ones_do() {
         let x = s.encrypt(&values(2, n), scale, 3);
         let apart = s.decrypt(&s.rotator().rotate(&s.rotator().rotate(&x, 3).unwrap(), 7).unwrap(), scale);
         let diagonals = [0, 1].map(|u| Diagonal { output: u, giant: 7, input: u, baby: 3 });
-        let shape = DiagonalShape { limbs: 3, inputs: 2, outputs: 2 };
+        let shape = DiagonalShape { limbs: 3, inputs: 2, outputs: 2, period: n };
         let matrix = DiagonalMatrix::new(&s.parameters, shape, &diagonals, |_, out| out.fill(ones)).unwrap();
-        let hoisted = s.rotator().multiply(&[(&x, &matrix)], &vec![vec![0.0; n]; 2], &[]).unwrap();
+        let hoisted = s.rotator().multiply(&[(Stored(&x), &matrix)], &vec![vec![0.0; n]; 2], &[]).unwrap();
         let literal = s.parameters.literal();
         let one = noise::rotate(n, &literal.moduli, literal.special.first().copied()) / scale;
         assert!(deviation(&s.decrypt(&hoisted, scale * ones), &apart) < 4.0 * one);
@@ -322,17 +350,17 @@ fn a_bias_may_be_larger_than_a_word() {
     let n = 64;
     let mut s = Setup::new(parameters(n, &[40, 40, 40], Some(45), Kernel::detect()), &[]);
     let x = s.encrypt(&[vec![1.0; n]], 2_f64.powi(40), 3);
-    let shape = DiagonalShape { limbs: 3, inputs: 1, outputs: 1 };
+    let shape = DiagonalShape { limbs: 3, inputs: 1, outputs: 1, period: n };
     let one = [Diagonal { output: 0, giant: 0, input: 0, baby: 0 }];
     let weight = 2_f64.powi(40);
     let matrix = DiagonalMatrix::new(&s.parameters, shape, &one, |_, out| out.fill(weight)).unwrap();
     let scale = 2_f64.powi(80);
     let bias: Vec<f64> = (0..n).map(|p| p as f64 * scale).collect();
-    let y = s.rotator().multiply(&[(&x, &matrix)], &[bias], &[]).unwrap();
+    let y = s.rotator().multiply(&[(Stored(&x), &matrix)], &[bias], &[]).unwrap();
     let found = &s.decrypt(&y, scale)[0];
     assert!(found.iter().enumerate().all(|(p, v)| (v - p as f64 - 1.0).abs() < 1e-6));
     let too_large = vec![vec![2_f64.powi(119); n]];
-    let error = s.rotator().multiply(&[(&x, &matrix)], &too_large, &[]).unwrap_err();
+    let error = s.rotator().multiply(&[(Stored(&x), &matrix)], &too_large, &[]).unwrap_err();
     assert!(matches!(error, Error::Overflow { .. }), "{error}");
 }
 
@@ -343,7 +371,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let mut s = Setup::new(parameters(64, &[30, 31], Some(40), Kernel::detect()), &[1, 16, 32]);
             let x = s.encrypt(&values(3, 64), 2_f64.powi(20), 2);
             let matrix = s.matrix(&dense(2, [3, 2], &[0, 1], &[0, 16], 2_f64.powi(20)));
-            let product = s.rotator().multiply(&[(&x, &matrix)], &vec![vec![1.0; 64]; 2], &[32]).unwrap();
+            let product = s.rotator().multiply(&[(Stored(&x), &matrix)], &vec![vec![1.0; 64]; 2], &[32]).unwrap();
             let rotated = s.rotator().rotate(&x, 16).unwrap();
             (s.keys.compressed_digits().collect::<Vec<_>>(), product, rotated)
         })
@@ -419,32 +447,32 @@ fn what_does_not_fit_is_refused() {
     let map = |babies: &[usize], giants: &[usize]| s.matrix(&dense(3, [2, 2], babies, giants, 1000.0));
     let zero = vec![vec![0.0; n]; 2];
     let good = map(&[0, 1], &[0, 16]);
-    let multiply = |terms: &[(&Batch, &DiagonalMatrix)], bias: &[Vec<f64>], folds: &[usize]| {
+    let multiply = |terms: &[(InputBatch<'_>, &DiagonalMatrix)], bias: &[Vec<f64>], folds: &[usize]| {
         s.rotator().multiply(terms, bias, folds)
     };
-    assert!(multiply(&[(&x, &good)], &zero, &[16]).is_ok());
-    missing(2, multiply(&[(&x, &map(&[2], &[0]))], &zero, &[]).unwrap_err());
-    missing(3, multiply(&[(&x, &map(&[0], &[3]))], &zero, &[]).unwrap_err());
-    missing(32, multiply(&[(&x, &good)], &zero, &[32]).unwrap_err());
-    missing(0, multiply(&[(&x, &good)], &zero, &[0]).unwrap_err());
+    assert!(multiply(&[(Stored(&x), &good)], &zero, &[16]).is_ok());
+    missing(2, multiply(&[(Stored(&x), &map(&[2], &[0]))], &zero, &[]).unwrap_err());
+    missing(3, multiply(&[(Stored(&x), &map(&[0], &[3]))], &zero, &[]).unwrap_err());
+    missing(32, multiply(&[(Stored(&x), &good)], &zero, &[32]).unwrap_err());
+    missing(0, multiply(&[(Stored(&x), &good)], &zero, &[0]).unwrap_err());
     assert!(multiply(&[], &zero, &[]).is_err(), "no term");
-    assert!(multiply(&[(&x, &good)], &zero[1..], &[]).is_err(), "too few biases");
-    assert!(multiply(&[(&x, &good)], &vec![vec![0.0; n - 1]; 2], &[]).is_err(), "too few slots");
-    assert!(multiply(&[(&x, &good)], &vec![vec![f64::NAN; n]; 2], &[]).is_err(), "no numbers");
-    assert!(multiply(&[(&x.first_limbs(2).unwrap(), &good)], &zero, &[]).is_err(), "fewer limbs");
+    assert!(multiply(&[(Stored(&x), &good)], &zero[1..], &[]).is_err(), "too few biases");
+    assert!(multiply(&[(Stored(&x), &good)], &vec![vec![0.0; n - 1]; 2], &[]).is_err(), "too few slots");
+    assert!(multiply(&[(Stored(&x), &good)], &vec![vec![f64::NAN; n]; 2], &[]).is_err(), "no numbers");
+    assert!(multiply(&[(Stored(&x.first_limbs(2).unwrap()), &good)], &zero, &[]).is_err(), "fewer limbs");
     let short = s.matrix(&dense(2, [2, 2], &[0], &[0], 1.0));
-    assert!(multiply(&[(&x, &good), (&x, &short)], &zero, &[]).is_err(), "a matrix for fewer limbs");
+    assert!(multiply(&[(Stored(&x), &good), (Stored(&x), &short)], &zero, &[]).is_err(), "a matrix for fewer limbs");
     let wide = s.matrix(&dense(3, [3, 2], &[0], &[0], 1.0));
-    assert!(multiply(&[(&x, &wide)], &zero, &[]).is_err(), "too few inputs");
+    assert!(multiply(&[(Stored(&x), &wide)], &zero, &[]).is_err(), "too few inputs");
     let three = Batch::build(&s.parameters, 3, 3, 2, |_, _| Ok(())).unwrap();
-    assert!(multiply(&[(&three, &good)], &zero, &[]).is_err() && s.rotator().rotate(&three, 1).is_err());
+    assert!(multiply(&[(Stored(&three), &good)], &zero, &[]).is_err() && s.rotator().rotate(&three, 1).is_err());
     let foreign = Batch::build(&other, 3, 2, 2, |_, _| Ok(())).unwrap();
-    assert!(multiply(&[(&foreign, &good)], &zero, &[]).is_err() && s.rotator().rotate(&foreign, 1).is_err());
+    assert!(multiply(&[(Stored(&foreign), &good)], &zero, &[]).is_err() && s.rotator().rotate(&foreign, 1).is_err());
     let elsewhere = dense(3, [2, 2], &[0], &[0], 1.0);
-    let foreign = DiagonalMatrix::new(&other, elsewhere.shape, &elsewhere.diagonals, |_, _| {}).unwrap();
-    assert!(multiply(&[(&x, &foreign)], &zero, &[]).is_err(), "a matrix of other primes");
+    let foreign = DiagonalMatrix::new(&other, elsewhere.shape(n), &elsewhere.diagonals, |_, _| {}).unwrap();
+    assert!(multiply(&[(Stored(&x), &foreign)], &zero, &[]).is_err(), "a matrix of other primes");
 
-    let shape = DiagonalShape { limbs: 3, inputs: 2, outputs: 2 };
+    let shape = DiagonalShape { limbs: 3, inputs: 2, outputs: 2, period: n };
     let diagonal = Diagonal { output: 1, giant: 1, input: 1, baby: 1 };
     let prepare = |shape, diagonals: &[Diagonal], value: f64| {
         DiagonalMatrix::new(&s.parameters, shape, diagonals, |_, out| out.fill(value))
@@ -453,6 +481,9 @@ fn what_does_not_fit_is_refused() {
     assert!(prepare(shape, &[], 1.0).is_err(), "no diagonal");
     assert!(prepare(shape, &[diagonal], f64::INFINITY).is_err(), "no number");
     assert!(prepare(DiagonalShape { limbs: 4, ..shape }, &[diagonal], 1.0).is_err(), "too many limbs");
+    for period in [0, 3, 2 * n] {
+        assert!(prepare(DiagonalShape { period, ..shape }, &[diagonal], 1.0).is_err(), "a period of {period}");
+    }
     for wrong in [
         Diagonal { output: 2, ..diagonal },
         Diagonal { input: 2, ..diagonal },

@@ -101,6 +101,7 @@ fn packed_linear_steps_are_parts_of_their_own_and_memory_is_that_of_ciphertexts(
         threads: 1,
         tile: 32,
         chunk: 8,
+        shortest_period: 32,
         held_words: 1 << 22,
         input_in_place: true,
         arranged_weights_kept: false,

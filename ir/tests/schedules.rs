@@ -7,6 +7,7 @@ const MACHINE: MemoryModel = MemoryModel {
     threads: 2,
     tile: 32,
     chunk: 4,
+    shortest_period: 32,
     held_words: 1 << 22,
     input_in_place: false,
     arranged_weights_kept: false,

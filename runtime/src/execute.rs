@@ -17,6 +17,7 @@ pub(crate) fn step_by_step(program: &Program) -> Schedule {
         threads: 1,
         tile: 1,
         chunk: 1,
+        shortest_period: 1,
         held_words: 1,
         input_in_place: false,
         arranged_weights_kept: false,

@@ -27,7 +27,7 @@ pub use layout::TILE;
 use layout::{LANES, PANEL_ROWS, WeightForm};
 pub use packed_weights::Panels;
 use path::ArithmeticPath;
-pub(crate) use path::{BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
+pub(crate) use path::{BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TileProducts, TwistFactors};
 pub(crate) use permutation::Permutation;
 use portable::Portable;
 
@@ -139,6 +139,12 @@ impl Kernel {
             assert_eq!([factor.len(), first.len(), second.len()], [len; 3], "operands of different length");
         }
         with_path!(self, path => path.add_products(q, terms, sums));
+    }
+
+    /// See [`ArithmeticPath::add_tile_products`].
+    pub(crate) fn add_tile_products(self, q: Modulus, products: TileProducts<'_>, sums: &mut [u64; 2 * TILE]) {
+        products.check();
+        with_path!(self, path => path.add_tile_products(q, products, sums));
     }
 
     /// See [`ArithmeticPath::permute`].

@@ -28,6 +28,19 @@ pub(crate) trait ArithmeticPath: Copy {
     /// `sums[c] += sum over terms of factor * values[c]`, element by element, for both halves.
     fn add_products(self, q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u64]; 2]);
 
+    /// `sums += sum over constants of constant * pair`, for one tile of both halves:
+    /// `[component][TILE]`.
+    fn add_tile_products(self, q: Modulus, products: TileProducts<'_>, sums: &mut [u64; 2 * TILE]) {
+        let factors: Vec<[u64; TILE]> = (0..products.columns.len()).map(|number| products.factor(number)).collect();
+        let mut terms: Vec<PairProduct<'_>> = Vec::with_capacity(factors.len());
+        for (number, factor) in factors.iter().enumerate() {
+            let (first, second) = products.pair(number).split_at(TILE);
+            terms.push(PairProduct { factor, values: [first, second] });
+        }
+        let (first, second) = sums.split_at_mut(TILE);
+        self.add_products(q, &terms, [first, second]);
+    }
+
     /// Copies to each value of `out` the one that the permutation says.
     fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]);
 
@@ -56,6 +69,48 @@ pub(crate) trait ArithmeticPath: Copy {
 pub(crate) struct PairProduct<'a> {
     pub(crate) factor: &'a [u64],
     pub(crate) values: [&'a [u64]; 2],
+}
+
+/// Constants for one tile, each with the pair that it multiplies. The values of a constant that
+/// repeats are equal in runs: one word stands for each run, or as much of it as a tile has.
+#[derive(Clone, Copy)]
+pub(crate) struct TileProducts<'a> {
+    /// `[constant][width]`.
+    pub(crate) constants: &'a [u64],
+    /// A power of two, at most [`TILE`].
+    pub(crate) width: usize,
+    /// For each constant the number of its pair, less `first`, modulo 2^64.
+    pub(crate) columns: &'a [u32],
+    pub(crate) first: usize,
+    /// `[pair][component][TILE]`.
+    pub(crate) pairs: &'a [[u64; 2 * TILE]],
+}
+
+impl<'a> TileProducts<'a> {
+    /// Asserts that every constant has its words.
+    pub(crate) fn check(&self) {
+        assert!(self.width.is_power_of_two() && self.width <= TILE, "{} words of a tile", self.width);
+        assert_eq!(self.constants.len(), self.columns.len() * self.width, "words of constants");
+    }
+
+    /// What a constant multiplies.
+    #[inline(always)]
+    pub(crate) fn pair(&self, number: usize) -> &'a [u64; 2 * TILE] {
+        &self.pairs[self.first.wrapping_add(self.columns[number] as usize)]
+    }
+
+    /// The words of a constant.
+    #[inline(always)]
+    pub(crate) fn words(&self, number: usize) -> &'a [u64] {
+        &self.constants[number * self.width..(number + 1) * self.width]
+    }
+
+    /// A constant's values in the whole tile.
+    #[inline(always)]
+    pub(crate) fn factor(&self, number: usize) -> [u64; TILE] {
+        let words = self.words(number);
+        std::array::from_fn(|i| words[i * self.width / TILE])
+    }
 }
 
 /// From residues modulo one prime to residues modulo another.

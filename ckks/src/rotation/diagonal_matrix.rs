@@ -5,12 +5,12 @@ use std::ops::Range;
 use beaa_memory::Words;
 use rayon::prelude::*;
 
-use super::order::rotation_order;
+use super::periodic::{PeriodicEncoder, SHORTEST_PERIOD};
 use crate::batch::CHUNK;
 use crate::error::operand;
 use crate::kernel::TILE;
 use crate::workspaces::Workspaces;
-use crate::{Encoder, Parameters, Result};
+use crate::{Parameters, Result};
 
 const OPERATION: &str = "preparing a matrix of diagonals";
 
@@ -37,6 +37,10 @@ pub struct DiagonalShape {
     pub inputs: usize,
     /// Ciphertexts of the result.
     pub outputs: usize,
+    /// Slots after which constants repeat, in the order in which rotations move them: a power of
+    /// two, at most N. As many words are kept of each constant for each prime, or 32 where it is
+    /// less.
+    pub period: usize,
 }
 
 /// A linear map by its diagonals (Halevi and Shoup 2014, "Algorithms in HElib"), in baby steps and
@@ -45,23 +49,40 @@ pub struct DiagonalShape {
 pub struct DiagonalMatrix {
     parameters: Parameters,
     shape: DiagonalShape,
-    /// Distinct input and baby, ascending.
+    /// Distinct input and baby other than 0, ascending.
     rotated: Vec<(u32, usize)>,
     /// Ascending by output and giant.
     sums: Vec<DiagonalSum>,
-    /// For each diagonal its number in `rotated`; in the order of the sums.
+    /// For each diagonal the ciphertext that it multiplies as it is, or the number in `rotated`; in
+    /// the order of the sums, ascending in both parts of each.
     columns: Vec<u32>,
-    /// `[prime][tile][diagonal][TILE]`, the special prime last.
+    stored: StoredConstants,
     data: Words,
 }
+
+/// How constants are stored: `[prime][group][diagonal][width]`, the special prime last. The values
+/// of a polynomial in powers of `X^run` are equal in runs of so many, in the order of the
+/// transform: one word stands for each of them, or as many equal ones as a tile has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct StoredConstants {
+    /// Values that are stored, of N.
+    period: usize,
+    /// Stored values that a tile needs.
+    width: usize,
+    /// Tiles that need the same.
+    tiles: usize,
+}
+
 
 /// What is added up before it is rotated.
 #[derive(Debug, Clone)]
 pub(crate) struct DiagonalSum {
     pub(crate) output: u32,
     pub(crate) giant: usize,
-    /// Which diagonals.
-    pub(crate) diagonals: Range<usize>,
+    /// Diagonals of inputs that are not rotated.
+    pub(crate) direct: Range<usize>,
+    /// Those of rotated ones, which come after them.
+    pub(crate) rotated: Range<usize>,
 }
 
 impl std::fmt::Debug for DiagonalMatrix {
@@ -71,15 +92,15 @@ impl std::fmt::Debug for DiagonalMatrix {
 }
 
 impl DiagonalMatrix {
-    /// Encodes all constants, in parallel. `values` writes diagonal number `i` of the list: N slots
-    /// in rotation order, zero until then, in integer units. They are what the result's slots are
+    /// Encodes all constants, in parallel. `values` writes diagonal number `i` of the list: the
+    /// slots of one period in rotation order, zero until then, in integer units. They are what the result's slots are
     /// multiplied with: output position p is the sum of `values[p] * input[p + baby + giant]`. They
     /// are rounded as polynomials, by 1/12 of variance in each coefficient.
     ///
     /// # Errors
-    /// When the parameters have not as many limbs, there is no diagonal, one names a
-    /// ciphertext or rotation that there is not, a value is not finite or too large, or memory does
-    /// not hold them.
+    /// When the parameters have not as many limbs, the period is none of the ring, there is no
+    /// diagonal, one names a ciphertext or rotation that there is not, a value is not finite or too
+    /// large, or memory does not hold them.
     pub fn new(
         parameters: &Parameters,
         shape: DiagonalShape,
@@ -89,50 +110,37 @@ impl DiagonalMatrix {
         parameters.check_limbs(OPERATION, shape.limbs)?;
         check_diagonals(parameters, shape, diagonals)?;
         let mut sorted: Vec<usize> = (0..diagonals.len()).collect();
-        sorted.sort_by_key(|&d| diagonals[d]);
-        let mut rotated: Vec<_> = diagonals.iter().map(|d| (d.input, d.baby)).collect();
+        let order = |d: &Diagonal| (d.output, d.giant, d.baby > 0, d.input, d.baby);
+        sorted.sort_by_key(|&d| order(&diagonals[d]));
+        let mut rotated: Vec<_> = diagonals.iter().filter(|d| d.baby > 0).map(|d| (d.input, d.baby)).collect();
         rotated.sort_unstable();
         rotated.dedup();
-        let column = |d: &Diagonal| rotated.partition_point(|r| *r < (d.input, d.baby)) as u32;
+        let column = |d: &Diagonal| {
+            if d.baby == 0 { d.input } else { rotated.partition_point(|r| *r < (d.input, d.baby)) as u32 }
+        };
         let columns = sorted.iter().map(|&d| column(&diagonals[d])).collect();
         let mut sums: Vec<DiagonalSum> = Vec::new();
-        for (number, &Diagonal { output, giant, .. }) in sorted.iter().map(|&d| &diagonals[d]).enumerate() {
-            match sums.last_mut() {
-                Some(sum) if (sum.output, sum.giant) == (output, giant) => sum.diagonals.end = number + 1,
-                _ => sums.push(DiagonalSum { output, giant, diagonals: number..number + 1 }),
+        for (number, &Diagonal { output, giant, baby, .. }) in sorted.iter().map(|&d| &diagonals[d]).enumerate() {
+            if sums.last().is_none_or(|sum| (sum.output, sum.giant) != (output, giant)) {
+                sums.push(DiagonalSum { output, giant, direct: number..number, rotated: number..number });
+            }
+            if let Some(sum) = sums.last_mut() {
+                sum.rotated.end = number + 1;
+                if baby == 0 {
+                    (sum.direct.end, sum.rotated.start) = (number + 1, number + 1);
+                }
             }
         }
-        let n = parameters.degree();
-        let (encoder, order) = (Encoder::new(n), rotation_order(n));
-        let workspaces = Workspaces::new(|| Workspace::new(&encoder, n));
-        let encode_in = |workspace: &mut Workspace, number: usize, out: &mut [u64]| {
-            let Workspace { by_position, slots, scratch } = workspace;
-            by_position.fill(0.0);
-            values(sorted[number], by_position);
-            // The sum is rotated by the giant step, and its constants with it.
-            let (first, rest) = order.split_at(diagonals[sorted[number]].giant);
-            for (&slot, &value) in rest.iter().chain(first).zip(&*by_position) {
-                slots[slot as usize] = value;
-            }
-            encoder.encode_in_place(slots, 1.0, scratch)?;
-            let largest = slots.iter().map(|c| c.abs()).fold(0.0, f64::max);
-            for (prime, out) in primes(parameters, shape.limbs).zip(out.chunks_exact_mut(n)) {
-                let t = &parameters.all_transforms()[prime];
-                let q = t.modulus();
-                // Nearly always: constants have far fewer bits than primes.
-                if largest < q.value() as f64 {
-                    out.iter_mut().zip(&*slots).for_each(|(v, &c)| *v = q.lift(c as i64));
-                } else {
-                    out.iter_mut().zip(&*slots).for_each(|(v, &c)| *v = q.reduce_i64(c as i64));
-                }
-                t.forward(out);
-            }
-            Ok(())
+        let encoder = PeriodicEncoder::new(parameters, shape.limbs, shape.period);
+        let stored = StoredConstants::new(parameters.degree(), encoder.period());
+        let workspaces = Workspaces::new(|| encoder.workspace());
+        let encode = |number: usize, out: &mut [u64]| {
+            let giant = diagonals[sorted[number]].giant;
+            workspaces.with(|w| encoder.encode(w, giant, |slots| values(sorted[number], slots), out))
         };
-        let encode = |number: usize, out: &mut [u64]| workspaces.with(|w| encode_in(w, number, out));
-        let words = primes(parameters, shape.limbs).count() * n;
-        let data = encode_tiles(n, words, diagonals.len(), encode)?;
-        Ok(Self { parameters: parameters.clone(), shape, rotated, sums, columns, data })
+        let primes = primes(parameters, shape.limbs).count();
+        let data = encode_groups(stored, primes, diagonals.len(), encode)?;
+        Ok(Self { parameters: parameters.clone(), shape, rotated, sums, columns, stored, data })
     }
 
     /// Returns how large it is.
@@ -145,9 +153,10 @@ impl DiagonalMatrix {
         self.data.len() * size_of::<u64>()
     }
 
-    /// Returns the bytes that so many diagonals for so many limbs take.
-    pub fn bytes_of(parameters: &Parameters, limbs: usize, diagonals: usize) -> usize {
-        primes(parameters, limbs).count() * parameters.degree() * diagonals * size_of::<u64>()
+    /// Returns the bytes that so many diagonals of a shape take.
+    pub fn bytes_of(parameters: &Parameters, shape: DiagonalShape, diagonals: usize) -> usize {
+        let period = shape.period.max(SHORTEST_PERIOD.min(parameters.degree()));
+        primes(parameters, shape.limbs).count() * period * diagonals * size_of::<u64>()
     }
 
     /// Returns the rotations of inputs and of sums, in slots, ascending: those whose Galois keys
@@ -164,7 +173,7 @@ impl DiagonalMatrix {
         &self.parameters
     }
 
-    /// Distinct input and baby, ascending.
+    /// Distinct input and baby other than 0, ascending.
     pub(crate) fn rotated(&self) -> &[(u32, usize)] {
         &self.rotated
     }
@@ -174,31 +183,24 @@ impl DiagonalMatrix {
         &self.sums
     }
 
-    /// The number in [`Self::rotated`] of what each diagonal multiplies.
+    /// What each diagonal multiplies: a ciphertext, or a number in [`Self::rotated`].
     pub(crate) fn columns(&self) -> &[u32] {
         &self.columns
     }
 
-    /// The constants of all diagonals, a tile of each: `[diagonal][TILE]`. Primes count through the
-    /// limbs to the special one.
-    pub(crate) fn tile(&self, prime: usize, tile: usize) -> &[u64] {
-        let block = self.columns.len() * TILE;
-        let start = (prime * self.parameters.degree() / TILE + tile) * block;
-        &self.data[start..start + block]
+    /// The constants of some diagonals for one tile, `[diagonal][width]`, and the width. Primes
+    /// count through the limbs to the special one.
+    pub(crate) fn tile(&self, prime: usize, tile: usize, diagonals: &Range<usize>) -> (&[u64], usize) {
+        let StoredConstants { period, width, tiles } = self.stored;
+        let start = (prime * (period / width) + tile / tiles) * self.columns.len() * width;
+        (&self.data[start + diagonals.start * width..start + diagonals.end * width], width)
     }
 }
 
-/// What one thread needs to encode a diagonal.
-struct Workspace {
-    by_position: Vec<f64>,
-    /// First the slots, then the coefficients.
-    slots: Vec<f64>,
-    scratch: Vec<f64>,
-}
-
-impl Workspace {
-    fn new(encoder: &Encoder, degree: usize) -> Self {
-        Self { by_position: vec![0.0; degree], slots: vec![0.0; degree], scratch: encoder.scratch() }
+impl StoredConstants {
+    fn new(degree: usize, period: usize) -> Self {
+        let run = degree / period;
+        Self { period, width: (TILE / run).max(1), tiles: (run / TILE).max(1) }
     }
 }
 
@@ -209,6 +211,9 @@ pub(crate) fn primes(parameters: &Parameters, limbs: usize) -> impl Iterator<Ite
 
 fn check_diagonals(parameters: &Parameters, shape: DiagonalShape, diagonals: &[Diagonal]) -> Result<()> {
     let n = parameters.degree();
+    if !shape.period.is_power_of_two() || shape.period > n {
+        return Err(operand(OPERATION, format!("constants that repeat after {} slots", shape.period), period_of(n)));
+    }
     if diagonals.is_empty() {
         return Err(operand(OPERATION, "no diagonal", "at least one"));
     }
@@ -221,24 +226,29 @@ fn check_diagonals(parameters: &Parameters, shape: DiagonalShape, diagonals: &[D
     Ok(())
 }
 
-/// Polynomials of `words` words each, a few at a time, as `[prime][tile][polynomial][TILE]`.
-fn encode_tiles(
-    degree: usize,
-    words: usize,
+fn period_of(degree: usize) -> String {
+    format!("a power of two, at most {degree}")
+}
+
+/// Polynomials of `[prime][period]` each, a few at a time, in the order in which they are stored.
+fn encode_groups(
+    StoredConstants { period, width, .. }: StoredConstants,
+    primes: usize,
     count: usize,
     encode: impl Fn(usize, &mut [u64]) -> Result<()> + Sync,
 ) -> Result<Words> {
+    let words = primes * period;
     let Some(total) = words.checked_mul(count).filter(|&n| n <= isize::MAX.unsigned_abs() / 8) else {
-        return Err(operand(OPERATION, format!("{count} diagonals of degree {degree}"), "what memory holds"));
+        return Err(operand(OPERATION, format!("{count} diagonals of {period} slots"), "what memory holds"));
     };
     let mut data = Words::unset(total);
     let mut flats = Words::unset(words * CHUNK.min(count));
     for first in (0..count).step_by(CHUNK) {
         let flats = &mut flats[..words * CHUNK.min(count - first)];
         flats.par_chunks_exact_mut(words).enumerate().try_for_each(|(i, flat)| encode(first + i, flat))?;
-        data.par_chunks_exact_mut(count * TILE).enumerate().for_each(|(tile, data)| {
-            for (to, flat) in data.chunks_exact_mut(TILE).skip(first).zip(flats.chunks_exact(words)) {
-                to.copy_from_slice(&flat[tile * TILE..(tile + 1) * TILE]);
+        data.par_chunks_exact_mut(count * width).enumerate().for_each(|(group, data)| {
+            for (to, flat) in data.chunks_exact_mut(width).skip(first).zip(flats.chunks_exact(words)) {
+                to.copy_from_slice(&flat[group * width..(group + 1) * width]);
             }
         });
     }

@@ -1,5 +1,6 @@
-//! Products with matrices of diagonals: each input is decomposed once, rotated by all of its babies
-//! modulo one prime after the other, and multiplied by the constants tile by tile.
+//! Products with matrices of diagonals. What is not rotated is multiplied as it is stored, tile by
+//! tile, and the sums of that by P. Every other input is decomposed once, rotated by all of its
+//! babies modulo one prime after the other, and multiplied in the same way.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,41 +11,49 @@ use super::diagonal_matrix::DiagonalMatrix;
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::GaloisKey;
 use super::word_pool::{WordPool, Words};
-use crate::kernel::{PairProduct, TILE};
-use crate::{Batch, Result};
+use crate::compressed_batch::not_canonical;
+use crate::kernel::{TILE, TileProducts};
+use crate::{Batch, CompressedBatch, Result};
 
 /// Words of rotated inputs that are held at the same time, about: 32 MiB.
 pub const HELD_WORDS: usize = 1 << 22;
+
+/// What is multiplied.
+#[derive(Clone, Copy)]
+pub(crate) enum Factor<'a> {
+    Stored(&'a Batch),
+    /// Unpacked tile by tile, for nothing of it is rotated.
+    Compressed(&'a CompressedBatch<'a>),
+}
 
 /// The terms of a product with the keys of their rotations.
 pub(crate) struct DiagonalProduct<'a> {
     ring: ExtendedRing<'a>,
     pool: &'a WordPool,
-    terms: &'a [(&'a Batch, &'a DiagonalMatrix)],
-    /// Of all terms, one after the other.
-    inputs: Vec<Input>,
+    terms: &'a [(Factor<'a>, &'a DiagonalMatrix)],
+    /// Ciphertexts that are rotated, of all terms, one after the other.
+    inputs: Vec<Input<'a>>,
     /// Of all terms, one after the other, as their matrices have them.
     rotated: Vec<RotatedInput<'a>>,
     /// Ascending by output and giant.
     sums: Vec<Sum<'a>>,
+    /// All products with what is not rotated.
+    direct: Vec<Part>,
     chunks: Vec<Chunk>,
 }
 
 /// A ciphertext of a term.
 #[derive(Clone, Copy)]
-struct Input {
-    term: usize,
+struct Input<'a> {
+    batch: &'a Batch,
     element: usize,
-    /// Whether it is rotated at all.
-    rotates: bool,
 }
 
 struct RotatedInput<'a> {
     /// Number among all inputs.
     input: usize,
     baby: usize,
-    /// None when it is not rotated.
-    key: Option<&'a GaloisKey>,
+    key: &'a GaloisKey,
 }
 
 /// What is added up before it is rotated.
@@ -74,34 +83,46 @@ struct Part {
 
 impl<'a> DiagonalProduct<'a> {
     /// Finds the key of every rotation. Rotated inputs are held `held` words at a time.
+    ///
+    /// # Panics
+    /// When something of compressed ciphertexts is rotated.
     pub(crate) fn new(
         (ring, pool): (ExtendedRing<'a>, &'a WordPool),
-        terms: &'a [(&'a Batch, &'a DiagonalMatrix)],
+        terms: &'a [(Factor<'a>, &'a DiagonalMatrix)],
         held: usize,
         key: impl Fn(usize) -> Result<&'a GaloisKey>,
     ) -> Result<Self> {
-        let key = |rotation: usize| if rotation == 0 { Ok(None) } else { key(rotation).map(Some) };
-        let (mut inputs, mut rotated, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inputs, mut rotated): (Vec<Input<'_>>, Vec<RotatedInput<'_>>) = (Vec::new(), Vec::new());
+        let (mut direct, mut parts) = (Vec::new(), Vec::new());
         let mut sums: BTreeMap<(u32, usize), Sum<'a>> = BTreeMap::new();
-        for (term, (batch, matrix)) in terms.iter().enumerate() {
-            let (before, first) = (inputs.len(), rotated.len());
-            inputs.extend((0..batch.len()).map(|element| Input { term, element, rotates: false }));
+        for (term, (factor, matrix)) in terms.iter().enumerate() {
+            let (first, mut last) = (rotated.len(), None);
             for &(element, baby) in matrix.rotated() {
-                let (input, key) = (before + element as usize, key(baby)?);
-                inputs[input].rotates |= key.is_some();
-                rotated.push(RotatedInput { input, baby, key });
+                let Factor::Stored(batch) = *factor else { unreachable!("a rotation of what is compressed") };
+                if last.replace(element) != Some(element) {
+                    inputs.push(Input { batch, element: element as usize });
+                }
+                rotated.push(RotatedInput { input: inputs.len() - 1, baby, key: key(baby)? });
             }
             for sum in matrix.sums() {
                 let (output, number) = (sum.output as usize, (sum.output, sum.giant));
-                sums.insert(number, Sum { output, key: key(sum.giant)? });
-                parts.push((number, Part { sum: 0, term, first, diagonals: sum.diagonals.clone() }));
+                let giant = if sum.giant == 0 { None } else { Some(key(sum.giant)?) };
+                sums.insert(number, Sum { output, key: giant });
+                let part = |diagonals: &Range<usize>| {
+                    (number, Part { sum: 0, term, first, diagonals: diagonals.clone() })
+                };
+                direct.push(part(&sum.direct));
+                parts.push(part(&sum.rotated));
             }
         }
         let numbers: Vec<(u32, usize)> = sums.keys().copied().collect();
         let numbered = |(number, part)| Part { sum: numbers.partition_point(|n| *n < number), ..part };
-        let parts: Vec<Part> = parts.into_iter().map(numbered).collect();
+        let [direct, parts] = [direct, parts].map(|parts| {
+            let parts = parts.into_iter().filter(|(_, part): &(_, Part)| !part.diagonals.is_empty());
+            parts.map(numbered).collect::<Vec<Part>>()
+        });
         let sums = sums.into_values().collect();
-        let mut product = Self { ring, pool, terms, inputs, rotated, sums, chunks: Vec::new() };
+        let mut product = Self { ring, pool, terms, inputs, rotated, sums, direct, chunks: Vec::new() };
         product.chunks = product.chunks(&parts, held);
         Ok(product)
     }
@@ -140,7 +161,10 @@ impl<'a> DiagonalProduct<'a> {
     }
 
     /// The sums modulo QP, not yet rotated: `[prime][tile][sum][2][TILE]`.
-    pub(crate) fn sums(&self) -> Words<'a> {
+    ///
+    /// # Errors
+    /// When a residue of compressed ciphertexts is not below its prime.
+    pub(crate) fn sums(&self) -> Result<Words<'a>> {
         let (n, pool) = (self.ring.parameters.degree(), self.pool);
         let digits = self.digits();
         let largest = |of: fn(&Chunk) -> usize| self.chunks.iter().map(of).fold(0, usize::max);
@@ -151,8 +175,7 @@ impl<'a> DiagonalProduct<'a> {
         let mut sums = pool.words(self.ring.words() * 2 * self.sums.len());
         let of_primes = sums.chunks_exact_mut(n * 2 * self.sums.len());
         for ((number, prime), sums) in self.ring.primes().enumerate().zip(of_primes) {
-            // What the memory holds is nothing to add to.
-            sums.par_chunks_mut(n).for_each(|sums| sums.fill(0));
+            self.multiply_direct((number, prime), sums)?;
             for chunk in &self.chunks {
                 self.extend_digits(chunk, prime, &digits, &mut extended);
                 self.scale_inputs(chunk, prime, &mut scaled);
@@ -160,21 +183,48 @@ impl<'a> DiagonalProduct<'a> {
                 self.multiply(chunk, (number, prime), &rotated, sums);
             }
         }
-        sums
+        Ok(sums)
     }
 
-    /// The digits of every input's second component, `[input][limb][N]`, where it is rotated.
+    /// Writes the sums of what is not rotated, multiplied by P: `[tile][sum][2][TILE]`.
+    fn multiply_direct(&self, (number, prime): (usize, usize), sums: &mut [u64]) -> Result<()> {
+        let parameters = self.ring.parameters;
+        let (tiles, q) = (parameters.degree() / TILE, parameters.all_transforms()[prime].modulus());
+        let largest = self.terms.iter().map(|(factor, _)| factor.words_to_unpack()).fold(0, usize::max);
+        let canonical = sums.par_chunks_exact_mut(self.sums.len() * 2 * TILE).enumerate().all(|(tile, sums)| {
+            // What the memory holds is nothing to add to.
+            sums.fill(0);
+            if self.direct.is_empty() || prime >= self.ring.limbs {
+                return true;
+            }
+            let mut space = self.pool.words(largest);
+            let all = sums.as_chunks_mut::<{ 2 * TILE }>().0;
+            for of_term in self.direct.chunk_by(|a, b| a.term == b.term) {
+                let (factor, matrix) = &self.terms[of_term[0].term];
+                let Some(pairs) = factor.block(prime * tiles + tile, &mut space) else { return false };
+                for part in of_term {
+                    let (constants, width) = matrix.tile(number, tile, &part.diagonals);
+                    let columns = &matrix.columns()[part.diagonals.clone()];
+                    let products = TileProducts { constants, width, columns, first: 0, pairs };
+                    parameters.kernel().add_tile_products(q, products, &mut all[part.sum]);
+                }
+            }
+            self.ring.scale(prime, sums);
+            true
+        });
+        if canonical { Ok(()) } else { Err(not_canonical()) }
+    }
+
+    /// The digits of every input's second component, `[input][limb][N]`.
     fn digits(&self) -> Words<'a> {
         let words = self.ring.limbs * self.ring.parameters.degree();
         let mut digits = self.pool.words(self.inputs.len() * words);
-        digits.par_chunks_exact_mut(words).zip(&self.inputs).filter(|(_, input)| input.rotates).for_each(
-            |(digits, input)| {
-                for (limb, values) in digits.chunks_exact_mut(self.ring.parameters.degree()).enumerate() {
-                    self.terms[input.term].0.read(input.element, 1, limb, values);
-                }
-                self.ring.decompose(digits);
-            },
-        );
+        digits.par_chunks_exact_mut(words).zip(&self.inputs).for_each(|(digits, input)| {
+            for (limb, values) in digits.chunks_exact_mut(self.ring.parameters.degree()).enumerate() {
+                input.batch.read(input.element, 1, limb, values);
+            }
+            self.ring.decompose(digits);
+        });
         digits
     }
 
@@ -184,12 +234,9 @@ impl<'a> DiagonalProduct<'a> {
         let used = chunk.inputs.len() * limbs * n;
         extended[..used].par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
             let (number, digit) = (chunk.inputs.start + i / limbs, i % limbs);
-            let input = self.inputs[number];
-            if !input.rotates {
-                return;
-            }
             if digit == prime {
-                self.terms[input.term].0.read(input.element, 1, prime, out);
+                let input = self.inputs[number];
+                input.batch.read(input.element, 1, prime, out);
             } else {
                 let start = (number * limbs + digit) * n;
                 self.ring.extend(digit, prime, &digits[start..start + n], out);
@@ -197,13 +244,13 @@ impl<'a> DiagonalProduct<'a> {
         });
     }
 
-    /// `P x` modulo one prime: `[input][2][N]`.
+    /// `P x` modulo one prime, of the first components: `[input][N]`.
     fn scale_inputs(&self, chunk: &Chunk, prime: usize, scaled: &mut [u64]) {
         let n = self.ring.parameters.degree();
-        scaled[..chunk.inputs.len() * 2 * n].par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
-            let input = self.inputs[chunk.inputs.start + i / 2];
+        scaled[..chunk.inputs.len() * n].par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
+            let input = self.inputs[chunk.inputs.start + i];
             if prime < self.ring.limbs {
-                self.terms[input.term].0.read(input.element, i % 2, prime, out);
+                input.batch.read(input.element, 0, prime, out);
             }
             self.ring.scale(prime, out);
         });
@@ -218,17 +265,13 @@ impl<'a> DiagonalProduct<'a> {
         tasks.sort_by_key(|(_, rotated)| rotated.baby);
         tasks.into_par_iter().for_each(|(out, rotated)| {
             let input = rotated.input - chunk.inputs.start;
-            let scaled = &scaled[input * 2 * n..(input + 1) * 2 * n];
-            let Some(key) = rotated.key else {
-                return out.copy_from_slice(scaled);
-            };
             let mut space = self.pool.words(2 * n);
             let (first, second) = space.split_at_mut(n);
-            first.copy_from_slice(&scaled[..n]);
+            first.copy_from_slice(&scaled[input * n..(input + 1) * n]);
             second.fill(0);
             let extended = &extended[input * digits..(input + 1) * digits];
             let (out0, out1) = out.split_at_mut(n);
-            self.ring.switch_and_rotate(key, prime, extended, [first, second], [out0, out1]);
+            self.ring.switch_and_rotate(rotated.key, prime, extended, [first, second], [out0, out1]);
         });
     }
 
@@ -244,19 +287,14 @@ impl<'a> DiagonalProduct<'a> {
                 to.copy_from_slice(&from[tile * TILE..(tile + 1) * TILE]);
             }
             let pairs = space.as_chunks::<{ 2 * TILE }>().0;
-            let mut products: Vec<PairProduct<'_>> = Vec::new();
+            let sums = sums.as_chunks_mut::<{ 2 * TILE }>().0;
             for part in &chunk.parts {
                 let matrix = self.terms[part.term].1;
-                let factors = &matrix.tile(number, tile).as_chunks::<TILE>().0[part.diagonals.clone()];
+                let (constants, width) = matrix.tile(number, tile, &part.diagonals);
                 let columns = &matrix.columns()[part.diagonals.clone()];
-                products.clear();
-                products.extend(factors.iter().zip(columns).map(|(factor, &column)| {
-                    let (first, second) = pairs[part.first + column as usize - chunk.rotated.start].split_at(TILE);
-                    PairProduct { factor, values: [first, second] }
-                }));
-                let out = &mut sums[part.sum * 2 * TILE..(part.sum + 1) * 2 * TILE];
-                let (first, second) = out.split_at_mut(TILE);
-                parameters.kernel().add_products(q, &products, [first, second]);
+                let first = part.first.wrapping_sub(chunk.rotated.start);
+                let products = TileProducts { constants, width, columns, first, pairs };
+                parameters.kernel().add_tile_products(q, products, &mut sums[part.sum]);
             }
         });
     }
@@ -293,6 +331,32 @@ impl<'a> DiagonalProduct<'a> {
     }
 }
 
+impl<'a> Factor<'a> {
+    /// Words that [`Self::block`] writes.
+    fn words_to_unpack(&self) -> usize {
+        match self {
+            Self::Stored(_) => 0,
+            Self::Compressed(compressed) => compressed.len() * compressed.components() * TILE,
+        }
+    }
+
+    /// The tile number `block`, counted through the limbs, of all ciphertexts; none when a residue
+    /// is not below its prime. What is compressed is unpacked to `space`.
+    fn block<'s>(&self, block: usize, space: &'s mut [u64]) -> Option<&'s [[u64; 2 * TILE]]>
+    where
+        'a: 's,
+    {
+        match *self {
+            Self::Stored(batch) => Some(batch.block(block).as_chunks().0),
+            Self::Compressed(compressed) => {
+                let out = &mut space[..self.words_to_unpack()];
+                let canonical = compressed.read(block, None, out);
+                canonical.then_some(out.as_chunks().0)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,25 +376,25 @@ mod tests {
                 for (input, output, giant) in [(0, 0, 0), (2, 0, 8), (2, 1, 0), (1, 1, 8), (0, 1, 8)] {
                     diagonals.extend(babies.iter().map(|&baby| Diagonal { output, giant, input, baby }));
                 }
-                let shape = DiagonalShape { limbs: 2, inputs: 3, outputs: 2 };
+                let shape = DiagonalShape { limbs: 2, inputs: 3, outputs: 2, period: N };
                 DiagonalMatrix::new(&p, shape, &diagonals, |d, out| {
                     (0..).zip(out).for_each(|(i, v): (i32, _)| *v = f64::from(i * i % 97) * 1000.0 + d as f64);
                 })
                 .unwrap()
             };
             let (x, matrices) = (random(&p, 2, 2), [matrix(&[0, 1, 2]), matrix(&[1]), matrix(&[0])]);
-            let terms = matrices.each_ref().map(|m| (&x, m));
-            let (ring, pool) = (ExtendedRing { parameters: &p, limbs: 2 }, WordPool::default());
+            let terms = matrices.each_ref().map(|m| (Factor::Stored(&x), m));
+            let (ring, pool) = (ExtendedRing::new(&p, 2), WordPool::default());
             let sums = |held| {
                 let product = DiagonalProduct::new((ring, &pool), &terms, held, |slots| {
                     keys.key("test", KeyedRotation { slots, limbs: 2 })
                 })
                 .unwrap();
-                (product.chunks.len(), product.sums().to_vec())
+                (product.chunks.len(), product.sums().unwrap().to_vec())
             };
             let (chunks, expected) = sums(HELD_WORDS);
             assert_eq!(chunks, 1);
-            for (words, chunks) in [(0, 9), (4 * N, 6), (16 * N, 2)] {
+            for (words, chunks) in [(0, 6), (4 * N, 5), (16 * N, 2)] {
                 let (found, sums) = sums(words);
                 assert!(sums == expected && found == chunks, "{words} words in {found} chunks");
             }

@@ -5,17 +5,18 @@
 
 use rayon::prelude::*;
 
-use super::diagonal_matrix::primes;
 use super::galois_keys::GaloisKey;
 use super::word_pool::{WordPool, Words};
 use crate::Parameters;
 use crate::kernel::{BaseChange, PairProduct};
 
-/// The limbs of a ciphertext, and the special prime if there is one.
+/// The limbs of a ciphertext, and the special prime if there is one and keys are switched.
 #[derive(Clone, Copy)]
 pub(crate) struct ExtendedRing<'p> {
     pub(crate) parameters: &'p Parameters,
     pub(crate) limbs: usize,
+    /// The number of P; none where all is done modulo Q.
+    pub(crate) special: Option<usize>,
 }
 
 /// What rotating one ciphertext needs.
@@ -43,10 +44,15 @@ impl<'p> RotationSpace<'p> {
     }
 }
 
-impl ExtendedRing<'_> {
+impl<'p> ExtendedRing<'p> {
+    /// That in which keys are switched.
+    pub(crate) fn new(parameters: &'p Parameters, limbs: usize) -> Self {
+        Self { parameters, limbs, special: parameters.special() }
+    }
+
     /// Numbers of its primes, the special one last.
     pub(crate) fn primes(self) -> impl Iterator<Item = usize> + Clone {
-        primes(self.parameters, self.limbs)
+        (0..self.limbs).chain(self.special)
     }
 
     /// Words of one polynomial modulo QP.
@@ -56,7 +62,7 @@ impl ExtendedRing<'_> {
 
     /// Writes `P x` modulo one prime, N values.
     pub(crate) fn scale(self, prime: usize, x: &mut [u64]) {
-        match self.parameters.special() {
+        match self.special {
             Some(special) if special == prime => x.fill(0),
             Some(special) => {
                 let (q, p) =
@@ -72,7 +78,7 @@ impl ExtendedRing<'_> {
     /// Divides a polynomial modulo QP by P, with rounding: its first limbs are the result.
     /// `extended` is scratch of a polynomial modulo Q.
     pub(crate) fn divide(self, polynomial: &mut [u64], extended: &mut [u64]) {
-        let Some(special) = self.parameters.special() else { return };
+        let Some(special) = self.special else { return };
         let (n, kernel) = (self.parameters.degree(), self.parameters.kernel());
         let transforms = self.parameters.all_transforms();
         let (rest, last) = polynomial.split_at_mut(self.limbs * n);

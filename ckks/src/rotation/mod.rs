@@ -5,6 +5,7 @@ mod diagonal_product;
 mod extended_ring;
 mod galois_keys;
 mod order;
+mod periodic;
 mod rotator;
 #[cfg(all(test, target_os = "linux"))]
 mod timing;
@@ -14,4 +15,6 @@ pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};
 pub use diagonal_product::HELD_WORDS;
 pub use galois_keys::{GaloisKeys, KeyedRotation};
 pub use order::rotation_order;
+pub use periodic::SHORTEST_PERIOD;
 pub use rotator::Rotator;
+pub use word_pool::RotationMemory;

@@ -3,13 +3,14 @@
 use rayon::prelude::*;
 
 use super::diagonal_matrix::DiagonalMatrix;
-use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
+use super::diagonal_product::{DiagonalProduct, Factor, HELD_WORDS};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::{GaloisKey, GaloisKeys, KeyedRotation};
 use super::order::rotation_order;
-use super::word_pool::WordPool;
+use super::word_pool::{RotationMemory, WordPool};
 use crate::batch::BatchShape;
 use crate::error::operand;
+use crate::pointwise::InputBatch;
 use crate::{Batch, Encoder, Error, Parameters, Result};
 
 const MULTIPLYING: &str = "multiplying by diagonals";
@@ -20,7 +21,7 @@ const MULTIPLYING: &str = "multiplying by diagonals";
 pub struct Rotator<'k> {
     parameters: Parameters,
     keys: &'k GaloisKeys,
-    pool: WordPool,
+    memory: RotationMemory,
 }
 
 impl<'k> Rotator<'k> {
@@ -29,8 +30,16 @@ impl<'k> Rotator<'k> {
     /// # Errors
     /// [`Error::KeyMismatch`] when the keys belong to parameters of another degree or other primes.
     pub fn new(parameters: &Parameters, keys: &'k GaloisKeys) -> Result<Self> {
+        Self::with_memory(parameters, keys, RotationMemory::default())
+    }
+
+    /// Binds keys as [`Self::new`] does, to work in memory that earlier ones left.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_memory(parameters: &Parameters, keys: &'k GaloisKeys, memory: RotationMemory) -> Result<Self> {
         parameters.expect_key("rotating", keys.parameters())?;
-        Ok(Self { parameters: parameters.clone(), keys, pool: WordPool::default() })
+        Ok(Self { parameters: parameters.clone(), keys, memory })
     }
 
     /// Rotates the slots of every ciphertext to the left: position p of the rotation order then
@@ -44,11 +53,11 @@ impl<'k> Rotator<'k> {
         batch.expect("rotating", &self.parameters, 2)?;
         let key = self.keys.key("rotating", KeyedRotation { slots: rotation, limbs: batch.limbs() })?;
         let (n, limbs) = (self.parameters.degree(), batch.limbs());
-        let ring = ExtendedRing { parameters: &self.parameters, limbs };
+        let ring = ExtendedRing::new(&self.parameters, limbs);
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
-        let mut flats = self.pool.words(shape.flat_words(&self.parameters));
+        let mut flats = self.pool().words(shape.flat_words(&self.parameters));
         Batch::unset(&self.parameters, shape)?.fill(&mut flats, |element, out| {
-            let (mut pair, mut space) = (self.pool.words(2 * ring.words()), RotationSpace::new(ring, &self.pool));
+            let (mut pair, mut space) = (self.pool().words(2 * ring.words()), RotationSpace::new(ring, self.pool()));
             for (component, polynomial) in pair.chunks_exact_mut(ring.words()).enumerate() {
                 for (limb, values) in polynomial.chunks_exact_mut(n).take(limbs).enumerate() {
                     batch.read(element, component, limb, values);
@@ -74,21 +83,37 @@ impl<'k> Rotator<'k> {
     ///
     /// # Errors
     /// [`Error::MissingGaloisKey`] when a baby, a giant or a fold has no key; when there is no term
-    /// or a term does not fit the others, its matrix, these parameters or the bias; and when a bias
-    /// is not finite or too large for the modulus.
-    pub fn multiply(&self, terms: &[(&Batch, &DiagonalMatrix)], bias: &[Vec<f64>], folds: &[usize]) -> Result<Batch> {
+    /// or a term does not fit the others, its matrix, these parameters or the bias; when a bias is
+    /// not finite or too large for the modulus; and when compressed ciphertexts are damaged.
+    pub fn multiply(
+        &self,
+        terms: &[(InputBatch<'_>, &DiagonalMatrix)],
+        bias: &[Vec<f64>],
+        folds: &[usize],
+    ) -> Result<Batch> {
         let ring = self.check_terms(terms, bias)?;
+        // What is compressed and rotated is unpacked as a whole.
+        let expanded: Vec<Option<Batch>> = terms.iter().map(|(input, matrix)| expanded(*input, matrix)).collect::<Result<_>>()?;
+        let factor = |(&(input, matrix), expanded)| match (input, expanded) {
+            (_, Some(batch)) | (InputBatch::Stored(batch), None) => (Factor::Stored(batch), matrix),
+            (InputBatch::Compressed(compressed), None) => (Factor::Compressed(compressed), matrix),
+        };
+        let terms: Vec<(Factor<'_>, &DiagonalMatrix)> =
+            terms.iter().zip(expanded.iter().map(Option::as_ref)).map(factor).collect();
+        // Without a rotation all is done modulo Q.
+        let rotates = !folds.is_empty() || terms.iter().any(|(_, matrix)| !matrix.rotations().is_empty());
+        let ring = ExtendedRing { special: ring.special.filter(|_| rotates), ..ring };
         let key = |slots: usize| self.keys.key(MULTIPLYING, KeyedRotation { slots, limbs: ring.limbs });
         let folds: Vec<&GaloisKey> = folds.iter().map(|&fold| key(fold)).collect::<Result<_>>()?;
-        let product = DiagonalProduct::new((ring, &self.pool), terms, HELD_WORDS, key)?;
+        let product = DiagonalProduct::new((ring, self.pool()), &terms, HELD_WORDS, key)?;
         let biases = self.encode_biases(ring, bias)?;
-        let sums = product.sums();
+        let sums = product.sums()?;
         let n = self.parameters.degree();
         let shape = BatchShape { limbs: ring.limbs, components: 2, len: bias.len() };
-        let mut flats = self.pool.words(shape.flat_words(&self.parameters));
+        let mut flats = self.pool().words(shape.flat_words(&self.parameters));
         Batch::unset(&self.parameters, shape)?.fill(&mut flats, |output, out| {
-            let [mut pair, mut rotated] = [(); 2].map(|()| self.pool.words(2 * ring.words()));
-            let mut space = RotationSpace::new(ring, &self.pool);
+            let [mut pair, mut rotated] = [(); 2].map(|()| self.pool().words(2 * ring.words()));
+            let mut space = RotationSpace::new(ring, self.pool());
             product.finish(&sums, output, [&mut pair, &mut rotated], &mut space);
             for key in &folds {
                 rotated.copy_from_slice(&pair);
@@ -110,14 +135,18 @@ impl<'k> Rotator<'k> {
         })
     }
 
+    fn pool(&self) -> &WordPool {
+        &self.memory.0
+    }
+
     /// Refuses terms that do not fit each other and the bias.
-    fn check_terms(&self, terms: &[(&Batch, &DiagonalMatrix)], bias: &[Vec<f64>]) -> Result<ExtendedRing<'_>> {
+    fn check_terms(&self, terms: &[(InputBatch<'_>, &DiagonalMatrix)], bias: &[Vec<f64>]) -> Result<ExtendedRing<'_>> {
         let Some((_, first)) = terms.first() else {
             return Err(operand(MULTIPLYING, "no term", "at least one"));
         };
         let limbs = first.shape().limbs;
         for (batch, matrix) in terms {
-            batch.expect(MULTIPLYING, &self.parameters, 2)?;
+            let (found, len) = self.check_input(*batch)?;
             let (shape, ring) = (matrix.shape(), self.parameters.ring());
             if matrix.parameters().ring() != ring {
                 return Err(operand(
@@ -126,12 +155,12 @@ impl<'k> Rotator<'k> {
                     ring.to_string(),
                 ));
             }
-            if (batch.limbs(), shape.limbs) != (limbs, limbs) {
-                let found = format!("a batch of {} limbs and a matrix for {}", batch.limbs(), shape.limbs);
+            if (found, shape.limbs) != (limbs, limbs) {
+                let found = format!("a batch of {found} limbs and a matrix for {}", shape.limbs);
                 return Err(operand(MULTIPLYING, found, format!("{limbs} limbs as in the first matrix")));
             }
-            if (batch.len(), bias.len()) != (shape.inputs, shape.outputs) {
-                let found = format!("{} ciphertexts and {} biases for {shape:?}", batch.len(), bias.len());
+            if (len, bias.len()) != (shape.inputs, shape.outputs) {
+                let found = format!("{len} ciphertexts and {} biases for {shape:?}", bias.len());
                 return Err(operand(MULTIPLYING, found, "a ciphertext for each input and a bias for each output"));
             }
         }
@@ -139,7 +168,24 @@ impl<'k> Rotator<'k> {
         if let Some(bias) = bias.iter().find(|bias| bias.len() != n) {
             return Err(Error::Slots { operation: MULTIPLYING, found: bias.len(), expected: n });
         }
-        Ok(ExtendedRing { parameters: &self.parameters, limbs })
+        Ok(ExtendedRing::new(&self.parameters, limbs))
+    }
+
+    /// Limbs and ciphertexts of what is multiplied, if it has two components of this ring.
+    fn check_input(&self, input: InputBatch<'_>) -> Result<(usize, usize)> {
+        match input {
+            InputBatch::Stored(batch) => {
+                batch.expect(MULTIPLYING, &self.parameters, 2)?;
+                Ok((batch.limbs(), batch.len()))
+            }
+            InputBatch::Compressed(compressed) => {
+                compressed.expect(MULTIPLYING, &self.parameters)?;
+                if compressed.components() != 2 {
+                    return Err(operand(MULTIPLYING, format!("{compressed:?}"), "two components"));
+                }
+                Ok((compressed.limbs(), compressed.len()))
+            }
+        }
     }
 
     /// The coefficients of each bias.
@@ -157,6 +203,14 @@ impl<'k> Rotator<'k> {
             encoder.encode_wide(&slots, bits)
         };
         bias.par_iter().map(encode).collect()
+    }
+}
+
+/// What is compressed, in memory, where some of it is rotated.
+fn expanded(input: InputBatch<'_>, matrix: &DiagonalMatrix) -> Result<Option<Batch>> {
+    match input {
+        InputBatch::Compressed(compressed) if !matrix.rotated().is_empty() => compressed.expand().map(Some),
+        InputBatch::Compressed(_) | InputBatch::Stored(_) => Ok(None),
     }
 }
 
@@ -189,15 +243,15 @@ mod tests {
                 diagonals.extend((0..4).map(|baby| Diagonal { output, giant, input, baby }));
             }
         }
-        let shape = DiagonalShape { limbs: 3, inputs: 3, outputs: 2 };
+        let shape = DiagonalShape { limbs: 3, inputs: 3, outputs: 2, period: N };
         let matrix = DiagonalMatrix::new(&p, shape, &diagonals, |_, out| out.fill(1.0)).unwrap();
-        assert_eq!(matrix.bytes(), DiagonalMatrix::bytes_of(&p, 3, diagonals.len()));
+        assert_eq!(matrix.bytes(), DiagonalMatrix::bytes_of(&p, shape, diagonals.len()));
         let rotator = Rotator::new(&p, &keys).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let run = || rotator.multiply(&[(&random(&p, 3, 2), &matrix)], &[vec![0.0; N], vec![0.0; N]], &[]);
+        let run = || rotator.multiply(&[(InputBatch::Stored(&random(&p, 3, 2)), &matrix)], &[vec![0.0; N], vec![0.0; N]], &[]);
         pool.install(run).unwrap();
-        let kept = rotator.pool.len();
+        let kept = rotator.pool().len();
         pool.install(run).unwrap();
-        assert_eq!(rotator.pool.len(), kept, "the same memory again");
+        assert_eq!(rotator.pool().len(), kept, "the same memory again");
     }
 }

@@ -1,10 +1,11 @@
 //! Seconds of each step of a product with diagonals, for whoever models its cost:
 //! `cargo test --release -p beaa-ckks --lib -- --ignored --nocapture seconds_of_steps`.
 
-use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
+use super::diagonal_product::{DiagonalProduct, Factor, HELD_WORDS};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::word_pool::WordPool;
 use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, KeyedRotation, Rotator};
+use crate::pointwise::InputBatch;
 use crate::primes::ntt_primes;
 use crate::{Batch, Parameters, ParametersLiteral, SecretKey, SecretRng};
 
@@ -73,7 +74,7 @@ fn measure() {
     let secret = SecretKey::generate(&p, &mut rng);
     let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &rotations), &mut rng).unwrap();
     let rotator = Rotator::new(&p, &keys).unwrap();
-    let (ring, pool) = (ExtendedRing { parameters: &p, limbs: LIMBS }, WordPool::default());
+    let (ring, pool) = (ExtendedRing::new(&p, LIMBS), WordPool::default());
     println!("N = {N}, {LIMBS} limbs and a special prime, {:?}, one thread, microseconds", p.kernel());
     let report = |what: &str, seconds: f64| println!("{what:44}{:10.1}", seconds * 1e6);
 
@@ -81,7 +82,7 @@ fn measure() {
     report("transform", seconds(|| p.transforms(1)[0].forward(&mut values)));
     report("inverse transform", seconds(|| p.transforms(1)[0].inverse(&mut values)));
     let x = batch(&p, 1);
-    let shape = DiagonalShape { limbs: LIMBS, inputs: 1, outputs: 1 };
+    let shape = DiagonalShape { limbs: LIMBS, inputs: 1, outputs: 1, period: N };
     let rotation = |slots| KeyedRotation { slots, limbs: LIMBS };
     let one_key = keys.key("measuring", rotation(1)).unwrap();
     let (mut pair, mut space) = (vec![1; 2 * ring.words()], RotationSpace::new(ring, &pool));
@@ -90,11 +91,11 @@ fn measure() {
     report("rotate one ciphertext", seconds(|| drop(rotator.rotate(&x, 1).unwrap())));
 
     let sums = |x: &Batch, matrix: &DiagonalMatrix| {
-        let terms = [(x, matrix)];
+        let terms = [(Factor::Stored(x), matrix)];
         let product =
             DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| keys.key("measuring", rotation(slots)))
                 .unwrap();
-        seconds(|| drop(product.sums()))
+        seconds(|| drop(product.sums().unwrap()))
     };
     let (one, two, many) = (
         sums(&x, &matrix(&p, shape, 1, &[0])),
@@ -113,18 +114,18 @@ fn measure() {
     let memory = seconds(|| vec![0_u8; 64 * 2 * ring.words() * 8].chunks_mut(4096).for_each(|page| page[0] = 1));
     report("memory of a sum", memory / 64.0);
     let finish = |matrix: &DiagonalMatrix| {
-        let terms = [(&x, matrix)];
+        let terms = [(Factor::Stored(&x), matrix)];
         let product =
             DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| keys.key("measuring", rotation(slots)))
                 .unwrap();
-        let (sums, mut rotated, mut space) = (product.sums(), pair.clone(), RotationSpace::new(ring, &pool));
+        let (sums, mut rotated, mut space) = (product.sums().unwrap(), pair.clone(), RotationSpace::new(ring, &pool));
         let mut pair = pair.clone();
         seconds(|| product.finish(&sums, 0, [&mut pair, &mut rotated], &mut space))
     };
     report("one giant", finish(&matrix(&p, shape, 1, &[0, 64, 128])) - finish(&matrix(&p, shape, 1, &[0, 64])));
     let folded = |folds: &[usize]| {
         let matrix = matrix(&p, shape, 1, &[0]);
-        seconds(|| drop(rotator.multiply(&[(&x, &matrix)], &[vec![1.0; N]], folds).unwrap()))
+        seconds(|| drop(rotator.multiply(&[(InputBatch::Stored(&x), &matrix)], &[vec![1.0; N]], folds).unwrap()))
     };
     let (none, one) = (folded(&[]), folded(&[N / 2]));
     report("one fold", one - none);

@@ -2,9 +2,14 @@
 //! what is computed on them.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::kernel::Aligned;
+
+/// Memory that products and rotations leave for those after them, for who makes one
+/// [`Rotator`](crate::Rotator) after the other; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct RotationMemory(pub(crate) Arc<WordPool>);
 
 /// Memory that nobody uses at the moment, of sizes that are powers of two.
 #[derive(Default)]

@@ -92,7 +92,7 @@ impl Pricing<'_> {
         let (result, len) = (self.program.values()[index + 1], self.program.ciphertexts(index + 1));
         let sized = match &self.program.steps()[index].op {
             StepOp::Linear { terms, .. } => match self.program.packed_map(index) {
-                Some((map, size)) => SizedOp::Rotations(RotationCounts::of(size, map.folds.len())),
+                Some((map, size)) => SizedOp::Rotations(RotationCounts::of(size, map)),
                 None => self.matrix(terms, result.len),
             },
             StepOp::Square { .. } => SizedOp::Square { len },
@@ -106,9 +106,9 @@ impl Pricing<'_> {
 
     /// Encoding a step's constants; those of other programs are integers as they are.
     fn constants(&self, index: usize) -> f64 {
-        let Some((_, size)) = self.program.packed_map(index) else { return 0.0 };
+        let Some((map, size)) = self.program.packed_map(index) else { return 0.0 };
         let limbs = self.program.values()[self.program.steps()[index].op.input(0)].limbs;
-        self.seconds(SizedOp::Constants { vectors: size.diagonals }, limbs)
+        self.seconds(SizedOp::Constants { vectors: size.diagonals, images: map.images }, limbs)
     }
 
     /// Products as the kernel will arrange the rows.

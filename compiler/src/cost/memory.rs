@@ -1,6 +1,6 @@
 //! The machine whose memory programs are planned for.
 
-use beaa_ckks::{CHUNK, HELD_WORDS, TILE};
+use beaa_ckks::{CHUNK, HELD_WORDS, SHORTEST_PERIOD, TILE};
 use beaa_ir::ckks::MemoryModel;
 
 /// Threads that memory is planned for: more than most machines have, and each takes a few megabytes
@@ -12,6 +12,7 @@ pub(crate) const PLANNED_MEMORY: MemoryModel = MemoryModel {
     threads: THREADS,
     tile: TILE,
     chunk: CHUNK,
+    shortest_period: SHORTEST_PERIOD,
     held_words: HELD_WORDS,
     input_in_place: true,
     arranged_weights_kept: false,

@@ -2,7 +2,7 @@
 //! where it runs, and the rates of a machine. The one account of it: the planner compares plans by
 //! it, the forecast adds it up.
 
-use beaa_ir::ckks::MapSize;
+use beaa_ir::ckks::{MapSize, PackedMap};
 
 use crate::cost::machine::Machine;
 
@@ -19,8 +19,9 @@ pub(crate) enum SizedOp {
     Matrix { products: usize, loads: usize, edges: usize },
     /// A linear map by rotations.
     Rotations(RotationCounts),
-    /// Vectors of constants of a linear map by rotations, encoded once for all runs.
-    Constants { vectors: usize },
+    /// Vectors of constants of a linear map by rotations, the same for so many images, encoded once
+    /// for all runs.
+    Constants { vectors: usize, images: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many ciphertexts.
@@ -56,14 +57,17 @@ pub(crate) struct RotationCounts {
     pub(crate) outputs: usize,
     /// Rotations of each of them that are added to it.
     pub(crate) folds: usize,
+    /// Images for which constants are the same.
+    pub(crate) images: usize,
 }
 
 impl RotationCounts {
-    /// Those of a program's map with so many folds.
-    pub(crate) fn of(size: MapSize, folds: usize) -> Self {
+    /// Those of a program's map.
+    pub(crate) fn of(size: MapSize, map: &PackedMap) -> Self {
+        let (folds, images) = (map.folds.len(), map.images);
         let MapSize { decomposed, outputs, diagonals, sums, giants, rotations, .. } = size;
         let babies = rotations - giants - outputs * folds;
-        Self { decomposed, babies, products: diagonals, sums, giants, outputs, folds }
+        Self { decomposed, babies, products: diagonals, sums, giants, outputs, folds, images }
     }
 }
 
@@ -107,23 +111,26 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
             of(products, m.product) + of(loads, m.load) + of(edges, m.edge)
         }
         SizedOp::Rotations(counts) => {
-            let RotationCounts { decomposed, babies, products, sums, giants, outputs, folds } = counts;
+            let RotationCounts { decomposed, babies, products, sums, giants, outputs, folds, images } = counts;
             // Every limb is a digit, carried to all other primes.
             let decomposition = transform * (limbs + limbs * (limbs - 1.0 + special));
-            // Keys and constants are read from memory.
+            // Keys and constants are read from memory, these once for all images.
             let switch =
                 passes(2.0 * limbs * (limbs + special), m.key + m.stream) + passes(2.0 * (limbs + special), m.gather);
             let division = transform * 2.0 * special * (1.0 + limbs);
             let divisions = sums + if giants > 0 { outputs } else { 0 };
-            let multiplied = passes(products as f64 * (limbs + special), 2.0 * m.key + m.stream);
+            // Two components, each product in two halves.
+            let multiplied = passes(products as f64 * (limbs + special), 4.0 * m.product + m.stream / images as f64);
             let steps = decomposed as f64 * decomposition + babies as f64 * switch + multiplied;
             steps
                 + divisions as f64 * division
                 + (giants + outputs * folds) as f64 * (decomposition + switch)
                 + (outputs * folds) as f64 * division
         }
-        SizedOp::Constants { vectors } => {
-            let limb = transform + passes(1.0, m.gather);
+        SizedOp::Constants { vectors, images } => {
+            let period = n / images as f64;
+            let transform = m.transform * period * period.log2().max(1.0);
+            let limb = transform + period * m.gather;
             vectors as f64 * (ENCODING_IN_TRANSFORMS * transform + (limbs + special) * limb)
         }
         SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),

@@ -244,7 +244,7 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let special_bits: f64 = parameters.special.iter().map(width).sum();
     let key_bits = |limbs: usize| (limbs * parameters.degree) as f64 * (bits(limbs) + special_bits);
     let all_limbs = parameters.moduli.len();
-    let galois = signature.packing.iter().flat_map(|packing| packing.key_limbs(all_limbs));
+    let galois = signature.packing.iter().flat_map(|packing| packing.key_limbs());
     let squares = program.switches_keys().then_some(all_limbs);
     let key_bits: f64 = squares.into_iter().chain(galois).map(key_bits).sum();
     let output_bits =

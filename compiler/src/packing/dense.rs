@@ -4,7 +4,7 @@
 
 use beaa_ir::ckks::{Layout, PackedMap};
 
-use super::ChosenMap;
+use super::{Block, ChosenMap};
 use super::offsets::{PackedTerm, chosen};
 use crate::cost::ops::{OpContext, RotationCounts, SizedOp, seconds};
 
@@ -50,7 +50,8 @@ struct Split {
 /// Folding maps to `outputs` elements, the most promising ones.
 pub(super) fn folding(terms: &[PackedTerm<'_>], outputs: usize, context: OpContext) -> Vec<ChosenMap> {
     let [first, ..] = terms else { return Vec::new() };
-    let (block, bits) = (first.from.block(), Bits::of(first.from));
+    let (positions, bits) = (first.from.block(), Bits::of(first.from));
+    let block = Block { positions, images: context.degree / positions };
     let needed = outputs.next_power_of_two().ilog2() as usize;
     let mut maps: Vec<(f64, PackedMap)> = Vec::new();
     for low in 0..=needed.min(bits.varying.len()) {
@@ -71,6 +72,7 @@ pub(super) fn folding(terms: &[PackedTerm<'_>], outputs: usize, context: OpConte
                     giants: steps - 1,
                     outputs: 1,
                     folds: map.folds.len(),
+                    images: map.images,
                 };
                 maps.push((seconds(SizedOp::Rotations(counts), context), map));
             }
@@ -82,10 +84,11 @@ pub(super) fn folding(terms: &[PackedTerm<'_>], outputs: usize, context: OpConte
 
 impl Bits {
     /// The map of a split; none where the lowest bits are not the inputs' own, or where outputs
-    /// that are set apart would be added up.
-    fn map(&self, split: Split, outputs: usize, block: usize) -> Option<PackedMap> {
+    /// that are set apart, or images, would be added up.
+    fn map(&self, split: Split, outputs: usize, block: Block) -> Option<PackedMap> {
         let Split { low, copies, free, everywhere } = split;
-        if everywhere && copies + free > 0 || (0..low).any(|b| self.varying.get(b) != Some(&(1 << b))) {
+        // What is added up everywhere comes from beyond the block, too.
+        if everywhere && (copies + free > 0 || block.images > 1) || (0..low).any(|b| self.varying.get(b) != Some(&(1 << b))) {
             return None;
         }
         let targets: Vec<u32> = [&self.varying[..low], &self.copies[..copies], &self.free[..free]].concat();
@@ -93,25 +96,25 @@ impl Bits {
             let bits = targets.iter().enumerate().filter(|(k, _)| number >> k & 1 == 1);
             bits.map(|(_, bit)| bit).sum::<u32>()
         };
-        let mut held = vec![None; block];
+        let mut held = vec![None; block.positions];
         (0..outputs as u32).for_each(|o| held[position(o) as usize] = Some(o));
         let mut folds: Vec<u32> = self.varying[low..].to_vec();
         if everywhere {
             folds.extend(self.copies.iter().chain(&self.free));
             let period = 1 << low;
-            held = (0..block).map(|p| held[p % period]).collect();
+            held = (0..block.positions).map(|p| held[p % period]).collect();
         }
         folds.sort_unstable_by(|a, b| b.cmp(a));
         // An input is moved back from where its output is, to one of the outputs that share it.
-        let mut offsets: Vec<u32> = Vec::new();
+        let mut offsets: Vec<i32> = Vec::new();
         for number in 0..1_u32 << free {
             let back = self.free[..free].iter().enumerate().filter(|(k, _)| number >> k & 1 == 1);
             let back: u32 = back.map(|(_, bit)| bit).sum();
             if position(number << (low + copies)) == back && ((number as usize) << (low + copies)) < outputs {
-                offsets.extend((0..1_u32 << low).map(|d| (d + block as u32 - back) % block as u32));
+                offsets.extend((0..1_i32 << low).map(|d| d - back as i32));
             }
         }
-        let layout = Layout::new(block, outputs, held).ok()?;
-        Some(PackedMap { layout, offsets, giant: 1, folds, unmasked: false })
+        let layout = Layout::new(block.positions, outputs, held).ok()?;
+        Some(PackedMap { folds, ..block.map(layout, offsets) })
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use beaa_ir::ckks::{Layout, PackedMap};
+use beaa_ir::ckks::Layout;
 
-use super::ChosenMap;
+use super::{Block, ChosenMap};
 use super::grid::{Grid, extent, line, phases, repeated};
 use super::offsets::{PackedTerm, chosen};
 use crate::cost::ops::OpContext;
@@ -87,13 +87,16 @@ pub(super) fn gathered(
         }
     }
     let layout = Layout::new(block, weights.columns(), held).ok()?;
-    let mut map = PackedMap { layout: result.clone(), offsets: vec![0], giant: 1, folds: Vec::new(), unmasked: false };
+    let of = Block { positions: block, images: context.degree / block };
+    let mut map = of.map(result.clone(), [0]);
     if folded {
         map.folds = std::iter::successors(Some(block / 2), |f| Some(f / 2))
             .take_while(|&f| f >= period)
             .map(|f| f as u32)
             .collect();
-        let held = (0..block).map(|p| result.held()[p % period]).collect();
+        // With one image all positions add up the same.
+        let repeats = if of.images == 1 { block } else { period };
+        let held = (0..block).map(|p| (p < repeats).then(|| result.held()[p % period]).flatten()).collect();
         map.layout = Layout::new(block, result.elements(), held).ok()?;
     }
     let found = chosen(&[PackedTerm { from: &layout, clean: true, weights }], map, context)?;

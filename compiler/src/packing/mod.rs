@@ -50,6 +50,26 @@ pub(crate) struct ChosenMap {
     pub(crate) counts: RotationCounts,
 }
 
+/// Positions of each image in a ciphertext, and how many images there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Block {
+    positions: usize,
+    images: usize,
+}
+
+impl Block {
+    /// The map to `layout` by all `offsets`, modulo the block where an image is alone. Where it is
+    /// not, what lies beyond one end of the block is found from the other side, by another offset.
+    fn map(self, layout: Layout, offsets: impl IntoIterator<Item = i32>) -> PackedMap {
+        let (positions, mut all) = (self.positions as i32, Vec::new());
+        for offset in offsets.into_iter().map(|offset| offset.rem_euclid(positions)) {
+            all.push(offset);
+            all.extend(Some(offset - positions).filter(|_| self.images > 1 && offset > 0));
+        }
+        PackedMap { layout, images: self.images, offsets: all, giant: 1, folds: Vec::new(), unmasked: false }
+    }
+}
+
 impl ChosenMap {
     /// Whether positions that hold no element of the result are zero.
     pub(crate) fn leaves_nothing_else(&self) -> bool {
@@ -63,7 +83,7 @@ impl PackedGraph {
         self.nodes[id].map.as_ref().unwrap_or_else(|| unreachable!("node {id} is no packed map"))
     }
 
-    /// All rotations, in positions, ascending, each once.
+    /// All rotations, in slots, ascending, each once.
     pub(crate) fn rotations(&self) -> Vec<u32> {
         let maps = self.nodes.iter().filter_map(|n| n.map.as_ref()).map(|m| m.map.clone()).collect();
         let input = self.nodes[0].layout.clone();

@@ -51,6 +51,7 @@ impl PackedGraph {
             constant_square: weights * times / slots,
             input_square: input_square.sum::<f64>() / inputs.len().max(1) as f64,
             exact: chosen.map.unmasked,
+            period: self.block,
         }
     }
 

@@ -23,8 +23,11 @@ pub(super) struct PackedTerm<'a> {
 /// The map to `layout` without folds: every position of the result sums all of its products.
 pub(super) fn direct(terms: &[PackedTerm<'_>], layout: Layout, context: OpContext) -> Option<ChosenMap> {
     let block = layout.block();
+    let images = context.degree / block;
+    // Where images have neighbours, an offset to the left is another than one to the right.
+    let signed = images > 1;
     // By how many weights each offset can be used; of several, the most popular one is taken.
-    let mut usable = vec![0_u32; block];
+    let mut usable = vec![0_u32; 2 * block];
     let each = |visit: &mut dyn FnMut(usize, &[u32])| {
         for term in terms {
             let positions = positions_of(term.from);
@@ -36,18 +39,24 @@ pub(super) fn direct(terms: &[PackedTerm<'_>], layout: Layout, context: OpContex
             }
         }
     };
-    let offset = |from: u32, position: usize| (from as usize + block - position % block) % block;
+    // From `-block` on.
+    let offset = |from: u32, position: usize| {
+        let up = from as usize + block - position % block;
+        if signed { up } else { up % block + block }
+    };
     each(&mut |position, from| from.iter().for_each(|&q| usable[offset(q, position)] += 1));
-    let mut used = vec![0_u32; block];
+    let mut used = vec![0_u32; 2 * block];
     each(&mut |position, from| {
         let best = from.iter().map(|&q| offset(q, position)).max_by_key(|&d| (usable[d], std::cmp::Reverse(d)));
         if let Some(best) = best {
             used[best] += 1;
         }
     });
-    let mut offsets: Vec<u32> = (0..block as u32).filter(|&d| used[d as usize] > 0).collect();
-    offsets.sort_by_key(|&d| (std::cmp::Reverse(used[d as usize]), d));
-    chosen(terms, PackedMap { layout, offsets, giant: 1, folds: Vec::new(), unmasked: false }, context)
+    let mut offsets: Vec<usize> = (0..2 * block).filter(|&d| used[d] > 0).collect();
+    offsets.sort_by_key(|&d| (std::cmp::Reverse(used[d]), d));
+    let offsets = offsets.into_iter().map(|d| d as i32 - block as i32).collect();
+    let map = PackedMap { layout, images, offsets, giant: 1, folds: Vec::new(), unmasked: false };
+    chosen(terms, map, context)
 }
 
 /// Positions within a ciphertext of each element.
@@ -68,7 +77,7 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
     if map.offsets.len() > MOST_OFFSETS {
         return None;
     }
-    let mut used: BTreeMap<(u32, usize, u32, u32), usize> = BTreeMap::new();
+    let mut used: BTreeMap<(i32, usize, u32, u32), usize> = BTreeMap::new();
     for (t, term) in terms.iter().enumerate() {
         let row = |r: usize| term.weights.columns_of(r);
         map.locate(term.from, row, |_, _, Place { input, output, offset, .. }| {
@@ -77,8 +86,8 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
         .ok()?;
     }
     map.unmasked = needs_no_masks(terms, &map, &used);
-    let used: BTreeSet<(u32, usize, u32, u32)> = used.into_keys().collect();
-    let offsets: BTreeSet<u32> = used.iter().map(|u| u.0).collect();
+    let used: BTreeSet<(i32, usize, u32, u32)> = used.into_keys().collect();
+    let offsets: BTreeSet<i32> = used.iter().map(|u| u.0).collect();
     map.offsets.retain(|d| offsets.contains(d));
     let mut best: Option<(f64, u32, RotationCounts)> = None;
     for giant in (0..=map.layout.block().ilog2()).map(|bits| 1 << bits) {
@@ -96,7 +105,7 @@ pub(super) fn chosen(terms: &[PackedTerm<'_>], mut map: PackedMap, context: OpCo
 
 /// Whether every diagonal has one weight, at all positions that hold elements of the result:
 /// `used` says for each of them at how many.
-fn needs_no_masks(terms: &[PackedTerm<'_>], map: &PackedMap, used: &BTreeMap<(u32, usize, u32, u32), usize>) -> bool {
+fn needs_no_masks(terms: &[PackedTerm<'_>], map: &PackedMap, used: &BTreeMap<(i32, usize, u32, u32), usize>) -> bool {
     let [term] = terms else { return false };
     let held: Vec<usize> =
         (0..map.layout.ciphertexts()).map(|c| map.layout.of_ciphertext(c).iter().flatten().count()).collect();
@@ -105,7 +114,7 @@ fn needs_no_masks(terms: &[PackedTerm<'_>], map: &PackedMap, used: &BTreeMap<(u3
 }
 
 /// Rotations and products; `used` are offset, term, input and output of every diagonal.
-fn count(map: &PackedMap, used: &BTreeSet<(u32, usize, u32, u32)>) -> RotationCounts {
+fn count(map: &PackedMap, used: &BTreeSet<(i32, usize, u32, u32)>) -> RotationCounts {
     let (mut babies, mut giants) = (BTreeSet::new(), BTreeSet::new());
     for &(offset, term, input, output) in used {
         let (baby, giant) = map.steps(offset);
@@ -121,5 +130,6 @@ fn count(map: &PackedMap, used: &BTreeSet<(u32, usize, u32, u32)>) -> RotationCo
         giants: giants.iter().filter(|g| g.1 != 0).count(),
         outputs: map.layout.ciphertexts(),
         folds: map.folds.len(),
+        images: map.images,
     }
 }

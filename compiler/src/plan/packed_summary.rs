@@ -109,7 +109,8 @@ fn means_of_sums(packed: &PackedGraph, id: NodeId, terms: &[Term], value: impl F
         for ((output, offset, input), weight) in unmasked {
             let held = from.of_ciphertext(input as usize);
             for (position, sum) in sums[output as usize * block..][..block].iter_mut().enumerate() {
-                if let Some(element) = held[(position + offset as usize) % block] {
+                // What is another image's is as large.
+                if let Some(element) = held[(position as i32 + offset).rem_euclid(block as i32) as usize] {
                     *sum += weight * value(term.input, number[element as usize]);
                 }
             }

@@ -51,6 +51,11 @@ impl PackedAccount {
                 let found = format!("step {step} with {elements} elements at {block} positions");
                 return bad(found, format!("{outputs} at {}", packing.block()));
             }
+            let (degree, images) = (literal.signature.parameters.degree, map.images);
+            if images.checked_mul(block) != Some(degree) {
+                let found = format!("step {step} with {images} images at {block} positions");
+                return bad(found, format!("{degree} slots"));
+            }
             let from: Vec<&Layout> = terms.iter().map(|t| packing.layout(layouts[t.input])).collect();
             for f in &from {
                 looks = looks.saturating_add(work(map, f));
@@ -66,12 +71,8 @@ impl PackedAccount {
             sizes.push(MapSize::new(map, terms, &from)?);
         }
         let account = Self { layouts, sizes };
-        let mut client = ClientPacking::new(packing, &literal.steps, values, literal.output);
-        let told = literal.signature.packing.as_ref();
-        if told.is_some_and(|told| told.limbs.is_none()) {
-            client.limbs = None;
-        }
-        if told != Some(&client) {
+        let client = ClientPacking::new(packing, &literal.steps, values, literal.output);
+        if literal.signature.packing.as_ref() != Some(&client) {
             return bad("a signature with another packing".into(), "that of the program".into());
         }
         Ok(account)
@@ -106,19 +107,19 @@ impl MapSize {
             size.rotated += rotated.len().max(1);
             let of_input = |input| rotated.iter().filter(|(i, _)| *i == input).count();
             size.babies = (0..from.ciphertexts() as u32).map(of_input).fold(size.babies.max(1), usize::max);
-            let moved = || rotated.iter().filter(|(_, baby)| *baby > 0);
+            let moved = || rotated.iter().filter(|(_, baby)| *baby != 0);
             size.decomposed += moved().map(|(input, _)| input).collect::<BTreeSet<_>>().len();
             size.rotations += moved().count();
         }
         size.sums = sums.len().max(1);
-        size.giants = sums.iter().filter(|(_, giant)| *giant > 0).count();
+        size.giants = sums.iter().filter(|(_, giant)| *giant != 0).count();
         size.rotations += size.giants + map.folds.len() * size.outputs;
         Ok(size)
     }
 }
 
 /// Output, offset and input of each diagonal of a term.
-type Diagonals = BTreeSet<(u32, u32, u32)>;
+type Diagonals = BTreeSet<(u32, i32, u32)>;
 
 fn masked(map: &PackedMap, term: &LinearTerm, from: &Layout) -> Result<Diagonals> {
     let mut found = BTreeSet::new();
@@ -155,6 +156,6 @@ impl ClientPacking {
         });
         let keyed = keyed_rotations(packing.maps.iter().zip(inputs));
         let (rotations, limbs) = keyed.into_iter().map(|(rotation, limbs)| (rotation, limbs as u32)).unzip();
-        Self { input: packing.input.clone(), output: output.clone(), rotations, limbs: Some(limbs) }
+        Self { input: packing.input.clone(), output: output.clone(), rotations, limbs }
     }
 }

@@ -21,6 +21,8 @@ pub struct MemoryModel {
     pub tile: usize,
     /// Ciphertexts that key switching and rescaling hold as whole polynomials at a time.
     pub chunk: usize,
+    /// Words that a constant which repeats sooner takes all the same.
+    pub shortest_period: usize,
     /// Words of rotated inputs that a product with diagonals holds at a time, about.
     pub held_words: usize,
     /// Whether fused parts read the input where it lies, a tile at a time; otherwise it is expanded
@@ -92,6 +94,8 @@ pub struct PackedShape {
     pub galois: Vec<usize>,
     /// Special primes of the evaluation key.
     pub special: usize,
+    /// Positions of a ciphertext: constants repeat after as many slots.
+    pub block: usize,
 }
 
 /// A step without its numbers.
@@ -110,8 +114,9 @@ impl From<&Program> for ProgramShape {
         let packing = program.signature().packing.as_ref().map(|client| PackedShape {
             ciphertexts: (0..program.values().len()).map(|v| program.ciphertexts(v)).collect(),
             maps: (0..program.steps().len()).map(|s| program.packed_map(s).map(|(_, size)| size)).collect(),
-            galois: client.key_limbs(parameters.moduli.len()).collect(),
+            galois: client.key_limbs().collect(),
             special: parameters.special.len(),
+            block: client.block(),
         });
         Self {
             steps: steps.collect(),
@@ -260,17 +265,22 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
 /// Bytes that stay throughout a packed program: constants, where they are kept, Galois keys, each
 /// with the order of the values after its rotation, and what products keep for the next one.
 fn packed_fixed(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
-    let kept = |step: usize| if memory.arranged_weights_kept { constants(shape, packing, step) } else { 0 };
+    let kept = |step: usize| if memory.arranged_weights_kept { constants(shape, packing, memory, step) } else { 0 };
     let order = shape.bytes(shape.key_primes).div_ceil(2);
     let key = |&limbs: &usize| shape.bytes(limbs * (limbs + packing.special) * 2) + order;
     let constants = (0..shape.steps.len()).map(kept).sum::<u64>();
     constants + packing.galois.iter().map(key).sum::<u64>() + packed_kept(shape, packing, memory)
 }
 
+/// Words of each constant for each prime.
+fn period(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> usize {
+    packing.block.max(memory.shortest_period).min(shape.degree)
+}
+
 /// Bytes of the constants of a step's packed map.
-fn constants(shape: &ProgramShape, packing: &PackedShape, step: usize) -> u64 {
+fn constants(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel, step: usize) -> u64 {
     let limbs = shape.values[step + 1].limbs + packing.special;
-    packing.maps[step].map_or(0, |map| shape.bytes(map.diagonals * limbs))
+    packing.maps[step].map_or(0, |map| (map.diagonals * limbs * period(shape, packing, memory)) as u64 * WORD)
 }
 
 /// Bytes that the largest product keeps for the next one: digits of all inputs and, modulo one
@@ -299,8 +309,9 @@ fn packed_working(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryMo
         return biases;
     }
     let primes = shape.values[step + 1].limbs + packing.special;
-    let encoding = shape.bytes(memory.chunk.min(map.diagonals) * primes + memory.threads * 4);
-    constants(shape, packing, step) + biases.max(encoding)
+    let words = memory.chunk.min(map.diagonals) * primes + memory.threads * 5;
+    let encoding = (words * period(shape, packing, memory)) as u64 * WORD;
+    constants(shape, packing, memory, step) + biases.max(encoding)
 }
 
 /// Bytes that running a part takes beside the stored values.

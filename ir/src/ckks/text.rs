@@ -26,7 +26,7 @@ pub fn dump(program: &Program) -> String {
         let _ = writeln!(
             out,
             "packed: {block} positions of {images} images, input in {} ciphertexts, Galois keys for rotations by \
-             {rotations:?} positions",
+             {rotations:?} slots",
             packing.input.ciphertexts()
         );
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, InputBatch, Op};
 use beaa_ckks::{
-    Batch, CompressedBatch, DiagonalMatrix, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, rescale,
+    Batch, CompressedBatch, DiagonalMatrix, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, RotationMemory, rescale,
 };
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{Program, Step, StepOp, ValueId, ValueInfo};
@@ -125,7 +125,7 @@ impl<'k> CkksBackend<'k> {
     }
 
     /// Binds a server's key, if there is one, to the one program that is run with it, and which
-    /// says how its values are packed.
+    /// says how its values are packed; `memory` is what earlier runs left.
     ///
     /// # Errors
     /// When the key belongs to other parameters.
@@ -133,9 +133,10 @@ impl<'k> CkksBackend<'k> {
         parameters: &'k Parameters,
         program: &'k Program,
         key: Option<&'k ServerKey>,
+        memory: RotationMemory,
     ) -> Result<Self> {
         let backend = Self::new(parameters, key.map(|k| &k.key))?;
-        Ok(Self { packed: PackedProgram::new(parameters, program, key)?, ..backend })
+        Ok(Self { packed: PackedProgram::new(parameters, program, key, memory)?, ..backend })
     }
 
     /// The result of a packed linear step.
@@ -148,21 +149,18 @@ impl<'k> CkksBackend<'k> {
             return Err(operand("a packed linear step among others", "a part of its own"));
         };
         let inputs: Vec<&CkksValue<'k>> = sequence.inputs().collect();
-        let batches = inputs.iter().map(|v| v.batch()).collect::<Result<Vec<_>>>()?;
         let read = |value: ValueId| match sequence.operand(value) {
             Operand::Input(k) => k,
             Operand::Result(_) => unreachable!("a single step reads its result"),
         };
         let read: Vec<usize> = terms.iter().map(|t| read(t.input)).collect();
-        let matrices: Vec<&DiagonalMatrix> = sequence.weights()[0]
-            .iter()
-            .map(|weights| match weights {
-                CkksWeights::Diagonals(matrix) => matrix,
-                CkksWeights::Panels(_) => unreachable!("panels of a packed step"),
-            })
-            .collect();
-        let terms: Vec<Cow<'_, Batch>> = read.iter().map(|&k| Cow::Borrowed(&*batches[k])).collect();
-        let result = packed.multiply(self.parameters, sequence.first(), &terms, &matrices)?;
+        let matrices = sequence.weights()[0].iter().map(|weights| match weights {
+            CkksWeights::Diagonals(matrix) => matrix,
+            CkksWeights::Panels(_) => unreachable!("panels of a packed step"),
+        });
+        let terms: Vec<(InputBatch<'_>, &DiagonalMatrix)> =
+            read.iter().map(|&k| inputs[k].source()).zip(matrices).collect();
+        let result = packed.multiply(self.parameters, sequence.first(), &terms)?;
         let scale = inputs[read[0]].scale * weight_scale;
         Ok(CkksValue::new(result, scale).with_elements(Some(bias.len())))
     }

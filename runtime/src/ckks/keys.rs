@@ -109,9 +109,8 @@ pub fn keygen(signature: &Signature, seed: Option<u64>) -> Result<KeyPair> {
 
 /// The rotations of a program, ascending, with the limbs that their keys need.
 fn rotations(signature: &Signature) -> Vec<KeyedRotation> {
-    let (images, limbs) = (signature.capacity(), signature.parameters.moduli.len());
-    let keyed = signature.packing.iter().flat_map(|p| p.rotations.iter().zip(p.key_limbs(limbs)));
-    keyed.map(|(&rotation, limbs)| KeyedRotation { slots: rotation as usize * images, limbs }).collect()
+    let keyed = signature.packing.iter().flat_map(|p| p.rotations.iter().zip(p.key_limbs()));
+    keyed.map(|(&rotation, limbs)| KeyedRotation { slots: rotation as usize, limbs }).collect()
 }
 
 /// Bytes of Galois keys in memory: two polynomials for each digit and prime.

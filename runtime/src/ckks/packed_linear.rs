@@ -1,8 +1,7 @@
 //! Linear maps on packed ciphertexts: by diagonals and rotations, as the program's packing says.
 
-use std::borrow::Cow;
-
-use beaa_ckks::{Batch, Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Parameters, Rotator};
+use beaa_ckks::pointwise::InputBatch;
+use beaa_ckks::{Batch, Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, Parameters, RotationMemory, Rotator};
 use beaa_ir::ckks::{Layout, PackedMap, Program, StepOp};
 
 use super::ServerKey;
@@ -19,24 +18,25 @@ pub(super) struct PackedProgram<'k> {
 
 #[derive(Debug)]
 enum Rotations<'k> {
-    /// It keeps its memory from step to step.
+    /// It keeps its memory from step to step, and for the next run.
     Keyed(Box<Rotator<'k>>),
     /// For a program that rotates nothing: no key at all.
     None(Box<GaloisKeys>),
 }
 
 impl<'k> PackedProgram<'k> {
-    /// A program with its server's key; none if it is not packed.
+    /// A program with its server's key and memory of earlier runs; none if it is not packed.
     pub(super) fn new(
         parameters: &Parameters,
         program: &'k Program,
         key: Option<&'k ServerKey>,
+        memory: RotationMemory,
     ) -> Result<Option<Self>> {
         if program.packing().is_none() {
             return Ok(None);
         }
         let rotations = match key.and_then(ServerKey::galois) {
-            Some(keys) => Rotations::Keyed(Box::new(Rotator::new(parameters, keys)?)),
+            Some(keys) => Rotations::Keyed(Box::new(Rotator::with_memory(parameters, keys, memory)?)),
             None => Rotations::None(Box::new(GaloisKeys::from_compressed(parameters, [0; 32], &[], &[])?)),
         };
         Ok(Some(Self { program, rotations }))
@@ -51,18 +51,15 @@ impl<'k> PackedProgram<'k> {
         &self,
         parameters: &Parameters,
         step: usize,
-        inputs: &[Cow<'_, Batch>],
-        matrices: &[&DiagonalMatrix],
+        terms: &[(InputBatch<'_>, &DiagonalMatrix)],
     ) -> Result<Batch> {
         let Some((map, _)) = self.program.packed_map(step) else { unreachable!("step {step} is no packed map") };
         let StepOp::Linear { bias, .. } = &self.program.steps()[step].op else { unreachable!("step {step} is linear") };
-        let images = parameters.degree() / map.layout.block();
-        let terms: Vec<(&Batch, &DiagonalMatrix)> = inputs.iter().map(|b| &**b).zip(matrices.iter().copied()).collect();
-        let folds: Vec<usize> = map.folds.iter().map(|&f| f as usize * images).collect();
-        let bias = biases(&map.layout, bias, images);
+        let folds: Vec<usize> = map.folds.iter().map(|&f| f as usize).collect();
+        let bias = biases(&map.layout, bias, map.images);
         Ok(match &self.rotations {
-            Rotations::Keyed(rotator) => rotator.multiply(&terms, &bias, &folds)?,
-            Rotations::None(keys) => Rotator::new(parameters, keys)?.multiply(&terms, &bias, &folds)?,
+            Rotations::Keyed(rotator) => rotator.multiply(terms, &bias, &folds)?,
+            Rotations::None(keys) => Rotator::new(parameters, keys)?.multiply(terms, &bias, &folds)?,
         })
     }
 }
@@ -87,20 +84,20 @@ fn matrix(
     (from, limbs): (&Layout, usize),
     term: &Term<'_>,
 ) -> Result<DiagonalMatrix> {
-    let images = parameters.degree() / from.block();
     let weights = term.weights;
     let diagonals = map.diagonals(from, |r| weights.row(r))?;
     let mut lowered: Vec<Diagonal> = Vec::with_capacity(diagonals.len());
     for d in &diagonals {
         let (baby, giant) = map.steps(d.offset);
-        let [baby, giant] = [baby, giant].map(|positions| positions as usize * images);
+        let [baby, giant] = [baby, giant].map(|positions| map.slots(positions) as usize);
         lowered.push(Diagonal { output: d.output, giant, input: d.input, baby });
     }
     if lowered.is_empty() {
         // A term without weights is zero, and has limbs and components all the same.
         lowered.push(Diagonal { output: 0, giant: 0, input: 0, baby: 0 });
     }
-    let shape = DiagonalShape { limbs, inputs: from.ciphertexts(), outputs: map.layout.ciphertexts() };
+    let (inputs, outputs) = (from.ciphertexts(), map.layout.ciphertexts());
+    let shape = DiagonalShape { limbs, inputs, outputs, period: from.block() };
     Ok(DiagonalMatrix::new(parameters, shape, &lowered, |number, slots| {
         if diagonals.is_empty() {
             return;
@@ -114,8 +111,7 @@ fn matrix(
             return;
         }
         for &(position, weight) in &diagonal.weights {
-            let first = position as usize * images;
-            slots[first..first + images].fill(f64::from(weight));
+            slots[position as usize] = f64::from(weight);
         }
     })?)
 }
@@ -123,6 +119,6 @@ fn matrix(
 /// N slots in rotation order for each ciphertext of a result: an element's bias wherever it is.
 fn biases(layout: &Layout, bias: &[i128], images: usize) -> Vec<Vec<f64>> {
     let of = |element: &Option<u32>| element.map_or(0.0, |e| bias[e as usize] as f64);
-    let ciphertext = |held: &[Option<u32>]| held.iter().flat_map(|e| std::iter::repeat_n(of(e), images)).collect();
+    let ciphertext = |held: &[Option<u32>]| held.iter().map(of).collect::<Vec<f64>>().repeat(images);
     layout.held().chunks_exact(layout.block()).map(ciphertext).collect()
 }

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use beaa_ckks::{CHUNK, EvaluationKey, HELD_WORDS, Kernel, Parameters, TILE, compress_batch, compressed_len};
+use beaa_ckks::{
+    CHUNK, EvaluationKey, HELD_WORDS, Kernel, Parameters, RotationMemory, SHORTEST_PERIOD, TILE, compress_batch,
+    compressed_len,
+};
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use beaa_ir::compose_scattered;
 use beaa_ir::container::Kind;
@@ -48,6 +51,8 @@ pub struct PreparedProgram<P> {
     weights: Option<KeptWeights>,
     /// Of the program, once it ran without a key.
     parameters: OnceLock<Parameters>,
+    /// What packed runs leave for the next one, which the schedule counts.
+    memory: RotationMemory,
 }
 
 /// The weights of a whole program, arranged.
@@ -96,8 +101,8 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         let (fingerprint, schedule) = (program_hash(of), schedule_for(of, threads, kept));
         tracing::info!(parts = schedule.parts.len(), peak_bytes = schedule.peak_bytes, "schedule");
         let weights = if kept { Some(KeptWeights::new(of)?) } else { None };
-        let seconds = started.elapsed().as_secs_f64();
-        Ok(Self { program, fingerprint, schedule, threads, seconds, weights, parameters: OnceLock::new() })
+        let (seconds, memory) = (started.elapsed().as_secs_f64(), RotationMemory::default());
+        Ok(Self { program, fingerprint, schedule, threads, seconds, weights, parameters: OnceLock::new(), memory })
     }
 
     /// The program.
@@ -251,8 +256,9 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         progress: &dyn Progress,
         done: impl FnMut(usize, Vec<u8>) -> Result<()>,
     ) -> Result<RunReport> {
+        let memory = self.memory.clone();
         let execution = Execution {
-            backend: &CkksBackend::for_program(&server.parameters, self.program(), server.key)?,
+            backend: &CkksBackend::for_program(&server.parameters, self.program(), server.key, memory)?,
             program: self.program(),
             schedule: &self.schedule,
             weights: self.weights.as_ref().map(|kept| kept.of(server.parameters.kernel())),
@@ -313,6 +319,7 @@ fn machine(threads: usize, arranged_weights_kept: bool) -> MemoryModel {
         threads,
         tile: TILE,
         chunk: CHUNK,
+        shortest_period: SHORTEST_PERIOD,
         held_words: HELD_WORDS,
         input_in_place: true,
         arranged_weights_kept,

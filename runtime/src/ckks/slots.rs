@@ -1,5 +1,5 @@
-//! Where the elements of images are in the slots of packed ciphertexts: slot `p * capacity + i` of
-//! the rotation order is position `p` of image `i`.
+//! Where the elements of images are in the slots of packed ciphertexts: slot `i * block + p` of the
+//! rotation order is position `p` of image `i`.
 
 use beaa_ckks::rotation_order;
 use beaa_ir::ckks::Layout;
@@ -29,11 +29,11 @@ impl<'l> PackedSlots<'l> {
         let mut slots = vec![0.0; self.order.len()];
         let mut images = vec![0.0; self.capacity];
         let held = self.layout.of_ciphertext(ciphertext);
-        for (element, order) in held.iter().zip(self.order.chunks_exact(self.capacity)) {
+        for (position, element) in held.iter().enumerate() {
             let Some(element) = element else { continue };
             images.fill(0.0);
             write(*element as usize, &mut images);
-            order.iter().zip(&images).for_each(|(&slot, &value)| slots[slot as usize] = value);
+            self.of_position(position).zip(&images).for_each(|(slot, &value)| slots[slot] = value);
         }
         slots
     }
@@ -48,10 +48,14 @@ impl<'l> PackedSlots<'l> {
         let element = |position: usize| {
             let slots = &ciphertexts[position / block];
             assert_eq!(slots.len(), self.order.len(), "slots of a ciphertext");
-            let first = position % block * self.capacity;
-            self.order[first..first + self.capacity].iter().map(|&slot| slots[slot as usize]).collect()
+            self.of_position(position % block).map(|slot| slots[slot]).collect()
         };
         self.layout.first_positions().into_iter().map(element).collect()
+    }
+
+    /// The slot of a position of each image.
+    fn of_position(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+        self.order[position..].iter().step_by(self.layout.block()).map(|&slot| slot as usize)
     }
 }
 
@@ -75,10 +79,10 @@ mod tests {
                 assert_eq!(row.len(), images);
                 assert!(row.iter().enumerate().all(|(i, &v)| v == value(e, i)), "block {block}");
             }
-            // An element next to another is the same number of slots on in the order of rotations.
+            // An element next to another is the next slot in the order of rotations.
             let order = rotation_order(degree);
             if block == 4 {
-                assert_eq!(ciphertexts[0][order[images + 2] as usize], value(1, 2));
+                assert_eq!(ciphertexts[0][order[2 * block + 1] as usize], value(1, 2));
             }
         }
     }

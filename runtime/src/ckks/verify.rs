@@ -1,7 +1,7 @@
 //! Clear and encrypted side by side, step by step: where an error comes from, and whether it is
 //! what was predicted. It takes both keys, so it is for the owner of the secret one.
 
-use beaa_ckks::{Batch, Decryptor, Parameters, compressed_len};
+use beaa_ckks::{Batch, Decryptor, Parameters, RotationMemory, compressed_len};
 use beaa_ir::ckks::{LayerNote, Part, Program, Schedule, Signature, SignatureFile, ValueId};
 use beaa_ir::images::{ElementMajor, ImageMajor};
 use beaa_memory::Need;
@@ -71,7 +71,7 @@ pub fn verify(
     let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
     let first = CkksValue::compressed(encrypted.packed(&client.parameters, 0)?, signature.input_scale);
     let first = packed_input(program, first)?;
-    let backend = CkksBackend::for_program(&client.parameters, program, server.as_ref())?;
+    let backend = CkksBackend::for_program(&client.parameters, program, server.as_ref(), RotationMemory::default())?;
     let mut comparing = Comparing {
         program,
         decryptor: Decryptor::new(&client.parameters, &client.secret)?,

@@ -11,8 +11,8 @@ pub(crate) mod unpack;
 pub use token::Ifma;
 pub(crate) use token::Vbmi;
 
-use super::layout::{PANEL_ROWS, WeightForm};
-use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TwistFactors};
+use super::layout::{PANEL_ROWS, TILE, WeightForm};
+use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TileProducts, TwistFactors};
 use super::permutation::Permutation;
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
@@ -52,6 +52,12 @@ impl ArithmeticPath for Ifma {
         // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
         // enables.
         unsafe { pair_products::add_products(q, terms, sums) }
+    }
+
+    fn add_tile_products(self, q: Modulus, products: TileProducts<'_>, sums: &mut [u64; 2 * TILE]) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { pair_products::add_tile_products(q, products, sums) }
     }
 
     fn permute(self, permutation: &Permutation, values: &[u64], out: &mut [u64]) {

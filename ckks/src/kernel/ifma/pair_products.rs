@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::reduce::{Reducer, load, store};
-use crate::kernel::PairProduct;
+use crate::kernel::{PairProduct, TileProducts};
 use crate::kernel::layout::{LANES, TILE};
 use crate::ring::modulus::Modulus;
 
@@ -28,6 +28,56 @@ pub(super) fn add_products(q: Modulus, terms: &[PairProduct<'_>], sums: [&mut [u
             finish(&r, high_factor, low0, high0, first);
             finish(&r, high_factor, low1, high1, second);
         }
+    }
+}
+
+/// See `ArithmeticPath::add_tile_products`.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn add_tile_products(q: Modulus, products: TileProducts<'_>, sums: &mut [u64; 2 * TILE]) {
+    match products.width {
+        1 => add_constants::<1>(q, products, sums),
+        2 => add_constants::<2>(q, products, sums),
+        VECTORS => add_constants::<VECTORS>(q, products, sums),
+        // A vector has several: they are written out first.
+        _ => add_constants::<TILE>(q, products, sums),
+    }
+}
+
+/// Constants of `WORDS` words, each of which fills whole vectors, or of all words of a tile.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn add_constants<const WORDS: usize>(q: Modulus, products: TileProducts<'_>, sums: &mut [u64; 2 * TILE]) {
+    let r = Reducer::new(q);
+    let high_factor = _mm512_set1_epi64(q.reduce(1 << 52).cast_signed());
+    let [first, second] = sums.as_chunks_mut::<TILE>().0 else { unreachable!("two tiles of sums") };
+    let count = products.columns.len();
+    for start in (0..count).step_by(AT_ONCE) {
+        let zeros = [_mm512_setzero_si512(); VECTORS];
+        let (mut low0, mut high0, mut low1, mut high1) = (zeros, zeros, zeros, zeros);
+        for v in 0..VECTORS {
+            low0[v] = load(&first.as_chunks::<LANES>().0[v]);
+            low1[v] = load(&second.as_chunks::<LANES>().0[v]);
+        }
+        for number in start..count.min(start + AT_ONCE) {
+            let factors: [__m512i; VECTORS] = if WORDS < TILE {
+                let words = products.words(number);
+                std::array::from_fn(|v| _mm512_set1_epi64(words[v * WORDS / VECTORS].cast_signed()))
+            } else {
+                let tile = if products.width == TILE { None } else { Some(products.factor(number)) };
+                let words = tile.as_ref().map_or(products.words(number), |tile| tile);
+                std::array::from_fn(|v| load(&words.as_chunks::<LANES>().0[v]))
+            };
+            let pair = products.pair(number).as_chunks::<LANES>().0;
+            for v in 0..VECTORS {
+                let (f, x0, x1) = (factors[v], load(&pair[v]), load(&pair[VECTORS + v]));
+                low0[v] = _mm512_madd52lo_epu64(low0[v], f, x0);
+                high0[v] = _mm512_madd52hi_epu64(high0[v], f, x0);
+                low1[v] = _mm512_madd52lo_epu64(low1[v], f, x1);
+                high1[v] = _mm512_madd52hi_epu64(high1[v], f, x1);
+            }
+        }
+        finish(&r, high_factor, low0, high0, first);
+        finish(&r, high_factor, low1, high1, second);
     }
 }
 

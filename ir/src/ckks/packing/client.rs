@@ -16,12 +16,13 @@ pub struct ClientPacking {
     pub input: Layout,
     /// Of the outputs; other positions hold partial sums.
     pub output: Layout,
-    /// Rotations in positions, ascending, each once: those that need a Galois key.
+    /// Rotations in slots, ascending, each once: those that need a Galois key. (Files of earlier
+    /// versions count them in positions, called `rotations`, and lay out slots otherwise: they are
+    /// refused.)
+    #[serde(rename = "rotation_slots")]
     pub rotations: Vec<u32>,
-    /// For each rotation the most limbs of what is rotated, which its key must have; absent in
-    /// files that were written before keys had fewer than all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limbs: Option<Vec<u32>>,
+    /// For each rotation the most limbs of what is rotated, which its key must have.
+    pub limbs: Vec<u32>,
 }
 
 impl ClientPacking {
@@ -30,9 +31,9 @@ impl ClientPacking {
         self.input.block()
     }
 
-    /// For each rotation the limbs of its key, where the parameters have so many.
-    pub fn key_limbs(&self, all: usize) -> impl Iterator<Item = usize> + '_ {
-        (0..self.rotations.len()).map(move |k| self.limbs.as_ref().map_or(all, |limbs| limbs[k] as usize))
+    /// For each rotation the limbs of its key.
+    pub fn key_limbs(&self) -> impl Iterator<Item = usize> + '_ {
+        self.limbs.iter().map(|&limbs| limbs as usize)
     }
 
     /// Refuses what contradicts itself, in a ring of this degree and so many limbs, and for so many
@@ -53,15 +54,13 @@ impl ClientPacking {
             return bad(format!("{input} elements and {output} outputs"), format!("{read} and {outputs}"));
         }
         let ascending = self.rotations.windows(2).all(|w| w[0] < w[1]);
-        if !ascending || self.rotations.iter().any(|r| !(1..block).contains(&(*r as usize))) {
-            return bad(format!("rotations {:?}", self.rotations), format!("ascending, from 1 to below {block}"));
+        if !ascending || self.rotations.iter().any(|r| !(1..degree).contains(&(*r as usize))) {
+            return bad(format!("rotations {:?}", self.rotations), format!("ascending, from 1 to below {degree}"));
         }
-        if let Some(found) = &self.limbs {
-            let within = found.iter().all(|l| (1..=limbs).contains(&(*l as usize)));
-            if !within || found.len() != self.rotations.len() {
-                let expected = format!("from 1 to {limbs} for each of {} rotations", self.rotations.len());
-                return bad(format!("rotations with {found:?} limbs"), expected);
-            }
+        let within = self.limbs.iter().all(|l| (1..=limbs).contains(&(*l as usize)));
+        if !within || self.limbs.len() != self.rotations.len() {
+            let expected = format!("from 1 to {limbs} for each of {} rotations", self.rotations.len());
+            return bad(format!("rotations with {:?} limbs", self.limbs), expected);
         }
         Ok(())
     }

@@ -20,7 +20,8 @@ pub(super) struct PackingLiteral {
 #[serde(deny_unknown_fields)]
 struct MapLiteral {
     layout: LayoutLiteral,
-    offsets: Vec<u32>,
+    images: usize,
+    offsets: Vec<i32>,
     giant: u32,
     folds: Vec<u32>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -38,8 +39,8 @@ impl TryFrom<PackingLiteral> for Packing {
             let found = format!("{positions} positions of all values");
             return Err(Error::malformed("reading a packing", found, format!("at most {MAX_POSITIONS}")));
         }
-        let map = |MapLiteral { layout, offsets, giant, folds, unmasked }| {
-            Ok(PackedMap { layout: layout.try_into()?, offsets, giant, folds, unmasked })
+        let map = |MapLiteral { layout, images, offsets, giant, folds, unmasked }| {
+            Ok(PackedMap { layout: layout.try_into()?, images, offsets, giant, folds, unmasked })
         };
         let maps = literal.maps.into_iter().map(map).collect::<Result<_>>()?;
         Ok(Self { input: literal.input.try_into()?, maps })
@@ -48,8 +49,9 @@ impl TryFrom<PackingLiteral> for Packing {
 
 impl From<Packing> for PackingLiteral {
     fn from(Packing { input, maps }: Packing) -> Self {
-        let map = |PackedMap { layout, offsets, giant, folds, unmasked }| MapLiteral {
+        let map = |PackedMap { layout, images, offsets, giant, folds, unmasked }| MapLiteral {
             layout: layout.into(),
+            images,
             offsets,
             giant,
             folds,

@@ -10,14 +10,20 @@ const CHECKING: &str = "checking a packed linear map";
 ///
 /// Position `p` of a sum is `sum over d of weights_d[p] * input[p + d]`, where `d` are the
 /// `offsets` (Halevi and Shoup 2014). Each fold `f` then adds to every position what is `f` behind
-/// it, modulo the block. An offset is the sum of a giant step, a multiple of `giant`, and of a baby
-/// step, the rest of least absolute value (baby-step giant-step: Halevi and Shoup 2018).
+/// it. An offset is the sum of a giant step, a multiple of `giant`, and of a baby step, the rest of
+/// least absolute value (baby-step giant-step: Halevi and Shoup 2018).
+///
+/// Behind the last position of an image lies the first of the next one. Where an image is alone
+/// that is its own: offsets are then counted modulo the block. Otherwise they reach to both sides,
+/// and an element is read where it lies within the block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedMap {
     /// Of the result.
     pub layout: Layout,
+    /// Images of a ciphertext.
+    pub images: usize,
     /// Which weights are used, the first that fits.
-    pub offsets: Vec<u32>,
+    pub offsets: Vec<i32>,
     /// A power of two, at most the block: offsets are rounded to multiples of it.
     pub giant: u32,
     /// One after the other.
@@ -38,56 +44,87 @@ pub struct Diagonal<W> {
     /// A ciphertext of the result.
     pub output: u32,
     /// By how much the input is rotated to the left, in positions.
-    pub offset: u32,
+    pub offset: i32,
     /// Position and weight; the other positions are zero.
     pub weights: Vec<(u32, W)>,
 }
 
 impl PackedMap {
-    /// Rotations in positions that need a Galois key, some more than once.
+    /// Rotations in slots that need a Galois key, some more than once.
     pub fn rotations(&self) -> impl Iterator<Item = u32> + '_ {
-        let of_offsets = self.offsets.iter().flat_map(|&offset| <[u32; 2]>::from(self.steps(offset)));
-        of_offsets.chain(self.folds.iter().copied()).filter(|&rotation| rotation != 0)
+        let of_offsets = self.offsets.iter().flat_map(|&offset| <[i32; 2]>::from(self.steps(offset)));
+        let folds = self.folds.iter().map(|&fold| fold as i32);
+        of_offsets.chain(folds).map(|positions| self.slots(positions)).filter(|&rotation| rotation != 0)
     }
 
-    /// The baby and the giant step that an offset is the sum of, modulo the block.
-    pub fn steps(&self, offset: u32) -> (u32, u32) {
-        let block = self.layout.block() as u32;
-        let rest = offset % self.giant;
+    /// The rotation to the left, in slots, that moves by so many positions.
+    pub fn slots(&self, positions: i32) -> u32 {
+        let degree = (self.layout.block() * self.images) as i32;
+        positions.rem_euclid(degree) as u32
+    }
+
+    /// The baby and the giant step that an offset is the sum of: modulo the block where an image is
+    /// alone.
+    pub fn steps(&self, offset: i32) -> (i32, i32) {
+        let (block, step) = (self.layout.block() as i32, self.giant as i32);
+        let rest = offset.rem_euclid(step);
         // Of least absolute value: kernels of convolutions reach to both sides.
-        let up = rest > self.giant / 2;
-        let giant = (offset - rest + if up { self.giant } else { 0 }) % block;
-        let baby = (offset + block - giant) % block;
-        (baby, giant)
+        let up = rest > step / 2;
+        let giant = offset - rest + if up { step } else { 0 };
+        if self.images > 1 {
+            return (offset - giant, giant);
+        }
+        let giant = giant % block;
+        ((offset + block - giant) % block, giant)
     }
 
-    /// What a position of the sums is added to by all folds together: `0` and every sum of folds.
+    /// The position that an offset leads to from another, both within the block; none where that
+    /// is another image's.
+    fn reached(&self, position: usize, offset: i32) -> Option<usize> {
+        let (block, reached) = (self.layout.block(), position as i64 + i64::from(offset));
+        match usize::try_from(reached) {
+            Ok(within) if within < block => Some(within),
+            Ok(beyond) if self.images == 1 => Some(beyond - block),
+            _ => None,
+        }
+    }
+
+    /// What a position of the sums is added to by all folds together: `0` and every sum of folds,
+    /// modulo the block where an image is alone.
     pub fn folded(&self) -> Vec<u32> {
-        let block = self.layout.block() as u32;
+        let alone = (self.images == 1).then_some(self.layout.block() as u32);
         let mut sums = vec![0];
         for &fold in &self.folds {
-            let more: Vec<u32> = sums.iter().map(|s| (s + fold) % block).collect();
+            let more: Vec<u32> = sums.iter().map(|s| s + fold).map(|s| alone.map_or(s, |block| s % block)).collect();
             sums.extend(more);
         }
         sums
     }
 
     /// Refuses offsets and folds that are none of the block, and folds that would mix elements or
-    /// leave one where the layout says another.
+    /// images, or leave an element where the layout says another.
     ///
     /// # Errors
     /// With what was found.
     pub fn check(&self) -> Result<()> {
         let bad = |found: String, expected: &str| Err(Error::malformed(CHECKING, found, expected));
         let block = self.layout.block();
+        let slots = self.images.checked_mul(block).filter(|_| self.images.is_power_of_two());
+        if slots.is_none_or(|slots| slots > 1 << 16) {
+            return bad(format!("{} images at {block} positions", self.images), "no more than the largest ring has");
+        }
         if !self.giant.is_power_of_two() || self.giant as usize > block {
             return bad(format!("giant steps of {}", self.giant), "a power of two, at most the block");
         }
         if self.folds.len() > block.ilog2() as usize {
             return bad(format!("{} folds of {block} positions", self.folds.len()), "no more than halvings");
         }
-        if let Some(beyond) = self.offsets.iter().chain(&self.folds).find(|&&d| d as usize >= block) {
-            return bad(format!("a rotation by {beyond}"), "less than the block");
+        if let Some(beyond) = self.folds.iter().find(|&&d| d as usize >= block) {
+            return bad(format!("a fold of {beyond}"), "less than the block");
+        }
+        let least = if self.images == 1 { 0 } else { 1 - block as i32 };
+        if let Some(beyond) = self.offsets.iter().find(|d| !(least..block as i32).contains(d)) {
+            return bad(format!("a rotation by {beyond}"), "within the block, to the left where an image is alone");
         }
         let mut sorted = self.offsets.clone();
         sorted.sort_unstable();
@@ -110,7 +147,10 @@ impl PackedMap {
         let mut owner: Vec<Option<u32>> = vec![None; self.layout.held().len()];
         let bases = self.layout.first_positions();
         for (element, &base) in (0_u32..).zip(&bases) {
-            for position in folded.iter().map(|&s| within(block, base, s)) {
+            for &sum in &folded {
+                let Some(position) = self.moved(base, sum) else {
+                    return bad(format!("folds of element {element} beyond its image"), "positions of one image");
+                };
                 if owner[position].replace(element).is_some() {
                     return bad(
                         format!("folds that mix element {element} with another"),
@@ -121,12 +161,19 @@ impl PackedMap {
         }
         for (position, element) in self.layout.held().iter().enumerate() {
             let Some(element) = *element else { continue };
-            let same = |s: &u32| owner[within(block, position, *s)] == Some(element);
+            let same = |s: &u32| self.moved(position, *s).is_some_and(|moved| owner[moved] == Some(element));
             if position != bases[element as usize] && !folded.iter().all(same) {
                 return bad(format!("element {element} at position {position}"), "where folds leave it");
             }
         }
         Ok(())
+    }
+
+    /// A position, counted through all ciphertexts, moved on within its ciphertext; none where that
+    /// is another image's.
+    fn moved(&self, position: usize, by: u32) -> Option<usize> {
+        let inside = position % self.layout.block();
+        Some(position - inside + self.reached(inside, by as i32)?)
     }
 
     /// Calls `found` for each weight with its row, its number in the row, and where it is
@@ -146,7 +193,7 @@ impl PackedMap {
         let bases: Vec<usize> =
             if self.folds.is_empty() { (0..self.layout.held().len()).collect() } else { self.layout.first_positions() };
         let mut positions = Vec::with_capacity(folded.len());
-        let steps: Vec<usize> = self.offsets.iter().map(|&offset| offset as usize % block).collect();
+        let alone = self.images == 1;
         // By column, its number in the row; usize::MAX for what is no column or has its place.
         let mut number = vec![usize::MAX; from.elements()];
         for base in bases {
@@ -161,12 +208,16 @@ impl PackedMap {
             let mut left = columns.len();
             let output = (base / block) as u32;
             positions.clear();
-            positions.extend(folded.iter().map(|&s| within(block, base, s) % block));
+            positions.extend(folded.iter().filter_map(|&s| self.reached(base % block, s as i32)));
             // Nearly all of a search for packings: no division in here.
-            'offsets: for (&offset, &step) in self.offsets.iter().zip(&steps) {
+            'offsets: for &offset in &self.offsets {
                 for &position in &positions {
-                    let beyond = position + step;
-                    let from_position = if beyond < block { beyond } else { beyond - block };
+                    // Below zero it is beyond every block.
+                    let reached = position.wrapping_add_signed(offset as isize);
+                    let from_position = if reached < block { reached } else { reached.wrapping_sub(block) };
+                    if from_position >= block || reached >= block && !alone {
+                        continue;
+                    }
                     for (input, held) in (0_u32..).zip(from.held().chunks_exact(block)) {
                         let Some(column) = held[from_position] else { continue };
                         let k = std::mem::replace(&mut number[column as usize], usize::MAX);
@@ -202,7 +253,7 @@ impl PackedMap {
         from: &Layout,
         row: impl Fn(usize) -> (&'m [u32], &'m [W]),
     ) -> Result<Vec<Diagonal<W>>> {
-        let mut found = std::collections::BTreeMap::<(u32, u32, u32), Vec<(u32, W)>>::new();
+        let mut found = std::collections::BTreeMap::<(u32, i32, u32), Vec<(u32, W)>>::new();
         self.locate(
             from,
             |r| row(r).0,
@@ -233,15 +284,9 @@ pub struct Place {
     /// Ciphertext of the result.
     pub output: u32,
     /// By how much the input is rotated to the left.
-    pub offset: u32,
+    pub offset: i32,
     /// Position of the product.
     pub position: u32,
-}
-
-/// A position, counted through all ciphertexts, moved on within its ciphertext.
-fn within(block: usize, position: usize, by: u32) -> usize {
-    let inside = position % block;
-    position - inside + (inside + by as usize) % block
 }
 
 #[cfg(test)]

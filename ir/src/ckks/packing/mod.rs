@@ -2,8 +2,10 @@
 //! linear maps are computed on them. With blocks of one position a ciphertext holds one element of
 //! every image; programs say nothing of it then.
 //!
-//! Slot `p * images + i` of a ciphertext, in the order in which rotations move slots, holds
-//! position `p` of image `i`; a rotation by `d` positions is one by `d * images` slots.
+//! Slot `i * block + p` of a ciphertext, in the order in which rotations move slots, holds position
+//! `p` of image `i`, so that a rotation by `d` positions is one by as many slots. Constants are the
+//! same for all images and repeat after a block: elements of a smaller ring, which take as many
+//! words as a block has positions.
 
 mod account;
 mod client;
@@ -30,7 +32,7 @@ pub struct Packing {
     pub maps: Vec<PackedMap>,
 }
 
-/// Returns the rotations in positions that these maps need Galois keys for, ascending, each with
+/// Returns the rotations in slots that these maps need Galois keys for, ascending, each with
 /// the most limbs of what is rotated; each map comes with those of its input.
 pub fn keyed_rotations<'m>(maps: impl IntoIterator<Item = (&'m PackedMap, usize)>) -> BTreeMap<u32, usize> {
     let mut most = BTreeMap::new();
@@ -49,7 +51,7 @@ impl Packing {
         self.input.block()
     }
 
-    /// All rotations, in positions, ascending, each once: those that need a Galois key.
+    /// All rotations, in slots, ascending, each once: those that need a Galois key.
     pub fn rotations(&self) -> Vec<u32> {
         let mut all: Vec<u32> = self.maps.iter().flat_map(PackedMap::rotations).collect();
         all.sort_unstable();
