@@ -49,9 +49,9 @@ fn bad(folder: &Path, code: i32, arguments: &str, words: &[&str]) {
     assert!(words.iter().all(|w| errors.contains(w)), "`beaa {arguments}`:\n{errors}");
 }
 
-/// A program and keys for it.
+/// A program with one element in each ciphertext, so that there are copies of images, and keys.
 fn compiled(folder: &Path, options: &str) {
-    good(folder, &format!("compile MODEL -o p.beaa --batch 64 {options}"));
+    good(folder, &format!("compile MODEL -o p.beaa --batch 64 --packing element {options}"));
     good(folder, "keygen p.beaa.signature --out keys");
 }
 

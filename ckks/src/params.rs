@@ -162,6 +162,12 @@ impl Parameters {
         &self.0.transforms[..limbs]
     }
 
+    /// The numbers of the primes that take part in switching keys of so many limbs, the special one
+    /// last.
+    pub(crate) fn switching_primes(&self, limbs: usize) -> impl Iterator<Item = usize> + Clone {
+        (0..limbs).chain(self.special())
+    }
+
     /// The number of the special prime, if there is one.
     pub(crate) fn special(&self) -> Option<usize> {
         (!self.0.literal.special.is_empty()).then_some(self.max_limbs())

@@ -119,20 +119,15 @@ impl SwitchingKey {
     }
 }
 
-/// The numbers of the primes that take part where there are so many limbs.
-fn primes(parameters: &Parameters, limbs: usize) -> impl Iterator<Item = usize> + Clone {
-    (0..limbs).chain(parameters.special())
-}
-
 fn moduli(parameters: &Parameters, limbs: usize) -> impl Iterator<Item = Modulus> + '_ {
-    primes(parameters, limbs).map(|prime| parameters.all_transforms()[prime].modulus())
+    parameters.switching_primes(limbs).map(|prime| parameters.all_transforms()[prime].modulus())
 }
 
 impl KeyStream<'_> {
     /// The halves `a` of a key for so many limbs: `[digit][prime][N]`.
     fn expand(self, parameters: &Parameters, limbs: usize) -> Vec<Vec<u64>> {
         let (n, uniform) = (parameters.degree(), Uniform::new(self.seed));
-        let primes = primes(parameters, limbs);
+        let primes = parameters.switching_primes(limbs);
         (self.first..)
             .take(limbs)
             .map(|index| {
@@ -161,7 +156,7 @@ fn encrypt_digit(
     let mut error = Zeroizing::new(vec![0_i64; n]);
     rng.add_error(&mut error);
     let mut result = Vec::with_capacity(a.len());
-    for (prime, a) in primes(parameters, limbs).zip(a.chunks_exact(n)) {
+    for (prime, a) in parameters.switching_primes(limbs).zip(a.chunks_exact(n)) {
         let t = &parameters.all_transforms()[prime];
         let (q, from) = (t.modulus(), &secrets.from[prime * n..(prime + 1) * n]);
         let mut b: Vec<u64> = error.iter().map(|&e| q.reduce_i64(e)).collect();

@@ -237,7 +237,8 @@ fn products_are_those_of_plain_numbers(n: usize, period: Option<usize>) {
             assert_eq!(first.bytes(), 72 * (3 + usize::from(special.is_some())) * stored * 8);
             let result_scale = scale * weight_scale;
             let units: Vec<Vec<f64>> = bias.iter().map(|b| b.iter().map(|v| v * result_scale).collect()).collect();
-            let product = s.rotator().multiply(&[(Stored(&cx), &first), (Stored(&cy), &second)], &units, &folds).unwrap();
+            let product =
+                s.rotator().multiply(&[(Stored(&cx), &first), (Stored(&cy), &second)], &units, &folds).unwrap();
             assert_eq!((product.limbs(), product.components(), product.len()), (3, 2, 2));
 
             let map = noise::DiagonalMap {

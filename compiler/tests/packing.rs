@@ -86,7 +86,7 @@ fn pools_take_no_masks_where_elements_stay_in_their_places() {
         vec![kit::conv("conv", 2, 1, 3, 1), kit::square("act"), kit::pool("pool", 2), kit::linear("fc", 10, 8)];
     let model = kit::model_with(layers);
     let seen = images(&model, SEEN, 256);
-    for packing in [Packing::Channel, Packing::Block(128)] {
+    for packing in [Packing::Channel, Packing::Block(1024)] {
         let program = compile_for(&model, &options(&model, &seen, packing, 1), Some((&seen).into())).unwrap().program;
         let pool = program.steps().iter().position(|s| s.layer == "pool").unwrap();
         assert!(program.packed_map(pool).unwrap().0.unmasked, "{packing}");

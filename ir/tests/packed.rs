@@ -29,7 +29,8 @@ fn literal() -> ProgramLiteral {
     let input = layout(3, [0, 1, -1, -1, 2, -1, -1, 0]);
     let output = Layout::new(4, 2, vec![Some(0), None, Some(1), None]).unwrap();
     // Row 0: columns 0 and 2 where they are; row 1: column 1 from one position before.
-    let map = PackedMap { layout: output, offsets: vec![0, 3], giant: 1, folds: vec![], unmasked: false };
+    let map =
+        PackedMap { layout: output, images: 1024, offsets: vec![0, -1], giant: 1, folds: vec![], unmasked: false };
     let packing = Packing { input, maps: vec![map] };
     let mut signature = Signature {
         model: "m".into(),
@@ -71,7 +72,8 @@ fn ciphertexts_and_rotations_are_accounted_for() {
     assert!(program.packed_map(1).is_none() && program.switches_keys());
     let signature = program.signature();
     assert_eq!((signature.capacity(), signature.input_ciphertexts(), signature.output_ciphertexts()), (1024, 2, 1));
-    assert_eq!(signature.packing.as_ref().unwrap().rotations, [3]);
+    // One position back, which is one slot.
+    assert_eq!(signature.packing.as_ref().unwrap().rotations, [4095]);
     let text = dump(&program);
     assert!(text.contains("packed: 4 positions of 1024 images, input in 2 ciphertexts"), "{text}");
     assert!(text.contains("1 ciphertexts by 6 products, 1 rotations"), "{text}");
@@ -113,13 +115,30 @@ fn packed_linear_steps_are_parts_of_their_own_and_memory_is_that_of_ciphertexts(
     // square.
     assert_eq!(plan.parts.iter().map(|p| p.live_bytes).collect::<Vec<_>>(), [12 * polynomial, 10 * polynomial]);
     let kept = schedule(&shape, &MemoryModel { arranged_weights_kept: true, ..machine }, true);
-    // Six diagonals of two limbs and the special prime.
-    assert_eq!(kept.fixed_bytes - plan.fixed_bytes, 18 * polynomial);
+    // Six diagonals of two limbs and the special prime, each of the shortest period.
+    assert_eq!(kept.fixed_bytes - plan.fixed_bytes, 18 * 32 * 8);
+    let mut one_image = shape.clone();
+    one_image.packing.as_mut().unwrap().block = 4096;
+    let [all, none] = [true, false].map(|arranged_weights_kept| {
+        schedule(&one_image, &MemoryModel { arranged_weights_kept, ..machine }, true).fixed_bytes
+    });
+    assert_eq!(all - none, 18 * polynomial, "constants that do not repeat");
     let mut more = shape.clone();
     more.packing.as_mut().unwrap().galois.push(2);
     // Two digits of two polynomials for each of three primes, and an order of 32 bits for each.
     let key = schedule(&more, &machine, true).fixed_bytes - plan.fixed_bytes;
     assert_eq!(key, 12 * polynomial + 3 * polynomial / 2);
+}
+
+/// Their slots mean something else.
+#[test]
+fn signatures_of_before_images_came_one_after_the_other_are_refused() {
+    let signature = SignatureFile::from(&Program::try_from(literal()).unwrap()).signature;
+    let text = serde_json::to_string(&signature.packing.unwrap()).unwrap();
+    assert!(serde_json::from_str::<ClientPacking>(&text).is_ok());
+    let before = text.replace("rotation_slots", "rotations");
+    let error = serde_json::from_str::<ClientPacking>(&before).unwrap_err().to_string();
+    assert!(error.contains("unknown field `rotations`"), "{error}");
 }
 
 /// What was changed, and how.
@@ -133,21 +152,24 @@ fn packings_that_contradict_their_program_are_refused() {
     fn client(p: &mut ProgramLiteral) -> &mut ClientPacking {
         p.signature.packing.as_mut().unwrap()
     }
-    let changes: [Change; 15] = [
+    let changes: [Change; 18] = [
         ("no map", |p| packing(p).maps.clear()),
         ("an offset too few", |p| packing(p).maps[0].offsets = vec![0]),
-        ("an offset too far", |p| packing(p).maps[0].offsets = vec![0, 3, 4]),
+        ("an offset too far", |p| packing(p).maps[0].offsets = vec![0, -1, 4]),
+        ("an offset too far back", |p| packing(p).maps[0].offsets = vec![0, -1, -4]),
+        ("an offset that leads to another image", |p| packing(p).maps[0].offsets = vec![0, 3]),
+        ("more images than the ring has room for", |p| packing(p).maps[0].images = 2048),
         ("another block", |p| packing(p).maps[0].layout = Layout::new(2, 2, vec![Some(0), Some(1)]).unwrap()),
         ("more outputs", |p| packing(p).maps[0].layout = layout(3, [0, 1, 2, -1, -1, -1, -1, -1])),
         ("a packing of the signature alone", |p| p.packing = None),
         ("a packing of the program alone", |p| p.signature.packing = None),
         ("another input of the client", |p| client(p).input = layout(3, [0, 1, 2, -1, -1, -1, -1, -1])),
-        ("rotations that nobody needs", |p| client(p).rotations = vec![1, 3]),
-        ("rotations in disorder", |p| client(p).rotations = vec![3, 3]),
-        ("a rotation by nothing", |p| client(p).rotations = vec![0, 3]),
-        ("keys of too few limbs", |p| client(p).limbs = Some(vec![1])),
-        ("keys of more limbs than there are", |p| client(p).limbs = Some(vec![3])),
-        ("limbs of another rotation", |p| client(p).limbs = Some(vec![2, 2])),
+        ("rotations that nobody needs", |p| client(p).rotations = vec![1, 4095]),
+        ("rotations in disorder", |p| client(p).rotations = vec![4095, 4095]),
+        ("a rotation by nothing", |p| client(p).rotations = vec![0, 4095]),
+        ("keys of too few limbs", |p| client(p).limbs = vec![1]),
+        ("keys of more limbs than there are", |p| client(p).limbs = vec![3]),
+        ("limbs of another rotation", |p| client(p).limbs = vec![2, 2]),
         ("rotations without keys", |p| p.signature.switches_keys = false),
     ];
     for (what, change) in changes {
@@ -176,7 +198,8 @@ fn a_map_without_masks_has_one_weight_at_each_offset() {
         let packing = literal.packing.as_mut().unwrap();
         packing.input = layout(3, [0, 1, 2, -1, -1, -1, -1, -1]);
         let result = Layout::new(4, 2, vec![Some(0), Some(1), None, None]).unwrap();
-        packing.maps = vec![PackedMap { layout: result, offsets: vec![0, 1], giant: 1, folds, unmasked: true }];
+        packing.maps =
+            vec![PackedMap { layout: result, images: 1024, offsets: vec![0, 1], giant: 1, folds, unmasked: true }];
         let signature = &literal.signature;
         let values = infer_values(signature.input_value(), &literal.steps, &signature.parameters.moduli).unwrap();
         literal.signature.packing = Some(ClientPacking::new(packing, &literal.steps, &values, 2));

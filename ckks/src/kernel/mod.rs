@@ -27,7 +27,9 @@ pub use layout::TILE;
 use layout::{LANES, PANEL_ROWS, WeightForm};
 pub use packed_weights::Panels;
 use path::ArithmeticPath;
-pub(crate) use path::{BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TileProducts, TwistFactors};
+pub(crate) use path::{
+    BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TileProducts, TwistFactors,
+};
 pub(crate) use permutation::Permutation;
 use portable::Portable;
 

@@ -202,6 +202,35 @@ fn sums_of_products_are_exact() {
     }
 }
 
+/// Constants of every width, more than are added up before they are reduced, and none.
+#[test]
+fn products_with_constants_that_repeat() {
+    let q = modulus(50);
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut residues = |len: usize| -> Vec<u64> {
+        (0..len).map(|_| if rng.random_bool(0.3) { q.value() - 1 } else { rng.random_range(0..q.value()) }).collect()
+    };
+    let values = residues(5 * 2 * TILE);
+    let pairs = values.as_chunks::<{ 2 * TILE }>().0;
+    for (width, count) in [1, 2, 4, 8, 16, 32].into_iter().flat_map(|width| [0, 3, 1500].map(|count| (width, count))) {
+        let (constants, before) = (residues(count * width), residues(2 * TILE));
+        let columns: Vec<u32> = (0..count as u32).map(|k| 7 + k * 3 % 5).collect();
+        let products =
+            TileProducts { constants: &constants, width, columns: &columns, first: 0_usize.wrapping_sub(7), pairs };
+        let expected: Vec<u64> = (0..2 * TILE)
+            .map(|i| {
+                let factor = |k: usize| constants[k * width + i % TILE * width / TILE];
+                (0..count).fold(before[i], |sum, k| q.add(sum, q.mul(factor(k), pairs[columns[k] as usize - 7][i])))
+            })
+            .collect();
+        for kernel in Kernel::available() {
+            let mut sums: [u64; 2 * TILE] = before.as_slice().try_into().unwrap();
+            kernel.add_tile_products(q, products, &mut sums);
+            assert!(sums == *expected, "{kernel:?}, width {width}, {count} constants");
+        }
+    }
+}
+
 #[test]
 fn permutations_of_vectors_and_within_them() {
     let sources: Vec<u32> = (0..64_u32).map(|i| (i / 8 * 3 + 1) % 8 * 8 + (i * 5 + i / 8) % 8).collect();

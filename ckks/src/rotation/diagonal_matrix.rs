@@ -73,7 +73,6 @@ struct StoredConstants {
     tiles: usize,
 }
 
-
 /// What is added up before it is rotated.
 #[derive(Debug, Clone)]
 pub(crate) struct DiagonalSum {
@@ -93,9 +92,9 @@ impl std::fmt::Debug for DiagonalMatrix {
 
 impl DiagonalMatrix {
     /// Encodes all constants, in parallel. `values` writes diagonal number `i` of the list: the
-    /// slots of one period in rotation order, zero until then, in integer units. They are what the result's slots are
-    /// multiplied with: output position p is the sum of `values[p] * input[p + baby + giant]`. They
-    /// are rounded as polynomials, by 1/12 of variance in each coefficient.
+    /// slots of one period in rotation order, zero until then, in integer units. They are what the
+    /// result's slots are multiplied with: output position p is the sum of `values[p] * input[p +
+    /// baby + giant]`. They are rounded as polynomials, by 1/12 of variance in each coefficient.
     ///
     /// # Errors
     /// When the parameters have not as many limbs, the period is none of the ring, there is no
@@ -138,7 +137,7 @@ impl DiagonalMatrix {
             let giant = diagonals[sorted[number]].giant;
             workspaces.with(|w| encoder.encode(w, giant, |slots| values(sorted[number], slots), out))
         };
-        let primes = primes(parameters, shape.limbs).count();
+        let primes = parameters.switching_primes(shape.limbs).count();
         let data = encode_groups(stored, primes, diagonals.len(), encode)?;
         Ok(Self { parameters: parameters.clone(), shape, rotated, sums, columns, stored, data })
     }
@@ -156,7 +155,7 @@ impl DiagonalMatrix {
     /// Returns the bytes that so many diagonals of a shape take.
     pub fn bytes_of(parameters: &Parameters, shape: DiagonalShape, diagonals: usize) -> usize {
         let period = shape.period.max(SHORTEST_PERIOD.min(parameters.degree()));
-        primes(parameters, shape.limbs).count() * period * diagonals * size_of::<u64>()
+        parameters.switching_primes(shape.limbs).count() * period * diagonals * size_of::<u64>()
     }
 
     /// Returns the rotations of inputs and of sums, in slots, ascending: those whose Galois keys
@@ -202,11 +201,6 @@ impl StoredConstants {
         let run = degree / period;
         Self { period, width: (TILE / run).max(1), tiles: (run / TILE).max(1) }
     }
-}
-
-/// The numbers of the primes that take part in switching keys of so many limbs.
-pub(crate) fn primes(parameters: &Parameters, limbs: usize) -> impl Iterator<Item = usize> + Clone {
-    (0..limbs).chain(parameters.special())
 }
 
 fn check_diagonals(parameters: &Parameters, shape: DiagonalShape, diagonals: &[Diagonal]) -> Result<()> {

@@ -108,9 +108,8 @@ impl<'a> DiagonalProduct<'a> {
                 let (output, number) = (sum.output as usize, (sum.output, sum.giant));
                 let giant = if sum.giant == 0 { None } else { Some(key(sum.giant)?) };
                 sums.insert(number, Sum { output, key: giant });
-                let part = |diagonals: &Range<usize>| {
-                    (number, Part { sum: 0, term, first, diagonals: diagonals.clone() })
-                };
+                let part =
+                    |diagonals: &Range<usize>| (number, Part { sum: 0, term, first, diagonals: diagonals.clone() });
                 direct.push(part(&sum.direct));
                 parts.push(part(&sum.rotated));
             }

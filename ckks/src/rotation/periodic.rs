@@ -6,7 +6,6 @@
 //! large ring, to the power of r, is a root of the small one, which its exponent modulo 4 period
 //! tells; in bit-reversed order r values from a multiple of r on have the same.
 
-use super::diagonal_matrix::primes;
 use super::order::rotation_order;
 use crate::ring::ntt::Transform;
 use crate::{Encoder, Parameters, Result};
@@ -42,6 +41,7 @@ pub(super) struct Workspace {
     /// First the slots, then the coefficients.
     slots: Vec<f64>,
     scratch: Vec<f64>,
+    coefficients: Vec<i64>,
     /// In the order of the small ring's transform.
     values: Vec<u64>,
 }
@@ -60,7 +60,7 @@ impl<'p> PeriodicEncoder<'p> {
             written: period,
             encoder,
             order,
-            primes: primes(parameters, limbs).map(of_prime).collect(),
+            primes: parameters.switching_primes(limbs).map(of_prime).collect(),
         }
     }
 
@@ -75,6 +75,7 @@ impl<'p> PeriodicEncoder<'p> {
             by_position: vec![0.0; period],
             slots: vec![0.0; period],
             scratch: self.encoder.scratch(),
+            coefficients: vec![0; period],
             values: vec![0; period],
         }
     }
@@ -91,7 +92,7 @@ impl<'p> PeriodicEncoder<'p> {
         write: impl FnOnce(&mut [f64]),
         out: &mut [u64],
     ) -> Result<()> {
-        let Workspace { by_position, slots, scratch, values } = workspace;
+        let Workspace { by_position, slots, scratch, coefficients, values } = workspace;
         let (first, others) = by_position.split_at_mut(self.written);
         first.fill(0.0);
         write(first);
@@ -102,16 +103,17 @@ impl<'p> PeriodicEncoder<'p> {
             slots[slot as usize] = value;
         }
         self.encoder.encode_in_place(slots, 1.0, scratch)?;
-        let largest = slots.iter().map(|c| c.abs()).fold(0.0, f64::max);
+        coefficients.iter_mut().zip(&*slots).for_each(|(c, &v)| *c = v as i64);
+        let largest = coefficients.iter().map(|c| c.unsigned_abs()).fold(0, u64::max);
         for (prime, out) in self.primes.iter().zip(out.chunks_exact_mut(self.period())) {
             let t = &self.parameters.all_transforms()[prime.number];
             let q = t.modulus();
             let to = if prime.small.is_some() { &mut values[..] } else { &mut *out };
             // Nearly always: constants have far fewer bits than primes.
-            if largest < q.value() as f64 {
-                to.iter_mut().zip(&*slots).for_each(|(v, &c)| *v = q.lift(c as i64));
+            if largest < q.value() {
+                to.iter_mut().zip(&*coefficients).for_each(|(v, &c)| *v = q.lift(c));
             } else {
-                to.iter_mut().zip(&*slots).for_each(|(v, &c)| *v = q.reduce_i64(c as i64));
+                to.iter_mut().zip(&*coefficients).for_each(|(v, &c)| *v = q.reduce_i64(c));
             }
             match &prime.small {
                 None => t.forward(to),

@@ -93,7 +93,8 @@ impl<'k> Rotator<'k> {
     ) -> Result<Batch> {
         let ring = self.check_terms(terms, bias)?;
         // What is compressed and rotated is unpacked as a whole.
-        let expanded: Vec<Option<Batch>> = terms.iter().map(|(input, matrix)| expanded(*input, matrix)).collect::<Result<_>>()?;
+        let expanded: Vec<Option<Batch>> =
+            terms.iter().map(|(input, matrix)| expanded(*input, matrix)).collect::<Result<_>>()?;
         let factor = |(&(input, matrix), expanded)| match (input, expanded) {
             (_, Some(batch)) | (InputBatch::Stored(batch), None) => (Factor::Stored(batch), matrix),
             (InputBatch::Compressed(compressed), None) => (Factor::Compressed(compressed), matrix),
@@ -248,7 +249,9 @@ mod tests {
         assert_eq!(matrix.bytes(), DiagonalMatrix::bytes_of(&p, shape, diagonals.len()));
         let rotator = Rotator::new(&p, &keys).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let run = || rotator.multiply(&[(InputBatch::Stored(&random(&p, 3, 2)), &matrix)], &[vec![0.0; N], vec![0.0; N]], &[]);
+        let run = || {
+            rotator.multiply(&[(InputBatch::Stored(&random(&p, 3, 2)), &matrix)], &[vec![0.0; N], vec![0.0; N]], &[])
+        };
         pool.install(run).unwrap();
         let kept = rotator.pool().len();
         pool.install(run).unwrap();

@@ -108,7 +108,8 @@ impl Pricing<'_> {
     fn constants(&self, index: usize) -> f64 {
         let Some((map, size)) = self.program.packed_map(index) else { return 0.0 };
         let limbs = self.program.values()[self.program.steps()[index].op.input(0)].limbs;
-        self.seconds(SizedOp::Constants { vectors: size.diagonals, images: map.images }, limbs)
+        let (vectors, images, weights) = (size.diagonals, map.images, self.program.steps()[index].op.entries());
+        self.seconds(SizedOp::Constants { vectors, images, weights }, limbs)
     }
 
     /// Products as the kernel will arrange the rows.

@@ -7,7 +7,11 @@ use beaa_ir::ckks::{MapSize, PackedMap};
 use crate::cost::machine::Machine;
 
 /// A vector of numbers becomes a polynomial in so many times the time of a transform: an estimate.
-const ENCODING_IN_TRANSFORMS: f64 = 2.0;
+const ENCODING_IN_TRANSFORMS: f64 = 6.0;
+
+/// Where a weight meets its input is found in so many times the time of a residue that is moved: an
+/// estimate.
+const LOOKUP_IN_GATHERS: f64 = 100.0;
 
 /// One operation on a vector of ciphertexts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,8 +24,8 @@ pub(crate) enum SizedOp {
     /// A linear map by rotations.
     Rotations(RotationCounts),
     /// Vectors of constants of a linear map by rotations, the same for so many images, encoded once
-    /// for all runs.
-    Constants { vectors: usize, images: usize },
+    /// for all runs, and the weights that are looked up for them.
+    Constants { vectors: usize, images: usize, weights: usize },
     /// Squares of so many ciphertexts.
     Square { len: usize },
     /// Relinearisations of so many ciphertexts.
@@ -127,11 +131,12 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
                 + (giants + outputs * folds) as f64 * (decomposition + switch)
                 + (outputs * folds) as f64 * division
         }
-        SizedOp::Constants { vectors, images } => {
+        SizedOp::Constants { vectors, images, weights } => {
             let period = n / images as f64;
             let transform = m.transform * period * period.log2().max(1.0);
             let limb = transform + period * m.gather;
-            vectors as f64 * (ENCODING_IN_TRANSFORMS * transform + (limbs + special) * limb)
+            let encoding = ENCODING_IN_TRANSFORMS * transform + (limbs + special) * limb;
+            vectors as f64 * encoding + weights as f64 * LOOKUP_IN_GATHERS * m.gather
         }
         SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         SizedOp::Relinearise { len, boundary } => {

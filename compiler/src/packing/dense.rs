@@ -4,8 +4,8 @@
 
 use beaa_ir::ckks::{Layout, PackedMap};
 
-use super::{Block, ChosenMap};
 use super::offsets::{PackedTerm, chosen};
+use super::{Block, ChosenMap};
 use crate::cost::ops::{OpContext, RotationCounts, SizedOp, seconds};
 
 /// Maps that are looked at closely.
@@ -88,7 +88,9 @@ impl Bits {
     fn map(&self, split: Split, outputs: usize, block: Block) -> Option<PackedMap> {
         let Split { low, copies, free, everywhere } = split;
         // What is added up everywhere comes from beyond the block, too.
-        if everywhere && (copies + free > 0 || block.images > 1) || (0..low).any(|b| self.varying.get(b) != Some(&(1 << b))) {
+        if everywhere && (copies + free > 0 || block.images > 1)
+            || (0..low).any(|b| self.varying.get(b) != Some(&(1 << b)))
+        {
             return None;
         }
         let targets: Vec<u32> = [&self.varying[..low], &self.copies[..copies], &self.free[..free]].concat();

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use beaa_ir::ckks::Layout;
 
-use super::{Block, ChosenMap};
 use super::grid::{Grid, extent, line, phases, repeated};
 use super::offsets::{PackedTerm, chosen};
+use super::{Block, ChosenMap};
 use crate::cost::ops::OpContext;
 use crate::network::graph::Coordinate;
 use crate::network::matrix::Matrix;

@@ -33,7 +33,8 @@ fn program() -> Result<Program> {
     };
     let input = layout(&[(0, 0), (1, 1), (8, 1)])?;
     let layout_of_sums = layout(&[(0, 0), (1, 1)])?;
-    let map = PackedMap { layout: layout_of_sums, offsets: vec![0], giant: 1, folds: vec![8], unmasked: false };
+    let images = degree / 16;
+    let map = PackedMap { layout: layout_of_sums, images, offsets: vec![0], giant: 1, folds: vec![8], unmasked: false };
     let packing = Packing { input, maps: vec![map] };
     let parameters = ParameterSet { degree, moduli, special: vec![prime(38)?], security: 128 };
     let mut signature = Signature {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, InputBatch, Op};
 use beaa_ckks::{
-    Batch, CompressedBatch, DiagonalMatrix, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, RotationMemory, rescale,
+    Batch, CompressedBatch, DiagonalMatrix, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, RotationMemory,
+    rescale,
 };
 use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{Program, Step, StepOp, ValueId, ValueInfo};

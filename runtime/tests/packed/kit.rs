@@ -123,15 +123,16 @@ fn layout(block: usize, elements: usize, lies: Lies) -> Layout {
 /// apart are the same.
 fn map(from: &Layout, to: Layout, giant: u32, folds: Vec<u32>) -> PackedMap {
     let block = to.block();
-    let within = |first: Vec<usize>| first.into_iter().map(|p| p % block).collect::<Vec<_>>();
-    let columns = if folds == [4] { 4 } else { usize::MAX };
-    let mut offsets: Vec<u32> = within(from.first_positions())
-        .iter()
-        .flat_map(|c| within(to.first_positions()).into_iter().map(move |r| ((c % columns + block - r) % block) as u32))
-        .collect();
+    let images = DEGREE / block;
+    let within = |first: Vec<usize>| first.into_iter().map(|p| (p % block) as i32).collect::<Vec<_>>();
+    let columns = if folds == [4] { 4 } else { i32::MAX };
+    let rows = within(to.first_positions());
+    let all = within(from.first_positions()).into_iter().flat_map(|c| rows.iter().map(move |r| c % columns - r));
+    // Where an image is alone, to the left is to the right.
+    let mut offsets: Vec<i32> = all.map(|d| if images == 1 { d.rem_euclid(block as i32) } else { d }).collect();
     offsets.sort_unstable();
     offsets.dedup();
-    PackedMap { layout: to, offsets, giant, folds, unmasked: false }
+    PackedMap { layout: to, images, offsets, giant, folds, unmasked: false }
 }
 
 pub(crate) fn packed_literal(case: Case) -> ProgramLiteral {

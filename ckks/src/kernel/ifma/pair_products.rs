@@ -6,8 +6,8 @@ use std::arch::x86_64::{
 };
 
 use super::reduce::{Reducer, load, store};
-use crate::kernel::{PairProduct, TileProducts};
 use crate::kernel::layout::{LANES, TILE};
+use crate::kernel::{PairProduct, TileProducts};
 use crate::ring::modulus::Modulus;
 
 const VECTORS: usize = TILE / LANES;

@@ -92,10 +92,10 @@ impl PackedMap {
     /// What a position of the sums is added to by all folds together: `0` and every sum of folds,
     /// modulo the block where an image is alone.
     pub fn folded(&self) -> Vec<u32> {
-        let alone = (self.images == 1).then_some(self.layout.block() as u32);
+        let modulus = (self.images == 1).then_some(self.layout.block() as u32);
         let mut sums = vec![0];
         for &fold in &self.folds {
-            let more: Vec<u32> = sums.iter().map(|s| s + fold).map(|s| alone.map_or(s, |block| s % block)).collect();
+            let more: Vec<u32> = sums.iter().map(|s| s + fold).map(|s| modulus.map_or(s, |block| s % block)).collect();
             sums.extend(more);
         }
         sums
@@ -193,7 +193,7 @@ impl PackedMap {
         let bases: Vec<usize> =
             if self.folds.is_empty() { (0..self.layout.held().len()).collect() } else { self.layout.first_positions() };
         let mut positions = Vec::with_capacity(folded.len());
-        let alone = self.images == 1;
+        let cyclic = self.images == 1;
         // By column, its number in the row; usize::MAX for what is no column or has its place.
         let mut number = vec![usize::MAX; from.elements()];
         for base in bases {
@@ -215,7 +215,7 @@ impl PackedMap {
                     // Below zero it is beyond every block.
                     let reached = position.wrapping_add_signed(offset as isize);
                     let from_position = if reached < block { reached } else { reached.wrapping_sub(block) };
-                    if from_position >= block || reached >= block && !alone {
+                    if from_position >= block || reached >= block && !cyclic {
                         continue;
                     }
                     for (input, held) in (0_u32..).zip(from.held().chunks_exact(block)) {
@@ -297,27 +297,35 @@ mod tests {
         Layout::new(block, elements, (0..block * ciphertexts).map(|p| of(p).map(|e| e as u32)).collect()).unwrap()
     }
 
-    /// A map by its definition, on values at positions.
-    fn apply(map: &PackedMap, diagonals: &[Diagonal<i64>], input: &[i64]) -> Vec<i64> {
-        let block = map.layout.block();
-        let mut sums = vec![0; map.layout.held().len()];
+    /// A map by its definition, on all slots: images one after the other in each ciphertext.
+    fn apply(map: &PackedMap, diagonals: &[Diagonal<i64>], input: &[Vec<i64>]) -> Vec<Vec<i64>> {
+        let (block, slots) = (map.layout.block(), map.layout.block() * map.images);
+        let rotated = |row: &[i64], by: i32| -> Vec<i64> {
+            (0..slots).map(|s| row[(s + map.slots(by) as usize) % slots]).collect()
+        };
+        let mut sums = vec![vec![0; slots]; map.layout.ciphertexts()];
         for d in diagonals {
             let (baby, giant) = map.steps(d.offset);
-            assert_eq!((baby + giant) as usize % block, d.offset as usize % block);
-            assert_eq!(giant % map.giant, 0);
+            assert_eq!(map.slots(baby + giant), map.slots(d.offset));
+            assert_eq!(giant % map.giant as i32, 0);
+            let from = rotated(&input[d.input as usize], d.offset);
             for &(p, w) in &d.weights {
-                let from = within(block, d.input as usize * block + p as usize, d.offset);
-                sums[d.output as usize * block + p as usize] += w * input[from];
+                for slot in (p as usize..slots).step_by(block) {
+                    sums[d.output as usize][slot] += w * from[slot];
+                }
             }
         }
         for &fold in &map.folds {
-            sums = (0..sums.len()).map(|p| sums[p] + sums[within(block, p, fold)]).collect();
+            for row in &mut sums {
+                let moved = rotated(row, fold as i32);
+                row.iter_mut().zip(moved).for_each(|(s, m)| *s += m);
+            }
         }
         sums
     }
 
     /// Checks the map of a dense matrix against products by the definition, wherever the layout
-    /// says that an element is.
+    /// says that an element is, for every image.
     fn holds(map: &PackedMap, from: &Layout) {
         map.check().unwrap();
         let (rows, columns) = (map.layout.elements(), from.elements());
@@ -325,13 +333,20 @@ mod tests {
         let weights: Vec<Vec<i64>> =
             (0..rows).map(|r| (0..columns).map(|c| ((r * 31 + c * 17) % 23) as i64 - 11).collect()).collect();
         let diagonals = map.diagonals(from, |r| (&all[..], &weights[r][..])).unwrap();
-        let x: Vec<i64> = (0..columns as i64).map(|c| c * c % 19 - 7).collect();
-        let input: Vec<i64> = from.held().iter().map(|e| e.map_or(1000, |e| x[e as usize])).collect();
+        let x = |image: usize, c: usize| (c * c + 5 * image) as i64 % 19 - 7;
+        let at = |image: usize, e: &Option<u32>| e.map_or(1000 + image as i64, |e| x(image, e as usize));
+        let row = |held: &[Option<u32>]| -> Vec<i64> {
+            (0..map.images).flat_map(|image| held.iter().map(move |e| at(image, e))).collect()
+        };
+        let input: Vec<Vec<i64>> = from.held().chunks_exact(from.block()).map(row).collect();
         let found = apply(map, &diagonals, &input);
+        let block = map.layout.block();
         for (position, element) in map.layout.held().iter().enumerate() {
-            if let Some(e) = element {
-                let expected: i64 = weights[*e as usize].iter().zip(&x).map(|(w, x)| w * x).sum();
-                assert_eq!(found[position], expected, "element {e} at {position}");
+            let Some(e) = element else { continue };
+            for image in 0..map.images {
+                let expected: i64 = weights[*e as usize].iter().enumerate().map(|(c, w)| w * x(image, c)).sum();
+                let found = found[position / block][image * block + position % block];
+                assert_eq!(found, expected, "element {e} at {position} of image {image}");
             }
         }
     }
@@ -343,21 +358,36 @@ mod tests {
         let two = layout(16, 20, |p| Some(p).filter(|p| *p < 20), 2);
         let result = |of: &dyn Fn(usize) -> Option<usize>| layout(16, 3, of, 1);
         let direct = |p: usize| Some(p).filter(|p| *p < 3);
-        for giant in [1, 4, 16] {
-            let offsets = (0..16).collect();
-            let map = PackedMap { layout: result(&direct), offsets, giant, folds: vec![], unmasked: false };
-            [&line, &repeated, &two].into_iter().for_each(|from| holds(&map, from));
-            // Partial sums of rows four apart, all of them added: the result repeats.
-            let folds = vec![8, 4];
-            let periodic = result(&|p| Some(p % 4).filter(|p| *p < 3));
-            let map =
-                PackedMap { layout: periodic, offsets: (0..4).collect(), giant: giant.min(4), folds, unmasked: false };
-            [&line, &repeated, &two].into_iter().for_each(|from| holds(&map, from));
+        let periodic = |p: usize| Some(p % 4).filter(|p| *p < 3);
+        for (images, giant) in [1, 4].into_iter().flat_map(|images| [1, 4, 16].map(|giant| (images, giant))) {
+            let offsets = |count: i32| if images == 1 { (0..count).collect() } else { (-15..count).collect() };
+            let map = |of: &dyn Fn(usize) -> Option<usize>| PackedMap {
+                layout: result(of),
+                images,
+                offsets: offsets(16),
+                giant,
+                folds: vec![],
+                unmasked: false,
+            };
+            [&line, &repeated, &two].into_iter().for_each(|from| holds(&map(&direct), from));
+            // Partial sums of rows four apart, all of them added: of one image, the result repeats.
+            let sums = PackedMap { offsets: offsets(4), giant: giant.min(4), folds: vec![8, 4], ..map(&direct) };
+            [&line, &repeated, &two].into_iter().for_each(|from| holds(&sums, from));
+            let everywhere = PackedMap { layout: result(&periodic), ..sums };
+            if images == 1 {
+                [&line, &repeated, &two].into_iter().for_each(|from| holds(&everywhere, from));
+            } else {
+                assert!(everywhere.check().is_err(), "sums of two images");
+            }
         }
         // One product: each copy of the input belongs to a row.
         let four = layout(16, 3, |p| Some(p % 4).filter(|p| *p < 3), 1);
         let spread = result(&|p| Some(p / 4).filter(|e| p % 4 == 0 && *e < 3));
-        holds(&PackedMap { layout: spread, offsets: vec![0], giant: 1, folds: vec![2, 1], unmasked: false }, &four);
+        for images in [1, 8] {
+            let layout = spread.clone();
+            let folds = vec![2, 1];
+            holds(&PackedMap { layout, images, offsets: vec![0], giant: 1, folds, unmasked: false }, &four);
+        }
     }
 
     #[test]
@@ -380,6 +410,7 @@ mod tests {
         let line = layout(16, 3, |p| Some(p).filter(|p| *p < 3), 1);
         let map = |layout: &Layout, folds: Vec<u32>| PackedMap {
             layout: layout.clone(),
+            images: 1,
             offsets: vec![0],
             giant: 1,
             folds,
@@ -394,7 +425,15 @@ mod tests {
         assert!(map(&periodic, vec![8]).check().is_err(), "half of the sums");
         assert!(PackedMap { giant: 3, ..map(&line, vec![]) }.check().is_err());
         assert!(PackedMap { unmasked: true, ..map(&line, vec![4]) }.check().is_err(), "sums of what holds nothing");
-        assert!(PackedMap { offsets: vec![2, 2], ..map(&line, vec![]) }.check().is_err());
+        for offsets in [vec![2, 2], vec![16], vec![-1]] {
+            assert!(PackedMap { offsets: offsets.clone(), ..map(&line, vec![]) }.check().is_err(), "{offsets:?}");
+        }
+        for (images, good) in [(2, true), (1 << 12, true), (0, false), (3, false), (1 << 13, false)] {
+            assert_eq!(PackedMap { images, ..map(&line, vec![4]) }.check().is_ok(), good, "{images} images");
+        }
+        let behind = layout(16, 2, |p| p.checked_sub(12).filter(|e| *e < 2), 1);
+        assert!(map(&behind, vec![8]).check().is_ok());
+        assert!(PackedMap { images: 2, ..map(&behind, vec![8]) }.check().is_err(), "sums of two images");
         let from = layout(16, 3, |p| p.checked_sub(1).filter(|p| *p < 3), 1);
         let columns = [0_u32, 1, 2];
         assert!(map(&line, vec![]).diagonals(&from, |_| (&columns[..], &[1_i64; 3][..])).is_err(), "no offset fits");
