@@ -13,24 +13,17 @@ use super::galois_keys::GaloisKey;
 use super::word_pool::{WordPool, Words};
 use crate::compressed_batch::not_canonical;
 use crate::kernel::{TILE, TileProducts};
-use crate::{Batch, CompressedBatch, Result};
+use crate::pointwise::InputBatch;
+use crate::{Batch, Result};
 
 /// Words of rotated inputs that are held at the same time, about: 32 MiB.
 pub const HELD_WORDS: usize = 1 << 22;
-
-/// What is multiplied.
-#[derive(Clone, Copy)]
-pub(crate) enum Factor<'a> {
-    Stored(&'a Batch),
-    /// Unpacked tile by tile, for nothing of it is rotated.
-    Compressed(&'a CompressedBatch<'a>),
-}
 
 /// The terms of a product with the keys of their rotations.
 pub(crate) struct DiagonalProduct<'a> {
     ring: ExtendedRing<'a>,
     pool: &'a WordPool,
-    terms: &'a [(Factor<'a>, &'a DiagonalMatrix)],
+    terms: &'a [(InputBatch<'a>, &'a DiagonalMatrix)],
     /// Ciphertexts that are rotated, of all terms, one after the other.
     inputs: Vec<Input<'a>>,
     /// Of all terms, one after the other, as their matrices have them.
@@ -88,17 +81,17 @@ impl<'a> DiagonalProduct<'a> {
     /// When something of compressed ciphertexts is rotated.
     pub(crate) fn new(
         (ring, pool): (ExtendedRing<'a>, &'a WordPool),
-        terms: &'a [(Factor<'a>, &'a DiagonalMatrix)],
+        terms: &'a [(InputBatch<'a>, &'a DiagonalMatrix)],
         held: usize,
         key: impl Fn(usize) -> Result<&'a GaloisKey>,
     ) -> Result<Self> {
         let (mut inputs, mut rotated): (Vec<Input<'_>>, Vec<RotatedInput<'_>>) = (Vec::new(), Vec::new());
         let (mut direct, mut parts) = (Vec::new(), Vec::new());
         let mut sums: BTreeMap<(u32, usize), Sum<'a>> = BTreeMap::new();
-        for (term, (factor, matrix)) in terms.iter().enumerate() {
+        for (term, &(input, matrix)) in terms.iter().enumerate() {
             let (first, mut last) = (rotated.len(), None);
             for &(element, baby) in matrix.rotated() {
-                let Factor::Stored(batch) = *factor else { unreachable!("a rotation of what is compressed") };
+                let InputBatch::Stored(batch) = input else { unreachable!("a rotation of what is compressed") };
                 if last.replace(element) != Some(element) {
                     inputs.push(Input { batch, element: element as usize });
                 }
@@ -189,7 +182,7 @@ impl<'a> DiagonalProduct<'a> {
     fn multiply_direct(&self, (number, prime): (usize, usize), sums: &mut [u64]) -> Result<()> {
         let parameters = self.ring.parameters;
         let (tiles, q) = (parameters.degree() / TILE, parameters.all_transforms()[prime].modulus());
-        let largest = self.terms.iter().map(|(factor, _)| factor.words_to_unpack()).fold(0, usize::max);
+        let largest = self.terms.iter().map(|&(input, _)| words_to_unpack(input)).fold(0, usize::max);
         let canonical = sums.par_chunks_exact_mut(self.sums.len() * 2 * TILE).enumerate().all(|(tile, sums)| {
             // What the memory holds is nothing to add to.
             sums.fill(0);
@@ -199,8 +192,8 @@ impl<'a> DiagonalProduct<'a> {
             let mut space = self.pool.words(largest);
             let all = sums.as_chunks_mut::<{ 2 * TILE }>().0;
             for of_term in self.direct.chunk_by(|a, b| a.term == b.term) {
-                let (factor, matrix) = &self.terms[of_term[0].term];
-                let Some(pairs) = factor.block(prime * tiles + tile, &mut space) else { return false };
+                let (input, matrix) = self.terms[of_term[0].term];
+                let Some(pairs) = block(input, prime * tiles + tile, &mut space) else { return false };
                 for part in of_term {
                     let (constants, width) = matrix.tile(number, tile, &part.diagonals);
                     let columns = &matrix.columns()[part.diagonals.clone()];
@@ -330,28 +323,23 @@ impl<'a> DiagonalProduct<'a> {
     }
 }
 
-impl<'a> Factor<'a> {
-    /// Words that [`Self::block`] writes.
-    fn words_to_unpack(&self) -> usize {
-        match self {
-            Self::Stored(_) => 0,
-            Self::Compressed(compressed) => compressed.len() * compressed.components() * TILE,
-        }
+/// Words that [`block`] unpacks.
+fn words_to_unpack(input: InputBatch<'_>) -> usize {
+    match input {
+        InputBatch::Stored(_) => 0,
+        InputBatch::Compressed(compressed) => compressed.len() * compressed.components() * TILE,
     }
+}
 
-    /// The tile number `block`, counted through the limbs, of all ciphertexts; none when a residue
-    /// is not below its prime. What is compressed is unpacked to `space`.
-    fn block<'s>(&self, block: usize, space: &'s mut [u64]) -> Option<&'s [[u64; 2 * TILE]]>
-    where
-        'a: 's,
-    {
-        match *self {
-            Self::Stored(batch) => Some(batch.block(block).as_chunks().0),
-            Self::Compressed(compressed) => {
-                let out = &mut space[..self.words_to_unpack()];
-                let canonical = compressed.read(block, None, out);
-                canonical.then_some(out.as_chunks().0)
-            }
+/// The tile number `block`, counted through the limbs, of all ciphertexts; none when a residue is
+/// not below its prime. What is compressed is unpacked to `space`.
+fn block<'s>(input: InputBatch<'s>, block: usize, space: &'s mut [u64]) -> Option<&'s [[u64; 2 * TILE]]> {
+    match input {
+        InputBatch::Stored(batch) => Some(batch.block(block).as_chunks().0),
+        InputBatch::Compressed(compressed) => {
+            let out = &mut space[..words_to_unpack(input)];
+            let canonical = compressed.read(block, None, out);
+            canonical.then_some(out.as_chunks().0)
         }
     }
 }
@@ -382,7 +370,7 @@ mod tests {
                 .unwrap()
             };
             let (x, matrices) = (random(&p, 2, 2), [matrix(&[0, 1, 2]), matrix(&[1]), matrix(&[0])]);
-            let terms = matrices.each_ref().map(|m| (Factor::Stored(&x), m));
+            let terms = matrices.each_ref().map(|m| (InputBatch::Stored(&x), m));
             let (ring, pool) = (ExtendedRing::new(&p, 2), WordPool::default());
             let sums = |held| {
                 let product = DiagonalProduct::new((ring, &pool), &terms, held, |slots| {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::diagonal_matrix::DiagonalMatrix;
-use super::diagonal_product::{DiagonalProduct, Factor, HELD_WORDS};
+use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::{GaloisKey, GaloisKeys, KeyedRotation};
 use super::order::rotation_order;
@@ -95,12 +95,11 @@ impl<'k> Rotator<'k> {
         // What is compressed and rotated is unpacked as a whole.
         let expanded: Vec<Option<Batch>> =
             terms.iter().map(|(input, matrix)| expanded(*input, matrix)).collect::<Result<_>>()?;
-        let factor = |(&(input, matrix), expanded)| match (input, expanded) {
-            (_, Some(batch)) | (InputBatch::Stored(batch), None) => (Factor::Stored(batch), matrix),
-            (InputBatch::Compressed(compressed), None) => (Factor::Compressed(compressed), matrix),
-        };
-        let terms: Vec<(Factor<'_>, &DiagonalMatrix)> =
-            terms.iter().zip(expanded.iter().map(Option::as_ref)).map(factor).collect();
+        let mut stored: Vec<(InputBatch<'_>, &DiagonalMatrix)> = Vec::with_capacity(terms.len());
+        for (&(input, matrix), expanded) in terms.iter().zip(&expanded) {
+            stored.push((expanded.as_ref().map_or(input, InputBatch::Stored), matrix));
+        }
+        let terms = stored;
         // Without a rotation all is done modulo Q.
         let rotates = !folds.is_empty() || terms.iter().any(|(_, matrix)| !matrix.rotations().is_empty());
         let ring = ExtendedRing { special: ring.special.filter(|_| rotates), ..ring };

@@ -1,7 +1,7 @@
 //! Seconds of each step of a product with diagonals, for whoever models its cost:
 //! `cargo test --release -p beaa-ckks --lib -- --ignored --nocapture seconds_of_steps`.
 
-use super::diagonal_product::{DiagonalProduct, Factor, HELD_WORDS};
+use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
 use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::word_pool::WordPool;
 use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, KeyedRotation, Rotator};
@@ -91,7 +91,7 @@ fn measure() {
     report("rotate one ciphertext", seconds(|| drop(rotator.rotate(&x, 1).unwrap())));
 
     let sums = |x: &Batch, matrix: &DiagonalMatrix| {
-        let terms = [(Factor::Stored(x), matrix)];
+        let terms = [(InputBatch::Stored(x), matrix)];
         let product =
             DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| keys.key("measuring", rotation(slots)))
                 .unwrap();
@@ -114,7 +114,7 @@ fn measure() {
     let memory = seconds(|| vec![0_u8; 64 * 2 * ring.words() * 8].chunks_mut(4096).for_each(|page| page[0] = 1));
     report("memory of a sum", memory / 64.0);
     let finish = |matrix: &DiagonalMatrix| {
-        let terms = [(Factor::Stored(&x), matrix)];
+        let terms = [(InputBatch::Stored(&x), matrix)];
         let product =
             DiagonalProduct::new((ring, &pool), &terms, HELD_WORDS, |slots| keys.key("measuring", rotation(slots)))
                 .unwrap();
