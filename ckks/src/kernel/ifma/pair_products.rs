@@ -2,7 +2,7 @@
 //! apart.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_setzero_si512,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_setzero_si512,
 };
 
 use super::reduce::{Reducer, load, store};
@@ -11,6 +11,9 @@ use crate::kernel::{PairProduct, TileProducts};
 use crate::ring::modulus::Modulus;
 
 const VECTORS: usize = TILE / LANES;
+
+/// Tiles that are fetched ahead.
+const AHEAD: usize = 8;
 
 /// Products added up before they are reduced: the low halves then stay below 2^63.
 const AT_ONCE: usize = 1024;
@@ -101,6 +104,13 @@ fn sum_tile(
         let factor = term.factor.as_chunks::<TILE>().0[tile].as_chunks::<LANES>().0;
         let x0 = term.values[0].as_chunks::<TILE>().0[tile].as_chunks::<LANES>().0;
         let x1 = term.values[1].as_chunks::<TILE>().0[tile].as_chunks::<LANES>().0;
+        // Keys come from memory, in many streams at once, each of which ends with its page.
+        for values in term.values {
+            let ahead = values.as_ptr().wrapping_add((tile + AHEAD) * TILE);
+            for v in 0..VECTORS {
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(v * LANES).cast());
+            }
+        }
         for v in 0..VECTORS {
             let (f, x0, x1) = (load(&factor[v]), load(&x0[v]), load(&x1[v]));
             low0[v] = _mm512_madd52lo_epu64(low0[v], f, x0);
