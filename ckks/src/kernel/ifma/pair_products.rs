@@ -66,6 +66,11 @@ fn add_constants<const WORDS: usize>(q: Modulus, products: TileProducts<'_>, sum
                 let words = products.words(number);
                 std::array::from_fn(|v| _mm512_set1_epi64(words[v * WORDS / VECTORS].cast_signed()))
             } else {
+                // Of one image, constants come from memory, too.
+                let ahead = products.words(number).as_ptr().wrapping_add(2 * AHEAD * TILE);
+                for v in 0..VECTORS {
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(v * LANES).cast());
+                }
                 let tile = if products.width == TILE { None } else { Some(products.factor(number)) };
                 let words = tile.as_ref().map_or(products.words(number), |tile| tile);
                 std::array::from_fn(|v| load(&words.as_chunks::<LANES>().0[v]))
