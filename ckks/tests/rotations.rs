@@ -6,9 +6,8 @@
 use beaa_ckks::pointwise::InputBatch;
 use beaa_ckks::pointwise::InputBatch::Stored;
 use beaa_ckks::{
-    Batch, CiphertextId, CompressedBatch, CompressedShape, Decryptor, Diagonal, DiagonalMatrix, DiagonalShape,
-    Encoding, Encryptor, Error, GaloisKeys, Kernel, KeyedRotation, Parameters, ParametersLiteral, Rotator, SecretKey,
-    SecretRng, compress_batch, noise, primes, rotation_order,
+    Batch, CiphertextId, Decryptor, Diagonal, DiagonalMatrix, DiagonalShape, Encoding, Encryptor, Error, GaloisKeys,
+    Kernel, KeyedRotation, Parameters, ParametersLiteral, Rotator, SecretKey, SecretRng, noise, primes, rotation_order,
 };
 
 struct Setup {
@@ -364,28 +363,6 @@ fn a_bias_may_be_larger_than_a_word() {
     let too_large = vec![vec![2_f64.powi(119); n]];
     let error = s.rotator().multiply(&[(Stored(&x), &matrix)], &too_large, &[]).unwrap_err();
     assert!(matches!(error, Error::Overflow { .. }), "{error}");
-}
-
-/// What a client sent, whether it is unpacked tile by tile or as a whole; damage is found.
-#[test]
-fn compressed_ciphertexts_are_multiplied_as_stored_ones_are() {
-    let n = 64;
-    let mut s = Setup::new(parameters(n, &[30, 31], Some(40), Kernel::detect()), &[1, 16]);
-    let x = s.encrypt(&values(3, n), 2_f64.powi(20), 2);
-    let bytes = compress_batch(&s.parameters, &x).unwrap();
-    let shape = CompressedShape { limbs: 2, len: 3, components: 2, seed: None };
-    let zero = vec![vec![0.0; n]; 2];
-    for (babies, giants) in [(&[0][..], &[0][..]), (&[0], &[0, 16]), (&[0, 1], &[0])] {
-        let matrix = s.matrix(&dense(2, [3, 2], babies, giants, 2_f64.powi(20)));
-        let expected = s.rotator().multiply(&[(Stored(&x), &matrix)], &zero, &[]).unwrap();
-        let packed = CompressedBatch::new(&s.parameters, shape, &bytes).unwrap();
-        let found = s.rotator().multiply(&[(InputBatch::Compressed(&packed), &matrix)], &zero, &[]).unwrap();
-        assert_eq!(found, expected, "{babies:?}, {giants:?}");
-        let damaged = vec![0xff; bytes.len()];
-        let packed = CompressedBatch::new(&s.parameters, shape, &damaged).unwrap();
-        let found = s.rotator().multiply(&[(InputBatch::Compressed(&packed), &matrix)], &zero, &[]);
-        assert!(found.is_err_and(|e| e.to_string().contains("not below its prime")));
-    }
 }
 
 #[test]

@@ -228,7 +228,7 @@ mod tests {
     use super::*;
     use crate::rotation::{Diagonal, DiagonalShape};
     use crate::testing::{N, parameters, random};
-    use crate::{SecretKey, SecretRng};
+    use crate::{CompressedBatch, CompressedShape, SecretKey, SecretRng, compress_batch};
 
     #[test]
     fn a_product_uses_the_memory_of_the_one_before() {
@@ -255,5 +255,34 @@ mod tests {
         let kept = rotator.pool().len();
         pool.install(run).unwrap();
         assert_eq!(rotator.pool().len(), kept, "the same memory again");
+    }
+
+    /// What a client sent, whether it is unpacked tile by tile or as a whole; damage is found.
+    #[test]
+    fn compressed_ciphertexts_are_multiplied_as_stored_ones_are() {
+        let p = parameters(true);
+        let mut rng = SecretRng::insecure(3, "test");
+        let secret = SecretKey::generate(&p, &mut rng);
+        let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &[1, 16]), &mut rng).unwrap();
+        let rotator = Rotator::new(&p, &keys).unwrap();
+        let x = random(&p, 3, 2);
+        let len = x.len();
+        let (bytes, zero) = (compress_batch(&p, &x).unwrap(), vec![vec![0.0; N]; 2]);
+        let compressed = CompressedShape { limbs: 3, len, components: 2, seed: None };
+        let shape = DiagonalShape { limbs: 3, inputs: len, outputs: 2, period: N };
+        for (baby, giant) in [(0, 0), (0, 16), (1, 0)] {
+            let diagonals: Vec<Diagonal> = (0..2)
+                .flat_map(|output| (0..len as u32).map(move |input| Diagonal { output, giant, input, baby }))
+                .collect();
+            let matrix = DiagonalMatrix::new(&p, shape, &diagonals, |d, out| out.fill(d as f64 * 1e3)).unwrap();
+            let expected = rotator.multiply(&[(InputBatch::Stored(&x), &matrix)], &zero, &[]).unwrap();
+            let of = |bytes: &[u8]| {
+                let packed = CompressedBatch::new(&p, compressed, bytes).unwrap();
+                rotator.multiply(&[(InputBatch::Compressed(&packed), &matrix)], &zero, &[])
+            };
+            assert_eq!(of(&bytes).unwrap(), expected, "baby {baby}, giant {giant}");
+            let damaged = of(&vec![0xff; bytes.len()]).unwrap_err().to_string();
+            assert!(damaged.contains("not below its prime"), "{damaged}");
+        }
     }
 }
