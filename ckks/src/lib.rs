@@ -57,8 +57,8 @@ pub use ring::ntt::TransformRoots;
 pub use ring::sample::{PublicSeed, SecretRng, SecretRngs};
 pub use rns_ring::RnsRing;
 pub use rotation::{
-    Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, HELD_WORDS, KeyedRotation, RotationMemory, Rotator,
-    SHORTEST_PERIOD, rotation_order,
+    Diagonal, DiagonalMatrix, DiagonalShape, DiagonalSum, GaloisKeys, HELD_WORDS, KeyedRotation, RotationMemory,
+    Rotator, SHORTEST_PERIOD, bias_values, rotation_order,
 };
 
 const fn assert_shared<T: Send + Sync>() {}

@@ -1,16 +1,17 @@
 // The steps of relinearisation and rescaling between transforms.
 
 // to = from + digit key for both halves of a pair, which lie one after the other. `key` is
-// [prime][half][n], of one digit.
-KERNEL key_product(View to, View from, View digit, Ring ring, const u64 *key) {
+// [limb][half][n], of one digit; limb number `ordinary`, which is modulo the special prime, has entry
+// number `special`.
+KERNEL key_product(View to, View from, View digit, Ring ring, const u64 *key, u64 special) {
     Spot at = spot(ring.n / WORDS);
     PHASE(thread) {
-        u64 number = prime_of(ring, at.limb);
-        Prime p = ring.primes[number];
+        Prime p = ring.primes[prime_of(ring, at.limb)];
+        u64 entry = at.limb < ring.ordinary ? at.limb : special;
         u64 first = (u64)at.block * WORDS;
         const u64 *d = polynomial(digit, at) + first;
         const u64 *x = polynomial(from, at) + first;
-        const u64 *k = key + 2 * number * ring.n + first;
+        const u64 *k = key + 2 * entry * ring.n + first;
         u64 *y = polynomial(to, at) + first;
         for (u32 i = thread; i < WORDS; i += THREADS) {
             y[i] = add(x[i], product(d[i], k[i], p), p.q);

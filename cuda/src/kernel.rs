@@ -35,11 +35,15 @@ pub enum Kernel {
     FromTiles,
     /// And back.
     ToTiles,
+    /// Constants of packed elements times ciphertexts.
+    DiagonalProducts,
+    /// What a rotation does to values.
+    Permute,
 }
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::ForwardOuter,
         Self::ForwardInner,
         Self::InverseInner,
@@ -56,6 +60,8 @@ impl Kernel {
         Self::Divide,
         Self::FromTiles,
         Self::ToTiles,
+        Self::DiagonalProducts,
+        Self::Permute,
     ];
 
     /// Its name in the source.
@@ -77,6 +83,8 @@ impl Kernel {
             Self::Divide => "divide",
             Self::FromTiles => "from_tiles",
             Self::ToTiles => "to_tiles",
+            Self::DiagonalProducts => "diagonal_products",
+            Self::Permute => "permute",
         }
     }
 }
@@ -100,6 +108,7 @@ pub(crate) const SOURCE: &str = concat!(
     include_str!("../kernels/pointwise.cu"),
     include_str!("../kernels/key_switch.cu"),
     include_str!("../kernels/tiles.cu"),
+    include_str!("../kernels/diagonals.cu"),
 );
 
 #[cfg(test)]

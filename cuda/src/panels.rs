@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use beaa_ir::SparseMatrix;
 
 use crate::kernel::COLUMNS;
+use crate::words::pairs;
 use crate::{Argument, Device, Kernel, Memory, Result};
 
 /// Sums of products of a weight and half a residue stay below 2^63 as long as the weights' absolute
@@ -159,13 +160,4 @@ fn interval(matrix: &SparseMatrix) -> u64 {
     let weights = (0..matrix.rows()).flat_map(|row| matrix.row(row).1);
     let largest = weights.map(|w| u64::from(w.unsigned_abs())).max().map_or(1, |w| w.max(1));
     EXACT / (largest * COLUMNS as u64)
-}
-
-/// Two numbers in each word, the first one in the lower half.
-fn pairs(numbers: impl ExactSizeIterator<Item = u32>) -> Vec<u64> {
-    let mut words = vec![0; numbers.len().div_ceil(2).max(1)];
-    for (i, number) in numbers.enumerate() {
-        words[i / 2] |= u64::from(number) << (32 * (i % 2));
-    }
-    words
 }

@@ -97,6 +97,11 @@ impl<'d, D: Device> Ring<'d, D> {
         self.parameters.degree()
     }
 
+    /// The first limbs and the special prime, if there is one: those in which keys are switched.
+    pub(crate) fn switching(&self, limbs: usize) -> Limbs {
+        Limbs { ordinary: limbs, special: self.special() }
+    }
+
     /// The number of the special prime, if there is one.
     pub(crate) fn special(&self) -> Option<usize> {
         let ordinary = self.parameters.max_limbs();

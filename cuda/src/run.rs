@@ -4,29 +4,14 @@ use beaa_ir::ckks::Program;
 use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, EncryptedOutput, PreparedProgram, RunReport, ServerKey};
 use beaa_runtime::{Progress, Result};
 
-use crate::{Device, DeviceBackend, Error};
-
-/// Checks that there are kernels for whatever `program` does.
-///
-/// # Errors
-/// [`Error::Unsupported`] when its ciphertexts hold several elements.
-pub fn check(program: &Program) -> crate::Result<()> {
-    if program.packing().is_none() {
-        return Ok(());
-    }
-    Err(Error::Unsupported {
-        operation: "running a program on a graphics card",
-        found: "a program that rotates packed elements".into(),
-        expected: "one in which each ciphertext holds one element".into(),
-    })
-}
+use crate::{Device, DeviceBackend};
 
 /// Runs `program` on encrypted images as [`beaa_runtime::ckks::run`] does, to the same bits. Bits
 /// and seeds of ciphertexts are unpacked on the processor, and answers packed there.
 ///
 /// # Errors
-/// As [`beaa_runtime::ckks::run`], when ciphertexts of the program hold several elements, when
-/// there are no kernels for its ring degree, and when the device fails.
+/// As [`beaa_runtime::ckks::run`], when there are no kernels for its ring degree, and when the
+/// device fails.
 pub fn run<'k, D: Device>(
     device: &D,
     program: &Program,
@@ -34,9 +19,8 @@ pub fn run<'k, D: Device>(
     input: &EncryptedInput,
     progress: &dyn Progress,
 ) -> Result<(EncryptedOutput, RunReport)> {
-    check(program)?;
     let prepared = PreparedProgram::new(program, ArrangedWeights::PerPart)?;
-    let bind = |parameters: &_, key: Option<&_>| DeviceBackend::new(device, parameters, key);
+    let bind = |parameters: &_, key: Option<&_>| DeviceBackend::new(device, parameters, program, key);
     let (output, report) = prepared.run_on(key, input, progress, bind)?;
     Ok((output, RunReport { seconds: prepared.seconds() + report.seconds, ..report }))
 }

@@ -1,34 +1,102 @@
-//! The evaluation key on a device.
+//! Switching keys on a device: the evaluation key, and those of rotations.
 
-use beaa_ckks::EvaluationKey;
+use std::collections::BTreeMap;
 
-use crate::{Device, Ring};
+use beaa_ckks::{EvaluationKey, GaloisKeys, KeySwitcher, Rotator};
 
-/// An evaluation key in memory of a device: `[digit][prime][half][N]`. Holds no secret.
+use crate::{Argument, Device, Limbs, Memory, Ring, words};
+
+/// A switching key in memory of a device, the evaluation key for example. Holds no secret.
 #[derive(Debug)]
 pub struct DeviceKey<M> {
-    pub(crate) memory: M,
+    /// `[digit][prime][half][N]`, the special prime last.
+    memory: M,
+    /// As many as there are digits.
+    limbs: usize,
+    /// Words of a digit.
+    digit: usize,
 }
 
-impl<M> DeviceKey<M> {
-    /// Copies a key to the device of its ring.
+/// Keys of rotations in memory of a device, by slots. They hold no secret.
+#[derive(Debug)]
+pub struct DeviceGaloisKeys<M>(BTreeMap<usize, DeviceGaloisKey<M>>);
+
+/// The key of a rotation.
+#[derive(Debug)]
+pub(crate) struct DeviceGaloisKey<M> {
+    pub(crate) key: DeviceKey<M>,
+    /// What it does to values, `[prime][N]` numbers of 32 bits, the special prime last.
+    sources: M,
+}
+
+impl<M: Memory> DeviceKey<M> {
+    /// Copies an evaluation key to the device of its ring.
     ///
     /// # Errors
     /// When the key belongs to other parameters, or the device fails.
     pub fn new<D: Device<Memory = M>>(ring: &Ring<'_, D>, key: &EvaluationKey) -> beaa_runtime::Result<Self> {
         // What binds a key on the processor refuses one of other parameters.
-        beaa_ckks::KeySwitcher::new(&ring.parameters, key)?;
-        let mut words = Vec::with_capacity(ring.parameters.max_limbs() * digit_words(ring));
-        for digit in 0..ring.parameters.max_limbs() {
-            for prime in 0..ring.primes.len() {
-                words.extend(key.halves(digit, prime).into_iter().flatten());
+        KeySwitcher::new(&ring.parameters, key)?;
+        Ok(Self::of_halves(ring, ring.parameters.max_limbs(), |digit, prime| key.halves(digit, prime))?)
+    }
+
+    fn of_halves<'k, D: Device<Memory = M>>(
+        ring: &Ring<'_, D>,
+        limbs: usize,
+        halves: impl Fn(usize, usize) -> [&'k [u64]; 2],
+    ) -> crate::Result<Self> {
+        let digit = 2 * ring.switching(limbs).count() * ring.degree();
+        let mut words = Vec::with_capacity(limbs * digit);
+        for number in 0..limbs {
+            for prime in (0..limbs).chain(ring.special()) {
+                words.extend(halves(number, prime).into_iter().flatten());
             }
         }
-        Ok(Self { memory: ring.device.upload(&words)? })
+        Ok(Self { memory: ring.device.upload(&words)?, limbs, digit })
+    }
+
+    /// Where a digit begins, and the entry of the special prime: arguments of the kernel. `limbs` are
+    /// those of what is switched.
+    pub(crate) fn arguments(&self, digit: usize, limbs: Limbs) -> [Argument; 2] {
+        assert!(limbs.ordinary <= self.limbs && digit < self.limbs, "digit {digit} of {limbs:?}, of {}", self.limbs);
+        let start = self.memory.address() + (digit * self.digit * size_of::<u64>()) as u64;
+        [Argument::new([start]), Argument::new([self.limbs as u64])]
     }
 }
 
-/// Words of a digit.
-pub(crate) fn digit_words<D: Device>(ring: &Ring<'_, D>) -> usize {
-    2 * ring.primes.len() * ring.degree()
+impl<M: Memory> DeviceGaloisKeys<M> {
+    /// Copies keys to the device of their ring.
+    ///
+    /// # Errors
+    /// When the keys belong to other parameters, or the device fails.
+    pub fn new<D: Device<Memory = M>>(ring: &Ring<'_, D>, keys: &GaloisKeys) -> beaa_runtime::Result<Self> {
+        Rotator::new(&ring.parameters, keys)?;
+        let mut all = BTreeMap::new();
+        for (number, rotation) in keys.rotations().iter().enumerate() {
+            let key =
+                DeviceKey::of_halves(ring, rotation.limbs, |digit, prime| keys.halves(number, digit, prime))?;
+            let primes = (0..rotation.limbs).chain(ring.special());
+            let sources: Vec<u32> = primes.flat_map(|prime| keys.sources(number, prime)).collect();
+            let sources = ring.device.upload(&words::pairs(sources.into_iter()))?;
+            all.insert(rotation.slots, DeviceGaloisKey { key, sources });
+        }
+        Ok(Self(all))
+    }
+
+    /// The key of a rotation of what has so many limbs.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn key(&self, rotation: usize, limbs: usize) -> beaa_runtime::Result<&DeviceGaloisKey<M>> {
+        let found = self.0.get(&rotation).filter(|key| key.key.limbs >= limbs);
+        let operation = "rotating on a graphics card";
+        Ok(found.ok_or(beaa_ckks::Error::MissingGaloisKey { operation, rotation, limbs })?)
+    }
+}
+
+impl<M: Memory> DeviceGaloisKey<M> {
+    /// Where its sources are, and the entry of the special prime: arguments of the kernel.
+    pub(crate) fn sources(&self) -> [Argument; 2] {
+        [Argument::memory(&self.sources), Argument::new([self.key.limbs as u64])]
+    }
 }

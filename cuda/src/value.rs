@@ -41,6 +41,12 @@ impl<M: Memory> DeviceValue<M> {
         Ok(Self { memory, shape, degree })
     }
 
+    /// Ciphertexts that lie in `memory`: `[limb][ciphertext][component][N]`.
+    pub(crate) fn of_memory<D: Device<Memory = M>>(ring: &Ring<'_, D>, memory: M, shape: Shape) -> Self {
+        assert_eq!(memory.words(), shape.words(ring.degree()), "words of {shape:?}");
+        Self { memory: Arc::new(memory), shape, degree: ring.degree() }
+    }
+
     /// The same ciphertexts without their last limbs, which stay in memory.
     ///
     /// # Panics

@@ -37,7 +37,7 @@ fn program(model: &Model, seed: u64) -> Program {
 /// Encrypts images and runs the program on the processor and on the kernels.
 fn same_bytes(model: &Model, program: &Program, seed: u64) {
     let keys = keygen(program.signature(), Some(seed)).unwrap();
-    let images = kit::images(model, seed, 3);
+    let images = kit::images(model, seed, program.signature().capacity().min(3));
     let (input, _) = encrypt(&SignatureFile::from(program), &keys.client, &images, Some(seed), &Silent).unwrap();
     let (expected, _) = ckks::run(program, keys.server.as_ref(), &input, &Silent).unwrap();
     let (found, report) = run(&device(), program, keys.server.as_ref(), &input, &Silent).unwrap();
@@ -67,16 +67,25 @@ fn a_trained_network_gives_the_bytes_of_the_processor() {
 }
 
 #[test]
-fn a_program_that_packs_elements_is_refused_with_what_to_do() {
+fn programs_that_pack_elements_give_the_bytes_of_the_processor() {
     let model = kit::model_with(vec![kit::conv("conv", 2, 1, 3, 1), kit::square("act"), kit::linear("fc", 3, 32)]);
     let model = kit::with_ranges(model, 1);
-    let options = Options { batch: 1, packing: Packing::Channel, logit_error: 0.05, ..Options::default() };
+    for batch in [1, 4] {
+        let options = Options { batch, packing: Packing::Channel, logit_error: 0.05, ..Options::default() };
+        let program = compile(&model, &options).unwrap().program;
+        assert!(program.packing().is_some(), "{batch} images");
+        same_bytes(&model, &program, batch as u64);
+    }
+}
+
+#[test]
+fn a_trained_network_that_packs_elements_gives_the_bytes_of_the_processor() {
+    let model = beaa_ir::model_from_bytes(TRAINED).unwrap();
+    let options = Options { batch: 1, logit_error: 0.5, ..Options::default() };
     let program = compile(&model, &options).unwrap().program;
-    let keys = keygen(program.signature(), Some(1)).unwrap();
-    let images = kit::images(&model, 1, 1);
-    let (input, _) = encrypt(&SignatureFile::from(&program), &keys.client, &images, Some(1), &Silent).unwrap();
-    let refused = run(&device(), &program, keys.server.as_ref(), &input, &Silent).err().unwrap().to_string();
-    assert!(refused.contains("packed") && refused.contains("without `--device`"), "{refused}");
+    let rotations = program.packing().unwrap().rotations().len();
+    assert!(rotations > 10, "{rotations} rotations");
+    same_bytes(&model, &program, 1);
 }
 
 /// What does not fit is an error, neither a wrong answer nor a panic.
@@ -89,7 +98,8 @@ fn operands_that_do_not_fit_are_refused() {
     };
     let (device, p, other) = (device(), parameters(30), parameters(31));
     let zeros = |p: &Parameters, components| Batch::build(p, 2, components, 4, |_, _| Ok(())).unwrap();
-    let backend = DeviceBackend::new(&device, &p, None).unwrap();
+    let program = program(&kit::random_model(1), 1);
+    let backend = DeviceBackend::new(&device, &p, &program, None).unwrap();
     assert!(backend.stored(&zeros(&other, 2), 1.0).is_err(), "ciphertexts of other primes");
     let [two, three] = [2, 3].map(|components| backend.stored(&zeros(&p, components), 1024.0).unwrap());
     let fused = |value, op| {

@@ -28,4 +28,10 @@ impl Permutation {
             lanes: sources.iter().map(|sources| sources.map(|s| (s % lanes) as u8)).collect(),
         }
     }
+
+    /// Where each value of the result comes from.
+    pub(crate) fn sources(&self) -> Vec<u32> {
+        let vectors = self.vectors.iter().zip(&self.lanes);
+        vectors.flat_map(|(vector, lanes)| lanes.map(|lane| vector * LANES as u32 + u32::from(lane))).collect()
+    }
 }

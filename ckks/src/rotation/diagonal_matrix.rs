@@ -75,13 +75,15 @@ struct StoredConstants {
 
 /// What is added up before it is rotated.
 #[derive(Debug, Clone)]
-pub(crate) struct DiagonalSum {
-    pub(crate) output: u32,
-    pub(crate) giant: usize,
+pub struct DiagonalSum {
+    /// Ciphertext of the result.
+    pub output: u32,
+    /// Slots by which the sum is rotated to the left.
+    pub giant: usize,
     /// Diagonals of inputs that are not rotated.
-    pub(crate) direct: Range<usize>,
+    pub direct: Range<usize>,
     /// Those of rotated ones, which come after them.
-    pub(crate) rotated: Range<usize>,
+    pub rotated: Range<usize>,
 }
 
 impl std::fmt::Debug for DiagonalMatrix {
@@ -168,23 +170,42 @@ impl DiagonalMatrix {
         all
     }
 
-    pub(crate) fn parameters(&self) -> &Parameters {
+    /// Returns the parameters of what it multiplies.
+    pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// Distinct input and baby other than 0, ascending.
-    pub(crate) fn rotated(&self) -> &[(u32, usize)] {
+    /// Returns the rotated inputs: distinct ciphertext and baby other than 0, ascending.
+    pub fn rotated(&self) -> &[(u32, usize)] {
         &self.rotated
     }
 
-    /// Ascending by output and giant.
-    pub(crate) fn sums(&self) -> &[DiagonalSum] {
+    /// Returns the sums, ascending by output and giant; each diagonal is in one of them.
+    pub fn sums(&self) -> &[DiagonalSum] {
         &self.sums
     }
 
-    /// What each diagonal multiplies: a ciphertext, or a number in [`Self::rotated`].
-    pub(crate) fn columns(&self) -> &[u32] {
+    /// Returns what each diagonal multiplies: a ciphertext, or a number in [`Self::rotated`],
+    /// ascending within both parts of each sum.
+    pub fn columns(&self) -> &[u32] {
         &self.columns
+    }
+
+    /// Returns how many values of each constant are stored for each prime: each stands for as many
+    /// equal ones, one after the other in the order of the transform, as make N of them.
+    pub fn stored_period(&self) -> usize {
+        self.stored.period
+    }
+
+    /// Returns the stored values of one diagonal modulo one prime. Primes count through the limbs to
+    /// the special one.
+    ///
+    /// # Panics
+    /// When there is no such prime or diagonal.
+    pub fn values(&self, prime: usize, diagonal: usize) -> Vec<u64> {
+        let StoredConstants { period, width, tiles } = self.stored;
+        let of_group = |group: usize| self.tile(prime, group * tiles, &(diagonal..diagonal + 1)).0;
+        (0..period / width).flat_map(of_group).copied().collect()
     }
 
     /// The constants of some diagonals for one tile, `[diagonal][width]`, and the width. Primes

@@ -141,6 +141,23 @@ impl GaloisKeys {
         self.keys.iter().flat_map(|key| key.key.compressed_digits(&self.parameters))
     }
 
+    /// Returns `b` and `a` of one digit of the key of a rotation, N values each, modulo one of the
+    /// primes of its limbs or the special one, which comes after all limbs of the parameters.
+    ///
+    /// # Panics
+    /// When there is no such rotation, digit or prime.
+    pub fn halves(&self, rotation: usize, digit: usize, prime: usize) -> [&[u64]; 2] {
+        self.keys[rotation].key.halves(digit, prime)
+    }
+
+    /// Returns where each of the N values of a rotated element comes from, modulo one prime.
+    ///
+    /// # Panics
+    /// When there is no such rotation or prime.
+    pub fn sources(&self, rotation: usize, prime: usize) -> Vec<u32> {
+        self.keys[rotation].permutation(prime).sources()
+    }
+
     pub(crate) fn parameters(&self) -> &Parameters {
         &self.parameters
     }

@@ -11,10 +11,10 @@ mod rotator;
 mod timing;
 mod word_pool;
 
-pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape};
+pub use diagonal_matrix::{Diagonal, DiagonalMatrix, DiagonalShape, DiagonalSum};
 pub use diagonal_product::HELD_WORDS;
 pub use galois_keys::{GaloisKeys, KeyedRotation};
 pub use order::rotation_order;
 pub use periodic::SHORTEST_PERIOD;
-pub use rotator::Rotator;
+pub use rotator::{Rotator, bias_values};
 pub use word_pool::RotationMemory;

@@ -106,7 +106,7 @@ impl<'k> Rotator<'k> {
         let key = |slots: usize| self.keys.key(MULTIPLYING, KeyedRotation { slots, limbs: ring.limbs });
         let folds: Vec<&GaloisKey> = folds.iter().map(|&fold| key(fold)).collect::<Result<_>>()?;
         let product = DiagonalProduct::new((ring, self.pool()), &terms, HELD_WORDS, key)?;
-        let biases = self.encode_biases(ring, bias)?;
+        let biases = encode_biases(&self.parameters, ring.limbs, bias)?;
         let sums = product.sums()?;
         let n = self.parameters.degree();
         let shape = BatchShape { limbs: ring.limbs, components: 2, len: bias.len() };
@@ -187,23 +187,44 @@ impl<'k> Rotator<'k> {
             }
         }
     }
+}
 
-    /// The coefficients of each bias.
-    fn encode_biases(&self, ring: ExtendedRing<'_>, bias: &[Vec<f64>]) -> Result<Vec<Vec<i128>>> {
-        let n = self.parameters.degree();
-        let (encoder, order) = (Encoder::new(n), rotation_order(n));
-        let log_q: f64 = self.parameters.moduli(ring.limbs).map(|q| (q.value() as f64).log2()).sum();
-        // A quarter of the modulus, and what 128 bits hold.
-        let bits = (log_q - 2.0).clamp(0.0, 126.0) as i32;
-        let encode = |bias: &Vec<f64>| {
-            let mut slots = vec![0.0; n];
-            for (&slot, &value) in order.iter().zip(bias) {
-                slots[slot as usize] = value;
-            }
-            encoder.encode_wide(&slots, bits)
-        };
-        bias.par_iter().map(encode).collect()
+/// Returns the values of each bias of [`Rotator::multiply`], `[limb][bias][N]`, as they are added.
+///
+/// # Errors
+/// When a bias has not N slots, is not finite or is too large for the modulus.
+pub fn bias_values(parameters: &Parameters, limbs: usize, bias: &[Vec<f64>]) -> Result<Vec<u64>> {
+    let n = parameters.degree();
+    if let Some(bias) = bias.iter().find(|bias| bias.len() != n) {
+        return Err(Error::Slots { operation: MULTIPLYING, found: bias.len(), expected: n });
     }
+    let biases = encode_biases(parameters, limbs, bias)?;
+    let mut values = Vec::with_capacity(limbs * bias.len() * n);
+    for t in parameters.transforms(limbs) {
+        for bias in &biases {
+            let mut bias = t.modulus().reduce_all(bias);
+            t.forward(&mut bias);
+            values.extend(bias);
+        }
+    }
+    Ok(values)
+}
+
+/// The coefficients of each bias.
+fn encode_biases(parameters: &Parameters, limbs: usize, bias: &[Vec<f64>]) -> Result<Vec<Vec<i128>>> {
+    let n = parameters.degree();
+    let (encoder, order) = (Encoder::new(n), rotation_order(n));
+    let log_q: f64 = parameters.moduli(limbs).map(|q| (q.value() as f64).log2()).sum();
+    // A quarter of the modulus, and what 128 bits hold.
+    let bits = (log_q - 2.0).clamp(0.0, 126.0) as i32;
+    let encode = |bias: &Vec<f64>| {
+        let mut slots = vec![0.0; n];
+        for (&slot, &value) in order.iter().zip(bias) {
+            slots[slot as usize] = value;
+        }
+        encoder.encode_wide(&slots, bits)
+    };
+    bias.par_iter().map(encode).collect()
 }
 
 /// What is compressed, in memory, where some of it is rotated.

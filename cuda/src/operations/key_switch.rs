@@ -1,12 +1,11 @@
 //! Relinearisation: three components back to two.
 
-use crate::switching_key::digit_words;
 use crate::value::Shape;
-use crate::view::Extent;
-use crate::{Device, DeviceKey, DeviceValue, Grid, Kernel, Limbs, Memory, Result, Ring, View};
+use crate::{Device, DeviceKey, DeviceValue, Limbs, Memory, Result, Ring, View};
 
 use super::rescale::Division;
-use super::{forward, inverse, together};
+use super::rotation::key_product;
+use super::{add_to, forward, inverse, together};
 
 /// Adds to the first two components of each ciphertext what its third one stands for, by the key.
 ///
@@ -23,7 +22,7 @@ pub fn relinearise<D: Device>(
     let count = together(ring, value.len(), (6 * limbs + 5) * n);
     let digits = Digits {
         key,
-        limbs: Limbs { ordinary: limbs, special: ring.special() },
+        limbs: ring.switching(limbs),
         count,
         coefficients: ring.device.allocate(limbs * count * n)?,
         extended: ring.device.allocate((limbs + 1) * count * n)?,
@@ -48,7 +47,7 @@ pub fn relinearise<D: Device>(
         let [halves, sums] = [to, pairs].map(|view| View { item_stride: n, ..view });
         division.run(ring, (halves, sums), sums.after(limbs * sums.limb_stride), 2 * some)?;
         for half in 0..2 {
-            add_to(ring, (to.after(half * n), from.after(half * n)), some, limbs)?;
+            add_to(ring, (to.after(half * n), from.after(half * n)), some, Limbs::first(limbs))?;
         }
     }
     Ok(result)
@@ -79,35 +78,12 @@ impl<M: Memory> Digits<'_, M> {
         let coefficients = View::dense(&self.coefficients, self.count, n);
         let extended = View::dense(&self.extended, self.count, n);
         inverse(ring, (coefficients, third), items, Limbs::first(digits))?;
-        let extent = |words: usize| Extent { limbs: self.limbs.count(), items, words };
         for digit in 0..digits {
             let one = View { limb_stride: 0, ..coefficients.after(digit * coefficients.limb_stride) };
             forward(ring, (extended, one), items, self.limbs, Some(digit))?;
-            let key = View { memory: &self.key.memory, offset: 0, limb_stride: 0, item_stride: digit_words(ring) };
-            let words = Extent { limbs: 1, items: 1, words: digit_words(ring) };
             let start = if digit == 0 { from } else { to };
-            let arguments = [
-                to.argument(extent(2 * n)),
-                start.argument(extent(2 * n)),
-                extended.argument(extent(n)),
-                ring.argument(self.limbs),
-                key.after(digit * key.item_stride).argument(words),
-            ];
-            let grid = Grid::new(items * ring.blocks(), self.limbs.count());
-            ring.device.launch(Kernel::KeyProduct, grid, &arguments)?;
+            key_product(ring, (self.key, digit, self.limbs), (to, start), extended, items)?;
         }
         Ok(())
     }
-}
-
-/// `to += from`.
-fn add_to<D: Device>(
-    ring: &Ring<'_, D>,
-    (to, from): (View<'_, D::Memory>, View<'_, D::Memory>),
-    items: usize,
-    limbs: usize,
-) -> Result<()> {
-    let extent = Extent { limbs, items, words: ring.degree() };
-    let arguments = [to.argument(extent), from.argument(extent), ring.argument(Limbs::first(limbs))];
-    ring.device.launch(Kernel::AddTo, Grid::new(items * ring.blocks(), limbs), &arguments)
 }

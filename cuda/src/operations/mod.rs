@@ -2,16 +2,21 @@
 //! operands fit; they assert it, and that all views are within memory.
 
 mod key_switch;
+mod diagonals;
 mod linear;
 mod pointwise;
 mod rescale;
+mod rotation;
 mod tiles;
 mod transform;
 
 pub use key_switch::relinearise;
+pub use diagonals::{PackedTerm, diagonals};
 pub use linear::{Term, linear};
+use pointwise::add_to;
 pub use pointwise::{scale, square};
 pub use rescale::rescale;
+pub use rotation::rotate;
 pub use tiles::{download, upload};
 pub use transform::{forward, inverse};
 

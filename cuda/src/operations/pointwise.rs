@@ -1,9 +1,9 @@
-//! Squares, and products with integers.
+//! Squares, products with integers, and sums.
 
 use crate::prime::factor;
 use crate::value::Shape;
 use crate::view::Extent;
-use crate::{Argument, Device, DeviceValue, Grid, Kernel, Limbs, Result, Ring};
+use crate::{Argument, Device, DeviceValue, Grid, Kernel, Limbs, Result, Ring, View};
 
 /// Squares of ciphertexts of two components, which have three.
 ///
@@ -50,4 +50,16 @@ pub fn scale<D: Device>(
     ];
     ring.device.launch(Kernel::Scale, Grid::new(items * ring.blocks(), limbs), &arguments)?;
     Ok(result)
+}
+
+/// `to += from`, polynomials of these limbs.
+pub(super) fn add_to<D: Device>(
+    ring: &Ring<'_, D>,
+    (to, from): (View<'_, D::Memory>, View<'_, D::Memory>),
+    items: usize,
+    limbs: Limbs,
+) -> Result<()> {
+    let extent = Extent { limbs: limbs.count(), items, words: ring.degree() };
+    let arguments = [to.argument(extent), from.argument(extent), ring.argument(limbs)];
+    ring.device.launch(Kernel::AddTo, Grid::new(items * ring.blocks(), limbs.count()), &arguments)
 }

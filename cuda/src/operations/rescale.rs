@@ -28,6 +28,7 @@ pub fn rescale<D: Device>(ring: &Ring<'_, D>, value: &DeviceValue<D::Memory>) ->
 }
 
 /// Division of the first limbs by one prime, with what all polynomials share.
+#[derive(Debug)]
 pub(super) struct Division<M> {
     /// Number of the prime.
     prime: usize,

@@ -7,6 +7,7 @@
 
 mod kit;
 mod linear;
+mod packed;
 mod pointwise;
 mod switching;
 mod transform;

@@ -12,7 +12,7 @@ use beaa_ir::SparseMatrix;
 use beaa_ir::ckks::{Program, Step, StepOp, ValueId, ValueInfo};
 
 use super::ServerKey;
-use super::packed_linear::{PackedProgram, constants};
+use super::packed_linear::{PackedProgram, packed_constants};
 use crate::Result;
 use crate::backend::{Backend, Operand, Sequence, Term, Timed};
 use crate::error::operand;
@@ -201,7 +201,7 @@ impl<'k> Backend for CkksBackend<'k> {
     fn arrange(&self, term: Term<'_>) -> Result<CkksWeights> {
         let p = self.parameters;
         Ok(match &self.packed {
-            Some(packed) => CkksWeights::Diagonals(constants(p, packed.program(), &term)?),
+            Some(packed) => CkksWeights::Diagonals(packed_constants(p, packed.program(), &term)?),
             None => CkksWeights::Panels(panels(p.kernel(), &p.literal().moduli, term.weights)?),
         })
     }

@@ -41,10 +41,19 @@ impl<'k> CiphertextBackend<'k> for CkksBackend<'k> {
 /// # Errors
 /// [`Error::WrongCiphertexts`] when a packed program takes another number of ciphertexts.
 pub(super) fn packed_input<'a>(program: &Program, input: CkksValue<'a>) -> Result<CkksValue<'a>> {
-    let Some(layout) = program.layout(0) else { return Ok(input) };
-    let (found, expected) = (input.ciphertexts(), layout.ciphertexts());
+    let elements = packed_elements(program, input.ciphertexts())?;
+    Ok(input.with_elements(elements))
+}
+
+/// The elements that the input of a program holds in so many ciphertexts; none where each is one.
+///
+/// # Errors
+/// [`Error::WrongCiphertexts`] when a packed program takes another number of ciphertexts.
+pub fn packed_elements(program: &Program, ciphertexts: usize) -> Result<Option<usize>> {
+    let Some(layout) = program.layout(0) else { return Ok(None) };
+    let (found, expected) = (ciphertexts, layout.ciphertexts());
     if found != expected {
         return Err(Error::WrongCiphertexts { operation: "running a program", found, expected });
     }
-    Ok(input.with_elements(Some(layout.elements())))
+    Ok(Some(layout.elements()))
 }

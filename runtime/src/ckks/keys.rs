@@ -290,7 +290,13 @@ impl ServerKey {
         self.galois.as_ref().map_or(&[], GaloisKeys::rotations)
     }
 
-    pub(super) fn galois(&self) -> Option<&GaloisKeys> {
+    /// The key that relinearises.
+    pub fn evaluation_key(&self) -> &EvaluationKey {
+        &self.key
+    }
+
+    /// The keys that rotate, for programs that do.
+    pub fn galois(&self) -> Option<&GaloisKeys> {
         self.galois.as_ref()
     }
 

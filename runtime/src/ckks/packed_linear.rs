@@ -53,10 +53,7 @@ impl<'k> PackedProgram<'k> {
         step: usize,
         terms: &[(InputBatch<'_>, &DiagonalMatrix)],
     ) -> Result<Batch> {
-        let Some((map, _)) = self.program.packed_map(step) else { unreachable!("step {step} is no packed map") };
-        let StepOp::Linear { bias, .. } = &self.program.steps()[step].op else { unreachable!("step {step} is linear") };
-        let folds: Vec<usize> = map.folds.iter().map(|&f| f as usize).collect();
-        let bias = biases(&map.layout, bias, map.images);
+        let PackedSums { bias, folds } = PackedSums::of(self.program, step)?;
         Ok(match &self.rotations {
             Rotations::Keyed(rotator) => rotator.multiply(terms, &bias, &folds)?,
             Rotations::None(keys) => Rotator::new(parameters, keys)?.multiply(terms, &bias, &folds)?,
@@ -64,14 +61,39 @@ impl<'k> PackedProgram<'k> {
     }
 }
 
-/// The constants by which a term of a packed program is computed.
+/// What becomes of the sums of a packed linear step.
+#[derive(Debug)]
+pub struct PackedSums {
+    /// N slots in rotation order for each ciphertext of the result.
+    pub bias: Vec<Vec<f64>>,
+    /// Slots by which they are rotated and added to themselves, one after the other.
+    pub folds: Vec<usize>,
+}
+
+impl PackedSums {
+    /// Those of a step of a packed program.
+    ///
+    /// # Errors
+    /// When the step is no linear one of a packed program.
+    pub fn of(program: &Program, step: usize) -> Result<Self> {
+        let map = packed_map(program, step)?;
+        let StepOp::Linear { bias, .. } = &program.steps()[step].op else { unreachable!("step {step} is linear") };
+        let folds = map.folds.iter().map(|&f| f as usize).collect();
+        Ok(Self { bias: biases(&map.layout, bias, map.images), folds })
+    }
+}
+
+fn packed_map(program: &Program, step: usize) -> Result<&PackedMap> {
+    let map = if step < program.steps().len() { program.packed_map(step) } else { None };
+    map.map(|(map, _)| map).ok_or_else(|| operand(format!("step {step}"), "a linear step of a packed program"))
+}
+
+/// Encodes the constants by which a term of a packed program is computed.
 ///
 /// # Errors
 /// When the parameters are not the program's, or a constant is too large.
-pub(super) fn constants(parameters: &Parameters, program: &Program, term: &Term<'_>) -> Result<DiagonalMatrix> {
-    let Some((map, _)) = program.packed_map(term.step) else {
-        return Err(operand(format!("step {}", term.step), "a linear step of a packed program"));
-    };
+pub fn packed_constants(parameters: &Parameters, program: &Program, term: &Term<'_>) -> Result<DiagonalMatrix> {
+    let map = packed_map(program, term.step)?;
     let input = program.steps()[term.step].op.input(term.number);
     let Some(from) = program.layout(input) else { unreachable!("value {input} of a packed program has no layout") };
     matrix(parameters, map, (from, program.values()[input].limbs), term)

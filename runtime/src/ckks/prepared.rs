@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use beaa_ckks::{
-    CHUNK, EvaluationKey, HELD_WORDS, Kernel, Parameters, RotationMemory, SHORTEST_PERIOD, TILE, compress_batch,
+    CHUNK, HELD_WORDS, Kernel, Parameters, RotationMemory, SHORTEST_PERIOD, TILE, compress_batch,
     compressed_len,
 };
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
@@ -20,7 +20,7 @@ use super::backend::panels;
 use super::ciphertexts::ComposedCiphertexts;
 use super::header::{BatchHeader, CiphertextHeader, Common};
 use super::keys::check;
-use super::packed_linear::constants;
+use super::packed_linear::packed_constants;
 use super::{CiphertextBackend, CkksBackend, CkksWeights, EncryptedInput, EncryptedOutput, ServerKey};
 use crate::backend::{Term, arrange};
 use crate::error::operand;
@@ -161,10 +161,10 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         key: impl Into<Option<&'k ServerKey>>,
         input: &'v EncryptedInput,
         progress: &dyn Progress,
-        bind: impl FnOnce(&Parameters, Option<&EvaluationKey>) -> Result<B>,
+        bind: impl FnOnce(&Parameters, Option<&ServerKey>) -> Result<B>,
     ) -> Result<(EncryptedOutput, RunReport)> {
         let server = self.server(key.into(), input)?;
-        let backend = bind(&server.parameters, server.key.map(|k| &k.key))?;
+        let backend = bind(&server.parameters, server.key)?;
         let schedule = step_by_step(self.program());
         let execution = Execution { backend: &backend, program: self.program(), schedule: &schedule, weights: None };
         let mut pieces = Vec::with_capacity(input.batches());
@@ -331,7 +331,7 @@ impl KeptWeights {
         let parameters = &program.signature().parameters;
         if program.packing().is_some() {
             let checked = check(parameters)?;
-            let diagonals = |term| Ok(CkksWeights::Diagonals(constants(&checked, program, &term)?));
+            let diagonals = |term| Ok(CkksWeights::Diagonals(packed_constants(&checked, program, &term)?));
             return Ok(Self { kernel: checked.kernel(), arranged: arrange(0, program.steps(), diagonals)? });
         }
         let (kernel, moduli) = (Kernel::detect(), &parameters.moduli);
