@@ -34,6 +34,7 @@
 //! # Features
 //!
 //! * `train` (default): training, which needs Burn.
+//! * `cards` (default): programs on graphics cards, [`Server::on`] and [`verify_on`].
 //! * `wgpu`, `cuda`: training on GPUs.
 //! * `tfhe` (default): the command's second backend, for single images.
 //! * `command` (default): the command `beaa`. A program that only uses the library turns the
@@ -74,6 +75,8 @@ pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 /// # Errors
 /// If the system does not allow it.
 pub use beaa_secrets::forbid_core_dumps;
+#[cfg(feature = "cards")]
+pub use beaa_cuda::{RunDevice, UnknownDevice};
 pub use client::{Client, ImageSource};
 pub use data::{
     DataWarning, Dataset, LabelledImages, Pictures, PixelScale, RowFormat, Split, classify, labels_for, open_dataset,
@@ -90,4 +93,6 @@ pub use server::{EncryptedImages, EncryptedResults, EvaluationKey, RunReport, Se
 pub use shards::{Shard, ShardAnswer};
 #[cfg(feature = "train")]
 pub use training::{EpochMetrics, Event, Experiment, Observer, Phase, Trained, Training, train};
+#[cfg(feature = "cards")]
+pub use verify::verify_on;
 pub use verify::{LayerError, Verdict, Verification, verify, verify_watched};

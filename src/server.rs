@@ -25,6 +25,8 @@ pub struct EncryptedResults(pub(crate) ckks::EncryptedOutput);
 #[derive(Debug)]
 pub struct Server {
     program: ckks::PreparedProgram<Arc<beaa_ir::ckks::Program>>,
+    #[cfg(feature = "cards")]
+    card: Option<beaa_cuda::CudaDevice>,
 }
 
 impl Server {
@@ -34,7 +36,38 @@ impl Server {
     /// # Errors
     /// If a layer is too large for the arithmetic.
     pub fn new(program: Program) -> Result<Self> {
-        Ok(Self { program: ckks::PreparedProgram::new(program.0, ckks::ArrangedWeights::Kept)? })
+        let program = ckks::PreparedProgram::new(program.0, ckks::ArrangedWeights::Kept)?;
+        Ok(Self {
+            program,
+            #[cfg(feature = "cards")]
+            card: None,
+        })
+    }
+
+    /// Prepares a program to run on a device: on a graphics card answers are the processor's, to the
+    /// last bit.
+    ///
+    /// ```
+    /// # fn main() -> beaa::Result<()> {
+    /// let program = beaa::Program::load("tests/data/v2/program.beaa")?;
+    /// let server = beaa::Server::on("processor".parse().expect("a device"), program)?;
+    /// assert_eq!(server.signature().slots(), 2048);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::new`], and if there is no such card, or nothing by which to use it.
+    #[cfg(feature = "cards")]
+    pub fn on(device: crate::RunDevice, program: Program) -> Result<Self> {
+        match device.open().map_err(beaa_runtime::Error::from)? {
+            // Weights are arranged for the card, where they are needed.
+            Some(card) => {
+                let program = ckks::PreparedProgram::new(program.0, ckks::ArrangedWeights::PerPart)?;
+                Ok(Self { program, card: Some(card) })
+            }
+            None => Self::new(program),
+        }
     }
 
     /// The signature of the program that it runs.
@@ -77,7 +110,13 @@ impl Server {
         images: &EncryptedImages,
         progress: &dyn Progress,
     ) -> Result<(EncryptedResults, RunReport)> {
-        let (results, report) = self.program.run(key.into().map(|k| &k.0), &images.0, progress)?;
+        let key = key.into().map(|k| &k.0);
+        #[cfg(feature = "cards")]
+        if let Some(card) = &self.card {
+            let (results, report) = beaa_cuda::run(card, &self.program, key, &images.0, progress)?;
+            return Ok((EncryptedResults(results), report));
+        }
+        let (results, report) = self.program.run(key, &images.0, progress)?;
         Ok((EncryptedResults(results), report))
     }
 
@@ -93,6 +132,11 @@ impl Server {
         path: impl AsRef<Path>,
     ) -> Result<u64> {
         let key = key.into().map(|k| &k.0);
+        #[cfg(feature = "cards")]
+        if let Some(card) = &self.card {
+            let (written, _) = beaa_cuda::run_to_file(card, &self.program, path.as_ref(), key, &images.0, &Silent)?;
+            return Ok(written.commit()?);
+        }
         let (written, _) = self.program.run_to_file(path.as_ref(), key, &images.0, &Silent)?;
         Ok(written.commit()?)
     }

@@ -35,3 +35,23 @@ pub fn verify_watched(program: &Program, images: &ImageMajor<f32>, progress: &dy
     let keys = ckks::keygen(program.0.signature(), None)?;
     Ok(ckks::verify(&program.0, &keys, images, None, progress)?)
 }
+
+/// Verifies a program as [`verify_watched`] does, on a device.
+///
+/// # Errors
+/// As [`verify_watched`], and if there is no such card, or nothing by which to use it.
+#[cfg(feature = "cards")]
+pub fn verify_on(
+    device: crate::RunDevice,
+    program: &Program,
+    images: &ImageMajor<f32>,
+    progress: &dyn Progress,
+) -> Result<Verification> {
+    match device.open().map_err(beaa_runtime::Error::from)? {
+        Some(card) => {
+            let keys = ckks::keygen(program.0.signature(), None)?;
+            Ok(beaa_cuda::verify(&card, &program.0, (&keys, images), None, progress)?)
+        }
+        None => verify_watched(program, images, progress),
+    }
+}

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use beaa_memory::Words;
 use rayon::prelude::*;
 
 use crate::batch::BatchShape;
@@ -125,13 +126,35 @@ impl<'a> CompressedBatch<'a> {
         }
     }
 
+    /// Unpacks one limb of all ciphertexts, in the order of [`Batch::words`].
+    ///
+    /// # Errors
+    /// When there are fewer limbs, or a residue is not below its prime.
+    pub fn expand_limb(&self, limb: usize) -> Result<Words> {
+        if limb >= self.limbs() {
+            return Err(operand("reading ciphertexts", format!("limb {limb} of {self:?}"), "one that there is"));
+        }
+        let (tiles, tile) = (self.parameters.degree() / TILE, self.len * self.components() * TILE);
+        let mut words = Words::unset(tiles * tile);
+        let canonical = |(number, out): (usize, &mut [u64])| self.read(limb * tiles + number, None, out);
+        if words.par_chunks_mut(tile).enumerate().all(canonical) { Ok(words) } else { Err(not_canonical()) }
+    }
+
+    /// Returns whether these are ciphertexts of such parameters.
+    pub fn belongs_to(&self, parameters: &Parameters) -> bool {
+        parameters.holds(self.parameters.degree(), self.moduli())
+    }
+
+    fn moduli(&self) -> &[u64] {
+        &self.parameters.literal().moduli[..self.limbs()]
+    }
+
     /// Refuses a batch of other parameters.
     pub(crate) fn expect(&self, operation: &'static str, parameters: &Parameters) -> Result<()> {
-        let (degree, limbs) = (self.parameters.degree(), self.limbs());
-        let moduli = &self.parameters.literal().moduli[..limbs];
-        if parameters.holds(degree, moduli) {
+        if self.belongs_to(parameters) {
             return Ok(());
         }
+        let (moduli, degree) = (self.moduli(), self.parameters.degree());
         Err(operand(operation, format!("{self:?} modulo {moduli:?}, N = {degree}"), parameters.ring().to_string()))
     }
 

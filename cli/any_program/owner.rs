@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use beaa_base::words::count;
+use beaa_cuda::CudaDevice;
 use beaa_datasets::Images;
 use beaa_evaluation::Reporter;
 #[cfg(feature = "tfhe")]
@@ -88,7 +89,8 @@ impl AnyProgram {
         })
     }
 
-    /// Runs encrypted, under keys that are thrown away, and in clear, and compares. The `labels`
+    /// Runs encrypted, under keys that are thrown away and on a graphics card if there is one, and in
+    /// clear, and compares. The `labels`
     /// are classes of the program, one for each image.
     #[cfg_attr(not(feature = "tfhe"), expect(unused_variables, reason = "labels are compared by the other backend"))]
     pub(crate) fn verify(
@@ -96,6 +98,7 @@ impl AnyProgram {
         images: &Images,
         labels: Option<&[usize]>,
         seed: Option<u64>,
+        card: Option<&CudaDevice>,
         context: &Context,
     ) -> Result<AnyVerification> {
         match self {
@@ -104,10 +107,15 @@ impl AnyProgram {
                 let images = &*as_taken_by(images, input)?;
                 check_range(images, input)?;
                 let inputs = normalise(images, input)?;
-                ckks::expect_memory_to_verify(program, inputs.images())?;
+                if card.is_none() {
+                    ckks::expect_memory_to_verify(program, inputs.images())?;
+                }
                 let keys = ckks::keygen(program.signature(), seed)?;
                 let progress = context.progress();
-                let found = ckks::verify(program, &keys, &inputs, seed, &*progress)?;
+                let found = match card {
+                    Some(card) => beaa_cuda::verify(card, program, (&keys, &inputs), seed, &*progress)?,
+                    None => ckks::verify(program, &keys, &inputs, seed, &*progress)?,
+                };
                 Ok(AnyVerification::Ckks(found))
             }
             #[cfg(not(feature = "tfhe"))]

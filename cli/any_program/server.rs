@@ -70,11 +70,12 @@ fn run_ckks(
     card: Option<&CudaDevice>,
     context: &Context,
 ) -> Result<RunOutput> {
-    // Known from the program's shape alone, before keys and ciphertexts are touched.
-    let planned = ckks_runtime::planned_bytes(program, ArrangedWeights::PerPart);
     let remedy = "compile the model with --memory for a program that takes less";
     let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
-    need(planned)?.check()?;
+    if card.is_none() {
+        // Known from the program's shape alone, before keys and ciphertexts are touched.
+        need(ckks_runtime::planned_bytes(program, ArrangedWeights::PerPart))?.check()?;
+    }
     let key = match paths.keys {
         Some(path) if program.switches_keys() || path.exists() => {
             // Checked even where it has no use: a secret key must not pass unnoticed.
@@ -100,18 +101,20 @@ fn run_ckks(
     files::create_parent(paths.out)?;
     let writing = || format!("writing {}", paths.out.display());
     let progress = context.progress();
-    let (size, report) = match card {
+    let (prepared, (output, report)) = match card {
         Some(card) => {
-            let (output, report) = beaa_cuda::run(card, program, key.as_ref(), &input, &*progress)?;
-            (output.save(paths.out).with_context(writing)?, report)
+            let prepared = PreparedProgram::new(program, ArrangedWeights::PerPart)?;
+            let ran = beaa_cuda::run_to_file(card, &prepared, paths.out, key.as_ref(), &input, &*progress)?;
+            (prepared, ran)
         }
         None => {
             let prepared = prepare(program, input.batches(), need)?;
-            let (output, report) = prepared.run_to_file(paths.out, key.as_ref(), &input, &*progress)?;
-            let size = output.commit().with_context(writing)?;
-            (size, RunReport { seconds: prepared.seconds() + report.seconds, ..report })
+            let ran = prepared.run_to_file(paths.out, key.as_ref(), &input, &*progress)?;
+            (prepared, ran)
         }
     };
+    let size = output.commit().with_context(writing)?;
+    let report = RunReport { seconds: prepared.seconds() + report.seconds, ..report };
     let (images, slots) = (input.images(), program.signature().parameters.degree);
     let per_image = 1e3 * report.seconds / images as f64;
     let per_slot = 1e3 * report.seconds / (slots * report.batches) as f64;

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     files(0)?;
     let program = AnyProgram::open(path, context)?;
     files(program.output_bytes())?;
-    let card = device.open(&program, context)?;
+    let card = device.open_for(&program, context)?;
     let paths = RunFiles { keys: keys.as_deref(), input, out, insecure: *insecure };
     let output = program.run(&paths, card.as_ref(), context)?;
     if let Some(path) = report {

@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::byte_size;
 use crate::console;
 use crate::context::Context;
+use crate::device_args::DeviceArgs;
 use crate::exit::Exit;
 use crate::memory_args::MemoryArgs;
 
@@ -171,6 +172,8 @@ struct WorkerArgs {
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     memory: MemoryArgs,
     /// End when the standard input ends, as it does when the server that started this ends.
     #[arg(long, hide = true)]
@@ -277,6 +280,7 @@ fn start_workers(folder: &Path, arguments: &ServerArgs) -> Result<Option<WorkerP
 
 fn work_until_end(arguments: &WorkerArgs, context: &Context) -> Result<()> {
     arguments.memory.apply();
+    let card = arguments.device.open(context)?;
     let settings = settings(&arguments.store.settings)?;
     let store = Arc::new(Store::open_with(&arguments.store.store, &settings.store_database()?)?);
     // The first Ctrl-C lets the job be given back.
@@ -286,7 +290,7 @@ fn work_until_end(arguments: &WorkerArgs, context: &Context) -> Result<()> {
     if arguments.until_input_ends {
         end_with_input(Arc::clone(&stop));
     }
-    Ok(work(&Work { store, lease_ms: settings.lease_ms(), stop })?)
+    Ok(work(&Work { store, lease_ms: settings.lease_ms(), stop, card })?)
 }
 
 /// Wants the worker to end when the standard input does.

@@ -15,6 +15,7 @@ use crate::any_program::AnyProgram;
 use crate::compile_args::CompileArgs;
 use crate::context::Context;
 use crate::dataset_args::{DatasetRoots, Part, parse_set};
+use crate::device_args::DeviceArgs;
 use crate::exit::Exit;
 
 /// Options of `beaa verify`.
@@ -33,14 +34,17 @@ pub(crate) struct Arguments {
     roots: DatasetRoots,
     #[command(flatten)]
     target: CompileArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// INSECURE: derive the throw-away keys from a number, to repeat a verification exactly.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let Arguments { data_set, part, roots, seed, .. } = arguments;
+    let Arguments { data_set, part, roots, seed, device, .. } = arguments;
     let (model, program) = open(arguments, context)?;
+    let card = device.open_for(&program, context)?;
     let spec = match (data_set, &model) {
         (Some(spec), _) => spec.clone(),
         (None, Some(model)) => trained_on(model)?,
@@ -65,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             .ok(),
     };
     let comparison = model.map(|model| program.compare(&model, &images)).transpose()?;
-    let verification = program.verify(&images, labels.as_deref(), *seed, context)?;
+    let verification = program.verify(&images, labels.as_deref(), *seed, card.as_ref(), context)?;
     verification.print(comparison.as_ref(), context)?;
     verification.check()
 }

@@ -201,7 +201,10 @@ impl<D: Device> Backend for DeviceBackend<'_, D> {
 impl<'v, D: Device> CiphertextBackend<'v> for DeviceBackend<'_, D> {
     fn input(&self, program: &Program, ciphertexts: CompressedBatch<'v>, scale: f64) -> Result<Self::Value> {
         let elements = packed_elements(program, ciphertexts.len())?;
-        Ok(ScaledValue { elements, ..self.stored(&ciphertexts.expand()?, scale)? })
+        if !ciphertexts.belongs_to(&self.ring.parameters) {
+            return Err(self.of_others(format!("{ciphertexts:?}")));
+        }
+        Ok(ScaledValue { value: operations::upload_compressed(&self.ring, &ciphertexts)?, scale, elements })
     }
 
     fn output<'b>(&self, value: &'b Self::Value) -> Result<Cow<'b, Batch>> {
@@ -216,10 +219,13 @@ impl<D: Device> DeviceBackend<'_, D> {
     /// When they belong to other parameters, or the device fails.
     pub fn stored(&self, batch: &Batch, scale: f64) -> Result<ScaledValue<D::Memory>> {
         if !batch.belongs_to(&self.ring.parameters) {
-            let expected = self.ring.parameters.ring().to_string();
-            return Err(refused("copying ciphertexts to a device", format!("{batch:?}"), expected));
+            return Err(self.of_others(format!("{batch:?}")));
         }
         Ok(ScaledValue { value: operations::upload(&self.ring, batch)?, scale, elements: None })
+    }
+
+    fn of_others(&self, found: String) -> RuntimeError {
+        refused("copying ciphertexts to a device", found, self.ring.parameters.ring().to_string())
     }
 }
 

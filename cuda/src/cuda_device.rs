@@ -14,6 +14,7 @@ use crate::{Architecture, Argument, Device, Error, Grid, Kernel, Memory, Result,
 #[derive(Debug)]
 pub struct CudaDevice {
     name: String,
+    context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
     /// In the order of [`Kernel::ALL`].
     functions: Vec<CudaFunction>,
@@ -61,7 +62,7 @@ impl CudaDevice {
         let module = context.load_module(compile(architecture)?).map_err(failed)?;
         let functions = Kernel::ALL.iter().map(|k| module.load_function(k.name()));
         let functions = functions.collect::<Result<_, _>>().map_err(failed)?;
-        Ok(Self { name, stream: context.default_stream(), functions })
+        Ok(Self { name, stream: context.default_stream(), context, functions })
     }
 
     /// The name that the driver has for the card.
@@ -103,6 +104,11 @@ impl Device for CudaDevice {
         let words = self.stream.clone_dtoh(&memory.slice).map_err(failed)?;
         self.stream.synchronize().map_err(failed)?;
         Ok(words)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        let (free, _) = self.context.mem_get_info().map_err(|e| driver("asking for memory of a graphics card", e))?;
+        Ok(Some(free as u64))
     }
 
     fn launch(&self, kernel: Kernel, grid: Grid, arguments: &[Argument]) -> Result<()> {

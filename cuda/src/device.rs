@@ -35,6 +35,12 @@ pub trait Device: Sync {
     /// When the device fails, in one of these kernels maybe.
     fn download(&self, memory: &Self::Memory) -> Result<Vec<u64>>;
 
+    /// Bytes of its memory that nobody uses; none where it does not say.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn free_bytes(&self) -> Result<Option<u64>>;
+
     /// Runs a kernel.
     ///
     /// # Errors

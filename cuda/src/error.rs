@@ -35,6 +35,18 @@ pub enum Error {
         /// What the compiler says.
         found: String,
     },
+    /// A run takes more memory than the device has.
+    #[error("{operation}: found {} MiB of free memory, expected {} MiB; {remedy}", found >> 20, expected.div_ceil(1 << 20))]
+    Memory {
+        /// What was to be done.
+        operation: &'static str,
+        /// Free bytes.
+        found: u64,
+        /// Bytes that it takes.
+        expected: u64,
+        /// What helps.
+        remedy: &'static str,
+    },
     /// Something that runs on the processor only.
     #[error("{operation}: found {found}, expected {expected}; run it on the processor, without `--device`")]
     Unsupported {

@@ -10,7 +10,7 @@ use crate::{Argument, Device, Error, Result};
 const DEGREES: [usize; 5] = [2048, 4096, 8192, 16384, 32768];
 
 /// Words that an operation takes at a time for what lies between its steps: 256 MiB.
-const WORKSPACE: usize = 1 << 25;
+pub(crate) const WORKSPACE: usize = 1 << 25;
 
 /// Parameters with their tables in memory of a device.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use beaa_cuda_shim::TestDevice;
 use beaa_ir::ckks::{LinearTerm, Program, SignatureFile, Step, StepOp};
 use beaa_ir::{Model, SparseMatrix, evaluate};
 use beaa_runtime::backend::{Backend, Sequence, arrange};
-use beaa_runtime::ckks::{encrypt, keygen};
+use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram, encrypt, keygen};
 use beaa_runtime::{Silent, ckks};
 
 /// The trained network of the quickstart of MNIST.
@@ -40,7 +40,8 @@ fn same_bytes(model: &Model, program: &Program, seed: u64) {
     let images = kit::images(model, seed, program.signature().capacity().min(3));
     let (input, _) = encrypt(&SignatureFile::from(program), &keys.client, &images, Some(seed), &Silent).unwrap();
     let (expected, _) = ckks::run(program, keys.server.as_ref(), &input, &Silent).unwrap();
-    let (found, report) = run(&device(), program, keys.server.as_ref(), &input, &Silent).unwrap();
+    let prepared = PreparedProgram::new(program, ArrangedWeights::PerPart).unwrap();
+    let (found, report) = run(&device(), &prepared, keys.server.as_ref(), &input, &Silent).unwrap();
     assert!(found.to_bytes().unwrap() == expected.to_bytes().unwrap(), "seed {seed}: other answers");
     let named: usize = report.layers.iter().map(|l| l.operation.split(" + ").count()).sum();
     assert!(named > 0 && report.batches == 1, "seed {seed}: {report:?}");

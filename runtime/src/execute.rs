@@ -10,8 +10,9 @@ use crate::layer_time::{LayerTime, OperationTime};
 use crate::progress::go_on;
 use crate::{Error, Progress, Result};
 
-/// The schedule in which every step is a part of its own, so that each value can be looked at.
-pub(crate) fn step_by_step(program: &Program) -> Schedule {
+/// Returns the schedule in which every step is a part of its own, so that each value can be looked
+/// at.
+pub fn step_by_step(program: &Program) -> Schedule {
     // Without fused parts the order is all that matters: the bytes are nobody's promise.
     let machine = MemoryModel {
         threads: 1,
@@ -42,7 +43,7 @@ pub(crate) fn live_elements(program: &Program, schedule: &Schedule) -> usize {
 }
 
 /// A program on a backend, part by part.
-pub(crate) struct Execution<'a, B: Backend> {
+pub(crate) struct Execution<'a, 'w, B: Backend> {
     /// Runs the operations.
     pub(crate) backend: &'a B,
     /// What is run.
@@ -51,10 +52,10 @@ pub(crate) struct Execution<'a, B: Backend> {
     pub(crate) schedule: &'a Schedule,
     /// The weights of every step's terms, `[step][term]`; without them each part arranges its own
     /// while it runs.
-    pub(crate) weights: Option<&'a [Vec<B::Weights<'a>>]>,
+    pub(crate) weights: Option<&'w [Vec<B::Weights<'a>>]>,
 }
 
-impl<'a, B: Backend> Execution<'a, B> {
+impl<'a, B: Backend> Execution<'a, '_, B> {
     /// Runs from the input `first` to the output, and tells what each part took. `on_value` sees
     /// every value that is stored.
     ///

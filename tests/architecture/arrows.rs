@@ -30,7 +30,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "beaa-trainer",
         ],
     ),
-    ("beaa-server", &["beaa-base", "beaa-ir", "beaa-memory", "beaa-protocol", "beaa-runtime"]),
+    ("beaa-server", &["beaa-base", "beaa-cuda", "beaa-ir", "beaa-memory", "beaa-protocol", "beaa-runtime"]),
     ("beaa-remote", &["beaa-base", "beaa-protocol"]),
     ("beaa-protocol", &[]),
     (

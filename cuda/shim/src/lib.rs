@@ -83,6 +83,10 @@ impl Device for Shim {
         Ok(memory.0.iter().map(|w| w.load(Ordering::Relaxed)).collect())
     }
 
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     fn launch(&self, kernel: Kernel, grid: Grid, arguments: &[Argument]) -> Result<()> {
         let pointers: Vec<*const c_void> = arguments.iter().map(|a| a.words().as_ptr().cast()).collect();
         let Ok(name) = CString::new(kernel.name()) else { unreachable!("{} has a zero byte", kernel.name()) };

@@ -89,6 +89,13 @@ impl Device for TestDevice {
         }
     }
 
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        match self {
+            Self::Shim(device) => device.free_bytes(),
+            Self::Card(device) => device.free_bytes(),
+        }
+    }
+
     fn launch(&self, kernel: Kernel, grid: Grid, arguments: &[Argument]) -> Result<()> {
         match self {
             Self::Shim(device) => device.launch(kernel, grid, arguments),

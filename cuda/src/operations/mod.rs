@@ -17,7 +17,7 @@ use pointwise::add_to;
 pub use pointwise::{scale, square};
 pub use rescale::rescale;
 pub use rotation::rotate;
-pub use tiles::{download, upload};
+pub use tiles::{download, upload, upload_compressed};
 pub use transform::{forward, inverse};
 
 use crate::{Device, Ring};

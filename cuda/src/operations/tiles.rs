@@ -1,11 +1,13 @@
-//! Ciphertexts to the device and back. The processor has unpacked them: their bits and their seeds
-//! are read there.
+//! Ciphertexts to the device and back, limb after limb, so that little lies there twice. The
+//! processor has unpacked them: their bits and their seeds are read there.
 
-use beaa_ckks::Batch;
+use std::ops::Deref;
+
+use beaa_ckks::{Batch, CompressedBatch};
 
 use crate::value::Shape;
 use crate::view::Extent;
-use crate::{Argument, Device, DeviceValue, Grid, Kernel, Limbs, Result, Ring};
+use crate::{Argument, Device, DeviceValue, Grid, Kernel, Limbs, Memory, Result, Ring, View};
 
 /// Copies ciphertexts to the device.
 ///
@@ -14,17 +16,37 @@ use crate::{Argument, Device, DeviceValue, Grid, Kernel, Limbs, Result, Ring};
 pub fn upload<D: Device>(ring: &Ring<'_, D>, batch: &Batch) -> Result<DeviceValue<D::Memory>> {
     let shape = Shape { limbs: batch.limbs(), components: batch.components(), len: batch.len() };
     assert_eq!(batch.words().len(), shape.words(ring.degree()), "words of {batch:?}");
-    let tiles = ring.device.upload(batch.words())?;
+    let each = batch.words().len() / shape.limbs;
+    by_limbs(ring, shape, |limb| Ok(&batch.words()[limb * each..(limb + 1) * each]))
+}
+
+/// Unpacks ciphertexts, of which one limb at a time lies in memory, and copies them to the device.
+///
+/// # Errors
+/// When a residue is not below its prime, or the device fails.
+pub fn upload_compressed<D: Device>(
+    ring: &Ring<'_, D>,
+    batch: &CompressedBatch<'_>,
+) -> beaa_runtime::Result<DeviceValue<D::Memory>> {
+    let shape = Shape { limbs: batch.limbs(), components: batch.components(), len: batch.len() };
+    by_limbs(ring, shape, |limb| Ok(batch.expand_limb(limb)?))
+}
+
+fn by_limbs<D: Device, W: Deref<Target = [u64]>, E: From<crate::Error>>(
+    ring: &Ring<'_, D>,
+    shape: Shape,
+    words: impl Fn(usize) -> Result<W, E>,
+) -> Result<DeviceValue<D::Memory>, E> {
     let value = DeviceValue::allocate(ring, shape)?;
     let items = shape.len * shape.components;
-    let extent = Extent { limbs: shape.limbs, items, words: ring.degree() };
-    let arguments = [
-        value.polynomials().argument(extent),
-        Argument::memory(&tiles),
-        ring.argument(Limbs::first(shape.limbs)),
-        Argument::new([items as u64]),
-    ];
-    ring.device.launch(Kernel::FromTiles, Grid::new(items * ring.blocks(), shape.limbs), &arguments)?;
+    for limb in 0..shape.limbs {
+        let words = words(limb)?;
+        assert_eq!(words.len(), items * ring.degree(), "words of a limb of {shape:?}");
+        let tiles = ring.device.upload(&words)?;
+        let to = value.polynomials();
+        let to = to.after(limb * to.limb_stride);
+        launch(ring, Kernel::FromTiles, (to, &tiles), (limb, items))?;
+    }
     Ok(value)
 }
 
@@ -34,16 +56,33 @@ pub fn upload<D: Device>(ring: &Ring<'_, D>, batch: &Batch) -> Result<DeviceValu
 /// When the device fails, or computed what is no residue.
 pub fn download<D: Device>(ring: &Ring<'_, D>, value: &DeviceValue<D::Memory>) -> beaa_runtime::Result<Batch> {
     let (limbs, components, len) = (value.limbs(), value.components(), value.len());
-    let tiles = ring.device.allocate(Shape { limbs, components, len }.words(ring.degree()))?;
     let items = len * components;
-    let extent = Extent { limbs, items, words: ring.degree() };
-    let arguments = [
-        Argument::memory(&tiles),
-        value.polynomials().argument(extent),
-        ring.argument(Limbs::first(limbs)),
-        Argument::new([items as u64]),
-    ];
-    ring.device.launch(Kernel::ToTiles, Grid::new(items * ring.blocks(), limbs), &arguments)?;
-    let words = ring.device.download(&tiles)?;
+    let tiles = ring.device.allocate(items * ring.degree())?;
+    let mut words = Vec::with_capacity(Shape { limbs, components, len }.words(ring.degree()));
+    for limb in 0..limbs {
+        let from = value.polynomials();
+        launch(ring, Kernel::ToTiles, (from.after(limb * from.limb_stride), &tiles), (limb, items))?;
+        words.extend(ring.device.download(&tiles)?);
+    }
     Ok(Batch::from_words(&ring.parameters, limbs, components, len, words)?)
+}
+
+/// One limb of all polynomials between both orders.
+fn launch<D: Device>(
+    ring: &Ring<'_, D>,
+    kernel: Kernel,
+    (polynomials, tiles): (View<'_, D::Memory>, &D::Memory),
+    (limb, items): (usize, usize),
+) -> Result<()> {
+    let words = ring.degree();
+    assert_eq!(tiles.words(), items * words, "words of {items} polynomials in tiles");
+    let view = polynomials.argument(Extent { limbs: 1, items, words });
+    let ends = match kernel {
+        Kernel::FromTiles => [view, Argument::memory(tiles)],
+        Kernel::ToTiles => [Argument::memory(tiles), view],
+        other => unreachable!("{other:?} is no way between orders"),
+    };
+    let [to, from] = ends;
+    let arguments = [to, from, ring.argument(Limbs::one(limb)), Argument::new([items as u64])];
+    ring.device.launch(kernel, Grid::new(items * ring.blocks(), 1), &arguments)
 }

@@ -19,6 +19,11 @@ pub trait CiphertextBackend<'v>: Backend {
     /// residue is not below its prime.
     fn input(&self, program: &Program, ciphertexts: CompressedBatch<'v>, scale: f64) -> Result<Self::Value>;
 
+    /// The ciphertexts of a value, where they lie in memory of the processor.
+    fn stored<'b>(&self, _value: &'b Self::Value) -> Option<&'b Batch> {
+        None
+    }
+
     /// The ciphertexts of a value.
     ///
     /// # Errors
@@ -29,6 +34,10 @@ pub trait CiphertextBackend<'v>: Backend {
 impl<'k> CiphertextBackend<'k> for CkksBackend<'k> {
     fn input(&self, program: &Program, ciphertexts: CompressedBatch<'k>, scale: f64) -> Result<CkksValue<'k>> {
         packed_input(program, CkksValue::compressed(ciphertexts, scale))
+    }
+
+    fn stored<'b>(&self, value: &'b CkksValue<'k>) -> Option<&'b Batch> {
+        value.stored()
     }
 
     fn output<'b>(&self, value: &'b CkksValue<'k>) -> Result<Cow<'b, Batch>> {

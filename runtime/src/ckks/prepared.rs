@@ -39,6 +39,15 @@ pub enum ArrangedWeights {
     Kept,
 }
 
+/// A backend other than the processor's, made once program, key and images are known to fit.
+#[derive(Debug)]
+pub struct OtherBackend<F> {
+    /// Makes it for the program's parameters, and the key if the program switches keys.
+    pub bind: F,
+    /// What happens to the weights that it arranges.
+    pub weights: ArrangedWeights,
+}
+
 /// A program made ready to run many times, on any key of its parameters.
 #[derive(Debug)]
 pub struct PreparedProgram<P> {
@@ -143,6 +152,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         progress: &dyn Progress,
     ) -> Result<(EncryptedOutput, RunReport)> {
         let server = self.server(key.into(), input)?;
+        self.expect_memory()?;
         let mut pieces = Vec::with_capacity(input.batches());
         let report = self.each_batch(&server, input, progress, |_, bytes| {
             pieces.push(bytes);
@@ -151,28 +161,42 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         Ok((EncryptedOutput::new(self.answers(&server, input), pieces), report))
     }
 
-    /// Runs the program as [`Self::run`] does, but step by step and on the backend that `bind`
+    /// Runs the program as [`Self::run`] does, but step by step and on the backend that `other`
     /// makes for its parameters and key: the same bits.
     ///
     /// # Errors
-    /// As [`Self::run`], and those of `bind` and of its backend.
+    /// As [`Self::run`], but for the processor's memory, and those of the backend.
     pub fn run_on<'k, 'v, B: CiphertextBackend<'v>>(
         &self,
+        other: OtherBackend<impl FnOnce(&Parameters, Option<&ServerKey>) -> Result<B>>,
         key: impl Into<Option<&'k ServerKey>>,
         input: &'v EncryptedInput,
         progress: &dyn Progress,
-        bind: impl FnOnce(&Parameters, Option<&ServerKey>) -> Result<B>,
     ) -> Result<(EncryptedOutput, RunReport)> {
         let server = self.server(key.into(), input)?;
-        let backend = bind(&server.parameters, server.key)?;
-        let schedule = step_by_step(self.program());
-        let execution = Execution { backend: &backend, program: self.program(), schedule: &schedule, weights: None };
         let mut pieces = Vec::with_capacity(input.batches());
-        let report = self.each_batch_on(&execution, &server, input, progress, |_, bytes| {
+        let report = self.each_batch_elsewhere(other, &server, input, progress, |_, bytes| {
             pieces.push(bytes);
             Ok(())
         })?;
         Ok((EncryptedOutput::new(self.answers(&server, input), pieces), report))
+    }
+
+    /// Runs the program as [`Self::run_on`] does and writes the answers of each batch as soon as
+    /// they are there.
+    ///
+    /// # Errors
+    /// As [`Self::run_on`], and when the file cannot be written.
+    pub fn run_on_to_file<'k, 'v, B: CiphertextBackend<'v>>(
+        &self,
+        other: OtherBackend<impl FnOnce(&Parameters, Option<&ServerKey>) -> Result<B>>,
+        path: &Path,
+        key: impl Into<Option<&'k ServerKey>>,
+        input: &'v EncryptedInput,
+        progress: &dyn Progress,
+    ) -> Result<(ComposedCiphertexts, RunReport)> {
+        let server = self.server(key.into(), input)?;
+        self.to_file(path, &server, input, |done| self.each_batch_elsewhere(other, &server, input, progress, done))
     }
 
     /// Runs the program as [`Self::run`] does and writes the answers of each batch as soon as they
@@ -188,16 +212,26 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         progress: &dyn Progress,
     ) -> Result<(ComposedCiphertexts, RunReport)> {
         let server = self.server(key.into(), input)?;
-        let header = self.answers(&server, input);
+        self.expect_memory()?;
+        self.to_file(path, &server, input, |done| self.each_batch(&server, input, progress, done))
+    }
+
+    /// Writes a file of answers, which `run` hands over batch by batch with their numbers.
+    fn to_file(
+        &self,
+        path: &Path,
+        server: &Bound<'_>,
+        input: &EncryptedInput,
+        run: impl FnOnce(&mut dyn FnMut(usize, Vec<u8>) -> Result<()>) -> Result<RunReport>,
+    ) -> Result<(ComposedCiphertexts, RunReport)> {
+        let header = self.answers(server, input);
         let (limbs, components, len) = (header.limbs, header.stored_components, header.ciphertexts);
         let each = compressed_len(&server.parameters, limbs, components, len)?;
         let all = each.and_then(|each| Some((each, each.checked_mul(input.batches() as u64)?)));
         let (each, all) = all.ok_or_else(|| operand(format!("{len} ciphertexts"), "no more than a file holds"))?;
         let mut report = None;
         let (file, bytes) = compose_scattered(path, Kind::Ciphertexts, &header, all, |payload| {
-            report = Some(self.each_batch(&server, input, progress, |number, bytes| {
-                Ok(payload.write_at(number as u64 * each, &bytes)?)
-            })?);
+            report = Some(run(&mut |number, bytes| Ok(payload.write_at(number as u64 * each, &bytes)?))?);
             Ok::<(), Error>(())
         })?;
         let Some(report) = report else { unreachable!("a payload that was not written") };
@@ -218,9 +252,6 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             expect_key("running a program", &input.header().key, key.id())?;
             key.expect_rotations("running a program", signature)?;
         }
-        // Program and key are in memory already.
-        let more = self.peak_bytes().saturating_sub(self.schedule.fixed_bytes);
-        Need::new("running the program", more, "compile the model for a program that takes less").check()?;
         let parameters = match (key, self.parameters.get()) {
             (Some(key), _) => key.parameters.clone(),
             (None, Some(parameters)) => parameters.clone(),
@@ -231,6 +262,13 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         };
         let from_seed = key.is_some_and(ServerKey::is_from_seed);
         Ok(Bound { parameters, key, from_seed })
+    }
+
+    /// Refuses a run on the processor for which there is too little memory.
+    fn expect_memory(&self) -> Result<()> {
+        // Program and key are in memory already.
+        let more = self.peak_bytes().saturating_sub(self.schedule.fixed_bytes);
+        Ok(Need::new("running the program", more, "compile the model for a program that takes less").check()?)
     }
 
     /// The header of the answers to `input`.
@@ -266,10 +304,29 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         self.each_batch_on(&execution, server, input, progress, done)
     }
 
+    /// Runs on every batch on another backend.
+    fn each_batch_elsewhere<'v, B: CiphertextBackend<'v>>(
+        &self,
+        other: OtherBackend<impl FnOnce(&Parameters, Option<&ServerKey>) -> Result<B>>,
+        server: &Bound<'_>,
+        input: &'v EncryptedInput,
+        progress: &dyn Progress,
+        done: impl FnMut(usize, Vec<u8>) -> Result<()>,
+    ) -> Result<RunReport> {
+        let (program, schedule) = (self.program(), step_by_step(self.program()));
+        let backend = (other.bind)(&server.parameters, server.key)?;
+        let kept = match other.weights {
+            ArrangedWeights::Kept => Some(arrange(0, program.steps(), |term| backend.arrange(term))?),
+            ArrangedWeights::PerPart => None,
+        };
+        let execution = Execution { backend: &backend, program, schedule: &schedule, weights: kept.as_deref() };
+        self.each_batch_on(&execution, server, input, progress, done)
+    }
+
     /// Runs on every batch as `execution` says.
     fn each_batch_on<'v, B: CiphertextBackend<'v>>(
         &self,
-        execution: &Execution<'_, B>,
+        execution: &Execution<'_, '_, B>,
         server: &Bound<'_>,
         input: &'v EncryptedInput,
         progress: &dyn Progress,

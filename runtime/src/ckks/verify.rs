@@ -8,14 +8,15 @@ use beaa_memory::Need;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::ciphertext_backend::packed_input;
 use super::keys::check;
 use super::layer_error::{Comparison, LayerError, Verdict};
 use super::prepared::unfused_schedule;
 use super::slots::PackedSlots;
-use super::{CkksBackend, CkksValue, ClientKey, EncryptedInput, KeyPair, encrypt, encrypt_to_file, schedule};
+use super::{
+    CiphertextBackend, CkksBackend, ClientKey, EncryptedInput, KeyPair, ServerKey, encrypt, encrypt_to_file, schedule,
+};
 use crate::backend::Backend;
-use crate::execute::{Execution, live_elements};
+use crate::execute::{Execution, live_elements, step_by_step};
 use crate::plaintext::PlaintextBackend;
 use crate::progress::go_on;
 use crate::slice::Slice;
@@ -50,57 +51,105 @@ pub struct Verification {
 /// end.
 pub fn verify(
     program: &Program,
-    KeyPair { client, server }: &KeyPair,
+    keys: &KeyPair,
     images: &ImageMajor<f32>,
     seed: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<Verification> {
-    let signature = program.signature();
-    client.expect_parameters("verifying a program", &signature.parameters)?;
-    let slots = signature.capacity();
-    if !(1..=slots).contains(&images.images()) {
-        return Err(Error::BatchSize { operation: "verifying a program", images: images.images(), slots });
-    }
-    if let Some(server) = server {
-        server.expect_rotations("verifying a program", signature)?;
-    }
     let schedule = verified_schedule(program);
-    need(program, &schedule, images.images(), &client.parameters)?.check()?;
-    let plaintext = PlaintextBackend::new(&signature.parameters.moduli);
-    let in_clear = plaintext.input(program.values()[0], &*signature.reads.of(images)?)?;
-    let encrypted = encrypted(&SignatureFile::from(program), client, images, seed, progress)?;
-    let first = CkksValue::compressed(encrypted.packed(&client.parameters, 0)?, signature.input_scale);
-    let first = packed_input(program, first)?;
-    let backend = CkksBackend::for_program(&client.parameters, program, server.as_ref(), RotationMemory::default())?;
-    let mut comparing = Comparing {
-        program,
-        decryptor: Decryptor::new(&client.parameters, &client.secret)?,
-        images: images.images(),
-        clear: Side::new(&plaintext, program, &schedule, in_clear),
-        encrypted: Side::new(&backend, program, &schedule, first),
-        layers: Vec::new(),
-        outputs: Outputs::default(),
-    };
-    comparing.stored(0)?;
-    progress.begin("run", schedule.parts.len() as u64);
-    for part in &schedule.parts {
-        go_on(progress, "verifying a program")?;
-        for value in part.first + 1..=part.last {
-            comparing.inside(part, value)?;
+    let plaintext = PlaintextBackend::new(&program.signature().parameters.moduli);
+    let task = Task { program, schedule: &schedule, plaintext: &plaintext, keys, images, progress };
+    task.check(schedule.peak_bytes)?;
+    let encrypted = encrypted(&SignatureFile::from(program), &keys.client, images, seed, progress)?;
+    let (parameters, server) = (&keys.client.parameters, keys.server.as_ref());
+    task.compare(&CkksBackend::for_program(parameters, program, server, RotationMemory::default())?, &encrypted)
+}
+
+/// Verifies a program as [`verify`] does, step by step and on the backend that `bind` makes for its
+/// parameters and key.
+///
+/// # Errors
+/// As [`verify`], and those of `bind` and of its backend.
+pub fn verify_on<'k, B: for<'v> CiphertextBackend<'v>>(
+    bind: impl FnOnce(&'k Parameters, Option<&'k ServerKey>) -> Result<B>,
+    program: &Program,
+    (keys, images): (&'k KeyPair, &ImageMajor<f32>),
+    seed: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<Verification> {
+    let schedule = step_by_step(program);
+    let plaintext = PlaintextBackend::new(&program.signature().parameters.moduli);
+    let task = Task { program, schedule: &schedule, plaintext: &plaintext, keys, images, progress };
+    task.check(0)?;
+    let encrypted = encrypted(&SignatureFile::from(program), &keys.client, images, seed, progress)?;
+    task.compare(&bind(&keys.client.parameters, keys.server.as_ref())?, &encrypted)
+}
+
+/// What is verified.
+struct Task<'t> {
+    program: &'t Program,
+    schedule: &'t Schedule,
+    plaintext: &'t PlaintextBackend,
+    keys: &'t KeyPair,
+    images: &'t ImageMajor<f32>,
+    progress: &'t dyn Progress,
+}
+
+impl<'t> Task<'t> {
+    /// Refuses keys and images that do not fit, and too little memory for what a run takes and for
+    /// comparing.
+    fn check(&self, run_bytes: u64) -> Result<()> {
+        let Self { program, schedule, keys: KeyPair { client, server }, images, .. } = self;
+        let signature = program.signature();
+        client.expect_parameters("verifying a program", &signature.parameters)?;
+        let slots = signature.capacity();
+        if !(1..=slots).contains(&images.images()) {
+            return Err(Error::BatchSize { operation: "verifying a program", images: images.images(), slots });
         }
-        comparing.clear.run(part)?;
-        comparing.encrypted.run(part)?;
-        comparing.stored(part.last + 1)?;
-        comparing.clear.free(part);
-        comparing.encrypted.free(part);
-        progress.advance(1);
+        if let Some(server) = server {
+            server.expect_rotations("verifying a program", signature)?;
+        }
+        need(program, schedule, (images.images(), run_bytes), &client.parameters)?.check()?;
+        Ok(())
     }
-    progress.end();
-    let Comparing { layers, outputs, .. } = comparing;
-    let agreeing = outputs.agreeing(signature, images.images())?;
-    let layers: Vec<LayerError> = layers.into_iter().map(Comparison::finish).collect();
-    let holds = layers.iter().all(|l| l.verdict != Verdict::Fails);
-    Ok(Verification { layers, images: images.images(), agreeing, holds })
+
+    /// Runs both sides, and compares.
+    fn compare<B: CiphertextBackend<'t>>(&self, backend: &'t B, encrypted: &'t EncryptedInput) -> Result<Verification> {
+        let Self { program, schedule, plaintext, keys: KeyPair { client, .. }, images, progress } = *self;
+        let signature = program.signature();
+        let in_clear = plaintext.input(program.values()[0], &*signature.reads.of(images)?)?;
+        let first = encrypted.packed(&client.parameters, 0)?;
+        let first = backend.input(program, first, signature.input_scale)?;
+        let mut comparing = Comparing {
+            program,
+            decryptor: Decryptor::new(&client.parameters, &client.secret)?,
+            images: images.images(),
+            clear: Side::new(plaintext, program, schedule, in_clear),
+            encrypted: Side::new(backend, program, schedule, first),
+            layers: Vec::new(),
+            outputs: Outputs::default(),
+        };
+        comparing.stored(0)?;
+        progress.begin("run", schedule.parts.len() as u64);
+        for part in &schedule.parts {
+            go_on(progress, "verifying a program")?;
+            for value in part.first + 1..=part.last {
+                comparing.inside(part, value)?;
+            }
+            comparing.clear.run(part)?;
+            comparing.encrypted.run(part)?;
+            comparing.stored(part.last + 1)?;
+            comparing.clear.free(part);
+            comparing.encrypted.free(part);
+            progress.advance(1);
+        }
+        progress.end();
+        let Comparing { layers, outputs, .. } = comparing;
+        let agreeing = outputs.agreeing(signature, images.images())?;
+        let layers: Vec<LayerError> = layers.into_iter().map(Comparison::finish).collect();
+        let holds = layers.iter().all(|l| l.verdict != Verdict::Fails);
+        Ok(Verification { layers, images: images.images(), agreeing, holds })
+    }
 }
 
 /// Refuses before any key is made what [`verify`] would refuse after it.
@@ -110,7 +159,8 @@ pub fn verify(
 /// images takes.
 pub fn expect_memory_to_verify(program: &Program, images: usize) -> Result<()> {
     let parameters = check(&program.signature().parameters)?;
-    need(program, &verified_schedule(program), images, &parameters)?.check()?;
+    let schedule = verified_schedule(program);
+    need(program, &schedule, (images, schedule.peak_bytes), &parameters)?.check()?;
     Ok(())
 }
 
@@ -145,18 +195,23 @@ fn held_in_memory(signature: &Signature, parameters: &Parameters) -> Result<Opti
     Ok(bytes.filter(|bytes| *bytes <= KEPT_IN_MEMORY))
 }
 
-/// What verifying takes: a run, the same values in clear for every image, some elements that are
-/// compared, and the encrypted images where these are held in memory.
-fn need(program: &Program, schedule: &Schedule, images: usize, parameters: &Parameters) -> Result<Need> {
+/// What verifying takes: a run of so many bytes, the same values in clear for every image, some
+/// elements that are compared, and the encrypted images where these are held in memory.
+fn need(
+    program: &Program,
+    schedule: &Schedule,
+    (images, run_bytes): (usize, u64),
+    parameters: &Parameters,
+) -> Result<Need> {
     let clear = (live_elements(program, schedule) as u64).saturating_mul((images * size_of::<f64>()) as u64);
     let held = held_in_memory(program.signature(), parameters)?.unwrap_or(0);
-    let bytes = schedule.peak_bytes.saturating_add(clear).saturating_add(2 * COMPARED_TOGETHER as u64);
+    let bytes = run_bytes.saturating_add(clear).saturating_add(2 * COMPARED_TOGETHER as u64);
     Ok(Need::new("verifying the program", bytes.saturating_add(held), "verify fewer images (--limit)"))
 }
 
 /// One of the two runs.
 struct Side<'a, B: Backend> {
-    execution: Execution<'a, B>,
+    execution: Execution<'a, 'a, B>,
     values: Vec<Option<B::Value>>,
 }
 
@@ -182,17 +237,17 @@ impl<'a, B: Backend> Side<'a, B> {
 }
 
 /// Both runs, and what was found so far.
-struct Comparing<'a> {
+struct Comparing<'a, B: Backend> {
     program: &'a Program,
     decryptor: Decryptor<'a>,
     images: usize,
     clear: Side<'a, PlaintextBackend>,
-    encrypted: Side<'a, CkksBackend<'a>>,
+    encrypted: Side<'a, B>,
     layers: Vec<Comparison<'a>>,
     outputs: Outputs,
 }
 
-impl<'a> Comparing<'a> {
+impl<'a, B: CiphertextBackend<'a>> Comparing<'a, B> {
     /// Compares a value that is stored on both sides.
     fn stored(&mut self, value: ValueId) -> Result<()> {
         let len = self.program.values()[value].len;
@@ -203,12 +258,12 @@ impl<'a> Comparing<'a> {
             };
             let expected = rows.iter().map(|&r| clear.values.element(r as usize));
             let expected = ElementMajor::from_rows(this.images, expected)?;
-            let found = match (&unpacked, encrypted.stored()) {
+            let found = match (&unpacked, this.encrypted.execution.backend.stored(encrypted)) {
                 (Some(unpacked), _) => {
                     let rows = rows.iter().map(|&r| &unpacked[r as usize][..this.images]);
                     ElementMajor::from_rows(this.images, rows)?
                 }
-                (None, Some(batch)) => this.decrypt(batch, rows, encrypted.scale())?,
+                (None, Some(batch)) => this.decrypt(batch, rows, this.scale(encrypted))?,
                 (None, None) => {
                     let chosen = this.encrypted.slice(&Slice::of_stored(value, len, rows)?)?;
                     this.decrypt_all(&chosen)?
@@ -223,8 +278,9 @@ impl<'a> Comparing<'a> {
     fn unpacked(&self, value: ValueId) -> Result<Option<Vec<Vec<f64>>>> {
         let Some(layout) = self.program.layout(value).filter(|_| self.is_compared(value)) else { return Ok(None) };
         let Some(encrypted) = &self.encrypted.values[value] else { unreachable!("value {value} is not stored") };
-        let (batch, scale) = (encrypted.batch()?, encrypted.scale());
-        let slots = |i| Ok(self.decryptor.decrypt(&batch, i, scale)?);
+        let (batch, scale) = (self.encrypted.execution.backend.output(encrypted)?, self.scale(encrypted));
+        let decryptor = &self.decryptor;
+        let slots = |i| Ok(decryptor.decrypt(&batch, i, scale)?);
         let slots = (0..batch.len()).into_par_iter().map(slots).collect::<Result<Vec<_>>>()?;
         let degree = self.program.signature().parameters.degree;
         Ok(Some(PackedSlots::new(layout, degree).unpack(&slots)))
@@ -279,20 +335,25 @@ impl<'a> Comparing<'a> {
         Ok(())
     }
 
-    fn decrypt_all(&self, value: &CkksValue<'_>) -> Result<ElementMajor<f64>> {
-        let batch = value.batch()?;
+    fn decrypt_all(&self, value: &B::Value) -> Result<ElementMajor<f64>> {
+        let batch = self.encrypted.execution.backend.output(value)?;
         let all: Vec<u32> = (0..batch.len() as u32).collect();
-        self.decrypt(&batch, &all, value.scale())
+        self.decrypt(&batch, &all, self.scale(value))
+    }
+
+    fn scale(&self, value: &B::Value) -> f64 {
+        self.encrypted.execution.backend.info(value).scale
     }
 
     fn decrypt(&self, batch: &Batch, rows: &[u32], scale: f64) -> Result<ElementMajor<f64>> {
+        let (decryptor, images) = (&self.decryptor, self.images);
         let row = |&r: &u32| {
-            let mut slots = self.decryptor.decrypt(batch, r as usize, scale)?;
-            slots.truncate(self.images);
+            let mut slots = decryptor.decrypt(batch, r as usize, scale)?;
+            slots.truncate(images);
             Ok(slots)
         };
         let rows = rows.par_iter().map(row).collect::<Result<Vec<_>>>()?;
-        Ok(ElementMajor::from_rows(self.images, rows)?)
+        Ok(ElementMajor::from_rows(images, rows)?)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use beaa_ir::ckks::{self, Program};
-use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram, ServerKey};
+use beaa_runtime::ckks::{EncryptedInput, PreparedProgram, ServerKey};
 
+use super::Work;
 use super::progress::JobProgress;
 use crate::Result;
 use crate::store::{Lease, Store};
@@ -27,20 +28,22 @@ impl LoadedProgram {
     }
 }
 
-/// Runs the job of a lease and writes its answers to `file`.
+/// Runs the job of a lease, on the worker's card if it has one, and writes its answers to `file`.
 pub(super) fn run(
-    store: &Store,
+    work: &Work,
     lease: &Lease,
-    (program, weights): (&LoadedProgram, ArrangedWeights),
+    program: &PreparedProgram<&Program>,
     file: &Path,
     progress: &JobProgress,
 ) -> Result<()> {
-    let job = &lease.job.view;
+    let (store, job) = (&work.store, &lease.job.view);
     let key = job.key.as_ref().map(|sha256| ServerKey::load(&store.blob(sha256))).transpose()?;
     let input = EncryptedInput::load(&store.blob(&job.images_sha256))?;
     progress.set_batches(input.batches());
-    let prepared = PreparedProgram::new(&program.program, weights)?;
-    let (answers, _) = prepared.run_to_file(file, key.as_ref(), &input, progress)?;
+    let (answers, _) = match &work.card {
+        Some(card) => beaa_cuda::run_to_file(card, program, file, key.as_ref(), &input, progress)?,
+        None => program.run_to_file(file, key.as_ref(), &input, progress)?,
+    };
     answers.commit()?;
     Ok(())
 }

@@ -88,7 +88,7 @@ pub(crate) struct Worker(Arc<AtomicBool>, Option<JoinHandle<()>>);
 impl Worker {
     pub(crate) fn new(sample: &Sample) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let job = Work { store: Arc::clone(&sample.store), lease_ms: 5000, stop: Arc::clone(&stop) };
+        let job = Work { store: Arc::clone(&sample.store), lease_ms: 5000, stop: Arc::clone(&stop), card: None };
         Self(stop, Some(std::thread::spawn(move || work(&job).unwrap())))
     }
 }

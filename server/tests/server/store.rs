@@ -68,7 +68,7 @@ fn a_run_that_nobody_wants_stops_and_leaves_no_file() {
 /// Lets a worker run until `done`.
 fn work_until(sample: &Sample, done: impl Fn() -> bool) {
     let stop = Arc::new(AtomicBool::new(false));
-    let job = Work { store: Arc::clone(&sample.store), lease_ms: 5000, stop: Arc::clone(&stop) };
+    let job = Work { store: Arc::clone(&sample.store), lease_ms: 5000, stop: Arc::clone(&stop), card: None };
     let thread = std::thread::spawn(move || work(&job).unwrap());
     let started = Instant::now();
     while !done() {

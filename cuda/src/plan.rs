@@ -1,0 +1,155 @@
+//! What a run takes of a device's memory, worked out before it starts from the program alone: what
+//! `operations` allocates, step by step.
+
+use beaa_ckks::SHORTEST_PERIOD;
+use beaa_ir::ckks::{MapSize, Program, StepOp, ValueId};
+use beaa_runtime::ckks::{ArrangedWeights, step_by_step};
+
+use crate::ring::WORKSPACE;
+
+/// Bytes of a word.
+const WORD: u64 = size_of::<u64>() as u64;
+
+/// Returns the bytes of a device's memory that a run takes at its worst moment, at most: tables,
+/// keys, weights, values, and what operations need meanwhile.
+pub fn planned_bytes(program: &Program, weights: ArrangedWeights) -> u64 {
+    let sizes = Sizes::new(program);
+    let weights = |step: usize, when: ArrangedWeights| if weights == when { sizes.weights(step) } else { 0 };
+    let steps = 0..program.steps().len();
+    let kept: u64 = steps.map(|step| weights(step, ArrangedWeights::Kept)).sum();
+    let mut live = sizes.value(0);
+    // Input and output are copied limb by limb.
+    let mut most = live + sizes.limb(0);
+    let owners = owners(program);
+    // Values that lie in the memory of each.
+    let mut holders = vec![0_usize; owners.len()];
+    holders[0] = 1;
+    for part in &step_by_step(program).parts {
+        for step in part.first..=part.last {
+            let owner = owners[step + 1];
+            live += if owner == step + 1 { sizes.value(owner) } else { 0 };
+            holders[owner] += 1;
+            most = most.max(live + weights(step, ArrangedWeights::PerPart) + sizes.meanwhile(step));
+        }
+        for owner in part.frees.iter().map(|&value| owners[value]) {
+            holders[owner] -= 1;
+            live -= if holders[owner] == 0 { sizes.value(owner) } else { 0 };
+        }
+    }
+    most = most.max(live + sizes.limb(program.output()));
+    WORD * (sizes.fixed() + kept + most)
+}
+
+/// Returns the bytes that a run on a device takes of the processor's memory at its worst moment,
+/// about: one limb of the images or the answers, and the weights of a step while they are arranged.
+pub fn host_bytes(program: &Program) -> u64 {
+    let sizes = Sizes::new(program);
+    let weights = (0..program.steps().len()).map(|step| sizes.weights(step)).fold(0, u64::max);
+    let output = 2 * sizes.value(program.output());
+    WORD * (sizes.fixed() + (2 * weights).max(sizes.limb(0)).max(output))
+}
+
+/// The value in whose memory each one lies: itself, unless it is some limbs of another.
+fn owners(program: &Program) -> Vec<ValueId> {
+    let mut owners = vec![0];
+    for (step, value) in program.steps().iter().zip(1..) {
+        owners.push(match step.op {
+            StepOp::DropLimbs { input, .. } => owners[input],
+            _ => value,
+        });
+    }
+    owners
+}
+
+/// Words of all that a program has.
+struct Sizes<'p> {
+    program: &'p Program,
+    degree: u64,
+    /// Ordinary primes.
+    limbs: u64,
+    /// 1 with a special prime.
+    special: u64,
+}
+
+impl<'p> Sizes<'p> {
+    fn new(program: &'p Program) -> Self {
+        let set = &program.signature().parameters;
+        Self { program, degree: set.degree as u64, limbs: set.moduli.len() as u64, special: set.special.len() as u64 }
+    }
+
+    /// Tables of the ring, and keys.
+    fn fixed(&self) -> u64 {
+        let (n, primes) = (self.degree, self.limbs + self.special);
+        // Six constants, and factors of two words for two tables of roots and two of twists, these
+        // with two factors for each coefficient.
+        let tables = primes * (6 + 12 * n);
+        let evaluation = if self.program.switches_keys() { 2 * self.limbs * primes * n } else { 0 };
+        let galois = |limbs: u64| (limbs + self.special) * (2 * limbs * n + n / 2);
+        let packing = self.program.signature().packing.iter();
+        let limbs = packing.flat_map(|packing| packing.key_limbs());
+        tables + evaluation + limbs.map(|limbs| galois(limbs as u64)).sum::<u64>()
+    }
+
+    /// A value in memory of its own.
+    fn value(&self, value: ValueId) -> u64 {
+        self.limb(value) * self.program.values()[value].limbs as u64
+    }
+
+    /// One limb of a value.
+    fn limb(&self, value: ValueId) -> u64 {
+        (self.program.ciphertexts(value) * self.program.values()[value].components) as u64 * self.degree
+    }
+
+    /// The weights of a step, arranged.
+    fn weights(&self, step: usize) -> u64 {
+        let StepOp::Linear { terms, .. } = &self.program.steps()[step].op else { return 0 };
+        if let Some((_, MapSize { diagonals, .. })) = self.program.packed_map(step) {
+            let period = |input: ValueId| self.program.layout(input).map_or(0, |layout| layout.block());
+            let period = terms.iter().map(|t| period(t.input)).fold(SHORTEST_PERIOD, usize::max) as u64;
+            let limbs = self.program.values()[step + 1].limbs as u64 + self.special;
+            return diagonals as u64 * (limbs * period.min(self.degree) + 1) + terms.len() as u64;
+        }
+        // Two weights in a word, as many columns at most, and a panel for each row at most.
+        let of = |weights: &beaa_ir::SparseMatrix| (weights.entries() + 4 * weights.rows() + 16) as u64;
+        terms.iter().map(|t| of(&t.weights)).sum()
+    }
+
+    /// What a step takes beside its operands and its result.
+    fn meanwhile(&self, step: usize) -> u64 {
+        let (n, workspace) = (self.degree, WORKSPACE as u64);
+        // As many items at a time as the workspace holds, and at least one.
+        let together = |items: usize, words: u64| (workspace / words).clamp(1, items as u64);
+        let limbs = |value: ValueId| self.program.values()[value].limbs as u64;
+        match &self.program.steps()[step].op {
+            StepOp::Linear { bias, .. } => match self.program.packed_map(step) {
+                Some((_, size)) => self.packed(size, limbs(step + 1)),
+                None => bias.len() as u64 * limbs(step + 1),
+            },
+            StepOp::Square { .. } | StepOp::DropLimbs { .. } => 0,
+            StepOp::ScaleUp { .. } => 2 * limbs(step + 1),
+            StepOp::Relinearise { input } => {
+                let limbs = limbs(*input);
+                let items = together(self.program.ciphertexts(*input), (6 * limbs + 5) * n);
+                // Digits; with a special prime sums modulo it, too, and their division.
+                items * (if self.special == 0 { 2 * limbs + 1 } else { 6 * limbs + 5 }) * n + 2 * limbs
+            }
+            StepOp::Rescale { input } => {
+                let items = self.program.ciphertexts(*input) * self.program.values()[*input].components;
+                together(items, limbs(*input) * n) * limbs(*input) * n + 2 * limbs(*input)
+            }
+        }
+    }
+
+    /// What a packed linear step takes, of so many limbs.
+    fn packed(&self, size: MapSize, limbs: u64) -> u64 {
+        let (n, workspace) = (self.degree, WORKSPACE as u64);
+        let (all, outputs) = (limbs + self.special, size.outputs as u64);
+        // One polynomial's digits, a pair of sums and one of zeros, one division.
+        let rotations = (limbs * (all + 3) + 4 * all + 1) * n + 4 * limbs;
+        let sums = 2 * all * size.sums as u64 * n + 3 * size.sums as u64;
+        let held = (workspace / (2 * all * n)).clamp(1, size.rotated.max(1) as u64) * 2 * all * n + limbs * n;
+        let division = (workspace / ((limbs + 1) * n)).clamp(1, 2 * outputs) * (limbs + 1) * n;
+        let results = 2 * all * (outputs + 1) * n + division.max(limbs * outputs * n);
+        rotations + sums + held.max(results)
+    }
+}
