@@ -22,8 +22,7 @@ impl DeviceArgs {
     pub(crate) fn open_for(self, program: &AnyProgram, context: &Context) -> Result<Option<CudaDevice>> {
         if self.device != RunDevice::Processor && matches!(program, AnyProgram::Tfhe(_)) {
             return Err(refused(
-                &"found a program of the tfhe backend, expected one of the ckks backend; run it on the processor, \
-                  without `--device`",
+                &"found a program of the tfhe backend, expected one of the ckks backend; run it on the processor",
             ));
         }
         self.open(context)

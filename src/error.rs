@@ -138,6 +138,9 @@ pub enum Error {
     /// together.
     #[error(transparent)]
     Mismatch(Cause),
+    /// A graphics card, its driver or its memory fails, or is not there.
+    #[error(transparent)]
+    Device(Cause),
     /// Answers that no program computed. What they decrypt to may tell the key.
     #[error(transparent)]
     Forged(Cause),
@@ -308,8 +311,16 @@ impl From<beaa_runtime::Error> for Error {
             | Found::WrongKind { .. }
             | Found::WrongShape { .. }
             | Found::Damaged { .. }) => Self::BadFile(other.into()),
+            other @ Found::Device(_) => Self::Device(other.into()),
             other => Self::Failed(other.into()),
         }
+    }
+}
+
+#[cfg(feature = "cards")]
+impl From<beaa_cuda::UnknownDevice> for Error {
+    fn from(error: beaa_cuda::UnknownDevice) -> Self {
+        Self::BadOption(error.into())
     }
 }
 

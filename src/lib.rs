@@ -56,6 +56,8 @@ mod verify;
 
 /// What is done to pictures before a network sees them, in [`ImportOptions`].
 pub use beaa_base::preprocessing::{Border, Preprocessing, PreprocessingStep, Size, Window};
+#[cfg(feature = "cards")]
+pub use beaa_cuda::{RunDevice, UnknownDevice};
 /// What is wrong with the numbers given to [`ImageMajor`]; becomes an [`Error`] by `?`.
 pub use beaa_ir::Error as ImageMajorError;
 pub use beaa_ir::images::ImageMajor;
@@ -75,8 +77,6 @@ pub use beaa_runtime::{LayerTime, OperationTime, Progress, Silent};
 /// # Errors
 /// If the system does not allow it.
 pub use beaa_secrets::forbid_core_dumps;
-#[cfg(feature = "cards")]
-pub use beaa_cuda::{RunDevice, UnknownDevice};
 pub use client::{Client, ImageSource};
 pub use data::{
     DataWarning, Dataset, LabelledImages, Pictures, PixelScale, RowFormat, Split, classify, labels_for, open_dataset,

@@ -44,13 +44,13 @@ impl Server {
         })
     }
 
-    /// Prepares a program to run on a device: on a graphics card answers are the processor's, to the
-    /// last bit.
+    /// Prepares a program to run on a device: on a graphics card answers are the processor's, to
+    /// the last bit.
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
     /// let program = beaa::Program::load("tests/data/v2/program.beaa")?;
-    /// let server = beaa::Server::on("processor".parse().expect("a device"), program)?;
+    /// let server = beaa::Server::on("processor".parse()?, program)?;
     /// assert_eq!(server.signature().slots(), 2048);
     /// # Ok(())
     /// # }

@@ -10,6 +10,7 @@
 mod baseline_f32;
 mod break_even;
 mod calibrate;
+mod card;
 mod checks;
 mod end_to_end;
 mod error;
@@ -28,6 +29,7 @@ pub use break_even::{BackendCost, BackendFigures, BackendPoint};
 #[cfg(feature = "tfhe")]
 pub use break_even::{BreakEvenCase, compare_backends};
 pub use calibrate::calibrate;
+pub use card::{CardFigures, measure_card};
 pub use checks::{RatioCheck, checks};
 pub use end_to_end::{BaselineFigures, NetworkFigures, measure_network};
 pub use error::{Error, Result};
@@ -37,8 +39,8 @@ pub use op_counts::{OperationFigures, PartFigures};
 pub use packings::measure_exact;
 pub use packings::{PackingFigures, PackingMethod, PackingPoint, PackingTask, measure_packings};
 pub use report::{
-    Table, backend_plots, backend_tables, check_table, fill_page, kernel_tables, network_tables, packing_plot,
-    packing_tables, plots, sweep_tables,
+    Table, backend_plots, backend_tables, card_tables, check_table, fill_page, kernel_tables, network_tables,
+    packing_plot, packing_tables, plots, sweep_tables,
 };
 pub use settings::{BenchSettings, MemoryProbe};
 pub use sweep::{BatchPoint, DepthPoint, RingPoint, SparsityPoint, SweepFigures, measure_sweeps};

@@ -89,9 +89,8 @@ impl AnyProgram {
         })
     }
 
-    /// Runs encrypted, under keys that are thrown away and on a graphics card if there is one, and in
-    /// clear, and compares. The `labels`
-    /// are classes of the program, one for each image.
+    /// Runs encrypted, under keys that are thrown away and on a graphics card if there is one, and
+    /// in clear, and compares. The `labels` are classes of the program, one for each image.
     #[cfg_attr(not(feature = "tfhe"), expect(unused_variables, reason = "labels are compared by the other backend"))]
     pub(crate) fn verify(
         &self,

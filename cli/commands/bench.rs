@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use beaa_base::words::count;
 use beaa_bench::{
-    BackendFigures, BenchSettings, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe, PackingFigures,
-    PackingTask, SweepFigures, Table, backend_plots, backend_tables, check_table, checks, fill_page, kernel_tables,
-    network_tables, packing_plot, packing_tables, plots, random_network, sweep_tables,
+    BackendFigures, BenchSettings, CardFigures, KernelFigures, MemoryProbe, NetworkFigures, NetworkRecipe,
+    PackingFigures, PackingTask, SweepFigures, Table, backend_plots, backend_tables, card_tables, check_table, checks,
+    fill_page, kernel_tables, network_tables, packing_plot, packing_tables, plots, random_network, sweep_tables,
 };
 #[cfg(feature = "tfhe")]
 use beaa_bench::{BreakEvenCase, compare_backends, random_pixels};
@@ -23,6 +23,7 @@ use serde_json::json;
 use crate::compile_args::{self, CompileArgs};
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
+use crate::device_args::DeviceArgs;
 use crate::exit::Exit;
 use crate::outputs::Replace;
 use crate::rates_file::Rates;
@@ -59,6 +60,9 @@ pub(crate) struct Arguments {
     target: CompileArgs,
     #[command(flatten)]
     roots: DatasetRoots,
+    /// With a graphics card `network` is measured on it, too.
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     rates: Rates,
     #[command(flatten)]
@@ -88,6 +92,7 @@ enum What {
 struct Figures {
     kernels: Vec<KernelFigures>,
     network: Option<NetworkFigures>,
+    card: Option<CardFigures>,
     sweep: Option<SweepFigures>,
     backends: Option<BackendFigures>,
     packings: Option<PackingFigures>,
@@ -95,6 +100,7 @@ struct Figures {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let options = arguments.target.options()?;
+    let card = arguments.device.open(context)?;
     let model = match &arguments.model {
         Some(path) => load_model(path).with_context(|| format!("reading model {}", path.display()))?,
         None => random_network(NetworkRecipe { seed: arguments.seed, ..NetworkRecipe::default() })?,
@@ -133,6 +139,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if wanted(What::Network) {
         note("measuring a network")?;
         figures.network = Some(beaa_bench::measure_network(&model, &setting, &machine)?);
+        if let Some(card) = &card {
+            note("measuring the network on the graphics card")?;
+            figures.card = Some(beaa_bench::measure_card(card, card.name(), &model, &setting)?);
+        }
     }
     if wanted(What::Sweep) {
         note("sweeping over batch, depth, ring and pruned weights")?;
@@ -187,6 +197,7 @@ fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: 
         tables.extend(kernel_tables(&figures.kernels));
     }
     tables.extend(figures.network.iter().flat_map(network_tables));
+    tables.extend(figures.card.iter().flat_map(card_tables));
     tables.extend(figures.sweep.iter().flat_map(sweep_tables));
     tables.extend(figures.backends.iter().flat_map(backend_tables));
     tables.extend(figures.packings.iter().flat_map(packing_tables));
@@ -198,8 +209,8 @@ fn finish(arguments: &Arguments, context: &Context, machine: &Machine, figures: 
     }
     let value = json!({
         "machine": machine.literal(), "calibrated": machine.calibrated(), "kernels": figures.kernels,
-        "network": figures.network, "sweep": figures.sweep, "backends": figures.backends, "packings": figures.packings,
-        "checks": checks,
+        "network": figures.network, "card": figures.card, "sweep": figures.sweep, "backends": figures.backends,
+        "packings": figures.packings, "checks": checks,
     });
     context.print(&value, || {
         let mut texts = vec![machine_text(machine)];

@@ -70,12 +70,7 @@ impl<'d, D: Device> DeviceBackend<'d, D> {
     /// # Errors
     /// When the device has no kernels for the degree, the key belongs to other parameters, or the
     /// device fails.
-    pub fn new(
-        device: &'d D,
-        parameters: &Parameters,
-        program: &'d Program,
-        key: Option<&ServerKey>,
-    ) -> Result<Self> {
+    pub fn new(device: &'d D, parameters: &Parameters, program: &'d Program, key: Option<&ServerKey>) -> Result<Self> {
         let ring = Ring::new(device, parameters)?;
         let galois = key.and_then(ServerKey::galois).filter(|_| program.packing().is_some());
         let rotations = galois.map(|keys| DeviceGaloisKeys::new(&ring, keys)).transpose()?;
@@ -138,7 +133,12 @@ impl<D: Device> Backend for DeviceBackend<'_, D> {
 
     fn info(&self, value: &Self::Value) -> ValueInfo {
         let ScaledValue { value, scale, elements } = value;
-        ValueInfo { len: elements.unwrap_or(value.len()), limbs: value.limbs(), scale: *scale, components: value.components() }
+        ValueInfo {
+            len: elements.unwrap_or(value.len()),
+            limbs: value.limbs(),
+            scale: *scale,
+            components: value.components(),
+        }
     }
 
     fn arrange(&self, term: Term<'_>) -> Result<DeviceWeights<D::Memory>> {
@@ -163,6 +163,8 @@ impl<D: Device> Backend for DeviceBackend<'_, D> {
             let result = self.step(step, weights, read)?;
             results.push(result);
         }
+        // So that times of parts are of what they compute, not of what they launch.
+        self.ring.device.synchronise()?;
         match results.pop() {
             Some(result) => Ok(Timed::untimed(result)),
             None => unreachable!("a sequence without a step"),
@@ -184,6 +186,7 @@ impl<D: Device> Backend for DeviceBackend<'_, D> {
         for _ in 0..rescales {
             value = rescale(&self.ring, &value)?;
         }
+        self.ring.device.synchronise()?;
         let dropped = &self.ring.primes[value.limbs()..before];
         let scale = dropped.iter().rev().fold(scale, |scale, &q| scale / q as f64);
         Ok(Timed::untimed(ScaledValue { value, scale, elements }))

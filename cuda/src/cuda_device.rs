@@ -51,7 +51,7 @@ impl CudaDevice {
             return Err(Error::MissingLibrary {
                 operation: OPERATION,
                 library: "libcuda",
-                remedy: "install the driver of an NVIDIA card, or run on the processor, without `--device`",
+                remedy: "install the driver of an NVIDIA card, or run on the processor",
             });
         }
         let failed = |error: DriverError| driver(OPERATION, error);
@@ -68,14 +68,6 @@ impl CudaDevice {
     /// The name that the driver has for the card.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Waits until all kernels so far have run.
-    ///
-    /// # Errors
-    /// When one of them failed.
-    pub fn synchronise(&self) -> Result<()> {
-        self.stream.synchronize().map_err(|e| driver("waiting for a graphics card", e))
     }
 
     fn memory(&self, slice: CudaSlice<u64>) -> CudaMemory {
@@ -109,6 +101,10 @@ impl Device for CudaDevice {
     fn free_bytes(&self) -> Result<Option<u64>> {
         let (free, _) = self.context.mem_get_info().map_err(|e| driver("asking for memory of a graphics card", e))?;
         Ok(Some(free as u64))
+    }
+
+    fn synchronise(&self) -> Result<()> {
+        self.stream.synchronize().map_err(|e| driver("waiting for a graphics card", e))
     }
 
     fn launch(&self, kernel: Kernel, grid: Grid, arguments: &[Argument]) -> Result<()> {

@@ -41,6 +41,12 @@ pub trait Device: Sync {
     /// When the device fails.
     fn free_bytes(&self) -> Result<Option<u64>>;
 
+    /// Waits until all kernels so far have run.
+    ///
+    /// # Errors
+    /// When one of them failed.
+    fn synchronise(&self) -> Result<()>;
+
     /// Runs a kernel.
     ///
     /// # Errors

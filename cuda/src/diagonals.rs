@@ -73,8 +73,8 @@ impl<M: Memory> DeviceDiagonals<M> {
         before(columns.start)..before(columns.end)
     }
 
-    /// `Diagonals` of `kernels/diagonals.cu`: column `first` is item 0. Stops if a part reads an item
-    /// that is not among `items`, or adds to a sum that is not among `sums`.
+    /// `Diagonals` of `kernels/diagonals.cu`: column `first` is item 0. Stops if a part reads an
+    /// item that is not among `items`, or adds to a sum that is not among `sums`.
     pub(crate) fn argument(&self, first: usize, items: usize, sums: usize, parts: &PartTable<M>) -> Argument {
         for Part { sum, diagonals } in &parts.parts {
             let columns = &self.columns[diagonals.clone()];

@@ -36,7 +36,7 @@ pub enum Error {
         found: String,
     },
     /// A run takes more memory than the device has.
-    #[error("{operation}: found {} MiB of free memory, expected {} MiB; {remedy}", found >> 20, expected.div_ceil(1 << 20))]
+    #[error("{operation}: found {found} bytes of free memory, expected {expected}; {remedy}")]
     Memory {
         /// What was to be done.
         operation: &'static str,
@@ -48,7 +48,7 @@ pub enum Error {
         remedy: &'static str,
     },
     /// Something that runs on the processor only.
-    #[error("{operation}: found {found}, expected {expected}; run it on the processor, without `--device`")]
+    #[error("{operation}: found {found}, expected {expected}; run it on the processor")]
     Unsupported {
         /// What was being done.
         operation: &'static str,

@@ -95,7 +95,7 @@ impl Room {
                 operation: "running the program on a graphics card",
                 found,
                 expected: bytes,
-                remedy: "compile the model with a smaller --memory, or run on the processor, without `--device`",
+                remedy: "compile the model with a smaller --memory, or run on the processor",
             }),
         }
     }

@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use crate::{CudaDevice, Result};
 
+/// The largest number that is taken for one of a card.
+const MOST: usize = 1 << 10;
+
 /// Where programs run: on the processor, or on a graphics card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RunDevice {
@@ -15,9 +18,6 @@ pub enum RunDevice {
 }
 
 impl RunDevice {
-    /// The largest number that is taken for one of a card.
-    const MOST: usize = 1 << 10;
-
     /// Opens the card, if it is one, which takes about a second: the kernels are compiled.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl RunDevice {
 
 /// What is no name of a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("choosing a device: found `{0}`, expected processor, cuda or cuda:N, N from 0 to {most}", most = RunDevice::MOST)]
+#[error("choosing a device: found `{0}`, expected processor, cuda or cuda:N, N from 0 to {most}", most = MOST)]
 pub struct UnknownDevice(String);
 
 /// Reads `processor`, `cuda` for the first card, and `cuda:N`.
@@ -40,7 +40,7 @@ impl FromStr for RunDevice {
     type Err = UnknownDevice;
 
     fn from_str(text: &str) -> Result<Self, UnknownDevice> {
-        let card = |number: &str| number.parse().ok().filter(|n| *n <= Self::MOST).map(Self::Card);
+        let card = |number: &str| number.parse().ok().filter(|n| *n <= MOST).map(Self::Card);
         let found = match text {
             "processor" => Some(Self::Processor),
             "cuda" => Some(Self::Card(0)),

@@ -55,8 +55,8 @@ impl<M: Memory> DeviceKey<M> {
         Ok(Self { memory: ring.device.upload(&words)?, limbs, digit })
     }
 
-    /// Where a digit begins, and the entry of the special prime: arguments of the kernel. `limbs` are
-    /// those of what is switched.
+    /// Where a digit begins, and the entry of the special prime: arguments of the kernel. `limbs`
+    /// are those of what is switched.
     pub(crate) fn arguments(&self, digit: usize, limbs: Limbs) -> [Argument; 2] {
         assert!(limbs.ordinary <= self.limbs && digit < self.limbs, "digit {digit} of {limbs:?}, of {}", self.limbs);
         let start = self.memory.address() + (digit * self.digit * size_of::<u64>()) as u64;
@@ -73,8 +73,7 @@ impl<M: Memory> DeviceGaloisKeys<M> {
         Rotator::new(&ring.parameters, keys)?;
         let mut all = BTreeMap::new();
         for (number, rotation) in keys.rotations().iter().enumerate() {
-            let key =
-                DeviceKey::of_halves(ring, rotation.limbs, |digit, prime| keys.halves(number, digit, prime))?;
+            let key = DeviceKey::of_halves(ring, rotation.limbs, |digit, prime| keys.halves(number, digit, prime))?;
             let primes = (0..rotation.limbs).chain(ring.special());
             let sources: Vec<u32> = primes.flat_map(|prime| keys.sources(number, prime)).collect();
             let sources = ring.device.upload(&words::pairs(sources.into_iter()))?;

@@ -95,6 +95,10 @@ impl Device for Counting {
         Ok(self.free)
     }
 
+    fn synchronise(&self) -> Result<()> {
+        self.shim.synchronise()
+    }
+
     fn launch(&self, kernel: Kernel, grid: Grid, arguments: &[Argument]) -> Result<()> {
         self.launched.lock().unwrap().push(kernel.name());
         self.shim.launch(kernel, grid, arguments)
@@ -166,7 +170,7 @@ fn with_too_little_memory_nothing_is_begun() {
     assert!(on(planned).is_ok());
     let device = Counting::new(Some(planned - 1));
     let refused = run(&device, &prepared, case.keys.server.as_ref(), &input, &Silent).err().unwrap().to_string();
-    assert!(refused.contains("graphics card") && refused.contains("without `--device`"), "{refused}");
+    assert!(refused.contains("graphics card") && refused.contains("run on the processor"), "{refused}");
     assert_eq!(device.most_bytes(), 0);
     let images = kit::images(&case.model, 1, 1);
     assert!(verify(&device, &case.program, (&case.keys, &images), Some(1), &Silent).is_err());

@@ -124,7 +124,12 @@ def compile(
     """
 
 def verify(
-    program: Program, images: _Images, *, normalised: bool = False, progress: _Progress | None = None
+    program: Program,
+    images: _Images,
+    *,
+    normalised: bool = False,
+    device: str = "processor",
+    progress: _Progress | None = None,
 ) -> Verification:
     """Runs a program in clear and encrypted, under keys that are thrown away, and compares after every layer."""
 
@@ -227,7 +232,10 @@ class Client:
 class Server:
     """Runs one program, for the client whose evaluation key it has. No secret key can get in."""
 
-    def __new__(cls, program: Program, evaluation_key: EvaluationKey | None = None) -> Server: ...
+    def __new__(
+        cls, program: Program, evaluation_key: EvaluationKey | None = None, device: str = "processor"
+    ) -> Server:
+        """Prepares a program to run on `processor`, or on a graphics card: `cuda`, `cuda:1`."""
     @property
     def signature(self) -> Signature: ...
     def run(self, images: EncryptedImages, *, progress: _Progress | None = None) -> EncryptedResults:

@@ -72,6 +72,10 @@ class MemoryShortageError(Error, MemoryError):
     """There is less memory than the work needs; nothing was started."""
 
 
+class DeviceError(Error, RuntimeError):
+    """A graphics card, its driver or its memory fails, or is not there."""
+
+
 class SizeError(Error, ValueError):
     """An array is not of the size that the network takes."""
 

@@ -21,6 +21,7 @@ fn class(error: &Error) -> &'static str {
         Error::InputKind { .. } => "InputKindError",
         Error::OutOfRange { .. } | Error::ImageRange { .. } | Error::NoClass { .. } => "RangeError",
         Error::Mismatch(_) => "MismatchError",
+        Error::Device(_) => "DeviceError",
         Error::Forged(_) => "ForgedError",
         Error::Passphrase(_) => "PassphraseError",
         Error::FromSeed { .. } => "SeedError",

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::ciphertexts::{EncryptedImages, EncryptedResults, EvaluationKey};
 use crate::client::callback;
+use crate::errors::OrRaise as _;
 use crate::program::{Program, Signature};
 use crate::work;
 
@@ -15,19 +16,26 @@ pub(crate) struct Server {
     inner: beaa::Server,
     program: Py<Program>,
     key: Option<Py<EvaluationKey>>,
+    device: beaa::RunDevice,
 }
 
-/// What unpickling calls, with program and key.
-type Reduced<'py> = (Bound<'py, PyAny>, (Py<Program>, Option<Py<EvaluationKey>>));
+/// What unpickling calls, with program, key and device.
+type Reduced<'py> = (Bound<'py, PyAny>, (Py<Program>, Option<Py<EvaluationKey>>, String));
 
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (program, evaluation_key = None))]
-    fn new(py: Python<'_>, program: Py<Program>, evaluation_key: Option<Py<EvaluationKey>>) -> PyResult<Self> {
+    #[pyo3(signature = (program, evaluation_key = None, device = "processor"))]
+    fn new(
+        py: Python<'_>,
+        program: Py<Program>,
+        evaluation_key: Option<Py<EvaluationKey>>,
+        device: &str,
+    ) -> PyResult<Self> {
         let copy = program.get().inner.clone();
-        let inner = work::done(py, None, |_| beaa::Server::new(copy))?;
-        Ok(Self { inner, program, key: evaluation_key })
+        let device: beaa::RunDevice = device.parse().map_err(beaa::Error::from).or_raise()?;
+        let inner = work::done(py, None, |_| beaa::Server::on(device, copy))?;
+        Ok(Self { inner, program, key: evaluation_key, device })
     }
 
     #[getter]
@@ -52,7 +60,7 @@ impl Server {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py> {
         let key = self.key.as_ref().map(|key| key.clone_ref(py));
-        (py.get_type::<Self>().into_any(), (self.program.clone_ref(py), key))
+        (py.get_type::<Self>().into_any(), (self.program.clone_ref(py), key, self.device.to_string()))
     }
 
     fn __repr__(&self) -> String {

@@ -48,7 +48,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("beaa-evaluation", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-runtime"]),
-    ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-ir", "beaa-runtime"]),
+    ("beaa-bench", &["beaa-ckks", "beaa-compiler", "beaa-cuda", "beaa-ir", "beaa-runtime"]),
     ("beaa-trainer", &["beaa-base", "beaa-datasets", "beaa-ir", "beaa-memory"]),
     ("beaa-import", &["beaa-base", "beaa-ir"]),
     ("beaa-compiler", &["beaa-base", "beaa-ckks", "beaa-ir", "beaa-memory"]),
@@ -193,7 +193,8 @@ fn a_client_is_built_without_burn_and_without_the_server() {
 fn the_python_package_sees_the_library_alone() {
     let manifest = std::fs::read_to_string(root().join("python/Cargo.toml")).unwrap();
     let of_ours: Vec<&str> = manifest.lines().filter(|l| l.starts_with("beaa") && l.contains('=')).collect();
-    assert_eq!(of_ours, ["beaa = { path = \"..\", default-features = false }"], "python/Cargo.toml");
+    let library = r#"beaa = { path = "..", default-features = false, features = ["cards"] }"#;
+    assert_eq!(of_ours, [library], "python/Cargo.toml");
     let code = crate::source::SOURCES.iter().filter(|s| s.path.starts_with("python/src/"));
     let inner = code.flat_map(|s| s.words.iter()).filter(|(_, word)| word.starts_with("beaa_")).count();
     assert_eq!(inner, 0, "names of internal crates in python/src");

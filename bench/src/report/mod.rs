@@ -8,4 +8,4 @@ mod tables;
 pub use packing_tables::packing_tables;
 pub use page::fill_page;
 pub use plots::{backend_plots, packing_plot, plots};
-pub use tables::{Table, backend_tables, check_table, kernel_tables, network_tables, sweep_tables};
+pub use tables::{Table, backend_tables, card_tables, check_table, kernel_tables, network_tables, sweep_tables};

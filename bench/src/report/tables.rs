@@ -3,7 +3,7 @@
 use beaa_ir::text::{self, Align};
 
 use crate::checks::RatioCheck;
-use crate::{BackendFigures, KernelFigures, NetworkFigures, SweepFigures};
+use crate::{BackendFigures, CardFigures, KernelFigures, NetworkFigures, SweepFigures};
 
 /// Rows of cells; the first row is the head, the first column is text.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +78,22 @@ pub fn kernel_tables(kernels: &[KernelFigures]) -> Vec<Table> {
 /// Lays out the figures of one network: a summary, its parts, its operations.
 pub fn network_tables(n: &NetworkFigures) -> Vec<Table> {
     vec![summary(n), parts(n), operations(n)]
+}
+
+/// Lays out a program on a graphics card.
+pub fn card_tables(c: &CardFigures) -> Vec<Table> {
+    let mut table = Table::new("card", ["figure", "measured"]);
+    let mut row = |what: &str, value: String| table.push([what.into(), value]);
+    let us = |seconds: f64| format!("{:.3} µs", 1e6 * seconds / c.images as f64);
+    row("card", c.card.clone());
+    row("network", c.model.clone());
+    row("images in the batch", c.images.to_string());
+    row("run per image, images and answers in the processor's memory", us(c.run.minimum));
+    row("of these, steps on the card", us(c.steps_seconds));
+    row(&format!("run per image, {} threads of the processor", c.threads), us(c.processor.minimum));
+    row("ratio", format!("{:.1}", c.processor.minimum / c.run.minimum));
+    row("memory of the card, planned", format!("{:.0} MB", c.planned_bytes as f64 / 1e6));
+    vec![table]
 }
 
 fn summary(n: &NetworkFigures) -> Table {

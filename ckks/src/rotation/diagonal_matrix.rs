@@ -197,8 +197,8 @@ impl DiagonalMatrix {
         self.stored.period
     }
 
-    /// Returns the stored values of one diagonal modulo one prime. Primes count through the limbs to
-    /// the special one.
+    /// Returns the stored values of one diagonal modulo one prime. Primes count through the limbs
+    /// to the special one.
     ///
     /// # Panics
     /// When there is no such prime or diagonal.

@@ -87,6 +87,10 @@ impl Device for Shim {
         Ok(None)
     }
 
+    fn synchronise(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn launch(&self, kernel: Kernel, grid: Grid, arguments: &[Argument]) -> Result<()> {
         let pointers: Vec<*const c_void> = arguments.iter().map(|a| a.words().as_ptr().cast()).collect();
         let Ok(name) = CString::new(kernel.name()) else { unreachable!("{} has a zero byte", kernel.name()) };

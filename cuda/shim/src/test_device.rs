@@ -96,6 +96,13 @@ impl Device for TestDevice {
         }
     }
 
+    fn synchronise(&self) -> Result<()> {
+        match self {
+            Self::Shim(device) => device.synchronise(),
+            Self::Card(device) => device.synchronise(),
+        }
+    }
+
     fn launch(&self, kernel: Kernel, grid: Grid, arguments: &[Argument]) -> Result<()> {
         match self {
             Self::Shim(device) => device.launch(kernel, grid, arguments),

@@ -1,5 +1,5 @@
-//! Linear maps of ciphertexts that hold several elements, by diagonals and rotations: the residues of
-//! the processor's `Rotator::multiply`, for what is rounded is rounded after the same sums.
+//! Linear maps of ciphertexts that hold several elements, by diagonals and rotations: the residues
+//! of the processor's `Rotator::multiply`, for what is rounded is rounded after the same sums.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -47,7 +47,8 @@ pub fn diagonals<D: Device>(
         }
     };
     // Without a rotation all is done modulo Q.
-    let rotates = |t: &PackedTerm<'_, D::Memory>| !t.weights.rotated.is_empty() || t.weights.sums.iter().any(|s| s.giant > 0);
+    let rotates =
+        |t: &PackedTerm<'_, D::Memory>| !t.weights.rotated.is_empty() || t.weights.sums.iter().any(|s| s.giant > 0);
     let rotates = !folds.is_empty() || terms.iter().any(rotates);
     let qp = if rotates { ring.switching(limbs) } else { Limbs::first(limbs) };
     let product = Product::new(ring, terms, Rotations::new(ring, qp)?)?;
@@ -116,11 +117,7 @@ impl<'a, M: Memory> Product<'a, M> {
     }
 
     /// The parts of a term's sums that `diagonals` says.
-    fn parts(
-        &self,
-        weights: &DeviceDiagonals<M>,
-        diagonals: impl Fn(&DiagonalSum) -> Range<usize>,
-    ) -> Vec<Part> {
+    fn parts(&self, weights: &DeviceDiagonals<M>, diagonals: impl Fn(&DiagonalSum) -> Range<usize>) -> Vec<Part> {
         let part = |s: &DiagonalSum| Part { sum: self.numbers[&(s.output, s.giant)], diagonals: diagonals(s) };
         weights.sums.iter().map(part).filter(|part| !part.diagonals.is_empty()).collect()
     }

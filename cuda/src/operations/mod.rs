@@ -1,8 +1,8 @@
 //! What is done to ciphertexts, as launches of kernels. Whoever calls these has checked that
 //! operands fit; they assert it, and that all views are within memory.
 
-mod key_switch;
 mod diagonals;
+mod key_switch;
 mod linear;
 mod pointwise;
 mod rescale;
@@ -10,8 +10,8 @@ mod rotation;
 mod tiles;
 mod transform;
 
-pub use key_switch::relinearise;
 pub use diagonals::{PackedTerm, diagonals};
+pub use key_switch::relinearise;
 pub use linear::{Term, linear};
 use pointwise::add_to;
 pub use pointwise::{scale, square};

@@ -19,6 +19,7 @@ mod share;
 mod slots;
 mod verify;
 
+pub use crate::execute::step_by_step;
 pub use backend::{CkksBackend, CkksValue, CkksWeights};
 pub use batches::ImageSource;
 pub use beaa_ckks::security::{Standing, Table as SecurityTable};
@@ -33,5 +34,4 @@ pub use prepared::{ArrangedWeights, OtherBackend, PreparedProgram, RunReport, pl
 pub use server::run;
 pub use shard::{Shard, ShardAnswer};
 pub use share::{Shared, share, share_by_files};
-pub use crate::execute::step_by_step;
 pub use verify::{Verification, expect_memory_to_verify, verify, verify_on};

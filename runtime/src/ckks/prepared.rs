@@ -7,8 +7,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use beaa_ckks::{
-    CHUNK, HELD_WORDS, Kernel, Parameters, RotationMemory, SHORTEST_PERIOD, TILE, compress_batch,
-    compressed_len,
+    CHUNK, HELD_WORDS, Kernel, Parameters, RotationMemory, SHORTEST_PERIOD, TILE, compress_batch, compressed_len,
 };
 use beaa_ir::ckks::{MemoryModel, Program, ProgramShape, Schedule, program_hash};
 use beaa_ir::compose_scattered;
