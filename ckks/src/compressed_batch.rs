@@ -4,7 +4,6 @@
 
 use std::ops::Range;
 
-use beaa_memory::Words;
 use rayon::prelude::*;
 
 use crate::batch::BatchShape;
@@ -37,6 +36,7 @@ pub struct CompressedBatch<'a> {
     len: usize,
     /// Components in the bytes.
     stored: usize,
+    seed: Option<PublicSeed>,
     uniform: Option<Uniform>,
     bytes: &'a [u8],
     /// Is told which bytes have been read for now.
@@ -81,7 +81,7 @@ impl<'a> CompressedBatch<'a> {
         }
         let unpackers = parameters.moduli(limbs).map(|q| Unpacker::new(parameters.kernel(), q)).collect();
         let uniform = seed.as_ref().map(Uniform::new);
-        Ok(Self { parameters: parameters.clone(), unpackers, len, stored, uniform, bytes, release: None })
+        Ok(Self { parameters: parameters.clone(), unpackers, len, stored, seed, uniform, bytes, release: None })
     }
 
     /// Tells `release` which bytes have been read, tile by tile.
@@ -126,18 +126,37 @@ impl<'a> CompressedBatch<'a> {
         }
     }
 
-    /// Unpacks one limb of all ciphertexts, in the order of [`Batch::words`].
+    /// Returns the bytes of one limb of all ciphertexts, and tells whoever mapped them that they have
+    /// been read once `read` is done: tile, then ciphertext, then stored component, residues as
+    /// little-endian bits without gaps.
     ///
     /// # Errors
-    /// When there are fewer limbs, or a residue is not below its prime.
-    pub fn expand_limb(&self, limb: usize) -> Result<Words> {
+    /// When there are fewer limbs, and those of `read`.
+    pub fn with_limb<T, E: From<Error>>(
+        &self,
+        limb: usize,
+        read: impl FnOnce(&[u8]) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         if limb >= self.limbs() {
-            return Err(operand("reading ciphertexts", format!("limb {limb} of {self:?}"), "one that there is"));
+            let found = format!("limb {limb} of {self:?}");
+            return Err(operand("reading ciphertexts", found, "one that there is").into());
         }
-        let (tiles, tile) = (self.parameters.degree() / TILE, self.len * self.components() * TILE);
-        let mut words = Words::unset(tiles * tile);
-        let canonical = |(number, out): (usize, &mut [u64])| self.read(limb * tiles + number, None, out);
-        if words.par_chunks_mut(tile).enumerate().all(canonical) { Ok(words) } else { Err(not_canonical()) }
+        let [start, end] = [limb, limb + 1].map(|l| compressed_bytes(&self.parameters, l, self.stored) * self.len);
+        let result = read(&self.bytes[start..end])?;
+        if let Some(release) = self.release {
+            release.release(start..end);
+        }
+        Ok(result)
+    }
+
+    /// Returns the components in the bytes: all, or with a seed the first.
+    pub fn stored_components(&self) -> usize {
+        self.stored
+    }
+
+    /// Returns the seed of the second components, if they are not stored.
+    pub fn seed(&self) -> Option<&PublicSeed> {
+        self.seed.as_ref()
     }
 
     /// Returns whether these are ciphertexts of such parameters.

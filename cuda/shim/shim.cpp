@@ -40,6 +40,7 @@ inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
 #include "pointwise.cu"
 #include "key_switch.cu"
 #include "tiles.cu"
+#include "unpack.cu"
 #include "diagonals.cu"
 
 namespace {
@@ -91,6 +92,8 @@ extern "C" bool beaa_shim_launch(const char *kernel, u32 blocks, u32 limbs, u32 
             RUN(divide)
             RUN(from_tiles)
             RUN(to_tiles)
+            RUN(unpack)
+            RUN(expand)
             RUN(diagonal_products)
             RUN(permute)
             return false;

@@ -207,7 +207,7 @@ impl<'v, D: Device> CiphertextBackend<'v> for DeviceBackend<'_, D> {
         if !ciphertexts.belongs_to(&self.ring.parameters) {
             return Err(self.of_others(format!("{ciphertexts:?}")));
         }
-        Ok(ScaledValue { value: operations::upload_compressed(&self.ring, &ciphertexts)?, scale, elements })
+        Ok(ScaledValue { value: operations::unpack(&self.ring, &ciphertexts)?, scale, elements })
     }
 
     fn output<'b>(&self, value: &'b Self::Value) -> Result<Cow<'b, Batch>> {

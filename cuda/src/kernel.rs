@@ -35,6 +35,10 @@ pub enum Kernel {
     FromTiles,
     /// And back.
     ToTiles,
+    /// Bits of ciphertexts to residues.
+    Unpack,
+    /// What a seed stands for.
+    Expand,
     /// Constants of packed elements times ciphertexts.
     DiagonalProducts,
     /// What a rotation does to values.
@@ -43,7 +47,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::ForwardOuter,
         Self::ForwardInner,
         Self::InverseInner,
@@ -60,6 +64,8 @@ impl Kernel {
         Self::Divide,
         Self::FromTiles,
         Self::ToTiles,
+        Self::Unpack,
+        Self::Expand,
         Self::DiagonalProducts,
         Self::Permute,
     ];
@@ -83,6 +89,8 @@ impl Kernel {
             Self::Divide => "divide",
             Self::FromTiles => "from_tiles",
             Self::ToTiles => "to_tiles",
+            Self::Unpack => "unpack",
+            Self::Expand => "expand",
             Self::DiagonalProducts => "diagonal_products",
             Self::Permute => "permute",
         }
@@ -108,6 +116,7 @@ pub(crate) const SOURCE: &str = concat!(
     include_str!("../kernels/pointwise.cu"),
     include_str!("../kernels/key_switch.cu"),
     include_str!("../kernels/tiles.cu"),
+    include_str!("../kernels/unpack.cu"),
     include_str!("../kernels/diagonals.cu"),
 );
 

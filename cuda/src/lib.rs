@@ -8,6 +8,7 @@
 #![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod aes_table;
 mod backend;
 mod compile;
 mod cuda_device;

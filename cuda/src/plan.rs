@@ -18,8 +18,8 @@ pub fn planned_bytes(program: &Program, weights: ArrangedWeights) -> u64 {
     let steps = 0..program.steps().len();
     let kept: u64 = steps.map(|step| weights(step, ArrangedWeights::Kept)).sum();
     let mut live = sizes.value(0);
-    // Input and output are copied limb by limb.
-    let mut most = live + sizes.limb(0);
+    // Input and output are copied limb by limb, the input as bits.
+    let mut most = live + sizes.packed_limb();
     let owners = owners(program);
     // Values that lie in the memory of each.
     let mut holders = vec![0_usize; owners.len()];
@@ -98,6 +98,13 @@ impl<'p> Sizes<'p> {
     /// One limb of a value.
     fn limb(&self, value: ValueId) -> u64 {
         (self.program.ciphertexts(value) * self.program.values()[value].components) as u64 * self.degree
+    }
+
+    /// One limb of the input in bits, as if it came without a seed, and the words of AES.
+    fn packed_limb(&self) -> u64 {
+        let moduli = &self.program.signature().parameters.moduli[..self.program.values()[0].limbs];
+        let bits = moduli.iter().map(|q| u64::from(u64::BITS - q.leading_zeros())).fold(0, u64::max);
+        self.limb(0) * bits / 64 + 256
     }
 
     /// The weights of a step, arranged.

@@ -108,6 +108,11 @@ impl<'d, D: Device> Ring<'d, D> {
         (self.primes.len() > ordinary).then_some(ordinary)
     }
 
+    /// Bits of the residues of a limb.
+    pub(crate) fn bits(&self, limb: usize) -> u32 {
+        u64::BITS - self.primes[limb].leading_zeros()
+    }
+
     /// Blocks for one polynomial.
     pub(crate) fn blocks(&self) -> usize {
         self.degree() / WORDS

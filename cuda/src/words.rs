@@ -1,4 +1,4 @@
-//! Numbers of 32 bits as words.
+//! Numbers of 32 bits, and bytes, as words.
 
 /// Two numbers in each word, the first one in the lower half; a word even if there is no number.
 pub(crate) fn pairs(numbers: impl ExactSizeIterator<Item = u32>) -> Vec<u64> {
@@ -7,4 +7,13 @@ pub(crate) fn pairs(numbers: impl ExactSizeIterator<Item = u32>) -> Vec<u64> {
         words[i / 2] |= u64::from(number) << (32 * (i % 2));
     }
     words
+}
+
+/// Bytes as little-endian words, the last one filled up with zeros, and one word more.
+pub(crate) fn of_bytes(bytes: &[u8]) -> Vec<u64> {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let ends = [u64::from_le_bytes(last), 0];
+    whole.iter().map(|bytes| u64::from_le_bytes(*bytes)).chain(ends).collect()
 }

@@ -9,6 +9,7 @@ mod rescale;
 mod rotation;
 mod tiles;
 mod transform;
+mod unpack;
 
 pub use diagonals::{PackedTerm, diagonals};
 pub use key_switch::relinearise;
@@ -17,8 +18,9 @@ use pointwise::add_to;
 pub use pointwise::{scale, square};
 pub use rescale::rescale;
 pub use rotation::rotate;
-pub use tiles::{download, upload, upload_compressed};
+pub use tiles::{download, upload};
 pub use transform::{forward, inverse};
+pub use unpack::unpack;
 
 use crate::{Device, Ring};
 

@@ -1,9 +1,7 @@
-//! Ciphertexts to the device and back, limb after limb, so that little lies there twice. The
-//! processor has unpacked them: their bits and their seeds are read there.
+//! Ciphertexts of the processor to the device and back, limb after limb, so that little lies there
+//! twice.
 
-use std::ops::Deref;
-
-use beaa_ckks::{Batch, CompressedBatch};
+use beaa_ckks::Batch;
 
 use crate::value::Shape;
 use crate::view::Extent;
@@ -17,35 +15,15 @@ pub fn upload<D: Device>(ring: &Ring<'_, D>, batch: &Batch) -> Result<DeviceValu
     let shape = Shape { limbs: batch.limbs(), components: batch.components(), len: batch.len() };
     assert_eq!(batch.words().len(), shape.words(ring.degree()), "words of {batch:?}");
     let each = batch.words().len() / shape.limbs;
-    by_limbs(ring, shape, |limb| Ok(&batch.words()[limb * each..(limb + 1) * each]))
-}
-
-/// Unpacks ciphertexts, of which one limb at a time lies in memory, and copies them to the device.
-///
-/// # Errors
-/// When a residue is not below its prime, or the device fails.
-pub fn upload_compressed<D: Device>(
-    ring: &Ring<'_, D>,
-    batch: &CompressedBatch<'_>,
-) -> beaa_runtime::Result<DeviceValue<D::Memory>> {
-    let shape = Shape { limbs: batch.limbs(), components: batch.components(), len: batch.len() };
-    by_limbs(ring, shape, |limb| Ok(batch.expand_limb(limb)?))
-}
-
-fn by_limbs<D: Device, W: Deref<Target = [u64]>, E: From<crate::Error>>(
-    ring: &Ring<'_, D>,
-    shape: Shape,
-    words: impl Fn(usize) -> Result<W, E>,
-) -> Result<DeviceValue<D::Memory>, E> {
     let value = DeviceValue::allocate(ring, shape)?;
-    let items = shape.len * shape.components;
-    for limb in 0..shape.limbs {
-        let words = words(limb)?;
-        assert_eq!(words.len(), items * ring.degree(), "words of a limb of {shape:?}");
-        let tiles = ring.device.upload(&words)?;
-        let to = value.polynomials();
-        let to = to.after(limb * to.limb_stride);
-        launch(ring, Kernel::FromTiles, (to, &tiles), (limb, items))?;
+    for (limb, words) in batch.words().chunks_exact(each).enumerate() {
+        let (tiles, to) = (ring.device.upload(words)?, value.polynomials());
+        launch(
+            ring,
+            Kernel::FromTiles,
+            (to.after(limb * to.limb_stride), &tiles),
+            (limb, shape.len * shape.components),
+        )?;
     }
     Ok(value)
 }

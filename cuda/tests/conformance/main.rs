@@ -11,3 +11,4 @@ mod packed;
 mod pointwise;
 mod switching;
 mod transform;
+mod unpacking;
