@@ -5,8 +5,11 @@
 
 use std::time::Instant;
 
-use beaa_ckks::{Batch, EvaluationKey, Parameters, ParametersLiteral, SecretKey, SecretRng, primes};
-use beaa_cuda::{CudaDevice, Device, DeviceKey, DevicePanels, Limbs, Ring, View, operations};
+use beaa_ckks::{
+    Batch, CompressedBatch, CompressedShape, EvaluationKey, GaloisKeys, KeyedRotation, Parameters, ParametersLiteral,
+    SecretKey, SecretRng, compress_b, primes,
+};
+use beaa_cuda::{CudaDevice, Device, DeviceGaloisKeys, DeviceKey, DevicePanels, Limbs, Ring, View, operations};
 use beaa_ir::SparseMatrix;
 
 /// The least time in which something is repeated.
@@ -57,9 +60,12 @@ fn main() {
     let p = Parameters::without_security(ParametersLiteral { degree, moduli, special: vec![], security: 128 }).unwrap();
     println!("{}, N = {degree}, 4 limbs of 36 bits", device.name());
     let mut rng = SecretRng::insecure(1, "marks");
-    let key = EvaluationKey::generate(&SecretKey::generate(&p, &mut rng), &mut rng);
+    let secret = SecretKey::generate(&p, &mut rng);
+    let key = EvaluationKey::generate(&secret, &mut rng);
+    let rotations = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &[1]), &mut rng).unwrap();
     let ring = Ring::new(&device, &p).unwrap();
     let key = DeviceKey::new(&ring, &key).unwrap();
+    let rotations = DeviceGaloisKeys::new(&ring, &rotations).unwrap();
 
     let items = 1024;
     let [from, to] = [0, 1].map(|_| device.allocate(4 * items * degree).unwrap());
@@ -70,7 +76,13 @@ fn main() {
     mark(&device, "4096 inverse transforms", || operations::inverse(&ring, views, items, Limbs::first(4)).unwrap());
 
     let (inputs, outputs) = (batch(&p, 2, 845), batch(&p, 3, 100));
-    mark(&device, "845 ciphertexts to the card", || drop(operations::upload(&ring, &inputs).unwrap()));
+    let sent = compress_b(&p, 4, 845, |_| Ok::<_, beaa_ckks::Error>(vec![1; 4 * degree])).unwrap();
+    let shape = CompressedShape { limbs: 4, len: 845, components: 2, seed: Some([7; 32]) };
+    let sent = CompressedBatch::new(&p, shape, &sent).unwrap();
+    mark(&device, "845 ciphertexts to the card, with seed, unpacked there", || {
+        drop(operations::unpack(&ring, &sent).unwrap());
+    });
+    mark(&device, "845 ciphertexts to the card, as residues", || drop(operations::upload(&ring, &inputs).unwrap()));
     let inputs = operations::upload(&ring, &inputs).unwrap();
     let outputs = operations::upload(&ring, &outputs).unwrap();
     mark(&device, "100 ciphertexts from the card", || drop(operations::download(&ring, &outputs).unwrap()));
@@ -82,5 +94,9 @@ fn main() {
         drop(operations::linear(&ring, &[term], &[1; 100], 4).unwrap());
     });
     mark(&device, "100 relinearisations", || drop(operations::relinearise(&ring, &key, &outputs).unwrap()));
+    let pairs = operations::relinearise(&ring, &key, &outputs).unwrap();
+    mark(&device, "100 rotations, one after the other", || {
+        drop(operations::rotate(&ring, &rotations, &pairs, 1).unwrap());
+    });
     mark(&device, "100 rescalings of 3 components", || drop(operations::rescale(&ring, &outputs).unwrap()));
 }

@@ -15,8 +15,8 @@ use crate::plan::planned_bytes;
 use crate::{Device, DeviceBackend, Error};
 
 /// Runs a prepared program on encrypted images as [`PreparedProgram::run`] does, to the same bits.
-/// Bits and seeds of ciphertexts are unpacked on the processor, and answers packed there. Weights
-/// are copied to the device once for all batches where it has room for them.
+/// Answers are packed on the processor. Weights are copied to the device once for all batches where
+/// it has room for them.
 ///
 /// # Errors
 /// As [`PreparedProgram::run`], when there are no kernels for the program's ring degree, when it

@@ -31,9 +31,14 @@ pub(crate) trait ArithmeticPath: Copy {
     /// `sums += sum over constants of constant * pair`, for one tile of both halves:
     /// `[component][TILE]`.
     fn add_tile_products(self, q: Modulus, products: TileProducts<'_>, sums: &mut [u64; 2 * TILE]) {
-        let factors: Vec<[u64; TILE]> = (0..products.columns.len()).map(|number| products.factor(number)).collect();
-        let mut terms: Vec<PairProduct<'_>> = Vec::with_capacity(factors.len());
-        for (number, factor) in factors.iter().enumerate() {
+        // Constants of a whole tile are multiplied where they lie.
+        let numbers = 0..products.columns.len();
+        let is_whole = products.width == TILE;
+        let spread: Vec<[u64; TILE]> =
+            if is_whole { Vec::new() } else { numbers.clone().map(|number| products.factor(number)).collect() };
+        let mut terms: Vec<PairProduct<'_>> = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let factor = if is_whole { products.words(number) } else { &spread[number][..] };
             let (first, second) = products.pair(number).split_at(TILE);
             terms.push(PairProduct { factor, values: [first, second] });
         }

@@ -36,7 +36,7 @@ pub struct Work {
     pub lease_ms: i64,
     /// Becomes true when the worker is to end.
     pub stop: Arc<AtomicBool>,
-    /// The graphics card on which it computes, if not on the processor.
+    /// The graphics card on which it runs what that has memory for.
     pub card: Option<CudaDevice>,
 }
 
@@ -77,8 +77,11 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
         Err(error) if passes(&error) => return Err(error),
         Err(error) => return refuse(store, &candidate, &error),
     };
-    let (planned, weights) = match &work.card {
-        Some(card) if !fits(card, program)? => return Ok(false),
+    let card = match &work.card {
+        Some(card) if fits(card, program)? => Some(card),
+        _ => None,
+    };
+    let (planned, weights) = match card {
         Some(_) => (beaa_cuda::host_bytes(&program.program), ArrangedWeights::PerPart),
         None => planned(program, &candidate, budget),
     };
@@ -92,17 +95,17 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
     else {
         return Ok(false);
     };
-    finish(work, &lease, program, weights)?;
+    finish(work, &lease, program, (card, weights))?;
     Ok(true)
 }
 
-/// Whether a card has memory for a program; if not, the job waits for another worker.
+/// Whether a card has memory for a program; otherwise the processor runs it.
 fn fits(card: &CudaDevice, program: &LoadedProgram) -> Result<bool> {
     let free = card.free_bytes().map_err(beaa_runtime::Error::from)?;
     let planned = beaa_cuda::planned_bytes(&program.program, ArrangedWeights::PerPart);
     let fits = free.is_none_or(|free| planned <= free);
     if !fits {
-        tracing::warn!(planned, free, card = card.name(), "a job takes more memory than this worker's card has");
+        tracing::warn!(planned, free, card = card.name(), "a job takes more memory than the card has free");
     }
     Ok(fits)
 }
@@ -116,15 +119,20 @@ fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> (u64,
     if candidate.job.view.images > slots && kept.0 <= budget { kept } else { bytes(ArrangedWeights::PerPart) }
 }
 
-/// Runs a job and says what came of it.
-fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, weights: ArrangedWeights) -> Result<()> {
+/// Runs a job, on a card if there is one, and says what came of it.
+fn finish(
+    work: &Work,
+    lease: &Lease,
+    program: &LoadedProgram,
+    (card, weights): (Option<&CudaDevice>, ArrangedWeights),
+) -> Result<()> {
     let (store, job) = (&work.store, lease.job.view.id);
     let progress = JobProgress::new(Arc::clone(&work.stop));
     tracing::info!(%job, attempt = lease.attempt, "job begun");
     let file = store.answers_in_work(lease);
     let heartbeat = Heartbeat::start(Arc::clone(store), lease.clone(), work.lease_ms, Arc::clone(&progress));
     let prepared = PreparedProgram::new(&program.program, weights);
-    let ran = prepared.map_err(Error::from).and_then(|prepared| run(work, lease, &prepared, &file, &progress));
+    let ran = prepared.map_err(Error::from).and_then(|prepared| run(store, lease, (&prepared, card), &file, &progress));
     let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), clock::now_ms()));
     // Hashing large answers takes its time, too.
     drop(heartbeat);

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use beaa_cuda::CudaDevice;
 use beaa_ir::ckks::{self, Program};
 use beaa_runtime::ckks::{EncryptedInput, PreparedProgram, ServerKey};
 
-use super::Work;
 use super::progress::JobProgress;
 use crate::Result;
 use crate::store::{Lease, Store};
@@ -28,19 +28,19 @@ impl LoadedProgram {
     }
 }
 
-/// Runs the job of a lease, on the worker's card if it has one, and writes its answers to `file`.
+/// Runs the job of a lease, on a card if there is one, and writes its answers to `file`.
 pub(super) fn run(
-    work: &Work,
+    store: &Store,
     lease: &Lease,
-    program: &PreparedProgram<&Program>,
+    (program, card): (&PreparedProgram<&Program>, Option<&CudaDevice>),
     file: &Path,
     progress: &JobProgress,
 ) -> Result<()> {
-    let (store, job) = (&work.store, &lease.job.view);
+    let job = &lease.job.view;
     let key = job.key.as_ref().map(|sha256| ServerKey::load(&store.blob(sha256))).transpose()?;
     let input = EncryptedInput::load(&store.blob(&job.images_sha256))?;
     progress.set_batches(input.batches());
-    let (answers, _) = match &work.card {
+    let (answers, _) = match card {
         Some(card) => beaa_cuda::run_to_file(card, program, file, key.as_ref(), &input, progress)?,
         None => program.run_to_file(file, key.as_ref(), &input, progress)?,
     };
