@@ -179,42 +179,6 @@ fn an_interrupted_run_resumes_to_the_same_model() {
     assert_eq!(left.len(), 1, "only the newest checkpoint is kept");
 }
 
-/// Losses of all steps, teacher and student.
-#[cfg(feature = "wgpu")]
-struct Losses(Vec<f64>);
-
-#[cfg(feature = "wgpu")]
-impl Observer for Losses {
-    fn event(&mut self, event: &Event) {
-        if let Event::Step { loss, .. } = event {
-            self.0.push(*loss);
-        }
-    }
-}
-
-/// Burn's own operations on a GPU, which may be a driver's that computes on the processor: sums have
-/// other orders, and nothing else differs.
-#[cfg(feature = "wgpu")]
-#[test]
-fn a_gpu_has_the_losses_of_the_processor_within_rounding() {
-    let losses = |device| {
-        let run = folder("losses");
-        let config = config(|c| {
-            c.device = device;
-            (c.teacher.epochs, c.student.epochs) = (1, 1);
-        });
-        let mut losses = Losses(Vec::new());
-        let done = Trainer::new(&config, &data(), run.path()).observe(&mut losses).train().unwrap();
-        assert!(matches!(done, Completion::Done(_)));
-        losses.0
-    };
-    let (expected, found) = (losses(DeviceKind::Flex), losses(DeviceKind::Wgpu));
-    assert_eq!(found.len(), 16, "steps of both phases");
-    let apart = found.iter().zip(&expected).map(|(f, e)| (f / e - 1.0).abs());
-    let furthest = apart.fold(0.0, f64::max);
-    assert!(furthest < 1e-3, "{furthest:e} apart: {found:?}, on the processor {expected:?}");
-}
-
 #[test]
 fn the_other_device_trains_and_resumes_too() {
     let (whole, parts) = (folder("whole"), folder("parts"));
