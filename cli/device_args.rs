@@ -30,12 +30,17 @@ impl DeviceArgs {
 
     /// Opens the card, if one is asked for.
     pub(crate) fn open(self, context: &Context) -> Result<Option<CudaDevice>> {
-        let card = self.device.open().map_err(|e| refused(&e))?;
-        if let Some(card) = &card {
-            context.console.note(format_args!("computing on {}", card.name()));
-        }
-        Ok(card)
+        open(self.device, context)
     }
+}
+
+/// Opens a card, if it is one.
+pub(crate) fn open(device: RunDevice, context: &Context) -> Result<Option<CudaDevice>> {
+    let card = device.open().map_err(|e| refused(&e))?;
+    if let Some(card) = &card {
+        context.console.note(format_args!("computing on {}", card.name()));
+    }
+    Ok(card)
 }
 
 fn refused(why: &dyn std::fmt::Display) -> anyhow::Error {

@@ -228,7 +228,7 @@ fn of_bench(error: &beaa_bench::Error) -> Option<Exit> {
         Error::Compiler(error) => of_compiler(error),
         Error::Runtime(error) => of_runtime(error),
         Error::File(error) => Some(of_file(error)),
-        Error::Wrong { .. } => Some(Exit::NotVerified),
+        Error::Wrong { .. } | Error::OtherBits => Some(Exit::NotVerified),
         _ => None,
     }
 }

@@ -51,13 +51,16 @@ impl Server {
     /// # fn main() -> beaa::Result<()> {
     /// let program = beaa::Program::load("tests/data/v2/program.beaa")?;
     /// let server = beaa::Server::on("processor".parse()?, program)?;
-    /// assert_eq!(server.signature().slots(), 2048);
+    /// let key = beaa::EvaluationKey::load("tests/data/v2/evaluation.key")?;
+    /// let images = beaa::EncryptedImages::load("tests/data/v2/images.ct")?;
+    /// assert_eq!(server.run(&key, &images)?.images(), 3);
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// As [`Self::new`], and if there is no such card, or nothing by which to use it.
+    /// As [`Self::new`]; [`Error::Device`](crate::Error::Device) if there is no such card, or
+    /// nothing by which to use it.
     #[cfg(feature = "cards")]
     pub fn on(device: crate::RunDevice, program: Program) -> Result<Self> {
         match device.open().map_err(beaa_runtime::Error::from)? {
@@ -75,8 +78,8 @@ impl Server {
         Signature(beaa_ir::ckks::SignatureFile::from(self.program.program()))
     }
 
-    /// Runs the program on encrypted images, batch after batch, on all threads of the current pool,
-    /// with the evaluation key where it switches keys.
+    /// Runs the program on encrypted images, batch after batch, on all threads of the current pool
+    /// or on the device that was asked for, with the evaluation key where it switches keys.
     ///
     /// ```
     /// # fn main() -> beaa::Result<()> {
@@ -90,7 +93,8 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) if key, images and program do not belong
-    /// together.
+    /// together; [`Error::Device`](crate::Error::Device) if a graphics card fails or has too little
+    /// memory.
     pub fn run<'k>(
         &self,
         key: impl Into<Option<&'k EvaluationKey>>,

@@ -39,7 +39,8 @@ pub fn verify_watched(program: &Program, images: &ImageMajor<f32>, progress: &dy
 /// Verifies a program as [`verify_watched`] does, on a device.
 ///
 /// # Errors
-/// As [`verify_watched`], and if there is no such card, or nothing by which to use it.
+/// As [`verify_watched`]; [`Error::Device`](crate::Error::Device) if there is no such card, nothing
+/// by which to use it, too little of its memory, or if it fails.
 #[cfg(feature = "cards")]
 pub fn verify_on(
     device: crate::RunDevice,
@@ -49,6 +50,7 @@ pub fn verify_on(
 ) -> Result<Verification> {
     match device.open().map_err(beaa_runtime::Error::from)? {
         Some(card) => {
+            beaa_cuda::expect_memory_to_verify(&card, &program.0)?;
             let keys = ckks::keygen(program.0.signature(), None)?;
             Ok(beaa_cuda::verify(&card, &program.0, (&keys, images), None, progress)?)
         }

@@ -5,13 +5,12 @@ use std::time::Instant;
 use beaa_cuda::Device;
 use beaa_ir::Model;
 use beaa_runtime::Silent;
-use beaa_runtime::ckks::{self, ArrangedWeights, EncryptedInput, EncryptedOutput, PreparedProgram, RunReport};
+use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram};
 use serde::Serialize;
 
-use crate::error::setting;
 use crate::timing::{Repetitions, TimeSample, on_threads};
 use crate::workloads::program::ProgramWorkload;
-use crate::{BenchSettings, Result, random_images};
+use crate::{BenchSettings, Error, Result, random_images};
 
 /// Figures of one network on a card.
 #[derive(Debug, Clone, Serialize)]
@@ -22,8 +21,8 @@ pub struct CardFigures {
     pub model: String,
     /// Images in the batch: all slots.
     pub images: usize,
-    /// Wall-clock seconds from images in the processor's memory to packed answers there: unpacking,
-    /// copying, arranging weights, computing, and packing.
+    /// Wall-clock seconds from images in the processor's memory to packed answers there: tables,
+    /// keys and images copied, weights arranged, computing, and packing.
     pub run: TimeSample,
     /// Of the fastest of these, the seconds of steps on the card, weights and all.
     pub steps_seconds: f64,
@@ -47,11 +46,12 @@ pub fn measure_card(device: &impl Device, name: &str, model: &Model, settings: &
     let prepared = PreparedProgram::new(&workload.program, ArrangedWeights::PerPart)?;
     let repetitions = Repetitions::large(settings.quick);
     let on_card = || Ok(beaa_cuda::run(device, &prepared, workload.server.as_ref(), &input, &Silent)?);
-    let on_processor = || on_threads(settings.threads, || run_on_processor(&workload, &input));
+    let on_processor =
+        || on_threads(settings.threads, || Ok(prepared.run(workload.server.as_ref(), &input, &Silent)?));
     let ((answers, report), run) = fastest(repetitions, on_card)?;
     let ((expected, _), processor) = fastest(repetitions, on_processor)?;
     if answers.to_bytes()? != expected.to_bytes()? {
-        return Err(setting("comparing answers of a graphics card", "other bits", "those of the processor"));
+        return Err(Error::OtherBits);
     }
     Ok(CardFigures {
         card: name.to_owned(),
@@ -65,16 +65,12 @@ pub fn measure_card(device: &impl Device, name: &str, model: &Model, settings: &
     })
 }
 
-fn run_on_processor(workload: &ProgramWorkload, input: &EncryptedInput) -> Result<(EncryptedOutput, RunReport)> {
-    Ok(ckks::run(&workload.program, &workload.server, input, &Silent)?)
-}
-
 /// Repeats a run; the result of the fastest, and all times.
 fn fastest<T>(repetitions: Repetitions, mut run: impl FnMut() -> Result<T>) -> Result<(T, TimeSample)> {
     let mut measure = || {
         let started = Instant::now();
         let result = run()?;
-        Ok::<_, crate::Error>((result, started.elapsed().as_secs_f64()))
+        Ok::<_, Error>((result, started.elapsed().as_secs_f64()))
     };
     let started = Instant::now();
     let (mut best, first) = measure()?;

@@ -39,6 +39,9 @@ pub enum Error {
         /// The largest difference allowed.
         allowed: f64,
     },
+    /// A graphics card gave other answers than the processor.
+    #[error("comparing answers of a graphics card: found other bits than the processor's; the times mean nothing")]
+    OtherBits,
     /// A plot could not be drawn.
     #[error("drawing {plot}: {cause}")]
     Plot {

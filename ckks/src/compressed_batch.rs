@@ -126,9 +126,9 @@ impl<'a> CompressedBatch<'a> {
         }
     }
 
-    /// Returns the bytes of one limb of all ciphertexts, and tells whoever mapped them that they have
-    /// been read once `read` is done: tile, then ciphertext, then stored component, residues as
-    /// little-endian bits without gaps.
+    /// Calls `read` with the bytes of one limb of all ciphertexts, and once that succeeded tells
+    /// whoever mapped them that they have been read: tile, then ciphertext, then stored component,
+    /// residues as little-endian bits without gaps.
     ///
     /// # Errors
     /// When there are fewer limbs, and those of `read`.

@@ -106,8 +106,9 @@ impl AnyProgram {
                 let images = &*as_taken_by(images, input)?;
                 check_range(images, input)?;
                 let inputs = normalise(images, input)?;
-                if card.is_none() {
-                    ckks::expect_memory_to_verify(program, inputs.images())?;
+                match card {
+                    Some(card) => beaa_cuda::expect_memory_to_verify(card, program)?,
+                    None => ckks::expect_memory_to_verify(program, inputs.images())?,
                 }
                 let keys = ckks::keygen(program.signature(), seed)?;
                 let progress = context.progress();

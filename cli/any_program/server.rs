@@ -72,9 +72,13 @@ fn run_ckks(
 ) -> Result<RunOutput> {
     let remedy = "compile the model with --memory for a program that takes less";
     let need = |bytes| Ok(Need::new("running the program", bytes, remedy).mapping(file_size(paths.input)?));
-    if card.is_none() {
-        // Known from the program's shape alone, before keys and ciphertexts are touched.
-        need(ckks_runtime::planned_bytes(program, ArrangedWeights::PerPart))?.check()?;
+    // Known from the program's shape alone, before keys and ciphertexts are touched.
+    match card {
+        Some(card) => {
+            beaa_cuda::expect_memory(card, program)?;
+            need(beaa_cuda::host_bytes(program))?.check()?;
+        }
+        None => need(ckks_runtime::planned_bytes(program, ArrangedWeights::PerPart))?.check()?,
     }
     let key = match paths.keys {
         Some(path) if program.switches_keys() || path.exists() => {

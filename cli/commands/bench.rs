@@ -15,6 +15,7 @@ use beaa_bench::{BreakEvenCase, compare_backends, random_pixels};
 use beaa_compiler::Machine;
 #[cfg(feature = "tfhe")]
 use beaa_compiler::{ckks, tfhe};
+use beaa_cuda::RunDevice;
 use beaa_evaluation::{Reporter, files};
 use beaa_ir::{Model, load_model};
 use clap::{Args, ValueEnum};
@@ -23,7 +24,7 @@ use serde_json::json;
 use crate::compile_args::{self, CompileArgs};
 use crate::context::Context;
 use crate::dataset_args::DatasetRoots;
-use crate::device_args::DeviceArgs;
+use crate::device_args;
 use crate::exit::Exit;
 use crate::outputs::Replace;
 use crate::rates_file::Rates;
@@ -60,9 +61,9 @@ pub(crate) struct Arguments {
     target: CompileArgs,
     #[command(flatten)]
     roots: DatasetRoots,
-    /// With a graphics card `network` is measured on it, too.
-    #[command(flatten)]
-    device: DeviceArgs,
+    /// Measure the network on this device, too: `cuda` (the first graphics card) or `cuda:N`.
+    #[arg(long, value_name = "DEVICE", default_value_t = RunDevice::Processor)]
+    device: RunDevice,
     #[command(flatten)]
     rates: Rates,
     #[command(flatten)]
@@ -100,7 +101,6 @@ struct Figures {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let options = arguments.target.options()?;
-    let card = arguments.device.open(context)?;
     let model = match &arguments.model {
         Some(path) => load_model(path).with_context(|| format!("reading model {}", path.display()))?,
         None => random_network(NetworkRecipe { seed: arguments.seed, ..NetworkRecipe::default() })?,
@@ -121,6 +121,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             arguments.what.contains(&what)
         }
     };
+    if arguments.device != RunDevice::Processor && !wanted(What::Network) {
+        return Err(Exit::Usage.because("--device: found no `network`, expected it among what is measured"));
+    }
+    let card = device_args::open(arguments.device, context)?;
     let note = |text: &str| {
         context.console.note(text);
         context.check_interrupted("an earlier measurement")

@@ -65,7 +65,7 @@ fn main() {
     let rotations = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &[1]), &mut rng).unwrap();
     let ring = Ring::new(&device, &p).unwrap();
     let key = DeviceKey::new(&ring, &key).unwrap();
-    let rotations = DeviceGaloisKeys::new(&ring, &rotations).unwrap();
+    let rotations = DeviceGaloisKeys::new(&ring, &rotations, rotations.rotations()).unwrap();
 
     let items = 1024;
     let [from, to] = [0, 1].map(|_| device.allocate(4 * items * degree).unwrap());

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use beaa_ckks::{Batch, CompressedBatch, Parameters};
+use beaa_ckks::{Batch, CompressedBatch, KeyedRotation, Parameters};
 use beaa_ir::ckks::{Program, Step, StepOp, ValueId, ValueInfo};
 use beaa_runtime::backend::{Backend, Operand, Sequence, Term, Timed};
 use beaa_runtime::ckks::{CiphertextBackend, PackedSums, ServerKey, packed_constants, packed_elements};
@@ -72,8 +72,13 @@ impl<'d, D: Device> DeviceBackend<'d, D> {
     /// device fails.
     pub fn new(device: &'d D, parameters: &Parameters, program: &'d Program, key: Option<&ServerKey>) -> Result<Self> {
         let ring = Ring::new(device, parameters)?;
-        let galois = key.and_then(ServerKey::galois).filter(|_| program.packing().is_some());
-        let rotations = galois.map(|keys| DeviceGaloisKeys::new(&ring, keys)).transpose()?;
+        let key = key.filter(|_| program.switches_keys());
+        let packing = program.signature().packing.iter();
+        let needed = packing.flat_map(|p| p.rotations.iter().zip(p.key_limbs()));
+        let needed: Vec<KeyedRotation> =
+            needed.map(|(&slots, limbs)| KeyedRotation { slots: slots as usize, limbs }).collect();
+        let galois = key.and_then(ServerKey::galois).filter(|_| !needed.is_empty());
+        let rotations = galois.map(|keys| DeviceGaloisKeys::new(&ring, keys, &needed)).transpose()?;
         let key = key.map(|key| DeviceKey::new(&ring, key.evaluation_key())).transpose()?;
         Ok(Self { ring, program, key, rotations })
     }
@@ -94,6 +99,12 @@ impl<'d, D: Device> DeviceBackend<'d, D> {
                 for (input, weights) in inputs.iter().zip(weights) {
                     let (input, weights) = (&input.value, weights.diagonals());
                     fits_packed(input, weights, sums.bias.len())?;
+                    expect(
+                        "evaluating a packed linear layer",
+                        "limbs of a term",
+                        input.limbs(),
+                        inputs[0].value.limbs(),
+                    )?;
                     products.push(PackedTerm { input, weights });
                 }
                 let value = diagonals(ring, self.rotations.as_ref(), &products, &sums)?;
@@ -216,7 +227,7 @@ impl<'v, D: Device> CiphertextBackend<'v> for DeviceBackend<'_, D> {
 }
 
 impl<D: Device> DeviceBackend<'_, D> {
-    /// Copies ciphertexts to the device.
+    /// Copies ciphertexts that hold one element each to the device.
     ///
     /// # Errors
     /// When they belong to other parameters, or the device fails.

@@ -99,6 +99,8 @@ impl Device for CudaDevice {
     }
 
     fn free_bytes(&self) -> Result<Option<u64>> {
+        // What was freed on the stream is free once the stream has come there.
+        self.synchronise()?;
         let (free, _) = self.context.mem_get_info().map_err(|e| driver("asking for memory of a graphics card", e))?;
         Ok(Some(free as u64))
     }

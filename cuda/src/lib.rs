@@ -38,7 +38,7 @@ pub use kernel::Kernel;
 pub use panels::DevicePanels;
 pub use plan::{host_bytes, planned_bytes};
 pub use ring::{Limbs, Ring};
-pub use run::{run, run_to_file, verify};
+pub use run::{expect_memory, expect_memory_to_verify, run, run_to_file, verify};
 pub use run_device::{RunDevice, UnknownDevice};
 pub use switching_key::{DeviceGaloisKeys, DeviceKey};
 pub use value::DeviceValue;

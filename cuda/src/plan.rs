@@ -37,16 +37,19 @@ pub fn planned_bytes(program: &Program, weights: ArrangedWeights) -> u64 {
         }
     }
     most = most.max(live + sizes.limb(program.output()));
-    WORD * (sizes.fixed() + kept + most)
+    WORD * (sizes.tables() + sizes.keys() + kept + most)
 }
 
 /// Returns the bytes that a run on a device takes of the processor's memory at its worst moment,
-/// about: one limb of the images or the answers, and the weights of a step while they are arranged.
+/// about, beside program, key and images: what is copied to the device or back at a time, and the
+/// weights or constants of a step while they are arranged.
 pub fn host_bytes(program: &Program) -> u64 {
     let sizes = Sizes::new(program);
-    let weights = (0..program.steps().len()).map(|step| sizes.weights(step)).fold(0, u64::max);
-    let output = 2 * sizes.value(program.output());
-    WORD * (sizes.fixed() + (2 * weights).max(sizes.limb(0)).max(output))
+    let steps = 0..program.steps().len();
+    let step = |step: usize| 2 * sizes.weights(step) + sizes.biases(step);
+    let weights = steps.map(step).fold(0, u64::max);
+    let copied = sizes.keys().max(sizes.packed_limb()).max(2 * sizes.value(program.output()));
+    WORD * (sizes.tables() + weights.max(copied))
 }
 
 /// The value in whose memory each one lies: itself, unless it is some limbs of another.
@@ -77,17 +80,20 @@ impl<'p> Sizes<'p> {
         Self { program, degree: set.degree as u64, limbs: set.moduli.len() as u64, special: set.special.len() as u64 }
     }
 
-    /// Tables of the ring, and keys.
-    fn fixed(&self) -> u64 {
+    /// Tables of the ring: six constants of each prime, and factors of two words for two tables of
+    /// roots and two of twists, these with two factors for each coefficient.
+    fn tables(&self) -> u64 {
+        (self.limbs + self.special) * (6 + 12 * self.degree)
+    }
+
+    /// Keys.
+    fn keys(&self) -> u64 {
         let (n, primes) = (self.degree, self.limbs + self.special);
-        // Six constants, and factors of two words for two tables of roots and two of twists, these
-        // with two factors for each coefficient.
-        let tables = primes * (6 + 12 * n);
         let evaluation = if self.program.switches_keys() { 2 * self.limbs * primes * n } else { 0 };
         let galois = |limbs: u64| (limbs + self.special) * (2 * limbs * n + n / 2);
         let packing = self.program.signature().packing.iter();
         let limbs = packing.flat_map(|packing| packing.key_limbs());
-        tables + evaluation + limbs.map(|limbs| galois(limbs as u64)).sum::<u64>()
+        evaluation + limbs.map(|limbs| galois(limbs as u64)).sum::<u64>()
     }
 
     /// A value in memory of its own.
@@ -119,6 +125,13 @@ impl<'p> Sizes<'p> {
         // Two weights in a word, as many columns at most, and a panel for each row at most.
         let of = |weights: &beaa_ir::SparseMatrix| (weights.entries() + 4 * weights.rows() + 16) as u64;
         terms.iter().map(|t| of(&t.weights)).sum()
+    }
+
+    /// The biases of a step as they are computed.
+    fn biases(&self, step: usize) -> u64 {
+        let size = self.program.packed_map(step).map(|(_, size)| size);
+        // Slots and coefficients of 128 bits, and then their values modulo each prime.
+        size.map_or(0, |size| size.outputs as u64 * (3 + self.limbs) * self.degree)
     }
 
     /// What a step takes beside its operands and its result.
@@ -153,9 +166,10 @@ impl<'p> Sizes<'p> {
         let (all, outputs) = (limbs + self.special, size.outputs as u64);
         // One polynomial's digits, a pair of sums and one of zeros, one division.
         let rotations = (limbs * (all + 3) + 4 * all + 1) * n + 4 * limbs;
-        let sums = 2 * all * size.sums as u64 * n + 3 * size.sums as u64;
+        // One more for a term without weights.
+        let sums = (size.sums as u64 + 1) * (2 * all * n + 3);
         let held = (workspace / (2 * all * n)).clamp(1, size.rotated.max(1) as u64) * 2 * all * n + limbs * n;
-        let division = (workspace / ((limbs + 1) * n)).clamp(1, 2 * outputs) * (limbs + 1) * n;
+        let division = (workspace / ((limbs + 1) * n)).clamp(1, 2 * outputs) * (limbs + 1) * n + 2 * limbs;
         let results = 2 * all * (outputs + 1) * n + division.max(limbs * outputs * n);
         rotations + sums + held.max(results)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use beaa_ckks::{EvaluationKey, GaloisKeys, KeySwitcher, Rotator};
+use beaa_ckks::{EvaluationKey, GaloisKeys, KeySwitcher, KeyedRotation, Rotator};
 
 use crate::{Argument, Device, Limbs, Memory, Ring, words};
 
@@ -65,14 +65,22 @@ impl<M: Memory> DeviceKey<M> {
 }
 
 impl<M: Memory> DeviceGaloisKeys<M> {
-    /// Copies keys to the device of their ring.
+    /// Copies the keys of `needed` rotations to the device of their ring, for as many limbs as
+    /// these say.
     ///
     /// # Errors
-    /// When the keys belong to other parameters, or the device fails.
-    pub fn new<D: Device<Memory = M>>(ring: &Ring<'_, D>, keys: &GaloisKeys) -> beaa_runtime::Result<Self> {
+    /// When there is no such key, the keys belong to other parameters, or the device fails.
+    pub fn new<D: Device<Memory = M>>(
+        ring: &Ring<'_, D>,
+        keys: &GaloisKeys,
+        needed: &[KeyedRotation],
+    ) -> beaa_runtime::Result<Self> {
         Rotator::new(&ring.parameters, keys)?;
         let mut all = BTreeMap::new();
-        for (number, rotation) in keys.rotations().iter().enumerate() {
+        for rotation in needed {
+            let found = keys.rotations().binary_search_by_key(&rotation.slots, |r| r.slots).ok();
+            let number = found.filter(|&number| keys.rotations()[number].limbs >= rotation.limbs);
+            let number = number.ok_or_else(|| missing(rotation.slots, rotation.limbs))?;
             let key = DeviceKey::of_halves(ring, rotation.limbs, |digit, prime| keys.halves(number, digit, prime))?;
             let primes = (0..rotation.limbs).chain(ring.special());
             let sources: Vec<u32> = primes.flat_map(|prime| keys.sources(number, prime)).collect();
@@ -88,8 +96,7 @@ impl<M: Memory> DeviceGaloisKeys<M> {
     /// When there is none.
     pub(crate) fn key(&self, rotation: usize, limbs: usize) -> beaa_runtime::Result<&DeviceGaloisKey<M>> {
         let found = self.0.get(&rotation).filter(|key| key.key.limbs >= limbs);
-        let operation = "rotating on a graphics card";
-        Ok(found.ok_or(beaa_ckks::Error::MissingGaloisKey { operation, rotation, limbs })?)
+        Ok(found.ok_or_else(|| missing(rotation, limbs))?)
     }
 }
 
@@ -98,4 +105,8 @@ impl<M: Memory> DeviceGaloisKey<M> {
     pub(crate) fn sources(&self) -> [Argument; 2] {
         [Argument::memory(&self.sources), Argument::new([self.key.limbs as u64])]
     }
+}
+
+pub(crate) fn missing(rotation: usize, limbs: usize) -> beaa_ckks::Error {
+    beaa_ckks::Error::MissingGaloisKey { operation: "rotating on a graphics card", rotation, limbs }
 }

@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use beaa_compiler::ckks::{Options, Packing, compile};
-use beaa_cuda::{Argument, Device, Grid, Kernel, Memory, Result, planned_bytes, run, run_to_file, verify};
+use beaa_cuda::{
+    Argument, Device, Grid, Kernel, Memory, Result, expect_memory, expect_memory_to_verify, planned_bytes, run,
+    run_to_file, verify,
+};
 use beaa_cuda_shim::{Shim, ShimMemory, ThreadOrder};
 use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::{Model, evaluate};
@@ -174,6 +177,7 @@ fn with_too_little_memory_nothing_is_begun() {
     assert_eq!(device.most_bytes(), 0);
     let images = kit::images(&case.model, 1, 1);
     assert!(verify(&device, &case.program, (&case.keys, &images), Some(1), &Silent).is_err());
+    assert!(expect_memory(&device, &case.program).is_err() && expect_memory_to_verify(&device, &case.program).is_err());
 }
 
 /// Weights of several batches are copied once where there is room, and the file is the processor's.

@@ -27,3 +27,10 @@ def test_the_processor_is_a_device(program, client, images):
     server = beaa.Server(program, client.evaluation_key, "processor")
     encrypted = client.encrypt(images[:3])
     assert client.decrypt(server.run(encrypted)).classes.shape == (3,)
+
+
+def test_a_server_keeps_its_device_when_it_travels(program, client):
+    server = beaa.Server(program, client.evaluation_key, "processor")
+    assert server.__reduce__()[1][2] == "processor"
+    # As released before servers had devices.
+    assert isinstance(beaa.Server(*server.__reduce__()[1][:2]), beaa.Server)

@@ -184,8 +184,19 @@ fn a_client_is_built_without_burn_and_without_the_server() {
     for needed in ["beaa-runtime", "beaa-remote", "beaa-evaluation", "clap"] {
         assert!(packages.contains(needed), "the check itself sees {needed}: {packages:?}");
     }
-    let heavy =
-        ["beaa-trainer", "beaa-lab", "beaa-bench", "beaa-server", "burn", "tfhe", "axum", "rusqlite", "plotters"];
+    let heavy = [
+        "beaa-trainer",
+        "beaa-lab",
+        "beaa-bench",
+        "beaa-cuda",
+        "cudarc",
+        "beaa-server",
+        "burn",
+        "tfhe",
+        "axum",
+        "rusqlite",
+        "plotters",
+    ];
     assert!(heavy.iter().all(|name| !packages.contains(name)), "{packages:?}");
 }
 

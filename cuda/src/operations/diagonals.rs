@@ -8,7 +8,7 @@ use beaa_ckks::{DiagonalSum, bias_values};
 use beaa_runtime::ckks::PackedSums;
 
 use crate::diagonals::{Part, PartTable};
-use crate::switching_key::DeviceGaloisKeys;
+use crate::switching_key::{DeviceGaloisKeys, missing};
 use crate::view::Extent;
 use crate::{Device, DeviceDiagonals, DeviceValue, Grid, Kernel, Limbs, Memory, Result, Ring, View};
 
@@ -41,10 +41,7 @@ pub fn diagonals<D: Device>(
     }
     let key = |slots: usize| match keys {
         Some(keys) => keys.key(slots, limbs),
-        None => {
-            let operation = "rotating on a graphics card";
-            Err(beaa_ckks::Error::MissingGaloisKey { operation, rotation: slots, limbs }.into())
-        }
+        None => Err(missing(slots, limbs).into()),
     };
     // Without a rotation all is done modulo Q.
     let rotates =

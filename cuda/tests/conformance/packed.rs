@@ -28,7 +28,7 @@ fn rotations_are_those_of_the_engine_with_a_special_prime_and_without() {
             let rotator = Rotator::new(&p, &keys).unwrap();
             let device = device(degree.ilog2() as usize);
             let ring = Ring::new(&device, &p).unwrap();
-            let device_keys = DeviceGaloisKeys::new(&ring, &keys).unwrap();
+            let device_keys = DeviceGaloisKeys::new(&ring, &keys, keys.rotations()).unwrap();
             for KeyedRotation { slots, limbs } in all {
                 let batch = random(&p, limbs, 2, 2, slots as u64);
                 let found = rotate(&ring, &device_keys, &upload(&ring, &batch), slots).unwrap();
@@ -80,7 +80,7 @@ fn same_product(p: &Parameters, [first, second]: [&[[usize; 4]]; 2], folds: &[us
 
     let device = device(number);
     let ring = Ring::new(&device, p).unwrap().with_workspace(workspace);
-    let device_keys = DeviceGaloisKeys::new(&ring, &keys).unwrap();
+    let device_keys = DeviceGaloisKeys::new(&ring, &keys, keys.rotations()).unwrap();
     let values = inputs.each_ref().map(|batch| upload(&ring, batch));
     let weights = matrices.each_ref().map(|m| DeviceDiagonals::new(&ring, m).unwrap());
     let terms = [0, 1].map(|i| PackedTerm { input: &values[i], weights: &weights[i] });
@@ -124,7 +124,9 @@ fn keys_and_constants_of_other_parameters_are_refused() {
     for device in devices() {
         let ring = Ring::new(&device, &p).unwrap();
         let rotations = KeyedRotation::of_all_limbs(&other, &[1]);
-        assert!(DeviceGaloisKeys::new(&ring, &keys(&other, &rotations)).is_err());
+        assert!(DeviceGaloisKeys::new(&ring, &keys(&other, &rotations), &rotations).is_err());
+        let wanted = KeyedRotation::of_all_limbs(&p, &[1, 2]);
+        assert!(DeviceGaloisKeys::new(&ring, &keys(&p, &wanted[..1]), &wanted).is_err(), "a rotation without a key");
         let shape = DiagonalShape { limbs: 2, inputs: 1, outputs: 1, period: 2048 };
         assert!(DeviceDiagonals::new(&ring, &matrix(&other, shape, &[[0, 0, 0, 0]], 1)).is_err());
     }

@@ -90,7 +90,8 @@ pub struct RunReport {
     /// Wall-clock seconds in all; without those of preparing the program when
     /// [`PreparedProgram::run`] ran it.
     pub seconds: f64,
-    /// Bytes of program, evaluation key and ciphertexts at the worst moment, as planned.
+    /// Bytes of program, evaluation key and ciphertexts at the worst moment, as planned: in memory
+    /// of the device that ran it.
     pub peak_bytes_planned: u64,
 }
 
@@ -312,6 +313,7 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
         progress: &dyn Progress,
         done: impl FnMut(usize, Vec<u8>) -> Result<()>,
     ) -> Result<RunReport> {
+        let started = Instant::now();
         let (program, schedule) = (self.program(), step_by_step(self.program()));
         let backend = (other.bind)(&server.parameters, server.key)?;
         let kept = match other.weights {
@@ -319,7 +321,9 @@ impl<P: Borrow<Program>> PreparedProgram<P> {
             ArrangedWeights::PerPart => None,
         };
         let execution = Execution { backend: &backend, program, schedule: &schedule, weights: kept.as_deref() };
-        self.each_batch_on(&execution, server, input, progress, done)
+        let before = started.elapsed().as_secs_f64();
+        let report = self.each_batch_on(&execution, server, input, progress, done)?;
+        Ok(RunReport { seconds: before + report.seconds, ..report })
     }
 
     /// Runs on every batch as `execution` says.

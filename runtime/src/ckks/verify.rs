@@ -66,13 +66,13 @@ pub fn verify(
 }
 
 /// Verifies a program as [`verify`] does, step by step and on the backend that `bind` makes for its
-/// parameters and key.
+/// parameters and key, of which a run takes `run_bytes` of the processor's memory.
 ///
 /// # Errors
 /// As [`verify`], and those of `bind` and of its backend.
 pub fn verify_on<'k, B: for<'v> CiphertextBackend<'v>>(
     bind: impl FnOnce(&'k Parameters, Option<&'k ServerKey>) -> Result<B>,
-    program: &Program,
+    (program, run_bytes): (&Program, u64),
     (keys, images): (&'k KeyPair, &ImageMajor<f32>),
     seed: Option<u64>,
     progress: &dyn Progress,
@@ -80,7 +80,7 @@ pub fn verify_on<'k, B: for<'v> CiphertextBackend<'v>>(
     let schedule = step_by_step(program);
     let plaintext = PlaintextBackend::new(&program.signature().parameters.moduli);
     let task = Task { program, schedule: &schedule, plaintext: &plaintext, keys, images, progress };
-    task.check(0)?;
+    task.check(run_bytes)?;
     let encrypted = encrypted(&SignatureFile::from(program), &keys.client, images, seed, progress)?;
     task.compare(&bind(&keys.client.parameters, keys.server.as_ref())?, &encrypted)
 }

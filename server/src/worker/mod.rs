@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use beaa_cuda::{CudaDevice, Device as _};
+use beaa_cuda::CudaDevice;
 use beaa_memory::Limit;
 use beaa_protocol::Problem;
-use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram, planned_bytes};
+use beaa_runtime::ckks::{ArrangedWeights, planned_bytes};
 
 use crate::store::{Candidate, Lease, Store, WorkerId};
 use crate::{Error, Refusal, RefusalKind, Result, clock, random, told};
@@ -36,7 +36,7 @@ pub struct Work {
     pub lease_ms: i64,
     /// Becomes true when the worker is to end.
     pub stop: Arc<AtomicBool>,
-    /// The graphics card on which it runs what that has memory for.
+    /// The graphics card on which it runs what that can run; the processor runs the rest.
     pub card: Option<CudaDevice>,
 }
 
@@ -77,14 +77,8 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
         Err(error) if passes(&error) => return Err(error),
         Err(error) => return refuse(store, &candidate, &error),
     };
-    let card = match &work.card {
-        Some(card) if fits(card, program)? => Some(card),
-        _ => None,
-    };
-    let (planned, weights) = match card {
-        Some(_) => (beaa_cuda::host_bytes(&program.program), ArrangedWeights::PerPart),
-        None => planned(program, &candidate, budget),
-    };
+    // With a card, too: the processor is to have room for what the card fails to run.
+    let (planned, weights) = planned(program, &candidate, budget);
     store.note_planned(&candidate, planned)?;
     if planned > budget {
         tracing::warn!(job = %candidate.job.view.id, planned, budget, "a job takes more memory than this worker has");
@@ -95,19 +89,8 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
     else {
         return Ok(false);
     };
-    finish(work, &lease, program, (card, weights))?;
+    finish(work, &lease, program, weights)?;
     Ok(true)
-}
-
-/// Whether a card has memory for a program; otherwise the processor runs it.
-fn fits(card: &CudaDevice, program: &LoadedProgram) -> Result<bool> {
-    let free = card.free_bytes().map_err(beaa_runtime::Error::from)?;
-    let planned = beaa_cuda::planned_bytes(&program.program, ArrangedWeights::PerPart);
-    let fits = free.is_none_or(|free| planned <= free);
-    if !fits {
-        tracing::warn!(planned, free, card = card.name(), "a job takes more memory than the card has free");
-    }
-    Ok(fits)
 }
 
 /// Bytes of the run at its worst moment, and what happens to weights: they are arranged once where
@@ -119,20 +102,14 @@ fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> (u64,
     if candidate.job.view.images > slots && kept.0 <= budget { kept } else { bytes(ArrangedWeights::PerPart) }
 }
 
-/// Runs a job, on a card if there is one, and says what came of it.
-fn finish(
-    work: &Work,
-    lease: &Lease,
-    program: &LoadedProgram,
-    (card, weights): (Option<&CudaDevice>, ArrangedWeights),
-) -> Result<()> {
+/// Runs a job and says what came of it.
+fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, weights: ArrangedWeights) -> Result<()> {
     let (store, job) = (&work.store, lease.job.view.id);
     let progress = JobProgress::new(Arc::clone(&work.stop));
     tracing::info!(%job, attempt = lease.attempt, "job begun");
     let file = store.answers_in_work(lease);
     let heartbeat = Heartbeat::start(Arc::clone(store), lease.clone(), work.lease_ms, Arc::clone(&progress));
-    let prepared = PreparedProgram::new(&program.program, weights);
-    let ran = prepared.map_err(Error::from).and_then(|prepared| run(store, lease, (&prepared, card), &file, &progress));
+    let ran = run(work, lease, (program, weights), &file, &progress);
     let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), clock::now_ms()));
     // Hashing large answers takes its time, too.
     drop(heartbeat);
@@ -200,9 +177,7 @@ fn problem_of(error: &Error, files: &[PathBuf]) -> Option<Problem> {
 fn passes(error: &Error) -> bool {
     let there = |source: &std::io::Error| source.kind() != std::io::ErrorKind::NotFound;
     match error {
-        Error::Runtime(beaa_runtime::Error::Memory(_) | beaa_runtime::Error::Device(_))
-        | Error::Database { .. }
-        | Error::Io { .. } => true,
+        Error::Runtime(beaa_runtime::Error::Memory(_)) | Error::Database { .. } | Error::Io { .. } => true,
         Error::File(beaa_ir::Error::Io { source, .. }) => there(source),
         Error::Runtime(beaa_runtime::Error::File(beaa_ir::Error::Io { source, .. })) => there(source),
         other => other.is_disk_full(),

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use beaa_cuda::CudaDevice;
 use beaa_ir::ckks::{self, Program};
-use beaa_runtime::ckks::{EncryptedInput, PreparedProgram, ServerKey};
+use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram, ServerKey};
 
+use super::Work;
 use super::progress::JobProgress;
 use crate::Result;
 use crate::store::{Lease, Store};
@@ -28,22 +28,35 @@ impl LoadedProgram {
     }
 }
 
-/// Runs the job of a lease, on a card if there is one, and writes its answers to `file`.
+/// Runs the job of a lease, on the worker's card if it has one, and writes its answers to `file`.
+/// What the card has no memory for, or fails to run, the processor runs: the bits are the same.
 pub(super) fn run(
-    store: &Store,
+    work: &Work,
     lease: &Lease,
-    (program, card): (&PreparedProgram<&Program>, Option<&CudaDevice>),
+    (program, weights): (&LoadedProgram, ArrangedWeights),
     file: &Path,
     progress: &JobProgress,
 ) -> Result<()> {
-    let job = &lease.job.view;
+    let (store, job) = (&work.store, &lease.job.view);
     let key = job.key.as_ref().map(|sha256| ServerKey::load(&store.blob(sha256))).transpose()?;
     let input = EncryptedInput::load(&store.blob(&job.images_sha256))?;
     progress.set_batches(input.batches());
-    let (answers, _) = match card {
-        Some(card) => beaa_cuda::run_to_file(card, program, file, key.as_ref(), &input, progress)?,
-        None => program.run_to_file(file, key.as_ref(), &input, progress)?,
-    };
+    if let Some(card) = &work.card {
+        // Weights are arranged for the card, where they are needed.
+        let prepared = PreparedProgram::new(&program.program, ArrangedWeights::PerPart)?;
+        match beaa_cuda::run_to_file(card, &prepared, file, key.as_ref(), &input, progress) {
+            Ok((answers, _)) => {
+                answers.commit()?;
+                return Ok(());
+            }
+            Err(beaa_runtime::Error::Device(error)) => {
+                tracing::warn!(job = %job.id, card = card.name(), "running on the processor instead: {error}");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let prepared = PreparedProgram::new(&program.program, weights)?;
+    let (answers, _) = prepared.run_to_file(file, key.as_ref(), &input, progress)?;
     answers.commit()?;
     Ok(())
 }
