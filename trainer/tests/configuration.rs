@@ -55,7 +55,8 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
             "name": "a b", "data": {"train": 0},
             "network": [{"conv2d": {"out": 3, "kernel": 0, "groups": 2, "name": "x"}},
                         {"add": {"with": "y"}}, {"linear": {"out": 0, "name": "x"}}],
-            "augmentation": {"shift": 1000, "contrast": -1},
+            "augmentation": {"shift": 1000, "contrast": -1, "cutout": 65},
+            "precision": "bfloat16", "device": "wgpu",
             "teacher": {"epochs": 0, "optimiser": {"learning_rate": -1}},
             "student": {
                 "lambda": 1.5, "temperature": 0, "vertex_bound": 0.1, "fixed_norms": 99,
@@ -76,6 +77,8 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
         "network[2].name",
         "augmentation.shift",
         "augmentation.contrast",
+        "augmentation.cutout",
+        "precision",
         "teacher.epochs",
         "teacher.optimiser.learning_rate",
         "student.lambda",
@@ -87,7 +90,7 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
     ] {
         assert!(fields.contains(&field), "{field} is missing from {fields:?}");
     }
-    assert!(error.to_string().contains("17 problems found"), "{error}");
+    assert!(error.to_string().contains("19 problems found"), "{error}");
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use beaa_datasets::{Dataset, Images, Split};
-use beaa_ir::{Activation, LayerOp, Model, evaluate};
+use beaa_ir::{Activation, LayerOp, Model, evaluate, save_model};
 use beaa_trainer::{
-    Completion, DeviceKind, Error, Event, Interruption, Observer, Phase, Replacement, StudentActivation, TrainConfig,
-    TrainLiteral, Trained, Trainer, predict,
+    Completion, DeviceKind, Error, Event, Interruption, Observer, Phase, Precision, Replacement, StudentActivation,
+    TrainConfig, TrainLiteral, Trained, Trainer, predict,
 };
 
 /// Three classes of 1x8x8 images: a bright blob in one of three places, and noise.
@@ -190,6 +190,39 @@ fn the_other_device_trains_and_resumes_too() {
     let expected = done(&config, whole.path(), false);
     assert_eq!(interrupt(&config, parts.path(), false, 6), (Phase::Student, 0, 2));
     assert_eq!(done(&config, parts.path(), true).student, expected.student);
+}
+
+#[test]
+fn a_training_in_bfloat16_learns_and_resumes_to_other_bits_than_in_single_precision() {
+    let (whole, parts, single) = (folder("whole"), folder("parts"), folder("single"));
+    let with = |precision| {
+        config(|c| {
+            c.precision = precision;
+            c.augmentation.cutout = 2;
+            c.teacher.epochs = 6;
+        })
+    };
+    let config = with(Precision::Bfloat16);
+    let expected = done(&config, whole.path(), false);
+    assert!(expected.teacher_accuracy.test.unwrap() > 0.9, "{:?}", expected.teacher_accuracy);
+    assert!(expected.student_accuracy.test.unwrap() > 0.9, "{:?}", expected.student_accuracy);
+    assert_eq!(interrupt(&config, parts.path(), false, 11), (Phase::Teacher, 1, 3));
+    let resumed = done(&config, parts.path(), true);
+    assert_eq!((&resumed.teacher, &resumed.student), (&expected.teacher, &expected.student));
+    let other = done(&with(Precision::Single), single.path(), false);
+    assert_ne!(other.teacher.layers(), expected.teacher.layers());
+    // Of one teacher, students differ, too.
+    let teacher = whole.path().join("the.safetensors");
+    save_model(&expected.teacher, &teacher).unwrap();
+    let student = |precision| {
+        let run = folder("student");
+        let config = self::config(|c| {
+            c.precision = precision;
+            c.teacher.model = Some(teacher.clone());
+        });
+        done(&config, run.path(), false).student.into_literal().layers
+    };
+    assert_ne!(student(Precision::Bfloat16), student(Precision::Single));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::schedule::{PrunableLayer, WeightLayout, choose, due};
-use crate::config::PruneConfig;
+use crate::config::{Precision, PruneConfig};
 use crate::data;
 use crate::distil::objective::detached;
 use crate::error::{Error, Problem, Result};
@@ -87,7 +87,8 @@ impl Pruner {
     pub(crate) fn drop_due(&self, network: Network, masks: &mut Masks, step: usize, total: usize) -> Result<Network> {
         let Some(done) = due(&self.config, step, total) else { return Ok(network) };
         let keep = Keep { weighted_inputs: true, ..Keep::default() };
-        let inputs = detached(&network).forward(self.sample.clone(), usize::MAX, keep).weighted_inputs;
+        let inputs =
+            detached(&network).forward(self.sample.clone(), usize::MAX, keep, Precision::Single).weighted_inputs;
         let inputs: BTreeMap<usize, Features> = weighted_blocks(&network).zip(inputs).collect();
         let mut layers = Vec::with_capacity(self.pruned.len());
         let mut means = Vec::with_capacity(self.pruned.len());

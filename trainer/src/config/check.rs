@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::layers::layer_names;
 use super::problems::Problems;
 use super::{
-    Augmentation, CoefficientInit, LayerConfig, OptimiserConfig, PruneConfig, Replacement, StudentActivation,
-    TrainLiteral,
+    Augmentation, CoefficientInit, DeviceKind, LayerConfig, OptimiserConfig, Precision, PruneConfig, Replacement,
+    StudentActivation, TrainLiteral,
 };
 use crate::error::{Error, Result};
 
@@ -77,6 +77,12 @@ impl TryFrom<TrainLiteral> for TrainConfig {
                 "expected finite means and deviations above 0",
             );
         }
+        let on_cpu = matches!(literal.device, DeviceKind::Flex | DeviceKind::Ndarray);
+        p.require(
+            literal.precision == Precision::Single || on_cpu,
+            "precision",
+            "`bfloat16` on a graphics card; expected `single`, or the device `flex`",
+        );
         check_augmentation(&literal.augmentation, &mut p);
         check_teacher(&literal, &mut p);
         check_student(&literal, &mut p);
@@ -101,6 +107,7 @@ fn check_augmentation(a: &Augmentation, p: &mut Problems) {
     p.within(f64::from(a.scale), 0.0, 0.9, "augmentation.scale");
     p.within(f64::from(a.contrast), 0.0, 0.9, "augmentation.contrast");
     p.within(f64::from(a.brightness), 0.0, 0.9, "augmentation.brightness");
+    p.require(a.cutout <= 64, "augmentation.cutout", format!("{}; expected at most 64", count(a.cutout, "pixel")));
 }
 
 fn check_teacher(literal: &TrainLiteral, p: &mut Problems) {

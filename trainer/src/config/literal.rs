@@ -21,6 +21,8 @@ pub struct TrainLiteral {
     pub seed: u64,
     /// Where to compute.
     pub device: DeviceKind,
+    /// What convolutions multiply while a network learns.
+    pub precision: Precision,
     /// Which images.
     pub data: DataConfig,
     /// The layers, in order, with `activation` wherever the teacher has a ReLU.
@@ -40,6 +42,7 @@ impl Default for TrainLiteral {
             name: "beaa".to_owned(),
             seed: 1,
             device: DeviceKind::default(),
+            precision: Precision::default(),
             data: DataConfig::default(),
             network: cryptonets(),
             augmentation: Augmentation::default(),
@@ -79,6 +82,21 @@ pub enum DeviceKind {
     Wgpu,
     /// `burn-cuda`: NVIDIA's GPUs; only with the cargo feature `cuda`.
     Cuda,
+}
+
+/// What convolutions multiply while a network learns, forward and backward, its teacher's, too;
+/// sums, weights and everything else are in single precision, and so are networks when their
+/// validation and test images are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 24 bits, as they are; the default.
+    #[default]
+    Single,
+    /// Rounded to 8 bits and the same exponents (`bfloat16`): twice as many products in a second on
+    /// processors that multiply pairs of them (AVX512-BF16), slow on others. On CPUs only;
+    /// convolutions with dilation, groups or uneven padding stay in single precision.
+    Bfloat16,
 }
 
 /// Which images, and how many.
@@ -141,6 +159,9 @@ pub struct Augmentation {
     pub contrast: f32,
     /// Change the brightness by up to this fraction of the full range.
     pub brightness: f32,
+    /// Replace a square of so many pixels a side, centred anywhere in the image, by the mean with
+    /// which pixels are normalised (`DeVries` & Taylor, 2017).
+    pub cutout: usize,
 }
 fn default_source() -> SourceSpec {
     SourceSpec::named("pneumoniamnist")

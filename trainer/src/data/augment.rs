@@ -1,4 +1,5 @@
-//! Random changes of training images: shift, rotation, scale, mirror, contrast, brightness.
+//! Random changes of training images: shift, rotation, scale, mirror, contrast, brightness, squares
+//! left out.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -13,13 +14,16 @@ impl Augmentation {
 }
 
 /// Changes one image `[channels, rows, columns]` of pixels 0..255 in place; off, it stays as it is.
+/// A square that is left out becomes `mean`, one number per channel.
 pub(crate) fn augment(
     image: &mut [f32],
     [channels, height, width]: [usize; 3],
     settings: &Augmentation,
+    mean: &[f32],
     rng: &mut ChaCha8Rng,
 ) {
-    // Drawn always and in this order, so that one setting does not change what another draws.
+    assert_eq!(mean.len(), channels, "means, one per channel");
+    // Drawn always and in this order, so that none of these settings changes what another draws.
     let shift = settings.shift as i64;
     let (dy, dx) = (rng.random_range(-shift..=shift), rng.random_range(-shift..=shift));
     let angle = settings.rotate.to_radians() * rng.random_range(-1.0_f32..=1.0);
@@ -55,6 +59,20 @@ pub(crate) fn augment(
         let mean = image.iter().sum::<f32>() / image.len().max(1) as f32;
         image.iter_mut().for_each(|v| *v = ((*v - mean) * contrast + mean + brightness).clamp(0.0, 255.0));
     }
+    // Drawn only where it is asked for: it came after the others, whose numbers without it are for
+    // each seed what they were.
+    if settings.cutout > 0 {
+        let [rows, columns] = [height, width].map(|extent| {
+            let centre = rng.random_range(0..extent);
+            let first = (centre + settings.cutout / 2 + 1).saturating_sub(settings.cutout);
+            first..(centre + settings.cutout / 2 + 1).min(extent)
+        });
+        for (plane, &mean) in image.chunks_mut(plane).zip(mean) {
+            for row in rows.clone() {
+                plane[row * width..][columns.clone()].fill(mean);
+            }
+        }
+    }
 }
 
 /// Bilinear, the border repeated outwards.
@@ -76,6 +94,7 @@ mod tests {
     use crate::random::{Purpose, stream};
 
     const SHAPE: [usize; 3] = [2, 5, 6];
+    const MEAN: [f32; 2] = [500.0, 600.0];
 
     fn image() -> Vec<f32> {
         (0..60).map(|i| (i * 37 % 256) as f32).collect()
@@ -83,7 +102,7 @@ mod tests {
 
     fn augmented(settings: &Augmentation, step: usize) -> Vec<f32> {
         let mut out = image();
-        augment(&mut out, SHAPE, settings, &mut stream(3, Purpose::AugmentTeacher, 0, step));
+        augment(&mut out, SHAPE, settings, &MEAN, &mut stream(3, Purpose::AugmentTeacher, 0, step));
         out
     }
 
@@ -95,7 +114,8 @@ mod tests {
 
     #[test]
     fn same_seed_same_image() {
-        let all = Augmentation { shift: 2, rotate: 10.0, scale: 0.1, flip: true, contrast: 0.2, brightness: 0.1 };
+        let all =
+            Augmentation { shift: 2, rotate: 10.0, scale: 0.1, flip: true, contrast: 0.2, brightness: 0.1, cutout: 3 };
         assert_eq!(augmented(&all, 4), augmented(&all, 4));
         assert_ne!(augmented(&all, 4), augmented(&all, 5));
     }
@@ -133,7 +153,35 @@ mod tests {
 
     #[test]
     fn values_stay_in_range() {
-        let all = Augmentation { shift: 1, rotate: 30.0, scale: 0.3, flip: true, contrast: 0.9, brightness: 0.9 };
+        let all =
+            Augmentation { shift: 1, rotate: 30.0, scale: 0.3, flip: true, contrast: 0.9, brightness: 0.9, cutout: 0 };
         assert!((0..50).all(|s| augmented(&all, s).iter().all(|v| (0.0..=255.0).contains(v))));
+    }
+
+    #[test]
+    fn a_square_is_left_out_that_may_reach_over_the_border() {
+        for side in [1, 3, 4, 64] {
+            let settings = Augmentation { cutout: side, ..Augmentation::default() };
+            let mut seen = std::collections::HashSet::new();
+            for step in 0..300 {
+                let out = augmented(&settings, step);
+                let missing: Vec<bool> = out[..30].iter().map(|v| *v == MEAN[0]).collect();
+                for (i, (found, of_image)) in out.iter().zip(image()).enumerate() {
+                    assert_eq!(*found, if missing[i % 30] { MEAN[i / 30] } else { of_image }, "{side} {i}");
+                }
+                let is_missing = |r: usize, c: usize| missing[r * 6 + c];
+                let rows: Vec<usize> = (0..5).filter(|&r| (0..6).any(|c| is_missing(r, c))).collect();
+                let columns: Vec<usize> = (0..6).filter(|&c| (0..5).any(|r| is_missing(r, c))).collect();
+                assert_eq!(missing.iter().filter(|m| **m).count(), rows.len() * columns.len(), "a rectangle");
+                assert!((1..=side).contains(&rows.len()) && (1..=side).contains(&columns.len()));
+                for (lines, last) in [(&rows, 4), (&columns, 5)] {
+                    assert_eq!(lines[lines.len() - 1] - lines[0] + 1, lines.len(), "without gaps");
+                    let cut = lines[0] == 0 || lines[lines.len() - 1] == last;
+                    assert!(lines.len() == side || cut, "whole but at the border");
+                }
+                seen.insert((rows[0], rows.len(), columns[0], columns.len()));
+            }
+            assert_eq!(seen.len(), if side == 64 { 1 } else { 30 }, "every centre occurs, {side}");
+        }
     }
 }

@@ -47,16 +47,18 @@ pub(crate) fn batch(
         }
     }
     let labels: Vec<u8> = indices.iter().map(|&i| images.labels()[i]).collect();
+    assert_eq!([input.mean.len(), input.std.len()], [c; 2], "means and deviations, one per channel");
     if let Some(Changes { settings, pixel_bits, mut rng }) = changes {
+        let unit = if input.values.are_pixels() { 255.0 } else { 1.0 };
+        let mean: Vec<f32> = input.mean.iter().map(|mean| mean * unit).collect();
         for image in pixels.chunks_mut(size) {
-            augment(image, [c, h, w], settings, &mut rng);
+            augment(image, [c, h, w], settings, &mean, &mut rng);
         }
         if let Some(bits) = pixel_bits {
             let unit = 255.0 / ((1_u32 << bits.clamp(1, 8)) - 1) as f32;
             pixels.iter_mut().for_each(|v| *v = (*v / unit).round() * unit);
         }
     }
-    assert_eq!([input.mean.len(), input.std.len()], [c; 2], "means and deviations, one per channel");
     assert_eq!(images.reals().is_none(), input.values.are_pixels(), "pixels or real numbers, in both");
     for image in pixels.chunks_mut(size) {
         for (plane, (&mean, &std)) in image.chunks_mut(h * w).zip(input.mean.iter().zip(&input.std)) {

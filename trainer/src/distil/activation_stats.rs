@@ -6,6 +6,7 @@ use beaa_ir::{Activation, LayerOp, Model, Range, Shape};
 use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::config::Precision;
 use crate::data;
 use crate::distil::quadratic_fit::{LayerStatistics, Moments};
 use crate::error::Result;
@@ -49,7 +50,7 @@ pub(crate) fn visit_inputs(
 ) -> Result<()> {
     let keep = Keep { inputs: true, ..Keep::default() };
     for batch in data::batches(images, model.input(), device) {
-        let pass = network.forward(batch.images, usize::MAX, keep);
+        let pass = network.forward(batch.images, usize::MAX, keep, Precision::Single);
         for (k, inputs) in pass.inputs.into_iter().enumerate() {
             each(k, &host(inputs)?);
         }

@@ -4,7 +4,7 @@ use beaa_ir::Classes;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::config::{Replacement, StudentConfig};
+use crate::config::{Precision, Replacement, StudentConfig};
 use crate::data::ImageBatch;
 use crate::distil::loss::{correct, cross_entropy, distillation, feature_distance, saturated, targets, wanted_range};
 use crate::distil::quadratic_fit::LayerStatistics;
@@ -18,6 +18,8 @@ pub(crate) enum Objective {
     Teacher {
         /// Share of the target spread over all classes.
         smoothing: f32,
+        /// What convolutions multiply.
+        precision: Precision,
     },
     /// The labels and the teacher.
     Student(Box<Distillation>),
@@ -27,6 +29,8 @@ pub(crate) enum Objective {
 pub(crate) struct Distillation {
     pub(crate) teacher: Network,
     pub(crate) config: StudentConfig,
+    /// What convolutions multiply, the teacher's, too.
+    pub(crate) precision: Precision,
     /// What each activation saw while its polynomial was fitted.
     pub(crate) statistics: Vec<LayerStatistics>,
 }
@@ -53,18 +57,19 @@ impl Objective {
     ) -> Result<BatchLoss> {
         let images = Tensor::from_inner(batch.images.clone());
         match self {
-            Self::Teacher { smoothing } => {
-                let logits = network.logits(images);
+            &Self::Teacher { smoothing, precision } => {
+                let logits = network.forward(images, usize::MAX, Keep::default(), precision).logits;
                 let right = correct(classes, &host(logits.clone())?, &batch.labels);
-                let loss = cross_entropy(logits, targets(&batch.labels, classes.outputs(), *smoothing, device));
+                let loss = cross_entropy(logits, targets(&batch.labels, classes.outputs(), smoothing, device));
                 Ok(BatchLoss { loss, correct: right })
             }
             Self::Student(d) => {
                 let s = &d.config;
                 let outputs = Keep { outputs: s.feature_matching > 0.0, ..Keep::default() };
                 let theirs = (s.lambda > 0.0 || s.feature_matching > 0.0)
-                    .then(|| d.teacher.forward(batch.images, usize::MAX, outputs));
-                let mut ours = network.forward(images, replaced, Keep { inputs: s.minds_ranges(), ..outputs });
+                    .then(|| d.teacher.forward(batch.images, usize::MAX, outputs, d.precision));
+                let keep = Keep { inputs: s.minds_ranges(), ..outputs };
+                let mut ours = network.forward(images, replaced, keep, d.precision);
                 let right = correct(classes, &host(ours.logits.clone())?, &batch.labels);
                 if s.peak_penalty > 0.0 {
                     ours.logits = saturated(ours.logits);

@@ -9,6 +9,7 @@ use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d, Relu};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::config::Precision;
 use crate::error::{Error, Result};
 use crate::model::polynomial::TrainablePolynomial;
 use crate::ops::{average_pool, batch_norm, convolution, relu};
@@ -151,11 +152,17 @@ impl Block {
         })
     }
 
-    /// Runs a batch; `other` is the output of the block [`Self::source`], and an activation acts as
-    /// ReLU where `as_relu` is set.
-    pub(crate) fn forward(&self, x: Features, other: Option<&Features>, as_relu: bool) -> Features {
+    /// Runs a batch; `other` is the output of the block [`Self::source`], an activation acts as
+    /// ReLU where `as_relu` is set, and convolutions multiply in `precision`.
+    pub(crate) fn forward(
+        &self,
+        x: Features,
+        other: Option<&Features>,
+        as_relu: bool,
+        precision: Precision,
+    ) -> Features {
         match (self, x) {
-            (Self::Conv(c), Features::Map(x)) => Features::Map(convolution(c, x)),
+            (Self::Conv(c), Features::Map(x)) => Features::Map(convolution(c, x, precision)),
             (Self::Pool(p), Features::Map(x)) => Features::Map(average_pool(p, x)),
             (Self::Conv(_) | Self::Pool(_), Features::Flat(x)) => {
                 unreachable!("a vector of {:?} before {self:?}, in a model whose shapes are checked", x.dims())

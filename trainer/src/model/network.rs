@@ -6,6 +6,7 @@ use beaa_ir::Model;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
+use crate::config::Precision;
 use crate::error::Result;
 pub(crate) use crate::model::blocks::{Block, Features, host};
 use crate::model::blocks::{IMAGE, LayerContext};
@@ -64,9 +65,9 @@ impl Network {
         Ok(Self { blocks })
     }
 
-    /// Runs a batch `[images, channels, rows, columns]`. Activations from the `replaced`-th on act
-    /// as ReLU instead of what they are.
-    pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: Keep) -> Pass {
+    /// Runs a batch `[images, channels, rows, columns]`, convolutions multiplying in `precision`.
+    /// Activations from the `replaced`-th on act as ReLU instead of what they are.
+    pub(crate) fn forward(&self, images: Tensor<4>, replaced: usize, keep: Keep, precision: Precision) -> Pass {
         let mut x = Features::Map(images);
         let (mut inputs, mut outputs, mut weighted_inputs, mut activations) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let sources: Vec<usize> = self.blocks.iter().filter_map(Block::source).collect();
@@ -79,7 +80,8 @@ impl Network {
             if keep.weighted_inputs && block.has_weights() {
                 weighted_inputs.push(x.clone());
             }
-            x = block.forward(x, block.source().map(|from| &read_later[&from]), activations >= replaced);
+            let other = block.source().map(|from| &read_later[&from]);
+            x = block.forward(x, other, activations >= replaced, precision);
             if activation {
                 activations += 1;
                 if keep.outputs {
@@ -93,9 +95,10 @@ impl Network {
         Pass { logits: x.flat(), inputs, outputs, weighted_inputs }
     }
 
-    /// The logits of a batch, `[images, classes]`, with every activation as it is.
+    /// The logits of a batch, `[images, classes]`, in single precision and with every activation as
+    /// it is.
     pub(crate) fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward(images, usize::MAX, Keep::default()).logits
+        self.forward(images, usize::MAX, Keep::default(), Precision::Single).logits
     }
 
     /// Identities of the coefficients of polynomials.

@@ -10,12 +10,13 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
-use super::conv::{self, PaddedImages};
 use super::extension::{self, Affine, CpuBackend, CpuOperations, read, write};
 use super::pool::{self, PoolShape};
+use super::precision::{self, Kept};
 use super::range_penalty::{self, Interval};
 use super::shape::ConvShape;
 use super::{norm, quadratic, relu};
+use crate::config::Precision;
 
 impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
     fn convolution(
@@ -23,17 +24,18 @@ impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         shape: ConvShape,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node(), bias.node()];
         match ConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-                let (y, padded) = extension::convolution::<B>(x, weight.clone(), bias, &shape);
-                prepared.finish((Arc::new(padded), weight, shape), y)
+                let (y, kept) = extension::convolution::<B>(x, weight.clone(), bias, &shape, precision);
+                prepared.finish((Arc::new(kept), weight, shape), y)
             }
             OpsKind::UnTracked(prepared) => {
-                let y = B::convolution(x.into_primitive(), weight.into_primitive(), bias.into_primitive(), shape);
-                prepared.finish(y)
+                let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+                prepared.finish(B::convolution(x, weight, bias, shape, precision))
             }
         }
     }
@@ -121,7 +123,7 @@ impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
 struct ConvolutionBackward;
 
 impl<B: CpuBackend> Backward<B, 3> for ConvolutionBackward {
-    type State = (Arc<PaddedImages>, FloatTensor<B>, ConvShape);
+    type State = (Arc<Kept>, FloatTensor<B>, ConvShape);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [of_x, of_weight, of_bias] = ops.parents;
@@ -129,8 +131,9 @@ impl<B: CpuBackend> Backward<B, 3> for ConvolutionBackward {
         let device = dy.device();
         let (x, weight, shape) = ops.state;
         let needed = [of_x.is_some(), of_bias.is_some()];
-        let found =
-            B::with_values(&dy, |dy| B::with_values(&weight, |weight| conv::backward(&shape, &x, weight, dy, needed)));
+        let found = B::with_values(&dy, |dy| {
+            B::with_values(&weight, |weight| precision::backward(&shape, &x, weight, dy, needed))
+        });
         if let (Some(node), Some(dx)) = (of_x, found.input) {
             grads.register::<B>(node.id, write::<B>(dx, shape.input_dims().to_vec(), &device));
         }

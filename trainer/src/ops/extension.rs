@@ -9,17 +9,19 @@ use burn::tensor::TensorData;
 use super::pool::{self, PoolShape};
 use super::range_penalty::{self, Interval};
 use super::shape::ConvShape;
-use super::{conv, norm, quadratic, relu};
+use super::{norm, precision, quadratic, relu};
+use crate::config::Precision;
 
 /// Operations beyond those of a backend, all on `f32`.
 #[backend_extension(Autodiff, Flex, NdArray)]
 pub(super) trait CpuOperations: Backend {
-    /// The convolution of `shape`, plus a bias per channel.
+    /// The convolution of `shape`, its products of numbers of `precision`, plus a bias per channel.
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         shape: ConvShape,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
     /// `a x² + b x + c`, the coefficients as lists.
@@ -62,8 +64,9 @@ impl<B: CpuBackend> CpuOperations for B {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         shape: ConvShape,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        convolution::<Self>(x, weight, bias, &shape).0
+        convolution::<Self>(x, weight, bias, &shape, precision).0
     }
 
     fn quadratic(
@@ -158,11 +161,12 @@ pub(super) fn convolution<B: CpuBackend>(
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     shape: &ConvShape,
-) -> (FloatTensor<B>, conv::PaddedImages) {
+    precision: Precision,
+) -> (FloatTensor<B>, precision::Kept) {
     let device = x.device();
     let (weight, bias) = (read::<B>(weight), read::<B>(bias));
-    let (y, padded) = B::with_values(&x, |x| conv::forward(shape, x, &weight, &bias));
-    (write::<B>(y, shape.output_dims().to_vec(), &device), padded)
+    let (y, kept) = B::with_values(&x, |x| precision::forward(shape, precision, x, &weight, &bias));
+    (write::<B>(y, shape.output_dims().to_vec(), &device), kept)
 }
 
 /// The dimensions of a batch with other rows and columns.

@@ -14,6 +14,7 @@ mod layout;
 mod norm;
 mod parallel;
 mod pool;
+mod precision;
 mod quadratic;
 mod range_penalty;
 mod relu;
@@ -32,10 +33,14 @@ use pool::PoolShape;
 pub(crate) use range_penalty::Interval;
 use shape::ConvShape;
 
-/// The convolution of `x`, `[N, C, H, W]`, as Burn's module describes it.
+use crate::config::Precision;
+
+/// The convolution of `x`, `[N, C, H, W]`, as Burn's module describes it, its products of numbers
+/// of `precision`.
 ///
-/// Dilation, groups, uneven padding, other devices and other numbers than `f32` are left to Burn.
-pub(crate) fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+/// Dilation, groups, uneven padding, other devices and other numbers than `f32` are left to Burn,
+/// which computes in single precision.
+pub(crate) fn convolution(conv: &Conv2d, x: Tensor<4>, precision: Precision) -> Tensor<4> {
     let weight = conv.weight.val();
     let Some(shape) = ConvShape::new(conv, x.dims()).filter(|_| is_supported(&x) && weight.dtype() == DType::F32)
     else {
@@ -45,7 +50,8 @@ pub(crate) fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
         Some(bias) => bias.val(),
         None => Tensor::zeros([weight.dims()[0]], &x.device().inner()).into_same(&x),
     };
-    Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), shape))
+    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::convolution(x, weight, bias, shape, precision))
 }
 
 /// `a x² + b x + c` for a batch `x`, `[N, ...]`; each of `k` coefficients of a kind stands for

@@ -7,12 +7,16 @@ use rayon::prelude::*;
 
 /// `len` numbers in chunks of `size`, each chunk zeroed and then passed to `fill` with its number,
 /// by whichever thread is free: the memory of large lists is touched by many threads, once.
-pub(super) fn chunks(len: usize, size: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-    let mut all: Vec<f32> = Vec::with_capacity(len);
+pub(super) fn chunks<T: Copy + Default + Send>(
+    len: usize,
+    size: usize,
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    let mut all: Vec<T> = Vec::with_capacity(len);
     assert!(size > 0 || len == 0, "{len} numbers in chunks of {size}");
     let target = &mut all.spare_capacity_mut()[..len];
     target.par_chunks_mut(size.max(1)).enumerate().for_each(|(k, chunk)| {
-        chunk.fill(MaybeUninit::new(0.0));
+        chunk.fill(MaybeUninit::new(T::default()));
         // SAFETY: every element of the chunk has just been written.
         fill(k, unsafe { chunk.assume_init_mut() });
     });
@@ -29,7 +33,7 @@ mod tests {
     #[test]
     fn every_chunk_is_zeroed_and_filled_in_its_place() {
         for (len, size) in [(0, 4), (1, 4), (10, 4), (4096, 7), (0, 0)] {
-            let found = chunks(len, size, |k, chunk| {
+            let found = chunks(len, size, |k, chunk: &mut [f32]| {
                 assert!(chunk.iter().all(|v| *v == 0.0));
                 chunk[0] = k as f32 + 1.0;
             });

@@ -36,7 +36,7 @@ impl ConvShape {
         let supported = conv.groups == 1 && conv.dilation == [1, 1] && [top, left] == [bottom, right];
         let fits = per_group == channels && height + 2 * top >= rows && width + 2 * left >= columns;
         let sizes = [images, channels, out, rows, columns, conv.stride[0], conv.stride[1]];
-        // Offsets within a chunk of images are 32 bits wide.
+        // Offsets within a chunk of images are 32 bits wide, also with a channel of zeros more.
         let small = |c: usize| {
             let area = (height + 2 * top + rows) * (width + 2 * left + columns);
             CHUNK.saturating_mul(area).saturating_mul(c) < u32::MAX as usize / 2

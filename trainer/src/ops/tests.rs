@@ -6,7 +6,14 @@ use burn::nn::pool::AvgPool2dConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Interval, average_pool, batch_norm, convolution, distance, peak_penalty, polynomial, range_penalty, relu};
+use half::bf16;
+
+use super::{Interval, average_pool, batch_norm, distance, peak_penalty, polynomial, range_penalty, relu};
+use crate::config::Precision;
+
+fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    super::convolution(conv, x, Precision::Single)
+}
 
 fn numbers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| (((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
@@ -93,6 +100,41 @@ fn convolution_and_its_gradients_equal_burns_on_both_devices() {
     }
 }
 
+/// The same with images, weights and gradients rounded before: then both have the same products.
+#[test]
+fn bfloat16_rounds_what_is_multiplied_and_nothing_else() {
+    let device = Device::flex().autodiff();
+    let rounded = |n: Vec<f32>| n.into_iter().map(|v| bf16::from_f32(v).to_f32()).collect::<Vec<f32>>();
+    for (k, case) in cases().iter().enumerate() {
+        let of = |precision: Option<Precision>| {
+            let again = |t: Tensor<4>| Tensor::from_data(TensorData::new(rounded(host(t.clone())), t.dims()), &device);
+            let mut conv = case.conv(1, 1, true, &device);
+            let mut x: Tensor<4> = tensor(case.input, 5, &device);
+            if precision.is_none() {
+                conv.weight = conv.weight.map(|w| again(w).require_grad());
+                x = again(x);
+            }
+            let x = x.require_grad();
+            let y = precision.map_or_else(|| conv.forward(x.clone()), |p| super::convolution(&conv, x.clone(), p));
+            let back = tensor(y.dims(), 6, &device);
+            let back = if precision.is_none() { again(back) } else { back };
+            let gradients = (y.clone() * back).sum().backward();
+            let bias = host(conv.bias.as_ref().unwrap().val().grad(&gradients).unwrap());
+            let [of_x, of_weight] = [x, conv.weight.val()].map(|t| host(t.grad(&gradients).unwrap()));
+            [host(y), of_x, of_weight, bias]
+        };
+        let (found, expected, single) = (of(Some(Precision::Bfloat16)), of(None), of(Some(Precision::Single)));
+        assert_eq!(found[3], single[3], "case {k}: gradients of biases are sums, of which nothing is rounded");
+        for (part, ((f, e), s)) in found.iter().zip(&expected).zip(&single).take(3).enumerate() {
+            assert_eq!(f.len(), e.len());
+            let largest = e.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
+            let off = |g: &[f32]| g.iter().zip(e).fold(0.0_f32, |m, (g, e)| m.max((g - e).abs())) / largest;
+            assert!(off(f) <= 1e-5, "case {k}, part {part}: {}", off(f));
+            assert!(off(s) > 1e-5, "case {k}, part {part}: rounding makes no difference");
+        }
+    }
+}
+
 /// What the kernel reads lies inside, whatever the extent, kernel, stride and padding.
 #[test]
 fn every_small_convolution_equals_burns() {
@@ -109,11 +151,14 @@ fn every_small_convolution_equals_burns() {
                         stride: [stride, 1],
                         padding: [padding, 0],
                     };
-                    let found = case.gradients(&device, convolution);
                     let expected = case.gradients(&device, |c, x| c.forward(x));
-                    for (f, e) in found.iter().zip(&expected) {
-                        let near = f.iter().zip(e).all(|(f, e)| (f - e).abs() < 1e-4);
-                        assert!(f.len() == e.len() && near, "{width} {kernel} {stride} {padding}");
+                    // Two factors up to 1, each off by 2^-9: their product is off by 2^-8.
+                    for (precision, allowed) in [(Precision::Single, 1e-4), (Precision::Bfloat16, 0.05)] {
+                        let found = case.gradients(&device, |c, x| super::convolution(c, x, precision));
+                        for (f, e) in found.iter().zip(&expected) {
+                            let near = f.iter().zip(e).all(|(f, e)| (f - e).abs() < allowed);
+                            assert!(f.len() == e.len() && near, "{width} {kernel} {stride} {padding} {precision:?}");
+                        }
                     }
                     count += 1;
                 }
@@ -309,6 +354,7 @@ fn the_number_of_threads_changes_no_bit() {
     let case = Case { input: [37, 3, 10, 10], out: 20, kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
     let all = || {
         let mut all = case.gradients(&device, convolution);
+        all.extend(case.gradients(&device, |c, x| super::convolution(c, x, Precision::Bfloat16)));
         all.extend(normalised(&device, batch_norm));
         let x = tensor([37, 3, 10, 10], 8, &device).require_grad();
         let k: [Tensor<1>; 3] = [2, 3, 4].map(|salt| tensor([3], salt, &device).require_grad());

@@ -106,6 +106,7 @@ pub(crate) fn train_student(session: &mut Session<'_>, state: StudentState) -> R
         objective: Objective::Student(Box::new(Distillation {
             teacher: Network::new(&teacher, &session.device, false)?,
             config: config.clone(),
+            precision: session.literal().precision,
             statistics: statistics.clone(),
         })),
         subject: Subject::Student { teacher: teacher.clone(), statistics },

@@ -47,7 +47,7 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
         coefficient_factor: 1.0,
         train_polynomials: false,
         vertex_limits: Vec::new(),
-        objective: Objective::Teacher { smoothing: config.label_smoothing },
+        objective: Objective::Teacher { smoothing: config.label_smoothing, precision: session.literal().precision },
         fixed_norms: 0,
         pruner: None,
         quantise: None,

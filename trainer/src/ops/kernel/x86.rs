@@ -23,7 +23,7 @@ macro_rules! vectors {
                     ($(is_x86_feature_detected!($feature))&&+).then_some(Self(()))
                 }
 
-                pub(in super::super) fn dot(self, product: Checked<'_, Dot<'_>>, tile: &mut Tile) {
+                pub(in super::super) fn dot(self, product: Checked<'_, Dot<'_, f32>>, tile: &mut Tile) {
                     for first in (0..product.0.width).step_by($lanes * $columns) {
                         if product.0.width - first >= $lanes * $columns {
                             // SAFETY: `self` proves the instructions; all columns lie within the
@@ -37,7 +37,7 @@ macro_rules! vectors {
                     }
                 }
 
-                pub(in super::super) fn outer(self, product: Checked<'_, Outer<'_>>, tile: &mut Tile) {
+                pub(in super::super) fn outer(self, product: Checked<'_, Outer<'_, f32>>, tile: &mut Tile) {
                     for first in (0..product.0.width).step_by($lanes * $columns) {
                         if product.0.width - first >= $lanes * $columns {
                             // SAFETY: `self` proves the instructions; all columns lie within the
@@ -58,7 +58,7 @@ macro_rules! vectors {
             /// The processor must have the instructions, and `first + V * lanes` must not exceed
             /// the width.
             #[target_feature(enable = $enable)]
-            unsafe fn dot<const V: usize>(product: Checked<'_, Dot<'_>>, first: usize, tile: &mut Tile) {
+            unsafe fn dot<const V: usize>(product: Checked<'_, Dot<'_, f32>>, first: usize, tile: &mut Tile) {
                 let Dot { source, rows, segments, run, panel, width } = *product.0;
                 let mut sums = [[$zero(); V]; ROWS];
                 let mut line = first;
@@ -91,9 +91,9 @@ macro_rules! vectors {
             /// The processor must have the instructions, and `first + V * lanes` must not exceed
             /// the width.
             #[target_feature(enable = $enable)]
-            unsafe fn outer<const V: usize>(product: Checked<'_, Outer<'_>>, first: usize, tile: &mut Tile) {
+            unsafe fn outer<const V: usize>(product: Checked<'_, Outer<'_, f32>>, first: usize, tile: &mut Tile) {
                 let Outer { left, left_at, left_from, right, right_at, right_from, .. } = *product.0;
-                let mut sums = [[$zero(); V]; ROWS];
+                let mut sums = load::<V>(first, tile);
                 for (&a, &b) in left_at.all.iter().zip(&right_at.all) {
                     let (a, b) = (left_from + a as usize, right_from + first + b as usize);
                     let columns: [_; V] = from_fn(|v| {
@@ -113,6 +113,22 @@ macro_rules! vectors {
                 store(&sums, first, tile);
             }
 
+            #[inline]
+            #[target_feature(enable = $enable)]
+            fn load<const V: usize>(first: usize, tile: &Tile) -> [[$vector; V]; ROWS] {
+                assert!(first + V * $lanes <= WIDTH, "{V} vectors from column {first} of {WIDTH}");
+                let mut sums = [[$zero(); V]; ROWS];
+                for (line, sums) in tile.iter().zip(&mut sums) {
+                    for v in 0..V {
+                        // SAFETY: a line of the tile has `WIDTH` columns, and the last of these is
+                        // within by the assertion.
+                        sums[v] = unsafe { $load(line.as_ptr().add(first + v * $lanes)) };
+                    }
+                }
+                sums
+            }
+
+            #[inline]
             #[target_feature(enable = $enable)]
             fn store<const V: usize>(sums: &[[$vector; V]; ROWS], first: usize, tile: &mut Tile) {
                 assert!(first + V * $lanes <= WIDTH, "{V} vectors from column {first} of {WIDTH}");
