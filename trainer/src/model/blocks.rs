@@ -55,6 +55,17 @@ pub(crate) enum Features {
     Flat(Tensor<2>),
 }
 
+/// How a block runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// An activation acts as ReLU, whatever it is.
+    pub(crate) as_relu: bool,
+    /// Normalisation does the work of the ReLU behind it, too.
+    pub(crate) then_relu: bool,
+    /// What convolutions multiply.
+    pub(crate) precision: Precision,
+}
+
 /// What a block is built for.
 pub(crate) struct LayerContext<'a> {
     pub(crate) model: &'a Model,
@@ -152,15 +163,9 @@ impl Block {
         })
     }
 
-    /// Runs a batch; `other` is the output of the block [`Self::source`], an activation acts as
-    /// ReLU where `as_relu` is set, and convolutions multiply in `precision`.
-    pub(crate) fn forward(
-        &self,
-        x: Features,
-        other: Option<&Features>,
-        as_relu: bool,
-        precision: Precision,
-    ) -> Features {
+    /// Runs a batch; `other` is the output of the block [`Self::source`].
+    pub(crate) fn forward(&self, x: Features, other: Option<&Features>, manner: Manner) -> Features {
+        let Manner { as_relu, then_relu, precision } = manner;
         match (self, x) {
             (Self::Conv(c), Features::Map(x)) => Features::Map(convolution(c, x, precision)),
             (Self::Pool(p), Features::Map(x)) => Features::Map(average_pool(p, x)),
@@ -168,8 +173,8 @@ impl Block {
                 unreachable!("a vector of {:?} before {self:?}, in a model whose shapes are checked", x.dims())
             }
             (Self::Linear(l), x) => Features::Flat(l.forward(x.flat())),
-            (Self::Norm(n), Features::Map(x)) => Features::Map(batch_norm(n, x)),
-            (Self::Norm(n), Features::Flat(x)) => Features::Flat(batch_norm(n, x)),
+            (Self::Norm(n), Features::Map(x)) => Features::Map(batch_norm(n, x, then_relu)),
+            (Self::Norm(n), Features::Flat(x)) => Features::Flat(batch_norm(n, x, then_relu)),
             (Self::Flatten(_), x) => Features::Flat(x.flat()),
             (Self::Add(r), x) => x.plus(other_output(r, other)),
             (Self::Branch(r), _) => other_output(r, other),
@@ -222,6 +227,11 @@ impl Block {
 
     pub(crate) fn is_activation(&self) -> bool {
         matches!(self, Self::Relu(_) | Self::Square(_) | Self::Polynomial(_))
+    }
+
+    /// Whether the block computes a ReLU, as an activation does where `as_relu` is set.
+    pub(crate) fn is_relu(&self, as_relu: bool) -> bool {
+        matches!(self, Self::Relu(_)) || as_relu && self.is_activation()
     }
 
     /// Whether the block is a convolution or fully connected.

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use crate::config::Precision;
 use crate::error::Result;
 pub(crate) use crate::model::blocks::{Block, Features, host};
-use crate::model::blocks::{IMAGE, LayerContext};
+use crate::model::blocks::{IMAGE, LayerContext, Manner};
 
 /// A network of Burn modules, one block per layer of the model.
 #[derive(Module, Debug)]
@@ -72,6 +72,8 @@ impl Network {
         let (mut inputs, mut outputs, mut weighted_inputs, mut activations) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let sources: Vec<usize> = self.blocks.iter().filter_map(Block::source).collect();
         let mut read_later = HashMap::from([(IMAGE, x.clone())]);
+        // Whether `x` is the output of the next block already.
+        let mut done = false;
         for (i, block) in self.blocks.iter().enumerate() {
             let activation = block.is_activation();
             if activation && keep.inputs {
@@ -80,8 +82,17 @@ impl Network {
             if keep.weighted_inputs && block.has_weights() {
                 weighted_inputs.push(x.clone());
             }
-            let other = block.source().map(|from| &read_later[&from]);
-            x = block.forward(x, other, activations >= replaced, precision);
+            let as_relu = activations >= replaced;
+            if !done {
+                let next_is_relu = self.blocks.get(i + 1).is_some_and(|next| next.is_relu(as_relu));
+                let unseen = !keep.inputs && !sources.contains(&i);
+                let then_relu = matches!(block, Block::Norm(_)) && next_is_relu && unseen;
+                let other = block.source().map(|from| &read_later[&from]);
+                x = block.forward(x, other, Manner { as_relu, then_relu, precision });
+                done = then_relu;
+            } else {
+                done = false;
+            }
             if activation {
                 activations += 1;
                 if keep.outputs {

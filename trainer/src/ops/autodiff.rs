@@ -75,7 +75,7 @@ impl<B: CpuBackend, C: CheckpointStrategy> CpuOperations for Autodiff<B, C> {
         let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
         match prepared {
             OpsKind::Tracked(prepared) => {
-                let state = (x.clone(), moments.clone(), gamma.clone(), affine);
+                let state = (x.clone(), moments.clone(), [gamma.clone(), beta.clone()], affine);
                 prepared.finish(state, B::normalise(x, moments, gamma, beta, affine))
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::normalise(x, moments, gamma, beta, affine)),
@@ -177,17 +177,18 @@ impl<B: CpuBackend> Backward<B, 4> for QuadraticBackward {
 struct NormaliseBackward;
 
 impl<B: CpuBackend> Backward<B, 3> for NormaliseBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, Affine);
+    type State = (FloatTensor<B>, FloatTensor<B>, [FloatTensor<B>; 2], Affine);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [of_x, of_gamma, of_beta] = ops.parents;
         let dy = grads.consume::<B>(&ops.node);
         let (device, dims) = (dy.device(), dy.shape().to_vec());
-        let (x, moments, gamma, Affine { epsilon, fixed }) = ops.state;
-        let (moments, gamma, mut dx) = (read::<B>(moments), read::<B>(gamma), read::<B>(dy));
+        let (x, moments, factors, Affine { epsilon, fixed, relu }) = ops.state;
+        let ([gamma, beta], moments, mut dx) = (factors.map(read::<B>), read::<B>(moments), read::<B>(dy));
         let moments = norm::Moments::new(&moments, epsilon);
         let (extent, moments) = (extension::extent(&dims), (&moments, fixed));
-        let affine = B::with_values(&x, |x| norm::backward(x, &mut dx, extent, moments, &gamma));
+        let scaling = norm::Scaling { gamma: &gamma, beta: &beta, relu };
+        let affine = B::with_values(&x, |x| norm::backward(x, &mut dx, extent, moments, scaling));
         if let Some(node) = of_x {
             grads.register::<B>(node.id, write::<B>(dx, dims, &device));
         }

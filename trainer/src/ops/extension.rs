@@ -35,7 +35,8 @@ pub(super) trait CpuOperations: Backend {
     /// Per channel of `[N, C, ...]` the mean, then per channel the variance; not differentiable.
     fn moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `x` normalised by `moments`, times `gamma`, plus `beta`.
+    /// `x` normalised by `moments`, times `gamma`, plus `beta`, and what a ReLU makes of that if
+    /// one follows.
     fn normalise(
         x: FloatTensor<Self>,
         moments: FloatTensor<Self>,
@@ -99,7 +100,8 @@ impl<B: CpuBackend> CpuOperations for B {
         let (device, dims) = (x.device(), x.shape().to_vec());
         let [gamma, beta, moments] = [gamma, beta, moments].map(read::<Self>);
         let moments = norm::Moments::new(&moments, affine.epsilon);
-        let y = Self::with_values(&x, |x| norm::forward(x, extent(&dims), &moments, &gamma, &beta));
+        let scaling = norm::Scaling { gamma: &gamma, beta: &beta, relu: affine.relu };
+        let y = Self::with_values(&x, |x| norm::forward(x, extent(&dims), &moments, scaling));
         write::<Self>(y, dims, &device)
     }
 
@@ -134,6 +136,8 @@ pub(crate) struct Affine {
     pub(super) epsilon: f32,
     /// Whether moments are constants; otherwise backward takes them for those of the input itself.
     pub(super) fixed: bool,
+    /// Whether a ReLU follows.
+    pub(super) relu: bool,
 }
 
 /// A backend whose numbers lie in this machine's memory.

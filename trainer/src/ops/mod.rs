@@ -68,10 +68,12 @@ pub(crate) fn polynomial<const D: usize>(x: &Tensor<D>, coefficients: [Tensor<1>
 }
 
 /// Batch normalisation of `x`, `[N, C, ...]`, as Burn's module does it: while learning by the
-/// batch's own moments, which join the running ones; otherwise by the running ones.
-pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
+/// batch's own moments, which join the running ones; otherwise by the running ones. With
+/// `then_relu` the larger of 0 and that, in one pass over memory.
+pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>, then_relu: bool) -> Tensor<D> {
     if !is_supported(&x) {
-        return norm.forward(x);
+        let y = norm.forward(x);
+        return if then_relu { relu(y) } else { y };
     }
     let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
     let learns = x.is_autodiff() && norm.training.is_enabled();
@@ -88,7 +90,7 @@ pub(crate) fn batch_norm<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tens
         Tensor::cat(vec![norm.running_mean.value(), norm.running_var.value()], 0)
     };
     let (moments, gamma, beta) = (moments.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
-    let affine = Affine { epsilon: norm.epsilon as f32, fixed: !learns };
+    let affine = Affine { epsilon: norm.epsilon as f32, fixed: !learns, relu: then_relu };
     Tensor::from_dispatch(Dispatch::normalise(x.into_dispatch(), moments, gamma, beta, affine))
 }
 

@@ -1,10 +1,11 @@
-//! Batch normalisation (Ioffe & Szegedy, 2015) and its gradients, on plain slices `[images,
-//! channels, positions]`. A channel is summed by one thread, image by image, so that the number of
-//! threads changes no bit.
+//! Batch normalisation (Ioffe & Szegedy, 2015), with a ReLU behind it or without, and its
+//! gradients, on plain slices `[images, channels, positions]`. A channel is summed by one thread,
+//! image by image, so that the number of threads changes no bit.
 
 use rayon::prelude::*;
 
 use super::parallel::chunks;
+use super::relu;
 
 /// Extent of an image; neither number is 0.
 #[derive(Debug, Clone, Copy)]
@@ -54,17 +55,52 @@ pub(super) fn moments(x: &[f32], extent: Extent) -> Vec<f32> {
     found.iter().map(|f| f[0]).chain(found.iter().map(|f| f[1])).collect()
 }
 
-/// `gamma (x - mean) scale + beta`.
-pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, gamma: &[f32], beta: &[f32]) -> Vec<f32> {
+/// What multiplies `x - mean` in a channel, and what is added then.
+#[derive(Clone, Copy)]
+pub(super) struct Scaling<'a> {
+    pub(super) gamma: &'a [f32],
+    pub(super) beta: &'a [f32],
+    /// Whether a ReLU follows.
+    pub(super) relu: bool,
+}
+
+/// The numbers of one channel.
+#[derive(Clone, Copy)]
+struct Channel {
+    mean: f32,
+    /// One over the standard deviation.
+    scale: f32,
+    /// `gamma scale`.
+    factor: f32,
+    beta: f32,
+}
+
+impl Channel {
+    fn all(extent: Extent, moments: &Moments<'_>, scaling: Scaling<'_>) -> Vec<Self> {
+        let counts = [moments.mean.len(), scaling.gamma.len(), scaling.beta.len()];
+        assert_eq!(counts, [extent.channels; 3], "means, factors and summands, one per channel");
+        let numbers = moments.mean.iter().zip(&moments.scale).zip(scaling.gamma).zip(scaling.beta);
+        numbers.map(|(((&mean, &scale), gamma), &beta)| Self { mean, scale, factor: scale * gamma, beta }).collect()
+    }
+
+    fn normalised(self, x: f32) -> f32 {
+        (x - self.mean) * self.factor + self.beta
+    }
+}
+
+/// `gamma (x - mean) scale + beta`, and the larger of 0 and that if a ReLU follows.
+pub(super) fn forward(x: &[f32], extent: Extent, moments: &Moments<'_>, scaling: Scaling<'_>) -> Vec<f32> {
     let (size, positions) = (extent.image(x), extent.positions);
-    let counts = [moments.mean.len(), gamma.len(), beta.len()];
-    assert_eq!(counts, [extent.channels; 3], "means, factors and summands, one per channel");
+    let channels = Channel::all(extent, moments, scaling);
     chunks(x.len(), size, |k, y| {
         let x = &x[k * size..][..size];
-        let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(beta);
-        for ((y, x), (((mean, scale), gamma), beta)) in y.chunks_mut(positions).zip(x.chunks(positions)).zip(channels) {
-            let factor = scale * gamma;
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * factor + beta);
+        for ((y, x), channel) in y.chunks_mut(positions).zip(x.chunks(positions)).zip(&channels) {
+            let pairs = y.iter_mut().zip(x);
+            if scaling.relu {
+                pairs.for_each(|(y, x)| *y = relu::larger_of_zero_and(channel.normalised(*x)));
+            } else {
+                pairs.for_each(|(y, x)| *y = channel.normalised(*x));
+            }
         }
     })
 }
@@ -76,36 +112,52 @@ pub(super) fn backward(
     dy: &mut [f32],
     extent: Extent,
     (moments, fixed): (&Moments<'_>, bool),
-    gamma: &[f32],
+    scaling: Scaling<'_>,
+) -> [Vec<f32>; 2] {
+    let channels = Channel::all(extent, moments, scaling);
+    if scaling.relu {
+        // The output is worked out anew, to the same bits: cheaper than to read it.
+        backward_through(x, dy, extent, &channels, fixed, |c, d, x| relu::gradient(d, c.normalised(x)))
+    } else {
+        backward_through(x, dy, extent, &channels, fixed, |_, d, _| d)
+    }
+}
+
+/// As [`backward`]; `through` gives the gradient of what normalisation made in a channel, given
+/// that of the output, and the input.
+fn backward_through(
+    x: &[f32],
+    dy: &mut [f32],
+    extent: Extent,
+    channels: &[Channel],
+    fixed: bool,
+    through: impl Fn(Channel, f32, f32) -> f32 + Sync,
 ) -> [Vec<f32>; 2] {
     let (size, positions) = (extent.image(x), extent.positions);
     assert_eq!(x.len(), dy.len(), "inputs and gradients of outputs");
-    assert_eq!([moments.mean.len(), gamma.len()], [extent.channels; 2], "means and factors, one per channel");
     let sums: Vec<[f32; 2]> = {
         let dy: &[f32] = dy;
-        let channels = (0..extent.channels).into_par_iter().zip(moments.mean).zip(&moments.scale);
-        let of = |((channel, &mean), &scale): ((usize, &f32), &f32)| {
+        let of = |(channel, &c): (usize, &Channel)| {
             let (mut centred, mut plain) = (0.0, 0.0);
             for (x, d) in planes(x, extent, channel).zip(planes(dy, extent, channel)) {
-                centred += sum(d, x, |d, x| d * (x - mean));
-                plain += sum(d, x, |d, _| d);
+                centred += sum(d, x, |d, x| through(c, d, x) * (x - c.mean));
+                plain += sum(d, x, |d, x| through(c, d, x));
             }
-            [centred * scale, plain]
+            [centred * c.scale, plain]
         };
-        channels.map(of).collect()
+        channels.par_iter().enumerate().map(of).collect()
     };
     let count = (dy.len() / extent.channels) as f32;
     dy.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(dy, x)| {
-        let channels = moments.mean.iter().zip(&moments.scale).zip(gamma).zip(&sums);
         let planes = dy.chunks_mut(positions).zip(x.chunks(positions));
-        for ((dy, x), (((mean, scale), gamma), [of_gamma, of_beta])) in planes.zip(channels) {
-            let factor = scale * gamma;
+        for ((dy, x), (&c, [of_gamma, of_beta])) in planes.zip(channels.iter().zip(&sums)) {
+            let pairs = dy.iter_mut().zip(x);
             if fixed {
-                dy.iter_mut().for_each(|d| *d *= factor);
+                pairs.for_each(|(d, &x)| *d = through(c, *d, x) * c.factor);
                 continue;
             }
-            let (slope, shift) = (of_gamma * scale / count, of_beta / count);
-            dy.iter_mut().zip(x).for_each(|(d, x)| *d = (*d - shift - (x - mean) * slope) * factor);
+            let (slope, shift) = (of_gamma * c.scale / count, of_beta / count);
+            pairs.for_each(|(d, &x)| *d = (through(c, *d, x) - shift - (x - c.mean) * slope) * c.factor);
         }
     });
     [sums.iter().map(|s| s[0]).collect(), sums.iter().map(|s| s[1]).collect()]

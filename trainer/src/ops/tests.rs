@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use half::bf16;
 
-use super::{Interval, average_pool, batch_norm, distance, peak_penalty, polynomial, range_penalty, relu};
+use super::{Interval, average_pool, distance, peak_penalty, polynomial, range_penalty, relu};
 use crate::config::Precision;
 
 fn convolution(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
@@ -241,6 +241,31 @@ fn normalised(device: &Device, forward: impl Fn(&BatchNorm, Tensor<4>) -> Tensor
     }
     all.push(host(forward(&norm.valid(), tensor([2, 6, 3, 7], 3, &device.clone().inner()))));
     all
+}
+
+fn batch_norm(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
+    super::batch_norm(norm, x, false)
+}
+
+/// To the last bit, forward and backward, whether moments are the batch's or fixed.
+#[test]
+fn normalisation_with_a_relu_is_the_one_and_then_the_other() {
+    let device = Device::flex().autodiff();
+    for learns in [true, false] {
+        let of = |forward: fn(&BatchNorm, Tensor<4>) -> Tensor<4>| {
+            normalised(&device, |norm, x| {
+                let mut norm = norm.clone();
+                norm.training = Param::from_bool(learns);
+                forward(&norm, x)
+            })
+        };
+        let found = of(|norm, x| super::batch_norm(norm, x, true));
+        assert_eq!(found, of(|norm, x| relu(super::batch_norm(norm, x, false))));
+        assert!(found[0].contains(&0.0) && found[0].iter().any(|y| *y > 0.0));
+    }
+    let odd = Tensor::<4>::from_data([[[[f32::NAN]]]], &device);
+    let one = BatchNormConfig::new(1).init(&device);
+    assert!(host(super::batch_norm(&one.valid(), odd.inner(), true))[0].is_nan());
 }
 
 #[test]

@@ -6,8 +6,6 @@ use half::bf16;
 use super::x86::{avx2, avx512};
 use super::*;
 
-type Compute<P> = fn(Checked<'_, P>, &mut Tile);
-
 fn numbers<T: Operand>(n: usize, salt: usize) -> Vec<T> {
     (0..n).map(|i| T::rounded((((i + 1) * 7919 + salt * 104_729) % 2003) as f32 / 1001.5 - 1.0)).collect()
 }
@@ -36,10 +34,10 @@ fn each_product<T: Operand>(pixels: usize, compute: impl Fn(&Dot<'_, T>, &Outer<
 }
 
 /// A path that computes both products of `f32`.
-type Path<'a> = (&'static str, Compute<Dot<'a, f32>>, Compute<Outer<'a, f32>>);
+type Path = (&'static str, fn(Checked<'_, Dot<'_, f32>>, &mut Tile), fn(Checked<'_, Outer<'_, f32>>, &mut Tile));
 
-fn paths<'a>() -> Vec<Path<'a>> {
-    let mut paths: Vec<Path<'a>> = vec![("chosen", f32::dot, f32::outer)];
+fn paths() -> Vec<Path> {
+    let mut paths: Vec<Path> = vec![("chosen", f32::dot, f32::outer)];
     #[cfg(target_arch = "x86_64")]
     {
         if avx512::Instructions::detect().is_some() {
