@@ -7,7 +7,7 @@ use beaa_protocol::{JobState, Problem, ProgressView};
 use super::database::{Transaction, values};
 use super::jobs::{self, StoredJob, one};
 use super::transitions::{JobEvent, happen};
-use super::{Store, audit, signed, to_json};
+use super::{Store, audit, holdings, signed, to_json};
 use crate::{Refusal, RefusalKind, Result};
 
 /// How often a job is begun at most: one that ends its worker each time must not do so for ever.
@@ -91,8 +91,8 @@ impl Store {
     }
 
     /// Takes a job from `now` until a time, both in milliseconds since 1970: none where another
-    /// worker has it by now, or where the jobs that run on this machine leave less than `planned`
-    /// of the `budget` bytes.
+    /// worker has it by now, or where the jobs that run on this machine, and what its other workers
+    /// keep, leave less than `planned` of the `budget` bytes.
     ///
     /// # Errors
     /// When the database fails.
@@ -116,10 +116,12 @@ impl Store {
                  WHERE state = 'running' AND host = ?",
                 values![&worker.host],
             )?;
-            let used = super::unsigned(used)?;
+            let used = super::unsigned(used)?.saturating_add(holdings::of_others(transaction, worker, now)?);
             if used.saturating_add(planned) > budget {
                 return Ok(None);
             }
+            // What it keeps is a part of the job's memory now.
+            holdings::let_go(transaction, worker)?;
             happen(transaction, seq, JobEvent::Lease, now)?;
             transaction.execute(
                 operation,

@@ -6,7 +6,7 @@ use super::database::{Database, Transaction};
 use crate::{Error, Result};
 
 /// What brings schema k to schema k + 1; an empty database has schema 0.
-const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
+const MIGRATIONS: [&str; 3] = [FIRST, SECOND, THIRD];
 
 const FIRST: &str = "
 CREATE TABLE tenants (
@@ -111,6 +111,16 @@ ALTER TABLE tenants ADD COLUMN keys_limit INTEGER NOT NULL DEFAULT 1000;
 ALTER TABLE tenants ADD COLUMN kept_jobs_limit INTEGER NOT NULL DEFAULT 10000;
 ";
 
+/// Workers keep memory between jobs.
+const THIRD: &str = "
+CREATE TABLE holdings (
+    worker TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT;
+";
+
 /// The words of the texts above that PostgreSQL calls otherwise, and how; the longest first. Texts
 /// are in the order of their bytes, whatever the language of the server is.
 const OF_POSTGRES: [(&str, &str); 6] = [
@@ -170,7 +180,7 @@ mod tests {
         assert!(tables >= 8, "{tables}");
         change(&|t| t.script("changing", "PRAGMA user_version = 99").map(|()| 0)).unwrap();
         let error = migrate_sqlite(&database).unwrap_err().to_string();
-        assert!(error.contains("found schema 99, expected 2 at most"), "{error}");
+        assert!(error.contains("found schema 99, expected 3 at most"), "{error}");
     }
 
     #[test]

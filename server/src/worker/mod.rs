@@ -2,6 +2,7 @@
 //! answers. It may end at any moment: its lease then ends, too, and another runs the job again.
 
 mod heartbeat;
+mod loaded;
 mod progress;
 mod run;
 
@@ -18,8 +19,9 @@ use beaa_runtime::ckks::{ArrangedWeights, planned_bytes};
 use crate::store::{Candidate, Lease, Store, WorkerId};
 use crate::{Error, Refusal, RefusalKind, Result, clock, random, told};
 use heartbeat::Heartbeat;
+use loaded::LoadedProgram;
 use progress::JobProgress;
-use run::{LoadedProgram, run};
+use run::run;
 
 /// How long a worker waits before it looks for work again.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
@@ -63,14 +65,22 @@ pub fn work(work: &Work) -> Result<()> {
             std::thread::sleep(BETWEEN_LOOKS);
         }
     }
-    Ok(())
+    work.store.let_go(&worker)
 }
 
 /// Takes and runs one job, if one waits that fits; whether it did.
 fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedProgram>) -> Result<bool> {
     let store = &work.store;
     store.expire_leases(clock::now_ms())?;
-    let Some(candidate) = store.candidate(clock::now_ms(), budget)? else { return Ok(false) };
+    let candidate = store.candidate(clock::now_ms(), budget)?;
+    let next_program = candidate.as_ref().map(|candidate| candidate.job.view.program.as_str());
+    let done_with =
+        |p: &&mut LoadedProgram| p.has_rested() || p.keeps() && next_program.is_some_and(|next| !p.is(next));
+    if let Some(program) = loaded.as_mut().filter(done_with) {
+        program.drop_kept();
+        store.let_go(worker)?;
+    }
+    let Some(candidate) = candidate else { return Ok(false) };
     let program = match LoadedProgram::of(store, &candidate.job.view.program, loaded.take()) {
         Ok(program) => loaded.insert(program),
         // The disk may answer again, the job waits.
@@ -78,38 +88,59 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
         Err(error) => return refuse(store, &candidate, &error),
     };
     // With a card, too: the processor is to have room for what the card fails to run.
-    let (planned, weights) = planned(program, &candidate, budget);
-    store.note_planned(&candidate, planned)?;
-    if planned > budget {
-        tracing::warn!(job = %candidate.job.view.id, planned, budget, "a job takes more memory than this worker has");
+    let plan = planned(program, &candidate, budget);
+    store.note_planned(&candidate, plan.bytes)?;
+    if plan.bytes > budget {
+        tracing::warn!(job = %candidate.job.view.id, planned = plan.bytes, budget, "a job takes more memory than this worker has");
         return Ok(false);
     }
     let now = clock::now_ms();
-    let Some(lease) = store.lease(&candidate, worker, [planned, budget], [now, now.saturating_add(work.lease_ms)])?
+    let Some(lease) =
+        store.lease(&candidate, worker, [plan.bytes, budget], [now, now.saturating_add(work.lease_ms)])?
     else {
         return Ok(false);
     };
-    finish(work, &lease, program, weights)?;
+    finish(work, worker, &lease, (program, plan))?;
     Ok(true)
 }
 
-/// Bytes of the run at its worst moment, and what happens to weights: they are arranged once where
-/// there are more images than a batch holds and memory has room, as `beaa run` does it.
-fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> (u64, ArrangedWeights) {
+/// What a run takes.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// Bytes at its worst moment.
+    bytes: u64,
+    weights: ArrangedWeights,
+    /// Whether weights and key stay for the next job.
+    keeps: bool,
+}
+
+/// Weights are arranged once where there are more images than a batch holds and memory has room, as
+/// `beaa run` does it. They stay for the next job where memory has room for two such runs, so that
+/// no other worker waits for what lies ready.
+fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> Plan {
     let slots = program.program.signature().capacity() as u64;
-    let bytes = |weights| (planned_bytes(&program.program, weights), weights);
-    let kept = bytes(ArrangedWeights::Kept);
-    if candidate.job.view.images > slots && kept.0 <= budget { kept } else { bytes(ArrangedWeights::PerPart) }
+    let plan = |weights, keeps| Plan { bytes: planned_bytes(&program.program, weights), weights, keeps };
+    let kept = plan(ArrangedWeights::Kept, true);
+    if kept.bytes <= budget / 2 {
+        kept
+    } else if candidate.job.view.images > slots && kept.bytes <= budget {
+        Plan { keeps: false, ..kept }
+    } else {
+        plan(ArrangedWeights::PerPart, false)
+    }
 }
 
 /// Runs a job and says what came of it.
-fn finish(work: &Work, lease: &Lease, program: &LoadedProgram, weights: ArrangedWeights) -> Result<()> {
+fn finish(work: &Work, worker: &WorkerId, lease: &Lease, (program, plan): (&mut LoadedProgram, Plan)) -> Result<()> {
     let (store, job) = (&work.store, lease.job.view.id);
     let progress = JobProgress::new(Arc::clone(&work.stop));
     tracing::info!(%job, attempt = lease.attempt, "job begun");
     let file = store.answers_in_work(lease);
     let heartbeat = Heartbeat::start(Arc::clone(store), lease.clone(), work.lease_ms, Arc::clone(&progress));
-    let ran = run(work, lease, (program, weights), &file, &progress);
+    let ran = run(work, lease, (program, plan), &file, &progress).and_then(|()| {
+        // Before the memory of the job is anybody's.
+        if program.keeps() { store.hold(worker, plan.bytes, clock::now_ms()) } else { Ok(()) }
+    });
     let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), clock::now_ms()));
     // Hashing large answers takes its time, too.
     drop(heartbeat);

@@ -7,6 +7,7 @@ mod browser;
 mod client;
 mod cluster;
 mod files;
+mod kept;
 mod kit;
 mod leases;
 mod load;
