@@ -7,7 +7,7 @@ use beaa_protocol::{Id, JobState, ProgressView};
 
 use super::database::values;
 use super::transitions::{JobEvent, happen};
-use super::{Caller, Lease, Store, audit, blobs, jobs, signed, to_json};
+use super::{Caller, Lease, Store, WorkerId, audit, blobs, holdings, jobs, signed, to_json};
 use crate::{Error, RefusalKind, Result};
 
 impl Store {
@@ -17,11 +17,18 @@ impl Store {
     }
 
     /// Keeps the answers in `file`, and ends the job; whether it was the worker's still. The file
-    /// is gone afterwards.
+    /// is gone afterwards. The job's memory is then `keeper`'s, if there is one.
     ///
     /// # Errors
     /// When the file cannot be read or kept; the job is as it was then.
-    pub fn answer(&self, lease: &Lease, file: &Path, progress: &ProgressView, now: i64) -> Result<bool> {
+    pub fn answer(
+        &self,
+        lease: &Lease,
+        file: &Path,
+        progress: &ProgressView,
+        keeper: Option<&WorkerId>,
+        now: i64,
+    ) -> Result<bool> {
         blobs::synchronise(file)?;
         let (sha256, bytes) = blobs::hash_of(file)?;
         let text = to_json(progress)?;
@@ -32,6 +39,9 @@ impl Store {
                 "UPDATE jobs SET answers_sha256 = ?, answers_bytes = ?, progress = ? WHERE seq = ?",
                 values![sha256.bytes(), signed(bytes), &text, job.seq],
             )?;
+            if let (Some(worker), Some(bytes)) = (keeper, job.view.planned_bytes) {
+                holdings::hold(transaction, worker, bytes, now)?;
+            }
             happen(transaction, job.seq, JobEvent::Answer, now)?;
             audit::note(transaction, Some(job.tenant), "server", "job answered", &job.view.id.to_string())
         })?;

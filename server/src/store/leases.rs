@@ -75,7 +75,7 @@ impl Store {
         })
     }
 
-    /// Notes what a run of the job will take at its worst moment.
+    /// Notes what a run of the job will take at its worst moment, at least.
     ///
     /// # Errors
     /// When the database fails.

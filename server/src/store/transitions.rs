@@ -64,6 +64,10 @@ pub(super) fn happen(transaction: &Transaction<'_>, seq: i64, event: JobEvent, n
         values![next.name(), finished, seq],
     )?;
     assert_eq!(changed, 1, "jobs of number {seq}");
+    if next == JobState::Queued {
+        // What the last run was given is more than another needs, perhaps.
+        transaction.execute(operation, "UPDATE jobs SET planned_bytes = NULL WHERE seq = ?", values![seq])?;
+    }
     Ok(next)
 }
 

@@ -8,8 +8,8 @@ use beaa_ir::ckks::{self, Program};
 use beaa_protocol::Digest;
 use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram, ServerKey};
 
-use crate::Result;
 use crate::store::{HOLD_MS, Store};
+use crate::{Result, clock};
 
 /// The program that ran last.
 pub(super) struct LoadedProgram {
@@ -22,10 +22,12 @@ pub(super) struct LoadedProgram {
 struct Kept {
     prepared: PreparedProgram<Arc<Program>>,
     key: Option<LoadedKey>,
-    since: Instant,
+    /// When, by a clock that nobody sets, and by the time of day, which goes on while the machine
+    /// sleeps.
+    since: (Instant, i64),
 }
 
-/// A key, and the file that it was read from.
+/// A key, and the hash of the file that it was read from.
 pub(super) struct LoadedKey {
     file: Digest,
     pub(super) key: ServerKey,
@@ -51,14 +53,17 @@ impl LoadedProgram {
         self.kept.is_some()
     }
 
-    /// Whether a job left something, and no other came for so long that it is dropped.
+    /// Whether a job left something, and no other came for as long as it may stay.
     pub(super) fn has_rested(&self) -> bool {
-        let longest = Duration::from_millis(HOLD_MS.unsigned_abs());
-        self.kept.as_ref().is_some_and(|kept| kept.since.elapsed() >= longest)
+        self.kept.as_ref().is_some_and(|kept| {
+            let (since, by_day) = kept.since;
+            let there = (by_day..by_day.saturating_add(HOLD_MS)).contains(&clock::now_ms());
+            since.elapsed() >= Duration::from_millis(HOLD_MS.unsigned_abs()) || !there
+        })
     }
 
-    /// Takes what the last job left: the program, ready to run with `weights`, and the key if its
-    /// file is the one that the job names. What is not there is made anew.
+    /// Takes what the last job left, or makes anew what it did not: the program, ready to run with
+    /// `weights`, and the key of that file, if the job has one.
     pub(super) fn take(
         &mut self,
         store: &Store,
@@ -81,7 +86,7 @@ impl LoadedProgram {
 
     /// Leaves what a job used for the next.
     pub(super) fn keep(&mut self, prepared: PreparedProgram<Arc<Program>>, key: Option<LoadedKey>) {
-        self.kept = Some(Kept { prepared, key, since: Instant::now() });
+        self.kept = Some(Kept { prepared, key, since: (Instant::now(), clock::now_ms()) });
     }
 
     /// Drops everything but the program.
@@ -91,7 +96,7 @@ impl LoadedProgram {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
@@ -100,25 +105,58 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/v2").join(name)
     }
 
+    /// A small program that has not run yet.
+    pub(in super::super) fn loaded() -> LoadedProgram {
+        let program = Arc::new(ckks::load_program(&file("program.beaa")).unwrap());
+        LoadedProgram { program, fingerprint: "x".to_owned(), kept: None }
+    }
+
     #[test]
     fn what_a_job_left_is_used_again_and_no_other_key_instead_of_one() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let program = Arc::new(ckks::load_program(&file("program.beaa")).unwrap());
-        let mut loaded = LoadedProgram { program, fingerprint: "x".to_owned(), kept: None };
-        let (prepared, none) = loaded.take(&store, None, ArrangedWeights::Kept).unwrap();
+        let (store, mut loaded) = (Store::open(folder.path()).unwrap(), loaded());
+        let digest = Digest::of(b"one");
+        let key = || LoadedKey { file: digest, key: ServerKey::load(&file("evaluation.key")).unwrap() };
+        let kept = ArrangedWeights::Kept;
+        let (prepared, none) = loaded.take(&store, None, kept).unwrap();
         assert!(none.is_none() && !loaded.keeps());
-        let (seconds, digest) = (prepared.seconds(), Digest::of(b"one"));
-        let key = LoadedKey { file: digest, key: ServerKey::load(&file("evaluation.key")).unwrap() };
-        loaded.keep(prepared, Some(key));
+        // Of the very program that was made ready: no two take as long, to the last bit.
+        let seconds = prepared.seconds();
+        loaded.keep(prepared, Some(key()));
         assert!(loaded.keeps() && !loaded.has_rested());
-        let (prepared, key) = loaded.take(&store, Some(&digest), ArrangedWeights::Kept).unwrap();
-        assert_eq!(prepared.seconds(), seconds, "prepared once");
-        assert!(key.is_some() && !loaded.keeps());
+        let (prepared, found) = loaded.take(&store, Some(&digest), kept).unwrap();
+        assert!(prepared.seconds() == seconds && found.is_some() && !loaded.keeps());
         // Another tenant's key is read, and there is none: the one at hand does not stand for it.
+        loaded.keep(prepared, found);
+        assert!(loaded.take(&store, Some(&Digest::of(b"other")), kept).is_err());
+        let (prepared, _) = loaded.take(&store, None, kept).unwrap();
+        loaded.keep(prepared, Some(key()));
+        let (prepared, none) = loaded.take(&store, None, kept).unwrap();
+        assert!(none.is_none(), "a job without a key gets none");
+        let seconds = prepared.seconds();
+        loaded.keep(prepared, Some(key()));
+        let (prepared, found) = loaded.take(&store, Some(&digest), ArrangedWeights::PerPart).unwrap();
+        assert!(prepared.seconds() != seconds && found.is_some(), "weights that a plan has no room for go");
+    }
+
+    #[test]
+    fn what_is_kept_goes_after_a_while_and_when_the_clock_is_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut loaded) = (Store::open(folder.path()).unwrap(), loaded());
+        assert!(!loaded.has_rested(), "there is nothing");
+        let (prepared, key) = loaded.take(&store, None, ArrangedWeights::Kept).unwrap();
         loaded.keep(prepared, key);
-        assert!(loaded.take(&store, Some(&Digest::of(b"other")), ArrangedWeights::Kept).is_err());
-        let (prepared, key) = loaded.take(&store, None, ArrangedWeights::PerPart).unwrap();
-        assert!(prepared.seconds() != seconds && key.is_none());
+        let now = clock::now_ms();
+        for (by_day, rested) in [(now - HOLD_MS / 2, false), (now - HOLD_MS - 1, true), (now + HOLD_MS, true)] {
+            loaded.kept.as_mut().unwrap().since.1 = by_day;
+            assert_eq!(loaded.has_rested(), rested, "{}", by_day - now);
+        }
+        let long = Duration::from_millis(HOLD_MS.unsigned_abs());
+        if let Some(before) = Instant::now().checked_sub(long) {
+            loaded.kept.as_mut().unwrap().since = (before, clock::now_ms());
+            assert!(loaded.has_rested());
+        }
+        loaded.drop_kept();
+        assert!(!loaded.keeps() && !loaded.has_rested());
     }
 }

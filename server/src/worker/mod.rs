@@ -3,6 +3,7 @@
 
 mod heartbeat;
 mod loaded;
+mod plan;
 mod progress;
 mod run;
 
@@ -14,12 +15,12 @@ use std::time::Duration;
 use beaa_cuda::CudaDevice;
 use beaa_memory::Limit;
 use beaa_protocol::Problem;
-use beaa_runtime::ckks::{ArrangedWeights, planned_bytes};
 
 use crate::store::{Candidate, Lease, Store, WorkerId};
 use crate::{Error, Refusal, RefusalKind, Result, clock, random, told};
 use heartbeat::Heartbeat;
 use loaded::LoadedProgram;
+use plan::{Plan, plans};
 use progress::JobProgress;
 use run::run;
 
@@ -57,6 +58,8 @@ pub fn work(work: &Work) -> Result<()> {
             Ok(busy) => busy,
             Err(error) => {
                 tracing::error!("looking for work: {error}");
+                // Its memory counts for nobody, perhaps.
+                loaded = None;
                 std::thread::sleep(AFTER_FAILURE);
                 false
             }
@@ -65,22 +68,27 @@ pub fn work(work: &Work) -> Result<()> {
             std::thread::sleep(BETWEEN_LOOKS);
         }
     }
-    work.store.let_go(&worker)
+    drop(loaded);
+    if let Err(error) = work.store.let_go(&worker) {
+        tracing::warn!("what this worker kept counts as its own for some minutes still: {error}");
+    }
+    Ok(())
 }
 
 /// Takes and runs one job, if one waits that fits; whether it did.
 fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedProgram>) -> Result<bool> {
     let store = &work.store;
-    store.expire_leases(clock::now_ms())?;
-    let candidate = store.candidate(clock::now_ms(), budget)?;
-    let next_program = candidate.as_ref().map(|candidate| candidate.job.view.program.as_str());
-    let done_with =
-        |p: &&mut LoadedProgram| p.has_rested() || p.keeps() && next_program.is_some_and(|next| !p.is(next));
-    if let Some(program) = loaded.as_mut().filter(done_with) {
+    if let Some(program) = loaded.as_mut().filter(|program| program.has_rested()) {
         program.drop_kept();
         store.let_go(worker)?;
     }
-    let Some(candidate) = candidate else { return Ok(false) };
+    store.expire_leases(clock::now_ms())?;
+    let Some(candidate) = store.candidate(clock::now_ms(), budget)? else { return Ok(false) };
+    let another = |program: &&mut LoadedProgram| program.keeps() && !program.is(&candidate.job.view.program);
+    if let Some(program) = loaded.as_mut().filter(another) {
+        program.drop_kept();
+        store.let_go(worker)?;
+    }
     let program = match LoadedProgram::of(store, &candidate.job.view.program, loaded.take()) {
         Ok(program) => loaded.insert(program),
         // The disk may answer again, the job waits.
@@ -88,46 +96,23 @@ fn next(work: &Work, worker: &WorkerId, budget: u64, loaded: &mut Option<LoadedP
         Err(error) => return refuse(store, &candidate, &error),
     };
     // With a card, too: the processor is to have room for what the card fails to run.
-    let plan = planned(program, &candidate, budget);
-    store.note_planned(&candidate, plan.bytes)?;
-    if plan.bytes > budget {
-        tracing::warn!(job = %candidate.job.view.id, planned = plan.bytes, budget, "a job takes more memory than this worker has");
+    let plans = plans(program, candidate.job.view.images, budget, work.card.is_some());
+    let least = plans.iter().map(|plan| plan.bytes).fold(u64::MAX, u64::min);
+    store.note_planned(&candidate, least)?;
+    if least > budget {
+        let job = candidate.job.view.id;
+        tracing::warn!(%job, planned = least, budget, "a job takes more memory than this worker has");
         return Ok(false);
     }
-    let now = clock::now_ms();
-    let Some(lease) =
-        store.lease(&candidate, worker, [plan.bytes, budget], [now, now.saturating_add(work.lease_ms)])?
-    else {
-        return Ok(false);
-    };
-    finish(work, worker, &lease, (program, plan))?;
-    Ok(true)
-}
-
-/// What a run takes.
-#[derive(Clone, Copy)]
-struct Plan {
-    /// Bytes at its worst moment.
-    bytes: u64,
-    weights: ArrangedWeights,
-    /// Whether weights and key stay for the next job.
-    keeps: bool,
-}
-
-/// Weights are arranged once where there are more images than a batch holds and memory has room, as
-/// `beaa run` does it. They stay for the next job where memory has room for two such runs, so that
-/// no other worker waits for what lies ready.
-fn planned(program: &LoadedProgram, candidate: &Candidate, budget: u64) -> Plan {
-    let slots = program.program.signature().capacity() as u64;
-    let plan = |weights, keeps| Plan { bytes: planned_bytes(&program.program, weights), weights, keeps };
-    let kept = plan(ArrangedWeights::Kept, true);
-    if kept.bytes <= budget / 2 {
-        kept
-    } else if candidate.job.view.images > slots && kept.bytes <= budget {
-        Plan { keeps: false, ..kept }
-    } else {
-        plan(ArrangedWeights::PerPart, false)
+    for plan in plans {
+        let now = clock::now_ms();
+        let times = [now, now.saturating_add(work.lease_ms)];
+        if let Some(lease) = store.lease(&candidate, worker, [plan.bytes, budget], times)? {
+            finish(work, worker, &lease, (program, plan))?;
+            return Ok(true);
+        }
     }
+    Ok(false)
 }
 
 /// Runs a job and says what came of it.
@@ -137,11 +122,13 @@ fn finish(work: &Work, worker: &WorkerId, lease: &Lease, (program, plan): (&mut 
     tracing::info!(%job, attempt = lease.attempt, "job begun");
     let file = store.answers_in_work(lease);
     let heartbeat = Heartbeat::start(Arc::clone(store), lease.clone(), work.lease_ms, Arc::clone(&progress));
-    let ran = run(work, lease, (program, plan), &file, &progress).and_then(|()| {
-        // Before the memory of the job is anybody's.
-        if program.keeps() { store.hold(worker, plan.bytes, clock::now_ms()) } else { Ok(()) }
-    });
-    let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), clock::now_ms()));
+    let ran = run(work, lease, (program, plan), &file, &progress);
+    let keeper = program.keeps().then_some(worker);
+    let outcome = ran.and_then(|()| store.answer(lease, &file, &progress.view(), keeper, clock::now_ms()));
+    if !matches!(outcome, Ok(true)) {
+        // Whose memory it is now, nobody has noted.
+        program.drop_kept();
+    }
     // Hashing large answers takes its time, too.
     drop(heartbeat);
     if outcome.is_err() {

@@ -1,18 +1,20 @@
 //! One run, as `beaa run` does it: the same functions of the runtime, and so the same bits.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput};
+use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram};
 
+use super::Work;
 use super::loaded::LoadedProgram;
+use super::plan::Plan;
 use super::progress::JobProgress;
-use super::{Plan, Work};
 use crate::Result;
 use crate::store::Lease;
 
 /// Runs the job of a lease, on the worker's card if it has one, and writes its answers to `file`.
-/// What the card has no memory for, or fails to run, the processor runs: the bits are the same. Weights
-/// and key stay for the next job where the plan says so.
+/// What the card has no memory for, or fails to run, the processor runs: the bits are the same.
+/// Weights and key stay for the next job where the plan says so.
 pub(super) fn run(
     work: &Work,
     lease: &Lease,
@@ -23,11 +25,12 @@ pub(super) fn run(
     let (store, job) = (&work.store, &lease.job.view);
     let input = EncryptedInput::load(&store.blob(&job.images_sha256))?;
     progress.set_batches(input.batches());
+    let (prepared, loaded) = program.take(store, job.key.as_ref(), plan.weights)?;
+    let key = loaded.as_ref().map(|loaded| &loaded.key);
     if let Some(card) = &work.card {
         // Weights are arranged for the card, where they are needed.
-        let (prepared, key) = program.take(store, job.key.as_ref(), ArrangedWeights::PerPart)?;
-        let key = key.as_ref().map(|loaded| &loaded.key);
-        match beaa_cuda::run_to_file(card, &prepared, file, key, &input, progress) {
+        let for_card = PreparedProgram::new(Arc::clone(&program.program), ArrangedWeights::PerPart)?;
+        match beaa_cuda::run_to_file(card, &for_card, file, key, &input, progress) {
             Ok((answers, _)) => {
                 answers.commit()?;
                 return Ok(());
@@ -38,11 +41,10 @@ pub(super) fn run(
             Err(error) => return Err(error.into()),
         }
     }
-    let (prepared, key) = program.take(store, job.key.as_ref(), plan.weights)?;
-    let (answers, _) = prepared.run_to_file(file, key.as_ref().map(|loaded| &loaded.key), &input, progress)?;
+    let (answers, _) = prepared.run_to_file(file, key, &input, progress)?;
     answers.commit()?;
     if plan.keeps {
-        program.keep(prepared, key);
+        program.keep(prepared, loaded);
     }
     Ok(())
 }

@@ -41,15 +41,15 @@ fn a_dead_workers_job_runs_again_and_what_it_says_later_does_not_count(database:
     let late = store.answers_in_work(&first);
     std::fs::write(&late, b"late").unwrap();
     assert!(!store.renew(&first, 2_000_000, None).unwrap());
-    assert!(!store.answer(&first, &late, &ProgressView::default(), 1_060_003).unwrap());
+    assert!(!store.answer(&first, &late, &ProgressView::default(), None, 1_060_003).unwrap());
     assert!(!store.release(&first, 1_060_003, 0).unwrap());
     assert_eq!((state().state, state().attempts), (JobState::Running, 2));
     let answers = store.answers_in_work(&second);
     std::fs::write(&answers, b"answers").unwrap();
-    assert!(store.answer(&second, &answers, &ProgressView::default(), 1_060_004).unwrap());
+    assert!(store.answer(&second, &answers, &ProgressView::default(), None, 1_060_004).unwrap());
     assert_eq!(state().answers_sha256, Some(Digest::of(b"answers")));
     std::fs::write(&answers, b"twice").unwrap();
-    assert!(!store.answer(&second, &answers, &ProgressView::default(), 1_060_005).unwrap());
+    assert!(!store.answer(&second, &answers, &ProgressView::default(), None, 1_060_005).unwrap());
     assert_eq!(state().answers_sha256, Some(Digest::of(b"answers")));
 }
 
@@ -122,7 +122,7 @@ fn cancelled_jobs_are_neither_run_nor_answered(database: Database) {
     store.cancel_job(caller, &running.id).unwrap();
     let answers = store.answers_in_work(&held);
     std::fs::write(&answers, b"answers").unwrap();
-    assert!(!store.answer(&held, &answers, &ProgressView::default(), 1).unwrap());
+    assert!(!store.answer(&held, &answers, &ProgressView::default(), None, 1).unwrap());
     assert!(!store.renew(&held, 60_000, None).unwrap(), "the worker hears of it");
     assert_eq!(store.job(caller, &running.id).unwrap().state, JobState::Cancelled);
     assert_eq!(kind(store.answers(caller, &running.id)), RefusalKind::Conflict);

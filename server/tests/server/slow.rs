@@ -72,7 +72,7 @@ fn answered(sample: &Sample, bytes: usize) -> Id {
     let lease = sample.store.lease(&candidate, &worker, [1000, u64::MAX >> 1], [0, 30_000]).unwrap().unwrap();
     let file = sample.store.answers_in_work(&lease);
     std::fs::write(&file, vec![7; bytes]).unwrap();
-    assert!(sample.store.answer(&lease, &file, &ProgressView::default(), 1).unwrap());
+    assert!(sample.store.answer(&lease, &file, &ProgressView::default(), None, 1).unwrap());
     job.id
 }
 

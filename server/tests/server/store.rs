@@ -232,7 +232,7 @@ fn deletion_deletes(database: Database) {
     let held = lease(store, "w", 0, 30_000).unwrap();
     let answers = store.answers_in_work(&held);
     std::fs::write(&answers, b"answers").unwrap();
-    assert!(store.answer(&held, &answers, &ProgressView::default(), 1).unwrap());
+    assert!(store.answer(&held, &answers, &ProgressView::default(), None, 1).unwrap());
     assert_eq!(sample.blobs(), published + 3, "key, images, answers");
     store.delete_job(caller, &job.id).unwrap();
     assert_eq!(sample.blobs(), published + 1);
