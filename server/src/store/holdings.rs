@@ -2,7 +2,7 @@
 //! them, as they do the memory of jobs that run.
 
 use super::database::{Transaction, values};
-use super::leases::WorkerId;
+use super::worker_id::WorkerId;
 use super::{Store, signed, unsigned};
 use crate::Result;
 

@@ -7,20 +7,12 @@ use beaa_protocol::{JobState, Problem, ProgressView};
 use super::database::{Transaction, values};
 use super::jobs::{self, StoredJob, one};
 use super::transitions::{JobEvent, happen};
+use super::worker_id::WorkerId;
 use super::{Store, audit, holdings, signed, to_json};
 use crate::{Refusal, RefusalKind, Result};
 
 /// How often a job is begun at most: one that ends its worker each time must not do so for ever.
 pub const MOST_ATTEMPTS: u64 = 5;
-
-/// Who works, and on which machine: workers of one machine share its memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerId {
-    /// The worker.
-    pub name: String,
-    /// Its machine, as it runs now.
-    pub host: String,
-}
 
 /// A job that could be next.
 #[derive(Debug, Clone, PartialEq)]

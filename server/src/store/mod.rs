@@ -19,6 +19,7 @@ mod sweep;
 mod tenants;
 mod transitions;
 mod uploads;
+mod worker_id;
 
 use std::path::{Path, PathBuf};
 
@@ -27,11 +28,12 @@ pub use chunks::{Chunk, ChunkBegun, OpenChunk};
 pub use database::PostgresLocation;
 pub use holdings::HOLD_MS;
 pub use jobs::StoredJob;
-pub use leases::{Candidate, Lease, MOST_ATTEMPTS, WorkerId};
+pub use leases::{Candidate, Lease, MOST_ATTEMPTS};
 pub use programs::StoredProgram;
 pub use tenants::{Caller, NewToken, TenantLimits, TokenEntry};
 pub use transitions::{JobEvent, TRANSITIONS};
 pub use uploads::{NewUpload, UploadView};
+pub use worker_id::WorkerId;
 
 use crate::{Error, Result};
 use database::{Database, Location, Transaction};

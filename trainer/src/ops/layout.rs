@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::kernel::{LANES, Operand, WIDTH};
+use super::kernel::{LANES, Number, WIDTH};
 use super::shape::ConvShape;
 
 /// How a feature map lies in memory with channels last and zeros around it: element `(y, x, c)` is
@@ -11,7 +11,7 @@ use super::shape::ConvShape;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PaddedNhwc {
     pub(super) channels: usize,
-    /// From one pixel to the next: the channels, and zeros up to a whole group of [`Operand`].
+    /// From one pixel to the next: the channels, and zeros up to a whole group of [`Number`].
     pub(super) pixel: usize,
     pub(super) height: usize,
     pub(super) width: usize,
@@ -21,7 +21,7 @@ pub(super) struct PaddedNhwc {
 
 impl PaddedNhwc {
     /// The input of a convolution of `T` with its zeros.
-    pub(super) fn input<T: Operand>(shape: &ConvShape) -> Self {
+    pub(super) fn input<T: Number>(shape: &ConvShape) -> Self {
         let [[h, w], [top, left]] = [shape.input, shape.padding];
         let pixel = shape.channels.next_multiple_of(T::GROUP);
         Self { channels: shape.channels, pixel, height: h + 2 * top, width: w + 2 * left, top, left }
@@ -30,7 +30,7 @@ impl PaddedNhwc {
     /// The output of a convolution of `T` with the zeros that the gradient of its input asks for:
     /// each [`Phase`] reads up to `taps - 1` elements before the first and as many as there are
     /// input positions.
-    pub(super) fn output<T: Operand>(shape: &ConvShape) -> Self {
+    pub(super) fn output<T: Number>(shape: &ConvShape) -> Self {
         let [h, w] = shape.output();
         let taps: [usize; 2] = std::array::from_fn(|d| shape.kernel[d].div_ceil(shape.stride[d]));
         let last = |d: usize| (shape.input[d] - 1 + shape.padding[d]) / shape.stride[d] + 1;
@@ -51,7 +51,7 @@ impl PaddedNhwc {
 
     /// Copies one image `[channels, rows, columns]` of extent `[rows, columns]` into `padded`,
     /// whose zeros stay.
-    pub(super) fn fill<T: Operand>(&self, image: &[f32], extent: [usize; 2], padded: &mut [T]) {
+    pub(super) fn fill<T: Number>(&self, image: &[f32], extent: [usize; 2], padded: &mut [T]) {
         let [h, w] = extent;
         assert_eq!(image.len(), self.channels * h * w, "elements of an image");
         assert_eq!(padded.len(), self.len(), "elements of a padded image");
@@ -75,14 +75,9 @@ pub(super) fn tiles(columns: usize) -> Vec<(usize, usize)> {
 }
 
 /// A matrix as panels, one per tile of `columns`: the tile's columns line by line, zeros beyond the
-/// last, lines of a group interleaved ([`Operand::GROUP`]). Element `(line, c)` is
+/// last, lines of a group interleaved ([`Number::GROUP`]). Element `(line, c)` is
 /// `weight[lines[line] + c * stride]`, or 0 where there is no such line.
-pub(super) fn panels<T: Operand>(
-    weight: &[f32],
-    lines: &[Option<usize>],
-    stride: usize,
-    columns: usize,
-) -> Vec<Vec<T>> {
+pub(super) fn panels<T: Number>(weight: &[f32], lines: &[Option<usize>], stride: usize, columns: usize) -> Vec<Vec<T>> {
     let panel = |(first, width): (usize, usize)| {
         let mut panel = vec![T::default(); lines.len() * width];
         for (targets, lines) in panel.chunks_mut(T::GROUP * width).zip(lines.chunks(T::GROUP)) {

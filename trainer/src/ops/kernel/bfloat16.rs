@@ -29,7 +29,7 @@ impl Instructions {
         all.then_some(Self(()))
     }
 
-    /// As [`Operand::round`](super::Operand::round).
+    /// As [`Number::round`](super::Number::round).
     pub(super) fn round(self, from: &[f32], to: &mut [bf16]) {
         assert_eq!(from.len(), to.len(), "numbers and what they are rounded to");
         // SAFETY: `self` proves the instructions.

@@ -6,11 +6,13 @@
 
 #[cfg(target_arch = "x86_64")]
 mod bfloat16;
+mod number;
 mod operand;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(super) use number::Number;
 pub(super) use operand::Operand;
 
 /// Rows of a tile.
@@ -25,7 +27,7 @@ pub(super) type Tile = [[f32; WIDTH]; ROWS];
 
 /// `tile[i][j]` is the sum over segments `s` and `t < run` of
 /// `source[rows[i] + segments[s] + t] * panel[(s * run + t) * width + j]`, lines of a group
-/// interleaved in the panel ([`Operand::GROUP`]).
+/// interleaved in the panel ([`Number::GROUP`]).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dot<'a, T> {
     pub(super) source: &'a [T],

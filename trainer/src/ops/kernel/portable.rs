@@ -1,8 +1,9 @@
 //! The products in plain Rust: what they mean, and what other processors compute.
 
-use super::{Checked, Dot, Operand, Outer, Tile};
+use super::number::Number;
+use super::{Checked, Dot, Outer, Tile};
 
-pub(super) fn dot<T: Operand>(Checked(product): Checked<'_, Dot<'_, T>>, tile: &mut Tile) {
+pub(super) fn dot<T: Number>(Checked(product): Checked<'_, Dot<'_, T>>, tile: &mut Tile) {
     let Dot { source, rows, segments, run, panel, width } = *product;
     for (sums, &row) in tile.iter_mut().zip(rows) {
         sums.fill(0.0);
@@ -18,7 +19,7 @@ pub(super) fn dot<T: Operand>(Checked(product): Checked<'_, Dot<'_, T>>, tile: &
     }
 }
 
-pub(super) fn outer<T: Operand>(Checked(product): Checked<'_, Outer<'_, T>>, tile: &mut Tile) {
+pub(super) fn outer<T: Number>(Checked(product): Checked<'_, Outer<'_, T>>, tile: &mut Tile) {
     let Outer { left, left_at, left_from, right, right_at, right_from, width } = *product;
     for (&a, &b) in left_at.all.iter().zip(&right_at.all) {
         let left = &left[a as usize + left_from..];
