@@ -14,8 +14,7 @@ pub(super) struct Plan {
     pub(super) keeps: bool,
 }
 
-/// The ways to run so many images with `budget` bytes, best first; the last takes the least, and
-/// may be too much.
+/// The ways to run so many images with `budget` bytes, best first; the last may take too much.
 ///
 /// Weights are arranged once where there are more images than a batch holds, as `beaa run` does it.
 /// They stay for the next job where memory has room for two such runs, and not where a card runs
@@ -40,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_stay_where_two_runs_have_room_and_the_last_plan_takes_the_least() {
+    fn weights_stay_where_two_runs_have_room_and_the_last_plan_is_without_them() {
         let program = loaded();
         let slots = program.program.signature().capacity() as u64;
         let per_part = plans(&program, 1, 0, false);
@@ -48,7 +47,7 @@ mod tests {
         let all = plans(&program, 1, u64::MAX, false);
         assert_eq!(all[1..], per_part);
         let kept = all[0];
-        assert!(kept.keeps && kept.weights == ArrangedWeights::Kept && kept.bytes > per_part[0].bytes, "{kept:?}");
+        assert!(kept.keeps && kept.weights == ArrangedWeights::Kept, "{kept:?}");
         assert_eq!(plans(&program, slots, 2 * kept.bytes, false)[0], kept);
         assert_eq!(plans(&program, slots, 2 * kept.bytes - 1, false), per_part);
         let for_this_job = Plan { keeps: false, ..kept };
