@@ -11,6 +11,9 @@ use beaa_runtime::ckks::{ArrangedWeights, PreparedProgram, ServerKey};
 use crate::store::{HOLD_MS, Store};
 use crate::{Result, clock};
 
+/// A program made ready, which several may hold.
+pub(super) type Prepared = PreparedProgram<Arc<Program>>;
+
 /// The program that ran last.
 pub(super) struct LoadedProgram {
     pub(super) program: Arc<Program>,
@@ -20,7 +23,7 @@ pub(super) struct LoadedProgram {
 
 /// What a job leaves for the next of its program.
 struct Kept {
-    prepared: PreparedProgram<Arc<Program>>,
+    prepared: Prepared,
     key: Option<LoadedKey>,
     /// When, by a clock that nobody sets, and by the time of day, which goes on while the machine
     /// sleeps.
@@ -62,14 +65,13 @@ impl LoadedProgram {
         })
     }
 
-    /// Takes what the last job left, or makes anew what it did not: the program, ready to run with
-    /// `weights`, and the key of that file, if the job has one.
+    /// Takes what the last job left: the program made ready, if it was; and the key of that file,
+    /// if the job has one, read where the last job had another.
     pub(super) fn take(
         &mut self,
         store: &Store,
         key: Option<&Digest>,
-        weights: ArrangedWeights,
-    ) -> Result<(PreparedProgram<Arc<Program>>, Option<LoadedKey>)> {
+    ) -> Result<(Option<Prepared>, Option<LoadedKey>)> {
         let (prepared, loaded) = self.kept.take().map_or((None, None), |kept| (Some(kept.prepared), kept.key));
         let loaded = loaded.filter(|loaded| Some(&loaded.file) == key);
         let key = match (loaded, key) {
@@ -77,15 +79,19 @@ impl LoadedProgram {
             (None, Some(file)) => Some(LoadedKey { file: *file, key: ServerKey::load(&store.blob(file))? }),
             (None, None) => None,
         };
-        let prepared = match prepared.filter(|_| weights == ArrangedWeights::Kept) {
-            Some(prepared) => prepared,
-            None => PreparedProgram::new(Arc::clone(&self.program), weights)?,
-        };
         Ok((prepared, key))
     }
 
+    /// The program ready to run with `weights`: as the last job left it, where it is that.
+    pub(super) fn prepared(&self, left: Option<Prepared>, weights: ArrangedWeights) -> Result<Prepared> {
+        match left.filter(|_| weights == ArrangedWeights::Kept) {
+            Some(prepared) => Ok(prepared),
+            None => Ok(PreparedProgram::new(Arc::clone(&self.program), weights)?),
+        }
+    }
+
     /// Leaves what a job used for the next.
-    pub(super) fn keep(&mut self, prepared: PreparedProgram<Arc<Program>>, key: Option<LoadedKey>) {
+    pub(super) fn keep(&mut self, prepared: Prepared, key: Option<LoadedKey>) {
         self.kept = Some(Kept { prepared, key, since: (Instant::now(), clock::now_ms()) });
     }
 
@@ -118,34 +124,34 @@ pub(super) mod tests {
         let digest = Digest::of(b"one");
         let key = || LoadedKey { file: digest, key: ServerKey::load(&file("evaluation.key")).unwrap() };
         let kept = ArrangedWeights::Kept;
-        let (prepared, none) = loaded.take(&store, None, kept).unwrap();
-        assert!(none.is_none() && !loaded.keeps());
+        let (left, none) = loaded.take(&store, None).unwrap();
+        assert!(left.is_none() && none.is_none() && !loaded.keeps());
+        let prepared = loaded.prepared(left, kept).unwrap();
         // Of the very program that was made ready: no two take as long, to the last bit.
         let seconds = prepared.seconds();
         loaded.keep(prepared, Some(key()));
         assert!(loaded.keeps() && !loaded.has_rested());
-        let (prepared, found) = loaded.take(&store, Some(&digest), kept).unwrap();
+        let (left, found) = loaded.take(&store, Some(&digest)).unwrap();
+        let prepared = loaded.prepared(left, kept).unwrap();
         assert!(prepared.seconds() == seconds && found.is_some() && !loaded.keeps());
         // Another tenant's key is read, and there is none: the one at hand does not stand for it.
         loaded.keep(prepared, found);
-        assert!(loaded.take(&store, Some(&Digest::of(b"other")), kept).is_err());
-        let (prepared, _) = loaded.take(&store, None, kept).unwrap();
-        loaded.keep(prepared, Some(key()));
-        let (prepared, none) = loaded.take(&store, None, kept).unwrap();
+        assert!(loaded.take(&store, Some(&Digest::of(b"other"))).is_err());
+        loaded.keep(loaded.prepared(None, kept).unwrap(), Some(key()));
+        let (left, none) = loaded.take(&store, None).unwrap();
         assert!(none.is_none(), "a job without a key gets none");
-        let seconds = prepared.seconds();
-        loaded.keep(prepared, Some(key()));
-        let (prepared, found) = loaded.take(&store, Some(&digest), ArrangedWeights::PerPart).unwrap();
+        let seconds = left.as_ref().unwrap().seconds();
+        loaded.keep(left.unwrap(), Some(key()));
+        let (left, found) = loaded.take(&store, Some(&digest)).unwrap();
+        let prepared = loaded.prepared(left, ArrangedWeights::PerPart).unwrap();
         assert!(prepared.seconds() != seconds && found.is_some(), "weights that a plan has no room for go");
     }
 
     #[test]
     fn what_is_kept_goes_after_a_while_and_when_the_clock_is_set() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, mut loaded) = (Store::open(folder.path()).unwrap(), loaded());
+        let mut loaded = loaded();
         assert!(!loaded.has_rested(), "there is nothing");
-        let (prepared, key) = loaded.take(&store, None, ArrangedWeights::Kept).unwrap();
-        loaded.keep(prepared, key);
+        loaded.keep(loaded.prepared(None, ArrangedWeights::Kept).unwrap(), None);
         let now = clock::now_ms();
         for (by_day, rested) in [(now - HOLD_MS / 2, false), (now - HOLD_MS - 1, true), (now + HOLD_MS, true)] {
             loaded.kept.as_mut().unwrap().since.1 = by_day;

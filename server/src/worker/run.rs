@@ -1,9 +1,8 @@
 //! One run, as `beaa run` does it: the same functions of the runtime, and so the same bits.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput, PreparedProgram};
+use beaa_runtime::ckks::{ArrangedWeights, EncryptedInput};
 
 use super::Work;
 use super::loaded::LoadedProgram;
@@ -25,12 +24,12 @@ pub(super) fn run(
     let (store, job) = (&work.store, &lease.job.view);
     let input = EncryptedInput::load(&store.blob(&job.images_sha256))?;
     progress.set_batches(input.batches());
-    let (prepared, loaded) = program.take(store, job.key.as_ref(), plan.weights)?;
+    let (left, loaded) = program.take(store, job.key.as_ref())?;
     let key = loaded.as_ref().map(|loaded| &loaded.key);
     if let Some(card) = &work.card {
         // Weights are arranged for the card, where they are needed.
-        let for_card = PreparedProgram::new(Arc::clone(&program.program), ArrangedWeights::PerPart)?;
-        match beaa_cuda::run_to_file(card, &for_card, file, key, &input, progress) {
+        let prepared = program.prepared(None, ArrangedWeights::PerPart)?;
+        match beaa_cuda::run_to_file(card, &prepared, file, key, &input, progress) {
             Ok((answers, _)) => {
                 answers.commit()?;
                 return Ok(());
@@ -41,6 +40,7 @@ pub(super) fn run(
             Err(error) => return Err(error.into()),
         }
     }
+    let prepared = program.prepared(left, plan.weights)?;
     let (answers, _) = prepared.run_to_file(file, key, &input, progress)?;
     answers.commit()?;
     if plan.keeps {
