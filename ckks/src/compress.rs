@@ -6,10 +6,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::compressed_batch::compressed_bytes;
-use crate::error::operand;
 use crate::kernel::TILE;
-use crate::kernel::bit_packing::{pack, tile_bytes};
-use crate::ring::modulus::Modulus;
+use crate::kernel::bit_packing::{Packer, tile_bytes};
 use crate::{Batch, Error, Parameters, Result};
 
 /// Elements packed at once when a vector is built: bounds the extra memory.
@@ -26,32 +24,33 @@ pub fn compress_batch(parameters: &Parameters, batch: &Batch) -> Result<Vec<u8>>
     batch.expect("compressing ciphertexts", parameters, batch.components())?;
     let (limbs, per_tile) = (batch.limbs(), batch.len() * batch.components());
     let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * per_tile];
-    for_each_tile(parameters, limbs, per_tile, &mut bytes, |block, q, out| {
-        for (tile, out) in batch.block(block).as_chunks::<TILE>().0.iter().zip(out.chunks_exact_mut(tile_bytes(q))) {
-            pack(tile, q, out);
-        }
+    for_each_tile(parameters, limbs, per_tile, &mut bytes, |block, packer, out| {
+        let tiles = batch.block(block).as_chunks::<TILE>().0.iter();
+        tiles.zip(out.chunks_exact_mut(packer.tile_bytes())).for_each(|(tile, out)| packer.pack(tile, out));
     });
     Ok(bytes)
 }
 
-/// Compresses the halves `b` of `len` ciphertexts: `fill` returns number `element` as `[limb][N]`
-/// values. Elements are computed in parallel, a few at a time.
+/// Compresses the halves `b` of `len` ciphertexts: `fill` writes all `[limb][N]` values of number
+/// `element`. Elements are computed in parallel, a few at a time.
 ///
 /// # Errors
-/// When the parameters have not as many limbs, `fill` fails, or returns another number of values.
+/// When the parameters have not as many limbs, or `fill` fails.
 pub fn compress_b<E: From<Error> + Send>(
     parameters: &Parameters,
     limbs: usize,
     len: usize,
-    fill: impl Fn(usize) -> Result<Vec<u64>, E> + Sync,
+    fill: impl Fn(usize, &mut [u64]) -> Result<(), E> + Sync,
 ) -> Result<Vec<u8>, E> {
     let halves = Halves::new(parameters, limbs, fill)?;
     let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * len];
+    let mut memory = halves.memory(PACKED_TOGETHER.min(len));
     for first in (0..len).step_by(PACKED_TOGETHER) {
-        let computed = halves.compute(first..len.min(first + PACKED_TOGETHER))?;
-        for_each_tile(parameters, limbs, len, &mut bytes, |block, q, out| {
-            for (half, out) in computed.iter().zip(out.chunks_exact_mut(tile_bytes(q)).skip(first)) {
-                pack(&half.as_chunks::<TILE>().0[block], q, out);
+        let computed = halves.compute(first..len.min(first + PACKED_TOGETHER), &mut memory)?;
+        for_each_tile(parameters, limbs, len, &mut bytes, |block, packer, out| {
+            let size = packer.tile_bytes();
+            for (half, out) in halves.each(computed).zip(out.chunks_exact_mut(size).skip(first)) {
+                packer.pack(&half.as_chunks::<TILE>().0[block], out);
             }
         });
     }
@@ -68,7 +67,7 @@ pub fn compress_b_in_pieces<E: From<Error> + Send>(
     parameters: &Parameters,
     limbs: usize,
     len: usize,
-    fill: impl Fn(usize) -> Result<Vec<u64>, E> + Sync,
+    fill: impl Fn(usize, &mut [u64]) -> Result<(), E> + Sync,
     write: impl FnMut(u64, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let halves = Halves::new(parameters, limbs, fill)?;
@@ -78,23 +77,23 @@ pub fn compress_b_in_pieces<E: From<Error> + Send>(
 /// Compresses `together` of `len` halves at a time.
 fn write_pieces<E: From<Error> + Send>(
     parameters: &Parameters,
-    halves: &Halves<impl Fn(usize) -> Result<Vec<u64>, E> + Sync>,
+    halves: &Halves<impl Fn(usize, &mut [u64]) -> Result<(), E> + Sync>,
     len: usize,
     together: usize,
     mut write: impl FnMut(u64, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let (limbs, tiles) = (halves.limbs, parameters.degree() / TILE);
     let mut bytes = vec![0; compressed_bytes(parameters, limbs, 1) * together];
+    let mut memory = halves.memory(together);
     for first in (0..len).step_by(together) {
         let count = together.min(len - first);
-        let computed = halves.compute(first..first + count)?;
+        let computed = halves.compute(first..first + count, &mut memory)?;
         let bytes = &mut bytes[..compressed_bytes(parameters, limbs, 1) * count];
-        for_each_tile(parameters, limbs, count, bytes, |block, q, out| {
-            for (half, out) in computed.iter().zip(out.chunks_exact_mut(tile_bytes(q))) {
-                pack(&half.as_chunks::<TILE>().0[block], q, out);
+        for_each_tile(parameters, limbs, count, bytes, |block, packer, out| {
+            for (half, out) in halves.each(computed).zip(out.chunks_exact_mut(packer.tile_bytes())) {
+                packer.pack(&half.as_chunks::<TILE>().0[block], out);
             }
         });
-        drop(computed);
         let (mut rest, mut tile_start) = (&*bytes, 0);
         for size in parameters.moduli(limbs).map(tile_bytes) {
             for _ in 0..tiles {
@@ -145,46 +144,57 @@ impl<F> Halves<F> {
         Ok(Self { fill, limbs, degree: parameters.degree() })
     }
 
-    /// Those of some elements, in parallel.
-    fn compute<E>(&self, elements: Range<usize>) -> Result<Vec<Vec<u64>>, E>
+    fn len(&self) -> usize {
+        self.limbs * self.degree
+    }
+
+    /// Memory for the halves of so many elements.
+    fn memory(&self, elements: usize) -> Vec<u64> {
+        vec![0; elements * self.len()]
+    }
+
+    /// Those of some elements, in parallel, in the first of `memory`.
+    fn compute<'m, E>(&self, elements: Range<usize>, memory: &'m mut [u64]) -> Result<&'m [u64], E>
     where
         E: From<Error> + Send,
-        F: Fn(usize) -> Result<Vec<u64>, E> + Sync,
+        F: Fn(usize, &mut [u64]) -> Result<(), E> + Sync,
     {
-        let one = |element: usize| {
-            let half = (self.fill)(element)?;
-            if half.len() != self.limbs * self.degree {
-                let expected = format!("{} limbs of {}", self.limbs, self.degree);
-                return Err(operand("compressing ciphertexts", format!("{} values", half.len()), expected).into());
-            }
-            Ok(half)
-        };
-        elements.into_par_iter().map(one).collect()
+        let memory = &mut memory[..elements.len() * self.len()];
+        let halves = memory.par_chunks_exact_mut(self.len()).zip(elements);
+        halves.try_for_each(|(half, element)| (self.fill)(element, half))?;
+        Ok(memory)
+    }
+
+    /// The halves that [`Self::compute`] returned, one by one.
+    fn each<'m>(&self, computed: &'m [u64]) -> impl Iterator<Item = &'m [u64]> {
+        computed.chunks_exact(self.len())
     }
 }
 
-/// Calls `work` with the number and the bytes of every tile, in parallel; each tile has `per_tile`
-/// packed polynomials.
+/// Calls `work` with the number of every tile, what packs it, and its bytes, in parallel; each tile
+/// has `per_tile` packed polynomials.
 fn for_each_tile(
     parameters: &Parameters,
     limbs: usize,
     per_tile: usize,
     bytes: &mut [u8],
-    work: impl Fn(usize, Modulus, &mut [u8]) + Sync,
+    work: impl Fn(usize, &Packer, &mut [u8]) + Sync,
 ) {
     let tiles = parameters.degree() / TILE;
     let mut rest = bytes;
     for (limb, q) in parameters.moduli(limbs).enumerate() {
-        let (part, tail) = rest.split_at_mut(tiles * per_tile * tile_bytes(q));
+        let packer = Packer::new(parameters.kernel(), q);
+        let (part, tail) = rest.split_at_mut(tiles * per_tile * packer.tile_bytes());
         rest = tail;
-        let parts = part.par_chunks_mut(per_tile * tile_bytes(q)).enumerate();
-        parts.for_each(|(tile, out)| work(limb * tiles + tile, q, out));
+        let parts = part.par_chunks_mut(per_tile * packer.tile_bytes()).enumerate();
+        parts.for_each(|(tile, out)| work(limb * tiles + tile, &packer, out));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::operand;
     use crate::{ParametersLiteral, primes::ntt_primes};
 
     const N: usize = 64;
@@ -195,7 +205,10 @@ mod tests {
             ParametersLiteral { degree: N, moduli: ntt_primes(N, 33, 2, &[]).unwrap(), special: vec![], security: 128 };
         let p = Parameters::without_security(literal).unwrap();
         let len = 70;
-        let fill = |element: usize| Ok((0..2 * N).map(|i| (element * 131 + i) as u64).collect());
+        let fill = |element: usize, half: &mut [u64]| {
+            half.iter_mut().enumerate().for_each(|(i, v)| *v = (element * 131 + i) as u64);
+            Ok(())
+        };
         let whole = compress_b(&p, 2, len, fill).unwrap();
         assert_eq!(compressed_len(&p, 2, 1, len).unwrap(), Some(whole.len() as u64));
         let halves = Halves::new(&p, 2, fill).unwrap();

@@ -64,7 +64,7 @@ pub use rotation::{
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = {
     assert_shared::<Parameters>();
-    assert_shared::<Encryptor<'_>>();
+    assert_shared::<Encryptor>();
     assert_shared::<Decryptor<'_>>();
     assert_shared::<KeySwitcher<'_>>();
     assert_shared::<EvaluationKey>();

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::error::operand;
 use crate::kernel::TILE;
-use crate::kernel::bit_packing::{Unpacker, pack_polynomial, tile_bytes, unpack_polynomial};
+use crate::kernel::bit_packing::{Packer, Unpacker, pack_polynomial, tile_bytes, unpack_polynomial};
 use crate::ring::modulus::Modulus;
 use crate::ring::sample::{LimbSlots, PublicSeed, SecretRng, Uniform};
 use crate::{Parameters, Result};
@@ -98,7 +98,7 @@ impl SwitchingKey {
         self.b.iter().map(|digit| {
             let mut bytes = Vec::new();
             for (q, values) in moduli(parameters, self.limbs).zip(digit.chunks_exact(self.degree)) {
-                pack_polynomial(values, q, &mut bytes);
+                pack_polynomial(values, &Packer::new(parameters.kernel(), q), &mut bytes);
             }
             bytes
         })

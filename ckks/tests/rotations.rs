@@ -48,7 +48,9 @@ impl Setup {
         for (i, row) in rows.iter().enumerate() {
             let mut slots = vec![0.0; n];
             order.iter().zip(row).for_each(|(&slot, &v)| slots[slot as usize] = v);
-            halves.push(encryptor.encrypt(&slots, encoding, id(i), &mut self.rng).unwrap());
+            let mut half = vec![0; limbs * n];
+            encryptor.encrypt(&slots, encoding, id(i), &mut self.rng, &mut half).unwrap();
+            halves.push(half);
         }
         Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
             let (b, a) = out.split_at_mut(limbs * n);

@@ -37,7 +37,11 @@ impl Setup {
         let encryptor = Encryptor::new(&self.parameters, &self.secret).unwrap();
         let id = |i: usize| CiphertextId { seed, index: i as u64 };
         let encoding = Encoding { scale, limbs };
-        let encrypt = |(i, row): (usize, &Vec<f64>)| encryptor.encrypt(row, encoding, id(i), &mut self.rng).unwrap();
+        let encrypt = |(i, row): (usize, &Vec<f64>)| {
+            let mut half = vec![0; limbs * n];
+            encryptor.encrypt(row, encoding, id(i), &mut self.rng, &mut half).unwrap();
+            half
+        };
         let halves: Vec<Vec<u64>> = rows.iter().enumerate().map(encrypt).collect();
         Batch::build(&self.parameters, limbs, 2, rows.len(), |i, out| {
             let (b, a) = out.split_at_mut(limbs * n);
@@ -328,7 +332,9 @@ fn operands_that_do_not_fit_are_errors() {
     assert!(decryptor.decrypt(&x, 2, 1.0).is_err(), "no such element");
     let encryptor = Encryptor::new(&s.parameters, &s.secret).unwrap();
     let id = CiphertextId { seed: s.rng.public_seed(), index: 0 };
-    let mut encrypt = |slots: &[f64], scale, limbs| encryptor.encrypt(slots, Encoding { scale, limbs }, id, &mut s.rng);
+    let mut encrypt = |slots: &[f64], scale, limbs| {
+        encryptor.encrypt(slots, Encoding { scale, limbs }, id, &mut s.rng, &mut vec![0; limbs * 256])
+    };
     assert!(encrypt(&[1.0; 256], 2_f64.powi(60), 1).is_err(), "larger than the modulus");
     assert_eq!(
         encrypt(&[1.0; 257], 1.0, 1).unwrap_err(),
@@ -338,6 +344,9 @@ fn operands_that_do_not_fit_are_errors() {
         encrypt(&[1.0], 1.0, 3).unwrap_err(),
         Error::Limbs { operation: "encrypting", found: 3, allowed: 1..=2 }
     );
+    let mut short = vec![0; 511];
+    let refused = encryptor.encrypt(&[1.0], Encoding { scale: 1.0, limbs: 2 }, id, &mut s.rng, &mut short);
+    assert!(refused.unwrap_err().to_string().contains("room for 511 values"));
 }
 
 /// Primes of 36 bits at degree 256; `skip` leaves out the largest.

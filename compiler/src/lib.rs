@@ -21,7 +21,7 @@ mod samples;
 mod testing;
 pub mod tfhe;
 
-pub use cost::machine::{BootstrapRates, Machine, MachineError, MachineLiteral, Rates};
+pub use cost::machine::{BootstrapRates, Machine, MachineError, MachineLiteral, Rates, plausible_speed_up};
 pub use error::{Error, Result, UnsupportedLayer};
 
 /// Programs for the `ckks` backend: one ciphertext holds one element of a feature map for every

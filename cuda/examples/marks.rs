@@ -76,7 +76,11 @@ fn main() {
     mark(&device, "4096 inverse transforms", || operations::inverse(&ring, views, items, Limbs::first(4)).unwrap());
 
     let (inputs, outputs) = (batch(&p, 2, 845), batch(&p, 3, 100));
-    let sent = compress_b(&p, 4, 845, |_| Ok::<_, beaa_ckks::Error>(vec![1; 4 * degree])).unwrap();
+    let sent = compress_b(&p, 4, 845, |_, half| {
+        half.fill(1);
+        Ok::<_, beaa_ckks::Error>(())
+    });
+    let sent = sent.unwrap();
     let shape = CompressedShape { limbs: 4, len: 845, components: 2, seed: Some([7; 32]) };
     let sent = CompressedBatch::new(&p, shape, &sent).unwrap();
     mark(&device, "845 ciphertexts to the card, with seed, unpacked there", || {

@@ -55,7 +55,7 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
             "name": "a b", "data": {"train": 0},
             "network": [{"conv2d": {"out": 3, "kernel": 0, "groups": 2, "name": "x"}},
                         {"add": {"with": "y"}}, {"linear": {"out": 0, "name": "x"}}],
-            "augmentation": {"shift": 1000, "contrast": -1, "cutout": 65},
+            "augmentation": {"shift": 1000, "contrast": -1, "cutout": 65, "cutmix": 1.5},
             "precision": "bfloat16", "device": "wgpu",
             "teacher": {"epochs": 0, "optimiser": {"learning_rate": -1}},
             "student": {
@@ -78,6 +78,7 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
         "augmentation.shift",
         "augmentation.contrast",
         "augmentation.cutout",
+        "augmentation.cutmix",
         "precision",
         "teacher.epochs",
         "teacher.optimiser.learning_rate",

@@ -199,6 +199,7 @@ fn a_training_in_bfloat16_learns_and_resumes_to_other_bits_than_in_single_precis
         config(|c| {
             c.precision = precision;
             c.augmentation.cutout = 2;
+            c.augmentation.cutmix = 0.3;
             c.teacher.epochs = 6;
         })
     };

@@ -8,7 +8,7 @@ mod tfhe;
 use beaa_ckks::pointwise::{self, InputBatch, Op, Operand};
 use beaa_ckks::{Batch, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, SecretKey, SecretRng, rescale};
 use beaa_compiler::ckks::Options;
-use beaa_compiler::{BootstrapRates, Machine, MachineLiteral, Rates};
+use beaa_compiler::{BootstrapRates, Machine, MachineLiteral, Rates, plausible_speed_up};
 
 use crate::microbench::{Microbench, PolyOp};
 use crate::timing::{Repetitions, on_threads, sample};
@@ -23,6 +23,8 @@ const LIMBS: usize = 4;
 const COUNT: usize = 96;
 /// The least seconds that a rate is set to, where it is lost in the noise of others.
 const MIN_RATE: f64 = 1e-13;
+/// Runs of a network, at most, until its speed-up by threads is one that can be.
+const MOST_ROUNDS: usize = 20;
 /// Slots in which pointwise work is measured: so few that most runs are not interrupted.
 const SLOTS: usize = 64;
 /// Inputs and results of a large layer.
@@ -200,7 +202,11 @@ fn end_rates(settings: &BenchSettings, rates: &mut Rates) -> Result<f64> {
     let signature = workload.program.signature();
     let input = workload.input(&model, 1)?;
     let (mut one, mut all, mut expand, mut pack) = (f64::INFINITY, f64::INFINITY, f64::INFINITY, f64::INFINITY);
-    for _ in 0..if settings.quick { 1 } else { 5 } {
+    let rounds = if settings.quick { 1 } else { 5 };
+    for round in 0..MOST_ROUNDS {
+        if round >= rounds && plausible_speed_up(settings.threads, one / all) {
+            break;
+        }
         all = all.min(workload.run(&input, settings.threads)?.seconds);
         one = one.min(workload.run(&input, 1)?.seconds);
         let run = workload.timed_run(&input)?;

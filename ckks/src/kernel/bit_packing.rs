@@ -2,7 +2,7 @@
 
 use super::Kernel;
 #[cfg(target_arch = "x86_64")]
-use super::ifma::unpack::ByteShuffle;
+use super::ifma::{pack::ByteMerge, unpack::ByteShuffle};
 use super::layout::TILE;
 use crate::ring::modulus::Modulus;
 
@@ -11,10 +11,43 @@ pub(crate) fn tile_bytes(q: Modulus) -> usize {
     TILE / 8 * q.bits() as usize
 }
 
-/// Writes a tile to exactly [`tile_bytes`] bytes.
-pub(crate) fn pack(values: &[u64; TILE], q: Modulus, out: &mut [u8]) {
-    assert_eq!(out.len(), tile_bytes(q), "bytes of a tile");
-    let bits = q.bits();
+/// Writes tiles modulo one prime.
+#[derive(Debug, Clone)]
+pub(crate) struct Packer {
+    q: Modulus,
+    #[cfg(target_arch = "x86_64")]
+    shuffle: Option<ByteMerge>,
+}
+
+impl Packer {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "other processors have one way only"))]
+    pub(crate) fn new(kernel: Kernel, q: Modulus) -> Self {
+        Self {
+            q,
+            #[cfg(target_arch = "x86_64")]
+            shuffle: if let Kernel::Ifma(_) = kernel { ByteMerge::new(q.bits()) } else { None },
+        }
+    }
+
+    /// Bytes of a tile.
+    pub(crate) fn tile_bytes(&self) -> usize {
+        tile_bytes(self.q)
+    }
+
+    /// Writes a tile of canonical residues to exactly [`Self::tile_bytes`] bytes.
+    pub(crate) fn pack(&self, values: &[u64; TILE], out: &mut [u8]) {
+        assert_eq!(out.len(), self.tile_bytes(), "bytes of a tile");
+        #[cfg(target_arch = "x86_64")]
+        if let Some(shuffle) = &self.shuffle {
+            shuffle.pack(values, out);
+            return;
+        }
+        pack_tile(values, self.q.bits(), out);
+    }
+}
+
+/// Writes a tile bit by bit.
+fn pack_tile(values: &[u64; TILE], bits: u32, out: &mut [u8]) {
     let (mut word, mut filled) = (0_u128, 0);
     // 32 residues fill exactly as many words of 32 bits as each has bits.
     let words = out.as_chunks_mut::<4>().0;
@@ -61,12 +94,12 @@ impl Unpacker {
 }
 
 /// Appends a polynomial's values to `out`, tile by tile.
-pub(crate) fn pack_polynomial(values: &[u64], q: Modulus, out: &mut Vec<u8>) {
+pub(crate) fn pack_polynomial(values: &[u64], packer: &Packer, out: &mut Vec<u8>) {
     assert!(values.len().is_multiple_of(TILE), "{} values are not whole tiles", values.len());
     for tile in values.as_chunks::<TILE>().0 {
         let start = out.len();
-        out.resize(start + tile_bytes(q), 0);
-        pack(tile, q, &mut out[start..]);
+        out.resize(start + packer.tile_bytes(), 0);
+        packer.pack(tile, &mut out[start..]);
     }
 }
 
@@ -104,7 +137,7 @@ mod tests {
     use crate::primes::ntt_primes;
 
     #[test]
-    fn every_path_reads_what_was_written_at_every_width() {
+    fn every_path_writes_the_same_and_reads_it_at_every_width() {
         for bits in 15..=50 {
             let q = Modulus::new(ntt_primes(64, bits, 1, &[]).unwrap()[0]);
             let ends = [0, 1, q.value() - 1];
@@ -112,8 +145,11 @@ mod tests {
             let mut tile: [u64; TILE] = std::array::from_fn(|i| ends.get(i).copied().unwrap_or(value(i as u64)));
             tile[TILE - 1] = q.value() - 1;
             let mut bytes = vec![0; tile_bytes(q)];
-            pack(&tile, q, &mut bytes);
+            pack_tile(&tile, q.bits(), &mut bytes);
             for kernel in Kernel::available() {
+                let mut packed = vec![0xff; tile_bytes(q)];
+                Packer::new(kernel, q).pack(&tile, &mut packed);
+                assert_eq!(packed, bytes, "{kernel:?} {bits}");
                 let unpacker = Unpacker::new(kernel, q);
                 let mut back = [0; TILE];
                 assert!(unpacker.unpack(&bytes, &mut back), "{kernel:?} {bits}");
@@ -123,7 +159,7 @@ mod tests {
                     let mut wrong = tile;
                     wrong[at] = q.value();
                     let mut bytes = vec![0; tile_bytes(q)];
-                    pack(&wrong, q, &mut bytes);
+                    pack_tile(&wrong, q.bits(), &mut bytes);
                     assert!(!unpacker.unpack(&bytes, &mut back), "{kernel:?} {bits}");
                 }
                 assert!(!unpacker.unpack(&vec![0xff; tile_bytes(q)], &mut back), "{kernel:?} {bits}");

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use rustdct::{DctPlanner, TransformType2And3};
+use zeroize::Zeroizing;
 
 use crate::{Error, Result};
 
@@ -28,15 +29,41 @@ impl Encoder {
         Self { dct: DctPlanner::new().plan_dct2(degree), degree }
     }
 
-    /// Encodes `slots * scale` as N integer coefficients, rounded. Missing slots are zero.
+    /// Encodes `slots * scale` as N integer coefficients, rounded, in `message`, and returns the
+    /// largest absolute value. Missing slots are zero.
     ///
     /// # Errors
     /// When there are more than N slots, one is not finite, or a coefficient reaches 2^62.
-    pub(crate) fn encode(&self, slots: &[f64], scale: f64) -> Result<Vec<i64>> {
-        Ok(self.coefficients(slots, scale, 62)?.into_iter().map(|c| c as i64).collect())
+    pub(crate) fn encode_into(
+        &self,
+        slots: &[f64],
+        scale: f64,
+        buffers: &mut EncodeBuffers,
+        message: &mut [i64],
+    ) -> Result<u64> {
+        assert_eq!(message.len(), self.degree, "coefficients of an element");
+        let EncodeBuffers { slots: buffer, scratch } = buffers;
+        self.fill(buffer, slots)?;
+        self.dct.process_dct2_with_scratch(buffer, scratch);
+        let factor = scale / self.degree as f64;
+        let limit = 62_f64.exp2();
+        let (mut largest, mut fits) = (0.0_f64, true);
+        for (integer, value) in message.iter_mut().zip(buffer.iter()) {
+            let scaled = value * factor;
+            largest = if scaled.abs() > largest { scaled.abs() } else { largest };
+            // False for what is no number.
+            fits &= scaled.abs() < limit;
+            *integer = rounded(scaled);
+        }
+        if fits { Ok(rounded(largest).unsigned_abs()) } else { Err(overflow(largest, 62)) }
     }
 
-    /// Encodes as [`Self::encode`] does, with coefficients up to 2^`bits`, which are exact as far
+    /// Memory for [`Self::encode_into`].
+    pub(crate) fn buffers(&self) -> EncodeBuffers {
+        EncodeBuffers { slots: Zeroizing::new(vec![0.0; self.degree]), scratch: Zeroizing::new(self.scratch()) }
+    }
+
+    /// Encodes as [`Self::encode_into`] does, with coefficients up to 2^`bits`, which are exact as far
     /// as doubles are.
     ///
     /// # Errors
@@ -46,11 +73,11 @@ impl Encoder {
         Ok(self.coefficients(slots, 1.0, bits)?.into_iter().map(|c| c as i128).collect())
     }
 
-    /// Makes N slots the N coefficients of [`Self::encode`], in place, for who encodes many:
+    /// Makes N slots the N coefficients of [`Self::encode_into`], in place, for who encodes many:
     /// `scratch` is [`Self::scratch`] and keeps its memory.
     ///
     /// # Errors
-    /// As [`Self::encode`].
+    /// As [`Self::encode_into`].
     pub(crate) fn encode_in_place(&self, slots: &mut [f64], scale: f64, scratch: &mut [f64]) -> Result<()> {
         self.to_coefficients(slots, scale, 62, scratch)
     }
@@ -62,13 +89,21 @@ impl Encoder {
 
     /// Whole numbers below 2^`bits`.
     fn coefficients(&self, slots: &[f64], scale: f64, bits: i32) -> Result<Vec<f64>> {
+        let mut buffer = vec![0.0; self.degree];
+        self.fill(&mut buffer, slots)?;
+        self.to_coefficients(&mut buffer, scale, bits, &mut self.scratch())?;
+        Ok(buffer)
+    }
+
+    /// Copies at most N slots to the first of `buffer`, and zeros to the rest.
+    fn fill(&self, buffer: &mut [f64], slots: &[f64]) -> Result<()> {
         if slots.len() > self.degree {
             return Err(Error::Slots { operation: "encoding", found: slots.len(), expected: self.degree });
         }
-        let mut buffer = vec![0.0; self.degree];
-        buffer[..slots.len()].copy_from_slice(slots);
-        self.to_coefficients(&mut buffer, scale, bits, &mut self.scratch())?;
-        Ok(buffer)
+        let (first, rest) = buffer.split_at_mut(slots.len());
+        first.copy_from_slice(slots);
+        rest.fill(0.0);
+        Ok(())
     }
 
     fn to_coefficients(&self, buffer: &mut [f64], scale: f64, bits: i32, scratch: &mut [f64]) -> Result<()> {
@@ -79,8 +114,7 @@ impl Encoder {
         for value in buffer {
             let scaled = (*value * factor).round();
             if scaled.is_nan() || scaled.abs() >= limit {
-                let found_bits = scaled.abs().log2().ceil() as i32;
-                return Err(Error::Overflow { operation: "encoding", found_bits, allowed_bits: bits });
+                return Err(overflow(scaled, bits));
             }
             *value = scaled;
         }
@@ -98,9 +132,35 @@ impl Encoder {
     }
 }
 
+/// Slots while they become coefficients; wiped when they are dropped.
+pub(crate) struct EncodeBuffers {
+    slots: Zeroizing<Vec<f64>>,
+    scratch: Zeroizing<Vec<f64>>,
+}
+
+/// The nearest integer of at most 2^62 in absolute value, halves away from zero as by
+/// [`f64::round`], which is a call where a processor's instructions for it may not be assumed.
+fn rounded(value: f64) -> i64 {
+    // The number before a half: one half would take the number before it up, too.
+    (value + 0.5_f64.next_down().copysign(value)) as i64
+}
+
+fn overflow(coefficient: f64, allowed_bits: i32) -> Error {
+    let found_bits = coefficient.abs().log2().ceil() as i32;
+    Error::Overflow { operation: "encoding", found_bits, allowed_bits }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Encoder {
+        pub(crate) fn encode(&self, slots: &[f64], scale: f64) -> Result<Vec<i64>> {
+            let mut message = vec![0; self.degree];
+            self.encode_into(slots, scale, &mut self.buffers(), &mut message)?;
+            Ok(message)
+        }
+    }
 
     #[test]
     fn slots_follow_the_definition() {
@@ -128,6 +188,28 @@ mod tests {
             encoder.encode_in_place(&mut found, 3.0, &mut scratch).unwrap();
             assert_eq!(found, expected);
         }
+        let (mut buffers, mut message) = (encoder.buffers(), vec![7; 64]);
+        for slots in [&slots[..], &[1.0; 64], &slots] {
+            let largest = encoder.encode_into(slots, 3.0, &mut buffers, &mut message).unwrap();
+            let mut rounded = slots.to_vec();
+            encoder.encode_in_place(&mut rounded, 3.0, &mut scratch).unwrap();
+            assert!(message.iter().map(|&c| c as f64).eq(rounded));
+            assert_eq!(Some(largest), message.iter().map(|c| c.unsigned_abs()).max());
+        }
+        encoder.encode_into(&[2.0], 3.0, &mut buffers, &mut message).unwrap();
+        assert_eq!(message, encoder.encode(&[2.0], 3.0).unwrap(), "slots that are missing are zero");
+    }
+
+    #[test]
+    fn halves_are_rounded_away_from_zero() {
+        let half = 0.5_f64;
+        let near = [half, half.next_down(), half.next_up(), 1.5, 2.5, 1e6 + half, 52_f64.exp2() - half, 52_f64.exp2()];
+        let large = [51_f64.exp2() + half, 52_f64.exp2() + 1.0, 53_f64.exp2() + 2.0, 61.9_f64.exp2(), 0.0];
+        for value in near.into_iter().chain(large).chain((0..1000).map(|i| f64::from(i) * 0.37)) {
+            for signed in [value, -value] {
+                assert_eq!(rounded(signed), signed.round() as i64, "{signed}");
+            }
+        }
     }
 
     #[test]
@@ -138,5 +220,11 @@ mod tests {
         assert!(matches!(encoder.encode_wide(&[2_f64.powi(70); 32], 70), Err(Error::Overflow { .. })));
         assert!(encoder.encode(&[f64::NAN], 1.0).is_err());
         assert!(encoder.encode(&[0.0; 33], 1.0).is_err());
+        let (mut buffers, mut message) = (encoder.buffers(), vec![0; 32]);
+        let mut into = |slots: &[f64], scale| encoder.encode_into(slots, scale, &mut buffers, &mut message);
+        assert!(matches!(into(&[1.0; 32], 2_f64.powi(63)), Err(Error::Overflow { found_bits: 63, .. })));
+        assert!(matches!(into(&[f64::NAN], 1.0), Err(Error::Overflow { .. })));
+        assert!(matches!(into(&[0.0; 33], 1.0), Err(Error::Slots { .. })));
+        assert_eq!(into(&[1.0; 32], 2_f64.powi(61)).unwrap(), 1 << 61);
     }
 }

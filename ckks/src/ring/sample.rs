@@ -17,8 +17,13 @@ use crate::{Error, Result};
 /// Variance of the error: a centred binomial with 21 coins a side (standard deviation 3.24), the
 /// default of SEAL.
 pub(crate) const ERROR_VARIANCE: f64 = 10.5;
+/// The largest absolute value of an error.
+pub(crate) const LARGEST_ERROR: u64 = 21;
 /// Variance of a ternary secret's coefficients, uniform over -1, 0, 1.
 pub(crate) const SECRET_VARIANCE: f64 = 2.0 / 3.0;
+
+/// Random words drawn at once.
+const WORDS: usize = 128;
 
 /// The seed of a public uniform element or of a family of them.
 pub type PublicSeed = [u8; 32];
@@ -100,12 +105,15 @@ impl SecretRng {
 
     /// Adds one error sample to every coefficient.
     pub(crate) fn add_error(&mut self, coefficients: &mut [i64]) {
-        let mut words = Zeroizing::new(vec![0_u8; coefficients.len() * 8]);
-        self.0.fill_bytes(&mut words);
-        for (c, bytes) in coefficients.iter_mut().zip(words.as_chunks::<8>().0) {
-            let w = u64::from_le_bytes(*bytes);
-            let mask = (1 << 21) - 1;
-            *c += i64::from((w & mask).count_ones()) - i64::from((w >> 21 & mask).count_ones());
+        let mut words = Zeroizing::new([0_u8; 8 * WORDS]);
+        for coefficients in coefficients.chunks_mut(WORDS) {
+            let bytes = &mut words[..8 * coefficients.len()];
+            self.0.fill_bytes(bytes);
+            for (c, word) in coefficients.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                // Heads of 21 coins and tails of 21 others, less 21: the first less the second.
+                let coins = (u64::from_le_bytes(*word) ^ ((1 << 21) - 1) << 21) & ((1 << 42) - 1);
+                *c += i64::from(coins.count_ones()) - 21;
+            }
         }
     }
 
@@ -311,6 +319,18 @@ mod tests {
         assert!(mean.abs() < 5.0 * (ERROR_VARIANCE / n).sqrt(), "{mean}");
         assert!((variance / ERROR_VARIANCE - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "{variance}");
         assert!(samples.iter().all(|v| v.abs() <= 21));
+    }
+
+    #[test]
+    fn errors_are_heads_of_one_half_of_the_coins_less_those_of_the_other() {
+        let mut samples = vec![1000; 300];
+        SecretRng::insecure(1, "test").add_error(&mut samples);
+        let mut words = vec![0; 300 * 8];
+        SecretRng::insecure(1, "test").0.fill_bytes(&mut words);
+        for (sample, word) in samples.iter().zip(words.as_chunks::<8>().0) {
+            let heads = |from: usize| (from..from + 21).filter(|i| word[i / 8] >> (i % 8) & 1 == 1).count() as i64;
+            assert_eq!(*sample, 1000 + heads(0) - heads(21));
+        }
     }
 
     #[test]

@@ -105,6 +105,12 @@ enum RateSource {
     Measured,
 }
 
+/// Says whether so many threads can be `factor` times as fast as one; beyond that something else
+/// used the processor while one of both was measured.
+pub fn plausible_speed_up(threads: usize, factor: f64) -> bool {
+    threads > 0 && (0.1..=1.5 * threads as f64).contains(&factor)
+}
+
 impl TryFrom<MachineLiteral> for Machine {
     type Error = MachineError;
 
@@ -118,12 +124,14 @@ impl TryFrom<MachineLiteral> for Machine {
         let lookups = literal.bootstrap.iter().flat_map(|l| l.rotation.into_iter().chain([l.switch]));
         let fits = lookups.into_iter().all(|v| sane(&v, 1e-15))
             && positive.iter().all(|v| sane(v, 1e-15))
-            && not_negative.iter().all(|v| sane(v, 0.0))
-            && threads > 0
-            && (0.1..=1.5 * threads as f64).contains(&factor);
+            && not_negative.iter().all(|v| sane(v, 0.0));
         if !fits {
-            let found = format!("{:?}, speed-up {factor} with {threads} threads", literal.rates);
+            let found = format!("{:?}", literal.rates);
             return Err(MachineError { path: None, found, expected: "positive seconds below 1" });
+        }
+        if !plausible_speed_up(threads, factor) {
+            let found = format!("speed-up {factor} with {threads} threads");
+            return Err(MachineError { path: None, found, expected: "a tenth to one and a half times the threads" });
         }
         Ok(Self { literal, source: RateSource::Measured })
     }

@@ -41,7 +41,7 @@ pub(crate) fn encrypted(program: &Program, images: &ImageMajor<f32>, seed: u64) 
         let slots: Vec<f64> = images.rows().map(|image| f64::from(image[i])).collect();
         let id = CiphertextId { seed: [seed as u8; 32], index: i as u64 };
         let (b, a) = out.split_at_mut(limbs * n);
-        b.copy_from_slice(&encryptor.encrypt(&slots, Encoding { scale, limbs }, id, &mut rng)?);
+        encryptor.encrypt(&slots, Encoding { scale, limbs }, id, &mut rng, b)?;
         a.copy_from_slice(&id.expand_a(&p, limbs)?);
         Ok(())
     });

@@ -32,10 +32,10 @@ fn seeds_are_expanded_as_by_the_engine_at_every_degree_and_width() {
         let p = every_width(degree);
         let (limbs, len) = (p.max_limbs(), 3);
         let moduli: Vec<u64> = p.moduli(limbs).map(|q| q.value()).collect();
-        let halves = |element: usize| {
-            let (mut values, mut rng) = (vec![0; limbs * degree], rng(element as u64));
+        let halves = |element: usize, values: &mut [u64]| {
+            let mut rng = rng(element as u64);
             values.chunks_exact_mut(degree).zip(&moduli).for_each(|(values, &q)| fill(q, &mut rng, values));
-            Ok::<_, beaa_ckks::Error>(values)
+            Ok::<_, beaa_ckks::Error>(())
         };
         let seed: [u8; 32] = std::array::from_fn(|i| (i * 89 + degree) as u8);
         let shape = CompressedShape { limbs, len, components: 2, seed: Some(seed) };

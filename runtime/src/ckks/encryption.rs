@@ -58,11 +58,11 @@ pub fn encrypt<S: ImageSource + ?Sized>(
         deviating.extend(encryption.check(batch, &inputs)?);
         let progress = Numbered::new(progress, number, batches.len());
         progress.begin("encrypt", header.ciphertexts as u64);
-        pieces.push(compress_b(parameters, header.limbs, header.ciphertexts, |ciphertext| {
+        pieces.push(compress_b(parameters, header.limbs, header.ciphertexts, |ciphertext, half| {
             go_on(&progress, ENCRYPTING)?;
-            let half = encryption.half(batch, &inputs, ciphertext)?;
+            encryption.half(batch, &inputs, ciphertext, half)?;
             progress.advance(1);
-            Ok::<_, Error>(half)
+            Ok::<_, Error>(())
         })?);
         progress.end();
     }
@@ -97,11 +97,11 @@ pub fn encrypt_to_file<S: ImageSource + ?Sized>(
             deviating.extend(encryption.check(batch, &inputs)?);
             let (progress, start) = (Numbered::new(progress, number, batches.len()), number as u64 * each);
             progress.begin("encrypt", len as u64);
-            let half = |ciphertext| {
+            let half = |ciphertext, half: &mut [u64]| {
                 go_on(&progress, ENCRYPTING)?;
-                let half = encryption.half(batch, &inputs, ciphertext)?;
+                encryption.half(batch, &inputs, ciphertext, half)?;
                 progress.advance(1);
-                Ok::<_, Error>(half)
+                Ok::<_, Error>(())
             };
             compress_b_in_pieces(parameters, limbs, len, half, |offset, bytes| {
                 payload.write_at(start + offset, bytes).map_err(Error::from)
@@ -137,7 +137,7 @@ fn need(parameters: &Parameters, limbs: usize, len: usize, more: u64) -> Result<
 struct Encryption<'a> {
     signature: &'a Signature,
     parameters: &'a Parameters,
-    encryptor: Encryptor<'a>,
+    encryptor: Encryptor,
     encoding: Encoding,
     header: CiphertextHeader,
     /// Where each element that is read is in an image.
@@ -257,8 +257,14 @@ impl<'a> Encryption<'a> {
         need(self.parameters, self.header.limbs, self.header.ciphertexts, more)
     }
 
-    /// The half `b` of one of the ciphertexts, `[limb][N]`.
-    fn half(&self, batch: &PlannedBatch, images: &ImageMajor<f32>, ciphertext: usize) -> beaa_ckks::Result<Vec<u64>> {
+    /// Writes the half `b` of one of the ciphertexts, `[limb][N]`.
+    fn half(
+        &self,
+        batch: &PlannedBatch,
+        images: &ImageMajor<f32>,
+        ciphertext: usize,
+        half: &mut [u64],
+    ) -> beaa_ckks::Result<()> {
         let sent = (0..images.images()).chain(batch.copies.iter().copied());
         let slots: Vec<f64> = match &self.packed {
             None => {
@@ -271,7 +277,7 @@ impl<'a> Encryption<'a> {
             }),
         };
         let id = CiphertextId { seed: batch.public, index: ciphertext as u64 };
-        self.encryptor.encrypt(&slots, self.encoding, id, &mut batch.sources.get(id.index))
+        self.encryptor.encrypt(&slots, self.encoding, id, &mut batch.sources.get(id.index), half)
     }
 }
 

@@ -108,6 +108,7 @@ fn check_augmentation(a: &Augmentation, p: &mut Problems) {
     p.within(f64::from(a.contrast), 0.0, 0.9, "augmentation.contrast");
     p.within(f64::from(a.brightness), 0.0, 0.9, "augmentation.brightness");
     p.require(a.cutout <= 64, "augmentation.cutout", format!("{}; expected at most 64", count(a.cutout, "pixel")));
+    p.within(f64::from(a.cutmix), 0.0, 1.0, "augmentation.cutmix");
 }
 
 fn check_teacher(literal: &TrainLiteral, p: &mut Problems) {

@@ -162,7 +162,11 @@ pub struct Augmentation {
     /// Replace a square of so many pixels a side, centred anywhere in the image, by the mean with
     /// which pixels are normalised (`DeVries` & Taylor, 2017).
     pub cutout: usize,
+    /// Share of the images that show, in a rectangle, a part of another image of their batch: of
+    /// any size, centred anywhere; labels count by area (`CutMix`, Yun et al., 2019).
+    pub cutmix: f32,
 }
+
 fn default_source() -> SourceSpec {
     SourceSpec::named("pneumoniamnist")
 }

@@ -114,8 +114,16 @@ mod tests {
 
     #[test]
     fn same_seed_same_image() {
-        let all =
-            Augmentation { shift: 2, rotate: 10.0, scale: 0.1, flip: true, contrast: 0.2, brightness: 0.1, cutout: 3 };
+        let all = Augmentation {
+            shift: 2,
+            rotate: 10.0,
+            scale: 0.1,
+            flip: true,
+            contrast: 0.2,
+            brightness: 0.1,
+            cutout: 3,
+            ..Augmentation::default()
+        };
         assert_eq!(augmented(&all, 4), augmented(&all, 4));
         assert_ne!(augmented(&all, 4), augmented(&all, 5));
     }
@@ -153,8 +161,15 @@ mod tests {
 
     #[test]
     fn values_stay_in_range() {
-        let all =
-            Augmentation { shift: 1, rotate: 30.0, scale: 0.3, flip: true, contrast: 0.9, brightness: 0.9, cutout: 0 };
+        let all = Augmentation {
+            shift: 1,
+            rotate: 30.0,
+            scale: 0.3,
+            flip: true,
+            contrast: 0.9,
+            brightness: 0.9,
+            ..Augmentation::default()
+        };
         assert!((0..50).all(|s| augmented(&all, s).iter().all(|v| (0.0..=255.0).contains(v))));
     }
 

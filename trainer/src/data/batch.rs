@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
 use super::augment::augment;
+use super::cutmix::{Pasted, cutmix};
 use crate::config::Augmentation;
 
 /// Images per batch where nothing is learnt; 64 to 128 is fastest on CPUs.
@@ -17,6 +18,8 @@ pub(crate) struct ImageBatch {
     pub(crate) images: Tensor<4>,
     /// One per image.
     pub(crate) labels: Vec<u8>,
+    /// What each image shows of another; none where images are not mixed.
+    pub(crate) pasted: Option<Vec<Pasted>>,
 }
 
 /// How the training images of a batch are changed.
@@ -48,11 +51,15 @@ pub(crate) fn batch(
     }
     let labels: Vec<u8> = indices.iter().map(|&i| images.labels()[i]).collect();
     assert_eq!([input.mean.len(), input.std.len()], [c; 2], "means and deviations, one per channel");
+    let mut pasted = None;
     if let Some(Changes { settings, pixel_bits, mut rng }) = changes {
         let unit = if input.values.are_pixels() { 255.0 } else { 1.0 };
         let mean: Vec<f32> = input.mean.iter().map(|mean| mean * unit).collect();
         for image in pixels.chunks_mut(size) {
             augment(image, [c, h, w], settings, &mean, &mut rng);
+        }
+        if settings.cutmix > 0.0 {
+            pasted = Some(cutmix(&mut pixels, [c, h, w], &labels, settings.cutmix, &mut rng));
         }
         if let Some(bits) = pixel_bits {
             let unit = 255.0 / ((1_u32 << bits.clamp(1, 8)) - 1) as f32;
@@ -69,7 +76,7 @@ pub(crate) fn batch(
         }
     }
     let data = TensorData::new(pixels, [labels.len(), c, h, w]);
-    ImageBatch { images: Tensor::from_data(data, device), labels }
+    ImageBatch { images: Tensor::from_data(data, device), labels, pasted }
 }
 
 /// All images in order, in batches.

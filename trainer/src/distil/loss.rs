@@ -5,18 +5,32 @@ use beaa_ir::Classes;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::data::Pasted;
 use crate::distil::quadratic_fit::LayerStatistics;
 use crate::ops::Interval;
 
 /// Beyond this, a difference of logits has probabilities of zero in single precision.
 const LARGEST_LOGIT: f32 = 100.0;
 
-/// Target distributions `[N, classes]`: one for the label, `smoothing` of it spread over all
-/// classes.
-pub(crate) fn targets(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
+/// Target distributions `[N, classes]`: one for the label, or its share and the rest for the label
+/// of what was pasted into the image, `smoothing` of it spread over all classes.
+pub(crate) fn targets(
+    labels: &[u8],
+    pasted: Option<&[Pasted]>,
+    classes: usize,
+    smoothing: f32,
+    device: &Device,
+) -> Tensor<2> {
     let mut data = vec![smoothing / classes as f32; labels.len() * classes];
     for (row, &label) in data.chunks_mut(classes).zip(labels) {
         row[usize::from(label)] += 1.0 - smoothing;
+    }
+    if let Some(pasted) = pasted {
+        assert_eq!(pasted.len(), labels.len(), "what was pasted, one for each image");
+        for ((row, &label), other) in data.chunks_mut(classes).zip(labels).zip(pasted) {
+            row[usize::from(label)] -= (1.0 - smoothing) * other.share;
+            row[usize::from(other.label)] += (1.0 - smoothing) * other.share;
+        }
     }
     Tensor::from_data(TensorData::new(data, [labels.len(), classes]), device)
 }
@@ -90,15 +104,22 @@ mod tests {
 
     #[test]
     fn cross_entropy_is_the_mean_of_minus_log_p() {
-        let loss = scalar(cross_entropy(matrix(STUDENT), targets(&[2, 0], 3, 0.0, &Device::flex())));
+        let loss = scalar(cross_entropy(matrix(STUDENT), targets(&[2, 0], None, 3, 0.0, &Device::flex())));
         let expected = -(softmax(STUDENT[0], 1.0)[2].ln() + softmax(STUDENT[1], 1.0)[0].ln()) / 2.0;
         assert!((loss - expected).abs() < 1e-6);
     }
 
     #[test]
     fn smoothing_spreads_the_target() {
-        let t = targets(&[1], 4, 0.2, &Device::flex()).into_data();
+        let t = targets(&[1], None, 4, 0.2, &Device::flex()).into_data();
         assert_eq!(t.try_into_vec::<f32>().unwrap(), [0.05, 0.85, 0.05, 0.05]);
+    }
+
+    #[test]
+    fn what_is_pasted_counts_by_its_share() {
+        let pasted = [Pasted { label: 0, share: 0.25 }, Pasted { label: 1, share: 0.5 }];
+        let t = targets(&[1, 1], Some(&pasted), 2, 0.5, &Device::flex()).into_data();
+        assert_eq!(t.try_into_vec::<f32>().unwrap(), [0.375, 0.625, 0.25, 0.75]);
     }
 
     #[test]

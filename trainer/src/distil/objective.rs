@@ -56,11 +56,12 @@ impl Objective {
         device: &Device,
     ) -> Result<BatchLoss> {
         let images = Tensor::from_inner(batch.images.clone());
+        let pasted = batch.pasted.as_deref();
         match self {
             &Self::Teacher { smoothing, precision } => {
                 let logits = network.forward(images, usize::MAX, Keep::default(), precision).logits;
                 let right = correct(classes, &host(logits.clone())?, &batch.labels);
-                let loss = cross_entropy(logits, targets(&batch.labels, classes.outputs(), smoothing, device));
+                let loss = cross_entropy(logits, targets(&batch.labels, pasted, classes.outputs(), smoothing, device));
                 Ok(BatchLoss { loss, correct: right })
             }
             Self::Student(d) => {
@@ -74,7 +75,7 @@ impl Objective {
                 if s.peak_penalty > 0.0 {
                     ours.logits = saturated(ours.logits);
                 }
-                let target = targets(&batch.labels, classes.outputs(), s.label_smoothing, device);
+                let target = targets(&batch.labels, pasted, classes.outputs(), s.label_smoothing, device);
                 let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);
                 if let Some(theirs) = theirs {
                     if s.lambda > 0.0 {

@@ -1,6 +1,7 @@
 //! The path of 52-bit integer multiply-and-add: AVX-512 IFMA.
 #![expect(unsafe_code, reason = "calls functions of special instructions, for which the token is the proof")]
 
+pub(crate) mod pack;
 mod pair_products;
 mod poly_ops;
 mod product;
