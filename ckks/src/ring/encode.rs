@@ -63,8 +63,8 @@ impl Encoder {
         EncodeBuffers { slots: Zeroizing::new(vec![0.0; self.degree]), scratch: Zeroizing::new(self.scratch()) }
     }
 
-    /// Encodes as [`Self::encode_into`] does, with coefficients up to 2^`bits`, which are exact as far
-    /// as doubles are.
+    /// Encodes as [`Self::encode_into`] does, with coefficients up to 2^`bits`, which are exact as
+    /// far as doubles are.
     ///
     /// # Errors
     /// When there are more than N slots, one is not finite, or a coefficient reaches 2^`bits`.
