@@ -1,8 +1,6 @@
 //! Symmetric encryption of one plaintext at a time. A fresh ciphertext is `(b, a)` with `a` from a
 //! public seed, so that only `b` need be sent.
 
-use std::sync::Arc;
-
 use beaa_secrets::Locked;
 use zeroize::Zeroizing;
 
@@ -51,7 +49,7 @@ pub struct Encoding {
 /// Encrypts under one key.
 pub struct Encryptor {
     parameters: Parameters,
-    encoder: Arc<Encoder>,
+    encoder: Encoder,
     /// The secret's values, each negated: `[prime][N]`.
     negated: Locked<u64>,
     workspaces: Workspaces<Workspace, NewWorkspace>,
@@ -86,8 +84,8 @@ impl Encryptor {
         for ((i, q), values) in parameters.moduli(parameters.max_limbs()).enumerate().zip(negated.chunks_exact_mut(n)) {
             values.iter_mut().zip(secret.values(i)).for_each(|(negated, &value)| *negated = q.neg(value));
         }
-        let encoder = Arc::new(Encoder::new(n));
-        let of_workspace = Arc::clone(&encoder);
+        let encoder = Encoder::new(n);
+        let of_workspace = encoder.clone();
         let new =
             move || Workspace { buffers: of_workspace.buffers(), message: Zeroizing::new(vec![0; n]), a: vec![0; n] };
         Ok(Self { parameters: parameters.clone(), encoder, negated, workspaces: Workspaces::new(Box::new(new)) })

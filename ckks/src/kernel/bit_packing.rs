@@ -16,7 +16,7 @@ pub(crate) fn tile_bytes(q: Modulus) -> usize {
 pub(crate) struct Packer {
     q: Modulus,
     #[cfg(target_arch = "x86_64")]
-    shuffle: Option<ByteMerge>,
+    merge: Option<ByteMerge>,
 }
 
 impl Packer {
@@ -25,7 +25,7 @@ impl Packer {
         Self {
             q,
             #[cfg(target_arch = "x86_64")]
-            shuffle: if let Kernel::Ifma(_) = kernel { ByteMerge::new(q.bits()) } else { None },
+            merge: if let Kernel::Ifma(_) = kernel { ByteMerge::new(q.bits()) } else { None },
         }
     }
 
@@ -38,8 +38,8 @@ impl Packer {
     pub(crate) fn pack(&self, values: &[u64; TILE], out: &mut [u8]) {
         assert_eq!(out.len(), self.tile_bytes(), "bytes of a tile");
         #[cfg(target_arch = "x86_64")]
-        if let Some(shuffle) = &self.shuffle {
-            shuffle.pack(values, out);
+        if let Some(merge) = &self.merge {
+            merge.pack(values, out);
             return;
         }
         pack_tile(values, self.q.bits(), out);

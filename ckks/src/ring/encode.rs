@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::{Error, Result};
 
 /// Encodes and decodes at one degree.
+#[derive(Clone)]
 pub(crate) struct Encoder {
     dct: Arc<dyn TransformType2And3<f64>>,
     degree: usize,
@@ -44,18 +45,7 @@ impl Encoder {
         assert_eq!(message.len(), self.degree, "coefficients of an element");
         let EncodeBuffers { slots: buffer, scratch } = buffers;
         self.fill(buffer, slots)?;
-        self.dct.process_dct2_with_scratch(buffer, scratch);
-        let factor = scale / self.degree as f64;
-        let limit = 62_f64.exp2();
-        let (mut largest, mut fits) = (0.0_f64, true);
-        for (integer, value) in message.iter_mut().zip(buffer.iter()) {
-            let scaled = value * factor;
-            largest = if scaled.abs() > largest { scaled.abs() } else { largest };
-            // False for what is no number.
-            fits &= scaled.abs() < limit;
-            *integer = rounded(scaled);
-        }
-        if fits { Ok(rounded(largest).unsigned_abs()) } else { Err(overflow(largest, 62)) }
+        self.each_integer(buffer, scale, scratch, |i, _, integer| message[i] = integer)
     }
 
     /// Memory for [`Self::encode_into`].
@@ -70,7 +60,15 @@ impl Encoder {
     /// When there are more than N slots, one is not finite, or a coefficient reaches 2^`bits`.
     pub(crate) fn encode_wide(&self, slots: &[f64], bits: i32) -> Result<Vec<i128>> {
         assert!(bits < 127, "coefficients of {bits} bits");
-        Ok(self.coefficients(slots, 1.0, bits)?.into_iter().map(|c| c as i128).collect())
+        let mut buffer = vec![0.0; self.degree];
+        self.fill(&mut buffer, slots)?;
+        self.dct.process_dct2_with_scratch(&mut buffer, &mut self.scratch());
+        let (factor, limit) = (1.0 / self.degree as f64, f64::from(bits).exp2());
+        let integer = |value: f64| {
+            let whole = (value * factor).round();
+            if whole.abs() < limit { Ok(whole as i128) } else { Err(overflow(whole, bits)) }
+        };
+        buffer.into_iter().map(integer).collect()
     }
 
     /// Makes N slots the N coefficients of [`Self::encode_into`], in place, for who encodes many:
@@ -79,20 +77,13 @@ impl Encoder {
     /// # Errors
     /// As [`Self::encode_into`].
     pub(crate) fn encode_in_place(&self, slots: &mut [f64], scale: f64, scratch: &mut [f64]) -> Result<()> {
-        self.to_coefficients(slots, scale, 62, scratch)
+        self.each_integer(slots, scale, scratch, |_, slot, integer| *slot = integer as f64)?;
+        Ok(())
     }
 
     /// Memory for [`Self::encode_in_place`].
     pub(crate) fn scratch(&self) -> Vec<f64> {
         vec![0.0; self.dct.get_scratch_len()]
-    }
-
-    /// Whole numbers below 2^`bits`.
-    fn coefficients(&self, slots: &[f64], scale: f64, bits: i32) -> Result<Vec<f64>> {
-        let mut buffer = vec![0.0; self.degree];
-        self.fill(&mut buffer, slots)?;
-        self.to_coefficients(&mut buffer, scale, bits, &mut self.scratch())?;
-        Ok(buffer)
     }
 
     /// Copies at most N slots to the first of `buffer`, and zeros to the rest.
@@ -106,19 +97,28 @@ impl Encoder {
         Ok(())
     }
 
-    fn to_coefficients(&self, buffer: &mut [f64], scale: f64, bits: i32, scratch: &mut [f64]) -> Result<()> {
+    /// Transforms N slots and calls `write` with the number of each coefficient, its place, and its
+    /// integer below 2^62; returns the largest absolute value.
+    fn each_integer(
+        &self,
+        buffer: &mut [f64],
+        scale: f64,
+        scratch: &mut [f64],
+        mut write: impl FnMut(usize, &mut f64, i64),
+    ) -> Result<u64> {
         assert_eq!(buffer.len(), self.degree, "slots of an element");
         self.dct.process_dct2_with_scratch(buffer, scratch);
         let factor = scale / self.degree as f64;
-        let limit = f64::from(bits).exp2();
-        for value in buffer {
-            let scaled = (*value * factor).round();
-            if scaled.is_nan() || scaled.abs() >= limit {
-                return Err(overflow(scaled, bits));
-            }
-            *value = scaled;
+        let limit = 62_f64.exp2();
+        let (mut largest, mut fits) = (0.0_f64, true);
+        for (i, value) in buffer.iter_mut().enumerate() {
+            let scaled = *value * factor;
+            largest = if scaled.abs() > largest { scaled.abs() } else { largest };
+            // False for what is no number.
+            fits &= scaled.abs() < limit;
+            write(i, value, rounded(scaled));
         }
-        Ok(())
+        if fits { Ok(rounded(largest).unsigned_abs()) } else { Err(overflow(largest, 62)) }
     }
 
     /// Decodes N integer coefficients, held as `f64`, to N slots.
@@ -188,6 +188,8 @@ mod tests {
             encoder.encode_in_place(&mut found, 3.0, &mut scratch).unwrap();
             assert_eq!(found, expected);
         }
+        let wide: Vec<i128> = encoder.encode(&slots, 1.0).unwrap().into_iter().map(i128::from).collect();
+        assert_eq!(encoder.encode_wide(&slots, 62).unwrap(), wide);
         let (mut buffers, mut message) = (encoder.buffers(), vec![7; 64]);
         for slots in [&slots[..], &[1.0; 64], &slots] {
             let largest = encoder.encode_into(slots, 3.0, &mut buffers, &mut message).unwrap();

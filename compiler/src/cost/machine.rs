@@ -131,7 +131,7 @@ impl TryFrom<MachineLiteral> for Machine {
         }
         if !plausible_speed_up(threads, factor) {
             let found = format!("speed-up {factor} with {threads} threads");
-            return Err(MachineError { path: None, found, expected: "a tenth to one and a half times the threads" });
+            return Err(MachineError { path: None, found, expected: "0.1 to one and a half times the threads" });
         }
         Ok(Self { literal, source: RateSource::Measured })
     }
