@@ -23,12 +23,15 @@ pub(crate) enum Instruction {
     Fma512,
     /// `vpmadd52luq` on eight 52-bit integers. AVX-512 IFMA.
     Madd52,
+    /// `vpdpwssd` on 32 pairs of 16-bit integers. AVX-512 VNNI.
+    Dpwssd,
 }
 
 impl Instruction {
     /// Every instruction, the slowest first.
     #[allow(dead_code, reason = "the benches of criterion measure every instruction")]
-    pub(crate) const ALL: [Self; 5] = [Self::Integer, Self::Muludq256, Self::Fma256, Self::Fma512, Self::Madd52];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Integer, Self::Muludq256, Self::Fma256, Self::Fma512, Self::Madd52, Self::Dpwssd];
 
     /// Returns the one in the inner loop of a kernel's integer-matrix product.
     pub(crate) fn of(kernel: Kernel) -> Self {
@@ -37,6 +40,8 @@ impl Instruction {
             Kernel::Fma(_) => Self::Fma256,
             #[cfg(target_arch = "x86_64")]
             Kernel::Ifma(_) => Self::Madd52,
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Vnni(_) => Self::Dpwssd,
         }
     }
 
@@ -49,6 +54,7 @@ impl Instruction {
             Self::Fma256 => "vfmadd f64, 256 bits",
             Self::Fma512 => "vfmadd f64, 512 bits",
             Self::Madd52 => "vpmadd52luq, 512 bits",
+            Self::Dpwssd => "vpdpwssd, 512 bits",
         }
     }
 
@@ -61,6 +67,7 @@ impl Instruction {
             Self::Fma256 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
             Self::Fma512 => std::is_x86_feature_detected!("avx512f"),
             Self::Madd52 => std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512ifma"),
+            Self::Dpwssd => std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vnni"),
         };
         #[cfg(not(target_arch = "x86_64"))]
         return self == Self::Integer || (self == Self::Fma256 && beaa_ckks::Fma::try_new().is_some());
@@ -82,6 +89,7 @@ impl Instruction {
                 Self::Fma256 => x86::fma256(rounds),
                 Self::Fma512 => x86::fma512(rounds),
                 Self::Madd52 => x86::madd52(rounds),
+                Self::Dpwssd => x86::dpwssd(rounds),
             }
         });
         #[cfg(not(target_arch = "x86_64"))]
@@ -131,8 +139,8 @@ fn doubles(rounds: u64) -> u64 {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        _mm256_add_epi64, _mm256_fmadd_pd, _mm256_mul_epu32, _mm256_set1_epi64x, _mm256_set1_pd, _mm512_fmadd_pd,
-        _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_set1_pd,
+        _mm256_add_epi64, _mm256_fmadd_pd, _mm256_mul_epu32, _mm256_set1_epi64x, _mm256_set1_pd, _mm512_dpwssd_epi32,
+        _mm512_fmadd_pd, _mm512_madd52lo_epu64, _mm512_set1_epi16, _mm512_set1_epi64, _mm512_set1_pd,
     };
     use std::hint::black_box;
 
@@ -161,6 +169,7 @@ mod x86 {
     chains!(fma256, "avx2,fma", 4, _mm256_set1_pd(0.5), |s, x, w| _mm256_fmadd_pd(x, w, s));
     chains!(fma512, "avx512f", 8, _mm512_set1_pd(0.5), |s, x, w| _mm512_fmadd_pd(x, w, s));
     chains!(madd52, "avx512f,avx512ifma", 8, _mm512_set1_epi64(3), |s, x, w| _mm512_madd52lo_epu64(s, x, w));
+    chains!(dpwssd, "avx512f,avx512vnni", 32, _mm512_set1_epi16(3), |s, x, w| _mm512_dpwssd_epi32(s, x, w));
     // The product depends on the sum so that it is not taken out of the loop.
     chains!(muludq256, "avx2", 4, _mm256_set1_epi64x(3), |s, x, _w| _mm256_add_epi64(_mm256_mul_epu32(s, x), x));
 }

@@ -44,9 +44,9 @@ pub use compressed_batch::{CompressedBatch, CompressedShape, Release};
 pub use decryptor::Decryptor;
 pub use encryptor::{CiphertextId, Encoding, Encryptor};
 pub use error::{Error, Result};
-#[cfg(target_arch = "x86_64")]
-pub use kernel::Ifma;
 pub use kernel::{Fma, Kernel, Panels, TILE};
+#[cfg(target_arch = "x86_64")]
+pub use kernel::{Ifma, Vnni};
 pub use key_switch::{KeySwitcher, Relinearised};
 pub use keys::{EvaluationKey, SecretKey};
 pub use params::{Parameters, ParametersLiteral};

@@ -13,11 +13,15 @@ pub(crate) mod ifma;
 mod layout;
 mod op_count;
 mod packed_weights;
+mod paired_rows;
 mod path;
 mod permutation;
 mod portable;
 mod row_grouping;
+mod shared_columns;
 mod singleton_rows;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
 pub(crate) use aligned::Aligned;
 pub use fma::Fma;
@@ -32,6 +36,8 @@ pub(crate) use path::{
 };
 pub(crate) use permutation::Permutation;
 use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub use vnni::Vnni;
 
 use crate::ring::modulus::{Factor, Modulus};
 
@@ -46,6 +52,9 @@ pub enum Kernel {
     /// AVX-512 with 52-bit multiply-and-add.
     #[cfg(target_arch = "x86_64")]
     Ifma(Ifma),
+    /// AVX-512 with 16-bit dot products, and 52-bit multiply-and-add for all else.
+    #[cfg(target_arch = "x86_64")]
+    Vnni(Vnni),
 }
 
 impl std::fmt::Debug for Kernel {
@@ -65,6 +74,8 @@ macro_rules! with_path {
             Kernel::Fma($path) => $body,
             #[cfg(target_arch = "x86_64")]
             Kernel::Ifma($path) => $body,
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Vnni($path) => $body,
         }
     };
 }
@@ -76,6 +87,8 @@ impl Kernel {
         paths.extend(Fma::try_new().map(Self::Fma));
         #[cfg(target_arch = "x86_64")]
         paths.extend(Ifma::try_new().map(Self::Ifma));
+        #[cfg(target_arch = "x86_64")]
+        paths.extend(Vnni::try_new().map(Self::Vnni));
         paths
     }
 
@@ -91,11 +104,17 @@ impl Kernel {
             Self::Fma(_) => "Fma",
             #[cfg(target_arch = "x86_64")]
             Self::Ifma(_) => "Ifma",
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni(_) => "Vnni",
         }
     }
 
     fn column_cost(self) -> [f64; PANEL_ROWS] {
         with_path!(self, path => path.column_cost())
+    }
+
+    fn paired_cost(self, bits: u32) -> Option<f64> {
+        with_path!(self, path => path.paired_cost(bits))
     }
 
     fn weight_form(self) -> WeightForm {

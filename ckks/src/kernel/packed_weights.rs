@@ -2,11 +2,11 @@
 //! together, a few at a time, the others one by one, a window of columns at a time. The arrangement
 //! changes the order of the work, never the matrix.
 
-use std::collections::HashMap;
-
 use super::Kernel;
 use super::layout::WeightForm;
-use super::row_grouping::{RowGroup, group_rows};
+use super::paired_rows::PairedRows;
+use super::row_grouping::group_rows;
+use super::shared_columns::{SharedColumns, by_columns, joined};
 use super::singleton_rows::SingletonRows;
 use crate::error::operand;
 use crate::ring::modulus::Modulus;
@@ -23,12 +23,6 @@ const EXACT: u128 = 1 << 53;
 /// Panels in a group from which on an offset, which makes weights positive, costs less than sums
 /// with signs.
 const OFFSET_PANELS: usize = 3;
-/// Fewer columns than this stay in the first-level cache from group to group.
-const MIN_COLUMNS_FOR_JOINING: usize = 128;
-/// Cycles that a group takes for a column whatever its panels: to bring all slots of a tile to the
-/// first-level cache, and to add them for the offset. An estimate, from the shares of a profile
-/// with AVX-512 IFMA.
-const CACHED_COLUMN_COST: f64 = 7.0;
 /// Fewer columns (log2) than this in a sum with signs cost more than an offset for a single panel.
 const SHORT_SIGNED_INTERVAL: usize = 4;
 
@@ -41,6 +35,8 @@ type WindowNorms = [u64; WINDOW_SIZES];
 pub struct Panels {
     groups: Vec<Group>,
     singletons: SingletonRows,
+    /// What would be groups on a path that multiplies column by column.
+    paired: PairedRows,
     /// Rows that have no weight at all.
     empty_rows: Vec<u32>,
     rows: usize,
@@ -116,12 +112,15 @@ impl Panels {
         let RowSummary { empty_rows, norm, weight_bits } = check_rows(rows, columns, &row)?;
         let form = kernel.weight_form();
         let mut window_norms = [0; WINDOW_SIZES];
-        let (mut groups, mut singletons, mut sums) = (Vec::new(), Vec::new(), 0);
-        for shared in joined(kernel, by_columns(group_rows(kernel, rows, columns, &|r| row(r).0))) {
-            if let Some(single) = shared.single_row() {
-                singletons.push(single);
-                continue;
-            }
+        let all = joined(kernel, by_columns(group_rows(kernel, rows, columns, &|r| row(r).0)));
+        let (single, mut shared): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| s.single_row().is_some());
+        let singletons: Vec<u32> = single.iter().filter_map(SharedColumns::single_row).collect();
+        let paired = PairedRows::if_faster(kernel, bits, weight_bits, &shared, columns, &row);
+        if paired.is_some() {
+            shared.clear();
+        }
+        let (mut groups, mut sums) = (Vec::new(), 0);
+        for shared in shared {
             let norms = shared.window_norms(&row);
             let offset = choose_offset(form, shared.panels.len(), &norms, bits, weight_bits);
             if offset == 0 {
@@ -135,7 +134,8 @@ impl Panels {
             let weights: Vec<i32> = segment.weights.iter().map(|&w| form.load(w) as i32).collect();
             raise_to(&mut window_norms, &norms_of(&weights));
         }
-        Ok(Self { groups, singletons, empty_rows, rows, columns, weight_bits, norm, window_norms, form })
+        let paired = paired.unwrap_or_default();
+        Ok(Self { groups, singletons, paired, empty_rows, rows, columns, weight_bits, norm, window_norms, form })
     }
 
     /// Returns the number of outputs.
@@ -156,6 +156,11 @@ impl Panels {
         &self.singletons
     }
 
+    /// Rows that are multiplied two columns at a time; none where the path has no such products.
+    pub(crate) fn paired(&self) -> &PairedRows {
+        &self.paired
+    }
+
     /// Rows that have no weight at all.
     pub(crate) fn empty_rows(&self) -> &[u32] {
         &self.empty_rows
@@ -163,7 +168,8 @@ impl Panels {
 
     /// The columns that any row reads, some of them more than once.
     pub(crate) fn columns_read(&self) -> impl Iterator<Item = u32> + '_ {
-        self.groups.iter().flat_map(|g| &g.columns).chain(self.singletons.columns()).copied()
+        let one_by_one = self.groups.iter().flat_map(|g| &g.columns).chain(self.singletons.columns());
+        one_by_one.chain(self.paired.pairs().as_flattened()).copied()
     }
 
     /// A stored weight as an integer, the group's offset included.
@@ -242,77 +248,7 @@ fn check_rows<'a>(rows: usize, columns: usize, row: &impl Fn(usize) -> (&'a [u32
     Ok(RowSummary { empty_rows, norm, weight_bits: 33 - largest.leading_zeros() })
 }
 
-/// All rows that read the same columns, panel by panel.
-struct SharedColumns {
-    columns: Vec<u32>,
-    panels: Vec<Vec<u32>>,
-}
-
-/// Brings panels with the same columns together, in the order in which columns first occur.
-fn by_columns(panels: Vec<RowGroup>) -> Vec<SharedColumns> {
-    let mut result: Vec<SharedColumns> = Vec::new();
-    let mut index: HashMap<Vec<u32>, usize> = HashMap::new();
-    for RowGroup { rows, columns } in panels {
-        if let Some(&i) = index.get(&columns) {
-            result[i].panels.push(rows);
-        } else {
-            index.insert(columns.clone(), result.len());
-            result.push(SharedColumns { columns, panels: vec![rows] });
-        }
-    }
-    result
-}
-
-/// Joins groups, one after the other, that read nearly the same columns, where zeros for the others
-/// cost less than to bring all columns to the cache once more: rows of trained integers have a few
-/// zeros each, and no two panels quite the same columns.
-fn joined(kernel: Kernel, groups: Vec<SharedColumns>) -> Vec<SharedColumns> {
-    let (mut all, mut last): (Vec<SharedColumns>, Option<usize>) = (Vec::new(), None);
-    for group in groups {
-        if group.single_row().is_some() || group.columns.len() < MIN_COLUMNS_FOR_JOINING {
-            all.push(group);
-            continue;
-        }
-        if let Some(before) = last.map(|last| &mut all[last])
-            && let Some(columns) = before.columns_if_joined(kernel, &group)
-        {
-            before.columns = columns;
-            before.panels.extend(group.panels);
-        } else {
-            last = Some(all.len());
-            all.push(group);
-        }
-    }
-    all
-}
-
 impl SharedColumns {
-    /// The only row, if there is one.
-    fn single_row(&self) -> Option<u32> {
-        match self.panels.as_slice() {
-            [panel] if panel.len() == 1 => Some(panel[0]),
-            _ => None,
-        }
-    }
-
-    /// The columns of both groups, if both together cost less than each by itself.
-    fn columns_if_joined(&self, kernel: Kernel, other: &Self) -> Option<Vec<u32>> {
-        let panels = |group: &Self| group.panels.iter().map(|rows| kernel.column_cost()[rows.len() - 1]).sum::<f64>();
-        let (here, there) = (panels(self), panels(other));
-        let cost = |columns: usize, panels: f64| columns as f64 * (CACHED_COLUMN_COST + panels);
-        let apart = cost(self.columns.len(), here) + cost(other.columns.len(), there);
-        // The union is as large as the larger of both, at least: mostly that decides.
-        let least = self.columns.len().max(other.columns.len());
-        if cost(least, here + there) >= apart {
-            return None;
-        }
-        let mut columns = [self.columns.as_slice(), &other.columns].concat();
-        // Two ascending runs, which a stable sort merges.
-        columns.sort();
-        columns.dedup();
-        (cost(columns.len(), here + there) < apart).then_some(columns)
-    }
-
     fn window_norms<'a>(&self, row: &impl Fn(usize) -> (&'a [u32], &'a [i32])) -> WindowNorms {
         let mut norms = [0; WINDOW_SIZES];
         for chunk in self.columns.chunks(MAX_COLUMNS) {

@@ -13,6 +13,12 @@ pub(crate) trait ArithmeticPath: Copy {
     /// Cycles that a column of a panel of 1, 2, ... rows takes, about. Only ratios matter.
     fn column_cost(self) -> [f64; PANEL_ROWS];
 
+    /// What a column of a pair costs, as a share of a column by itself, for residues of up to `bits`
+    /// bits; `None` where the path does not multiply pairs.
+    fn paired_cost(self, _bits: u32) -> Option<f64> {
+        None
+    }
+
     /// The form in which the path wants its weights.
     fn weight_form(self) -> WeightForm;
 
@@ -246,6 +252,8 @@ pub(crate) struct ProductWorkspace {
     /// One component of the inputs, and sums of rows, as integers.
     pub(crate) tiles: Aligned,
     pub(crate) row_sums: Aligned,
+    /// Sums of rows for each piece of the inputs.
+    pub(crate) piece_sums: Aligned,
 }
 
 impl ProductWorkspace {

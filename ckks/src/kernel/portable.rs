@@ -135,6 +135,14 @@ pub(crate) fn multiply(
             }
         }
     }
+    for group in panels.paired().groups() {
+        for panel in &group.panels {
+            for (lane, &row) in panel.rows.iter().enumerate() {
+                let terms = panels.paired().terms(group, panel, lane);
+                rows.add(RowBlock { row, accumulates: false }, terms.into_iter(), output);
+            }
+        }
+    }
     for segment in panels.singletons().segments() {
         let weights = segment.weights.iter().map(|&w| panels.weight(w));
         let terms = weights.zip(segment.columns.iter().copied());

@@ -128,6 +128,57 @@ fn more_columns_than_one_accumulation_holds() {
     );
 }
 
+/// Sums of pieces that must be added up after one pair, after some, in the middle of a block and
+/// after several; an odd column; each number of pieces, at the widest prime that it holds.
+#[test]
+fn sums_of_pieces_are_exact_at_the_limits() {
+    for (bits, columns, weight) in
+        [(31, 301, 32_767), (32, 700, 2047), (33, 301, 900), (47, 700, 127), (48, 130, 32_767)]
+    {
+        let q = modulus(bits);
+        for rows in [6, 13] {
+            let mut rows = dense(rows, columns, weight, 13);
+            // The largest sums that weights can have.
+            rows[0].1.fill(weight);
+            rows[5].1.fill(-weight);
+            for (input_components, accumulate) in [(2, false), (3, true)] {
+                let rows = rows.clone();
+                check(&Case { q, rows, columns, input_components, output_components: 3, accumulate }, 14);
+            }
+        }
+    }
+}
+
+#[test]
+fn squares_are_multiplied_as_they_are_made() {
+    let mut rng = ChaCha8Rng::seed_from_u64(15);
+    for bits in [30, 36, 45, 49] {
+        let q = modulus(bits);
+        let rows = dense(30, 75, 511, 16);
+        let input: Vec<u64> = (0..75 * 2 * TILE).map(|_| rng.random_range(0..q.value())).collect();
+        let outputs = Kernel::available().into_iter().map(|kernel| {
+            let mut squares = vec![0; 75 * 3 * TILE];
+            kernel.square(q, &input, &mut squares);
+            let panels = Panels::for_residues(kernel, bits, rows.len(), 75, |r| (&rows[r].0, &rows[r].1)).unwrap();
+            [ProductInput::Square(&input), ProductInput::Plain(&squares)].map(|input| {
+                let mut output = vec![0; rows.len() * 3 * TILE];
+                let product = TileProduct {
+                    panels: &panels,
+                    input,
+                    input_components: 3,
+                    output_components: 3,
+                    bias: None,
+                    accumulates: false,
+                };
+                kernel.multiply(q, &product, &mut ProductWorkspace::default(), &mut output);
+                output
+            })
+        });
+        let outputs: Vec<_> = outputs.flatten().collect();
+        assert!(outputs.iter().all(|output| *output == outputs[0]), "{bits} bits");
+    }
+}
+
 #[test]
 fn sparse_rows_empty_rows_and_missing_components() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
@@ -291,7 +342,8 @@ fn rows_that_read_nearly_the_same_columns_are_worked_on_together() {
     };
     let groups = |rows: &[(Vec<u32>, Vec<i32>)], columns: usize| {
         let panels = |kernel| Panels::new(kernel, rows.len(), columns, |r| (&rows[r].0, &rows[r].1)).unwrap();
-        Kernel::available().into_iter().map(|kernel| panels(kernel).groups().len()).collect::<Vec<_>>()
+        let count = |panels: Panels| panels.groups().len() + panels.paired().groups().len();
+        Kernel::available().into_iter().map(|kernel| count(panels(kernel))).collect::<Vec<_>>()
     };
     let nearly = lacking(300, 6);
     assert!(groups(&nearly, 300).iter().all(|&n| n == 1), "{:?}", groups(&nearly, 300));

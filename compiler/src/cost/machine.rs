@@ -249,7 +249,7 @@ fn built_in(kernel: Kernel) -> (&'static str, Rates) {
             },
         ),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma(_) => (
+        Kernel::Ifma(_) | Kernel::Vnni(_) => (
             "AVX-512 IFMA",
             Rates {
                 product: 1.5e-11,

@@ -4,8 +4,8 @@
 pub(crate) mod pack;
 mod pair_products;
 mod poly_ops;
-mod product;
-mod reduce;
+pub(in crate::kernel) mod product;
+pub(in crate::kernel) mod reduce;
 mod token;
 pub(crate) mod unpack;
 
@@ -29,7 +29,9 @@ impl ArithmeticPath for Ifma {
     }
 
     fn multiply(self, q: Modulus, product: &TileProduct<'_>, workspace: &mut ProductWorkspace, output: &mut [u64]) {
-        match product.panels.signed_reduction_interval(q) {
+        // Pairs of columns are another path's.
+        let paired = !product.panels.paired().groups().is_empty();
+        match product.panels.signed_reduction_interval(q).filter(|_| !paired) {
             // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the
             // function enables.
             Some(interval) => unsafe { product::multiply(q, product, interval, workspace, output) },

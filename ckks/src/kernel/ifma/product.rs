@@ -27,13 +27,13 @@ use crate::kernel::{ProductInput, ProductWorkspace, TileProduct};
 use crate::ring::modulus::Modulus;
 
 const VECTORS: usize = TILE / LANES;
-type TileVectors = [__m512i; VECTORS];
+pub(in crate::kernel) type TileVectors = [__m512i; VECTORS];
 /// Columns whose slots stay in the first-level cache while all panels of a group read them.
 const BLOCK: usize = 64;
 
 /// One tile of a product; `interval` is what [`Panels::signed_reduction_interval`] says.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn multiply(
+pub(in crate::kernel) fn multiply(
     q: Modulus,
     product: &TileProduct<'_>,
     interval: usize,
@@ -285,22 +285,33 @@ impl Rows<'_> {
         }
     }
 
-    /// Reduces a row's signed sum; with the bias, and what is there already, if this adds to it.
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn write(&self, block: RowBlock, sum: &TileVectors, output: &mut [u64]) {
-        let out = &mut output[self.product.output_range(block.row, self.component)];
-        let bias = if self.component == 0 && !block.accumulates { self.product.bias_of(block.row) } else { 0 };
-        let keep = self.product.accumulates || block.accumulates;
-        let r = &self.reducer;
-        // A multiple of q above 2^61 makes the signed sum positive; with it all stays below 2^63.
-        let constant = _mm512_add_epi64(r.offset, _mm512_set1_epi64(bias.cast_signed()));
-        for (out, &sum) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sum) {
-            let mut x = _mm512_add_epi64(sum, constant);
-            if keep {
-                x = _mm512_add_epi64(x, load(out));
-            }
-            store(out, r.reduce(x));
+        write_row(&self.reducer, self.product, self.component, block, sum, output);
+    }
+}
+
+/// Reduces a row's signed sum; with the bias, and what is there already, if this adds to it.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(in crate::kernel) fn write_row(
+    r: &Reducer,
+    product: &TileProduct<'_>,
+    component: usize,
+    block: RowBlock,
+    sum: &TileVectors,
+    output: &mut [u64],
+) {
+    let out = &mut output[product.output_range(block.row, component)];
+    let bias = if component == 0 && !block.accumulates { product.bias_of(block.row) } else { 0 };
+    let keep = product.accumulates || block.accumulates;
+    // A multiple of q above 2^61 makes the signed sum positive; with it all stays below 2^63.
+    let constant = _mm512_add_epi64(r.offset, _mm512_set1_epi64(bias.cast_signed()));
+    for (out, &sum) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sum) {
+        let mut x = _mm512_add_epi64(sum, constant);
+        if keep {
+            x = _mm512_add_epi64(x, load(out));
         }
+        store(out, r.reduce(x));
     }
 }
 
@@ -322,13 +333,13 @@ fn tile_mut(words: &mut [u64], number: usize) -> &mut [u64] {
 }
 
 #[target_feature(enable = "avx512f")]
-fn load_tile(words: &[u64]) -> TileVectors {
+pub(in crate::kernel) fn load_tile(words: &[u64]) -> TileVectors {
     let chunks = words.as_chunks::<LANES>().0;
     std::array::from_fn(|v| load(&chunks[v]))
 }
 
 #[target_feature(enable = "avx512f")]
-fn store_tile(words: &mut [u64], x: &TileVectors) {
+pub(in crate::kernel) fn store_tile(words: &mut [u64], x: &TileVectors) {
     for (to, &x) in words.as_chunks_mut::<LANES>().0.iter_mut().zip(x) {
         store(to, x);
     }

@@ -12,7 +12,7 @@ use crate::kernel::layout::{LANES, TILE};
 use crate::ring::modulus::{Factors, Modulus};
 
 /// Barrett reduction with 52-bit products.
-pub(super) struct Reducer {
+pub(in crate::kernel) struct Reducer {
     /// The least multiple of q that is not below 2^61.
     pub(super) offset: __m512i,
     q: __m512i,
@@ -30,7 +30,7 @@ pub(super) struct Reducer {
 
 impl Reducer {
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn new(modulus: Modulus) -> Self {
+    pub(in crate::kernel) fn new(modulus: Modulus) -> Self {
         let (q, k) = (modulus.value(), modulus.bits());
         Self {
             offset: _mm512_set1_epi64(((1_u64 << 61) + modulus.neg(modulus.reduce(1 << 61))).cast_signed()),
@@ -58,20 +58,27 @@ impl Reducer {
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn squares(&self, component: usize, input: &[u64], output: &mut [u64]) {
         for (x, y) in input.as_chunks::<{ 2 * TILE }>().0.iter().zip(output.as_chunks_mut::<TILE>().0) {
-            let (a, b) = x.split_at(TILE);
-            let vectors = a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0);
-            for ((a, b), out) in vectors.zip(y.as_chunks_mut::<LANES>().0) {
-                let square = match component {
-                    0 => self.multiply(load(a), load(a)),
-                    1 => {
-                        let cross = self.multiply(load(a), load(b));
-                        self.subtract_once(_mm512_add_epi64(cross, cross))
-                    }
-                    _ => self.multiply(load(b), load(b)),
-                };
+            for (square, out) in self.square(component, x).into_iter().zip(y.as_chunks_mut::<LANES>().0) {
                 store(out, square);
             }
         }
+    }
+
+    /// One component of the square of a ciphertext of two.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(in crate::kernel) fn square(&self, component: usize, input: &[u64; 2 * TILE]) -> [__m512i; TILE / LANES] {
+        let (first, second) = input.as_chunks::<LANES>().0.split_at(TILE / LANES);
+        std::array::from_fn(|v| {
+            let (a, b) = (load(&first[v]), load(&second[v]));
+            match component {
+                0 => self.multiply(a, a),
+                1 => {
+                    let cross = self.multiply(a, b);
+                    self.subtract_once(_mm512_add_epi64(cross, cross))
+                }
+                _ => self.multiply(b, b),
+            }
+        })
     }
 
     /// `a b mod q` for canonical a, b.
@@ -127,13 +134,13 @@ impl Reducer {
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn load(x: &[u64; LANES]) -> __m512i {
+pub(in crate::kernel) fn load(x: &[u64; LANES]) -> __m512i {
     // SAFETY: the array is eight readable words, and the load needs no alignment.
     unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn store(to: &mut [u64; LANES], x: __m512i) {
+pub(in crate::kernel) fn store(to: &mut [u64; LANES], x: __m512i) {
     // SAFETY: the array is eight writable words, and the store needs no alignment.
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), x) }
 }

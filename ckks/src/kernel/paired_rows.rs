@@ -1,0 +1,250 @@
+//! Rows that are multiplied two columns at a time, with weights of 16 bits: for paths that split
+//! residues into pieces of 16 bits. Columns that the same groups read are paired, once for the whole
+//! matrix, so that each is split once whatever reads it.
+
+use std::collections::HashMap;
+
+use super::Kernel;
+use super::shared_columns::{CACHED_COLUMN_COST, SharedColumns};
+
+/// Bits of the largest weight that is paired, its sign included.
+const MOST_WEIGHT_BITS: u32 = 16;
+/// Absolute weights, summed up, whose products with signed pieces of 16 bits stay below 2^31.
+const MOST_NORM: u64 = (1 << 16) - 1;
+/// Cycles in which a column is split. An estimate, from the instructions that it takes.
+const SPLIT_COLUMN_COST: f64 = 20.0;
+/// A place among columns that no group reads.
+const NOWHERE: u32 = u32::MAX;
+
+/// Rows of a matrix that share columns, a pair of these at a time. All columns are of the matrix,
+/// and all pairs of groups among [`Self::pairs`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PairedRows {
+    /// A column without a partner is paired with itself, and has a second weight of zero.
+    pairs: Vec<[u32; 2]>,
+    groups: Vec<PairedGroup>,
+    rows: usize,
+}
+
+/// Rows that read the same pairs.
+#[derive(Debug, Clone)]
+pub(crate) struct PairedGroup {
+    /// Numbers of pairs, ascending.
+    pub(crate) pairs: Vec<u32>,
+    pub(crate) panels: Vec<PairedPanel>,
+    /// Pairs, counted from the first, whose products with pieces of 16 bits sum up to less than
+    /// 2^31: a power of two, or all.
+    pub(crate) interval: usize,
+}
+
+/// A few rows of a group.
+#[derive(Debug, Clone)]
+pub(crate) struct PairedPanel {
+    pub(crate) rows: Vec<u32>,
+    /// Rows with sums before this panel's.
+    pub(crate) first_sum: usize,
+    /// Pair by pair, for each row the weights of both columns, the first in the low half.
+    pub(crate) weights: Vec<u32>,
+}
+
+impl PairedRows {
+    /// Pairs the columns of groups, where residues of so many bits are then multiplied sooner than
+    /// column by column.
+    pub(super) fn if_faster<'a>(
+        kernel: Kernel,
+        bits: u32,
+        weight_bits: u32,
+        groups: &[SharedColumns],
+        columns: usize,
+        row: &impl Fn(usize) -> (&'a [u32], &'a [i32]),
+    ) -> Option<Self> {
+        let share = kernel.paired_cost(bits)?;
+        if weight_bits > MOST_WEIGHT_BITS || groups.is_empty() {
+            return None;
+        }
+        let pairing = Pairing::new(groups, columns);
+        let panels =
+            |group: &SharedColumns| group.panels.iter().map(|rows| kernel.column_cost()[rows.len() - 1]).sum::<f64>();
+        let by_column = |g: &SharedColumns| g.columns.len() as f64 * (CACHED_COLUMN_COST + panels(g));
+        let by_pair = |(g, pairs): (&SharedColumns, &Vec<u32>)| 2.0 * pairs.len() as f64 * share * panels(g);
+        let splitting = 2.0 * pairing.pairs.len() as f64 * SPLIT_COLUMN_COST;
+        let faster =
+            splitting + groups.iter().zip(&pairing.read).map(by_pair).sum::<f64>() < groups.iter().map(by_column).sum();
+        faster.then(|| pairing.arrange(groups, row))
+    }
+
+    /// The columns that are split together.
+    pub(crate) fn pairs(&self) -> &[[u32; 2]] {
+        &self.pairs
+    }
+
+    pub(crate) fn groups(&self) -> &[PairedGroup] {
+        &self.groups
+    }
+
+    /// How many rows these are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The weights of one row of a panel, each with its column.
+    pub(crate) fn terms(&self, group: &PairedGroup, panel: &PairedPanel, lane: usize) -> Vec<(i64, u32)> {
+        let weights = panel.weights.iter().skip(lane).step_by(panel.rows.len());
+        let both = group.pairs.iter().zip(weights).flat_map(|(&pair, &weights)| {
+            let [low, high] = [weights, weights >> 16].map(|w| i64::from(w as u16 as i16));
+            let [first, second] = self.pairs[pair as usize];
+            [(low, first), (high, second)]
+        });
+        both.collect()
+    }
+}
+
+/// Which columns are paired, and the pairs that each group reads.
+struct Pairing {
+    pairs: Vec<[u32; 2]>,
+    /// Per column twice the number of its pair, and one more for the second.
+    places: Vec<u32>,
+    /// Per group, ascending.
+    read: Vec<Vec<u32>>,
+}
+
+impl Pairing {
+    /// Columns that the same groups read lie side by side, in the order in which they first occur.
+    fn new(groups: &[SharedColumns], columns: usize) -> Self {
+        let mut readers: Vec<Vec<u32>> = vec![Vec::new(); columns];
+        for (number, group) in (0..).zip(groups) {
+            for &column in &group.columns {
+                readers[column as usize].push(number);
+            }
+        }
+        let mut alike: Vec<Vec<u32>> = Vec::new();
+        let mut index: HashMap<&[u32], usize> = HashMap::new();
+        for (column, readers) in (0..).zip(&readers).filter(|(_, readers)| !readers.is_empty()) {
+            let number = *index.entry(readers).or_insert(alike.len());
+            if number == alike.len() {
+                alike.push(Vec::new());
+            }
+            alike[number].push(column);
+        }
+        let mut pairs: Vec<[u32; 2]> = Vec::new();
+        let mut places = vec![NOWHERE; columns];
+        let mut read = vec![Vec::new(); groups.len()];
+        for both in alike.iter().flat_map(|columns| columns.chunks(2)) {
+            let number = u32::try_from(pairs.len()).unwrap_or_else(|_| unreachable!("{} pairs", pairs.len()));
+            for (place, &column) in (2 * number..).zip(both) {
+                places[column as usize] = place;
+            }
+            for &group in &readers[both[0] as usize] {
+                read[group as usize].push(number);
+            }
+            pairs.push([both[0], *both.last().unwrap_or(&both[0])]);
+        }
+        Self { pairs, places, read }
+    }
+
+    fn arrange<'a>(self, groups: &[SharedColumns], row: &impl Fn(usize) -> (&'a [u32], &'a [i32])) -> PairedRows {
+        let Self { pairs, places, read } = self;
+        let mut positions = vec![0; pairs.len()];
+        let (mut sums, mut arranged) = (0, Vec::with_capacity(groups.len()));
+        for (group, pairs) in groups.iter().zip(read) {
+            for (position, &pair) in pairs.iter().enumerate() {
+                positions[pair as usize] = position;
+            }
+            let mut interval = usize::MAX;
+            let mut panels = Vec::with_capacity(group.panels.len());
+            for ids in &group.panels {
+                let mut weights = vec![0_u32; pairs.len() * ids.len()];
+                let mut norms = vec![0_u64; pairs.len()];
+                for (lane, &id) in ids.iter().enumerate() {
+                    norms.fill(0);
+                    let (columns, values) = row(id as usize);
+                    for (&column, &w) in columns.iter().zip(values) {
+                        let place = places[column as usize];
+                        let position = positions[place as usize / 2];
+                        let half = u32::from(w as i16 as u16) << (16 * (place % 2));
+                        weights[position * ids.len() + lane] |= half;
+                        norms[position] += u64::from(w.unsigned_abs());
+                    }
+                    interval = interval.min(longest_interval(&norms));
+                }
+                panels.push(PairedPanel { rows: ids.clone(), first_sum: sums, weights });
+                sums += ids.len();
+            }
+            arranged.push(PairedGroup { pairs, panels, interval });
+        }
+        PairedRows { pairs, groups: arranged, rows: sums }
+    }
+}
+
+/// The longest windows, aligned, over none of which so many norms sum up to more than
+/// [`MOST_NORM`].
+fn longest_interval(norms: &[u64]) -> usize {
+    if norms.iter().sum::<u64>() <= MOST_NORM {
+        return usize::MAX;
+    }
+    let fits = |interval: &usize| norms.chunks(*interval).all(|window| window.iter().sum::<u64>() <= MOST_NORM);
+    (0..usize::BITS)
+        .map(|bits| 1 << bits)
+        .take_while(fits)
+        .last()
+        .unwrap_or_else(|| unreachable!("two weights of {MOST_WEIGHT_BITS} bits are more than {MOST_NORM}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(all: &[(&[u32], usize)]) -> Vec<SharedColumns> {
+        let mut first = 0;
+        let mut panel = |rows: usize| {
+            first += rows as u32;
+            (first - rows as u32..first).collect::<Vec<_>>()
+        };
+        all.iter()
+            .map(|(columns, rows)| SharedColumns { columns: columns.to_vec(), panels: vec![panel(*rows)] })
+            .collect()
+    }
+
+    #[test]
+    fn columns_with_the_same_readers_are_paired_once() {
+        let both = groups(&[(&[0, 1, 2, 3, 4], 2), (&[3, 4, 5, 7], 2)]);
+        let pairing = Pairing::new(&both, 8);
+        assert_eq!(pairing.pairs, [[0, 1], [2, 2], [3, 4], [5, 7]]);
+        assert_eq!(pairing.read, [vec![0, 1, 2], vec![2, 3]]);
+        assert_eq!(pairing.places[6], NOWHERE);
+    }
+
+    #[test]
+    fn arranged_weights_are_those_of_the_matrix() {
+        let both = groups(&[(&[0, 1, 2, 3, 4], 2), (&[3, 4, 5, 7], 3)]);
+        let rows: [(&[u32], &[i32]); 5] = [
+            (&[0, 1, 2, 3, 4], &[1, -2, 3, -32_768 + 1, 5]),
+            (&[0, 2, 4], &[32_767, -1, 9]),
+            (&[3, 4, 5, 7], &[-7, 8, -9, 10]),
+            (&[5], &[2]),
+            (&[3, 7], &[11, -12]),
+        ];
+        let arranged = Pairing::new(&both, 8).arrange(&both, &|r| rows[r]);
+        assert_eq!(arranged.rows(), 5);
+        for group in arranged.groups() {
+            for panel in &group.panels {
+                for (lane, &id) in panel.rows.iter().enumerate() {
+                    let terms = arranged.terms(group, panel, lane).into_iter().filter(|&(w, _)| w != 0);
+                    let mut found: Vec<(u32, i32)> = terms.map(|(w, column)| (column, w as i32)).collect();
+                    found.sort_unstable();
+                    let (columns, weights) = rows[id as usize];
+                    let expected: Vec<_> = columns.iter().copied().zip(weights.iter().copied()).collect();
+                    assert_eq!(found, expected, "row {id}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_stay_within_31_bits() {
+        assert_eq!(longest_interval(&[20_000, 20_000, 25_535]), usize::MAX);
+        assert_eq!(longest_interval(&[20_000, 20_000, 25_536]), 2);
+        assert_eq!(longest_interval(&[65_534, 2, 0, 0, 65_534]), 1);
+        assert_eq!(longest_interval(&[300; 400]), 128);
+    }
+}
