@@ -9,8 +9,6 @@ use super::shared_columns::{CACHED_COLUMN_COST, SharedColumns};
 
 /// Bits of the largest weight that is paired, its sign included.
 const MOST_WEIGHT_BITS: u32 = 16;
-/// Absolute weights, summed up, whose products with signed pieces of 16 bits stay below 2^31.
-const MOST_NORM: u64 = (1 << 16) - 1;
 /// Cycles in which a column is split. An estimate, from the instructions that it takes.
 const SPLIT_COLUMN_COST: f64 = 20.0;
 /// A place among columns that no group reads.
@@ -24,6 +22,37 @@ pub(crate) struct PairedRows {
     pairs: Vec<[u32; 2]>,
     groups: Vec<PairedGroup>,
     rows: usize,
+    norms: PairNorms,
+}
+
+/// Largest sums of a row's absolute weights over aligned windows of 1, 2, 4, ... pairs; the last is
+/// of whole rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PairNorms(Vec<u64>);
+
+impl PairNorms {
+    /// How many pairs, counted from the first, have sums of at most `largest`: all, a power of two,
+    /// or none.
+    pub(crate) fn interval(&self, largest: u64) -> Option<usize> {
+        if self.0.last().is_none_or(|&norm| norm <= largest) {
+            return Some(usize::MAX);
+        }
+        self.0.iter().rposition(|&norm| norm <= largest).map(|i| 1 << i)
+    }
+
+    fn of(weights: &[u64]) -> Self {
+        let windows = (0..=weights.len().next_power_of_two().ilog2()).map(|i| weights.chunks(1 << i));
+        Self(windows.map(|windows| windows.map(|w| w.iter().sum()).max().unwrap_or(0)).collect())
+    }
+
+    fn raise_to(&mut self, other: &Self) {
+        // Longer windows of the shorter one are all of it.
+        let (mine, theirs) = (self.0.last().copied(), other.0.last().copied());
+        self.0.resize(self.0.len().max(other.0.len()), mine.unwrap_or(0));
+        for (i, norm) in self.0.iter_mut().enumerate() {
+            *norm = other.0.get(i).copied().or(theirs).unwrap_or(0).max(*norm);
+        }
+    }
 }
 
 /// Rows that read the same pairs.
@@ -32,9 +61,7 @@ pub(crate) struct PairedGroup {
     /// Numbers of pairs, ascending.
     pub(crate) pairs: Vec<u32>,
     pub(crate) panels: Vec<PairedPanel>,
-    /// Pairs, counted from the first, whose products with pieces of 16 bits sum up to less than
-    /// 2^31: a power of two, or all.
-    pub(crate) interval: usize,
+    pub(crate) norms: PairNorms,
 }
 
 /// A few rows of a group.
@@ -80,6 +107,11 @@ impl PairedRows {
 
     pub(crate) fn groups(&self) -> &[PairedGroup] {
         &self.groups
+    }
+
+    /// Over all groups.
+    pub(crate) fn norms(&self) -> &PairNorms {
+        &self.norms
     }
 
     /// How many rows these are.
@@ -146,11 +178,12 @@ impl Pairing {
         let Self { pairs, places, read } = self;
         let mut positions = vec![0; pairs.len()];
         let (mut sums, mut arranged) = (0, Vec::with_capacity(groups.len()));
+        let mut all_norms = PairNorms::default();
         for (group, pairs) in groups.iter().zip(read) {
             for (position, &pair) in pairs.iter().enumerate() {
                 positions[pair as usize] = position;
             }
-            let mut interval = usize::MAX;
+            let mut group_norms = PairNorms::default();
             let mut panels = Vec::with_capacity(group.panels.len());
             for ids in &group.panels {
                 let mut weights = vec![0_u32; pairs.len() * ids.len()];
@@ -165,29 +198,16 @@ impl Pairing {
                         weights[position * ids.len() + lane] |= half;
                         norms[position] += u64::from(w.unsigned_abs());
                     }
-                    interval = interval.min(longest_interval(&norms));
+                    group_norms.raise_to(&PairNorms::of(&norms));
                 }
                 panels.push(PairedPanel { rows: ids.clone(), first_sum: sums, weights });
                 sums += ids.len();
             }
-            arranged.push(PairedGroup { pairs, panels, interval });
+            all_norms.raise_to(&group_norms);
+            arranged.push(PairedGroup { pairs, panels, norms: group_norms });
         }
-        PairedRows { pairs, groups: arranged, rows: sums }
+        PairedRows { pairs, groups: arranged, rows: sums, norms: all_norms }
     }
-}
-
-/// The longest windows, aligned, over none of which so many norms sum up to more than
-/// [`MOST_NORM`].
-fn longest_interval(norms: &[u64]) -> usize {
-    if norms.iter().sum::<u64>() <= MOST_NORM {
-        return usize::MAX;
-    }
-    let fits = |interval: &usize| norms.chunks(*interval).all(|window| window.iter().sum::<u64>() <= MOST_NORM);
-    (0..usize::BITS)
-        .map(|bits| 1 << bits)
-        .take_while(fits)
-        .last()
-        .unwrap_or_else(|| unreachable!("two weights of {MOST_WEIGHT_BITS} bits are more than {MOST_NORM}"))
 }
 
 #[cfg(test)]
@@ -241,10 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn sums_stay_within_31_bits() {
-        assert_eq!(longest_interval(&[20_000, 20_000, 25_535]), usize::MAX);
-        assert_eq!(longest_interval(&[20_000, 20_000, 25_536]), 2);
-        assert_eq!(longest_interval(&[65_534, 2, 0, 0, 65_534]), 1);
-        assert_eq!(longest_interval(&[300; 400]), 128);
+    fn intervals_are_the_longest_whose_sums_are_small_enough() {
+        let norms = PairNorms::of(&[20, 20, 25]);
+        assert_eq!([65, 64, 39, 24].map(|most| norms.interval(most)), [Some(usize::MAX), Some(2), Some(1), None]);
+        let mut both = PairNorms::of(&[3; 400]);
+        assert_eq!(both.interval(400), Some(128));
+        both.raise_to(&norms);
+        assert_eq!([400, 64, 39, 24].map(|most| both.interval(most)), [Some(128), Some(2), Some(1), None]);
+        assert_eq!(PairNorms::default().interval(0), Some(usize::MAX));
     }
 }

@@ -292,6 +292,7 @@ impl Rows<'_> {
 }
 
 /// Reduces a row's signed sum; with the bias, and what is there already, if this adds to it.
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(in crate::kernel) fn write_row(
     r: &Reducer,

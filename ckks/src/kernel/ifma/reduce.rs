@@ -65,6 +65,7 @@ impl Reducer {
     }
 
     /// One component of the square of a ciphertext of two.
+    #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(in crate::kernel) fn square(&self, component: usize, input: &[u64; 2 * TILE]) -> [__m512i; TILE / LANES] {
         let (first, second) = input.as_chunks::<LANES>().0.split_at(TILE / LANES);

@@ -19,10 +19,11 @@ impl ArithmeticPath for Vnni {
         self.ifma().column_cost()
     }
 
-    // Of 32 products an instruction, each piece takes one; of 52-bit products there are eight.
+    // An instruction makes 32 products, and each piece takes one; of 52-bit products it makes eight.
     fn paired_cost(self, bits: u32) -> Option<f64> {
-        let pieces = split::pieces(1_u64.unbounded_shl(bits).wrapping_sub(1));
-        (pieces < 4).then_some(pieces as f64 * 8.0 / 32.0)
+        let widest = 1_u64.unbounded_shl(bits).wrapping_sub(1);
+        let pieces = (2..split::MOST_PIECES).find(|&count| split::Pieces::new(widest, count).is_some())?;
+        Some(pieces as f64 * 8.0 / 32.0)
     }
 
     fn weight_form(self) -> WeightForm {

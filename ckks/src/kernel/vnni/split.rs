@@ -1,14 +1,16 @@
 //! Residues split into signed pieces of 16 bits, those of two columns side by side: what products
 //! of pairs read.
 //!
-//! A residue x, of least absolute value, is the sum of its pieces times powers of 2^16. A piece is
-//! the low 16 bits with their sign; what is left, plus half of 2^16 for that sign, is shifted down.
-//! The last piece fits 16 bits where q is below the bound of [`pieces`].
+//! A residue x, of least absolute value, is the sum of P pieces of s bits times powers of 2^s. A
+//! piece is the low s bits with their sign; what is left, plus half of 2^s for that sign, is shifted
+//! down. The last piece is at most 2^(s - 1) in absolute value as the others are, where q has at most
+//! P s bits; for it to fit 16 bits with s = 16, q is a little smaller yet.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi32, _mm512_add_epi64, _mm512_castsi256_si512, _mm512_cmpgt_epu64_mask,
-    _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_mask_blend_epi16, _mm512_mask_sub_epi64, _mm512_set1_epi32,
-    _mm512_set1_epi64, _mm512_slli_epi32, _mm512_srai_epi64, _mm512_srli_epi32,
+    __m128i, __m512i, _mm_cvtsi64_si128, _mm512_add_epi32, _mm512_add_epi64, _mm512_castsi256_si512,
+    _mm512_cmpgt_epu64_mask, _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_mask_blend_epi16, _mm512_mask_sub_epi64,
+    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_sll_epi16, _mm512_slli_epi32, _mm512_sra_epi16, _mm512_sra_epi32,
+    _mm512_sra_epi64,
 };
 
 use crate::kernel::ifma::product::TileVectors;
@@ -20,22 +22,42 @@ use crate::ring::modulus::Modulus;
 pub(super) const PIECE_WORDS: usize = TILE / 2;
 /// Vectors of one piece of a pair.
 pub(super) const HALVES: usize = PIECE_WORDS / LANES;
-/// The upper of two columns in all pairs of 16 bits.
-const UPPER: u32 = 0xAAAA_AAAA;
 
-/// How many pieces residues modulo q have: two below 2^32, three below 2^48, nearly.
-pub(super) fn pieces(q: u64) -> usize {
-    const TWO: u64 = (1 << 32) - (1 << 16);
-    const THREE: u64 = (1 << 48) - (1 << 33);
-    match q {
-        0..TWO => 2,
-        TWO..THREE => 3,
-        _ => 4,
+/// How residues are split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pieces {
+    /// 2 to [`MOST_PIECES`].
+    pub(super) count: usize,
+    /// Of each.
+    pub(super) bits: u32,
+}
+
+/// Enough for any prime.
+pub(super) const MOST_PIECES: usize = 4;
+
+impl Pieces {
+    /// So many pieces for residues modulo q; `None` where they would be wider than 16 bits.
+    pub(super) fn new(q: u64, count: usize) -> Option<Self> {
+        let all = u64::BITS - q.leading_zeros();
+        let bits = all.div_ceil(count as u32);
+        let fits = bits < 16 || (bits == 16 && q < (1 << all) - (1 << (all - 15)));
+        fits.then_some(Self { count, bits })
+    }
+
+    /// The largest sum of absolute weights whose products with pieces stay below 2^31.
+    pub(super) fn largest_norm(self) -> u64 {
+        (1 << (32 - self.bits)) - 1
     }
 }
 
 /// What splitting needs of a modulus.
 pub(super) struct Splitter {
+    /// Bits of a piece, and half of its range, in 64 and in 32 bits.
+    bits: __m128i,
+    half_range: __m512i,
+    half_range_32: __m512i,
+    /// What 16 bits have beyond a piece.
+    spare: __m128i,
     q: __m512i,
     /// The largest residue that is not negative as one of least absolute value.
     largest: __m512i,
@@ -43,38 +65,53 @@ pub(super) struct Splitter {
 
 impl Splitter {
     #[target_feature(enable = "avx512f")]
-    pub(super) fn new(q: Modulus) -> Self {
+    pub(super) fn new(q: Modulus, pieces: Pieces) -> Self {
+        let bits = i64::from(pieces.bits);
         Self {
+            bits: _mm_cvtsi64_si128(bits),
+            half_range: _mm512_set1_epi64(1 << (bits - 1)),
+            half_range_32: _mm512_set1_epi32(1 << (bits - 1)),
+            spare: _mm_cvtsi64_si128(16 - bits),
             q: _mm512_set1_epi64(q.value().cast_signed()),
             largest: _mm512_set1_epi64((q.value() / 2).cast_signed()),
         }
     }
 
-    /// Splits a tile of two columns into `P` pieces, as many as [`pieces`] says: `[half of the
+    /// Splits a tile of two columns into `P` pieces, as many as there are: `[half of the
     /// tile][piece][slot][column]`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) fn split<const P: usize>(&self, first: &TileVectors, second: &TileVectors, out: &mut [u64]) {
-        let mut out = out.as_chunks_mut::<LANES>().0.iter_mut();
-        let mut put = |piece: __m512i| {
-            if let Some(out) = out.next() {
-                store(out, piece);
-            }
-        };
+        let out = &mut out.as_chunks_mut::<LANES>().0[..HALVES * P];
         for half in 0..HALVES {
-            let mut columns = [first, second].map(|x| [self.centred(x[2 * half]), self.centred(x[2 * half + 1])]);
-            for _ in 2..P {
-                let [a, b] = [narrowed(columns[0]), narrowed(columns[1])];
-                put(_mm512_mask_blend_epi16(UPPER, a, _mm512_slli_epi32::<16>(b)));
-                columns = columns.map(|column| column.map(|x| shifted(x)));
+            let mut a = [self.centred(first[2 * half]), self.centred(first[2 * half + 1])];
+            let mut b = [self.centred(second[2 * half]), self.centred(second[2 * half + 1])];
+            for piece in 0..P - 2 {
+                store(&mut out[half * P + piece], self.low_bits(narrowed(a), narrowed(b)));
+                a = [self.shifted(a[0]), self.shifted(a[1])];
+                b = [self.shifted(b[0]), self.shifted(b[1])];
             }
             // 32 bits are left.
-            let [a, b] = [narrowed(columns[0]), narrowed(columns[1])];
-            put(_mm512_mask_blend_epi16(UPPER, a, _mm512_slli_epi32::<16>(b)));
-            let half_piece = _mm512_set1_epi32(1 << 15);
-            let [a, b] = [_mm512_add_epi32(a, half_piece), _mm512_add_epi32(b, half_piece)];
-            put(_mm512_mask_blend_epi16(UPPER, _mm512_srli_epi32::<16>(a), b));
+            let (a, b) = (narrowed(a), narrowed(b));
+            store(&mut out[half * P + P - 2], self.low_bits(a, b));
+            let a = _mm512_sra_epi32(_mm512_add_epi32(a, self.half_range_32), self.bits);
+            let b = _mm512_sra_epi32(_mm512_add_epi32(b, self.half_range_32), self.bits);
+            store(&mut out[half * P + P - 1], side_by_side(a, b));
         }
+    }
+
+    /// A piece of both columns.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn low_bits(&self, first: __m512i, second: __m512i) -> __m512i {
+        _mm512_sra_epi16(_mm512_sll_epi16(side_by_side(first, second), self.spare), self.spare)
+    }
+
+    /// What is left without a piece.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn shifted(&self, x: __m512i) -> __m512i {
+        _mm512_sra_epi64(_mm512_add_epi64(x, self.half_range), self.bits)
     }
 
     /// The integer of least absolute value.
@@ -85,17 +122,17 @@ impl Splitter {
     }
 }
 
+/// The low 16 bits of each 32, those of the second above.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn side_by_side(first: __m512i, second: __m512i) -> __m512i {
+    _mm512_mask_blend_epi16(0xAAAA_AAAA, first, _mm512_slli_epi32::<16>(second))
+}
+
 /// The low 32 bits of each.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn narrowed([low, high]: [__m512i; 2]) -> __m512i {
     let low = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(low));
     _mm512_inserti64x4::<1>(low, _mm512_cvtepi64_epi32(high))
-}
-
-/// What is left without the last piece.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn shifted(x: __m512i) -> __m512i {
-    _mm512_srai_epi64::<16>(_mm512_add_epi64(x, _mm512_set1_epi64(1 << 15)))
 }
