@@ -62,7 +62,7 @@ impl Console {
             ["bench", "ckks", "compiler", "datasets", "import", "ir", "lab", "remote", "runtime", "server", "trainer"];
         let directives = crates.map(|name| format!(",beaa_{name}={level}")).concat();
         let filter = EnvFilter::new(format!("warn,beaa={level}{directives}"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(self.clone());
         // Only fails when a log is installed already, as in tests; that one is as good.
         let _ = if service {
             log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()

@@ -102,9 +102,11 @@ fn pointwise_rates(repetitions: Repetitions) -> Result<Rates> {
         Ok::<_, crate::Error>(seconds(repetitions, &batch, &p, &ops, 1)? / 2.0)
     };
     let squares = [spread.clone(), Op::Square(Operand::Result(0)), linear(Operand::Result(1), &one)];
+    let moduli = &p.literal().moduli;
     let equation = |panels: &Panels, seconds: f64| {
         let edges = (panels.rows() + panels.columns()) as f64;
-        ([panels.products() as f64, panels.loads() as f64, edges], seconds)
+        let products: f64 = moduli.iter().map(|&q| panels.products(kernel, q)).sum();
+        ([products / moduli.len() as f64, panels.loads() as f64, edges], seconds)
     };
     let [product, load, edge] = solve([
         equation(&dense, layer(&dense)?),

@@ -25,7 +25,7 @@ impl Packer {
         Self {
             q,
             #[cfg(target_arch = "x86_64")]
-            merge: if let Kernel::Ifma(_) = kernel { ByteMerge::new(q.bits()) } else { None },
+            merge: if kernel.has_avx512() { ByteMerge::new(q.bits()) } else { None },
         }
     }
 
@@ -78,7 +78,7 @@ impl Unpacker {
         Self {
             q,
             #[cfg(target_arch = "x86_64")]
-            shuffle: if let Kernel::Ifma(_) = kernel { ByteShuffle::new(q.bits()) } else { None },
+            shuffle: if kernel.has_avx512() { ByteShuffle::new(q.bits()) } else { None },
         }
     }
 

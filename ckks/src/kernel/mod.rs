@@ -30,6 +30,7 @@ pub use ifma::Ifma;
 pub use layout::TILE;
 use layout::{LANES, PANEL_ROWS, WeightForm};
 pub use packed_weights::Panels;
+use paired_rows::PairNorms;
 use path::ArithmeticPath;
 pub(crate) use path::{
     BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TileProducts, TwistFactors,
@@ -109,12 +110,19 @@ impl Kernel {
         }
     }
 
+    /// Whether the path is one of AVX-512, of which others than products may use more.
+    #[cfg(target_arch = "x86_64")]
+    fn has_avx512(self) -> bool {
+        matches!(self, Self::Ifma(_) | Self::Vnni(_))
+    }
+
     fn column_cost(self) -> [f64; PANEL_ROWS] {
         with_path!(self, path => path.column_cost())
     }
 
-    fn paired_cost(self, bits: u32) -> Option<f64> {
-        with_path!(self, path => path.paired_cost(bits))
+    /// See [`ArithmeticPath::paired_cost`].
+    fn paired_cost(self, q: u64, norms: &PairNorms) -> Option<f64> {
+        with_path!(self, path => path.paired_cost(q, norms))
     }
 
     fn weight_form(self) -> WeightForm {

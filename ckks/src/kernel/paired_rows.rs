@@ -85,19 +85,23 @@ impl PairedRows {
         columns: usize,
         row: &impl Fn(usize) -> (&'a [u32], &'a [i32]),
     ) -> Option<Self> {
-        let share = kernel.paired_cost(bits)?;
-        if weight_bits > MOST_WEIGHT_BITS || groups.is_empty() {
+        let none = PairNorms::default();
+        if kernel.paired_cost(1, &none).is_none() || weight_bits > MOST_WEIGHT_BITS || groups.is_empty() {
             return None;
         }
-        let pairing = Pairing::new(groups, columns);
+        let paired = Pairing::new(groups, columns).arrange(groups, row);
+        let widest = 1_u64.unbounded_shl(bits.max(1)).wrapping_sub(1);
         let panels =
-            |group: &SharedColumns| group.panels.iter().map(|rows| kernel.column_cost()[rows.len() - 1]).sum::<f64>();
-        let by_column = |g: &SharedColumns| g.columns.len() as f64 * (CACHED_COLUMN_COST + panels(g));
-        let by_pair = |(g, pairs): (&SharedColumns, &Vec<u32>)| 2.0 * pairs.len() as f64 * share * panels(g);
-        let splitting = 2.0 * pairing.pairs.len() as f64 * SPLIT_COLUMN_COST;
-        let faster =
-            splitting + groups.iter().zip(&pairing.read).map(by_pair).sum::<f64>() < groups.iter().map(by_column).sum();
-        faster.then(|| pairing.arrange(groups, row))
+            |panels: &mut dyn Iterator<Item = usize>| panels.map(|rows| kernel.column_cost()[rows - 1]).sum::<f64>();
+        let by_column = groups
+            .iter()
+            .map(|g| g.columns.len() as f64 * (CACHED_COLUMN_COST + panels(&mut g.panels.iter().map(Vec::len))));
+        let by_pair = paired.groups.iter().map(|g| {
+            let share = kernel.paired_cost(widest, &g.norms).unwrap_or(f64::INFINITY);
+            2.0 * g.pairs.len() as f64 * share * panels(&mut g.panels.iter().map(|p| p.rows.len()))
+        });
+        let splitting = 2.0 * paired.pairs.len() as f64 * SPLIT_COLUMN_COST;
+        (splitting + by_pair.sum::<f64>() < by_column.sum()).then_some(paired)
     }
 
     /// The columns that are split together.

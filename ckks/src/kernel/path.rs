@@ -5,6 +5,7 @@
 use super::aligned::Aligned;
 use super::layout::{PANEL_ROWS, SLOT_GROUP, TILE, WeightForm};
 use super::packed_weights::Panels;
+use super::paired_rows::PairNorms;
 use super::permutation::Permutation;
 use crate::ring::modulus::{Factor, Factors, Modulus};
 
@@ -13,9 +14,9 @@ pub(crate) trait ArithmeticPath: Copy {
     /// Cycles that a column of a panel of 1, 2, ... rows takes, about. Only ratios matter.
     fn column_cost(self) -> [f64; PANEL_ROWS];
 
-    /// What a column of a pair costs, as a share of a column by itself, for residues of up to `bits`
-    /// bits; `None` where the path does not multiply pairs.
-    fn paired_cost(self, _bits: u32) -> Option<f64> {
+    /// What a product of a pair of columns costs modulo `q`, as a share of one that is made column by
+    /// column; `None` where the path does not multiply pairs.
+    fn paired_cost(self, _q: u64, _norms: &PairNorms) -> Option<f64> {
         None
     }
 

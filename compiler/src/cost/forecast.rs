@@ -93,7 +93,7 @@ impl Pricing<'_> {
         let sized = match &self.program.steps()[index].op {
             StepOp::Linear { terms, .. } => match self.program.packed_map(index) {
                 Some((map, size)) => SizedOp::Rotations(RotationCounts::of(size, map)),
-                None => self.matrix(terms, result.len),
+                None => self.matrix(terms, result.len, limbs),
             },
             StepOp::Square { .. } => SizedOp::Square { len },
             StepOp::Relinearise { .. } => SizedOp::Relinearise { len, boundary },
@@ -112,16 +112,19 @@ impl Pricing<'_> {
         self.seconds(SizedOp::Constants { vectors, images, weights }, limbs)
     }
 
-    /// Products as the kernel will arrange the rows.
-    fn matrix(&self, terms: &[LinearTerm], outputs: usize) -> SizedOp {
-        let (mut products, mut loads, mut edges) = (0, 0, 0);
+    /// Products as the kernel will arrange the rows for so many limbs.
+    fn matrix(&self, terms: &[LinearTerm], outputs: usize, limbs: usize) -> SizedOp {
+        let moduli = &self.program.signature().parameters.moduli;
+        let bits = u64::BITS - moduli.iter().fold(0, |all, q| all | q).leading_zeros();
+        let (mut products, mut loads, mut edges) = (0.0, 0, 0);
         for term in terms {
             let input = self.program.values()[term.input];
             edges += (outputs + input.len) * input.components;
             let (rows, columns) = (term.weights.rows(), term.weights.columns());
-            let panels = Panels::new(self.kernel, rows, columns, |r| term.weights.row(r))
+            let panels = Panels::for_residues(self.kernel, bits, rows, columns, |r| term.weights.row(r))
                 .unwrap_or_else(|e| unreachable!("a checked matrix has no panels: {e}"));
-            products += input.components * panels.products();
+            let all: f64 = moduli[..limbs].iter().map(|&q| panels.products(self.kernel, q)).sum();
+            products += input.components as f64 * all / limbs as f64;
             loads += input.components * panels.loads();
         }
         SizedOp::Matrix { products, loads, edges }

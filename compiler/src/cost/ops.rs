@@ -18,9 +18,10 @@ const LOOKUP_IN_GATHERS: f64 = 100.0;
 pub(crate) enum SizedOp {
     /// `products`: sum over the terms of entries times components. What the planner knows of a map.
     Linear { products: usize },
-    /// The same with what the matrix looks like: per slot and limb, `loads` inputs read for rows
-    /// that share them, and `edges` residues converted, inputs and results.
-    Matrix { products: usize, loads: usize, edges: usize },
+    /// The same with what the matrix looks like: per slot and limb, products as the kernel makes
+    /// them, the mean over limbs, `loads` inputs read for rows that share them, and `edges` residues
+    /// converted, inputs and results.
+    Matrix { products: f64, loads: usize, edges: usize },
     /// A linear map by rotations.
     Rotations(RotationCounts),
     /// Vectors of constants of a linear map by rotations, the same for so many images, encoded once
@@ -111,8 +112,8 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
     match sized {
         SizedOp::Linear { products } => passes(products as f64 * limbs, m.product),
         SizedOp::Matrix { products, loads, edges } => {
-            let of = |count: usize, rate: f64| passes(count as f64 * limbs, rate);
-            of(products, m.product) + of(loads, m.load) + of(edges, m.edge)
+            let of = |count: f64, rate: f64| passes(count * limbs, rate);
+            of(products, m.product) + of(loads as f64, m.load) + of(edges as f64, m.edge)
         }
         SizedOp::Rotations(counts) => {
             let RotationCounts { decomposed, babies, products, sums, giants, outputs, folds, images } = counts;
@@ -172,7 +173,7 @@ mod tests {
         let more = [OpContext { limbs: 4, ..context }, OpContext { degree: 16384, ..context }];
         for sized in [
             SizedOp::Linear { products: 100 },
-            SizedOp::Matrix { products: 100, loads: 20, edges: 10 },
+            SizedOp::Matrix { products: 100.0, loads: 20, edges: 10 },
             SizedOp::Square { len: 10 },
             SizedOp::Relinearise { len: 10, boundary: BOTH },
             SizedOp::Rescale { len: 10, components: 2, boundary: BOTH },

@@ -24,6 +24,8 @@ use crate::plan::weight_bits::{MIN_WEIGHT_BITS, largest_weight};
 
 /// A residue's and a weight's bits must fit a product of the fast kernel together.
 const KERNEL_BITS: u32 = 52;
+/// Bits of weights that are 1 or -1.
+const MIN_BITS_OF_WEIGHTS: u32 = 2;
 /// log2 of the least scale of a value.
 const MIN_LOG_SCALE: f64 = 1.0;
 /// Least deviation of the coefficients of constants: far enough from 0 for rounding to be noise.
@@ -47,6 +49,9 @@ pub(crate) fn assign_levels(
     }
     let moduli = walk.moduli()?;
     let special = walk.special(&moduli, allowed)?;
+    if !walk.multiplies_fast(&moduli) {
+        return None;
+    }
     let Walk { mut steps, events, log_units, .. } = walk;
     for step in &mut steps {
         if let StepOp::DropLimbs { limbs, .. } = &mut step.op {
@@ -72,17 +77,19 @@ pub(crate) fn assign_levels(
     })
 }
 
-/// The widest primes that the fast kernel takes with these weights.
-fn widest_prime(summary: &GraphSummary, choice: &PlanChoice) -> u32 {
-    // Constants of packed maps are residues themselves.
-    if summary.packed.is_some() {
-        return MAX_BITS;
+/// The widest primes that the fast kernel takes with the weights of these nodes.
+fn widest_prime(summary: &GraphSummary, choice: &PlanChoice, nodes: std::ops::RangeInclusive<NodeId>) -> u32 {
+    let bits = nodes.map(|id| weight_bits(summary, choice, id)).max().unwrap_or(MIN_BITS_OF_WEIGHTS);
+    (KERNEL_BITS - bits).min(MAX_BITS)
+}
+
+/// The bits of a node's weights, as far as they bound primes.
+fn weight_bits(summary: &GraphSummary, choice: &PlanChoice, id: NodeId) -> u32 {
+    match summary.nodes[id].kind {
+        // Constants of packed maps are residues themselves.
+        NodeKind::Affine { uniform: false, .. } if summary.packed.is_none() => choice.weight_bits[id],
+        _ => MIN_BITS_OF_WEIGHTS,
     }
-    let bits = summary.nodes.iter().zip(&choice.weight_bits).map(|(n, &b)| match n.kind {
-        NodeKind::Affine { uniform: false, .. } => b,
-        _ => 2,
-    });
-    (KERNEL_BITS - bits.max().unwrap_or(2)).min(MAX_BITS)
 }
 
 /// Where a node's value stands.
@@ -131,7 +138,7 @@ impl<'a> Walk<'a> {
             choice,
             degree: primes.degree,
             narrowest: min_bits(primes.degree),
-            widest: widest_prime(summary, choice),
+            widest: widest_prime(summary, choice, 0..=summary.nodes.len() - 1),
             picker: primes.picker(),
             steps: Vec::new(),
             events: Vec::new(),
@@ -277,7 +284,9 @@ impl<'a> Walk<'a> {
     fn rescale(&mut self, id: NodeId, state: &mut ValueState, waterline: u32) -> Option<f64> {
         let excess = state.log_scale - f64::from(waterline);
         let mut correction = 1.0;
-        let primes = split(excess.max(0.0) as u32, self.narrowest, self.widest);
+        // What is dropped here, later layers do not multiply; whether branches do is seen at the end.
+        let widest = widest_prime(self.summary, self.choice, 0..=id);
+        let primes = split(excess.max(0.0) as u32, self.narrowest, widest);
         let count = primes.len();
         for (number, bits) in (1..).zip(primes) {
             let q = self.picker.next(bits)?;
@@ -354,6 +363,15 @@ impl<'a> Walk<'a> {
             }
         }
         None
+    }
+
+    /// Whether the fast kernel takes the primes of every layer with that layer's weights.
+    fn multiplies_fast(&self, moduli: &[u64]) -> bool {
+        self.events.iter().all(|event| {
+            let widest = moduli[..moduli.len() - event.dropped].iter().map(|q| q.ilog2() + 1).max();
+            let bits = weight_bits(self.summary, self.choice, event.node);
+            !matches!(event.sized, SizedOp::Linear { .. }) || widest.is_none_or(|q| q + bits <= KERNEL_BITS)
+        })
     }
 
     /// The widest special prime that security leaves room for.

@@ -25,8 +25,9 @@ use crate::plan::worst_case::WorstCase;
 const MAX_ATTEMPTS: usize = 12;
 /// Attempts to spend what the search took for error and is none.
 const MAX_EXTRA_ATTEMPTS: usize = 3;
-/// No such attempt where the simulated error is at least so much of what the search took it for.
-const ACCEPTED_RATIO: f64 = 0.9;
+/// No such attempt where the error that the search was allowed is at least so much of what the next
+/// would be.
+const ACCEPTED_SHARE: f64 = 0.9;
 /// Forms of smaller answers that are simulated, at most.
 const MAX_SMALLER_ANSWERS: usize = 3;
 /// Single bits that are taken away afterwards, at most.
@@ -124,6 +125,8 @@ impl RefineTask<'_> {
     fn search(&self, rings: &[Ring], tables: &mut Tables, passes: &mut PassRunner<'_>) -> Result<RefinedPlan> {
         let target = self.target;
         let (mut allowed, mut closest) = (target.deviation, f64::INFINITY);
+        // The least that led to a plan whose simulated error is more than asked for.
+        let mut failed = f64::INFINITY;
         let mut best: Option<RefinedPlan> = None;
         let mut extra_attempts = 0;
         for _ in 0..MAX_ATTEMPTS {
@@ -144,12 +147,15 @@ impl RefineTask<'_> {
                     break;
                 }
                 best = Some(next);
+            } else {
+                failed = failed.min(allowed);
             }
             extra_attempts += usize::from(best.is_some());
-            if extra_attempts > MAX_EXTRA_ATTEMPTS || (meets && ratio >= ACCEPTED_RATIO) {
+            // Half of the way, in proportion, to what failed already: ratios differ from plan to plan.
+            let next = (0.98 * target.deviation / ratio).min((allowed * failed).sqrt());
+            if extra_attempts > MAX_EXTRA_ATTEMPTS || (meets && allowed >= ACCEPTED_SHARE * next) {
                 break;
             }
-            let next = 0.98 * target.deviation / ratio;
             allowed = if meets { next } else { next.min(0.97 * allowed) };
         }
         best.ok_or_else(|| {

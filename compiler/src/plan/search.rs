@@ -21,8 +21,7 @@ const COARSE_STEPS: (usize, usize) = (3, 2);
 const START_MARGINS: [f64; 8] = [1.5, 3.0, 8.0, 20.0, 1.1, 2.0, 5.0, 12.0];
 /// Descents that are improved further.
 const MAX_IMPROVED: usize = 24;
-/// Networks with more variables than this are searched with half the starts, and one variable at a
-/// time.
+/// Networks with more variables than this are improved one variable at a time.
 const MANY_VARIABLES: usize = 12;
 /// A start that needs this much more modulus than a degree allows is left to the next degree:
 /// descents save far less.
@@ -78,7 +77,7 @@ pub(crate) fn search(
         descended.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.log_qp.total_cmp(&b.log_qp)));
         // Variables without effect differ between descents that have met.
         descended.dedup_by(|a, b| !better(a, b) && !better(b, a));
-        descended.truncate(if space.large() { MAX_IMPROVED / 3 } else { MAX_IMPROVED });
+        descended.truncate(MAX_IMPROVED);
         let improved = descended.into_iter().map(|plan| space.improve(plan));
         if let Some(found) = improved.reduce(|best, next| if better(&next, &best) { next } else { best }) {
             return Ok(found);
@@ -135,7 +134,7 @@ impl SearchSpace<'_> {
         match self.options.weight_bits {
             Some(bits) => vec![bits],
             None => {
-                let step = if self.large() || self.summary.packed.is_some() { 4 } else { 2 };
+                let step = if self.summary.packed.is_some() { 4 } else { 2 };
                 (MIN_WEIGHT_BITS + 2..=self.summary.most_weight_bits()).rev().step_by(step).collect()
             }
         }
@@ -158,9 +157,8 @@ impl SearchSpace<'_> {
         let log_qp = |p: &LevelPlan| p.log_qp;
         let seconds = |p: &LevelPlan| p.seconds;
         let criteria: [&dyn Fn(&LevelPlan) -> f64; 2] = [&log_qp, &seconds];
-        let margins = if self.large() { START_MARGINS.len() / 2 } else { START_MARGINS.len() };
         let mut starts: Vec<usize> = Vec::new();
-        for margin in START_MARGINS.into_iter().take(margins) {
+        for margin in START_MARGINS {
             for by in criteria {
                 let enough = tried.iter().enumerate().filter(|(_, p)| p.variance * margin <= self.variance);
                 let found = enough.min_by(|(_, a), (_, b)| by(a).total_cmp(&by(b)).then(a.log_qp.total_cmp(&b.log_qp)));

@@ -69,17 +69,18 @@ impl Reducer {
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(in crate::kernel) fn square(&self, component: usize, input: &[u64; 2 * TILE]) -> [__m512i; TILE / LANES] {
         let (first, second) = input.as_chunks::<LANES>().0.split_at(TILE / LANES);
-        std::array::from_fn(|v| {
-            let (a, b) = (load(&first[v]), load(&second[v]));
-            match component {
-                0 => self.multiply(a, a),
+        let mut result = [_mm512_setzero_si512(); TILE / LANES];
+        for (out, (a, b)) in result.iter_mut().zip(first.iter().zip(second)) {
+            *out = match component {
+                0 => self.multiply(load(a), load(a)),
                 1 => {
-                    let cross = self.multiply(a, b);
+                    let cross = self.multiply(load(a), load(b));
                     self.subtract_once(_mm512_add_epi64(cross, cross))
                 }
-                _ => self.multiply(b, b),
-            }
-        })
+                _ => self.multiply(load(b), load(b)),
+            };
+        }
+        result
     }
 
     /// `a b mod q` for canonical a, b.

@@ -6,24 +6,27 @@ mod product;
 mod split;
 mod token;
 
+use split::Pieces;
+
 pub use token::Vnni;
 
 use super::layout::{PANEL_ROWS, TILE, WeightForm};
+use super::paired_rows::PairNorms;
 use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TileProducts, TwistFactors};
 use super::permutation::Permutation;
 use super::{ifma, portable};
 use crate::ring::modulus::{Factor, Modulus};
+
+/// Instructions of 52-bit products that a row takes for two columns of a tile.
+const INSTRUCTIONS_BY_COLUMN: f64 = 8.0;
 
 impl ArithmeticPath for Vnni {
     fn column_cost(self) -> [f64; PANEL_ROWS] {
         self.ifma().column_cost()
     }
 
-    // An instruction makes 32 products, and each piece takes one; of 52-bit products it makes eight.
-    fn paired_cost(self, bits: u32) -> Option<f64> {
-        let widest = 1_u64.unbounded_shl(bits).wrapping_sub(1);
-        let pieces = (2..split::MOST_PIECES).find(|&count| split::Pieces::new(widest, count).is_some())?;
-        Some(pieces as f64 * 8.0 / 32.0)
+    fn paired_cost(self, q: u64, norms: &PairNorms) -> Option<f64> {
+        Some(Pieces::cheapest(q, norms)?.cost(norms) / INSTRUCTIONS_BY_COLUMN)
     }
 
     fn weight_form(self) -> WeightForm {

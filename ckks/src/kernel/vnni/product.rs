@@ -22,21 +22,22 @@ use crate::kernel::ifma::product::{load_tile, write_row};
 use crate::kernel::ifma::reduce::{Reducer, load, store};
 use crate::kernel::layout::{LANES, TILE};
 use crate::kernel::packed_weights::RowBlock;
-use crate::kernel::paired_rows::{PairedGroup, PairedPanel, PairedRows};
+use crate::kernel::paired_rows::{PairedGroup, PairedPanel};
 #[cfg(doc)]
 use crate::kernel::{Panels, paired_rows::PairNorms};
 use crate::kernel::{ProductInput, ProductWorkspace, TileProduct};
 use crate::ring::modulus::Modulus;
 
 /// Words of pieces that stay in the first-level cache while all panels of a group read them.
-const BLOCK_WORDS: usize = 2048;
+const BLOCK_WORDS: usize = 3072;
 /// Pairs that are fetched ahead of being split.
 const AHEAD: usize = 4;
 
 /// One tile of the rows of a product that are paired.
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vnni")]
 pub(super) fn multiply(q: Modulus, product: &TileProduct<'_>, workspace: &mut ProductWorkspace, output: &mut [u64]) {
-    let pieces = choose_pieces(q, product.panels.paired());
+    let pieces = Pieces::cheapest(q.value(), product.panels.paired().norms());
+    let pieces = pieces.unwrap_or_else(|| unreachable!("{} is wider than {MOST_PIECES} pieces", q.value()));
     // Two halves of a tile fill the registers with two pieces, one with more.
     match pieces.count {
         2 => multiply_pieces::<2, 2>(q, pieces, product, workspace, output),
@@ -44,21 +45,6 @@ pub(super) fn multiply(q: Modulus, product: &TileProduct<'_>, workspace: &mut Pr
         MOST_PIECES => multiply_pieces::<MOST_PIECES, 1>(q, pieces, product, workspace, output),
         count => unreachable!("{count} pieces"),
     }
-}
-
-/// Few pieces, unless their sums then have to be added up after every few pairs: narrower ones
-/// have longer sums.
-fn choose_pieces(q: Modulus, rows: &PairedRows) -> Pieces {
-    let cost = |&pieces: &Pieces| {
-        let interval = rows.norms().interval(pieces.largest_norm()).unwrap_or(1);
-        // Vectors that each row multiplies for a pair, and instructions in which they are added up.
-        let vectors = (HALVES * pieces.count) as f64;
-        vectors + (6.0 * vectors + 12.0) / interval as f64
-    };
-    let possible = (2..=MOST_PIECES).filter_map(|count| Pieces::new(q.value(), count));
-    possible
-        .min_by(|a, b| cost(a).total_cmp(&cost(b)))
-        .unwrap_or_else(|| unreachable!("{} is wider than {MOST_PIECES} pieces", q.value()))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vnni")]

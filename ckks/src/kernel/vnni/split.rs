@@ -16,6 +16,7 @@ use std::arch::x86_64::{
 use crate::kernel::ifma::product::TileVectors;
 use crate::kernel::ifma::reduce::store;
 use crate::kernel::layout::{LANES, TILE};
+use crate::kernel::paired_rows::PairNorms;
 use crate::ring::modulus::Modulus;
 
 /// Words of one piece of a pair: two columns of 16 bits for every slot of a tile.
@@ -42,6 +43,20 @@ impl Pieces {
         let bits = all.div_ceil(count as u32);
         let fits = bits < 16 || (bits == 16 && q < (1 << all) - (1 << (all - 15)));
         fits.then_some(Self { count, bits })
+    }
+
+    /// Few pieces, unless their sums then have to be added up after every few pairs: narrower ones
+    /// have longer sums. `None` for residues that are too wide for any.
+    pub(super) fn cheapest(q: u64, norms: &PairNorms) -> Option<Self> {
+        let possible = (2..=MOST_PIECES).filter_map(|count| Self::new(q, count));
+        possible.min_by(|a, b| a.cost(norms).total_cmp(&b.cost(norms)))
+    }
+
+    /// Instructions that a row takes for a pair of columns of a tile: products, and adding up.
+    pub(super) fn cost(self, norms: &PairNorms) -> f64 {
+        let interval = norms.interval(self.largest_norm()).unwrap_or(1);
+        let vectors = (HALVES * self.count) as f64;
+        vectors + (6.0 * vectors + 12.0) / interval as f64
     }
 
     /// The largest sum of absolute weights whose products with pieces stay below 2^31.
