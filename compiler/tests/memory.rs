@@ -10,6 +10,7 @@ mod kit;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use beaa_ckks::Kernel;
 use beaa_compiler::Error;
 use beaa_compiler::ckks::{Options, compile};
 use beaa_ir::ckks::{Program, SignatureFile, Step, StepOp};
@@ -106,8 +107,9 @@ fn a_run_allocates_what_was_planned() {
         let before = LIVE.load(SeqCst);
         let prepared = PreparedProgram::new(&program, ArrangedWeights::Kept).unwrap();
         let arranged = (LIVE.load(SeqCst) - before) as f64 / (weights(&program) * 12) as f64;
-        // Bands have small matrices, which take more for their headers.
-        assert!((0.7..1.6).contains(&arranged), "{arranged} of 12 bytes for each weight");
+        // Bands have small matrices, which take more for their headers; pairs of columns take less.
+        let least = if Kernel::detect().name() == "Vnni" { 0.4 } else { 0.7 };
+        assert!((least..1.6).contains(&arranged), "{arranged} of 12 bytes for each weight");
         PEAK.store(LIVE.load(SeqCst), SeqCst);
         let (_, report) = prepared.run(&server, &input, &Silent).unwrap();
         expect_peak(report.peak_bytes_planned);

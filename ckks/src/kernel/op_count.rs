@@ -4,8 +4,8 @@ use super::{Kernel, Panels};
 
 impl Panels {
     /// Counts the products made for one slot: one for every row and column of a panel, zeros that
-    /// rows share panels for included. Those of pairs of columns, which a kernel makes sooner, count
-    /// for what they cost modulo `q`.
+    /// rows share panels for included. Those of pairs of columns, which a kernel makes sooner,
+    /// count for what they cost modulo `q`.
     pub fn products(&self, kernel: Kernel, q: u64) -> f64 {
         let panels = self.groups().iter().flat_map(|g| g.panels.iter().map(move |p| g.columns.len() * p.rows.len()));
         let one_by_one = panels.sum::<usize>() + self.singletons().columns().len();

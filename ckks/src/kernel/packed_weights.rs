@@ -116,7 +116,7 @@ impl Panels {
         let (single, mut shared): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| s.single_row().is_some());
         let singletons: Vec<u32> = single.iter().filter_map(SharedColumns::single_row).collect();
         let paired = PairedRows::if_faster(kernel, bits, weight_bits, &shared, columns, &row);
-        if paired.is_some() {
+        if !paired.groups().is_empty() {
             shared.clear();
         }
         let (mut groups, mut sums) = (Vec::new(), 0);
@@ -134,7 +134,6 @@ impl Panels {
             let weights: Vec<i32> = segment.weights.iter().map(|&w| form.load(w) as i32).collect();
             raise_to(&mut window_norms, &norms_of(&weights));
         }
-        let paired = paired.unwrap_or_default();
         Ok(Self { groups, singletons, paired, empty_rows, rows, columns, weight_bits, norm, window_norms, form })
     }
 

@@ -1,6 +1,6 @@
 //! Rows that are multiplied two columns at a time, with weights of 16 bits: for paths that split
-//! residues into pieces of 16 bits. Columns that the same groups read are paired, once for the whole
-//! matrix, so that each is split once whatever reads it.
+//! residues into pieces of 16 bits. Columns that the same groups read are paired, once for the
+//! whole matrix, so that each is split once whatever reads it.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::shared_columns::{CACHED_COLUMN_COST, SharedColumns};
 const MOST_WEIGHT_BITS: u32 = 16;
 /// Cycles in which a column is split. An estimate, from the instructions that it takes.
 const SPLIT_COLUMN_COST: f64 = 20.0;
-/// A place among columns that no group reads.
+/// The position of a column that no group reads.
 const NOWHERE: u32 = u32::MAX;
 
 /// Rows of a matrix that share columns, a pair of these at a time. All columns are of the matrix,
@@ -22,35 +22,35 @@ pub(crate) struct PairedRows {
     pairs: Vec<[u32; 2]>,
     groups: Vec<PairedGroup>,
     rows: usize,
-    norms: PairNorms,
+    norms: Box<PairNorms>,
 }
 
-/// Largest sums of a row's absolute weights over aligned windows of 1, 2, 4, ... pairs; the last is
-/// of whole rows.
+/// Windows whose norms are kept: of 1, 2, 4, ... pairs.
+const WINDOW_SIZES: usize = 24;
+
+/// Largest sums of a row's absolute weights over aligned windows of 1, 2, 4, ... pairs.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PairNorms(Vec<u64>);
+pub(crate) struct PairNorms([u64; WINDOW_SIZES]);
 
 impl PairNorms {
-    /// How many pairs, counted from the first, have sums of at most `largest`: all, a power of two,
-    /// or none.
+    /// How many pairs, counted from the first, have sums of at most `largest`: a power of two; none
+    /// where a single pair has more.
     pub(crate) fn interval(&self, largest: u64) -> Option<usize> {
-        if self.0.last().is_none_or(|&norm| norm <= largest) {
-            return Some(usize::MAX);
-        }
         self.0.iter().rposition(|&norm| norm <= largest).map(|i| 1 << i)
     }
 
-    fn of(weights: &[u64]) -> Self {
-        let windows = (0..=weights.len().next_power_of_two().ilog2()).map(|i| weights.chunks(1 << i));
-        Self(windows.map(|windows| windows.map(|w| w.iter().sum()).max().unwrap_or(0)).collect())
+    /// Those of one row, of which these are the sums of each pair.
+    fn of(mut sums: Vec<u64>) -> Self {
+        Self(std::array::from_fn(|_| {
+            let largest = sums.iter().fold(0, |most, &sum| sum.max(most));
+            sums = sums.chunks(2).map(|both| both.iter().sum()).collect();
+            largest
+        }))
     }
 
     fn raise_to(&mut self, other: &Self) {
-        // Longer windows of the shorter one are all of it.
-        let (mine, theirs) = (self.0.last().copied(), other.0.last().copied());
-        self.0.resize(self.0.len().max(other.0.len()), mine.unwrap_or(0));
-        for (i, norm) in self.0.iter_mut().enumerate() {
-            *norm = other.0.get(i).copied().or(theirs).unwrap_or(0).max(*norm);
+        for (norm, &other) in self.0.iter_mut().zip(&other.0) {
+            *norm = other.max(*norm);
         }
     }
 }
@@ -76,7 +76,7 @@ pub(crate) struct PairedPanel {
 
 impl PairedRows {
     /// Pairs the columns of groups, where residues of so many bits are then multiplied sooner than
-    /// column by column.
+    /// column by column; otherwise there are no rows.
     pub(super) fn if_faster<'a>(
         kernel: Kernel,
         bits: u32,
@@ -84,10 +84,10 @@ impl PairedRows {
         groups: &[SharedColumns],
         columns: usize,
         row: &impl Fn(usize) -> (&'a [u32], &'a [i32]),
-    ) -> Option<Self> {
+    ) -> Self {
         let none = PairNorms::default();
         if kernel.paired_cost(1, &none).is_none() || weight_bits > MOST_WEIGHT_BITS || groups.is_empty() {
-            return None;
+            return Self::default();
         }
         let paired = Pairing::new(groups, columns).arrange(groups, row);
         let widest = 1_u64.unbounded_shl(bits.max(1)).wrapping_sub(1);
@@ -101,7 +101,7 @@ impl PairedRows {
             2.0 * g.pairs.len() as f64 * share * panels(&mut g.panels.iter().map(|p| p.rows.len()))
         });
         let splitting = 2.0 * paired.pairs.len() as f64 * SPLIT_COLUMN_COST;
-        (splitting + by_pair.sum::<f64>() < by_column.sum()).then_some(paired)
+        if splitting + by_pair.sum::<f64>() < by_column.sum() { paired } else { Self::default() }
     }
 
     /// The columns that are split together.
@@ -139,7 +139,7 @@ impl PairedRows {
 struct Pairing {
     pairs: Vec<[u32; 2]>,
     /// Per column twice the number of its pair, and one more for the second.
-    places: Vec<u32>,
+    positions: Vec<u32>,
     /// Per group, ascending.
     read: Vec<Vec<u32>>,
 }
@@ -163,46 +163,45 @@ impl Pairing {
             alike[number].push(column);
         }
         let mut pairs: Vec<[u32; 2]> = Vec::new();
-        let mut places = vec![NOWHERE; columns];
+        let mut positions = vec![NOWHERE; columns];
         let mut read = vec![Vec::new(); groups.len()];
         for both in alike.iter().flat_map(|columns| columns.chunks(2)) {
             let number = u32::try_from(pairs.len()).unwrap_or_else(|_| unreachable!("{} pairs", pairs.len()));
-            for (place, &column) in (2 * number..).zip(both) {
-                places[column as usize] = place;
+            for (position, &column) in (2 * number..).zip(both) {
+                positions[column as usize] = position;
             }
             for &group in &readers[both[0] as usize] {
                 read[group as usize].push(number);
             }
             pairs.push([both[0], *both.last().unwrap_or(&both[0])]);
         }
-        Self { pairs, places, read }
+        Self { pairs, positions, read }
     }
 
     fn arrange<'a>(self, groups: &[SharedColumns], row: &impl Fn(usize) -> (&'a [u32], &'a [i32])) -> PairedRows {
-        let Self { pairs, places, read } = self;
-        let mut positions = vec![0; pairs.len()];
+        let Self { pairs, positions, read } = self;
+        // Where in the group at hand a pair is.
+        let mut numbers = vec![0; pairs.len()];
         let (mut sums, mut arranged) = (0, Vec::with_capacity(groups.len()));
         let mut all_norms = PairNorms::default();
         for (group, pairs) in groups.iter().zip(read) {
-            for (position, &pair) in pairs.iter().enumerate() {
-                positions[pair as usize] = position;
+            for (number, &pair) in pairs.iter().enumerate() {
+                numbers[pair as usize] = number;
             }
             let mut group_norms = PairNorms::default();
             let mut panels = Vec::with_capacity(group.panels.len());
             for ids in &group.panels {
                 let mut weights = vec![0_u32; pairs.len() * ids.len()];
-                let mut norms = vec![0_u64; pairs.len()];
                 for (lane, &id) in ids.iter().enumerate() {
-                    norms.fill(0);
+                    let mut sums_of_pairs = vec![0_u64; pairs.len()];
                     let (columns, values) = row(id as usize);
                     for (&column, &w) in columns.iter().zip(values) {
-                        let place = places[column as usize];
-                        let position = positions[place as usize / 2];
-                        let half = u32::from(w as i16 as u16) << (16 * (place % 2));
-                        weights[position * ids.len() + lane] |= half;
-                        norms[position] += u64::from(w.unsigned_abs());
+                        let position = positions[column as usize];
+                        let number = numbers[position as usize / 2];
+                        weights[number * ids.len() + lane] |= u32::from(w as i16 as u16) << (16 * (position % 2));
+                        sums_of_pairs[number] += u64::from(w.unsigned_abs());
                     }
-                    group_norms.raise_to(&PairNorms::of(&norms));
+                    group_norms.raise_to(&PairNorms::of(sums_of_pairs));
                 }
                 panels.push(PairedPanel { rows: ids.clone(), first_sum: sums, weights });
                 sums += ids.len();
@@ -210,7 +209,7 @@ impl Pairing {
             all_norms.raise_to(&group_norms);
             arranged.push(PairedGroup { pairs, panels, norms: group_norms });
         }
-        PairedRows { pairs, groups: arranged, rows: sums, norms: all_norms }
+        PairedRows { pairs, groups: arranged, rows: sums, norms: Box::new(all_norms) }
     }
 }
 
@@ -235,7 +234,7 @@ mod tests {
         let pairing = Pairing::new(&both, 8);
         assert_eq!(pairing.pairs, [[0, 1], [2, 2], [3, 4], [5, 7]]);
         assert_eq!(pairing.read, [vec![0, 1, 2], vec![2, 3]]);
-        assert_eq!(pairing.places[6], NOWHERE);
+        assert_eq!(pairing.positions[6], NOWHERE);
     }
 
     #[test]
@@ -266,12 +265,13 @@ mod tests {
 
     #[test]
     fn intervals_are_the_longest_whose_sums_are_small_enough() {
-        let norms = PairNorms::of(&[20, 20, 25]);
-        assert_eq!([65, 64, 39, 24].map(|most| norms.interval(most)), [Some(usize::MAX), Some(2), Some(1), None]);
-        let mut both = PairNorms::of(&[3; 400]);
+        let norms = PairNorms::of(vec![20, 20, 25]);
+        let all = Some(1 << (WINDOW_SIZES - 1));
+        assert_eq!([65, 64, 39, 24].map(|most| norms.interval(most)), [all, Some(2), Some(1), None]);
+        let mut both = PairNorms::of(vec![3; 400]);
         assert_eq!(both.interval(400), Some(128));
         both.raise_to(&norms);
         assert_eq!([400, 64, 39, 24].map(|most| both.interval(most)), [Some(128), Some(2), Some(1), None]);
-        assert_eq!(PairNorms::default().interval(0), Some(usize::MAX));
+        assert_eq!(PairNorms::default().interval(0), all);
     }
 }

@@ -14,8 +14,8 @@ pub(crate) trait ArithmeticPath: Copy {
     /// Cycles that a column of a panel of 1, 2, ... rows takes, about. Only ratios matter.
     fn column_cost(self) -> [f64; PANEL_ROWS];
 
-    /// What a product of a pair of columns costs modulo `q`, as a share of one that is made column by
-    /// column; `None` where the path does not multiply pairs.
+    /// What a product of a pair of columns costs modulo `q`, as a share of one that is made column
+    /// by column; `None` where the path does not multiply pairs.
     fn paired_cost(self, _q: u64, _norms: &PairNorms) -> Option<f64> {
         None
     }

@@ -19,8 +19,8 @@ pub(crate) enum SizedOp {
     /// `products`: sum over the terms of entries times components. What the planner knows of a map.
     Linear { products: usize },
     /// The same with what the matrix looks like: per slot and limb, products as the kernel makes
-    /// them, the mean over limbs, `loads` inputs read for rows that share them, and `edges` residues
-    /// converted, inputs and results.
+    /// them, the mean over limbs, `loads` inputs read for rows that share them, and `edges`
+    /// residues converted, inputs and results.
     Matrix { products: f64, loads: usize, edges: usize },
     /// A linear map by rotations.
     Rotations(RotationCounts),

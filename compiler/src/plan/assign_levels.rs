@@ -284,7 +284,7 @@ impl<'a> Walk<'a> {
     fn rescale(&mut self, id: NodeId, state: &mut ValueState, waterline: u32) -> Option<f64> {
         let excess = state.log_scale - f64::from(waterline);
         let mut correction = 1.0;
-        // What is dropped here, later layers do not multiply; whether branches do is seen at the end.
+        // What is dropped here, later layers do not multiply; whether branches do is seen at last.
         let widest = widest_prime(self.summary, self.choice, 0..=id);
         let primes = split(excess.max(0.0) as u32, self.narrowest, widest);
         let count = primes.len();

@@ -151,7 +151,7 @@ impl RefineTask<'_> {
                 failed = failed.min(allowed);
             }
             extra_attempts += usize::from(best.is_some());
-            // Half of the way, in proportion, to what failed already: ratios differ from plan to plan.
+            // Half of the way, in proportion, to what failed already: ratios differ among plans.
             let next = (0.98 * target.deviation / ratio).min((allowed * failed).sqrt());
             if extra_attempts > MAX_EXTRA_ATTEMPTS || (meets && allowed >= ACCEPTED_SHARE * next) {
                 break;

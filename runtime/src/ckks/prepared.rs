@@ -33,8 +33,8 @@ use crate::{Error, LayerTime, Progress, Result};
 pub enum ArrangedWeights {
     /// Every part of every run arranges its own and drops them: the least memory.
     PerPart,
-    /// They are arranged once, beside the program's own: 12 more bytes for each weight, and no time
-    /// in each run.
+    /// They are arranged once, beside the program's own: up to 12 more bytes for each weight, and
+    /// no time in each run.
     Kept,
 }
 

@@ -1,5 +1,5 @@
-//! The path of 16-bit dot products: AVX-512 VNNI. Everything but products of pairs is that of AVX-512
-//! IFMA, which processors with this path have.
+//! The path of 16-bit dot products: AVX-512 VNNI. Everything but products of pairs is that of
+//! AVX-512 IFMA, which processors with this path have.
 #![expect(unsafe_code, reason = "calls functions of special instructions, for which the token is the proof")]
 
 mod product;

@@ -1,11 +1,15 @@
 //! Integer-matrix products with AVX-512 VNNI: pieces of up to 16 bits of two columns at once, times
 //! 16-bit weights, summed in 32-bit lanes.
 //!
-//! Exactness. The sum over pieces of s bits of (piece times weight, summed over the columns) times a
-//! power of 2^s is the signed sum of residues of least absolute value times weights. Sums of one
+//! Exactness. The sum over pieces of s bits of (piece times weight, summed over the columns) times
+//! a power of 2^s is the signed sum of residues of least absolute value times weights. Sums of one
 //! piece stay below 2^31 as long as absolute weights sum up to less than 2^(32 - s)
 //! ([`PairNorms::interval`]); then they are added up in 64 bits, where the whole sum stays below
 //! 2^61 in absolute value ([`Panels::fits_64_bits`]).
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over constants are unrolled, and sums stay in registers, as with iterators they do not"
+)]
 #![expect(
     unsafe_code,
     reason = "pieces are read without bounds checks, of which one per pair would cost a few percent"
@@ -251,8 +255,8 @@ impl Rows<'_> {
             let mut x = [[_mm512_setzero_si512(); P]; H];
             for h in 0..H {
                 for p in 0..P {
-                    // SAFETY: the caller vouches for the pair, of which these are vectors, and loads
-                    // need no alignment.
+                    // SAFETY: the caller vouches for the pair, of which these are vectors, and
+                    // loads need no alignment.
                     x[h][p] =
                         unsafe { _mm512_loadu_si512(self.words.as_ptr().add(start + (h * P + p) * LANES).cast()) };
                 }
@@ -270,8 +274,8 @@ impl Rows<'_> {
     }
 }
 
-/// Adds up the sums of pieces of one half of a tile in 64 bits, to what is there already if there is
-/// something.
+/// Adds up the sums of pieces of one half of a tile in 64 bits, to what is there already if there
+/// is something.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn add_up<const P: usize>(pieces: &[__m512i; P], bits: u32, before: bool, out: &mut [u64; TILE], half: usize) {

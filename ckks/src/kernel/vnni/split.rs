@@ -2,9 +2,9 @@
 //! of pairs read.
 //!
 //! A residue x, of least absolute value, is the sum of P pieces of s bits times powers of 2^s. A
-//! piece is the low s bits with their sign; what is left, plus half of 2^s for that sign, is shifted
-//! down. The last piece is at most 2^(s - 1) in absolute value as the others are, where q has at most
-//! P s bits; for it to fit 16 bits with s = 16, q is a little smaller yet.
+//! piece is the low s bits with their sign; what is left, plus half of 2^s for that sign, is
+//! shifted down. The last piece is at most 2^(s - 1) in absolute value as the others are, where q
+//! has at most P s bits; for it to fit 16 bits with s = 16, q is a little smaller yet.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_cvtsi64_si128, _mm512_add_epi32, _mm512_add_epi64, _mm512_castsi256_si512,
