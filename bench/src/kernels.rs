@@ -30,7 +30,7 @@ pub struct KernelFigures {
     pub used: bool,
     /// The multiply instruction of its inner loop.
     pub instruction: &'static str,
-    /// Products in a second at the instruction's peak.
+    /// Products of a residue and a weight in a second at the instruction's peak.
     pub peak: f64,
     /// Products in a second of the dense layer.
     pub dense: f64,
@@ -98,7 +98,9 @@ fn kernel(kernel: Kernel, quick: bool) -> Result<KernelFigures> {
         alternate(repetitions, &mut [&mut peak, &mut run_dense, &mut run_sparse, &mut run_square, &mut run_wide])?;
     let rate = |i: usize, work: f64| work / times[i].minimum;
     let slots = (components * TILE) as f64;
-    let (peak, dense) = (rate(0, count as f64), rate(1, (rows * columns) as f64 * slots));
+    let [prime] = parameters.literal().moduli[..] else { unreachable!("parameters of one limb") };
+    let of_residues = count as f64 / kernel.products_of_residue(prime) as f64;
+    let (peak, dense) = (rate(0, of_residues), rate(1, (rows * columns) as f64 * slots));
     let kept: usize = (0..rows).map(|r| row(r, columns, 10).0.len()).sum();
     let mut bench = Microbench::new(DEGREE, PRIME_BITS, kernel)?;
     let passes = PolyOp::ALL.into_iter().map(|op| {

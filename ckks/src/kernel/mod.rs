@@ -120,6 +120,12 @@ impl Kernel {
         with_path!(self, path => path.column_cost())
     }
 
+    /// Returns how many products of the path's multiply instruction one of a residue modulo `q` and
+    /// a weight takes, where rows share their columns.
+    pub fn products_of_residue(self, q: u64) -> usize {
+        with_path!(self, path => path.products_of_residue(q))
+    }
+
     /// See [`ArithmeticPath::paired_cost`].
     fn paired_cost(self, q: u64, norms: &PairNorms) -> Option<f64> {
         with_path!(self, path => path.paired_cost(q, norms))

@@ -98,7 +98,9 @@ impl PairedRows {
             .map(|g| g.columns.len() as f64 * (CACHED_COLUMN_COST + panels(&mut g.panels.iter().map(Vec::len))));
         let by_pair = paired.groups.iter().map(|g| {
             let share = kernel.paired_cost(widest, &g.norms).unwrap_or(f64::INFINITY);
-            2.0 * g.pairs.len() as f64 * share * panels(&mut g.panels.iter().map(|p| p.rows.len()))
+            let panels = panels(&mut g.panels.iter().map(|p| p.rows.len()));
+            // A pair takes about as much of the cache as a column does by itself.
+            g.pairs.len() as f64 * (CACHED_COLUMN_COST + 2.0 * share * panels)
         });
         let splitting = 2.0 * paired.pairs.len() as f64 * SPLIT_COLUMN_COST;
         if splitting + by_pair.sum::<f64>() < by_column.sum() { paired } else { Self::default() }

@@ -20,6 +20,12 @@ pub(crate) trait ArithmeticPath: Copy {
         None
     }
 
+    /// How many products of its multiply instruction the path takes for one of a residue modulo `q`
+    /// and a weight.
+    fn products_of_residue(self, _q: u64) -> usize {
+        1
+    }
+
     /// The form in which the path wants its weights.
     fn weight_form(self) -> WeightForm;
 

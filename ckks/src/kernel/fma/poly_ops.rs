@@ -78,7 +78,8 @@ impl WithSimd for AddProducts<'_> {
             let [mut sum0, mut sum1] = [f.double(*s0), f.double(*s1)];
             for term in self.terms {
                 let factor = f.centred(S::as_simd_u64s(term.factor).0[i]);
-                let [v0, v1] = term.values.map(|v| f.double(S::as_simd_u64s(v).0[i]));
+                let [first, second] = term.values;
+                let (v0, v1) = (f.double(S::as_simd_u64s(first).0[i]), f.double(S::as_simd_u64s(second).0[i]));
                 // Below 2 q, which is an integer that doubles hold.
                 sum0 = f.reduce(f.simd.add_f64s(sum0, f.multiply(v0, factor)));
                 sum1 = f.reduce(f.simd.add_f64s(sum1, f.multiply(v1, factor)));
@@ -111,7 +112,8 @@ impl WithSimd for Twist<'_> {
             [&self.factors.first, &self.factors.second].map(|factors| S::as_simd_u64s(factors.values()).0);
         let pairs = S::as_mut_simd_u64s(self.low).0.iter_mut().zip(S::as_mut_simd_u64s(self.high).0);
         for ((low, high), (&first, &second)) in pairs.zip(first.iter().zip(second)) {
-            let [x, y, first, second] = [*low, *high, first, second].map(|v| f.centred(v));
+            // One by one: a closure would not have the instructions, and call each.
+            let (x, y, first, second) = (f.centred(*low), f.centred(*high), f.centred(first), f.centred(second));
             if self.back {
                 let (u, w) = (f.multiply(x, first), f.multiply(y, second));
                 *low = f.canonical(f.reduce(f.simd.add_f64s(u, w)));

@@ -29,6 +29,10 @@ impl ArithmeticPath for Vnni {
         Some(Pieces::cheapest(q, norms)?.cost(norms) / INSTRUCTIONS_BY_COLUMN)
     }
 
+    fn products_of_residue(self, q: u64) -> usize {
+        Pieces::cheapest(q, &PairNorms::default()).map_or(1, |pieces| pieces.count)
+    }
+
     fn weight_form(self) -> WeightForm {
         self.ifma().weight_form()
     }
