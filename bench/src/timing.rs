@@ -9,6 +9,9 @@ use serde::Serialize;
 use crate::Result;
 use crate::error::setting;
 
+/// Of so many runs the fastest counts for nothing.
+const RUNS_FOR_ONE_LEFT_OUT: usize = 1000;
+
 /// How often, and how long, to repeat what is timed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Repetitions {
@@ -33,7 +36,7 @@ impl Repetitions {
 /// Seconds that the same work took, several times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct TimeSample {
-    /// The least seconds.
+    /// The least seconds, one run in a thousand left out.
     pub minimum: f64,
     /// The median of the seconds.
     pub median: f64,
@@ -46,7 +49,10 @@ impl TimeSample {
     pub(crate) fn of(mut times: Vec<f64>) -> Self {
         assert!(!times.is_empty(), "work was timed at least once");
         times.sort_by(f64::total_cmp);
-        Self { minimum: times[0], median: times[times.len() / 2], runs: times.len() }
+        // Virtual machines take what was stolen from them off a thread's time, now and then of the
+        // wrong run, which then took none.
+        let least = times.len() / RUNS_FOR_ONE_LEFT_OUT;
+        Self { minimum: times[least], median: times[times.len() / 2], runs: times.len() }
     }
 }
 
@@ -112,6 +118,8 @@ mod tests {
     #[test]
     fn samples_are_ordered() {
         assert_eq!(TimeSample::of(vec![3.0, 1.0, 2.0]), TimeSample { minimum: 1.0, median: 2.0, runs: 3 });
+        let many = (0..2000).map(|i| f64::from(i % 1000)).collect();
+        assert_eq!(TimeSample::of(many), TimeSample { minimum: 1.0, median: 500.0, runs: 2000 });
     }
 
     #[test]
