@@ -46,6 +46,13 @@ pub fn is_ntt_prime(q: u64, degree: usize) -> bool {
     (1 << (MIN_BITS - 1)..1 << MAX_BITS).contains(&q) && q % (4 * degree as u64) == 1 && is_prime64(q)
 }
 
+/// Returns the bits of the widest of some primes, for which weights are arranged.
+pub fn most_bits(primes: &[u64]) -> u32 {
+    assert!(!primes.is_empty(), "weights without a modulus");
+    // A bit of any is a bit of the largest, or below one.
+    u64::BITS - primes.iter().fold(0, |all, q| all | q).leading_zeros()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

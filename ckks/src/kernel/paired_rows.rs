@@ -91,16 +91,11 @@ impl PairedRows {
         }
         let paired = Pairing::new(groups, columns).arrange(groups, row);
         let widest = 1_u64.unbounded_shl(bits.max(1)).wrapping_sub(1);
-        let panels =
-            |panels: &mut dyn Iterator<Item = usize>| panels.map(|rows| kernel.column_cost()[rows - 1]).sum::<f64>();
-        let by_column = groups
-            .iter()
-            .map(|g| g.columns.len() as f64 * (CACHED_COLUMN_COST + panels(&mut g.panels.iter().map(Vec::len))));
-        let by_pair = paired.groups.iter().map(|g| {
-            let share = kernel.paired_cost(widest, &g.norms).unwrap_or(f64::INFINITY);
-            let panels = panels(&mut g.panels.iter().map(|p| p.rows.len()));
+        let by_column = groups.iter().map(|g| g.columns.len() as f64 * (CACHED_COLUMN_COST + g.panel_cost(kernel)));
+        let by_pair = groups.iter().zip(&paired.groups).map(|(g, paired)| {
+            let share = kernel.paired_cost(widest, &paired.norms).unwrap_or(f64::INFINITY);
             // A pair takes about as much of the cache as a column does by itself.
-            g.pairs.len() as f64 * (CACHED_COLUMN_COST + 2.0 * share * panels)
+            paired.pairs.len() as f64 * (CACHED_COLUMN_COST + 2.0 * share * g.panel_cost(kernel))
         });
         let splitting = 2.0 * paired.pairs.len() as f64 * SPLIT_COLUMN_COST;
         if splitting + by_pair.sum::<f64>() < by_column.sum() { paired } else { Self::default() }

@@ -66,10 +66,14 @@ impl SharedColumns {
         }
     }
 
+    /// Cycles that all panels take for a column.
+    pub(super) fn panel_cost(&self, kernel: Kernel) -> f64 {
+        self.panels.iter().map(|rows| kernel.column_cost()[rows.len() - 1]).sum()
+    }
+
     /// The columns of both groups, if both together cost less than each by itself.
     fn columns_if_joined(&self, kernel: Kernel, other: &Self) -> Option<Vec<u32>> {
-        let panels = |group: &Self| group.panels.iter().map(|rows| kernel.column_cost()[rows.len() - 1]).sum::<f64>();
-        let (here, there) = (panels(self), panels(other));
+        let (here, there) = (self.panel_cost(kernel), other.panel_cost(kernel));
         let cost = |columns: usize, panels: f64| columns as f64 * (CACHED_COLUMN_COST + panels);
         let apart = cost(self.columns.len(), here) + cost(other.columns.len(), there);
         // The union is as large as the larger of both, at least: mostly that decides.

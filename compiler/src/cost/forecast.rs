@@ -1,6 +1,7 @@
 //! How long a program will take: the predicted seconds of every step and of packing the output, by
 //! the parts of the schedule that a run follows.
 
+use beaa_ckks::primes::most_bits;
 use beaa_ckks::{Kernel, Panels};
 use beaa_ir::ckks::{LinearTerm, Part, Program, ProgramShape, StepOp, ValueId, schedule};
 
@@ -115,7 +116,7 @@ impl Pricing<'_> {
     /// Products as the kernel will arrange the rows for so many limbs.
     fn matrix(&self, terms: &[LinearTerm], outputs: usize, limbs: usize) -> SizedOp {
         let moduli = &self.program.signature().parameters.moduli;
-        let bits = u64::BITS - moduli.iter().fold(0, |all, q| all | q).leading_zeros();
+        let bits = most_bits(moduli);
         let (mut products, mut loads, mut edges) = (0.0, 0, 0);
         for term in terms {
             let input = self.program.values()[term.input];

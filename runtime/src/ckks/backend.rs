@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use beaa_ckks::pointwise::{self, InputBatch, Op};
+use beaa_ckks::primes::most_bits;
 use beaa_ckks::{
     Batch, CompressedBatch, DiagonalMatrix, EvaluationKey, Kernel, KeySwitcher, Panels, Parameters, RotationMemory,
     rescale,
@@ -179,9 +180,7 @@ impl CkksWeights {
 
 /// The weights of one term, arranged for the kernels of this processor.
 pub(super) fn panels(kernel: Kernel, moduli: &[u64], weights: &SparseMatrix) -> Result<Panels> {
-    assert!(!moduli.is_empty(), "weights without a modulus");
-    // A bit of any is a bit of the largest, or below one.
-    let bits = u64::BITS - moduli.iter().fold(0, |all, q| all | q).leading_zeros();
+    let bits = most_bits(moduli);
     Ok(Panels::for_residues(kernel, bits, weights.rows(), weights.columns(), |r| weights.row(r))?)
 }
 

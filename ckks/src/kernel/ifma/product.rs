@@ -340,7 +340,7 @@ pub(in crate::kernel) fn load_tile(words: &[u64]) -> TileVectors {
 }
 
 #[target_feature(enable = "avx512f")]
-pub(in crate::kernel) fn store_tile(words: &mut [u64], x: &TileVectors) {
+fn store_tile(words: &mut [u64], x: &TileVectors) {
     for (to, &x) in words.as_chunks_mut::<LANES>().0.iter_mut().zip(x) {
         store(to, x);
     }

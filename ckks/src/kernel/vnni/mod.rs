@@ -30,7 +30,8 @@ impl ArithmeticPath for Vnni {
     }
 
     fn products_of_residue(self, q: u64) -> usize {
-        Pieces::cheapest(q, &PairNorms::default()).map_or(1, |pieces| pieces.count)
+        let pieces = Pieces::cheapest(q, &PairNorms::default());
+        pieces.unwrap_or_else(|| unreachable!("{q} is wider than {} pieces", split::MOST_PIECES)).count
     }
 
     fn weight_form(self) -> WeightForm {

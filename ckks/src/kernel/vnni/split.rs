@@ -41,7 +41,8 @@ impl Pieces {
     pub(super) fn new(q: u64, count: usize) -> Option<Self> {
         let all = u64::BITS - q.leading_zeros();
         let bits = all.div_ceil(count as u32);
-        let fits = bits < 16 || (bits == 16 && q < (1 << all) - (1 << (all - 15)));
+        let most = 16 * count as u32;
+        let fits = all < most || (all == most && q < (1 << all) - (1 << (all - 15)));
         fits.then_some(Self { count, bits })
     }
 
