@@ -3,7 +3,7 @@
 //! inputs and writes its last result.
 
 use beaa_compiler::ckks::Forecast;
-use beaa_ir::ckks::{Part, Program, Schedule, StepOp, ValueId, ValueInfo};
+use beaa_ir::ckks::{Part, Program, Schedule, StepOp, ValueId, ValueInfo, switching_key_polynomials};
 use beaa_ir::stats::residue_bits;
 use beaa_runtime::LayerTime;
 use serde::Serialize;
@@ -155,7 +155,10 @@ pub(crate) fn step_products(program: &Program, step: usize) -> u64 {
         StepOp::Square { input } => residues(of(*input), 3),
         StepOp::ScaleUp { input, .. } => residues(of(*input), of(*input).components),
         // Each digit with both halves of its key, modulo every prime.
-        StepOp::Relinearise { input } => residues(of(*input), 2 * (of(*input).limbs + parameters.special.len())),
+        StepOp::Relinearise { input } => {
+            let ValueInfo { len, limbs, .. } = of(*input);
+            (len * switching_key_polynomials(limbs, parameters.special.len()) * parameters.degree) as u64
+        }
         StepOp::Rescale { input } => {
             let v = of(*input);
             residues(ValueInfo { limbs: v.limbs.saturating_sub(1), ..v }, v.components)

@@ -1,9 +1,11 @@
 //! Relinearisation, and rescaling right after it: both leave the pointwise world for coefficients
 //! and come back, and are done ciphertext by ciphertext, so that nothing between them is stored.
 
+use crate::base_conversion::{Digits, Division};
 use crate::batch::BatchShape;
-use crate::kernel::{Aligned, BaseChange};
-use crate::rescale::RescalePlan;
+use crate::kernel::{Aligned, PairProduct};
+use crate::rescale::limbs_after;
+use crate::ring::modulus::Factor;
 use crate::timing::{Laps, ThreadSeconds};
 use crate::{Batch, EvaluationKey, Parameters, Result};
 
@@ -21,7 +23,8 @@ pub struct Relinearised {
     pub batch: Batch,
     /// Seconds of relinearising, summed over threads.
     pub relinearise_seconds: f64,
-    /// Seconds of all divisions, summed over threads.
+    /// Seconds of all divisions, summed over threads: where limbs are dropped, that by the special
+    /// primes is one of them.
     pub rescale_seconds: f64,
 }
 
@@ -36,9 +39,9 @@ impl<'k> KeySwitcher<'k> {
         Ok(Self { parameters: parameters.clone(), key })
     }
 
-    /// Brings three components back to two. Adds noise of variance about `limbs * q^2 / 12 *
-    /// sigma^2 * (2N)^2 / P^2` per slot, where P is the special prime, or 1 without one: then
-    /// relinearise only at a scale far above q.
+    /// Brings three components back to two. Adds the noise that
+    /// [`noise::relinearise`](crate::noise::relinearise) says: without special primes, relinearise
+    /// only at a scale far above the moduli.
     ///
     /// # Errors
     /// When the batch has not three components, or belongs to other parameters.
@@ -47,7 +50,7 @@ impl<'k> KeySwitcher<'k> {
     }
 
     /// Relinearises, then divides as [`rescale`](crate::rescale()) does: the same bits as one after
-    /// the other.
+    /// the other, in one division by the special primes and those that are dropped.
     ///
     /// # Errors
     /// When the batch has not three components, belongs to other parameters, or has no limb more
@@ -55,25 +58,43 @@ impl<'k> KeySwitcher<'k> {
     pub fn relinearise_and_rescale(&self, batch: &Batch, divisions: usize) -> Result<Relinearised> {
         let parameters = &self.parameters;
         batch.expect("relinearising", parameters, 3)?;
-        let (n, before) = (parameters.degree(), batch.limbs());
-        let plan = RescalePlan::new(parameters, before, divisions)?;
+        let (n, before, kernel) = (parameters.degree(), batch.limbs(), parameters.kernel());
+        let limbs = limbs_after(parameters, before, divisions)?;
+        let digits = Digits::new(parameters, before);
+        let division = Division::new(parameters, limbs, (limbs..before).chain(parameters.special()).collect());
+        let primes: Vec<usize> = parameters.switching_primes(before).collect();
+        let factors: Option<Vec<Factor>> =
+            (primes.len() > before).then(|| (0..before).map(|prime| parameters.special_product(prime)).collect());
         let (relinearising, rescaling) = (ThreadSeconds::default(), ThreadSeconds::default());
-        let shape = BatchShape { limbs: plan.limbs, components: 2, len: batch.len() };
-        let workspace = || Workspace::new(parameters, before);
+        let shape = BatchShape { limbs, components: 2, len: batch.len() };
+        let workspace = || Workspace::new(&digits, primes.len(), n);
         let result = Batch::build_with(parameters, shape, workspace, |workspace, element, out| {
             let mut laps = Laps::start();
-            for (i, values) in workspace.values.words_mut().chunks_exact_mut(n).enumerate() {
-                batch.read(element, i / before, i % before, values);
+            let [third, sums] = [&mut workspace.third, &mut workspace.sums].map(Aligned::words_mut);
+            let (first, second) = sums.split_at_mut(primes.len() * n);
+            for (limb, third) in third.chunks_exact_mut(n).enumerate() {
+                let words = limb * n..(limb + 1) * n;
+                let [first, second] = [&mut first[words.clone()], &mut second[words]];
+                batch.read(element, 2, limb, third);
+                for (component, sum) in [first, second].into_iter().enumerate() {
+                    batch.read(element, component, limb, sum);
+                    if let Some(factors) = &factors {
+                        kernel.scale(parameters.all_transforms()[limb].modulus(), sum, factors[limb]);
+                    }
+                }
             }
-            self.relinearise_one(workspace);
+            for sum in [first, second] {
+                sum[before * n..].fill(0);
+            }
+            self.add_products(&digits, &primes, workspace);
             if divisions > 0 {
                 laps.add_to(&relinearising);
             }
-            let Workspace { values, extended, .. } = workspace;
-            let components = values.words_mut().chunks_exact_mut(before * n);
-            for (values, out) in components.zip(out.chunks_exact_mut(plan.limbs * n)) {
-                plan.divide(values, extended.words_mut());
-                out.copy_from_slice(&values[..plan.limbs * n]);
+            let [sums, scratch] = [&mut workspace.sums, &mut workspace.scratch].map(Aligned::words_mut);
+            let components = sums.chunks_exact_mut(primes.len() * n);
+            for (sums, out) in components.zip(out.chunks_exact_mut(limbs * n)) {
+                division.divide(sums, scratch);
+                out.copy_from_slice(&sums[..limbs * n]);
             }
             laps.add_to(if divisions > 0 { &rescaling } else { &relinearising });
             Ok(())
@@ -85,96 +106,58 @@ impl<'k> KeySwitcher<'k> {
         })
     }
 
-    /// Adds to the first two components of the workspace's ciphertext what the third one stands
-    /// for.
-    fn relinearise_one(&self, workspace: &mut Workspace) {
+    /// `sums += digit * key` over the digits of the third component, for both halves.
+    fn add_products(&self, digits: &Digits<'_>, primes: &[usize], workspace: &mut Workspace) {
         let parameters = &self.parameters;
         let n = parameters.degree();
-        let Workspace { values, digit, extended, sums } = workspace;
-        let [values, digit, extended, sums] = [values, digit, extended, sums].map(Aligned::words_mut);
-        let limbs = values.len() / (3 * n);
-        let (pair, third) = values.split_at_mut(2 * limbs * n);
-        let Some(special) = parameters.special() else {
-            return self.add_digits(third, pair, digit, extended);
-        };
-        sums.fill(0);
-        self.add_digits(third, sums, digit, extended);
-        for (sums, values) in sums.chunks_exact_mut((limbs + 1) * n).zip(pair.chunks_exact_mut(limbs * n)) {
-            self.divide_by_special(special, sums, extended);
-            let polynomials = values.chunks_exact_mut(n).zip(sums.chunks_exact(n));
-            for (t, (values, sums)) in parameters.transforms(limbs).iter().zip(polynomials) {
-                for (v, &s) in values.iter_mut().zip(sums) {
-                    *v = t.modulus().add(*v, s);
+        let Workspace { third, prepared, extended, sums, scratch } = workspace;
+        let [third, prepared, extended, sums, scratch] =
+            [third, prepared, extended, sums, scratch].map(Aligned::words_mut);
+        prepared.copy_from_slice(third);
+        for (digit, values) in digits.split(prepared).into_iter().enumerate() {
+            digits.prepare(digit, values, scratch);
+        }
+        let (first, second) = sums.split_at_mut(primes.len() * n);
+        let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
+        for (&prime, (first, second)) in primes.iter().zip(sums) {
+            for (digit, out) in extended.chunks_exact_mut(n).enumerate() {
+                if !digits.has_limb(digit, prime) {
+                    digits.extend(digit, prime, prepared, out);
                 }
             }
-        }
-    }
-
-    /// `sums += digit * key` over the digits of the third component, for both halves,
-    /// `[half][prime][N]`, and all primes that take part: the batch's, and the special one if there
-    /// is one.
-    fn add_digits(&self, third: &[u64], sums: &mut [u64], digit: &mut [u64], extended: &mut [u64]) {
-        let parameters = &self.parameters;
-        let (n, kernel) = (parameters.degree(), parameters.kernel());
-        let limbs = third.len() / n;
-        let transforms = parameters.all_transforms();
-        let (first, second) = sums.split_at_mut(sums.len() / 2);
-        for (i, third) in third.chunks_exact(n).enumerate() {
-            digit.copy_from_slice(third);
-            transforms[i].inverse(digit);
-            let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
-            for (prime, (first, second)) in (0..limbs).chain(parameters.special()).zip(sums) {
-                let q = transforms[prime].modulus();
-                let values = if prime == i {
-                    third
-                } else {
-                    kernel.base_extend(BaseChange { from: transforms[i].modulus(), to: q }, digit, extended);
-                    transforms[prime].forward(extended);
-                    &*extended
-                };
-                for (sum, key) in [first, second].into_iter().zip(self.key.halves(i, prime)) {
-                    kernel.multiply_add(q, sum, values, key);
-                }
-            }
-        }
-    }
-
-    /// All limbs but the last become `rest = (rest - last) / P`, where the last one holds the
-    /// values modulo P.
-    fn divide_by_special(&self, special: usize, values: &mut [u64], extended: &mut [u64]) {
-        let parameters = &self.parameters;
-        let (n, kernel) = (parameters.degree(), parameters.kernel());
-        let p = &parameters.all_transforms()[special];
-        let (rest, last) = values.split_at_mut(values.len() - n);
-        p.inverse(last);
-        for (limb, values) in rest.chunks_exact_mut(n).enumerate() {
-            let t = &parameters.all_transforms()[limb];
-            kernel.base_extend(BaseChange { from: p.modulus(), to: t.modulus() }, last, extended);
-            t.forward(extended);
-            kernel.mod_down_step(t.modulus(), values, extended, parameters.residue(special, limb).inverse);
+            let term = |(digit, extended)| PairProduct {
+                factor: if digits.has_limb(digit, prime) { &third[prime * n..(prime + 1) * n] } else { extended },
+                values: self.key.halves(digit, prime),
+            };
+            let terms: Vec<PairProduct<'_>> = extended.chunks_exact(n).enumerate().map(term).collect();
+            let q = parameters.all_transforms()[prime].modulus();
+            parameters.kernel().add_products(q, &terms, [first, second]);
         }
     }
 }
 
 /// What a thread keeps from ciphertext to ciphertext.
 struct Workspace {
-    /// A whole ciphertext, `[component][limb][N]`.
-    values: Aligned,
-    digit: Aligned,
+    /// The third component, `[limb][N]` values.
+    third: Aligned,
+    /// Its digits, as they are prepared.
+    prepared: Aligned,
+    /// All digits modulo one prime, `[digit][N]` values.
     extended: Aligned,
-    /// With a special prime, what is to be divided by it: `[half][prime][N]`.
+    /// Multiplied by P: `[half][prime][N]`.
     sums: Aligned,
+    scratch: Aligned,
 }
 
 impl Workspace {
-    fn new(parameters: &Parameters, limbs: usize) -> Self {
-        let n = parameters.degree();
-        let primes = parameters.special().map_or(0, |_| limbs + 1);
+    fn new(digits: &Digits<'_>, primes: usize, n: usize) -> Self {
+        let limbs = digits.limbs();
         Self {
-            values: Aligned::zeros(3 * limbs * n),
-            digit: Aligned::zeros(n),
-            extended: Aligned::zeros(n),
+            third: Aligned::zeros(limbs * n),
+            prepared: Aligned::zeros(limbs * n),
+            extended: Aligned::zeros(digits.count() * n),
             sums: Aligned::zeros(2 * primes * n),
+            scratch: Aligned::zeros(n),
         }
     }
 }
@@ -187,7 +170,7 @@ mod tests {
 
     #[test]
     fn several_at_once_are_one_after_the_other_to_the_last_bit() {
-        for special in [false, true] {
+        for special in 0..=3 {
             let p = parameters(special);
             let mut rng = SecretRng::insecure(2, "test");
             let secret = SecretKey::generate(&p, &mut rng);
@@ -205,7 +188,7 @@ mod tests {
 
     #[test]
     fn batches_that_do_not_fit_are_refused() {
-        let p = parameters(false);
+        let p = parameters(0);
         let mut rng = SecretRng::insecure(2, "test");
         let key = EvaluationKey::generate(&SecretKey::generate(&p, &mut rng), &mut rng);
         let switcher = KeySwitcher::new(&p, &key).unwrap();
@@ -227,11 +210,15 @@ mod tests {
         })
     }
 
-    /// Without a special prime the digits are as large as the modulus that `phase` sees; the noise
+    /// Without special primes the digits are as large as the modulus that `phase` sees; the noise
     /// tests cover that.
     #[test]
-    fn relinearising_with_a_special_prime_keeps_the_phase_but_for_rounding() {
-        let p = parameters(true);
+    fn relinearising_with_special_primes_keeps_the_phase_but_for_rounding() {
+        (1..=3).for_each(assert_the_phase_is_kept);
+    }
+
+    fn assert_the_phase_is_kept(special: usize) {
+        let p = parameters(special);
         let mut rng = SecretRng::insecure(1, "test");
         let secret = SecretKey::generate(&p, &mut rng);
         let key = EvaluationKey::generate(&secret, &mut rng);
@@ -243,7 +230,7 @@ mod tests {
             for element in 0..3 {
                 let pairs = phase(&p, &secret, &before, element).into_iter().zip(phase(&p, &secret, &after, element));
                 let largest = pairs.map(|(a, b)| q.centre(q.sub(a, b)).unsigned_abs()).max().unwrap();
-                assert!(largest < 2 * N as u64, "{largest} at {limbs} limbs");
+                assert!(largest < 2 * N as u64, "{largest} at {limbs} limbs, {special} special primes");
             }
         }
     }

@@ -83,8 +83,8 @@ impl SecretKey {
     }
 }
 
-/// What a server needs to relinearise: for each digit an encryption `(b, a)` of `P s^2` in that
-/// limb, where `a` is expanded from a seed. Holds no secret.
+/// What a server needs to relinearise: for each digit an encryption `(b, a)` of `P s^2` in the
+/// digit's limbs, where `a` is expanded from a seed. Holds no secret.
 pub struct EvaluationKey {
     parameters: Parameters,
     seed: PublicSeed,
@@ -98,8 +98,8 @@ impl std::fmt::Debug for EvaluationKey {
 }
 
 impl EvaluationKey {
-    /// Makes the key for squares of `secret`, for the secret's parameters. One digit per limb; a
-    /// special prime P, if there is one, divides the noise by P.
+    /// Makes the key for squares of `secret`, for the secret's parameters: one digit for as many
+    /// limbs as there are special primes, whose product P divides the noise, or for each limb.
     pub fn generate(secret: &SecretKey, rng: &mut SecretRng) -> Self {
         let parameters = secret.parameters().clone();
         let seed = rng.public_seed();
@@ -152,8 +152,8 @@ impl EvaluationKey {
         &self.parameters
     }
 
-    /// Returns the N values of `b` and of `a` of one digit modulo one prime; digits are numbered as
-    /// moduli are, the special prime comes after these.
+    /// Returns the N values of `b` and of `a` of one digit modulo one prime; the special primes come
+    /// after the moduli.
     ///
     /// # Panics
     /// When there is no such digit or prime.

@@ -12,6 +12,7 @@
 #![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod base_conversion;
 mod batch;
 #[doc(hidden)]
 pub mod bench_support;

@@ -33,15 +33,15 @@ pub fn rescale(degree: usize, components: usize) -> f64 {
     (rounding * (1.0 + secret + square)).sqrt()
 }
 
-/// Predicts the noise of relinearising with one digit per limb of the primes `moduli`, and a
-/// special prime if there is one.
-pub fn relinearise(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
-    let division = special.map_or(0.0, |_| rescale(degree, 2).powi(2));
+/// Predicts the noise of relinearising ciphertexts modulo the primes `moduli` with these special
+/// primes: one digit for as many limbs, or for each limb without any.
+pub fn relinearise(degree: usize, moduli: &[u64], special: &[u64]) -> f64 {
+    let division = if special.is_empty() { 0.0 } else { rescale(degree, 2).powi(2) };
     (key_switch_variance(degree, moduli, special) + division).sqrt()
 }
 
 /// Predicts the noise of one rotation, which switches keys as relinearising does.
-pub fn rotate(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
+pub fn rotate(degree: usize, moduli: &[u64], special: &[u64]) -> f64 {
     relinearise(degree, moduli, special)
 }
 
@@ -73,11 +73,11 @@ pub struct DiagonalMap {
 /// after a division of the second component by P; folds, which double all before them; the last
 /// division by P, and rounding of the bias. Where constants are so small that coefficients of their
 /// polynomials are below 1, rounding loses the constants instead, and less noise is measured.
-pub fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &DiagonalMap) -> f64 {
+pub fn multiply(degree: usize, moduli: &[u64], special: &[u64], map: &DiagonalMap) -> f64 {
     let switching = key_switch_variance(degree, moduli, special);
     let rounding = slot_variance(degree, ROUNDING);
     // Only what multiplies the secret is divided before it is decomposed.
-    let division = special.map_or(0.0, |_| rounding * slot_variance(degree, SECRET_VARIANCE));
+    let division = if special.is_empty() { 0.0 } else { rounding * slot_variance(degree, SECRET_VARIANCE) };
     let of_constants = slot_variance(map.period, ROUNDING);
     let products = if map.exact { 0.0 } else { map.products * of_constants * map.input_square };
     let babies = map.rotated_products * switching * map.constant_square;
@@ -85,15 +85,17 @@ pub fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &Diago
     let folded = (0..map.folds).fold(sums, |variance, _| 2.0 * variance + switching + division);
     // Where no key is switched, all sums are multiples of P and divided exactly.
     let rotates = map.rotated_products > 0.0 || map.giants > 0.0 || map.folds > 0;
-    let last = special.filter(|_| rotates).map_or(0.0, |_| rounding + division);
+    let last = if special.is_empty() || !rotates { 0.0 } else { rounding + division };
     (folded + last + rounding).sqrt()
 }
 
 /// The slot variance of switching keys, in units after the division by P.
-fn key_switch_variance(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
-    let digits: f64 = moduli
-        .iter()
-        .map(|&q| slot_variance(degree, (q as f64).powi(2) / 12.0) * slot_variance(degree, ERROR_VARIANCE))
-        .sum();
-    special.map_or(digits, |p| digits / (p as f64).powi(2))
+fn key_switch_variance(degree: usize, moduli: &[u64], special: &[u64]) -> f64 {
+    let product = |primes: &[u64]| primes.iter().map(|&q| q as f64).product::<f64>();
+    let digits = moduli.chunks(special.len().max(1));
+    let of_digit = |digit: &[u64]| {
+        let uniform = (product(digit) / product(special)).powi(2) / 12.0;
+        slot_variance(degree, uniform) * slot_variance(degree, ERROR_VARIANCE)
+    };
+    digits.map(of_digit).sum()
 }

@@ -1,6 +1,7 @@
 //! Parameters of the scheme: the unchecked literal and the checked, immutable form that everything
 //! else takes. Less than the promised security is accepted only by constructors whose names say so.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::kernel::Kernel;
@@ -18,14 +19,15 @@ pub struct ParametersLiteral {
     pub degree: usize,
     /// Primes of the ciphertext modulus, each 1 mod 4N; rescaling drops the last one present.
     pub moduli: Vec<u64>,
-    /// At most one prime used only inside key switching.
+    /// Primes used only inside key switching, no more than there are moduli: as many limbs make one
+    /// digit.
     pub special: Vec<u64>,
     /// Promised security: 128, 192 or 256 bits.
     pub security: u32,
 }
 
 /// Checked parameters with their transforms; cheap to clone. Primes are numbered: the moduli first,
-/// the special one last.
+/// the special ones last.
 #[derive(Debug, Clone)]
 pub struct Parameters(Arc<Inner>);
 
@@ -79,8 +81,9 @@ impl Parameters {
         if literal.moduli.is_empty() || literal.moduli.len() > 64 {
             return fail(format!("{} moduli", literal.moduli.len()), "between 1 and 64");
         }
-        if literal.special.len() > 1 {
-            return fail(format!("{} special primes", literal.special.len()), "none or one");
+        if literal.special.len() > literal.moduli.len() {
+            let found = format!("{} special primes for {} moduli", literal.special.len(), literal.moduli.len());
+            return fail(found, "no more special primes than moduli");
         }
         let mut all: Vec<u64> = literal.moduli.iter().chain(&literal.special).copied().collect();
         let transforms = all
@@ -123,7 +126,7 @@ impl Parameters {
         self.transforms(limbs).iter().map(Transform::modulus)
     }
 
-    /// Returns all moduli, then the special prime.
+    /// Returns all moduli, then the special primes.
     pub(crate) fn all_moduli(&self) -> impl ExactSizeIterator<Item = Modulus> + '_ {
         self.all_transforms().iter().map(Transform::modulus)
     }
@@ -162,18 +165,32 @@ impl Parameters {
         &self.0.transforms[..limbs]
     }
 
-    /// The numbers of the primes that take part in switching keys of so many limbs, the special one
+    /// The numbers of the primes that take part in switching keys of so many limbs, the special ones
     /// last.
     pub(crate) fn switching_primes(&self, limbs: usize) -> impl Iterator<Item = usize> + Clone {
         (0..limbs).chain(self.special())
     }
 
-    /// The number of the special prime, if there is one.
-    pub(crate) fn special(&self) -> Option<usize> {
-        (!self.0.literal.special.is_empty()).then_some(self.max_limbs())
+    /// The numbers of the special primes.
+    pub(crate) fn special(&self) -> Range<usize> {
+        self.max_limbs()..self.0.transforms.len()
     }
 
-    /// All transforms: the moduli's, then the special prime's.
+    /// The limbs of each digit that switching keys of so many limbs takes.
+    pub(crate) fn digits(&self, limbs: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Clone {
+        let width = self.special().len().max(1);
+        (0..limbs).step_by(width).map(move |first| first..limbs.min(first + width))
+    }
+
+    /// P, the product of the special primes, modulo the modulus of this number; 1 without any.
+    pub(crate) fn special_product(&self, modulo: usize) -> Factor {
+        assert!(modulo < self.max_limbs(), "modulus {modulo} of {}", self.max_limbs());
+        let q = self.0.transforms[modulo].modulus();
+        let residue = |special: usize| self.residue(special, modulo).value.value();
+        q.factor(self.special().fold(1, |product, special| q.mul(product, residue(special))))
+    }
+
+    /// All transforms: the moduli's, then the special primes'.
     pub(crate) fn all_transforms(&self) -> &[Transform] {
         &self.0.transforms
     }
@@ -287,6 +304,7 @@ mod tests {
             ParametersLiteral { moduli: vec![good.moduli[0] + 2], ..good.clone() },
             ParametersLiteral { security: 80, ..good.clone() },
             ParametersLiteral { special: good.moduli.clone(), ..good.clone() },
+            ParametersLiteral { special: ntt_primes(4096, 20, 3, &[]).unwrap(), ..good.clone() },
         ] {
             assert!(Parameters::try_from(bad.clone()).is_err(), "{bad:?}");
         }

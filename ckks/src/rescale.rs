@@ -1,9 +1,9 @@
 //! Division by the last primes, with rounding: leaves the pointwise world for coefficients and
 //! comes back.
 
+use crate::base_conversion::Division;
 use crate::batch::BatchShape;
-use crate::kernel::{Aligned, BaseChange};
-use crate::ring::modulus::Factor;
+use crate::kernel::Aligned;
 use crate::timing::{Laps, ThreadSeconds};
 use crate::{Batch, Error, Parameters, Result};
 
@@ -23,19 +23,20 @@ pub struct Rescaled {
 /// When the batch belongs to other parameters, or has no limb more than divisions.
 pub fn rescale(parameters: &Parameters, batch: &Batch, divisions: usize) -> Result<Rescaled> {
     batch.expect("rescaling", parameters, batch.components())?;
-    let plan = RescalePlan::new(parameters, batch.limbs(), divisions)?;
+    let limbs = limbs_after(parameters, batch.limbs(), divisions)?;
+    let division = Division::new(parameters, limbs, (limbs..batch.limbs()).collect());
     let n = parameters.degree();
     let seconds = ThreadSeconds::default();
-    let shape = BatchShape { limbs: plan.limbs, components: batch.components(), len: batch.len() };
+    let shape = BatchShape { limbs, components: batch.components(), len: batch.len() };
     let workspace = || (Aligned::zeros(batch.limbs() * n), Aligned::zeros(n));
-    let result = Batch::build_with(parameters, shape, workspace, |(values, extended), element, out| {
+    let result = Batch::build_with(parameters, shape, workspace, |(values, scratch), element, out| {
         let mut laps = Laps::start();
-        for (component, out) in out.chunks_exact_mut(plan.limbs * n).enumerate() {
+        for (component, out) in out.chunks_exact_mut(limbs * n).enumerate() {
             for (limb, values) in values.words_mut().chunks_exact_mut(n).enumerate() {
                 batch.read(element, component, limb, values);
             }
-            plan.divide(values.words_mut(), extended.words_mut());
-            out.copy_from_slice(&values.words()[..plan.limbs * n]);
+            division.divide(values.words_mut(), scratch.words_mut());
+            out.copy_from_slice(&values.words()[..limbs * n]);
         }
         laps.add_to(&seconds);
         Ok(())
@@ -43,72 +44,15 @@ pub fn rescale(parameters: &Parameters, batch: &Batch, divisions: usize) -> Resu
     Ok(Rescaled { batch: result, seconds: seconds.seconds() })
 }
 
-/// Divisions of polynomials by the primes from number `limbs` on, with what all polynomials share.
-pub(crate) struct RescalePlan<'p> {
-    parameters: &'p Parameters,
-    /// Limbs afterwards.
-    pub(crate) limbs: usize,
-    /// Limbs before.
-    before: usize,
-    /// For each limb that stays, the inverse of the product of the dropped primes.
-    inverses: Vec<Factor>,
-}
-
-impl<'p> RescalePlan<'p> {
-    pub(crate) fn new(parameters: &'p Parameters, before: usize, divisions: usize) -> Result<Self> {
-        let Some(limbs) = before.checked_sub(divisions).filter(|&l| l > 0) else {
-            let allowed = divisions.saturating_add(1)..=parameters.max_limbs();
-            return Err(Error::Limbs { operation: "rescaling", found: before, allowed });
-        };
-        let inverse = |limb: usize, q: crate::Modulus| {
-            let inverses = (limbs..before).map(|dropped| parameters.residue(dropped, limb).inverse.value());
-            q.factor(inverses.fold(1, |product, inverse| q.mul(product, inverse)))
-        };
-        let inverses = parameters.moduli(limbs).enumerate().map(|(limb, q)| inverse(limb, q)).collect();
-        Ok(Self { parameters, limbs, before, inverses })
-    }
-
-    /// Divides one polynomial, `[limb][N]` values: the first limbs hold the result, the others are
-    /// used up. `extended` is scratch of N words.
-    ///
-    /// What the dropped primes have in common is worked out on coefficients, as digits to the base
-    /// of these primes, and carried to each of the others once: `d_m + ...` stands for `d_last +
-    /// p_last (d_(last-1) + p_(last-1) (...))`.
-    pub(crate) fn divide(&self, values: &mut [u64], extended: &mut [u64]) {
-        let Self { parameters, limbs, before, .. } = *self;
-        let (n, kernel) = (parameters.degree(), parameters.kernel());
-        assert_eq!(values.len(), before * n, "values of a polynomial of {before} limbs");
-        let transforms = parameters.transforms(before);
-        let modulus = |prime: usize| transforms[prime].modulus();
-        let (rest, tops) = values.split_at_mut(limbs * n);
-        for (t, top) in transforms[limbs..].iter().zip(tops.chunks_exact_mut(n)) {
-            t.inverse(top);
-        }
-        for last in (limbs + 1..before).rev() {
-            let (below, digits) = tops.split_at_mut((last - limbs) * n);
-            for (prime, top) in (limbs..last).zip(below.chunks_exact_mut(n)) {
-                let change = BaseChange { from: modulus(last), to: modulus(prime) };
-                kernel.base_extend(change, &digits[..n], extended);
-                kernel.mod_down_step(change.to, top, extended, parameters.residue(last, prime).inverse);
-            }
-        }
-        if limbs == before {
-            return;
-        }
-        let (lowest, digits) = tops.split_at(n);
-        // One more polynomial would do as well; the digit's extension is added while it is
-        // computed.
-        for (limb, values) in rest.chunks_exact_mut(n).enumerate() {
-            let q = modulus(limb);
-            kernel.base_extend(BaseChange { from: modulus(limbs), to: q }, lowest, extended);
-            for (dropped, digit) in (limbs + 1..before).zip(digits.chunks_exact(n)) {
-                let change = BaseChange { from: modulus(dropped), to: q };
-                kernel.scale_add_extended(change, extended, parameters.residue(dropped, limb).value, digit);
-            }
-            transforms[limb].forward(extended);
-            kernel.mod_down_step(q, values, extended, self.inverses[limb]);
-        }
-    }
+/// Limbs after so many divisions of `before` limbs.
+///
+/// # Errors
+/// When there is no limb more than divisions.
+pub(crate) fn limbs_after(parameters: &Parameters, before: usize, divisions: usize) -> Result<usize> {
+    before.checked_sub(divisions).filter(|&l| l > 0).ok_or_else(|| {
+        let allowed = divisions.saturating_add(1)..=parameters.max_limbs();
+        Error::Limbs { operation: "rescaling", found: before, allowed }
+    })
 }
 
 #[cfg(test)]
@@ -137,7 +81,7 @@ mod tests {
 
     #[test]
     fn rescaling_is_division_with_rounding() {
-        let p = parameters(false);
+        let p = parameters(0);
         let before = random(&p, 3, 3);
         let after = rescale(&p, &before, 1).unwrap().batch;
         let last = i128::from(p.literal().moduli[2]);
@@ -153,7 +97,7 @@ mod tests {
 
     #[test]
     fn two_divisions_are_one_after_the_other_to_the_last_bit() {
-        for special in [false, true] {
+        for special in 0..=3 {
             let p = parameters(special);
             let before = random(&p, 3, 3);
             let once = rescale(&p, &before, 1).unwrap().batch;
@@ -164,7 +108,7 @@ mod tests {
 
     #[test]
     fn too_few_limbs_are_refused_with_both_numbers() {
-        let p = parameters(false);
+        let p = parameters(0);
         let error = rescale(&p, &random(&p, 2, 3), 2).unwrap_err();
         assert_eq!(error, Error::Limbs { operation: "rescaling", found: 2, allowed: 3..=3 });
         assert!(rescale(&p, &random(&p, 2, 2), usize::MAX).is_err());
@@ -172,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_other_primes_is_refused() {
-        let batch = random(&parameters(false), 3, 2);
+        let batch = random(&parameters(0), 3, 2);
         assert!(rescale(&crate::testing::other_primes(), &batch, 1).is_err());
     }
 }

@@ -8,7 +8,7 @@ pub struct RnsRing {
     pub degree: usize,
     /// Primes of the ciphertext modulus.
     pub moduli: Vec<u64>,
-    /// The prime used only inside key switching, if there is one.
+    /// Primes used only inside key switching.
     pub special: Vec<u64>,
 }
 

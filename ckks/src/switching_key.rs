@@ -1,5 +1,8 @@
-//! A switching key: for each digit an encryption of `P target` in that limb under another secret.
-//! Evaluation keys and Galois keys consist of them.
+//! A switching key: for each digit an encryption of `P target` in the digit's limbs under another
+//! secret, where P is the product of the special primes. Evaluation keys and Galois keys consist of
+//! them.
+
+use std::ops::Range;
 
 use zeroize::Zeroizing;
 
@@ -10,15 +13,14 @@ use crate::ring::modulus::Modulus;
 use crate::ring::sample::{LimbSlots, PublicSeed, SecretRng, Uniform};
 use crate::{Parameters, Result};
 
-/// Digits `(b, a)` with `b = e - a from + P target`, the last in the digit's limb only: for
-/// polynomials of at most so many limbs, as it is modulo their primes and the special one alone.
+/// Digits `(b, a)` with `b = e - a from + P target`, the last in the digit's limbs only: for
+/// polynomials of at most so many limbs, as it is modulo their primes and the special ones alone.
 /// Holds no secret.
 pub(crate) struct SwitchingKey {
     degree: usize,
-    /// As many as there are digits.
     limbs: usize,
-    /// The number of the special prime.
-    special: Option<usize>,
+    /// The numbers of the special primes.
+    special: Range<usize>,
     /// `[digit][prime][N]`, the last two flat.
     b: Vec<Vec<u64>>,
     /// `[digit][prime][N]`, the last two flat.
@@ -42,8 +44,7 @@ pub(crate) struct KeyStream<'s> {
 }
 
 impl SwitchingKey {
-    /// Makes a key of one digit for each of the first `limbs` limbs. A special prime P, if there is
-    /// one, divides the noise by P.
+    /// Makes a key for the first `limbs` limbs.
     pub(crate) fn generate(
         parameters: &Parameters,
         limbs: usize,
@@ -52,8 +53,8 @@ impl SwitchingKey {
         rng: &mut SecretRng,
     ) -> Self {
         let a = stream.expand(parameters, limbs);
-        let b =
-            a.iter().enumerate().map(|(digit, a)| encrypt_digit(parameters, limbs, secrets, digit, a, rng)).collect();
+        let digits = parameters.digits(limbs).zip(&a);
+        let b = digits.map(|(digit, a)| encrypt_digit(parameters, limbs, secrets, digit, a, rng)).collect();
         Self { degree: parameters.degree(), limbs, special: parameters.special(), b, a }
     }
 
@@ -72,7 +73,7 @@ impl SwitchingKey {
         assert_eq!(bytes.len(), Self::compressed_len(parameters, limbs), "bytes of a switching key");
         let n = parameters.degree();
         let unpackers: Vec<_> = moduli(parameters, limbs).map(|q| Unpacker::new(parameters.kernel(), q)).collect();
-        let mut b = vec![vec![0; unpackers.len() * n]; limbs];
+        let mut b = vec![vec![0; unpackers.len() * n]; parameters.digits(limbs).len()];
         let (mut rest, mut canonical) = (bytes, true);
         for digit in &mut b {
             for ((q, unpacker), values) in moduli(parameters, limbs).zip(&unpackers).zip(digit.chunks_exact_mut(n)) {
@@ -90,7 +91,7 @@ impl SwitchingKey {
     /// Bytes of all compressed digits of a key for so many limbs.
     pub(crate) fn compressed_len(parameters: &Parameters, limbs: usize) -> usize {
         let digit: usize = moduli(parameters, limbs).map(|q| parameters.degree() / TILE * tile_bytes(q)).sum();
-        limbs * digit
+        parameters.digits(limbs).len() * digit
     }
 
     /// Packs the halves `b`, digit by digit, for each prime the N residues at the prime's width.
@@ -109,12 +110,12 @@ impl SwitchingKey {
     }
 
     /// The N values of `b` and of `a` of one digit modulo one prime, numbered as the parameters'
-    /// are: one of the key's limbs, or the special prime, which comes after all limbs.
+    /// are: one of the key's limbs, or a special prime, which come after all limbs.
     pub(crate) fn halves(&self, digit: usize, prime: usize) -> [&[u64]; 2] {
-        let n = self.degree;
-        assert!(prime < self.limbs || Some(prime) == self.special, "prime {prime} of a key of {} limbs", self.limbs);
-        // The special prime comes after the limbs that the key has.
-        let stored = prime.min(self.limbs);
+        let (n, limbs) = (self.degree, self.limbs);
+        assert!(prime < limbs || self.special.contains(&prime), "prime {prime} of a key of {limbs} limbs");
+        // The special primes come after the limbs that the key has.
+        let stored = if prime < limbs { prime } else { limbs + prime - self.special.start };
         [&self.b, &self.a].map(|half| &half[digit][stored * n..(stored + 1) * n])
     }
 }
@@ -129,7 +130,7 @@ impl KeyStream<'_> {
         let (n, uniform) = (parameters.degree(), Uniform::new(self.seed));
         let primes = parameters.switching_primes(limbs);
         (self.first..)
-            .take(limbs)
+            .take(parameters.digits(limbs).len())
             .map(|index| {
                 let mut a = vec![0; primes.clone().count() * n];
                 for (limb, out) in primes.clone().zip(a.chunks_exact_mut(n)) {
@@ -147,12 +148,11 @@ fn encrypt_digit(
     parameters: &Parameters,
     limbs: usize,
     secrets: SwitchedSecrets<'_>,
-    digit: usize,
+    digit: Range<usize>,
     a: &[u64],
     rng: &mut SecretRng,
 ) -> Vec<u64> {
     let n = parameters.degree();
-    let special = parameters.special().map_or(1, |p| parameters.all_transforms()[p].modulus().value());
     let mut error = Zeroizing::new(vec![0_i64; n]);
     rng.add_error(&mut error);
     let mut result = Vec::with_capacity(a.len());
@@ -164,10 +164,10 @@ fn encrypt_digit(
         for ((b, &a), &s) in b.iter_mut().zip(a).zip(from) {
             *b = q.sub(*b, q.mul(a, s));
         }
-        if prime == digit {
-            let p = q.reduce(special);
+        if digit.contains(&prime) {
+            let p = parameters.special_product(prime);
             for (b, &target) in b.iter_mut().zip(&secrets.target[prime * n..]) {
-                *b = q.add(*b, q.mul(p, target));
+                *b = q.add(*b, q.mul_factor(target, p));
             }
         }
         result.extend(b);

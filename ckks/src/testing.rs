@@ -8,10 +8,10 @@ use crate::{Batch, Parameters, ParametersLiteral};
 /// The degree of all these parameters.
 pub(crate) const N: usize = 64;
 
-/// Three primes of 25 bits, and a special one of 30.
-pub(crate) fn parameters(special: bool) -> Parameters {
+/// Three primes of 25 bits, and so many special ones of 30.
+pub(crate) fn parameters(special: usize) -> Parameters {
     let moduli = ntt_primes(N, 25, 3, &[]).unwrap();
-    let special = if special { ntt_primes(N, 30, 1, &moduli).unwrap() } else { vec![] };
+    let special = ntt_primes(N, 30, special, &moduli).unwrap();
     Parameters::without_security(ParametersLiteral { degree: N, moduli, special, security: 128 }).unwrap()
 }
 

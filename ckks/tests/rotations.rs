@@ -17,12 +17,16 @@ struct Setup {
     rng: SecretRng,
 }
 
-fn parameters(degree: usize, bits: &[u32], special: Option<u32>, kernel: Kernel) -> Parameters {
+fn parameters(degree: usize, bits: &[u32], special: &[u32], kernel: Kernel) -> Parameters {
     let mut moduli = Vec::new();
     for &b in bits {
         moduli.extend(primes::ntt_primes(degree, b, 1, &moduli).unwrap());
     }
-    let special = special.map_or(vec![], |b| primes::ntt_primes(degree, b, 1, &moduli).unwrap());
+    let mut all = moduli.clone();
+    for &b in special {
+        all.extend(primes::ntt_primes(degree, b, 1, &all).unwrap());
+    }
+    let special = all.split_off(moduli.len());
     let literal = ParametersLiteral { degree, moduli, special, security: 128 };
     Parameters::with_kernel(literal, kernel).unwrap()
 }
@@ -84,7 +88,7 @@ impl Setup {
 
     fn predicted(&self, limbs: usize, map: &noise::DiagonalMap) -> f64 {
         let literal = self.parameters.literal();
-        let special = literal.special.first().copied();
+        let special = &literal.special;
         noise::multiply(self.parameters.degree(), &literal.moduli[..limbs], special, map)
     }
 }
@@ -167,7 +171,7 @@ fn assert_near(measured: f64, predicted: f64, what: &str) {
 }
 
 /// With a special prime, and without: then the noise of switching keys is as large as a modulus.
-const WAYS: [(Option<u32>, i32); 2] = [(Some(40), 30), (None, 55)];
+const WAYS: [(&[u32], i32); 3] = [(&[40], 30), (&[], 55), (&[39, 41], 30)];
 
 #[test]
 fn a_rotation_moves_slots_on_every_path_and_adds_what_is_predicted() {
@@ -187,7 +191,7 @@ fn a_rotation_moves_slots_on_every_path_and_adds_what_is_predicted() {
                     let expected: Vec<Vec<f64>> =
                         before.iter().map(|r| (0..n).map(|p| r[(p + rotation) % n]).collect()).collect();
                     let literal = s.parameters.literal();
-                    let predicted = noise::rotate(n, &literal.moduli[..limbs], literal.special.first().copied());
+                    let predicted = noise::rotate(n, &literal.moduli[..limbs], &literal.special);
                     let error = deviation(&s.decrypt(&y, scale), &expected);
                     assert_near(error * scale, predicted, &format!("by {rotation}, {limbs} limbs, {special:?}"));
                     answers.push(y);
@@ -236,7 +240,7 @@ fn products_are_those_of_plain_numbers(n: usize, period: Option<usize>) {
             let [first, second] = maps.each_ref().map(|map| s.matrix(map));
             let stored = period.map_or(n, |period| period.max(32));
             assert_eq!(first.rotations(), [1, 2, 16, 32, n - 1]);
-            assert_eq!(first.bytes(), 72 * (3 + usize::from(special.is_some())) * stored * 8);
+            assert_eq!(first.bytes(), 72 * (3 + special.len()) * stored * 8);
             let result_scale = scale * weight_scale;
             let units: Vec<Vec<f64>> = bias.iter().map(|b| b.iter().map(|v| v * result_scale).collect()).collect();
             let product =
@@ -273,21 +277,23 @@ fn rotations_of(rotations: &[usize]) -> Vec<usize> {
 }
 
 /// What it is called; special prime, bits of inputs and of constants; babies, giants, folds.
-type Case<'a> = (&'a str, (Option<u32>, i32, i32), &'a [usize], &'a [usize], &'a [usize]);
+type Case<'a> = (&'a str, (&'a [u32], i32, i32), &'a [usize], &'a [usize], &'a [usize]);
 
 /// Each part of the noise where it is the largest.
 #[test]
 fn noise_of_products_is_as_predicted() {
     let n = 2048;
     let keys = [1, 2, 3, 64, 128, n / 4, n / 2];
-    let (rounding, switching) = ((Some(45), 40, 12), (Some(31), 20, 20));
+    let (rounding, switching) = ((&[45_u32][..], 40, 12), (&[31_u32][..], 20, 20));
     // Constants without rounding.
-    let (uniform, divided) = ((Some(31), 20, 0), (Some(45), 20, 0));
-    let cases: [Case<'_>; 9] = [
+    let (uniform, divided) = ((&[31_u32][..], 20, 0), (&[45_u32][..], 20, 0));
+    let cases: [Case<'_>; 11] = [
         ("rounding of constants", rounding, &[0], &[0], &[]),
         ("rounding of more constants", rounding, &[0, 1, 2], &[0, 64], &[]),
         ("babies", switching, &[1, 2, 3], &[0], &[]),
-        ("babies without a special prime", (None, 40, 20), &[1, 2, 3], &[0], &[]),
+        ("babies without a special prime", (&[], 40, 20), &[1, 2, 3], &[0], &[]),
+        ("babies with two special primes", (&[31, 32], 20, 20), &[1, 2, 3], &[0], &[]),
+        ("giants and folds with two special primes", (&[31, 32], 20, 0), &[0], &[64, 128], &[n / 2]),
         ("giants", uniform, &[0], &[64, 128], &[]),
         ("giants, divided", divided, &[0], &[64, 128], &[]),
         ("folds", uniform, &[0], &[0], &[n / 2, n / 4]),
@@ -342,7 +348,7 @@ fn hoisted_rotations_mean_what_single_ones_do() {
         let matrix = DiagonalMatrix::new(&s.parameters, shape, &diagonals, |_, out| out.fill(ones)).unwrap();
         let hoisted = s.rotator().multiply(&[(Stored(&x), &matrix)], &vec![vec![0.0; n]; 2], &[]).unwrap();
         let literal = s.parameters.literal();
-        let one = noise::rotate(n, &literal.moduli, literal.special.first().copied()) / scale;
+        let one = noise::rotate(n, &literal.moduli, &literal.special) / scale;
         assert!(deviation(&s.decrypt(&hoisted, scale * ones), &apart) < 4.0 * one);
     }
 }
@@ -351,7 +357,7 @@ fn hoisted_rotations_mean_what_single_ones_do() {
 #[test]
 fn a_bias_may_be_larger_than_a_word() {
     let n = 64;
-    let mut s = Setup::new(parameters(n, &[40, 40, 40], Some(45), Kernel::detect()), &[]);
+    let mut s = Setup::new(parameters(n, &[40, 40, 40], &[45], Kernel::detect()), &[]);
     let x = s.encrypt(&[vec![1.0; n]], 2_f64.powi(40), 3);
     let shape = DiagonalShape { limbs: 3, inputs: 1, outputs: 1, period: n };
     let one = [Diagonal { output: 0, giant: 0, input: 0, baby: 0 }];
@@ -371,7 +377,7 @@ fn a_bias_may_be_larger_than_a_word() {
 fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads: usize| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
-            let mut s = Setup::new(parameters(64, &[30, 31], Some(40), Kernel::detect()), &[1, 16, 32]);
+            let mut s = Setup::new(parameters(64, &[30, 31], &[40], Kernel::detect()), &[1, 16, 32]);
             let x = s.encrypt(&values(3, 64), 2_f64.powi(20), 2);
             let matrix = s.matrix(&dense(2, [3, 2], &[0, 1], &[0, 16], 2_f64.powi(20)));
             let product = s.rotator().multiply(&[(Stored(&x), &matrix)], &vec![vec![1.0; 64]; 2], &[32]).unwrap();
@@ -385,7 +391,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn galois_keys_survive_their_bytes_and_refuse_others() {
     let rotations = [2, 9, 40];
-    let mut s = Setup::new(parameters(64, &[30, 31], Some(40), Kernel::detect()), &rotations);
+    let mut s = Setup::new(parameters(64, &[30, 31], &[40], Kernel::detect()), &rotations);
     let bytes: Vec<u8> = s.keys.compressed_digits().flatten().collect();
     let keyed = |rotations: &[usize]| KeyedRotation::of_all_limbs(&s.parameters, rotations);
     assert_eq!(bytes.len(), GaloisKeys::compressed_len(&s.parameters, &keyed(&rotations)));
@@ -410,7 +416,7 @@ fn galois_keys_survive_their_bytes_and_refuse_others() {
 
 #[test]
 fn keys_of_fewer_limbs_rotate_what_has_no_more() {
-    for special in [None, Some(40)] {
+    for special in [&[][..], &[40], &[39, 41]] {
         let p = parameters(64, &[30, 31, 32], special, Kernel::detect());
         let mut s = Setup::new(p.clone(), &[2, 9]);
         let few = [(2, 1), (9, 2)].map(|(slots, limbs)| KeyedRotation { slots, limbs });
@@ -437,8 +443,8 @@ fn keys_of_fewer_limbs_rotate_what_has_no_more() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let n = 64;
-    let mut s = Setup::new(parameters(n, &[30, 31, 32], Some(40), Kernel::detect()), &[1, 16]);
-    let other = parameters(n, &[33, 34, 35], Some(40), Kernel::detect());
+    let mut s = Setup::new(parameters(n, &[30, 31, 32], &[40], Kernel::detect()), &[1, 16]);
+    let other = parameters(n, &[33, 34, 35], &[40], Kernel::detect());
     assert!(matches!(Rotator::new(&other, &s.keys), Err(Error::KeyMismatch { .. })));
     let x = s.encrypt(&values(2, n), 2_f64.powi(20), 3);
     let missing = |rotation: usize, error: Error| {

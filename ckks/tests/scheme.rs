@@ -16,12 +16,16 @@ struct Setup {
     rng: SecretRng,
 }
 
-fn setup(degree: usize, bits: &[u32], special: Option<u32>, kernel: Kernel) -> Setup {
+fn setup(degree: usize, bits: &[u32], special: &[u32], kernel: Kernel) -> Setup {
     let mut moduli = Vec::new();
     for &b in bits {
         moduli.extend(primes::ntt_primes(degree, b, 1, &moduli).unwrap());
     }
-    let special = special.map_or(vec![], |b| primes::ntt_primes(degree, b, 1, &moduli).unwrap());
+    let mut all = moduli.clone();
+    for &b in special {
+        all.extend(primes::ntt_primes(degree, b, 1, &all).unwrap());
+    }
+    let special = all.split_off(moduli.len());
     let literal = ParametersLiteral { degree, moduli, special, security: 128 };
     let parameters = Parameters::with_kernel(literal, kernel).unwrap();
     let mut rng = SecretRng::insecure(7, "test");
@@ -86,7 +90,7 @@ fn assert_close(measured: f64, predicted: f64, what: &str) {
 #[test]
 fn fresh_noise_is_as_predicted() {
     let n = 4096;
-    let mut s = setup(n, &[36, 36], None, Kernel::detect());
+    let mut s = setup(n, &[36, 36], &[], Kernel::detect());
     let rows = values(8, n);
     let scale = 2_f64.powi(24);
     let batch = s.encrypt(&rows, scale, 2);
@@ -97,7 +101,7 @@ fn fresh_noise_is_as_predicted() {
 #[test]
 fn rescale_divides_the_value_and_adds_what_is_predicted() {
     let n = 4096;
-    let mut s = setup(n, &[40, 30], None, Kernel::detect());
+    let mut s = setup(n, &[40, 30], &[], Kernel::detect());
     let q = s.parameters.literal().moduli[1] as f64;
     let rows = values(8, n);
     // A scale so large that the fresh noise vanishes beside that of rescaling once divided.
@@ -120,9 +124,10 @@ fn rescale_divides_the_value_and_adds_what_is_predicted() {
 }
 
 #[test]
-fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
+fn relinearisation_noise_is_as_predicted_with_and_without_special_primes() {
     let n = 4096;
-    for (special, scale_bits) in [(None, 33), (Some(45), 20)] {
+    let ways: [(&[u32], i32); 4] = [(&[], 33), (&[45], 20), (&[40, 40], 20), (&[36, 36, 36], 20)];
+    for (special, scale_bits) in ways {
         let mut s = setup(n, &[36, 36, 36], special, Kernel::detect());
         let rows = values(4, n);
         let scale = 2_f64.powi(scale_bits);
@@ -140,12 +145,8 @@ fn relinearisation_noise_is_as_predicted_with_and_without_special_prime() {
         assert_eq!((after.limbs(), after.components()), (3, 2));
         let error = deviation(&s.decrypt(&after, scale * scale), &before);
         let literal = s.parameters.literal();
-        let predicted = noise::relinearise(n, &literal.moduli, literal.special.first().copied());
-        assert_close(
-            error * scale * scale,
-            predicted,
-            if special.is_some() { "special prime" } else { "no special prime" },
-        );
+        let predicted = noise::relinearise(n, &literal.moduli, &literal.special);
+        assert_close(error * scale * scale, predicted, &format!("special primes {special:?}"));
     }
 }
 
@@ -189,7 +190,7 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
     }
     let mut answers = Vec::new();
     for kernel in Kernel::available() {
-        let mut s = setup(n, &[38, 38, 38], None, kernel);
+        let mut s = setup(n, &[38, 38, 38], &[], kernel);
         let scale = 2_f64.powi(30);
         let x = s.encrypt(&rows, scale, 3);
         let scale1 = scale * 8.0;
@@ -234,7 +235,7 @@ fn a_small_network_is_computed_right_and_alike_on_every_path() {
 fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads: usize| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
-            let mut s = setup(256, &[36, 36], None, Kernel::detect());
+            let mut s = setup(256, &[36, 36], &[], Kernel::detect());
             let x = s.encrypt(&values(40, 256), 2_f64.powi(20), 2);
             let y =
                 pointwise::run(&s.parameters, x.limbs(), &[InputBatch::Stored(&x)], &[Op::Square(Operand::Input(0))])
@@ -249,7 +250,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn sums_of_two_terms_scaling_and_fewer_limbs() {
     let n = 256;
-    let mut s = setup(n, &[36, 36], None, Kernel::detect());
+    let mut s = setup(n, &[36, 36], &[], Kernel::detect());
     let rows = values(2, n);
     let scale = 2_f64.powi(12);
     let x = s.encrypt(&rows, scale, 2);
@@ -275,7 +276,7 @@ fn sums_of_two_terms_scaling_and_fewer_limbs() {
 #[test]
 fn elements_that_nothing_reads_need_not_be_scaled() {
     let n = 4096;
-    let mut s = setup(n, &[36, 36], None, Kernel::detect());
+    let mut s = setup(n, &[36, 36], &[], Kernel::detect());
     let x = s.encrypt(&values(5, n), 2_f64.powi(12), 2);
     let input = [InputBatch::Stored(&x)];
     let run = |ops: &[Op<'_>]| pointwise::run(&s.parameters, x.limbs(), &input, ops).unwrap().batch;
@@ -300,7 +301,7 @@ fn elements_that_nothing_reads_need_not_be_scaled() {
 
 #[test]
 fn operands_that_do_not_fit_are_errors() {
-    let mut s = setup(256, &[36, 36], None, Kernel::detect());
+    let mut s = setup(256, &[36, 36], &[], Kernel::detect());
     let x = s.encrypt(&values(2, 256), 2_f64.powi(20), 2);
     let short = s.encrypt(&values(2, 256), 2_f64.powi(20), 1);
     let panels = Panels::new(Kernel::detect(), 1, 3, |_| (&[0_u32, 2][..], &[1, 1][..])).unwrap();
@@ -429,7 +430,7 @@ fn a_key_of_the_same_ring_serves_every_path_and_security() {
 
 #[test]
 fn a_batch_of_other_primes_is_refused() {
-    let (p, mut s) = (ring(256, 2, 1, false), setup(256, &[36, 36], None, Kernel::detect()));
+    let (p, mut s) = (ring(256, 2, 1, false), setup(256, &[36, 36], &[], Kernel::detect()));
     let x = s.encrypt(&values(1, 256), 2_f64.powi(20), 2);
     let decryptor_key = SecretKey::generate(&p, &mut s.rng);
     assert!(Decryptor::new(&p, &decryptor_key).unwrap().decrypt(&x, 0, 1.0).is_err());
@@ -439,7 +440,7 @@ fn a_batch_of_other_primes_is_refused() {
 
 #[test]
 fn keys_survive_their_bytes_and_refuse_others() {
-    let mut s = setup(256, &[36, 36], Some(40), Kernel::detect());
+    let mut s = setup(256, &[36, 36], &[40], Kernel::detect());
     let bytes = s.secret.to_bytes();
     let secret = SecretKey::from_bytes(&s.parameters, &bytes).unwrap();
     let digits: Vec<u8> = s.key.compressed_digits().flatten().collect();

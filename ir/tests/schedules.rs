@@ -52,7 +52,8 @@ fn outline() -> ProgramShape {
         ],
         output: 7,
         degree: DEGREE,
-        key_primes: 3,
+        limbs: 3,
+        special: 0,
         packing: None,
     }
 }

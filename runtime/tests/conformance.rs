@@ -193,7 +193,7 @@ fn suite<H: Harness>(h: &H) {
     check(h, "square", &squared, &squares, noise, at);
     let relinearised = b.key_switch(&squared, true, 0).unwrap().value;
     at.components = 2;
-    noise += noise::relinearise(SLOTS, &moduli, None) / at.scale;
+    noise += noise::relinearise(SLOTS, &moduli, &[]) / at.scale;
     check(h, "relinearise", &relinearised, &squares, noise, at);
     let rescaled = b.key_switch(&relinearised, false, 1).unwrap().value;
     at = ValueInfo { scale: at.scale / moduli[2] as f64, limbs: 2, ..at };

@@ -207,6 +207,12 @@ impl Kernel {
         with_path!(self, path => path.base_extend(change, from, to));
     }
 
+    /// See [`ArithmeticPath::scale`].
+    pub(crate) fn scale(self, q: Modulus, x: &mut [u64], factor: Factor) {
+        assert!(x.len().is_multiple_of(LANES), "{} residues are not whole vectors of {LANES}", x.len());
+        with_path!(self, path => path.scale(q, x, factor));
+    }
+
     /// See [`ArithmeticPath::mod_down_step`].
     pub(crate) fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
         check_lengths(x.len(), y.len());

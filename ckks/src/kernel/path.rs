@@ -74,6 +74,9 @@ pub(crate) trait ArithmeticPath: Copy {
     /// Residues modulo one prime, taken as integers of least absolute value, modulo another.
     fn base_extend(self, change: BaseChange, from: &[u64], to: &mut [u64]);
 
+    /// `x = x factor`, element by element.
+    fn scale(self, q: Modulus, x: &mut [u64], factor: Factor);
+
     /// `x = (x - y) factor`: one step of dividing by a prime, of which `factor` is the inverse.
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor);
 

@@ -81,6 +81,12 @@ impl ArithmeticPath for Portable {
         }
     }
 
+    fn scale(self, q: Modulus, x: &mut [u64], factor: Factor) {
+        for x in x {
+            *x = q.mul_factor(*x, factor);
+        }
+    }
+
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
         for (x, &y) in x.iter_mut().zip(y) {
             *x = q.mul_factor(q.sub(*x, y), factor);

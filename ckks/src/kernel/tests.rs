@@ -314,6 +314,8 @@ fn extending_and_dividing_are_exact() {
             kernel.base_extend(BaseChange { from: p, to: q }, &x, &mut extended);
             let mut divided = y.clone();
             kernel.mod_down_step(q, &mut divided, &extended, q.factor(factor));
+            let mut scaled = y.clone();
+            kernel.scale(q, &mut scaled, q.factor(factor));
             let mut summed = y.clone();
             kernel.scale_add_extended(BaseChange { from: p, to: q }, &mut summed, q.factor(factor), &x);
             for i in 0..64 {
@@ -321,6 +323,7 @@ fn extending_and_dividing_are_exact() {
                     if x[i] > p.value() / 2 { i128::from(x[i]) - i128::from(p.value()) } else { i128::from(x[i]) };
                 assert_eq!(extended[i], q.reduce_i128(integer), "{kernel:?} {from} {to}");
                 assert_eq!(divided[i], q.mul(q.sub(y[i], extended[i]), factor), "{kernel:?} {from} {to}");
+                assert_eq!(scaled[i], q.mul(y[i], factor), "{kernel:?} {from} {to}");
                 assert_eq!(summed[i], q.add(q.mul(y[i], factor), extended[i]), "{kernel:?} {from} {to}");
             }
         }

@@ -21,7 +21,7 @@ pub const HELD_WORDS: usize = 1 << 22;
 
 /// The terms of a product with the keys of their rotations.
 pub(crate) struct DiagonalProduct<'a> {
-    ring: ExtendedRing<'a>,
+    ring: &'a ExtendedRing<'a>,
     pool: &'a WordPool,
     terms: &'a [(InputBatch<'a>, &'a DiagonalMatrix)],
     /// Ciphertexts that are rotated, of all terms, one after the other.
@@ -80,7 +80,7 @@ impl<'a> DiagonalProduct<'a> {
     /// # Panics
     /// When something of compressed ciphertexts is rotated.
     pub(crate) fn new(
-        (ring, pool): (ExtendedRing<'a>, &'a WordPool),
+        (ring, pool): (&'a ExtendedRing<'a>, &'a WordPool),
         terms: &'a [(InputBatch<'a>, &'a DiagonalMatrix)],
         held: usize,
         key: impl Fn(usize) -> Result<&'a GaloisKey>,
@@ -158,18 +158,18 @@ impl<'a> DiagonalProduct<'a> {
     /// When a residue of compressed ciphertexts is not below its prime.
     pub(crate) fn sums(&self) -> Result<Words<'a>> {
         let (n, pool) = (self.ring.parameters.degree(), self.pool);
-        let digits = self.digits();
+        let prepared = self.prepared();
         let largest = |of: fn(&Chunk) -> usize| self.chunks.iter().map(of).fold(0, usize::max);
         let (inputs, rotated) = (largest(|c| c.inputs.len()), largest(|c| c.rotated.len()));
-        let mut extended = pool.words(inputs * self.ring.limbs * n);
+        let mut extended = pool.words(inputs * self.ring.digits.count() * n);
         let mut scaled = pool.words(inputs * 2 * n);
         let mut rotated = pool.words(rotated * 2 * n);
         let mut sums = pool.words(self.ring.words() * 2 * self.sums.len());
         let of_primes = sums.chunks_exact_mut(n * 2 * self.sums.len());
-        for ((number, prime), sums) in self.ring.primes().enumerate().zip(of_primes) {
+        for ((number, &prime), sums) in self.ring.primes.iter().enumerate().zip(of_primes) {
             self.multiply_direct((number, prime), sums)?;
             for chunk in &self.chunks {
-                self.extend_digits(chunk, prime, &digits, &mut extended);
+                self.extend_digits(chunk, prime, &prepared, &mut extended);
                 self.scale_inputs(chunk, prime, &mut scaled);
                 self.rotate_inputs(chunk, prime, [&extended, &scaled], &mut rotated);
                 self.multiply(chunk, (number, prime), &rotated, sums);
@@ -207,31 +207,31 @@ impl<'a> DiagonalProduct<'a> {
         if canonical { Ok(()) } else { Err(not_canonical()) }
     }
 
-    /// The digits of every input's second component, `[input][limb][N]`.
-    fn digits(&self) -> Words<'a> {
-        let words = self.ring.limbs * self.ring.parameters.degree();
-        let mut digits = self.pool.words(self.inputs.len() * words);
-        digits.par_chunks_exact_mut(words).zip(&self.inputs).for_each(|(digits, input)| {
-            for (limb, values) in digits.chunks_exact_mut(self.ring.parameters.degree()).enumerate() {
+    /// What the digits of every input's second component are extended from, `[input][limb][N]`.
+    fn prepared(&self) -> Words<'a> {
+        let n = self.ring.parameters.degree();
+        let mut prepared = self.pool.words(self.inputs.len() * self.ring.limbs * n);
+        prepared.par_chunks_exact_mut(self.ring.limbs * n).zip(&self.inputs).for_each(|(prepared, input)| {
+            for (limb, values) in prepared.chunks_exact_mut(n).enumerate() {
                 input.batch.read(input.element, 1, limb, values);
             }
-            self.ring.decompose(digits);
+            self.ring.prepare(prepared, &mut self.pool.words(self.ring.digits.count() * n));
         });
-        digits
+        prepared
     }
 
-    /// The values of all digits modulo one prime: `[input][limb][N]`.
-    fn extend_digits(&self, chunk: &Chunk, prime: usize, digits: &[u64], extended: &mut [u64]) {
-        let (n, limbs) = (self.ring.parameters.degree(), self.ring.limbs);
-        let used = chunk.inputs.len() * limbs * n;
+    /// The values of all digits modulo one prime: `[input][digit][N]`.
+    fn extend_digits(&self, chunk: &Chunk, prime: usize, prepared: &[u64], extended: &mut [u64]) {
+        let (n, digits) = (self.ring.parameters.degree(), &self.ring.digits);
+        let used = chunk.inputs.len() * digits.count() * n;
         extended[..used].par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
-            let (number, digit) = (chunk.inputs.start + i / limbs, i % limbs);
-            if digit == prime {
+            let (number, digit) = (chunk.inputs.start + i / digits.count(), i % digits.count());
+            if digits.has_limb(digit, prime) {
                 let input = self.inputs[number];
                 input.batch.read(input.element, 1, prime, out);
             } else {
-                let start = (number * limbs + digit) * n;
-                self.ring.extend(digit, prime, &digits[start..start + n], out);
+                let words = self.ring.limbs * n;
+                digits.extend(digit, prime, &prepared[number * words..(number + 1) * words], out);
             }
         });
     }
@@ -250,7 +250,7 @@ impl<'a> DiagonalProduct<'a> {
 
     /// All rotated inputs modulo one prime: `[rotated][2][N]`.
     fn rotate_inputs(&self, chunk: &Chunk, prime: usize, [extended, scaled]: [&[u64]; 2], rotated: &mut [u64]) {
-        let (n, digits) = (self.ring.parameters.degree(), self.ring.limbs * self.ring.parameters.degree());
+        let (n, count) = (self.ring.parameters.degree(), self.ring.digits.count());
         let out = rotated[..chunk.rotated.len() * 2 * n].chunks_exact_mut(2 * n);
         let mut tasks: Vec<_> = out.zip(&self.rotated[chunk.rotated.clone()]).collect();
         // Keys are larger than what they multiply: each is read once for all inputs.
@@ -261,7 +261,7 @@ impl<'a> DiagonalProduct<'a> {
             let (first, second) = space.split_at_mut(n);
             first.copy_from_slice(&scaled[input * n..(input + 1) * n]);
             second.fill(0);
-            let extended = &extended[input * digits..(input + 1) * digits];
+            let extended = &extended[input * count * n..(input + 1) * count * n];
             let (out0, out1) = out.split_at_mut(n);
             self.ring.switch_and_rotate(rotated.key, prime, extended, [first, second], [out0, out1]);
         });
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn inputs_a_few_at_a_time_give_the_same_sums() {
-        for special in [false, true] {
+        for special in 0..=3 {
             let p = parameters(special);
             let mut rng = SecretRng::insecure(3, "test");
             let secret = SecretKey::generate(&p, &mut rng);
@@ -371,7 +371,7 @@ mod tests {
             };
             let (x, matrices) = (random(&p, 2, 2), [matrix(&[0, 1, 2]), matrix(&[1]), matrix(&[0])]);
             let terms = matrices.each_ref().map(|m| (InputBatch::Stored(&x), m));
-            let (ring, pool) = (ExtendedRing::new(&p, 2), WordPool::default());
+            let (ring, pool) = (&ExtendedRing::new(&p, 2), WordPool::default());
             let sums = |held| {
                 let product = DiagonalProduct::new((ring, &pool), &terms, held, |slots| {
                     keys.key("test", KeyedRotation { slots, limbs: 2 })

@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn no_two_digits_of_any_keys_of_one_seed_share_a_half() {
-        let p = parameters(true);
+        let p = parameters(1);
         let rotations = KeyedRotation::of_all_limbs(&p, &[1, 2, 63]);
         let mut rng = SecretRng::insecure(5, "test");
         let secret = SecretKey::generate(&p, &mut rng);

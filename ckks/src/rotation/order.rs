@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_rotation_of_values_is_the_automorphism_of_coefficients() {
-        let p = parameters(true);
+        let p = parameters(1);
         for (t, order) in p.all_transforms().iter().zip(ValueOrder::of_all(&p)) {
             let q = t.modulus();
             let coefficients: Vec<u64> =
@@ -133,7 +133,7 @@ mod tests {
         sorted.sort_unstable();
         assert!(sorted.into_iter().eq(0..N as u32), "every slot once");
         let encoder = Encoder::new(N);
-        let q = parameters(false).moduli(1).next().unwrap();
+        let q = parameters(0).moduli(1).next().unwrap();
         let mut slots = vec![0.0; N];
         for (position, &slot) in order.iter().enumerate() {
             slots[slot as usize] = position as f64;

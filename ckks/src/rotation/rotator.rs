@@ -57,17 +57,17 @@ impl<'k> Rotator<'k> {
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
         let mut flats = self.pool().words(shape.flat_words(&self.parameters));
         Batch::unset(&self.parameters, shape)?.fill(&mut flats, |element, out| {
-            let (mut pair, mut space) = (self.pool().words(2 * ring.words()), RotationSpace::new(ring, self.pool()));
+            let (mut pair, mut space) = (self.pool().words(2 * ring.words()), RotationSpace::new(&ring, self.pool()));
             for (component, polynomial) in pair.chunks_exact_mut(ring.words()).enumerate() {
                 for (limb, values) in polynomial.chunks_exact_mut(n).take(limbs).enumerate() {
                     batch.read(element, component, limb, values);
                 }
             }
-            for (prime, values) in ring.primes().zip(pair.chunks_exact_mut(n)) {
+            for (&prime, values) in ring.primes.iter().zip(pair.chunks_exact_mut(n)) {
                 ring.scale(prime, values);
             }
             ring.rotate(key, &mut pair, &mut space);
-            divide_to(ring, &mut pair, &mut space, out);
+            divide_to(&ring, &mut pair, &mut space, out);
             Ok(())
         })
     }
@@ -91,7 +91,7 @@ impl<'k> Rotator<'k> {
         bias: &[Vec<f64>],
         folds: &[usize],
     ) -> Result<Batch> {
-        let ring = self.check_terms(terms, bias)?;
+        let limbs = self.check_terms(terms, bias)?;
         // What is compressed and rotated is unpacked as a whole.
         let expanded: Vec<Option<Batch>> =
             terms.iter().map(|(input, matrix)| expanded(*input, matrix)).collect::<Result<_>>()?;
@@ -102,10 +102,11 @@ impl<'k> Rotator<'k> {
         let terms = stored;
         // Without a rotation all is done modulo Q.
         let rotates = !folds.is_empty() || terms.iter().any(|(_, matrix)| !matrix.rotations().is_empty());
-        let ring = ExtendedRing { special: ring.special.filter(|_| rotates), ..ring };
+        let of = if rotates { ExtendedRing::new } else { ExtendedRing::unextended };
+        let ring = of(&self.parameters, limbs);
         let key = |slots: usize| self.keys.key(MULTIPLYING, KeyedRotation { slots, limbs: ring.limbs });
         let folds: Vec<&GaloisKey> = folds.iter().map(|&fold| key(fold)).collect::<Result<_>>()?;
-        let product = DiagonalProduct::new((ring, self.pool()), &terms, HELD_WORDS, key)?;
+        let product = DiagonalProduct::new((&ring, self.pool()), &terms, HELD_WORDS, key)?;
         let biases = encode_biases(&self.parameters, ring.limbs, bias)?;
         let sums = product.sums()?;
         let n = self.parameters.degree();
@@ -113,7 +114,7 @@ impl<'k> Rotator<'k> {
         let mut flats = self.pool().words(shape.flat_words(&self.parameters));
         Batch::unset(&self.parameters, shape)?.fill(&mut flats, |output, out| {
             let [mut pair, mut rotated] = [(); 2].map(|()| self.pool().words(2 * ring.words()));
-            let mut space = RotationSpace::new(ring, self.pool());
+            let mut space = RotationSpace::new(&ring, self.pool());
             product.finish(&sums, output, [&mut pair, &mut rotated], &mut space);
             for key in &folds {
                 rotated.copy_from_slice(&pair);
@@ -121,7 +122,7 @@ impl<'k> Rotator<'k> {
                 ring.rotate(key, &mut rotated, &mut space);
                 ring.add(&mut pair, &rotated);
             }
-            divide_to(ring, &mut pair, &mut space, out);
+            divide_to(&ring, &mut pair, &mut space, out);
             let first = out.par_chunks_exact_mut(n).zip(self.parameters.transforms(ring.limbs));
             first.for_each(|(values, t)| {
                 let q = t.modulus();
@@ -139,8 +140,8 @@ impl<'k> Rotator<'k> {
         &self.memory.0
     }
 
-    /// Refuses terms that do not fit each other and the bias.
-    fn check_terms(&self, terms: &[(InputBatch<'_>, &DiagonalMatrix)], bias: &[Vec<f64>]) -> Result<ExtendedRing<'_>> {
+    /// Refuses terms that do not fit each other and the bias; returns their limbs.
+    fn check_terms(&self, terms: &[(InputBatch<'_>, &DiagonalMatrix)], bias: &[Vec<f64>]) -> Result<usize> {
         let Some((_, first)) = terms.first() else {
             return Err(operand(MULTIPLYING, "no term", "at least one"));
         };
@@ -168,7 +169,7 @@ impl<'k> Rotator<'k> {
         if let Some(bias) = bias.iter().find(|bias| bias.len() != n) {
             return Err(Error::Slots { operation: MULTIPLYING, found: bias.len(), expected: n });
         }
-        Ok(ExtendedRing::new(&self.parameters, limbs))
+        Ok(limbs)
     }
 
     /// Limbs and ciphertexts of what is multiplied, if it has two components of this ring.
@@ -236,7 +237,7 @@ fn expanded(input: InputBatch<'_>, matrix: &DiagonalMatrix) -> Result<Option<Bat
 }
 
 /// Divides both components, `[2][prime][N]`, by P and copies their limbs to `out`.
-fn divide_to(ring: ExtendedRing<'_>, pair: &mut [u64], space: &mut RotationSpace<'_>, out: &mut [u64]) {
+fn divide_to(ring: &ExtendedRing<'_>, pair: &mut [u64], space: &mut RotationSpace<'_>, out: &mut [u64]) {
     let limbs = out.len() / 2;
     for (polynomial, out) in pair.chunks_exact_mut(ring.words()).zip(out.chunks_exact_mut(limbs)) {
         ring.divide(polynomial, space.polynomial());
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_product_uses_the_memory_of_the_one_before() {
-        let p = parameters(true);
+        let p = parameters(1);
         let mut rng = SecretRng::insecure(3, "test");
         let secret = SecretKey::generate(&p, &mut rng);
         let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &[1, 2, 3, 4, 8, 12, 16]), &mut rng)
@@ -281,7 +282,7 @@ mod tests {
     /// What a client sent, whether it is unpacked tile by tile or as a whole; damage is found.
     #[test]
     fn compressed_ciphertexts_are_multiplied_as_stored_ones_are() {
-        let p = parameters(true);
+        let p = parameters(1);
         let mut rng = SecretRng::insecure(3, "test");
         let secret = SecretKey::generate(&p, &mut rng);
         let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &[1, 16]), &mut rng).unwrap();

@@ -74,7 +74,7 @@ fn measure() {
     let secret = SecretKey::generate(&p, &mut rng);
     let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &rotations), &mut rng).unwrap();
     let rotator = Rotator::new(&p, &keys).unwrap();
-    let (ring, pool) = (ExtendedRing::new(&p, LIMBS), WordPool::default());
+    let (ring, pool) = (&ExtendedRing::new(&p, LIMBS), WordPool::default());
     println!("N = {N}, {LIMBS} limbs and a special prime, {:?}, one thread, microseconds", p.kernel());
     let report = |what: &str, seconds: f64| println!("{what:44}{:10.1}", seconds * 1e6);
 

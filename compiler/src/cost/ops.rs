@@ -2,12 +2,16 @@
 //! where it runs, and the rates of a machine. The one account of it: the planner compares plans by
 //! it, the forecast adds it up.
 
-use beaa_ir::ckks::{MapSize, PackedMap};
+use beaa_ir::ckks::{MapSize, PackedMap, switching_digits};
 
-use crate::cost::machine::Machine;
+use crate::cost::machine::{Machine, Rates};
 
 /// A vector of numbers becomes a polynomial in so many times the time of a transform: an estimate.
 const ENCODING_IN_TRANSFORMS: f64 = 6.0;
+
+/// A step of a change of base takes so many times the time of a product with a key's half: measured
+/// with one to four special primes.
+const CONVERSION_IN_KEYS: f64 = 0.7;
 
 /// Where a weight meets its input is found in so many times the time of a residue that is moved: an
 /// estimate.
@@ -117,12 +121,12 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
         }
         SizedOp::Rotations(counts) => {
             let RotationCounts { decomposed, babies, products, sums, giants, outputs, folds, images } = counts;
-            // Every limb is a digit, carried to all other primes.
-            let decomposition = transform * (limbs + limbs * (limbs - 1.0 + special));
+            let switching = KeySwitching::new(m, context);
+            let decomposition = switching.decomposition;
             // Keys and constants are read from memory, these once for all images.
-            let switch =
-                passes(2.0 * limbs * (limbs + special), m.key + m.stream) + passes(2.0 * (limbs + special), m.gather);
-            let division = transform * 2.0 * special * (1.0 + limbs);
+            let keys = passes(2.0 * switching.products, m.stream);
+            let switch = switching.inner + keys + passes(2.0 * (limbs + special), m.gather);
+            let division = 2.0 * (switching.remainder + switching.carry);
             let divisions = sums + if giants > 0 { outputs } else { 0 };
             // Two components, each product in two halves.
             let multiplied = passes(products as f64 * (limbs + special), 4.0 * m.product + m.stream / images as f64);
@@ -141,12 +145,12 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
         }
         SizedOp::Square { len } => passes(len as f64 * 3.0 * limbs, m.square),
         SizedOp::Relinearise { len, boundary } => {
-            // Every limb of the third component is a digit, carried to all other limbs; a special
-            // prime is divided out again.
-            let transforms = limbs + limbs * (limbs - 1.0 + special) + 2.0 * special * (1.0 + limbs);
-            let inner = passes(2.0 * limbs * (limbs + special), m.key);
+            let switching = KeySwitching::new(m, context);
+            // The third component is decomposed; what is divided out again, and by what else, is
+            // carried to the limbs that stay once.
+            let division = 2.0 * (switching.remainder + on(boundary.scatters) * switching.carry);
             let moved = passes(limbs * (3.0 * on(boundary.gathers) + 2.0 * on(boundary.scatters)), m.gather);
-            len as f64 * (transforms * transform + inner + moved)
+            len as f64 * (switching.decomposition + switching.inner + division + moved)
         }
         SizedOp::Rescale { len, components, boundary } => {
             let moved = passes(limbs * on(boundary.gathers) + (limbs - 1.0) * on(boundary.scatters), m.gather);
@@ -158,6 +162,39 @@ pub(crate) fn seconds_of(machine: &Machine, sized: SizedOp, context: OpContext) 
         SizedOp::Expand { len } => passes(len as f64 * limbs, m.expand),
         SizedOp::Pack { len, components } => passes((len * components) as f64 * limbs, m.pack),
         SizedOp::Stream { len, components } => passes((len * components) as f64 * limbs, m.stream),
+    }
+}
+
+/// Seconds of the parts of switching keys, for one polynomial.
+struct KeySwitching {
+    /// From limbs to digits modulo every prime.
+    decomposition: f64,
+    /// Products of digits and a half of their keys, in polynomials of one limb.
+    products: f64,
+    /// The products with both halves.
+    inner: f64,
+    /// What a polynomial is modulo the special primes.
+    remainder: f64,
+    /// That taken from each limb.
+    carry: f64,
+}
+
+impl KeySwitching {
+    fn new(m: &Rates, OpContext { degree, limbs, special }: OpContext) -> Self {
+        let n = degree as f64;
+        let transform = m.transform * n * n.log2();
+        let conversion = CONVERSION_IN_KEYS * m.key * n;
+        // Of what has digits of so many primes, from its residues to those, and on to another prime.
+        let further = (special.max(1) - 1) as f64 * conversion;
+        let products = (switching_digits(limbs, special) * (limbs + special)) as f64;
+        let (limbs, special) = (limbs as f64, special as f64);
+        Self {
+            decomposition: products * (transform + further),
+            products,
+            inner: 2.0 * products * n * m.key,
+            remainder: special * (transform + further),
+            carry: if special > 0.0 { limbs * (transform + further) } else { 0.0 },
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The cost of a program, layer by layer: the same walk for one that was just compiled and for one
 //! read from a file.
 
-use beaa_ir::ckks::{Program, ProgramShape, StepOp, schedule};
+use beaa_ir::ckks::{Program, ProgramShape, StepOp, schedule, switching_digits};
 use beaa_ir::stats::{log2_product, residue_bits};
 use serde::Serialize;
 
@@ -242,7 +242,8 @@ fn totals(program: &Program, layers: &[LayerCost]) -> Totals {
     let note = program.notes().iter().find(|n| n.value == program.output());
     let relinearisations = layers.iter().map(|l| l.relinearisations).sum();
     let special_bits: f64 = parameters.special.iter().map(width).sum();
-    let key_bits = |limbs: usize| (limbs * parameters.degree) as f64 * (bits(limbs) + special_bits);
+    let digits = |limbs: usize| switching_digits(limbs, parameters.special.len());
+    let key_bits = |limbs: usize| (digits(limbs) * parameters.degree) as f64 * (bits(limbs) + special_bits);
     let all_limbs = parameters.moduli.len();
     let galois = signature.packing.iter().flat_map(|packing| packing.key_limbs());
     let squares = program.switches_keys().then_some(all_limbs);

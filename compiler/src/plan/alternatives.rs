@@ -109,10 +109,10 @@ impl ChosenPlan<'_> {
 
     fn neighbours(&self, judge: &Judge<'_>, primes: &PrimeTable, allowed: u32, all: &mut Vec<Alternative>) {
         let choice = &self.plan.choice;
-        let special = |has: bool| if has { "a special prime" } else { "no special prime" };
-        let other = PlanChoice { special: !choice.special, ..choice.clone() };
-        let texts = Texts::new("program", special(choice.special), special(other.special));
-        all.push(self.neighbour(judge, texts, other, (primes, allowed)));
+        for special in [choice.special.checked_sub(1), Some(choice.special + 1)].into_iter().flatten() {
+            let texts = Texts::new("program", count(choice.special, "special prime"), count(special, "special prime"));
+            all.push(self.neighbour(judge, texts, PlanChoice { special, ..choice.clone() }, (primes, allowed)));
+        }
         if choice.answer != Answer::default() {
             all.push(self.answers_as_they_are(judge, primes, allowed));
         }

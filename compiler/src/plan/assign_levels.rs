@@ -30,6 +30,9 @@ const MIN_BITS_OF_WEIGHTS: u32 = 2;
 const MIN_LOG_SCALE: f64 = 1.0;
 /// Least deviation of the coefficients of constants: far enough from 0 for rounding to be noise.
 const LEAST_COEFFICIENT: f64 = 0.5;
+/// By so much the special primes exceed digits that what they leave of the noise of switching keys
+/// is small beside that of the division.
+const SPECIAL_MARGIN_BITS: f64 = 5.0;
 /// Values of both signs need one bit more than their bound, and one is kept free.
 const BOUND_MARGIN_BITS: f64 = 2.0;
 
@@ -60,7 +63,7 @@ pub(crate) fn assign_levels(
     }
     let context =
         |dropped: usize| OpContext { degree: primes.degree, limbs: moduli.len() - dropped, special: special.len() };
-    let chain = Chain { degree: primes.degree, moduli: &moduli, special: special.first().copied() };
+    let chain = Chain { degree: primes.degree, moduli: &moduli, special: &special };
     Some(LevelPlan {
         degree: primes.degree,
         seconds: events.iter().map(|e| seconds(e.sized, context(e.dropped))).sum(),
@@ -260,8 +263,7 @@ impl<'a> Walk<'a> {
     fn relinearise(&mut self, id: NodeId, state: &mut ValueState) {
         state.components = 2;
         let op = StepOp::Relinearise { input: state.value };
-        // What follows is nearly always a rescaling, which then writes.
-        let boundary = Boundary { gathers: true, scatters: false };
+        let boundary = Boundary { gathers: true, scatters: true };
         self.push(id, state, op, SizedOp::Relinearise { len: self.summary.ciphertexts(id), boundary });
     }
 
@@ -288,6 +290,13 @@ impl<'a> Walk<'a> {
         let widest = widest_prime(self.summary, self.choice, 0..=id);
         let primes = split(excess.max(0.0) as u32, self.narrowest, widest);
         let count = primes.len();
+        if let (Some(Event { node, sized: SizedOp::Relinearise { boundary, .. }, .. }), 1..) =
+            (self.events.last_mut(), count)
+            && *node == id
+        {
+            // The rescaling divides by the special primes, too, and writes.
+            boundary.scatters = false;
+        }
         for (number, bits) in (1..).zip(primes) {
             let q = self.picker.next(bits)?;
             self.dropped.push(q);
@@ -374,14 +383,23 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The widest special prime that security leaves room for.
+    /// Special primes alike in width: a little more together than the widest digit, if security
+    /// leaves room for it.
     fn special(&mut self, moduli: &[u64], allowed: u32) -> Option<Vec<u64>> {
-        if !self.choice.special {
-            return Some(Vec::new());
+        let count = self.choice.special;
+        if count > moduli.len() {
+            return None;
         }
-        let left = f64::from(allowed) - log2_product(moduli);
-        let bits = (left.max(0.0) as u32).clamp(self.narrowest, MAX_BITS);
-        Some(vec![self.picker.next(bits)?])
+        let digit = moduli.chunks(count.max(1)).map(log2_product).fold(0.0, f64::max) + SPECIAL_MARGIN_BITS;
+        let room = (f64::from(allowed) - log2_product(moduli)).max(0.0);
+        let mut left = digit.min(room) as u32;
+        let mut special = Vec::with_capacity(count);
+        for missing in (1..=count as u32).rev() {
+            let bits = (left / missing).clamp(self.narrowest, MAX_BITS);
+            special.push(self.picker.next(bits)?);
+            left = left.saturating_sub(bits);
+        }
+        Some(special)
     }
 }
 
@@ -390,7 +408,7 @@ impl<'a> Walk<'a> {
 struct Chain<'a> {
     degree: usize,
     moduli: &'a [u64],
-    special: Option<u64>,
+    special: &'a [u64],
 }
 
 /// Every source of error times what the rest of the network makes of it.

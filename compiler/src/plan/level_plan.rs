@@ -23,8 +23,8 @@ pub(crate) struct PlanChoice {
     pub(crate) waterline: Vec<u32>,
     /// Of every square: relinearised at once, instead of after the next affine map.
     pub(crate) relinearise_eagerly: Vec<bool>,
-    /// Whether key switching has a special prime.
-    pub(crate) special: bool,
+    /// Special primes of key switching.
+    pub(crate) special: usize,
     /// What is done to the outputs so that less is sent.
     pub(crate) answer: Answer,
 }
@@ -61,7 +61,7 @@ pub(crate) struct LevelPlan {
     pub(crate) log_scales: Vec<f64>,
     /// Limbs and components of the outputs.
     pub(crate) output: (usize, usize),
-    /// log2 of all primes together, the special one included.
+    /// log2 of all primes together, the special ones included.
     pub(crate) log_qp: f64,
     /// Predicted variance of an output, mean over outputs: encryption and rounding of weights.
     pub(crate) variance: f64,

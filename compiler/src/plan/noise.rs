@@ -18,12 +18,12 @@ pub(crate) fn rescale(degree: usize, components: usize) -> f64 {
 }
 
 /// Variance of relinearising over the primes `moduli`.
-pub(crate) fn relinearise(degree: usize, moduli: &[u64], special: Option<u64>) -> f64 {
+pub(crate) fn relinearise(degree: usize, moduli: &[u64], special: &[u64]) -> f64 {
     beaa_ckks::noise::relinearise(degree, moduli, special).powi(2)
 }
 
 /// Variance that a linear map by rotations adds, in units of the integer of its result.
-pub(crate) fn multiply(degree: usize, moduli: &[u64], special: Option<u64>, map: &DiagonalMap) -> f64 {
+pub(crate) fn multiply(degree: usize, moduli: &[u64], special: &[u64], map: &DiagonalMap) -> f64 {
     beaa_ckks::noise::multiply(degree, moduli, special, map).powi(2)
 }
 
@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(fresh(8192).sqrt().round(), 416.0);
         assert!((rescale(8192, 2).sqrt() - 3862.0).abs() < 1.0);
         let q = 1_u64 << 40;
-        let digits = relinearise(8192, &[q], None).sqrt() / q as f64;
+        let digits = relinearise(8192, &[q], &[]).sqrt() / q as f64;
         assert!((digits - 15326.0).abs() < 2.0, "{digits}");
     }
 }

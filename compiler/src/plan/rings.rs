@@ -2,6 +2,7 @@
 //! one large ring that holds them in one batch, or a smaller one that takes several.
 
 use beaa_ckks::security;
+use beaa_ir::ckks::switching_digits;
 use beaa_ir::stats::residue_bits;
 
 use crate::options::Options;
@@ -80,7 +81,7 @@ impl Rings {
         let special: f64 = plan.special.iter().map(width).sum();
         let key_bits = |limbs: usize| {
             let bits: f64 = plan.moduli[..limbs].iter().map(width).sum();
-            limbs as f64 * (bits + special)
+            switching_digits(limbs, plan.special.len()) as f64 * (bits + special)
         };
         let keys = if switches { plan.key_limbs() } else { Vec::new() };
         let key = keys.into_iter().map(key_bits).sum::<f64>() * polynomial_bytes;

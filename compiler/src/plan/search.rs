@@ -1,5 +1,5 @@
 //! The least predicted cost that meets the error asked for, over input scale, weight bits and
-//! waterline per layer, the position of every relinearisation, special prime, and ring degree. No
+//! waterline per layer, the position of every relinearisation, special primes, and ring degree. No
 //! plan has less than the security asked for.
 
 use std::collections::BTreeMap;
@@ -140,18 +140,18 @@ impl SearchSpace<'_> {
         }
     }
 
-    /// Where descents start, with and without a special prime, for every cap on the weights.
+    /// Where descents start, without a special prime and with one, for every cap on the weights.
     fn starts(&self) -> Vec<LevelPlan> {
         let caps = self.weight_bit_caps();
         // Rotations without a special prime would drown small scales.
-        let special: &[bool] = if self.summary.packed.is_some() { &[true] } else { &[false, true] };
+        let special: &[usize] = if self.summary.packed.is_some() { &[1] } else { &[0, 1] };
         let both = special.iter().flat_map(|special| caps.iter().map(move |&cap| (cap, *special)));
         both.flat_map(|(cap, special)| self.starts_for(cap, special)).collect()
     }
 
     /// The shortest moduli and the fastest plans on a coarse grid, the same bits everywhere, for
     /// each margin; where no plan is precise enough, the most precise one.
-    fn starts_for(&self, cap: u32, special: bool) -> Vec<LevelPlan> {
+    fn starts_for(&self, cap: u32, special: usize) -> Vec<LevelPlan> {
         let tried: Vec<LevelPlan> =
             self.coarse_choices(cap, special).into_iter().filter_map(|choice| self.plan(choice)).collect();
         let log_qp = |p: &LevelPlan| p.log_qp;
@@ -170,7 +170,7 @@ impl SearchSpace<'_> {
         starts.into_iter().map(|i| tried[i].clone()).collect()
     }
 
-    fn coarse_choices(&self, cap: u32, special: bool) -> Vec<PlanChoice> {
+    fn coarse_choices(&self, cap: u32, special: usize) -> Vec<PlanChoice> {
         let n = self.summary.nodes.len();
         let rescales = self.variables.iter().any(|k| matches!(k, Variable::Waterline(_)));
         let scales = if self.options.input_bits.is_some() { 1 } else { usize::MAX };
@@ -243,8 +243,8 @@ impl SearchSpace<'_> {
         at
     }
 
-    /// Neighbours of a choice: one variable changed a little, two against each other, one
-    /// relinearisation moved.
+    /// Neighbours of a choice: one variable changed a little, two against each other, a special prime
+    /// more or less, one relinearisation moved.
     fn neighbours(&self, choice: &PlanChoice) -> Vec<PlanChoice> {
         let mut all: Vec<PlanChoice> = Vec::new();
         for &variable in self.variables {
@@ -254,6 +254,10 @@ impl SearchSpace<'_> {
                 all.extend(pairs.iter().filter_map(|&(a, b)| stepped(&stepped(choice, variable, a)?, other, b)));
             }
         }
+        // Rotations without any would drown small scales.
+        let least = usize::from(self.summary.packed.is_some());
+        let special = [choice.special.checked_sub(1), Some(choice.special + 1)].into_iter().flatten();
+        all.extend(special.filter(|s| *s >= least).map(|special| PlanChoice { special, ..choice.clone() }));
         for (id, node) in self.summary.nodes.iter().enumerate() {
             if matches!(node.kind, NodeKind::Square { .. }) && self.summary.packed.is_none() {
                 let mut next = choice.clone();

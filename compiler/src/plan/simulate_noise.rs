@@ -209,8 +209,8 @@ impl Simulation<'_> {
         match op {
             StepOp::Linear { .. } => {
                 if let Some(map) = self.rotations(*node, &inputs) {
-                    let special = plan.special.first().copied();
-                    let variance = noise::multiply(plan.degree, &plan.moduli[..value.limbs], special, &map);
+                    let present = &plan.moduli[..value.limbs];
+                    let variance = noise::multiply(plan.degree, present, &plan.special, &map);
                     add_noise(&mut value, variance, &mut self.rng);
                 }
             }
@@ -222,7 +222,7 @@ impl Simulation<'_> {
             }
             StepOp::Relinearise { .. } => {
                 let present = &plan.moduli[..value.limbs];
-                let variance = noise::relinearise(plan.degree, present, plan.special.first().copied());
+                let variance = noise::relinearise(plan.degree, present, &plan.special);
                 add_noise(&mut value, variance, &mut self.rng);
                 value.components = 2;
             }

@@ -22,6 +22,6 @@ pub use packing::{ClientPacking, Diagonal, Layout, MapSize, PackedMap, Packing, 
 pub use program::{Alternative, AlternativeCost, LayerNote, LinearTerm, Program, ProgramLiteral, Step, StepOp};
 pub use reads::ReadElements;
 pub use schedule::{MemoryModel, PackedShape, Part, ProgramShape, Schedule, StepShape, schedule};
-pub use signature::{ParameterSet, Signature};
+pub use signature::{ParameterSet, Signature, switching_digits, switching_key_polynomials};
 pub use text::dump;
 pub use value::{ValueId, ValueInfo};

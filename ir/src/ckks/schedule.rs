@@ -4,6 +4,7 @@
 
 use super::packing::MapSize;
 use super::program::{Program, StepOp};
+use super::signature::{switching_digits, switching_key_polynomials};
 use super::value::{ValueId, ValueInfo};
 
 /// Bytes of a residue.
@@ -77,8 +78,10 @@ pub struct ProgramShape {
     pub output: ValueId,
     /// Ring degree.
     pub degree: usize,
-    /// Primes of the evaluation key: all moduli, and the special one.
-    pub key_primes: usize,
+    /// Most limbs that a ciphertext can have.
+    pub limbs: usize,
+    /// Special primes of keys.
+    pub special: usize,
     /// When ciphertexts hold several elements.
     pub packing: Option<PackedShape>,
 }
@@ -92,8 +95,6 @@ pub struct PackedShape {
     pub maps: Vec<Option<MapSize>>,
     /// Limbs of the Galois key of each rotation.
     pub galois: Vec<usize>,
-    /// Special primes of the evaluation key.
-    pub special: usize,
     /// Positions of a ciphertext: constants repeat after as many slots.
     pub block: usize,
 }
@@ -115,7 +116,6 @@ impl From<&Program> for ProgramShape {
             ciphertexts: (0..program.values().len()).map(|v| program.ciphertexts(v)).collect(),
             maps: (0..program.steps().len()).map(|s| program.packed_map(s).map(|(_, size)| size)).collect(),
             galois: client.key_limbs().collect(),
-            special: parameters.special.len(),
             block: client.block(),
         });
         Self {
@@ -123,7 +123,8 @@ impl From<&Program> for ProgramShape {
             values: program.values().to_vec(),
             output: program.output(),
             degree: parameters.degree,
-            key_primes: parameters.moduli.len() + parameters.special.len(),
+            limbs: parameters.moduli.len(),
+            special: parameters.special.len(),
             packing,
         }
     }
@@ -239,7 +240,7 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
         let info = shape.values[v];
         if v == 0 && in_place { 0 } else { shape.bytes(shape.ciphertexts(v) * info.limbs * info.components) }
     };
-    let key = shape.key_primes.saturating_sub(1).max(1) * shape.key_primes * 2;
+    let key = switching_key_polynomials(shape.limbs, shape.special);
     let rotates = shape.packing.as_ref().is_some_and(|p| !p.galois.is_empty());
     let uses_key = rotates || shape.steps.iter().any(|s| s.op.switches_keys());
     let entries: usize = shape.steps.iter().map(|s| s.entries).sum();
@@ -266,8 +267,8 @@ fn account(shape: &ProgramShape, memory: &MemoryModel, mut parts: Vec<Part>) -> 
 /// with the order of the values after its rotation, and what products keep for the next one.
 fn packed_fixed(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
     let kept = |step: usize| if memory.arranged_weights_kept { constants(shape, packing, memory, step) } else { 0 };
-    let order = shape.bytes(shape.key_primes).div_ceil(2);
-    let key = |&limbs: &usize| shape.bytes(limbs * (limbs + packing.special) * 2) + order;
+    let order = shape.bytes(shape.limbs + shape.special).div_ceil(2);
+    let key = |&limbs: &usize| shape.bytes(switching_key_polynomials(limbs, shape.special)) + order;
     let constants = (0..shape.steps.len()).map(kept).sum::<u64>();
     constants + packing.galois.iter().map(key).sum::<u64>() + packed_kept(shape, packing, memory)
 }
@@ -279,22 +280,23 @@ fn period(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> 
 
 /// Bytes of the constants of a step's packed map.
 fn constants(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel, step: usize) -> u64 {
-    let limbs = shape.values[step + 1].limbs + packing.special;
+    let limbs = shape.values[step + 1].limbs + shape.special;
     packing.maps[step].map_or(0, |map| (map.diagonals * limbs * period(shape, packing, memory)) as u64 * WORD)
 }
 
-/// Bytes that the largest product keeps for the next one: digits of all inputs and, modulo one
-/// prime and some rotated inputs at a time, what they are extended to; the sums of products,
+/// Bytes that the largest product keeps for the next one: what digits of all inputs are extended
+/// from and, modulo one prime and some rotated inputs at a time, to; the sums of products,
 /// ciphertexts that are finished, and what each thread needs. Pieces are of powers of two.
 fn packed_kept(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel) -> u64 {
     let kept = |step: usize| {
         let Some(MapSize { inputs, outputs, rotated, babies, sums, .. }) = packing.maps[step] else { return 0 };
         let limbs = shape.values[step + 1].limbs;
-        let primes = limbs + packing.special;
+        let primes = limbs + shape.special;
         let held = rotated.min(memory.held_words / (2 * shape.degree) + babies);
-        let products = inputs * limbs + inputs.min(held) * (limbs + 2) + 2 * held + 2 * primes * sums;
+        let digits = switching_digits(limbs, shape.special);
+        let products = inputs * limbs + inputs.min(held) * (digits + 2) + 2 * held + 2 * primes * sums;
         let result = memory.chunk.min(outputs) * 2 * limbs;
-        let per_thread = 6 * primes + limbs + primes * limbs + 2;
+        let per_thread = 6 * primes + limbs + (primes + 1) * digits + 2;
         let tiles = (memory.threads * held * 2 * memory.tile) as u64 * WORD;
         2 * (shape.bytes(products + result + memory.threads * per_thread) + tiles)
     };
@@ -308,7 +310,7 @@ fn packed_working(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryMo
     if memory.arranged_weights_kept {
         return biases;
     }
-    let primes = shape.values[step + 1].limbs + packing.special;
+    let primes = shape.values[step + 1].limbs + shape.special;
     let words = memory.chunk.min(map.diagonals) * primes + memory.threads * 5;
     let encoding = (words * period(shape, packing, memory)) as u64 * WORD;
     constants(shape, packing, memory, step) + biases.max(encoding)
@@ -322,13 +324,13 @@ fn working(shape: &ProgramShape, memory: &MemoryModel, part: &Part, in_place: bo
     let steps = &shape.steps[part.first..=part.last];
     let (result, ciphertexts) = (shape.values[part.last + 1], shape.ciphertexts(part.last + 1));
     match steps[steps.len() - 1].op {
-        // Each thread holds a ciphertext, two polynomials, and sums over all primes; results are
-        // whole polynomials.
+        // Each thread holds a component before and after it is decomposed, its digits modulo one
+        // prime, sums over all primes, and a polynomial; results are whole polynomials.
         StepOp::Relinearise { .. } | StepOp::Rescale { .. } => {
             let from = steps[0].op.inputs().next().map(|v| shape.values[v]);
             let from = from.unwrap_or_else(|| unreachable!("a {} step without an input", steps[0].op.name()));
-            let special = 1;
-            let per_thread = from.components * from.limbs + 2 + 2 * (from.limbs + special);
+            let digits = switching_digits(from.limbs, shape.special);
+            let per_thread = 2 * from.limbs + digits + 2 * (from.limbs + shape.special) + 1;
             let whole = memory.chunk.min(ciphertexts) * result.components * result.limbs;
             shape.bytes(whole + memory.threads * per_thread)
         }

@@ -58,10 +58,22 @@ pub struct ParameterSet {
     /// Primes of the ciphertext modulus; rescaling drops the last one present.
     pub moduli: Vec<u64>,
     /// Primes used only inside key switching; empty for gadget decomposition without a special
-    /// modulus.
+    /// modulus. As many limbs make one digit.
     pub special: Vec<u64>,
     /// Promised security in bits: 128, 192 or 256.
     pub security: u32,
+}
+
+/// Returns the digits that switching keys of so many limbs takes: one for as many limbs as there are
+/// special primes, or for each limb without any.
+pub fn switching_digits(limbs: usize, special: usize) -> usize {
+    limbs.div_ceil(special.max(1))
+}
+
+/// Returns the polynomials modulo one prime that a switching key for so many limbs consists of:
+/// two halves of each digit modulo each limb's and special prime.
+pub fn switching_key_polynomials(limbs: usize, special: usize) -> usize {
+    2 * switching_digits(limbs, special) * (limbs + special)
 }
 
 /// A signature as it lies in a file. Its bytes are part of a program's fingerprint: what older

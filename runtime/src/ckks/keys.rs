@@ -7,7 +7,7 @@ use std::path::Path;
 use beaa_base::output::{OutputFile, commit_all};
 use beaa_ckks::security::{self, Standing};
 use beaa_ckks::{EvaluationKey, GaloisKeys, KeyedRotation, Parameters, ParametersLiteral, PublicSeed, SecretKey};
-use beaa_ir::ckks::{ParameterSet, Signature};
+use beaa_ir::ckks::{ParameterSet, Signature, switching_key_polynomials};
 use beaa_ir::container::{self, Kind, Opened};
 use beaa_memory::Need;
 use beaa_secrets::Passphrase;
@@ -116,7 +116,7 @@ fn rotations(signature: &Signature) -> Vec<KeyedRotation> {
 /// Bytes of Galois keys in memory: two polynomials for each digit and prime.
 fn galois_bytes(set: &ParameterSet, rotations: &[KeyedRotation]) -> u64 {
     let all = set.moduli.len() + set.special.len();
-    let polynomials = |r: &KeyedRotation| (2 * r.limbs * (r.limbs + set.special.len()) + all) as u64;
+    let polynomials = |r: &KeyedRotation| (switching_key_polynomials(r.limbs, set.special.len()) + all) as u64;
     let words = rotations.iter().map(polynomials).sum::<u64>().saturating_mul(set.degree as u64);
     words.saturating_mul(size_of::<u64>() as u64)
 }

@@ -108,6 +108,10 @@ impl ArithmeticPath for Fma {
         self.run(poly_ops::BaseExtend { change, from, to });
     }
 
+    fn scale(self, q: Modulus, x: &mut [u64], factor: Factor) {
+        self.run(poly_ops::Scale { q, x, factor: factor.value() });
+    }
+
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
         self.run(poly_ops::ModDownStep { q, x, y, factor: factor.value() });
     }

@@ -146,6 +146,26 @@ impl WithSimd for BaseExtend<'_> {
     }
 }
 
+/// See [`ArithmeticPath::scale`].
+pub(super) struct Scale<'a> {
+    pub(super) q: Modulus,
+    pub(super) x: &'a mut [u64],
+    pub(super) factor: u64,
+}
+
+impl WithSimd for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let f = Field::new(simd, self.q);
+        let factor = f.centred(simd.splat_u64s(self.factor));
+        for x in S::as_mut_simd_u64s(self.x).0.iter_mut() {
+            *x = f.canonical(f.multiply(f.double(*x), factor));
+        }
+    }
+}
+
 /// See [`ArithmeticPath::mod_down_step`].
 pub(super) struct ModDownStep<'a> {
     pub(super) q: Modulus,

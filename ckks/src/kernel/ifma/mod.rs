@@ -87,6 +87,12 @@ impl ArithmeticPath for Ifma {
         unsafe { poly_ops::base_extend(change, from, to) }
     }
 
+    fn scale(self, q: Modulus, x: &mut [u64], factor: Factor) {
+        // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
+        // enables.
+        unsafe { poly_ops::scale(q, x, factor) }
+    }
+
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
         // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
         // enables.

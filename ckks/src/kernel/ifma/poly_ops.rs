@@ -149,6 +149,16 @@ pub(super) fn scale_add_extended(change: BaseChange, x: &mut [u64], factor: Fact
     }
 }
 
+/// See `ArithmeticPath::scale`.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn scale(q: Modulus, x: &mut [u64], factor: Factor) {
+    let r = Reducer::new(q);
+    let (w, quotient) = splat(factor);
+    for x in x.as_chunks_mut::<LANES>().0 {
+        store(x, r.shoup(load(x), w, quotient));
+    }
+}
+
 /// See `ArithmeticPath::mod_down_step`.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn mod_down_step(q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {

@@ -88,6 +88,10 @@ impl ArithmeticPath for Vnni {
         self.ifma().base_extend(change, from, to);
     }
 
+    fn scale(self, q: Modulus, x: &mut [u64], factor: Factor) {
+        self.ifma().scale(q, x, factor);
+    }
+
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor) {
         self.ifma().mod_down_step(q, x, y, factor);
     }
