@@ -152,7 +152,7 @@ impl EvaluationKey {
         &self.parameters
     }
 
-    /// Returns the N values of `b` and of `a` of one digit modulo one prime; the special primes come
+    /// Returns the N values of `b` and of `a` of one digit modulo one prime; the special ones come
     /// after the moduli.
     ///
     /// # Panics

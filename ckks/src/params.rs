@@ -165,7 +165,7 @@ impl Parameters {
         &self.0.transforms[..limbs]
     }
 
-    /// The numbers of the primes that take part in switching keys of so many limbs, the special ones
+    /// The numbers of the primes that take part in switching keys of so many limbs, special ones
     /// last.
     pub(crate) fn switching_primes(&self, limbs: usize) -> impl Iterator<Item = usize> + Clone {
         (0..limbs).chain(self.special())

@@ -19,14 +19,10 @@ struct Setup {
 
 fn parameters(degree: usize, bits: &[u32], special: &[u32], kernel: Kernel) -> Parameters {
     let mut moduli = Vec::new();
-    for &b in bits {
+    for &b in bits.iter().chain(special) {
         moduli.extend(primes::ntt_primes(degree, b, 1, &moduli).unwrap());
     }
-    let mut all = moduli.clone();
-    for &b in special {
-        all.extend(primes::ntt_primes(degree, b, 1, &all).unwrap());
-    }
-    let special = all.split_off(moduli.len());
+    let special = moduli.split_off(bits.len());
     let literal = ParametersLiteral { degree, moduli, special, security: 128 };
     Parameters::with_kernel(literal, kernel).unwrap()
 }

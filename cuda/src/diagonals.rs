@@ -20,7 +20,7 @@ pub struct DeviceDiagonals<M> {
     /// Of each diagonal: a ciphertext, or a number in `rotated`, ascending in both parts of a sum.
     columns: Vec<u32>,
     period: usize,
-    /// `[limb][diagonal][period]`, the special prime last.
+    /// `[limb][diagonal][period]`, the special primes last.
     constants: M,
     /// Those of `columns`.
     column_words: M,

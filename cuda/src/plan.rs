@@ -2,9 +2,12 @@
 //! `operations` allocates, step by step.
 
 use beaa_ckks::SHORTEST_PERIOD;
-use beaa_ir::ckks::{MapSize, Program, StepOp, ValueId};
+use beaa_ir::ckks::{MapSize, Program, StepOp, ValueId, switching_digits, switching_key_polynomials};
 use beaa_runtime::ckks::{ArrangedWeights, step_by_step};
 
+use crate::operations::{
+    decomposing_constants, decomposing_words, dividing_constants, dividing_words, relinearising_words,
+};
 use crate::ring::WORKSPACE;
 
 /// Bytes of a word.
@@ -70,7 +73,7 @@ struct Sizes<'p> {
     degree: u64,
     /// Ordinary primes.
     limbs: u64,
-    /// 1 with a special prime.
+    /// Special primes.
     special: u64,
 }
 
@@ -88,9 +91,10 @@ impl<'p> Sizes<'p> {
 
     /// Keys.
     fn keys(&self) -> u64 {
-        let (n, primes) = (self.degree, self.limbs + self.special);
-        let evaluation = if self.program.switches_keys() { 2 * self.limbs * primes * n } else { 0 };
-        let galois = |limbs: u64| (limbs + self.special) * (2 * limbs * n + n / 2);
+        let n = self.degree;
+        let key = |limbs: u64| switching_key_polynomials(limbs as usize, self.special as usize) as u64 * n;
+        let evaluation = if self.program.switches_keys() { key(self.limbs) } else { 0 };
+        let galois = |limbs: u64| key(limbs) + (limbs + self.special) * n / 2;
         let packing = self.program.signature().packing.iter();
         let limbs = packing.flat_map(|packing| packing.key_limbs());
         evaluation + limbs.map(|limbs| galois(limbs as u64)).sum::<u64>()
@@ -148,10 +152,10 @@ impl<'p> Sizes<'p> {
             StepOp::Square { .. } | StepOp::DropLimbs { .. } => 0,
             StepOp::ScaleUp { .. } => 2 * limbs(step + 1),
             StepOp::Relinearise { input } => {
-                let limbs = limbs(*input);
-                let items = together(self.program.ciphertexts(*input), (6 * limbs + 5) * n);
-                // Digits; with a special prime sums modulo it, too, and their division.
-                items * (if self.special == 0 { 2 * limbs + 1 } else { 6 * limbs + 5 }) * n + 2 * limbs
+                let (limbs, special) = (limbs(*input) as usize, self.special as usize);
+                let words = relinearising_words(limbs, special) as u64 * n;
+                let items = together(self.program.ciphertexts(*input), words);
+                items * words + (decomposing_constants(limbs, special) + dividing_constants(limbs, special)) as u64
             }
             StepOp::Rescale { input } => {
                 let items = self.program.ciphertexts(*input) * self.program.values()[*input].components;
@@ -164,12 +168,19 @@ impl<'p> Sizes<'p> {
     fn packed(&self, size: MapSize, limbs: u64) -> u64 {
         let (n, workspace) = (self.degree, WORKSPACE as u64);
         let (all, outputs) = (limbs + self.special, size.outputs as u64);
-        // One polynomial's digits, a pair of sums and one of zeros, one division.
-        let rotations = (limbs * (all + 3) + 4 * all + 1) * n + 4 * limbs;
+        let (few, special) = (limbs as usize, self.special as usize);
+        let digits = switching_digits(few, special) as u64;
+        let (dividing, constants) = match special {
+            0 => (0, 0),
+            _ => (dividing_words(few, special) as u64, dividing_constants(few, special) as u64),
+        };
+        // One polynomial's digits, a pair of sums and one of zeros, one division and its result.
+        let one = decomposing_words(few, special) as u64 + digits * all + 4 * all + dividing + limbs;
+        let rotations = one * n + 2 * limbs + constants + decomposing_constants(few, special) as u64;
         // One more for a term without weights.
         let sums = (size.sums as u64 + 1) * (2 * all * n + 3);
         let held = (workspace / (2 * all * n)).clamp(1, size.rotated.max(1) as u64) * 2 * all * n + limbs * n;
-        let division = (workspace / ((limbs + 1) * n)).clamp(1, 2 * outputs) * (limbs + 1) * n + 2 * limbs;
+        let division = (workspace / (dividing.max(1) * n)).clamp(1, 2 * outputs) * dividing * n + constants;
         let results = 2 * all * (outputs + 1) * n + division.max(limbs * outputs * n);
         rotations + sums + held.max(results)
     }

@@ -1,5 +1,7 @@
 //! The ring on a device: constants of all primes, and the tables of their transforms.
 
+use std::ops::Range;
+
 use beaa_ckks::{Modulus, Parameters, TransformRoots};
 
 use crate::kernel::WORDS;
@@ -17,7 +19,7 @@ pub(crate) const WORKSPACE: usize = 1 << 25;
 pub struct Ring<'d, D: Device> {
     pub(crate) device: &'d D,
     pub(crate) parameters: Parameters,
-    /// Of all primes, the special one last.
+    /// Of all primes, the special ones last.
     pub(crate) primes: Vec<u64>,
     /// Words that an operation takes at a time for what lies between its steps, about.
     pub(crate) workspace: usize,
@@ -33,24 +35,36 @@ pub struct Ring<'d, D: Device> {
 pub struct Limbs {
     /// The first so many primes, in order.
     pub ordinary: usize,
-    /// The number of one more prime, that of the last limb.
-    pub special: Option<usize>,
+    /// The number of the prime of the next limb.
+    pub next: usize,
+    /// How many more limbs there are, modulo the primes from that one on.
+    pub more: usize,
 }
 
 impl Limbs {
     /// The first primes and no other.
     pub fn first(count: usize) -> Self {
-        Self { ordinary: count, special: None }
+        Self { ordinary: count, next: 0, more: 0 }
     }
 
     /// A single prime.
     pub fn one(number: usize) -> Self {
-        Self { ordinary: 0, special: Some(number) }
+        Self::range(number..number + 1)
+    }
+
+    /// Primes of these numbers and no other.
+    pub fn range(numbers: Range<usize>) -> Self {
+        Self { ordinary: 0, next: numbers.start, more: numbers.len() }
+    }
+
+    /// The numbers of their primes.
+    pub(crate) fn numbers(self) -> impl Iterator<Item = usize> {
+        (0..self.ordinary).chain(self.next..self.next + self.more)
     }
 
     /// How many there are.
     pub fn count(self) -> usize {
-        self.ordinary + usize::from(self.special.is_some())
+        self.ordinary + self.more
     }
 }
 
@@ -97,15 +111,26 @@ impl<'d, D: Device> Ring<'d, D> {
         self.parameters.degree()
     }
 
-    /// The first limbs and the special prime, if there is one: those in which keys are switched.
+    /// The first limbs and the special primes: those in which keys are switched.
     pub(crate) fn switching(&self, limbs: usize) -> Limbs {
-        Limbs { ordinary: limbs, special: self.special() }
+        let special = self.special();
+        Limbs { ordinary: limbs, next: special.start, more: special.len() }
     }
 
-    /// The number of the special prime, if there is one.
-    pub(crate) fn special(&self) -> Option<usize> {
-        let ordinary = self.parameters.max_limbs();
-        (self.primes.len() > ordinary).then_some(ordinary)
+    /// The numbers of the special primes.
+    pub(crate) fn special(&self) -> Range<usize> {
+        self.parameters.max_limbs()..self.primes.len()
+    }
+
+    /// Limbs of a digit.
+    pub(crate) fn digit_width(&self) -> usize {
+        self.special().len().max(1)
+    }
+
+    /// The factors of a kernel that multiplies by an integer, which is known modulo each prime.
+    pub(crate) fn factors(&self, limbs: Limbs, modulo: impl Fn(u64) -> u64) -> Result<D::Memory> {
+        let factors: Vec<u64> = limbs.numbers().map(|i| self.primes[i]).flat_map(|q| factor(modulo(q), q)).collect();
+        self.device.upload(&factors)
     }
 
     /// Bits of the residues of a limb.
@@ -121,14 +146,12 @@ impl<'d, D: Device> Ring<'d, D> {
     /// The argument of a kernel whose buffers have these limbs.
     pub(crate) fn argument(&self, limbs: Limbs) -> Argument {
         use crate::Memory as _;
-        let Limbs { ordinary, special } = limbs;
-        assert!(ordinary <= self.primes.len(), "{ordinary} of {} primes", self.primes.len());
-        assert!(special.is_none_or(|s| s < self.primes.len()), "prime {special:?} of {}", self.primes.len());
+        assert!(limbs.numbers().all(|number| number < self.primes.len()), "{limbs:?} of {} primes", self.primes.len());
+        let Limbs { ordinary, next, .. } = limbs;
         let tables = [&self.constants, &self.roots, &self.inverse_roots, &self.twist, &self.untwist];
         let [constants, roots, inverse_roots, twist, untwist] = tables.map(|t| t.address());
-        // Without a special prime there is no limb that would be modulo it.
-        let special = special.map_or(u64::MAX, |s| s as u64);
-        Argument::new([self.degree() as u64, constants, roots, inverse_roots, twist, untwist, ordinary as u64, special])
+        let [ordinary, next] = [ordinary, next].map(|number| number as u64);
+        Argument::new([self.degree() as u64, constants, roots, inverse_roots, twist, untwist, ordinary, next])
     }
 }
 

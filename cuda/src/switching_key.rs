@@ -9,10 +9,10 @@ use crate::{Argument, Device, Limbs, Memory, Ring, words};
 /// A switching key in memory of a device, the evaluation key for example. Holds no secret.
 #[derive(Debug)]
 pub struct DeviceKey<M> {
-    /// `[digit][prime][half][N]`, the special prime last.
+    /// `[digit][prime][half][N]`, the special primes last.
     memory: M,
-    /// As many as there are digits.
     limbs: usize,
+    digits: usize,
     /// Words of a digit.
     digit: usize,
 }
@@ -25,7 +25,7 @@ pub struct DeviceGaloisKeys<M>(BTreeMap<usize, DeviceGaloisKey<M>>);
 #[derive(Debug)]
 pub(crate) struct DeviceGaloisKey<M> {
     pub(crate) key: DeviceKey<M>,
-    /// What it does to values, `[prime][N]` numbers of 32 bits, the special prime last.
+    /// What it does to values, `[prime][N]` numbers of 32 bits, the special primes last.
     sources: M,
 }
 
@@ -46,19 +46,20 @@ impl<M: Memory> DeviceKey<M> {
         halves: impl Fn(usize, usize) -> [&'k [u64]; 2],
     ) -> crate::Result<Self> {
         let digit = 2 * ring.switching(limbs).count() * ring.degree();
-        let mut words = Vec::with_capacity(limbs * digit);
-        for number in 0..limbs {
+        let digits = limbs.div_ceil(ring.digit_width());
+        let mut words = Vec::with_capacity(digits * digit);
+        for number in 0..digits {
             for prime in (0..limbs).chain(ring.special()) {
                 words.extend(halves(number, prime).into_iter().flatten());
             }
         }
-        Ok(Self { memory: ring.device.upload(&words)?, limbs, digit })
+        Ok(Self { memory: ring.device.upload(&words)?, limbs, digits, digit })
     }
 
-    /// Where a digit begins, and the entry of the special prime: arguments of the kernel. `limbs`
+    /// Where a digit begins, and the entry of the first special prime: arguments of the kernel. `limbs`
     /// are those of what is switched.
     pub(crate) fn arguments(&self, digit: usize, limbs: Limbs) -> [Argument; 2] {
-        assert!(limbs.ordinary <= self.limbs && digit < self.limbs, "digit {digit} of {limbs:?}, of {}", self.limbs);
+        assert!(limbs.ordinary <= self.limbs && digit < self.digits, "digit {digit} of {limbs:?}, of {}", self.limbs);
         let start = self.memory.address() + (digit * self.digit * size_of::<u64>()) as u64;
         [Argument::new([start]), Argument::new([self.limbs as u64])]
     }
@@ -101,7 +102,7 @@ impl<M: Memory> DeviceGaloisKeys<M> {
 }
 
 impl<M: Memory> DeviceGaloisKey<M> {
-    /// Where its sources are, and the entry of the special prime: arguments of the kernel.
+    /// Where its sources are, and the entry of the first special prime: arguments of the kernel.
     pub(crate) fn sources(&self) -> [Argument; 2] {
         [Argument::memory(&self.sources), Argument::new([self.key.limbs as u64])]
     }

@@ -137,6 +137,17 @@ impl Case {
     }
 }
 
+/// So many squares that key switching pays for several special primes.
+fn deep() -> Model {
+    let mut layers = vec![kit::conv("conv", 8, 1, 6, 1), kit::square("act")];
+    for number in 0..4 {
+        layers.push(kit::conv(&format!("conv{number}"), 8, 8, 1, 1));
+        layers.push(kit::square(&format!("act{number}")));
+    }
+    layers.push(kit::linear("fc", 3, 8));
+    kit::with_ranges(kit::model_with(layers), 1)
+}
+
 /// Networks with terms, squares and several linear layers; packed ones and others.
 fn cases() -> Vec<Case> {
     let element = || Options { packing: Packing::Element, ..Options::default() };
@@ -151,7 +162,9 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn a_run_takes_what_is_planned_and_little_less() {
-    for (number, case) in cases().iter().enumerate() {
+    let deep = Case::new(deep(), Options { packing: Packing::Element, ..Options::default() });
+    assert!(deep.program.signature().parameters.special.len() > 1, "digits of several limbs");
+    for (number, case) in cases().iter().chain([&deep]).enumerate() {
         let device = Counting::new(None);
         let input = case.encrypted(1);
         let (_, report) = run(&device, &case.prepared(), case.keys.server.as_ref(), &input, &Silent).unwrap();

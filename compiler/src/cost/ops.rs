@@ -184,7 +184,7 @@ impl KeySwitching {
         let n = degree as f64;
         let transform = m.transform * n * n.log2();
         let conversion = CONVERSION_IN_KEYS * m.key * n;
-        // Of what has digits of so many primes, from its residues to those, and on to another prime.
+        // From residues modulo so many primes to digits to their base, and on to another prime.
         let further = (special.max(1) - 1) as f64 * conversion;
         let products = (switching_digits(limbs, special) * (limbs + special)) as f64;
         let (limbs, special) = (limbs as f64, special as f64);

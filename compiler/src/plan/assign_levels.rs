@@ -391,8 +391,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         let digit = moduli.chunks(count.max(1)).map(log2_product).fold(0.0, f64::max) + SPECIAL_MARGIN_BITS;
-        let room = (f64::from(allowed) - log2_product(moduli)).max(0.0);
-        let mut left = digit.min(room) as u32;
+        let mut left = digit.min((f64::from(allowed) - log2_product(moduli)).max(0.0)) as u32;
         let mut special = Vec::with_capacity(count);
         for missing in (1..=count as u32).rev() {
             let bits = (left / missing).clamp(self.narrowest, MAX_BITS);

@@ -243,8 +243,8 @@ impl SearchSpace<'_> {
         at
     }
 
-    /// Neighbours of a choice: one variable changed a little, two against each other, a special prime
-    /// more or less, one relinearisation moved.
+    /// Neighbours of a choice: one variable changed a little, two against each other, a special
+    /// prime more or less, one relinearisation moved.
     fn neighbours(&self, choice: &PlanChoice) -> Vec<PlanChoice> {
         let mut all: Vec<PlanChoice> = Vec::new();
         for &variable in self.variables {

@@ -126,7 +126,7 @@ impl<'a, M: Memory> Product<'a, M> {
             let parts = self.parts(weights, |sum| sum.direct.clone());
             self.multiply(ring, (weights, limbs), parts, (input.elements(), 0, input.len()))?;
         }
-        if self.rotations.limbs.special.is_none() {
+        if self.rotations.limbs.more == 0 {
             return Ok(());
         }
         let polynomials = View::dense(&self.sums, 2 * self.numbers.len(), n);

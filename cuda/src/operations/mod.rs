@@ -2,6 +2,8 @@
 //! operands fit; they assert it, and that all views are within memory.
 
 mod diagonals;
+mod digits;
+mod division;
 mod key_switch;
 mod linear;
 mod pointwise;
@@ -12,7 +14,10 @@ mod transform;
 mod unpack;
 
 pub use diagonals::{PackedTerm, diagonals};
+pub(crate) use digits::{decomposing_constants, decomposing_words};
+pub(crate) use division::{dividing_constants, dividing_words};
 pub use key_switch::relinearise;
+pub(crate) use key_switch::relinearising_words;
 pub use linear::{Term, linear};
 use pointwise::add_to;
 pub use pointwise::{scale, square};

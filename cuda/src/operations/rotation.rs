@@ -1,4 +1,4 @@
-//! Rotations modulo QP, the product of all limbs and the special prime, as the processor's
+//! Rotations modulo QP, the product of all limbs and the special primes, as the processor's
 //! `ExtendedRing` does them: what is added up is divided by P once at the end.
 
 use crate::switching_key::{DeviceGaloisKey, DeviceGaloisKeys};
@@ -6,8 +6,9 @@ use crate::value::Shape;
 use crate::view::Extent;
 use crate::{Device, DeviceKey, DeviceValue, Grid, Kernel, Limbs, Memory, Result, Ring, View};
 
-use super::rescale::Division;
-use super::{add_to, forward, inverse, together};
+use super::digits::Digits;
+use super::division::{Division, dividing_words};
+use super::{add_to, together};
 
 /// Rotates the slots of every ciphertext to the left, in rotation order.
 ///
@@ -37,19 +38,20 @@ pub fn rotate<D: Device>(
 /// What rotations of ciphertexts of some limbs have in common, and memory for one at a time.
 #[derive(Debug)]
 pub(super) struct Rotations<M> {
-    /// The ciphertexts' limbs and the special prime; without that all is done modulo Q, with P = 1.
+    /// The ciphertexts' limbs and the special primes; without these all is done modulo Q, with P =
+    /// 1.
     pub(super) limbs: Limbs,
     /// `[limb]`: P.
     factors: M,
-    /// `[digit][N]`.
-    coefficients: M,
+    /// Of one polynomial.
+    digits: Digits<M>,
     /// `[digit][limb and special][N]`.
     extended: M,
     /// A pair of zeros, `[limb and special][half][N]`.
     zeros: M,
     /// A pair before it is rotated.
     sums: M,
-    /// Of one polynomial; none without a special prime.
+    /// Of one polynomial; none without special primes.
     division: Option<Division<M>>,
     /// A polynomial that was divided, `[limb][N]`.
     quotient: M,
@@ -57,19 +59,21 @@ pub(super) struct Rotations<M> {
 
 impl<M: Memory> Rotations<M> {
     pub(super) fn new<D: Device<Memory = M>>(ring: &Ring<'_, D>, limbs: Limbs) -> Result<Self> {
-        let (n, digits, all) = (ring.degree(), limbs.ordinary, limbs.count());
-        let factor = |&q: &u64| crate::prime::factor(limbs.special.map_or(1, |p| ring.primes[p] % q), q);
-        let factors: Vec<u64> = ring.primes[..digits].iter().flat_map(factor).collect();
-        let division = limbs.special.map(|special| Division::new(ring, special, digits, 1)).transpose()?;
+        let (n, all) = (ring.degree(), limbs.count());
+        let special = &ring.primes[limbs.next..limbs.next + limbs.more];
+        let product = |q: u64| special.iter().fold(1, |p, special| crate::prime::product(p, special % q, q));
+        let digits = Digits::new(ring, limbs, 1)?;
+        let divisors = limbs.next..limbs.next + limbs.more;
+        let division = if limbs.more > 0 { Some(Division::new(ring, limbs.ordinary, divisors, 1)?) } else { None };
         Ok(Self {
             limbs,
-            factors: ring.device.upload(&factors)?,
-            coefficients: ring.device.allocate(digits * n)?,
-            extended: ring.device.allocate(digits * all * n)?,
+            factors: ring.factors(Limbs::first(limbs.ordinary), product)?,
+            extended: ring.device.allocate(digits.digits() * all * n)?,
+            digits,
             zeros: ring.device.allocate(2 * all * n)?,
             sums: ring.device.allocate(2 * all * n)?,
             division,
-            quotient: ring.device.allocate(digits * n)?,
+            quotient: ring.device.allocate(limbs.ordinary * n)?,
         })
     }
 
@@ -106,14 +110,8 @@ impl<M: Memory> Rotations<M> {
     /// Turns a polynomial modulo Q into its digits, modulo every prime: what [`Self::switch`] then
     /// multiplies, as often as wanted (hoisting, Halevi and Shoup 2018).
     pub(super) fn decompose<D: Device<Memory = M>>(&self, ring: &Ring<'_, D>, x: View<'_, M>) -> Result<()> {
-        let (n, digits) = (ring.degree(), self.limbs.ordinary);
-        let coefficients = View::dense(&self.coefficients, 1, n);
-        inverse(ring, (coefficients, x), 1, Limbs::first(digits))?;
-        for digit in 0..digits {
-            let one = View { limb_stride: 0, ..coefficients.after(digit * n) };
-            forward(ring, (self.extended(ring, digit), one), 1, self.limbs, Some(digit))?;
-        }
-        Ok(())
+        self.digits.prepare(ring, x, 1)?;
+        (0..self.digits.digits()).try_for_each(|digit| self.digits.extend(ring, digit, self.extended(ring, digit), 1))
     }
 
     /// A digit modulo every prime.
@@ -133,7 +131,7 @@ impl<M: Memory> Rotations<M> {
     ) -> Result<()> {
         let (n, limbs) = (ring.degree(), self.limbs);
         let [sums, zeros] = [&self.sums, &self.zeros].map(|memory| View::dense(memory, 1, 2 * n));
-        for digit in 0..limbs.ordinary {
+        for digit in 0..self.digits.digits() {
             let start = if digit == 0 { zeros } else { sums };
             key_product(ring, (&key.key, digit, limbs), (sums, start), self.extended(ring, digit), 1)?;
         }
@@ -151,12 +149,12 @@ impl<M: Memory> Rotations<M> {
         key: &DeviceGaloisKey<M>,
         (to, from): (View<'_, M>, View<'_, M>),
     ) -> Result<()> {
-        let (n, digits) = (ring.degree(), self.limbs.ordinary);
+        let n = ring.degree();
         let second = from.after(n);
         match &self.division {
             Some(division) => {
                 let quotient = View::dense(&self.quotient, 1, n);
-                division.run(ring, (quotient, second), second.after(digits * second.limb_stride), 1)?;
+                division.run(ring, (quotient, second), 1)?;
                 self.decompose(ring, quotient)?;
             }
             None => self.decompose(ring, second)?,
@@ -174,15 +172,18 @@ impl<M: Memory> Rotations<M> {
     ) -> Result<DeviceValue<M>> {
         let (n, limbs, polynomials) = (ring.degree(), self.limbs.ordinary, 2 * items);
         let shape = Shape { limbs, components: 2, len: items };
-        let Some(special) = self.limbs.special else { return Ok(DeviceValue::of_memory(ring, pairs, shape)) };
+        let Limbs { next, more, .. } = self.limbs;
+        if more == 0 {
+            return Ok(DeviceValue::of_memory(ring, pairs, shape));
+        }
         let result = DeviceValue::allocate(ring, shape)?;
-        let count = together(ring, polynomials, (limbs + 1) * n);
-        let division = Division::new(ring, special, limbs, count)?;
+        let count = together(ring, polynomials, dividing_words(limbs, more) * n);
+        let division = Division::new(ring, limbs, next..next + more, count)?;
         let from = View::dense(&pairs, polynomials, n);
         for first in (0..polynomials).step_by(count) {
             let some = count.min(polynomials - first);
             let [to, from] = [result.polynomials(), from].map(|view| view.after(first * n));
-            division.run(ring, (to, from), from.after(limbs * from.limb_stride), some)?;
+            division.run(ring, (to, from), some)?;
         }
         Ok(result)
     }

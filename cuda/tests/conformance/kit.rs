@@ -25,14 +25,13 @@ pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// A prime of each of these widths, and a special one if there is a width for it.
-pub(crate) fn parameters(degree: usize, widths: &[u32], special: Option<u32>) -> Parameters {
+/// A prime of each of these widths, and special ones of these.
+pub(crate) fn parameters(degree: usize, widths: &[u32], special: &[u32]) -> Parameters {
     let mut moduli: Vec<u64> = Vec::new();
-    for &bits in widths {
+    for &bits in widths.iter().chain(special) {
         moduli.extend(primes::ntt_primes(degree, bits, 1, &moduli).unwrap());
     }
-    let special = special.map(|bits| primes::ntt_primes(degree, bits, 1, &moduli).unwrap());
-    let special = special.into_iter().flatten().collect();
+    let special = moduli.split_off(widths.len());
     Parameters::without_security(ParametersLiteral { degree, moduli, special, security: 128 }).unwrap()
 }
 
@@ -41,7 +40,7 @@ pub(crate) fn every_width(degree: usize) -> Parameters {
     let has_one = |bits: &u32| primes::ntt_primes(degree, *bits, 1, &[]).is_ok();
     let widths: Vec<u32> = (primes::MIN_BITS..=primes::MAX_BITS).filter(has_one).collect();
     assert!(widths.len() > 25, "{} widths at degree {degree}", widths.len());
-    parameters(degree, &widths, None)
+    parameters(degree, &widths, &[])
 }
 
 /// Residues of which some are the largest and some are zero.

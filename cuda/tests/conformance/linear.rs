@@ -74,7 +74,7 @@ fn biases(rows: usize, seed: u64) -> Vec<i128> {
 
 #[test]
 fn dense_and_sparse_products_are_those_of_the_engine() {
-    let p = parameters(2048, &[50, 36, 20], None);
+    let p = parameters(2048, &[50, 36, 20], &[]);
     let weights = Weights { rows: 15, columns: 70, filled: 100, alike: 15, largest: 2047 };
     for (what, weights) in [
         ("dense", weights),
@@ -92,7 +92,7 @@ fn dense_and_sparse_products_are_those_of_the_engine() {
 
 #[test]
 fn the_largest_weights_and_residues_are_summed_exactly() {
-    let p = parameters(2048, &[50, 49, 20], None);
+    let p = parameters(2048, &[50, 49, 20], &[]);
     for largest in [i32::MAX, 1 << 24, 1] {
         let weights = Weights { rows: 9, columns: 700, filled: 100, alike: 9, largest };
         let all_equal = vec![vec![largest; 700]; 9];
@@ -106,7 +106,7 @@ fn the_largest_weights_and_residues_are_summed_exactly() {
 
 #[test]
 fn terms_of_other_components_and_limbs_are_added() {
-    let p = parameters(2048, &[40, 40, 40], None);
+    let p = parameters(2048, &[40, 40, 40], &[]);
     let weights = Weights { rows: 11, columns: 20, filled: 50, alike: 3, largest: 500 };
     let other = Weights { columns: 7, ..weights };
     let two = || (random(&p, 2, 2, 20, 1), matrix(weights, 1));

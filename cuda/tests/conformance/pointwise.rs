@@ -28,7 +28,7 @@ fn squares_and_constants_are_those_of_the_engine_at_every_degree_and_width() {
 #[test]
 fn the_way_to_the_device_and_back_changes_nothing() {
     for degree in DEGREES {
-        let p = parameters(degree, &[50, 30], None);
+        let p = parameters(degree, &[50, 30], &[]);
         for (components, len) in [(2, 1), (3, 5)] {
             let batch = random(&p, 2, components, len, 1);
             for device in devices() {
@@ -43,7 +43,7 @@ fn the_way_to_the_device_and_back_changes_nothing() {
 
 #[test]
 fn operations_on_fewer_limbs_read_the_first_ones() {
-    let p = parameters(2048, &[50, 40, 30], None);
+    let p = parameters(2048, &[50, 40, 30], &[]);
     let batch = random(&p, 3, 2, 3, 1);
     let input = [InputBatch::Stored(&batch)];
     let expected = run(&p, 2, &input, &[Op::Square(Operand::Input(0))]).unwrap().batch;

@@ -79,7 +79,7 @@ fn coefficients_modulo_one_prime_have_the_values_of_the_engine_modulo_all_others
 fn a_degree_without_kernels_is_refused_with_those_that_have_some() {
     let device = device(0);
     for degree in [1024, 65536] {
-        let refused = Ring::new(&device, &parameters(degree, &[40], None)).err().unwrap().to_string();
+        let refused = Ring::new(&device, &parameters(degree, &[40], &[])).err().unwrap().to_string();
         assert!(refused.contains(&degree.to_string()) && refused.contains("32768"), "{refused}");
     }
 }

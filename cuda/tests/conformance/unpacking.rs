@@ -45,7 +45,7 @@ fn seeds_are_expanded_as_by_the_engine_at_every_degree_and_width() {
 
 #[test]
 fn what_is_not_below_its_prime_is_refused() {
-    let p = parameters(2048, &[45, 40], None);
+    let p = parameters(2048, &[45, 40], &[]);
     let mut bytes = compress_batch(&p, &random(&p, 2, 2, 3, 1)).unwrap();
     let shape = CompressedShape { limbs: 2, len: 3, components: 2, seed: None };
     // The last residue of the last limb becomes the largest number of 40 bits.

@@ -64,8 +64,8 @@ pub struct ParameterSet {
     pub security: u32,
 }
 
-/// Returns the digits that switching keys of so many limbs takes: one for as many limbs as there are
-/// special primes, or for each limb without any.
+/// Returns the digits that switching keys of so many limbs takes: one for as many limbs as there
+/// are special primes, or for each limb without any.
 pub fn switching_digits(limbs: usize, special: usize) -> usize {
     limbs.div_ceil(special.max(1))
 }
