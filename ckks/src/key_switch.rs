@@ -58,40 +58,22 @@ impl<'k> KeySwitcher<'k> {
     pub fn relinearise_and_rescale(&self, batch: &Batch, divisions: usize) -> Result<Relinearised> {
         let parameters = &self.parameters;
         batch.expect("relinearising", parameters, 3)?;
-        let (n, before, kernel) = (parameters.degree(), batch.limbs(), parameters.kernel());
+        let (n, before) = (parameters.degree(), batch.limbs());
         let limbs = limbs_after(parameters, before, divisions)?;
-        let digits = Digits::new(parameters, before);
         let division = Division::new(parameters, limbs, (limbs..before).chain(parameters.special()).collect());
-        let primes: Vec<usize> = parameters.switching_primes(before).collect();
-        let factors: Option<Vec<Factor>> =
-            (primes.len() > before).then(|| (0..before).map(|prime| parameters.special_product(prime)).collect());
+        let ring = SwitchingRing::new(parameters, before);
         let (relinearising, rescaling) = (ThreadSeconds::default(), ThreadSeconds::default());
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
-        let workspace = || Workspace::new(&digits, primes.len(), n);
+        let workspace = || Workspace::new(&ring);
         let result = Batch::build_with(parameters, shape, workspace, |workspace, element, out| {
             let mut laps = Laps::start();
-            let [third, sums] = [&mut workspace.third, &mut workspace.sums].map(Aligned::words_mut);
-            let (first, second) = sums.split_at_mut(primes.len() * n);
-            for (limb, third) in third.chunks_exact_mut(n).enumerate() {
-                let words = limb * n..(limb + 1) * n;
-                let [first, second] = [&mut first[words.clone()], &mut second[words]];
-                batch.read(element, 2, limb, third);
-                for (component, sum) in [first, second].into_iter().enumerate() {
-                    batch.read(element, component, limb, sum);
-                    if let Some(factors) = &factors {
-                        kernel.scale(parameters.all_transforms()[limb].modulus(), sum, factors[limb]);
-                    }
-                }
-            }
-            for sum in [first, second] {
-                sum[before * n..].fill(0);
-            }
-            self.add_products(&digits, &primes, workspace);
+            ring.read(batch, element, workspace);
+            ring.add_products(self.key, workspace);
             if divisions > 0 {
                 laps.add_to(&relinearising);
             }
             let [sums, scratch] = [&mut workspace.sums, &mut workspace.scratch].map(Aligned::words_mut);
-            let components = sums.chunks_exact_mut(primes.len() * n);
+            let components = sums.chunks_exact_mut(ring.primes.len() * n);
             for (sums, out) in components.zip(out.chunks_exact_mut(limbs * n)) {
                 division.divide(sums, scratch);
                 out.copy_from_slice(&sums[..limbs * n]);
@@ -105,11 +87,50 @@ impl<'k> KeySwitcher<'k> {
             rescale_seconds: rescaling.seconds(),
         })
     }
+}
+
+/// Where ciphertexts of some limbs are relinearised: modulo QP, the product of their moduli and of
+/// the special primes.
+struct SwitchingRing<'p> {
+    parameters: &'p Parameters,
+    digits: Digits<'p>,
+    /// Numbers of the primes, the special ones last.
+    primes: Vec<usize>,
+    /// For each limb P, the product of the special primes; none without any.
+    factors: Option<Vec<Factor>>,
+}
+
+impl<'p> SwitchingRing<'p> {
+    fn new(parameters: &'p Parameters, limbs: usize) -> Self {
+        let primes: Vec<usize> = parameters.switching_primes(limbs).collect();
+        let factors = (primes.len() > limbs).then(|| (0..limbs).map(|limb| parameters.special_product(limb)).collect());
+        Self { parameters, digits: Digits::new(parameters, limbs), primes, factors }
+    }
+
+    /// Reads a ciphertext of three components, the first two multiplied by P.
+    fn read(&self, batch: &Batch, element: usize, workspace: &mut Workspace) {
+        let (n, kernel) = (self.parameters.degree(), self.parameters.kernel());
+        for (limb, values) in workspace.third.words_mut().chunks_exact_mut(n).enumerate() {
+            batch.read(element, 2, limb, values);
+        }
+        let components = workspace.sums.words_mut().chunks_exact_mut(self.primes.len() * n);
+        for (component, sums) in components.enumerate() {
+            let (limbs, special) = sums.split_at_mut(batch.limbs() * n);
+            for (limb, (t, sum)) in
+                self.parameters.transforms(batch.limbs()).iter().zip(limbs.chunks_exact_mut(n)).enumerate()
+            {
+                batch.read(element, component, limb, sum);
+                if let Some(factors) = &self.factors {
+                    kernel.scale(t.modulus(), sum, factors[limb]);
+                }
+            }
+            special.fill(0);
+        }
+    }
 
     /// `sums += digit * key` over the digits of the third component, for both halves.
-    fn add_products(&self, digits: &Digits<'_>, primes: &[usize], workspace: &mut Workspace) {
-        let parameters = &self.parameters;
-        let n = parameters.degree();
+    fn add_products(&self, key: &EvaluationKey, workspace: &mut Workspace) {
+        let (n, digits) = (self.parameters.degree(), &self.digits);
         let Workspace { third, prepared, extended, sums, scratch } = workspace;
         let [third, prepared, extended, sums, scratch] =
             [third, prepared, extended, sums, scratch].map(Aligned::words_mut);
@@ -117,9 +138,9 @@ impl<'k> KeySwitcher<'k> {
         for (digit, values) in digits.split(prepared).into_iter().enumerate() {
             digits.prepare(digit, values, scratch);
         }
-        let (first, second) = sums.split_at_mut(primes.len() * n);
+        let (first, second) = sums.split_at_mut(self.primes.len() * n);
         let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
-        for (&prime, (first, second)) in primes.iter().zip(sums) {
+        for (&prime, (first, second)) in self.primes.iter().zip(sums) {
             for (digit, out) in extended.chunks_exact_mut(n).enumerate() {
                 if !digits.has_limb(digit, prime) {
                     digits.extend(digit, prime, prepared, out);
@@ -127,11 +148,11 @@ impl<'k> KeySwitcher<'k> {
             }
             let term = |(digit, extended)| PairProduct {
                 factor: if digits.has_limb(digit, prime) { &third[prime * n..(prime + 1) * n] } else { extended },
-                values: self.key.halves(digit, prime),
+                values: key.halves(digit, prime),
             };
             let terms: Vec<PairProduct<'_>> = extended.chunks_exact(n).enumerate().map(term).collect();
-            let q = parameters.all_transforms()[prime].modulus();
-            parameters.kernel().add_products(q, &terms, [first, second]);
+            let q = self.parameters.all_transforms()[prime].modulus();
+            self.parameters.kernel().add_products(q, &terms, [first, second]);
         }
     }
 }
@@ -150,13 +171,13 @@ struct Workspace {
 }
 
 impl Workspace {
-    fn new(digits: &Digits<'_>, primes: usize, n: usize) -> Self {
-        let limbs = digits.limbs();
+    fn new(ring: &SwitchingRing<'_>) -> Self {
+        let (n, limbs) = (ring.parameters.degree(), ring.digits.limbs());
         Self {
             third: Aligned::zeros(limbs * n),
             prepared: Aligned::zeros(limbs * n),
-            extended: Aligned::zeros(digits.count() * n),
-            sums: Aligned::zeros(2 * primes * n),
+            extended: Aligned::zeros(ring.digits.count() * n),
+            sums: Aligned::zeros(2 * ring.primes.len() * n),
             scratch: Aligned::zeros(n),
         }
     }
