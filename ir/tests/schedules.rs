@@ -53,7 +53,7 @@ fn outline() -> ProgramShape {
         output: 7,
         degree: DEGREE,
         limbs: 3,
-        special: 0,
+        special: 2,
         packing: None,
     }
 }
@@ -83,15 +83,15 @@ fn bytes_are_those_of_live_values_and_of_the_part_that_runs() {
     let live: Vec<u64> = plan.parts.iter().map(|p| p.live_bytes).collect();
     assert_eq!(live, [of(&[0, 1]), of(&[1, 3]), of(&[1, 3, 5]), of(&[1, 5, 7])]);
     let polynomial = (DEGREE * 8) as u64;
-    // Four whole results of two components and two limbs; per thread a ciphertext of three
-    // components and three limbs, two polynomials, and two sums over four primes.
-    assert_eq!(plan.parts[2].working_bytes, (4 * 2 * 2 + 2 * (3 * 3 + 2 + 2 * 4)) * polynomial);
+    // Four whole results of two components and two limbs; per thread a component of three limbs
+    // before and after it is decomposed, two digits, two sums over five primes, and a polynomial.
+    assert_eq!(plan.parts[2].working_bytes, (4 * 2 * 2 + 2 * (2 * 3 + 2 + 2 * 5 + 1)) * polynomial);
     // Per thread the squares of one tile; five biases of three limbs; twenty weights.
     assert_eq!(plan.parts[1].working_bytes, 2 * 4 * 3 * 32 * 8 + 5 * 3 * 8 + 20 * 12);
     // Limbs that are dropped are not copied.
     assert_eq!(plan.parts[3].working_bytes, 2 * 2 * 8 + 9 * 12);
-    // Two digits of two polynomials for each of three primes, and the weights.
-    assert_eq!(plan.fixed_bytes, 2 * 2 * 3 * polynomial + 41 * 8);
+    // Two digits of two polynomials for each of five primes, and the weights.
+    assert_eq!(plan.fixed_bytes, 2 * 2 * 5 * polynomial + 41 * 8);
     let worst = plan.parts.iter().map(|p| p.live_bytes + p.working_bytes).max();
     assert_eq!(Some(plan.peak_bytes), worst.map(|w| w + plan.fixed_bytes));
     // The relinearisation, step 3.
