@@ -56,8 +56,8 @@ impl<M: Memory> DeviceKey<M> {
         Ok(Self { memory: ring.device.upload(&words)?, limbs, digits, digit })
     }
 
-    /// Where a digit begins, and the entry of the first special prime: arguments of the kernel. `limbs`
-    /// are those of what is switched.
+    /// Where a digit begins, and the entry of the first special prime: arguments of the kernel.
+    /// `limbs` are those of what is switched.
     pub(crate) fn arguments(&self, digit: usize, limbs: Limbs) -> [Argument; 2] {
         assert!(limbs.ordinary <= self.limbs && digit < self.digits, "digit {digit} of {limbs:?}, of {}", self.limbs);
         let start = self.memory.address() + (digit * self.digit * size_of::<u64>()) as u64;

@@ -75,7 +75,8 @@ impl<M: Memory> Digits<M> {
         Ok(())
     }
 
-    /// Writes the values of a digit modulo all primes that take part, `[limb and special][item][N]`.
+    /// Writes the values of a digit modulo all primes that take part: `[limb and
+    /// special][item][N]`.
     pub(super) fn extend<D: Device<Memory = M>>(
         &self,
         ring: &Ring<'_, D>,
