@@ -3,7 +3,11 @@
 //! the same in relation to the processor's peak.
 
 use beaa_ckks::pointwise::{InputBatch, Op, Operand, run};
-use beaa_ckks::{EvaluationKey, Kernel, KeySwitcher, Result, SecretKey, SecretRng, TILE, rescale, security::DEGREES};
+use beaa_ckks::primes::ntt_primes;
+use beaa_ckks::{
+    EvaluationKey, Kernel, KeySwitcher, Parameters, ParametersLiteral, Result, SecretKey, SecretRng, TILE, rescale,
+    security::DEGREES,
+};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 #[path = "../../src/microbench.rs"]
@@ -91,12 +95,39 @@ fn switching(c: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
+/// Digits of as many limbs as there are special primes.
+fn digits(c: &mut Criterion) -> Result<()> {
+    const N: usize = 16_384;
+    const LIMBS: usize = 7;
+    const COUNT: usize = 64;
+    let mut group = c.benchmark_group(format!("switching, {COUNT} ciphertexts, {LIMBS} limbs, N = {N}"));
+    for special in 0..=4 {
+        let moduli = ntt_primes(N, 35, LIMBS, &[])?;
+        let special_primes = ntt_primes(N, 42, special, &moduli)?;
+        let literal = ParametersLiteral { degree: N, moduli, special: special_primes, security: 128 };
+        let p = Parameters::try_from(literal)?;
+        let mut rng = SecretRng::insecure(1, "benches");
+        let key = EvaluationKey::generate(&SecretKey::generate(&p, &mut rng), &mut rng);
+        let switcher = KeySwitcher::new(&p, &key)?;
+        let squares = residues(&p, LIMBS, 3, COUNT)?;
+        let _pages = beaa_memory::keep_pages();
+        for (name, divisions) in [("relinearise", 0), ("relinearise and rescale", 1)] {
+            group.bench_function(BenchmarkId::new(name, format!("{special} special")), |b| {
+                b.iter(|| switcher.relinearise_and_rescale(&squares, divisions));
+            });
+        }
+    }
+    group.finish();
+    Ok(())
+}
+
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
     peaks(&mut criterion);
     linear(&mut criterion)?;
     passes(&mut criterion)?;
     switching(&mut criterion)?;
+    digits(&mut criterion)?;
     criterion.final_summary();
     Ok(())
 }

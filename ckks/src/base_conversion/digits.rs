@@ -60,3 +60,56 @@ impl<'p> Digits<'p> {
         primes[0] * self.degree..(primes[0] + primes.len()) * self.degree
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{N, parameters, random};
+
+    /// Each digit is the integer of least absolute value with the residues of its limbs, modulo
+    /// every other prime: Chinese remainders in 128 bits.
+    #[test]
+    fn digits_are_extended_exactly() {
+        for (special, limbs) in [(0, 3), (1, 3), (2, 2), (2, 3), (3, 3)] {
+            let p = parameters(special);
+            let (batch, digits) = (random(&p, limbs, 2), Digits::new(&p, limbs));
+            assert_eq!(digits.count(), limbs.div_ceil(special.max(1)));
+            let mut polynomial = vec![0; limbs * N];
+            for (limb, values) in polynomial.chunks_exact_mut(N).enumerate() {
+                batch.read(1, 1, limb, values);
+            }
+            let mut coefficients = polynomial.clone();
+            for (t, values) in p.transforms(limbs).iter().zip(coefficients.chunks_exact_mut(N)) {
+                t.inverse(values);
+            }
+            for (digit, values) in digits.split(&mut polynomial).into_iter().enumerate() {
+                digits.prepare(digit, values, &mut [0; N]);
+            }
+            for (digit, numbers) in p.digits(limbs).enumerate() {
+                for prime in (0..limbs).chain(p.special()).filter(|prime| !numbers.contains(prime)) {
+                    assert!(!digits.has_limb(digit, prime));
+                    let mut out = vec![0; N];
+                    digits.extend(digit, prime, &polynomial, &mut out);
+                    let t = &p.all_transforms()[prime];
+                    t.inverse(&mut out);
+                    for (i, found) in out.into_iter().enumerate() {
+                        let expected = integer(&p, numbers.clone(), |limb| coefficients[limb * N + i]);
+                        assert_eq!(found, t.modulus().reduce_i128(expected), "digit {digit} of {special} special");
+                    }
+                }
+            }
+        }
+    }
+
+    fn integer(p: &Parameters, limbs: Range<usize>, residue: impl Fn(usize) -> u64) -> i128 {
+        let modulus = |limb: usize| p.all_transforms()[limb].modulus();
+        let product: i128 = limbs.clone().map(|limb| i128::from(modulus(limb).value())).product();
+        let term = |limb: usize| {
+            let q = modulus(limb);
+            let rest = product / i128::from(q.value());
+            rest * i128::from(q.mul(residue(limb), q.inverse(q.reduce_i128(rest))))
+        };
+        let sum = limbs.map(term).sum::<i128>() % product;
+        if sum > product / 2 { sum - product } else { sum }
+    }
+}
