@@ -3,7 +3,7 @@
 //! least absolute value, and so is then x. From these it is reached exactly modulo any other prime.
 
 use crate::Parameters;
-use crate::kernel::BaseChange;
+use crate::kernel::{BaseChange, BaseTerm};
 
 /// The primes that polynomials are converted from.
 #[derive(Debug, Clone)]
@@ -46,13 +46,19 @@ impl<'p> MixedRadix<'p> {
     /// Writes the values modulo another prime of what has these digits.
     pub(super) fn extend(&self, digits: &[u64], prime: usize, out: &mut [u64]) {
         let (n, kernel) = (self.parameters.degree(), self.parameters.kernel());
-        // One more polynomial would do as well; each digit is extended while it is added.
-        kernel.base_extend(self.change(self.primes[0], prime), &digits[..n], out);
-        for (&from, digit) in self.primes.iter().zip(digits.chunks_exact(n)).skip(1) {
-            let factor = self.parameters.residue(from, prime).value;
-            kernel.scale_add_extended(self.change(from, prime), out, factor, digit);
+        let t = &self.parameters.all_transforms()[prime];
+        if let [one] = *self.primes {
+            kernel.base_extend(self.change(one, prime), digits, out);
+        } else {
+            let mut terms = Vec::with_capacity(self.primes.len());
+            let mut factor = 1;
+            for (&from, residues) in self.primes.iter().zip(digits.chunks_exact(n)).rev() {
+                terms.push(BaseTerm { from: self.parameters.all_transforms()[from].modulus(), factor, residues });
+                factor = t.modulus().mul(factor, self.parameters.residue(from, prime).value.value());
+            }
+            kernel.base_combine(t.modulus(), &terms, out);
         }
-        self.parameters.all_transforms()[prime].forward(out);
+        t.forward(out);
     }
 
     fn change(&self, from: usize, to: usize) -> BaseChange {

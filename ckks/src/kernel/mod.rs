@@ -33,7 +33,7 @@ pub use packed_weights::Panels;
 use paired_rows::PairNorms;
 use path::ArithmeticPath;
 pub(crate) use path::{
-    BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TileProducts, TwistFactors,
+    BaseChange, BaseTerm, PairProduct, ProductInput, ProductWorkspace, TileProduct, TileProducts, TwistFactors,
 };
 pub(crate) use permutation::Permutation;
 use portable::Portable;
@@ -219,10 +219,14 @@ impl Kernel {
         with_path!(self, path => path.mod_down_step(q, x, y, factor));
     }
 
-    /// See [`ArithmeticPath::scale_add_extended`].
-    pub(crate) fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
-        check_lengths(x.len(), y.len());
-        with_path!(self, path => path.scale_add_extended(change, x, factor, y));
+    /// See [`ArithmeticPath::base_combine`].
+    pub(crate) fn base_combine(self, q: Modulus, terms: &[BaseTerm<'_>], out: &mut [u64]) {
+        assert!(out.len().is_multiple_of(TILE), "{} residues are not whole tiles", out.len());
+        for BaseTerm { factor, residues, .. } in terms {
+            assert_eq!(residues.len(), out.len(), "operands of different length");
+            assert!(*factor < q.value(), "a factor that is not below {}", q.value());
+        }
+        with_path!(self, path => path.base_combine(q, terms, out));
     }
 }
 

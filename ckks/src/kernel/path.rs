@@ -80,9 +80,17 @@ pub(crate) trait ArithmeticPath: Copy {
     /// `x = (x - y) factor`: one step of dividing by a prime, of which `factor` is the inverse.
     fn mod_down_step(self, q: Modulus, x: &mut [u64], y: &[u64], factor: Factor);
 
-    /// `x = x factor + y`, where `y` are residues modulo the other prime, extended as by
+    /// `out = sum over terms of factor * residues`, where residues are extended as by
     /// [`Self::base_extend`].
-    fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]);
+    fn base_combine(self, q: Modulus, terms: &[BaseTerm<'_>], out: &mut [u64]);
+}
+
+/// Residues modulo another prime, with a factor modulo the one that they are summed for.
+#[derive(Clone, Copy)]
+pub(crate) struct BaseTerm<'a> {
+    pub(crate) from: Modulus,
+    pub(crate) factor: u64,
+    pub(crate) residues: &'a [u64],
 }
 
 /// A factor for both halves of a pair, as keys and ciphertexts are.

@@ -2,7 +2,9 @@
 
 use super::layout::{DOUBLES_COLUMN_COST, LANES, PANEL_ROWS, TILE, WeightForm};
 use super::packed_weights::RowBlock;
-use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductInput, ProductWorkspace, TileProduct, TwistFactors};
+use super::path::{
+    ArithmeticPath, BaseChange, BaseTerm, PairProduct, ProductInput, ProductWorkspace, TileProduct, TwistFactors,
+};
 use super::permutation::Permutation;
 use crate::ring::modulus::{Factor, Modulus};
 
@@ -93,10 +95,13 @@ impl ArithmeticPath for Portable {
         }
     }
 
-    fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
-        let q = change.to;
-        for (x, &y) in x.iter_mut().zip(y) {
-            *x = q.add(q.mul_factor(*x, factor), q.reduce_i64(change.from.centre(y)));
+    fn base_combine(self, q: Modulus, terms: &[BaseTerm<'_>], out: &mut [u64]) {
+        out.fill(0);
+        for BaseTerm { from, factor, residues } in terms {
+            let factor = q.factor(*factor);
+            for (out, &x) in out.iter_mut().zip(*residues) {
+                *out = q.add(*out, q.mul_factor(q.reduce_i64(from.centre(x)), factor));
+            }
         }
     }
 }

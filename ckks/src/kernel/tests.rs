@@ -316,15 +316,18 @@ fn extending_and_dividing_are_exact() {
             kernel.mod_down_step(q, &mut divided, &extended, q.factor(factor));
             let mut scaled = y.clone();
             kernel.scale(q, &mut scaled, q.factor(factor));
-            let mut summed = y.clone();
-            kernel.scale_add_extended(BaseChange { from: p, to: q }, &mut summed, q.factor(factor), &x);
+            let mut summed = vec![1; 64];
+            let terms = [(p, factor, &x), (q, q.value() - 1, &y), (p, 1, &x)];
+            let terms = terms.map(|(from, factor, residues)| BaseTerm { from, factor, residues });
+            kernel.base_combine(q, &terms, &mut summed);
             for i in 0..64 {
                 let integer =
                     if x[i] > p.value() / 2 { i128::from(x[i]) - i128::from(p.value()) } else { i128::from(x[i]) };
                 assert_eq!(extended[i], q.reduce_i128(integer), "{kernel:?} {from} {to}");
                 assert_eq!(divided[i], q.mul(q.sub(y[i], extended[i]), factor), "{kernel:?} {from} {to}");
                 assert_eq!(scaled[i], q.mul(y[i], factor), "{kernel:?} {from} {to}");
-                assert_eq!(summed[i], q.add(q.mul(y[i], factor), extended[i]), "{kernel:?} {from} {to}");
+                let sum = q.add(q.mul(extended[i], factor), q.sub(extended[i], y[i]));
+                assert_eq!(summed[i], sum, "{kernel:?} {from} {to}");
             }
         }
     }

@@ -11,7 +11,7 @@ const ENCODING_IN_TRANSFORMS: f64 = 6.0;
 
 /// A step of a change of base takes so many times the time of a product with a key's half: measured
 /// with one to four special primes.
-const CONVERSION_IN_KEYS: f64 = 0.7;
+const CONVERSION_IN_KEYS: f64 = 0.35;
 
 /// Where a weight meets its input is found in so many times the time of a residue that is moved: an
 /// estimate.

@@ -8,7 +8,7 @@ mod product;
 use pulp::{Simd, WithSimd};
 
 use super::layout::{DOUBLES_COLUMN_COST, PANEL_ROWS, WeightForm};
-use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TwistFactors};
+use super::path::{ArithmeticPath, BaseChange, BaseTerm, PairProduct, ProductWorkspace, TileProduct, TwistFactors};
 use super::permutation::Permutation;
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
@@ -116,7 +116,10 @@ impl ArithmeticPath for Fma {
         self.run(poly_ops::ModDownStep { q, x, y, factor: factor.value() });
     }
 
-    fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
-        self.run(poly_ops::ScaleAddExtended { change, x, y, factor: factor.value() });
+    fn base_combine(self, q: Modulus, terms: &[BaseTerm<'_>], out: &mut [u64]) {
+        out.fill(0);
+        for &BaseTerm { from, factor, residues } in terms {
+            self.run(poly_ops::AddExtended { change: BaseChange { from, to: q }, out, residues, factor });
+        }
     }
 }

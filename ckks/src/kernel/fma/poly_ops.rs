@@ -188,24 +188,24 @@ impl WithSimd for ModDownStep<'_> {
     }
 }
 
-/// See [`ArithmeticPath::scale_add_extended`].
-pub(super) struct ScaleAddExtended<'a> {
+/// `out += factor * residues`: a term of [`ArithmeticPath::base_combine`].
+pub(super) struct AddExtended<'a> {
     pub(super) change: BaseChange,
-    pub(super) x: &'a mut [u64],
-    pub(super) y: &'a [u64],
+    pub(super) out: &'a mut [u64],
+    pub(super) residues: &'a [u64],
     pub(super) factor: u64,
 }
 
-impl WithSimd for ScaleAddExtended<'_> {
+impl WithSimd for AddExtended<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (p, q) = (Field::new(simd, self.change.from), Field::new(simd, self.change.to));
         let factor = q.centred(simd.splat_u64s(self.factor));
-        for (x, &y) in S::as_mut_simd_u64s(self.x).0.iter_mut().zip(S::as_simd_u64s(self.y).0) {
-            let product = q.multiply(q.double(*x), factor);
-            *x = q.canonical(q.reduce(simd.add_f64s(product, q.reduce(p.centred(y)))));
+        for (out, &x) in S::as_mut_simd_u64s(self.out).0.iter_mut().zip(S::as_simd_u64s(self.residues).0) {
+            let product = q.multiply(q.reduce(p.centred(x)), factor);
+            *out = q.canonical(q.reduce(simd.add_f64s(product, q.centred(*out))));
         }
     }
 }

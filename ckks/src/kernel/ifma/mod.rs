@@ -1,6 +1,7 @@
 //! The path of 52-bit integer multiply-and-add: AVX-512 IFMA.
 #![expect(unsafe_code, reason = "calls functions of special instructions, for which the token is the proof")]
 
+mod base_combine;
 pub(crate) mod pack;
 mod pair_products;
 mod poly_ops;
@@ -13,7 +14,9 @@ pub use token::Ifma;
 pub(crate) use token::Vbmi;
 
 use super::layout::{PANEL_ROWS, TILE, WeightForm};
-use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TileProducts, TwistFactors};
+use super::path::{
+    ArithmeticPath, BaseChange, BaseTerm, PairProduct, ProductWorkspace, TileProduct, TileProducts, TwistFactors,
+};
 use super::permutation::Permutation;
 use super::portable;
 use crate::ring::modulus::{Factor, Modulus};
@@ -99,9 +102,9 @@ impl ArithmeticPath for Ifma {
         unsafe { poly_ops::mod_down_step(q, x, y, factor) }
     }
 
-    fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
+    fn base_combine(self, q: Modulus, terms: &[BaseTerm<'_>], out: &mut [u64]) {
         // SAFETY: `self` proves that the processor has AVX-512 F and IFMA, all that the function
         // enables.
-        unsafe { poly_ops::scale_add_extended(change, x, factor, y) }
+        unsafe { base_combine::base_combine(q, terms, out) }
     }
 }

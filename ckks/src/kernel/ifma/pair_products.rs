@@ -11,7 +11,7 @@ use crate::kernel::layout::{LANES, TILE};
 use crate::kernel::{PairProduct, TileProducts};
 use crate::ring::modulus::Modulus;
 
-const VECTORS: usize = TILE / LANES;
+pub(super) const VECTORS: usize = TILE / LANES;
 
 /// Tiles that are fetched ahead.
 const AHEAD: usize = 8;
@@ -130,7 +130,13 @@ fn sum_tile(
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn finish(r: &Reducer, factor: __m512i, low: [__m512i; VECTORS], high: [__m512i; VECTORS], out: &mut [u64; TILE]) {
+pub(super) fn finish(
+    r: &Reducer,
+    factor: __m512i,
+    low: [__m512i; VECTORS],
+    high: [__m512i; VECTORS],
+    out: &mut [u64; TILE],
+) {
     let out = out.as_chunks_mut::<LANES>().0;
     for v in 0..VECTORS {
         let high = r.multiply(r.reduce(high[v]), factor);

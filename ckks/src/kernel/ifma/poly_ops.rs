@@ -138,17 +138,6 @@ impl BaseExtension {
     }
 }
 
-/// See `ArithmeticPath::scale_add_extended`.
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn scale_add_extended(change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
-    let extension = BaseExtension::new(change);
-    let (w, quotient) = splat(factor);
-    for (x, y) in x.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0) {
-        let sum = _mm512_add_epi64(extension.r.shoup(load(x), w, quotient), extension.apply(load(y)));
-        store(x, extension.r.subtract_once(sum));
-    }
-}
-
 /// See `ArithmeticPath::scale`.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn scale(q: Modulus, x: &mut [u64], factor: Factor) {

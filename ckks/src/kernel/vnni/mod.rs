@@ -12,7 +12,9 @@ pub use token::Vnni;
 
 use super::layout::{PANEL_ROWS, TILE, WeightForm};
 use super::paired_rows::PairNorms;
-use super::path::{ArithmeticPath, BaseChange, PairProduct, ProductWorkspace, TileProduct, TileProducts, TwistFactors};
+use super::path::{
+    ArithmeticPath, BaseChange, BaseTerm, PairProduct, ProductWorkspace, TileProduct, TileProducts, TwistFactors,
+};
 use super::permutation::Permutation;
 use super::{ifma, portable};
 use crate::ring::modulus::{Factor, Modulus};
@@ -96,7 +98,7 @@ impl ArithmeticPath for Vnni {
         self.ifma().mod_down_step(q, x, y, factor);
     }
 
-    fn scale_add_extended(self, change: BaseChange, x: &mut [u64], factor: Factor, y: &[u64]) {
-        self.ifma().scale_add_extended(change, x, factor, y);
+    fn base_combine(self, q: Modulus, terms: &[BaseTerm<'_>], out: &mut [u64]) {
+        self.ifma().base_combine(q, terms, out);
     }
 }
