@@ -97,7 +97,8 @@ impl Parameters {
         all.sort_unstable();
         all.dedup();
         let Some(transforms) = transforms.filter(|t| t.len() == all.len()) else {
-            return fail(format!("moduli {:?}", literal.moduli), "distinct primes below 2^50, each 1 mod 4N");
+            let found = format!("moduli {:?}, special {:?}", literal.moduli, literal.special);
+            return fail(found, "distinct primes below 2^50, each 1 mod 4N");
         };
         let residues = prime_residues(&transforms);
         Ok(Self(Arc::new(Inner { literal, transforms, residues, kernel })))
@@ -303,10 +304,18 @@ mod tests {
             ParametersLiteral { moduli: vec![good.moduli[0]; 2], ..good.clone() },
             ParametersLiteral { moduli: vec![good.moduli[0] + 2], ..good.clone() },
             ParametersLiteral { security: 80, ..good.clone() },
-            ParametersLiteral { special: good.moduli.clone(), ..good.clone() },
-            ParametersLiteral { special: ntt_primes(4096, 20, 3, &[]).unwrap(), ..good.clone() },
         ] {
             assert!(Parameters::try_from(bad.clone()).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn special_primes_that_repeat_or_are_more_than_the_moduli_are_refused() {
+        let good = literal(4096, 36, 2);
+        let of = |special| Parameters::without_security(ParametersLiteral { special, ..good.clone() });
+        let primes = |count| ntt_primes(4096, 20, count, &[]).unwrap();
+        assert!(of(primes(2)).is_ok());
+        assert!(of(primes(3)).unwrap_err().to_string().contains("no more special primes than moduli"));
+        assert!(of(good.moduli.clone()).unwrap_err().to_string().contains("distinct primes"));
     }
 }

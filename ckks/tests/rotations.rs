@@ -166,7 +166,7 @@ fn assert_near(measured: f64, predicted: f64, what: &str) {
     assert!((0.5..2.0).contains(&ratio), "{what}: measured {measured:e}, predicted {predicted:e}, ratio {ratio:.3}");
 }
 
-/// With a special prime, and without: then the noise of switching keys is as large as a modulus.
+/// With special primes, and without: then the noise of switching keys is as large as a modulus.
 const WAYS: [(&[u32], i32); 3] = [(&[40], 30), (&[], 55), (&[39, 41], 30)];
 
 #[test]
@@ -272,7 +272,7 @@ fn rotations_of(rotations: &[usize]) -> Vec<usize> {
     sorted
 }
 
-/// What it is called; special prime, bits of inputs and of constants; babies, giants, folds.
+/// What it is called; special primes, bits of inputs and of constants; babies, giants, folds.
 type Case<'a> = (&'a str, (&'a [u32], i32, i32), &'a [usize], &'a [usize], &'a [usize]);
 
 /// Each part of the noise where it is the largest.

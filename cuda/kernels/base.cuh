@@ -56,10 +56,10 @@ struct Ring {
     // [prime][n][2]: for a coefficient itself, and for its mirror image.
     const Factor *twist;
     const Factor *untwist;
-    // Limb number `ordinary` of a buffer is modulo prime number `special`, those after it are modulo
+    // Limb number `ordinary` of a buffer is modulo prime number `next`, those after it are modulo
     // the primes after that; those before it are modulo the primes of their numbers.
     u64 ordinary;
-    u64 special;
+    u64 next;
 };
 
 // Polynomials in memory: number `item` modulo the prime of `limb` begins at at[limb * limb_stride +
@@ -90,5 +90,5 @@ DEVICE u64 *polynomial(View view, Spot at) {
 
 // Number of the prime of a limb.
 DEVICE u64 prime_of(const Ring &ring, u64 limb) {
-    return limb < ring.ordinary ? limb : ring.special + (limb - ring.ordinary);
+    return limb < ring.ordinary ? limb : ring.next + (limb - ring.ordinary);
 }

@@ -59,11 +59,11 @@ KERNEL diagonal_products(View to, View from, Ring ring, Diagonals diagonals) {
 }
 
 // Values of both halves of pairs, each where `sources` says, [limb][n]: not in place. Limb number
-// `ordinary`, which is modulo the first special prime, has entry number `special`.
-KERNEL permute(View to, View from, Ring ring, const u32 *sources, u64 special) {
+// `ordinary`, which is modulo the first special prime, has entry number `special_entry`.
+KERNEL permute(View to, View from, Ring ring, const u32 *sources, u64 special_entry) {
     Spot at = spot(ring.n / WORDS);
     PHASE(thread) {
-        u64 entry = at.limb < ring.ordinary ? at.limb : special + (at.limb - ring.ordinary);
+        u64 entry = at.limb < ring.ordinary ? at.limb : special_entry + (at.limb - ring.ordinary);
         const u64 *x = polynomial(from, at);
         u64 *y = polynomial(to, at);
         for (u32 i = thread; i < WORDS; i += THREADS) {

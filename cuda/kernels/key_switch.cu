@@ -1,13 +1,13 @@
 // The steps of relinearisation and rescaling between transforms.
 
 // to = from + digit key for both halves of a pair, which lie one after the other. `key` is
-// [limb][half][n], of one digit; limb number `ordinary`, which is modulo the first special prime, has
-// entry number `special`.
-KERNEL key_product(View to, View from, View digit, Ring ring, const u64 *key, u64 special) {
+// [limb][half][n], of one digit; limb number `ordinary`, which is modulo the first special prime,
+// has entry number `special_entry`.
+KERNEL key_product(View to, View from, View digit, Ring ring, const u64 *key, u64 special_entry) {
     Spot at = spot(ring.n / WORDS);
     PHASE(thread) {
         Prime p = ring.primes[prime_of(ring, at.limb)];
-        u64 entry = at.limb < ring.ordinary ? at.limb : special + (at.limb - ring.ordinary);
+        u64 entry = at.limb < ring.ordinary ? at.limb : special_entry + (at.limb - ring.ordinary);
         u64 first = (u64)at.block * WORDS;
         const u64 *d = polynomial(digit, at) + first;
         const u64 *x = polynomial(from, at) + first;

@@ -168,15 +168,15 @@ impl<'p> Sizes<'p> {
     fn packed(&self, size: MapSize, limbs: u64) -> u64 {
         let (n, workspace) = (self.degree, WORKSPACE as u64);
         let (all, outputs) = (limbs + self.special, size.outputs as u64);
-        let (few, special) = (limbs as usize, self.special as usize);
-        let digits = switching_digits(few, special) as u64;
+        let (limbs_count, special) = (limbs as usize, self.special as usize);
+        let digits = switching_digits(limbs_count, special) as u64;
         let (dividing, constants) = match special {
             0 => (0, 0),
-            _ => (dividing_words(few, special) as u64, dividing_constants(few, special) as u64),
+            _ => (dividing_words(limbs_count, special) as u64, dividing_constants(limbs_count, special) as u64),
         };
         // One polynomial's digits, a pair of sums and one of zeros, one division and its result.
-        let one = decomposing_words(few, special) as u64 + digits * all + 4 * all + dividing + limbs;
-        let rotations = one * n + 2 * limbs + constants + decomposing_constants(few, special) as u64;
+        let polynomials = decomposing_words(limbs_count, special) as u64 + digits * all + 4 * all + dividing + limbs;
+        let rotations = polynomials * n + 2 * limbs + constants + decomposing_constants(limbs_count, special) as u64;
         // One more for a term without weights.
         let sums = (size.sums as u64 + 1) * (2 * all * n + 3);
         let held = (workspace / (2 * all * n)).clamp(1, size.rotated.max(1) as u64) * 2 * all * n + limbs * n;

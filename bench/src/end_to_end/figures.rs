@@ -14,7 +14,7 @@ pub struct NetworkFigures {
     pub degree: usize,
     /// Bits of all primes together.
     pub log_qp: f64,
-    /// Bits of each prime; the special one comes last, if there is one.
+    /// Bits of each prime; special ones come last.
     pub prime_bits: Vec<u32>,
     /// Bits of security.
     pub security: u32,

@@ -60,7 +60,7 @@ pub struct DiagonalMatrix {
     data: Words,
 }
 
-/// How constants are stored: `[prime][group][diagonal][width]`, the special prime last. The values
+/// How constants are stored: `[prime][group][diagonal][width]`, the special primes last. The values
 /// of a polynomial in powers of `X^run` are equal in runs of so many, in the order of the
 /// transform: one word stands for each of them, or as many equal ones as a tile has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +198,7 @@ impl DiagonalMatrix {
     }
 
     /// Returns the stored values of one diagonal modulo one prime. Primes count through the limbs
-    /// to the special one.
+    /// to the special ones.
     ///
     /// # Panics
     /// When there is no such prime or diagonal.
@@ -209,7 +209,7 @@ impl DiagonalMatrix {
     }
 
     /// The constants of some diagonals for one tile, `[diagonal][width]`, and the width. Primes
-    /// count through the limbs to the special one.
+    /// count through the limbs to the special ones.
     pub(crate) fn tile(&self, prime: usize, tile: usize, diagonals: &Range<usize>) -> (&[u64], usize) {
         let StoredConstants { period, width, tiles } = self.stored;
         let start = (prime * (period / width) + tile / tiles) * self.columns.len() * width;

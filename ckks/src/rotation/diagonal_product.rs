@@ -215,7 +215,7 @@ impl<'a> DiagonalProduct<'a> {
             for (limb, values) in prepared.chunks_exact_mut(n).enumerate() {
                 input.batch.read(input.element, 1, limb, values);
             }
-            self.ring.prepare(prepared, &mut self.pool.words(self.ring.digits.count() * n));
+            self.ring.prepare(prepared, self.pool);
         });
         prepared
     }

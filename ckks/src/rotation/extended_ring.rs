@@ -10,6 +10,7 @@ use super::word_pool::{WordPool, Words};
 use crate::Parameters;
 use crate::base_conversion::{Digits, Division};
 use crate::kernel::PairProduct;
+use crate::ring::modulus::Factor;
 
 /// The limbs of a ciphertext, and the special primes if keys are switched.
 #[derive(Debug)]
@@ -19,12 +20,15 @@ pub(crate) struct ExtendedRing<'p> {
     pub(crate) digits: Digits<'p>,
     /// Numbers of the primes, the special ones last.
     pub(crate) primes: Vec<usize>,
+    /// For each limb P, the product of the special primes; none where all is done modulo Q.
+    factors: Vec<Factor>,
     /// That by P.
     division: Division<'p>,
 }
 
 /// What rotating one ciphertext needs.
 pub(crate) struct RotationSpace<'p> {
+    pool: &'p WordPool,
     /// A polynomial modulo Q: `[limb][N]`.
     prepared: Words<'p>,
     /// `[prime][digit][N]`.
@@ -36,6 +40,7 @@ pub(crate) struct RotationSpace<'p> {
 impl<'p> RotationSpace<'p> {
     pub(crate) fn new(ring: &ExtendedRing<'_>, pool: &'p WordPool) -> Self {
         Self {
+            pool,
             prepared: pool.words(ring.limbs * ring.parameters.degree()),
             extended: pool.words(ring.digits.count() * ring.words()),
             sums: pool.words(2 * ring.words()),
@@ -60,9 +65,11 @@ impl<'p> ExtendedRing<'p> {
     }
 
     fn with_special(parameters: &'p Parameters, limbs: usize, special: Vec<usize>) -> Self {
+        let factors = if special.is_empty() { 0..0 } else { 0..limbs };
         Self {
             parameters,
             limbs,
+            factors: factors.map(|limb| parameters.special_product(limb)).collect(),
             digits: Digits::new(parameters, limbs),
             primes: (0..limbs).chain(special.iter().copied()).collect(),
             division: Division::new(parameters, limbs, special),
@@ -78,9 +85,8 @@ impl<'p> ExtendedRing<'p> {
     pub(crate) fn scale(&self, prime: usize, x: &mut [u64]) {
         if prime >= self.limbs {
             x.fill(0);
-        } else if self.primes.len() > self.limbs {
-            let q = self.parameters.all_transforms()[prime].modulus();
-            self.parameters.kernel().scale(q, x, self.parameters.special_product(prime));
+        } else if let Some(&factor) = self.factors.get(prime) {
+            self.parameters.kernel().scale(self.parameters.all_transforms()[prime].modulus(), x, factor);
         }
     }
 
@@ -96,12 +102,10 @@ impl<'p> ExtendedRing<'p> {
     }
 
     /// Turns the values of a polynomial modulo Q, `[limb][N]`, into what its digits are extended
-    /// from. `scratch` is memory of N words for each digit.
-    pub(crate) fn prepare(&self, values: &mut [u64], scratch: &mut [u64]) {
-        let digits = self.digits.split(values).into_par_iter();
-        let scratch = scratch.par_chunks_exact_mut(self.parameters.degree());
-        digits.zip(scratch).enumerate().for_each(|(digit, (values, scratch))| {
-            self.digits.prepare(digit, values, scratch);
+    /// from.
+    pub(crate) fn prepare(&self, values: &mut [u64], pool: &WordPool) {
+        self.digits.split(values).into_par_iter().enumerate().for_each(|(digit, values)| {
+            self.digits.prepare(digit, values, &mut pool.words(self.parameters.degree()));
         });
     }
 
@@ -133,9 +137,9 @@ impl<'p> ExtendedRing<'p> {
     pub(crate) fn rotate(&self, key: &GaloisKey, pair: &mut [u64], space: &mut RotationSpace<'_>) {
         let (n, count, words) = (self.parameters.degree(), self.digits.count(), self.limbs * self.parameters.degree());
         let (first, second) = pair.split_at_mut(self.words());
-        let RotationSpace { prepared, extended, sums } = space;
+        let RotationSpace { pool, prepared, extended, sums } = space;
         prepared.copy_from_slice(&second[..words]);
-        self.prepare(prepared, extended);
+        self.prepare(prepared, pool);
         let (prepared, values) = (&**prepared, &*second);
         extended.par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
             let (prime, digit) = (self.primes[i / count], i % count);

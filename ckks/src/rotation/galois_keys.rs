@@ -18,7 +18,8 @@ use crate::{Error, Parameters, Result, SecretKey};
 pub struct KeyedRotation {
     /// In slots to the left.
     pub slots: usize,
-    /// The most limbs that what is rotated may have. A key takes their number squared.
+    /// The most limbs that what is rotated may have. A key takes their number squared, divided
+    /// by that of special primes.
     pub limbs: usize,
 }
 
@@ -29,7 +30,7 @@ impl KeyedRotation {
     }
 }
 
-/// What a server needs to rotate: for each rotation a switching key of one digit per limb, whose
+/// What a server needs to rotate: for each rotation a switching key, whose
 /// halves `a` are expanded from one seed. Holds no secret.
 pub struct GaloisKeys {
     parameters: Parameters,
@@ -142,7 +143,7 @@ impl GaloisKeys {
     }
 
     /// Returns `b` and `a` of one digit of the key of a rotation, N values each, modulo one of the
-    /// primes of its limbs or the special one, which comes after all limbs of the parameters.
+    /// primes of its limbs or a special one, which come after all limbs of the parameters.
     ///
     /// # Panics
     /// When there is no such rotation, digit or prime.
@@ -213,7 +214,11 @@ mod tests {
 
     #[test]
     fn no_two_digits_of_any_keys_of_one_seed_share_a_half() {
-        let p = parameters(1);
+        (0..=3).for_each(assert_no_half_is_shared);
+    }
+
+    fn assert_no_half_is_shared(special: usize) {
+        let p = parameters(special);
         let rotations = KeyedRotation::of_all_limbs(&p, &[1, 2, 63]);
         let mut rng = SecretRng::insecure(5, "test");
         let secret = SecretKey::generate(&p, &mut rng);
@@ -221,7 +226,8 @@ mod tests {
         let bytes = vec![0; EvaluationKey::compressed_len(&p)];
         let evaluation = EvaluationKey::from_compressed(&p, *galois.seed(), &bytes).unwrap();
         let mut halves = HashSet::new();
-        for digit in 0..p.max_limbs() {
+        let digits = p.digits(p.max_limbs()).len();
+        for digit in 0..digits {
             for prime in 0..p.all_transforms().len() {
                 halves.insert(evaluation.halves(digit, prime)[1].to_vec());
                 for &rotation in &rotations {
@@ -229,6 +235,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(halves.len(), 4 * p.max_limbs() * p.all_transforms().len());
+        assert_eq!(halves.len(), 4 * digits * p.all_transforms().len());
     }
 }

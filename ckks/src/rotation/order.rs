@@ -36,7 +36,7 @@ pub(crate) struct ValueOrder {
 }
 
 impl ValueOrder {
-    /// Of all primes, the special one last.
+    /// Of all primes, the special ones last.
     pub(crate) fn of_all(parameters: &Parameters) -> Vec<Self> {
         parameters.all_transforms().iter().map(|t| Self::new(t, parameters.degree())).collect()
     }

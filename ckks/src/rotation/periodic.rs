@@ -14,7 +14,7 @@ use crate::{Encoder, Parameters, Result};
 /// transforms are not made for less.
 pub const SHORTEST_PERIOD: usize = 32;
 
-/// Encodes constants of one period for the primes of some limbs and the special one.
+/// Encodes constants of one period for the primes of some limbs and the special ones.
 pub(super) struct PeriodicEncoder<'p> {
     parameters: &'p Parameters,
     /// Slots that the caller knows.

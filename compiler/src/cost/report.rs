@@ -78,7 +78,7 @@ pub struct Totals {
     pub limbs: usize,
     /// log2 of the ciphertext modulus.
     pub log_q: f64,
-    /// log2 of the ciphertext modulus and the special prime together.
+    /// log2 of the ciphertext modulus and the special primes together.
     pub log_qp: f64,
     /// Residue products for one slot.
     pub products: u64,

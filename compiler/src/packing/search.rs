@@ -236,7 +236,8 @@ impl Search<'_> {
 type InputChoice = (Layout, Option<Grid>, Option<(NodeId, Rc<ChosenMap>)>);
 
 impl PackingTask<'_> {
-    /// Where a node's operations run, about: limbs for all squares that follow.
+    /// Where a node's operations run, about: limbs for all squares that follow, and one special
+    /// prime, whatever the plan will have.
     fn context(&self, id: NodeId) -> OpContext {
         let squares = self.graph.nodes.iter().skip(id).filter(|n| matches!(n.op, Op::Square { .. })).count();
         OpContext { degree: self.degree, limbs: 1 + LIMBS_PER_SQUARE * squares, special: 1 }

@@ -296,7 +296,7 @@ fn packed_kept(shape: &ProgramShape, packing: &PackedShape, memory: &MemoryModel
         let digits = switching_digits(limbs, shape.special);
         let products = inputs * limbs + inputs.min(held) * (digits + 2) + 2 * held + 2 * primes * sums;
         let result = memory.chunk.min(outputs) * 2 * limbs;
-        let per_thread = 6 * primes + limbs + (primes + 1) * digits + 2;
+        let per_thread = 6 * primes + limbs + primes * digits + 3;
         let tiles = (memory.threads * held * 2 * memory.tile) as u64 * WORD;
         2 * (shape.bytes(products + result + memory.threads * per_thread) + tiles)
     };

@@ -213,7 +213,11 @@ pub(super) fn check_signature(signature: &Signature) -> Result<()> {
     if signature.input_limbs == 0 || signature.input_limbs > moduli.len() {
         return start(format!("{} input limbs", signature.input_limbs), "between 1 and the number of moduli");
     }
-    if moduli.iter().any(|q| *q < 3) {
+    let special = &signature.parameters.special;
+    if special.len() > moduli.len() {
+        return start(format!("{} special primes", special.len()), "no more than there are moduli");
+    }
+    if moduli.iter().chain(special).any(|q| *q < 3) {
         return start("a modulus below 3".into(), "primes");
     }
     if !valid_scale(signature.input_scale) {

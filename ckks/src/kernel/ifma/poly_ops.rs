@@ -107,34 +107,14 @@ fn reverse(x: __m512i) -> __m512i {
 /// See `ArithmeticPath::base_extend`.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn base_extend(change: BaseChange, from: &[u64], to: &mut [u64]) {
-    let extension = BaseExtension::new(change);
+    let r = Reducer::new(change.to);
+    let half = _mm512_set1_epi64((change.from.value() / 2).cast_signed());
+    let shift = _mm512_set1_epi64(change.to.reduce(change.from.value()).cast_signed());
     for (to, from) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(from.as_chunks::<LANES>().0) {
-        store(to, extension.apply(load(from)));
-    }
-}
-
-/// From one prime to another.
-struct BaseExtension {
-    r: Reducer,
-    half: __m512i,
-    shift: __m512i,
-}
-
-impl BaseExtension {
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn new(BaseChange { from, to }: BaseChange) -> Self {
-        Self {
-            r: Reducer::new(to),
-            half: _mm512_set1_epi64((from.value() / 2).cast_signed()),
-            shift: _mm512_set1_epi64(to.reduce(from.value()).cast_signed()),
-        }
-    }
-
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn apply(&self, x: __m512i) -> __m512i {
+        let x = load(from);
         // The upper half stands for negative numbers: x - p.
-        let negative = _mm512_cmpgt_epu64_mask(x, self.half);
-        self.r.subtract(self.r.reduce(x), _mm512_maskz_mov_epi64(negative, self.shift))
+        let negative = _mm512_cmpgt_epu64_mask(x, half);
+        store(to, r.subtract(r.reduce(x), _mm512_maskz_mov_epi64(negative, shift)));
     }
 }
 
