@@ -13,7 +13,7 @@ pub(crate) enum PolyOp {
     Inverse,
     /// Coefficients modulo one prime to residues modulo another.
     BaseExtend,
-    /// Sum of products of residues, as with an evaluation key.
+    /// Sum of products of residues, as in encryption.
     MultiplyAdd,
 }
 

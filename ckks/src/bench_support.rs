@@ -1,5 +1,5 @@
-//! The steps inside key switching, one at a time, for measuring them; of no use alone. Limbs are
-//! numbers of moduli.
+//! Steps of key switching and of encryption, one at a time, for measuring them; of no use alone.
+//! Limbs are numbers of moduli.
 
 use crate::Parameters;
 use crate::kernel::BaseChange;
