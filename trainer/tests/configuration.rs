@@ -59,7 +59,7 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
             "precision": "bfloat16", "device": "wgpu",
             "teacher": {"epochs": 0, "optimiser": {"learning_rate": -1}},
             "student": {
-                "lambda": 1.5, "temperature": 0, "vertex_bound": 0.1, "fixed_norms": 99,
+                "lambda": 1.5, "temperature": 0, "vertex_bound": 0.1, "fixed_norms": 99, "repeat_after": 100001,
                 "optimiser": {"clip_norm": 0}
             }
         }"#,
@@ -85,13 +85,14 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
         "student.lambda",
         "student.temperature",
         "student.fixed_norms",
+        "student.repeat_after",
         "student.vertex_bound",
         "student.optimiser.clip_norm",
         "network",
     ] {
         assert!(fields.contains(&field), "{field} is missing from {fields:?}");
     }
-    assert!(error.to_string().contains("20 problems found"), "{error}");
+    assert!(error.to_string().contains("21 problems found"), "{error}");
 }
 
 #[test]

@@ -292,7 +292,9 @@ fn a_run_of_a_version_with_fewer_settings_goes_on() {
     let path = run.path().join("checkpoints/000001/state.json");
     let mut state: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     let student = state["config"]["student"].as_object_mut().unwrap();
-    assert!(["peak_penalty", "range_width", "fixed_norms"].iter().all(|s| student.remove(*s).is_some()));
+    assert!(
+        ["peak_penalty", "range_width", "fixed_norms", "repeat_after"].iter().all(|s| student.remove(*s).is_some())
+    );
     // Of a time without checksums of states.
     state["format"] = 1.into();
     state.as_object_mut().unwrap().remove("checksum");
@@ -321,6 +323,30 @@ fn fixed_norms_keep_their_running_statistics() {
     let one = means(1, 0);
     assert!(!one.is_empty() && means(3, 2) == one);
     assert_ne!(means(3, 0), one);
+}
+
+/// A run that goes on in a later round has to work out what the other one knows.
+#[test]
+fn what_the_teacher_said_of_batches_that_come_again_is_what_it_would_say() {
+    let with = |repeat_after: usize, feature_matching: f32| {
+        config(|c| {
+            c.student.epochs = 5;
+            c.student.repeat_after = repeat_after;
+            c.student.feature_matching = feature_matching;
+            c.augmentation.cutmix = 0.5;
+        })
+    };
+    let student = |config: &TrainConfig| done(config, folder("once").path(), false).student;
+    for feature_matching in [0.0, 0.1] {
+        let (config, parts) = (with(2, feature_matching), folder("parts"));
+        let expected = student(&config);
+        // Three epochs of the teacher, eight steps each; then within the third and the last one.
+        assert_eq!(interrupt(&config, parts.path(), false, 24 + 16 + 3), (Phase::Student, 2, 3));
+        assert_eq!(interrupt(&config, parts.path(), true, 16), (Phase::Student, 4, 3));
+        assert_eq!(done(&config, parts.path(), true).student.layers(), expected.layers());
+        assert_ne!(student(&with(3, feature_matching)).layers(), expected.layers());
+        assert_eq!(student(&with(5, feature_matching)).layers(), student(&with(0, feature_matching)).layers());
+    }
 }
 
 /// A checkpoint's models are files, which anybody may have changed.

@@ -145,6 +145,11 @@ fn check_student(literal: &TrainLiteral, p: &mut Problems) {
         format!("{}; expected 0 to the {} epochs of the student", s.fixed_norms, s.epochs),
     );
     p.require(
+        s.repeat_after <= 100_000,
+        "student.repeat_after",
+        format!("{}; expected 0 (never) to 100000 epochs", s.repeat_after),
+    );
+    p.require(
         s.vertex_bound == 0.0 || (0.5..=1e6).contains(&s.vertex_bound),
         "student.vertex_bound",
         format!("{}; expected 0 (no bound) or a number from 0.5 to 1000000", s.vertex_bound),

@@ -120,6 +120,10 @@ pub struct StudentConfig {
     /// is divided by a deviation that it has itself widened: nothing holds it back, and nobody sees
     /// it before training is over.
     pub fixed_norms: usize,
+    /// After this many epochs the batches are those of the first epoch again, in the same order,
+    /// with the same changes; default 0: never. What the teacher says of them is then known, which
+    /// saves a long training by large teachers most of its time.
+    pub repeat_after: usize,
     /// Polynomials keep `|b/2a|` below this many times the root mean square of their layer's
     /// inputs; 0 for no bound. Default 8. The compiler wants it bounded, so that an activation is a
     /// single square.
@@ -170,6 +174,7 @@ impl Default for StudentConfig {
             peak_penalty: 0.0,
             range_width: 0.0,
             fixed_norms: 0,
+            repeat_after: 0,
             vertex_bound: 8.0,
             label_smoothing: 0.0,
             start: None,

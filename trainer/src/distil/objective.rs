@@ -35,6 +35,23 @@ pub(crate) struct Distillation {
     pub(crate) statistics: Vec<LayerStatistics>,
 }
 
+impl Distillation {
+    /// The teacher's logits of `images`, and its activations' outputs where they are compared.
+    fn of_teacher(&self, images: Tensor<4>, keep: Keep, kept: Option<&mut KeptLogits>) -> (Tensor<2>, Vec<Tensor<2>>) {
+        let pass = || self.teacher.forward(images, usize::MAX, keep, self.precision);
+        match kept {
+            Some(kept) if !keep.outputs => (kept.get_or_insert_with(|| pass().logits).clone(), Vec::new()),
+            _ => {
+                let pass = pass();
+                (pass.logits, pass.outputs)
+            }
+        }
+    }
+}
+
+/// The teacher's logits of a batch, without autodiff, once they have been worked out.
+pub(crate) type KeptLogits = Option<Tensor<2>>;
+
 /// The loss of a batch, with its graph, and how many images were classified right.
 pub(crate) struct BatchLoss {
     pub(crate) loss: Tensor<1>,
@@ -43,7 +60,8 @@ pub(crate) struct BatchLoss {
 
 impl Objective {
     /// Computes the loss of `batch`; activations from the `replaced`-th on act as ReLU, and
-    /// `device` is the network's.
+    /// `device` is the network's. Where the batch comes again, `kept` is what of the teacher's logits
+    /// is known from before; it is filled if it is empty.
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if logits cannot be read.
@@ -54,6 +72,7 @@ impl Objective {
         replaced: usize,
         classes: &Classes,
         device: &Device,
+        kept: Option<&mut KeptLogits>,
     ) -> Result<BatchLoss> {
         let images = Tensor::from_inner(batch.images.clone());
         let pasted = batch.pasted.as_deref();
@@ -66,9 +85,9 @@ impl Objective {
             }
             Self::Student(d) => {
                 let s = &d.config;
-                let outputs = Keep { outputs: s.feature_matching > 0.0, ..Keep::default() };
-                let theirs = (s.lambda > 0.0 || s.feature_matching > 0.0)
-                    .then(|| d.teacher.forward(batch.images, usize::MAX, outputs, d.precision));
+                let outputs = Keep { outputs: s.compares_activations(), ..Keep::default() };
+                let theirs =
+                    (s.lambda > 0.0 || s.compares_activations()).then(|| d.of_teacher(batch.images, outputs, kept));
                 let keep = Keep { inputs: s.minds_ranges(), ..outputs };
                 let mut ours = network.forward(images, replaced, keep, d.precision);
                 let right = correct(classes, &host(ours.logits.clone())?, &batch.labels);
@@ -77,12 +96,12 @@ impl Objective {
                 }
                 let target = targets(&batch.labels, pasted, classes.outputs(), s.label_smoothing, device);
                 let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);
-                if let Some(theirs) = theirs {
+                if let Some((logits, outputs)) = theirs {
                     if s.lambda > 0.0 {
-                        let divergence = distillation(ours.logits, Tensor::from_inner(theirs.logits), s.temperature);
+                        let divergence = distillation(ours.logits, Tensor::from_inner(logits), s.temperature);
                         loss = loss + divergence.mul_scalar(s.lambda);
                     }
-                    let pairs = ours.outputs.into_iter().zip(theirs.outputs).take(replaced);
+                    let pairs = ours.outputs.into_iter().zip(outputs).take(replaced);
                     let weight = s.feature_matching / pairs.len().max(1) as f32;
                     for (student, teacher) in pairs {
                         loss = loss + feature_distance(student, Tensor::from_inner(teacher)).mul_scalar(weight);

@@ -49,6 +49,7 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
         vertex_limits: Vec::new(),
         objective: Objective::Teacher { smoothing: config.label_smoothing, precision: session.literal().precision },
         fixed_norms: 0,
+        repeat_after: 0,
         pruner: None,
         quantise: None,
     };
