@@ -3,7 +3,7 @@
 use anyhow::Result;
 use beaa_datasets::Images;
 use beaa_evaluation::Reporter;
-use beaa_evaluation::metrics::{accuracy, agreeing, largest_difference};
+use beaa_evaluation::metrics::{accuracy, agreeing, classification, largest_difference};
 use beaa_evaluation::model_images::normalise;
 use beaa_ir::ckks::{Program, SignatureFile};
 use beaa_ir::images::ImageMajor;
@@ -18,6 +18,10 @@ pub struct EncryptedFigures {
     pub images: usize,
     /// Of the decrypted results on these, 0..1.
     pub accuracy: f64,
+    /// Area under the receiver operating characteristic of the decrypted results, with two classes;
+    /// none in rows of before it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
     /// Of the student in clear on these, 0..1.
     pub clear: f64,
     /// Images that both give the same class.
@@ -26,7 +30,7 @@ pub struct EncryptedFigures {
     pub largest_error: Option<f64>,
     /// The server's work.
     pub run_seconds: f64,
-    /// `run_seconds` over all slots, whether sent or not.
+    /// `run_seconds` over all slots of all batches, whether they hold an image or not.
     pub milliseconds_per_image: f64,
     /// Threads that the run used.
     pub threads: usize,
@@ -40,8 +44,8 @@ pub struct EncryptedFigures {
     pub security_bits: u32,
 }
 
-/// Encrypts as many of `images` as fit, runs, decrypts and compares with `student`, the logits in
-/// clear.
+/// Encrypts `images`, in as many batches as they need, runs, decrypts and compares with `student`,
+/// their logits in clear.
 pub(super) fn measure(
     program: &Program,
     images: &Images,
@@ -50,8 +54,7 @@ pub(super) fn measure(
 ) -> Result<EncryptedFigures> {
     let signature = program.signature();
     let parameters = &signature.parameters;
-    let images = images.take(parameters.degree);
-    let inputs = normalise(&images, &signature.input)?;
+    let inputs = normalise(images, &signature.input)?;
     let work = reporter.progress();
     let file = SignatureFile::from(program);
     let KeyPair { client, server } = ckks::keygen(signature, None)?;
@@ -62,21 +65,21 @@ pub(super) fn measure(
     let answers = ckks::decrypt(&file, &client, &output, &receipt)?;
     let logits = answers.exact();
     let predicted = signature.classes.of(logits);
-    assert!(student.images() >= images.len(), "logits of {} images for {}", student.images(), images.len());
-    let in_clear = &signature.classes.of(student)[..images.len()];
-    let right = |p: &[Option<usize>]| {
-        accuracy(p, images.labels()).unwrap_or_else(|| unreachable!("a batch without images was encrypted"))
-    };
+    assert_eq!(student.images(), images.len(), "logits in clear, one row for each image");
+    let in_clear = signature.classes.of(student);
+    let labels: Vec<usize> = images.labels().iter().map(|&label| usize::from(label)).collect();
+    let figures = classification(&signature.classes, logits, &labels).zip(accuracy(&in_clear, &labels));
+    let Some((encrypted, clear)) = figures else { unreachable!("a batch without images was encrypted") };
     let primes = || parameters.moduli.iter().chain(&parameters.special);
     Ok(EncryptedFigures {
         images: images.len(),
-        accuracy: right(&predicted),
-        clear: right(in_clear),
-        agreeing: agreeing(&predicted, in_clear),
-        largest_error: Some(largest_difference(logits.rows(), student.rows().take(images.len())))
-            .filter(|d| d.is_finite()),
+        accuracy: encrypted.accuracy,
+        auc: encrypted.auc,
+        clear,
+        agreeing: agreeing(&predicted, &in_clear),
+        largest_error: Some(largest_difference(logits.rows(), student.rows())).filter(|d| d.is_finite()),
         run_seconds: run.seconds,
-        milliseconds_per_image: 1e3 * run.seconds / parameters.degree as f64,
+        milliseconds_per_image: 1e3 * run.seconds / (input.batches() * parameters.degree) as f64,
         threads: rayon::current_num_threads(),
         degree: parameters.degree,
         limbs: parameters.moduli.len(),

@@ -39,6 +39,15 @@ pub(super) fn percent(f: Option<Spread>) -> String {
     }
 }
 
+/// Areas as `0.985 ± 0.002`.
+pub(super) fn area(f: Option<Spread>) -> String {
+    match f {
+        None => "–".to_owned(),
+        Some(Spread { mean, deviation: Some(d), .. }) => format!("{mean:.3} ± {d:.3}"),
+        Some(Spread { mean, .. }) => format!("{mean:.3}"),
+    }
+}
+
 /// Differences of fractions in points: `+1.65 (+1.20 to +2.10)`.
 pub(super) fn points(f: Option<Spread>) -> String {
     match f {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::results::{ResultRow, RunOutcome};
 use super::spec::{Comparison, Matrix};
-use super::statistics::{Spread, percent, points, spread};
+use super::statistics::{Spread, area, percent, points, spread};
 
 /// The axis that is averaged over.
 pub(super) const SEED: &str = "seed";
@@ -47,6 +47,9 @@ pub struct TableCell {
     pub student: Option<Spread>,
     /// Of the decrypted results.
     pub encrypted: Option<Spread>,
+    /// Area under the receiver operating characteristic of the decrypted results, with two classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auc: Option<Spread>,
     /// Student minus teacher, paired.
     pub against_teacher: Option<Spread>,
     /// What encryption costs: encrypted minus clear on the very images that were encrypted, paired.
@@ -114,6 +117,7 @@ fn cell(labels: Vec<(String, String)>, rows: &[&ResultRow]) -> TableCell {
         teacher: of(&|r| r.teacher),
         student: of(&|r| r.student()),
         encrypted: of(&|r| Some(r.encrypted()?.accuracy)),
+        auc: of(&|r| r.encrypted()?.auc),
         against_teacher: of(&|r| Some(r.student()? - r.teacher?)),
         against_clear: of(&|r| r.encrypted().map(|e| e.accuracy - e.clear)),
         agreement: of(&|r| r.encrypted().map(|e| e.agreeing as f64 / e.images.max(1) as f64)),
@@ -201,35 +205,29 @@ pub fn markdown(s: &Summary) -> String {
         "## {}\n\n{} of {} runs. Test images; mean ± sample standard deviation over the seeds. Points: student \
          minus teacher, paired by\nseed, mean (least to most). Encrypted − clear: points between the decrypted \
          results and the student in clear on the same\nimages, those that were encrypted. Time: wall-clock of the \
-         encrypted run divided by all slots of the batch.\n\n",
+         encrypted run divided by all slots of its batches.\n\n",
         s.name, s.finished, s.planned
     );
     let axes: Vec<&str> = s.cells.first().map_or_else(Vec::new, |c| c.labels.iter().map(|l| l.0.as_str()).collect());
+    let with_auc = s.cells.iter().any(|c| c.auc.is_some());
     let columns = [
-        "seeds",
-        "teacher",
-        "student",
-        "encrypted",
-        "encrypted − clear",
-        "points",
-        "agreement",
-        "images",
-        "ms/image",
-        "log QP",
-        "N",
-        "limbs",
-        "not finished",
+        &["seeds", "teacher", "student", "encrypted"][..],
+        if with_auc { &["AUC, encrypted"] } else { &[] },
+        &["encrypted − clear", "points", "agreement", "images", "ms/image", "log QP", "N", "limbs", "not finished"],
     ];
-    let heads: Vec<&str> = axes.iter().chain(&columns).copied().collect();
+    let heads: Vec<&str> = axes.iter().chain(columns.into_iter().flatten()).copied().collect();
     line(&mut text, heads.iter().map(|h| (*h).to_owned()));
     line(&mut text, heads.iter().map(|_| "---".to_owned()));
     for c in &s.cells {
         let plain = |f: Option<Spread>, digits| f.map_or_else(|| "–".to_owned(), |f| format!("{:.digits$}", f.mean));
-        let values = [
+        let first = [
             c.teacher.map_or(c.diverged, |f| f.n).to_string(),
             percent(c.teacher),
             percent(c.student),
             percent(c.encrypted),
+        ];
+        let auc = with_auc.then(|| area(c.auc));
+        let rest = [
             points(c.against_clear),
             points(c.against_teacher),
             percent(c.agreement),
@@ -240,7 +238,7 @@ pub fn markdown(s: &Summary) -> String {
             whole(c.limbs),
             unfinished(c),
         ];
-        line(&mut text, c.labels.iter().map(|l| l.1.clone()).chain(values));
+        line(&mut text, c.labels.iter().map(|l| l.1.clone()).chain(first).chain(auc).chain(rest));
     }
     if !s.differences.is_empty() {
         text.push_str("\nDifferences in points of accuracy, paired by seed: mean (least to most).\n\n");
@@ -304,6 +302,7 @@ pub(super) mod tests {
             let encrypted = EncryptedFigures {
                 images: 100,
                 accuracy: student - 0.01,
+                auc: (labels["activation"] == "element").then_some(student + 0.05),
                 // On the images that were encrypted, which are not all on which the student was
                 // measured.
                 clear: student + 0.02 + 0.01 * is("seed", "2"),
@@ -368,16 +367,17 @@ pub(super) mod tests {
         let (matrix, rows) = example();
         let text = markdown(&summarise(&matrix, &rows.iter().collect::<Vec<_>>()));
         assert!(text.contains("8 of 8 runs"), "{text}");
-        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | -3.50 (-4.00 to -3.00) \
-             | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3 | – |";
+        let cell = "| element | on | 2 | 90.00 ± 0.00 % | 86.50 ± 0.71 % | 85.50 ± 0.71 % | 0.915 ± 0.007 \
+             | -3.50 (-4.00 to -3.00) | -3.50 (-4.00 to -3.00) | 99.00 ± 0.00 % | 100 | 0.250 | 100 | 4096 | 3 | – |";
         assert!(text.contains(cell), "{text}");
-        assert!(text.contains("| encrypted | encrypted − clear | points |"), "{text}");
+        assert!(text.contains("| encrypted | AUC, encrypted | encrypted − clear | points |"), "{text}");
         assert!(text.contains("| 1 diverged |"), "{text}");
         assert!(
             text.contains("| activation element − channel | distillation on | 2 | +2.00 (+2.00 to +2.00) |"),
             "{text}"
         );
+        assert!(text.contains(" 83.50 ± 0.71 % | – | "), "{text}");
         let none = markdown(&summarise(&matrix, &[]));
-        assert!(none.contains("0 of 8 runs"), "{none}");
+        assert!(none.contains("0 of 8 runs") && !none.contains("AUC"), "{none}");
     }
 }
