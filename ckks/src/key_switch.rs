@@ -1,11 +1,11 @@
 //! Relinearisation, and rescaling right after it: both leave the pointwise world for coefficients
 //! and come back, and are done ciphertext by ciphertext, so that nothing between them is stored.
 
-use crate::base_conversion::{Digits, Division};
+use crate::base_conversion::Division;
 use crate::batch::BatchShape;
 use crate::kernel::{Aligned, PairProduct};
 use crate::rescale::limbs_after;
-use crate::ring::modulus::Factor;
+use crate::switching_ring::SwitchingRing;
 use crate::timing::{Laps, ThreadSeconds};
 use crate::{Batch, EvaluationKey, Parameters, Result};
 
@@ -67,13 +67,13 @@ impl<'k> KeySwitcher<'k> {
         let workspace = || Workspace::new(&ring);
         let result = Batch::build_with(parameters, shape, workspace, |workspace, element, out| {
             let mut laps = Laps::start();
-            ring.read(batch, element, workspace);
-            ring.add_products(self.key, workspace);
+            workspace.read(&ring, batch, element);
+            workspace.add_products(&ring, self.key);
             if divisions > 0 {
                 laps.add_to(&relinearising);
             }
             let [sums, scratch] = [&mut workspace.sums, &mut workspace.scratch].map(Aligned::words_mut);
-            let components = sums.chunks_exact_mut(ring.primes.len() * n);
+            let components = sums.chunks_exact_mut(ring.words());
             for (sums, out) in components.zip(out.chunks_exact_mut(limbs * n)) {
                 division.divide(sums, scratch);
                 out.copy_from_slice(&sums[..limbs * n]);
@@ -86,74 +86,6 @@ impl<'k> KeySwitcher<'k> {
             relinearise_seconds: relinearising.seconds(),
             rescale_seconds: rescaling.seconds(),
         })
-    }
-}
-
-/// Where ciphertexts of some limbs are relinearised: modulo QP, the product of their moduli and of
-/// the special primes.
-struct SwitchingRing<'p> {
-    parameters: &'p Parameters,
-    digits: Digits<'p>,
-    /// Numbers of the primes, the special ones last.
-    primes: Vec<usize>,
-    /// For each limb P, the product of the special primes; none without any.
-    factors: Option<Vec<Factor>>,
-}
-
-impl<'p> SwitchingRing<'p> {
-    fn new(parameters: &'p Parameters, limbs: usize) -> Self {
-        let primes: Vec<usize> = parameters.switching_primes(limbs).collect();
-        let factors = (primes.len() > limbs).then(|| (0..limbs).map(|limb| parameters.special_product(limb)).collect());
-        Self { parameters, digits: Digits::new(parameters, limbs), primes, factors }
-    }
-
-    /// Reads a ciphertext of three components, the first two multiplied by P.
-    fn read(&self, batch: &Batch, element: usize, workspace: &mut Workspace) {
-        let (n, kernel) = (self.parameters.degree(), self.parameters.kernel());
-        for (limb, values) in workspace.third.words_mut().chunks_exact_mut(n).enumerate() {
-            batch.read(element, 2, limb, values);
-        }
-        let components = workspace.sums.words_mut().chunks_exact_mut(self.primes.len() * n);
-        for (component, sums) in components.enumerate() {
-            let (limbs, special) = sums.split_at_mut(batch.limbs() * n);
-            for (limb, (t, sum)) in
-                self.parameters.transforms(batch.limbs()).iter().zip(limbs.chunks_exact_mut(n)).enumerate()
-            {
-                batch.read(element, component, limb, sum);
-                if let Some(factors) = &self.factors {
-                    kernel.scale(t.modulus(), sum, factors[limb]);
-                }
-            }
-            special.fill(0);
-        }
-    }
-
-    /// `sums += digit * key` over the digits of the third component, for both halves.
-    fn add_products(&self, key: &EvaluationKey, workspace: &mut Workspace) {
-        let (n, digits) = (self.parameters.degree(), &self.digits);
-        let Workspace { third, prepared, extended, sums, scratch } = workspace;
-        let [third, prepared, extended, sums, scratch] =
-            [third, prepared, extended, sums, scratch].map(Aligned::words_mut);
-        prepared.copy_from_slice(third);
-        for (digit, values) in digits.split(prepared).into_iter().enumerate() {
-            digits.prepare(digit, values, scratch);
-        }
-        let (first, second) = sums.split_at_mut(self.primes.len() * n);
-        let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
-        for (&prime, (first, second)) in self.primes.iter().zip(sums) {
-            for (digit, out) in extended.chunks_exact_mut(n).enumerate() {
-                if !digits.has_limb(digit, prime) {
-                    digits.extend(digit, prime, prepared, out);
-                }
-            }
-            let term = |(digit, extended)| PairProduct {
-                factor: if digits.has_limb(digit, prime) { &third[prime * n..(prime + 1) * n] } else { extended },
-                values: key.halves(digit, prime),
-            };
-            let terms: Vec<PairProduct<'_>> = extended.chunks_exact(n).enumerate().map(term).collect();
-            let q = self.parameters.all_transforms()[prime].modulus();
-            self.parameters.kernel().add_products(q, &terms, [first, second]);
-        }
     }
 }
 
@@ -172,13 +104,56 @@ struct Workspace {
 
 impl Workspace {
     fn new(ring: &SwitchingRing<'_>) -> Self {
-        let (n, limbs) = (ring.parameters.degree(), ring.digits.limbs());
+        let (n, limbs) = (ring.parameters.degree(), ring.limbs);
         Self {
             third: Aligned::zeros(limbs * n),
             prepared: Aligned::zeros(limbs * n),
             extended: Aligned::zeros(ring.digits.count() * n),
-            sums: Aligned::zeros(2 * ring.primes.len() * n),
+            sums: Aligned::zeros(2 * ring.words()),
             scratch: Aligned::zeros(n),
+        }
+    }
+
+    /// Reads a ciphertext of three components, the first two multiplied by P.
+    fn read(&mut self, ring: &SwitchingRing<'_>, batch: &Batch, element: usize) {
+        let n = ring.parameters.degree();
+        for (limb, values) in self.third.words_mut().chunks_exact_mut(n).enumerate() {
+            batch.read(element, 2, limb, values);
+        }
+        for (component, sums) in self.sums.words_mut().chunks_exact_mut(ring.words()).enumerate() {
+            for (&prime, sum) in ring.primes.iter().zip(sums.chunks_exact_mut(n)) {
+                if prime < ring.limbs {
+                    batch.read(element, component, prime, sum);
+                }
+                ring.scale(prime, sum);
+            }
+        }
+    }
+
+    /// `sums += digit * key` over the digits of the third component, for both halves.
+    fn add_products(&mut self, ring: &SwitchingRing<'_>, key: &EvaluationKey) {
+        let (n, digits) = (ring.parameters.degree(), &ring.digits);
+        let Self { third, prepared, extended, sums, scratch } = self;
+        let [third, prepared, extended, sums, scratch] =
+            [third, prepared, extended, sums, scratch].map(Aligned::words_mut);
+        prepared.copy_from_slice(third);
+        for (digit, values) in digits.split(prepared).into_iter().enumerate() {
+            digits.prepare(digit, values, scratch);
+        }
+        let (first, second) = sums.split_at_mut(ring.words());
+        let sums = first.chunks_exact_mut(n).zip(second.chunks_exact_mut(n));
+        for (&prime, (first, second)) in ring.primes.iter().zip(sums) {
+            for (digit, out) in extended.chunks_exact_mut(n).enumerate() {
+                if !digits.has_limb(digit, prime) {
+                    digits.extend(digit, prime, prepared, out);
+                }
+            }
+            let term = |(digit, extended)| PairProduct {
+                factor: if digits.has_limb(digit, prime) { &third[prime * n..(prime + 1) * n] } else { extended },
+                values: key.halves(digit, prime),
+            };
+            let terms: Vec<PairProduct<'_>> = extended.chunks_exact(n).enumerate().map(term).collect();
+            ring.parameters.kernel().add_products(ring.modulus(prime), &terms, [first, second]);
         }
     }
 }

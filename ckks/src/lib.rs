@@ -34,6 +34,7 @@ mod rns_ring;
 mod rotation;
 pub mod security;
 mod switching_key;
+mod switching_ring;
 #[cfg(test)]
 mod testing;
 mod timing;

@@ -58,25 +58,16 @@ pub(crate) fn limbs_after(parameters: &Parameters, before: usize, divisions: usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{N, parameters, random};
+    use crate::testing::{N, integer, parameters, random};
 
-    /// The integers of least absolute value with the coefficients' residues: Chinese remainders in
-    /// 128 bits.
+    /// The integers that the coefficients of a ciphertext stand for.
     fn integers(p: &Parameters, batch: &Batch, element: usize, component: usize) -> Vec<i128> {
-        let product: i128 = p.moduli(batch.limbs()).map(|q| i128::from(q.value())).product();
-        let mut sums = vec![0_i128; N];
-        for (i, t) in p.transforms(batch.limbs()).iter().enumerate() {
-            let mut values = vec![0; N];
-            batch.read(element, component, i, &mut values);
-            t.inverse(&mut values);
-            let q = t.modulus();
-            let rest = product / i128::from(q.value());
-            let inverse = q.inverse(q.reduce_i128(rest));
-            for (s, &v) in sums.iter_mut().zip(&values) {
-                *s = (*s + rest * i128::from(q.mul(v, inverse))) % product;
-            }
+        let mut residues = vec![0; batch.limbs() * N];
+        for (limb, (t, values)) in p.transforms(batch.limbs()).iter().zip(residues.chunks_exact_mut(N)).enumerate() {
+            batch.read(element, component, limb, values);
+            t.inverse(values);
         }
-        sums.into_iter().map(|s| if s > product / 2 { s - product } else { s }).collect()
+        (0..N).map(|i| integer(p, 0..batch.limbs(), |limb| residues[limb * N + i])).collect()
     }
 
     #[test]

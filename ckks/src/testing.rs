@@ -1,5 +1,7 @@
 //! Small parameters and random batches for the tests of this crate.
 
+use std::ops::Range;
+
 use rand::{RngExt, SeedableRng};
 
 use crate::primes::ntt_primes;
@@ -32,4 +34,18 @@ pub(crate) fn random(p: &Parameters, limbs: usize, components: usize) -> Batch {
         Ok(())
     })
     .unwrap()
+}
+
+/// The integer of least absolute value with these residues of some limbs: Chinese remainders in 128
+/// bits.
+pub(crate) fn integer(p: &Parameters, limbs: Range<usize>, residue: impl Fn(usize) -> u64) -> i128 {
+    let modulus = |limb: usize| p.all_transforms()[limb].modulus();
+    let product: i128 = limbs.clone().map(|limb| i128::from(modulus(limb).value())).product();
+    let term = |limb: usize| {
+        let q = modulus(limb);
+        let rest = product / i128::from(q.value());
+        rest * i128::from(q.mul(residue(limb), q.inverse(q.reduce_i128(rest))))
+    };
+    let sum = limbs.map(term).sum::<i128>() % product;
+    if sum > product / 2 { sum - product } else { sum }
 }

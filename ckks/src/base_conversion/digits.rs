@@ -20,10 +20,6 @@ impl<'p> Digits<'p> {
         Self { degree: parameters.degree(), digits }
     }
 
-    pub(crate) fn limbs(&self) -> usize {
-        self.digits.iter().map(|digit| digit.primes().len()).sum()
-    }
-
     pub(crate) fn count(&self) -> usize {
         self.digits.len()
     }
@@ -64,7 +60,7 @@ impl<'p> Digits<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{N, parameters, random};
+    use crate::testing::{N, integer, parameters, random};
 
     /// Each digit is the integer of least absolute value with the residues of its limbs, modulo
     /// every other prime: Chinese remainders in 128 bits.
@@ -99,17 +95,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    fn integer(p: &Parameters, limbs: Range<usize>, residue: impl Fn(usize) -> u64) -> i128 {
-        let modulus = |limb: usize| p.all_transforms()[limb].modulus();
-        let product: i128 = limbs.clone().map(|limb| i128::from(modulus(limb).value())).product();
-        let term = |limb: usize| {
-            let q = modulus(limb);
-            let rest = product / i128::from(q.value());
-            rest * i128::from(q.mul(residue(limb), q.inverse(q.reduce_i128(rest))))
-        };
-        let sum = limbs.map(term).sum::<i128>() % product;
-        if sum > product / 2 { sum - product } else { sum }
     }
 }

@@ -8,12 +8,13 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::diagonal_matrix::DiagonalMatrix;
-use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::GaloisKey;
+use super::rotation_steps::RotationSpace;
 use super::word_pool::{WordPool, Words};
 use crate::compressed_batch::not_canonical;
 use crate::kernel::{TILE, TileProducts};
 use crate::pointwise::InputBatch;
+use crate::switching_ring::SwitchingRing;
 use crate::{Batch, Result};
 
 /// Words of rotated inputs that are held at the same time, about: 32 MiB.
@@ -21,7 +22,7 @@ pub const HELD_WORDS: usize = 1 << 22;
 
 /// The terms of a product with the keys of their rotations.
 pub(crate) struct DiagonalProduct<'a> {
-    ring: &'a ExtendedRing<'a>,
+    ring: &'a SwitchingRing<'a>,
     pool: &'a WordPool,
     terms: &'a [(InputBatch<'a>, &'a DiagonalMatrix)],
     /// Ciphertexts that are rotated, of all terms, one after the other.
@@ -80,7 +81,7 @@ impl<'a> DiagonalProduct<'a> {
     /// # Panics
     /// When something of compressed ciphertexts is rotated.
     pub(crate) fn new(
-        (ring, pool): (&'a ExtendedRing<'a>, &'a WordPool),
+        (ring, pool): (&'a SwitchingRing<'a>, &'a WordPool),
         terms: &'a [(InputBatch<'a>, &'a DiagonalMatrix)],
         held: usize,
         key: impl Fn(usize) -> Result<&'a GaloisKey>,
@@ -371,7 +372,7 @@ mod tests {
             };
             let (x, matrices) = (random(&p, 2, 2), [matrix(&[0, 1, 2]), matrix(&[1]), matrix(&[0])]);
             let terms = matrices.each_ref().map(|m| (InputBatch::Stored(&x), m));
-            let (ring, pool) = (&ExtendedRing::new(&p, 2), WordPool::default());
+            let (ring, pool) = (&SwitchingRing::new(&p, 2), WordPool::default());
             let sums = |held| {
                 let product = DiagonalProduct::new((ring, &pool), &terms, held, |slots| {
                     keys.key("test", KeyedRotation { slots, limbs: 2 })

@@ -2,10 +2,10 @@
 
 mod diagonal_matrix;
 mod diagonal_product;
-mod extended_ring;
 mod galois_keys;
 mod order;
 mod periodic;
+mod rotation_steps;
 mod rotator;
 #[cfg(all(test, target_os = "linux"))]
 mod timing;

@@ -4,13 +4,14 @@ use rayon::prelude::*;
 
 use super::diagonal_matrix::DiagonalMatrix;
 use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
-use super::extended_ring::{ExtendedRing, RotationSpace};
 use super::galois_keys::{GaloisKey, GaloisKeys, KeyedRotation};
 use super::order::rotation_order;
+use super::rotation_steps::RotationSpace;
 use super::word_pool::{RotationMemory, WordPool};
 use crate::batch::BatchShape;
 use crate::error::operand;
 use crate::pointwise::InputBatch;
+use crate::switching_ring::SwitchingRing;
 use crate::{Batch, Encoder, Error, Parameters, Result};
 
 const MULTIPLYING: &str = "multiplying by diagonals";
@@ -53,7 +54,7 @@ impl<'k> Rotator<'k> {
         batch.expect("rotating", &self.parameters, 2)?;
         let key = self.keys.key("rotating", KeyedRotation { slots: rotation, limbs: batch.limbs() })?;
         let (n, limbs) = (self.parameters.degree(), batch.limbs());
-        let ring = ExtendedRing::new(&self.parameters, limbs);
+        let ring = SwitchingRing::new(&self.parameters, limbs);
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
         let mut flats = self.pool().words(shape.flat_words(&self.parameters));
         Batch::unset(&self.parameters, shape)?.fill(&mut flats, |element, out| {
@@ -102,7 +103,7 @@ impl<'k> Rotator<'k> {
         let terms = stored;
         // Without a rotation all is done modulo Q.
         let rotates = !folds.is_empty() || terms.iter().any(|(_, matrix)| !matrix.rotations().is_empty());
-        let of = if rotates { ExtendedRing::new } else { ExtendedRing::unextended };
+        let of = if rotates { SwitchingRing::new } else { SwitchingRing::unextended };
         let ring = of(&self.parameters, limbs);
         let key = |slots: usize| self.keys.key(MULTIPLYING, KeyedRotation { slots, limbs: ring.limbs });
         let folds: Vec<&GaloisKey> = folds.iter().map(|&fold| key(fold)).collect::<Result<_>>()?;
@@ -237,7 +238,7 @@ fn expanded(input: InputBatch<'_>, matrix: &DiagonalMatrix) -> Result<Option<Bat
 }
 
 /// Divides both components, `[2][prime][N]`, by P and copies their limbs to `out`.
-fn divide_to(ring: &ExtendedRing<'_>, pair: &mut [u64], space: &mut RotationSpace<'_>, out: &mut [u64]) {
+fn divide_to(ring: &SwitchingRing<'_>, pair: &mut [u64], space: &mut RotationSpace<'_>, out: &mut [u64]) {
     let limbs = out.len() / 2;
     for (polynomial, out) in pair.chunks_exact_mut(ring.words()).zip(out.chunks_exact_mut(limbs)) {
         ring.divide(polynomial, space.polynomial());

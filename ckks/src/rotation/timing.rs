@@ -2,11 +2,12 @@
 //! `cargo test --release -p beaa-ckks --lib -- --ignored --nocapture seconds_of_steps`.
 
 use super::diagonal_product::{DiagonalProduct, HELD_WORDS};
-use super::extended_ring::{ExtendedRing, RotationSpace};
+use super::rotation_steps::RotationSpace;
 use super::word_pool::WordPool;
 use super::{Diagonal, DiagonalMatrix, DiagonalShape, GaloisKeys, KeyedRotation, Rotator};
 use crate::pointwise::InputBatch;
 use crate::primes::ntt_primes;
+use crate::switching_ring::SwitchingRing;
 use crate::{Batch, Parameters, ParametersLiteral, SecretKey, SecretRng};
 
 const N: usize = 8192;
@@ -74,7 +75,7 @@ fn measure() {
     let secret = SecretKey::generate(&p, &mut rng);
     let keys = GaloisKeys::generate(&secret, &KeyedRotation::of_all_limbs(&p, &rotations), &mut rng).unwrap();
     let rotator = Rotator::new(&p, &keys).unwrap();
-    let (ring, pool) = (&ExtendedRing::new(&p, LIMBS), WordPool::default());
+    let (ring, pool) = (&SwitchingRing::new(&p, LIMBS), WordPool::default());
     println!("N = {N}, {LIMBS} limbs and a special prime, {:?}, one thread, microseconds", p.kernel());
     let report = |what: &str, seconds: f64| println!("{what:44}{:10.1}", seconds * 1e6);
 

@@ -1,5 +1,5 @@
 //! Rotations modulo QP, the product of all limbs and the special primes, as the processor's
-//! `ExtendedRing` does them: what is added up is divided by P once at the end.
+//! `SwitchingRing` does them: what is added up is divided by P once at the end.
 
 use crate::switching_key::{DeviceGaloisKey, DeviceGaloisKeys};
 use crate::value::Shape;

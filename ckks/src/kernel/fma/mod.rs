@@ -117,9 +117,6 @@ impl ArithmeticPath for Fma {
     }
 
     fn base_combine(self, q: Modulus, terms: &[BaseTerm<'_>], out: &mut [u64]) {
-        out.fill(0);
-        for &BaseTerm { from, factor, residues } in terms {
-            self.run(poly_ops::AddExtended { change: BaseChange { from, to: q }, out, residues, factor });
-        }
+        self.run(poly_ops::BaseCombine { q, terms, out });
     }
 }

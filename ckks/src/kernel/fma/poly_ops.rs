@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use super::field::Field;
 #[cfg(doc)]
 use crate::kernel::ArithmeticPath;
-use crate::kernel::{BaseChange, PairProduct, TILE, TwistFactors};
+use crate::kernel::{BaseChange, BaseTerm, PairProduct, TILE, TwistFactors};
 use crate::ring::modulus::Modulus;
 
 /// See [`ArithmeticPath::square`].
@@ -188,24 +188,31 @@ impl WithSimd for ModDownStep<'_> {
     }
 }
 
-/// `out += factor * residues`: a term of [`ArithmeticPath::base_combine`].
-pub(super) struct AddExtended<'a> {
-    pub(super) change: BaseChange,
+/// See [`ArithmeticPath::base_combine`].
+pub(super) struct BaseCombine<'a> {
+    pub(super) q: Modulus,
+    pub(super) terms: &'a [BaseTerm<'a>],
     pub(super) out: &'a mut [u64],
-    pub(super) residues: &'a [u64],
-    pub(super) factor: u64,
 }
 
-impl WithSimd for AddExtended<'_> {
+impl WithSimd for BaseCombine<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (p, q) = (Field::new(simd, self.change.from), Field::new(simd, self.change.to));
-        let factor = q.centred(simd.splat_u64s(self.factor));
-        for (out, &x) in S::as_mut_simd_u64s(self.out).0.iter_mut().zip(S::as_simd_u64s(self.residues).0) {
-            let product = q.multiply(q.reduce(p.centred(x)), factor);
-            *out = q.canonical(q.reduce(simd.add_f64s(product, q.centred(*out))));
+        let q = Field::new(simd, self.q);
+        let mut terms = Vec::with_capacity(self.terms.len());
+        for term in self.terms {
+            let factor = q.centred(simd.splat_u64s(term.factor));
+            terms.push((Field::new(simd, term.from), factor, S::as_simd_u64s(term.residues).0));
+        }
+        for (i, out) in S::as_mut_simd_u64s(self.out).0.iter_mut().enumerate() {
+            let mut sum = q.zero;
+            for &(p, factor, residues) in &terms {
+                let product = q.multiply(q.reduce(p.centred(residues[i])), factor);
+                sum = q.reduce(simd.add_f64s(sum, product));
+            }
+            *out = q.canonical(sum);
         }
     }
 }

@@ -1,30 +1,12 @@
-//! Switching keys modulo QP, the product of all moduli and the special primes: what is added up is
-//! divided by P, the product of the special primes, once at the end (Bossuat, Mouchet,
-//! Troncoso-Pastoriza, Hubaux 2021, "Efficient Bootstrapping for Approximate Homomorphic Encryption
-//! with Non-sparse Keys"). Without special primes the same is done modulo Q, with P = 1.
+//! Rotations modulo QP: keys are switched and values permuted, prime by prime, and what was added up
+//! is divided by P in the end.
 
 use rayon::prelude::*;
 
 use super::galois_keys::GaloisKey;
 use super::word_pool::{WordPool, Words};
-use crate::Parameters;
-use crate::base_conversion::{Digits, Division};
 use crate::kernel::PairProduct;
-use crate::ring::modulus::Factor;
-
-/// The limbs of a ciphertext, and the special primes if keys are switched.
-#[derive(Debug)]
-pub(crate) struct ExtendedRing<'p> {
-    pub(crate) parameters: &'p Parameters,
-    pub(crate) limbs: usize,
-    pub(crate) digits: Digits<'p>,
-    /// Numbers of the primes, the special ones last.
-    pub(crate) primes: Vec<usize>,
-    /// For each limb P, the product of the special primes; none where all is done modulo Q.
-    factors: Vec<Factor>,
-    /// That by P.
-    division: Division<'p>,
-}
+use crate::switching_ring::SwitchingRing;
 
 /// What rotating one ciphertext needs.
 pub(crate) struct RotationSpace<'p> {
@@ -38,7 +20,7 @@ pub(crate) struct RotationSpace<'p> {
 }
 
 impl<'p> RotationSpace<'p> {
-    pub(crate) fn new(ring: &ExtendedRing<'_>, pool: &'p WordPool) -> Self {
+    pub(crate) fn new(ring: &SwitchingRing<'_>, pool: &'p WordPool) -> Self {
         Self {
             pool,
             prepared: pool.words(ring.limbs * ring.parameters.degree()),
@@ -53,43 +35,7 @@ impl<'p> RotationSpace<'p> {
     }
 }
 
-impl<'p> ExtendedRing<'p> {
-    /// That in which keys are switched.
-    pub(crate) fn new(parameters: &'p Parameters, limbs: usize) -> Self {
-        Self::with_special(parameters, limbs, parameters.special().collect())
-    }
-
-    /// That of what nothing of is rotated: all is done modulo Q.
-    pub(crate) fn unextended(parameters: &'p Parameters, limbs: usize) -> Self {
-        Self::with_special(parameters, limbs, Vec::new())
-    }
-
-    fn with_special(parameters: &'p Parameters, limbs: usize, special: Vec<usize>) -> Self {
-        let factors = if special.is_empty() { 0..0 } else { 0..limbs };
-        Self {
-            parameters,
-            limbs,
-            factors: factors.map(|limb| parameters.special_product(limb)).collect(),
-            digits: Digits::new(parameters, limbs),
-            primes: (0..limbs).chain(special.iter().copied()).collect(),
-            division: Division::new(parameters, limbs, special),
-        }
-    }
-
-    /// Words of one polynomial modulo QP.
-    pub(crate) fn words(&self) -> usize {
-        self.primes.len() * self.parameters.degree()
-    }
-
-    /// Writes `P x` modulo one prime, N values.
-    pub(crate) fn scale(&self, prime: usize, x: &mut [u64]) {
-        if prime >= self.limbs {
-            x.fill(0);
-        } else if let Some(&factor) = self.factors.get(prime) {
-            self.parameters.kernel().scale(self.parameters.all_transforms()[prime].modulus(), x, factor);
-        }
-    }
-
+impl SwitchingRing<'_> {
     /// Divides a polynomial modulo QP by P, with rounding: its first limbs are the result.
     /// `scratch` is memory of a polynomial modulo Q.
     pub(crate) fn divide(&self, polynomial: &mut [u64], scratch: &mut [u64]) {
@@ -125,8 +71,7 @@ impl<'p> ExtendedRing<'p> {
         let digits = extended.chunks_exact(n).enumerate();
         let terms: Vec<PairProduct<'_>> =
             digits.map(|(digit, factor)| PairProduct { factor, values: key.key.halves(digit, prime) }).collect();
-        let q = self.parameters.all_transforms()[prime].modulus();
-        self.parameters.kernel().add_products(q, &terms, [first, second]);
+        self.parameters.kernel().add_products(self.modulus(prime), &terms, [first, second]);
         for (sum, out) in [first, second].into_iter().zip(pair) {
             self.parameters.kernel().permute(key.permutation(prime), sum, out);
         }
@@ -164,7 +109,7 @@ impl<'p> ExtendedRing<'p> {
         let n = self.parameters.degree();
         let polynomials = sums.chunks_exact_mut(n).zip(x.chunks_exact(n));
         for (&prime, (sums, x)) in self.primes.iter().cycle().zip(polynomials) {
-            let q = self.parameters.all_transforms()[prime].modulus();
+            let q = self.modulus(prime);
             for (s, &x) in sums.iter_mut().zip(x) {
                 *s = q.add(*s, x);
             }
