@@ -1,5 +1,5 @@
-//! Rotations modulo QP: keys are switched and values permuted, prime by prime, and what was added up
-//! is divided by P in the end.
+//! Rotations modulo QP: keys are switched and values permuted, prime by prime, and what was added
+//! up is divided by P in the end.
 
 use rayon::prelude::*;
 

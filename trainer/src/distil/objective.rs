@@ -60,8 +60,8 @@ pub(crate) struct BatchLoss {
 
 impl Objective {
     /// Computes the loss of `batch`; activations from the `replaced`-th on act as ReLU, and
-    /// `device` is the network's. Where the batch comes again, `kept` is what of the teacher's logits
-    /// is known from before; it is filled if it is empty.
+    /// `device` is the network's. Where the batch comes again, `kept` holds what is known of the
+    /// teacher's logits from before; it is filled if it is empty.
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if logits cannot be read.

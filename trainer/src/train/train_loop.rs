@@ -167,7 +167,7 @@ struct Learner<'a> {
     folder: &'a Path,
     classes: Classes,
     steps_per_epoch: usize,
-    /// The teacher's logits of batches that come again, by the epoch and the step of the first time.
+    /// The teacher's logits of batches that come again, by epoch and step of the first time.
     kept: HashMap<(usize, usize), KeptLogits>,
 }
 
