@@ -60,8 +60,10 @@ impl<'k> KeySwitcher<'k> {
         batch.expect("relinearising", parameters, 3)?;
         let (n, before) = (parameters.degree(), batch.limbs());
         let limbs = limbs_after(parameters, before, divisions)?;
-        let division = Division::new(parameters, limbs, (limbs..before).chain(parameters.special()).collect());
         let ring = SwitchingRing::new(parameters, before);
+        let with_limbs = || Division::new(parameters, limbs, (limbs..before).chain(parameters.special()).collect());
+        let longer = (divisions > 0).then(with_limbs);
+        let division = longer.as_ref().unwrap_or(&ring.division);
         let (relinearising, rescaling) = (ThreadSeconds::default(), ThreadSeconds::default());
         let shape = BatchShape { limbs, components: 2, len: batch.len() };
         let workspace = || Workspace::new(&ring);

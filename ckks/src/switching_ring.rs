@@ -18,18 +18,18 @@ pub(crate) struct SwitchingRing<'p> {
     pub(crate) primes: Vec<usize>,
     /// For each limb P; none where all is done modulo Q.
     factors: Vec<Factor>,
-    /// That by P.
+    /// Division by P.
     pub(crate) division: Division<'p>,
 }
 
 impl<'p> SwitchingRing<'p> {
-    /// That of all special primes.
+    /// With all special primes: where keys are switched.
     pub(crate) fn new(parameters: &'p Parameters, limbs: usize) -> Self {
         Self::with_special(parameters, limbs, parameters.special().collect())
     }
 
-    /// That of what no key is switched of: all is done modulo Q.
-    pub(crate) fn unextended(parameters: &'p Parameters, limbs: usize) -> Self {
+    /// Modulo Q alone: for products of which nothing is rotated.
+    pub(crate) fn without_special(parameters: &'p Parameters, limbs: usize) -> Self {
         Self::with_special(parameters, limbs, Vec::new())
     }
 

@@ -103,7 +103,7 @@ impl<'k> Rotator<'k> {
         let terms = stored;
         // Without a rotation all is done modulo Q.
         let rotates = !folds.is_empty() || terms.iter().any(|(_, matrix)| !matrix.rotations().is_empty());
-        let of = if rotates { SwitchingRing::new } else { SwitchingRing::unextended };
+        let of = if rotates { SwitchingRing::new } else { SwitchingRing::without_special };
         let ring = of(&self.parameters, limbs);
         let key = |slots: usize| self.keys.key(MULTIPLYING, KeyedRotation { slots, limbs: ring.limbs });
         let folds: Vec<&GaloisKey> = folds.iter().map(|&fold| key(fold)).collect::<Result<_>>()?;

@@ -46,9 +46,9 @@ impl Case {
 
 /// `sum = A h^2 + B h`, `y = C sum`, where `h = F x + f`.
 pub(crate) fn literal() -> ProgramLiteral {
-    let mut moduli = ntt_primes(DEGREE, 36, 4, &[]).unwrap();
+    let mut moduli = ntt_primes(DEGREE, 34, 4, &[]).unwrap();
     // Digits of two limbs.
-    let special = ntt_primes(DEGREE, 42, 2, &[]).unwrap();
+    let special = ntt_primes(DEGREE, 39, 2, &[]).unwrap();
     moduli.sort_unstable();
     let [input, hidden, sums, outputs] = SIZES;
     let matrix = |rows: usize, columns: usize, seed: usize| {

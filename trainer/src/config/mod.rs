@@ -7,6 +7,7 @@ mod layers;
 mod literal;
 mod phases;
 mod problems;
+mod rounds;
 
 // All public names of these modules are the crate's: a new layer or setting is added in one place.
 pub use check::*;
@@ -15,3 +16,4 @@ pub use experiment::*;
 pub use layers::*;
 pub use literal::*;
 pub use phases::*;
+pub(crate) use rounds::Rounds;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PruneConfig, QuantiseConfig};
+use super::{PruneConfig, QuantiseConfig, Rounds};
 
 /// How weights are updated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,8 +121,8 @@ pub struct StudentConfig {
     /// it before training is over.
     pub fixed_norms: usize,
     /// After this many epochs the batches are those of the first epoch again, in the same order,
-    /// with the same changes; default 0: never. What the teacher says of them is then known, which
-    /// saves a long training by large teachers most of its time.
+    /// with the same changes; default 0: never. The teacher's logits are then known, unless
+    /// features are matched.
     pub repeat_after: usize,
     /// Polynomials keep `|b/2a|` below this many times the root mean square of their layer's
     /// inputs; 0 for no bound. Default 8. The compiler wants it bounded, so that an activation is a
@@ -149,6 +149,16 @@ impl StudentConfig {
     /// the same: otherwise the teacher of a student to go on from may be any network.
     pub(crate) fn compares_activations(&self) -> bool {
         self.feature_matching > 0.0
+    }
+
+    /// Which batches come again.
+    pub(crate) fn rounds(&self) -> Rounds {
+        Rounds { length: self.repeat_after, epochs: self.epochs }
+    }
+
+    /// Whether the teacher's logits of batches that come again are kept.
+    pub(crate) fn keeps_logits(&self) -> bool {
+        self.lambda > 0.0 && !self.compares_activations()
     }
 
     /// Whether the loss depends on where activations' inputs lie.

@@ -35,33 +35,17 @@ pub(crate) struct Distillation {
     pub(crate) statistics: Vec<LayerStatistics>,
 }
 
-impl Distillation {
-    /// The teacher's logits of `images`, and its activations' outputs where they are compared.
-    fn of_teacher(&self, images: Tensor<4>, keep: Keep, kept: Option<&mut KeptLogits>) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let pass = || self.teacher.forward(images, usize::MAX, keep, self.precision);
-        match kept {
-            Some(kept) if !keep.outputs => (kept.get_or_insert_with(|| pass().logits).clone(), Vec::new()),
-            _ => {
-                let pass = pass();
-                (pass.logits, pass.outputs)
-            }
-        }
-    }
-}
-
-/// The teacher's logits of a batch, without autodiff, once they have been worked out.
-pub(crate) type KeptLogits = Option<Tensor<2>>;
-
 /// The loss of a batch, with its graph, and how many images were classified right.
 pub(crate) struct BatchLoss {
     pub(crate) loss: Tensor<1>,
     pub(crate) correct: usize,
+    /// The teacher's logits, without autodiff, if they are all that was asked of it.
+    pub(crate) taught: Option<Tensor<2>>,
 }
 
 impl Objective {
     /// Computes the loss of `batch`; activations from the `replaced`-th on act as ReLU, and
-    /// `device` is the network's. Where the batch comes again, `kept` holds what is known of the
-    /// teacher's logits from before; it is filled if it is empty.
+    /// `device` is the network's. `known` are the teacher's logits, if they were worked out before.
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if logits cannot be read.
@@ -72,7 +56,7 @@ impl Objective {
         replaced: usize,
         classes: &Classes,
         device: &Device,
-        kept: Option<&mut KeptLogits>,
+        known: Option<Tensor<2>>,
     ) -> Result<BatchLoss> {
         let images = Tensor::from_inner(batch.images.clone());
         let pasted = batch.pasted.as_deref();
@@ -81,14 +65,21 @@ impl Objective {
                 let logits = network.forward(images, usize::MAX, Keep::default(), precision).logits;
                 let right = correct(classes, &host(logits.clone())?, &batch.labels);
                 let loss = cross_entropy(logits, targets(&batch.labels, pasted, classes.outputs(), smoothing, device));
-                Ok(BatchLoss { loss, correct: right })
+                Ok(BatchLoss { loss, correct: right, taught: None })
             }
             Self::Student(d) => {
                 let s = &d.config;
-                let outputs = Keep { outputs: s.compares_activations(), ..Keep::default() };
-                let theirs =
-                    (s.lambda > 0.0 || s.compares_activations()).then(|| d.of_teacher(batch.images, outputs, kept));
-                let keep = Keep { inputs: s.minds_ranges(), ..outputs };
+                let compared = Keep { outputs: s.compares_activations(), ..Keep::default() };
+                let (logits, theirs) = match known {
+                    Some(logits) if s.keeps_logits() => (Some(logits), Vec::new()),
+                    _ if s.lambda > 0.0 || s.compares_activations() => {
+                        let pass = d.teacher.forward(batch.images, usize::MAX, compared, d.precision);
+                        (Some(pass.logits), pass.outputs)
+                    }
+                    _ => (None, Vec::new()),
+                };
+                let taught = logits.clone().filter(|_| s.keeps_logits());
+                let keep = Keep { inputs: s.minds_ranges(), ..compared };
                 let mut ours = network.forward(images, replaced, keep, d.precision);
                 let right = correct(classes, &host(ours.logits.clone())?, &batch.labels);
                 if s.peak_penalty > 0.0 {
@@ -96,16 +87,14 @@ impl Objective {
                 }
                 let target = targets(&batch.labels, pasted, classes.outputs(), s.label_smoothing, device);
                 let mut loss = cross_entropy(ours.logits.clone(), target).mul_scalar(1.0 - s.lambda);
-                if let Some((logits, outputs)) = theirs {
-                    if s.lambda > 0.0 {
-                        let divergence = distillation(ours.logits, Tensor::from_inner(logits), s.temperature);
-                        loss = loss + divergence.mul_scalar(s.lambda);
-                    }
-                    let pairs = ours.outputs.into_iter().zip(outputs).take(replaced);
-                    let weight = s.feature_matching / pairs.len().max(1) as f32;
-                    for (student, teacher) in pairs {
-                        loss = loss + feature_distance(student, Tensor::from_inner(teacher)).mul_scalar(weight);
-                    }
+                if let Some(logits) = logits.filter(|_| s.lambda > 0.0) {
+                    let divergence = distillation(ours.logits, Tensor::from_inner(logits), s.temperature);
+                    loss = loss + divergence.mul_scalar(s.lambda);
+                }
+                let pairs = ours.outputs.into_iter().zip(theirs).take(replaced);
+                let weight = s.feature_matching / pairs.len().max(1) as f32;
+                for (student, teacher) in pairs {
+                    loss = loss + feature_distance(student, Tensor::from_inner(teacher)).mul_scalar(weight);
                 }
                 for (inputs, known) in ours.inputs.into_iter().zip(&d.statistics).take(replaced) {
                     let wanted = wanted_range(known, s.range_width);
@@ -116,7 +105,7 @@ impl Objective {
                         loss = loss + peak_penalty(inputs, wanted).mul_scalar(s.peak_penalty);
                     }
                 }
-                Ok(BatchLoss { loss, correct: right })
+                Ok(BatchLoss { loss, correct: right, taught })
             }
         }
     }

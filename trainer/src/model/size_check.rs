@@ -18,7 +18,8 @@ const COPIES_OF_PARAMETERS: u64 = 8;
 const COPIES_OF_ACTIVATIONS: u64 = 3;
 /// Bytes of a number.
 const NUMBER: u64 = 4;
-const REMEDY: &str = "make the network narrower or its images smaller, or lower `teacher.batch` and `student.batch`";
+const REMEDY: &str = "make the network narrower or its images smaller, or lower `teacher.batch`, \
+                      `student.batch` or `student.repeat_after`";
 
 /// Numbers of a network, counted without one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,7 +61,16 @@ pub(crate) fn check_model_size(model: &Model, config: &TrainConfig, splits: &Spl
 fn check(operation: &str, size: Size, config: &TrainConfig, splits: &Splits) -> Result<()> {
     let literal = config.literal();
     let batch = literal.teacher.batch.max(literal.student.batch).min(splits.train.len()) as u64;
-    Ok(Need::new(operation, size.training_bytes(batch), REMEDY).check()?)
+    let bytes = size.training_bytes(batch).saturating_add(logits_bytes(config, splits));
+    Ok(Need::new(operation, bytes, REMEDY).check()?)
+}
+
+/// The teacher's logits that are kept for batches which come again.
+fn logits_bytes(config: &TrainConfig, splits: &Splits) -> u64 {
+    let student = &config.literal().student;
+    let epochs = if student.keeps_logits() { student.rounds().kept() } else { 0 };
+    let factors = [epochs, splits.train.len(), splits.classes.len()].map(|factor| factor as u64);
+    factors.into_iter().fold(NUMBER, u64::saturating_mul)
 }
 
 /// Counts what the layers of `config` come to for images of `input`.

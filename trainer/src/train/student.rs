@@ -101,7 +101,7 @@ pub(crate) fn train_student(session: &mut Session<'_>, state: StudentState) -> R
         train_polynomials: learns,
         vertex_limits,
         fixed_norms: config.fixed_norms,
-        repeat_after: config.repeat_after,
+        rounds: config.rounds(),
         pruner: config.prune.as_ref().map(pruner).transpose()?,
         quantise: config.quantise.clone(),
         objective: Objective::Student(Box::new(Distillation {

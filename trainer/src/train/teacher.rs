@@ -2,6 +2,7 @@
 
 use beaa_ir::Model;
 
+use crate::config::Rounds;
 use crate::distil::check_teacher::load_matching;
 use crate::distil::ensemble::ensemble;
 use crate::distil::objective::Objective;
@@ -49,7 +50,7 @@ pub(crate) fn train_teacher(session: &mut Session<'_>, resumed: Option<NetworkSt
         vertex_limits: Vec::new(),
         objective: Objective::Teacher { smoothing: config.label_smoothing, precision: session.literal().precision },
         fixed_norms: 0,
-        repeat_after: 0,
+        rounds: Rounds::default(),
         pruner: None,
         quantise: None,
     };

@@ -12,13 +12,13 @@ use std::time::Instant;
 use beaa_datasets::shuffled;
 use beaa_ir::{Classes, Model};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::compress::masks::{self, Masks, Pruner};
 use crate::compress::quantise::{self, Rounded};
-use crate::config::{OptimiserConfig, QuantiseConfig};
+use crate::config::{OptimiserConfig, QuantiseConfig, Rounds};
 use crate::data::{EpochBatches, ImageBatch, Prefetcher};
-use crate::distil::objective::{BatchLoss, KeptLogits, Objective, detached, gradients};
+use crate::distil::objective::{BatchLoss, Objective, detached, gradients};
 use crate::error::{Error, Result};
 use crate::model::network::{Network, VertexLimit};
 use crate::random::{Purpose, order};
@@ -48,22 +48,10 @@ pub(crate) struct TrainingTask {
     pub(crate) pruner: Option<Pruner>,
     /// How many epochs, the last ones, see batch normalisation as it is when training is over.
     pub(crate) fixed_norms: usize,
-    /// After how many epochs the batches are the first ones again; 0: never.
-    pub(crate) repeat_after: usize,
+    /// Which batches come again.
+    pub(crate) rounds: Rounds,
     /// How weights are rounded on the way.
     pub(crate) quantise: Option<QuantiseConfig>,
-}
-
-impl TrainingTask {
-    /// The epoch whose batches those of `epoch` are: an earlier one where batches repeat.
-    fn drawn_in(&self, epoch: usize) -> usize {
-        if self.repeat_after == 0 { epoch } else { epoch % self.repeat_after }
-    }
-
-    /// Whether the batches of `epoch` are seen more than once in this training.
-    fn comes_again(&self, epoch: usize) -> bool {
-        self.repeat_after > 0 && self.drawn_in(epoch) + self.repeat_after < self.epochs
-    }
 }
 
 /// Trains a network from `start` on; a checkpoint is written at the end of each epoch and when
@@ -135,7 +123,7 @@ fn train_epochs(session: &mut Session<'_>, task: &TrainingTask, start: NetworkSt
 
 /// Starts to prepare the batches of an epoch, from `position` on.
 fn prefetch(session: &Session<'_>, task: &TrainingTask, position: Position, steps: usize) -> Result<Prefetcher> {
-    let epoch = task.drawn_in(position.epoch);
+    let epoch = task.rounds.first(position.epoch);
     let (shuffle, purpose) = match task.subject.phase() {
         Phase::Teacher => (order::teacher(epoch), Purpose::AugmentTeacher),
         Phase::Student => (order::student(epoch), Purpose::AugmentStudent),
@@ -168,7 +156,7 @@ struct Learner<'a> {
     classes: Classes,
     steps_per_epoch: usize,
     /// The teacher's logits of batches that come again, by epoch and step of the first time.
-    kept: HashMap<(usize, usize), KeptLogits>,
+    taught: HashMap<(usize, usize), Tensor<2>>,
 }
 
 /// What one step came to.
@@ -208,7 +196,7 @@ impl<'a> Learner<'a> {
             folder: session.folder,
             classes: start.model.classes().clone(),
             steps_per_epoch,
-            kept: HashMap::new(),
+            taught: HashMap::new(),
         })
     }
 
@@ -256,10 +244,13 @@ impl<'a> Learner<'a> {
         let replaced = self.task.objective.replaced(position.epoch, self.task.epochs);
         let rounded = self.rounded(self.done(position))?;
         let computing = rounded.as_ref().map_or(&self.network, |r| &r.network);
-        let first = (self.task.drawn_in(position.epoch), position.step);
-        let kept = self.task.comes_again(position.epoch).then(|| self.kept.entry(first).or_default());
-        let BatchLoss { loss, correct } =
-            self.task.objective.loss(computing, batch, replaced, &self.classes, &self.device, kept)?;
+        let first = (self.task.rounds.first(position.epoch), position.step);
+        let known = self.taught.remove(&first);
+        let BatchLoss { loss, correct, taught } =
+            self.task.objective.loss(computing, batch, replaced, &self.classes, &self.device, known)?;
+        if let Some(taught) = taught.filter(|_| self.task.rounds.comes_again(position.epoch)) {
+            self.taught.insert(first, taught);
+        }
         let value = self.finite(position, "the loss", f64::from(loss.clone().into_scalar::<f32>()))?;
         Ok((StepResult { loss: value, correct }, gradients(&loss, &self.network)))
     }

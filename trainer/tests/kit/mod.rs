@@ -1,5 +1,4 @@
 //! A small training: images, configuration, and runs to the end or to an interruption.
-#![allow(dead_code, reason = "no test file needs all of it")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +30,7 @@ pub(crate) fn data() -> Dataset {
     Dataset::new("synthetic", classes, images(256, 0), images(64, 1), images(96, 2)).unwrap()
 }
 
-pub(crate) fn literal() -> TrainLiteral {
+fn literal() -> TrainLiteral {
     serde_json::from_str(
         r#"{
             "name": "small", "seed": 7,
@@ -66,7 +65,7 @@ pub(crate) fn done(config: &TrainConfig, folder: &Path, resume: bool) -> Trained
 }
 
 /// Raises the flag after a number of steps, counted over both phases.
-pub(crate) struct StopAfter<'a> {
+struct StopAfter<'a> {
     steps: usize,
     stop: &'a AtomicBool,
 }
